@@ -1,0 +1,1 @@
+"""Units, market specification, fees, errors, base config; imports nothing of ours."""

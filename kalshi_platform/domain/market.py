@@ -1,0 +1,83 @@
+"""What is known of a market before it resolves, and, kept apart, how it resolved.
+
+A policy may see facts derived from :class:`MarketSpec`; nothing that builds observations may
+read :class:`Settlement`.
+"""
+
+from math import gcd
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import DOLLAR_E4
+
+FeeType = Literal["quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees"]
+Provenance = Literal["recorded", "quotes", "trade_implied", "simulated"]
+Ticker = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class PriceBand(Config):
+    """Prices from ``start_e4`` to ``end_e4`` (both included) move in steps of ``step_e4``."""
+
+    start_e4: int = Field(ge=0, le=DOLLAR_E4)
+    end_e4: int = Field(ge=0, le=DOLLAR_E4)
+    step_e4: int = Field(gt=0, le=DOLLAR_E4)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "PriceBand":
+        if self.end_e4 <= self.start_e4:
+            raise ValueError(f"band ends at {self.end_e4}, not after its start {self.start_e4}")
+        return self
+
+
+WHOLE_CENTS: Final = (PriceBand(start_e4=0, end_e4=DOLLAR_E4, step_e4=100),)
+
+
+class MarketSpec(Config):
+    """Identity, times, grid and fees of one market; every field is known while it trades."""
+
+    ticker: Ticker
+    event: Ticker
+    series: str | None = None
+    category: str | None = None
+    open_ns: int | None = None
+    close_ns: int | None = None
+    price_ranges: tuple[PriceBand, ...] = WHOLE_CENTS
+    fee_type: FeeType = "quadratic"
+    fee_multiplier_e6: int = Field(1_000_000, ge=0, description="fee_multiplier in 1e-6")
+    mutually_exclusive: bool | None = None
+
+    @property
+    def tick_e4(self) -> int:
+        """Greatest step that divides every price of every band: the spacing of the book's ladder."""
+        return gcd(DOLLAR_E4, *(x for b in self.price_ranges for x in (b.start_e4, b.end_e4, b.step_e4)))
+
+    def on_grid(self, price_e4: int) -> bool:
+        """True where a band contains ``price_e4`` on its steps; a band edge is valid in either band."""
+        return any(
+            b.start_e4 <= price_e4 <= b.end_e4 and (price_e4 - b.start_e4) % b.step_e4 == 0
+            for b in self.price_ranges
+        )
+
+
+class Settlement(Config):
+    """How a market resolved: what one YES contract paid, 1e-4 dollar, and when that became known."""
+
+    ticker: Ticker
+    value_e4: int = Field(ge=0, le=DOLLAR_E4)
+    determined_ns: int | None = None
+
+
+def settlement_value_e4(result: str | None, settlement_value: int | None = None) -> int | None:
+    """Payment of one YES, 1e-4 dollar: from the value where given, else from ``result``; None = unknown."""
+    if settlement_value is not None:
+        return settlement_value
+    if result in (None, ""):
+        return None
+    if result == "yes":
+        return DOLLAR_E4
+    if result == "no":
+        return 0
+    raise DataError(f"result {result!r} without a settlement value; expected 'yes', 'no' or ''")

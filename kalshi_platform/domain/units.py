@@ -1,0 +1,89 @@
+"""Exact units and their parsers.
+
+Price     int, 1e-4 dollar     ``price_e4``   "0.1200" -> 1_200
+Quantity  int, 1e-2 contract   ``qty_e2``     "10.50"  -> 1_050
+Cash      int, 1e-6 dollar     ``cash_e6``    price x quantity is exactly this unit
+Time      int, ns since the Unix epoch, UTC   ``recv_ns`` (our clock), ``exch_ns`` (the exchange's)
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final, NewType
+
+from kalshi_platform.domain.errors import DataError
+
+PriceE4 = NewType("PriceE4", int)
+QtyE2 = NewType("QtyE2", int)
+CashE6 = NewType("CashE6", int)
+Ns = NewType("Ns", int)
+
+DOLLAR_E4: Final = 10_000
+DOLLAR_E6: Final = 1_000_000
+CONTRACT_E2: Final = 100
+NS_PER_MS: Final = 1_000_000
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
+
+#: In integer columns and kernels: no price (an empty side, a row without a trade).
+NO_PRICE: Final = -1
+#: In integer columns and kernels: the size exists but was not recorded.
+UNKNOWN_QTY: Final = -1
+#: In integer columns and kernels: the clock was not recorded.
+NO_TIME: Final = -1
+
+
+def _scaled(text: str, scale: int, what: str) -> int:
+    try:
+        scaled = Decimal(text) * scale
+    except (InvalidOperation, TypeError, ValueError):
+        raise DataError(f"{what} {text!r} is not a decimal number") from None
+    if not scaled.is_finite():
+        raise DataError(f"{what} {text!r} is not a finite number")
+    if scaled != scaled.to_integral_value():
+        raise DataError(f"{what} {text!r} is finer than 1/{scale}, the exchange's own limit")
+    return int(scaled)
+
+
+def parse_price(text: str) -> PriceE4:
+    """Dollar string to 1e-4 dollar; DataError where it is no number, too fine, or outside 0..1."""
+    price = _scaled(text, DOLLAR_E4, "price")
+    if not 0 <= price <= DOLLAR_E4:
+        raise DataError(f"price {text!r} is outside 0..1 dollar")
+    return PriceE4(price)
+
+
+def parse_qty(text: str) -> QtyE2:
+    """Contract count string (may be signed) to 1e-2 contract; DataError where it is no number or too fine."""
+    return QtyE2(_scaled(text, CONTRACT_E2, "quantity"))
+
+
+def parse_rfc3339(text: str) -> Ns:
+    """RFC 3339 time (any number of fraction digits up to 9) to ns; DataError where it is not one.
+
+    The exchange drops trailing zeros of the fraction, so the number of digits varies.
+    """
+    head, dot, tail = text.partition(".")
+    digits = ""
+    if dot:
+        digits = tail.rstrip("Zz")
+        zone_at = next((i for i, c in enumerate(digits) if c in "+-"), len(digits))
+        zone = digits[zone_at:] or "+00:00"
+        digits = digits[:zone_at]
+        head += zone
+    try:
+        stamp = datetime.fromisoformat(head.replace("Z", "+00:00").replace("z", "+00:00"))
+        fraction_ns = int(digits.ljust(9, "0")[:9]) if digits else 0
+    except ValueError:
+        raise DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)") from None
+    if stamp.tzinfo is None:
+        stamp = stamp.replace(tzinfo=UTC)
+    whole = stamp - datetime(1970, 1, 1, tzinfo=UTC)
+    return Ns((whole.days * 86_400 + whole.seconds) * NS_PER_SECOND + fraction_ns)
+
+
+def format_dollars(cash_e6: int) -> str:
+    """Cash in 1e-6 dollar as a plain dollar string, exact: -1_250_000 -> "-1.25"."""
+    sign = "-" if cash_e6 < 0 else ""
+    whole, fraction = divmod(abs(cash_e6), DOLLAR_E6)
+    text = f"{fraction:06d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{text}"

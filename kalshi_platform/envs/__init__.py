@@ -1,0 +1,1 @@
+"""Vectorised replay environment, Gymnasium view, episodes, curriculum, rewards."""

@@ -1,0 +1,1 @@
+"""Metrics, held-out evaluator, baselines, report, run doctor."""

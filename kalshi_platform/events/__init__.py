@@ -1,0 +1,1 @@
+"""Event schema, capture files, Parquet shards, object store, validation, importers."""

@@ -1,0 +1,1 @@
+"""The real Kalshi: signing, REST, WebSocket, recorder, order gateway."""

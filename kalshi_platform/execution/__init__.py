@@ -1,0 +1,1 @@
+"""Risk limits, order state machine, journal, live and paper sessions."""

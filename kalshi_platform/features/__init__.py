@@ -1,0 +1,1 @@
+"""The feature table, its kernels and the dataset builder."""

@@ -1,0 +1,49 @@
+"""The columns a replay steps over: one row a message of one market.
+
+Owns   the struct-of-arrays written by the feature kernel and read by the replay environment.
+Units  prices 1e-4 dollar on the YES scale (an ask is 10_000 - the NO bid), sizes 1e-2 contract.
+Not    the outcome of the market: it lies in the dataset's settlements and never in a row.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+#: Price levels kept a side, best first; absent levels are NO_PRICE with size 0.
+LEVELS: Final = 5
+
+
+class Rows(NamedTuple):
+    """n rows of one market, ordered by ``recv_ns``."""
+
+    recv_ns: np.ndarray  # (n,) i8
+    valid: np.ndarray  # (n,) u1: 1 = book valid and market trading; never step over a 0
+    bid_px_e4: np.ndarray  # (n, LEVELS) i4, YES bids, best (highest) first
+    bid_qty_e2: np.ndarray  # (n, LEVELS) i8; UNKNOWN_QTY where not recorded
+    ask_px_e4: np.ndarray  # (n, LEVELS) i4, YES asks, best (lowest) first
+    ask_qty_e2: np.ndarray  # (n, LEVELS) i8
+    print_px_e4: np.ndarray  # (n,) i4: price of the trade in this message; NO_PRICE if none
+    print_qty_e2: np.ndarray  # (n,) i8
+    print_side: np.ndarray  # (n,) u1: the taker's outcome; NO_SIDE if none
+    features: np.ndarray  # (n, F) f4: columns of the feature table, all row groups, in table order
+
+
+def empty(n: int, n_features: int) -> Rows:
+    """Room for ``n`` rows."""
+    return Rows(
+        recv_ns=np.zeros(n, "i8"),
+        valid=np.zeros(n, "u1"),
+        bid_px_e4=np.zeros((n, LEVELS), "i4"),
+        bid_qty_e2=np.zeros((n, LEVELS), "i8"),
+        ask_px_e4=np.zeros((n, LEVELS), "i4"),
+        ask_qty_e2=np.zeros((n, LEVELS), "i8"),
+        print_px_e4=np.zeros(n, "i4"),
+        print_qty_e2=np.zeros(n, "i8"),
+        print_side=np.zeros(n, "u1"),
+        features=np.zeros((n, n_features), "f4"),
+    )
+
+
+def take(rows: Rows, index: slice) -> Rows:
+    """A view of the rows in ``index``."""
+    return Rows(*(column[index] for column in rows))

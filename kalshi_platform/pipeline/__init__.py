@@ -1,0 +1,1 @@
+"""Dataset building: import, validate, featurise, in parallel with Ray."""

@@ -1,0 +1,1 @@
+"""Feature shards opened for stepping; execution model and account."""

@@ -1,0 +1,1 @@
+"""A simulated Kalshi for data and tests."""

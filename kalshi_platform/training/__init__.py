@@ -1,0 +1,1 @@
+"""PPO configuration, columnar sampler, callbacks, run loop."""

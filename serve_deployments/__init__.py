@@ -1,0 +1,1 @@
+"""Ray Serve applications and their configs; no decisions live here."""

@@ -1,0 +1,1 @@
+"""Ray Tune experiments: one file per question asked of the data."""
