@@ -1,0 +1,54 @@
+"""Shared by all tests: hypothesis profile, the recorded data, seeds, one Ray runtime.
+
+Kernel tests run twice: compiled (``make test``, first leg) with ``NUMBA_BOUNDSCHECK=1`` and a cache folder
+of its own, because numba ignores the switch where a compiled copy already lies in the cache; and as plain
+Python through ``kernel.py_func`` inside the tests themselves.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Deterministic, so that a red run can be repeated; deadline off: the first call of a kernel compiles it.
+settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
+settings.register_profile("explore", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """The folder of recorded data beside the checkout; the test is skipped where it is absent."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"recorded data is not at {RECORDED}")
+    return RECORDED
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """A generator seeded by the test's own name: the same numbers on every run, others in every test."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+@pytest.fixture(scope="session")
+def ray_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Ray runtime of two CPUs for the whole session, on free ports, stopped at its end."""
+    import ray
+
+    context = ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        configure_logging=False,
+        log_to_driver=False,
+        object_store_memory=256 * 1024 * 1024,
+    )
+    try:
+        yield context
+    finally:
+        ray.shutdown()
