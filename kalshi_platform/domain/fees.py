@@ -38,15 +38,13 @@ def maker_rate_e6(spec: MarketSpec) -> int:
 
 @njit(cache=True)
 def model_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
-    """rate x qty x P x (1 - P), rounded up to 1e-6 dollar; exact to 2e9 contracts.
+    """rate x qty x P x (1 - P), rounded up to 1e-6 dollar; exact to 3e9 contracts and any rate below 900.
 
-    The plain product needs more than 64 bits, so it is divided by 1e10 in two steps of 1e5.
+    The plain product needs more than 64 bits, so whole dollars and the rest are multiplied apart.
     """
     size = qty_e2 * price_e4 * (10_000 - price_e4)  # 1e-10 dollar
-    high, low = size // 100_000, size % 100_000
-    whole = rate_e6 * high
-    rest = (whole % 100_000) * 100_000 + rate_e6 * low
-    return whole // 100_000 + (rest + 9_999_999_999) // 10_000_000_000
+    whole, rest = size // 10_000_000_000, size % 10_000_000_000
+    return rate_e6 * whole + (rate_e6 * rest + 9_999_999_999) // 10_000_000_000
 
 
 @njit(cache=True)

@@ -6,6 +6,7 @@ Cash      int, 1e-6 dollar     ``cash_e6``    price x quantity is exactly this u
 Time      int, ns since the Unix epoch, UTC   ``recv_ns`` (our clock), ``exch_ns`` (the exchange's)
 """
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Final, NewType
@@ -30,6 +31,11 @@ NO_PRICE: Final = -1
 UNKNOWN_QTY: Final = -1
 #: In integer columns and kernels: the clock was not recorded.
 NO_TIME: Final = -1
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 
 
 def _scaled(text: str, scale: int, what: str) -> int:
@@ -58,27 +64,21 @@ def parse_qty(text: str) -> QtyE2:
 
 
 def parse_rfc3339(text: str) -> Ns:
-    """RFC 3339 time (any number of fraction digits up to 9) to ns; DataError where it is not one.
+    """RFC 3339 time (at most 9 fraction digits, zone required) to ns; DataError where it is not one.
 
     The exchange drops trailing zeros of the fraction, so the number of digits varies.
     """
-    head, dot, tail = text.partition(".")
-    digits = ""
-    if dot:
-        digits = tail.rstrip("Zz")
-        zone_at = next((i for i, c in enumerate(digits) if c in "+-"), len(digits))
-        zone = digits[zone_at:] or "+00:00"
-        digits = digits[:zone_at]
-        head += zone
+    refusal = DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)")
+    match = _RFC3339.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise refusal
+    head, digits, zone = match.groups()
     try:
-        stamp = datetime.fromisoformat(head.replace("Z", "+00:00").replace("z", "+00:00"))
-        fraction_ns = int(digits.ljust(9, "0")[:9]) if digits else 0
+        stamp = datetime.fromisoformat(head + zone.upper().replace("Z", "+00:00"))
     except ValueError:
-        raise DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)") from None
-    if stamp.tzinfo is None:
-        stamp = stamp.replace(tzinfo=UTC)
-    whole = stamp - datetime(1970, 1, 1, tzinfo=UTC)
-    return Ns((whole.days * 86_400 + whole.seconds) * NS_PER_SECOND + fraction_ns)
+        raise refusal from None
+    whole = stamp - _EPOCH
+    return Ns((whole.days * 86_400 + whole.seconds) * NS_PER_SECOND + int((digits or "").ljust(9, "0")))
 
 
 def format_dollars(cash_e6: int) -> str:

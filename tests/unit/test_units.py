@@ -1,0 +1,94 @@
+"""Parsers at the door: exact, and refusing whatever does not fit the exchange's units."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NS_PER_SECOND, format_dollars, parse_price, parse_qty, parse_rfc3339
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 3))
+def test_a_price_string_becomes_the_decimal_times_ten_thousand(price_e4, extra_zeros):
+    text = f"{Decimal(price_e4) / 10_000:.4f}" + "0" * extra_zeros
+    assert parse_price(text) == price_e4 == Decimal(text) * 10_000
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_quantity_string_keeps_its_sign_and_cents(qty_e2):
+    assert parse_qty(f"{Decimal(qty_e2) / 100:.2f}") == qty_e2
+
+
+def test_floats_that_binary_cannot_hold_are_still_exact():
+    # float("0.29") * 100 = 28.999999999999996, which truncates to 28
+    assert parse_qty("0.29") == 29
+    assert parse_price("0.0057") == 57
+
+
+@pytest.mark.parametrize("text", ["0.12345", "0.00001", "1.0001", "-0.01", "2", "1e9"])
+def test_a_price_too_fine_or_outside_a_dollar_is_refused_and_named(text):
+    with pytest.raises(DataError, match=text):
+        parse_price(text)
+
+
+@pytest.mark.parametrize("text", ["", "abc", "NaN", "Infinity", "-Infinity", "0x10", "1,5", None, [1]])
+@pytest.mark.parametrize("parse", [parse_price, parse_qty])
+def test_what_is_no_finite_number_is_refused(parse, text):
+    with pytest.raises(DataError, match="number"):
+        parse(text)
+
+
+def test_a_quantity_finer_than_a_cent_of_a_contract_is_refused():
+    with pytest.raises(DataError, match=r"0\.001"):
+        parse_qty("0.001")
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)).map(lambda t: t.replace(microsecond=0)),
+    st.text("0123456789", max_size=9),
+    st.sampled_from(["Z", "z", "+00:00", "-04:00", "+05:30"]),
+)
+def test_a_time_parses_with_any_number_of_fraction_digits_and_any_zone(stamp, digits, zone):
+    offset = timedelta(hours=5, minutes=30) if zone == "+05:30" else timedelta(hours=-4 if "4" in zone else 0)
+    text = stamp.strftime("%Y-%m-%dT%H:%M:%S") + (f".{digits}" if digits else "") + zone
+    seconds = (stamp.replace(tzinfo=UTC) - offset - EPOCH) // timedelta(seconds=1)
+    nanoseconds = int((digits or "0").ljust(9, "0"))
+    assert parse_rfc3339(text) == seconds * NS_PER_SECOND + nanoseconds
+
+
+def test_known_instants_parse_to_the_nanosecond():
+    # date -u -d 2026-11-23T02:13:20Z +%s = 1795400000
+    assert parse_rfc3339("2026-11-23T02:13:20Z") == 1_795_400_000_000_000_000
+    assert parse_rfc3339("2026-11-23T02:13:20.388Z") == 1_795_400_000_388_000_000
+    assert parse_rfc3339("2026-11-22T21:13:20.000000001-05:00") == 1_795_400_000_000_000_001
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2026-13-01T00:00:00Z", "2026-11-23T02:13:20.Z", "2026-11-23T02:13:20.12x4Z",
+     "2026-11-23T02:13:20.1234567891Z", "2026-11-23", "2026-11-23T02:13:20", None, 17],
+)  # fmt: skip
+def test_what_is_no_rfc3339_time_is_refused_and_named(text):
+    with pytest.raises(DataError, match="RFC 3339"):
+        parse_rfc3339(text)
+
+
+@given(st.integers(-(10**15), 10**15))
+def test_formatted_cash_reads_back_as_the_same_amount(cash_e6):
+    text = format_dollars(cash_e6)
+    assert Decimal(text) * 1_000_000 == cash_e6
+    assert len(text.partition(".")[2]) >= 2
+
+
+def test_formatted_cash_drops_no_digit_and_shows_cents():
+    assert [format_dollars(x) for x in (-1_250_000, 0, 1, 10_000_000)] == [
+        "-1.25",
+        "0.00",
+        "0.000001",
+        "10.00",
+    ]
