@@ -1,0 +1,62 @@
+# make run   data to a trained policy and its report      make test   every test
+# make help  all targets                                  DATA=path   use recordings instead of simulated ones
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# A machine without a GPU saves gigabytes with TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+DATA ?=
+ARGS ?=
+CODE := kalshi_platform tune_experiments serve_deployments tests benchmarks
+
+.PHONY: help setup run test test-unit test-integration check bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is touched last, so an interrupted installation is repeated.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; name it with PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
+	  "$$(grep '^torch==' constraints.txt)" -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet -e '.[dev,bench]' -c constraints.txt
+	touch $@
+
+setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped where up to date)
+
+run: setup ## quickstart: simulated data, or DATA=path, to runs/quickstart/report.html
+	$(BIN)/kalshi-platform quickstart $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+# Both legs compile into a folder of their own: numba ignores NUMBA_BOUNDSCHECK where a compiled copy is cached,
+# and keeps a caller's old machine code when only a kernel it calls, in another file, has changed.
+test: test-unit test-integration ## every test
+
+test-unit: setup ## tests/unit, kernels compiled with bounds checks
+	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; \
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR="$$cache" $(BIN)/python -m pytest tests/unit $(ARGS)
+
+test-integration: setup ## tests/integration, kernels compiled as they ship
+	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; \
+	NUMBA_CACHE_DIR="$$cache" $(BIN)/python -m pytest tests/integration $(ARGS)
+
+check: setup ## format, lint, types, layers; a missing tool fails
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean: ## remove caches and builds; keeps .venv and runs
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
