@@ -49,7 +49,7 @@ def write_orderbook(
     out[_FIRST + 4] = min(spread / max(mid, _MIN_MID), 1.0)
     out[_FIRST + 5] = min(spread / max(1.0 - mid, _MIN_MID), 1.0)
     out[_FIRST + 6] = imbalance
-    out[_FIRST + 7] = -imbalance
+    out[_FIRST + 7] = 0.0 - imbalance  # not -imbalance: no negative zero
     out[_FIRST + 8] = extremity
     out[_FIRST + 9] = extremity
     out[_FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
