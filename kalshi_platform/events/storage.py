@@ -1,0 +1,261 @@
+"""Files in a local folder or in an S3-compatible bucket, through one class.
+
+Owns       where bytes lie, that a write is all or nothing, and what the user is told when it fails.
+Addresses  ``/data/set``, ``file:///data/set`` or ``s3://bucket/prefix``; paths below it are relative.
+S3         endpoint and keys come from the usual AWS variables (or the AWS files and roles pyarrow knows);
+           keys never leave the process: a Storage is pickled as its address, messages are redacted.
+"""
+
+import contextlib
+import errno
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, NoReturn
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from kalshi_platform.domain.errors import ContractError, StorageError
+
+#: Suffix of a file that is still being written; never read, safe to delete when no build runs.
+PARTIAL_SUFFIX: Final = ".partial"
+
+_CONNECT_TIMEOUT_S: Final = 3.0
+_MAX_ATTEMPTS: Final = 3
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SECRET_VARIABLES: Final = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+
+_LOCAL_REMEDIES: Final = {
+    errno.ENOSPC: "disk full: free some space and repeat",
+    errno.EDQUOT: "quota used up: free some space and repeat",
+    errno.EFBIG: "larger than the file size limit of this process or file system (ulimit -f)",
+    errno.EACCES: "no permission: choose another folder or change its owner",
+    errno.EPERM: "no permission: choose another folder or change its owner",
+    errno.EROFS: "the file system is read-only: choose another folder",
+    errno.ENOENT: "it does not exist: check the address",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: check the address",
+    errno.EEXIST: "a part of the path is a file, not a folder: check the address",
+    errno.EISDIR: "it is a folder, not a file: check the address",
+}
+_S3_REMEDIES: Final = (
+    ("NO_SUCH_BUCKET", "create the bucket or check its name"),
+    ("NETWORK_CONNECTION", "check AWS_ENDPOINT_URL and that the store is running and reachable"),
+    ("ACCESS_DENIED", "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy"),
+    ("INVALID_ACCESS_KEY_ID", "check AWS_ACCESS_KEY_ID"),
+    ("SIGNATURE_DOES_NOT_MATCH", "check AWS_SECRET_ACCESS_KEY and AWS_REGION"),
+    ("INVALID_SIGNATURE", "check AWS_SECRET_ACCESS_KEY and AWS_REGION"),
+    ("EXPIRED", "fetch new credentials: AWS_SESSION_TOKEN has run out"),
+    ("SLOW_DOWN", "the store is overloaded: repeat later or with fewer workers"),
+)
+_S3_ADVICE: Final = "check AWS_ENDPOINT_URL, the AWS keys and the bucket's policy"
+
+
+class StoredFile(NamedTuple):
+    """A file below a storage's root."""
+
+    path: str
+    n_bytes: int
+
+
+class Storage:
+    """Files below one root; every failure is a StorageError naming the address, the reason and a remedy."""
+
+    def __init__(self, uri: str, filesystem: fs.FileSystem, root: str, is_local: bool) -> None:
+        self.uri = uri
+        self.is_local = is_local
+        self._fs = filesystem
+        self._root = root
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By address: another process takes the keys from its own environment.
+        return open_storage, (self.uri,)
+
+    def __repr__(self) -> str:
+        return f"Storage({self.uri!r})"
+
+    def address(self, path: str) -> str:
+        """``path`` as a user would write it."""
+        return f"{self.uri}/{path}" if path else self.uri
+
+    def exists(self, path: str) -> bool:
+        """True where ``path`` is a file."""
+        with self._failures("look up", path):
+            return bool(self._fs.get_file_info(self._full(path)).type == fs.FileType.File)
+
+    def read_bytes(self, path: str) -> pa.Buffer:
+        """The whole file as a buffer (``bytes()`` of it copies)."""
+        with self._failures("read", path), self._fs.open_input_file(self._full(path)) as file:
+            return file.read_buffer()
+
+    def open_input(self, path: str) -> pa.NativeFile:
+        """Random access to a file, memory-mapped where it is local; the caller closes it."""
+        with self._failures("read", path):
+            if self.is_local:
+                return pa.memory_map(self._full(path), "r")
+            return self._fs.open_input_file(self._full(path))
+
+    def write_bytes_atomic(self, path: str, data: bytes | pa.Buffer) -> None:
+        """Write ``data`` so that a reader sees the old file or the new one, whole, whatever happens.
+
+        Locally: a ``.partial`` file, synced, then renamed. In a bucket: one PUT (a multi-part upload above
+        10 MB), which becomes visible only when it is complete.
+        """
+        with self._failures("write", path):
+            if self.is_local:
+                _write_local(Path(self._full(path)), data)
+            else:
+                with self._fs.open_output_stream(self._full(path)) as stream:
+                    stream.write(data)
+
+    def list_files(self, prefix: str = "") -> list[StoredFile]:
+        """Files at any depth below the folder ``prefix``, sorted by path; empty where there is none."""
+        with self._failures("list", prefix):
+            self._require_bucket()
+            found = self._fs.get_file_info(
+                fs.FileSelector(self._full(prefix), recursive=True, allow_not_found=True)
+            )
+        cut = len(self._root) + 1
+        return sorted(StoredFile(f.path[cut:], f.size) for f in found if f.type == fs.FileType.File)
+
+    def delete(self, path: str) -> None:
+        """Remove a file; nothing happens where it is absent."""
+        with self._failures("delete", path), contextlib.suppress(FileNotFoundError):
+            self._fs.delete_file(self._full(path))
+
+    def _full(self, path: str) -> str:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ContractError(f"path {path!r} leaves {self.uri}: give one relative to it")
+        return f"{self._root}/{path}" if path else self._root
+
+    def _require_bucket(self) -> None:
+        # pyarrow lists a missing bucket as an empty one.
+        if not self.is_local:
+            bucket = self._root.split("/", 1)[0]
+            if self._fs.get_file_info(bucket).type == fs.FileType.NotFound:
+                raise OSError(f"NO_SUCH_BUCKET: there is no bucket {bucket!r} at {_endpoint_name()}")
+
+    @contextlib.contextmanager
+    def _failures(self, verb: str, path: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, pa.ArrowException) as err:
+            self._refuse(verb, path, err)
+
+    def _refuse(self, verb: str, path: str, err: Exception) -> NoReturn:
+        reason = _redact(str(err))
+        if self.is_local:
+            number = _errno_of(err)
+            remedy = _LOCAL_REMEDIES.get(number or 0, "check the folder and the disk")
+            reason = os.strerror(number) if number else reason
+        elif isinstance(err, FileNotFoundError):
+            remedy, reason = "check the address", "there is no such object"
+        else:
+            remedy = next((text for mark, text in _S3_REMEDIES if mark in reason.upper()), _S3_ADVICE)
+            reason = f"{reason} (endpoint {_endpoint_name()})"
+        raise StorageError(f"cannot {verb} {self.address(path)}: {reason}; {remedy}") from None
+
+
+def open_storage(uri: str | Path) -> Storage:
+    """The storage at a folder or ``s3://bucket/prefix``; nothing is created or contacted yet.
+
+    Raises ContractError for an address of another kind.
+    """
+    text = str(uri)
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        return _open_local(text)
+    if scheme == "file":
+        return _open_local(unquote(urlsplit(text).path))
+    if scheme == "s3":
+        return _open_s3(text)
+    raise ContractError(
+        f"storage address {text!r}: scheme {scheme!r} is unknown; give a folder or s3://bucket/prefix"
+    )
+
+
+def _open_local(folder: str) -> Storage:
+    if not folder:
+        raise ContractError("storage address is empty; give a folder or s3://bucket/prefix")
+    root = Path(folder).expanduser().absolute()
+    return Storage(str(root), fs.LocalFileSystem(), str(root), is_local=True)
+
+
+def _open_s3(uri: str) -> Storage:
+    parts = urlsplit(uri)
+    if "@" in parts.netloc or parts.query:
+        raise ContractError(
+            "storage address s3://...: keys and options do not belong into the address; "
+            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
+        )
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise ContractError(
+            f"storage address {uri!r}: {parts.netloc!r} is no bucket name; give s3://bucket/prefix"
+        )
+    root = f"{parts.netloc}/{parts.path.strip('/')}".rstrip("/")
+    options: dict[str, Any] = {
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "connect_timeout": _CONNECT_TIMEOUT_S,
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=_MAX_ATTEMPTS),
+        # Together: a shard below 10 MB is one PUT instead of a three-request multi-part upload.
+        "background_writes": False,
+        "allow_delayed_open": True,
+    }
+    if endpoint := _endpoint():
+        split = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+        options |= {"endpoint_override": split.netloc + split.path.rstrip("/"), "scheme": split.scheme}
+    if key := os.environ.get("AWS_ACCESS_KEY_ID"):
+        options |= {"access_key": key, "secret_key": os.environ.get("AWS_SECRET_ACCESS_KEY", "")}
+        if token := os.environ.get("AWS_SESSION_TOKEN"):
+            options["session_token"] = token
+    try:
+        filesystem = fs.S3FileSystem(**options)
+    except (OSError, ValueError, pa.ArrowException) as err:
+        raise StorageError(f"cannot open s3://{root}: {_redact(str(err))}; {_S3_ADVICE}") from None
+    return Storage(f"s3://{root}", filesystem, root, is_local=False)
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
+
+
+def _endpoint_name() -> str:
+    endpoint = _endpoint()
+    return endpoint.rsplit("@", 1)[-1] if endpoint else "AWS"
+
+
+def _redact(text: str) -> str:
+    for name in _SECRET_VARIABLES:
+        if value := os.environ.get(name):
+            text = text.replace(value, f"<{name}>")
+    return text
+
+
+def _errno_of(err: Exception) -> int | None:
+    if isinstance(err, OSError) and err.errno:
+        return err.errno
+    found = re.search(r"\[errno (\d+)\]", str(err), re.IGNORECASE)
+    return int(found.group(1)) if found else None
+
+
+def _write_local(target: Path, data: bytes | pa.Buffer) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    # The rename itself survives a power cut only once the folder is synced.
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
