@@ -1,0 +1,139 @@
+"""``kalshi-platform dataset``: build, inspect and verify datasets.
+
+Tables and progress go to stderr's or stdout's terminal; with ``--json`` stdout carries one JSON object only.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.events.split import SplitConfig
+from kalshi_platform.events.store import Dataset
+from kalshi_platform.pipeline.build import BuildConfig, Progress, build_dataset
+from kalshi_platform.pipeline.inspect import DatasetSummary, find_problems, summarise
+
+app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets.")
+
+Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout instead of tables")]
+
+_DEFAULT_SPLIT = SplitConfig()
+#: Problems shown before the rest is only counted.
+_SHOWN = 20
+
+
+@app.command()
+def build(
+    inputs: Annotated[
+        list[Path],
+        typer.Option("--input", help="recorded file or folder; repeat for more", show_default=False),
+    ],
+    out: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Ray workers; below 2: no Ray  [default: cores, at most 8]")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="replace a dataset of other content")] = False,
+    split_salt: Annotated[str, typer.Option(help="another salt draws other splits")] = _DEFAULT_SPLIT.salt,
+    as_json: AsJson = False,
+) -> None:
+    """Import recordings, compute features and write a dataset; repeat the command to resume after a kill."""
+    config = BuildConfig(
+        split=SplitConfig(salt=split_salt),
+        workers=min(os.cpu_count() or 1, 8) if workers is None else workers,
+        overwrite=overwrite,
+    )
+    with _bar("building") as show:
+        build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)))
+    _print_summary(summarise(Dataset.open(out)), as_json)
+
+
+@app.command()
+def info(uri: Uri, as_json: AsJson = False) -> None:
+    """What a dataset holds: markets, events, gaps, splits, provenance, time span."""
+    _print_summary(summarise(Dataset.open(uri)), as_json)
+
+
+@app.command()
+def verify(uri: Uri, as_json: AsJson = False) -> None:
+    """Read every byte again and compare with the manifest; exit code 3 names what is wrong."""
+    dataset = Dataset.open(uri)
+    with _bar("verifying") as show:
+        problems = find_problems(dataset, lambda done, total: show(done, total, f"{done}/{total} shards"))
+    if as_json:
+        _print_json({"uri": dataset.uri, "digest": dataset.digest, "ok": not problems, "problems": problems})
+    if problems:
+        rest = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
+        raise DataError(f"{dataset.uri}: {len(problems)} problems:{lines}{rest}")
+    if not as_json:
+        Console().print(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
+
+
+def _jobs_text(progress: Progress) -> str:
+    reused = f", {progress.reused} from an earlier attempt" if progress.reused else ""
+    return f"{progress.jobs_done}/{progress.jobs} jobs{reused}"
+
+
+@contextmanager
+def _bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
+    columns = (
+        TextColumn(verb),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, sort_keys=True))
+
+
+def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
+    if as_json:
+        _print_json(summary.model_dump(mode="json"))
+        return
+    console = Console()
+    facts = Table(show_header=False, title=f"dataset {summary.digest}")
+    for name, value in _facts(summary):
+        facts.add_row(name, value)
+    console.print(facts)
+    splits = Table("split", "events", "markets", "rows")
+    for name, split in summary.splits.items():
+        splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}")
+    console.print(splits)
+
+
+def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
+    note = "" if summary.readable else "  (this program has another: rebuild to use it)"
+    yield "address", summary.uri
+    yield "feature table", summary.feature_digest + note
+    yield "events", f"{summary.events:,}"
+    yield "markets", f"{summary.markets:,} ({summary.settled_markets:,} with a known outcome)"
+    yield "rows", f"{summary.rows:,} messages from {summary.event_rows:,} recorded changes"
+    yield "gaps", f"{summary.gaps:,}"
+    yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
+    yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
+    yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
+    yield "sources", "\n".join(summary.sources)
+    yield "counted", "\n".join(f"{name}: {n:,}" for name, n in summary.counters.items()) or "nothing unusual"
+
+
+def _utc(time_ns: int) -> str:
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
