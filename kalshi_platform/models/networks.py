@@ -1,0 +1,150 @@
+"""The policy network: slot encoder, temporal LSTM, fusion, attention over slots, action and value heads.
+
+Owns       everything that has weights. Plain torch, no RLlib.
+Shapes     B observations, S slots, F market and P portfolio features a slot, U distinct history windows of
+           W rows x H temporal features, D = level.width, E = level.lstm_hidden.
+Invariant  permuting the slots permutes the logits and leaves the value; an empty slot influences nothing.
+Not        action masking: ``models.actions``.
+"""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's own name)
+from torch import nn
+
+from kalshi_platform.models.levels import Level
+from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.replay.account import N_ACTIONS
+
+#: Added to the attention score of an empty slot. Finite: a row whose slots are all empty must not become NaN.
+_EMPTY_SLOT_SCORE = -1e9
+
+
+class HistoryEncoder(nn.Module):
+    """LSTM over a window of temporal rows; its last state is the window's code."""
+
+    def __init__(self, n_history: int, level: Level) -> None:
+        super().__init__()
+        self.width = level.lstm_hidden
+        self.lstm = nn.LSTM(n_history, level.lstm_hidden, batch_first=True)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """Code every window: (U, W, H) -> (U, E)."""
+        if windows.shape[0] == 0:
+            return windows.new_zeros((0, self.width))
+        states, _ = self.lstm(windows)  # (U, W, H) -> (U, W, E)
+        last: torch.Tensor = states[:, -1]  # (U, W, E) -> (U, E)
+        return last
+
+
+class SlotAttention(nn.Module):
+    """One residual layer of multi-head attention over the slots of an observation."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, slots: torch.Tensor, score_bias: torch.Tensor) -> torch.Tensor:
+        """Let the slots look at each other: (B, S, D) -> (B, S, D); ``score_bias`` (B, 1, 1, S)."""
+        b, s, d = slots.shape
+        qkv = self.qkv(self.norm(slots))  # (B, S, D) -> (B, S, 3D)
+        q, k, v = qkv.view(b, s, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)  # 3 x (B, h, S, D/h)
+        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=score_bias)  # (B, h, S, D/h)
+        mixed: torch.Tensor = self.out(seen.transpose(1, 2).reshape(b, s, d))  # (B, h, S, D/h) -> (B, S, D)
+        return slots + mixed
+
+
+class PolicyNetwork(nn.Module):
+    """Logits of every slot's actions and the value of the whole observation."""
+
+    def __init__(self, spec: PolicySpec) -> None:
+        super().__init__()
+        self.spec = spec
+        level, d = spec.level, spec.level.width
+        sizes = (len(spec.market) + len(spec.portfolio), *level.hidden_sizes)
+        self.encoder = nn.Sequential(
+            *(layer for wide, narrow in pairwise(sizes) for layer in (nn.Linear(wide, narrow), nn.ReLU())),
+            nn.LayerNorm(d),
+        )
+        self.history = HistoryEncoder(spec.n_history, level) if spec.reads_history else None
+        self.fusion = nn.Sequential(nn.Linear(d + level.lstm_hidden, d), nn.ReLU()) if self.history else None
+        self.attention = nn.ModuleList(
+            SlotAttention(d, level.attention_heads) for _ in range(level.attention_layers)
+        )
+        self.action_head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.ReLU(), nn.Linear(d, N_ACTIONS))
+        self.value_head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        # Near-uniform first policy and near-zero first value: what PPO's clipped objective starts best from.
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.orthogonal_(module.weight, 2**0.5)
+                nn.init.zeros_(module.bias)
+        for head, gain in ((self.action_head, 0.01), (self.value_head, 0.1)):
+            last = head[-1]
+            assert isinstance(last, nn.Linear)
+            nn.init.orthogonal_(last.weight, gain)
+
+    def encode_history(self, windows: torch.Tensor) -> torch.Tensor:
+        """Code distinct windows once: (U, W, H) -> (U, E). Only for levels that read history."""
+        assert self.history is not None, f"level {self.spec.level.name} reads no history"
+        codes: torch.Tensor = self.history(windows)
+        return codes
+
+    def decide(
+        self,
+        market: torch.Tensor,
+        history_codes: torch.Tensor | None,
+        portfolio: torch.Tensor,
+        slot_mask: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, S, N_ACTIONS) and values (B,).
+
+        ``history_codes`` (B, S, E) are zero where a slot is empty; None for levels without history.
+        """
+        x = self.encoder(torch.cat((market, portfolio), dim=-1))  # (B, S, F + P) -> (B, S, D)
+        if self.fusion is not None:
+            assert history_codes is not None, "a level that reads history needs its codes"
+            x = self.fusion(torch.cat((x, history_codes), dim=-1))  # (B, S, D + E) -> (B, S, D)
+        bias = ((1.0 - slot_mask) * _EMPTY_SLOT_SCORE)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
+        for layer in self.attention:
+            x = layer(x, bias)
+        logits: torch.Tensor = self.action_head(x)  # (B, S, D) -> (B, S, N_ACTIONS)
+        present = slot_mask[..., None]  # (B, S) -> (B, S, 1)
+        pooled = (x * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)  # (B, S, D) -> (B, D)
+        value: torch.Tensor = self.value_head(pooled)[..., 0]  # (B, D) -> (B,)
+        return logits, value
+
+    def forward(
+        self,
+        market: torch.Tensor,
+        history: torch.Tensor | None,
+        history_index: torch.Tensor | None,
+        portfolio: torch.Tensor,
+        slot_mask: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, S, N_ACTIONS) and values (B,).
+
+        ``history`` (U, W, H) holds each distinct window once; ``history_index`` (B, S) int64 says which one a
+        slot stands at, counted from 1: 0 is an empty slot. Both are None for levels without history.
+        """
+        codes = None
+        if self.history is not None:
+            assert history is not None, "a level that reads history needs windows"
+            assert history_index is not None, "windows need the index that says whose they are"
+            table = F.pad(self.encode_history(history), (0, 0, 1, 0))  # (U, E) -> (U + 1, E), row 0 is zero
+            codes = table.index_select(0, history_index.reshape(-1))  # (U + 1, E) -> (B * S, E)
+            codes = codes.view(*history_index.shape, -1)  # (B * S, E) -> (B, S, E)
+        return self.decide(market, codes, portfolio, slot_mask)
+
+
+def build_network(spec: PolicySpec, seed: int) -> PolicyNetwork:
+    """A network whose first weights depend on ``seed`` alone; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return PolicyNetwork(spec)
