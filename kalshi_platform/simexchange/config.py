@@ -1,0 +1,93 @@
+"""What a simulated exchange looks like: one frozen config, with a preset for each purpose.
+
+Owns    every knob of the generator and its range.
+Units   cents of probability where a name ends in ``_cents``; counts of *messages of one market* where
+        it ends in ``_messages``; contracts where it ends in ``_contracts``.
+"""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+
+Preset = Literal["default", "martingale"]
+
+
+class SimConfig(Config):
+    """A simulated exchange; equal configs give equal bytes, and event k never depends on ``n_events``."""
+
+    seed: int = Field(0, ge=0, description="root of every random stream")
+    n_events: int = Field(80, ge=1, le=100_000)
+    min_markets: int = Field(3, ge=2, le=12, description="fewest brackets or thresholds of a family event")
+    max_markets: int = Field(4, ge=2, le=12, description="most brackets or thresholds of a family event")
+    single_share: float = Field(0.2, ge=0, le=1, description="share of events with one market")
+    nested_share: float = Field(0.2, ge=0, le=1, description="share of events with nested thresholds")
+    messages_per_market: int = Field(2_000, ge=50, le=1_000_000, description="book messages, +-25 % by event")
+    min_duration_s: int = Field(7_200, ge=60, description="shortest trading time of an event")
+    max_duration_s: int = Field(21_600, ge=60, description="longest trading time of an event")
+    stagger_s: int = Field(5_400, ge=1, description="time from one event's opening to the next one's")
+    fine_grid_share: float = Field(0.25, ge=0, le=1, description="share of events not on whole cents")
+
+    min_resolved: float = Field(0.05, gt=0, lt=1, description="least variance resolved while trading")
+    max_resolved: float = Field(0.4, gt=0, lt=1, description="most variance resolved while trading")
+    news_messages: float = Field(60.0, gt=1, description="mean spacing of moves of the fair probability")
+
+    mispricing_sd_cents: float = Field(5.0, ge=0, le=20, description="sd of the consensus error at p = 0.5")
+    half_life_messages: float = Field(120.0, gt=2, description="half-life of the consensus error")
+    revision_messages: float = Field(45.0, gt=1, description="mean spacing of moves of the consensus error")
+    lean: float = Field(0.9, ge=0, le=3, description="log size ratio of informed quotes per sd of error")
+    signal_noise: float = Field(0.5, ge=0, description="sd of the informed quotes' own error, in sd of error")
+
+    n_makers: int = Field(3, ge=1, le=8)
+    maker_levels: int = Field(2, ge=1, le=5)
+    half_spread_cents: float = Field(0.75, gt=0, le=10)
+    maker_contracts: float = Field(60.0, gt=1, description="typical size of one quote of a maker")
+    informed_contracts: float = Field(140.0, gt=1, description="typical size of one informed quote")
+    noise_contracts: float = Field(25.0, gt=1, description="median size of a noise order")
+
+    maker_rate: float = Field(0.20, gt=0, description="relative rate of makers refilling their ladders")
+    lean_rate: float = Field(0.30, ge=0, description="relative rate of informed quotes being revised")
+    noise_limit_rate: float = Field(0.18, ge=0, description="relative rate of noise limit orders")
+    noise_cancel_rate: float = Field(0.14, ge=0, description="relative rate of noise cancels")
+    noise_market_rate: float = Field(0.12, ge=0, description="relative rate of noise market orders")
+    informed_market_rate: float = Field(0.05, ge=0, description="relative rate of informed market orders")
+    snipe_share: float = Field(0.25, ge=0, le=1, description="share of news traded on before makers react")
+
+    gap_share: float = Field(0.15, ge=0, le=1, description="share of events whose recording lost messages")
+    max_lost: int = Field(40, ge=1, description="most messages lost in one gap")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for low, high in (
+            ("min_markets", "max_markets"),
+            ("min_duration_s", "max_duration_s"),
+            ("min_resolved", "max_resolved"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low}={getattr(self, low)} is above {high}={getattr(self, high)}")
+        if self.single_share + self.nested_share > 1:
+            raise ValueError(f"single_share + nested_share = {self.single_share + self.nested_share} is above 1")
+        return self
+
+    @property
+    def agent_rate(self) -> float:
+        """Sum of the relative rates of all agents."""
+        return (
+            self.maker_rate
+            + self.lean_rate
+            + self.noise_limit_rate
+            + self.noise_cancel_rate
+            + self.noise_market_rate
+            + self.informed_market_rate
+        )
+
+    @classmethod
+    def martingale(cls, seed: int = 0) -> "SimConfig":
+        """No signal at all: the consensus is the fair probability and sizes say nothing about either."""
+        return cls(seed=seed, mispricing_sd_cents=0.0, lean=0.0)
+
+    @classmethod
+    def preset(cls, name: Preset, seed: int = 0) -> "SimConfig":
+        """The preset called ``name``."""
+        return cls.martingale(seed) if name == "martingale" else cls(seed=seed)
