@@ -20,9 +20,7 @@ from pyarrow import fs
 
 from kalshi_platform.domain.errors import ContractError, StorageError
 
-#: Suffix of a file that is still being written; never read, safe to delete when no build runs.
-PARTIAL_SUFFIX: Final = ".partial"
-
+_PARTIAL: Final = re.compile(r"\.[^/]+\.\d+\.partial")
 _CONNECT_TIMEOUT_S: Final = 3.0
 _MAX_ATTEMPTS: Final = 3
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -158,6 +156,11 @@ class Storage:
         raise StorageError(f"cannot {verb} {self.address(path)}: {reason}; {remedy}") from None
 
 
+def is_leftover(path: str) -> bool:
+    """True for the unfinished file of a killed write; delete it only where nobody writes."""
+    return _PARTIAL.fullmatch(path.rsplit("/", 1)[-1]) is not None
+
+
 def open_storage(uri: str | Path) -> Storage:
     """The storage at a folder or ``s3://bucket/prefix``; nothing is created or contacted yet.
 
@@ -242,7 +245,7 @@ def _errno_of(err: Exception) -> int | None:
 
 def _write_local(target: Path, data: bytes | pa.Buffer) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with open(partial, "wb") as file:
             file.write(data)

@@ -107,10 +107,11 @@ def _check_markets(
     address = dataset.storage.address(shard.path)
     specs, settlements = dataset.specs(), dataset.settlements()
     for entry in dataset.manifest.markets:
-        if entry.ticker not in specs:
+        spec = specs.get(entry.ticker)
+        if spec is None:
             yield f"{address}: market {entry.ticker} is missing"
-        elif specs[entry.ticker].event != entry.event:
-            yield f"{address}: market {entry.ticker} is of event {specs[entry.ticker].event}, not {entry.event}"
+        elif spec.event != entry.event:
+            yield f"{address}: market {entry.ticker} is of event {spec.event}, not {entry.event}"
         elif entry.settled != (entry.ticker in settlements):
             yield f"{address}: market {entry.ticker}: manifest says settled = {entry.settled}"
 

@@ -9,6 +9,7 @@ Failure   the first refused job ends the build: waiting jobs are cancelled, runn
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.events.importers import ImportJob
@@ -47,7 +48,7 @@ def _run_with_ray(jobs: Mapping[str, ImportJob], storage: Storage, workers: int)
             logging_level=logging.ERROR,
             object_store_memory=_OBJECT_STORE_BYTES,
         )
-    running: list[ray.ObjectRef] = []
+    running: list[ray.ObjectRef[Any]] = []
     try:
         task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
         waiting = list(jobs.items())[::-1]
