@@ -1,0 +1,317 @@
+"""``kalshi-platform doctor``: can this machine build, train and evaluate, and what to do where it cannot.
+
+Each check is a function that returns one Finding and changes nothing on the machine; ``--deep`` alone
+starts a Ray runtime and writes (and deletes) one small file in the storage.
+"""
+
+import json
+import logging
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+from rich.console import Console
+
+from kalshi_platform.domain.errors import ExitCode, PlatformError
+
+GIB: Final = 2**30
+MIN_PYTHON: Final = (3, 11)
+#: Below the first the check fails, below the second it warns. Training level simple peaks near 2 GiB.
+MEMORY_GIB: Final = (2, 4)
+DISK_GIB: Final = (1, 10)
+SHARED_MEMORY_GIB: Final = 0.5
+#: No recording of ours is older; a clock before it was never set. 2026-01-01T00:00:00Z.
+OLDEST_SANE_S: Final = 1_767_225_600
+NEWEST_SANE_S: Final = 4_102_444_800  # 2100-01-01T00:00:00Z
+#: Wall and monotonic clock may differ by this much over the probe, seconds.
+CLOCK_TOLERANCE_S: Final = 0.005
+CLOCK_PROBE_S: Final = 0.2
+CONNECT_TIMEOUT_S: Final = 3.0
+PROBE: Final = ".kalshi-platform-doctor"
+
+
+class Status(StrEnum):
+    """OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; ``advice`` says what to do and is empty when there is nothing to do."""
+
+    name: str
+    status: Status
+    detail: str
+    advice: str = ""
+
+
+def by_size(
+    name: str, found_gib: float, limits_gib: tuple[float, float], detail: str, advice: str
+) -> Finding:
+    """FAIL below the first limit, WARN below the second, else OK."""
+    fail_below, warn_below = limits_gib
+    if found_gib >= warn_below:
+        return Finding(name, Status.OK, detail)
+    status = Status.FAIL if found_gib < fail_below else Status.WARN
+    return Finding(name, status, detail, advice)
+
+
+def check_python() -> Finding:
+    """Version of the running interpreter."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    detail = f"{found} at {sys.executable}"
+    if sys.version_info[:2] < MIN_PYTHON:
+        return Finding("python", Status.FAIL, detail, "install Python 3.11 or later and repeat `make setup`")
+    return Finding("python", Status.OK, detail)
+
+
+def check_packages() -> Finding:
+    """Installed versions against the ranges this package asks for."""
+    from packaging.requirements import Requirement
+
+    required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
+    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
+    wrong = []
+    for requirement in required:
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
+    if wrong:
+        return Finding("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
+    return Finding("packages", Status.OK, f"{len(required)} packages in their ranges")
+
+
+def check_torch() -> Finding:
+    """Torch computes, and on what."""
+    try:
+        import torch
+
+        product = float((torch.ones(2, 2) @ torch.ones(2, 2)).sum())
+    except (ImportError, OSError, RuntimeError) as err:
+        return Finding("torch", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
+    detail = f"{torch.__version__} on {device}, {torch.get_num_threads()} threads"
+    if product != 8.0:
+        return Finding(
+            "torch", Status.FAIL, f"{detail}: 2x2 product sums to {product}, not 8", "reinstall torch"
+        )
+    return Finding("torch", Status.OK, detail)
+
+
+def check_numba() -> Finding:
+    """A kernel of ours compiles and is right; its machine code can be kept."""
+    started = time.perf_counter()
+    try:
+        from kalshi_platform.domain import fees
+
+        fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
+    except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
+        return Finding("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+    took_s = time.perf_counter() - started
+    if fee_e6 != 17_500:
+        return Finding(
+            "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
+        )
+    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(fees.__file__).parent)
+    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {cache}"
+    if not os.access(cache, os.W_OK):
+        advice = "set NUMBA_CACHE_DIR to a writable local folder, else every process compiles again"
+        return Finding("numba", Status.WARN, detail + " (not writable)", advice)
+    return Finding("numba", Status.OK, detail)
+
+
+def check_ray(deep: bool) -> Finding:
+    """Ray's preconditions; with ``deep`` a runtime is started, runs one task and is stopped."""
+    shared = Path("/dev/shm")  # where Ray keeps its object store
+    free_gib = shutil.disk_usage(shared).free / GIB if shared.is_dir() else 0.0
+    detail = f"{metadata.version('ray')}, {free_gib:.1f} GiB shared memory free"
+    if deep:
+        try:
+            detail += f", runtime answered in {_start_ray():.1f} s"
+        except Exception as err:  # Ray's start fails in many ways; all mean the same here
+            return Finding("ray", Status.FAIL, f"{detail}: {err}", "read /tmp/ray/session_latest/logs")
+    if free_gib < SHARED_MEMORY_GIB:
+        advice = (
+            "give the container more shared memory (docker run --shm-size=2g): objects spill to disk else"
+        )
+        return Finding("ray", Status.WARN, detail, advice)
+    return Finding("ray", Status.OK, detail)
+
+
+def _process_id() -> int:
+    return os.getpid()
+
+
+def _start_ray() -> float:
+    import ray
+
+    started = time.perf_counter()
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        answer = ray.get(ray.remote(_process_id).remote(), timeout=60)
+    finally:
+        ray.shutdown()
+    if answer == os.getpid():
+        raise RuntimeError("the task ran in the driver, not in a worker")
+    return time.perf_counter() - started
+
+
+def check_memory() -> Finding:
+    """Memory this process may still take: the machine's, or less where a container limits it."""
+    import psutil
+
+    available = psutil.virtual_memory().available
+    limit = Path("/sys/fs/cgroup/memory.max")
+    used = Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
+        available = min(available, int(text) - int(used.read_text()))
+    gib = available / GIB
+    advice = "close other programs, or train with fewer environments and level simple"
+    return by_size("memory", gib, MEMORY_GIB, f"{gib:.1f} GiB available", advice)
+
+
+def check_cores() -> Finding:
+    """Cores this process may run on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    detail = f"{cores} ({platform.machine()})"
+    if cores < 2:
+        return Finding(
+            "cores", Status.WARN, detail, "sampling and learning take turns: expect half the speed"
+        )
+    return Finding("cores", Status.OK, detail)
+
+
+def check_disk() -> Finding:
+    """Free space where runs are written."""
+    free_gib = shutil.disk_usage(Path.cwd()).free / GIB
+    detail = f"{free_gib:.1f} GiB free at {Path.cwd()}"
+    return by_size("disk", free_gib, DISK_GIB, detail, "free some space, or work in another folder")
+
+
+def check_clock() -> Finding:
+    """The wall clock is set, runs at the monotonic clock's pace, and somebody keeps it right."""
+    wall, steady = time.time(), time.monotonic()
+    time.sleep(CLOCK_PROBE_S)
+    drift_s = (time.time() - wall) - (time.monotonic() - steady)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall))
+    if not OLDEST_SANE_S < wall < NEWEST_SANE_S:
+        return Finding("clock", Status.FAIL, f"UTC is {stamp}", "set the clock: every recv_ns comes from it")
+    if abs(drift_s) > CLOCK_TOLERANCE_S:
+        detail = f"{stamp}; wall clock moved {drift_s * 1e3:+.1f} ms against the monotonic one"
+        return Finding("clock", Status.WARN, detail, "let NTP slew, not step, while recording")
+    synchronised = _ntp_synchronised()
+    if synchronised:
+        return Finding("clock", Status.OK, f"{stamp}, kept by NTP")
+    state = "not synchronised" if synchronised is False else "synchronisation unknown (no systemd)"
+    advice = "no matter for training; before recording or trading run NTP here, or on a container's host"
+    return Finding("clock", Status.WARN, f"{stamp}, {state}", advice)
+
+
+def _ntp_synchronised() -> bool | None:
+    """What systemd says; None where it is not there to ask."""
+    command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return {"yes": True, "no": False}.get(answer.stdout.strip())
+
+
+def check_storage(uri: str, deep: bool) -> Finding:
+    """The storage at ``uri`` answers; with ``deep`` it also takes and gives up a file."""
+    try:
+        from kalshi_platform.events.storage import open_storage
+
+        storage = open_storage(uri)
+        storage.list_files(PROBE)  # contacts the bucket; nothing lies below this name
+        if deep:
+            storage.write_bytes_atomic(PROBE, b"kalshi-platform doctor")
+            storage.delete(PROBE)
+    except PlatformError as err:
+        return Finding("storage", Status.FAIL, str(err), "put right what the message names and repeat")
+    return Finding("storage", Status.OK, f"{uri} {'takes and gives files' if deep else 'answers'}")
+
+
+def check_aws_variables() -> Finding:
+    """The AWS variables belong together, and the endpoint they name is there."""
+    keys = [k for k in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(k)]
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    if len(keys) == 1:
+        return Finding("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
+    if not endpoint:
+        return Finding("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
+    parts = urlsplit(endpoint)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
+    except OSError as err:
+        return Finding(
+            "aws", Status.FAIL, f"{endpoint}: {err}", "start the store or correct AWS_ENDPOINT_URL"
+        )
+    return Finding("aws", Status.OK, f"{endpoint} accepts connections")
+
+
+def examine(storage: str | None, deep: bool) -> Iterator[Finding]:
+    """Every check that applies, in order; each is computed when it is asked for."""
+    checks: list[Callable[[], Finding]] = [
+        check_python, check_packages, check_torch, check_numba, lambda: check_ray(deep),
+        check_memory, check_cores, check_disk, check_clock,
+    ]  # fmt: skip
+    if any(name.startswith("AWS_") for name in os.environ):
+        checks.append(check_aws_variables)
+    if storage is not None:
+        checks.append(lambda: check_storage(storage, deep))
+    for check in checks:
+        yield check()
+
+
+app = typer.Typer(
+    help="Check that this machine can build, train and evaluate; say what to do where it cannot."
+)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    storage: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix to reach.")] = None,
+    deep: Annotated[
+        bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")
+    ] = False,
+) -> None:
+    """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage; exit 1 if any fails."""
+    console = Console(highlight=False, soft_wrap=True)
+    colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
+    found = []
+    for finding in examine(storage, deep):
+        found.append(finding)
+        if not as_json:
+            mark = f"[{colours[finding.status]}]{finding.status:4}[/]"
+            console.print(f"{mark} {finding.name:9}", end=" ")
+            console.print(
+                finding.detail + (f"\n     -> {finding.advice}" if finding.advice else ""), markup=False
+            )
+    failed = [f.name for f in found if f.status is Status.FAIL]
+    if as_json:
+        typer.echo(json.dumps({"ok": not failed, "checks": [asdict(f) for f in found]}))
+    if failed:
+        typer.echo(f"kalshi-platform: not ready: {', '.join(failed)}", err=True)
+        raise typer.Exit(int(ExitCode.FAILED))

@@ -1,0 +1,93 @@
+"""The command line's frame: instant help, one message an error, exit codes a script can rely on."""
+
+import errno
+import subprocess
+import sys
+import types
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from kalshi_platform import __version__
+from kalshi_platform.cli import main
+from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError, TrainingError
+
+
+def run_raising(monkeypatch: pytest.MonkeyPatch, error: BaseException):
+    """The outcome of a command whose body raises ``error``."""
+    sub = typer.Typer()
+
+    @sub.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "kalshi_platform.cli.doctor", types.SimpleNamespace(app=sub))
+    return CliRunner().invoke(main.app, ["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DataError, 3), (ContractError, 2), (StorageError, 3), (LimitError, 4), (TrainingError, 1)],
+)
+def test_a_deliberate_error_is_one_line_on_stderr_and_its_exit_code(monkeypatch, error, code):
+    outcome = run_raising(monkeypatch, error("price 10100 outside 0..10000 [in a.parquet]"))
+    assert outcome.exit_code == code
+    assert outcome.stderr == "kalshi-platform: price 10100 outside 0..10000 [in a.parquet]\n"
+    assert outcome.stdout == ""
+
+
+def test_an_error_from_a_ray_task_shows_its_cause_not_the_remote_stack_trace(monkeypatch):
+    class RemoteDataError(DataError):
+        """What Ray raises: our class mixed with its own, the stack trace in the message."""
+
+        cause = DataError("a.gz is truncated")
+
+    outcome = run_raising(monkeypatch, RemoteDataError("ray::task() ... Traceback ..."))
+    assert (outcome.exit_code, outcome.stderr) == (3, "kalshi-platform: a.gz is truncated\n")
+
+
+def test_interruption_exits_like_a_signalled_process(monkeypatch):
+    outcome = run_raising(monkeypatch, KeyboardInterrupt())
+    assert outcome.exit_code == 130
+    assert "interrupted" in outcome.stderr
+
+
+def test_a_full_disk_is_a_message_and_other_system_errors_are_not_hidden(monkeypatch):
+    outcome = run_raising(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/data/x"))
+    assert outcome.exit_code == 3
+    assert "/data/x" in outcome.stderr
+    bug = run_raising(monkeypatch, OSError(errno.EBADF, "Bad file descriptor"))
+    assert isinstance(bug.exception, OSError)
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["doctor", "--nonsense"], ["--nonsense"]])
+def test_wrong_usage_exits_with_two(arguments):
+    assert CliRunner().invoke(main.app, arguments).exit_code == 2
+
+
+def test_help_lists_every_command_and_version_is_the_packages():
+    text = CliRunner().invoke(main.app, ["--help"]).output
+    assert [name for name in main.COMMANDS if name not in text] == []
+    assert CliRunner().invoke(main.app, ["--version"]).output == f"kalshi-platform {__version__}\n"
+
+
+def test_help_imports_no_framework():
+    code = (
+        "import sys; sys.argv = ['kalshi-platform', '--help']\n"
+        "from kalshi_platform.cli.main import app\n"
+        "try: app()\n"
+        "except SystemExit as end: assert end.code == 0, end.code\n"
+        "heavy = {'ray', 'torch', 'numba', 'numpy', 'polars', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("name", main.COMMANDS)
+def test_every_command_has_help_of_its_own(name):
+    outcome = CliRunner().invoke(main.app, [name, "--help"])
+    assert outcome.exit_code == 0, outcome.output
+    assert f"Usage: root {name} " in outcome.output
+    assert "--install-completion" not in outcome.output
