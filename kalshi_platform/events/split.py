@@ -66,9 +66,13 @@ def _divide(
 def _bounds(n: int, shares: Sequence[int]) -> list[int]:
     """Where each part but the first begins: monotone in ``n``, so a new event moves one event a bound."""
     total, parts = sum(shares), len(shares)
-    bounds = [(2 * n * sum(shares[:i]) + total) // (2 * total) for i in range(1, parts)]
-    if n >= parts:
-        bounds = [min(max(bound, i), n - parts + i) for i, bound in enumerate(bounds, start=1)]
+    bounds: list[int] = []
+    for part in range(1, parts):
+        bound = (2 * n * sum(shares[:part]) + total) // (2 * total)
+        if n >= parts:
+            before = bounds[-1] if bounds else 0
+            bound = min(max(bound, before + 1), n - parts + part)
+        bounds.append(bound)
     return bounds
 
 

@@ -1,0 +1,90 @@
+"""Splits: no event in two, no split empty, ratio kept, few moves when events are added."""
+
+import hashlib
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.events.split import SPLITS, SplitConfig, assign_splits
+
+EVENTS = st.sets(st.text("ABCXYZ0123456789-", min_size=1, max_size=8), max_size=80)
+
+
+def spans(events, first_ns=0, last_ns=1):
+    return dict.fromkeys(events, (first_ns, last_ns))
+
+
+@given(EVENTS, st.text(max_size=5))
+def test_every_event_is_in_exactly_one_split(events, salt):
+    splits = assign_splits(spans(events), SplitConfig(salt=salt))
+    assert splits.keys() == events
+    assert set(splits.values()) <= set(SPLITS)
+
+
+@given(EVENTS)
+def test_the_order_in_which_events_are_met_changes_nothing(events):
+    forward = assign_splits(spans(sorted(events)), SplitConfig())
+    assert assign_splits(spans(sorted(events, reverse=True)), SplitConfig()) == forward
+
+
+@given(st.integers(3, 2_000), st.integers(1, 400), st.integers(1, 400), st.integers(1, 400))
+def test_from_three_events_on_no_split_is_empty(n, train, validation, test):
+    config = SplitConfig(train=train, validation=validation, test=test)
+    counts = Counter(assign_splits(spans(map(str, range(n))), config).values())
+    assert all(counts[split] >= 1 for split in SPLITS)
+
+
+@given(st.integers(60, 3_000))
+def test_the_ratio_is_exact_to_one_event(n):
+    counts = Counter(assign_splits(spans(map(str, range(n))), SplitConfig()).values())
+    for split, share in zip(SPLITS, (250, 25, 25), strict=True):
+        assert abs(counts[split] - n * share / 300) <= 1
+
+
+def test_three_hundred_events_are_divided_250_25_25():
+    counts = Counter(assign_splits(spans(map(str, range(300))), SplitConfig()).values())
+    assert counts == {"train": 250, "validation": 25, "test": 25}
+
+
+@given(EVENTS.filter(lambda events: len(events) >= 2))
+def test_one_more_event_moves_at_most_one_event_across_each_boundary(events):
+    before = assign_splits(spans(sorted(events)[1:]), SplitConfig())
+    after = assign_splits(spans(events), SplitConfig())
+    assert sum(before[event] != after[event] for event in before) <= 2
+
+
+def test_the_rank_is_sha256_of_salt_and_event():
+    # Four events: boundaries round(4 * 250 / 300) = 3 and round(4 * 275 / 300) = 4, pulled back to 2 and 3
+    # so that no split is empty.
+    events = ["A", "B", "C", "D"]
+    ranked = sorted(events, key=lambda e: hashlib.sha256(f"s\0{e}".encode()).digest())
+    splits = assign_splits(spans(events), SplitConfig(salt="s"))
+    assert [splits[event] for event in ranked] == ["train", "train", "validation", "test"]
+
+
+def test_another_salt_draws_another_division():
+    events = spans(map(str, range(300)))
+    assert assign_splits(events, SplitConfig(salt="a")) != assign_splits(events, SplitConfig(salt="b"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 30)), max_size=40), st.integers(0, 10))
+def test_with_a_time_cut_train_ends_an_embargo_before_anything_held_out_begins(times, embargo_ns):
+    events = {str(i): (first, first + length) for i, (first, length) in enumerate(times)}
+    splits = assign_splits(events, SplitConfig(time_cut_ns=50, embargo_ns=embargo_ns))
+    assert splits.keys() == events.keys()
+    for event, (first_ns, last_ns) in events.items():
+        if splits[event] == "train":
+            assert last_ns < 50 - embargo_ns
+        elif splits[event] is None:
+            assert last_ns >= 50 - embargo_ns
+            assert first_ns < 50 + embargo_ns
+        else:
+            assert first_ns >= 50 + embargo_ns
+
+
+def test_a_share_of_nothing_is_refused_by_name():
+    with pytest.raises(ContractError, match=r"SplitConfig\.test = 0"):
+        SplitConfig.parse({"test": 0})

@@ -1,0 +1,156 @@
+"""Local storage: all or nothing, and messages that name the file, the reason and the remedy."""
+
+import errno
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.events.storage import is_leftover, open_storage
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    storage = open_storage(tmp_path / "new")
+    storage.write_bytes_atomic("a/b.bin", b"hello")
+    assert bytes(storage.read_bytes("a/b.bin")) == b"hello"
+    with storage.open_input("a/b.bin") as file:
+        file.seek(1)
+        assert file.read(3) == b"ell"
+    assert storage.exists("a/b.bin")
+    assert not storage.exists("a")
+    assert storage.list_files() == [("a/b.bin", 5)]
+    storage.delete("a/b.bin")
+    storage.delete("a/b.bin")
+    assert storage.list_files() == []
+
+
+def test_file_addresses_and_plain_folders_are_one_place(tmp_path):
+    open_storage(tmp_path).write_bytes_atomic("x", b"1")
+    assert open_storage(f"file://{tmp_path}").exists("x")
+
+
+def test_listing_a_folder_that_does_not_exist_is_empty(tmp_path):
+    assert open_storage(tmp_path / "nothing").list_files() == []
+
+
+def test_a_storage_is_pickled_as_its_address(tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
+    data = pickle.dumps(open_storage("s3://bucket/data"))
+    assert b"very-secret-value" not in data
+    assert pickle.loads(data).uri == "s3://bucket/data"
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("gs://bucket/x", "scheme 'gs' is unknown"),
+        ("s3://", "no bucket name"),
+        ("s3://Bad_Bucket/x", "no bucket name"),
+        ("", "is empty"),
+    ],
+)
+def test_an_address_of_another_kind_is_refused(uri, message):
+    with pytest.raises(ContractError, match=message):
+        open_storage(uri)
+
+
+def test_keys_in_an_address_are_refused_without_being_repeated():
+    with pytest.raises(ContractError) as refused:
+        open_storage("s3://AKID:secret-in-address@bucket/data")
+    assert "secret-in-address" not in str(refused.value)
+
+
+def test_a_path_cannot_leave_the_root(tmp_path):
+    with pytest.raises(ContractError, match="leaves"):
+        open_storage(tmp_path / "in").write_bytes_atomic("../out", b"x")
+
+
+def test_reading_what_is_not_there_names_the_file(tmp_path):
+    with pytest.raises(StorageError, match=rf"cannot read {tmp_path}/nothing: .*check the address"):
+        open_storage(tmp_path).read_bytes("nothing")
+    with pytest.raises(StorageError, match=rf"cannot read {tmp_path}/nothing"):
+        open_storage(tmp_path).open_input("nothing")
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="a part of the path is a file"):
+        open_storage(tmp_path / "file").write_bytes_atomic("x", b"1")
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch):
+    storage = open_storage(tmp_path)
+    storage.write_bytes_atomic("x", b"old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=rf"cannot write {tmp_path}/x: No space left .* free some space"):
+        storage.write_bytes_atomic("x", b"new")
+    assert (tmp_path / "x").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_a_write_that_the_kernel_cuts_short_is_refused(tmp_path):
+    # A real short write: the kernel refuses to let the file grow beyond 4 kB.
+    code = (
+        "import sys\n"
+        "from kalshi_platform.domain.errors import StorageError\n"
+        "from kalshi_platform.events.storage import open_storage\n"
+        "try:\n"
+        f"    open_storage({str(tmp_path)!r}).write_bytes_atomic('x', bytes(100_000))\n"
+        "except StorageError as err:\n"
+        "    sys.exit(f'refused: {err}')\n"
+    )
+
+    def limit_file_size():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        preexec_fn=limit_file_size,
+        check=False,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stderr.startswith(f"refused: cannot write {tmp_path}/x: ")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_leftover_of_a_killed_write_is_recognised():
+    assert is_leftover("events/.EVENT.0123.parquet.4711.partial")
+    assert not is_leftover("events/EVENT.0123.parquet")
+    assert not is_leftover("notes.partial")
+
+
+def test_an_unreachable_store_is_refused_quickly_without_its_keys(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
+    storage = open_storage("s3://bucket/data")
+    for attempt in (
+        lambda: storage.read_bytes("x"),
+        lambda: storage.write_bytes_atomic("x", b"1"),
+        lambda: storage.exists("x"),
+        storage.list_files,
+    ):
+        start_s = time.monotonic()
+        with pytest.raises(StorageError) as refused:
+            attempt()
+        assert time.monotonic() - start_s < 15
+        message = str(refused.value)
+        assert "s3://bucket/data" in message
+        assert "127.0.0.1:9" in message
+        assert "AWS_ENDPOINT_URL" in message
+        assert "very-secret-value" not in message
+        assert "AKIDEXAMPLE" not in message
