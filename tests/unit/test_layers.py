@@ -1,0 +1,53 @@
+"""The direction of imports is enforced: the tree passes, and a planted bad import is named."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("kalshi_platform", "tune_experiments", "serve_deployments")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def lint(tree: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200"}
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_tree_keeps_every_contract(tree):
+    outcome = lint(tree)
+    assert outcome.returncode == 0, outcome.stdout
+    assert "0 broken" in outcome.stdout
+
+
+@pytest.mark.parametrize(
+    ("where", "line", "contract"),
+    [
+        ("kalshi_platform/domain/units.py", "import kalshi_platform.book", "data flows one way"),
+        ("kalshi_platform/envs/__init__.py", "import kalshi_platform.models", "data flows one way"),
+        ("kalshi_platform/replay/__init__.py", "import ray", "the core knows no framework"),
+        (
+            "serve_deployments/__init__.py",
+            "import kalshi_platform.training",
+            "serving pulls in neither simulator nor trainer",
+        ),
+    ],
+)
+def test_a_planted_bad_import_breaks_its_contract(tree, where, line, contract):
+    with (tree / where).open("a") as file:
+        file.write(f"\n{line}\n")
+    outcome = lint(tree)
+    assert outcome.returncode != 0
+    assert f"{contract} BROKEN" in outcome.stdout
