@@ -20,6 +20,9 @@ from kalshi_platform.simexchange.engine import NONE, Book, Tape, cancel, resize,
 MAX_LEVELS, NOISE_SLOTS = 5, 24
 _TAGS_A_MARKET = 1_000
 _FEE_RATE = 0.07
+#: Quotes stand on round prices even where the grid is finer, so queues form.
+_ROUND_E4 = 50.0
+_OWN_ERROR_SD_E4 = 15.0
 
 
 class Params(NamedTuple):
@@ -46,6 +49,7 @@ class Agents(NamedTuple):
     """Traders' state on M markets, K makers and, last, the informed quoter."""
 
     z: np.ndarray  # (M,) f8 consensus error in standard deviations
+    own_error_e4: np.ndarray  # (M, K + 1) f8 what each adds to the consensus; 0 for the informed quoter
     quotes: np.ndarray  # (M, K + 1, 2, MAX_LEVELS) i4 order numbers; may have gone since: see alive()
     noise: np.ndarray  # (M, NOISE_SLOTS) i4 order numbers
 
@@ -54,6 +58,7 @@ def new_agents(n_markets: int, n_makers: int) -> Agents:
     """Traders without orders."""
     return Agents(
         z=np.zeros(n_markets),
+        own_error_e4=np.zeros((n_markets, n_makers + 1)),
         quotes=np.full((n_markets, n_makers + 1, 2, MAX_LEVELS), NONE, "i4"),
         noise=np.full((n_markets, NOISE_SLOTS), NONE, "i4"),
     )
@@ -116,17 +121,17 @@ def _size_e2(rng: np.random.Generator, median_e2: float, log_sd: float) -> int:
 
 @njit(cache=True)
 def _targets(
-    agents: Agents, tape: Tape, params: Params, grid: np.ndarray, market: int, agent: int, own_error_e4: float,
-    out: np.ndarray,
+    agents: Agents, tape: Tape, params: Params, grid: np.ndarray, market: int, agent: int, out: np.ndarray
 ) -> None:  # fmt: skip
     """Fill ``out`` (2, MAX_LEVELS) with the levels ``agent`` wants to quote; NONE = no quote."""
-    yes_e4 = consensus_e4(agents, tape, params, market) + own_error_e4
+    yes_e4 = consensus_e4(agents, tape, params, market) + agents.own_error_e4[market, agent]
     out[:] = NONE
     levels = params.maker_levels if agent < params.n_makers else min(params.maker_levels, 2)
     for side in range(2):
         belief = yes_e4 if side == 0 else 10_000.0 - yes_e4
         for j in range(levels):
-            out[side, j] = nearest_level(grid, belief - params.half_spread_e4 - 100.0 * j)
+            price_e4 = belief - params.half_spread_e4 - 100.0 * j
+            out[side, j] = nearest_level(grid, np.floor(price_e4 / _ROUND_E4 + 0.5) * _ROUND_E4)
 
 
 @njit(cache=True)
@@ -210,9 +215,8 @@ def requote(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, agent: int, want: np.ndarray,
 ) -> None:  # fmt: skip
-    """One maker (or the informed quoter) brings its ladder to where it believes it belongs."""
-    own_error = 25.0 * rng.standard_normal() if agent < params.n_makers else 0.0
-    _targets(agents, tape, params, grid, market, agent, own_error, want[agent])
+    """One maker (or the informed quoter) fills up its ladder after trades took from it."""
+    _targets(agents, tape, params, grid, market, agent, want[agent])
     _cancel_stale(rng, book, tape, agents, market, agent, want[agent])
     _place_missing(rng, book, tape, agents, params, market, agent, want[agent])
 
@@ -225,8 +229,9 @@ def requote_all(
     """The consensus moved: all withdraw stale quotes, sweep what was left behind, then quote anew."""
     n = params.n_makers + 1
     for agent in range(n):
-        own_error = 25.0 * rng.standard_normal() if agent < params.n_makers else 0.0
-        _targets(agents, tape, params, grid, market, agent, own_error, want[agent])
+        if agent < params.n_makers:
+            agents.own_error_e4[market, agent] = _OWN_ERROR_SD_E4 * rng.standard_normal()
+        _targets(agents, tape, params, grid, market, agent, want[agent])
         _cancel_stale(rng, book, tape, agents, market, agent, want[agent])
     _sweep(rng, book, tape, agents, params, grid, market)
     first = int(rng.random() * n)
@@ -259,7 +264,7 @@ def noise_limit(
     best = book.best[market, side]
     if best == NONE or _alive(book, agents.noise[market, slot], _noise_tag(market, slot)):
         return
-    away_e4 = -100.0 if rng.random() < 0.08 else 100.0 * int(rng.standard_exponential() * 2.0)
+    away_e4 = -100.0 if rng.random() < 0.03 else 100.0 * int(rng.standard_exponential() * 2.0)
     level = nearest_level(grid, grid[best] - away_e4)
     size = _size_e2(rng, params.noise_e2, 0.8)
     agents.noise[market, slot] = rest(book, tape, market, side, level, size, _noise_tag(market, slot))

@@ -31,19 +31,19 @@ class SimConfig(Config):
 
     min_resolved: float = Field(0.05, gt=0, lt=1, description="least variance resolved while trading")
     max_resolved: float = Field(0.4, gt=0, lt=1, description="most variance resolved while trading")
-    news_messages: float = Field(60.0, gt=1, description="mean spacing of moves of the fair probability")
+    news_messages: float = Field(200.0, gt=1, description="mean spacing of moves of the fair probability")
 
-    mispricing_sd_cents: float = Field(5.0, ge=0, le=20, description="sd of the consensus error at p = 0.5")
-    half_life_messages: float = Field(120.0, gt=2, description="half-life of the consensus error")
-    revision_messages: float = Field(45.0, gt=1, description="mean spacing of moves of the consensus error")
-    lean: float = Field(0.9, ge=0, le=3, description="log size ratio of informed quotes per sd of error")
-    signal_noise: float = Field(0.5, ge=0, description="sd of the informed quotes' own error, in sd of error")
+    mispricing_sd_cents: float = Field(6.0, ge=0, le=20, description="sd of the consensus error at p = 0.5")
+    half_life_messages: float = Field(150.0, gt=2, description="half-life of the consensus error")
+    revision_messages: float = Field(130.0, gt=1, description="mean spacing of moves of the consensus error")
+    lean: float = Field(1.0, ge=0, le=3, description="log size ratio of informed quotes per sd of error")
+    signal_noise: float = Field(0.4, ge=0, description="sd of the informed quotes' own error, in sd of error")
 
     n_makers: int = Field(3, ge=1, le=8)
     maker_levels: int = Field(2, ge=1, le=5)
-    half_spread_cents: float = Field(0.75, gt=0, le=10)
+    half_spread_cents: float = Field(0.65, gt=0, le=10)
     maker_contracts: float = Field(60.0, gt=1, description="typical size of one quote of a maker")
-    informed_contracts: float = Field(140.0, gt=1, description="typical size of one informed quote")
+    informed_contracts: float = Field(200.0, gt=1, description="typical size of one informed quote")
     noise_contracts: float = Field(25.0, gt=1, description="median size of a noise order")
 
     maker_rate: float = Field(0.20, gt=0, description="relative rate of makers refilling their ladders")
