@@ -30,7 +30,6 @@ class SeqGap(NamedTuple):
     session: int
     sid: int
     next_seq: int  # the first sequence number present after the hole
-    recv_ns: int  # when that message arrived
     missing: int
 
 
@@ -56,7 +55,8 @@ class ImportJob:
     parts: tuple[Part, ...]
     event_of: dict[str, str]  # every ticker of the job -> its event
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
-    n_rows: int  # rows in the sources (lines for captures), for progress
+    n_rows: int  # rows in the sources (for captures an estimate), for progress
+    use_yes_price: bool = False  # how the captures' book channel was subscribed
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class ImportedMarket:
 
 @dataclass(frozen=True, slots=True)
 class ImportedEvent:
-    """All markets of one event that have rows, ordered by ticker.
+    """All markets of one event that have usable rows (there may be none), ordered by ticker.
 
     ``counters`` hold what was counted while importing; counts that belong to a whole file (unknown
     frames, say) lie on the first event of its job, so that sums over events are right.

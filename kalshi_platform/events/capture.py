@@ -1,0 +1,156 @@
+"""Capture files: frames exactly as received, one JSON line each; everything else can be rebuilt from them.
+
+Line      ``{"recv_ns": our clock, ns UTC, "conn": connection number, "raw": the frame's text}``
+Files     plain or gzip, told apart by their first bytes. The writer appends whole gzip members and
+          fsyncs each, so that a crash loses at most the frames since the last :meth:`CaptureWriter.flush`.
+Not here  the meaning of a frame (``decode.py``), lost frames (``sequence.py``).
+"""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, NamedTuple, Self
+
+from pydantic_core import from_json
+
+from kalshi_platform.domain.errors import ContractError, DataError
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+
+
+class Frame(NamedTuple):
+    """One received frame."""
+
+    line: int  # 1-based line of the capture file
+    recv_ns: int
+    conn: int
+    raw: str
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(1-based number, line without its end) of a plain or gzip text file, streamed.
+
+    DataError where the file cannot be opened, is empty, or its gzip data is cut off or damaged.
+    """
+    number = 0
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == GZIP_MAGIC
+            plain.seek(0)
+            source = gzip.GzipFile(fileobj=plain) if packed else plain
+            for number, line in enumerate(source, start=1):
+                yield number, line.rstrip(b"\r\n")
+    except EOFError:
+        raise DataError(
+            f"{path}: gzip data ends in the middle, after line {number}; copy the file again, or keep what "
+            f"is readable: gzip -dc {path.name} | head -n {number} > recovered.jsonl"
+        ) from None
+    except (gzip.BadGzipFile, zlib.error) as err:
+        raise DataError(
+            f"{path}: damaged gzip data after line {number} ({err}); copy the file again"
+        ) from None
+    except OSError as err:
+        raise DataError(
+            f"{path}: cannot be read ({err.strerror or err}); check the path and its rights"
+        ) from None
+    if number == 0:
+        raise DataError(f"{path}: the file is empty; remove it or copy it again")
+
+
+def read_frames(path: Path) -> Iterator[Frame]:
+    """Frames of a capture file in file order, streamed; blank lines are passed over.
+
+    DataError names file and line for cut or damaged gzip data, a line that is no JSON object, a
+    missing or mistyped key, and an empty file.
+    """
+    for number, line in read_lines(path):
+        if line:
+            yield parse_line(line, path, number)
+
+
+def parse_line(line: bytes, path: Path, number: int) -> Frame:
+    """One capture line; DataError names what is wrong with it."""
+    try:
+        record = from_json(line)
+    except ValueError as err:
+        raise DataError(
+            f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
+            "remove the line or copy the file again"
+        ) from None
+    if not isinstance(record, dict):
+        raise DataError(f"{path}: line {number} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
+    for key, kind in (("recv_ns", int), ("conn", int), ("raw", str)):
+        value = record.get(key)
+        if type(value) is not kind:
+            found = f"{key} = {value!r}" if key in record else f"no {key!r}"
+            raise DataError(f"{path}: line {number} has {found}, expected {kind.__name__}; {_FORMAT}")
+    if record["recv_ns"] <= 0:
+        raise DataError(
+            f"{path}: line {number} has recv_ns = {record['recv_ns']}, expected ns since 1970 > 0"
+        )
+    return Frame(number, record["recv_ns"], record["conn"], record["raw"])
+
+
+_FORMAT: Final = 'a capture line is {"recv_ns": <int, ns>, "conn": <int>, "raw": "<the frame>"}'
+
+
+class CaptureWriter:
+    """Writes one new capture file; what was flushed survives a crash or a power cut.
+
+    A name ending in ``.gz`` is compressed, one gzip member a flush. An existing file is refused: a
+    recording is never altered after the fact, a new session writes a new file.
+    """
+
+    def __init__(self, path: Path, flush_bytes: int = 1 << 20, level: int = 6) -> None:
+        """Create ``path`` (``flush_bytes``: text collected before a flush by itself)."""
+        if flush_bytes <= 0:
+            raise ContractError(f"flush_bytes={flush_bytes}; expected at least 1")
+        try:
+            self._file: BinaryIO = path.open("xb")
+        except FileExistsError:
+            raise ContractError(f"{path} exists; a capture is written once, choose a new name") from None
+        self.path = path
+        self._packed = path.name.endswith(".gz")
+        self._level = level
+        self._flush_bytes = flush_bytes
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    def append(self, recv_ns: int, conn: int, raw: str) -> None:
+        """Add one frame; it is on disk after the next flush."""
+        line = (
+            json.dumps({"recv_ns": recv_ns, "conn": conn, "raw": raw}, separators=(",", ":")).encode() + b"\n"
+        )
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size >= self._flush_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected as one gzip member (or plain text) and fsync it."""
+        if not self._lines:
+            return
+        text = b"".join(self._lines)
+        self._file.write(gzip.compress(text, self._level) if self._packed else text)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._lines.clear()
+        self._size = 0
+
+    def close(self) -> None:
+        """Flush and close; closing twice is harmless."""
+        if not self._file.closed:
+            self.flush()
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

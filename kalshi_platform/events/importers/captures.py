@@ -1,0 +1,117 @@
+"""Capture files of one job to pieces: files that follow one another are one recording, decoded together.
+
+A recorder that starts a new file in mid-connection goes on counting; so files are decoded in order of
+time by one decoder, which sees no gap where there is none. Files whose times overlap come from different
+recorders and are decoded apart (``pieces.merge`` then keeps the longer record of a market).
+
+``use_yes_price`` cannot be seen in a frame. With the wrong setting most snapshots come out crossed, which
+no real book is: the file is refused and the other setting named.
+"""
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import DOLLAR_E4
+from kalshi_platform.events.capture import parse_line, read_lines
+from kalshi_platform.events.decode import Decoder
+from kalshi_platform.events.importers.pieces import Piece
+from kalshi_platform.events.importers.types import Part
+from kalshi_platform.events.market_meta import check_ticker
+from kalshi_platform.events.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, Events
+from kalshi_platform.events.validate import Origin
+
+_TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
+
+
+def index_capture(path: Path) -> dict[str, int]:
+    """Tickers named in a capture file and how often; reads the whole file, so that a cut one is refused early."""
+    seen: Counter[bytes] = Counter()
+    first = True
+    for number, line in read_lines(path):
+        if first and line:
+            parse_line(line, path, number)
+            first = False
+        seen.update(_TICKER.findall(line))
+    return {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
+
+
+def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[str]) -> list[Piece]:
+    """Rows of every market of the capture files; counters of whole files are added to ``counters``."""
+    pieces: list[Piece] = []
+    for files in _recordings([Path(p.path) for p in parts]):
+        decoder = Decoder(use_yes_price)
+        decoder.feed_files(files)
+        counters.update(decoder.counters)
+        where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
+        found = []
+        for ticker in sorted(decoder.markets):
+            rows, lines = decoder.markets.pop(ticker).rows()
+            if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
+                counters["markets_without_book_or_trade"] += 1
+                continue
+            provenance = "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
+            facts = decoder.facts.get(ticker)
+            found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
+        _check_price_scale(found, use_yes_price, where, counters)
+        pieces.extend(found)
+    return pieces
+
+
+def _recordings(paths: list[Path]) -> list[list[Path]]:
+    """Files in order of time, split where one begins before the one before it ends."""
+    spans = sorted((*_span(path), path) for path in paths)
+    recordings: list[list[Path]] = []
+    ends: list[int] = []
+    for first_ns, last_ns, path in spans:
+        for i, end in enumerate(ends):
+            if first_ns >= end:
+                recordings[i].append(path)
+                ends[i] = last_ns
+                break
+        else:
+            recordings.append([path])
+            ends.append(last_ns)
+    return recordings
+
+
+def _span(path: Path) -> tuple[int, int]:
+    """Receive times of the first and the last frame."""
+    first, last = None, b""
+    number = 0
+    for number, line in read_lines(path):
+        if line:
+            first = first or parse_line(line, path, number)
+            last = line
+    if first is None:
+        raise DataError(f"{path}: holds blank lines only; remove it or copy it again")
+    return first.recv_ns, parse_line(last, path, number).recv_ns
+
+
+def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:
+    two_sided, crossed = 0, 0
+    for piece in pieces:
+        sums = _snapshot_tops(piece.rows)
+        two_sided += len(sums)
+        crossed += int((sums > DOLLAR_E4).sum())
+    counters["crossed_snapshots"] += crossed
+    if crossed * 2 > two_sided:
+        raise DataError(
+            f"{where}: {crossed} of {two_sided} two-sided snapshots are crossed with use_yes_price={use_yes_price}; "
+            f"import it with use_yes_price={not use_yes_price}"
+        )
+
+
+def _snapshot_tops(rows: Events) -> np.ndarray:
+    """Best YES bid + best NO bid of every snapshot that has both sides, 1e-4 dollar."""
+    is_snapshot = rows.kind == SNAPSHOT
+    which = np.cumsum(is_snapshot & ((rows.flags & FLAG_START) != 0))
+    best = np.full((2, int(which[-1]) + 1), -1, np.int64)
+    for side in (YES, NO):
+        level = is_snapshot & (rows.side == side)
+        np.maximum.at(best[side], which[level], rows.price_e4[level])
+    return best.sum(axis=0)[(best >= 0).all(axis=0)]
