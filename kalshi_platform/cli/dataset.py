@@ -110,7 +110,7 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
         _print_json(summary.model_dump(mode="json"))
         return
     console = Console()
-    facts = Table(show_header=False, title=f"dataset {summary.digest}")
+    facts = Table(show_header=False, title=f"dataset {summary.dataset_digest}")
     for name, value in _facts(summary):
         facts.add_row(name, value)
     console.print(facts)

@@ -28,7 +28,7 @@ class DatasetSummary(Config):
     """The figures of ``dataset info``."""
 
     uri: str
-    digest: str
+    dataset_digest: str
     feature_digest: str
     readable: bool = Field(description="this program has the feature table the shards were made with")
     events: int
@@ -52,7 +52,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     markets = manifest.markets
     return DatasetSummary(
         uri=dataset.uri,
-        digest=dataset.digest,
+        dataset_digest=dataset.digest,
         feature_digest=manifest.feature_digest,
         readable=manifest.feature_digest == FEATURE_DIGEST,
         events=len(manifest.events()),
