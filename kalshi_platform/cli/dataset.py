@@ -77,7 +77,7 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
         lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
         raise DataError(f"{dataset.uri}: {len(problems)} problems:{lines}{rest}")
     if not as_json:
-        Console().print(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
+        typer.echo(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
 
 
 def _jobs_text(progress: Progress) -> str:
