@@ -1,0 +1,118 @@
+"""The whole way of a small dataset in an S3-compatible store (moto's server on a free port)."""
+
+import itertools
+
+import boto3
+import pytest
+from fake_import import FakeImport
+from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.events.storage import open_storage
+from kalshi_platform.events.store import Dataset
+from kalshi_platform.features.shard import read_rows
+from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.pipeline.inspect import find_problems
+
+EVENTS = ("EV0", "EV1", "EV2")
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def bucket(endpoint, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    name = f"bucket-{next(_NUMBERS)}"
+    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    fake = FakeImport(tmp_path, EVENTS)
+    fake.install(monkeypatch)
+    return fake
+
+
+def test_files_come_back_and_go_away(bucket):
+    storage = open_storage(f"s3://{bucket}/some/prefix")
+    storage.write_bytes_atomic("a/b.bin", b"hello")
+    storage.write_bytes_atomic("big.bin", bytes(12_000_000))  # above the single-PUT size
+    assert bytes(storage.read_bytes("a/b.bin")) == b"hello"
+    with storage.open_input("a/b.bin") as file:
+        file.seek(1)
+        assert file.read(3) == b"ell"
+    assert storage.list_files() == [("a/b.bin", 5), ("big.bin", 12_000_000)]
+    assert storage.exists("a/b.bin")
+    assert not storage.exists("a/c.bin")
+    storage.delete("a/b.bin")
+    storage.delete("a/b.bin")
+    assert not storage.exists("a/b.bin")
+
+
+def test_a_missing_object_and_a_missing_bucket_are_named(bucket):
+    with pytest.raises(StorageError, match=f"cannot read s3://{bucket}/x: there is no such object"):
+        open_storage(f"s3://{bucket}").read_bytes("x")
+    nowhere = open_storage("s3://no-such-bucket/data")
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/data.*create the bucket") as refused:
+        nowhere.list_files()
+    assert "very-secret-value" not in str(refused.value)
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/data/x.*create the bucket"):
+        nowhere.write_bytes_atomic("x", b"1")
+
+
+def test_a_dataset_in_a_bucket_equals_the_one_in_a_folder(bucket, fake, tmp_path):
+    config = BuildConfig(workers=0)
+    local = build_dataset([], tmp_path / "out", config)
+    assert build_dataset([], f"s3://{bucket}/sets/one", config) == local
+    dataset = Dataset.open(f"s3://{bucket}/sets/one")
+    assert dataset.digest == local.digest
+    assert find_problems(dataset) == []
+    here = Dataset.open(tmp_path / "out")
+    for event in EVENTS:
+        for (_, far), (_, near) in zip(read_rows(dataset, event), read_rows(here, event), strict=True):
+            assert far.features.tobytes() == near.features.tobytes()
+
+
+def test_an_interrupted_build_in_a_bucket_is_resumed(bucket, fake):
+    uri = f"s3://{bucket}/set"
+    fake.broken = {"EV2"}
+    with pytest.raises(DataError, match="row 7"):
+        build_dataset([], uri, BuildConfig(workers=0))
+    with pytest.raises(DataError, match="no complete dataset"):
+        Dataset.open(uri)
+    fake.broken, fake.ran = set(), []
+    build_dataset([], uri, BuildConfig(workers=0))
+    assert fake.ran == ["EV2"]
+    assert find_problems(Dataset.open(uri)) == []
+
+
+def test_a_damaged_object_is_refused_by_name(bucket, fake):
+    uri = f"s3://{bucket}/set"
+    manifest = build_dataset([], uri, BuildConfig(workers=0))
+    shard = next(s for s in manifest.shards if s.kind == "features")
+    open_storage(uri).write_bytes_atomic(shard.path, b"other bytes")
+    with pytest.raises(ChecksumError, match=f"{uri}/{shard.path}"):
+        read_rows(Dataset.open(uri), shard.event)
+
+
+def test_the_command_speaks_of_a_missing_bucket_and_exits_with_3(bucket):
+    done = CliRunner().invoke(app, ["dataset", "info", "s3://no-such-bucket/data"])
+    assert done.exit_code == 3
+    assert "s3://no-such-bucket/data" in done.stderr
+    assert "Traceback" not in done.stderr
