@@ -41,8 +41,8 @@ from kalshi_platform.events.schema import (
 from kalshi_platform.events.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
 
 _PRIVATE: Final = frozenset({
-    "fill", "user_order", "user_orders", "market_position", "order_group_updates", "rfq_created", "rfq_deleted",
-    "quote_created", "quote_accepted", "quote_executed",
+    "fill", "user_order", "user_orders", "market_position", "order_group_updates",
+    "rfq_created", "rfq_deleted", "quote_created", "quote_accepted", "quote_executed",
 })  # fmt: skip
 #: Understood, of no use for a replay.
 _IGNORED: Final = frozenset(
@@ -97,7 +97,8 @@ class Decoder:
                     self.feed(frame)
                 except DataError as err:
                     raise DataError(
-                        f"{path}: line {frame.line}: {err}; remove the line to import the rest (a gap is then recorded)"
+                        f"{path}: line {frame.line}: {err}; "
+                        "remove the line to import the rest (a gap is then recorded)"
                     ) from None
 
     def feed(self, frame: Frame) -> None:

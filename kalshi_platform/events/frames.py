@@ -33,7 +33,8 @@ _TIMES: Final = frozenset({"ts", "ts_ms"})
 #: Fields of ``msg`` that are understood or known to be of no use here; any other is counted.
 KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
     "orderbook_snapshot": frozenset({
-        "market_ticker", "market_id", "yes_dollars_fp", "no_dollars_fp", "yes_dollars", "no_dollars", "yes", "no",
+        "market_ticker", "market_id", "yes_dollars_fp", "no_dollars_fp", "yes_dollars", "no_dollars",
+        "yes", "no",
     }),
     "orderbook_delta": _TIMES | {
         "market_ticker", "market_id", "price_dollars", "delta_fp", "side", "price", "delta",
@@ -44,8 +45,8 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
         "taker_outcome_side", "taker_book_side", "is_block_trade", "yes_price", "no_price", "count",
     },
     "market_lifecycle_v2": frozenset({
-        "market_ticker", "event_type", "exchange_index", "open_ts", "close_ts", "determination_ts", "settled_ts",
-        "result", "settlement_value", "is_deactivated", "price_level_structure", "price_ranges",
+        "market_ticker", "event_type", "exchange_index", "open_ts", "close_ts", "determination_ts",
+        "settled_ts", "result", "settlement_value", "is_deactivated", "price_level_structure", "price_ranges",
         "additional_metadata", "strike_type", "floor_strike", "cap_strike", "custom_strike", "yes_sub_title",
     }),
 }  # fmt: skip
@@ -130,7 +131,7 @@ def side_of(msg: Message) -> int:
 
 
 def taker_of(msg: Message) -> int:
-    """The taker's outcome in a trade: ``taker_outcome_side``, else ``taker_book_side``, else ``taker_side``."""
+    """The taker's outcome in a trade; the field of the newest format that is present is read."""
     for key, names in (
         ("taker_outcome_side", _SIDES),
         ("taker_book_side", _BOOK_SIDES),

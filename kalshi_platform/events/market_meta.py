@@ -50,7 +50,8 @@ def check_ticker(ticker: object, where: str) -> str:
     if isinstance(ticker, str) and _TICKER.fullmatch(ticker):
         return ticker
     raise DataError(
-        f"{where}: ticker {ticker!r}; expected 1..128 letters, digits, '.', '_' or '-': correct it in the source"
+        f"{where}: ticker {ticker!r}; expected 1..128 letters, digits, '.', '_' or '-'; "
+        "correct it in the source"
     )
 
 
@@ -65,7 +66,7 @@ def unknown_market(ticker: str) -> MarketRecord:
 
 
 def coarsest_grid(prices_e4: np.ndarray) -> tuple[PriceBand, ...]:
-    """Coarsest grid that holds every price (YES scale, 1e-4 dollar); the finest of 0.1 cent where none does."""
+    """Coarsest grid that holds every price (YES scale, 1e-4 dollar); 0.1 cent where none does."""
     for bands in _GRIDS:
         if grid_table(bands)[prices_e4].all():
             return bands
@@ -174,17 +175,17 @@ def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> 
 
 
 def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> MarketRecord:
-    """Two sources on one market: what either knows; DataError where they contradict each other on the outcome."""
+    """Two sources on one market: what either knows; DataError where outcome or event contradict."""
     a, b = first.settlement, second.settlement
     if a is not None and b is not None and a.value_e4 != b.value_e4:
         raise DataError(
-            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, another metadata file says {a.value_e4} "
-            "(1e-4 dollar); leave one of the two files out"
+            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, another metadata file says "
+            f"{a.value_e4} (1e-4 dollar); leave one of the two files out"
         )
     if first.spec.event != second.spec.event:
         raise DataError(
-            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, another metadata file says "
-            f"{first.spec.event}; leave one of the two files out"
+            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, another metadata "
+            f"file says {first.spec.event}; leave one of the two files out"
         )
     known = {k: v for k, v in second.spec.model_dump().items() if v is not None}
     if first.grid_declared:

@@ -75,12 +75,7 @@ def validate(
         on_negative == "gap", np.zeros((2, DOLLAR_E4 + 1), np.int64), fate,
     )  # fmt: skip
     if status == _NEGATIVE:
-        _refuse(
-            rows, spec, origin, at,
-            f"takes {-rows.qty_e2[at]} from a level holding {left} (side {'YES' if rows.side[at] == 0 else 'NO'}, "
-            f"price {rows.price_e4[at]}; units 1e-2 contract, 1e-4 dollar); a message is missing or altered before "
-            "it: cut the file there or import it with on_negative='gap'",
-        )  # fmt: skip
+        _refuse(rows, spec, origin, at, _below_zero(rows, at, left))
     if status == _REPEATED_LEVEL:
         _refuse(
             rows, spec, origin, at, f"repeats price {rows.price_e4[at]} within one snapshot; {_SEND_ONCE}"
@@ -89,6 +84,15 @@ def validate(
 
 
 _SEND_ONCE: Final = "every level of a snapshot appears once: remove the snapshot or record it again"
+
+
+def _below_zero(rows: Events, at: int, left: int) -> str:
+    side = "NO" if rows.side[at] == NO else "YES"
+    return (
+        f"takes {-rows.qty_e2[at]} from a level holding {left} (side {side}, price {rows.price_e4[at]}; units "
+        "1e-2 contract, 1e-4 dollar); a message is missing or altered before it: cut the file there, or import "
+        "it with on_negative='gap'"
+    )
 
 
 def _check_time_and_messages(rows: Events, spec: MarketSpec, origin: Origin) -> None:

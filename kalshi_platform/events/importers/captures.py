@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.events.capture import parse_line, read_lines
 from kalshi_platform.events.decode import Decoder
@@ -29,7 +30,7 @@ _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
 
 
 def index_capture(path: Path) -> dict[str, int]:
-    """Tickers named in a capture file and how often; reads the whole file, so that a cut one is refused early."""
+    """Tickers named in a capture file and how often; the whole file is read: a cut one is refused early."""
     seen: Counter[bytes] = Counter()
     first = True
     for number, line in read_lines(path):
@@ -54,7 +55,7 @@ def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[st
             if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
                 counters["markets_without_book_or_trade"] += 1
                 continue
-            provenance = "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
+            provenance: Provenance = "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
             facts = decoder.facts.get(ticker)
             found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
         _check_price_scale(found, use_yes_price, where, counters)
@@ -101,8 +102,8 @@ def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, cou
     counters["crossed_snapshots"] += crossed
     if crossed * 2 > two_sided:
         raise DataError(
-            f"{where}: {crossed} of {two_sided} two-sided snapshots are crossed with use_yes_price={use_yes_price}; "
-            f"import it with use_yes_price={not use_yes_price}"
+            f"{where}: {crossed} of {two_sided} two-sided snapshots are crossed with "
+            f"use_yes_price={use_yes_price}; import it with use_yes_price={not use_yes_price}"
         )
 
 
@@ -114,4 +115,5 @@ def _snapshot_tops(rows: Events) -> np.ndarray:
     for side in (YES, NO):
         level = is_snapshot & (rows.side == side)
         np.maximum.at(best[side], which[level], rows.price_e4[level])
-    return best.sum(axis=0)[(best >= 0).all(axis=0)]
+    sums: np.ndarray = best.sum(axis=0)[(best >= 0).all(axis=0)]
+    return sums

@@ -94,6 +94,9 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     counters["fills_that_add"] += int(grown.sum())
     exch_ms = source.ints("exch_ts_ms", null=NO_TIME) if "exch_ts_ms" in source else np.full(n, NO_TIME)
 
+    named = "taker_side" in source
+    taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
+
     def optional(name: str) -> np.ndarray:
         return source.ints(name, null=NO_SEQ) if name in source else np.full(n, NO_SEQ)
 
@@ -105,14 +108,14 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
         kind=kind, start=start, side=np.where(start, NO_SIDE, side),
         price_e4=np.where(start, NO_PRICE, price_e4), qty_e2=np.where(start, 0, qty_e2),
         fill=fill & ~grown,
-        taker=source.codes("taker_side", SIDES, null=NO_SIDE) if "taker_side" in source else np.full(n, NO_SIDE),
+        taker=taker,
     )  # fmt: skip
     keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters)
     return cells if keep.all() else _Source(*(column[keep] for column in cells))
 
 
 def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.ndarray:
-    """(n,) bool: a delta whose number its stream has already passed; applying it twice would spoil the book."""
+    """(n,) bool: a delta whose number its stream has passed already; applied twice it spoils the book."""
     repeated = np.zeros(len(cells.at), np.bool_)
     same = np.diff(source.market_of(cells.at)) == 0
     for column in (cells.session, cells.sid):

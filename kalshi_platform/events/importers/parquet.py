@@ -119,38 +119,42 @@ class PartRows:
 
     def ints(self, column: str, null: int | None = None) -> np.ndarray:
         """(n,) i8; a null becomes ``null``, or is refused where that is None."""
-        values = self._table.column(column).combine_chunks()
-        if values.null_count:
-            if null is None:
-                self.refuse(
-                    int(np.argmax(values.is_null().to_numpy(zero_copy_only=False))), f"{column} is null"
-                )
-            values = pc.fill_null(values.cast(pa.int64()), null)
         try:
-            return values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            values = self._table.column(column).combine_chunks().cast(pa.int64())
         except pa.ArrowInvalid as err:
             raise DataError(f"{self.path}: column {column} does not hold whole numbers ({err})") from None
+        if values.null_count:
+            if null is None:
+                missing = values.is_null().to_numpy(zero_copy_only=False)
+                self.refuse(int(np.argmax(missing)), f"{column} is null")
+            values = pc.fill_null(values, null)
+        whole: np.ndarray = values.to_numpy(zero_copy_only=False)
+        return whole
 
     def bools(self, column: str) -> np.ndarray:
         """(n,) bool; null counts as false."""
-        return pc.fill_null(self._table.column(column).combine_chunks(), False).to_numpy(zero_copy_only=False)
+        values = pc.fill_null(self._table.column(column).combine_chunks().cast(pa.bool_()), False)
+        flags: np.ndarray = values.to_numpy(zero_copy_only=False)
+        return flags
 
     def codes(self, column: str, values: Mapping[str, int], null: int | None = None) -> np.ndarray:
         """(n,) i8: the code of each string; any other string, and null unless given a code, is refused."""
-        encoded = self._table.column(column).combine_chunks().dictionary_encode()
+        encoded = self._table.column(column).combine_chunks().cast(pa.string()).dictionary_encode()
         known = np.array([values.get(name, -2) for name in encoded.dictionary.to_pylist()] + [-1], np.int64)
-        found = known[pc.fill_null(encoded.indices, len(known) - 1).to_numpy(zero_copy_only=False)]
+        found = known[pc.fill_null(encoded.indices.cast(pa.int64()), len(known) - 1).to_numpy()]
         if null is not None:
             found = np.where(found == -1, null, found)
         if (bad := np.flatnonzero(found < 0) if null is None else np.flatnonzero(found == -2)).size:
             value = self._table.column(column)[int(bad[0])].as_py()
             self.refuse(int(bad[0]), f"{column} = {value!r}, expected {' or '.join(map(repr, values))}")
-        return found
+        result: np.ndarray = found
+        return result
 
     def distinct_codes(self, column: str) -> np.ndarray:
         """(n,) i8: equal values have equal codes; null is -1."""
         indices = self._table.column(column).combine_chunks().dictionary_encode().indices
-        return pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+        codes: np.ndarray = pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+        return codes
 
     def time_ns(self, kind: DataKind) -> np.ndarray:
         """(n,) i8 ns from the finest time column present."""
@@ -158,13 +162,15 @@ class PartRows:
         stamps = self.ints(name)
         if (bad := np.flatnonzero((stamps <= 0) | (stamps > _LAST_NS // unit_ns))).size:
             self.refuse(int(bad[0]), f"{name} = {stamps[bad[0]]} is no time between 1970 and 2200")
-        return stamps * unit_ns
+        times: np.ndarray = stamps * unit_ns
+        return times
 
     def refuse(self, at: int, what: str) -> NoReturn:
         """DataError on the row at position ``at`` of this part."""
         ticker = self.tickers[int(self.market_of(np.array([at]))[0])]
         raise DataError(
-            f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}; correct or remove the row in the file"
+            f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}; "
+            "correct or remove the row in the file"
         )
 
 
@@ -218,7 +224,9 @@ def _opened(path: Path) -> Any:
 
 def _read(file: Any, path: Path, group: int, columns: list[str]) -> pa.Table:
     try:
-        return file.read_row_group(group, columns=columns)
+        table = file.read_row_group(group, columns=columns)
+        at = table.column_names.index(TICKER)
+        return table.set_column(at, TICKER, table.column(TICKER).cast(pa.string()))
     except (pa.ArrowException, OSError) as err:
         _damaged(path, err)
 

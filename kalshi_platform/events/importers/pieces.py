@@ -35,7 +35,7 @@ class Piece:
 
 
 def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Provenance) -> list[Piece]:
-    """Converted rows, grouped by market, to one piece a market; ``at`` (n,) is each row's position in ``part``."""
+    """Rows grouped by market to one piece a market; ``at`` (n,) is each row's position in ``part``."""
     numbers = part.numbers[at]
     cuts = np.searchsorted(part.market_of(at), np.arange(len(part.tickers) + 1))
     return [

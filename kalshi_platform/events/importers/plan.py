@@ -74,7 +74,7 @@ class ImportPlan:
         return self._make_jobs(batches)
 
     def _units(self) -> Iterator[tuple[list[str], int, tuple[int, int]]]:
-        """Smallest sets of events that must travel together: (events, rows, (file, place in it)), in file order."""
+        """Sets of events that must travel together, in file order: (events, rows, (file, place in it))."""
         rows: Counter[str] = Counter()
         first: dict[str, tuple[int, int]] = {}
         group = _Groups()
@@ -110,7 +110,8 @@ class ImportPlan:
         return [
             ImportJob(
                 tuple(events), tuple(parts[i]), event_of[i],
-                {t: self.catalogue[t] for t in event_of[i] if t in self.catalogue}, n_rows[i], self.use_yes_price,
+                {t: self.catalogue[t] for t in event_of[i] if t in self.catalogue},
+                n_rows[i], self.use_yes_price,
             )
             for i, events in enumerate(batches)
         ]  # fmt: skip
@@ -157,10 +158,10 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
         else:
             metadata.append((path, kind))
     if not data:
+        unknown = f", unknown: {', '.join(skipped)}" if skipped else ""
         raise DataError(
-            f"no market data in {', '.join(map(str, inputs))} ({len(metadata)} metadata files, {len(skipped)} "
-            f"unknown files{': ' + ', '.join(skipped) if skipped else ''}); name a file or directory with "
-            "captures, level-2 events, quotes or trades"
+            f"no market data in {', '.join(map(str, inputs))} ({len(metadata)} metadata files{unknown}); "
+            "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
     catalogue = read_catalogue(metadata, counters)

@@ -37,7 +37,7 @@ class UnknownSchemaError(DataError):
 
 
 def recognise(path: Path) -> FileKind:
-    """Kind of a file; UnknownSchemaError for a schema not known here, DataError for a damaged or empty file."""
+    """Kind of a file; UnknownSchemaError for a schema unknown here, DataError for a damaged or empty file."""
     head = _head(path)
     if head.startswith(_PARQUET_MAGIC):
         return _parquet_kind(path)
@@ -59,9 +59,10 @@ def read_json(path: Path) -> Any:
 
 
 _KNOWN: Final = (
-    "known are capture lines (recv_ns, conn, raw), level-2 events (market_ticker, type, snap_start, side, price_e4, "
-    "size_e2, recv_ts_us), quotes (market_ticker, yes_bid_e4, yes_ask_e4, recv_ts_ms), trades (market_ticker, "
-    "yes_price_e4, count_e2, taker_side, ts_us), metadata (market_ticker, event_ticker) and REST market answers"
+    "known are capture lines (recv_ns, conn, raw), level-2 events (market_ticker, type, snap_start, side, "
+    "price_e4, size_e2, recv_ts_us), quotes (market_ticker, yes_bid_e4, yes_ask_e4, recv_ts_ms), trades "
+    "(market_ticker, yes_price_e4, count_e2, taker_side, ts_us), metadata (market_ticker, event_ticker) and "
+    "REST market answers"
 )
 
 

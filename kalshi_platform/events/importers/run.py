@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.events.decode import MarketFacts
@@ -42,6 +43,11 @@ def run_job(job: ImportJob, on_negative: OnNegative = "refuse") -> Iterator[Impo
         pieces[piece.ticker].append(piece)
     tickers: dict[str, list[str]] = defaultdict(list)
     for ticker in sorted(pieces):
+        if ticker not in job.event_of:
+            raise DataError(
+                f"{pieces[ticker][0].origin.source}: market {ticker} was not there when the file was indexed; "
+                "import a file after its recording has ended"
+            )
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
@@ -112,4 +118,5 @@ def _yes_prices(piece: Piece) -> np.ndarray:
     rows = piece.rows
     priced = np.isin(rows.kind, (SNAPSHOT, DELTA, TRADE, QUOTE)) & ((rows.flags & FLAG_START) == 0)
     price = np.where((rows.side == NO) & (rows.kind != TRADE), DOLLAR_E4 - rows.price_e4, rows.price_e4)
-    return price[priced & (rows.price_e4 >= 0) & (rows.price_e4 <= DOLLAR_E4)]
+    found: np.ndarray = price[priced & (rows.price_e4 >= 0) & (rows.price_e4 <= DOLLAR_E4)]
+    return found

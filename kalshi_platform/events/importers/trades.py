@@ -54,8 +54,9 @@ def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
 def _walk_order(
     source: PartRows, recv_ns: np.ndarray, taker: np.ndarray, price_e4: np.ndarray, at: np.ndarray
 ) -> np.ndarray:
-    """Order that sorts each run of prints with one market, time and taker from the best price to the worst."""
+    """Order that sorts each run of prints of one market, time and taker from the best price on."""
     market = source.market_of(at)
     new_run = (np.diff(market) != 0) | (np.diff(recv_ns) != 0) | (np.diff(taker) != 0)
     run = np.concatenate([[0], np.cumsum(new_run)])
-    return np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
+    order: np.ndarray = np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
+    return order
