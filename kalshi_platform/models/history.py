@@ -93,10 +93,18 @@ class HistoryCodes:
         """Codes (N, S, E) at ``rows`` (N, S) i4; a view that the next call overwrites."""
         changed = np.flatnonzero(rows != self._rows)
         if changed.size:
-            standing = rows.reshape(-1)[changed].astype(np.int64)
-            with torch.no_grad():
-                codes = self._network.encode_history(self._gather.windows(standing))
-                codes[torch.from_numpy(standing < 0)] = 0.0
-                self._codes.view(-1, codes.shape[1])[torch.from_numpy(changed)] = codes
+            self._codes.view(-1, self._codes.shape[2])[torch.from_numpy(changed)] = self._encode(
+                rows.reshape(-1)[changed].astype(np.int64)
+            )
             np.copyto(self._rows, rows)
         return self._codes
+
+    def fresh(self, rows: np.ndarray) -> torch.Tensor:
+        """Codes (M, S, E) at any ``rows`` (M, S) i4; what is kept stays as it is."""
+        return self._encode(rows.reshape(-1).astype(np.int64)).view(*rows.shape, -1)
+
+    def _encode(self, rows: np.ndarray) -> torch.Tensor:
+        with torch.no_grad():
+            codes = self._network.encode_history(self._gather.windows(rows))  # (U, W, H) -> (U, E)
+            codes[torch.from_numpy(rows < 0)] = 0.0
+        return codes

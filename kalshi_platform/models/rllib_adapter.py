@@ -1,0 +1,99 @@
+"""The network as an RLlib ``TorchModelV2``: a thin translation, no weights and no decisions of its own.
+
+Observation  one flat float32 Box. Columnar sampler: (width,), windows gathered here from the rows in the
+             extra column HISTORY_ROWS. Stock sampler: (width + S * W * H,), windows inline.
+Output       masked logits (B, S * N_ACTIONS) for RLlib's MultiDiscrete distribution.
+"""
+
+from typing import Any, Final, Protocol
+
+import gymnasium as gym
+import numpy as np
+import torch
+from ray.rllib.models.torch.torch_modelv2 import TorchModelV2
+from ray.rllib.policy.view_requirement import ViewRequirement
+from torch import nn
+
+from kalshi_platform.models.actions import mask_logits
+from kalshi_platform.models.history import History, WindowGatherer
+from kalshi_platform.models.networks import build_network
+from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.replay.account import N_ACTIONS
+
+#: Column of a SampleBatch: bank row of every slot (B, S) int32, -1 = empty.
+HISTORY_ROWS: Final = "history_rows"
+
+
+class HistorySource(Protocol):
+    """Opens the rows that windows are gathered from, once a process."""
+
+    @property
+    def history(self) -> History:
+        """The rows."""
+
+
+def observation_space(spec: PolicySpec, inline_windows: bool) -> gym.spaces.Box:
+    """The one flat Box that RLlib is told of."""
+    width = spec.width + (spec.windows_width if inline_windows else 0)
+    return gym.spaces.Box(-np.inf, np.inf, (width,), np.float32)
+
+
+def action_space(spec: PolicySpec) -> gym.spaces.MultiDiscrete:
+    """One of N_ACTIONS a slot."""
+    return gym.spaces.MultiDiscrete([N_ACTIONS] * spec.n_slots)
+
+
+class SlotPolicyModel(TorchModelV2, nn.Module):
+    """Built by RLlib from ``custom_model_config``: the keyword arguments below."""
+
+    def __init__(
+        self,
+        obs_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        num_outputs: int,
+        model_config: dict[str, Any],
+        name: str,
+        *,
+        spec: PolicySpec,
+        seed: int,
+        source: HistorySource,
+        inline_windows: bool,
+    ) -> None:
+        TorchModelV2.__init__(self, obs_space, action_space, num_outputs, model_config, name)
+        nn.Module.__init__(self)
+        self.network = build_network(spec, seed)
+        self._inline_windows = inline_windows
+        self._gatherer: WindowGatherer | None = None
+        self._value: torch.Tensor | None = None
+        if spec.reads_history and not inline_windows:
+            self._gatherer = WindowGatherer(source.history, spec.level.window)
+            highest = np.iinfo(np.int32).max
+            self.view_requirements[HISTORY_ROWS] = ViewRequirement(
+                space=gym.spaces.Box(-1, highest, (spec.n_slots,), np.int32), used_for_compute_actions=True
+            )
+
+    def forward(
+        self, input_dict: dict[str, Any], state: list[Any], seq_lens: Any
+    ) -> tuple[torch.Tensor, list[Any]]:
+        """Masked logits (B, S * N_ACTIONS); the values wait for :meth:`value_function`."""
+        logits, self._value = self.evaluate(input_dict)
+        return logits.flatten(1), state  # (B, S, A) -> (B, S * A)
+
+    def evaluate(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Masked logits (B, S, N_ACTIONS) and values (B,) of the observations in ``batch``."""
+        flat = batch["obs"]
+        spec = self.network.spec
+        market, portfolio, slot_mask, action_mask = spec.split(flat)
+        windows = index = None
+        if self._inline_windows and spec.reads_history:
+            windows = flat[:, spec.width :].reshape(-1, spec.level.window, spec.n_history)  # (B * S, W, H)
+            index = torch.arange(1, len(windows) + 1).view(slot_mask.shape) * (slot_mask > 0.5)  # (B, S)
+        elif self._gatherer is not None:
+            windows, index = self._gatherer.distinct(batch[HISTORY_ROWS].numpy())
+        logits, value = self.network(market, windows, index, portfolio, slot_mask)
+        return mask_logits(logits, action_mask), value
+
+    def value_function(self) -> torch.Tensor:
+        """Values (B,) of the last forward pass."""
+        assert self._value is not None, "value_function() before forward()"
+        return self._value

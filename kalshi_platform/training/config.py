@@ -1,0 +1,64 @@
+"""Settings of one training run."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+
+SamplerName = Literal["columnar", "stock"]
+
+
+class TrainConfig(Config):
+    """PPO, its sampler and when to validate and stop; defaults are for two CPU cores."""
+
+    seed: int = Field(0, ge=0)
+    level: str = Field("simple", description="complexity level of the network, see models/levels.py")
+    sampler: SamplerName = Field(
+        "columnar", description="stock = RLlib's own sampler: 10 times slower, for comparison"
+    )
+
+    n_envs: int = Field(64, gt=0, description="environments stepped together in each process")
+    fragment_length: int = Field(128, gt=0, description="steps of each environment in an iteration")
+    num_env_runners: int = Field(
+        0, ge=0, description="processes that sample; 0 = sample in the trainer's own"
+    )
+    total_env_steps: int = Field(1_000_000, gt=0, description="environment steps after which the run ends")
+
+    minibatch: int = Field(2_048, gt=0, description="samples of one gradient step")
+    epochs: int = Field(4, gt=0, description="passes over an iteration's samples")
+    learning_rate: float = Field(5e-4, gt=0)
+    gamma: float = Field(0.999, gt=0, le=1, description="discount a step")
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    clip: float = Field(0.2, gt=0, description="PPO's clip of the probability ratio")
+    value_clip: float = Field(1.0, gt=0, description="largest move of a value in one iteration, reward units")
+    value_coeff: float = Field(0.5, ge=0)
+    entropy_coeff: float = Field(0.003, ge=0, description="bonus for the entropy of all slots together")
+    grad_clip: float = Field(0.5, gt=0, description="largest global norm of the gradient")
+
+    validate_every: int = Field(10, gt=0, description="iterations between two validations and checkpoints")
+    patience: int = Field(
+        0, ge=0, description="validations without a better score before stopping; 0 = never"
+    )
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept beside the best")
+    torch_threads: int = Field(2, gt=0, description="threads of the trainer's process; measured, see ppo.py")
+
+    @model_validator(mode="after")
+    def _minibatches_fill_the_batch(self) -> "TrainConfig":
+        if self.batch_size % self.minibatch:
+            raise ValueError(
+                f"minibatch={self.minibatch} does not divide the {self.batch_size} samples of an iteration "
+                f"(n_envs={self.n_envs} x fragment_length={self.fragment_length} x "
+                f"{max(1, self.num_env_runners)} runners): the rest would never be learned from"
+            )
+        return self
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of one iteration."""
+        return self.n_envs * self.fragment_length * max(1, self.num_env_runners)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until ``total_env_steps`` are reached."""
+        return -(-self.total_env_steps // self.batch_size)

@@ -1,0 +1,195 @@
+"""RLlib's PPO on the ModelV2 stack, built from a ``TrainConfig``, with failures that cannot be swallowed.
+
+Owns       the translation of settings and one training step: sample, standardise advantages, learn.
+Invariant  a failure in any sampler ends the run with that failure. RLlib itself restarts or drops failed
+           workers and then returns empty results for ever.
+Numbers    two threads of torch in the trainer's process; a remote sampler gets one (Ray sets it).
+"""
+
+import traceback
+from typing import Any, NamedTuple
+
+import numpy as np
+from ray.rllib.algorithms.ppo import PPO, PPOConfig
+from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
+from ray.rllib.utils.metrics import (
+    LEARN_ON_BATCH_TIMER,
+    NUM_AGENT_STEPS_SAMPLED,
+    NUM_AGENT_STEPS_TRAINED,
+    NUM_ENV_STEPS_SAMPLED,
+    NUM_ENV_STEPS_TRAINED,
+    SAMPLE_TIMER,
+    SYNCH_WORKER_WEIGHTS_TIMER,
+)
+from ray.tune.registry import register_env
+
+from kalshi_platform.domain.errors import TrainingError
+from kalshi_platform.models.rllib_adapter import SlotPolicyModel, action_space, observation_space
+from kalshi_platform.training.callbacks import TrainingCallbacks
+from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.learner import LeanPPOPolicy
+from kalshi_platform.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
+from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.training.stock import stock_env
+
+_STOCK_ENV = "kalshi_platform_replay"
+_MINIBATCH_STREAM = 2  # second part of the seed of the generator that orders minibatches
+
+
+class SamplerFailure(NamedTuple):
+    """What a worker sends instead of a batch when its sampler raised."""
+
+    worker: int
+    error: str
+    trace: str
+
+
+class ReplayPPO(PPO):
+    """PPO whose training step stops on the first sampler failure and whose randomness is seeded by place."""
+
+    def setup(self, config: Any) -> None:
+        """Build workers and policy; counts the rounds learned, which seed the order of minibatches."""
+        super().setup(config)
+        self.rounds_learned = 0
+
+    @classmethod
+    def get_default_policy_class(cls, config: Any) -> type[LeanPPOPolicy]:
+        """RLlib's hook for the policy class."""
+        return LeanPPOPolicy
+
+    def training_step(self) -> dict[str, Any]:
+        """Sample one batch, learn from it, send the weights to the workers; RLlib's learner statistics."""
+        with self._timers[SAMPLE_TIMER]:
+            batch = self._sample()
+        self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
+        self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
+        self.batch_statistics = describe_batch(batch)
+        advantage = batch["advantages"]
+        batch["advantages"] = (advantage - advantage.mean()) / max(1e-4, float(advantage.std()))
+        with self._timers[LEARN_ON_BATCH_TIMER]:
+            statistics = self._learn(batch)
+        self._counters[NUM_ENV_STEPS_TRAINED] += batch.count
+        self._counters[NUM_AGENT_STEPS_TRAINED] += batch.count
+        with self._timers[SYNCH_WORKER_WEIGHTS_TIMER]:
+            if self.env_runner_group.num_remote_workers() > 0:
+                self.env_runner_group.sync_weights(policies=[DEFAULT_POLICY_ID])
+        return {DEFAULT_POLICY_ID: {"learner_stats": statistics}}
+
+    def _sample(self) -> SampleBatch:
+        group = self.env_runner_group
+        remote = group.num_remote_workers()
+        if remote == 0:
+            outcomes = [_sample_or_failure(group.local_env_runner)]
+        else:
+            outcomes = group.foreach_env_runner(_sample_or_failure, local_env_runner=False)
+        for outcome in outcomes:
+            if isinstance(outcome, SamplerFailure):
+                raise TrainingError(
+                    f"sampling failed in worker {outcome.worker}: {outcome.error}\n{outcome.trace}"
+                )
+        if len(outcomes) < max(1, remote):
+            raise TrainingError(
+                f"{max(1, remote) - len(outcomes)} of {remote} sampling workers died without a word "
+                "(killed, or out of memory); the run stops rather than learn from less than was asked for"
+            )
+        return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
+
+    def _learn(self, batch: SampleBatch) -> dict[str, float]:
+        """Epochs over contiguous minibatches in a seeded order; mean statistics of all gradient steps."""
+        policy = self.get_policy()
+        size = self.config["minibatch_size"]
+        rng = np.random.default_rng([self.config["seed"], _MINIBATCH_STREAM, self.rounds_learned])
+        self.rounds_learned += 1
+        policy.load_batch_into_buffer(batch)
+        total: dict[str, float] = {}
+        n_steps = 0
+        for _ in range(self.config["num_epochs"]):
+            for k in rng.permutation(batch.count // size):
+                fetched = policy.learn_on_loaded_batch(int(k) * size)
+                n_steps += 1
+                for name, value in fetched["learner_stats"].items():
+                    total[name] = total.get(name, 0.0) + float(value)
+        return {name: value / n_steps for name, value in total.items()}
+
+
+def _sample_or_failure(worker: Any) -> Any:
+    # A worker that lets its exception out is killed by RLlib and the message lost.
+    try:
+        return worker.sample()
+    except Exception as err:
+        return SamplerFailure(worker.worker_index, f"{type(err).__name__}: {err}", traceback.format_exc())
+
+
+def describe_batch(batch: SampleBatch) -> dict[str, Any]:
+    """What a batch says of the policy before it learns: shares of actions, critic, rewards."""
+    target, value = batch["value_targets"], batch["vf_preds"]
+    spread = float(target.var())
+    counts = np.bincount(np.asarray(batch["actions"]).reshape(-1).astype(np.int64), minlength=5)
+    return {
+        "reward_mean": float(batch["rewards"].mean()),
+        "explained_variance": 1.0 - float((target - value).var()) / spread if spread > 0 else 0.0,
+        "action_shares": [float(x) for x in counts / counts.sum()],
+    }
+
+
+def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
+    """The RLlib configuration of a run, with the sampler that ``config.sampler`` names."""
+    spec = source.policy_spec(config.level)
+    stock = config.sampler == "stock"
+    settings = (
+        PPOConfig()
+        .api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
+        .framework("torch")
+        .env_runners(
+            num_env_runners=config.num_env_runners,
+            num_envs_per_env_runner=config.n_envs,
+            rollout_fragment_length=config.fragment_length,
+            batch_mode="truncate_episodes",
+        )
+        .training(
+            train_batch_size=config.batch_size,
+            minibatch_size=config.minibatch,
+            num_epochs=config.epochs,
+            lr=config.learning_rate,
+            gamma=config.gamma,
+            lambda_=config.gae_lambda,
+            clip_param=config.clip,
+            vf_clip_param=config.value_clip,
+            vf_loss_coeff=config.value_coeff,
+            entropy_coeff=config.entropy_coeff,
+            grad_clip=config.grad_clip,
+            grad_clip_by="global_norm",
+            use_kl_loss=False,
+            kl_coeff=0.0,
+            model={
+                "custom_model": SlotPolicyModel,
+                "custom_model_config": {
+                    "spec": spec,
+                    "seed": config.seed,
+                    "source": source,
+                    "inline_windows": stock,
+                },
+            },
+        )
+        .fault_tolerance(
+            ignore_env_runner_failures=False,
+            restart_failed_env_runners=False,
+            restart_failed_sub_environments=False,
+        )
+        .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
+        .debugging(seed=config.seed, log_level="ERROR", log_sys_usage=False)
+        .callbacks(TrainingCallbacks)
+    )
+    if stock:
+        register_env(_STOCK_ENV, stock_env)
+        return settings.environment(
+            _STOCK_ENV, env_config={SOURCE_KEY: source, CONFIG_KEY: config}, disable_env_checking=True
+        )
+    return settings.environment(
+        env=None, observation_space=observation_space(spec, False), action_space=action_space(spec)
+    ).offline_data(input_=columnar_input, input_config={SOURCE_KEY: source, CONFIG_KEY: config})
+
+
+def build_algorithm(source: TrainingSource, config: TrainConfig) -> ReplayPPO:
+    """The algorithm, ready for ``train()``; Ray must be running."""
+    return ReplayPPO(config=ppo_config(source, config))
