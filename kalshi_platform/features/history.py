@@ -5,10 +5,11 @@ beyond their own segment, so a model never sees rows joined over lost messages.
 """
 
 import numpy as np
-from numba import njit
+
+from kalshi_platform.domain.compiled import kernel
 
 
-@njit(cache=True)
+@kernel
 def segment_age(valid: np.ndarray, age: np.ndarray) -> None:
     """Rows since the first row of the unbroken segment, 0-based.
 
@@ -20,7 +21,7 @@ def segment_age(valid: np.ndarray, age: np.ndarray) -> None:
         run = run + 1 if valid[r] else 0
 
 
-@njit(cache=True)
+@kernel
 def gather_windows(temporal: np.ndarray, age: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
     """Write the window that ends at each of ``rows``, zero-padded on the left.
 

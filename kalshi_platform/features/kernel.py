@@ -5,18 +5,19 @@ message at a time (``stream.FeatureStream``), so both give the same bits. A row 
 message it ends and of those before it.
 """
 
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from kalshi_platform.book import ladder
 from kalshi_platform.book.order_book import refusal, regridded
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 from kalshi_platform.events import schema
 from kalshi_platform.events.schema import (
+    DELTA,
     FLAG_BLOCK,
     FLAG_LAST,
     FLAG_START,
@@ -39,7 +40,6 @@ from kalshi_platform.features.temporal import Clock
 RING_FULL, TIME_BACKWARDS = 101, 102
 #: Places in ``MarketState.message``: what the rows of the unfinished message said so far.
 PRINT_PX, PRINT_QTY, PRINT_SIDE, HAS_GAP = range(4)
-_NO_MESSAGE: Final = np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64)
 
 
 class MarketState(NamedTuple):
@@ -52,8 +52,8 @@ class MarketState(NamedTuple):
 
 def new_state(spec: MarketSpec, ring: int = 1024) -> MarketState:
     """A market before its first message."""
-    clock = temporal.new_clock(spec.close_ns, ring)
-    return MarketState(ladder.new_book(spec.tick_e4), clock, _NO_MESSAGE.copy())
+    message = np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64)
+    return MarketState(ladder.new_book(spec.tick_e4), temporal.new_clock(spec.close_ns, ring), message)
 
 
 def regrid(state: MarketState, tick_e4: int) -> MarketState:
@@ -61,38 +61,66 @@ def regrid(state: MarketState, tick_e4: int) -> MarketState:
     return state._replace(book=regridded(state.book, tick_e4))
 
 
-@njit(cache=True)
-def _note_trade(message: np.ndarray, side: int, price_e4: int, qty_e2: int) -> None:
-    if message[PRINT_PX] == price_e4 and message[PRINT_SIDE] == side:
-        message[PRINT_QTY] += qty_e2
-    else:
+@kernel
+def _forget(message: np.ndarray) -> None:
+    message[PRINT_PX] = NO_PRICE
+    message[PRINT_QTY] = 0
+    message[PRINT_SIDE] = NO_SIDE
+    message[HAS_GAP] = 0
+
+
+@kernel
+def _note(
+    message: np.ndarray,
+    clock: np.ndarray,
+    now_ns: int,
+    kind: int,
+    side: int,
+    price_e4: int,
+    qty_e2: int,
+    flags: int,
+) -> None:
+    """Remember what the row says beyond the book: the print, a gap, a resync."""
+    if kind == DELTA:
+        return
+    if kind == TRADE and flags & FLAG_BLOCK == 0:
+        same = message[PRINT_PX] == price_e4 and message[PRINT_SIDE] == side
+        message[PRINT_QTY] = message[PRINT_QTY] + qty_e2 if same else qty_e2
         message[PRINT_PX] = price_e4
-        message[PRINT_QTY] = qty_e2
         message[PRINT_SIDE] = side
+    elif kind == GAP:
+        message[HAS_GAP] = 1
+        clock[temporal.RESYNC_NS] = now_ns
+    elif kind == SNAPSHOT and flags & FLAG_START != 0:
+        clock[temporal.RESYNC_NS] = now_ns
 
 
-@njit(cache=True)
-def _write_row(state: MarketState, now_ns: int, rows: Rows, row: int) -> None:
-    book, clock, message = state
-    rows.recv_ns[row] = now_ns
-    rows.valid[row] = ladder.is_tradable(book) and message[HAS_GAP] == 0
-    bid_px, ask_px = rows.bid_px_e4[row], rows.ask_px_e4[row]
-    bid_size = ladder.best_levels(book, YES, bid_px, rows.bid_qty_e2[row])
-    ask_size = ladder.best_levels(book, NO, ask_px, rows.ask_qty_e2[row])
+@kernel
+def _write_book(
+    depth: np.ndarray,
+    marks: np.ndarray,
+    bid_px: np.ndarray,
+    bid_qty: np.ndarray,
+    ask_px: np.ndarray,
+    ask_qty: np.ndarray,
+    out: np.ndarray,
+    row: int,
+) -> None:
+    """Write the levels and the features of the book as it stands into ``row``."""
+    bid_size = ladder.best_levels(depth, marks, YES, bid_px, bid_qty, row)
+    ask_size = ladder.best_levels(depth, marks, NO, ask_px, ask_qty, row)
     for k in range(LEVELS):
-        if ask_px[k] != NO_PRICE:
-            ask_px[k] = DOLLAR_E4 - ask_px[k]
-    rows.print_px_e4[row] = message[PRINT_PX]
-    rows.print_qty_e2[row] = message[PRINT_QTY]
-    rows.print_side[row] = message[PRINT_SIDE]
-    mode = book.meta[ladder.MODE]
-    total = book.total[YES] + book.total[NO] if mode == ladder.LEVELS_KNOWN else UNKNOWN_QTY
-    out = rows.features[row]
-    write_orderbook(out, bid_px[0], ask_px[0], mode == ladder.IMPLIED, bid_size, ask_size, total)
-    temporal.write_temporal(out, clock, now_ns)
+        if ask_px[row, k] != NO_PRICE:
+            ask_px[row, k] = DOLLAR_E4 - ask_px[row, k]
+    mode = marks[ladder.MODE]
+    total = UNKNOWN_QTY
+    if mode == ladder.LEVELS_KNOWN:
+        total = marks[ladder.TOTAL + YES] + marks[ladder.TOTAL + NO]
+    implied = mode == ladder.IMPLIED
+    write_orderbook(out, row, bid_px[row, 0], ask_px[row, 0], implied, bid_size, ask_size, total)
 
 
-@njit(cache=True)
+@kernel
 def advance(
     state: MarketState,
     recv_ns: np.ndarray,
@@ -110,36 +138,34 @@ def advance(
     Returns (first event not applied, next row, status); after RING_FULL grow the ring and call again
     with these; after any other status but OK the event is refused and the state before it holds.
     """
-    message, marks = state.message, state.clock.marks
+    (depth, marks), (ring_ns, clock), message = state
+    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
     for i in range(start, kind.size):
+        now_ns = recv_ns[i]
         last = flags[i] & FLAG_LAST != 0
-        if last and not temporal.has_room(state.clock, recv_ns[i]):
+        if last and not temporal.has_room(ring_ns, clock, now_ns):
             return i, row, RING_FULL
-        if recv_ns[i] < marks[temporal.LAST_NS]:
+        if now_ns < clock[temporal.LAST_NS]:
             return i, row, TIME_BACKWARDS
-        status = ladder.apply_row(state.book, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
+        status = ladder.apply_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if status != ladder.OK:
             return i, row, status
-        if kind[i] == TRADE:
-            if flags[i] & FLAG_BLOCK == 0:
-                _note_trade(message, side[i], price_e4[i], qty_e2[i])
-        elif kind[i] == GAP:
-            message[HAS_GAP] = 1
-            marks[temporal.RESYNC_NS] = recv_ns[i]
-        elif kind[i] == SNAPSHOT and flags[i] & FLAG_START != 0:
-            marks[temporal.RESYNC_NS] = recv_ns[i]
+        _note(message, clock, now_ns, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if last:
-            _write_row(state, recv_ns[i], rows, row)
-            message[PRINT_PX] = NO_PRICE
-            message[PRINT_QTY] = 0
-            message[PRINT_SIDE] = NO_SIDE
-            message[HAS_GAP] = 0
+            out_ns[row] = now_ns
+            valid[row] = ladder.is_tradable(marks) and message[HAS_GAP] == 0
+            _write_book(depth, marks, bid_px, bid_qty, ask_px, ask_qty, out, row)
+            temporal.write_temporal(out, row, ring_ns, clock, now_ns)
+            print_px[row] = message[PRINT_PX]
+            print_qty[row] = message[PRINT_QTY]
+            print_side[row] = message[PRINT_SIDE]
+            _forget(message)
             row += 1
     return kind.size, row, ladder.OK
 
 
 def _plain(column: np.ndarray) -> np.ndarray:
-    """Contiguous and writable: columns of an Arrow table are read-only, which would compile the kernel again."""
+    """Contiguous and writable: numba would compile again for the read-only columns of an Arrow table."""
     return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
 
 

@@ -4,8 +4,8 @@ import math
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 from kalshi_platform.features.spec import ORDERBOOK
 
@@ -14,9 +14,10 @@ _LOG_VOLUME: Final = math.log1p(1_000_000.0)
 _MIN_MID: Final = 0.01
 
 
-@njit(cache=True)
+@inline_kernel
 def write_orderbook(
     out: np.ndarray,
+    row: int,
     bid_e4: int,
     ask_e4: int,
     implied: bool,
@@ -24,7 +25,7 @@ def write_orderbook(
     ask_size_e2: int,
     total_e2: int,
 ) -> None:
-    """Write the group into its columns of ``out`` (F,) f4.
+    """Write the group into its columns of ``out[row]``, out (n, F) f4.
 
     bid, ask: best YES prices, 1e-4 dollar, NO_PRICE where none; implied: a missing side is unknown, not
     empty; sizes: of the best levels a side and displayed in total, 1e-2 contract, UNKNOWN_QTY where unknown.
@@ -42,16 +43,16 @@ def write_orderbook(
     if bid_size_e2 >= 0 and ask_size_e2 >= 0 and bid_size_e2 + ask_size_e2 > 0:
         imbalance = (bid_size_e2 - ask_size_e2) / (bid_size_e2 + ask_size_e2)
     extremity = 2.0 * min(mid, 1.0 - mid)
-    out[_FIRST] = mid
-    out[_FIRST + 1] = 1.0 - mid
-    out[_FIRST + 2] = 2.0 * mid - 1.0
-    out[_FIRST + 3] = 1.0 - 2.0 * mid
-    out[_FIRST + 4] = min(spread / max(mid, _MIN_MID), 1.0)
-    out[_FIRST + 5] = min(spread / max(1.0 - mid, _MIN_MID), 1.0)
-    out[_FIRST + 6] = imbalance
-    out[_FIRST + 7] = 0.0 - imbalance  # not -imbalance: no negative zero
-    out[_FIRST + 8] = extremity
-    out[_FIRST + 9] = extremity
-    out[_FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
+    out[row, _FIRST] = mid
+    out[row, _FIRST + 1] = 1.0 - mid
+    out[row, _FIRST + 2] = 2.0 * mid - 1.0
+    out[row, _FIRST + 3] = 1.0 - 2.0 * mid
+    out[row, _FIRST + 4] = min(spread / max(mid, _MIN_MID), 1.0)
+    out[row, _FIRST + 5] = min(spread / max(1.0 - mid, _MIN_MID), 1.0)
+    out[row, _FIRST + 6] = imbalance
+    out[row, _FIRST + 7] = 0.0 - imbalance  # not -imbalance: no negative zero
+    out[row, _FIRST + 8] = extremity
+    out[row, _FIRST + 9] = extremity
+    out[row, _FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
     volume = 0.0 if total_e2 == UNKNOWN_QTY else total_e2 / CONTRACT_E2
-    out[_FIRST + 11] = min(math.log1p(volume) / _LOG_VOLUME, 1.0)
+    out[row, _FIRST + 11] = min(math.log1p(volume) / _LOG_VOLUME, 1.0)

@@ -61,8 +61,8 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("time_to_close", _TIME, "squashed", 0, 1, "log(hours until close_ns, >= 0; 8_760); 0 if unknown", "brief 5"),
     Feature("final_hour", _TIME, "flag", 0, 1, "under 1 h until close_ns; 0 if unknown", "brief 5"),
     Feature("final_day", _TIME, "flag", 0, 1, "under 24 h until close_ns; 0 if unknown", "brief 5"),
-    Feature("hour_sin", _TIME, "signed", -1, 1, "sin(2 pi x time of day / 24 h), UTC", "brief 6"),
-    Feature("hour_cos", _TIME, "signed", -1, 1, "cos(2 pi x time of day / 24 h), UTC", "brief 6"),
+    Feature("hour_sin", _TIME, "signed", -1, 1, "sin(2 pi x minute of day / 1_440), UTC", "brief 6"),
+    Feature("hour_cos", _TIME, "signed", -1, 1, "cos(2 pi x minute of day / 1_440), UTC", "brief 6"),
     Feature("weekday_sin", _TIME, "signed", -1, 1, "sin(2 pi x day / 7), Monday = 0, UTC", "brief 6, weekday"),
     Feature("weekday_cos", _TIME, "signed", -1, 1, "cos(2 pi x day / 7), Monday = 0, UTC", "brief 6, weekday"),
     Feature("sequence_gap", _TIME, "squashed", 0, 1, "log(seconds since the last gap or snapshot; 86_400); 1 if there was none", "design 5"),
@@ -75,6 +75,7 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("resting_distance", _OWN, "signed", -1, 1, "mid - resting price on the YES scale; 0 if none", "design 5"),
     Feature("in_flight", _OWN, "flag", 0, 1, "an own order has not reached the exchange yet", "design 5"),
     Feature("cash", _OWN, "fraction", 0, 1, "free cash / capital, clipped", "design 5"),
+    Feature("staleness", _OWN, "squashed", 0, 1, "log(seconds since the slot's own last message; 86_400)", "design 6"),
 )  # fmt: skip
 
 #: Groups stored in ``Rows.features``, in its column order.

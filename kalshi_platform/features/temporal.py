@@ -8,8 +8,8 @@ import math
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import NO_TIME, NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import TEMPORAL
 
@@ -21,8 +21,10 @@ _NS_10S, _NS_1MIN, _NS_5MIN = 10 * NS_PER_SECOND, 60 * NS_PER_SECOND, 300 * NS_P
 _GAPS: Final = 10
 #: 1970-01-01 was a Thursday, day 3 of a week that starts on Monday.
 _EPOCH_WEEKDAY: Final = 3
-_WEEKDAY_SIN: Final = tuple(math.sin(2 * math.pi * d / 7) for d in range(7))
-_WEEKDAY_COS: Final = tuple(math.cos(2 * math.pi * d / 7) for d in range(7))
+_WEEKDAY_SIN: Final = np.array([math.sin(2 * math.pi * d / 7) for d in range(7)])
+_WEEKDAY_COS: Final = np.array([math.cos(2 * math.pi * d / 7) for d in range(7)])
+_MINUTE_SIN: Final = np.array([math.sin(2 * math.pi * m / 1_440) for m in range(1_440)])
+_MINUTE_COS: Final = np.array([math.cos(2 * math.pi * m / 1_440) for m in range(1_440)])
 
 #: Smallest ring: holds the 2 x 10 gaps whatever their age. Sizes are powers of two.
 MIN_RING: Final = 32
@@ -55,98 +57,96 @@ def grown(clock: Clock) -> Clock:
     return Clock(ring_ns, clock.marks)
 
 
-@njit(cache=True)
-def _tail(clock: Clock, which: int, now_ns: int, window_ns: int) -> int:
-    ring, marks = clock.ring_ns, clock.marks
-    mask = ring.size - 1
+@inline_kernel
+def _tail(ring_ns: np.ndarray, marks: np.ndarray, which: int, now_ns: int, window_ns: int) -> int:
+    mask = ring_ns.size - 1
     tail = marks[which]
-    while tail < marks[HEAD] and now_ns - ring[tail & mask] >= window_ns:
+    while tail < marks[HEAD] and now_ns - ring_ns[tail & mask] >= window_ns:
         tail += 1
     marks[which] = tail
     return tail
 
 
-@njit(cache=True)
-def has_room(clock: Clock, now_ns: int) -> bool:
+@inline_kernel
+def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
     """A message at ``now_ns`` fits without pushing out one that a window still counts."""
-    head = clock.marks[HEAD]
-    size = clock.ring_ns.size
-    if head - clock.marks[TAIL_5MIN] < size:
+    head = marks[HEAD]
+    size = ring_ns.size
+    if head - marks[TAIL_5MIN] < size:
         return True
-    return head - _tail(clock, TAIL_5MIN, now_ns, _NS_5MIN) < size
+    return head - _tail(ring_ns, marks, TAIL_5MIN, now_ns, _NS_5MIN) < size
 
 
-@njit(cache=True)
+@inline_kernel
 def _log_day(elapsed_ns: int) -> float:
     return min(math.log1p(elapsed_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
 
 
-@njit(cache=True)
-def _write_gap(out: np.ndarray, clock: Clock, now_ns: int) -> None:
+@inline_kernel
+def _write_gap(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> None:
     """log_gap, is_burst, is_active, is_quiet: all 0 at the first message."""
-    last_ns = clock.marks[LAST_NS]
-    seen = clock.marks[HEAD] > 0
+    last_ns = marks[LAST_NS]
+    seen = marks[HEAD] > 0
     gap_ns = now_ns - last_ns if seen else 0
-    out[_FIRST] = _log_day(gap_ns)
-    out[_FIRST + 4] = 1.0 if seen and gap_ns < 100 * NS_PER_MS else 0.0
-    out[_FIRST + 5] = 1.0 if seen and gap_ns < 5 * NS_PER_SECOND else 0.0
-    out[_FIRST + 6] = 1.0 if gap_ns > 30 * NS_PER_SECOND else 0.0
+    out[row, _FIRST] = _log_day(gap_ns)
+    out[row, _FIRST + 4] = 1.0 if seen and gap_ns < 100 * NS_PER_MS else 0.0
+    out[row, _FIRST + 5] = 1.0 if seen and gap_ns < 5 * NS_PER_SECOND else 0.0
+    out[row, _FIRST + 6] = 1.0 if gap_ns > 30 * NS_PER_SECOND else 0.0
 
 
-@njit(cache=True)
-def _write_activity(out: np.ndarray, clock: Clock, now_ns: int) -> None:
-    head = clock.marks[HEAD]
-    n_10s = head - _tail(clock, TAIL_10S, now_ns, _NS_10S)
-    n_1min = head - _tail(clock, TAIL_1MIN, now_ns, _NS_1MIN)
-    n_5min = head - _tail(clock, TAIL_5MIN, now_ns, _NS_5MIN)
+@inline_kernel
+def _write_activity(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> None:
+    head = marks[HEAD]
+    n_10s = head - _tail(ring_ns, marks, TAIL_10S, now_ns, _NS_10S)
+    n_1min = head - _tail(ring_ns, marks, TAIL_1MIN, now_ns, _NS_1MIN)
+    n_5min = head - _tail(ring_ns, marks, TAIL_5MIN, now_ns, _NS_5MIN)
     # (n / w) / (1 + n / w) = n / (n + w)
-    out[_FIRST + 1] = n_10s / (n_10s + 10.0)
-    out[_FIRST + 2] = n_1min / (n_1min + 60.0)
-    out[_FIRST + 3] = n_5min / (n_5min + 300.0)
+    out[row, _FIRST + 1] = n_10s / (n_10s + 10.0)
+    out[row, _FIRST + 2] = n_1min / (n_1min + 60.0)
+    out[row, _FIRST + 3] = n_5min / (n_5min + 300.0)
 
 
-@njit(cache=True)
-def _acceleration(clock: Clock, now_ns: int) -> float:
+@inline_kernel
+def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
     """Of the 21 last messages, the one at ``now_ns`` included; it is already in the ring."""
-    head = clock.marks[HEAD]
+    head = marks[HEAD]
     if head <= 2 * _GAPS:
         return 0.0
-    mask = clock.ring_ns.size - 1
-    middle_ns = clock.ring_ns[(head - 1 - _GAPS) & mask]
+    mask = ring_ns.size - 1
+    middle_ns = ring_ns[(head - 1 - _GAPS) & mask]
     recent_ns = (now_ns - middle_ns) / _GAPS
-    older_ns = (middle_ns - clock.ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
+    older_ns = (middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
     return math.tanh((recent_ns - older_ns) / max(older_ns, NS_PER_MS))
 
 
-@njit(cache=True)
-def _write_calendar(out: np.ndarray, close_ns: int, now_ns: int) -> None:
+@inline_kernel
+def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> None:
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
-    out[_FIRST + 8] = min(math.log1p(left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
-    out[_FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
-    out[_FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
+    out[row, _FIRST + 8] = min(math.log1p(left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
+    out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
+    out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
     day = now_ns // NS_PER_DAY
-    angle = 2.0 * math.pi * ((now_ns - day * NS_PER_DAY) / NS_PER_DAY)
-    out[_FIRST + 11] = math.sin(angle)
-    out[_FIRST + 12] = math.cos(angle)
+    minute = (now_ns - day * NS_PER_DAY) // _NS_1MIN
+    out[row, _FIRST + 11] = _MINUTE_SIN[minute]
+    out[row, _FIRST + 12] = _MINUTE_COS[minute]
     weekday = (day + _EPOCH_WEEKDAY) % 7
-    out[_FIRST + 13] = _WEEKDAY_SIN[weekday]
-    out[_FIRST + 14] = _WEEKDAY_COS[weekday]
+    out[row, _FIRST + 13] = _WEEKDAY_SIN[weekday]
+    out[row, _FIRST + 14] = _WEEKDAY_COS[weekday]
 
 
-@njit(cache=True)
-def write_temporal(out: np.ndarray, clock: Clock, now_ns: int) -> None:
-    """Advance the clock by one message at ``now_ns`` and write the group into its columns of ``out`` (F,) f4.
+@inline_kernel
+def write_temporal(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> None:
+    """Advance the clock by one message at ``now_ns``; write the group into ``out[row]``, out (n, F) f4.
 
     The caller has made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
     """
-    marks = clock.marks
-    _write_gap(out, clock, now_ns)
-    _write_activity(out, clock, now_ns)
-    clock.ring_ns[marks[HEAD] & (clock.ring_ns.size - 1)] = now_ns
+    _write_gap(out, row, marks, now_ns)
+    _write_activity(out, row, ring_ns, marks, now_ns)
+    ring_ns[marks[HEAD] & (ring_ns.size - 1)] = now_ns
     marks[HEAD] += 1
     marks[LAST_NS] = now_ns
-    out[_FIRST + 7] = _acceleration(clock, now_ns)
-    _write_calendar(out, marks[CLOSE_NS], now_ns)
+    out[row, _FIRST + 7] = _acceleration(ring_ns, marks, now_ns)
+    _write_calendar(out, row, marks[CLOSE_NS], now_ns)
     resync_ns = marks[RESYNC_NS]
-    out[_FIRST + 15] = _log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
+    out[row, _FIRST + 15] = _log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
