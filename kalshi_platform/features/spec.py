@@ -1,9 +1,10 @@
+# ruff: noqa: E501 -- the table is one line a feature
 """The feature table: what each number an agent sees is, its bounds and where it comes from.
 
 Owns       SPEC (one line a feature), its digest, the groups and the columns they take in ``Rows.features``.
-Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends on
-           a ticker, an event or any other identity. Rows are finite float32, computed in float64.
-Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel._write_row``.
+Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends
+           on a ticker, an event or any other identity. Rows are finite float32, computed in float64.
+Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel.advance``.
 
 Squashes   log(x; c) = min(log1p(x) / log1p(c), 1)     for unbounded times and sizes
            rate(n; w) = r / (1 + r), r = n / w seconds  messages a second, 0.5 at one a second

@@ -1,0 +1,124 @@
+"""What a policy sees of one environment, and where it lies in the flat vector.
+
+flat   market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x A); float32
+rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
+Not    any ticker, event or market number: a row number only addresses the window and is never an input.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.features.spec import features_of
+from kalshi_platform.replay.account import N_ACTIONS, position_value_e6
+from kalshi_platform.replay.execution import IDLE, RESTING, raises_position
+
+#: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
+PORTFOLIO: Final = tuple(f.name for f in features_of(["portfolio"]))
+N_PORTFOLIO: Final = len(PORTFOLIO)
+_LOG_DAY: Final = float(np.log1p(86_400.0))
+
+
+class ObservationLayout(Config):
+    """Names and places of everything in the flat observation of one environment."""
+
+    n_slots: int
+    market: tuple[str, ...]
+    portfolio: tuple[str, ...] = PORTFOLIO
+    window: int = 0
+    n_history: int = 16
+
+    @property
+    def n_market(self) -> int:
+        """Row features a slot."""
+        return len(self.market)
+
+    @property
+    def n_portfolio(self) -> int:
+        """Portfolio features a slot."""
+        return len(self.portfolio)
+
+    @property
+    def market_slice(self) -> slice:
+        """Row features, slot after slot."""
+        return slice(0, self.n_slots * self.n_market)
+
+    @property
+    def portfolio_slice(self) -> slice:
+        """Portfolio features, slot after slot."""
+        start = self.market_slice.stop
+        return slice(start, start + self.n_slots * self.n_portfolio)
+
+    @property
+    def slot_mask_slice(self) -> slice:
+        """1 where the slot holds a market."""
+        start = self.portfolio_slice.stop
+        return slice(start, start + self.n_slots)
+
+    @property
+    def action_mask_slice(self) -> slice:
+        """1 where the action can be taken, slot after slot."""
+        start = self.slot_mask_slice.stop
+        return slice(start, start + self.n_slots * N_ACTIONS)
+
+    @property
+    def width(self) -> int:
+        """Length of the flat observation."""
+        return self.action_mask_slice.stop
+
+    def market_column(self, name: str, flat: np.ndarray) -> np.ndarray:
+        """(N, S) view of one row feature in ``flat`` (N, width)."""
+        block = flat[:, self.market_slice].reshape(flat.shape[0], self.n_slots, self.n_market)
+        return block[:, :, self.market.index(name)]
+
+    def portfolio_column(self, name: str, flat: np.ndarray) -> np.ndarray:
+        """(N, S) view of one portfolio feature in ``flat`` (N, width)."""
+        block = flat[:, self.portfolio_slice].reshape(flat.shape[0], self.n_slots, self.n_portfolio)
+        return block[:, :, self.portfolio.index(name)]
+
+    def action_mask(self, flat: np.ndarray) -> np.ndarray:
+        """(N, S, A) view of the action mask in ``flat`` (N, width)."""
+        return flat[:, self.action_mask_slice].reshape(flat.shape[0], self.n_slots, N_ACTIONS)
+
+
+def layout_for(n_slots: int, feature_names: Sequence[str], window: int, n_history: int) -> ObservationLayout:
+    """The layout of an environment over a bank with ``feature_names``."""
+    return ObservationLayout(n_slots=n_slots, market=tuple(feature_names), window=window, n_history=n_history)
+
+
+@njit(cache=True)
+def squash_seconds(duration_ns: int) -> float:
+    """log(1 + seconds) / log(1 + one day), at most 1."""
+    return min(np.log1p(max(duration_ns, 0) / NS_PER_SECOND) / _LOG_DAY, 1.0)
+
+
+@njit(cache=True)
+def _clip(x: float) -> float:
+    return min(max(x, -1.0), 1.0)
+
+
+@njit(cache=True)
+def write_portfolio(
+    out: np.ndarray, stale_ns: int, env: Any, slot: Any, now_ns: int, position_limit_e2: int, capital_e6: int
+) -> None:
+    """Write the portfolio features of one slot into ``out`` (P,); formulas in the feature table."""
+    position, mark2, cost = slot.position_e2, slot.mark2_e4, slot.cost_e6
+    mid = mark2 / 20_000
+    out[0] = _clip(position / position_limit_e2)
+    out[1] = out[2] = out[3] = 0.0
+    if position != 0:
+        entry = cost / (abs(position) * 10_000)
+        out[1] = _clip((position_value_e6(position, mark2) - cost) / capital_e6)
+        out[2] = _clip(mid - (entry if position > 0 else 1.0 - entry))
+        out[3] = squash_seconds(now_ns - slot.opened_ns)
+    out[4] = out[5] = 0.0
+    if slot.order_state == RESTING:
+        out[4] = 1.0 if raises_position(slot.order_action) else -1.0
+        out[5] = _clip(mid - slot.order_price_e4 / 10_000)
+    out[6] = 1.0 if slot.order_state not in (IDLE, RESTING) else 0.0
+    out[7] = _clip(max(env.cash_e6 - env.reserved_e6, 0) / capital_e6)
+    out[8] = squash_seconds(stale_ns)

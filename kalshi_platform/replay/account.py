@@ -1,0 +1,146 @@
+"""The account of a batch of environments: cash, positions, cost, fees; exact integers.
+
+Units      cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar on the YES scale.
+Invariant  equity = cash + value of positions; a fill changes cash by its signed revenue less its net
+           fee; cash reserved for working orders is never spent twice.
+A position is one signed number a market, as the exchange nets: + is YES, - is NO.
+``env`` and ``slot`` are records (one environment, one of its slots) with the fields below among others;
+one record holds all a step touches, which measured 5 times faster than an array a field (ADR-0002).
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+
+HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
+N_ACTIONS = 5
+
+
+#: Fields of an environment's record.
+ACCOUNT_ENV_FIELDS: Final = [
+    ("cash_e6", "i8"),
+    ("reserved_e6", "i8"),  # held for orders in flight or resting
+    ("equity_e6", "i8"),  # as of the last step
+]
+#: Fields of a slot's record; counters run since the episode began.
+ACCOUNT_SLOT_FIELDS: Final = [
+    ("position_e2", "i8"),  # signed
+    ("cost_e6", "i8"),  # paid for the open position, fees not included
+    ("opened_ns", "i8"),  # when the position last left zero
+    ("mark2_e4", "i8"),  # twice the price the position is valued at
+    ("slot_cash_e6", "i8"),  # cash flow of the slot after fees
+    ("fees_e6", "i8"),
+    ("traded_e2", "i8"),
+    ("turnover_e6", "i8"),
+    ("max_position_e2", "i8"),  # absolute
+    ("n_orders", "i4"),
+    ("n_fills", "i4"),
+]
+
+
+@njit(cache=True)
+def open_account(env: Any, capital_e6: int) -> None:
+    """Give an environment ``capital_e6`` and nothing else."""
+    env.cash_e6 = capital_e6
+    env.reserved_e6 = 0
+    env.equity_e6 = capital_e6
+
+
+@njit(cache=True)
+def clear_position(slot: Any) -> None:
+    """No position and no history in the slot."""
+    slot.position_e2 = 0
+    slot.cost_e6 = 0
+    slot.opened_ns = 0
+    slot.mark2_e4 = 0
+    slot.slot_cash_e6 = 0
+    slot.fees_e6 = 0
+    slot.traded_e2 = 0
+    slot.turnover_e6 = 0
+    slot.max_position_e2 = 0
+    slot.n_orders = 0
+    slot.n_fills = 0
+
+
+@njit(cache=True)
+def unit_price_e4(action: int, price_e4: int) -> int:
+    """What a contract of the action's own outcome costs or brings at YES price ``price_e4``."""
+    return price_e4 if action in (BUY_YES, SELL_YES) else 10_000 - price_e4
+
+
+@njit(cache=True)
+def book_fill(
+    env: Any,
+    slot: Any,
+    action: int,
+    price_e4: int,
+    qty_e2: int,
+    rate_e6: int,
+    accumulator_e6: int,
+    unit_e6: int,
+    now_ns: int,
+) -> int:
+    """Book one fill at YES price ``price_e4``; returns the order's new fee accumulator."""
+    own_e4 = unit_price_e4(action, price_e4)
+    value_e6 = own_e4 * qty_e2
+    buying = action in (BUY_YES, BUY_NO)
+    revenue_e6 = -value_e6 if buying else value_e6
+    fee_e6 = model_fee_e6(rate_e6, price_e4, qty_e2)
+    change_e6, net_fee_e6, accumulator_e6 = apply_fill(revenue_e6, fee_e6, accumulator_e6, unit_e6)
+    env.cash_e6 += change_e6
+    slot.slot_cash_e6 += change_e6
+    slot.fees_e6 += net_fee_e6
+    slot.traded_e2 += qty_e2
+    slot.turnover_e6 += value_e6
+    slot.n_fills += 1
+    before = slot.position_e2
+    after = before + qty_e2 if action in (BUY_YES, SELL_NO) else before - qty_e2
+    if before == 0:
+        slot.opened_ns = now_ns
+    if buying:
+        slot.cost_e6 += value_e6
+    else:
+        slot.cost_e6 = slot.cost_e6 * abs(after) // abs(before)
+    slot.position_e2 = after
+    slot.max_position_e2 = max(slot.max_position_e2, abs(after))
+    return accumulator_e6
+
+
+@njit(cache=True)
+def position_value_e6(position_e2: int, mark2_e4: int) -> int:
+    """Value of a signed position at half of ``mark2_e4``, floored to 1e-6 dollar."""
+    if position_e2 >= 0:
+        return position_e2 * mark2_e4 // 2
+    return -position_e2 * (20_000 - mark2_e4) // 2
+
+
+@njit(cache=True)
+def settle(env: Any, slot: Any, settlement_e4: int) -> None:
+    """Pay the slot's position its settlement value; there is no settlement fee."""
+    paid_e6 = position_value_e6(slot.position_e2, 2 * settlement_e4)
+    env.cash_e6 += paid_e6
+    slot.slot_cash_e6 += paid_e6
+    slot.position_e2 = 0
+    slot.cost_e6 = 0
+
+
+@njit(cache=True)
+def positions_value_e6(slots: np.ndarray) -> int:
+    """Value of every slot's position of one environment, ``slots`` (S,), at its mark."""
+    total = 0
+    for s in range(slots.size):
+        total += position_value_e6(slots[s].position_e2, slots[s].mark2_e4)
+    return total
+
+
+@njit(cache=True)
+def liquidation_mark2_e4(position_e2: int, mark2_e4: int, bid_e4: int, ask_e4: int) -> int:
+    """Twice the price at which the position could be closed: bid for YES, ask for NO; the mark if none."""
+    if position_e2 > 0 and bid_e4 >= 0:
+        return min(mark2_e4, 2 * bid_e4)
+    if position_e2 < 0 and ask_e4 >= 0:
+        return max(mark2_e4, 2 * ask_e4)
+    return mark2_e4

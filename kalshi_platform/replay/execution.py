@@ -1,0 +1,408 @@
+"""How an order becomes fills when a recording is replayed; conservative, and decided by provenance.
+
+Life of an order    decided at t -> IN_FLIGHT -> reaches the book as it stands at t + latency -> taken,
+                    RESTING (maker) or SEEKING (taker where only prints are known) -> gone
+FULL_DEPTH          a taker walks the five levels down to its limit, less what it took before (own impact);
+                    a maker fills on a print strictly through its price, or by prints at its price once
+                    the size displayed there when it arrived has traded. Cancellations never advance it.
+TOP_ONLY            sizes unknown: at most ``unknown_fill_e2`` a price, at the best price only; a maker fills
+                    when the opposite best goes strictly through its price
+PRINTS_ONLY         the book is the last print of each side: a taker fills on the next print of its own
+                    taker side not worse than its limit, a maker on a print strictly through its price
+Records             row: ROW_DTYPE, market: MARKET_DTYPE (replay/bank.py); env, slot: see replay/account.py
+Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.events.schema import NO, NO_SIDE, YES
+from kalshi_platform.features.rows import LEVELS
+from kalshi_platform.replay.account import (
+    BUY_NO,
+    BUY_YES,
+    HOLD,
+    SELL_NO,
+    SELL_YES,
+    book_fill,
+    unit_price_e4,
+)
+from kalshi_platform.replay.bank import PRINTS_ONLY, TOP_ONLY
+
+IDLE, IN_FLIGHT, RESTING, SEEKING = range(4)
+#: Queue ahead of an order where the displayed size is not known: only a print through it fills.
+QUEUE_UNKNOWN: Final = 1 << 62
+#: Prices a slot and side whose liquidity the environment remembers having taken.
+IMPACT_DEPTH: Final = 4
+BID, ASK = 0, 1
+
+#: Fields of a slot's record: its one working order, and the liquidity it has taken.
+ORDER_FIELDS: Final = [
+    ("order_state", "u1"),
+    ("order_action", "u1"),
+    ("order_price_e4", "i4"),  # limit
+    ("order_qty_e2", "i8"),  # remaining
+    ("queue_e2", "i8"),  # displayed size ahead
+    ("arrival_ns", "i8"),
+    ("expiry_ns", "i8"),
+    ("accumulator_e6", "i8"),  # of fees
+    ("order_reserved_e6", "i8"),
+    ("n_taken", "i4"),  # entries of taken_* in use
+    ("taken_px_e4", "i4", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
+    ("taken_e2", "i8", (2, IMPACT_DEPTH)),
+]
+
+
+class ExecutionParams(NamedTuple):
+    """Scalars of the execution model; see ``envs/config.py`` for their meaning and defaults."""
+
+    maker: bool
+    latency_ns: int
+    order_ttl_ns: int
+    order_qty_e2: int
+    position_limit_e2: int
+    max_slippage_e4: int
+    improve_ticks: int
+    unknown_fill_e2: int
+    fee_scale_e6: int
+    unit_e6: int
+
+
+@njit(cache=True)
+def clear_order(slot: Any) -> None:
+    """Forget the order and the impact of one slot."""
+    slot.order_state = IDLE
+    slot.order_reserved_e6 = 0
+    slot.n_taken = 0
+    for side in range(2):
+        for k in range(IMPACT_DEPTH):
+            slot.taken_px_e4[side, k] = -1
+            slot.taken_e2[side, k] = 0
+
+
+@njit(cache=True)
+def raises_position(action: int) -> bool:
+    """True where a fill adds YES (lifts asks, or rests as a bid)."""
+    return action in (BUY_YES, SELL_NO)
+
+
+@njit(cache=True)
+def scaled_rate_e6(market: Any, maker: bool, params: ExecutionParams) -> int:
+    """Fee rate of the market under the fee ladder's scale."""
+    rate = market.maker_rate_e6 if maker else market.taker_rate_e6
+    return rate * params.fee_scale_e6 // 1_000_000
+
+
+@njit(cache=True)
+def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
+    """The next valid price above or below ``price_e4``, strictly inside (0, 1); itself where there is none.
+
+    ``bands_e4`` (B, 3): start, end, step; a step of 0 ends the list.
+    """
+    best = -1
+    for b in range(bands_e4.shape[0]):
+        start, end, step = bands_e4[b, 0], bands_e4[b, 1], bands_e4[b, 2]
+        if step == 0:
+            break
+        if up:
+            candidate = start if price_e4 < start else start + ((price_e4 - start) // step + 1) * step
+            if price_e4 < candidate <= end and (best < 0 or candidate < best):
+                best = candidate
+        else:
+            candidate = end if price_e4 > end else start + ((price_e4 - start - 1) // step) * step
+            if start <= candidate < price_e4 and candidate > best:
+                best = candidate
+    return price_e4 if best <= 0 or best >= 10_000 else best
+
+
+@njit(cache=True)
+def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int:
+    """Size ``action`` may trade: buys up to the position limit, sales down to zero, never through it."""
+    if action == BUY_YES:
+        room = params.position_limit_e2 - position_e2 if position_e2 >= 0 else 0
+    elif action == BUY_NO:
+        room = params.position_limit_e2 + position_e2 if position_e2 <= 0 else 0
+    elif action == SELL_YES:
+        room = position_e2
+    else:
+        room = -position_e2
+    return max(min(room, params.order_qty_e2), 0)
+
+
+@njit(cache=True)
+def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
+    """Limit of an order decided on the book of ``row``; -1 where the side it needs is empty."""
+    up = raises_position(action)
+    bid, ask = row.bid_px_e4[0], row.ask_px_e4[0]
+    if params.maker:
+        price = bid if up else ask
+        if price < 0:
+            return -1
+        for _ in range(params.improve_ticks):
+            better = neighbour_price(market.bands_e4, price, up)
+            if (up and ask >= 0 and better >= ask) or (not up and better <= bid):
+                break
+            price = better
+        return price
+    price = ask if up else bid
+    if price < 0:
+        return -1
+    if up:
+        return max(price, min(price + params.max_slippage_e4, 9_999))
+    return min(price, max(price - params.max_slippage_e4, 1))
+
+
+@njit(cache=True)
+def plan_order(
+    row: Any, market: Any, env: Any, slot: Any, action: int, params: ExecutionParams
+) -> tuple[int, int, int]:
+    """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
+
+    One function decides both what the mask allows and what is sent, so the two cannot differ. The
+    reserve is the cost at the limit plus the highest fee the size can pay (at a price of one half).
+    """
+    qty = wanted_qty_e2(slot.position_e2, action, params)
+    if qty == 0:
+        return 0, 0, 0
+    price = limit_price_e4(row, market, action, params)
+    if price < 0:
+        return 0, 0, 0
+    if action in (SELL_YES, SELL_NO):
+        return price, qty, 0
+    fee_e6 = model_fee_e6(scaled_rate_e6(market, params.maker, params), 5_000, qty) + params.unit_e6
+    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
+    if reserve_e6 > env.cash_e6 - env.reserved_e6 + slot.order_reserved_e6:
+        return 0, 0, 0
+    return price, qty, reserve_e6
+
+
+@njit(cache=True)
+def submit(
+    row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
+) -> None:
+    """Send ``action`` at ``now_ns``; it replaces a resting order. HOLD leaves things as they are."""
+    if action == HOLD:
+        return
+    price, qty, reserve_e6 = plan_order(row, market, env, slot, action, params)
+    if qty == 0:
+        return
+    withdraw(env, slot)
+    env.reserved_e6 += reserve_e6
+    slot.n_orders += 1
+    slot.order_state = IN_FLIGHT
+    slot.order_action = action
+    slot.order_price_e4 = price
+    slot.order_qty_e2 = qty
+    slot.arrival_ns = now_ns + params.latency_ns
+    slot.expiry_ns = now_ns + params.latency_ns + params.order_ttl_ns
+    slot.accumulator_e6 = 0
+    slot.order_reserved_e6 = reserve_e6
+
+
+@njit(cache=True)
+def withdraw(env: Any, slot: Any) -> None:
+    """End the slot's order, if any, and free its reserved cash."""
+    if slot.order_state != IDLE:
+        env.reserved_e6 -= slot.order_reserved_e6
+        slot.order_reserved_e6 = 0
+        slot.order_state = IDLE
+
+
+@njit(cache=True)
+def _fill(
+    market: Any,
+    env: Any,
+    slot: Any,
+    price_e4: int,
+    qty_e2: int,
+    maker: bool,
+    now_ns: int,
+    params: ExecutionParams,
+) -> None:
+    """Book ``qty_e2`` at ``price_e4`` against the slot's order; the order ends when nothing remains."""
+    slot.accumulator_e6 = book_fill(
+        env,
+        slot,
+        slot.order_action,
+        price_e4,
+        qty_e2,
+        scaled_rate_e6(market, maker, params),
+        slot.accumulator_e6,
+        params.unit_e6,
+        now_ns,
+    )
+    before = slot.order_qty_e2
+    slot.order_qty_e2 = before - qty_e2
+    keep_e6 = slot.order_reserved_e6 * slot.order_qty_e2 // before
+    env.reserved_e6 -= slot.order_reserved_e6 - keep_e6
+    slot.order_reserved_e6 = keep_e6
+    if slot.order_qty_e2 == 0:
+        withdraw(env, slot)
+
+
+@njit(cache=True)
+def _taken_e2(slot: Any, side: int, price_e4: int) -> int:
+    for k in range(IMPACT_DEPTH):
+        if slot.taken_px_e4[side, k] == price_e4:
+            return slot.taken_e2[side, k]
+    return 0
+
+
+@njit(cache=True)
+def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
+    place = 0  # the first entry makes room where none is free
+    for k in range(IMPACT_DEPTH):
+        if slot.taken_px_e4[side, k] == price_e4:
+            slot.taken_e2[side, k] += qty_e2
+            return
+        if slot.taken_px_e4[side, k] < 0:
+            place = k
+            break
+    if slot.taken_px_e4[side, place] < 0:
+        slot.n_taken += 1
+    slot.taken_px_e4[side, place] = price_e4
+    slot.taken_e2[side, place] = qty_e2
+
+
+@njit(cache=True)
+def refresh_impact(row: Any, slot: Any) -> None:
+    """Forget what was taken at prices no longer displayed; never remember more than is displayed now."""
+    if slot.n_taken == 0:
+        return
+    for side in range(2):
+        for k in range(IMPACT_DEPTH):
+            price = slot.taken_px_e4[side, k]
+            if price < 0:
+                continue
+            shown = -1
+            for level in range(LEVELS):
+                px = row.bid_px_e4[level] if side == BID else row.ask_px_e4[level]
+                if px == price:
+                    qty = row.bid_qty_e2[level] if side == BID else row.ask_qty_e2[level]
+                    shown = qty if qty >= 0 else slot.taken_e2[side, k]
+                    break
+            if shown < 0:
+                slot.taken_px_e4[side, k] = -1
+                slot.taken_e2[side, k] = 0
+                slot.n_taken -= 1
+            else:
+                slot.taken_e2[side, k] = min(slot.taken_e2[side, k], shown)
+
+
+@njit(cache=True)
+def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """Walk the opposite levels down to the limit; what does not fill is cancelled (IOC)."""
+    up = raises_position(slot.order_action)
+    limit = slot.order_price_e4
+    side = ASK if up else BID
+    levels = 1 if market.source == TOP_ONLY else LEVELS
+    for level in range(levels):
+        price = row.ask_px_e4[level] if up else row.bid_px_e4[level]
+        shown = row.ask_qty_e2[level] if up else row.bid_qty_e2[level]
+        if price < 0 or (up and price > limit) or (not up and price < limit):
+            break
+        available = (shown if shown >= 0 else params.unknown_fill_e2) - _taken_e2(slot, side, price)
+        qty = min(available, slot.order_qty_e2)
+        if qty > 0:
+            _remember(slot, side, price, qty)
+            _fill(market, env, slot, price, qty, False, now_ns, params)
+            if slot.order_state == IDLE:
+                return
+    withdraw(env, slot)
+
+
+@njit(cache=True)
+def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
+    """Displayed size at the order's own price; QUEUE_UNKNOWN where it cannot be known."""
+    if market.source == PRINTS_ONLY:
+        return QUEUE_UNKNOWN
+    for level in range(LEVELS):
+        px = row.bid_px_e4[level] if up else row.ask_px_e4[level]
+        if px < 0 or (up and px < price_e4) or (not up and px > price_e4):
+            return 0
+        if px == price_e4:
+            shown = row.bid_qty_e2[level] if up else row.ask_qty_e2[level]
+            return shown if shown >= 0 else QUEUE_UNKNOWN
+    return QUEUE_UNKNOWN  # deeper than the levels that are known
+
+
+@njit(cache=True)
+def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
+    """Join the book behind what is displayed at the price; a post-only order that would cross is refused."""
+    up = raises_position(slot.order_action)
+    price = slot.order_price_e4
+    opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
+    if opposite >= 0 and ((up and price >= opposite) or (not up and price <= opposite)):
+        withdraw(env, slot)
+        return
+    slot.order_state = RESTING
+    slot.queue_e2 = _queue_e2(row, market, price, up)
+
+
+@njit(cache=True)
+def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+    """The order in flight reaches the book, which stands as in ``row``."""
+    if params.maker:
+        _rest(row, market, env, slot)
+    elif market.source == PRINTS_ONLY:
+        slot.order_state = SEEKING
+    else:
+        _take(row, market, env, slot, slot.arrival_ns, params)
+
+
+@njit(cache=True)
+def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """What the message of ``row`` does to the slot's resting or seeking order."""
+    refresh_impact(row, slot)
+    if slot.order_state not in (RESTING, SEEKING):
+        return
+    if now_ns > slot.expiry_ns:
+        withdraw(env, slot)
+    elif slot.order_state == SEEKING:
+        _seek(row, market, env, slot, now_ns, params)
+    elif market.source == TOP_ONLY:
+        _rest_in_quotes(row, market, env, slot, now_ns, params)
+    else:
+        _rest_in_prints(row, market, env, slot, now_ns, params)
+
+
+@njit(cache=True)
+def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """A taker where only prints are known: the next print of its own side proves what could be taken."""
+    up = raises_position(slot.order_action)
+    px, limit = row.print_px_e4, slot.order_price_e4
+    if row.print_side == (YES if up else NO) and ((up and px <= limit) or (not up and px >= limit)):
+        _fill(market, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
+        withdraw(env, slot)
+
+
+@njit(cache=True)
+def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """A maker where only the best prices are known: the opposite best must go strictly through it."""
+    up = raises_position(slot.order_action)
+    price = slot.order_price_e4
+    opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
+    if opposite >= 0 and ((up and opposite < price) or (not up and opposite > price)):
+        fill = min(slot.order_qty_e2, params.unknown_fill_e2)
+        _fill(market, env, slot, price, fill, True, now_ns, params)
+        withdraw(env, slot)
+
+
+@njit(cache=True)
+def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """A maker where prints are known: through its price fills at once, at its price eats the queue first."""
+    up = raises_position(slot.order_action)
+    price, px, qty = slot.order_price_e4, row.print_px_e4, row.print_qty_e2
+    if row.print_side == NO_SIDE or row.print_side != (NO if up else YES):
+        return
+    if (up and px < price) or (not up and px > price):
+        _fill(market, env, slot, price, min(qty, slot.order_qty_e2), True, now_ns, params)
+    elif px == price and slot.queue_e2 != QUEUE_UNKNOWN:
+        slot.queue_e2 -= qty
+        beyond = -slot.queue_e2
+        if beyond > 0:
+            slot.queue_e2 = 0
+            _fill(market, env, slot, price, min(beyond, slot.order_qty_e2), True, now_ns, params)
