@@ -32,8 +32,8 @@ def where_available(mask: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def favourite_is_yes(bank: Bank, rows: np.ndarray) -> np.ndarray:
     """(N, S) bool: the book at ``rows`` prices YES above 0.5; one side alone speaks for both."""
-    at = np.maximum(rows, 0)
-    bid, ask = bank.arrays.bid_px_e4[at, 0], bank.arrays.ask_px_e4[at, 0]
+    row = bank.arrays.rows[np.maximum(rows, 0)]
+    bid, ask = row["bid_px_e4"][..., 0], row["ask_px_e4"][..., 0]
     twice = np.where(bid < 0, 2 * ask, np.where(ask < 0, 2 * bid, bid + ask))
     return np.asarray((twice > _HALF_X2_E4) & (rows >= 0))
 

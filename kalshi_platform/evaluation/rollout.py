@@ -88,6 +88,7 @@ class _Session:
         self.places = _places(env, market_event, config.grid_points)
         self.trackers = watch.allocate_trackers(n, s, env.config.capital_e6)
         self.tallies = watch.allocate_tallies(len(self.events), config.grid_points, len(self.feature_names))
+        self.accounts = _accounts(env)
         self.parts: list[EpisodeRecords] = []
         self.paths: list[tuple[int, int, float]] = []
         self.entropies: list[float] = []
@@ -96,7 +97,7 @@ class _Session:
     def begin(self) -> None:
         """Reset the environments and take a first look."""
         self.env.reset(self.flat, self.rows)
-        self.trackers.held[:] = self.env.state.active == 0
+        self.trackers.held[:] = self.env.envs["active"] == 0
         self._look()
 
     def advance(self) -> None:
@@ -119,7 +120,7 @@ class _Session:
         self.steps += 1
 
     def _look(self) -> None:
-        watch.watch_step(self.trackers, self.tallies, self.places, self.env.account, self.rows)
+        watch.watch_step(self.trackers, self.tallies, self.places, self.accounts, self.rows)
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
         layout, stats = self.env.layout, self.tallies.stats
@@ -148,7 +149,7 @@ class _Session:
                 int(records.end_ns[of].max()), self.env.config.capital_e6,
             )  # fmt: skip
             self.paths.append((int(episode), int(drawdown), ratio))
-            t.held[n] = self.env.state.active[n] == 0
+            t.held[n] = self.env.envs["active"][n] == 0
 
     def result(self, wall_s: float) -> Rollout:
         """Everything seen, once all episodes are done."""
@@ -182,19 +183,24 @@ def slot_blocks(layout: ObservationLayout, flat: np.ndarray) -> tuple[np.ndarray
     return market.reshape(*shape, layout.n_market), portfolio.reshape(*shape, layout.n_portfolio)
 
 
+def _accounts(env: ReplayVectorEnv) -> watch.Accounts:
+    slots = ("position_e2", "mark2_e4", "slot_cash_e6")
+    return watch.Accounts(env.equity_e6, *(np.asarray(env.slots[name]) for name in slots))
+
+
 def _places(env: ReplayVectorEnv, market_event: np.ndarray, grid_points: int) -> watch.Places:
-    arrays, markets = env.bank.arrays, env.bank.markets
-    closes = [m.specification.close_ns for m in markets]
-    start = int(arrays.recv_ns[arrays.segment_start].min())
-    stop = int(arrays.recv_ns[arrays.segment_stop - 1].max())
+    rows, segments = env.bank.arrays.rows, env.bank.arrays.segments
+    closes = [m.specification.close_ns for m in env.bank.markets]
+    start = int(rows["recv_ns"][segments["start"]].min())
+    stop = int(rows["recv_ns"][segments["stop"] - 1].max())
     return watch.Places(
-        segment_start=arrays.segment_start,
-        segment_market=arrays.segment_market,
+        segment_start=np.ascontiguousarray(segments["start"]),
+        segment_market=np.ascontiguousarray(segments["market"]),
         market_event=market_event,
         market_close_ns=np.array([watch.NO_CLOSE if c is None else c for c in closes], np.int64),
-        recv_ns=arrays.recv_ns,
-        bid_e4=np.ascontiguousarray(arrays.bid_px_e4[:, 0]),
-        ask_e4=np.ascontiguousarray(arrays.ask_px_e4[:, 0]),
+        recv_ns=np.asarray(rows["recv_ns"]),
+        bid_e4=np.asarray(rows["bid_px_e4"][:, 0]),
+        ask_e4=np.asarray(rows["ask_px_e4"][:, 0]),
         grid_start_ns=start,
         grid_step_ns=max(1, -(-(stop - start) // grid_points)),
         position_limit_e2=env.config.position_limit_e2,

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.replay.account import Account, position_value_e6
+from kalshi_platform.replay.account import position_value_e6
 
 N_PRICE_BINS: Final = 10
 PRICE_BIN_E4: Final = 1_000
@@ -26,6 +26,15 @@ CLOSE_EDGES_NS: Final = np.array([10, 60, 300, 3_600, 86_400], np.int64) * NS_PE
 CLOSE_LABELS: Final = ("< 10 s", "10-60 s", "1-5 min", "5-60 min", "1-24 h", "> 24 h", "unknown")
 NO_CLOSE: Final = -1
 STAT_COUNT, STAT_SUM, STAT_SUMSQ, STAT_MIN, STAT_MAX, STAT_BAD = range(6)
+
+
+class Accounts(NamedTuple):
+    """Views of the environments' live accounts; N environments, S slots."""
+
+    equity_e6: np.ndarray  # (N,) i8
+    position_e2: np.ndarray  # (N, S) i8, signed
+    mark2_e4: np.ndarray  # (N, S) i8: twice the price the position is valued at
+    slot_cash_e6: np.ndarray  # (N, S) i8: cash flow of the slot since the episode began
 
 
 class Trackers(NamedTuple):
@@ -118,7 +127,7 @@ def allocate_tallies(n_events: int, n_grid: int, n_features: int) -> Tallies:
 @njit(cache=True)
 def market_of_row(row: int, places: Places) -> int:
     """Index of the market whose segment holds ``row``."""
-    return places.segment_market[np.searchsorted(places.segment_start, row, side="right") - 1]
+    return int(places.segment_market[np.searchsorted(places.segment_start, row, side="right") - 1])
 
 
 @njit(cache=True)
@@ -169,7 +178,7 @@ def _book_trip(tallies: Tallies, market: int, places: Places, mid_e4: int, at_ns
 
 @njit(cache=True)
 def _watch_slot(
-    trackers: Trackers, tallies: Tallies, places: Places, account: Account, n: int, s: int, row: int
+    trackers: Trackers, tallies: Tallies, places: Places, account: Accounts, n: int, s: int, row: int
 ) -> None:
     now_ns = places.recv_ns[row]  # the market's own clock, also where episodes are shifted
     bid, ask = places.bid_e4[row], places.ask_e4[row]
@@ -195,7 +204,7 @@ def _watch_slot(
 
 @njit(cache=True)
 def watch_step(
-    trackers: Trackers, tallies: Tallies, places: Places, account: Account,
+    trackers: Trackers, tallies: Tallies, places: Places, account: Accounts,
     rows: np.ndarray,
 ) -> None:  # fmt: skip
     """Look at every running environment once; rows (N, S) i4, -1 where the slot is empty."""
@@ -258,7 +267,7 @@ def close_episode(
     trackers.slot_pnl_e6[n] = 0
     trackers.booked_e6[n] = 0
     trackers.open[n] = 0
-    return drawdown
+    return int(drawdown)
 
 
 @njit(cache=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from evaluation_bank import bank_of, market, random_bank
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.config import EnvConfig
@@ -18,7 +19,6 @@ from kalshi_platform.evaluation.baselines import (
     RandomTrader,
 )
 from kalshi_platform.evaluation.rollout import RolloutConfig, run_policy
-from evaluation_bank import bank_of, market, random_bank
 
 CONFIG = EnvConfig(n_slots=2, latency_ms=0)
 
@@ -164,7 +164,7 @@ def test_the_random_trader_trades_at_the_rate_it_was_given():
     counts = got.records.action_counts.sum(0)
     with_choice = counts.sum() - got.idle_slots
     assert counts[1:].sum() / with_choice == pytest.approx(0.25, abs=0.05)
-    with pytest.raises(ContractError, match="trade_rate=1.5"):
+    with pytest.raises(ContractError, match=r"trade_rate=1\.5"):
         RandomTrader(env.layout, 1.5, seed=0)
 
 
