@@ -1,6 +1,6 @@
 """Who orders what: market makers, informed quotes, snipers and noise.
 
-Belief     makers share a consensus = fair probability + error; the error is ``error_sd`` x z x 4p(1-p),
+Belief     makers share a consensus = fair probability + error; the error is ``error_sd`` x z x 2 sqrt(p(1-p)),
            z a mean-reverting process with unit variance. Each maker sees it with an error of its own.
 Signal     informed traders know the fair probability. They rest bids on both outcomes at the makers'
            prices, larger on the side that is too cheap: size x exp(+-lean x s), s = -z + noise. So the
@@ -101,7 +101,7 @@ def nearest_level(grid: np.ndarray, price_e4: float) -> int:
 def consensus_e4(agents: Agents, tape: Tape, params: Params, market: int) -> float:
     """What makers together take for the YES probability, 1e-4 dollar."""
     p = tape.now_fair[market]
-    error = params.error_sd_e4 * agents.z[market] * 4.0 * p * (1.0 - p)
+    error = params.error_sd_e4 * agents.z[market] * 2.0 * np.sqrt(p * (1.0 - p))
     return min(max(p * 10_000.0 + error, 20.0), 9_980.0)
 
 
@@ -196,6 +196,22 @@ def _place_missing(
 
 
 @njit(cache=True)
+def _withdraw_noise(
+    rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, market: int,
+    want: np.ndarray,
+) -> None:  # fmt: skip
+    """Most noise orders left inside the makers' new spread follow them and are taken back."""
+    for slot in range(NOISE_SLOTS):
+        order = agents.noise[market, slot]
+        if not _alive(book, order, _noise_tag(market, slot)) or rng.random() < 0.1:
+            continue
+        side = book.side[order]
+        if book.level[order] > want[params.n_makers, side, 0]:
+            _pause(rng, tape)
+            cancel(book, tape, market, order)
+
+
+@njit(cache=True)
 def _sweep(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int,
@@ -234,6 +250,7 @@ def requote_all(
         _targets(agents, tape, params, grid, market, agent, want[agent])
         _cancel_stale(rng, book, tape, agents, market, agent, want[agent])
     _sweep(rng, book, tape, agents, params, grid, market)
+    _withdraw_noise(rng, book, tape, agents, params, market, want)
     first = int(rng.random() * n)
     for i in range(n):
         agent = (first + i) % n
