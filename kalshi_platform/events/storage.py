@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -98,8 +98,8 @@ class Storage:
     def write_bytes_atomic(self, path: str, data: bytes | pa.Buffer) -> None:
         """Write ``data`` so that a reader sees the old file or the new one, whole, whatever happens.
 
-        Locally: a ``.partial`` file, synced, then renamed. In a bucket: one PUT (a multi-part upload above
-        10 MB), which becomes visible only when it is complete.
+        Locally: a ``.partial`` file, synced, then renamed (see :meth:`sync_folders`). In a bucket: one PUT
+        (a multi-part upload above 10 MB), which becomes visible only when it is complete.
         """
         with self._failures("write", path):
             if self.is_local:
@@ -107,6 +107,16 @@ class Storage:
             else:
                 with self._fs.open_output_stream(self._full(path)) as stream:
                     stream.write(data)
+
+    def sync_folders(self, paths: Iterable[str]) -> None:
+        """Make earlier writes of ``paths`` survive a power cut: their names, as their bytes already do.
+
+        One sync a folder instead of one a file; in a bucket a finished write is durable.
+        """
+        if self.is_local:
+            for folder in sorted({os.path.dirname(path) for path in paths}):
+                with self._failures("sync", folder):
+                    _sync_folder(self._full(folder))
 
     def list_files(self, prefix: str = "") -> list[StoredFile]:
         """Files at any depth below the folder ``prefix``, sorted by path; empty where there is none."""
@@ -256,9 +266,11 @@ def _write_local(target: Path, data: bytes | pa.Buffer) -> None:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
-    # The rename itself survives a power cut only once the folder is synced.
-    folder = os.open(target.parent, os.O_RDONLY)
+
+
+def _sync_folder(folder: str) -> None:
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -40,14 +40,15 @@ _COLUMNS: Final = {
 
 
 def encode_rows(markets: Sequence[tuple[str, Rows]], feature_digest: str = FEATURE_DIGEST) -> pa.Buffer:
-    """The file's bytes: a record batch (zstd) for each ``(ticker, rows)``, in order; equal rows, equal bytes.
+    """The file's bytes: a record batch (lz4) for each ``(ticker, rows)``, in order; equal rows, equal bytes.
 
     All markets share the width of the feature table; a shard holds at least one market.
     """
     width = markets[0][1].features.shape[1]
     schema = _schema(width, [ticker for ticker, _ in markets], feature_digest)
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
+    # Measured: zstd is a quarter smaller but reads half as fast, and every training run reads (ADR 0001).
+    options = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
     with pa.ipc.new_file(sink, schema, options=options) as writer:
         for _, rows in markets:
             arrays = [_to_arrow(c, f.type) for c, f in zip(rows, schema, strict=True)]

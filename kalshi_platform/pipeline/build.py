@@ -75,7 +75,9 @@ def build_dataset(
     if old is not None and not config.overwrite and old.digest != manifest.digest:
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
     write_shard(storage, markets_file)
+    storage.sync_folders(shard.path for shard in manifest.shards)
     storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
+    storage.sync_folders([MANIFEST_NAME])
     _clean(storage, old, manifest, built, journal.sweep(keep=set(jobs)))
     return manifest
 

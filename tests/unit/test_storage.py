@@ -99,6 +99,17 @@ def test_a_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["x"]
 
 
+def test_names_are_synced_once_a_folder(tmp_path, monkeypatch):
+    storage = open_storage(tmp_path)
+    for path in ("a/1", "a/2", "b/1", "top"):
+        storage.write_bytes_atomic(path, b"x")
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_ino), fsync(handle)))
+    storage.sync_folders(["a/1", "a/2", "b/1", "top"])
+    assert synced == [os.stat(folder).st_ino for folder in (tmp_path, tmp_path / "a", tmp_path / "b")]
+
+
 def test_a_write_that_the_kernel_cuts_short_is_refused(tmp_path):
     # A real short write: the kernel refuses to let the file grow beyond 4 kB.
     code = (
