@@ -57,20 +57,20 @@ class Events(NamedTuple):
     flags: np.ndarray  # u1
 
 
-DTYPES: Final = Events(
-    np.dtype("i8"), np.dtype("i8"), np.dtype("i4"), np.dtype("i8"),
-    np.dtype("u1"), np.dtype("u1"), np.dtype("i4"), np.dtype("i8"), np.dtype("u1"),
-)  # fmt: skip
+DTYPES: Final[dict[str, np.dtype]] = {
+    name: np.dtype(code)
+    for name, code in zip(Events._fields, ("i8", "i8", "i4", "i8", "u1", "u1", "i4", "i8", "u1"), strict=True)
+}
 
 ARROW_SCHEMA: Final = pa.schema(
-    [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in DTYPES._asdict().items()],
+    [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in DTYPES.items()],
     metadata={"kalshi_platform.events": str(SCHEMA_VERSION)},
 )
 
 
 def empty(n: int) -> Events:
     """``n`` rows, zeroed, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
-    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES))
+    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES.values()))
     rows.exch_ns[:] = NO_TIME
     rows.sid[:] = NO_SEQ
     rows.seq[:] = NO_SEQ
