@@ -89,9 +89,9 @@ _SEND_ONCE: Final = "every level of a snapshot appears once: remove the snapshot
 def _below_zero(rows: Events, at: int, left: int) -> str:
     side = "NO" if rows.side[at] == NO else "YES"
     return (
-        f"takes {-rows.qty_e2[at]} from a level holding {left} (side {side}, price {rows.price_e4[at]}; units "
-        "1e-2 contract, 1e-4 dollar); a message is missing or altered before it: cut the file there, or import "
-        "it with on_negative='gap'"
+        f"takes {-rows.qty_e2[at]} from a level holding {left} (side {side}, price {rows.price_e4[at]}; "
+        "units 1e-2 contract, 1e-4 dollar); a message is missing or altered before it: cut the file there, "
+        "or import it with on_negative='gap'"
     )
 
 

@@ -1,0 +1,332 @@
+"""Frames to rows: exact numbers, both price scales, both formats, and no stale book without a GAP."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
+from kalshi_platform.events.capture import CaptureWriter, Frame
+from kalshi_platform.events.decode import Decoder
+from kalshi_platform.events.frames import fixed_price_e4, fixed_qty_e2
+from kalshi_platform.events.schema import (
+    DELTA,
+    FLAG_BLOCK,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO,
+    NO_SIDE,
+    SNAPSHOT,
+    STATUS,
+    STATUS_ACTIVE,
+    STATUS_DETERMINED,
+    STATUS_PAUSED,
+    STATUS_SETTLED,
+    TRADE,
+    YES,
+)
+
+M = "KXDEMO-26DEC01-T50"
+
+
+class Wire:
+    """Feeds messages to a decoder, one frame a nanosecond, and reads rows back."""
+
+    def __init__(self, **options: Any) -> None:
+        self.decoder = Decoder(**options)
+        self.at = 0
+
+    def send(self, kind: str, sid: int | None, seq: int | None, msg: Any, conn: int = 1) -> None:
+        self.at += 1
+        frame = {"type": kind, "msg": msg}
+        frame |= {} if sid is None else {"sid": sid}
+        frame |= {} if seq is None else {"seq": seq}
+        self.decoder.feed(Frame(self.at, self.at, conn, json.dumps(frame)))
+
+    def snapshot(self, seq: int, ticker: str = M, sid: int = 1, conn: int = 1, **sides: Any) -> None:
+        sides = sides or {"yes_dollars_fp": [["0.4200", "75.00"]]}
+        self.send("orderbook_snapshot", sid, seq, {"market_ticker": ticker, **sides}, conn)
+
+    def delta(self, seq: int, ticker: str = M, sid: int = 1, conn: int = 1, **fields: Any) -> None:
+        msg = {"market_ticker": ticker, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
+        self.send("orderbook_delta", sid, seq, msg, conn)
+
+    def trade(self, seq: int, ticker: str = M, sid: int = 2, conn: int = 1, **fields: Any) -> None:
+        msg = {"market_ticker": ticker, "yes_price_dollars": "0.4300", "count_fp": "2.25", "taker_side": "no", **fields}
+        self.send("trade", sid, seq, msg, conn)
+
+    def rows(self, ticker: str = M) -> list[tuple[int, ...]]:
+        """(kind, side, price, qty, flags) of every row."""
+        rows, _ = self.decoder.markets[ticker].rows()
+        return [tuple(map(int, r)) for r in zip(rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags, strict=True)]
+
+    def kinds(self, ticker: str = M) -> list[int]:
+        return [r[0] for r in self.rows(ticker)]
+
+
+START = (SNAPSHOT, NO_SIDE, -1, 0, FLAG_START)
+
+
+def test_snapshot_is_a_start_row_and_a_row_a_level_the_last_one_flagged() -> None:
+    wire = Wire()
+    wire.snapshot(1, yes_dollars_fp=[["0.4300", "12.50"], ["0.4210", "75.00"]], no_dollars_fp=[["0.5550", "40.00"]])
+    assert wire.rows() == [
+        START, (SNAPSHOT, YES, 4_300, 1_250, 0), (SNAPSHOT, YES, 4_210, 7_500, 0), (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
+    ]  # fmt: skip
+
+
+def test_absent_sides_are_empty_and_an_empty_book_is_one_row() -> None:
+    wire = Wire()
+    wire.snapshot(1, market_id="x")
+    assert wire.rows() == [(SNAPSHOT, NO_SIDE, -1, 0, FLAG_START | FLAG_LAST)]
+
+
+def test_use_yes_price_turns_no_prices_into_the_no_scale() -> None:
+    # a NO entry at 0.4450 on the YES scale is a YES ask at 0.4450: a NO bid at 0.5550
+    wire = Wire(use_yes_price=True)
+    wire.snapshot(1, yes_dollars_fp=[["0.4300", "1.00"]], no_dollars_fp=[["0.4450", "40.00"]])
+    wire.delta(2, price_dollars="0.4450", side="no", delta_fp="-2.25")
+    wire.delta(3, price_dollars="0.4300", side="yes", delta_fp="1.00")
+    assert wire.rows()[1:] == [
+        (SNAPSHOT, YES, 4_300, 100, 0), (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
+        (DELTA, NO, 5_550, -225, FLAG_LAST), (DELTA, YES, 4_300, 100, FLAG_LAST),
+    ]  # fmt: skip
+
+
+def test_legacy_cents_and_whole_contracts_read_like_the_current_format() -> None:
+    new, old = Wire(), Wire()
+    new.snapshot(1, yes_dollars_fp=[["0.4200", "75.00"]], no_dollars_fp=[["0.5500", "40.00"]])
+    old.snapshot(1, yes=[[42, 75]], no=[[55, 40]])
+    new.delta(2, price_dollars="0.5500", delta_fp="-3.00", side="no")
+    old.send("orderbook_delta", 1, 2, {"market_ticker": M, "price": 55, "delta": -3, "side": "no"})
+    new.trade(1, count_fp="7.00")
+    old.send("trade", 2, 1, {"market_ticker": M, "yes_price": 43, "count": 7, "taker_side": "no"})
+    assert new.rows() == old.rows()
+
+
+def test_trade_prefers_the_outcome_side_and_flags_blocks() -> None:
+    wire = Wire()
+    wire.trade(1, taker_outcome_side="yes", taker_side="no")
+    wire.trade(2, taker_side="no", is_block_trade=True)
+    wire.trade(3, taker_side="", taker_book_side="bid")
+    assert wire.rows() == [
+        (TRADE, YES, 4_300, 225, FLAG_LAST), (TRADE, NO, 4_300, 225, FLAG_LAST | FLAG_BLOCK),
+        (TRADE, YES, 4_300, 225, FLAG_LAST),
+    ]  # fmt: skip
+
+
+def test_a_trade_sent_twice_is_one_print() -> None:
+    wire = Wire()
+    wire.trade(1, trade_id="a")
+    wire.trade(2, trade_id="a")
+    wire.trade(3, trade_id="b")
+    assert len(wire.rows()) == 2
+    assert wire.decoder.counters["repeated_trades"] == 1
+
+
+def test_exchange_time_is_read_in_every_form() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.delta(2, ts_ms=1_795_400_000_388, ts="2000-01-01T00:00:00Z")
+    wire.delta(3, ts="2026-11-23T02:13:20.38Z")
+    wire.trade(1, ts=1_795_400_000)
+    wire.delta(4)
+    exch = wire.decoder.markets[M].rows()[0].exch_ns[2:].tolist()
+    assert exch == [1_795_400_000_388_000_000, 1_795_400_000_380_000_000, 1_795_400_000_000_000_000, NO_TIME]
+
+
+def test_lifecycle_frames_become_states_and_facts() -> None:
+    wire = Wire()
+    bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
+    for seq, msg in enumerate([
+        {"event_type": "created", "open_ts": 5, "close_ts": 9, "additional_metadata": {"event_ticker": "KXDEMO"}},
+        {"event_type": "activated"},
+        {"event_type": "deactivated"},
+        {"event_type": "price_level_structure_updated", "price_ranges": bands},
+        {"event_type": "determined", "determination_ts": 8, "result": "yes", "settlement_value": "1.0000"},
+        {"event_type": "settled", "settled_ts": 9},
+    ]):  # fmt: skip
+        wire.send("market_lifecycle_v2", 6, seq + 1, {"market_ticker": M, **msg})
+    states = (STATUS_ACTIVE, STATUS_PAUSED, STATUS_DETERMINED, STATUS_SETTLED)
+    assert wire.rows() == [(STATUS, NO_SIDE, -1, s, FLAG_LAST) for s in states]
+    facts = wire.decoder.facts[M]
+    assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", 5 * 10**9, 9 * 10**9)
+    assert (facts.settlement_e4, facts.determined_ns) == (10_000, 8 * 10**9)
+    assert facts.price_ranges is not None
+    assert facts.price_ranges[0].step_e4 == 10
+
+
+def test_unknown_and_private_frames_and_fields_are_counted_and_change_nothing() -> None:
+    wire = Wire()
+    wire.snapshot(1, yes_dollars_fp=[["0.4200", "75.00"]], novelty=1)
+    wire.send("fill", 4, None, {"market_ticker": M})
+    wire.send("ticker", 3, None, {"market_ticker": M})
+    wire.send("brand_new", 9, 1, [1, 2])
+    wire.decoder.feed(Frame(9, 9, 1, "heartbeat"))
+    wire.decoder.feed(Frame(9, 9, 1, "[1]"))
+    wire.decoder.feed(Frame(9, 9, 1, '{"type": ["odd"]}'))
+    assert len(wire.rows()) == 2
+    counted = wire.decoder.counters
+    assert counted["unknown_field:orderbook_snapshot.novelty"] == 1
+    assert counted["private_frames:fill"] == counted["ignored_frames:ticker"] == counted["unknown_type:brand_new"] == 1
+    assert counted["frames_not_json_objects"] == 2
+    assert counted["frames"] == 7
+
+
+# Lost messages
+
+
+def test_a_hole_puts_a_gap_into_every_market_of_the_subscription_and_no_other() -> None:
+    wire = Wire()
+    wire.snapshot(1, "A")
+    wire.snapshot(2, "B")
+    wire.snapshot(1, "C", sid=2)
+    wire.delta(6, "A")
+    assert wire.rows("A")[-2:] == [(GAP, NO_SIDE, -1, 3, FLAG_LAST), (DELTA, YES, 4_200, 100, FLAG_LAST)]
+    assert wire.rows("B")[-1] == (GAP, NO_SIDE, -1, 3, FLAG_LAST)
+    assert GAP not in wire.kinds("C")
+    assert wire.decoder.counters["messages_missing"] == 3
+
+
+def test_control_frames_use_up_numbers() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.send("ok", 1, 2, {"market_tickers": [M]})
+    wire.send("error", 1, 3, {"code": 11})
+    wire.delta(4)
+    assert GAP not in wire.kinds()
+
+
+def test_a_lost_trade_message_does_not_spoil_the_book() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.trade(1)
+    wire.trade(5)
+    assert GAP not in wire.kinds()
+    assert wire.decoder.counters["messages_missing"] == 3
+
+
+def test_a_repeated_frame_is_ignored() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.delta(2)
+    wire.delta(2)
+    assert wire.kinds() == [SNAPSHOT, SNAPSHOT, DELTA]
+    assert wire.decoder.counters["repeated_frames"] == 1
+
+
+def test_unsubscribing_spoils_the_book() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.send("unsubscribed", 1, 2, {})
+    assert wire.rows()[-1] == (GAP, NO_SIDE, -1, UNKNOWN_QTY, FLAG_LAST)
+
+
+def test_a_reconnection_puts_a_gap_before_the_new_snapshot() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.delta(2)
+    wire.snapshot(1, conn=2)
+    wire.delta(2, conn=2)
+    assert wire.kinds() == [SNAPSHOT, SNAPSHOT, DELTA, GAP, SNAPSHOT, SNAPSHOT, DELTA]
+
+
+def test_a_trade_on_a_new_connection_never_meets_the_stale_book() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.trade(1, conn=2)
+    assert wire.kinds() == [SNAPSHOT, SNAPSHOT, GAP, TRADE]
+    wire.snapshot(1, sid=1, conn=2)
+    assert wire.kinds()[4:] == [SNAPSHOT, SNAPSHOT]
+
+
+def test_parallel_connections_do_not_disturb_each_other() -> None:
+    wire = Wire()
+    wire.snapshot(1, "A")
+    wire.snapshot(1, "B", conn=2)
+    wire.delta(2, "A")
+    wire.trade(1, "A", conn=2)
+    wire.delta(2, "B", conn=2)
+    assert GAP not in wire.kinds("A") + wire.kinds("B")
+
+
+def test_deltas_of_a_second_subscription_are_not_applied_twice() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.delta(1, sid=3)
+    assert wire.kinds() == [SNAPSHOT, SNAPSHOT]
+    assert wire.decoder.counters["deltas_of_another_subscription"] == 1
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"price_dollars": "0.42001"}, "finer than 1/10000"),
+        ({"price_dollars": "1.4200"}, "outside 0..1"),
+        ({"price_dollars": 0.42}, "price_dollars = 0.42; expected a decimal string"),
+        ({"delta_fp": "1.005"}, "finer than 1/100"),
+        ({"delta_fp": "many"}, "not a decimal number"),
+        ({"side": "maybe"}, "side = 'maybe'"),
+        ({"market_ticker": None}, "market_ticker = None"),
+        ({"ts_ms": "soon"}, "ts_ms = 'soon'"),
+        ({"price_dollars": None}, "no price_dollars or price"),
+    ],
+)
+def test_an_impossible_delta_is_refused_with_file_line_and_value(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    msg = {"market_ticker": M, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
+    with CaptureWriter(tmp_path / "a.jsonl") as writer:
+        writer.append(1, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
+        writer.append(2, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
+    with pytest.raises(DataError, match=rf"a\.jsonl: line 2: .*{message}"):
+        Decoder().feed_files([tmp_path / "a.jsonl"])
+
+
+# Numbers
+
+
+@given(st.integers(0, 10_000), st.integers(0, 4))
+def test_price_parser_equals_decimal_on_every_price(price_e4: int, drop: int) -> None:
+    text = f"{Decimal(price_e4) / 10_000:.4f}"
+    if drop and set(text[-drop:]) <= {"0"}:
+        text = text[:-drop]
+    assert fixed_price_e4(text) == parse_price(text) == price_e4
+
+
+@given(st.integers(-(10**14), 10**14))
+def test_qty_parser_equals_decimal_on_every_size(qty_e2: int) -> None:
+    text = f"{Decimal(qty_e2) / 100:.2f}"
+    assert fixed_qty_e2(text) == parse_qty(text) == qty_e2
+
+
+@given(st.one_of(st.text(max_size=8), st.from_regex(r"[-+]?[0-9_ ]{0,4}\.?[0-9_e]{0,5}", fullmatch=True)))
+def test_parsers_accept_and_refuse_exactly_what_decimal_does(text: str) -> None:
+    for fast, exact in ((fixed_price_e4, parse_price), (fixed_qty_e2, parse_qty)):
+        try:
+            expected = exact(text)
+        except DataError:
+            with pytest.raises(DataError):
+                fast(text)
+        else:
+            assert fast(text) == expected
+
+
+@given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.integers(1, 9_999), st.integers(-500, 500)), max_size=30))
+def test_both_price_scales_give_the_same_rows(deltas: list[tuple[str, int, int]]) -> None:
+    plain, yes_scale = Wire(), Wire(use_yes_price=True)
+    plain.snapshot(1)
+    yes_scale.snapshot(1)
+    for seq, (side, price, qty) in enumerate(deltas, start=2):
+        mirrored = 10_000 - price if side == "no" else price
+        plain.delta(seq, side=side, price_dollars=f"0.{price:04d}", delta_fp=f"{qty}.00")
+        yes_scale.delta(seq, side=side, price_dollars=f"0.{mirrored:04d}", delta_fp=f"{qty}.00")
+    np.testing.assert_array_equal(plain.rows(), yes_scale.rows())
