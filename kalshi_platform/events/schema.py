@@ -57,20 +57,21 @@ class Events(NamedTuple):
     flags: np.ndarray  # u1
 
 
-DTYPES: Final[dict[str, np.dtype]] = {
-    name: np.dtype(code)
-    for name, code in zip(Events._fields, ("i8", "i8", "i4", "i8", "u1", "u1", "i4", "i8", "u1"), strict=True)
-}
+#: Types of the columns, in their order.
+DTYPES: Final = tuple(np.dtype(code) for code in ("i8", "i8", "i4", "i8", "u1", "u1", "i4", "i8", "u1"))
 
 ARROW_SCHEMA: Final = pa.schema(
-    [pa.field(name, pa.from_numpy_dtype(dtype), nullable=False) for name, dtype in DTYPES.items()],
+    [
+        pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
+        for name, dtype in zip(Events._fields, DTYPES, strict=True)
+    ],
     metadata={"kalshi_platform.events": str(SCHEMA_VERSION)},
 )
 
 
 def empty(n: int) -> Events:
     """``n`` rows, zeroed, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
-    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES.values()))
+    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES))
     rows.exch_ns[:] = NO_TIME
     rows.sid[:] = NO_SEQ
     rows.seq[:] = NO_SEQ
