@@ -7,7 +7,6 @@ import numpy as np
 
 from kalshi_platform.domain.units import NO_PRICE, NO_TIME
 from kalshi_platform.events.schema import (
-    DTYPES,
     FLAG_LAST,
     FLAG_START,
     GAP,
@@ -17,9 +16,10 @@ from kalshi_platform.events.schema import (
     STATUS,
     YES,
     Events,
+    empty,
 )
 
-_WIDTH: Final = len(DTYPES) + 1  # the columns of Events and the line the row came from
+_WIDTH: Final = len(Events._fields) + 1  # the columns of Events and the line the row came from
 
 Levels = list[tuple[int, int]]
 """(own-side bid price, size) of one side of a snapshot."""
@@ -63,10 +63,8 @@ class RowBuffer:
 
     def rows(self) -> tuple[Events, np.ndarray]:
         """(rows collected so far, (n,) i8 line each came from)."""
-        table = (
-            np.frombuffer(self._cells, "i8").reshape(-1, _WIDTH)
-            if self._cells
-            else np.zeros((0, _WIDTH), "i8")
-        )
-        columns = (table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES))
-        return Events(*columns), table[:, -1].copy()
+        table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
+        rows = empty(len(table))
+        for i, column in enumerate(rows):
+            column[:] = table[:, i]
+        return rows, table[:, -1].copy()

@@ -13,7 +13,9 @@ FRAMES = [(1_000 + i, 1, json.dumps({"type": "ticker", "n": i, "text": "é\n"}))
 
 
 def _lines(n: int) -> bytes:
-    return b"".join(json.dumps({"recv_ns": t, "conn": c, "raw": r}).encode() + b"\n" for t, c, r in FRAMES[:n])
+    return b"".join(
+        json.dumps({"recv_ns": t, "conn": c, "raw": r}).encode() + b"\n" for t, c, r in FRAMES[:n]
+    )
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
@@ -48,7 +50,9 @@ def test_gzip_cut_in_the_middle_is_refused_with_the_last_whole_line(tmp_path: Pa
     path = tmp_path / "cut.jsonl.gz"
     whole = gzip.compress(_lines(20)) + gzip.compress(_lines(30))
     path.write_bytes(whole[:-20])
-    with pytest.raises(DataError, match=r"cut\.jsonl\.gz: gzip data ends in the middle, after line \d+; .*gzip -dc"):
+    with pytest.raises(
+        DataError, match=r"cut\.jsonl\.gz: gzip data ends in the middle, after line \d+; .*gzip -dc"
+    ):
         list(read_frames(path))
 
 

@@ -55,17 +55,32 @@ class Wire:
         self.send("orderbook_snapshot", sid, seq, {"market_ticker": ticker, **sides}, conn)
 
     def delta(self, seq: int, ticker: str = M, sid: int = 1, conn: int = 1, **fields: Any) -> None:
-        msg = {"market_ticker": ticker, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
+        msg = {
+            "market_ticker": ticker,
+            "price_dollars": "0.4200",
+            "delta_fp": "1.00",
+            "side": "yes",
+            **fields,
+        }
         self.send("orderbook_delta", sid, seq, msg, conn)
 
     def trade(self, seq: int, ticker: str = M, sid: int = 2, conn: int = 1, **fields: Any) -> None:
-        msg = {"market_ticker": ticker, "yes_price_dollars": "0.4300", "count_fp": "2.25", "taker_side": "no", **fields}
+        msg = {
+            "market_ticker": ticker,
+            "yes_price_dollars": "0.4300",
+            "count_fp": "2.25",
+            "taker_side": "no",
+            **fields,
+        }
         self.send("trade", sid, seq, msg, conn)
 
     def rows(self, ticker: str = M) -> list[tuple[int, ...]]:
         """(kind, side, price, qty, flags) of every row."""
         rows, _ = self.decoder.markets[ticker].rows()
-        return [tuple(map(int, r)) for r in zip(rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags, strict=True)]
+        return [
+            tuple(map(int, r))
+            for r in zip(rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags, strict=True)
+        ]
 
     def kinds(self, ticker: str = M) -> list[int]:
         return [r[0] for r in self.rows(ticker)]
@@ -76,10 +91,15 @@ START = (SNAPSHOT, NO_SIDE, -1, 0, FLAG_START)
 
 def test_snapshot_is_a_start_row_and_a_row_a_level_the_last_one_flagged() -> None:
     wire = Wire()
-    wire.snapshot(1, yes_dollars_fp=[["0.4300", "12.50"], ["0.4210", "75.00"]], no_dollars_fp=[["0.5550", "40.00"]])
+    wire.snapshot(
+        1, yes_dollars_fp=[["0.4300", "12.50"], ["0.4210", "75.00"]], no_dollars_fp=[["0.5550", "40.00"]]
+    )
     assert wire.rows() == [
-        START, (SNAPSHOT, YES, 4_300, 1_250, 0), (SNAPSHOT, YES, 4_210, 7_500, 0), (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
-    ]  # fmt: skip
+        START,
+        (SNAPSHOT, YES, 4_300, 1_250, 0),
+        (SNAPSHOT, YES, 4_210, 7_500, 0),
+        (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
+    ]
 
 
 def test_absent_sides_are_empty_and_an_empty_book_is_one_row() -> None:
@@ -95,9 +115,11 @@ def test_use_yes_price_turns_no_prices_into_the_no_scale() -> None:
     wire.delta(2, price_dollars="0.4450", side="no", delta_fp="-2.25")
     wire.delta(3, price_dollars="0.4300", side="yes", delta_fp="1.00")
     assert wire.rows()[1:] == [
-        (SNAPSHOT, YES, 4_300, 100, 0), (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
-        (DELTA, NO, 5_550, -225, FLAG_LAST), (DELTA, YES, 4_300, 100, FLAG_LAST),
-    ]  # fmt: skip
+        (SNAPSHOT, YES, 4_300, 100, 0),
+        (SNAPSHOT, NO, 5_550, 4_000, FLAG_LAST),
+        (DELTA, NO, 5_550, -225, FLAG_LAST),
+        (DELTA, YES, 4_300, 100, FLAG_LAST),
+    ]
 
 
 def test_legacy_cents_and_whole_contracts_read_like_the_current_format() -> None:
@@ -117,9 +139,10 @@ def test_trade_prefers_the_outcome_side_and_flags_blocks() -> None:
     wire.trade(2, taker_side="no", is_block_trade=True)
     wire.trade(3, taker_side="", taker_book_side="bid")
     assert wire.rows() == [
-        (TRADE, YES, 4_300, 225, FLAG_LAST), (TRADE, NO, 4_300, 225, FLAG_LAST | FLAG_BLOCK),
         (TRADE, YES, 4_300, 225, FLAG_LAST),
-    ]  # fmt: skip
+        (TRADE, NO, 4_300, 225, FLAG_LAST | FLAG_BLOCK),
+        (TRADE, YES, 4_300, 225, FLAG_LAST),
+    ]
 
 
 def test_a_trade_sent_twice_is_one_print() -> None:
@@ -145,14 +168,26 @@ def test_exchange_time_is_read_in_every_form() -> None:
 def test_lifecycle_frames_become_states_and_facts() -> None:
     wire = Wire()
     bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
-    for seq, msg in enumerate([
-        {"event_type": "created", "open_ts": 5, "close_ts": 9, "additional_metadata": {"event_ticker": "KXDEMO"}},
-        {"event_type": "activated"},
-        {"event_type": "deactivated"},
-        {"event_type": "price_level_structure_updated", "price_ranges": bands},
-        {"event_type": "determined", "determination_ts": 8, "result": "yes", "settlement_value": "1.0000"},
-        {"event_type": "settled", "settled_ts": 9},
-    ]):  # fmt: skip
+    for seq, msg in enumerate(
+        [
+            {
+                "event_type": "created",
+                "open_ts": 5,
+                "close_ts": 9,
+                "additional_metadata": {"event_ticker": "KXDEMO"},
+            },
+            {"event_type": "activated"},
+            {"event_type": "deactivated"},
+            {"event_type": "price_level_structure_updated", "price_ranges": bands},
+            {
+                "event_type": "determined",
+                "determination_ts": 8,
+                "result": "yes",
+                "settlement_value": "1.0000",
+            },
+            {"event_type": "settled", "settled_ts": 9},
+        ]
+    ):
         wire.send("market_lifecycle_v2", 6, seq + 1, {"market_ticker": M, **msg})
     states = (STATUS_ACTIVE, STATUS_PAUSED, STATUS_DETERMINED, STATUS_SETTLED)
     assert wire.rows() == [(STATUS, NO_SIDE, -1, s, FLAG_LAST) for s in states]
@@ -175,7 +210,12 @@ def test_unknown_and_private_frames_and_fields_are_counted_and_change_nothing() 
     assert len(wire.rows()) == 2
     counted = wire.decoder.counters
     assert counted["unknown_field:orderbook_snapshot.novelty"] == 1
-    assert counted["private_frames:fill"] == counted["ignored_frames:ticker"] == counted["unknown_type:brand_new"] == 1
+    assert (
+        counted["private_frames:fill"]
+        == counted["ignored_frames:ticker"]
+        == counted["unknown_type:brand_new"]
+        == 1
+    )
     assert counted["frames_not_json_objects"] == 2
     assert counted["frames"] == 7
 
@@ -282,7 +322,9 @@ def test_deltas_of_a_second_subscription_are_not_applied_twice() -> None:
         ({"price_dollars": None}, "no price_dollars or price"),
     ],
 )
-def test_an_impossible_delta_is_refused_with_file_line_and_value(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+def test_an_impossible_delta_is_refused_with_file_line_and_value(
+    tmp_path: Path, fields: dict[str, Any], message: str
+) -> None:
     msg = {"market_ticker": M, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
     with CaptureWriter(tmp_path / "a.jsonl") as writer:
         writer.append(1, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
@@ -320,7 +362,11 @@ def test_parsers_accept_and_refuse_exactly_what_decimal_does(text: str) -> None:
             assert fast(text) == expected
 
 
-@given(st.lists(st.tuples(st.sampled_from(["yes", "no"]), st.integers(1, 9_999), st.integers(-500, 500)), max_size=30))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["yes", "no"]), st.integers(1, 9_999), st.integers(-500, 500)), max_size=30
+    )
+)
 def test_both_price_scales_give_the_same_rows(deltas: list[tuple[str, int, int]]) -> None:
     plain, yes_scale = Wire(), Wire(use_yes_price=True)
     plain.snapshot(1)

@@ -45,8 +45,8 @@ def run_job(job: ImportJob, on_negative: OnNegative = "refuse") -> Iterator[Impo
     for ticker in sorted(pieces):
         if ticker not in job.event_of:
             raise DataError(
-                f"{pieces[ticker][0].origin.source}: market {ticker} was not there when the file was indexed; "
-                "import a file after its recording has ended"
+                f"{pieces[ticker][0].origin.source}: market {ticker} was not there when the file was "
+                "indexed; import a file after its recording has ended"
             )
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
