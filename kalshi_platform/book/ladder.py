@@ -52,8 +52,8 @@ _BOTH_SIDES: Final = 3
 class BookState(NamedTuple):
     """One market's book; both arrays are changed in place by the kernels.
 
-    ``marks``: BEST highest non-empty level, TOTAL displayed size, TOP_PX own-side best bid and TOP_QTY its size
-    in modes TOP and IMPLIED (a side each), then MODE, VALID, TRADING_STATUS, TICK_E4, QUOTED_SIDES (bits).
+    ``marks``: BEST highest non-empty level, TOTAL displayed size, TOP_PX own-side best bid and TOP_QTY its
+    size in modes TOP and IMPLIED (one a side each), then MODE, VALID, TRADING_STATUS, TICK_E4, QUOTED_SIDES.
     """
 
     depth: np.ndarray  # (2, levels) i8, 1e-2 contract, by own-side bid price // tick

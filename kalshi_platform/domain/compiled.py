@@ -1,9 +1,9 @@
-"""How every kernel is compiled: to machine code, cached on disk, no allocation, no exceptions from arithmetic.
+"""How every kernel is compiled: machine code cached on disk, no allocation, no exception from arithmetic.
 
 A kernel is a module-level function of scalars and arrays, changed in place; it returns a status.
 
-``_nrt=False``      numba's reference counting is off. A kernel that allocates or slices is then refused when it
-                    compiles, which is what a hot loop wants, and arrays handed from kernel to kernel cost
+``_nrt=False``      numba's reference counting is off. A kernel that allocates or slices is then refused when
+                    it compiles, which is what a hot loop wants, and arrays handed from kernel to kernel cost
                     nothing: with counting on, the book's kernel ran at 6 instead of 42 million events/s.
 ``error_model``     a division by zero gives inf or nan as in numpy, without a branch that can raise.
 ``inline_kernel``   the same, pasted into its callers: for small parts of a hot loop.

@@ -39,7 +39,7 @@ from kalshi_platform.features.temporal import Clock
 #: Status codes beyond those of ``book.ladder``.
 RING_FULL, TIME_BACKWARDS = 101, 102
 #: Places in ``MarketState.message``: what the rows of the unfinished message said so far.
-PRINT_PX, PRINT_QTY, PRINT_SIDE, HAS_GAP = range(4)
+PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN = range(4)
 
 
 class MarketState(NamedTuple):
@@ -47,7 +47,7 @@ class MarketState(NamedTuple):
 
     book: ladder.BookState
     clock: Clock
-    message: np.ndarray  # (4,) i8: PRINT_PX, PRINT_QTY, PRINT_SIDE, HAS_GAP
+    message: np.ndarray  # (4,) i8: PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN
 
 
 def new_state(spec: MarketSpec, ring: int = 1024) -> MarketState:
@@ -66,7 +66,7 @@ def _forget(message: np.ndarray) -> None:
     message[PRINT_PX] = NO_PRICE
     message[PRINT_QTY] = 0
     message[PRINT_SIDE] = NO_SIDE
-    message[HAS_GAP] = 0
+    message[BROKEN] = 0
 
 
 @kernel
@@ -89,7 +89,7 @@ def _note(
         message[PRINT_PX] = price_e4
         message[PRINT_SIDE] = side
     elif kind == GAP:
-        message[HAS_GAP] = 1
+        message[BROKEN] = 1
         clock[temporal.RESYNC_NS] = now_ns
     elif kind == SNAPSHOT and flags & FLAG_START != 0:
         clock[temporal.RESYNC_NS] = now_ns
@@ -147,13 +147,16 @@ def advance(
             return i, row, RING_FULL
         if now_ns < clock[temporal.LAST_NS]:
             return i, row, TIME_BACKWARDS
+        was_implied = marks[ladder.MODE] == ladder.IMPLIED
         status = ladder.apply_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if status != ladder.OK:
             return i, row, status
+        if was_implied and marks[ladder.MODE] != ladder.IMPLIED:
+            message[BROKEN] = 1  # the book of prints ends: its rows are not of one kind with what follows
         _note(message, clock, now_ns, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if last:
             out_ns[row] = now_ns
-            valid[row] = ladder.is_tradable(marks) and message[HAS_GAP] == 0
+            valid[row] = ladder.is_tradable(marks) and message[BROKEN] == 0
             _write_book(depth, marks, bid_px, bid_qty, ask_px, ask_qty, out, row)
             temporal.write_temporal(out, row, ring_ns, clock, now_ns)
             print_px[row] = message[PRINT_PX]
