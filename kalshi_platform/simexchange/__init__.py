@@ -6,6 +6,6 @@ written, so that simulated and recorded data take the same way into a dataset.
 
 from kalshi_platform.simexchange.config import SimConfig
 from kalshi_platform.simexchange.generate import SimMarket, generate_event
+from kalshi_platform.simexchange.simulate import SimFiles, simulate
 
-
-__all__ = ["SimConfig", "SimMarket", "generate_event"]
+__all__ = ["SimConfig", "SimFiles", "SimMarket", "generate_event", "simulate"]

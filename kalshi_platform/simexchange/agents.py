@@ -1,6 +1,6 @@
 """Who orders what: market makers, informed quotes, snipers and noise.
 
-Belief     makers share a consensus = fair probability + error; the error is ``error_sd`` x z x 2 sqrt(p(1-p)),
+Belief     makers share a consensus = fair probability + error, error = ``error_sd`` x z x 2 sqrt(p(1-p)),
            z a mean-reverting process with unit variance. Each maker sees it with an error of its own.
 Signal     informed traders know the fair probability. They rest bids on both outcomes at the makers'
            prices, larger on the side that is too cheap: size x exp(+-lean x s), s = -z + noise. So the
@@ -136,7 +136,13 @@ def _targets(
 
 @njit(cache=True)
 def _cancel_stale(
-    rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, market: int, agent: int, want: np.ndarray
+    rng: np.random.Generator,
+    book: Book,
+    tape: Tape,
+    agents: Agents,
+    market: int,
+    agent: int,
+    want: np.ndarray,
 ) -> None:
     """Take back the quotes that are on none of the wanted levels."""
     for j in range(MAX_LEVELS):

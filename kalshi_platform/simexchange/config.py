@@ -67,7 +67,9 @@ class SimConfig(Config):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low}={getattr(self, low)} is above {high}={getattr(self, high)}")
         if self.single_share + self.nested_share > 1:
-            raise ValueError(f"single_share + nested_share = {self.single_share + self.nested_share} is above 1")
+            raise ValueError(
+                f"single_share + nested_share = {self.single_share + self.nested_share} is above 1"
+            )
         return self
 
     @property

@@ -107,8 +107,7 @@ def publish(tape: Tape, market: int, side: int, level: int, change: int, is_fill
 def _change_depth(book: Book, market: int, side: int, level: int, change: int) -> None:
     book.depth[market, side, level] += change
     best = book.best[market, side]
-    if level > best:
-        best = level
+    best = max(best, level)
     while best >= 0 and book.depth[market, side, best] == 0:
         best -= 1
     book.best[market, side] = best

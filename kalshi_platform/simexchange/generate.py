@@ -6,6 +6,7 @@ Invariants recv_ns strictly increases from message to message over all markets o
            the messages of the event's subscription and skips exactly what was lost.
 """
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +14,16 @@ import numpy as np
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.events import schema
-from kalshi_platform.events.schema import DELTA, FLAG_FILL, FLAG_LAST, FLAG_START, GAP, NO_SIDE, SNAPSHOT, TRADE
+from kalshi_platform.events.schema import (
+    DELTA,
+    FLAG_FILL,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO_SIDE,
+    SNAPSHOT,
+    TRADE,
+)
 from kalshi_platform.simexchange.agents import Params, new_agents
 from kalshi_platform.simexchange.config import SimConfig
 from kalshi_platform.simexchange.contracts import Contract, Family, draw_contracts, draw_grid, grid_prices_e4
@@ -42,18 +52,19 @@ class SimMarket(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """Rows of all markets of one event in the order they were received; no TRADE rows (fills imply them).
+    """Rows of all markets of one event in the order they were received: SNAPSHOT and DELTA only.
 
-    A GAP row (one a market) stands where lost messages were noticed; it is not on the wire itself.
+    Fills imply TRADE rows, ``lost`` implies GAP rows: see :func:`market_rows`.
     """
 
     rows: schema.Events
     market: np.ndarray  # (n,) i4
     fair_e4: np.ndarray  # (n,) f8
-    unusable: np.ndarray  # (n,) bool: received between a gap and the next snapshot
+    lost: np.ndarray  # (n,) i8: messages lost before the row, at the market's first row after a hole; else 0
 
 
-class SimEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SimEvent:
     """One event as generated."""
 
     index: int
@@ -63,6 +74,11 @@ class SimEvent(NamedTuple):
     specs: list[MarketSpec]
     settlements: list[Settlement]
     wire: Wire
+
+    @property
+    def n_messages(self) -> int:
+        """Messages received: snapshots and deltas of all markets."""
+        return int(np.count_nonzero(self.wire.rows.flags & FLAG_LAST))
 
 
 def _params(config: SimConfig, resolved: float) -> Params:
@@ -80,7 +96,9 @@ def _params(config: SimConfig, resolved: float) -> Params:
     return Params(
         error_sd_e4=100.0 * config.mispricing_sd_cents,
         # revisions come as a Poisson stream: correlation over n messages is exp(-(1 - memory) n / spacing)
-        error_memory=max(0.0, 1.0 - config.revision_messages * float(np.log(2.0)) / config.half_life_messages),
+        error_memory=max(
+            0.0, 1.0 - config.revision_messages * float(np.log(2.0)) / config.half_life_messages
+        ),
         revision_messages=config.revision_messages,
         news_messages=config.news_messages,
         resolved=resolved,
@@ -166,19 +184,6 @@ def _deltas(
     return rows
 
 
-def _gap_rows(n_markets: int, recv_ns: int, next_seq: int, lost: int) -> schema.Events:
-    rows = schema.empty(n_markets)
-    rows.recv_ns[:] = recv_ns
-    rows.sid[:] = BOOK_SID
-    rows.seq[:] = next_seq
-    rows.kind[:] = GAP
-    rows.side[:] = NO_SIDE
-    rows.price_e4[:] = NO_PRICE
-    rows.qty_e2[:] = lost
-    rows.flags[:] = FLAG_LAST
-    return rows
-
-
 class _Recorder:
     """Turns a tape into what was received of it, with at most one stretch of lost messages."""
 
@@ -186,10 +191,15 @@ class _Recorder:
         self._tape, self._depth, self._grid = tape, opening.copy(), grid
         self._open_ns, self._delay_us = open_ns, delay_us
         self._at, self._seq = 0, 1
+        self._lost = np.zeros(opening.shape[0], "i8")  # by market, until its next row tells
         self._parts: list[tuple[schema.Events, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def _add(self, rows: schema.Events, market: np.ndarray, fair_e4: np.ndarray, unusable: bool) -> None:
-        self._parts.append((rows, market, fair_e4, np.full(market.size, unusable)))
+    def _add(self, rows: schema.Events, market: np.ndarray, fair_e4: np.ndarray) -> None:
+        lost = np.zeros(market.size, "i8")
+        for m in np.flatnonzero(self._lost):
+            if (own := np.flatnonzero(market == m)).size:
+                lost[own[0]], self._lost[m] = self._lost[m], 0
+        self._parts.append((rows, market, fair_e4, lost))
 
     def _advance(self, until: int) -> slice:
         part = slice(self._at, until)
@@ -198,11 +208,11 @@ class _Recorder:
         self._at = until
         return part
 
-    def receive(self, until: int, unusable: bool = False) -> None:
+    def receive(self, until: int) -> None:
         """Deltas up to tape row ``until`` arrive."""
         part = self._advance(until)
         rows = _deltas(self._tape, part, self._grid, self._open_ns, self._delay_us, self._seq)
-        self._add(rows, self._tape.market[part], self._tape.fair[part] * DOLLAR_E4, unusable)
+        self._add(rows, self._tape.market[part], self._tape.fair[part] * DOLLAR_E4)
         self._seq += part.stop - part.start
 
     def snapshots(self, first_fair: np.ndarray) -> None:
@@ -213,16 +223,14 @@ class _Recorder:
             fair = tape.fair[earlier[-1]] if earlier.size else first_fair[market]
             recv_ns = self._open_ns + (tape.time_us[self._at] - n + market) * 1_000
             rows = _snapshot(self._depth[market], self._grid, market, recv_ns, self._seq, fair * DOLLAR_E4)
-            self._add(*rows, unusable=False)
+            self._add(*rows)
             self._seq += 1
 
     def lose(self, until: int) -> None:
         """Deltas up to tape row ``until`` never arrive; the next message shows it."""
         part = self._advance(until)
-        lost, n = part.stop - part.start, self._depth.shape[0]
-        self._seq += lost
-        noticed_ns = self._open_ns + int(self._tape.time_us[self._at]) * 1_000
-        self._add(_gap_rows(n, noticed_ns, self._seq, lost), np.arange(n, dtype="i4"), np.zeros(n), False)
+        self._seq += part.stop - part.start
+        self._lost[:] = part.stop - part.start
 
     def wire(self) -> Wire:
         """Everything received so far."""
@@ -245,7 +253,7 @@ def _record(
         found = min(at + int(rng.integers(1, config.max_lost + 1)), n - 2)
         recorder.receive(at)
         recorder.lose(found)
-        recorder.receive(min(found + int(rng.integers(1, 6)), n - 1), unusable=True)
+        recorder.receive(min(found + int(rng.integers(1, 6)), n - 1))
         recorder.snapshots(first_fair)
     recorder.receive(n)
     return recorder.wire()
@@ -261,7 +269,9 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
     open_ns, close_ns = int(specs[0].open_ns or 0), int(specs[0].close_ns or 0)
     grid = grid_prices_e4(specs[0].price_ranges)
     n_messages = int(config.messages_per_market * n_markets * rng.uniform(0.75, 1.25))
-    params = _params(config, float(np.exp(rng.uniform(np.log(config.min_resolved), np.log(config.max_resolved)))))
+    params = _params(
+        config, float(np.exp(rng.uniform(np.log(config.min_resolved), np.log(config.max_resolved))))
+    )
     lower, upper = np.array([c.bounds for c in contracts]).T.copy()
     book = new_book(n_markets, grid.size, n_markets * _ORDERS_A_MARKET)
     tape = new_tape(n_markets, n_messages)
@@ -289,19 +299,27 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
 
 
 def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
-    """One market's rows with trade prints, and its fair value at each message."""
-    index = np.flatnonzero((wire.market == market) & ~wire.unusable)
-    rows = schema.take(wire.rows, index)
-    is_fill = (rows.kind == DELTA) & (rows.flags & FLAG_FILL != 0)
-    out_at = np.repeat(np.arange(index.size), 1 + is_fill)
-    out = schema.take(rows, out_at)
-    prints = np.flatnonzero(np.diff(out_at, prepend=-1) == 0)
-    out.kind[prints] = TRADE
+    """One market's rows with GAPs and trade prints put in, as an importer would, and its fair values.
+
+    A fill is one message: TRADE, then the DELTA it caused. Fair values are one a FLAG_LAST row.
+    """
+    index = np.flatnonzero(wire.market == market)
+    rows, lost = schema.take(wire.rows, index), wire.lost[index]
+    is_fill, is_gap = rows.flags & FLAG_FILL != 0, lost > 0
+    own = np.arange(index.size) + np.cumsum(is_fill.astype("i8") + is_gap)
+    source = np.zeros(own[-1] + 1, "i8")
+    source[own] = np.arange(index.size)
+    prints = own[is_fill] - 1
+    source[prints] = np.flatnonzero(is_fill)
+    gaps = own[is_gap] - 1 - is_fill[is_gap]
+    source[gaps] = np.flatnonzero(is_gap)
+    out = schema.take(rows, source)
+    out.kind[prints], out.flags[prints] = TRADE, 0
     out.qty_e2[prints] *= -1
     out.side[prints], out.price_e4[prints] = trade_of_fill(out.side[prints], out.price_e4[prints])
-    out.flags[prints] = FLAG_LAST
-    out.flags[prints - 1] = FLAG_FILL
-    return out, wire.fair_e4[index][rows.flags & FLAG_LAST != 0]
+    out.kind[gaps], out.side[gaps], out.price_e4[gaps] = GAP, NO_SIDE, NO_PRICE
+    out.exch_ns[gaps], out.qty_e2[gaps], out.flags[gaps] = NO_TIME, lost[is_gap], FLAG_LAST
+    return out, wire.fair_e4[index][source][out.flags & FLAG_LAST != 0]
 
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
