@@ -230,11 +230,12 @@ def concentrated_profit(facts: Facts, config: DoctorConfig) -> Finding | None:
         return Finding(
             severity="error" if alone else "warning",
             rule="concentrated_profit",
-            message=f"{kind} {best} makes {100 * profits[best] / total:.0f} % of all profit ({len(profits)} {kind}s)",
+            message=f"{kind} {best} makes {100 * profits[best] / total:.0f} % of the profit",
             evidence={
                 "best": best,
                 "profit_e6": profits[best],
                 "total_e6": total,
+                "of": len(profits),
                 "without_it_e6": total - profits[best],
             },
             remedy="judge on more events; one lucky market is no edge",
