@@ -79,4 +79,5 @@ def sample_batch(fragment: Fragment) -> SampleBatch:
         Postprocessing.VALUE_TARGETS: fragment.target,
     }
     n = fragment.reward.size
-    return SampleBatch({name: column.reshape(n, *column.shape[2:]) for name, column in columns.items()})
+    flat = {name: column.reshape(n, *column.shape[2:]) for name, column in columns.items()}
+    return SampleBatch(flat)  # type: ignore[no-untyped-call]

@@ -57,7 +57,7 @@ class ReplayPPO(PPO):
         """RLlib's hook for the policy class."""
         return LeanPPOPolicy
 
-    def training_step(self) -> dict[str, Any]:
+    def training_step(self) -> dict[str, Any]:  # type: ignore[override]  # None: of the other stack
         """Sample one batch, learn from it, send the weights to the workers; RLlib's learner statistics."""
         with self._timers[SAMPLE_TIMER]:
             batch = self._sample()
@@ -70,13 +70,14 @@ class ReplayPPO(PPO):
             statistics = self._learn(batch)
         self._counters[NUM_ENV_STEPS_TRAINED] += batch.count
         self._counters[NUM_AGENT_STEPS_TRAINED] += batch.count
+        group: Any = self.env_runner_group
         with self._timers[SYNCH_WORKER_WEIGHTS_TIMER]:
-            if self.env_runner_group.num_remote_workers() > 0:
-                self.env_runner_group.sync_weights(policies=[DEFAULT_POLICY_ID])
+            if group.num_remote_workers() > 0:
+                group.sync_weights(policies=[DEFAULT_POLICY_ID])
         return {DEFAULT_POLICY_ID: {"learner_stats": statistics}}
 
-    def _sample(self) -> SampleBatch:
-        group = self.env_runner_group
+    def _sample(self) -> Any:
+        group: Any = self.env_runner_group
         remote = group.num_remote_workers()
         if remote == 0:
             outcomes = [_sample_or_failure(group.local_env_runner)]
@@ -97,13 +98,14 @@ class ReplayPPO(PPO):
     def _learn(self, batch: SampleBatch) -> dict[str, float]:
         """Epochs over contiguous minibatches in a seeded order; mean statistics of all gradient steps."""
         policy = self.get_policy()
-        size = self.config["minibatch_size"]
-        rng = np.random.default_rng([self.config["seed"], _MINIBATCH_STREAM, self.rounds_learned])
+        config: Any = self.config
+        size = config.minibatch_size
+        rng = np.random.default_rng([config.seed, _MINIBATCH_STREAM, self.rounds_learned])
         self.rounds_learned += 1
         policy.load_batch_into_buffer(batch)
         total: dict[str, float] = {}
         n_steps = 0
-        for _ in range(self.config["num_epochs"]):
+        for _ in range(config.num_epochs):
             for k in rng.permutation(batch.count // size):
                 fetched = policy.learn_on_loaded_batch(int(k) * size)
                 n_steps += 1
@@ -137,7 +139,7 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
     spec = source.policy_spec(config.level)
     stock = config.sampler == "stock"
     settings = (
-        PPOConfig()
+        PPOConfig()  # type: ignore[no-untyped-call]
         .api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
         .framework("torch")
         .env_runners(
@@ -176,7 +178,11 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
             restart_failed_env_runners=False,
             restart_failed_sub_environments=False,
         )
-        .reporting(min_time_s_per_iteration=0, min_sample_timesteps_per_iteration=0)
+        .reporting(
+            min_time_s_per_iteration=0,
+            min_sample_timesteps_per_iteration=0,
+            metrics_num_episodes_for_smoothing=0,  # an interrupted run has no earlier episodes to smooth with
+        )
         .debugging(seed=config.seed, log_level="ERROR", log_sys_usage=False)
         .callbacks(TrainingCallbacks)
     )

@@ -144,7 +144,7 @@ class LazyReader(InputReader):
     def reader(self) -> ColumnarReader:
         """The reader of this process."""
         if self._reader is None:
-            worker = self._context.worker
+            worker: Any = self._context.worker
             given = self._context.input_config
             network = worker.policy_map[DEFAULT_POLICY_ID].model.network
             self._reader = ColumnarReader(
@@ -156,12 +156,12 @@ class LazyReader(InputReader):
         """The next batch."""
         return self.reader.next()
 
-    def get_metrics(self) -> list[RolloutMetrics]:
+    def get_metrics(self) -> list[Any]:
         """Finished episodes as RLlib reports them."""
         return [] if self._reader is None else rollout_metrics(self._reader.take_finished())
 
 
-def rollout_metrics(finished: list[EpisodeRecords]) -> list[RolloutMetrics]:
+def rollout_metrics(finished: list[EpisodeRecords]) -> list[Any]:
     """One entry an episode: its return, length and profit, summed over its slots."""
     found = []
     for records in finished:
@@ -184,5 +184,6 @@ def rollout_metrics(finished: list[EpisodeRecords]) -> list[RolloutMetrics]:
 def columnar_input(context: IOContext) -> InputReader:
     """For ``offline_data(input_=...)``; RLlib accepts a plain function only."""
     reader = LazyReader(context)
-    context.worker.sampler = reader
+    worker: Any = context.worker
+    worker.sampler = reader
     return reader

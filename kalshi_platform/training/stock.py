@@ -26,7 +26,7 @@ class StockVectorEnv(VectorEnv):
         self._workers = max(1, config.num_env_runners)
         self._windows = WindowGatherer(source.history, spec.level.window) if spec.reads_history else None
         self._flat, self._rows = self._env.buffers()
-        self._observation = np.zeros((config.n_envs, self.observation_space.shape[0]), np.float32)
+        self._observation = np.zeros((config.n_envs, spec.width + spec.windows_width), np.float32)
         self._reward = np.zeros(config.n_envs, np.float32)
         self._terminated, self._truncated = np.zeros(config.n_envs, bool), np.zeros(config.n_envs, bool)
         self._started = False

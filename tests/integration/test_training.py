@@ -1,0 +1,259 @@
+"""Training from end to end on made markets: numbers, resume, failures, both samplers."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_bank import made_bank
+from ray.cloudpickle import register_pickle_by_value
+
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError, TrainingError
+from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.envs.vector import ReplayVectorEnv
+from kalshi_platform.models.policy import FrozenPolicy
+from kalshi_platform.training import checkpoint
+from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.ppo import build_algorithm
+from kalshi_platform.training.run import Progress, train
+from kalshi_platform.training.source import TrainingSource
+
+pytestmark = pytest.mark.ray
+register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
+
+BANK = made_bank()
+SMALL = TrainConfig(
+    seed=3,
+    level="simple",
+    n_envs=8,
+    fragment_length=16,
+    minibatch=64,
+    epochs=2,
+    total_env_steps=4 * 128,
+    validate_every=2,
+    torch_threads=1,
+)
+#: What a line of metrics says of the clock and not of the numbers.
+CLOCK = ("steps_per_s", "elapsed_s")
+
+
+def made_source(bank=BANK, **episodes: int) -> TrainingSource:
+    shape = EpisodeConfig(**({"min_steps": 10, "max_steps": 40} | episodes))
+    return TrainingSource(lambda: bank, "f" * 12, env=EnvConfig(n_slots=3), episodes=shape)
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    found = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k not in CLOCK} for line in found]
+
+
+class Holds:
+    """A validation that scores how often the policy holds; counts its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, policy: FrozenPolicy) -> dict[str, float]:
+        self.calls += 1
+        flat = np.zeros((4, policy.spec.width), np.float32)
+        policy.spec.split(torch.from_numpy(flat)).action_mask[:] = 1.0
+        windows = np.zeros(
+            (4, policy.spec.n_slots, policy.spec.level.window, policy.spec.n_history), np.float32
+        )
+        return {"score": float(policy.action_probabilities(flat, windows=windows)[..., 0].mean())}
+
+
+@pytest.fixture(scope="module")
+def unbroken(ray_runtime, tmp_path_factory) -> Path:
+    """A run of four iterations that nothing interrupted."""
+    out = tmp_path_factory.mktemp("unbroken")
+    train(made_source(), out, SMALL, Holds())
+    return out
+
+
+def test_a_run_reports_every_iteration_and_leaves_a_policy_that_acts(unbroken: Path):
+    found = lines(unbroken)
+    assert [line["iteration"] for line in found] == [1, 2, 3, 4]
+    assert found[-1]["env_steps"] == 512
+    assert found[0]["validation"] == {}
+    assert found[2]["validation"] == found[1]["validation"] != {}
+    assert all(abs(sum(line["action_shares"]) - 1) < 1e-9 for line in found)
+    policy = FrozenPolicy.load(unbroken)
+    assert policy.spec.feature_digest == "f" * 12
+    assert policy.spec.market == BANK.feature_names
+
+
+def test_the_policy_learns_something_every_iteration(unbroken: Path):
+    newest, _ = checkpoint.read_checkpoint((unbroken / "latest").resolve())
+    older, _ = checkpoint.read_checkpoint(unbroken / "checkpoints" / "000002")
+    moved = [
+        not torch.equal(a, b)
+        for a, b in zip(
+            newest.network.state_dict().values(), older.network.state_dict().values(), strict=True
+        )
+    ]
+    assert all(moved)
+
+
+@pytest.mark.parametrize("resume", [False, True], ids=["again", "interrupted and resumed"])
+def test_the_same_run_gives_the_same_bits(resume: bool, unbroken: Path, tmp_path: Path):
+    if resume:
+        train(made_source(), tmp_path, SMALL.replace(total_env_steps=2 * 128), Holds())
+        # the interrupted run had begun a third iteration when it was killed
+        with (tmp_path / "metrics.jsonl").open("a") as stream:
+            stream.write('{"iteration": 3}\n')
+    train(made_source(), tmp_path, SMALL, Holds(), resume=resume)
+    assert lines(tmp_path) == lines(unbroken)
+    for run in (tmp_path, unbroken):
+        checkpoint.verify((run / "latest").resolve())
+    one, state = checkpoint.read_checkpoint((tmp_path / "latest").resolve())
+    two, other = checkpoint.read_checkpoint((unbroken / "latest").resolve())
+    for name, weights in one.network.state_dict().items():
+        assert torch.equal(weights, two.network.state_dict()[name]), name
+    assert state.arrays.keys() == other.arrays.keys()
+    for name, array in state.arrays.items():
+        np.testing.assert_array_equal(array, other.arrays[name], err_msg=name)
+
+
+def test_another_seed_gives_another_run(unbroken: Path, tmp_path: Path):
+    train(made_source(), tmp_path, SMALL.replace(seed=4, total_env_steps=128), Holds())
+    assert lines(tmp_path)[0]["reward_mean"] != lines(unbroken)[0]["reward_mean"]
+
+
+def test_patience_ends_a_run_whose_score_does_not_improve(ray_runtime, tmp_path: Path):
+    scores = iter([1.0, 2.0, 2.0, 0.0, 5.0])
+    seen: list[Progress] = []
+    result = train(
+        made_source(),
+        tmp_path,
+        SMALL.replace(level="tiny", total_env_steps=10 * 128, validate_every=1, patience=2),
+        lambda policy: {"score": next(scores)},
+        seen.append,
+    )
+    assert (result.stopped, result.iterations, result.best_score) == ("patience", 4, 2.0)
+    assert result.best.resolve().name == "000002"
+    assert "validation +0.0000 (best +2.0000)" in seen[-1].line()
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "000002",
+        "000003",
+        "000004",
+    ]
+
+
+class BreaksAfter(ReplayVectorEnv):
+    """Raises at its 20th step."""
+
+    steps = 0
+
+    def step(self, *args: Any) -> None:
+        self.steps += 1
+        if self.steps == 20:
+            raise ValueError("the recording ends inside a message")
+        super().step(*args)
+
+
+class BreakingSource(TrainingSource):
+    def vector_env(self, n_envs: int, level: str, seed: int, worker: int = 0) -> Any:
+        env, episodes = super().vector_env(n_envs, level, seed, worker)
+        env.__class__ = BreaksAfter
+        return env, episodes
+
+
+@pytest.mark.parametrize("num_env_runners", [0, 1])
+def test_a_failing_sampler_stops_the_run_with_its_error(num_env_runners: int, ray_runtime, tmp_path: Path):
+    source = BreakingSource(lambda: BANK, "f" * 12, env=EnvConfig(n_slots=3))
+    config = SMALL.replace(level="tiny", num_env_runners=num_env_runners)
+    with pytest.raises(TrainingError, match="the recording ends inside a message"):
+        train(source, tmp_path, config)
+    assert len(lines(tmp_path)) == 1
+
+
+def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
+    config = SMALL.replace(level="tiny", num_env_runners=1, validate_every=1, total_env_steps=2 * 128)
+    train(made_source(), tmp_path / "one", config)
+    train(made_source(), tmp_path / "two", config.replace(total_env_steps=128))
+    train(made_source(), tmp_path / "two", config, resume=True)
+    assert lines(tmp_path / "one") == lines(tmp_path / "two")
+
+
+def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):
+    with pytest.raises(ContractError, match="already holds a run"):
+        train(made_source(), unbroken, SMALL)
+    with pytest.raises(ContractError, match=r"started with other settings \(seed 3 -> 9\)"):
+        train(made_source(), unbroken, SMALL.replace(seed=9), resume=True)
+    with pytest.raises(ContractError, match="no checkpoint to resume from"):
+        train(made_source(), unbroken / "nothing", SMALL, resume=True)
+
+
+@pytest.mark.parametrize("name", ["policy.pt", "optimizer.pt", "state.json", "arrays.npz", "policy.json"])
+def test_a_damaged_checkpoint_is_refused_by_the_file(name: str, unbroken: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree((unbroken / "latest").resolve(), copy)
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(ChecksumError, match=name):
+        checkpoint.read_checkpoint(copy)
+    (copy / name).unlink()
+    with pytest.raises(DataError, match=rf"{name} is missing"):
+        checkpoint.read_checkpoint(copy)
+
+
+def test_a_checkpoint_without_its_manifest_is_not_complete(unbroken: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree((unbroken / "latest").resolve(), copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(DataError, match="not a complete checkpoint"):
+        checkpoint.read_checkpoint(copy)
+
+
+def test_a_full_disk_leaves_the_older_checkpoint_and_nothing_partial(unbroken: Path, tmp_path, monkeypatch):
+    policy, state = checkpoint.read_checkpoint((unbroken / "latest").resolve())
+    first = checkpoint.write_checkpoint(tmp_path, 1, policy, state)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.raises(StorageError, match="No space left"):
+        checkpoint.write_checkpoint(tmp_path, 2, policy, state)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
+    assert (tmp_path / "latest").resolve() == first.resolve()
+
+
+def test_minibatches_must_fill_the_batch():
+    with pytest.raises(ContractError, match="minibatch=100 does not divide the 128 samples"):
+        SMALL.replace(minibatch=100)
+
+
+def test_both_samplers_give_the_same_statistics(ray_runtime):
+    """The same first policy on the same distribution of episodes: reward and actions agree within 4 errors."""
+    found = {}
+    config = SMALL.replace(level="simple", n_envs=16, fragment_length=64, minibatch=1024, epochs=1)
+    for sampler in ("columnar", "stock"):
+        algorithm = build_algorithm(made_source(), config.replace(sampler=sampler, learning_rate=1e-12))
+        batches, lengths = [], []
+        for _ in range(3):
+            worker = algorithm.env_runner_group.local_env_runner
+            batch = worker.sample()
+            batches.append(
+                {name: np.array(batch[name]) for name in ("rewards", "actions", "vf_preds", "value_targets")}
+            )
+            lengths += [episode.episode_length for episode in worker.get_metrics()]
+        algorithm.stop()
+        columns = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}
+        columns["lengths"] = np.array(lengths)
+        found[sampler] = columns
+    for name in ("rewards", "vf_preds", "lengths"):
+        one, two = (found[s][name].astype(float) for s in ("columnar", "stock"))
+        # Steps of one episode hang together: an error from 32 blocks of steps, not from single ones.
+        blocks = [np.array([b.mean() for b in np.array_split(x, 32)]) for x in (one, two)]
+        error = np.hypot(*(b.std(ddof=1) / np.sqrt(b.size) for b in blocks))
+        assert abs(one.mean() - two.mean()) < 4 * error, name
+    actions = [found[s]["actions"].reshape(-1).astype(int) for s in ("columnar", "stock")]
+    shares = [np.bincount(taken, minlength=5) / taken.size for taken in actions]
+    np.testing.assert_allclose(shares[0], shares[1], atol=0.03)
