@@ -26,7 +26,7 @@ class FakeImport:
     broken: set[str] = field(default_factory=set)
     ran: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ("source.parquet",)
-    counters: Counter[str] = field(default_factory=lambda: Counter(unknown_fields=2))
+    counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kalshi_platform.pipeline.build.discover", lambda inputs: self)

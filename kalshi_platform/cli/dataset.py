@@ -4,7 +4,6 @@ Tables and progress go to stderr's or stdout's terminal; with ``--json`` stdout 
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -41,7 +40,7 @@ def build(
     ],
     out: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Ray workers; below 2: no Ray  [default: cores, at most 8]")
+        int | None, typer.Option(min=0, help="Ray workers; below 2: no Ray  [default: as many as pay]")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace a dataset of other content")] = False,
     split_salt: Annotated[str, typer.Option(help="another salt draws other splits")] = _DEFAULT_SPLIT.salt,
@@ -50,7 +49,7 @@ def build(
     """Import recordings, compute features and write a dataset; repeat the command to resume after a kill."""
     config = BuildConfig(
         split=SplitConfig(salt=split_salt),
-        workers=min(os.cpu_count() or 1, 8) if workers is None else workers,
+        workers=workers,
         overwrite=overwrite,
     )
     with _bar("building") as show:
@@ -96,7 +95,8 @@ def _bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with ProgressBar(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
         yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
 
@@ -109,7 +109,7 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     if as_json:
         _print_json(summary.model_dump(mode="json"))
         return
-    console = Console()
+    console = Console(markup=False, emoji=False)  # "frames:ok:" is a counter, not a picture
     facts = Table(show_header=False, title=f"dataset {summary.dataset_digest}")
     for name, value in _facts(summary):
         facts.add_row(name, value)

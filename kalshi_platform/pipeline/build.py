@@ -35,7 +35,9 @@ class BuildConfig(Config):
 
     split: SplitConfig = Field(default=SplitConfig())
     rows_a_job: int = Field(default=100_000, gt=0, description="source rows a job is cut to, about")
-    workers: int = Field(default=1, ge=0, description="Ray workers; below 2 the build runs in this process")
+    workers: int | None = Field(
+        default=None, ge=0, description="Ray workers; below 2: this process; None: as many as pay"
+    )
     overwrite: bool = Field(default=False, description="replace a complete dataset of other content")
 
 
@@ -111,7 +113,7 @@ def _run(
     jobs: dict[str, ImportJob],
     finished: dict[str, BuiltJob],
     storage: Storage,
-    workers: int,
+    workers: int | None,
     progress: Callable[[Progress], None],
 ) -> list[BuiltJob]:
     """Every job's record; ``progress`` is called at the start and after each job."""

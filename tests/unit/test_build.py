@@ -19,6 +19,7 @@ from kalshi_platform.features.shard import read_rows
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
 from kalshi_platform.pipeline.inspect import find_problems, summarise
+from kalshi_platform.pipeline.runner import paying_workers
 
 EVENTS = tuple(f"EV{i}" for i in range(6))
 
@@ -51,7 +52,7 @@ def test_the_dataset_holds_events_and_their_features(fake, tmp_path):
     assert dataset.manifest == manifest
     assert manifest.feature_digest == FEATURE_DIGEST
     assert manifest.events() == EVENTS
-    assert manifest.counters == {"duplicates": 6, "unknown_fields": 2}
+    assert manifest.counters == {"duplicates": 6, "frames:ok:": 2}
     for event in EVENTS:
         for ticker, rows in read_rows(dataset, event):
             events = dataset.events_of(ticker)
@@ -260,3 +261,10 @@ def test_verification_names_a_market_whose_figures_differ(fake, tmp_path):
     problems = find_problems(Dataset.open(tmp_path / "out"))
     assert len(problems) == 3
     assert all("EV0-A" in line for line in problems)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cores", "workers"), [(0, 8, 1), (999_999, 8, 1), (3_500_000, 8, 3), (50_000_000, 8, 8)]
+)
+def test_workers_are_started_only_where_they_pay(rows, cores, workers):
+    assert paying_workers(rows, cores) == workers

@@ -45,7 +45,7 @@ def test_build_info_and_verify_agree_in_json(fake, tmp_path):
 def test_people_get_tables(fake, tmp_path):
     built = build(tmp_path / "out")
     assert built.exit_code == 0, built.stderr
-    for word in ("recorded: 6 markets", "validation", "unknown_fields: 2", "source.parquet"):
+    for word in ("recorded: 6 markets", "validation", "frames:ok:: 2", "source.parquet"):
         assert word in built.stdout
     assert "are as the manifest says" in run("verify", tmp_path / "out").stdout
 
