@@ -89,8 +89,8 @@ def capture_lines(event: SimEvent) -> Iterator[str]:
             levels = ([], [])
             if 0 < m == n_ok + 1:
                 n_ok += 1
-                ok = f'"type":"ok","sid":{BOOK_SID},"seq":{seq + n_ok - 1},"msg":{{"market_tickers":{oks[m - 1]}}}'
-                ok = f'{{"id":{n_ok + 2},{ok}}}'
+                ok = f'"type":"ok","sid":{BOOK_SID},"seq":{seq + n_ok - 1}'
+                ok = f'{{"id":{n_ok + 2},{ok},"msg":{{"market_tickers":{oks[m - 1]}}}}}'
                 yield _line(recv_ns, conn, ok)
         else:
             levels[side].append(f'["{_dollars(price)}","{_count(qty)}"]')

@@ -298,10 +298,21 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
     return (1 - side).astype("u1"), np.where(side == schema.YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
 
 
+def _usable(rows: schema.Events) -> np.ndarray:
+    """(n,) bool: all but deltas between a GAP and its snapshot; a print there ends its message itself."""
+    n = rows.kind.size
+    last_gap = np.maximum.accumulate(np.where(rows.kind == GAP, np.arange(n), -1))
+    last_snapshot = np.maximum.accumulate(np.where(rows.kind == SNAPSHOT, np.arange(n), -1))
+    blind = last_gap > last_snapshot
+    rows.flags[blind & (rows.kind == TRADE)] = FLAG_LAST
+    return ~(blind & (rows.kind == DELTA))
+
+
 def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
     """One market's rows with GAPs and trade prints put in, as an importer would, and its fair values.
 
-    A fill is one message: TRADE, then the DELTA it caused. Fair values are one a FLAG_LAST row.
+    A fill is one message: TRADE, then the DELTA it caused. Fair values are one a FLAG_LAST row. Deltas
+    between a GAP and the next snapshot are left out: no book is known they could change.
     """
     index = np.flatnonzero(wire.market == market)
     rows, lost = schema.take(wire.rows, index), wire.lost[index]
@@ -319,7 +330,9 @@ def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
     out.side[prints], out.price_e4[prints] = trade_of_fill(out.side[prints], out.price_e4[prints])
     out.kind[gaps], out.side[gaps], out.price_e4[gaps] = GAP, NO_SIDE, NO_PRICE
     out.exch_ns[gaps], out.qty_e2[gaps], out.flags[gaps] = NO_TIME, lost[is_gap], FLAG_LAST
-    return out, wire.fair_e4[index][source][out.flags & FLAG_LAST != 0]
+    kept = _usable(out)
+    out, fair_e4 = schema.take(out, kept), wire.fair_e4[index][source][kept]
+    return out, fair_e4[out.flags & FLAG_LAST != 0]
 
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
