@@ -11,7 +11,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
-from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
+from ray.rllib.policy.sample_batch import (
+    DEFAULT_POLICY_ID,
+    SampleBatch,
+    concat_samples,
+    convert_ma_batch_to_sample_batch,
+)
 from ray.rllib.utils.metrics import (
     LEARN_ON_BATCH_TIMER,
     NUM_AGENT_STEPS_SAMPLED,
@@ -80,9 +85,9 @@ class ReplayPPO(PPO):
         group: Any = self.env_runner_group
         remote = group.num_remote_workers()
         if remote == 0:
-            outcomes = [_sample_or_failure(group.local_env_runner)]
+            outcomes = [sample_or_failure(group.local_env_runner)]
         else:
-            outcomes = group.foreach_env_runner(_sample_or_failure, local_env_runner=False)
+            outcomes = group.foreach_env_runner(sample_or_failure, local_env_runner=False)
         for outcome in outcomes:
             if isinstance(outcome, SamplerFailure):
                 raise TrainingError(
@@ -114,10 +119,12 @@ class ReplayPPO(PPO):
         return {name: value / n_steps for name, value in total.items()}
 
 
-def _sample_or_failure(worker: Any) -> Any:
+def sample_or_failure(worker: Any) -> Any:
+    """One batch of a worker, or a SamplerFailure that says why there is none."""
     # A worker that lets its exception out is killed by RLlib and the message lost.
     try:
-        return worker.sample()
+        # The stock sampler returns a batch of one policy inside a batch of many.
+        return convert_ma_batch_to_sample_batch(worker.sample())
     except Exception as err:
         return SamplerFailure(worker.worker_index, f"{type(err).__name__}: {err}", traceback.format_exc())
 

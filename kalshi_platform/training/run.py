@@ -106,8 +106,9 @@ def train(
     """Train until the budget or the patience is used up; write everything under ``out``.
 
     ``validate`` scores a frozen policy on held-out markets every ``validate_every`` iterations; its results
-    stand in every report, carried forward. Without it the newest policy is the best. ``resume``
-    continues from ``out/latest``. Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
+    stand in every report, carried forward. Without it the newest policy is the best.
+    ``resume`` continues from ``out/latest``.
+    Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
     """
     out = Path(out)
     _claim(out, config, resume)
