@@ -14,12 +14,22 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from kalshi_platform.replay.open import CACHE_VARIABLE
+
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 # Deterministic, so that a red run can be repeated; deadline off: the first call of a kernel compiles it.
 settings.register_profile("ci", derandomize=True, deadline=None, database=None, print_blob=True)
 settings.register_profile("explore", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Opened datasets are cached in a folder of this session, not in the user's home."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")
