@@ -51,8 +51,8 @@ class SimConfig(Config):
     noise_limit_rate: float = Field(0.18, ge=0, description="relative rate of noise limit orders")
     noise_cancel_rate: float = Field(0.14, ge=0, description="relative rate of noise cancels")
     noise_market_rate: float = Field(0.12, ge=0, description="relative rate of noise market orders")
-    informed_market_rate: float = Field(0.05, ge=0, description="relative rate of informed market orders")
-    snipe_share: float = Field(0.25, ge=0, le=1, description="share of news traded on before makers react")
+    informed_market_rate: float = Field(0.01, ge=0, description="relative rate of informed market orders")
+    snipe_share: float = Field(0.15, ge=0, le=1, description="share of news traded on before makers react")
 
     gap_share: float = Field(0.15, ge=0, le=1, description="share of events whose recording lost messages")
     max_lost: int = Field(40, ge=1, description="most messages lost in one gap")
