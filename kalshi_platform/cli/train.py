@@ -1,0 +1,78 @@
+"""``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.training.run import TrainResult
+from kalshi_platform.training.session import RunSettings, run_training
+
+app = typer.Typer(help="Train a policy on the training events of a dataset.")
+
+
+@app.command()
+def run(
+    dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
+    level: Annotated[str, typer.Option(help="complexity of the network: tiny, simple, moderate")] = "simple",
+    steps: Annotated[int, typer.Option(min=1, help="environment steps to train for")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=0, help="root of all randomness")] = 0,
+    order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
+    curriculum: Annotated[str, typer.Option(help="none, phases or difficulty")] = "none",
+    workers: Annotated[int, typer.Option(min=0, help="processes that sample; 0 = the trainer itself")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="any other setting, e.g. train.learning_rate=3e-4; repeat for more"),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="continue the run in --out from its last checkpoint")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
+) -> None:
+    """Train, validating on held-out events; the best checkpoint is kept and --resume continues a stopped run."""
+    chosen = RunSettings().with_values(
+        {
+            "train.level": level,
+            "train.total_env_steps": steps,
+            "train.seed": seed,
+            "train.num_env_runners": workers,
+            "env.order_style": order_style,
+            "curriculum.name": curriculum,
+            **parse_assignments(settings or []),
+        }
+    )
+    console = Console(stderr=True)
+    result = run_training(chosen, dataset, out, lambda p: console.print(p.line(), highlight=False), resume)
+    report(result, as_json)
+
+
+def parse_assignments(texts: list[str]) -> dict[str, Any]:
+    """``name=value`` pairs; values are JSON, or plain text where they are not."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ContractError(f"--set {text!r} has no '='; write --set train.learning_rate=3e-4")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
+
+
+def report(result: TrainResult, as_json: bool) -> None:
+    """What the run left behind, and what to do next."""
+    if as_json:
+        values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
+        typer.echo(json.dumps(values))
+        return
+    best = (
+        "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
+    )
+    reason = "budget used up" if result.stopped == "budget" else "no better validation for too long"
+    typer.echo(
+        f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
+        f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"
+    )
