@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.envs.observation import PORTFOLIO
 from kalshi_platform.evaluation import metrics
 from kalshi_platform.evaluation.summary import PolicyResult
 from kalshi_platform.evaluation.watch import CLOSE_LABELS, STAT_BAD, STAT_COUNT, STAT_MAX, STAT_MIN
@@ -144,11 +145,12 @@ def overtrading(facts: Facts, config: DoctorConfig) -> Finding | None:
 
 
 def dead_features(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Observed features that never change."""
+    """Market features that never change; the portfolio's depend on what the policy does."""
     if facts.stats is None:
         return None
     flat = (facts.stats[:, STAT_COUNT] > 1) & (facts.stats[:, STAT_MIN] == facts.stats[:, STAT_MAX])
-    dead = [name for name, is_flat in zip(facts.feature_names, flat, strict=True) if is_flat]
+    named = zip(facts.feature_names, flat, strict=True)
+    dead = [name for name, is_flat in named if is_flat and name not in PORTFOLIO]
     if not dead:
         return None
     return Finding(

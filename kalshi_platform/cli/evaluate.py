@@ -1,0 +1,151 @@
+"""``kalshi-platform evaluate``: judge a checkpoint on held-out events and write its report.
+
+With ``--json`` stdout carries one JSON object only, the content of report.json; progress goes to stderr.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.envs.config import EnvConfig
+from kalshi_platform.evaluation.evaluate import evaluate, trained
+from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
+from kalshi_platform.evaluation.held_out import open_held_out
+from kalshi_platform.evaluation.report import terminal_view, write_report
+from kalshi_platform.events.manifest import Split
+from kalshi_platform.events.store import Dataset
+from kalshi_platform.models.policy import FrozenPolicy
+from kalshi_platform.replay.open import open_bank
+
+app = typer.Typer(help="Judge a checkpoint on held-out events and write its report.")
+
+#: Settings of the environment a run was trained in, beside its metrics.
+ENV_FILE: Final = "env.json"
+METRICS_FILE: Final = "metrics.jsonl"
+_DEFAULT = EvalConfig()
+
+
+@app.command()
+def run(
+    checkpoint: Annotated[Path, typer.Option(help="a checkpoint, or a run: its best one is taken")],
+    dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
+    split: Annotated[str, typer.Option(help="train, validation or test")] = "validation",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of the report  [default: CHECKPOINT/evaluation]"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
+    ] = False,
+    episodes_per_market: Annotated[
+        int, typer.Option(min=0, help="windows a market and seed; 0 = every market once, its whole life")
+    ] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="evaluation seeds")] = len(_DEFAULT.seeds),
+    env: Annotated[
+        Path | None, typer.Option(help="environment settings  [default: those the run was trained with]")
+    ] = None,
+    final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
+) -> None:
+    """Play the policy and the baselines on the same held-out episodes; exit 4 where the test split stays shut."""
+    wanted = _split(split)
+    policy = FrozenPolicy.load(checkpoint)
+    env_config = _env_config(env, checkpoint, policy)
+    config = _config(wanted, episodes_per_market, seeds)
+    opened = Dataset.open(dataset)
+    policy.require_features(opened.manifest.feature_digest, env_config.groups)
+    subject = Subject(
+        checkpoint=str(checkpoint),
+        dataset=dataset,
+        dataset_digest=opened.digest,
+        feature_digest=opened.manifest.feature_digest,
+        level=policy.spec.level.name,
+    )
+    console = Console(stderr=True)
+    earlier = open_held_out(wanted, final, _log_folder(dataset, checkpoint), subject)
+    if earlier:
+        console.print(
+            f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
+        )
+    metrics = _training_metrics(checkpoint)
+    bank = open_bank(dataset, wanted, env_config.groups)
+    found = evaluate(
+        trained(policy),
+        bank,
+        env_config,
+        config,
+        subject=subject,
+        training_metrics=metrics,
+        say=_sayer(console),
+    )
+    html, _ = write_report(found, out or checkpoint / "evaluation", metrics)
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    Console().print(terminal_view(found))
+    Console().print(f"report: {html}", soft_wrap=True)
+
+
+def _sayer(console: Console) -> Any:
+    return lambda message: console.print(message, style="dim", highlight=False)
+
+
+def _split(name: str) -> Split:
+    if name in ("train", "validation", "test"):
+        return name  # type: ignore[return-value]
+    raise ContractError(f"--split {name!r}: expected train, validation or test")
+
+
+def _config(split: Split, episodes_per_market: int, seeds: int) -> EvalConfig:
+    changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
+    if episodes_per_market:
+        changes |= {"schedule": "windows", "episodes_per_market": episodes_per_market}
+    return _DEFAULT.replace(**changes)
+
+
+def _run_folders(checkpoint: Path) -> list[Path]:
+    """Where a run's files may lie: the run itself, or the run of run/checkpoints/000012 (links resolved)."""
+    return [checkpoint, *checkpoint.resolve().parents[:2]]
+
+
+def _env_config(given: Path | None, checkpoint: Path, policy: FrozenPolicy) -> EnvConfig:
+    """The settings given, else the run's own, else the defaults with the policy's slots and groups."""
+    stored = [f / ENV_FILE for f in _run_folders(checkpoint)]
+    path = given or next((p for p in stored if p.exists()), None)
+    if path is None:
+        return EnvConfig(n_slots=policy.spec.n_slots, groups=policy.spec.groups)
+    try:
+        values = json.loads(path.read_text())
+    except OSError as err:
+        raise ContractError(f"{path} cannot be read: {err.strerror}; give --env FILE") from None
+    except json.JSONDecodeError as err:
+        raise DataError(f"{path} is not JSON: {err}") from None
+    config = EnvConfig.parse(values)
+    if config.n_slots != policy.spec.n_slots:
+        raise ContractError(
+            f"{path}: n_slots={config.n_slots}, the policy was trained on {policy.spec.n_slots}"
+        )
+    return config
+
+
+def _log_folder(dataset: str, checkpoint: Path) -> Path:
+    """Beside a local dataset; for one in an object store, beside the checkpoint."""
+    return checkpoint if "://" in dataset else Path(dataset)
+
+
+def _training_metrics(checkpoint: Path) -> list[dict[str, Any]]:
+    """Rows of the run's metrics.jsonl; none where the checkpoint stands alone."""
+    path = next((p for f in _run_folders(checkpoint) if (p := f / METRICS_FILE).exists()), None)
+    if path is None:
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as err:
+            raise DataError(f"{path} line {number} is not JSON: {err}") from None
+    return rows
