@@ -157,7 +157,7 @@ def depth_at_the_end(event):
 
 
 def test_a_fill_is_a_print_on_the_other_side_and_the_delta_it_caused():
-    events = generate_event(SimConfig(), 0)[0].events
+    events = generate_event(SimConfig(), 1)[1].events
     at = np.flatnonzero(events.kind == TRADE)
     assert at.size > 20
     assert (events.kind[at + 1] == DELTA).all()
