@@ -4,13 +4,15 @@ Training draws at random for ever; evaluation plays a fixed list once. Both hand
 kernel consumes, so that no Python runs a step.
 
 concurrent  markets alive at the same time, those of the anchor's event first: real cross-market structure
-shifted     markets of any time with their clocks aligned: more variety
+shifted     markets of different events with their clocks aligned: more variety. Never two of one event,
+            whose clocks would then differ: the later one would show the earlier one its future.
 """
 
 from typing import Any, Protocol
 
 import numpy as np
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.config import EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig, Stage, pool_segments, stage_at
 from kalshi_platform.envs.state import Episodes
@@ -39,11 +41,31 @@ def empty_table(n: int, n_slots: int) -> Episodes:
     )
 
 
+def require_inside_segments(bank: Bank, table: Episodes) -> None:
+    """ContractError where an episode holds no market, or starts outside its segment or on its last row."""
+    segments = bank.arrays.segments
+    used = table.segment >= 0
+    if not used.any(axis=1).all():
+        number = int(table.number[np.flatnonzero(~used.any(axis=1))[0]])
+        raise ContractError(f"episode {number} holds no market: give it at least one segment")
+    if int(table.segment.max()) >= segments.size:
+        raise ContractError(f"segment {int(table.segment.max())} does not exist; there are {segments.size}")
+    segment, start = table.segment[used], table.start[used]
+    bad = (start < segments["start"][segment]) | (start + 1 >= segments["stop"][segment])
+    if bad.any():
+        k = int(np.flatnonzero(bad)[0])
+        first, stop = int(segments["start"][segment[k]]), int(segments["stop"][segment[k]])
+        raise ContractError(
+            f"an episode starts at row {int(start[k])}, but unbroken segment {int(segment[k])} holds rows "
+            f"{first} to {stop - 1} and the last cannot be stepped from: nothing steps over a gap"
+        )
+
+
 class RandomEpisodes:
     """Endless training episodes; the same bank, settings and seed give the same episodes.
 
-    An event is drawn first and then one of its segments, so an event with many markets does not
-    count more than one with few.
+    An event is drawn first, then one of its markets, then one of the market's segments by its length: an
+    event with many markets does not count more than one with few, nor a market with many gaps.
     """
 
     def __init__(
@@ -55,7 +77,10 @@ class RandomEpisodes:
         self._rng = np.random.default_rng([seed, worker])
         self._event = bank.segment_events
         self._recv_ns = np.ascontiguousarray(bank.arrays.rows["recv_ns"])
-        self._start, self._stop = bank.arrays.segments["start"], bank.arrays.segments["stop"]
+        segments = bank.arrays.segments
+        self._start, self._stop = segments["start"], segments["stop"]
+        n_rows = self._stop - self._start
+        self._share = n_rows / np.bincount(segments["market"], n_rows)[segments["market"]]
         self._first_ns, self._last_ns = self._recv_ns[self._start], self._recv_ns[self._stop - 1]
         self._handed_out = 0
         self.episodes_done = 0
@@ -92,11 +117,12 @@ class RandomEpisodes:
         start = self._random_start(anchor)
         begin_ns = int(self._recv_ns[start])
         table.begin_ns[e] = begin_ns
-        others = (
-            self._alive_at(begin_ns, anchor) if self._config.mode == "concurrent" else self._any_other(anchor)
-        )
+        if self._config.mode == "concurrent":
+            others = self._alive_at(begin_ns, anchor)[: wanted - 1]
+        else:
+            others = self._other_events(anchor, wanted - 1)
         chosen = [(anchor, start, 0)]
-        for segment in others[: wanted - 1]:
+        for segment in others:
             chosen.append(self._join(int(segment), begin_ns))
         for s, (segment, row, shift_ns) in enumerate(chosen):
             table.segment[e, s] = segment
@@ -104,8 +130,12 @@ class RandomEpisodes:
             table.shift_ns[e, s] = shift_ns
 
     def _random_segment(self) -> int:
-        event = self._rng.choice(self._pool_events)
-        return int(self._rng.choice(self._pool[self._event[self._pool] == event]))
+        return self._segment_of(int(self._rng.choice(self._pool_events)))
+
+    def _segment_of(self, event: int) -> int:
+        candidates = self._pool[self._event[self._pool] == event]
+        weight = self._share[candidates]  # sums to one over the segments of a market
+        return int(self._rng.choice(candidates, p=weight / weight.sum()))
 
     def _random_start(self, segment: int) -> int:
         start, stop = int(self._start[segment]), int(self._stop[segment])
@@ -117,8 +147,9 @@ class RandomEpisodes:
         stranger = self._event[pool] != self._event[anchor]
         return pool[np.argsort(stranger, kind="stable")]
 
-    def _any_other(self, anchor: int) -> np.ndarray:
-        return self._rng.permutation(self._pool[self._pool != anchor])
+    def _other_events(self, anchor: int, most: int) -> np.ndarray:
+        events = self._rng.permutation(self._pool_events[self._pool_events != self._event[anchor]])
+        return np.array([self._segment_of(int(event)) for event in events[:most]], np.int64)
 
     def _join(self, segment: int, begin_ns: int) -> tuple[int, int, int]:
         if self._config.mode == "shifted":

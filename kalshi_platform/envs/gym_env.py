@@ -6,12 +6,13 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.episodes import EpisodeSource, RandomEpisodes
 from kalshi_platform.envs.vector import ReplayVectorEnv
 from kalshi_platform.features.history import gather_windows
-from kalshi_platform.replay.account import N_ACTIONS
+from kalshi_platform.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.replay.bank import Bank
 
 Observation = dict[str, np.ndarray]
@@ -69,6 +70,8 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         self._reward = np.zeros(1, np.float32)
         self._terminated = np.zeros(1, bool)
         self._truncated = np.zeros(1, bool)
+        self._at_start = False  # the buffers hold the first observation of an episode nobody has seen yet
+        self._ended = True
 
     @property
     def vector(self) -> ReplayVectorEnv:
@@ -78,21 +81,31 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start the next episode; a seed starts the sequence of episodes it names afresh."""
+        """Start the next episode; a seed starts the sequence of episodes it names afresh.
+
+        ContractError where a fixed list of episodes has been played to its end.
+        """
         super().reset(seed=seed)
-        if seed is not None:
+        if seed is not None and self._fixed_source is None:
             self._build(seed)
-        self._vector.reset(self._flat, self._rows)
+        if not self._at_start:  # the vector environment restarts by itself when an episode ends
+            self._vector.reset(self._flat, self._rows)
+        if self._vector.done:
+            raise ContractError("no episode is left in the given list; give a longer one or start afresh")
+        self._at_start, self._ended = False, False
         return self._named(self._flat, self._rows), {}
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Take one action a slot."""
-        actions = np.array(action, np.int8).reshape(1, -1)
+        if self._ended:
+            raise ContractError("step() after the end of an episode: call reset() first")
+        actions = np.array(action).reshape(1, -1)
         if self._hold_masked:
             allowed = np.take_along_axis(self._vector.slots["mask"][0], actions.T.astype(np.int64), 1)[:, 0]
-            actions[0, allowed == 0] = 0
+            actions[0, allowed == 0] = HOLD
         self._vector.step(actions, self._flat, self._rows, self._reward, self._terminated, self._truncated)
         ended, cut = bool(self._terminated[0]), bool(self._truncated[0])
+        self._at_start = self._ended = ended or cut
         flat, rows = (
             (self._vector.final_flat, self._vector.final_rows) if ended or cut else (self._flat, self._rows)
         )

@@ -2,7 +2,7 @@
 
 Owns       the clock and cursor of each slot, the end of episodes, automatic restart.
 Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
-           environment's clock is ever read; the outcome is read once, when the market has ended.
+           environment's clock is ever read; the outcome is read once, when the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
 Records    env: ENV_DTYPE, slot and slots (S,): SLOT_DTYPE (envs/state.py); bank: replay/bank.py.
 """
@@ -12,10 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
+from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.envs.rewards import step_reward
-from kalshi_platform.envs.state import EMPTY, ENDED, LIVE, WAITING, Episodes, StepParams
+from kalshi_platform.envs.state import CLOSED, EMPTY, ENDED, LIVE, WAITING, Episodes, StepParams
 from kalshi_platform.replay.account import (
     HOLD,
     N_ACTIONS,
@@ -28,16 +29,16 @@ from kalshi_platform.replay.account import (
 )
 from kalshi_platform.replay.bank import BankArrays
 from kalshi_platform.replay.execution import (
-    IDLE,
-    IN_FLIGHT,
-    RESTING,
+    SEEKING,
     ExecutionParams,
     arrive,
     clear_order,
+    expire,
     on_row,
     plan_order,
+    scaled_rate_e6,
     submit,
-    withdraw,
+    withdraw_all,
 )
 
 #: Status of a step: fine, or the index of the environment whose action its mask forbids.
@@ -147,20 +148,25 @@ def advance_slot(
         at = rows[slot.cursor + 1].recv_ns - slot.shift_ns
         if at > until_ns:
             break
-        if slot.state == LIVE and slot.order_state == IN_FLIGHT and slot.arrival_ns < at:
+        if slot.sent_action != HOLD and slot.arrival_ns < at:
             arrive(rows[slot.cursor], market, env, slot, params)
         slot.cursor += 1
         slot.state = LIVE
         on_row(rows[slot.cursor], market, env, slot, at, params)
         update_mark(rows[slot.cursor], slot)
-    if slot.state == LIVE and slot.order_state == IN_FLIGHT and slot.arrival_ns <= until_ns:
+    if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         arrive(rows[slot.cursor], market, env, slot, params)
+    expire(env, slot, until_ns)
 
 
 @njit(cache=True)
-def end_slots(rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray) -> tuple[bool, bool]:
-    """Settle or close what has no further row. Returns (terminated, truncated).
+def end_slots(
+    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, params: ExecutionParams
+) -> tuple[bool, bool]:
+    """Close, settle or end what has no further row. Returns (terminated, truncated).
 
+    An outcome is paid at the market's closing time, or when nothing else can be traded: earlier it would
+    tell the other slots what nobody knew yet.
     Terminated: nothing is left and the last to go settled. Truncated: the data of the last market ran out
     or the step budget is spent; its position stays open and is worth its mark.
     """
@@ -170,57 +176,72 @@ def end_slots(rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray
     any_open = False
     for s in range(slots.size):
         slot = slots[s]
-        if slot.state != LIVE or _next_ns(rows, slot) < _FAR:
-            any_open |= slot.state in (WAITING, LIVE)
-        elif slot.settles:
-            withdraw(env, slot)
+        if slot.state == LIVE and _next_ns(rows, slot) == _FAR:
+            if slot.settles:
+                withdraw_all(env, slot)
+                slot.state = CLOSED
+            elif more:
+                withdraw_all(env, slot)
+                close_at_liquidation(rows[slot.cursor], markets[slot.market], env, slot, params)
+                slot.state = ENDED
+        if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
             slot.settled = 1
             slot.state = ENDED
-        elif more:
-            withdraw(env, slot)
-            close_at_liquidation(rows[slot.cursor], env, slot)
-            slot.state = ENDED
-        else:
-            any_open = True
+        any_open |= slot.state in (WAITING, LIVE)
     if not any_open:
         return True, False
     return False, (not more) or env.step >= env.max_steps
 
 
 @njit(cache=True)
-def liquidation_value_e6(row: Any, slot: Any) -> int:
-    """What closing the slot's position on the book of ``row`` would bring."""
+def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
+    """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
+    if slot.position_e2 == 0:
+        return 0, 0
     mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, row.bid_px_e4[0], row.ask_px_e4[0])
-    return position_value_e6(slot.position_e2, mark2)
+    value_e6 = position_value_e6(slot.position_e2, mark2)
+    model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
+    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+    return change_e6, fee_e6
 
 
 @njit(cache=True)
-def close_at_liquidation(row: Any, env: Any, slot: Any) -> None:
+def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """End a position where its market's data end: at what closing it would bring."""
-    value_e6 = liquidation_value_e6(row, slot)
-    env.cash_e6 += value_e6
-    slot.slot_cash_e6 += value_e6
+    change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
+    env.cash_e6 += change_e6
+    slot.slot_cash_e6 += change_e6
+    slot.fees_e6 += fee_e6
     slot.position_e2 = 0
     slot.cost_e6 = 0
 
 
 @njit(cache=True)
-def write_records(rows: np.ndarray, env: Any, slots: np.ndarray, out: EpisodeRecords, at: int) -> int:
+def write_records(
+    rows: np.ndarray,
+    markets: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    out: EpisodeRecords,
+    at: int,
+) -> int:
     """Append one entry a used slot of the finished environment; returns the next free place."""
     for s in range(slots.size):
         slot = slots[s]
         if slot.state in (EMPTY, WAITING):
             continue
         row = rows[slot.cursor]
+        closing_e6, closing_fee_e6 = liquidation_e6(row, markets[slot.market], slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s
         out.market[at] = slot.market
         out.start_ns[at] = slot.first_ns
         out.end_ns[at] = row.recv_ns
         out.n_steps[at] = env.step
-        out.pnl_e6[at] = slot.slot_cash_e6 + liquidation_value_e6(row, slot)
-        out.fees_e6[at] = slot.fees_e6
+        out.pnl_e6[at] = slot.slot_cash_e6 + closing_e6
+        out.fees_e6[at] = slot.fees_e6 + closing_fee_e6
         out.traded_e2[at] = slot.traded_e2
         out.turnover_e6[at] = slot.turnover_e6
         out.n_orders[at] = slot.n_orders
@@ -239,16 +260,25 @@ def write_records(rows: np.ndarray, env: Any, slots: np.ndarray, out: EpisodeRec
 def update_mask(
     rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, params: ExecutionParams
 ) -> None:
-    """Which actions each slot may take now; HOLD always."""
+    """Which actions each slot may take now; HOLD always.
+
+    Cash is shared: a slot may count on what is left if the slots before it spend the most they may, so that
+    any choice of available actions can be paid for together.
+    """
+    budget_e6 = env.cash_e6 - env.reserved_e6
     for s in range(slots.size):
         slot = slots[s]
-        may_act = slot.state == LIVE and slot.order_state in (IDLE, RESTING)
+        highest_e6 = 0
+        may_act = slot.state == LIVE and slot.sent_action == HOLD and slot.order_state != SEEKING
         slot.mask[HOLD] = 1
         for action in range(1, N_ACTIONS):
             slot.mask[action] = 0
             if may_act:
-                _, qty, _ = plan_order(rows[slot.cursor], markets[slot.market], env, slot, action, params)
+                row, market = rows[slot.cursor], markets[slot.market]
+                _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
                 slot.mask[action] = 1 if qty > 0 else 0
+                highest_e6 = max(highest_e6, reserve_e6)
+        budget_e6 -= highest_e6
 
 
 @njit(cache=True)
@@ -272,7 +302,7 @@ def write_observation(
         for a in range(N_ACTIONS):
             flat[action_at + s * N_ACTIONS + a] = slot.mask[a]
         first, own = s * n_market, portfolio_at + s * N_PORTFOLIO
-        if slot.state != LIVE:
+        if slot.state not in (LIVE, CLOSED):
             flat[first : first + n_market] = 0.0
             flat[own : own + N_PORTFOLIO] = 0.0
             flat[mask_at + s] = 0.0
@@ -289,6 +319,19 @@ def write_observation(
 
 
 @njit(cache=True)
+def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> int:
+    """Index of the first active environment given an action its mask forbids; OK if there is none."""
+    for n in range(envs.size):
+        if envs[n].active == 0:
+            continue
+        for s in range(slots.shape[1]):
+            action = actions[n, s]
+            if action < 0 or action >= N_ACTIONS or slots[n, s].mask[action] == 0:
+                return n
+    return OK
+
+
+@njit(cache=True)
 def send_actions(
     rows: np.ndarray,
     markets: np.ndarray,
@@ -296,16 +339,8 @@ def send_actions(
     slots: np.ndarray,
     actions: np.ndarray,
     params: ExecutionParams,
-) -> bool:
-    """Send one action a slot; False, and nothing sent, where the mask forbids one.
-
-    Masks are those of the observation. Cash is shared: where orders of several slots together exceed
-    it, those of the first slots are sent and the rest are not (a real account would refuse them too).
-    """
-    for s in range(slots.size):
-        action = actions[s]
-        if action < 0 or action >= N_ACTIONS or slots[s].mask[action] == 0:
-            return False
+) -> None:
+    """Send one action a slot, each available under the masks of the observation."""
     for s in range(slots.size):
         slot = slots[s]
         if slot.state != LIVE:
@@ -314,7 +349,6 @@ def send_actions(
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
         submit(rows[slot.cursor], markets[slot.market], env, slot, actions[s], env.now_ns, params)
-    return True
 
 
 @njit(cache=True)
@@ -394,8 +428,11 @@ def step_kernel(
 
     ``actions`` (N, S); the outputs are written in place, the final observation of finished
     environments into ``final_*``. Returns (episodes used, records written, OK or the index of an
-    environment given a masked action; then environments before it have stepped).
+    environment given a masked action; then nothing has changed).
     """
+    refused = first_refused(envs, slots, actions)
+    if refused != OK:
+        return used, n_records, refused
     rows, markets = bank.rows, bank.markets
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
@@ -405,8 +442,7 @@ def step_kernel(
         truncated[n] = False
         if env.active == 0:
             continue
-        if not send_actions(rows, markets, env, its, actions[n], params):
-            return used, n_records, n
+        send_actions(rows, markets, env, its, actions[n], params)
         exposure = positions_value_e6(its)
         until = next_decision_ns(rows, env, its, step.interval_ns)
         elapsed = until - env.now_ns
@@ -415,7 +451,7 @@ def step_kernel(
             if its[s].state == WAITING or its[s].state == LIVE:
                 advance_slot(rows, markets[its[s].market], env, its[s], until, params)
         env.step += 1
-        ended, cut = end_slots(rows, markets, env, its)
+        ended, cut = end_slots(rows, markets, env, its, params)
         equity = env.cash_e6 + positions_value_e6(its)
         gained = step_reward(
             equity - env.equity_e6, exposure, elapsed, capital, step.holding_cost_per_day, step.reward_scale
@@ -428,7 +464,7 @@ def step_kernel(
         update_mask(rows, markets, env, its, params)
         if ended or cut:
             write_observation(bank, env, its, limit, capital, final_flat[n], final_rows[n])
-            n_records = write_records(rows, env, its, records, n_records)
+            n_records = write_records(rows, markets, env, its, params, records, n_records)
             used = _restart(bank, episodes, used, env, its, capital)
             update_mask(rows, markets, env, its, params)
         write_observation(bank, env, its, limit, capital, flat[n], at_rows[n])

@@ -14,8 +14,8 @@ from numba import njit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.features.spec import features_of
-from kalshi_platform.replay.account import N_ACTIONS, position_value_e6
-from kalshi_platform.replay.execution import IDLE, RESTING, raises_position
+from kalshi_platform.replay.account import HOLD, N_ACTIONS, position_value_e6
+from kalshi_platform.replay.execution import RESTING, SEEKING, raises_position
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
 PORTFOLIO: Final = tuple(f.name for f in features_of(["portfolio"]))
@@ -119,6 +119,6 @@ def write_portfolio(
     if slot.order_state == RESTING:
         out[4] = 1.0 if raises_position(slot.order_action) else -1.0
         out[5] = _clip(mid - slot.order_price_e4 / 10_000)
-    out[6] = 1.0 if slot.order_state not in (IDLE, RESTING) else 0.0
+    out[6] = 1.0 if slot.sent_action != HOLD or slot.order_state == SEEKING else 0.0
     out[7] = _clip(max(env.cash_e6 - env.reserved_e6, 0) / capital_e6)
     out[8] = squash_seconds(stale_ns)

@@ -12,7 +12,8 @@ import numpy as np
 from kalshi_platform.replay.account import ACCOUNT_ENV_FIELDS, ACCOUNT_SLOT_FIELDS, N_ACTIONS
 from kalshi_platform.replay.execution import ORDER_FIELDS
 
-EMPTY, WAITING, LIVE, ENDED = range(4)
+#: WAITING opens later; CLOSED traded its last and still waits to be paid its outcome.
+EMPTY, WAITING, LIVE, CLOSED, ENDED = range(5)
 
 ENV_DTYPE: Final = np.dtype(
     [
@@ -35,7 +36,7 @@ SLOT_DTYPE: Final = np.dtype(
         ("shift_ns", "i8"),  # environment time = row time - shift
         ("first_ns", "i8"),  # market time of the slot's first row
         ("market", "i4"),
-        ("state", "u1"),  # EMPTY, WAITING (opens later), LIVE, ENDED
+        ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
         ("settles", "u1"),
         ("settled", "u1"),
         ("mask", "u1", (N_ACTIONS,)),  # 1 = available

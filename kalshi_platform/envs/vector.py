@@ -12,7 +12,7 @@ import numpy as np
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.episodes import EpisodeSource, empty_table
+from kalshi_platform.envs.episodes import EpisodeSource, empty_table, require_inside_segments
 from kalshi_platform.envs.kernel import OK, observe_kernel, reset_kernel, step_kernel
 from kalshi_platform.envs.observation import ObservationLayout, layout_for
 from kalshi_platform.envs.records import EpisodeRecords, allocate_records, join_records
@@ -56,6 +56,7 @@ class ReplayVectorEnv:
         self._records = allocate_records(4 * n_envs * self.n_slots)
         self._n_records = 0
         self._drained: list[EpisodeRecords] = []
+        self._started = False
 
     @property
     def equity_e6(self) -> np.ndarray:
@@ -85,6 +86,7 @@ class ReplayVectorEnv:
 
     def reset(self, flat: np.ndarray, rows: np.ndarray) -> None:
         """Start every environment on a new episode and write the first observations."""
+        self._started = True
         self._refill()
         self._used = reset_kernel(
             self.bank.arrays,
@@ -109,8 +111,10 @@ class ReplayVectorEnv:
     ) -> None:
         """Take ``actions`` (N, S) and write observations, rewards (N,) f4 and ends (N,) bool in place.
 
-        ContractError where an action is not available: the mask is part of the observation.
+        ContractError, and nothing is stepped, where an action is not available: the mask is part of the
+        observation.
         """
+        actions = self._checked(actions)
         self._refill()
         self._used, self._n_records, status = step_kernel(
             self.bank.arrays,
@@ -136,6 +140,18 @@ class ReplayVectorEnv:
         if self._n_records + self.n_envs * self.n_slots > self._records.episode.size:
             self._move_records()
 
+    def _checked(self, actions: np.ndarray) -> np.ndarray:
+        """Actions as the kernel takes them; ContractError for a wrong shape or before the first reset."""
+        if not self._started:
+            raise ContractError("step() before reset(): there is no episode to step")
+        if actions.shape != (self.n_envs, self.n_slots):
+            raise ContractError(
+                f"actions have shape {actions.shape}; expected {(self.n_envs, self.n_slots)}, one a slot"
+            )
+        if actions.dtype != np.int8:  # out of range stays out of range, it must not wrap round
+            return np.clip(actions, -1, N_ACTIONS).astype(np.int8)
+        return actions
+
     def _refusal(self, n: int, actions: np.ndarray) -> str:
         mask = self.slots["mask"][n]
         bad = [
@@ -153,6 +169,7 @@ class ReplayVectorEnv:
         fresh = self._episodes.draw(2 * self.n_envs, self.n_slots)
         if fresh.number.size == 0:
             return
+        require_inside_segments(self.bank, fresh)
         kept = (column[self._used :] for column in self._table)
         self._table = Episodes(*(np.concatenate(pair) for pair in zip(kept, fresh, strict=True)))
         self._used = 0
@@ -168,7 +185,10 @@ class ReplayVectorEnv:
         return join_records(parts)
 
     def get_state(self) -> dict[str, Any]:
-        """Copies of everything that decides the future of the environments, for an exact resume."""
+        """Copies of everything that decides the future of the environments, for an exact resume.
+
+        The source of episodes keeps its own state; records not drained yet are not part of it.
+        """
         return {
             "envs": np.array(self.envs),
             "slots": np.array(self.slots),
@@ -176,11 +196,22 @@ class ReplayVectorEnv:
         }
 
     def set_state(self, saved: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken, under the same bank and settings."""
+        """Continue exactly where :meth:`get_state` was taken, under the same bank and settings.
+
+        ContractError where the numbers of environments or slots differ.
+        """
+        if saved["slots"].shape != self.slots.shape:
+            raise ContractError(
+                f"the saved state is of {saved['slots'].shape} environments and slots, this has "
+                f"{self.slots.shape}: continue with the settings it was saved under"
+            )
         self.envs[...] = saved["envs"]
         self.slots[...] = saved["slots"]
         self._table = Episodes(*saved["table"])
         self._used = 0
+        self._n_records = 0
+        self._drained = []
+        self._started = True
 
     def observe(self, flat: np.ndarray, rows: np.ndarray) -> None:
         """Write the present observation of every environment again (after :meth:`set_state`)."""

@@ -2,7 +2,7 @@
 
 Units      cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar on the YES scale.
 Invariant  equity = cash + value of positions; a fill changes cash by its signed revenue less its net
-           fee; cash reserved for working orders is never spent twice.
+           fee; 0 <= reserved <= cash: what is reserved for orders is never spent twice.
 A position is one signed number a market, as the exchange nets: + is YES, - is NO.
 ``env`` and ``slot`` are records (one environment, one of its slots) with the fields below among others;
 one record holds all a step touches, which measured 5 times faster than an array a field (ADR-0002).
@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 from numba import njit
-
-from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 
 HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
 N_ACTIONS = 5
@@ -78,21 +76,15 @@ def book_fill(
     action: int,
     price_e4: int,
     qty_e2: int,
-    rate_e6: int,
-    accumulator_e6: int,
-    unit_e6: int,
+    change_e6: int,
+    fee_e6: int,
     now_ns: int,
-) -> int:
-    """Book one fill at YES price ``price_e4``; returns the order's new fee accumulator."""
-    own_e4 = unit_price_e4(action, price_e4)
-    value_e6 = own_e4 * qty_e2
-    buying = action in (BUY_YES, BUY_NO)
-    revenue_e6 = -value_e6 if buying else value_e6
-    fee_e6 = model_fee_e6(rate_e6, price_e4, qty_e2)
-    change_e6, net_fee_e6, accumulator_e6 = apply_fill(revenue_e6, fee_e6, accumulator_e6, unit_e6)
+) -> None:
+    """Book one fill at YES price ``price_e4`` that moves cash by ``change_e6``, ``fee_e6`` of it fees."""
+    value_e6 = unit_price_e4(action, price_e4) * qty_e2
     env.cash_e6 += change_e6
     slot.slot_cash_e6 += change_e6
-    slot.fees_e6 += net_fee_e6
+    slot.fees_e6 += fee_e6
     slot.traded_e2 += qty_e2
     slot.turnover_e6 += value_e6
     slot.n_fills += 1
@@ -100,13 +92,12 @@ def book_fill(
     after = before + qty_e2 if action in (BUY_YES, SELL_NO) else before - qty_e2
     if before == 0:
         slot.opened_ns = now_ns
-    if buying:
+    if action in (BUY_YES, BUY_NO):
         slot.cost_e6 += value_e6
     else:
         slot.cost_e6 = slot.cost_e6 * abs(after) // abs(before)
     slot.position_e2 = after
     slot.max_position_e2 = max(slot.max_position_e2, abs(after))
-    return accumulator_e6
 
 
 @njit(cache=True)

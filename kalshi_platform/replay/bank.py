@@ -26,6 +26,8 @@ _SOURCE: Final[dict[Provenance, int]] = {
     "trade_implied": PRINTS_ONLY,
 }
 UNSETTLED: Final = -1
+#: ``close_ns`` of a market whose closing time is not known.
+NO_CLOSE: Final = 1 << 62
 MAX_BANDS: Final = 8
 
 
@@ -49,7 +51,7 @@ SEGMENT_DTYPE: Final = np.dtype(
         ("start", "i8"),  # first row
         ("stop", "i8"),  # one past the last row
         ("market", "i4"),
-        ("settles", "u1"),  # the outcome is known and nothing of the market is missing after it
+        ("settles", "u1"),  # the outcome is known and no later row of the market can be traded
     ],
     align=True,
 )
@@ -58,6 +60,7 @@ MARKET_DTYPE: Final = np.dtype(
     [
         ("taker_rate_e6", "i8"),
         ("maker_rate_e6", "i8"),
+        ("close_ns", "i8"),  # end of trading, NO_CLOSE if unknown; an outcome is not paid while others trade
         ("settlement_e4", "i4"),  # what one YES paid; UNSETTLED if unknown
         ("bands_e4", "i4", (MAX_BANDS, 3)),  # start, end, step of each price band; zeros after the last
         ("source", "u1"),  # FULL_DEPTH, TOP_ONLY or PRINTS_ONLY
@@ -162,7 +165,8 @@ def build_bank(
         age = np.full(n, -1, np.int32)
         for start, stop in zip(*find_segments(market.rows.valid), strict=True):
             age[start:stop] = np.arange(stop - start)
-            settles = bool(stop == n and market.settlement_e4 != UNSETTLED)
+            tradable_later = market.rows.valid[stop:].any()  # rows after the close are invalid, not missing
+            settles = bool(market.settlement_e4 != UNSETTLED and not tradable_later)
             segments.append((offset + int(start), offset + int(stop), m, settles))
         ages.append(age)
         offset += n
@@ -185,10 +189,11 @@ def build_bank(
     return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
 
 
-def _market_record(market: BankMarket) -> tuple[int, int, int, np.ndarray, int]:
+def _market_record(market: BankMarket) -> tuple[int, int, int, int, np.ndarray, int]:
     spec = market.info.specification
     source = _SOURCE[market.info.provenance]
-    return taker_rate_e6(spec), maker_rate_e6(spec), market.settlement_e4, _bands(spec), source
+    close_ns = NO_CLOSE if spec.close_ns is None else spec.close_ns
+    return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, market.settlement_e4, _bands(spec), source
 
 
 def _bands(spec: MarketSpec) -> np.ndarray:

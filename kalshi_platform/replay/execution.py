@@ -1,7 +1,8 @@
 """How an order becomes fills when a recording is replayed; conservative, and decided by provenance.
 
-Life of an order    decided at t -> IN_FLIGHT -> reaches the book as it stands at t + latency -> taken,
-                    RESTING (maker) or SEEKING (taker where only prints are known) -> gone
+Life of an order    sent at t -> reaches the book as it stands at t + latency -> taken, RESTING (maker) or
+                    SEEKING (taker where only prints are known) -> gone. A slot has one working order and
+                    one in flight; the one in flight replaces the other when it arrives, not before.
 FULL_DEPTH          a taker walks the five levels down to its limit, less what it took before (own impact);
                     a maker fills on a print strictly through its price, or by prints at its price once
                     the size displayed there when it arrived has traded. Cancellations never advance it.
@@ -18,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numba import njit
 
-from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.events.schema import NO, NO_SIDE, YES
 from kalshi_platform.features.rows import LEVELS
 from kalshi_platform.replay.account import (
@@ -32,24 +33,29 @@ from kalshi_platform.replay.account import (
 )
 from kalshi_platform.replay.bank import PRINTS_ONLY, TOP_ONLY
 
-IDLE, IN_FLIGHT, RESTING, SEEKING = range(4)
+#: Where the working order stands.
+IDLE, RESTING, SEEKING = range(3)
 #: Queue ahead of an order where the displayed size is not known: only a print through it fills.
 QUEUE_UNKNOWN: Final = 1 << 62
-#: Prices a slot and side whose liquidity the environment remembers having taken.
-IMPACT_DEPTH: Final = 4
+#: Prices a slot and side whose liquidity is remembered as taken: all that can be displayed.
+IMPACT_DEPTH: Final = LEVELS
 BID, ASK = 0, 1
 
-#: Fields of a slot's record: its one working order, and the liquidity it has taken.
+#: Fields of a slot's record: its working order, the one in flight, and the liquidity it has taken.
 ORDER_FIELDS: Final = [
     ("order_state", "u1"),
     ("order_action", "u1"),
     ("order_price_e4", "i4"),  # limit
     ("order_qty_e2", "i8"),  # remaining
     ("queue_e2", "i8"),  # displayed size ahead
-    ("arrival_ns", "i8"),
     ("expiry_ns", "i8"),
     ("accumulator_e6", "i8"),  # of fees
     ("order_reserved_e6", "i8"),
+    ("sent_action", "u1"),  # HOLD = nothing in flight
+    ("sent_price_e4", "i4"),
+    ("sent_qty_e2", "i8"),
+    ("sent_reserved_e6", "i8"),
+    ("arrival_ns", "i8"),
     ("n_taken", "i4"),  # entries of taken_* in use
     ("taken_px_e4", "i4", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
     ("taken_e2", "i8", (2, IMPACT_DEPTH)),
@@ -73,9 +79,11 @@ class ExecutionParams(NamedTuple):
 
 @njit(cache=True)
 def clear_order(slot: Any) -> None:
-    """Forget the order and the impact of one slot."""
+    """Forget the orders and the impact of one slot."""
     slot.order_state = IDLE
     slot.order_reserved_e6 = 0
+    slot.sent_action = HOLD
+    slot.sent_reserved_e6 = 0
     slot.n_taken = 0
     for side in range(2):
         for k in range(IMPACT_DEPTH):
@@ -157,12 +165,13 @@ def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) 
 
 @njit(cache=True)
 def plan_order(
-    row: Any, market: Any, env: Any, slot: Any, action: int, params: ExecutionParams
+    row: Any, market: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:
     """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
 
     One function decides both what the mask allows and what is sent, so the two cannot differ. The
-    reserve is the cost at the limit plus the highest fee the size can pay (at a price of one half).
+    reserve is the cost at the limit plus the highest fee the size can pay (at a price of one half); it
+    must fit into ``budget_e6``. A resting order keeps its own reserve until it is replaced.
     """
     qty = wanted_qty_e2(slot.position_e2, action, params)
     if qty == 0:
@@ -174,7 +183,7 @@ def plan_order(
         return price, qty, 0
     fee_e6 = model_fee_e6(scaled_rate_e6(market, params.maker, params), 5_000, qty) + params.unit_e6
     reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
-    if reserve_e6 > env.cash_e6 - env.reserved_e6 + slot.order_reserved_e6:
+    if reserve_e6 > budget_e6:
         return 0, 0, 0
     return price, qty, reserve_e6
 
@@ -183,32 +192,47 @@ def plan_order(
 def submit(
     row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
 ) -> None:
-    """Send ``action`` at ``now_ns``; it replaces a resting order. HOLD leaves things as they are."""
+    """Send ``action`` at ``now_ns``; HOLD leaves things as they are.
+
+    A resting order stays in the book, and can fill, until the new one arrives to replace it.
+    """
     if action == HOLD:
         return
-    price, qty, reserve_e6 = plan_order(row, market, env, slot, action, params)
+    price, qty, reserve_e6 = plan_order(row, market, slot, action, env.cash_e6 - env.reserved_e6, params)
     if qty == 0:
         return
-    withdraw(env, slot)
     env.reserved_e6 += reserve_e6
     slot.n_orders += 1
-    slot.order_state = IN_FLIGHT
-    slot.order_action = action
-    slot.order_price_e4 = price
-    slot.order_qty_e2 = qty
+    slot.sent_action = action
+    slot.sent_price_e4 = price
+    slot.sent_qty_e2 = qty
+    slot.sent_reserved_e6 = reserve_e6
     slot.arrival_ns = now_ns + params.latency_ns
-    slot.expiry_ns = now_ns + params.latency_ns + params.order_ttl_ns
-    slot.accumulator_e6 = 0
-    slot.order_reserved_e6 = reserve_e6
 
 
 @njit(cache=True)
 def withdraw(env: Any, slot: Any) -> None:
-    """End the slot's order, if any, and free its reserved cash."""
+    """End the slot's working order, if any, and free its reserved cash."""
     if slot.order_state != IDLE:
         env.reserved_e6 -= slot.order_reserved_e6
         slot.order_reserved_e6 = 0
         slot.order_state = IDLE
+
+
+@njit(cache=True)
+def withdraw_all(env: Any, slot: Any) -> None:
+    """End the slot's working order and the one in flight: the market has closed."""
+    withdraw(env, slot)
+    env.reserved_e6 -= slot.sent_reserved_e6
+    slot.sent_reserved_e6 = 0
+    slot.sent_action = HOLD
+
+
+@njit(cache=True)
+def expire(env: Any, slot: Any, now_ns: int) -> None:
+    """End the working order once its time has run out."""
+    if slot.order_state != IDLE and now_ns > slot.expiry_ns:
+        withdraw(env, slot)
 
 
 @njit(cache=True)
@@ -221,26 +245,31 @@ def _fill(
     maker: bool,
     now_ns: int,
     params: ExecutionParams,
-) -> None:
-    """Book ``qty_e2`` at ``price_e4`` against the slot's order; the order ends when nothing remains."""
-    slot.accumulator_e6 = book_fill(
-        env,
-        slot,
-        slot.order_action,
-        price_e4,
-        qty_e2,
-        scaled_rate_e6(market, maker, params),
-        slot.accumulator_e6,
-        params.unit_e6,
-        now_ns,
-    )
-    before = slot.order_qty_e2
-    slot.order_qty_e2 = before - qty_e2
-    keep_e6 = slot.order_reserved_e6 * slot.order_qty_e2 // before
-    env.reserved_e6 -= slot.order_reserved_e6 - keep_e6
-    slot.order_reserved_e6 = keep_e6
-    if slot.order_qty_e2 == 0:
+) -> bool:
+    """Book ``qty_e2`` at ``price_e4`` against the slot's order; the order ends when nothing remains.
+
+    False, and the order ends unfilled, where cash and reserve do not cover it: many small fills can cost
+    more in rounding than the reserve foresaw.
+    """
+    action = slot.order_action
+    value_e6 = unit_price_e4(action, price_e4) * qty_e2
+    revenue_e6 = -value_e6 if action in (BUY_YES, BUY_NO) else value_e6
+    model_e6 = model_fee_e6(scaled_rate_e6(market, maker, params), price_e4, qty_e2)
+    change_e6, fee_e6, accumulator_e6 = apply_fill(revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6)
+    left = slot.order_qty_e2 - qty_e2
+    keep_e6 = slot.order_reserved_e6 * left // slot.order_qty_e2
+    reserved_e6 = env.reserved_e6 - slot.order_reserved_e6 + keep_e6
+    if env.cash_e6 + change_e6 < reserved_e6:
         withdraw(env, slot)
+        return False
+    book_fill(env, slot, action, price_e4, qty_e2, change_e6, fee_e6, now_ns)
+    slot.accumulator_e6 = accumulator_e6
+    slot.order_qty_e2 = left
+    slot.order_reserved_e6 = keep_e6
+    env.reserved_e6 = reserved_e6
+    if left == 0:
+        withdraw(env, slot)
+    return True
 
 
 @njit(cache=True)
@@ -253,18 +282,16 @@ def _taken_e2(slot: Any, side: int, price_e4: int) -> int:
 
 @njit(cache=True)
 def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
-    place = 0  # the first entry makes room where none is free
+    free = -1
     for k in range(IMPACT_DEPTH):
         if slot.taken_px_e4[side, k] == price_e4:
             slot.taken_e2[side, k] += qty_e2
             return
         if slot.taken_px_e4[side, k] < 0:
-            place = k
-            break
-    if slot.taken_px_e4[side, place] < 0:
-        slot.n_taken += 1
-    slot.taken_px_e4[side, place] = price_e4
-    slot.taken_e2[side, place] = qty_e2
+            free = k
+    slot.n_taken += 1
+    slot.taken_px_e4[side, free] = price_e4
+    slot.taken_e2[side, free] = qty_e2
 
 
 @njit(cache=True)
@@ -307,8 +334,8 @@ def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
         available = (shown if shown >= 0 else params.unknown_fill_e2) - _taken_e2(slot, side, price)
         qty = min(available, slot.order_qty_e2)
         if qty > 0:
-            _remember(slot, side, price, qty)
-            _fill(market, env, slot, price, qty, False, now_ns, params)
+            if _fill(market, env, slot, price, qty, False, now_ns, params):
+                _remember(slot, side, price, qty)
             if slot.order_state == IDLE:
                 return
     withdraw(env, slot)
@@ -338,18 +365,35 @@ def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
     if opposite >= 0 and ((up and price >= opposite) or (not up and price <= opposite)):
         withdraw(env, slot)
         return
-    slot.order_state = RESTING
     slot.queue_e2 = _queue_e2(row, market, price, up)
 
 
 @njit(cache=True)
 def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
-    """The order in flight reaches the book, which stands as in ``row``."""
+    """The order in flight reaches the book, which stands as in ``row``, and replaces the resting one.
+
+    Fills of the resting order since the decision count: the new one never passes the position limit and
+    never sells more than is held.
+    """
+    withdraw(env, slot)
+    action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
+    slot.sent_action = HOLD
+    slot.sent_reserved_e6 = 0
+    qty = min(sent_e2, wanted_qty_e2(slot.position_e2, action, params))
+    keep_e6 = reserved_e6 * qty // sent_e2
+    env.reserved_e6 -= reserved_e6 - keep_e6
+    if qty == 0:
+        return
+    slot.order_state = RESTING if params.maker else SEEKING
+    slot.order_action = action
+    slot.order_price_e4 = slot.sent_price_e4
+    slot.order_qty_e2 = qty
+    slot.order_reserved_e6 = keep_e6
+    slot.accumulator_e6 = 0
+    slot.expiry_ns = slot.arrival_ns + params.order_ttl_ns
     if params.maker:
         _rest(row, market, env, slot)
-    elif market.source == PRINTS_ONLY:
-        slot.order_state = SEEKING
-    else:
+    elif market.source != PRINTS_ONLY:
         _take(row, market, env, slot, slot.arrival_ns, params)
 
 
@@ -357,11 +401,10 @@ def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) 
 def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """What the message of ``row`` does to the slot's resting or seeking order."""
     refresh_impact(row, slot)
-    if slot.order_state not in (RESTING, SEEKING):
+    expire(env, slot, now_ns)
+    if slot.order_state == IDLE:
         return
-    if now_ns > slot.expiry_ns:
-        withdraw(env, slot)
-    elif slot.order_state == SEEKING:
+    if slot.order_state == SEEKING:
         _seek(row, market, env, slot, now_ns, params)
     elif market.source == TOP_ONLY:
         _rest_in_quotes(row, market, env, slot, now_ns, params)

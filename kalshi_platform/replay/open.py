@@ -1,7 +1,8 @@
 """From a dataset to a bank: shards are read and verified once, then memory-mapped from a local cache.
 
-Owns   the cache folder ``<cache>/<dataset digest>-<split>-<groups digest>/``: one file an array of the bank,
-       written to a temporary folder and renamed, so that processes share finished folders only.
+Owns   the cache folder ``<cache>/<dataset digest>-<split>-<groups digest>-<layout digest>/``: one file an
+       array of the bank, written to a temporary folder and renamed, so that processes share finished
+       folders only.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.events.manifest import MarketEntry, Split
 from kalshi_platform.events.store import Dataset
@@ -34,6 +36,8 @@ from kalshi_platform.replay.bank import (
 #: Environment variable that moves the cache of opened datasets.
 CACHE_VARIABLE: Final = "KALSHI_PLATFORM_CACHE"
 _RECORDS: Final = {"rows": ROW_DTYPE, "segments": SEGMENT_DTYPE, "markets": MARKET_DTYPE}
+#: A cache written with other records is not read.
+_LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
 
 
 def cache_folder() -> Path:
@@ -63,10 +67,12 @@ def open_bank(
     infos = _infos(dataset, split)
     if not infos:
         raise DataError(f"{uri} has no market in its {split} split: add events or choose another split")
-    folder = cache_folder() / f"{dataset.digest}-{split}-{digest(groups)}"
+    folder = cache_folder() / f"{dataset.digest}-{split}-{digest(groups)}-{_LAYOUT_DIGEST}"
     if not folder.exists():
-        arrays = _build(dataset, infos, split, groups, progress).arrays
-        _write(folder, arrays)
+        bank = _build(dataset, infos, split, groups, progress)
+        if bank.markets != infos:
+            raise DataError(f"{uri}: shards hold markets in another order than the manifest: build it again")
+        _write(folder, bank.arrays)
     return Bank(_map(folder), infos, _names(groups))
 
 
