@@ -9,9 +9,11 @@ A kernel is a module-level function of scalars and arrays, changed in place; it 
 ``inline_kernel``   the same, pasted into its callers: for small parts of a hot loop.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from numba import njit
 
-kernel: Final = njit(cache=True, error_model="numpy", _nrt=False)
-inline_kernel: Final = njit(cache=True, error_model="numpy", _nrt=False, inline="always")
+_OPTIONS: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy", "_nrt": False}
+
+kernel: Final = njit(**_OPTIONS)
+inline_kernel: Final = njit(**_OPTIONS, inline="always")

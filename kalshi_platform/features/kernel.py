@@ -5,13 +5,13 @@ message at a time (``stream.FeatureStream``), so both give the same bits. A row 
 message it ends and of those before it.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.book import ladder
 from kalshi_platform.book.order_book import refusal, regridded
-from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
@@ -40,6 +40,7 @@ from kalshi_platform.features.temporal import Clock
 RING_FULL, TIME_BACKWARDS = 101, 102
 #: Places in ``MarketState.message``: what the rows of the unfinished message said so far.
 PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN = range(4)
+_BOTH: Final = 3
 
 
 class MarketState(NamedTuple):
@@ -61,7 +62,7 @@ def regrid(state: MarketState, tick_e4: int) -> MarketState:
     return state._replace(book=regridded(state.book, tick_e4))
 
 
-@kernel
+@inline_kernel
 def _forget(message: np.ndarray) -> None:
     message[PRINT_PX] = NO_PRICE
     message[PRINT_QTY] = 0
@@ -69,7 +70,7 @@ def _forget(message: np.ndarray) -> None:
     message[BROKEN] = 0
 
 
-@kernel
+@inline_kernel
 def _note(
     message: np.ndarray,
     clock: np.ndarray,
@@ -95,7 +96,46 @@ def _note(
         clock[temporal.RESYNC_NS] = now_ns
 
 
-@kernel
+@inline_kernel
+def _touched_sides(marks: np.ndarray, kind: int, side: int) -> int:
+    """Bits (1 << side) of the sides whose levels the row may have changed."""
+    if kind == DELTA:
+        return 1 << side
+    if kind == TRADE and marks[ladder.MODE] != ladder.IMPLIED:
+        return 0
+    return _BOTH
+
+
+@inline_kernel
+def _write_levels(
+    depth: np.ndarray,
+    marks: np.ndarray,
+    side: int,
+    px_e4: np.ndarray,
+    qty_e2: np.ndarray,
+    row: int,
+    touched: int,
+) -> int:
+    """Levels of ``side`` on the YES scale into ``row``, from the row before where nothing touched them.
+
+    Returns their size, 1e-2 contract, UNKNOWN_QTY where not known.
+    """
+    if touched & (1 << side) == 0:
+        size = 0
+        for k in range(LEVELS):
+            px_e4[row, k] = px_e4[row - 1, k]
+            qty_e2[row, k] = qty_e2[row - 1, k]
+            size += qty_e2[row, k]
+        return size
+    size = ladder.best_levels(depth, marks, side, px_e4, qty_e2, row)
+    if side == NO:
+        for k in range(LEVELS):
+            own_e4 = px_e4[row, k]
+            px_e4[row, k] = NO_PRICE if own_e4 == NO_PRICE else DOLLAR_E4 - own_e4
+    return size
+
+
+@inline_kernel
 def _write_book(
     depth: np.ndarray,
     marks: np.ndarray,
@@ -105,13 +145,11 @@ def _write_book(
     ask_qty: np.ndarray,
     out: np.ndarray,
     row: int,
+    touched: int,
 ) -> None:
-    """Write the levels and the features of the book as it stands into ``row``."""
-    bid_size = ladder.best_levels(depth, marks, YES, bid_px, bid_qty, row)
-    ask_size = ladder.best_levels(depth, marks, NO, ask_px, ask_qty, row)
-    for k in range(LEVELS):
-        if ask_px[row, k] != NO_PRICE:
-            ask_px[row, k] = DOLLAR_E4 - ask_px[row, k]
+    """Levels and features of the book as it stands into ``row``."""
+    bid_size = _write_levels(depth, marks, YES, bid_px, bid_qty, row, touched)
+    ask_size = _write_levels(depth, marks, NO, ask_px, ask_qty, row, touched)
     mode = marks[ladder.MODE]
     total = UNKNOWN_QTY
     if mode == ladder.LEVELS_KNOWN:
@@ -140,6 +178,7 @@ def advance(
     """
     (depth, marks), (ring_ns, clock), message = state
     out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
+    touched = _BOTH  # the first row of a call has no row before it to copy from
     for i in range(start, kind.size):
         now_ns = recv_ns[i]
         last = flags[i] & FLAG_LAST != 0
@@ -154,10 +193,12 @@ def advance(
         if was_implied and marks[ladder.MODE] != ladder.IMPLIED:
             message[BROKEN] = 1  # the book of prints ends: its rows are not of one kind with what follows
         _note(message, clock, now_ns, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
+        touched |= _touched_sides(marks, kind[i], side[i])
         if last:
             out_ns[row] = now_ns
             valid[row] = ladder.is_tradable(marks) and message[BROKEN] == 0
-            _write_book(depth, marks, bid_px, bid_qty, ask_px, ask_qty, out, row)
+            _write_book(depth, marks, bid_px, bid_qty, ask_px, ask_qty, out, row, touched)
+            touched = 0
             temporal.write_temporal(out, row, ring_ns, clock, now_ns)
             print_px[row] = message[PRINT_PX]
             print_qty[row] = message[PRINT_QTY]

@@ -55,4 +55,4 @@ def write_orderbook(
     out[row, _FIRST + 9] = extremity
     out[row, _FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
     volume = 0.0 if total_e2 == UNKNOWN_QTY else total_e2 / CONTRACT_E2
-    out[row, _FIRST + 11] = min(math.log1p(volume) / _LOG_VOLUME, 1.0)
+    out[row, _FIRST + 11] = min(math.log(1.0 + volume) / _LOG_VOLUME, 1.0)

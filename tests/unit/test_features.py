@@ -108,9 +108,7 @@ def test_streamed_rows_equal_built_rows_bit_for_bit(events: Events) -> None:
 
 
 def test_streamed_rows_equal_built_rows_over_a_ring_that_grows(rng: np.random.Generator) -> None:
-    events = random_events(
-        rng, 3_000, mean_gap_ns=10 * MS
-    )  # 30,000 messages in 5 minutes: ring of 1,024 grows
+    events = random_events(rng, 3_000, mean_gap_ns=10 * MS)  # all within 5 minutes; the ring begins at 1,024
     assert_same_bits(streamed(events, SPEC), build_rows(events, SPEC))
 
 
