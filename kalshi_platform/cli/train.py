@@ -31,7 +31,7 @@ def run(
     resume: Annotated[bool, typer.Option(help="continue the run in --out from its last checkpoint")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
-    """Train, validating on held-out events; the best checkpoint is kept and --resume continues a stopped run."""
+    """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
     chosen = RunSettings().with_values(
         {
             "train.level": level,

@@ -8,7 +8,7 @@ from typing import Final
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.envs.config import EnvConfig
 
-ENVIRONMENT_FILE: Final = "environment.json"
+ENVIRONMENT_FILE: Final = "env.json"
 
 
 def write_environment(run: Path, config: EnvConfig) -> None:

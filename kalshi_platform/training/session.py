@@ -1,7 +1,7 @@
 """A training run on a dataset: open its splits, train, validate on held-out events, leave a folder behind.
 
 Folder   what ``training/run.py`` writes, plus run.json (all settings, dataset and feature digests, commit,
-         versions) and environment.json (what the policy must be judged in)
+         versions) and env.json (what the policy must be judged in)
 """
 
 import importlib.metadata

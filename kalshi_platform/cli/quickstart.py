@@ -1,0 +1,61 @@
+"""``kalshi-platform quickstart``: data to a trained policy and its held-out report in one command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.report import terminal_view
+from kalshi_platform.simexchange.config import SimConfig
+from kalshi_platform.simexchange.simulate import simulate
+from kalshi_platform.training.quickstart import QuickstartConfig, Say, quickstart
+
+app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
+
+_DEFAULT = QuickstartConfig()
+_EVENTS = 160
+
+
+@app.command()
+def run(
+    data: Annotated[
+        Path | None, typer.Option(help="recordings: a file or folder  [default: a simulated exchange]")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="where everything goes")] = Path("runs/quickstart"),
+    seeds: Annotated[int, typer.Option(min=1, help="training runs, each with its own seed")] = _DEFAULT.seeds,
+    events: Annotated[int, typer.Option(min=30, help="simulated events")] = _EVENTS,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+) -> None:
+    """Simulate or import, build, train, judge on test events; repeat the command to continue a killed one."""
+    if data is not None and not data.exists():
+        raise ContractError(f"--data {data} does not exist")
+    run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
+    chosen = _DEFAULT.replace(seeds=seeds, run=run_settings)
+    console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False)
+
+    recordings = data or simulated(SimConfig(n_events=events), out, say)
+    outcome = quickstart(chosen, recordings, out, say)
+    if as_json:
+        typer.echo(outcome.evaluation.model_dump_json())
+        return
+    Console().print(terminal_view(outcome.evaluation))
+    Console().print(f"report: {outcome.html}\n        {outcome.json}", soft_wrap=True)
+
+
+def simulated(config: SimConfig, out: Path, say: Say) -> Path:
+    """Recordings of the simulated exchange ``config``, made unless they are there already."""
+    folder = out / f"simulated-{config.digest}"
+    if not folder.exists():
+        say(f"simulating {config.n_events} events")
+        simulate(config, folder)
+    return folder
