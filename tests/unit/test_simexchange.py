@@ -157,7 +157,7 @@ def depth_at_the_end(event):
 
 
 def test_a_fill_is_a_print_on_the_other_side_and_the_delta_it_caused():
-    events = generate_event(SimConfig(), 1)[1].events
+    events = generate_event(SimConfig(gap_share=0.0), 0)[0].events
     at = np.flatnonzero(events.kind == TRADE)
     assert at.size > 20
     assert (events.kind[at + 1] == DELTA).all()
@@ -167,6 +167,18 @@ def test_a_fill_is_a_print_on_the_other_side_and_the_delta_it_caused():
     no_rested = events.side[at + 1] == NO
     own = np.where(no_rested, DOLLAR_E4 - events.price_e4[at], events.price_e4[at])
     np.testing.assert_array_equal(own, events.price_e4[at + 1])
+
+
+def test_a_print_between_a_gap_and_its_snapshot_is_kept_and_ends_its_message_itself():
+    n_blind = 0
+    for index in range(30):
+        for market in generate_event(GAPPY, index):
+            events, gap = market.events, int(np.argmax(market.events.kind == GAP))
+            blind = slice(gap + 1, gap + 1 + int(np.argmax(events.kind[gap + 1 :] == SNAPSHOT)))
+            assert (events.kind[blind] == TRADE).all()
+            assert (events.flags[blind] == FLAG_LAST).all()
+            n_blind += blind.stop - blind.start
+    assert n_blind > 0
 
 
 def test_fair_values_are_one_a_message():
