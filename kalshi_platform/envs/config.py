@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.replay.execution import ExecutionParams
+from kalshi_platform.replay.planning import ExecutionParams
 
 OrderStyle = Literal["taker", "maker"]
 EpisodeMode = Literal["concurrent", "shifted"]

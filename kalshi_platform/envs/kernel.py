@@ -1,6 +1,6 @@
 """One numba call steps every environment: events, orders, account, reward, observation.
 
-Owns       the clock and cursor of each slot, the end of episodes, automatic restart.
+Owns       the clock and cursor of each slot, masks, observations, automatic restart.
 Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
            environment's clock is ever read; the outcome is read once, when the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
@@ -12,38 +12,18 @@ from typing import Any, Final
 import numpy as np
 from numba import njit
 
-from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
 from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.envs.rewards import step_reward
-from kalshi_platform.envs.state import CLOSED, EMPTY, ENDED, LIVE, WAITING, Episodes, StepParams
-from kalshi_platform.replay.account import (
-    HOLD,
-    N_ACTIONS,
-    clear_position,
-    liquidation_mark2_e4,
-    open_account,
-    position_value_e6,
-    positions_value_e6,
-    settle,
-)
+from kalshi_platform.envs.state import CLOSED, EMPTY, LIVE, WAITING, Episodes, StepParams
+from kalshi_platform.replay.account import HOLD, N_ACTIONS, clear_position, open_account, positions_value_e6
 from kalshi_platform.replay.bank import BankArrays
-from kalshi_platform.replay.execution import (
-    SEEKING,
-    ExecutionParams,
-    arrive,
-    clear_order,
-    expire,
-    on_row,
-    plan_order,
-    scaled_rate_e6,
-    submit,
-    withdraw_all,
-)
+from kalshi_platform.replay.execution import SEEKING, arrive, clear_order, expire, on_row, submit
+from kalshi_platform.replay.planning import ExecutionParams, plan_order
 
 #: Status of a step: fine, or the index of the environment whose action its mask forbids.
 OK: Final = -1
-_FAR: Final = 1 << 62
 
 
 @njit(cache=True)
@@ -112,22 +92,14 @@ def update_mark(row: Any, slot: Any) -> None:
 
 
 @njit(cache=True)
-def _next_ns(rows: np.ndarray, slot: Any) -> int:
-    """Environment time of the slot's next row; _FAR when it has none."""
-    if slot.state not in (WAITING, LIVE) or slot.cursor + 1 >= slot.stop:
-        return _FAR
-    return rows[slot.cursor + 1].recv_ns - slot.shift_ns
-
-
-@njit(cache=True)
 def next_decision_ns(rows: np.ndarray, env: Any, slots: np.ndarray, interval_ns: int) -> int:
     """Time of the next event at least ``interval_ns`` ahead; the last event where none is that late."""
     target = env.now_ns + interval_ns
-    soonest, latest = _FAR, -_FAR
+    soonest, latest = FAR_NS, -FAR_NS
     for s in range(slots.size):
         slot = slots[s]
-        at = _next_ns(rows, slot)
-        if at == _FAR:
+        at = next_row_ns(rows, slot)
+        if at == FAR_NS:
             continue
         row = slot.cursor + 1
         while at < target and row + 1 < slot.stop:
@@ -136,7 +108,7 @@ def next_decision_ns(rows: np.ndarray, env: Any, slots: np.ndarray, interval_ns:
         latest = max(latest, at)
         if at >= target:
             soonest = min(soonest, at)
-    return soonest if soonest < _FAR else latest
+    return soonest if soonest < FAR_NS else latest
 
 
 @njit(cache=True)
@@ -157,103 +129,6 @@ def advance_slot(
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         arrive(rows[slot.cursor], market, env, slot, params)
     expire(env, slot, until_ns)
-
-
-@njit(cache=True)
-def end_slots(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, params: ExecutionParams
-) -> tuple[bool, bool]:
-    """Close, settle or end what has no further row. Returns (terminated, truncated).
-
-    An outcome is paid at the market's closing time, or when nothing else can be traded: earlier it would
-    tell the other slots what nobody knew yet.
-    Terminated: nothing is left and the last to go settled. Truncated: the data of the last market ran out
-    or the step budget is spent; its position stays open and is worth its mark.
-    """
-    more = False
-    for s in range(slots.size):
-        more |= _next_ns(rows, slots[s]) < _FAR
-    any_open = False
-    for s in range(slots.size):
-        slot = slots[s]
-        if slot.state == LIVE and _next_ns(rows, slot) == _FAR:
-            if slot.settles:
-                withdraw_all(env, slot)
-                slot.state = CLOSED
-            elif more:
-                withdraw_all(env, slot)
-                close_at_liquidation(rows[slot.cursor], markets[slot.market], env, slot, params)
-                slot.state = ENDED
-        if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
-            settle(env, slot, markets[slot.market].settlement_e4)
-            slot.settled = 1
-            slot.state = ENDED
-        any_open |= slot.state in (WAITING, LIVE)
-    if not any_open:
-        return True, False
-    return False, (not more) or env.step >= env.max_steps
-
-
-@njit(cache=True)
-def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
-    """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
-    if slot.position_e2 == 0:
-        return 0, 0
-    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, row.bid_px_e4[0], row.ask_px_e4[0])
-    value_e6 = position_value_e6(slot.position_e2, mark2)
-    model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
-    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
-    return change_e6, fee_e6
-
-
-@njit(cache=True)
-def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
-    """End a position where its market's data end: at what closing it would bring."""
-    change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
-    env.cash_e6 += change_e6
-    slot.slot_cash_e6 += change_e6
-    slot.fees_e6 += fee_e6
-    slot.position_e2 = 0
-    slot.cost_e6 = 0
-
-
-@njit(cache=True)
-def write_records(
-    rows: np.ndarray,
-    markets: np.ndarray,
-    env: Any,
-    slots: np.ndarray,
-    params: ExecutionParams,
-    out: EpisodeRecords,
-    at: int,
-) -> int:
-    """Append one entry a used slot of the finished environment; returns the next free place."""
-    for s in range(slots.size):
-        slot = slots[s]
-        if slot.state in (EMPTY, WAITING):
-            continue
-        row = rows[slot.cursor]
-        closing_e6, closing_fee_e6 = liquidation_e6(row, markets[slot.market], slot, params)
-        out.episode[at] = env.episode
-        out.slot[at] = s
-        out.market[at] = slot.market
-        out.start_ns[at] = slot.first_ns
-        out.end_ns[at] = row.recv_ns
-        out.n_steps[at] = env.step
-        out.pnl_e6[at] = slot.slot_cash_e6 + closing_e6
-        out.fees_e6[at] = slot.fees_e6 + closing_fee_e6
-        out.traded_e2[at] = slot.traded_e2
-        out.turnover_e6[at] = slot.turnover_e6
-        out.n_orders[at] = slot.n_orders
-        out.n_fills[at] = slot.n_fills
-        out.max_position_e2[at] = slot.max_position_e2
-        for a in range(N_ACTIONS):
-            out.action_counts[at, a] = slot.action_counts[a]
-            out.masked_counts[at, a] = slot.masked_counts[a]
-        out.settled[at] = slot.settled
-        out.episode_return[at] = env.episode_return
-        at += 1
-    return at
 
 
 @njit(cache=True)

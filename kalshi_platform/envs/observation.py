@@ -15,7 +15,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.features.spec import features_of
 from kalshi_platform.replay.account import HOLD, N_ACTIONS, position_value_e6
-from kalshi_platform.replay.execution import RESTING, SEEKING, raises_position
+from kalshi_platform.replay.execution import RESTING, SEEKING
+from kalshi_platform.replay.planning import raises_position
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
 PORTFOLIO: Final = tuple(f.name for f in features_of(["portfolio"]))
