@@ -68,7 +68,8 @@ def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) ->
     """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
     if slot.position_e2 == 0:
         return 0, 0
-    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, row.bid_px_e4[0], row.ask_px_e4[0])
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
+    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
     value_e6 = position_value_e6(slot.position_e2, mark2)
     model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
     change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)

@@ -75,7 +75,7 @@ def begin_episode(
 @njit(cache=True)
 def update_mark(row: Any, slot: Any) -> None:
     """Value the slot at the mid; else at the print; else at the last mark kept inside what is quoted."""
-    bid, ask = row.bid_px_e4[0], row.ask_px_e4[0]
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
     if bid >= 0 and ask >= 0:
         slot.mark2_e4 = bid + ask
         return

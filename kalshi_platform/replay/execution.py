@@ -43,19 +43,19 @@ BID, ASK = 0, 1
 ORDER_FIELDS: Final = [
     ("order_state", "u1"),
     ("order_action", "u1"),
-    ("order_price_e4", "i4"),  # limit
+    ("order_price_e4", "i8"),  # limit
     ("order_qty_e2", "i8"),  # remaining
     ("queue_e2", "i8"),  # displayed size ahead
     ("expiry_ns", "i8"),
     ("accumulator_e6", "i8"),  # of fees
     ("order_reserved_e6", "i8"),
     ("sent_action", "u1"),  # HOLD = nothing in flight
-    ("sent_price_e4", "i4"),
+    ("sent_price_e4", "i8"),
     ("sent_qty_e2", "i8"),
     ("sent_reserved_e6", "i8"),
     ("arrival_ns", "i8"),
     ("n_taken", "i4"),  # entries of taken_* in use
-    ("taken_px_e4", "i4", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
+    ("taken_px_e4", "i8", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
     ("taken_e2", "i8", (2, IMPACT_DEPTH)),
 ]
 
@@ -213,7 +213,7 @@ def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
     side = ASK if up else BID
     levels = 1 if market.source == TOP_ONLY else LEVELS
     for level in range(levels):
-        price = row.ask_px_e4[level] if up else row.bid_px_e4[level]
+        price = int(row.ask_px_e4[level] if up else row.bid_px_e4[level])
         shown = row.ask_qty_e2[level] if up else row.bid_qty_e2[level]
         if price < 0 or (up and price > limit) or (not up and price < limit):
             break
@@ -302,7 +302,7 @@ def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Exec
 def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """A taker where only prints are known: the next print of its own side proves what could be taken."""
     up = raises_position(slot.order_action)
-    px, limit = row.print_px_e4, slot.order_price_e4
+    px, limit = int(row.print_px_e4), slot.order_price_e4
     if row.print_side == (YES if up else NO) and ((up and px <= limit) or (not up and px >= limit)):
         _fill(market, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
         withdraw(env, slot)
@@ -324,7 +324,7 @@ def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, par
 def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """A maker where prints are known: through its price fills at once, at its price eats the queue first."""
     up = raises_position(slot.order_action)
-    price, px, qty = slot.order_price_e4, row.print_px_e4, row.print_qty_e2
+    price, px, qty = slot.order_price_e4, int(row.print_px_e4), row.print_qty_e2
     if row.print_side == NO_SIDE or row.print_side != (NO if up else YES):
         return
     if (up and px < price) or (not up and px > price):

@@ -83,7 +83,7 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
 def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
     """Limit of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
-    bid, ask = row.bid_px_e4[0], row.ask_px_e4[0]
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])  # plain Python must not multiply in 32 bits
     if params.maker:
         price = bid if up else ask
         if price < 0:
