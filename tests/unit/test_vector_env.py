@@ -74,12 +74,10 @@ def test_a_state_of_another_shape_is_refused():
 
 
 def test_a_finished_environment_restarts_in_the_same_step():
-    bank = bank_of(
-        *[market(rows_of(*[book(k, (), ASK) for k in range(3)]), f"M{m}", f"E{m}") for m in range(2)]
-    )
-    env = ReplayVectorEnv(
-        bank, FixedEpisodes(market_episodes(bank, 1)), EnvConfig(n_slots=1, latency_ms=0), 1
-    )
+    three = rows_of(*[book(k, (), ASK) for k in range(3)])
+    bank = bank_of(market(three, "A"), market(three, "B"))
+    episodes = FixedEpisodes(market_episodes(bank, 1))
+    env = ReplayVectorEnv(bank, episodes, EnvConfig(n_slots=1, latency_ms=0), 1)
     flat, rows = env.buffers()
     out = np.zeros(1, np.float32), np.zeros(1, bool), np.zeros(1, bool)
     env.reset(flat, rows)
@@ -112,7 +110,7 @@ def test_environments_without_an_episode_stand_still():
 def test_records_hold_every_slot_of_every_finished_episode_once():
     bank = random_bank(8)
     env = training_env(bank, n_envs=7)
-    _, _, reward, terminated, truncated = play(env, 400)  # more than the buffer of records holds at once
+    _, _, _, terminated, truncated = play(env, 400)  # more than the buffer of records holds at once
     records = env.drain_episodes()
     ended = (terminated | truncated).sum()
     assert np.unique(records.episode).size == ended
@@ -138,12 +136,8 @@ def test_an_episode_returns_the_sum_of_its_rewards():
 
 
 def test_holding_costs_what_time_and_exposure_say():
-    free, dear = (
-        Script(
-            bank_of(market(rows_of(*[book(43_200 * k, (), ASK) for k in range(4)]))), holding_cost_per_day=c
-        )
-        for c in (0.0, 0.01)
-    )
+    bank = bank_of(market(rows_of(*[book(43_200 * k, (), ASK) for k in range(4)])))
+    free, dear = (Script(bank, holding_cost_per_day=cost) for cost in (0.0, 0.01))
     for s in (free, dear):
         s.run(BUY_YES, HOLD)
     # 10 YES marked at the ask of 0.50 while no one bids: 5 of 200 dollars for half a day at 0.01
