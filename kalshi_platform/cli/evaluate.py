@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.envs.config import EnvConfig
+from kalshi_platform.envs.settings import read_environment
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.held_out import open_held_out
@@ -24,8 +24,8 @@ from kalshi_platform.replay.open import open_bank
 
 app = typer.Typer(help="Judge a checkpoint on held-out events and write its report.")
 
-#: Settings of the environment a run was trained in, beside its metrics.
-ENV_FILE: Final = "env.json"
+#: Whole lives are played up to this many rows of the split; above, windows of each market.
+WHOLE_LIVES_UP_TO: Final = 1_000_000
 METRICS_FILE: Final = "metrics.jsonl"
 _DEFAULT = EvalConfig()
 
@@ -43,19 +43,15 @@ def run(
         bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
     ] = False,
     episodes_per_market: Annotated[
-        int, typer.Option(min=0, help="windows a market and seed; 0 = every market once, its whole life")
+        int, typer.Option(min=0, help="windows a market and seed; 0 = whole lives, once")
     ] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="evaluation seeds")] = len(_DEFAULT.seeds),
-    env: Annotated[
-        Path | None, typer.Option(help="environment settings  [default: those the run was trained with]")
-    ] = None,
     final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
 ) -> None:
-    """Play the policy and the baselines on the same held-out episodes; exit 4 where the test split stays shut."""
+    """Play the policy and the baselines on the same held-out episodes; exit 4 if the test split is shut."""
     wanted = _split(split)
     policy = FrozenPolicy.load(checkpoint)
-    env_config = _env_config(env, checkpoint, policy)
-    config = _config(wanted, episodes_per_market, seeds)
+    env_config = read_environment(checkpoint)
     opened = Dataset.open(dataset)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
     subject = Subject(
@@ -73,6 +69,7 @@ def run(
         )
     metrics = _training_metrics(checkpoint)
     bank = open_bank(dataset, wanted, env_config.groups)
+    config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
     found = evaluate(
         trained(policy),
         bank,
@@ -100,36 +97,19 @@ def _split(name: str) -> Split:
     raise ContractError(f"--split {name!r}: expected train, validation or test")
 
 
-def _config(split: Split, episodes_per_market: int, seeds: int) -> EvalConfig:
+def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
+    """Whole lives where nothing was asked for and the split is small enough, else windows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:
         changes |= {"schedule": "windows", "episodes_per_market": episodes_per_market}
+    elif n_rows > WHOLE_LIVES_UP_TO:
+        changes["schedule"] = "windows"
     return _DEFAULT.replace(**changes)
 
 
 def _run_folders(checkpoint: Path) -> list[Path]:
     """Where a run's files may lie: the run itself, or the run of run/checkpoints/000012 (links resolved)."""
     return [checkpoint, *checkpoint.resolve().parents[:2]]
-
-
-def _env_config(given: Path | None, checkpoint: Path, policy: FrozenPolicy) -> EnvConfig:
-    """The settings given, else the run's own, else the defaults with the policy's slots and groups."""
-    stored = [f / ENV_FILE for f in _run_folders(checkpoint)]
-    path = given or next((p for p in stored if p.exists()), None)
-    if path is None:
-        return EnvConfig(n_slots=policy.spec.n_slots, groups=policy.spec.groups)
-    try:
-        values = json.loads(path.read_text())
-    except OSError as err:
-        raise ContractError(f"{path} cannot be read: {err.strerror}; give --env FILE") from None
-    except json.JSONDecodeError as err:
-        raise DataError(f"{path} is not JSON: {err}") from None
-    config = EnvConfig.parse(values)
-    if config.n_slots != policy.spec.n_slots:
-        raise ContractError(
-            f"{path}: n_slots={config.n_slots}, the policy was trained on {policy.spec.n_slots}"
-        )
-    return config
 
 
 def _log_folder(dataset: str, checkpoint: Path) -> Path:

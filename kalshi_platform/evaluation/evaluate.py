@@ -6,10 +6,12 @@ Not    opening the data: the test split is guarded by held_out.py before a bank 
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import numpy as np
+import torch
 
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -26,12 +28,23 @@ from kalshi_platform.evaluation.rollout import run_policy
 from kalshi_platform.evaluation.summary import PolicyResult, Sample, pool, summarise
 from kalshi_platform.evaluation.watch import STAT_MAX, STAT_MIN
 from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.replay.bank import Bank
+from kalshi_platform.replay.bank import FULL_DEPTH, Bank
 
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
 Say = Callable[[str], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """``n`` torch threads inside, as many as before after it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def trained(policy: FrozenPolicy) -> PolicyMaker:
@@ -126,7 +139,8 @@ class _Stage:
             table = self.schedule(env_config.n_slots, seed)
             n_envs = min(self.config.n_envs, table.number.size)
             env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs)
-            rollouts.append(run_policy(maker(env), env, self.config.rollout, name))
+            with torch_threads(self.config.torch_threads):
+                rollouts.append(run_policy(maker(env), env, self.config.rollout, name))
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts)
 
@@ -142,8 +156,8 @@ class _Stage:
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
         """The hindsight optimum where it bounds the policy: takers, full depth, whole lives."""
-        simulated = all(m.provenance == "simulated" for m in self.bank.markets)
-        if not simulated or env.order_style != "taker" or self.is_random:
+        full_depth = bool((self.bank.arrays.markets["source"] == FULL_DEPTH).all())
+        if not full_depth or env.order_style != "taker" or self.is_random:
             return None
         best = hindsight_by_segment(self.bank, env.position_limit_e2, env.fee_scale_e6)
         played = self.schedule(env.n_slots, self.config.seeds[0]).segment

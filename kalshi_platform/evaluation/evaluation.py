@@ -35,6 +35,9 @@ class EvalConfig(Config):
         (0, 1, 2), min_length=1, description="seeds of windows and random baselines"
     )
     n_envs: int = Field(128, ge=1, description="environments stepped together")
+    torch_threads: int = Field(
+        1, ge=1, description="batches are small: 2 threads on 2 busy cores took 15 times as long as 1"
+    )
     baselines: tuple[str, ...] = tuple(b.name for b in BASELINES)
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
     bootstrap: BootstrapConfig = BootstrapConfig()

@@ -182,3 +182,19 @@ def test_every_opening_of_the_test_split_is_written_down(tmp_path):
     assert [x["checkpoint"] for x in lines] == ["run/best"] * 2
     assert lines[0]["dataset_digest"] == "abc"
     assert open_held_out("validation", False, tmp_path, subject) == 0
+
+
+def test_the_number_of_torch_threads_is_given_back(judged):
+    import torch
+
+    before = torch.get_num_threads()
+    seen = []
+
+    class Looks(DoNothing):
+        def act(self, flat, rows):
+            seen.append(torch.get_num_threads())
+            return super().act(flat, rows)
+
+    score(lambda env: Looks(env.layout), random_bank(2, 1, 40), ENV, QUICK.replace(torch_threads=1))
+    assert set(seen) == {1}
+    assert torch.get_num_threads() == before

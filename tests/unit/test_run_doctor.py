@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table of cases, one a line
 """Each rule of the run doctor fires on its disease and stays silent on a healthy run."""
 
 import re
