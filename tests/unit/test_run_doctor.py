@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table of cases, one a line
 """Each rule of the run doctor fires on its disease and stays silent on a healthy run."""
 
 import re
