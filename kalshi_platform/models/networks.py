@@ -14,11 +14,9 @@ import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
 from kalshi_platform.models.levels import Level
+from kalshi_platform.models.slot_attention import slot_attention
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
-
-#: Added to the attention score of an empty slot. Finite: a row whose slots are all empty must not become NaN.
-_EMPTY_SLOT_SCORE = -1e9
 
 
 class HistoryEncoder(nn.Module):
@@ -48,13 +46,12 @@ class SlotAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, slots: torch.Tensor, score_bias: torch.Tensor) -> torch.Tensor:
-        """Let the slots look at each other: (B, S, D) -> (B, S, D); ``score_bias`` (B, 1, 1, S)."""
+    def forward(self, slots: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
+        """Let the slots look at each other: (B, S, D) -> (B, S, D); ``present`` (B, S)."""
         b, s, d = slots.shape
         qkv = self.qkv(self.norm(slots))  # (B, S, D) -> (B, S, 3D)
-        q, k, v = qkv.view(b, s, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)  # 3 x (B, h, S, D/h)
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=score_bias)  # (B, h, S, D/h)
-        mixed: torch.Tensor = self.out(seen.transpose(1, 2).reshape(b, s, d))  # (B, h, S, D/h) -> (B, S, D)
+        seen = slot_attention(qkv.view(b, s, 3, self.heads, d // self.heads), present)  # (B, S, h, D/h)
+        mixed: torch.Tensor = self.out(seen.reshape(b, s, d))  # (B, S, h, D/h) -> (B, S, D)
         return slots + mixed
 
 
@@ -67,16 +64,16 @@ class PolicyNetwork(nn.Module):
         level, d = spec.level, spec.level.width
         sizes = (len(spec.market) + len(spec.portfolio), *level.hidden_sizes)
         self.encoder = nn.Sequential(
-            *(layer for wide, narrow in pairwise(sizes) for layer in (nn.Linear(wide, narrow), nn.ReLU())),
-            nn.LayerNorm(d),
+            *(layer for wide, narrow in pairwise(sizes) for layer in (nn.Linear(wide, narrow), nn.ReLU()))
         )
         self.history = HistoryEncoder(spec.n_history, level) if spec.reads_history else None
         self.fusion = nn.Sequential(nn.Linear(d + level.lstm_hidden, d), nn.ReLU()) if self.history else None
         self.attention = nn.ModuleList(
             SlotAttention(d, level.attention_heads) for _ in range(level.attention_layers)
         )
-        self.action_head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.ReLU(), nn.Linear(d, N_ACTIONS))
-        self.value_head = nn.Sequential(nn.LayerNorm(d), nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
+        self.action_head = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, N_ACTIONS))
+        self.norm = nn.LayerNorm(d)
+        self.value_head = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
         self._initialise()
 
     def _initialise(self) -> None:
@@ -111,9 +108,9 @@ class PolicyNetwork(nn.Module):
         if self.fusion is not None:
             assert history_codes is not None, "a level that reads history needs its codes"
             x = self.fusion(torch.cat((x, history_codes), dim=-1))  # (B, S, D + E) -> (B, S, D)
-        bias = ((1.0 - slot_mask) * _EMPTY_SLOT_SCORE)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
         for layer in self.attention:
-            x = layer(x, bias)
+            x = layer(x, slot_mask)
+        x = self.norm(x)
         logits: torch.Tensor = self.action_head(x)  # (B, S, D) -> (B, S, N_ACTIONS)
         present = slot_mask[..., None]  # (B, S) -> (B, S, 1)
         pooled = (x * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)  # (B, S, D) -> (B, D)
