@@ -1,4 +1,7 @@
-"""The peer of ``train_iteration_sb3``: Stable-Baselines3's PPO, same vector environment and network."""
+"""The peers of ``train_iteration_sb3``: Stable-Baselines3's PPO over the same environment and network.
+
+As it is used: one Gymnasium environment each in its DummyVecEnv. And handed our vector environment.
+"""
 
 from typing import Any
 
@@ -7,14 +10,38 @@ import numpy as np
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from kalshi_platform.envs.gym_env import ReplayEnv
 from kalshi_platform.models.actions import mask_logits
 from kalshi_platform.models.networks import build_network
 from kalshi_platform.models.rllib_adapter import action_space, observation_space
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.source import TrainingSource
+
+
+class FlatObservation(gym.ObservationWrapper):
+    """The Gymnasium environment's named blocks joined in the order the network reads them."""
+
+    def __init__(self, env: ReplayEnv, space: gym.spaces.Box) -> None:
+        super().__init__(env)
+        self.observation_space = space
+
+    def observation(self, observation: dict[str, np.ndarray]) -> np.ndarray:
+        blocks = ("market", "portfolio", "slot_mask", "action_mask")
+        return np.concatenate([observation[name].ravel() for name in blocks])
+
+
+def gymnasium_envs(source: TrainingSource, config: TrainConfig) -> DummyVecEnv:
+    """``n_envs`` environments of our own Gymnasium class, stepped one after the other by SB3."""
+    space = observation_space(source.policy_spec(config.level), False)
+
+    def make(k: int) -> FlatObservation:
+        env = ReplayEnv(source.bank, source.env, source.episodes, source.curriculum, seed=config.seed + k)
+        return FlatObservation(env, space)
+
+    return DummyVecEnv([lambda k=k: make(k) for k in range(config.n_envs)])
 
 
 class ReplayVecEnv(VecEnv):
@@ -91,11 +118,11 @@ class SlotPolicy(ActorCriticPolicy):
         return self._evaluate(obs)[1]
 
 
-def build(source: TrainingSource, config: TrainConfig) -> PPO:
-    """SB3's PPO with the settings of ``config``."""
+def build(source: TrainingSource, config: TrainConfig, envs: VecEnv) -> PPO:
+    """SB3's PPO over ``envs`` with the settings of ``config``."""
     return PPO(
         SlotPolicy,
-        ReplayVecEnv(source, config),
+        envs,
         learning_rate=config.learning_rate,
         n_steps=config.fragment_length,
         batch_size=config.minibatch,

@@ -1,7 +1,8 @@
 """Samples a second of whole PPO iterations: sampling, learning, reports; same net, env, batch and epochs.
 
 train_iteration         small net, against RLlib as it comes: its sampler, its training step, its PPO policy
-train_iteration_sb3     small net, against Stable-Baselines3's PPO
+train_iteration_sb3     small net, against Stable-Baselines3's PPO over our Gymnasium environment
+train_iteration_sb3_vector  the same where SB3 is handed our compiled vector environment
 train_iteration_simple  level simple, against PPO in plain PyTorch (bare_ppo.py)
 Checked: every side moves its weights.
 """
@@ -13,9 +14,13 @@ import sb3_ppo
 import torch
 import training_input as made
 from ray.rllib.algorithms.ppo import PPO
+from stable_baselines3.common.vec_env import VecEnv
 
+from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.ppo import build_algorithm, ppo_config
 from kalshi_platform.training.source import TrainingSource
+
+MakeEnvs = Callable[[TrainingSource, TrainConfig], VecEnv]
 
 
 def rate(network: torch.nn.Module, iterate: Callable[[], object], runs: int) -> float:
@@ -40,8 +45,9 @@ def stock_rllib(source: TrainingSource) -> float:
     return measured
 
 
-def stable_baselines(source: TrainingSource) -> float:
-    model = sb3_ppo.build(source, made.config("tiny"))
+def stable_baselines(source: TrainingSource, make_envs: MakeEnvs) -> float:
+    config = made.config("tiny")
+    model = sb3_ppo.build(source, config, make_envs(source, config))
 
     def iterate() -> None:
         model.learn(made.N_SAMPLES, reset_num_timesteps=False)
@@ -59,7 +65,11 @@ def main() -> Iterator[dict[str, object]]:
     with made.runtime():
         small = ours(source, "tiny")
         yield made.line("train_iteration", small, "RLlib PPO, stock sampler and loss", stock_rllib(source))
-        yield made.line("train_iteration_sb3", small, "Stable-Baselines3 PPO", stable_baselines(source))
+        for name, make_envs, peer in (
+            ("train_iteration_sb3", sb3_ppo.gymnasium_envs, "Stable-Baselines3 PPO, its DummyVecEnv"),
+            ("train_iteration_sb3_vector", sb3_ppo.ReplayVecEnv, "Stable-Baselines3 PPO, our vector env"),
+        ):
+            yield made.line(name, small, peer, stable_baselines(source, make_envs))
         yield made.line("train_iteration_simple", ours(source, "simple"), "plain PyTorch PPO", bare(source))
 
 
