@@ -96,6 +96,7 @@ def test_a_target_is_missed_only_below_it(runner):
     assert runner.below_target({**LINE, "ratio": 1.0}) is None
     assert "0.99" in runner.below_target({**LINE, "ratio": 0.99})
     assert runner.below_target({**LINE, "bench": "without a target", "ratio": 0.0}) is None
+    assert "by its own account" in runner.below_target({**LINE, "bench": "env_step", "meets_targets": False})
 
 
 def test_all_limits_together_keep_the_promise_of_eight_minutes(runner):
