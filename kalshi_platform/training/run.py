@@ -7,6 +7,7 @@ Invariant  the same settings and data give the same numbers, whether the run was
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -121,6 +122,8 @@ def train(
             return run.to_the_end()
         finally:
             algorithm.stop()  # type: ignore[no-untyped-call]
+            # RLlib makes an empty folder for every run in ~/ray_results; ours is ``out``.
+            shutil.rmtree(algorithm.logdir, ignore_errors=True)
 
 
 class _Run:

@@ -232,6 +232,7 @@ def test_minibatches_must_fill_the_batch():
 
 def test_both_samplers_give_the_same_statistics(ray_runtime):
     """One first policy, one distribution of episodes: rewards and actions agree within 4 errors."""
+    torch.set_num_threads(1)
     found = {}
     config = SMALL.replace(level="simple", n_envs=16, fragment_length=64, minibatch=1024, epochs=1)
     for sampler in ("columnar", "stock"):
