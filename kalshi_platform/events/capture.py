@@ -1,6 +1,7 @@
 """Capture files: frames exactly as received, one JSON line each; everything else can be rebuilt from them.
 
-Line      ``{"recv_ns": our clock, ns UTC, "conn": connection number, "raw": the frame's text}``
+Line      ``{"recv_ns": our clock, ns UTC, "conn": connection number, "raw": the frame's text}``; lines of a
+          simulated exchange carry ``"provenance": "simulated"`` beside these
 Files     plain or gzip, told apart by their first bytes. The writer appends whole gzip members and
           fsyncs each, so that a crash loses at most the frames since the last :meth:`CaptureWriter.flush`.
 Not here  the meaning of a frame (``decode.py``), lost frames (``sequence.py``).
@@ -9,6 +10,7 @@ Not here  the meaning of a frame (``decode.py``), lost frames (``sequence.py``).
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,10 @@ from pydantic_core import from_json
 from kalshi_platform.domain.errors import ContractError, DataError
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
+
+SIMULATED_MARK: Final = '"provenance":"simulated"'
+#: Matches the line's own key only: inside a frame every quote has a backslash before it.
+_SIMULATED: Final = re.compile(rb'"provenance"\s*:\s*"simulated"')
 
 
 class Frame(NamedTuple):
@@ -93,6 +99,11 @@ def parse_line(line: bytes, path: Path, number: int) -> Frame:
             f"{path}: line {number} has recv_ns = {record['recv_ns']}, expected ns since 1970 > 0"
         )
     return Frame(number, record["recv_ns"], record["conn"], record["raw"])
+
+
+def is_simulated_line(line: bytes) -> bool:
+    """True for a line that says of itself that its exchange was simulated."""
+    return _SIMULATED.search(line) is not None
 
 
 _FORMAT: Final = 'a capture line is {"recv_ns": <int, ns>, "conn": <int>, "raw": "<the frame>"}'

@@ -4,6 +4,7 @@ Owns    the wire text of ``kalshi-exchange.md`` 2.4 (``use_yes_price=false``: NO
 Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, each with its own
         ``seq``. ``ok`` answers use up numbers of sid 1, as on the wire. Messages lost from the book
         stream leave a hole in its numbers; new snapshots follow.
+Mark    every line, outside its frame, says "simulated", so that no part of the file is taken for a recording.
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.events.capture import SIMULATED_MARK
 from kalshi_platform.events.schema import DELTA, FLAG_FILL, FLAG_LAST, FLAG_START, YES
 from kalshi_platform.simexchange.generate import BOOK_SID, TRADE_SID, SimEvent
 
@@ -32,7 +34,7 @@ def _count(qty_e2: int) -> str:
 
 
 def _line(recv_ns: int, conn: int, frame: str) -> str:
-    return f'{{"recv_ns":{recv_ns},"conn":{conn},"raw":{json.dumps(frame)}}}\n'
+    return f'{{"recv_ns":{recv_ns},"conn":{conn},{SIMULATED_MARK},"raw":{json.dumps(frame)}}}\n'
 
 
 def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str:

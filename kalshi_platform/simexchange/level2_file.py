@@ -3,6 +3,7 @@
 Owns   the column layouts shared with recorded data (``events/importers`` reads both alike).
 Layout events: one row group an event, rows in the order received; ``is_fill`` marks prints. The session
        is the event's index, so that ``seq`` counts per (session, sid).
+Mark   the schema metadata says "simulated", so that the rows are never taken for a recording.
 """
 
 from datetime import UTC, datetime
@@ -15,10 +16,11 @@ import pyarrow.parquet as pq
 
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.units import DOLLAR_E4, NO_TIME, NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.events.importers.parquet import PROVENANCE_KEY, SIMULATED
 from kalshi_platform.events.schema import DELTA, FLAG_FILL, FLAG_START
 from kalshi_platform.simexchange.generate import DETERMINATION_NS, SimEvent
 
-_PROVENANCE: Final = {"kalshi_platform.provenance": "simulated"}
+_PROVENANCE: Final = {PROVENANCE_KEY: SIMULATED}
 
 LEVEL2_SCHEMA: Final = pa.schema(
     [

@@ -1,5 +1,6 @@
 """The recordings `simulate` writes: the same way in as recorded data, whole or not at all, byte for byte."""
 
+import gzip
 import hashlib
 import json
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from kalshi_platform.cli.dataset import app as dataset_app
 from kalshi_platform.cli.simulate import app
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.events.importers import discover, run_job
@@ -68,6 +70,26 @@ def test_a_capture_with_lost_messages_has_a_gap_in_every_market_of_the_event(tmp
     simulate(config, tmp_path / "out", file_format="capture")
     for ticker, market in imported(tmp_path / "out").items():
         assert (market.events.kind == GAP).sum() == 1, ticker
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_dataset_of_simulated_files_says_so_with_and_without_their_metadata(tmp_path, file_format):
+    files = simulate(SMALL, tmp_path / "sim", file_format=file_format)
+    for number, given in enumerate((tmp_path / "sim", files.events)):
+        out = tmp_path / str(number)
+        built = CliRunner().invoke(dataset_app, ["build", "--input", str(given), "--out", str(out)])
+        assert built.exit_code == 0, built.output
+        info = json.loads(CliRunner().invoke(dataset_app, ["info", str(out), "--json"]).stdout)
+        assert info["provenance"] == {"simulated": files.n_markets}
+
+
+def test_any_part_of_a_simulated_capture_is_still_simulated(tmp_path):
+    files = simulate(SMALL, tmp_path / "sim", file_format="capture")
+    lines = gzip.decompress(files.events.read_bytes()).splitlines()
+    tail = tmp_path / "tail.jsonl"
+    tail.write_bytes(b"\n".join(json.dumps(json.loads(line)).encode() for line in lines[len(lines) // 2 :]))
+    found = {m.provenance for job in discover([tail]).jobs() for e in run_job(job) for m in e.markets}
+    assert found == {"simulated"}
 
 
 def test_the_summary_counts_what_was_written_and_progress_ends_at_all_events(tmp_path):

@@ -6,19 +6,21 @@ recorders and are decoded apart (``pieces.merge`` then keeps the longer record o
 
 ``use_yes_price`` cannot be seen in a frame. With the wrong setting most snapshots come out crossed, which
 no real book is: the file is refused and the other setting named.
+
+Simulated files are decoded apart from recorded ones; a file that holds lines of both is refused.
 """
 
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.events.capture import parse_line, read_lines
+from kalshi_platform.events.capture import is_simulated_line, parse_line, read_lines
 from kalshi_platform.events.decode import Decoder
 from kalshi_platform.events.importers.pieces import Piece
 from kalshi_platform.events.importers.types import Part
@@ -29,38 +31,64 @@ from kalshi_platform.events.validate import Origin
 _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
 
 
-def index_capture(path: Path) -> dict[str, int]:
+class CaptureIndex(NamedTuple):
+    """What one capture file holds."""
+
+    mentions: dict[str, int]  # ticker -> how often it is named
+    simulated: bool
+
+
+def index_capture(path: Path) -> CaptureIndex:
     """Tickers named in a capture file and how often; the whole file is read: a cut one is refused early."""
     seen: Counter[bytes] = Counter()
-    first = True
+    simulated: bool | None = None
     for number, line in read_lines(path):
-        if first and line:
+        if not line:
+            continue
+        if simulated is None:
             parse_line(line, path, number)
-            first = False
+            simulated = is_simulated_line(line)
+        elif is_simulated_line(line) != simulated:
+            raise DataError(
+                f"{path}: line {number} is {'recorded' if simulated else 'simulated'}, the lines before it "
+                "are not; take the file apart and import one of the two"
+            )
         seen.update(_TICKER.findall(line))
-    return {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
+    mentions = {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
+    return CaptureIndex(mentions, bool(simulated))
 
 
 def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[str]) -> list[Piece]:
     """Rows of every market of the capture files; counters of whole files are added to ``counters``."""
     pieces: list[Piece] = []
-    for files in _recordings([Path(p.path) for p in parts]):
-        decoder = Decoder(use_yes_price)
-        decoder.feed_files(files)
-        counters.update(decoder.counters)
-        where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
-        found = []
-        for ticker in sorted(decoder.markets):
-            rows, lines = decoder.markets.pop(ticker).rows()
-            if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
-                counters["markets_without_book_or_trade"] += 1
-                continue
-            provenance: Provenance = "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
-            facts = decoder.facts.get(ticker)
-            found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
-        _check_price_scale(found, use_yes_price, where, counters)
-        pieces.extend(found)
+    for simulated in (False, True):
+        for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
+            pieces.extend(_import_recording(files, simulated, use_yes_price, counters))
     return pieces
+
+
+def _import_recording(
+    files: list[Path], simulated: bool, use_yes_price: bool, counters: Counter[str]
+) -> list[Piece]:
+    decoder = Decoder(use_yes_price)
+    decoder.feed_files(files)
+    counters.update(decoder.counters)
+    where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
+    found = []
+    for ticker in sorted(decoder.markets):
+        rows, lines = decoder.markets.pop(ticker).rows()
+        if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
+            counters["markets_without_book_or_trade"] += 1
+            continue
+        provenance = "simulated" if simulated else _provenance(rows)
+        facts = decoder.facts.get(ticker)
+        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
+    _check_price_scale(found, use_yes_price, where, counters)
+    return found
+
+
+def _provenance(rows: Events) -> Provenance:
+    return "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
 
 
 def _recordings(paths: list[Path]) -> list[list[Path]]:

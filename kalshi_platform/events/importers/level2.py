@@ -61,7 +61,7 @@ def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
     source = read_part(part)
     cells = _read(source, counters)
     rows, at = _rows(cells, _missing_before(source, cells, part.seq_gaps), _message_ends(source, cells))
-    return split_by_market(source, rows, at, PROVENANCE["level2"])
+    return split_by_market(source, rows, at, "simulated" if part.simulated else PROVENANCE["level2"])
 
 
 def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:

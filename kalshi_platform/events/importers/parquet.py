@@ -20,6 +20,9 @@ from kalshi_platform.events.importers.types import DataKind, Part
 from kalshi_platform.events.market_meta import check_ticker
 
 TICKER: Final = "market_ticker"
+#: Schema metadata by which a file says where its rows come from; the simulator writes SIMULATED.
+PROVENANCE_KEY: Final = "kalshi_platform.provenance"
+SIMULATED: Final = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +216,12 @@ def column_names(path: Path) -> set[str]:
         if file.metadata.num_rows == 0:
             raise DataError(f"{path}: the file is empty (no rows); remove it or export it again")
         return set(file.schema_arrow.names)
+
+
+def is_simulated(path: Path) -> bool:
+    """True for a file that says of itself that its rows come from a simulated exchange."""
+    with _opened(path) as file:
+        return (file.schema_arrow.metadata or {}).get(PROVENANCE_KEY.encode()) == SIMULATED.encode()
 
 
 def _opened(path: Path) -> Any:

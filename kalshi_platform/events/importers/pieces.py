@@ -6,15 +6,17 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 from kalshi_platform.events.decode import MarketFacts
 from kalshi_platform.events.importers.parquet import PartRows
+from kalshi_platform.events.importers.types import RICHEST_FIRST
 from kalshi_platform.events.schema import FLAG_LAST, GAP, NO_SIDE, Events, concat, empty, take
 from kalshi_platform.events.validate import Origin
 
-#: Where sources of several provenances tell of one market, the first of these is kept.
-_RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "quotes", "trade_implied")
+#: Between two of their pieces messages may have come that nobody kept.
+_LEVEL_BY_LEVEL: Final = ("recorded", "simulated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,12 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
     """Validated pieces of one market to its rows, provenance and sources.
 
     Provenances are never mixed: the richest is kept, rows of the others are counted. Pieces of one
-    provenance follow each other in time (recorded ones with a GAP between: nobody knows what
+    provenance follow each other in time (those with whole books with a GAP between: nobody knows what
     happened meanwhile); where two overlap, the longer one is kept and the other's rows are counted.
+    DataError where one source is simulated and another is not: that is no one market.
     """
-    best = min(pieces, key=lambda p: _RICHEST_FIRST.index(p.provenance)).provenance
+    _refuse_simulated_beside_real(pieces)
+    best = min(pieces, key=lambda p: RICHEST_FIRST.index(p.provenance)).provenance
     for piece in pieces:
         if piece.provenance != best:
             counters[f"rows_of_poorer_source:{piece.provenance}"] += len(piece.rows.kind)
@@ -69,12 +73,22 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
     kept.sort(key=lambda p: p.span_ns)
     parts: list[Events] = []
     for piece in kept:
-        if parts and best == "recorded":
+        if parts and best in _LEVEL_BY_LEVEL:
             counters["gaps_between_sources"] += 1
             parts.append(_gap(piece.span_ns[0]))
         parts.append(piece.rows)
     rows = parts[0] if len(parts) == 1 else concat(parts)
     return rows, best, "+".join(dict.fromkeys(p.source for p in kept))
+
+
+def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
+    simulated = {p.source for p in pieces if p.provenance == "simulated"}
+    real = {p.source for p in pieces if p.provenance != "simulated"}
+    if simulated and real:
+        raise DataError(
+            f"market {pieces[0].ticker} is simulated in {min(simulated)} and real in {min(real)}; "
+            "import one of the two files"
+        )
 
 
 def _gap(recv_ns: int) -> Events:

@@ -9,7 +9,7 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.events.importers.captures import index_capture
 from kalshi_platform.events.importers.level2 import find_seq_gaps
 from kalshi_platform.events.importers.metadata import read_catalogue
-from kalshi_platform.events.importers.parquet import TickerRows, index_tickers
+from kalshi_platform.events.importers.parquet import TickerRows, index_tickers, is_simulated
 from kalshi_platform.events.importers.recognise import FileKind, UnknownSchemaError, recognise
 from kalshi_platform.events.importers.types import DataKind, ImportJob, Part, SeqGap
 from kalshi_platform.events.market_meta import MarketRecord, inferred_event
@@ -30,6 +30,7 @@ class IndexedFile:
     kind: DataKind
     markets: tuple[TickerRows, ...]
     seq_gaps: tuple[SeqGap, ...] = ()
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class ImportPlan:
                 n_rows[number] += sum(m.n_rows for m in markets)
                 groups = sorted({g for m in markets for g in m.row_groups})
                 tickers = tuple(m.ticker for m in markets)
-                parts[number].append(Part(str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps))
+                part = Part(str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps, file.simulated)
+                parts[number].append(part)
         return [
             ImportJob(
                 tuple(events), tuple(parts[i]), event_of[i],
@@ -192,7 +194,10 @@ def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 def _index(path: Path, kind: DataKind) -> IndexedFile:
     if kind == "capture":
-        found = tuple(TickerRows(ticker, n, ()) for ticker, n in index_capture(path).items())
-        return IndexedFile(path, kind, found)
-    gaps = find_seq_gaps(path) if kind == "level2" else ()
-    return IndexedFile(path, kind, tuple(index_tickers(path)), gaps)
+        mentions, simulated = index_capture(path)
+        markets = tuple(TickerRows(ticker, n, ()) for ticker, n in mentions.items())
+        return IndexedFile(path, kind, markets, simulated=simulated)
+    markets = tuple(index_tickers(path))
+    if kind != "level2":
+        return IndexedFile(path, kind, markets)
+    return IndexedFile(path, kind, markets, find_seq_gaps(path), is_simulated(path))

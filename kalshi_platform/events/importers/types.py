@@ -15,13 +15,16 @@ from kalshi_platform.events.schema import Events
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
 
-#: What the rows of a kind of file can prove (``docs/architecture.md``).
+#: What the rows of a kind of file can prove (``docs/architecture.md``); a simulated file proves nothing.
 PROVENANCE: Final[dict[DataKind, Provenance]] = {
     "capture": "recorded",
     "level2": "recorded",
     "quotes": "quotes",
     "trades": "trade_implied",
 }
+
+#: From the provenance that proves most to the one that proves least.
+RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
 
 
 class SeqGap(NamedTuple):
@@ -42,6 +45,7 @@ class Part:
     tickers: tuple[str, ...]
     row_groups: tuple[int, ...] = ()
     seq_gaps: tuple[SeqGap, ...] = ()
+    simulated: bool = False  # the file says that its exchange was simulated
 
 
 @dataclass(frozen=True, slots=True)
