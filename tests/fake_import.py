@@ -10,7 +10,7 @@ import pytest
 from strategies import random_events
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.events.importers import ImportedEvent, ImportedMarket, ImportJob
 from kalshi_platform.events.importers.types import Part
 
@@ -26,6 +26,7 @@ class FakeImport:
     broken: set[str] = field(default_factory=set)
     ran: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ("source.parquet",)
+    provenance: dict[str, Provenance] = field(default_factory=dict)  # of a ticker; "recorded" where absent
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,4 +61,5 @@ class FakeImport:
         rows = random_events(rng, 200)
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
-        return ImportedMarket(spec, settlement, "recorded", rows, "source.parquet")
+        provenance = self.provenance.get(spec.ticker, "recorded")
+        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet")

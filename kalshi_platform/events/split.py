@@ -1,21 +1,27 @@
 """Which events a model learns from, is tuned on, and is judged on.
 
 Unit     the event: its markets move together, so a market is never split from its siblings.
-Order    events sorted by sha256(salt + event); the first 250 of every 300 are train, then 25 and 25.
-Quotas   each boundary is rounded on its own: the ratio is exact to one event and, from three events on, no
-         split is empty. The price: an event added later may move one event across each boundary, so a
-         model must not be judged on another build than the one it learned from (manifests carry a digest).
+Strata   events of each provenance are divided on their own, so that a few recorded events beside thousands
+         of another provenance are in every split; those of which there are fewer events than splits are
+         divided together.
+Order    within a stratum, sorted by sha256(salt + event); the first 250 of every 300 are train, then 25, 25.
+Quotas   each boundary is rounded on its own: the ratio is exact to one event a stratum and, from three
+         events of a provenance on, no split is without it. The price: an event added later may move one
+         event across each boundary (more where its stratum becomes large enough to stand alone), so a model
+         must not be judged on another build than the one it learned from (manifests carry a digest).
 Time     with ``time_cut_ns`` train lies before the cut and the rest after it; an event nearer to the cut
          than ``embargo_ns``, or across it, belongs to no split.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.market import Provenance
 
 Split = Literal["train", "validation", "test"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
@@ -32,23 +38,40 @@ class SplitConfig(Config):
     embargo_ns: int = Field(default=0, ge=0, description="events nearer than this to the cut are left out")
 
 
-def assign_splits(spans: Mapping[str, tuple[int, int]], config: SplitConfig) -> dict[str, Split | None]:
-    """Split of every event; None = left out by the embargo.
+class EventFacts(NamedTuple):
+    """What decides where an event goes, beside its name."""
 
-    ``spans`` gives the first and last receive time (ns) of each event; only a time cut looks at them.
-    """
+    first_ns: int  # first and last receive time; only a time cut looks at them
+    last_ns: int
+    provenance: Provenance  # the richest of its markets
+
+
+def assign_splits(events: Mapping[str, EventFacts], config: SplitConfig) -> dict[str, Split | None]:
+    """Split of every event; None = left out by the embargo."""
     if config.time_cut_ns is None:
         shares = (config.train, config.validation, config.test)
-        return dict(_divide(list(spans), SPLITS, shares, config.salt))
+        return dict(_divide_strata(events, SPLITS, shares, config.salt))
     start, stop = config.time_cut_ns - config.embargo_ns, config.time_cut_ns + config.embargo_ns
-    splits: dict[str, Split | None] = {}
-    held_out: list[str] = []
-    for event, (first_ns, last_ns) in spans.items():
-        splits[event] = "train" if last_ns < start else None
-        if first_ns >= stop:
-            held_out.append(event)
-    splits |= _divide(held_out, SPLITS[1:], (config.validation, config.test), config.salt)
+    splits: dict[str, Split | None] = {
+        event: "train" if facts.last_ns < start else None for event, facts in events.items()
+    }
+    held_out = {event: facts for event, facts in events.items() if facts.first_ns >= stop}
+    splits |= _divide_strata(held_out, SPLITS[1:], (config.validation, config.test), config.salt)
     return splits
+
+
+def _divide_strata(
+    events: Mapping[str, EventFacts], splits: Sequence[Split], shares: Sequence[int], salt: str
+) -> dict[str, Split]:
+    strata: dict[Provenance, list[str]] = defaultdict(list)
+    for event, facts in events.items():
+        strata[facts.provenance].append(event)
+    together = [event for few in strata.values() if len(few) < len(splits) for event in few]
+    divided = _divide(together, splits, shares, salt)
+    for alike in strata.values():
+        if len(alike) >= len(splits):
+            divided |= _divide(alike, splits, shares, salt)
+    return divided
 
 
 def _divide(

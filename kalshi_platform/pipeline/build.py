@@ -6,7 +6,7 @@ Repeatable equal inputs give the same manifest byte for byte, whatever the worke
 One build  at a time in one place: two would delete each other's leftovers.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,9 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.events.importers import ImportJob, discover
+from kalshi_platform.events.importers.types import RICHEST_FIRST
 from kalshi_platform.events.manifest import MANIFEST_NAME, Manifest, MarketEntry, Shard
-from kalshi_platform.events.split import SPLITS, Split, SplitConfig, assign_splits
+from kalshi_platform.events.split import SPLITS, EventFacts, Split, SplitConfig, assign_splits
 from kalshi_platform.events.storage import Storage, is_leftover, open_storage
 from kalshi_platform.events.store import encode_markets
 from kalshi_platform.features.spec import FEATURE_DIGEST
@@ -138,7 +139,7 @@ def _assemble(
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
     if not markets:
         raise DataError("no market of the inputs has any event: there is nothing to learn from")
-    splits = assign_splits(_spans(markets), config)
+    splits = assign_splits(_event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):
         raise ContractError(
@@ -162,12 +163,18 @@ def _assemble(
     return manifest, markets_file
 
 
-def _spans(markets: Sequence[BuiltMarket]) -> dict[str, tuple[int, int]]:
-    spans: dict[str, tuple[int, int]] = {}
-    for m in markets:
-        first_ns, last_ns = spans.get(m.spec.event, (m.first_ns, m.last_ns))
-        spans[m.spec.event] = min(first_ns, m.first_ns), max(last_ns, m.last_ns)
-    return spans
+def _event_facts(markets: Sequence[BuiltMarket]) -> dict[str, EventFacts]:
+    of_event: dict[str, list[BuiltMarket]] = defaultdict(list)
+    for market in markets:
+        of_event[market.spec.event].append(market)
+    return {
+        event: EventFacts(
+            min(m.first_ns for m in siblings),
+            max(m.last_ns for m in siblings),
+            min((m.provenance for m in siblings), key=RICHEST_FIRST.index),
+        )
+        for event, siblings in of_event.items()
+    }
 
 
 def _entry(market: BuiltMarket, split: Split) -> MarketEntry:

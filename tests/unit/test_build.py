@@ -76,6 +76,17 @@ def test_no_event_is_in_two_splits(fake, tmp_path):
     assert {split for found in splits.values() for split in found} == {"train", "validation", "test"}
 
 
+def test_every_split_holds_the_few_events_with_a_recorded_market(fake, tmp_path):
+    fake.events = tuple(f"EV{i:02}" for i in range(24))
+    fake.provenance = {f"{event}-{name}": "trade_implied" for event in fake.events for name in "AB"}
+    for event in fake.events[:3]:
+        del fake.provenance[f"{event}-B"]
+    manifest = build(tmp_path / "out")
+    recorded = {m.split for m in manifest.markets if m.provenance == "recorded"}
+    assert recorded == {"train", "validation", "test"}
+    assert len(manifest.events("train")) == 1 + round(21 * 250 / 300)
+
+
 def test_two_builds_are_equal_byte_for_byte(fake, tmp_path):
     build(tmp_path / "a")
     build(tmp_path / "b")
