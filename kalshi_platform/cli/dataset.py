@@ -4,18 +4,16 @@ Tables and progress go to stderr's or stdout's terminal; with ``--json`` stdout 
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from kalshi_platform.cli.progress import progress
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.events.split import SplitConfig
 from kalshi_platform.events.store import Dataset
@@ -52,7 +50,7 @@ def build(
         workers=workers,
         overwrite=overwrite,
     )
-    with _bar("building") as show:
+    with progress("building") as show:
         build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)))
     _print_summary(summarise(Dataset.open(out)), as_json)
 
@@ -67,8 +65,8 @@ def info(uri: Uri, as_json: AsJson = False) -> None:
 def verify(uri: Uri, as_json: AsJson = False) -> None:
     """Read every byte again and compare with the manifest; exit code 3 names what is wrong."""
     dataset = Dataset.open(uri)
-    with _bar("verifying") as show:
-        problems = find_problems(dataset, lambda done, total: show(done, total, f"{done}/{total} shards"))
+    with progress("verifying") as show:
+        problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
     if as_json:
         _print_json({"uri": dataset.uri, "digest": dataset.digest, "ok": not problems, "problems": problems})
     if problems:
@@ -79,26 +77,9 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
         typer.echo(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
 
 
-def _jobs_text(progress: Progress) -> str:
-    reused = f", {progress.reused} from an earlier attempt" if progress.reused else ""
-    return f"{progress.jobs_done}/{progress.jobs} jobs{reused}"
-
-
-@contextmanager
-def _bar(verb: str) -> Iterator[Callable[[int, int, str], None]]:
-    columns = (
-        TextColumn(verb),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+def _jobs_text(at: Progress) -> str:
+    reused = f", {at.reused} from an earlier attempt" if at.reused else ""
+    return f"rows, {at.jobs_done}/{at.jobs} jobs{reused}"
 
 
 def _print_json(value: object) -> None:

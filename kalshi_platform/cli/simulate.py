@@ -5,16 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
+from kalshi_platform.cli.progress import progress
 from kalshi_platform.simexchange.config import Preset, SimConfig
 from kalshi_platform.simexchange.simulate import FileFormat, SimFiles, simulate
 
@@ -36,7 +28,8 @@ def run(
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
     config = SimConfig.preset(preset).replace(n_events=events, seed=seed)
-    files = _simulate_with_bar(config, out, file_format)
+    with progress("simulating") as show:
+        files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     if as_json:
         typer.echo(json.dumps(_summary(config, files)))
         return
@@ -46,21 +39,6 @@ def run(
         f"{files.events}\n{files.markets}\n"
         f"next: kalshi-platform dataset build --input {out} --out DATASET"
     )
-
-
-def _simulate_with_bar(config: SimConfig, out: Path, file_format: FileFormat) -> SimFiles:
-    columns = (
-        TextColumn("simulating"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=config.n_events)
-        return simulate(
-            config, out, lambda done, total: bar.update(task, completed=done, total=total), file_format
-        )
 
 
 def _summary(config: SimConfig, files: SimFiles) -> dict[str, object]:
