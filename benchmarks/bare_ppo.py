@@ -13,6 +13,7 @@ from kalshi_platform.models.networks import build_network
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.gae import gae
 from kalshi_platform.training.learner import ppo_loss
+from kalshi_platform.training.ppo import standardise
 from kalshi_platform.training.source import TrainingSource
 
 
@@ -33,8 +34,8 @@ class BarePPO:
         self.obs = np.zeros((n, t, spec.width), np.float32)
         self.obs_rows = np.zeros((n, t, spec.n_slots), np.int32)
         self.actions = np.zeros((n, t, spec.n_slots), np.int8)
-        self.log_prob, self.value, self.reward, self.final = np.zeros((4, n, t), np.float32)
-        self.advantage, self.target = np.zeros((2, n, t), np.float32)
+        self.log_prob, self.value, self.reward, self.final = np.zeros((4, n, t, spec.n_slots), np.float32)
+        self.advantage, self.target = np.zeros((2, n, t, spec.n_slots), np.float32)
         self.terminated, self.truncated = np.zeros((2, n, t), bool)
 
     def iterate(self) -> None:
@@ -60,13 +61,14 @@ class BarePPO:
             self.obs[:, t], self.obs_rows[:, t] = self.flat, self.rows
             self.actions[:, t], self.value[:, t] = actions, value.numpy()
             self.env.step(actions, self.flat, self.rows, reward, ended, cut)
-            self.reward[:, t], self.terminated[:, t], self.truncated[:, t] = reward, ended, cut & ~ended
+            self.reward[:, t] = self.env.slots["reward"]
+            self.terminated[:, t], self.truncated[:, t] = ended, cut & ~ended
             for i in np.flatnonzero(cut & ~ended):
                 market, portfolio, slots, _ = self.network.spec.split(
                     torch.from_numpy(self.env.final_flat[i : i + 1])
                 )
                 codes = self.codes.fresh(self.env.final_rows[i : i + 1])
-                self.final[i, t] = self.network.decide(market, codes, portfolio, slots)[1].item()
+                self.final[i, t] = self.network.decide(market, codes, portfolio, slots)[1][0].numpy()
         last = self._decide()[1].numpy()
         c = self.config
         gae(
@@ -82,8 +84,8 @@ class BarePPO:
             torch.from_numpy(x.reshape(n, *x.shape[2:]))
             for x in (self.obs, self.actions, self.log_prob, self.value, self.advantage, self.target)
         ]
-        joined[4] = (joined[4] - joined[4].mean()) / joined[4].std()
         rows = self.obs_rows.reshape(n, -1)
+        joined[4] = torch.from_numpy(standardise(joined[4].numpy(), rows))
         for _ in range(c.epochs):
             for k in self.rng.permutation(n // c.minibatch):
                 part = slice(k * c.minibatch, (k + 1) * c.minibatch)
@@ -93,7 +95,7 @@ class BarePPO:
                 logits, new_value = self.network(market, windows, index, portfolio, slots)
                 loss, _ = ppo_loss(
                     mask_logits(logits, mask).log_softmax(-1),
-                    new_value, actions, log_prob, value, advantage, target,
+                    slots, new_value, actions, log_prob, value, advantage, target,
                     clip=c.clip, value_clip=c.value_clip, value_coeff=c.value_coeff,
                     entropy_coeff=c.entropy_coeff,
                 )  # fmt: skip

@@ -103,7 +103,7 @@ class SlotPolicy(ActorCriticPolicy):
         market, portfolio, slots, mask = self._spec.split(obs)
         logits, value = self.network.decide(market, None, portfolio, slots)
         masked = mask_logits(logits, mask).flatten(1)
-        return self.action_dist.proba_distribution(action_logits=masked), value
+        return self.action_dist.proba_distribution(action_logits=masked), value.sum(dim=1)
 
     def forward(self, obs: torch.Tensor, deterministic: bool = False) -> tuple[torch.Tensor, ...]:
         distribution, value = self._evaluate(obs)

@@ -16,7 +16,7 @@ from kalshi_platform.training.quickstart import QuickstartConfig, Say, quickstar
 app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
 
 _DEFAULT = QuickstartConfig()
-_EVENTS = 160
+_EVENTS = 300
 
 
 @app.command()

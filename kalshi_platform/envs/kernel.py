@@ -17,7 +17,14 @@ from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.envs.rewards import step_reward
 from kalshi_platform.envs.state import CLOSED, EMPTY, LIVE, WAITING, Episodes, StepParams
-from kalshi_platform.replay.account import HOLD, N_ACTIONS, clear_position, open_account, positions_value_e6
+from kalshi_platform.replay.account import (
+    HOLD,
+    N_ACTIONS,
+    clear_position,
+    open_account,
+    position_value_e6,
+    positions_value_e6,
+)
 from kalshi_platform.replay.bank import BankArrays
 from kalshi_platform.replay.execution import SEEKING, arrive, clear_order, expire, on_row, submit
 from kalshi_platform.replay.planning import ExecutionParams, plan_order
@@ -47,6 +54,8 @@ def begin_episode(
     for s in range(slots.size):
         slot = slots[s]
         clear_position(slot)
+        slot.equity_e6 = 0
+        slot.exposure_e6 = 0
         clear_order(slot)
         slot.settled = 0
         for a in range(N_ACTIONS):
@@ -280,6 +289,30 @@ def observe_kernel(
 
 
 @njit(cache=True)
+def reward_slots(slots: np.ndarray, elapsed_ns: int, step: StepParams) -> float:
+    """Reward each slot for its own change in equity and return the sum: what the environment earned.
+
+    Equity is additive over slots, so their rewards are too; the trainer credits each decision with its own.
+    """
+    total = 0.0
+    for s in range(slots.size):
+        slot = slots[s]
+        equity = slot.slot_cash_e6 + position_value_e6(slot.position_e2, slot.mark2_e4)
+        slot.reward = step_reward(
+            equity - slot.equity_e6,
+            slot.exposure_e6,
+            elapsed_ns,
+            step.capital_e6,
+            step.holding_cost_per_day,
+            step.reward_scale,
+        )
+        slot.equity_e6 = equity
+        slot.exposure_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        total += slot.reward
+    return total
+
+
+@njit(cache=True)
 def step_kernel(
     bank: BankArrays,
     episodes: Episodes,
@@ -318,7 +351,6 @@ def step_kernel(
         if env.active == 0:
             continue
         send_actions(rows, markets, env, its, actions[n], params)
-        exposure = positions_value_e6(its)
         until = next_decision_ns(rows, env, its, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
@@ -327,11 +359,8 @@ def step_kernel(
                 advance_slot(rows, markets[its[s].market], env, its[s], until, params)
         env.step += 1
         ended, cut = end_slots(rows, markets, env, its, params)
-        equity = env.cash_e6 + positions_value_e6(its)
-        gained = step_reward(
-            equity - env.equity_e6, exposure, elapsed, capital, step.holding_cost_per_day, step.reward_scale
-        )
-        env.equity_e6 = equity
+        gained = reward_slots(its, elapsed, step)
+        env.equity_e6 = env.cash_e6 + positions_value_e6(its)
         reward[n] = gained
         env.episode_return += gained
         terminated[n] = ended

@@ -35,6 +35,9 @@ SLOT_DTYPE: Final = np.dtype(
         ("stop", "i8"),
         ("shift_ns", "i8"),  # environment time = row time - shift
         ("first_ns", "i8"),  # market time of the slot's first row
+        ("equity_e6", "i8"),  # cash flow and position at its mark, as of the last step
+        ("exposure_e6", "i8"),  # value of the position, as of the last step
+        ("reward", "f4"),  # the slot's share of the last step's reward; kept over a restart
         ("market", "i4"),
         ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
         ("settles", "u1"),

@@ -29,14 +29,13 @@ def sample_actions(
     actions: np.ndarray,
     log_prob: np.ndarray,
 ) -> None:
-    """Draw one legal action a slot and write the log probability of each environment's joint action.
+    """Draw one legal action a slot and write its log probability.
 
-    logits, action_mask (N, S, A) f4; uniform (N, S) f8 in [0, 1); actions (N, S) i1 and log_prob (N,) f4 out.
+    logits, action_mask (N, S, A) f4; uniform (N, S) f8 in [0, 1); actions i1, log_prob f4 (N, S) out.
     The draw inverts the cumulated probabilities: one random number a slot, where Gumbel-argmax needs A.
     """
     n, s, a = logits.shape
     for i in range(n):
-        joint = 0.0
         for j in range(s):
             top = -np.inf
             for k in range(a):
@@ -55,8 +54,7 @@ def sample_actions(
                     if left < 0.0:
                         break
             actions[i, j] = chosen
-            joint += logits[i, j, chosen] - top - np.log(total)
-        log_prob[i] = joint
+            log_prob[i, j] = logits[i, j, chosen] - top - np.log(total)
 
 
 @njit(cache=True)

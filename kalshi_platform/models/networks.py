@@ -56,7 +56,7 @@ class SlotAttention(nn.Module):
 
 
 class PolicyNetwork(nn.Module):
-    """Logits of every slot's actions and the value of the whole observation."""
+    """Logits of every slot's actions and what every slot is worth; their sum is the observation's value."""
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class PolicyNetwork(nn.Module):
         portfolio: torch.Tensor,
         slot_mask: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, S, N_ACTIONS) and values (B,).
+        """Logits (B, S, N_ACTIONS) and values (B, S), 0 where a slot is empty.
 
         ``history_codes`` (B, S, E) are zero where a slot is empty; None for levels without history.
         """
@@ -112,9 +112,7 @@ class PolicyNetwork(nn.Module):
             x = layer(x, slot_mask)
         x = self.norm(x)
         logits: torch.Tensor = self.action_head(x)  # (B, S, D) -> (B, S, N_ACTIONS)
-        present = slot_mask[..., None]  # (B, S) -> (B, S, 1)
-        pooled = (x * present).sum(dim=1) / present.sum(dim=1).clamp(min=1.0)  # (B, S, D) -> (B, D)
-        value: torch.Tensor = self.value_head(pooled)[..., 0]  # (B, D) -> (B,)
+        value: torch.Tensor = self.value_head(x)[..., 0] * slot_mask  # (B, S, D) -> (B, S)
         return logits, value
 
     def forward(
@@ -125,7 +123,7 @@ class PolicyNetwork(nn.Module):
         portfolio: torch.Tensor,
         slot_mask: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, S, N_ACTIONS) and values (B,).
+        """Logits (B, S, N_ACTIONS) and values (B, S).
 
         ``history`` (U, W, H) holds each distinct window once; ``history_index`` (B, S) int64 says which one a
         slot stands at, counted from 1: 0 is an empty slot. Both are None for levels without history.

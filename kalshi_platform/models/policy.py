@@ -85,7 +85,11 @@ class FrozenPolicy:
         if rng is None:
             raise ContractError("act(deterministic=False) needs rng: the generator that draws the actions")
         sample_actions(
-            logits.numpy(), mask.numpy(), rng.random(actions.shape), actions, np.empty(len(flat), np.float32)
+            logits.numpy(),
+            mask.numpy(),
+            rng.random(actions.shape),
+            actions,
+            np.empty(actions.shape, np.float32),
         )
         return actions
 
@@ -112,7 +116,7 @@ class FrozenPolicy:
     ) -> np.ndarray:
         """Estimated value (N,) of each observation; arguments as in :meth:`act`."""
         _, value, _ = self._forward(flat, rows, history, windows)
-        result: np.ndarray = value.numpy()
+        result: np.ndarray = value.sum(dim=1).numpy()
         return result
 
     def _forward(

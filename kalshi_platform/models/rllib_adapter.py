@@ -76,11 +76,12 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         self, input_dict: dict[str, Any], state: list[Any], seq_lens: Any
     ) -> tuple[torch.Tensor, list[Any]]:
         """Masked logits (B, S * N_ACTIONS); the values wait for :meth:`value_function`."""
-        logits, self._value = self.evaluate(input_dict)
+        logits, value = self.evaluate(input_dict)
+        self._value = value.sum(dim=1)  # (B, S) -> (B,)
         return logits.flatten(1), state  # (B, S, A) -> (B, S * A)
 
     def evaluate(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Masked logits (B, S, N_ACTIONS) and values (B,) of the observations in ``batch``."""
+        """Masked logits (B, S, N_ACTIONS) and values (B, S) of the observations in ``batch``."""
         flat = batch["obs"]
         spec = self.network.spec
         market, portfolio, slot_mask, action_mask = spec.split(flat)
@@ -92,6 +93,10 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
             windows, index = self._gatherer.distinct(batch[HISTORY_ROWS].numpy())
         logits, value = self.network(market, windows, index, portfolio, slot_mask)
         return mask_logits(logits, action_mask), value
+
+    def slot_mask(self, batch: dict[str, Any]) -> torch.Tensor:
+        """(B, S): 1 where a slot holds a market."""
+        return self.network.spec.split(batch["obs"])[2]
 
     def value_function(self) -> torch.Tensor:
         """Values (B,) of the last forward pass."""

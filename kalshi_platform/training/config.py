@@ -19,21 +19,24 @@ class TrainConfig(Config):
     )
 
     n_envs: int = Field(64, gt=0, description="environments stepped together in each process")
-    fragment_length: int = Field(128, gt=0, description="steps of each environment in an iteration")
+    fragment_length: int = Field(64, gt=0, description="steps of each environment in an iteration")
     num_env_runners: int = Field(
         0, ge=0, description="processes that sample; 0 = sample in the trainer's own"
     )
     total_env_steps: int = Field(1_000_000, gt=0, description="environment steps after which the run ends")
 
-    minibatch: int = Field(2_048, gt=0, description="samples of one gradient step")
+    minibatch: int = Field(512, gt=0, description="samples of one gradient step")
     epochs: int = Field(4, gt=0, description="passes over an iteration's samples")
-    learning_rate: float = Field(5e-4, gt=0)
-    gamma: float = Field(0.999, gt=0, le=1, description="discount a step")
+    learning_rate: float = Field(7e-4, gt=0)
+    gamma: float = Field(0.98, gt=0, le=1, description="discount a step")
     gae_lambda: float = Field(0.95, ge=0, le=1)
     clip: float = Field(0.2, gt=0, description="PPO's clip of the probability ratio")
     value_clip: float = Field(1.0, gt=0, description="largest move of a value in one iteration, reward units")
     value_coeff: float = Field(0.5, ge=0)
-    entropy_coeff: float = Field(0.003, ge=0, description="bonus for the entropy of all slots together")
+    entropy_coeff: float = Field(0.01, ge=0, description="bonus for the mean entropy of a slot's actions")
+    anneal_steps: int = Field(
+        0, ge=0, description="steps over which learning rate and entropy bonus fall to zero; 0 = they stay"
+    )
     grad_clip: float = Field(0.5, gt=0, description="largest global norm of the gradient")
 
     validate_every: int = Field(10, gt=0, description="iterations between two validations and checkpoints")

@@ -20,36 +20,36 @@ class Fragment(NamedTuple):
     flat: np.ndarray  # (N, T, width) f4
     rows: np.ndarray  # (N, T, S) i4
     actions: np.ndarray  # (N, T, S) i1
-    log_prob: np.ndarray  # (N, T) f4
-    value: np.ndarray  # (N, T) f4
-    reward: np.ndarray  # (N, T) f4
+    log_prob: np.ndarray  # (N, T, S) f4
+    value: np.ndarray  # (N, T, S) f4
+    reward: np.ndarray  # (N, T, S) f4
     terminated: np.ndarray  # (N, T) bool
     truncated: np.ndarray  # (N, T) bool
-    final_value: np.ndarray  # (N, T) f4: value of the final observation, where truncated
-    advantage: np.ndarray  # (N, T) f4
-    target: np.ndarray  # (N, T) f4
+    final_value: np.ndarray  # (N, T, S) f4: value of the final observation, where truncated
+    advantage: np.ndarray  # (N, T, S) f4
+    target: np.ndarray  # (N, T, S) f4
 
 
 def allocate(n_envs: int, n_steps: int, width: int, n_slots: int) -> Fragment:
     """Zeroed columns."""
-    scalar = (n_envs, n_steps)
+    scalar, a_slot = (n_envs, n_steps), (n_envs, n_steps, n_slots)
     return Fragment(
         flat=np.zeros((*scalar, width), np.float32),
-        rows=np.zeros((*scalar, n_slots), np.int32),
-        actions=np.zeros((*scalar, n_slots), np.int8),
-        log_prob=np.zeros(scalar, np.float32),
-        value=np.zeros(scalar, np.float32),
-        reward=np.zeros(scalar, np.float32),
+        rows=np.zeros(a_slot, np.int32),
+        actions=np.zeros(a_slot, np.int8),
+        log_prob=np.zeros(a_slot, np.float32),
+        value=np.zeros(a_slot, np.float32),
+        reward=np.zeros(a_slot, np.float32),
         terminated=np.zeros(scalar, bool),
         truncated=np.zeros(scalar, bool),
-        final_value=np.zeros(scalar, np.float32),
-        advantage=np.zeros(scalar, np.float32),
-        target=np.zeros(scalar, np.float32),
+        final_value=np.zeros(a_slot, np.float32),
+        advantage=np.zeros(a_slot, np.float32),
+        target=np.zeros(a_slot, np.float32),
     )
 
 
 def estimate_advantages(fragment: Fragment, last_value: np.ndarray, gamma: float, lam: float) -> None:
-    """Fill ``advantage`` and ``target``; ``last_value`` (N,): of the observation after the fragment."""
+    """Fill ``advantage`` and ``target``; ``last_value`` (N, S): of the observation after the fragment."""
     gae(
         fragment.reward,
         fragment.value,
@@ -65,19 +65,19 @@ def estimate_advantages(fragment: Fragment, last_value: np.ndarray, gamma: float
 
 
 def sample_batch(fragment: Fragment) -> SampleBatch:
-    """The columns PPO learns from, as views (N * T, ...) of the fragment."""
+    """The columns PPO learns from, as views (N * T, ...) of the fragment; rewards are summed over slots."""
     columns = {
         SampleBatch.OBS: fragment.flat,
         HISTORY_ROWS: fragment.rows,
         SampleBatch.ACTIONS: fragment.actions,
         SampleBatch.ACTION_LOGP: fragment.log_prob,
         SampleBatch.VF_PREDS: fragment.value,
-        SampleBatch.REWARDS: fragment.reward,
+        SampleBatch.REWARDS: fragment.reward.sum(axis=2),
         SampleBatch.TERMINATEDS: fragment.terminated,
         SampleBatch.TRUNCATEDS: fragment.truncated,
         Postprocessing.ADVANTAGES: fragment.advantage,
         Postprocessing.VALUE_TARGETS: fragment.target,
     }
-    n = fragment.reward.size
+    n = fragment.terminated.size
     flat = {name: column.reshape(n, *column.shape[2:]) for name, column in columns.items()}
     return SampleBatch(flat)  # type: ignore[no-untyped-call]

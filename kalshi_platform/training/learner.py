@@ -14,6 +14,7 @@ from ray.rllib.policy.sample_batch import SampleBatch
 
 def ppo_loss(
     log_probs: torch.Tensor,
+    present: torch.Tensor,
     value: torch.Tensor,
     actions: torch.Tensor,
     old_log_prob: torch.Tensor,
@@ -26,28 +27,36 @@ def ppo_loss(
     value_coeff: float,
     entropy_coeff: float,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Clipped surrogate + clipped value error - entropy bonus, averaged over B samples.
+    """Clipped surrogate + clipped value error - entropy bonus, averaged over slots that hold a market.
 
-    log_probs (B, S, A), a masked action at about -1e9; actions (B, S) int; all others (B,).
-    The joint action's log probability is the sum over slots, and so is the entropy.
+    log_probs (B, S, A), a masked action at about -1e9; actions (B, S) int; present (B, S) 1 = holds a market.
+    Columnar sampler: value, old_*, advantage and target are (B, S); every slot's decision is judged by its
+    own reward. Stock sampler: old_*, advantage and target are (B,), of all slots together; then the joint
+    action has one ratio, and the values of the slots are summed.
     Returns the loss and detached parts of it for the report.
     """
-    log_prob = log_probs.gather(2, actions.long()[..., None])[..., 0].sum(1)  # (B, S, A) -> (B,)
-    entropy = -(log_probs.exp() * log_probs).sum((1, 2)).mean()  # (B, S, A) -> ()
-    log_ratio = log_prob - old_log_prob
+    log_prob = log_probs.gather(2, actions.long()[..., None])[..., 0]  # (B, S, A) -> (B, S)
+    held = present.sum()
+    entropy = -((log_probs.exp() * log_probs).sum(2) * present).sum() / held  # (B, S, A) -> ()
+    if advantage.dim() == 1:
+        log_prob, value = log_prob.sum(1), value.sum(1)  # (B, S) -> (B,)
+        present = torch.ones_like(advantage)
+        held = present.sum()
+    log_ratio = (log_prob - old_log_prob) * present
     ratio = log_ratio.exp()
     surrogate = torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
     near = old_value + (value - old_value).clamp(-value_clip, value_clip)
-    value_loss = 0.5 * torch.max((value - target) ** 2, (near - target) ** 2).mean()
-    policy_loss = -surrogate.mean()
+    error = torch.max((value - target) ** 2, (near - target) ** 2)
+    value_loss = 0.5 * (error * present).sum() / held
+    policy_loss = -(surrogate * present).sum() / held
     loss = policy_loss + value_coeff * value_loss - entropy_coeff * entropy
     with torch.no_grad():
         parts = {
             "policy_loss": policy_loss.detach(),
             "value_loss": value_loss.detach(),
             "entropy": entropy.detach(),
-            "kl": (ratio - 1 - log_ratio).mean(),  # Schulman's low-variance estimate
-            "clip_share": ((ratio - 1).abs() > clip).float().mean(),
+            "kl": (ratio - 1 - log_ratio).sum() / held,  # Schulman's low-variance estimate
+            "clip_share": ((ratio - 1).abs() > clip).float().sum() / held,
         }
     return loss, parts
 
@@ -60,6 +69,7 @@ class LeanPPOPolicy(PPOTorchPolicy):
         logits, value = model.evaluate(train_batch)
         total, parts = ppo_loss(
             logits.log_softmax(-1),
+            model.slot_mask(train_batch),
             value,
             train_batch[SampleBatch.ACTIONS],
             train_batch[SampleBatch.ACTION_LOGP],
@@ -69,7 +79,7 @@ class LeanPPOPolicy(PPOTorchPolicy):
             clip=self.config["clip_param"],
             value_clip=self.config["vf_clip_param"],
             value_coeff=self.config["vf_loss_coeff"],
-            entropy_coeff=self.config["entropy_coeff"],
+            entropy_coeff=self.entropy_coeff,
         )
         model.tower_stats.update(parts)
         return total

@@ -29,7 +29,12 @@ from ray.rllib.utils.metrics import (
 from ray.tune.registry import register_env
 
 from kalshi_platform.domain.errors import TrainingError
-from kalshi_platform.models.rllib_adapter import SlotPolicyModel, action_space, observation_space
+from kalshi_platform.models.rllib_adapter import (
+    HISTORY_ROWS,
+    SlotPolicyModel,
+    action_space,
+    observation_space,
+)
 from kalshi_platform.training.callbacks import TrainingCallbacks
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.learner import LeanPPOPolicy
@@ -69,8 +74,7 @@ class ReplayPPO(PPO):
         self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
         self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
         self.batch_statistics = describe_batch(batch)
-        advantage = batch["advantages"]
-        batch["advantages"] = (advantage - advantage.mean()) / max(1e-4, float(advantage.std()))
+        batch["advantages"] = standardise(batch["advantages"], batch.get(HISTORY_ROWS))
         with self._timers[LEARN_ON_BATCH_TIMER]:
             statistics = self._learn(batch)
         self._counters[NUM_ENV_STEPS_TRAINED] += batch.count
@@ -107,6 +111,8 @@ class ReplayPPO(PPO):
         size = config.minibatch_size
         rng = np.random.default_rng([config.seed, _MINIBATCH_STREAM, self.rounds_learned])
         self.rounds_learned += 1
+        # The schedules of learning rate and entropy follow what has been learned from, also after a resume.
+        policy.on_global_var_update({"timestep": self.rounds_learned * batch.count})
         policy.load_batch_into_buffer(batch)
         total: dict[str, float] = {}
         n_steps = 0
@@ -127,6 +133,16 @@ def sample_or_failure(worker: Any) -> Any:
         return convert_ma_batch_to_sample_batch(worker.sample())
     except Exception as err:
         return SamplerFailure(worker.worker_index, f"{type(err).__name__}: {err}", traceback.format_exc())
+
+
+def standardise(advantage: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Advantages with mean 0 and standard deviation 1 over the slots that hold a market (``rows`` >= 0).
+
+    Both (B, S); (B,) and None from the stock sampler, which judges all slots together.
+    """
+    held = np.ones(advantage.shape, bool) if rows is None or advantage.ndim == 1 else rows >= 0
+    mean, deviation = advantage[held].mean(), max(1e-4, float(advantage[held].std()))
+    return np.where(held, (advantage - mean) / deviation, 0.0).astype(np.float32)
 
 
 def describe_batch(batch: SampleBatch) -> dict[str, Any]:
@@ -160,12 +176,14 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
             minibatch_size=config.minibatch,
             num_epochs=config.epochs,
             lr=config.learning_rate,
+            lr_schedule=_falling(config.learning_rate, config.anneal_steps),
             gamma=config.gamma,
             lambda_=config.gae_lambda,
             clip_param=config.clip,
             vf_clip_param=config.value_clip,
             vf_loss_coeff=config.value_coeff,
             entropy_coeff=config.entropy_coeff,
+            entropy_coeff_schedule=_falling(config.entropy_coeff, config.anneal_steps),
             grad_clip=config.grad_clip,
             grad_clip_by="global_norm",
             use_kl_loss=False,
@@ -201,6 +219,11 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
     return settings.environment(
         env=None, observation_space=observation_space(spec, False), action_space=action_space(spec)
     ).offline_data(input_=columnar_input, input_config={SOURCE_KEY: source, CONFIG_KEY: config})
+
+
+def _falling(start: float, steps: int) -> list[list[float]] | None:
+    """RLlib's schedule of a value that falls linearly to 0 over ``steps``; None = constant."""
+    return [[0, start], [steps, 0.0]] if steps else None
 
 
 def build_algorithm(source: TrainingSource, config: TrainConfig) -> ReplayPPO:

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.held_out import open_held_out
@@ -21,6 +22,7 @@ from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.checkpoint import LATEST
+from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import read_metrics
 from kalshi_platform.training.session import RunSettings, run_training
 
@@ -32,8 +34,22 @@ _WHOLE_LIVES_UP_TO: Final = 400_000
 class QuickstartConfig(Config):
     """What the quickstart does; the defaults take a few minutes on two cores."""
 
-    seeds: int = Field(default=2, ge=1, description="training runs, each with its own seed")
-    run: RunSettings = RunSettings()
+    seeds: int = Field(default=1, ge=1, description="training runs, each with its own seed")
+    run: RunSettings = RunSettings(
+        # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
+        # decisions are what PPO learns from in minutes.
+        env=EnvConfig(decision_interval_ms=30_000),
+        episodes=EpisodeConfig(min_steps=100, max_steps=300),
+        train=TrainConfig(
+            level="tiny",
+            total_env_steps=1_000_000,
+            anneal_steps=1_000_000,
+            learning_rate=1e-3,
+            entropy_coeff=0.006,
+            validate_every=12,
+            torch_threads=1,
+        ),
+    )
 
 
 class Outcome(NamedTuple):

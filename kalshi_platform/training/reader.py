@@ -79,7 +79,7 @@ class ColumnarReader(InputReader):
         out.value[:, t] = value.numpy()
         reward, terminated, truncated = self._step_columns
         self._env.step(self._actions, self._flat, self._rows, reward, terminated, truncated)
-        out.reward[:, t] = reward
+        out.reward[:, t] = self._env.slots["reward"]
         out.terminated[:, t] = terminated
         out.truncated[:, t] = truncated & ~terminated
 
@@ -164,6 +164,7 @@ class LazyReader(InputReader):
 def rollout_metrics(finished: list[EpisodeRecords]) -> list[Any]:
     """One entry an episode: its return, length and profit, summed over its slots."""
     found = []
+    make: Any = RolloutMetrics  # a named tuple that RLlib's types call a bare one
     for records in finished:
         _, first, entry = np.unique(records.episode, return_index=True, return_inverse=True)
         pnl_usd = np.bincount(entry, records.pnl_e6 / 1e6, minlength=first.size)
@@ -172,7 +173,7 @@ def rollout_metrics(finished: list[EpisodeRecords]) -> list[Any]:
         for k, i in enumerate(first):
             custom = {"pnl_usd": pnl_usd[k], "fees_usd": fees_usd[k], "n_fills": n_fills[k]}
             found.append(
-                RolloutMetrics(
+                make(
                     episode_length=int(records.n_steps[i]),
                     episode_reward=float(records.episode_return[i]),
                     custom_metrics={name: float(value) for name, value in custom.items()},

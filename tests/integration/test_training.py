@@ -244,6 +244,9 @@ def test_both_samplers_give_the_same_statistics(ray_runtime):
             batches.append(
                 {name: np.array(batch[name]) for name in ("rewards", "actions", "vf_preds", "value_targets")}
             )
+            # The columnar sampler values every slot, the stock one their sum.
+            for name in ("vf_preds", "value_targets"):
+                batches[-1][name] = batches[-1][name].reshape(batch.count, -1).sum(1)
             lengths += [episode.episode_length for episode in worker.get_metrics()]
         algorithm.stop()
         columns = {name: np.concatenate([b[name] for b in batches]) for name in batches[0]}

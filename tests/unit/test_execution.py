@@ -250,6 +250,19 @@ class TestMaker:
         s.step(HOLD, HOLD)  # ten seconds on, without a message of its own market
         assert (s.slot().order_state, s.env.reserved_e6) == (IDLE, 0)
 
+    @pytest.mark.parametrize(("spare_e6", "position_e2"), [(0, 0), (10_000, 1)])
+    def test_a_fill_that_rounding_makes_too_dear_is_refused(self, spare_e6, position_e2):
+        # A broker customer rests 10 at 0.40: 4.00 and a balance unit of 0.01 are reserved. A fill of 0.01
+        # contract costs 0.004, aligned to 0.01, but frees only a thousandth of 4.01 = 0.00401.
+        bid = ((4_000, 1),)
+        books = [book(0, bid), book(10, bid, (), (NO, 3_900, 1)), book(20, bid), book(30, bid)]
+        s = script(*books, style="maker", direct_member=False, capital_e6=4_010_000 + spare_e6)
+        s.step(BUY_YES)
+        assert s.slot().position_e2 == position_e2
+        assert s.env.cash_e6 == 4_010_000 + spare_e6 - 10_000 * position_e2
+        assert 0 <= s.env.reserved_e6 <= s.env.cash_e6
+        assert (s.slot().order_state == RESTING) == (position_e2 == 1)
+
     def test_improves_by_ticks_of_the_band_and_never_into_the_ask(self):
         bands = (
             PriceBand(start_e4=0, end_e4=1_000, step_e4=10),

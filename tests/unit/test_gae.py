@@ -9,20 +9,20 @@ from kalshi_platform.training.gae import gae
 
 
 def run(kernel, reward, value, terminated, truncated, final_value, last_value, gamma, lam):
-    as_row = [np.array([x], np.float32) for x in (reward, value)]
+    as_row = [np.array([x], np.float32)[..., None] for x in (reward, value)]  # (1, T, 1)
     ends = [np.array([x], bool) for x in (terminated, truncated)]
-    out = np.empty((2, 1, len(reward)), np.float32)
+    out = np.empty((2, 1, len(reward), 1), np.float32)
     kernel(
         *as_row,
         *ends,
-        np.array([final_value], np.float32),
-        np.array([last_value], np.float32),
+        np.array([final_value], np.float32)[..., None],
+        np.array([[last_value]], np.float32),
         gamma,
         lam,
         out[0],
         out[1],
     )
-    return out[0, 0], out[1, 0]
+    return out[0, 0, :, 0], out[1, 0, :, 0]
 
 
 @pytest.mark.parametrize("kernel", [gae, gae.py_func], ids=["numba", "python"])
