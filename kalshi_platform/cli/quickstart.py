@@ -41,7 +41,7 @@ def run(
     console = Console(stderr=True)
 
     def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     recordings = data or simulated(SimConfig(n_events=events), out, say)
     outcome = quickstart(chosen, recordings, out, say)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.training.run import TrainResult
+from kalshi_platform.training.run import Throttle, TrainResult
 from kalshi_platform.training.session import RunSettings, run_training
 
 app = typer.Typer(help="Train a policy on the training events of a dataset.")
@@ -44,7 +44,11 @@ def run(
         }
     )
     console = Console(stderr=True)
-    result = run_training(chosen, dataset, out, lambda p: console.print(p.line(), highlight=False), resume)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    result = run_training(chosen, dataset, out, Throttle(say), resume)
     report(result, as_json)
 
 

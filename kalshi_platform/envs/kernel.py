@@ -298,7 +298,7 @@ def reward_slots(slots: np.ndarray, elapsed_ns: int, step: StepParams) -> float:
     for s in range(slots.size):
         slot = slots[s]
         equity = slot.slot_cash_e6 + position_value_e6(slot.position_e2, slot.mark2_e4)
-        slot.reward = step_reward(
+        earned = step_reward(
             equity - slot.equity_e6,
             slot.exposure_e6,
             elapsed_ns,
@@ -306,9 +306,10 @@ def reward_slots(slots: np.ndarray, elapsed_ns: int, step: StepParams) -> float:
             step.holding_cost_per_day,
             step.reward_scale,
         )
+        slot.reward = earned
         slot.equity_e6 = equity
         slot.exposure_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
-        total += slot.reward
+        total += earned  # before it is rounded to the slot's 32 bits
     return total
 
 

@@ -24,6 +24,7 @@ from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.checkpoint import LATEST
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import read_metrics
+from kalshi_platform.training.run import Throttle
 from kalshi_platform.training.session import RunSettings, run_training
 
 _WINDOW_STEPS: Final = 1_000
@@ -69,7 +70,7 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
 
     The test split is opened once a call, at the end; every opening is recorded beside the dataset.
     """
-    identity = {"config": config.model_dump(mode="json"), "recordings": str(recordings.resolve())}
+    identity = {"run": config.run.model_dump(mode="json"), "recordings": str(recordings.resolve())}
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"building the dataset from {recordings}")
@@ -80,7 +81,8 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         run = work / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
-        run_training(settings, str(dataset), run, lambda p: say(p.line()), resume=(run / LATEST).exists())
+        shown = Throttle(say)
+        run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
         runs.append(run)
     return _judge(config.run, dataset, runs, out, say)
 

@@ -71,6 +71,19 @@ class Progress(NamedTuple):
         return "  ".join(shown)
 
 
+class Throttle:
+    """Shows a run's first and last iteration and between them one line every few seconds."""
+
+    def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
+        self._say, self._every_s, self._next_s = say, every_s, 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show ``progress`` if it is due."""
+        if time.monotonic() >= self._next_s or progress.iteration == progress.iterations:
+            self._say(progress.line())
+            self._next_s = time.monotonic() + self._every_s
+
+
 class TrainResult(NamedTuple):
     """What a run left behind; ``best`` holds the policy to evaluate."""
 
