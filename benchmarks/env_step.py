@@ -28,7 +28,7 @@ from kalshi_platform.training.source import TrainingSource
 
 STEPS, WARM_UPS = 600, 100
 N_CARTPOLES, CARTPOLE_STEPS = 64, 500
-FRAGMENTS = 3
+FRAGMENTS = 2
 TARGET_DECISIONS_S, TARGET_SHARE = 500_000, 0.2
 
 
