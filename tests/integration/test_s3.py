@@ -1,6 +1,7 @@
 """The whole way of a small dataset in an S3-compatible store (moto's server on a free port)."""
 
 import itertools
+import json
 
 import boto3
 import pytest
@@ -116,3 +117,37 @@ def test_the_command_speaks_of_a_missing_bucket_and_exits_with_3(bucket):
     assert done.exit_code == 3
     assert "s3://no-such-bucket/data" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.ray
+def test_recordings_become_a_dataset_in_a_bucket_a_policy_and_a_report(bucket, tmp_path, ray_runtime):
+    uri, run = f"s3://{bucket}/simulated", tmp_path / "run"
+
+    def command(*words: str) -> str:
+        result = CliRunner().invoke(app, list(words))
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    command("simulate", "--out", str(tmp_path / "recordings"), "--events", "8")
+    built = json.loads(
+        command("dataset", "build", "--input", str(tmp_path / "recordings"), "--out", uri, "--json")
+    )
+    assert built["provenance"] == {"simulated": built["markets"]}
+    assert json.loads(command("dataset", "info", uri, "--json"))["dataset_digest"] == built["dataset_digest"]
+    small = ("train.n_envs=8", "train.fragment_length=16", "train.minibatch=128", "train.torch_threads=1")
+    sets = [word for setting in (*small, "env.decision_interval_ms=60000") for word in ("--set", setting)]
+    trained = json.loads(
+        command(
+            *("train", "--dataset", uri, "--out", str(run), "--level", "tiny", "--steps", "256", "--json"),
+            *sets,
+        )
+    )
+    assert trained["env_steps"] == 256
+    shown = command(
+        *("evaluate", "--checkpoint", str(run), "--dataset", uri, "--split", "validation", "--seeds", "1"),
+        "--json",
+    )
+    report = json.loads(shown)
+    assert report["subject"]["dataset_digest"] == built["dataset_digest"]
+    assert report["env"]["decision_interval_ms"] == 60_000  # judged in the environment it was trained in
+    assert {b["name"] for b in report["baselines"]} >= {"do_nothing", "random", "join_the_bid"}
