@@ -36,8 +36,7 @@ setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped whe
 run: setup ## quickstart: simulated data, or DATA=path, to runs/quickstart/report.html
 	$(BIN)/kalshi-platform quickstart $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-# Both legs compile into a folder of their own: numba ignores NUMBA_BOUNDSCHECK where a compiled copy is cached,
-# and keeps a caller's old machine code when only a kernel it calls, in another file, has changed.
+# Both legs compile into a folder of their own: numba ignores NUMBA_BOUNDSCHECK where a compiled copy is cached.
 test: test-unit test-integration ## every test
 
 test-unit: setup ## tests/unit, kernels compiled with bounds checks

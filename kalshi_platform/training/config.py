@@ -44,7 +44,11 @@ class TrainConfig(Config):
         0, ge=0, description="validations without a better score before stopping; 0 = never"
     )
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept beside the best")
-    torch_threads: int = Field(2, gt=0, description="threads of the trainer's process; measured, see ppo.py")
+    torch_threads: int = Field(
+        1,
+        gt=0,
+        description="threads of the trainer's process; more are many times slower where cores are shared",
+    )
 
     @model_validator(mode="after")
     def _minibatches_fill_the_batch(self) -> "TrainConfig":

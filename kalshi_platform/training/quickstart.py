@@ -48,7 +48,6 @@ class QuickstartConfig(Config):
             learning_rate=1e-3,
             entropy_coeff=0.006,
             validate_every=12,
-            torch_threads=1,
         ),
     )
 
