@@ -1,6 +1,6 @@
 """The whole way in one call: recordings to trained policies and their held-out report.
 
-Folder   <out>/work-<digest>/: dataset/, seed-<k>/ (one training run each), by settings and data;
+Folder   <out>/work-<digest>/: dataset/, seed-<k>/ (a training run and its own report), by settings and data;
          <out>/report.html and report.json of the seed with the median return, the others beside it
 Repeat   finished parts are kept, a killed run continues where it stopped.
 """
@@ -13,10 +13,11 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.evaluation.charts import interval_text
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.held_out import open_held_out
-from kalshi_platform.evaluation.report import write_report
+from kalshi_platform.evaluation.report import verdict, write_report
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
@@ -106,6 +107,8 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, sa
             trained(FrozenPolicy.load(run)), bank, settings.env, config,
             subject=subject.replace(checkpoint=str(run)), training_metrics=read_metrics(run), say=say,
         )  # fmt: skip
+        write_report(found, run / "evaluation", read_metrics(run))
+        say(f"{run.name}: return {interval_text(found.policy.mean_return)} an event. {verdict(found)}")
         judged.append(found)
     middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
     html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
