@@ -16,7 +16,7 @@ from kalshi_platform.envs.settings import read_environment
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.held_out import open_held_out
-from kalshi_platform.evaluation.report import terminal_view, write_report
+from kalshi_platform.evaluation.report import print_view, write_report
 from kalshi_platform.events.manifest import Split
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.models.policy import FrozenPolicy
@@ -83,8 +83,7 @@ def run(
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
-    Console().print(terminal_view(found))
-    Console().print(f"report: {html}", soft_wrap=True)
+    print_view(found, html)
 
 
 def _sayer(console: Console) -> Any:

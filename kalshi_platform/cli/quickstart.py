@@ -8,7 +8,7 @@ from rich.console import Console
 
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.report import terminal_view
+from kalshi_platform.evaluation.report import print_view
 from kalshi_platform.simexchange.config import SimConfig
 from kalshi_platform.simexchange.simulate import simulate
 from kalshi_platform.training.quickstart import QuickstartConfig, Say, quickstart
@@ -48,8 +48,7 @@ def run(
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
         return
-    Console().print(terminal_view(outcome.evaluation))
-    Console().print(f"report: {outcome.html}\n        {outcome.json}", soft_wrap=True)
+    print_view(outcome.evaluation, outcome.html)
 
 
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:

@@ -14,7 +14,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -39,6 +39,8 @@ CURVES: Final = (
     ("vf_explained_var", "variance explained by the value"),
     ("steps_per_s", "steps/s"),
 )
+#: Columns of the table where stdout is a file or a pipe.
+_LOG_WIDTH: Final = 132
 _SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -189,6 +191,13 @@ def dollars(cash_e6: int) -> str:
 def utc(time_ns: int) -> str:
     """Time to the minute, UTC."""
     return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def print_view(evaluation: Evaluation, html: Path) -> None:
+    """Print the table, the verdict and where the report is; a pipe gets the width the table needs."""
+    console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
+    console.print(terminal_view(evaluation))
+    console.print(f"report: {html}", soft_wrap=True)
 
 
 def terminal_view(evaluation: Evaluation) -> RenderableType:
