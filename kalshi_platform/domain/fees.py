@@ -10,8 +10,7 @@ tests use one arithmetic; called from Python they take and return plain integers
 
 from typing import Final
 
-from numba import njit
-
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
 
 TAKER_RATE_E6: Final = 70_000
@@ -36,7 +35,7 @@ def maker_rate_e6(spec: MarketSpec) -> int:
     return -(-_MAKER_RATE_E6[spec.fee_type] * spec.fee_multiplier_e6 // 1_000_000)
 
 
-@njit(cache=True)
+@kernel
 def model_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
     """rate x qty x P x (1 - P), rounded up to 1e-6 dollar; exact to 3e9 contracts and any rate below 900.
 
@@ -47,7 +46,7 @@ def model_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
     return rate_e6 * whole + (rate_e6 * rest + 9_999_999_999) // 10_000_000_000
 
 
-@njit(cache=True)
+@kernel
 def apply_fill(revenue_e6: int, trade_fee_e6: int, accumulator_e6: int, unit_e6: int) -> tuple[int, int, int]:
     """Align one fill to the balance unit; all values 1e-6 dollar.
 

@@ -1,14 +1,14 @@
 """How a market and an episode end: closed, settled, cut off; and what is recorded of it.
 
-Records    env: ENV_DTYPE, slot and slots (S,): SLOT_DTYPE (envs/state.py); rows, markets: replay/bank.py.
+Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (envs/state.py); rows, markets: replay/bank.py.
 Units      money 1e-6 dollar, time ns.
 """
 
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.envs.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
@@ -20,7 +20,7 @@ from kalshi_platform.replay.planning import ExecutionParams, scaled_rate_e6
 FAR_NS: Final = 1 << 62
 
 
-@njit(cache=True)
+@kernel
 def next_row_ns(rows: np.ndarray, slot: Any) -> int:
     """Environment time of the slot's next row; FAR_NS when it has none."""
     if slot.state not in (WAITING, LIVE) or slot.cursor + 1 >= slot.stop:
@@ -28,11 +28,11 @@ def next_row_ns(rows: np.ndarray, slot: Any) -> int:
     return rows[slot.cursor + 1].recv_ns - slot.shift_ns
 
 
-@njit(cache=True)
+@kernel
 def end_slots(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, params: ExecutionParams
+    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> tuple[bool, bool]:
-    """Close, settle or end what has no further row. Returns (terminated, truncated).
+    """Close, settle or end what of environment ``n`` has no further row. Returns (terminated, truncated).
 
     An outcome is paid at the market's closing time, or when nothing else can be traded: earlier it would
     tell the other slots what nobody knew yet.
@@ -40,11 +40,11 @@ def end_slots(
     or the step budget is spent; its position stays open and is worth its mark.
     """
     more = False
-    for s in range(slots.size):
-        more |= next_row_ns(rows, slots[s]) < FAR_NS
+    for s in range(slots.shape[1]):
+        more |= next_row_ns(rows, slots[n, s]) < FAR_NS
     any_open = False
-    for s in range(slots.size):
-        slot = slots[s]
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS:
             if slot.settles:
                 withdraw_all(env, slot)
@@ -63,7 +63,7 @@ def end_slots(
     return False, (not more) or env.step >= env.max_steps
 
 
-@njit(cache=True)
+@kernel
 def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
     """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
     if slot.position_e2 == 0:
@@ -76,7 +76,7 @@ def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) ->
     return change_e6, fee_e6
 
 
-@njit(cache=True)
+@kernel
 def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """End a position where its market's data end: at what closing it would bring."""
     change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
@@ -87,19 +87,20 @@ def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: Exe
     slot.cost_e6 = 0
 
 
-@njit(cache=True)
+@kernel
 def write_records(
     rows: np.ndarray,
     markets: np.ndarray,
     env: Any,
     slots: np.ndarray,
+    n: int,
     params: ExecutionParams,
     out: EpisodeRecords,
     at: int,
 ) -> int:
-    """Append one entry a used slot of the finished environment; returns the next free place."""
-    for s in range(slots.size):
-        slot = slots[s]
+    """Append one entry a used slot of the finished environment ``n``; returns the next free place."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         if slot.state in (EMPTY, WAITING):
             continue
         row = rows[slot.cursor]

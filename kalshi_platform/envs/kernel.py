@@ -4,14 +4,16 @@ Owns       the clock and cursor of each slot, masks, observations, automatic res
 Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
            environment's clock is ever read; the outcome is read once, when the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
-Records    env: ENV_DTYPE, slot and slots (S,): SLOT_DTYPE (envs/state.py); bank: replay/bank.py.
+Records    envs (N,): ENV_DTYPE, slots (N, S): SLOT_DTYPE (envs/state.py), env and slot: one of each; bank:
+           replay/bank.py. An environment is passed as its number ``n``: a slice of an array costs a
+           reference count, which kernels refuse (domain/compiled.py).
 """
 
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
 from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
@@ -33,17 +35,19 @@ from kalshi_platform.replay.planning import ExecutionParams, plan_order
 OK: Final = -1
 
 
-@njit(cache=True)
+@kernel
 def begin_episode(
     rows: np.ndarray,
     segments: np.ndarray,
     episodes: Episodes,
     e: int,
-    env: Any,
+    envs: np.ndarray,
     slots: np.ndarray,
+    n: int,
     capital_e6: int,
 ) -> None:
-    """Put an environment at the start of episode ``e``; markets that open later wait."""
+    """Put environment ``n`` at the start of episode ``e``; markets that open later wait."""
+    env = envs[n]
     open_account(env, capital_e6)
     env.active = 1
     env.episode = episodes.number[e]
@@ -51,8 +55,8 @@ def begin_episode(
     env.max_steps = episodes.max_steps[e]
     env.episode_return = 0.0
     env.now_ns = episodes.begin_ns[e]
-    for s in range(slots.size):
-        slot = slots[s]
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         clear_position(slot)
         slot.equity_e6 = 0
         slot.exposure_e6 = 0
@@ -81,7 +85,7 @@ def begin_episode(
             update_mark(rows[start], slot)
 
 
-@njit(cache=True)
+@kernel
 def update_mark(row: Any, slot: Any) -> None:
     """Value the slot at the mid; else at the print; else at the last mark kept inside what is quoted."""
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
@@ -100,13 +104,13 @@ def update_mark(row: Any, slot: Any) -> None:
     slot.mark2_e4 = mark
 
 
-@njit(cache=True)
-def next_decision_ns(rows: np.ndarray, env: Any, slots: np.ndarray, interval_ns: int) -> int:
+@kernel
+def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, interval_ns: int) -> int:
     """Time of the next event at least ``interval_ns`` ahead; the last event where none is that late."""
-    target = env.now_ns + interval_ns
+    target = now_ns + interval_ns
     soonest, latest = FAR_NS, -FAR_NS
-    for s in range(slots.size):
-        slot = slots[s]
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         at = next_row_ns(rows, slot)
         if at == FAR_NS:
             continue
@@ -120,7 +124,7 @@ def next_decision_ns(rows: np.ndarray, env: Any, slots: np.ndarray, interval_ns:
     return soonest if soonest < FAR_NS else latest
 
 
-@njit(cache=True)
+@kernel
 def advance_slot(
     rows: np.ndarray, market: Any, env: Any, slot: Any, until_ns: int, params: ExecutionParams
 ) -> None:
@@ -140,9 +144,9 @@ def advance_slot(
     expire(env, slot, until_ns)
 
 
-@njit(cache=True)
+@kernel
 def update_mask(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, params: ExecutionParams
+    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> None:
     """Which actions each slot may take now; HOLD always.
 
@@ -150,59 +154,62 @@ def update_mask(
     any choice of available actions can be paid for together.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
-    for s in range(slots.size):
-        slot = slots[s]
-        highest_e6 = 0
-        may_act = slot.state == LIVE and slot.sent_action == HOLD and slot.order_state != SEEKING
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         slot.mask[HOLD] = 1
+        if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
+            for action in range(1, N_ACTIONS):
+                slot.mask[action] = 0
+            continue
+        row, market = rows[slot.cursor], markets[slot.market]
+        highest_e6 = 0
         for action in range(1, N_ACTIONS):
-            slot.mask[action] = 0
-            if may_act:
-                row, market = rows[slot.cursor], markets[slot.market]
-                _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
-                slot.mask[action] = 1 if qty > 0 else 0
-                highest_e6 = max(highest_e6, reserve_e6)
+            _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
+            slot.mask[action] = 1 if qty > 0 else 0
+            highest_e6 = max(highest_e6, reserve_e6)
         budget_e6 -= highest_e6
 
 
-@njit(cache=True)
+@kernel
 def write_observation(
     bank: BankArrays,
     env: Any,
     slots: np.ndarray,
+    n: int,
     position_limit_e2: int,
     capital_e6: int,
     flat: np.ndarray,
     at_rows: np.ndarray,
 ) -> None:
-    """Write the observation of one environment: ``flat`` (width,), ``at_rows`` (S,)."""
-    n_slots = slots.size
+    """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
+    n_slots = slots.shape[1]
     n_market = bank.features.shape[1]
     portfolio_at = n_slots * n_market
     mask_at = portfolio_at + n_slots * N_PORTFOLIO
     action_at = mask_at + n_slots
     for s in range(n_slots):
-        slot = slots[s]
+        slot = slots[n, s]
         for a in range(N_ACTIONS):
-            flat[action_at + s * N_ACTIONS + a] = slot.mask[a]
+            flat[n, action_at + s * N_ACTIONS + a] = slot.mask[a]
         first, own = s * n_market, portfolio_at + s * N_PORTFOLIO
         if slot.state not in (LIVE, CLOSED):
-            flat[first : first + n_market] = 0.0
-            flat[own : own + N_PORTFOLIO] = 0.0
-            flat[mask_at + s] = 0.0
-            at_rows[s] = -1
+            for f in range(n_market):
+                flat[n, first + f] = 0.0
+            for f in range(N_PORTFOLIO):
+                flat[n, own + f] = 0.0
+            flat[n, mask_at + s] = 0.0
+            at_rows[n, s] = -1
             continue
+        cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
         for f in range(n_market):
-            flat[first + f] = bank.features[slot.cursor, f]
-        stale_ns = env.now_ns - (bank.rows[slot.cursor].recv_ns - slot.shift_ns)
-        write_portfolio(
-            flat[own : own + N_PORTFOLIO], stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6
-        )
-        flat[mask_at + s] = 1.0
-        at_rows[s] = slot.cursor
+            flat[n, first + f] = bank.features[cursor, f]
+        stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
+        write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
+        flat[n, mask_at + s] = 1.0
+        at_rows[n, s] = cursor
 
 
-@njit(cache=True)
+@kernel
 def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> int:
     """Index of the first active environment given an action its mask forbids; OK if there is none."""
     for n in range(envs.size):
@@ -215,41 +222,49 @@ def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> i
     return OK
 
 
-@njit(cache=True)
+@kernel
 def send_actions(
     rows: np.ndarray,
     markets: np.ndarray,
     env: Any,
     slots: np.ndarray,
+    n: int,
     actions: np.ndarray,
     params: ExecutionParams,
 ) -> None:
-    """Send one action a slot, each available under the masks of the observation."""
-    for s in range(slots.size):
-        slot = slots[s]
+    """Send environment ``n`` one action a slot, each available under the masks of the observation."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
         if slot.state != LIVE:
             continue
-        slot.action_counts[actions[s]] += 1
+        action = actions[n, s]
+        slot.action_counts[action] += 1
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
-        submit(rows[slot.cursor], markets[slot.market], env, slot, actions[s], env.now_ns, params)
+        submit(rows[slot.cursor], markets[slot.market], env, slot, action, env.now_ns, params)
 
 
-@njit(cache=True)
+@kernel
 def _restart(
-    bank: BankArrays, episodes: Episodes, used: int, env: Any, slots: np.ndarray, capital_e6: int
+    bank: BankArrays,
+    episodes: Episodes,
+    used: int,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    n: int,
+    capital_e6: int,
 ) -> int:
     """The next waiting episode, or rest; returns the number of episodes used."""
     if used < episodes.number.size:
-        begin_episode(bank.rows, bank.segments, episodes, used, env, slots, capital_e6)
+        begin_episode(bank.rows, bank.segments, episodes, used, envs, slots, n, capital_e6)
         return used + 1
-    env.active = 0
-    for s in range(slots.size):
-        slots[s].state = EMPTY
+    envs[n].active = 0
+    for s in range(slots.shape[1]):
+        slots[n, s].state = EMPTY
     return used
 
 
-@njit(cache=True)
+@kernel
 def reset_kernel(
     bank: BankArrays,
     episodes: Episodes,
@@ -263,15 +278,13 @@ def reset_kernel(
 ) -> int:
     """Start every environment on the next waiting episode; returns the number of episodes used."""
     for n in range(envs.size):
-        used = _restart(bank, episodes, used, envs[n], slots[n], step.capital_e6)
-        update_mask(bank.rows, bank.markets, envs[n], slots[n], params)
-        write_observation(
-            bank, envs[n], slots[n], params.position_limit_e2, step.capital_e6, flat[n], at_rows[n]
-        )
+        used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
+        update_mask(bank.rows, bank.markets, envs[n], slots, n, params)
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
     return used
 
 
-@njit(cache=True)
+@kernel
 def observe_kernel(
     bank: BankArrays,
     envs: np.ndarray,
@@ -283,21 +296,20 @@ def observe_kernel(
 ) -> None:
     """Write the present observation of every environment."""
     for n in range(envs.size):
-        write_observation(
-            bank, envs[n], slots[n], params.position_limit_e2, step.capital_e6, flat[n], at_rows[n]
-        )
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
 
 
-@njit(cache=True)
-def reward_slots(slots: np.ndarray, elapsed_ns: int, step: StepParams) -> float:
+@kernel
+def reward_slots(slots: np.ndarray, n: int, elapsed_ns: int, step: StepParams) -> float:
     """Reward each slot for its own change in equity and return the sum: what the environment earned.
 
     Equity is additive over slots, so their rewards are too; the trainer credits each decision with its own.
     """
     total = 0.0
-    for s in range(slots.size):
-        slot = slots[s]
-        equity = slot.slot_cash_e6 + position_value_e6(slot.position_e2, slot.mark2_e4)
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        value_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        equity = slot.slot_cash_e6 + value_e6
         earned = step_reward(
             equity - slot.equity_e6,
             slot.exposure_e6,
@@ -308,12 +320,12 @@ def reward_slots(slots: np.ndarray, elapsed_ns: int, step: StepParams) -> float:
         )
         slot.reward = earned
         slot.equity_e6 = equity
-        slot.exposure_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        slot.exposure_e6 = value_e6
         total += earned  # before it is rounded to the slot's 32 bits
     return total
 
 
-@njit(cache=True)
+@kernel
 def step_kernel(
     bank: BankArrays,
     episodes: Episodes,
@@ -345,32 +357,33 @@ def step_kernel(
     rows, markets = bank.rows, bank.markets
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
-        env, its = envs[n], slots[n]
+        env = envs[n]
         reward[n] = 0.0
         terminated[n] = False
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(rows, markets, env, its, actions[n], params)
-        until = next_decision_ns(rows, env, its, step.interval_ns)
+        send_actions(rows, markets, env, slots, n, actions, params)
+        until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
-        for s in range(its.size):
-            if its[s].state == WAITING or its[s].state == LIVE:
-                advance_slot(rows, markets[its[s].market], env, its[s], until, params)
+        for s in range(slots.shape[1]):
+            slot = slots[n, s]
+            if slot.state in (WAITING, LIVE):
+                advance_slot(rows, markets[slot.market], env, slot, until, params)
         env.step += 1
-        ended, cut = end_slots(rows, markets, env, its, params)
-        gained = reward_slots(its, elapsed, step)
-        env.equity_e6 = env.cash_e6 + positions_value_e6(its)
+        ended, cut = end_slots(rows, markets, env, slots, n, params)
+        gained = reward_slots(slots, n, elapsed, step)
+        env.equity_e6 = env.cash_e6 + positions_value_e6(slots, n)
         reward[n] = gained
         env.episode_return += gained
         terminated[n] = ended
         truncated[n] = cut
-        update_mask(rows, markets, env, its, params)
+        update_mask(rows, markets, env, slots, n, params)
         if ended or cut:
-            write_observation(bank, env, its, limit, capital, final_flat[n], final_rows[n])
-            n_records = write_records(rows, markets, env, its, params, records, n_records)
-            used = _restart(bank, episodes, used, env, its, capital)
-            update_mask(rows, markets, env, its, params)
-        write_observation(bank, env, its, limit, capital, flat[n], at_rows[n])
+            write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
+            n_records = write_records(rows, markets, env, slots, n, params, records, n_records)
+            used = _restart(bank, episodes, used, envs, slots, n, capital)
+            update_mask(rows, markets, env, slots, n, params)
+        write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.features.spec import features_of
@@ -91,35 +91,45 @@ def layout_for(n_slots: int, feature_names: Sequence[str], window: int, n_histor
     return ObservationLayout(n_slots=n_slots, market=tuple(feature_names), window=window, n_history=n_history)
 
 
-@njit(cache=True)
+@kernel
 def squash_seconds(duration_ns: int) -> float:
     """log(1 + seconds) / log(1 + one day), at most 1."""
-    return min(np.log1p(max(duration_ns, 0) / NS_PER_SECOND) / _LOG_DAY, 1.0)
+    if duration_ns <= 0:
+        return 0.0  # the logarithm is a tenth of a step
+    return min(np.log1p(duration_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
 
 
-@njit(cache=True)
+@kernel
 def _clip(x: float) -> float:
     return min(max(x, -1.0), 1.0)
 
 
-@njit(cache=True)
+@kernel
 def write_portfolio(
-    out: np.ndarray, stale_ns: int, env: Any, slot: Any, now_ns: int, position_limit_e2: int, capital_e6: int
+    out: np.ndarray,
+    n: int,
+    at: int,
+    stale_ns: int,
+    env: Any,
+    slot: Any,
+    now_ns: int,
+    position_limit_e2: int,
+    capital_e6: int,
 ) -> None:
-    """Write the portfolio features of one slot into ``out`` (P,); formulas in the feature table."""
+    """Write the portfolio features of one slot to ``out[n, at : at + P]``; formulas in the feature table."""
     position, mark2, cost = slot.position_e2, slot.mark2_e4, slot.cost_e6
     mid = mark2 / 20_000
-    out[0] = _clip(position / position_limit_e2)
-    out[1] = out[2] = out[3] = 0.0
+    out[n, at] = _clip(position / position_limit_e2)
+    out[n, at + 1] = out[n, at + 2] = out[n, at + 3] = 0.0
     if position != 0:
         entry = cost / (abs(position) * 10_000)
-        out[1] = _clip((position_value_e6(position, mark2) - cost) / capital_e6)
-        out[2] = _clip(mid - (entry if position > 0 else 1.0 - entry))
-        out[3] = squash_seconds(now_ns - slot.opened_ns)
-    out[4] = out[5] = 0.0
+        out[n, at + 1] = _clip((position_value_e6(position, mark2) - cost) / capital_e6)
+        out[n, at + 2] = _clip(mid - (entry if position > 0 else 1.0 - entry))
+        out[n, at + 3] = squash_seconds(now_ns - slot.opened_ns)
+    out[n, at + 4] = out[n, at + 5] = 0.0
     if slot.order_state == RESTING:
-        out[4] = 1.0 if raises_position(slot.order_action) else -1.0
-        out[5] = _clip(mid - slot.order_price_e4 / 10_000)
-    out[6] = 1.0 if slot.sent_action != HOLD or slot.order_state == SEEKING else 0.0
-    out[7] = _clip(max(env.cash_e6 - env.reserved_e6, 0) / capital_e6)
-    out[8] = squash_seconds(stale_ns)
+        out[n, at + 4] = 1.0 if raises_position(slot.order_action) else -1.0
+        out[n, at + 5] = _clip(mid - slot.order_price_e4 / 10_000)
+    out[n, at + 6] = 1.0 if slot.sent_action != HOLD or slot.order_state == SEEKING else 0.0
+    out[n, at + 7] = _clip(max(env.cash_e6 - env.reserved_e6, 0) / capital_e6)
+    out[n, at + 8] = squash_seconds(stale_ns)

@@ -6,24 +6,24 @@ Holding cost    per day and unit of exposed capital: money in a position earns n
 
 from typing import Final
 
-from numba import njit
+from kalshi_platform.domain.compiled import kernel
 
 _NS_PER_DAY: Final = 86_400_000_000_000.0
 
 
-@njit(cache=True)
+@kernel
 def equity_term(change_e6: int, capital_e6: int) -> float:
     """Share of the capital gained in the step."""
     return change_e6 / capital_e6
 
 
-@njit(cache=True)
+@kernel
 def holding_term(exposure_e6: int, elapsed_ns: int, cost_per_day: float, capital_e6: int) -> float:
     """Cost of having ``exposure_e6`` in positions for ``elapsed_ns``, as a share of the capital (>= 0)."""
     return cost_per_day * (exposure_e6 / capital_e6) * (elapsed_ns / _NS_PER_DAY)
 
 
-@njit(cache=True)
+@kernel
 def step_reward(
     change_e6: int, exposure_e6: int, elapsed_ns: int, capital_e6: int, cost_per_day: float, scale: float
 ) -> float:

@@ -11,7 +11,8 @@ one record holds all a step touches, which measured 5 times faster than an array
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+
+from kalshi_platform.domain.compiled import kernel
 
 HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
 N_ACTIONS = 5
@@ -39,7 +40,7 @@ ACCOUNT_SLOT_FIELDS: Final = [
 ]
 
 
-@njit(cache=True)
+@kernel
 def open_account(env: Any, capital_e6: int) -> None:
     """Give an environment ``capital_e6`` and nothing else."""
     env.cash_e6 = capital_e6
@@ -47,7 +48,7 @@ def open_account(env: Any, capital_e6: int) -> None:
     env.equity_e6 = capital_e6
 
 
-@njit(cache=True)
+@kernel
 def clear_position(slot: Any) -> None:
     """No position and no history in the slot."""
     slot.position_e2 = 0
@@ -63,13 +64,13 @@ def clear_position(slot: Any) -> None:
     slot.n_fills = 0
 
 
-@njit(cache=True)
+@kernel
 def unit_price_e4(action: int, price_e4: int) -> int:
     """What a contract of the action's own outcome costs or brings at YES price ``price_e4``."""
     return price_e4 if action in (BUY_YES, SELL_YES) else 10_000 - price_e4
 
 
-@njit(cache=True)
+@kernel
 def book_fill(
     env: Any,
     slot: Any,
@@ -100,7 +101,7 @@ def book_fill(
     slot.max_position_e2 = max(slot.max_position_e2, abs(after))
 
 
-@njit(cache=True)
+@kernel
 def position_value_e6(position_e2: int, mark2_e4: int) -> int:
     """Value of a signed position at half of ``mark2_e4``, floored to 1e-6 dollar."""
     if position_e2 >= 0:
@@ -108,7 +109,7 @@ def position_value_e6(position_e2: int, mark2_e4: int) -> int:
     return -position_e2 * (20_000 - mark2_e4) // 2
 
 
-@njit(cache=True)
+@kernel
 def settle(env: Any, slot: Any, settlement_e4: int) -> None:
     """Pay the slot's position its settlement value; there is no settlement fee."""
     paid_e6 = position_value_e6(slot.position_e2, 2 * settlement_e4)
@@ -118,16 +119,16 @@ def settle(env: Any, slot: Any, settlement_e4: int) -> None:
     slot.cost_e6 = 0
 
 
-@njit(cache=True)
-def positions_value_e6(slots: np.ndarray) -> int:
-    """Value of every slot's position of one environment, ``slots`` (S,), at its mark."""
+@kernel
+def positions_value_e6(slots: np.ndarray, n: int) -> int:
+    """Value of the positions of environment ``n`` of ``slots`` (N, S), each at its mark."""
     total = 0
-    for s in range(slots.size):
-        total += position_value_e6(slots[s].position_e2, slots[s].mark2_e4)
+    for s in range(slots.shape[1]):
+        total += position_value_e6(slots[n, s].position_e2, slots[n, s].mark2_e4)
     return total
 
 
-@njit(cache=True)
+@kernel
 def liquidation_mark2_e4(position_e2: int, mark2_e4: int, bid_e4: int, ask_e4: int) -> int:
     """Twice the price at which the position could be closed: bid for YES, ask for NO; the mark if none."""
     if position_e2 > 0 and bid_e4 >= 0:

@@ -16,8 +16,7 @@ Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, ca
 
 from typing import Any, Final
 
-from numba import njit
-
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.events.schema import NO, NO_SIDE, YES
 from kalshi_platform.features.rows import LEVELS
@@ -60,7 +59,7 @@ ORDER_FIELDS: Final = [
 ]
 
 
-@njit(cache=True)
+@kernel
 def clear_order(slot: Any) -> None:
     """Forget the orders and the impact of one slot."""
     slot.order_state = IDLE
@@ -74,7 +73,7 @@ def clear_order(slot: Any) -> None:
             slot.taken_e2[side, k] = 0
 
 
-@njit(cache=True)
+@kernel
 def submit(
     row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
 ) -> None:
@@ -96,7 +95,7 @@ def submit(
     slot.arrival_ns = now_ns + params.latency_ns
 
 
-@njit(cache=True)
+@kernel
 def withdraw(env: Any, slot: Any) -> None:
     """End the slot's working order, if any, and free its reserved cash."""
     if slot.order_state != IDLE:
@@ -105,7 +104,7 @@ def withdraw(env: Any, slot: Any) -> None:
         slot.order_state = IDLE
 
 
-@njit(cache=True)
+@kernel
 def withdraw_all(env: Any, slot: Any) -> None:
     """End the slot's working order and the one in flight: the market has closed."""
     withdraw(env, slot)
@@ -114,14 +113,14 @@ def withdraw_all(env: Any, slot: Any) -> None:
     slot.sent_action = HOLD
 
 
-@njit(cache=True)
+@kernel
 def expire(env: Any, slot: Any, now_ns: int) -> None:
     """End the working order once its time has run out."""
     if slot.order_state != IDLE and now_ns > slot.expiry_ns:
         withdraw(env, slot)
 
 
-@njit(cache=True)
+@kernel
 def _fill(
     market: Any,
     env: Any,
@@ -158,7 +157,7 @@ def _fill(
     return True
 
 
-@njit(cache=True)
+@kernel
 def _taken_e2(slot: Any, side: int, price_e4: int) -> int:
     for k in range(IMPACT_DEPTH):
         if slot.taken_px_e4[side, k] == price_e4:
@@ -166,7 +165,7 @@ def _taken_e2(slot: Any, side: int, price_e4: int) -> int:
     return 0
 
 
-@njit(cache=True)
+@kernel
 def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
     free = -1
     for k in range(IMPACT_DEPTH):
@@ -180,7 +179,7 @@ def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
     slot.taken_e2[side, free] = qty_e2
 
 
-@njit(cache=True)
+@kernel
 def refresh_impact(row: Any, slot: Any) -> None:
     """Forget what was taken at prices no longer displayed; never remember more than is displayed now."""
     if slot.n_taken == 0:
@@ -205,7 +204,7 @@ def refresh_impact(row: Any, slot: Any) -> None:
                 slot.taken_e2[side, k] = min(slot.taken_e2[side, k], shown)
 
 
-@njit(cache=True)
+@kernel
 def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """Walk the opposite levels down to the limit; what does not fill is cancelled (IOC)."""
     up = raises_position(slot.order_action)
@@ -227,7 +226,7 @@ def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
     withdraw(env, slot)
 
 
-@njit(cache=True)
+@kernel
 def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
     """Displayed size at the order's own price; QUEUE_UNKNOWN where it cannot be known."""
     if market.source == PRINTS_ONLY:
@@ -242,7 +241,7 @@ def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
     return QUEUE_UNKNOWN  # deeper than the levels that are known
 
 
-@njit(cache=True)
+@kernel
 def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
     """Join the book behind what is displayed at the price; a post-only order that would cross is refused."""
     up = raises_position(slot.order_action)
@@ -254,7 +253,7 @@ def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
     slot.queue_e2 = _queue_e2(row, market, price, up)
 
 
-@njit(cache=True)
+@kernel
 def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """The order in flight reaches the book, which stands as in ``row``, and replaces the resting one.
 
@@ -283,7 +282,7 @@ def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) 
         _take(row, market, env, slot, slot.arrival_ns, params)
 
 
-@njit(cache=True)
+@kernel
 def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """What the message of ``row`` does to the slot's resting or seeking order."""
     refresh_impact(row, slot)
@@ -298,7 +297,7 @@ def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Exec
         _rest_in_prints(row, market, env, slot, now_ns, params)
 
 
-@njit(cache=True)
+@kernel
 def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """A taker where only prints are known: the next print of its own side proves what could be taken."""
     up = raises_position(slot.order_action)
@@ -308,7 +307,7 @@ def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
         withdraw(env, slot)
 
 
-@njit(cache=True)
+@kernel
 def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """A maker where only the best prices are known: the opposite best must go strictly through it."""
     up = raises_position(slot.order_action)
@@ -320,7 +319,7 @@ def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, par
         withdraw(env, slot)
 
 
-@njit(cache=True)
+@kernel
 def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """A maker where prints are known: through its price fills at once, at its price eats the queue first."""
     up = raises_position(slot.order_action)

@@ -9,8 +9,8 @@ Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 d
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES, unit_price_e4
 
@@ -30,20 +30,20 @@ class ExecutionParams(NamedTuple):
     unit_e6: int
 
 
-@njit(cache=True)
+@kernel
 def raises_position(action: int) -> bool:
     """True where a fill adds YES (lifts asks, or rests as a bid)."""
     return action in (BUY_YES, SELL_NO)
 
 
-@njit(cache=True)
+@kernel
 def scaled_rate_e6(market: Any, maker: bool, params: ExecutionParams) -> int:
     """Fee rate of the market under the fee ladder's scale."""
     rate = market.maker_rate_e6 if maker else market.taker_rate_e6
     return rate * params.fee_scale_e6 // 1_000_000
 
 
-@njit(cache=True)
+@kernel
 def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
     """The next valid price above or below ``price_e4``, strictly inside (0, 1); itself where there is none.
 
@@ -65,7 +65,7 @@ def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
     return price_e4 if best <= 0 or best >= 10_000 else best
 
 
-@njit(cache=True)
+@kernel
 def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int:
     """Size ``action`` may trade: buys up to the position limit, sales down to zero, never through it."""
     if action == BUY_YES:
@@ -79,7 +79,7 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
     return max(min(room, params.order_qty_e2), 0)
 
 
-@njit(cache=True)
+@kernel
 def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
     """Limit of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
@@ -102,7 +102,7 @@ def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) 
     return min(price, max(price - params.max_slippage_e4, 1))
 
 
-@njit(cache=True)
+@kernel
 def plan_order(
     row: Any, market: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:

@@ -101,5 +101,5 @@ def test_values_of_several_slots_add_up():
     _, slots = allocate(1, 3)
     slots[0]["position_e2"] = 100, -100, 0
     slots[0]["mark2_e4"] = 8_000, 8_000, 5_000
-    assert account.positions_value_e6(slots[0]) == 400_000 + 600_000
-    assert account.positions_value_e6.py_func(slots[0].view(np.recarray)) == 1_000_000
+    assert account.positions_value_e6(slots, 0) == 400_000 + 600_000
+    assert account.positions_value_e6.py_func(slots.view(np.recarray), 0) == 1_000_000
