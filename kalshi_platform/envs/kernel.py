@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.prefetch import prefetch
 from kalshi_platform.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
 from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
@@ -26,6 +27,7 @@ from kalshi_platform.replay.account import (
     open_account,
     position_value_e6,
     positions_value_e6,
+    update_mark,
 )
 from kalshi_platform.replay.bank import BankArrays
 from kalshi_platform.replay.execution import SEEKING, arrive, clear_order, expire, on_row, submit
@@ -33,6 +35,8 @@ from kalshi_platform.replay.planning import ExecutionParams, plan_order
 
 #: Status of a step: fine, or the index of the environment whose action its mask forbids.
 OK: Final = -1
+#: How many environments ahead rows are requested: their wait was a quarter of a step.
+_AHEAD: Final = 3
 
 
 @kernel
@@ -83,25 +87,6 @@ def begin_episode(
             slot.cursor = start
             slot.state = LIVE
             update_mark(rows[start], slot)
-
-
-@kernel
-def update_mark(row: Any, slot: Any) -> None:
-    """Value the slot at the mid; else at the print; else at the last mark kept inside what is quoted."""
-    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
-    if bid >= 0 and ask >= 0:
-        slot.mark2_e4 = bid + ask
-        return
-    mark = slot.mark2_e4
-    if row.print_px_e4 >= 0:
-        mark = 2 * row.print_px_e4
-    elif mark == 0:
-        mark = 2 * bid if bid >= 0 else (2 * ask if ask >= 0 else 10_000)
-    if bid >= 0:
-        mark = max(mark, 2 * bid)
-    if ask >= 0:
-        mark = min(mark, 2 * ask)
-    slot.mark2_e4 = mark
 
 
 @kernel
@@ -207,6 +192,16 @@ def write_observation(
         write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
         flat[n, mask_at + s] = 1.0
         at_rows[n, s] = cursor
+
+
+@kernel
+def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
+    """Request from memory the rows environment ``n`` stands at and the next ones."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        if slot.state in (WAITING, LIVE):
+            prefetch(bank.rows, slot.cursor, 2)
+            prefetch(bank.features, slot.cursor, 2)
 
 
 @kernel
@@ -358,6 +353,8 @@ def step_kernel(
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
         env = envs[n]
+        if n + _AHEAD < envs.size:
+            request_rows(bank, slots, n + _AHEAD)
         reward[n] = 0.0
         terminated[n] = False
         truncated[n] = False

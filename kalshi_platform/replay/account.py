@@ -129,6 +129,25 @@ def positions_value_e6(slots: np.ndarray, n: int) -> int:
 
 
 @kernel
+def update_mark(row: Any, slot: Any) -> None:
+    """Value the slot at the mid; else at the print; else at the last mark kept inside what is quoted."""
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
+    if bid >= 0 and ask >= 0:
+        slot.mark2_e4 = bid + ask
+        return
+    mark = slot.mark2_e4
+    if row.print_px_e4 >= 0:
+        mark = 2 * row.print_px_e4
+    elif mark == 0:
+        mark = 2 * bid if bid >= 0 else (2 * ask if ask >= 0 else 10_000)
+    if bid >= 0:
+        mark = max(mark, 2 * bid)
+    if ask >= 0:
+        mark = min(mark, 2 * ask)
+    slot.mark2_e4 = mark
+
+
+@kernel
 def liquidation_mark2_e4(position_e2: int, mark2_e4: int, bid_e4: int, ask_e4: int) -> int:
     """Twice the price at which the position could be closed: bid for YES, ask for NO; the mark if none."""
     if position_e2 > 0 and bid_e4 >= 0:
