@@ -1,6 +1,7 @@
 """The whole way in one call: recordings to trained policies and their held-out report.
 
-Folder   <out>/work-<digest>/: dataset/, seed-<k>/ (a training run and its own report), by settings and data;
+Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/ and, by the dataset's digest,
+         runs-<digest>/seed-<k>/ (a training run and its own report);
          <out>/report.html and report.json of the seed with the median return, the others beside it
 Repeat   finished parts are kept, a killed run continues where it stopped.
 """
@@ -74,11 +75,11 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"building the dataset from {recordings}")
-    manifest = build_dataset([recordings], str(dataset), BuildConfig())
+    manifest = build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
     say(f"{len(manifest.markets):,} markets in {dataset}")
     runs = []
     for seed in range(config.seeds):
-        run = work / f"seed-{seed}"
+        run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
         shown = Throttle(say)
