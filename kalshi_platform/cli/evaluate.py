@@ -3,15 +3,14 @@
 With ``--json`` stdout carries one JSON object only, the content of report.json; progress goes to stderr.
 """
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.settings import read_environment
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
@@ -21,12 +20,10 @@ from kalshi_platform.events.manifest import Split
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.open import open_bank
+from kalshi_platform.training.metrics import METRICS, read_metrics
 
 app = typer.Typer(help="Judge a checkpoint on held-out events and write its report.")
 
-#: Whole lives are played up to this many rows of the split; above, windows of each market.
-WHOLE_LIVES_UP_TO: Final = 1_000_000
-METRICS_FILE: Final = "metrics.jsonl"
 _DEFAULT = EvalConfig()
 
 
@@ -97,13 +94,12 @@ def _split(name: str) -> Split:
 
 
 def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
-    """Whole lives where nothing was asked for and the split is small enough, else windows."""
+    """Windows where they were asked for; else what the size of the split allows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:
         changes |= {"schedule": "windows", "episodes_per_market": episodes_per_market}
-    elif n_rows > WHOLE_LIVES_UP_TO:
-        changes["schedule"] = "windows"
-    return _DEFAULT.replace(**changes)
+        return _DEFAULT.replace(**changes)
+    return EvalConfig.for_rows(n_rows).replace(**changes)
 
 
 def _run_folders(checkpoint: Path) -> list[Path]:
@@ -118,13 +114,5 @@ def _log_folder(dataset: str, checkpoint: Path) -> Path:
 
 def _training_metrics(checkpoint: Path) -> list[dict[str, Any]]:
     """Rows of the run's metrics.jsonl; none where the checkpoint stands alone."""
-    path = next((p for f in _run_folders(checkpoint) if (p := f / METRICS_FILE).exists()), None)
-    if path is None:
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as err:
-            raise DataError(f"{path} line {number} is not JSON: {err}") from None
-    return rows
+    run = next((f for f in _run_folders(checkpoint) if (f / METRICS).exists()), None)
+    return [] if run is None else read_metrics(run)

@@ -3,7 +3,7 @@
 Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluation and nothing else.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,8 @@ from kalshi_platform.evaluation.summary import PolicyResult
 from kalshi_platform.events.manifest import Split
 
 REPORT_VERSION = 1
+#: Held-out rows up to which markets are played for their whole lives (about a minute a policy).
+WHOLE_LIVES_UP_TO: Final = 1_000_000
 #: markets: every market alone, its whole life · events: the markets of an event together ·
 #: windows: seeded stretches of each market alone
 Schedule = Literal["markets", "events", "windows"]
@@ -43,6 +45,13 @@ class EvalConfig(Config):
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
     doctor: DoctorConfig = DoctorConfig()
+
+    @classmethod
+    def for_rows(cls, n_rows: int) -> "EvalConfig":
+        """Whole lives of every market where ``n_rows`` held-out rows can be played; else one window each."""
+        if n_rows <= WHOLE_LIVES_UP_TO:
+            return cls()
+        return cls(schedule="windows", episodes_per_market=1)
 
     @model_validator(mode="after")
     def _known(self) -> "EvalConfig":

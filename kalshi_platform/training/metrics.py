@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.training.run import METRICS
+
+METRICS: Final = "metrics.jsonl"
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -28,10 +28,6 @@ from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import read_metrics
 from kalshi_platform.training.run import Throttle
 from kalshi_platform.training.session import RunSettings, run_training
-
-_WINDOW_STEPS: Final = 1_000
-#: Whole lives are judged up to this many held-out rows; more are sampled in windows.
-_WHOLE_LIVES_UP_TO: Final = 400_000
 
 
 class QuickstartConfig(Config):
@@ -99,8 +95,7 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, sa
     )
     open_held_out("test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)
-    schedule = "markets" if bank.n_rows <= _WHOLE_LIVES_UP_TO else "windows"
-    config = EvalConfig(split="test", schedule=schedule, window_steps=_WINDOW_STEPS, episodes_per_market=1)
+    config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     judged = []
     for run in runs:
         say(f"judging {run.name} on the test events")

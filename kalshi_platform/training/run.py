@@ -29,11 +29,11 @@ from kalshi_platform.training.checkpoint import (
     write_checkpoint,
 )
 from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.metrics import METRICS
 from kalshi_platform.training.ppo import ReplayPPO, build_algorithm
 from kalshi_platform.training.source import TrainingSource
 from kalshi_platform.training.state import advance_curriculum, capture, frozen_copy, restore
 
-METRICS: Final = "metrics.jsonl"
 CONFIG: Final = "config.json"
 #: Key of a validation's result that decides which policy is the best; larger is better.
 SCORE: Final = "score"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.settings import write_environment
@@ -31,9 +31,6 @@ from kalshi_platform.training.run import SCORE, Progress, TrainResult, train
 from kalshi_platform.training.source import TrainingSource
 
 RUN_FILE: Final = "run.json"
-#: Validation plays whole lives up to this many rows; a larger split is sampled in windows of this length.
-_WHOLE_LIVES_UP_TO: Final = 300_000
-_WINDOW_STEPS: Final = 1_000
 _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "ray", "torch")
 
 
@@ -84,20 +81,17 @@ def run_training(
 
 def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], dict[str, float]]:
     """What training calls to score a policy: the mean return over held-out events, a share of the capital."""
-    schedule = "markets" if bank.n_rows <= _WHOLE_LIVES_UP_TO else "windows"
-    config = EvalConfig(
-        schedule=schedule, episodes_per_market=1, window_steps=_WINDOW_STEPS, seeds=(0,), fee_ladder=False
-    )
+    config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
 
     def validate(policy: FrozenPolicy) -> dict[str, float]:
         result = score(trained(policy), bank, env, config)
         mean = result.mean_return
-        return {
-            SCORE: mean.estimate or 0.0,
-            "low": mean.low or 0.0,
-            "high": mean.high or 0.0,
-            "trade_rate": result.trading.trade_rate,
-        }
+        if mean.estimate is None:
+            raise DataError(f"no held-out episode could be scored ({mean.note}); validate on more events")
+        found = {SCORE: mean.estimate, "low": mean.low, "high": mean.high}
+        # One event alone has no interval: its bounds are left out, not zero.
+        known = {name: value for name, value in found.items() if value is not None}
+        return known | {"trade_rate": result.trading.trade_rate}
 
     return validate
 
