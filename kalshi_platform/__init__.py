@@ -8,12 +8,19 @@ from pathlib import Path
 __version__ = "0.1.0"
 
 
+_LOCATORS = "kalshi_platform.domain.kernel_cache.PackageCacheLocator,UserProvidedCacheLocator"
+
+
 def _name_kernel_cache() -> None:
     """Keep compiled kernels in a folder named by the sources they were compiled from.
 
     numba looks only at a kernel's own file: where a kernel it calls has changed in another file, it would
     run the old machine code. ``NUMBA_CACHE_DIR``, where set, is left alone.
     """
+    # Copies of the package in other folders share one cache: domain/kernel_cache.py says why.
+    os.environ.setdefault("NUMBA_CACHE_LOCATOR_CLASSES", _LOCATORS)
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.CACHE_LOCATOR_CLASSES = os.environ["NUMBA_CACHE_LOCATOR_CLASSES"]
     if "NUMBA_CACHE_DIR" in os.environ:
         return
     package = Path(__file__).parent
