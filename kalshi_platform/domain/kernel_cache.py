@@ -14,7 +14,7 @@ from numba.core.caching import UserProvidedCacheLocator
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-class PackageCacheLocator(UserProvidedCacheLocator):  # type: ignore[misc]
+class PackageCacheLocator(UserProvidedCacheLocator):
     """Named to numba in NUMBA_CACHE_LOCATOR_CLASSES (``kalshi_platform/__init__.py``)."""
 
     @classmethod
@@ -28,4 +28,4 @@ class PackageCacheLocator(UserProvidedCacheLocator):  # type: ignore[misc]
         """None for a function of another package, which numba then places by its own rules."""
         if not os.path.abspath(py_file).startswith(f"{_PACKAGE}{os.sep}"):
             return None
-        return super().from_function(py_func, py_file)
+        return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
