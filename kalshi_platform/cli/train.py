@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.training.run import Throttle, TrainResult
+from kalshi_platform.training.progress import Throttle
+from kalshi_platform.training.run import TrainResult
 from kalshi_platform.training.session import RunSettings, run_training
 
 app = typer.Typer(help="Train a policy on the training events of a dataset.")
@@ -75,7 +76,9 @@ def report(result: TrainResult, as_json: bool) -> None:
     best = (
         "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
     )
-    reason = "budget used up" if result.stopped == "budget" else "no better validation for too long"
+    reason = {"budget": "budget used up", "patience": "no better validation for too long"}.get(
+        result.stopped, result.stopped
+    )
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
         f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"

@@ -7,6 +7,7 @@ PlatformError
   StorageError     the object store or disk failed    -> check address, keys, free space      (exit 3)
   LimitError       a gate or limit said no            -> nothing was done                     (exit 4)
   TrainingError    the sampler or learner failed      -> the run stopped; see its cause       (exit 1)
+    WorkersLostError sampling processes died          -> continue from the last checkpoint    (exit 1)
 """
 
 from enum import IntEnum
@@ -58,3 +59,7 @@ class LimitError(PlatformError):
 
 class TrainingError(PlatformError):
     """Sampling or learning failed; the run stopped at once."""
+
+
+class WorkersLostError(TrainingError):
+    """Sampling processes died without an error of their own: killed, out of memory, or their node lost."""

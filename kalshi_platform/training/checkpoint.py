@@ -1,6 +1,7 @@
 """Checkpoints on disk: written whole or not at all, read without unpickling, refused when damaged.
 
-Layout     run/checkpoints/000012/   policy.json policy.pt optimizer.pt state.json arrays.npz manifest.json
+Layout     run/checkpoints/000012/   policy.json policy.pt optimizer.pt state.json arrays.npz manifest.json,
+                                     validation.json where the policy was validated
            run/best, run/latest      links to one of them, replaced atomically
 Invariant  manifest.json names the sha256 of every other file and is written last; the folder appears under
            its name only when everything in it has reached the disk.
@@ -8,6 +9,7 @@ Invariant  manifest.json names the sha256 of every other file and is written las
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -17,11 +19,13 @@ import numpy as np
 import torch
 
 from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.evaluation.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.policy import FrozenPolicy, read_tensors
 
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
 LATEST: Final = "latest"
+_log = logging.getLogger(__name__)
 _OPTIMIZER, _STATE, _ARRAYS, _MANIFEST = "optimizer.pt", "state.json", "arrays.npz", "manifest.json"
 
 
@@ -33,7 +37,13 @@ class TrainingState(NamedTuple):
     arrays: dict[str, np.ndarray]  # states of the environments
 
 
-def write_checkpoint(run: Path, iteration: int, policy: FrozenPolicy, state: TrainingState) -> Path:
+def write_checkpoint(
+    run: Path,
+    iteration: int,
+    policy: FrozenPolicy,
+    state: TrainingState,
+    validation: Validation | None = None,
+) -> Path:
     """Write checkpoint ``iteration`` and point ``latest`` at it; a StorageError leaves no partial one."""
     target = run / CHECKPOINTS / f"{iteration:06d}"
     partial = target.with_name(f".{target.name}.partial")
@@ -44,6 +54,8 @@ def write_checkpoint(run: Path, iteration: int, policy: FrozenPolicy, state: Tra
         torch.save(state.optimizer, partial / _OPTIMIZER)
         (partial / _STATE).write_text(json.dumps(state.values, indent=1) + "\n")
         np.savez(partial / _ARRAYS, allow_pickle=False, **state.arrays)
+        if validation is not None:
+            (partial / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
         sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
         (partial / _MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1) + "\n")
         for path in (*partial.iterdir(), partial):
@@ -96,11 +108,35 @@ def verify(folder: Path) -> None:
             )
 
 
+def newest_sound(run: Path) -> Path:
+    """The newest checkpoint whose files are all as they were written; ``latest`` is pointed at it.
+
+    A damaged one is named in the log and passed over: the run goes on from the one before it. Where all are
+    damaged, the error of the newest is raised.
+    """
+    first: DataError | None = None
+    for folder in reversed(stored_checkpoints(run)):
+        try:
+            verify(folder)
+        except DataError as err:
+            first = first or err
+            _log.warning("%s; going on from the checkpoint before it", err)
+        else:
+            if first is not None:
+                point(run, LATEST, folder)
+            return folder
+    raise first or DataError(f"{run / CHECKPOINTS} holds no checkpoint: start the run again")
+
+
+def stored_checkpoints(run: Path) -> list[Path]:
+    """Folders of all complete checkpoints, oldest first."""
+    return sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
+
+
 def remove_old(run: Path, keep: int) -> None:
     """Delete all checkpoints but the ``keep`` newest and the best."""
     best = (run / BEST).resolve() if (run / BEST).exists() else None
-    stored = sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
-    for path in stored[:-keep]:
+    for path in stored_checkpoints(run)[:-keep]:
         if path.resolve() != best:
             shutil.rmtree(path)
 

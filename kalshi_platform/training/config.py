@@ -39,11 +39,22 @@ class TrainConfig(Config):
     )
     grad_clip: float = Field(0.5, gt=0, description="largest global norm of the gradient")
 
-    validate_every: int = Field(10, gt=0, description="iterations between two validations and checkpoints")
-    patience: int = Field(
-        0, ge=0, description="validations without a better score before stopping; 0 = never"
+    validate_every: int = Field(
+        10,
+        gt=0,
+        description="iterations between two validations; the first and the last are always validated",
+    )
+    patience: int = Field(0, ge=0, description="validations without a gain before stopping; 0 = never")
+    min_gain: float = Field(
+        0.0, ge=0, description="gain of the score over the best one that patience counts as one"
+    )
+    checkpoint_every: int = Field(
+        1, gt=0, description="iterations between two checkpoints: what a crash can cost"
     )
     keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept beside the best")
+    max_restarts: int = Field(
+        3, ge=0, description="times the run continues from its last checkpoint after a sampling worker died"
+    )
     torch_threads: int = Field(
         1,
         gt=0,

@@ -28,7 +28,7 @@ from ray.rllib.utils.metrics import (
 )
 from ray.tune.registry import register_env
 
-from kalshi_platform.domain.errors import TrainingError
+from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.models.rllib_adapter import (
     HISTORY_ROWS,
     SlotPolicyModel,
@@ -98,9 +98,10 @@ class ReplayPPO(PPO):
                     f"sampling failed in worker {outcome.worker}: {outcome.error}\n{outcome.trace}"
                 )
         if len(outcomes) < max(1, remote):
-            raise TrainingError(
+            raise WorkersLostError(
                 f"{max(1, remote) - len(outcomes)} of {remote} sampling workers died without a word "
-                "(killed, or out of memory); the run stops rather than learn from less than was asked for"
+                "(killed, out of memory, or their node lost); an iteration is never learned from less than "
+                "was asked for"
             )
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 

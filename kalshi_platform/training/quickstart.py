@@ -26,7 +26,7 @@ from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.checkpoint import LATEST
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import read_metrics
-from kalshi_platform.training.run import Throttle
+from kalshi_platform.training.progress import Throttle
 from kalshi_platform.training.session import RunSettings, run_training
 
 

@@ -2,86 +2,51 @@
 
 Folder     config.json, metrics.jsonl (a line an iteration), checkpoints/, best, latest
 Invariant  the same settings and data give the same numbers, whether the run was interrupted or not.
+Loss       a crash costs what was done since the last checkpoint: an iteration, unless told otherwise.
 """
 
 import json
+import logging
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import ray
 import torch
+from ray.exceptions import RayActorError
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.evaluation.validation import Validation
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.training.checkpoint import (
     BEST,
     LATEST,
+    newest_sound,
     point,
     read_checkpoint,
     remove_old,
     write_checkpoint,
 )
 from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.folder import claim, locked
 from kalshi_platform.training.metrics import METRICS
 from kalshi_platform.training.ppo import ReplayPPO, build_algorithm
+from kalshi_platform.training.progress import Progress
 from kalshi_platform.training.source import TrainingSource
 from kalshi_platform.training.state import advance_curriculum, capture, frozen_copy, restore
+from kalshi_platform.training.stopping import without_gain
 
-CONFIG: Final = "config.json"
-#: Key of a validation's result that decides which policy is the best; larger is better.
-SCORE: Final = "score"
+Validate = Callable[[FrozenPolicy], Validation]
+#: Called after each validation with the numbers of all so far; a reason in words ends the run.
+Stop = Callable[[Sequence[Mapping[str, Any]]], str | None]
 
-Validate = Callable[[FrozenPolicy], dict[str, float]]
-
-
-class Progress(NamedTuple):
-    """Where a run stands after an iteration."""
-
-    iteration: int
-    iterations: int
-    env_steps: int
-    steps_per_s: float
-    seconds_left: float
-    episode_return: float | None
-    score: float | None
-    best_score: float | None
-
-    def line(self) -> str:
-        """One line for the terminal."""
-        left = (
-            f"{self.seconds_left / 60:.0f} min" if self.seconds_left >= 120 else f"{self.seconds_left:.0f} s"
-        )
-        shown = [
-            f"{self.iteration}/{self.iterations}",
-            f"{self.env_steps:,} steps",
-            f"{self.steps_per_s:,.0f} steps/s",
-            f"{left} left",
-        ]
-        if self.episode_return is not None:
-            shown.append(f"return {self.episode_return:+.3f}")
-        if self.score is not None:
-            shown.append(f"validation {self.score:+.4f} (best {self.best_score:+.4f})")
-        return "  ".join(shown)
-
-
-class Throttle:
-    """Shows a run's first and last iteration and between them one line every few seconds."""
-
-    def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
-        self._say, self._every_s, self._next_s = say, every_s, 0.0
-
-    def __call__(self, progress: Progress) -> None:
-        """Show ``progress`` if it is due."""
-        if time.monotonic() >= self._next_s or progress.iteration == progress.iterations:
-            self._say(progress.line())
-            self._next_s = time.monotonic() + self._every_s
+_log = logging.getLogger(__name__)
 
 
 class TrainResult(NamedTuple):
@@ -93,7 +58,16 @@ class TrainResult(NamedTuple):
     iterations: int
     env_steps: int
     best_score: float | None
-    stopped: str  # "budget" or "patience"
+    stopped: str  # "budget", "patience" or the reason of the ``stop`` hook
+    restarts: int = 0  # times sampling workers were lost and the run went on from its last checkpoint
+
+
+class Watchers(NamedTuple):
+    """Who looks at a run while it goes on; none of them changes its numbers."""
+
+    validate: Validate | None = None
+    progress: Callable[[Progress], None] | None = None
+    stop: Stop | None = None
 
 
 @dataclass
@@ -105,8 +79,14 @@ class _Counters:
     episodes: int = 0
     elapsed_s: float = 0.0
     best_score: float | None = None
-    unimproved: int = 0
-    validation: dict[str, float] = field(default_factory=dict)
+    best_iteration: int | None = None
+    validations: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def last_numbers(self) -> dict[str, float]:
+        """Numbers of the last validation; they stand in every line until the next one."""
+        return {} if not self.validations else dict(self.validations[-1])
 
 
 def train(
@@ -116,53 +96,74 @@ def train(
     validate: Validate | None = None,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = False,
+    stop: Stop | None = None,
+    mutated: frozenset[str] = frozenset(),
 ) -> TrainResult:
-    """Train until the budget or the patience is used up; write everything under ``out``.
+    """Train until the budget or the patience is used up, or ``stop`` says so; everything goes to ``out``.
 
-    ``validate`` scores a frozen policy on held-out markets every ``validate_every`` iterations; its results
-    stand in every report, carried forward. Without it the newest policy is the best.
-    ``resume`` continues from ``out/latest``.
+    ``validate`` scores a frozen policy on held-out markets after the first iteration, the last and every
+    ``validate_every``; its numbers stand in every report, carried forward. Without it the newest policy is
+    the best.
+    ``resume`` continues from the newest sound checkpoint; ``mutated`` names settings that may then differ.
+    Where sampling workers die, the run goes on from its last checkpoint, ``max_restarts`` times.
     Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
     """
     out = Path(out)
-    _claim(out, config, resume)
-    with _ray_running(config.num_env_runners), _torch_threads(config.torch_threads):
-        algorithm = build_algorithm(source, config)
-        try:
-            run = _Run(algorithm, out, config, validate, progress)
-            if resume:
-                run.resume()
-            return run.to_the_end()
-        finally:
-            algorithm.stop()  # type: ignore[no-untyped-call]
-            # RLlib makes an empty folder for every run in ~/ray_results; ours is ``out``.
-            shutil.rmtree(algorithm.logdir, ignore_errors=True)
+    watchers = Watchers(validate, progress, stop)
+    with locked(out), _ray_running(config.num_env_runners), _torch_threads(config.torch_threads):
+        claim(out, config, resume, mutated)
+        restarts = 0
+        while True:
+            try:
+                result = _attempt(source, out, config, watchers, resume)
+            except (WorkersLostError, RayActorError) as err:
+                if restarts == config.max_restarts:
+                    raise WorkersLostError(
+                        f"sampling workers died {restarts + 1} times, last: {err}; {out} holds everything up "
+                        "to the last checkpoint: give the machine more memory or sample with fewer workers"
+                    ) from None
+                restarts += 1
+                resume = (out / LATEST).exists()
+                place = "the last checkpoint" if resume else "the start"
+                _log.warning("sampling workers died: %s; going on from %s", str(err).split("\n")[0], place)
+            else:
+                return result._replace(restarts=restarts)
+
+
+def _attempt(
+    source: TrainingSource, out: Path, config: TrainConfig, watchers: Watchers, resume: bool
+) -> TrainResult:
+    algorithm = build_algorithm(source, config)
+    try:
+        run = _Run(algorithm, out, config, watchers)
+        if resume:
+            run.resume()
+        else:
+            (out / METRICS).unlink(missing_ok=True)
+        return run.to_the_end()
+    finally:
+        algorithm.stop()  # type: ignore[no-untyped-call]
+        # RLlib makes an empty folder for every run in ~/ray_results; ours is ``out``.
+        shutil.rmtree(algorithm.logdir, ignore_errors=True)
 
 
 class _Run:
     """The loop, and the hook that completes every result."""
 
-    def __init__(
-        self,
-        algorithm: ReplayPPO,
-        out: Path,
-        config: TrainConfig,
-        validate: Validate | None,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
+    def __init__(self, algorithm: ReplayPPO, out: Path, config: TrainConfig, watchers: Watchers) -> None:
         self._algorithm = algorithm
         self._out = out
         self._config = config
-        self._validate = validate
-        self._progress = progress
+        self._watch = watchers
         self._count = _Counters()
         self._started_s = time.monotonic()
         callbacks: Any = algorithm.callbacks
         callbacks.hooks.append(self._after_iteration)
 
     def resume(self) -> None:
-        """Continue from the newest checkpoint; metrics written after it are taken back."""
-        policy, state = read_checkpoint((self._out / LATEST).resolve())
+        """Continue from the newest sound checkpoint; metrics written after it are taken back."""
+        folder = newest_sound(self._out)
+        policy, state = read_checkpoint(folder)
         restore(self._algorithm, policy, state)
         self._count = _Counters(**state.values["run"])
         metrics = self._out / METRICS
@@ -172,23 +173,31 @@ class _Run:
         os.replace(fresh, metrics)
 
     def to_the_end(self) -> TrainResult:
-        """Iterate until the budget or the patience is used up."""
-        stopped = "budget"
-        while self._count.iteration < self._config.iterations:
+        """Iterate until the budget or the patience is used up, or the stop hook says so."""
+        count = self._count
+        while count.iteration < self._config.iterations and not self._has_stopped():
             self._started_s = time.monotonic()
             self._algorithm.train()  # type: ignore[no-untyped-call]
-            if self._config.patience and self._count.unimproved >= self._config.patience:
-                stopped = "patience"
-                break
         return TrainResult(
             out=self._out,
             best=self._out / BEST,
             metrics=self._out / METRICS,
-            iterations=self._count.iteration,
-            env_steps=self._count.env_steps,
-            best_score=self._count.best_score,
-            stopped=stopped,
+            iterations=count.iteration,
+            env_steps=count.env_steps,
+            best_score=count.best_score,
+            stopped=count.stopped or "budget",
         )
+
+    def _has_stopped(self) -> bool:
+        """Asked after every iteration and of a resumed run: it must not go on where it had stopped."""
+        count, config = self._count, self._config
+        scores = [numbers["score"] for numbers in count.validations]
+        count.stopped = ""
+        if config.patience and without_gain(scores, config.min_gain) >= config.patience:
+            count.stopped = "patience"
+        elif self._watch.stop is not None and count.validations:
+            count.stopped = self._watch.stop(tuple(count.validations)) or ""
+        return bool(count.stopped)
 
     def _after_iteration(self, algorithm: ReplayPPO, result: dict[str, Any]) -> None:
         """Count, move the curriculum on, validate, write the metrics line, then the checkpoint."""
@@ -200,32 +209,38 @@ class _Run:
         sampled = result["env_runners"]
         count.episodes += int(sampled["episodes_this_iter"])
         advance_curriculum(algorithm, count.episodes)
-        due = count.iteration % config.validate_every == 0 or count.iteration == config.iterations
-        policy = frozen_copy(algorithm) if due else None
-        improved = policy is not None and self._score(policy)
-        result["validation"] = dict(count.validation)
+        is_last = count.iteration == config.iterations
+        to_validate = count.iteration == 1 or count.iteration % config.validate_every == 0 or is_last
+        to_keep = to_validate or count.iteration % config.checkpoint_every == 0
+        policy = frozen_copy(algorithm) if to_keep else None
+        validation = self._score(policy) if policy is not None and to_validate else None
+        result["validation"] = count.last_numbers
         self._append_metrics(algorithm, result, took_s)
         if policy is not None:
-            values = {**count.__dict__, "validation": dict(count.validation)}
-            written = write_checkpoint(self._out, count.iteration, policy, capture(algorithm, values))
-            if improved:
-                point(self._out, BEST, written)
-            remove_old(self._out, config.keep_checkpoints)
+            self._keep(policy, validation)
         self._report(result, took_s)
 
-    def _score(self, policy: FrozenPolicy) -> bool:
-        """Validate; True where this policy is the best so far."""
+    def _score(self, policy: FrozenPolicy) -> Validation | None:
+        """Validate and take note of the best; None where nobody validates."""
+        if self._watch.validate is None:
+            return None
         count = self._count
-        if self._validate is None:
-            return True
-        count.validation = {name: float(value) for name, value in self._validate(policy).items()}
-        if SCORE not in count.validation:
-            raise ContractError(f"validate returned {sorted(count.validation)}; it must contain {SCORE!r}")
-        score = count.validation[SCORE]
-        improved = count.best_score is None or score > count.best_score
-        count.best_score = score if improved else count.best_score
-        count.unimproved = 0 if improved else count.unimproved + 1
-        return improved
+        found = self._watch.validate(policy)
+        at = {"iteration": count.iteration, "env_steps": count.env_steps}
+        count.validations.append({**found.numbers, **at})
+        if count.best_score is None or found.score > count.best_score:
+            count.best_score, count.best_iteration = found.score, count.iteration
+        return found
+
+    def _keep(self, policy: FrozenPolicy, validation: Validation | None) -> None:
+        """Write the checkpoint; the best one so far is pointed at and never removed."""
+        count = self._count
+        written = write_checkpoint(
+            self._out, count.iteration, policy, capture(self._algorithm, dict(count.__dict__)), validation
+        )
+        if self._watch.validate is None or count.best_iteration == count.iteration:
+            point(self._out, BEST, written)
+        remove_old(self._out, self._config.keep_checkpoints)
 
     def _append_metrics(self, algorithm: ReplayPPO, result: dict[str, Any], took_s: float) -> None:
         count, sampled = self._count, result["env_runners"]
@@ -239,7 +254,7 @@ class _Run:
             **{name: _finite(value) for name, value in sampled["custom_metrics"].items()},
             **algorithm.batch_statistics,
             **result["info"]["learner"]["default_policy"]["learner_stats"],
-            "validation": dict(count.validation),
+            "validation": result["validation"],
             "steps_per_s": self._config.batch_size / took_s,
             "elapsed_s": count.elapsed_s,
         }
@@ -247,11 +262,11 @@ class _Run:
             stream.write(json.dumps(line) + "\n")
 
     def _report(self, result: dict[str, Any], took_s: float) -> None:
-        if self._progress is None:
+        if self._watch.progress is None:
             return
         count, config = self._count, self._config
         per_iteration_s = count.elapsed_s / count.iteration
-        self._progress(
+        self._watch.progress(
             Progress(
                 iteration=count.iteration,
                 iterations=config.iterations,
@@ -259,41 +274,17 @@ class _Run:
                 steps_per_s=config.batch_size / took_s,
                 seconds_left=per_iteration_s * (config.iterations - count.iteration),
                 episode_return=_finite(result["env_runners"]["episode_return_mean"]),
-                score=count.validation.get(SCORE),
+                score=count.last_numbers.get("score"),
                 best_score=count.best_score,
+                best_iteration=count.best_iteration,
+                validations=tuple(count.validations),
+                elapsed_s=count.elapsed_s,
             )
         )
 
 
 def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None  # NaN: no episode has finished yet
-
-
-def _claim(out: Path, config: TrainConfig, resume: bool) -> None:
-    """Take the folder for this run, or check that it holds the run to continue."""
-    stored = out / CONFIG
-    if resume:
-        if not (out / LATEST).exists():
-            raise ContractError(f"{out} holds no checkpoint to resume from; start without resume")
-        was = TrainConfig.parse(json.loads(stored.read_text()))
-        changed = {
-            name: (old, new)
-            for (name, old), new in zip(was.model_dump().items(), config.model_dump().values(), strict=True)
-            if old != new and name not in _MAY_CHANGE
-        }
-        if changed:
-            shown = ", ".join(f"{name} {old!r} -> {new!r}" for name, (old, new) in changed.items())
-            raise ContractError(
-                f"{out} was started with other settings ({shown}); resume with those or use another folder"
-            )
-    elif (out / METRICS).exists():
-        raise ContractError(f"{out} already holds a run; resume it or choose another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    stored.write_text(config.model_dump_json(indent=1) + "\n")
-
-
-#: Settings a resumed run may have changed: they decide how long it runs, not what it computes.
-_MAY_CHANGE: Final = frozenset({"total_env_steps", "patience", "keep_checkpoints"})
 
 
 @contextmanager

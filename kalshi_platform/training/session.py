@@ -15,23 +15,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.settings import write_environment
 from kalshi_platform.evaluation.evaluate import score, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig
+from kalshi_platform.evaluation.validation import Validation
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.run import SCORE, Progress, TrainResult, train
+from kalshi_platform.training.progress import Progress
+from kalshi_platform.training.run import Stop, TrainResult, train
 from kalshi_platform.training.source import TrainingSource
 
 RUN_FILE: Final = "run.json"
-_PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "ray", "torch")
+_PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "ray", "torch")
 
 
 class RunSettings(Config):
@@ -60,10 +62,13 @@ def run_training(
     out: Path,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = False,
+    stop: Stop | None = None,
+    mutated: frozenset[str] = frozenset(),
 ) -> TrainResult:
     """Train on the train split of the dataset at ``dataset_uri``, validated on its validation split.
 
-    ContractError where ``resume`` meets another dataset or other settings than the run began with.
+    ``stop`` and ``mutated`` as in :func:`kalshi_platform.training.run.train`. ContractError where ``resume``
+    meets another dataset or other settings than the run began with.
     """
     dataset = Dataset.open(dataset_uri)
     groups = settings.env.groups
@@ -74,24 +79,26 @@ def run_training(
     write_environment(out, settings.env)
     source = TrainingSource(open_train, FEATURE_DIGEST, settings.env, settings.episodes, settings.curriculum)
     try:
-        return train(source, out, settings.train, validator(held_out, settings.env), progress, resume)
+        return train(
+            source,
+            out,
+            settings.train,
+            validator(held_out, settings.env),
+            progress,
+            resume,
+            stop,
+            mutated,
+        )
     finally:
         source.close()
 
 
-def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], dict[str, float]]:
-    """What training calls to score a policy: the mean return over held-out events, a share of the capital."""
+def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation]:
+    """What training calls to score a policy: its returns on held-out events, shares of the capital."""
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
 
-    def validate(policy: FrozenPolicy) -> dict[str, float]:
-        result = score(trained(policy), bank, env, config)
-        mean = result.mean_return
-        if mean.estimate is None:
-            raise DataError(f"no held-out episode could be scored ({mean.note}); validate on more events")
-        found = {SCORE: mean.estimate, "low": mean.low, "high": mean.high}
-        # One event alone has no interval: its bounds are left out, not zero.
-        known = {name: value for name, value in found.items() if value is not None}
-        return known | {"trade_rate": result.trading.trade_rate}
+    def validate(policy: FrozenPolicy) -> Validation:
+        return Validation.of(score(trained(policy), bank, env, config))
 
     return validate
 

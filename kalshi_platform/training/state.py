@@ -52,7 +52,10 @@ def restore(algorithm: ReplayPPO, policy: FrozenPolicy, state: TrainingState) ->
             "resume with the dataset and settings it was trained with"
         )
     own.model.network.load_state_dict(policy.network.state_dict())
+    rate = own.cur_lr
     own._optimizers[0].load_state_dict(state.optimizer)
+    for parameters in own._optimizers[0].param_groups:
+        parameters["lr"] = rate  # of this run's settings: population-based training changes it
     algorithm.rounds_learned = int(state.values["rounds_learned"])
     group: Any = algorithm.env_runner_group
     if group.num_remote_workers():

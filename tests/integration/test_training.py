@@ -1,25 +1,37 @@
 """Training from end to end on made markets: numbers, resume, failures, both samplers."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from made_bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
-from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError, TrainingError
+from kalshi_platform.domain.errors import (
+    ChecksumError,
+    ContractError,
+    DataError,
+    StorageError,
+    TrainingError,
+    WorkersLostError,
+)
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.vector import ReplayVectorEnv
+from kalshi_platform.evaluation.validation import Validation, read_validation
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.training import checkpoint
 from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.folder import locked
 from kalshi_platform.training.ppo import build_algorithm, sample_or_failure
-from kalshi_platform.training.run import Progress, train
+from kalshi_platform.training.progress import Progress
+from kalshi_platform.training.run import train
 from kalshi_platform.training.source import TrainingSource
 
 pytestmark = pytest.mark.ray
@@ -51,20 +63,29 @@ def lines(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in CLOCK} for line in found]
 
 
+def scored(score: float) -> Validation:
+    """A validation of two events whose mean return is ``score``."""
+    return Validation(
+        score=score,
+        low=None,
+        high=None,
+        sharpe=0.0,
+        trade_rate=0.5,
+        max_drawdown=0.0,
+        events={"A": score - 1.0, "B": score + 1.0},
+    )
+
+
 class Holds:
-    """A validation that scores how often the policy holds; counts its calls."""
+    """A validation that scores how often the policy holds."""
 
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, policy: FrozenPolicy) -> dict[str, float]:
-        self.calls += 1
+    def __call__(self, policy: FrozenPolicy) -> Validation:
         flat = np.zeros((4, policy.spec.width), np.float32)
         policy.spec.split(torch.from_numpy(flat)).action_mask[:] = 1.0
         windows = np.zeros(
             (4, policy.spec.n_slots, policy.spec.level.window, policy.spec.n_history), np.float32
         )
-        return {"score": float(policy.action_probabilities(flat, windows=windows)[..., 0].mean())}
+        return scored(float(policy.action_probabilities(flat, windows=windows)[..., 0].mean()))
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +100,10 @@ def test_a_run_reports_every_iteration_and_leaves_a_policy_that_acts(unbroken: P
     found = lines(unbroken)
     assert [line["iteration"] for line in found] == [1, 2, 3, 4]
     assert found[-1]["env_steps"] == 512
-    assert found[0]["validation"] == {}
-    assert found[2]["validation"] == found[1]["validation"] != {}
+    validated = [line["validation"]["iteration"] for line in found]
+    assert validated == [1, 2, 2, 4]  # the metric that searchers stop by is in every line, carried forward
+    assert found[2]["validation"] == found[1]["validation"]
+    assert read_validation(unbroken / "best").score == max(line["validation"]["score"] for line in found)
     assert all(abs(sum(line["action_shares"]) - 1) < 1e-9 for line in found)
     policy = FrozenPolicy.load(unbroken)
     assert policy.spec.feature_digest == "f" * 12
@@ -89,7 +112,7 @@ def test_a_run_reports_every_iteration_and_leaves_a_policy_that_acts(unbroken: P
 
 def test_the_policy_learns_something_every_iteration(unbroken: Path):
     newest, _ = checkpoint.read_checkpoint((unbroken / "latest").resolve())
-    older, _ = checkpoint.read_checkpoint(unbroken / "checkpoints" / "000002")
+    older, _ = checkpoint.read_checkpoint(unbroken / "checkpoints" / "000003")
     moved = [
         not torch.equal(a, b)
         for a, b in zip(
@@ -131,7 +154,7 @@ def test_patience_ends_a_run_whose_score_does_not_improve(ray_runtime, tmp_path:
         made_source(),
         tmp_path,
         SMALL.replace(level="tiny", total_env_steps=10 * 128, validate_every=1, patience=2),
-        lambda policy: {"score": next(scores)},
+        lambda policy: scored(next(scores)),
         seen.append,
     )
     assert (result.stopped, result.iterations, result.best_score) == ("patience", 4, 2.0)
@@ -178,6 +201,73 @@ def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
     train(made_source(), tmp_path / "two", config.replace(total_env_steps=128))
     train(made_source(), tmp_path / "two", config, resume=True)
     assert lines(tmp_path / "one") == lines(tmp_path / "two")
+
+
+def kill_samplers() -> None:
+    """SIGKILL every sampling process of this test's Ray, as the out-of-memory killer or a lost node would."""
+    found = [p for p in psutil.Process().children(recursive=True) if "RolloutWorker" in p.name()]
+    found = found or [p for p in psutil.process_iter() if "ray::RolloutWorker" in " ".join(p.cmdline())]
+    assert found, "no sampling process to kill"
+    for process in found:
+        process.kill()
+
+
+def test_a_killed_sampling_worker_costs_at_most_the_iteration_under_way(ray_runtime, tmp_path: Path, caplog):
+    config = SMALL.replace(level="tiny", num_env_runners=1)
+    train(made_source(), tmp_path / "unbroken", config, Holds())
+    killed: list[int] = []
+
+    def kill_once(progress: Progress) -> None:
+        if progress.iteration == 2 and not killed:
+            killed.append(progress.iteration)
+            kill_samplers()
+
+    result = train(made_source(), tmp_path / "killed", config, Holds(), kill_once)
+    assert (killed, result.restarts, result.stopped) == ([2], 1, "budget")
+    assert "sampling workers died" in caplog.text
+    assert lines(tmp_path / "killed") == lines(tmp_path / "unbroken")
+
+
+def test_workers_that_die_again_and_again_end_the_run(ray_runtime, tmp_path: Path):
+    config = SMALL.replace(level="tiny", num_env_runners=1, max_restarts=1)
+    with pytest.raises(WorkersLostError, match="died 2 times"):
+        train(made_source(), tmp_path, config, Holds(), lambda progress: kill_samplers())
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_continues(
+    unbroken: Path, tmp_path: Path, caplog
+):
+    train(made_source(), tmp_path, SMALL.replace(total_env_steps=3 * 128), Holds())
+    (tmp_path / "checkpoints" / "000003" / "arrays.npz").write_bytes(b"half")
+    train(made_source(), tmp_path, SMALL, Holds(), resume=True)
+    assert "000003/arrays.npz has sha256" in caplog.text
+    assert lines(tmp_path) == lines(unbroken)
+
+
+def test_a_run_is_not_continued_where_every_checkpoint_is_damaged(unbroken: Path, tmp_path: Path):
+    shutil.copytree(unbroken, tmp_path / "run", symlinks=True)
+    for path in (tmp_path / "run" / "checkpoints").glob("*/state.json"):
+        path.write_text("{}")
+    with pytest.raises(ChecksumError, match=r"000004/state\.json"):
+        train(made_source(), tmp_path / "run", SMALL, Holds(), resume=True)
+
+
+def test_a_stop_hook_ends_the_run_with_its_reason_and_holds_after_a_resume(ray_runtime, tmp_path: Path):
+    def stop(validations: Any) -> str | None:
+        return "two validations are enough" if len(validations) == 2 else None
+
+    config = SMALL.replace(level="tiny")
+    first = train(made_source(), tmp_path, config, Holds(), stop=stop)
+    assert (first.stopped, first.iterations) == ("two validations are enough", 2)
+    assert train(made_source(), tmp_path, config, Holds(), resume=True, stop=stop) == first
+
+
+def test_one_process_at_a_time_writes_a_run(tmp_path: Path):
+    other = locked(tmp_path, patience_s=0.0)
+    with locked(tmp_path), pytest.raises(ContractError, match=f"being written by process {os.getpid()}"):
+        other.__enter__()
+    with locked(tmp_path, patience_s=0.0):
+        assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
 def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):

@@ -1,0 +1,52 @@
+"""Where a run stands after an iteration, and showing it without flooding a log."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Progress(NamedTuple):
+    """Where a run stands after an iteration; everything but the clock repeats with the same settings."""
+
+    iteration: int
+    iterations: int
+    env_steps: int
+    steps_per_s: float
+    seconds_left: float
+    episode_return: float | None
+    score: float | None
+    best_score: float | None
+    best_iteration: int | None = None
+    #: Numbers of every validation so far, oldest first, each with its iteration and env_steps.
+    validations: tuple[Mapping[str, Any], ...] = ()
+    elapsed_s: float = 0.0
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        left = (
+            f"{self.seconds_left / 60:.0f} min" if self.seconds_left >= 120 else f"{self.seconds_left:.0f} s"
+        )
+        shown = [
+            f"{self.iteration}/{self.iterations}",
+            f"{self.env_steps:,} steps",
+            f"{self.steps_per_s:,.0f} steps/s",
+            f"{left} left",
+        ]
+        if self.episode_return is not None:
+            shown.append(f"return {self.episode_return:+.3f}")
+        if self.score is not None:
+            shown.append(f"validation {self.score:+.4f} (best {self.best_score:+.4f})")
+        return "  ".join(shown)
+
+
+class Throttle:
+    """Shows a run's first and last iteration and between them one line every few seconds."""
+
+    def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
+        self._say, self._every_s, self._next_s = say, every_s, 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Show ``progress`` if it is due."""
+        if time.monotonic() >= self._next_s or progress.iteration == progress.iterations:
+            self._say(progress.line())
+            self._next_s = time.monotonic() + self._every_s
