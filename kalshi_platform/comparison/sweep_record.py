@@ -50,8 +50,11 @@ class SweepRecord(Config):
     started_at: str
     wall_s: float
     trials: tuple[TrialRecord, ...]
-    winner: str | None  # id of a trial of stage "sweep"
+    winner: str | None  # id of a trial of stage "sweep": the settings that won
     why: str  # why it won, in words
+    winner_run: str | None = (
+        None  # folder of the run to use, relative to the sweep's: the seed of median score
+    )
 
 
 def read_sweep(folder: Path) -> SweepRecord:

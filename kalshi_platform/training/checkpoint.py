@@ -109,13 +109,14 @@ def verify(folder: Path) -> None:
 
 
 def newest_sound(run: Path) -> Path:
-    """The newest checkpoint whose files are all as they were written; ``latest`` is pointed at it.
+    """The checkpoint ``latest`` names or, where its files are damaged, the newest sound one before it.
 
-    A damaged one is named in the log and passed over: the run goes on from the one before it. Where all are
-    damaged, the error of the newest is raised.
+    A damaged one is named in the log and passed over, and ``latest`` is pointed at the one that is sound.
+    Where all are damaged, the error of the newest is raised.
     """
     first: DataError | None = None
-    for folder in reversed(stored_checkpoints(run)):
+    newest = (run / LATEST).resolve().name
+    for folder in reversed([f for f in stored_checkpoints(run) if f.name <= newest]):
         try:
             verify(folder)
         except DataError as err:
@@ -134,10 +135,10 @@ def stored_checkpoints(run: Path) -> list[Path]:
 
 
 def remove_old(run: Path, keep: int) -> None:
-    """Delete all checkpoints but the ``keep`` newest and the best."""
-    best = (run / BEST).resolve() if (run / BEST).exists() else None
+    """Delete all checkpoints but the ``keep`` newest, the latest and the best."""
+    named = {(run / name).resolve() for name in (BEST, LATEST) if (run / name).exists()}
     for path in stored_checkpoints(run)[:-keep]:
-        if path.resolve() != best:
+        if path.resolve() not in named:
             shutil.rmtree(path)
 
 

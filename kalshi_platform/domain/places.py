@@ -1,0 +1,16 @@
+"""Where this program keeps what it makes when nobody says where.
+
+A sweep started by ``ray job submit`` runs in a temporary copy of the checkout: relative paths would be lost.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+#: Environment variable that moves runs, the registry and the tracking database.
+HOME_VARIABLE: Final = "KALSHI_PLATFORM_HOME"
+
+
+def home() -> Path:
+    """``$KALSHI_PLATFORM_HOME``, or ``~/.local/share/kalshi-platform``."""
+    return Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".local" / "share" / "kalshi-platform")
