@@ -6,8 +6,6 @@ Not    what a command does: each module named in COMMANDS exposes ``app``, a ``t
 ``--help`` must answer at once, so ray, torch and numba are imported by the command that needs them.
 """
 
-import errno
-import sys
 from importlib import import_module
 from typing import Any, Final
 
@@ -15,7 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from kalshi_platform import __version__
-from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.cli.refusal import refusals
 
 #: name -> what ``--help`` says; the command is ``app`` of ``kalshi_platform.cli.<name>``.
 COMMANDS: Final = {
@@ -28,9 +26,6 @@ COMMANDS: Final = {
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
 }
 
-#: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
-INTERRUPTED: Final = 130
-
 
 def load_command(name: str) -> Any:
     """The click command behind ``name``, one of COMMANDS; this is where its module is imported."""
@@ -39,18 +34,6 @@ def load_command(name: str) -> Any:
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
     command.name = name
     return command
-
-
-def message_of(error: PlatformError) -> str:
-    """What the user reads; Ray glues the remote stack trace to the message, so ask its cause first."""
-    cause = getattr(error, "cause", None)
-    return str(cause if isinstance(cause, PlatformError) else error)
-
-
-def _refuse(message: str, code: int) -> typer.Exit:
-    sys.stdout.flush()
-    typer.echo(f"kalshi-platform: {message}", err=True)
-    return typer.Exit(int(code))
 
 
 class LazyGroup(TyperGroup):
@@ -73,17 +56,8 @@ class LazyGroup(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a deliberate error ends with its message and exit code, without a stack trace."""
-        try:
+        with refusals():
             return super().invoke(ctx)
-        except PlatformError as err:
-            raise _refuse(message_of(err), err.exit_code) from None
-        except KeyboardInterrupt:
-            raise _refuse("interrupted", INTERRUPTED) from None
-        except OSError as err:
-            if err.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            place = f" while writing {err.filename}" if err.filename else ""
-            raise _refuse(f"disk full{place}: free some space and repeat", ExitCode.DATA_REFUSED) from None
 
 
 app = typer.Typer(

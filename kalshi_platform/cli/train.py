@@ -53,13 +53,13 @@ def run(
     report(result, as_json)
 
 
-def parse_assignments(texts: list[str]) -> dict[str, Any]:
-    """``name=value`` pairs; values are JSON, or plain text where they are not."""
+def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
+    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not."""
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ContractError(f"--set {text!r} has no '='; write --set train.learning_rate=3e-4")
+            raise ContractError(f"{option} {text!r} has no '='; write {option} name=value")
         try:
             found[name] = json.loads(value)
         except json.JSONDecodeError:

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.settings import write_environment
 from kalshi_platform.evaluation.evaluate import score, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig
 from kalshi_platform.evaluation.validation import Validation
+from kalshi_platform.events.manifest import Split
 from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.spec import FEATURE_DIGEST
+from kalshi_platform.features.spec import FEATURE_DIGEST, features_of
+from kalshi_platform.models.levels import level_named
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
@@ -71,6 +73,7 @@ def run_training(
     meets another dataset or other settings than the run began with.
     """
     dataset = Dataset.open(dataset_uri)
+    require_ready(settings, dataset)
     groups = settings.env.groups
     open_train = partial(open_bank, dataset_uri, "train", groups)
     held_out = open_bank(dataset_uri, "validation", groups)
@@ -91,6 +94,28 @@ def run_training(
         )
     finally:
         source.close()
+
+
+def require_ready(settings: RunSettings, dataset: Dataset) -> None:
+    """Refuse a run that could not begin: called before anything expensive, for one run or a whole sweep.
+
+    DataError where the dataset has another feature table or no market in a split the run needs;
+    ContractError names an unknown feature group or level.
+    """
+    made = dataset.manifest.feature_digest
+    if made != FEATURE_DIGEST:
+        raise DataError(
+            f"{dataset.uri} was made with feature table {made}, this program has {FEATURE_DIGEST}: build the "
+            "dataset again from its recordings"
+        )
+    features_of(settings.env.groups)
+    level_named(settings.train.level)
+    needed: tuple[Split, ...] = ("train", "validation")
+    for split in needed:
+        if not dataset.entries(split):
+            raise DataError(
+                f"{dataset.uri} has no market in its {split} split: record or simulate more events"
+            )
 
 
 def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation]:

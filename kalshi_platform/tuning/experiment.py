@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -52,14 +52,18 @@ class Experiment:
 
     def smoked(self) -> "Experiment":
         """The same question in at most two minutes on two cores: it shows that everything works, no more."""
-        return Experiment(
+        return replace(
+            self,
             name=f"{self.name}-smoke",
-            question=self.question,
-            expectation=self.expectation,
-            space=self.space,
             base=self.base.with_values(dict(self.smoke_base)),
             sweep=self.sweep.replace(**self.smoke_sweep),
         )
+
+    def with_settings(self, base: Mapping[str, Any], sweep: Mapping[str, Any]) -> "Experiment":
+        """A copy with settings replaced; ContractError names a wrong one, or one the space varies."""
+        if clash := sorted(set(base) & set(_names(self.space))):
+            raise ContractError(f"{self.name} varies {', '.join(clash)}: it cannot be set for every trial")
+        return replace(self, base=self.base.with_values(dict(base)), sweep=self.sweep.replace(**sweep))
 
 
 class Variant(Config):
@@ -108,6 +112,15 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def _names(space: Mapping[str, Any]) -> set[str]:
+    """Every setting the space varies, those inside the values of an arm as well."""
+    found = set()
+    for name, value in space.items():
+        arms = [arm for arm in value if isinstance(arm, Mapping)] if isinstance(value, Sequence) else []
+        found |= {n for arm in arms for n in arm} or {name}
+    return found
+
+
 def space_in_words(space: Mapping[str, Any]) -> dict[str, Any]:
     """What was searched, for the record: the list, or the domain as Ray Tune prints it."""
     return {
@@ -117,7 +130,7 @@ def space_in_words(space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mutations(space: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
-    """Settings population-based training changes between two iterations: the space, by its names in ``train``.
+    """Settings population-based training changes between two iterations: the space, by names in ``train``.
 
     ContractError where it varies another setting: a trial that takes over another one's weights takes over
     all of its settings, and those must not change in the middle of a run.

@@ -46,6 +46,10 @@ class Ledger(Callback):
             if (found := read_trial(folder / variant.id)) is not None:
                 self.records[variant.id] = found
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
+        return {**self.__dict__, "_say": None, "_why_stopped": None}
+
     @property
     def open(self) -> list[Variant]:
         """Trials that have no final record yet."""

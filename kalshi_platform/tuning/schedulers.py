@@ -52,15 +52,16 @@ class ExplainedASHA(AsyncHyperBandScheduler):
 
     def remember(self, trial: str, reports: Iterable[Mapping[str, Any]]) -> None:
         """Enter the scores of a trial that ended before this process began."""
-        bracket = self._brackets[0]
+        bracket: Any = self._brackets[0]
+        ended = SimpleNamespace(trial_id=trial)
         for report in reports:
-            bracket.on_result(SimpleNamespace(trial_id=trial), report[TIME], report[METRIC])
+            bracket.on_result(ended, report[TIME], report[METRIC])
 
 
 def build_scheduler(experiment: Experiment, sweep: SweepConfig) -> TrialScheduler:
     """The scheduler ``sweep`` names; a ContractError where the space gives it nothing to do."""
     if sweep.scheduler == "none":
-        return FIFOScheduler()
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
     if sweep.scheduler == "asha":
         iterations = experiment.base.train.iterations
         return ExplainedASHA(iterations, sweep.grace_iterations, sweep.rung_factor)

@@ -1,5 +1,6 @@
 """One stage of a sweep under Ray Tune: trials at the same time, each in a process of its own."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -54,6 +55,8 @@ def run_stage(
         for name in ledger.records:
             scheduler.remember(name, reports_of_run(folder / name))
     callbacks: list[Callback] = [ledger, tracker]
+    # The ledger says what happens; Tune's newer display ignores verbose=0.
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
     for variant in planned:
         if (record := read_trial(folder / variant.id)) is not None:

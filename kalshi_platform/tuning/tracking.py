@@ -4,6 +4,7 @@ Where      ``MLFLOW_TRACKING_URI``, or an SQLite file in this program's home (``
 Cost       one request a validation, from the driver; trials themselves know nothing of it.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any, Final
@@ -16,6 +17,8 @@ from kalshi_platform.comparison.sweep_record import TrialRecord
 from kalshi_platform.domain.places import home
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+
+logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # tables made on first use are no news
 
 
 def tracking_uri() -> str:

@@ -1,0 +1,131 @@
+"""The command line every file of ``tune_experiments`` shares: ``python -m tune_experiments.NAME --help``.
+
+It runs as it is on a Ray cluster, as a job (``ray job submit --working-dir . -- python -m
+tune_experiments.NAME``) or, with ``--local``, on a Ray of its own. A lone ``--`` before the options, which a
+job's command line can carry, is ignored.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import ray
+import typer
+from rich.console import Console
+
+from kalshi_platform.cli.quickstart import simulated
+from kalshi_platform.cli.refusal import refusals
+from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.comparison.sweep_record import SweepRecord
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.places import home
+from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.simexchange.config import SimConfig
+from kalshi_platform.tuning.conclude import judge_winner
+from kalshi_platform.tuning.experiment import Experiment
+from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
+
+#: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
+_EVENTS = {True: 60, False: 300}
+
+
+def main(experiment: Experiment) -> None:
+    """Run ``experiment`` as the command line says; exits with the codes of every command."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(help=f"{experiment.question}\n\nExpected: {experiment.expectation}")(_command(experiment))
+    arguments = sys.argv[1:]
+    app(arguments[1:] if arguments[:1] == ["--"] else arguments)
+
+
+def _command(experiment: Experiment) -> Any:
+    default = experiment.sweep
+
+    def run(
+        dataset: Annotated[
+            str,
+            typer.Option(help="a folder or s3://bucket/prefix  [default: a simulated one, made in --out]"),
+        ] = "",
+        out: Annotated[
+            Path | None, typer.Option(help=f"folder of the sweep  [default: {home()}/sweeps/NAME]")
+        ] = None,
+        storage: Annotated[
+            str, typer.Option(help="s3://bucket/prefix that runs are mirrored to: machines share no disk")
+        ] = "",
+        local: Annotated[
+            bool, typer.Option(help="start a Ray on this machine instead of joining one")
+        ] = False,
+        smoke: Annotated[bool, typer.Option(help="the whole way in two minutes, with tiny budgets")] = False,
+        resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
+        settings: Annotated[
+            list[str] | None,
+            typer.Option("--set", help="a setting of every trial, e.g. train.total_env_steps=200000"),
+        ] = None,
+        sweep_settings: Annotated[
+            list[str] | None,
+            typer.Option(
+                "--sweep",
+                help=f"e.g. scheduler=none; there are {', '.join(type(default).model_fields)}",
+            ),
+        ] = None,
+        final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
+        as_json: Annotated[bool, typer.Option("--json", help="sweep.json on stdout at the end")] = False,
+    ) -> None:
+        chosen = experiment.smoked() if smoke else experiment
+        chosen = chosen.with_settings(
+            parse_assignments(settings or []), parse_assignments(sweep_settings or [], "--sweep")
+        )
+        place = (out or home() / "sweeps" / chosen.name).absolute()
+        console = Console(stderr=True)
+
+        def say(line: str) -> None:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        with refusals(), _ray(local):
+            request = SweepRequest(
+                dataset=dataset or _simulated_dataset(place, smoke, say),
+                out=place,
+                storage=storage,
+                resume=resume,
+                command=shlex.join(["python", *sys.argv]),
+            )
+            record = run_sweep(chosen, request, say)
+            judge_winner(record, place, final, say)
+        typer.echo(record.model_dump_json() if as_json else _summary(record, place))
+
+    return run
+
+
+@contextmanager
+def _ray(local: bool) -> Iterator[None]:
+    """A Ray to run on: the job's or the machine's, or one of our own that ends with us."""
+    if local:
+        ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
+    else:
+        try:
+            ray.init(address="auto", log_to_driver=False, configure_logging=False)
+        except ConnectionError:
+            raise ContractError(
+                "there is no Ray to join: start one (ray start --head), submit this as a job "
+                "(docs/sweeps.md), or add --local"
+            ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _simulated_dataset(place: Path, smoke: bool, say: Any) -> str:
+    """A simulated dataset beside the sweep, made unless it is there."""
+    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, say)
+    dataset = place / "dataset"
+    say(f"building the dataset from {recordings}")
+    build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
+    return str(dataset)
+
+
+def _summary(record: SweepRecord, place: Path) -> str:
+    lines = [f"{t.id}  {t.status:10} {t.reason}" for t in record.trials]
+    return "\n".join([*lines, f"winner {record.winner}: {record.why}", f"sweep: {place}"])

@@ -1,0 +1,28 @@
+"""What every experiment starts from, and what makes its smoke form small: settings, no code.
+
+A decision every 30 s of market time and short episodes, as in the quickstart: PPO learns in minutes then.
+"""
+
+from typing import Any, Final
+
+from kalshi_platform.training.quickstart import QuickstartConfig
+from kalshi_platform.training.session import RunSettings
+
+BASE: Final[RunSettings] = QuickstartConfig().run.with_values(
+    {"train.level": "simple", "curriculum.scale": 0.1}
+)
+
+#: Settings of a smoke run: 24 iterations of the smallest network, validated every second one.
+SMOKE_BASE: Final[dict[str, Any]] = {
+    "train.level": "tiny",
+    "train.total_env_steps": 98_304,
+    "train.anneal_steps": 98_304,
+    "train.validate_every": 2,
+}
+SMOKE_SWEEP: Final[dict[str, Any]] = {
+    "grace_iterations": 4,
+    "rung_factor": 2,
+    "patience": 4,
+    "grace_validations": 3,
+    "finalists": 1,
+}
