@@ -47,6 +47,7 @@ class Experiment:
     space: Mapping[str, Any]
     base: RunSettings
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    smoke_space: Mapping[str, Any] | None = None  # None = the whole space
     smoke_base: Mapping[str, Any] = field(default_factory=dict)
     smoke_sweep: Mapping[str, Any] = field(default_factory=dict)
 
@@ -55,6 +56,7 @@ class Experiment:
         return replace(
             self,
             name=f"{self.name}-smoke",
+            space=self.space if self.smoke_space is None else self.smoke_space,
             base=self.base.with_values(dict(self.smoke_base)),
             sweep=self.sweep.replace(**self.smoke_sweep),
         )
@@ -79,14 +81,14 @@ def variants(experiment: Experiment, sweep: SweepConfig) -> tuple[Variant, ...]:
 
     All settings are built here, before anything expensive starts.
     """
+    if not experiment.space:
+        raise ContractError(f"{experiment.name} has an empty search space; give it a setting to vary")
     found: dict[str, Variant] = {}
     for values in _points(experiment.space, sweep.samples, sweep.seed):
         settings = experiment.base.with_values({"train.seed": sweep.seed, **_flat(values)})
         named = f"t{len(found):03d}-{digest_of(values)[:6]}"
         if not any(v.values == values for v in found.values()):
             found[named] = Variant(id=named, values=values, settings=settings)
-    if not found:
-        raise ContractError(f"{experiment.name} has an empty search space; give it a setting to vary")
     return tuple(found.values())
 
 

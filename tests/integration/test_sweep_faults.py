@@ -1,0 +1,243 @@
+"""A sweep loses its driver, a trial's process, a machine, its disk: it ends as if nothing had happened.
+
+Every trial's numbers are compared with those of a sweep that nothing interrupted, line by line.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psutil
+import pytest
+from moto.server import ThreadedMotoServer
+from ray.cluster_utils import Cluster
+
+from kalshi_platform.comparison.sweep_record import SweepRecord, read_sweep
+from kalshi_platform.events.store import Dataset
+from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.simexchange import SimConfig, simulate
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+
+CLOCK = ("steps_per_s", "elapsed_s")
+#: Small trials that last long enough to be killed in the middle; no scheduler, so that nothing depends on
+#: which trial reports first.
+ARGUMENTS = (
+    "--smoke", "--no-final",
+    "--set", "train.n_envs=16", "--set", "train.fragment_length=32", "--set", "train.minibatch=128",
+    "--set", "train.total_env_steps=10240", "--set", "train.validate_every=4",
+    "--set", "episodes.min_steps=10", "--set", "episodes.max_steps=40",
+    "--sweep", "scheduler=none", "--sweep", "patience=0", "--sweep", "seeds=2",
+)  # fmt: skip
+ITERATIONS = 20
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("data")
+    simulate(SimConfig(n_events=12, messages_per_market=300), folder / "recordings")
+    build_dataset([folder / "recordings"], folder / "dataset", BuildConfig(workers=0))
+    return str(folder / "dataset")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+class Sweep:
+    """A sweep in a process of its own."""
+
+    def __init__(self, dataset: str, out: Path, home: Path, *more: str, **env: str) -> None:
+        self.out = out
+        command = [sys.executable, "-m", "tune_experiments.curriculum_sweep", "--dataset", dataset]
+        self.log = out.with_suffix(".log")
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, "--out", str(out), *ARGUMENTS, *more],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, "KALSHI_PLATFORM_HOME": str(home), "PYTHONUNBUFFERED": "1", **env},
+            )
+
+    def end(self) -> SweepRecord:
+        """Wait for it; the test fails with its output where it failed."""
+        assert self.process.wait(timeout=240) == 0, self.log.read_text()[-4000:]
+        return read_sweep(self.out)
+
+    def wait_until(self, true: Callable[[], bool]) -> None:
+        """Poll ``true``; the sweep must still be running then."""
+        end_s = time.monotonic() + 120
+        while not true():
+            assert self.process.poll() is None, f"ended too early: {self.log.read_text()[-4000:]}"
+            assert time.monotonic() < end_s, self.log.read_text()[-4000:]
+            time.sleep(0.02)
+
+    def iterations(self) -> dict[str, int]:
+        """Iterations each trial of the first stage has reported."""
+        return {path.parent.name: len(lines(path.parent)) for path in self.out.glob("trials/*/metrics.jsonl")}
+
+    def stop(self) -> None:
+        """End it and every process it started."""
+        family = [self.process.pid] if self.process.poll() is None else []
+        for pid in family:
+            for child in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
+                child.kill()
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Sweep]]:
+    found: list[Sweep] = []
+    yield found
+    for sweep in found:
+        sweep.stop()
+
+
+def lines(run: Path) -> list[dict[str, Any]]:
+    found = [
+        json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines() if line.endswith("}")
+    ]
+    return [{k: v for k, v in line.items() if k not in CLOCK} for line in found]
+
+
+@pytest.fixture(scope="module")
+def unbroken(dataset: str, home: Path, tmp_path_factory) -> Path:
+    sweep = Sweep(dataset, tmp_path_factory.mktemp("unbroken") / "sweep", home, "--local")
+    try:
+        record = sweep.end()
+    finally:
+        sweep.stop()
+    assert [t.status for t in record.trials] == ["finished"] * 4
+    return sweep.out
+
+
+def require_same(out: Path, unbroken: Path) -> SweepRecord:
+    """Every trial has ended with the numbers it has in a sweep that nothing interrupted."""
+    found, expected = read_sweep(out), read_sweep(unbroken)
+    assert (found.winner, found.winner_run, found.why) == (expected.winner, expected.winner_run, expected.why)
+    for one, other in zip(found.trials, expected.trials, strict=True):
+        assert one.model_dump(exclude={"restarts"}) == other.model_dump(exclude={"restarts"})
+        assert lines(out / one.run) == lines(unbroken / other.run)
+    return found
+
+
+def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
+    dataset, home, unbroken, tmp_path, started
+):
+    first = Sweep(dataset, tmp_path / "sweep", home, "--local")
+    started.append(first)
+    first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
+    family = psutil.Process(first.process.pid).children(recursive=True)
+    os.kill(first.process.pid, signal.SIGKILL)
+    first.process.wait(timeout=10)
+    reached = first.iterations()
+    assert max(reached.values()) < ITERATIONS
+    psutil.wait_procs(family, timeout=60)  # Ray ends with its driver
+    second = Sweep(dataset, tmp_path / "sweep", home, "--local", "--resume")
+    started.append(second)
+    second.end()
+    require_same(tmp_path / "sweep", unbroken)
+    # It went on where it was: no iteration but the one under way was done again.
+    for name, iterations in reached.items():
+        assert len(lines(tmp_path / "sweep" / "trials" / name)) >= iterations - 1
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A head that runs nothing and two machines of one CPU each, as processes on loopback."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        yield made
+    finally:
+        made.shutdown()
+
+
+def test_a_killed_process_and_a_lost_machine_cost_no_trial(
+    dataset, home, unbroken, tmp_path, started, cluster
+):
+    first, second = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    sweep = Sweep(dataset, tmp_path / "sweep", home, RAY_ADDRESS=cluster.address)
+    started.append(sweep)
+    sweep.wait_until(lambda: len(sweep.iterations()) >= 2 and min(sweep.iterations().values()) >= 2)
+    victims = [
+        p for p in processes_of(first) if "run_trial" in p.name() or "ImplicitFunc" in " ".join(p.cmdline())
+    ]
+    assert victims, "no trial runs on the first machine"
+    victims[0].kill()
+    sweep.wait_until(lambda: "going on from its last checkpoint" in sweep.log.read_text())
+    cluster.remove_node(second, allow_graceful=False)
+    record = sweep.end()
+    assert len(record.trials) == 4
+    assert sum(t.restarts for t in record.trials) >= 2
+    require_same(tmp_path / "sweep", unbroken)
+
+
+def processes_of(node: Any) -> list[psutil.Process]:
+    """Processes that a machine of the test's cluster runs."""
+    raylet = next(info[0].process.pid for name, info in node.all_processes.items() if name == "raylet")
+    return psutil.Process(raylet).children(recursive=True)
+
+
+@pytest.fixture
+def bucket(monkeypatch) -> Iterator[str]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        _, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "very-secret-value",
+            "AWS_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="sweeps")
+        yield "s3://sweeps"
+    finally:
+        server.stop()
+
+
+def test_runs_mirrored_to_a_bucket_survive_the_loss_of_the_disk(
+    dataset, home, unbroken, tmp_path, started, bucket
+):
+    far = f"{bucket}/dataset"
+    recordings = Path(dataset).parent / "recordings"
+    assert build_dataset([recordings], far, BuildConfig(workers=0)).digest == Dataset.open(dataset).digest
+    first = Sweep(far, tmp_path / "sweep", home, "--local", "--storage", f"{bucket}/runs")
+    started.append(first)
+    first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
+    first.stop()
+    shutil.rmtree(tmp_path / "sweep" / "trials")
+    second = Sweep(far, tmp_path / "sweep", home, "--local", "--storage", f"{bucket}/runs", "--resume")
+    started.append(second)
+    second.end()
+    require_same(tmp_path / "sweep", unbroken)
+    assert "very-secret-value" not in second.log.read_text()
+
+
+def test_a_sweep_refuses_a_folder_of_another_and_a_changed_dataset(
+    dataset, home, unbroken, tmp_path, started
+):
+    again = Sweep(dataset, unbroken, home, "--local")
+    started.append(again)
+    assert again.process.wait(timeout=60) == 2
+    assert "holds a sweep: continue it with --resume" in again.log.read_text()
+    copy = tmp_path / "sweep"
+    copy.mkdir()
+    plan = json.loads((unbroken / "plan.json").read_text())
+    (copy / "plan.json").write_text(json.dumps({**plan, "dataset": "0" * 12}))
+    changed = Sweep(dataset, copy, home, "--local", "--resume")
+    started.append(changed)
+    assert changed.process.wait(timeout=60) == 2
+    assert "was begun with another dataset" in changed.log.read_text()

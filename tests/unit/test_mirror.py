@@ -1,0 +1,81 @@
+"""A run's copy in a store is always one whole iteration of it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.training.checkpoint import BEST, LATEST, point
+from kalshi_platform.training.mirror import Mirror
+
+
+def made_run(folder: Path, iterations: int, best: int) -> Path:
+    """A run's files as far as a mirror looks at them."""
+    for k in range(1, iterations + 1):
+        checkpoint = folder / "checkpoints" / f"{k:06d}"
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        (checkpoint / "state.json").write_text(json.dumps({"iteration": k}))
+        point(folder, LATEST, checkpoint)
+    point(folder, BEST, folder / "checkpoints" / f"{best:06d}")
+    (folder / "metrics.jsonl").write_text(
+        "".join(f'{{"iteration": {k}}}\n' for k in range(1, iterations + 1))
+    )
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_lost_run_comes_back_as_it_was_pushed(tmp_path):
+    run = made_run(tmp_path / "run", 3, best=2)
+    Mirror(str(tmp_path / "store")).push(run)
+    shutil.rmtree(run)
+    assert Mirror(str(tmp_path / "store")).pull(run)
+    assert (run / LATEST).resolve().name == "000003"
+    assert json.loads((run / BEST / "state.json").read_text()) == {"iteration": 2}
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_only_checkpoints_that_are_named_stay_in_the_store(tmp_path):
+    run, mirror = tmp_path / "run", Mirror(str(tmp_path / "store"))
+    for k in (1, 2, 3):
+        mirror.push(made_run(run, k, best=1))
+    stored = sorted(p.name for p in (tmp_path / "store" / "checkpoints").iterdir() if any(p.iterdir()))
+    assert stored == ["000001", "000003"]
+
+
+def test_a_run_that_is_further_here_is_left_alone(tmp_path):
+    mirror = Mirror(str(tmp_path / "store"))
+    mirror.push(made_run(tmp_path / "run", 2, best=1))
+    run = made_run(tmp_path / "run", 3, best=1)
+    assert mirror.pull(run)
+    assert (run / LATEST).resolve().name == "000003"
+
+
+def test_nothing_pushed_is_nothing_to_pull(tmp_path):
+    assert not Mirror(str(tmp_path / "store")).pull(tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_push_that_breaks_off_leaves_the_earlier_copy_whole(tmp_path, monkeypatch):
+    run, mirror = made_run(tmp_path / "run", 1, best=1), Mirror(str(tmp_path / "store"))
+    mirror.push(run)
+    write = mirror._storage.write_bytes_atomic
+
+    def breaks(path, data):
+        if path == "mirror.json":
+            raise StorageError("the store is gone")
+        write(path, data)
+
+    monkeypatch.setattr(mirror._storage, "write_bytes_atomic", breaks)
+    with pytest.raises(StorageError, match="the store is gone"):
+        mirror.push(made_run(run, 2, best=1))
+    assert Mirror(str(tmp_path / "store")).pull(tmp_path / "other")
+    assert (tmp_path / "other" / LATEST).resolve().name == "000001"
+
+
+def test_a_checkpoint_missing_in_the_store_is_named(tmp_path):
+    Mirror(str(tmp_path / "store")).push(made_run(tmp_path / "run", 1, best=1))
+    shutil.rmtree(tmp_path / "store" / "checkpoints")
+    with pytest.raises(DataError, match="names checkpoint 000001, absent there"):
+        Mirror(str(tmp_path / "store")).pull(tmp_path / "other")

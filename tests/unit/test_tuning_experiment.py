@@ -1,0 +1,94 @@
+"""A question as data: its variants are the same on every machine and are checked before anything starts."""
+
+import importlib
+import pkgutil
+
+import pytest
+from ray import tune
+
+import tune_experiments
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.training.folder import MAY_MUTATE
+from kalshi_platform.training.session import RunSettings
+from kalshi_platform.tuning.experiment import Experiment, mutations, space_in_words, variants
+
+NAMES = sorted(m.name for m in pkgutil.iter_modules(tune_experiments.__path__) if m.name != "base")
+
+
+def made(space, **sweep) -> Experiment:
+    asked = Experiment("made", "Is it so?", "No.", space, RunSettings())
+    return asked.with_settings({}, sweep)
+
+
+def test_lists_make_a_grid_and_domains_are_drawn_for_each_point_of_it():
+    asked = made({"train.level": ["tiny", "simple"], "train.gamma": tune.uniform(0.9, 0.99)}, samples=3)
+    found = variants(asked, asked.sweep)
+    assert [v.values["train.level"] for v in found] == ["tiny"] * 3 + ["simple"] * 3
+    drawn = [v.values["train.gamma"] for v in found]
+    assert len(set(drawn)) == 6
+    assert all(0.9 <= gamma <= 0.99 for gamma in drawn)
+    assert [v.settings.train.gamma for v in found] == drawn
+    assert len({v.id for v in found}) == 6
+
+
+def test_the_same_seed_draws_the_same_variants_and_another_seed_others():
+    asked = made({"train.gamma": tune.uniform(0.9, 0.99)}, samples=2)
+    assert variants(asked, asked.sweep) == variants(asked, asked.sweep)
+    other = made({"train.gamma": tune.uniform(0.9, 0.99)}, samples=2, seed=1)
+    assert variants(asked, asked.sweep)[0].values != variants(other, other.sweep)[0].values
+
+
+def test_an_arm_sets_several_settings_at_once():
+    arm = {"env.order_style": "maker", "env.improve_ticks": 1}
+    asked = made({"style": [{"env.order_style": "taker"}, arm]})
+    found = variants(asked, asked.sweep)
+    assert (found[1].settings.env.order_style, found[1].settings.env.improve_ticks) == ("maker", 1)
+    assert found[1].values == {"style": arm}
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"train.leanring_rate": [1e-3]}, "unknown setting 'train.leanring_rate'"),
+        ({"train.gamma": [0.9, 1.5]}, "train.gamma = 1.5"),
+        ({}, "empty search space"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_starts(space, words):
+    asked = made(space)
+    with pytest.raises(ContractError, match=words):
+        variants(asked, asked.sweep)
+
+
+def test_a_setting_the_space_varies_cannot_be_set_for_every_trial():
+    with pytest.raises(ContractError, match=r"made varies env\.order_style"):
+        made({"style": [{"env.order_style": "taker"}]}).with_settings({"env.order_style": "maker"}, {})
+
+
+def test_a_population_changes_only_what_may_change_in_the_middle_of_a_run():
+    assert set(mutations({"train.gamma": [0.9, 0.99]}, MAY_MUTATE)) == {"gamma"}
+    with pytest.raises(
+        ContractError, match=r"scheduler pbt cannot vary env\.latency_ms in the middle of a run"
+    ):
+        mutations({"train.gamma": [0.9], "env.latency_ms": [50]}, MAY_MUTATE)
+
+
+def test_what_was_searched_is_recorded_in_words():
+    assert space_in_words({"train.level": ["tiny"], "train.gamma": tune.uniform(0.9, 0.99)}) == {
+        "train.level": ["tiny"],
+        "train.gamma": "float (0.9, 0.99)",
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_states_its_question_and_can_be_asked_whole_and_small(name):
+    module = importlib.import_module(f"tune_experiments.{name}")
+    asked = module.EXPERIMENT
+    assert asked.question in " ".join((module.__doc__ or "").split()) or asked.question.endswith("?")
+    for word in ("Run ", "Smoke ", "Expect "):
+        assert word in (module.__doc__ or "")
+    assert len(variants(asked, asked.sweep)) >= 2
+    smoke = asked.smoked()
+    small = variants(smoke, smoke.sweep)
+    assert 2 <= len(small) <= 4
+    assert all(v.settings.train.total_env_steps <= 100_000 for v in small)

@@ -1,0 +1,65 @@
+"""The settings that win are those whose seeds do best together."""
+
+import pytest
+
+from kalshi_platform.comparison.sweep_record import TrialRecord
+from kalshi_platform.domain.errors import TrainingError
+from kalshi_platform.training.session import RunSettings
+from kalshi_platform.tuning.experiment import Variant
+from kalshi_platform.tuning.selection import best_trials, choose, further_seeds
+
+
+def trial(name: str, score: float | None, seed: int = 0, status: str = "finished") -> TrialRecord:
+    return TrialRecord(
+        id=name,
+        stage="sweep",
+        values={},
+        seed=seed,
+        status=status,
+        reason="it said so",
+        iterations=1,
+        env_steps=1,
+        restarts=0,
+        score=score,
+        run=f"trials/{name}",
+    )
+
+
+def test_the_best_trials_come_first_and_failed_ones_not_at_all():
+    records = {
+        r.id: r
+        for r in (trial("a", 0.1), trial("b", 0.3, status="failed"), trial("c", 0.2), trial("d", None))
+    }
+    assert [r.id for r in best_trials(records, 2)] == ["c", "a"]
+    assert [r.id for r in best_trials(records, 9)] == ["c", "a"]
+
+
+def test_a_sweep_without_a_score_says_what_happened_to_each_trial():
+    with pytest.raises(TrainingError, match=r"no trial reached a validation score \(a: it said so\)"):
+        best_trials({"a": trial("a", None, status="failed")}, 2)
+
+
+def test_each_finalist_gets_the_seeds_after_its_own():
+    planned = [Variant(id="a", values={}, settings=RunSettings())]
+    more = further_seeds([trial("a", 0.1, seed=7)], planned, seeds=3)
+    assert [(v.id, v.settings.train.seed) for v in more] == [("a-s8", 8), ("a-s9", 9)]
+
+
+def test_a_lucky_trial_loses_to_settings_whose_seeds_do_better():
+    # a: 0.9, 0.1, 0.1, 0.1: IQM of 4 = mean of the middle two = 0.1; b: 0.3, 0.3, 0.2, 0.4 -> 0.3
+    chosen = [trial("a", 0.9), trial("b", 0.3)]
+    scores = {"a": (0.1, 0.1, 0.1), "b": (0.3, 0.2, 0.4)}
+    further = {f"{n}-s{k}": trial(f"{n}-s{k}", s) for n in scores for k, s in enumerate(scores[n], 1)}
+    found = choose(chosen, further)
+    assert found.winner == "b"
+    assert "b +0.3000 (4 seeds), a +0.1000 (4 seeds)" in found.why
+    assert found.run == "trials/b"  # sorted 0.2 0.3 0.3 0.4: the lower middle one, the earlier of equals
+
+
+def test_equal_settings_go_to_the_earlier_trial():
+    assert choose([trial("a", 0.2), trial("b", 0.2)], {}).winner == "a"
+
+
+def test_a_finalist_whose_seed_failed_is_judged_by_the_others():
+    found = choose([trial("a", 0.2)], {"a-s1": trial("a-s1", None, status="failed")})
+    assert "(1 seeds)" in found.why

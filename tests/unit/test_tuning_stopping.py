@@ -1,0 +1,74 @@
+"""What ends a trial early, and that it is said."""
+
+from types import SimpleNamespace
+
+from kalshi_platform.tuning.schedulers import ExplainedASHA
+from kalshi_platform.tuning.stopper import HeldOutMarketStopper
+
+
+def report(*scores: float, iteration: int = 1) -> dict:
+    best = max(scores)
+    return {
+        "score": scores[-1],
+        "iteration": iteration,
+        "validation_scores": list(scores),
+        "best_score": best,
+        "best_iteration": 1 + scores.index(best),
+    }
+
+
+def test_a_trial_without_a_gain_is_stopped_with_the_reason():
+    stopper = HeldOutMarketStopper(patience=2, min_gain=0.01, grace=1)
+    assert not stopper("a", report(0.1, 0.2))
+    assert not stopper("a", report(0.1, 0.2, 0.205))
+    assert stopper("a", report(0.1, 0.2, 0.205, 0.19))
+    assert stopper.reasons == {
+        "a": "no gain of 0.01 on the validation events in 2 validations; best +0.2050 at iteration 3"
+    }
+    assert not stopper.stop_all()
+
+
+def test_grace_and_no_patience_let_a_trial_go_on():
+    assert not HeldOutMarketStopper(patience=1, min_gain=0.0, grace=4)("a", report(0.2, 0.1, 0.1))
+    assert not HeldOutMarketStopper(patience=0, min_gain=0.0, grace=1)("a", report(0.2, 0.1, 0.1))
+
+
+def test_the_decision_needs_nothing_but_the_report_so_it_is_the_same_after_a_resume():
+    scores = (0.1, 0.2, 0.2, 0.2)
+    used = HeldOutMarketStopper(patience=2, min_gain=0.0, grace=1)
+    for k in range(1, 4):
+        used("a", report(*scores[:k]))
+    assert used("a", report(*scores)) == HeldOutMarketStopper(2, 0.0, 1)("b", report(*scores))
+
+
+def halving(*names: str) -> ExplainedASHA:
+    scheduler = ExplainedASHA(max_iterations=16, grace=4, factor=2)
+    for name in names:
+        scheduler.on_trial_add(None, SimpleNamespace(trial_id=name))
+    return scheduler
+
+
+def told(scheduler: ExplainedASHA, name: str, score: float, iteration: int) -> str:
+    return scheduler.on_trial_result(None, SimpleNamespace(trial_id=name), report(score, iteration=iteration))
+
+
+def test_halving_cuts_the_worse_trial_at_a_rung_and_says_why():
+    scheduler = halving("a", "b")
+    assert told(scheduler, "a", 0.3, 4) == "CONTINUE"
+    assert told(scheduler, "b", 0.1, 3) == "CONTINUE"  # no rung yet
+    assert told(scheduler, "b", 0.1, 4) == "STOP"
+    assert scheduler.reasons["b"].startswith("cut at iteration 4: validation return +0.1000 is not among")
+
+
+def test_a_trial_that_ended_before_a_restart_still_counts_at_the_rungs():
+    scheduler = halving("b")
+    scheduler.remember("a", [report(0.3, iteration=k) for k in range(1, 6)])
+    assert told(scheduler, "b", 0.1, 4) == "STOP"
+    forgetful = halving("b")
+    assert told(forgetful, "b", 0.1, 4) == "CONTINUE"
+
+
+def test_a_trial_at_the_end_of_its_budget_is_not_called_cut():
+    scheduler = halving("a")
+    assert told(scheduler, "a", 0.3, 16) == "CONTINUE"
+    assert scheduler.reasons == {}
