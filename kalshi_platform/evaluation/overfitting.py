@@ -197,10 +197,10 @@ def backtest_overfitting(returns: TrialReturns, config: CscvConfig | None = None
     """Probability of backtest overfitting by combinatorially symmetric cross-validation.
 
     Bailey, Borwein, Lopez de Prado, Zhu 2015. Events are cut into S blocks, S = min(config.blocks, largest
-    even number <= E / 2), whose sizes differ by one event at most; each of the C(S, S/2) halves is in sample once,
-    the other half out of sample. The figure of merit is what trials are selected by: the mean return over
-    events. The rank of the in-sample best out of sample, w = rank / (N + 1), gives the logit ln(w / (1 - w));
-    the probability is the share of splits with a logit <= 0.
+    even number <= E / 2), whose sizes differ by one event at most; each of the C(S, S/2) halves is in sample
+    once, the other half out of sample. The figure of merit is what trials are selected by: the mean return
+    over events. The rank of the in-sample best out of sample, w = rank / (N + 1), gives the logit
+    ln(w / (1 - w)); the probability is the share of splits with a logit <= 0.
 
     Events are exchangeable draws, not a time series, so they are assigned to blocks by a seeded permutation.
     Ties: equal means share their average rank; where several trials are best in sample their out-of-sample

@@ -34,8 +34,8 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
 
     The interval is a percentile bootstrap that redraws seeds and, apart from that, events: the runs share
     their events, so both kinds of chance are crossed and each is resampled as a whole (Owen 2007, the
-    pigeonhole bootstrap). It says what other seeds on other events of the same kind would show. Fewer than MIN_SEEDS
-    seeds or two events: no interval, and the note says so.
+    pigeonhole bootstrap). It says what other seeds on other events of the same kind would show. Fewer than
+    MIN_SEEDS seeds or two events: no interval, and the note says so.
     """
     config = config or BootstrapConfig()
     matrix = TrialReturns.of(runs)

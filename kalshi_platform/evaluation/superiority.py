@@ -17,7 +17,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.overfitting import MIN_EVENTS, NO_SPREAD, TrialReturns
 
-DO_NOTHING: Final = "do nothing"
+DO_NOTHING: Final = "doing nothing"
 
 
 class SuperiorityConfig(Config):
