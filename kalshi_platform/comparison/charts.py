@@ -145,7 +145,7 @@ def return_map(
     most = max((abs(v) for row in values for v in row), default=0.0)
     if not rows or not columns:
         return Markup('<p class="none">no data</p>')
-    left, cell_h = 176, 22 if len(rows) <= 20 else 16
+    left, cell_h = 196, 22 if len(rows) <= 20 else 16
     cell_w = (WIDTH - left - 8) / len(columns)
     gap = 2 if cell_w > 8 else 0.4
     height = cell_h * len(rows) + 26

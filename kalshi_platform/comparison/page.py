@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 from rich.console import Group, RenderableType
@@ -19,7 +19,7 @@ from kalshi_platform.comparison import words
 from kalshi_platform.comparison.charts import axis_of, parallel_coordinates, return_map
 from kalshi_platform.comparison.findings import Findings, FindingsConfig, find
 from kalshi_platform.comparison.load import Loaded, Run, Sweep, load, varied
-from kalshi_platform.comparison.words import Figure
+from kalshi_platform.comparison.words import Figure, setting_text, value_text
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation import charts
@@ -143,7 +143,7 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
 def render_html(comparison: RunComparison, out: Path) -> str:
     """The page as text; the one thing outside it is the link to the winner's report, relative to ``out``."""
     environment = page_environment("kalshi_platform.comparison")
-    environment.filters.update(value=value_text, score=score_text)
+    environment.filters.update(value=value_text, setting=setting_text, score=score_text)
     report = comparison.winner_report
     return environment.get_template("compare.html.j2").render(
         c=comparison,
@@ -165,19 +165,6 @@ def render_html(comparison: RunComparison, out: Path) -> str:
 def best_first(runs: Sequence[Run]) -> list[Run]:
     """Trials before finalists, by score, those without one last."""
     return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
-
-
-def value_text(value: object) -> str:
-    """A setting as it is shown: numbers short, lists without brackets."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return f"{value:,}" if isinstance(value, int) else charts.plain(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(value_text, value))
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def score_interval(run: Run) -> Interval:
@@ -280,12 +267,6 @@ def _heat(comparison: RunComparison) -> Markup:
 def _finalists(found: Findings) -> Markup:
     rows = [(setting_text(f.values), f.spread.iqm) for f in found.finalists]
     return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return an event")
-
-
-def setting_text(values: dict[str, Any]) -> str:
-    """A setting in one line, without the sections' names."""
-    pairs = (f"{name.rpartition('.')[2]} {value_text(value)}" for name, value in values.items())
-    return ", ".join(pairs) or "the only setting"
 
 
 def terminal_view(comparison: RunComparison) -> RenderableType:

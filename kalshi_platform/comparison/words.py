@@ -4,11 +4,12 @@ Owns   what a deflated figure means, how much stands behind it, and when it spea
 Not    any figure: those lie in Findings.
 """
 
-from typing import Final, Literal
+import json
+from typing import Any, Final, Literal
 
 from kalshi_platform.comparison.findings import Findings
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.charts import percent, plain
+from kalshi_platform.evaluation.charts import interval_text, percent, plain
 
 #: A probability or p-value decides at this level: the usual one in twenty.
 LEVEL: Final = 0.05
@@ -30,7 +31,7 @@ class Figure(Config):
 
 def figures(found: Findings) -> tuple[Figure, ...]:
     """Every corrected figure, in the order of the argument."""
-    return (_effective(found), *_deflated(found), _overfitting(found), *_superiority(found))
+    return (_effective(found), *_deflated(found), _overfitting(found), *_superiority(found), *_seeds(found))
 
 
 def verdict(found: Findings) -> str:
@@ -143,3 +144,48 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
         value = _p(s.p_value, s.resamples)
         out.append(Figure(name=name, value=value, meaning=meaning, behind=behind, tone=tone))
     return tuple(out)
+
+
+def _seeds(found: Findings) -> tuple[Figure, ...]:
+    out = []
+    for finalist in found.finalists:
+        s = finalist.spread
+        if s.iqm.estimate is None:
+            continue  # the runs that were not validated are named among those left out
+        bounds = "no interval" if s.iqm.low is None else f"interval {interval_text(s.iqm)}"
+        meaning = (
+            f"Interquartile mean return an event over further seeds of {setting_text(finalist.values)}: what "
+            f"the setting is worth without the luck of the seed that won; {bounds}."
+            f"{f' {s.iqm.note}.' if s.iqm.note else ''}"
+        )
+        tone: Tone = "good" if s.iqm.above_zero else "bad" if s.iqm.excludes_zero else "flat"
+        behind = f"{s.n_seeds} seeds, {s.n_events} events"
+        out.append(
+            Figure(
+                name="mean over seeds",
+                value=percent(s.iqm.estimate),
+                meaning=meaning,
+                behind=behind,
+                tone=tone,
+            )
+        )
+    return tuple(out)
+
+
+def setting_text(values: dict[str, Any]) -> str:
+    """A setting in one line, without the sections' names."""
+    pairs = (f"{name.rpartition('.')[2]} {value_text(value)}" for name, value in values.items())
+    return ", ".join(pairs) or "the only setting"
+
+
+def value_text(value: object) -> str:
+    """A setting as it is shown: numbers short, lists without brackets."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else plain(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(value_text, value))
+    return value if isinstance(value, str) else json.dumps(value)

@@ -157,7 +157,7 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
     known = [(name, i) for name, i in rows if i.estimate is not None]
     if not known:
         return Markup('<p class="none">no data</p>')
-    row_h, left = 30, 190
+    row_h, left = 30, 214
     height = row_h * len(known) + _BOTTOM + 18
     ends = [v for _, i in known for v in (i.estimate, i.low, i.high) if v is not None]
     low, high = _padded(ends)
@@ -169,7 +169,7 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
     parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
     for k, (name, i) in enumerate(known):
         mid = row_h * k + 20
-        parts.append(draw_name(left - 12, mid + 4, name, 28))
+        parts.append(draw_name(left - 12, mid + 4, name, 27))
         kind = "good" if i.above_zero else ("bad" if i.excludes_zero else "flat")
         title = f"{name}: {interval_text(i)}"
         if i.low is not None and i.high is not None:

@@ -121,11 +121,12 @@ def effective_trials(returns: TrialReturns) -> EffectiveTrials:
     """Effective number of trials r + (1 - r) N with r the mean correlation of two trials' event returns.
 
     Bailey, Lopez de Prado 2014 ("The Deflated Sharpe Ratio", appendix on the number of independent trials).
-    A negative r counts as 0, so that 1 <= effective <= N. Unlike the participation ratio of the correlation's
-    eigenvalues it is not pulled down by the noise of few events, and it does not count twice what trials have
-    in common: that already lowers the variance of their Sharpe ratios. Where trials fall into a few tight
-    groups it is too large, which errs to the strict side. Trials without spread (they never trade) count as
-    copies of each other, unrelated to the rest.
+    A negative r counts as 0, so that 1 <= effective <= N. The participation ratio of the correlation's
+    eigenvalues was tried too: it counts twice what trials have in common, because that lowers the variance of
+    their Sharpe ratios already. Of 400 sweeps of 20 worthless trials on 40 events with r = 0, 0.5, 0.9 the
+    deflated ratio's 95 % passed 0.3, 3.0, 6.2 % with this number and 0.3, 7.0, 9.0 % with that one. Where
+    trials fall into a few tight groups this number is too large, which errs to the strict side. Trials
+    without spread (they never trade) count as copies of each other, unrelated to the rest.
     """
     n, e = returns.values.shape
     if returns.too_few:

@@ -17,9 +17,9 @@ from kalshi_platform.comparison.page import (
     read_page,
     render_html,
     terminal_view,
-    value_text,
     write_page,
 )
+from kalshi_platform.comparison.words import value_text
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.evaluation.baselines import HoldToSettlement

@@ -186,6 +186,9 @@ def test_finalists_are_the_further_seeds_of_one_setting(loaded):
     assert finalist.spread.n_seeds == 5
     assert set(finalist.spread.scores) == {f"f{k}" for k in range(5)}
     assert finalist.spread.iqm.above_zero
+    shown = figures(find(loaded, QUICK))[-1]
+    assert (shown.name, shown.behind, shown.tone) == ("mean over seeds", "5 seeds, 24 events", "good")
+    assert "learning_rate 0.0003, level simple" in shown.meaning
 
 
 def test_without_baselines_doing_nothing_is_the_only_benchmark(tmp_path):
