@@ -1,6 +1,7 @@
-"""Charts of the report as inline SVG: no script, no network, colours from the page's own variables.
+"""Charts of the pages as inline SVG: no script, no network, colours from the page's own variables.
 
-Owns   scales, ticks and the five kinds of chart; every text is escaped, every mark carries a tooltip.
+Owns   scales, ticks and the kinds of chart that every page shares; every text is escaped, every mark
+       carries a tooltip.
 Units  pixels of a 720 wide view box that the page stretches; data units are the caller's.
 """
 
@@ -66,22 +67,43 @@ def plain(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _text(x: float, y: float, text: str, kind: str = "tick", anchor: str = "middle") -> str:
+def draw_text(x: float, y: float, text: str, kind: str = "tick", anchor: str = "middle") -> str:
+    """One line of text."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+def draw_name(x: float, y: float, text: str, most: int, kind: str = "name", anchor: str = "end") -> str:
+    """A name cut to ``most`` characters in its middle, whole in its tooltip."""
+    if len(text) <= most:
+        return draw_text(x, y, text, kind, anchor)
+    head = (most - 1) // 2
+    shown = f"{text[:head]}…{text[head + 1 - most :]}"
+    return (
+        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(shown)}'
+        f"<title>{escape(text)}</title></text>"
+    )
+
+
+def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    """A straight line."""
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def _rect(x: float, y: float, w: float, h: float, kind: str, title: str, extra: str = "") -> str:
+def draw_rect(x: float, y: float, w: float, h: float, kind: str, title: str, extra: str = "") -> str:
+    """A rectangle of at least half a pixel, with its tooltip."""
     return (
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(w, 0.5):.1f}" height="{max(h, 0.5):.1f}" '
         f"{extra}><title>{escape(title)}</title></rect>"
     )
 
 
-def _svg(height: int, parts: Sequence[str], label: str, width: int = WIDTH) -> Markup:
+def draw_point(x: float, y: float, kind: str, title: str) -> str:
+    """A dot with its tooltip."""
+    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(title)}</title></circle>'
+
+
+def svg(height: int, parts: Sequence[str], label: str, width: int = WIDTH) -> Markup:
+    """The picture made of ``parts``; ``label`` is what a screen reader says."""
     body = "".join(parts)
     return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>')
 
@@ -113,17 +135,21 @@ def line_chart(
     form = y_format if callable(y_format) else plain
     parts = []
     for tick in nice_ticks(low, high):
-        parts.append(_line(_LEFT, y(tick), width - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
+        parts.append(draw_line(_LEFT, y(tick), width - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
     for k, (at, text) in enumerate(x_ticks):
         anchor = "start" if k == 0 else ("end" if k == len(x_ticks) - 1 else "middle")
-        parts.append(_text(x(at), height - 10, text, anchor=anchor))
+        parts.append(draw_text(x(at), height - 10, text, anchor=anchor))
     for s in reversed(shown):  # the policy is drawn last, on top
-        points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(s.x, s.y, strict=True) if b is not None)
+        points = [(x(a), y(b)) for a, b in zip(s.x, s.y, strict=True) if b is not None]
+        if len(points) == 1:  # a line of one point is invisible
+            parts.append(draw_point(*points[0], f"point s{s.slot}", s.name))
+            continue
+        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(
-            f'<polyline class="line s{s.slot}" points="{points}"><title>{escape(s.name)}</title></polyline>'
+            f'<polyline class="line s{s.slot}" points="{path}"><title>{escape(s.name)}</title></polyline>'
         )
-    return _svg(height, parts, label, width)
+    return svg(height, parts, label, width)
 
 
 def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> Markup:
@@ -131,28 +157,25 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
     known = [(name, i) for name, i in rows if i.estimate is not None]
     if not known:
         return Markup('<p class="none">no data</p>')
-    row_h, left = 30, 190
+    row_h, left = 30, 214
     height = row_h * len(known) + _BOTTOM + 18
     ends = [v for _, i in known for v in (i.estimate, i.low, i.high) if v is not None]
     low, high = _padded(ends)
     x = Scale(low, high, left, WIDTH - _RIGHT - 8)
     parts = []
     for tick in nice_ticks(low, high, 6):
-        parts.append(_line(x(tick), 4, x(tick), height - _BOTTOM - 14, "zero" if tick == 0 else "grid"))
-        parts.append(_text(x(tick), height - _BOTTOM + 2, percent(tick)))
-    parts.append(_text((left + WIDTH) / 2, height - 6, axis, "axis"))
+        parts.append(draw_line(x(tick), 4, x(tick), height - _BOTTOM - 14, "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(x(tick), height - _BOTTOM + 2, percent(tick)))
+    parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
     for k, (name, i) in enumerate(known):
         mid = row_h * k + 20
-        parts.append(_text(left - 12, mid + 4, name, "name", "end"))
+        parts.append(draw_name(left - 12, mid + 4, name, 27))
         kind = "good" if i.above_zero else ("bad" if i.excludes_zero else "flat")
         title = f"{name}: {interval_text(i)}"
         if i.low is not None and i.high is not None:
-            parts.append(_line(x(i.low), mid, x(i.high), mid, f"whisker {kind}"))
-        parts.append(
-            f'<circle class="dot {kind}" cx="{x(i.estimate or 0.0):.1f}" cy="{mid}" r="5">'
-            f"<title>{escape(title)}</title></circle>"
-        )
-    return _svg(height, parts, label)
+            parts.append(draw_line(x(i.low), mid, x(i.high), mid, f"whisker {kind}"))
+        parts.append(draw_point(x(i.estimate or 0.0), mid, f"dot {kind}", title))
+    return svg(height, parts, label)
 
 
 def interval_text(i: Interval) -> str:
@@ -177,16 +200,16 @@ def bar_chart(
     gap = 2 if slot > 6 else 0
     parts = []
     for tick in nice_ticks(low, high):
-        parts.append(_line(_LEFT, y(tick), WIDTH - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
+        parts.append(draw_line(_LEFT, y(tick), WIDTH - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
     for k, (name, value) in enumerate(bars):
         top, foot = min(y(value), y(0.0)), max(y(value), y(0.0))
         width = min(slot - gap, 48)
         at = _LEFT + k * slot + (slot - width) / 2
         kind = "bar good" if value > 0 else "bar bad"
-        parts.append(_rect(at, top, width, foot - top, kind, f"{name}: {form(value)}"))
-    parts.append(_text((_LEFT + WIDTH) / 2, height - 8, f"{len(bars)} events, worst to best", "axis"))
-    return _svg(height, parts, label)
+        parts.append(draw_rect(at, top, width, foot - top, kind, f"{name}: {form(value)}"))
+    parts.append(draw_text((_LEFT + WIDTH) / 2, height - 8, f"{len(bars)} events, worst to best", "axis"))
+    return svg(height, parts, label)
 
 
 def heat_map(
@@ -203,14 +226,14 @@ def heat_map(
     parts = []
     for r, row in enumerate(reversed(counts)):
         name = rows[len(rows) - 1 - r]
-        parts.append(_text(left - 8, r * cell_h + 17, name, "name", "end"))
+        parts.append(draw_text(left - 8, r * cell_h + 17, name, "name", "end"))
         for c, value in enumerate(row):
             share = math.sqrt(value / most)
             title = f"{name}, {columns[c]}: {value:,} looks ({100 * value / total:.1f} %)"
             extra = f'fill-opacity="{share:.3f}"'
             x, y = left + c * cell_w, r * cell_h
-            parts.append(_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell-empty", title))
-            parts.append(_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell", title, extra))
+            parts.append(draw_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell-empty", title))
+            parts.append(draw_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell", title, extra))
     for c, name in enumerate(columns):
-        parts.append(_text(left + (c + 0.5) * cell_w, height - 10, name))
-    return _svg(height, parts, label)
+        parts.append(draw_text(left + (c + 0.5) * cell_w, height - 10, name))
+    return svg(height, parts, label)

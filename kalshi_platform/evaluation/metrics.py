@@ -169,10 +169,15 @@ def interquartile_mean(values: np.ndarray) -> float:
     """Mean of the middle half (Agarwal et al. 2021): 25 % cut from each end, borders in part."""
     if values.size == 0:
         raise ContractError("interquartile mean of no values")
-    ordered = np.sort(np.asarray(values, np.float64))
-    edges = np.arange(ordered.size + 1) / ordered.size
+    return float(interquartile_means(np.asarray(values, np.float64)[None])[0])
+
+
+def interquartile_means(values: np.ndarray) -> np.ndarray:
+    """(B,) interquartile means of the rows of ``values`` (B, K) f8, K > 0."""
+    ordered = np.sort(values, axis=1)
+    edges = np.arange(values.shape[1] + 1) / values.shape[1]
     weight = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)
-    return float((weight * ordered).sum() / weight.sum())
+    return np.asarray((weight * ordered).sum(axis=1) / weight.sum())
 
 
 def entropy_share(counts: np.ndarray) -> float:

@@ -1,0 +1,126 @@
+"""``kalshi-platform runs``: compare training runs and sweeps, or list those below a folder.
+
+With ``--json`` stdout carries JSON only: the content of compare.json, or one array of what was found.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_platform.domain.errors import DataError
+
+app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables")]
+#: Columns of a table where stdout is a file or a pipe.
+_LOG_WIDTH: Final = 132
+
+
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(help="folders of runs and sweeps, in any mix", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder of compare.html  [default: the folder named, or ./comparison for several]"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge runs together and write the page; exit 3 where a folder is neither a run nor a sweep."""
+    from kalshi_platform.comparison.page import compare_runs, terminal_view, write_page
+
+    found = compare_runs(folders)
+    html, _ = write_page(found, out or (folders[0] if len(folders) == 1 else Path("comparison")))
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    console = _console()
+    console.print(terminal_view(found))
+    console.print(f"page: {html}", soft_wrap=True)
+
+
+@app.command("list")
+def list_runs(
+    folder: Annotated[
+        Path, typer.Argument(help="where runs and sweeps lie, at any depth", show_default=False)
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """What runs and sweeps lie below a folder; the trials of a sweep are counted, not listed."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: name one that holds runs or sweeps")
+    rows = [_row(found, folder) for found in _places(folder)]
+    if as_json:
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return
+    console = _console()
+    if not rows:
+        console.print(f"no run or sweep below {folder}")
+        return
+    table = Table()
+    for name in ("folder", "kind", "status", "best score", "steps", "dataset"):
+        table.add_column(name, justify="right" if name in ("best score", "steps") else "left")
+    for row in rows:
+        score = "-" if row["score"] is None else f"{row['score']:+.4f}"
+        cells = (
+            row["folder"],
+            row["kind"],
+            row["status"],
+            score,
+            f"{row['env_steps']:,}",
+            row["dataset"] or "-",
+        )
+        table.add_row(*map(Text, cells))
+    console.print(table)
+
+
+def _console() -> Console:
+    return Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
+
+
+def _places(root: Path) -> Iterator[Path]:
+    """Folders of runs and sweeps below ``root`` by name; nothing inside one is looked at."""
+    from kalshi_platform.comparison.load import is_run, is_sweep
+
+    for at, folders, _ in os.walk(root):
+        folders.sort()
+        if is_sweep(Path(at)) or is_run(Path(at)):
+            folders.clear()
+            yield Path(at)
+
+
+def _row(found: Path, root: Path) -> dict[str, Any]:
+    from kalshi_platform.comparison.load import load
+
+    loaded = load([found])
+    row: dict[str, Any] = {"folder": str(found.relative_to(root)) if found != root else str(found)}
+    if not loaded.sweeps:
+        (run,) = loaded.runs
+        return row | {
+            "kind": "run",
+            "status": run.status,
+            "score": run.score,
+            "env_steps": run.env_steps,
+            "dataset": run.dataset,
+            "dataset_digest": run.dataset_digest,
+        }
+    record = loaded.sweeps[0].record
+    trials = [run for run in loaded.runs if run.stage == "sweep"]
+    done = sum(run.status in ("finished", "stopped") for run in trials)
+    return row | {
+        "kind": f"sweep of {len(trials)}",
+        "status": f"{done} of {len(trials)} ended; winner {record.winner or '-'}",
+        "score": max((run.score for run in trials if run.score is not None), default=None),
+        "env_steps": sum(run.env_steps for run in loaded.runs),
+        "dataset": record.dataset,
+        "dataset_digest": record.dataset_digest,
+    }
