@@ -19,7 +19,7 @@ from rich.console import Console
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.cli.train import parse_assignments
-from kalshi_platform.comparison.sweep_record import SweepRecord
+from kalshi_platform.comparison.page import compare_runs, terminal_view, write_page
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
@@ -29,7 +29,9 @@ from kalshi_platform.tuning.experiment import Experiment
 from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
-_EVENTS = {True: 60, False: 300}
+_EVENTS = {True: 100, False: 300}
+#: Columns of a table where stdout is a file or a pipe.
+_LOG_WIDTH = 132
 
 
 def main(experiment: Experiment) -> None:
@@ -93,7 +95,14 @@ def _command(experiment: Experiment) -> Any:
             )
             record = run_sweep(chosen, request, say)
             judge_winner(record, place, final, say)
-        typer.echo(record.model_dump_json() if as_json else _summary(record, place))
+            comparison = compare_runs([place])
+            html, _ = write_page(comparison, place)
+        if as_json:
+            typer.echo(record.model_dump_json())
+            return
+        output = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
+        output.print(terminal_view(comparison))
+        output.print(f"winner {record.winner}: {record.why}\npage: {html}", soft_wrap=True)
 
     return run
 
@@ -124,8 +133,3 @@ def _simulated_dataset(place: Path, smoke: bool, say: Any) -> str:
     say(f"building the dataset from {recordings}")
     build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
     return str(dataset)
-
-
-def _summary(record: SweepRecord, place: Path) -> str:
-    lines = [f"{t.id}  {t.status:10} {t.reason}" for t in record.trials]
-    return "\n".join([*lines, f"winner {record.winner}: {record.why}", f"sweep: {place}"])

@@ -34,7 +34,9 @@ class SweepConfig(Config):
         3, ge=0, description="times a trial goes on from its checkpoint after a failure"
     )
     finalists: int = Field(2, ge=1, description="best settings that are trained again with further seeds")
-    seeds: int = Field(5, ge=1, description="seeds of each finalist, that of the sweep included")
+    seeds: int = Field(
+        5, ge=1, description="further seeds of each finalist; its own run was chosen for its score: not one"
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Which settings win: those whose seeds do best together, not the trial that was luckiest.
 
 Rule   the best trials by validation return are trained again with further seeds; the settings with the
-       highest interquartile mean over their seeds win (Agarwal et al. 2021), and the seed of median score is
-       the run to use. Ties go to the earlier trial.
+       highest interquartile mean over those win (Agarwal et al. 2021), and the seed of median score is the
+       run to use. A finalist's first run does not count: it was chosen for its score. Ties go to the trial
+       that scored higher in the sweep.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,12 +35,12 @@ def best_trials(records: Mapping[str, TrialRecord], most: int) -> list[TrialReco
 
 
 def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], seeds: int) -> list[Variant]:
-    """The runs the finalists still need: ``seeds`` each, the sweep's own run counting as the first."""
+    """The further runs of the finalists, ``seeds`` each."""
     by_id = {v.id: v for v in planned}
     out = []
     for record in chosen:
         variant = by_id[record.id]
-        for k in range(1, seeds):
+        for k in range(1, seeds + 1):
             seed = record.seed + k
             settings = variant.settings.with_values({"train.seed": seed})
             out.append(Variant(id=f"{record.id}-s{seed}", values=variant.values, settings=settings))
@@ -47,13 +48,18 @@ def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], see
 
 
 def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> Choice:
-    """The winner among ``chosen``, judged by its own run and its ``further`` seeds."""
+    """The winner among ``chosen`` by its ``further`` seeds; TrainingError where none of them has a score."""
     ranked = []
     for place, record in enumerate(chosen):
-        runs = [record, *(r for r in further.values() if r.id.startswith(f"{record.id}-s"))]
+        runs = [r for r in further.values() if r.id.startswith(f"{record.id}-s")]
         scored = [r for r in runs if r.score is not None]
+        if not scored:
+            continue
         iqm = interquartile_mean(np.array([r.score for r in scored]))
         ranked.append((-iqm, place, record, scored))
+    if not ranked:
+        reasons = "; ".join(f"{r.id}: {r.reason}" for r in further.values())
+        raise TrainingError(f"no further seed of any finalist reached a validation score ({reasons})")
     ranked.sort(key=lambda entry: entry[:2])
     best = ranked[0]
     middle = sorted(best[3], key=lambda r: (float(r.score or 0.0), r.id))[(len(best[3]) - 1) // 2]

@@ -35,7 +35,7 @@ ARGUMENTS = (
     "--set", "train.n_envs=16", "--set", "train.fragment_length=32", "--set", "train.minibatch=128",
     "--set", "train.total_env_steps=10240", "--set", "train.validate_every=4",
     "--set", "episodes.min_steps=10", "--set", "episodes.max_steps=40",
-    "--sweep", "scheduler=none", "--sweep", "patience=0", "--sweep", "seeds=2",
+    "--sweep", "scheduler=none", "--sweep", "patience=0", "--sweep", "seeds=1",
 )  # fmt: skip
 ITERATIONS = 20
 

@@ -41,25 +41,34 @@ def test_a_sweep_without_a_score_says_what_happened_to_each_trial():
 
 def test_each_finalist_gets_the_seeds_after_its_own():
     planned = [Variant(id="a", values={}, settings=RunSettings())]
-    more = further_seeds([trial("a", 0.1, seed=7)], planned, seeds=3)
+    more = further_seeds([trial("a", 0.1, seed=7)], planned, seeds=2)
     assert [(v.id, v.settings.train.seed) for v in more] == [("a-s8", 8), ("a-s9", 9)]
 
 
+def with_seeds(scores: dict[str, tuple[float | None, ...]]) -> dict[str, TrialRecord]:
+    named = [(f"{name}-s{k}", score) for name, found in scores.items() for k, score in enumerate(found, 1)]
+    return {name: trial(name, score) for name, score in named}
+
+
 def test_a_lucky_trial_loses_to_settings_whose_seeds_do_better():
-    # a: 0.9, 0.1, 0.1, 0.1: IQM of 4 = mean of the middle two = 0.1; b: 0.3, 0.3, 0.2, 0.4 -> 0.3
+    # a: 0.1 whatever its first run was; b: 0.2, 0.3, 0.3, 0.4: the middle half is 0.3, 0.3
     chosen = [trial("a", 0.9), trial("b", 0.3)]
-    scores = {"a": (0.1, 0.1, 0.1), "b": (0.3, 0.2, 0.4)}
-    further = {f"{n}-s{k}": trial(f"{n}-s{k}", s) for n in scores for k, s in enumerate(scores[n], 1)}
-    found = choose(chosen, further)
+    found = choose(chosen, with_seeds({"a": (0.1, 0.1, 0.1, 0.1), "b": (0.3, 0.2, 0.4, 0.3)}))
     assert found.winner == "b"
     assert "b +0.3000 (4 seeds), a +0.1000 (4 seeds)" in found.why
-    assert found.run == "trials/b"  # sorted 0.2 0.3 0.3 0.4: the lower middle one, the earlier of equals
+    assert found.run == "trials/b-s1"  # sorted 0.2 0.3 0.3 0.4: the lower middle one, the earlier of equals
 
 
-def test_equal_settings_go_to_the_earlier_trial():
-    assert choose([trial("a", 0.2), trial("b", 0.2)], {}).winner == "a"
+def test_equal_settings_go_to_the_trial_that_scored_higher():
+    chosen = best_trials({r.id: r for r in (trial("a", 0.2), trial("b", 0.3))}, 2)
+    assert choose(chosen, with_seeds({"a": (0.1,), "b": (0.1,)})).winner == "b"
 
 
 def test_a_finalist_whose_seed_failed_is_judged_by_the_others():
-    found = choose([trial("a", 0.2)], {"a-s1": trial("a-s1", None, status="failed")})
-    assert "(1 seeds)" in found.why
+    found = choose([trial("a", 0.2), trial("b", 0.1)], with_seeds({"a": (None, 0.1), "b": (None,)}))
+    assert (found.winner, found.run) == ("a", "trials/a-s2")
+
+
+def test_finalists_without_any_score_say_what_happened():
+    with pytest.raises(TrainingError, match="a-s1: it said so"):
+        choose([trial("a", 0.2)], with_seeds({"a": (None,)}))

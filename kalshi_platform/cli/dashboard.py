@@ -1,0 +1,125 @@
+"""``kalshi-platform dashboard``: start or find a dashboard, print its address and keep it open.
+
+Every server binds to loopback; from another machine reach it through a tunnel (ssh -L PORT:127.0.0.1:PORT).
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.places import home
+
+app = typer.Typer(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
+
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]
+
+
+@app.command()
+def mlflow(port: Port = 5000, browser: Browser = False) -> None:
+    """Every tracked trial: parameters, validations, models. Ends with Ctrl-C."""
+    from kalshi_platform.tuning.tracking import tracking_uri
+
+    uri = tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        _show(uri, browser)
+        return
+    chosen = _free(port)
+    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(chosen)]
+    _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
+
+
+@app.command()
+def tensorboard(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="a sweep, or a folder of sweeps  [default: all in this program's home]"),
+    ] = None,
+    port: Port = 6006,
+    browser: Browser = False,
+) -> None:
+    """Learning curves of every trial as they grow. Ends with Ctrl-C."""
+    logs = folder or home() / "sweeps"
+    if not logs.is_dir():
+        raise ContractError(f"{logs} is not a folder: name a sweep's, or run one first")
+    chosen = _free(port)
+    command = ["-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(chosen)]
+    _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
+
+
+@app.command()
+def ray(browser: Browser = False) -> None:
+    """The cluster's jobs, actors and logs: the dashboard of the Ray that runs on this machine."""
+    import ray as ray_
+
+    if not ray_.is_initialized():
+        try:
+            ray_.init(address="auto", log_to_driver=False, configure_logging=False)
+        except ConnectionError:
+            raise ContractError(
+                "no Ray runs here: start one with ray start --head --dashboard-host 127.0.0.1"
+            ) from None
+    from ray._private.worker import get_dashboard_url
+
+    url = get_dashboard_url()  # type: ignore[no-untyped-call]
+    if not url:
+        raise ContractError(
+            "this Ray has no dashboard: start it with ray start --head --include-dashboard=true"
+        )
+    _show(f"http://{url}", browser)
+
+
+@app.command()
+def sweep(
+    folder: Annotated[Path, typer.Argument(help="the sweep's folder", show_default=False)],
+    browser: Browser = False,
+) -> None:
+    """The page that compares a sweep's trials; written again from what lies there."""
+    from kalshi_platform.comparison.page import compare_runs, write_page
+
+    html, _ = write_page(compare_runs([folder]), folder)
+    _show(html.absolute().as_uri(), browser)
+
+
+def _free(port: int) -> int:
+    """``port`` where nobody listens on it, else an error that says so; any free one for 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise ContractError(
+                f"port {port} of 127.0.0.1 is taken: end what listens there or choose --port"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _show(url: str, browser: bool) -> None:
+    typer.echo(url)
+    if browser:
+        webbrowser.open(url)
+
+
+def _serve(command: list[str], url: str, browser: bool) -> None:
+    """Run a server until Ctrl-C or its own end; its output goes to stderr, its address to stdout."""
+    process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
+    try:
+        _show(url, browser)
+        sys.stdout.flush()
+        code = process.wait()
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=20)
+    if code:
+        raise ContractError(f"{command[2]} ended with code {code}: see above")
