@@ -33,6 +33,7 @@ from kalshi_platform.training.ppo import build_algorithm, sample_or_failure
 from kalshi_platform.training.progress import Progress
 from kalshi_platform.training.run import train
 from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.tuning.trial import report_of_progress, reports_of_run
 
 pytestmark = pytest.mark.ray
 register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
@@ -108,6 +109,16 @@ def test_a_run_reports_every_iteration_and_leaves_a_policy_that_acts(unbroken: P
     policy = FrozenPolicy.load(unbroken)
     assert policy.spec.feature_digest == "f" * 12
     assert policy.spec.market == BANK.feature_names
+
+
+def test_a_sweep_is_told_the_same_again_as_while_the_run_went_on(ray_runtime, tmp_path: Path):
+    seen: list[dict[str, Any]] = []
+    config = SMALL.replace(level="tiny")
+    train(made_source(), tmp_path, config, Holds(), lambda p: seen.append(report_of_progress(p)))
+    again = list(reports_of_run(tmp_path))
+    assert [found | {"replayed": True} for found in seen] == again
+    assert [found["validated_at"] for found in again] == [1, 2, 2, 4]
+    assert [len(found["validation_scores"]) for found in again] == [1, 2, 2, 3]
 
 
 def test_the_policy_learns_something_every_iteration(unbroken: Path):

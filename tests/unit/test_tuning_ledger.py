@@ -1,0 +1,88 @@
+"""What becomes of every trial is written down the moment it is known, and read back after a restart."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.training.session import RunSettings
+from kalshi_platform.tuning.experiment import Variant
+from kalshi_platform.tuning.ledger import Ledger, read_trial
+
+
+class Trial(SimpleNamespace):
+    """What the ledger sees of Ray Tune's trial."""
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_error(self) -> Exception | None:
+        return self.error
+
+
+A, B = (Trial(name=name, trial_id=f"ray-{name}", error=None) for name in "ab")
+PLANNED = [Variant(id=name, values={"train.gamma": 0.9}, settings=RunSettings()) for name in "ab"]
+
+
+def report(iteration: int, best: float) -> dict[str, Any]:
+    return {
+        "iteration": iteration,
+        "env_steps": 10 * iteration,
+        "score": 0.0,
+        "best_score": best,
+        "train_s": 2.0,
+    }
+
+
+def made(folder: Path, said: list[str], reasons: dict[str, str] | None = None) -> Ledger:
+    return Ledger(folder / "trials", "sweep", PLANNED, (reasons or {}).get, said.append)
+
+
+def test_a_trial_that_used_its_budget_is_finished_and_one_that_was_ended_is_stopped(tmp_path):
+    said: list[str] = []
+    ledger = made(tmp_path, said, {"ray-b": "no gain"})
+    for trial, best in ((A, 0.2), (B, 0.1)):
+        ledger.on_trial_result(1, [], trial, report(3, best))
+        ledger.on_trial_complete(1, [], trial)
+    assert [(r.id, r.status, r.reason, r.iterations, r.score) for r in ledger.records.values()] == [
+        ("a", "finished", "used its whole budget", 3, 0.2),
+        ("b", "stopped", "no gain", 3, 0.1),
+    ]
+    assert "b: stopped, no gain" in said
+    assert ledger.open == []
+
+
+def test_a_restart_is_counted_and_a_final_failure_says_its_last_line(tmp_path):
+    ledger = made(tmp_path, [])
+    ledger.on_trial_result(1, [], A, report(3, 0.2))
+    ledger.on_trial_recover(1, [], A)
+    A_failed = Trial(**{**A.__dict__, "error": ValueError("a stack\ntrace\nthe recording ends here")})  # noqa: N806
+    ledger.on_trial_error(1, [], A_failed)
+    record = ledger.records["a"]
+    assert (record.status, record.restarts, record.reason) == ("failed", 1, "the recording ends here")
+
+
+def test_a_new_ledger_knows_what_ended_before_and_what_is_open(tmp_path):
+    first = made(tmp_path, [])
+    first.on_trial_result(1, [], A, report(3, 0.2))
+    first.on_trial_complete(1, [], A)
+    second = made(tmp_path, [])
+    assert second.records == first.records
+    assert [v.id for v in second.open] == ["b"]
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "trial.json").write_text("{")
+    with pytest.raises(DataError, match=r"trial\.json is not JSON"):
+        read_trial(tmp_path)
+
+
+def test_the_line_of_progress_estimates_what_is_left(tmp_path):
+    said: list[str] = []
+    ledger = made(tmp_path, said)
+    ledger.on_trial_result(1, [], A, report(10, 0.2))
+    iterations = RunSettings().train.iterations
+    # one trial runs, 10 iterations took 2 s: both trials need (2 * iterations - 10) * 0.2 s
+    assert f"about {(2 * iterations - 10) * 0.2:.0f} s left  a 10/{iterations} +0.0000" in said[0]
