@@ -36,10 +36,15 @@ _LOG_WIDTH = 132
 
 def main(experiment: Experiment) -> None:
     """Run ``experiment`` as the command line says; exits with the codes of every command."""
+    arguments = sys.argv[1:]
+    application(experiment)(arguments[1:] if arguments[:1] == ["--"] else arguments)
+
+
+def application(experiment: Experiment) -> typer.Typer:
+    """The command line of one experiment."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=f"{experiment.question}\n\nExpected: {experiment.expectation}")(_command(experiment))
-    arguments = sys.argv[1:]
-    app(arguments[1:] if arguments[:1] == ["--"] else arguments)
+    return app
 
 
 def _command(experiment: Experiment) -> Any:

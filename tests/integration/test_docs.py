@@ -1,5 +1,6 @@
 """The documents tell the truth: their Python runs, their commands and links exist."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from kalshi_platform.cli.experiment import application
 from kalshi_platform.cli.main import COMMANDS, app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,9 @@ PAGES = [
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(rf"kalshi-platform ((?:{'|'.join(COMMANDS)})\b[^`\n|#]*)")
+#: Commands that hold commands.
+GROUPS = ("dataset", "runs", "models", "dashboard")
+_EXPERIMENT = re.compile(r"python -m tune_experiments\.(\w+)([^`\n|#]*)")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 _TARGET = re.compile(r"(?:^    |`)make ([a-z][a-z -]*)", re.MULTILINE)
 
@@ -46,11 +51,23 @@ def test_the_walkthrough_has_code_for_every_stage():
 def test_every_command_shown_exists_with_the_options_shown(page):
     for found in _COMMAND.finditer(page.read_text()):
         words = shlex.split(found.group(1).rstrip(".,;:)"))
-        names = [words[0]] + ([words[1]] if words[0] == "dataset" and len(words) > 1 else [])
+        names = words[: 2 if words[0] in GROUPS else 1]
         outcome = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
         assert outcome.exit_code == 0, found.group(0)
         unknown = [w for w in words if w.startswith("--") and w.partition("=")[0] not in outcome.output]
         assert unknown == [], found.group(0)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_experiment_shown_exists_with_the_options_shown(page):
+    for found in _EXPERIMENT.finditer(page.read_text()):
+        if found.group(1) == "NAME":
+            continue
+        asked = importlib.import_module(f"tune_experiments.{found.group(1)}").EXPERIMENT
+        outcome = CliRunner().invoke(application(asked), ["--help"], env={"COLUMNS": "200"})
+        assert outcome.exit_code == 0, found.group(0)
+        words = [w for w in shlex.split(found.group(2)) if w.startswith("--") and w != "--"]
+        assert [w for w in words if w.partition("=")[0] not in outcome.output] == [], found.group(0)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
