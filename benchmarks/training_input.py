@@ -75,7 +75,10 @@ def line(bench: str, value: float, peer: str, peer_value: float) -> dict[str, ob
 @contextmanager
 def runtime(num_cpus: int = 2) -> Iterator[None]:
     """Ray without a dashboard and the thread count of training, for every peer alike."""
-    ray.init(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    # "local": never the cluster that somebody else runs on this machine
+    ray.init(
+        "local", num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, configure_logging=False
+    )
     torch.set_num_threads(config("tiny").torch_threads)
     try:
         yield

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ray
+from ray.exceptions import RayError
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.policy.sample_batch import (
     DEFAULT_POLICY_ID,
@@ -118,12 +119,12 @@ class ReplayPPO(PPO):
                 raise TrainingError(
                     f"sampling failed in worker {outcome.worker}: {outcome.error}\n{outcome.trace}"
                 )
-        dead = outcomes.count(None)
+        dead = [outcome for outcome in outcomes if isinstance(outcome, RayError)]
         if dead:
             raise TrainingError(
-                f"{dead} of {len(outcomes)} sampling workers died without a word "
+                f"{len(dead)} of {len(outcomes)} sampling workers died without a word "
                 "(killed, or out of memory); the run stops rather than learn from less than was asked for"
-            )
+            ) from dead[0]
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 
     def _learn(self, batch: Any) -> dict[str, float]:
@@ -150,13 +151,13 @@ class ReplayPPO(PPO):
 
 
 def _outcomes(pending: list[Any]) -> list[Any]:
-    """What the workers answered; None for one that died."""
-    found = []
+    """What the workers answered; Ray's error in the place of one that died."""
+    found: list[Any] = []
     for answer in pending:
         try:
             found.append(ray.get(answer))
-        except ray.exceptions.RayError:
-            found.append(None)
+        except RayError as err:
+            found.append(err)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import ray
 import torch
 from fake_import import FakeImport
 from made_bank import made_bank
@@ -178,6 +179,19 @@ def test_a_failing_sampler_stops_the_run_with_its_error(num_env_runners: int, ra
     with pytest.raises(TrainingError, match="the recording ends inside a message"):
         train(source, tmp_path, config)
     assert len(lines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_killed_worker_stops_the_run(overlap: bool, ray_runtime):
+    algorithm = build_algorithm(
+        made_source(), SMALL.replace(level="tiny", num_env_runners=2, overlap=overlap)
+    )
+    algorithm.train()
+    (victim, *_) = algorithm.env_runner_group._worker_manager.actors().values()
+    ray.kill(victim)
+    with pytest.raises(TrainingError, match="1 of 2 sampling workers died without a word"):
+        algorithm.train()
+    algorithm.stop()
 
 
 def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
