@@ -20,7 +20,7 @@ from kalshi_platform.training.config import Device, TrainConfig
 
 GIB: Final = 2**30
 #: Share of an iteration that sampling takes where the learner is on the CPU; level -> measured share.
-SAMPLING_SHARE: Final = {"tiny": 0.15, "simple": 0.08, "moderate": 0.05}
+SAMPLING_SHARE: Final = {"tiny": 0.15, "simple": 0.08, "moderate": 0.06}
 #: Levels without a figure of their own are larger than any measured one.
 _LARGEST_SHARE: Final = 0.05
 #: Private memory of the trainer's process and of a sampling one, measured and rounded up.
