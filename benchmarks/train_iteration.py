@@ -31,9 +31,9 @@ def rate(network: torch.nn.Module, iterate: Callable[[], object], runs: int) -> 
     return measured
 
 
-def ours(source: TrainingSource, level: str) -> float:
+def ours(source: TrainingSource, level: str, runs: int = 4) -> float:
     algorithm = build_algorithm(source, made.config(level))
-    measured = rate(algorithm.get_policy().model.network, algorithm.train, runs=4)
+    measured = rate(algorithm.get_policy().model.network, algorithm.train, runs)
     algorithm.stop()
     return measured
 
@@ -55,9 +55,9 @@ def stable_baselines(source: TrainingSource, make_envs: MakeEnvs) -> float:
     return rate(model.policy.network, iterate, runs=1)
 
 
-def bare(source: TrainingSource) -> float:
-    loop = bare_ppo.BarePPO(source, made.config("simple"))
-    return rate(loop.network, loop.iterate, runs=4)
+def bare(source: TrainingSource, level: str = "simple", runs: int = 4) -> float:
+    loop = bare_ppo.BarePPO(source, made.config(level))
+    return rate(loop.network, loop.iterate, runs)
 
 
 def main() -> Iterator[dict[str, object]]:

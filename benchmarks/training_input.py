@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
 from made_bank import made_bank
 
 from kalshi_platform.envs.config import EpisodeConfig
+from kalshi_platform.replay.bank import Bank
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.source import TrainingSource
 
@@ -24,10 +25,14 @@ N_ENVS, N_STEPS, MINIBATCH, EPOCHS = 256, 64, 2_048, 4
 N_SAMPLES = N_ENVS * N_STEPS
 
 
+def bank() -> Bank:
+    """Twelve events of five markets with 2,000 rows each; every process makes its own."""
+    return made_bank(n_events=12, per_event=5, n_rows=2_000)
+
+
 def source() -> TrainingSource:
-    """Twelve events of five markets with 2,000 rows each; episodes of 500 to 1,500 steps."""
-    bank = made_bank(n_events=12, per_event=5, n_rows=2_000)
-    return TrainingSource(lambda: bank, "0" * 12, episodes=EpisodeConfig(min_steps=500, max_steps=1_500))
+    """Episodes of 500 to 1,500 steps over :func:`bank`."""
+    return TrainingSource(bank, "0" * 12, episodes=EpisodeConfig(min_steps=500, max_steps=1_500))
 
 
 def config(level: str, sampler: str = "columnar") -> TrainConfig:
@@ -68,9 +73,12 @@ def line(bench: str, value: float, peer: str, peer_value: float) -> dict[str, ob
 
 
 @contextmanager
-def runtime() -> Iterator[None]:
+def runtime(num_cpus: int = 2) -> Iterator[None]:
     """Ray without a dashboard and the thread count of training, for every peer alike."""
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    # "local": never the cluster that somebody else runs on this machine
+    ray.init(
+        "local", num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, configure_logging=False
+    )
     torch.set_num_threads(config("tiny").torch_threads)
     try:
         yield

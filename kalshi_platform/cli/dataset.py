@@ -19,8 +19,9 @@ from kalshi_platform.events.split import SplitConfig
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.pipeline.build import BuildConfig, Progress, build_dataset
 from kalshi_platform.pipeline.inspect import DatasetSummary, find_problems, summarise
+from kalshi_platform.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
-app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets.")
+app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 
 Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout instead of tables")]
@@ -75,6 +76,33 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
         raise DataError(f"{dataset.uri}: {len(problems)} problems:{lines}{rest}")
     if not as_json:
         typer.echo(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
+
+
+@app.command()
+def cache(
+    empty: Annotated[bool, typer.Option("--empty", help="remove every bank that no process uses")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What opened datasets take on this machine, least recently used first; --empty frees it."""
+    done = empty_cache() if empty else None
+    held, limit = banks(), limit_bytes()
+    if as_json:
+        _print_json(
+            {
+                "folder": str(cache_folder()),
+                "limit_bytes": limit,
+                "banks": [bank._asdict() for bank in held],
+                "emptied": done and done._asdict(),
+            }
+        )
+        return
+    if done is not None:
+        typer.echo(done.line())
+    total_gb = sum(bank.n_bytes for bank in held) / GB
+    typer.echo(f"{cache_folder()}: {len(held)} banks, {total_gb:.3f} of {limit / GB:.3f} GB")
+    for bank in held:
+        state = "  in use" if bank.in_use else ""
+        typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {_utc(int(bank.used_s * 1e9))}{state}")
 
 
 def _jobs_text(at: Progress) -> str:

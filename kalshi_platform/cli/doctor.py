@@ -177,13 +177,9 @@ def _start_ray() -> float:
 
 def check_memory() -> Finding:
     """Memory this process may still take: the machine's, or less where a container limits it."""
-    import psutil
+    from kalshi_platform.training.machine import free_memory_bytes
 
-    available = psutil.virtual_memory().available
-    limit = Path("/sys/fs/cgroup/memory.max")
-    used = Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
-        available = min(available, int(text) - int(used.read_text()))
+    available = free_memory_bytes()
     gib = available / GIB
     advice = "close other programs, or train with fewer environments and level simple"
     return by_size("memory", gib, MEMORY_GIB, f"{gib:.1f} GiB available", advice)
@@ -198,6 +194,17 @@ def check_cores() -> Finding:
             "cores", Status.WARN, detail, "sampling and learning take turns: expect half the speed"
         )
     return Finding("cores", Status.OK, detail)
+
+
+def check_plan() -> Finding:
+    """What ``train --workers auto`` would do here for level simple, and why."""
+    from kalshi_platform.training.machine import Machine, plan_workers
+
+    try:
+        plan = plan_workers(Machine.here(), "simple", bank_bytes=0)
+    except PlatformError as err:
+        return Finding("plan", Status.FAIL, str(err), "free some memory, or train on another machine")
+    return Finding("plan", Status.OK, f"{plan.line()}\n     " + "\n     ".join(plan.because))
 
 
 def check_disk() -> Finding:
@@ -241,7 +248,7 @@ def check_storage(uri: str, deep: bool) -> Finding:
     try:
         from kalshi_platform.events.storage import open_storage
 
-        storage = open_storage(uri)
+        storage = open_storage(uri, patience_s=0.0)  # what is down now is what doctor must say
         storage.list_files(PROBE)  # contacts the bucket; nothing lies below this name
         if deep:
             storage.write_bytes_atomic(PROBE, b"kalshi-platform doctor")
@@ -274,7 +281,7 @@ def examine(storage: str | None, deep: bool) -> Iterator[Finding]:
     """Every check that applies, in order; each is computed when it is asked for."""
     checks: list[Callable[[], Finding]] = [
         check_python, check_packages, check_torch, check_numba, lambda: check_ray(deep),
-        check_memory, check_cores, check_disk, check_clock,
+        check_memory, check_cores, check_plan, check_disk, check_clock,
     ]  # fmt: skip
     if any(name.startswith("AWS_") for name in os.environ):
         checks.append(check_aws_variables)

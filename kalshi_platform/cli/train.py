@@ -1,6 +1,7 @@
 """``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +9,9 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.events.store import Dataset
+from kalshi_platform.replay.open import bank_bytes
+from kalshi_platform.training.machine import Machine, learner_device, plan_workers
 from kalshi_platform.training.progress import Throttle
 from kalshi_platform.training.run import TrainResult
 from kalshi_platform.training.session import RunSettings, run_training
@@ -24,7 +28,10 @@ def run(
     seed: Annotated[int, typer.Option(min=0, help="root of all randomness")] = 0,
     order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
     curriculum: Annotated[str, typer.Option(help="none, phases or difficulty")] = "none",
-    workers: Annotated[int, typer.Option(min=0, help="processes that sample; 0 = the trainer itself")] = 0,
+    workers: Annotated[
+        str, typer.Option(help="processes that sample; 0 = the trainer itself, auto = by the machine")
+    ] = "0",
+    device: Annotated[str, typer.Option(help="where the network learns: auto, cpu or cuda")] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="any other setting, e.g. train.learning_rate=3e-4; repeat for more"),
@@ -33,24 +40,49 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
     """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
+    console = Console(stderr=True)
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+    given = parse_assignments(settings or [])
     chosen = RunSettings().with_values(
         {
             "train.level": level,
             "train.total_env_steps": steps,
             "train.seed": seed,
-            "train.num_env_runners": workers,
+            "train.num_env_runners": parse_workers(workers),
+            "train.learner_device": device,
             "env.order_style": order_style,
             "curriculum.name": curriculum,
-            **parse_assignments(settings or []),
+            **given,
         }
     )
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
-
+    learner_device(chosen.train.learner_device)  # refused before anything is opened
+    if workers == "auto":
+        chosen = fitted(chosen, dataset, given, say)
     result = run_training(chosen, dataset, out, Throttle(say), resume)
     report(result, as_json)
+
+
+def parse_workers(text: str) -> int:
+    """The number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
+    if text != "auto" and not text.isdecimal():
+        raise ContractError(f"--workers {text!r} is neither a number of processes nor auto")
+    return 0 if text == "auto" else int(text)
+
+
+def fitted(
+    chosen: RunSettings, dataset: str, given: dict[str, Any], say: Callable[[str], None]
+) -> RunSettings:
+    """``chosen`` with the machine's plan where ``given`` says nothing else; ``say`` hears its reasons."""
+    size = bank_bytes(Dataset.open(dataset), "train", chosen.env.groups)
+    plan = plan_workers(Machine.here(), chosen.train.level, size, chosen.train)
+    say(plan.line())
+    for reason in plan.because:
+        say(f"  {reason}")
+    decided = {f"train.{name}": value for name, value in plan.settings().items()}
+    return chosen.with_values(decided | given)
 
 
 def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Files in a local folder or in an S3-compatible bucket, through one class.
 
 Owns       where bytes lie, that a write is all or nothing, and what the user is told when it fails.
+Waits      a bucket that fails for a while is asked again (``events/patience.py``); a local disk is not.
 Addresses  ``/data/set``, ``file:///data/set`` or ``s3://bucket/prefix``; paths below it are relative.
 S3         endpoint and keys come from the usual AWS variables (or the AWS files and roles pyarrow knows);
            keys never leave the process: a Storage is pickled as its address, messages are redacted.
@@ -10,16 +11,19 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.events.patience import PATIENCE_VARIABLE, Patience, is_transient, wanted_patience_s
 
+_T = TypeVar("_T")
 _PARTIAL: Final = re.compile(r"\.[^/]+\.\d+\.partial")
 _CONNECT_TIMEOUT_S: Final = 3.0
 _MAX_ATTEMPTS: Final = 3
@@ -61,15 +65,18 @@ class StoredFile(NamedTuple):
 class Storage:
     """Files below one root; every failure is a StorageError naming the address, the reason and a remedy."""
 
-    def __init__(self, uri: str, filesystem: fs.FileSystem, root: str, is_local: bool) -> None:
+    def __init__(
+        self, uri: str, filesystem: fs.FileSystem, root: str, is_local: bool, patience: Patience | None = None
+    ) -> None:
         self.uri = uri
         self.is_local = is_local
         self._fs = filesystem
         self._root = root
+        self._patience = patience or Patience(0.0)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By address: another process takes the keys from its own environment.
-        return open_storage, (self.uri,)
+        return open_storage, (self.uri, self._patience.limit_s)
 
     def __repr__(self) -> str:
         return f"Storage({self.uri!r})"
@@ -80,20 +87,34 @@ class Storage:
 
     def exists(self, path: str) -> bool:
         """True where ``path`` is a file."""
-        with self._failures("look up", path):
-            return bool(self._fs.get_file_info(self._full(path)).type == fs.FileType.File)
+        full = self._full(path)
+        return self._do("look up", path, lambda: bool(self._fs.get_file_info(full).type == fs.FileType.File))
 
     def read_bytes(self, path: str) -> pa.Buffer:
         """The whole file as a buffer (``bytes()`` of it copies)."""
-        with self._failures("read", path), self._fs.open_input_file(self._full(path)) as file:
+        full = self._full(path)
+
+        def read() -> pa.Buffer:
+            with self._fs.open_input_file(full) as file:
+                return file.read_buffer()
+
+        return self._do("read", path, read)
+
+    def read_mapped(self, path: str) -> pa.Buffer:
+        """The whole file as a buffer: a memory map where it is local, else its bytes."""
+        if not self.is_local:
+            return self.read_bytes(path)
+        with self.open_input(path) as file:
             return file.read_buffer()
 
     def open_input(self, path: str) -> pa.NativeFile:
-        """Random access to a file, memory-mapped where it is local; the caller closes it."""
-        with self._failures("read", path):
-            if self.is_local:
-                return pa.memory_map(self._full(path), "r")
-            return self._fs.open_input_file(self._full(path))
+        """Random access to a file, memory-mapped where it is local; the caller closes it.
+
+        Only the opening waits for a store that fails; reads of the file are the caller's.
+        """
+        full = self._full(path)
+        opens = pa.memory_map if self.is_local else self._fs.open_input_file
+        return self._do("read", path, lambda: opens(full))
 
     def write_bytes_atomic(self, path: str, data: bytes | pa.Buffer) -> None:
         """Write ``data`` so that a reader sees the old file or the new one, whole, whatever happens.
@@ -101,12 +122,16 @@ class Storage:
         Locally: a ``.partial`` file, synced, then renamed (see :meth:`sync_folders`). In a bucket: one PUT
         (a multi-part upload above 10 MB), which becomes visible only when it is complete.
         """
-        with self._failures("write", path):
+        full = self._full(path)
+
+        def write() -> None:
             if self.is_local:
-                _write_local(Path(self._full(path)), data)
+                _write_local(Path(full), data)
             else:
-                with self._fs.open_output_stream(self._full(path)) as stream:
+                with self._fs.open_output_stream(full) as stream:
                     stream.write(data)
+
+        self._do("write", path, write)
 
     def sync_folders(self, paths: Iterable[str]) -> None:
         """Make earlier writes of ``paths`` survive a power cut: their names, as their bytes already do.
@@ -115,23 +140,29 @@ class Storage:
         """
         if self.is_local:
             for folder in sorted({os.path.dirname(path) for path in paths}):
-                with self._failures("sync", folder):
-                    _sync_folder(self._full(folder))
+                self._do("sync", folder, partial(_sync_folder, self._full(folder)))
 
     def list_files(self, prefix: str = "") -> list[StoredFile]:
         """Files at any depth below the folder ``prefix``, sorted by path; empty where there is none."""
-        with self._failures("list", prefix):
+        selector = fs.FileSelector(self._full(prefix), recursive=True, allow_not_found=True)
+
+        def look() -> list[fs.FileInfo]:
             self._require_bucket()
-            found = self._fs.get_file_info(
-                fs.FileSelector(self._full(prefix), recursive=True, allow_not_found=True)
-            )
+            return self._fs.get_file_info(selector)
+
         cut = len(self._root) + 1
+        found = self._do("list", prefix, look)
         return sorted(StoredFile(f.path[cut:], f.size) for f in found if f.type == fs.FileType.File)
 
     def delete(self, path: str) -> None:
         """Remove a file; nothing happens where it is absent."""
-        with self._failures("delete", path), contextlib.suppress(FileNotFoundError):
-            self._fs.delete_file(self._full(path))
+        full = self._full(path)
+
+        def remove() -> None:
+            with contextlib.suppress(FileNotFoundError):
+                self._fs.delete_file(full)
+
+        self._do("delete", path, remove)
 
     def _full(self, path: str) -> str:
         if path.startswith("/") or ".." in path.split("/"):
@@ -145,10 +176,10 @@ class Storage:
             if self._fs.get_file_info(bucket).type == fs.FileType.NotFound:
                 raise OSError(f"NO_SUCH_BUCKET: there is no bucket {bucket!r} at {_endpoint_name()}")
 
-    @contextlib.contextmanager
-    def _failures(self, verb: str, path: str) -> Iterator[None]:
+    def _do(self, verb: str, path: str, operation: Callable[[], _T]) -> _T:
+        """``operation()``, repeated while a bucket's failure is transient; every other one is refused."""
         try:
-            yield
+            return self._patience.call(operation, f"{verb} {self.address(path)}")
         except (OSError, pa.ArrowException) as err:
             self._refuse(verb, path, err)
 
@@ -163,6 +194,8 @@ class Storage:
         else:
             remedy = next((text for mark, text in _S3_REMEDIES if mark in reason.upper()), _S3_ADVICE)
             reason = f"{reason} (endpoint {_endpoint_name()})"
+            if is_transient(err):
+                reason += f", waited {self._patience.limit_s:g} s ({PATIENCE_VARIABLE})"
         raise StorageError(f"cannot {verb} {self.address(path)}: {reason}; {remedy}") from None
 
 
@@ -171,9 +204,10 @@ def is_leftover(path: str) -> bool:
     return _PARTIAL.fullmatch(path.rsplit("/", 1)[-1]) is not None
 
 
-def open_storage(uri: str | Path) -> Storage:
+def open_storage(uri: str | Path, patience_s: float | None = None) -> Storage:
     """The storage at a folder or ``s3://bucket/prefix``; nothing is created or contacted yet.
 
+    ``patience_s``: how long one operation waits for a bucket that fails; None = the environment's.
     Raises ContractError for an address of another kind.
     """
     text = str(uri)
@@ -183,7 +217,7 @@ def open_storage(uri: str | Path) -> Storage:
     if scheme == "file":
         return _open_local(unquote(urlsplit(text).path))
     if scheme == "s3":
-        return _open_s3(text)
+        return _open_s3(text, wanted_patience_s() if patience_s is None else patience_s)
     raise ContractError(
         f"storage address {text!r}: scheme {scheme!r} is unknown; give a folder or s3://bucket/prefix"
     )
@@ -196,7 +230,7 @@ def _open_local(folder: str) -> Storage:
     return Storage(str(root), fs.LocalFileSystem(), str(root), is_local=True)
 
 
-def _open_s3(uri: str) -> Storage:
+def _open_s3(uri: str, limit_s: float) -> Storage:
     parts = urlsplit(uri)
     if "@" in parts.netloc or parts.query:
         raise ContractError(
@@ -227,7 +261,7 @@ def _open_s3(uri: str) -> Storage:
         filesystem = fs.S3FileSystem(**options)
     except (OSError, ValueError, pa.ArrowException) as err:
         raise StorageError(f"cannot open s3://{root}: {_redact(str(err))}; {_S3_ADVICE}") from None
-    return Storage(f"s3://{root}", filesystem, root, is_local=False)
+    return Storage(f"s3://{root}", filesystem, root, is_local=False, patience=Patience(limit_s))
 
 
 def _endpoint() -> str | None:

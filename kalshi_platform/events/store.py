@@ -191,8 +191,7 @@ class Dataset:
 
     def read_verified(self, shard: Shard) -> pa.Buffer:
         """The shard's bytes (a memory map where local); ChecksumError where they are not what was written."""
-        with self.storage.open_input(shard.path) as file:
-            data = file.read_buffer()
+        data = self.storage.read_mapped(shard.path)
         found = hashlib.sha256(data).hexdigest()
         if found != shard.sha256:
             raise ChecksumError(

@@ -12,6 +12,7 @@ import torch
 from numba import njit
 
 from kalshi_platform.features.history import gather_windows
+from kalshi_platform.models.device import device_of
 from kalshi_platform.models.networks import PolicyNetwork
 
 
@@ -82,7 +83,8 @@ class HistoryCodes:
         self._network = network
         self._gather = WindowGatherer(history, spec.level.window)
         self._rows = np.full((n_envs, spec.n_slots), -1, np.int32)
-        self._codes = torch.zeros((n_envs, spec.n_slots, spec.level.lstm_hidden))
+        shape = (n_envs, spec.n_slots, spec.level.lstm_hidden)
+        self._codes = torch.zeros(shape, device=device_of(network))
 
     def forget(self) -> None:
         """Encode everything again at the next call: the weights have changed."""
@@ -105,6 +107,7 @@ class HistoryCodes:
 
     def _encode(self, rows: np.ndarray) -> torch.Tensor:
         with torch.no_grad():
-            codes = self._network.encode_history(self._gather.windows(rows))  # (U, W, H) -> (U, E)
+            windows = self._gather.windows(rows).to(self._codes.device)
+            codes = self._network.encode_history(windows)  # (U, W, H) -> (U, E)
             codes[torch.from_numpy(rows < 0)] = 0.0
         return codes

@@ -2,6 +2,7 @@
 
 Observation  one flat float32 Box. Columnar sampler: (width,), windows gathered here from the rows in the
              extra column HISTORY_ROWS. Stock sampler: (width + S * W * H,), windows inline.
+Device       that of the observations; rows and windows are gathered on the CPU.
 Output       masked logits (B, S * N_ACTIONS) for RLlib's MultiDiscrete distribution.
 """
 
@@ -63,10 +64,10 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         nn.Module.__init__(self)
         self.network = build_network(spec, seed)
         self._inline_windows = inline_windows
-        self._gatherer: WindowGatherer | None = None
+        self._source = source
+        self._kept_gatherer: WindowGatherer | None = None
         self._value: torch.Tensor | None = None
         if spec.reads_history and not inline_windows:
-            self._gatherer = WindowGatherer(source.history, spec.level.window)
             highest = np.iinfo(np.int32).max
             self.view_requirements[HISTORY_ROWS] = ViewRequirement(
                 space=gym.spaces.Box(-1, highest, (spec.n_slots,), np.int32), used_for_compute_actions=True
@@ -88,11 +89,21 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         windows = index = None
         if self._inline_windows and spec.reads_history:
             windows = flat[:, spec.width :].reshape(-1, spec.level.window, spec.n_history)  # (B * S, W, H)
-            index = torch.arange(1, len(windows) + 1).view(slot_mask.shape) * (slot_mask > 0.5)  # (B, S)
-        elif self._gatherer is not None:
-            windows, index = self._gatherer.distinct(batch[HISTORY_ROWS].numpy())
+            count = torch.arange(1, len(windows) + 1, device=flat.device)
+            index = count.view(slot_mask.shape) * (slot_mask > 0.5)  # (B, S)
+        elif spec.reads_history:
+            # Rows may come from another device; windows are gathered here and sent there.
+            rows = batch[HISTORY_ROWS].cpu().numpy()
+            windows, index = (part.to(flat.device) for part in self._gatherer.distinct(rows))
         logits, value = self.network(market, windows, index, portfolio, slot_mask)
         return mask_logits(logits, action_mask), value
+
+    @property
+    def _gatherer(self) -> WindowGatherer:
+        # At the first use: RLlib copies the model to each GPU before, and a copy of the bank with it.
+        if self._kept_gatherer is None:
+            self._kept_gatherer = WindowGatherer(self._source.history, self.network.spec.level.window)
+        return self._kept_gatherer
 
     def slot_mask(self, batch: dict[str, Any]) -> torch.Tensor:
         """(B, S): 1 where a slot holds a market."""

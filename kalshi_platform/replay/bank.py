@@ -117,12 +117,15 @@ class BankMarket:
 class Bank:
     """The markets of one split; ``arrays`` go to the kernels, ``markets`` to reports.
 
-    ``feature_names`` are the columns of ``arrays.features``.
+    ``feature_names`` are the columns of ``arrays.features``. ``full_rows`` is None in the bank of a whole
+    split; in a share of one it is (R + 1,) i4: where each row stands in the whole bank, then -1, so that
+    ``full_rows[rows]`` leaves row -1, an empty slot, as it is.
     """
 
     arrays: BankArrays
     markets: tuple[MarketInfo, ...]
     feature_names: tuple[str, ...]
+    full_rows: np.ndarray | None = None
 
     @property
     def n_rows(self) -> int:

@@ -1,25 +1,22 @@
 """From a dataset to a bank: shards are read and verified once, then memory-mapped from a local cache.
 
-Owns   the cache folder ``<cache>/<dataset digest>-<split>-<groups digest>-<layout digest>/``: one file an
-       array of the bank, written to a temporary folder and renamed, so that processes share finished
-       folders only.
+Owns       the key ``<dataset digest>-<split>[-<share>]-<groups digest>-<layout digest>`` of a cached
+           bank (``replay/cache.py``), and which events of a split a share of it holds.
 """
 
-import os
-import shutil
-import uuid
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from kalshi_platform.domain.config import digest_of
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.events.manifest import MarketEntry, Split
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.shard import read_rows
 from kalshi_platform.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
+from kalshi_platform.replay import cache
 from kalshi_platform.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,
@@ -32,17 +29,38 @@ from kalshi_platform.replay.bank import (
     build_bank,
     read_only,
 )
+from kalshi_platform.replay.cache import CACHE_VARIABLE
 
-#: Environment variable that moves the cache of opened datasets.
-CACHE_VARIABLE: Final = "KALSHI_PLATFORM_CACHE"
+__all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
+
 _RECORDS: Final = {"rows": ROW_DTYPE, "segments": SEGMENT_DTYPE, "markets": MARKET_DTYPE}
 #: A cache written with other records is not read.
 _LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
 
 
-def cache_folder() -> Path:
-    """Where opened datasets lie on this machine."""
-    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
+class Share(NamedTuple):
+    """What ``worker`` of ``workers`` opens: event k of the sorted ones where k mod workers = worker."""
+
+    worker: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class SplitOpener:
+    """Opens a split of a dataset, or a share of it; picklable, so that each process opens its own."""
+
+    uri: str
+    split: Split
+    groups: tuple[str, ...]
+    share: Share | None = None
+
+    def __call__(self) -> Bank:
+        """The bank."""
+        return open_bank(self.uri, self.split, self.groups, share=self.share)
+
+    def only(self, share: Share) -> Self:
+        """The opener of one share of the same split."""
+        return replace(self, share=share)
 
 
 def open_bank(
@@ -51,12 +69,15 @@ def open_bank(
     groups: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
     feature_digest: str = FEATURE_DIGEST,
+    share: Share | None = None,
 ) -> Bank:
     """The bank of one split of the dataset at ``uri``, with the columns of ``groups``.
 
-    ``progress`` is told (events read, events in all). DataError where the dataset was made with
-    another feature table or the split holds nothing to step over; ChecksumError names a shard
-    whose bytes are not what the manifest says.
+    ``progress`` is told (events read, events in all). ``share``: only those of the split's events; the bank
+    then knows in ``full_rows`` where its rows stand in the bank of the whole split.
+    DataError where the dataset was made with another feature table or the split holds nothing to step over;
+    ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
+    what the manifest says.
     """
     dataset = Dataset.open(uri)
     if dataset.manifest.feature_digest != feature_digest:
@@ -64,28 +85,62 @@ def open_bank(
             f"{uri} was made with feature table {dataset.manifest.feature_digest}, this program has "
             f"{feature_digest}: build the dataset again from its recordings"
         )
-    infos = _infos(dataset, split)
-    if not infos:
+    entries = _in_order(dataset, split)
+    if not entries:
         raise DataError(f"{uri} has no market in its {split} split: add events or choose another split")
-    folder = cache_folder() / f"{dataset.digest}-{split}-{digest(groups)}-{_LAYOUT_DIGEST}"
-    if not folder.exists():
-        bank = _build(dataset, infos, split, groups, progress)
+    chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
+    infos = _infos(dataset, chosen)
+    part = "" if share is None else f"-{share.worker}of{share.workers}"
+    key = f"{dataset.digest}-{split}{part}-{digest(groups)}-{_LAYOUT_DIGEST}"
+    arrays = cache.open_arrays(key)
+    if arrays is None:
+        bank = _build(dataset, infos, groups, progress)
         if bank.markets != infos:
             raise DataError(f"{uri}: shards hold markets in another order than the manifest: build it again")
-        _write(folder, bank.arrays)
-    return Bank(_map(folder), infos, _names(groups))
+        arrays = cache.store_arrays(key, bank.arrays._asdict())
+    full_rows = None if share is None else _full_rows(entries, chosen)
+    bank = Bank(_typed(arrays), infos, _names(groups), full_rows)
+    if full_rows is not None and full_rows.size != bank.n_rows + 1:
+        raise DataError(
+            f"{uri}: shards hold {bank.n_rows} rows, the manifest {full_rows.size - 1}: build it again"
+        )
+    return bank
+
+
+def bank_bytes(dataset: Dataset, split: Split, groups: tuple[str, ...]) -> int:
+    """Size of the arrays of one split's bank, from the manifest: nothing is read."""
+    values = len(_names(groups)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
+    return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
+
+
+def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
+    events = sorted({entry.event for entry in entries})
+    if not 0 <= share.worker < share.workers:
+        raise ContractError(f"share {share.worker} of {share.workers}: give one of 0 to {share.workers - 1}")
+    if share.workers > len(events):
+        raise ContractError(
+            f"{what} has {len(events)} events, too few for {share.workers} workers with events of their own: "
+            f"use at most {len(events)} workers, or worker_events=all"
+        )
+    own = set(events[share.worker :: share.workers])
+    return [entry for entry in entries if entry.event in own]
+
+
+def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
+    """(R + 1,) i4: row in the whole split's bank of every row of the chosen markets; the last entry is -1."""
+    starts = np.cumsum([0] + [entry.n_rows for entry in entries])
+    start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
+    parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]
+    return np.concatenate([*parts, [-1]]).astype(np.int32)
 
 
 def _names(groups: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f.name for f in features_of([g for g in groups if g != "portfolio"]))
 
 
-def _infos(dataset: Dataset, split: Split) -> tuple[MarketInfo, ...]:
+def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
     specs = dataset.specs()
-    return tuple(
-        MarketInfo(specs[entry.ticker], entry.provenance, entry.volatility)
-        for entry in _in_order(dataset, split)
-    )
+    return tuple(MarketInfo(specs[entry.ticker], entry.provenance, entry.volatility) for entry in entries)
 
 
 def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:
@@ -95,7 +150,6 @@ def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:
 def _build(
     dataset: Dataset,
     infos: tuple[MarketInfo, ...],
-    split: Split,
     groups: tuple[str, ...],
     progress: Callable[[int, int], None] | None,
 ) -> Bank:
@@ -112,25 +166,6 @@ def _build(
     return build_bank(markets, _names(groups), columns(groups), list(TEMPORAL))
 
 
-def _write(folder: Path, arrays: BankArrays) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    temporary.mkdir()
-    try:
-        for name, array in arrays._asdict().items():
-            np.save(temporary / f"{name}.npy", np.asarray(array).view(np.ndarray))
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not folder.exists():  # else another process finished the same folder first
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _map(folder: Path) -> BankArrays:
-    loaded = {}
-    for name in BankArrays._fields:
-        array = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-        loaded[name] = np.asarray(array).view(_RECORDS[name]) if name in _RECORDS else np.asarray(array)
-    return read_only(BankArrays(**loaded))
+def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:
+    typed = {n: a.view(_RECORDS[n]) if n in _RECORDS else a for n, a in arrays.items()}
+    return read_only(BankArrays(**typed))

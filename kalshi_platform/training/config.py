@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from kalshi_platform.domain.config import Config
 
 SamplerName = Literal["columnar", "stock"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainConfig(Config):
@@ -22,6 +23,16 @@ class TrainConfig(Config):
     fragment_length: int = Field(64, gt=0, description="steps of each environment in an iteration")
     num_env_runners: int = Field(
         0, ge=0, description="processes that sample; 0 = sample in the trainer's own"
+    )
+    worker_events: Literal["all", "own"] = Field(
+        "all", description="own = each of the num_env_runners opens only its share of the training events"
+    )
+    overlap: bool = Field(
+        False,
+        description="sample the next iteration while the present one is learned from; one iteration stale",
+    )
+    learner_device: Device = Field(
+        "auto", description="where the network learns; auto = a GPU if there is one"
     )
     total_env_steps: int = Field(1_000_000, gt=0, description="environment steps after which the run ends")
 
@@ -69,6 +80,17 @@ class TrainConfig(Config):
                 f"(n_envs={self.n_envs} x fragment_length={self.fragment_length} x "
                 f"{max(1, self.num_env_runners)} runners): the rest would never be learned from"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_are_there(self) -> "TrainConfig":
+        for name, wanted in (("overlap", self.overlap), ("worker_events=own", self.worker_events == "own")):
+            if wanted and not self.num_env_runners:
+                raise ValueError(
+                    f"{name} needs processes that sample: set num_env_runners to 1 or more, not 0"
+                )
+            if wanted and self.sampler == "stock":
+                raise ValueError(f"{name} needs sampler='columnar': the stock one keeps its state to itself")
         return self
 
     @property

@@ -64,6 +64,14 @@ def ppo_loss(
 class LeanPPOPolicy(PPOTorchPolicy):
     """RLlib's PPO policy with the loss above; expects a ``SlotPolicyModel``."""
 
+    def __init__(self, observation_space: Any, action_space: Any, config: Any) -> None:
+        # Here alone RLlib says in which worker a policy is: its model opens that worker's events.
+        config = {**config}
+        custom = dict(config["model"]["custom_model_config"])
+        custom["source"] = custom["source"].of_worker(config["worker_index"])
+        config["model"] = {**config["model"], "custom_model_config": custom}
+        super().__init__(observation_space, action_space, config)  # type: ignore[no-untyped-call]
+
     def loss(self, model: Any, dist_class: Any, train_batch: Any) -> torch.Tensor:
         """Loss of one minibatch; what is reported of it waits in ``model.tower_stats``."""
         logits, value = model.evaluate(train_batch)

@@ -3,6 +3,9 @@
 Owns       the translation of settings and one training step: sample, standardise advantages, learn.
 Invariant  a failure in any sampler ends the run with that failure. RLlib itself restarts or drops failed
            workers and then returns empty results for ever.
+Overlap    the workers sample batch k + 1 while the learner, from the same weights, learns batch k: one
+           iteration stale, and the loss's ratio is to the policy that sampled. Both are done when a training
+           step ends, so that a state taken between two steps is exact; it holds the batch that waits.
 Numbers    two threads of torch in the trainer's process; a remote sampler gets one (Ray sets it).
 """
 
@@ -10,6 +13,8 @@ import traceback
 from typing import Any, NamedTuple
 
 import numpy as np
+import ray
+from ray.exceptions import RayError
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.policy.sample_batch import (
     DEFAULT_POLICY_ID,
@@ -38,6 +43,7 @@ from kalshi_platform.models.rllib_adapter import (
 from kalshi_platform.training.callbacks import TrainingCallbacks
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.learner import LeanPPOPolicy
+from kalshi_platform.training.machine import learner_device
 from kalshi_platform.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
 from kalshi_platform.training.source import TrainingSource
 from kalshi_platform.training.stock import stock_env
@@ -61,6 +67,11 @@ class ReplayPPO(PPO):
         """Build workers and policy; counts the rounds learned, which seed the order of minibatches."""
         super().setup(config)
         self.rounds_learned = 0
+        settings: Any = self.config
+        given = settings.input_config.get(CONFIG_KEY)  # the stock sampler has none, and no overlap
+        self._overlap = given is not None and given.overlap
+        #: The batch that the next step learns from, already sampled; None where it samples first.
+        self.waiting_batch: Any = None
 
     @classmethod
     def get_default_policy_class(cls, config: Any) -> type[LeanPPOPolicy]:
@@ -70,7 +81,9 @@ class ReplayPPO(PPO):
     def training_step(self) -> dict[str, Any]:  # type: ignore[override]  # None: of the other stack
         """Sample one batch, learn from it, send the weights to the workers; RLlib's learner statistics."""
         with self._timers[SAMPLE_TIMER]:
-            batch = self._sample()
+            batch = self._sample() if self.waiting_batch is None else self.waiting_batch
+        self.waiting_batch = None
+        pending = self._start_sampling() if self._overlap else []
         self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
         self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
         self.batch_statistics = describe_batch(batch)
@@ -79,6 +92,8 @@ class ReplayPPO(PPO):
             statistics = self._learn(batch)
         self._counters[NUM_ENV_STEPS_TRAINED] += batch.count
         self._counters[NUM_AGENT_STEPS_TRAINED] += batch.count
+        if pending:
+            self.waiting_batch = self._joined(_outcomes(pending))
         group: Any = self.env_runner_group
         with self._timers[SYNCH_WORKER_WEIGHTS_TIMER]:
             if group.num_remote_workers() > 0:
@@ -87,43 +102,64 @@ class ReplayPPO(PPO):
 
     def _sample(self) -> Any:
         group: Any = self.env_runner_group
-        remote = group.num_remote_workers()
-        if remote == 0:
-            outcomes = [sample_or_failure(group.local_env_runner)]
-        else:
-            outcomes = group.foreach_env_runner(sample_or_failure, local_env_runner=False)
+        if group.num_remote_workers() == 0:
+            return self._joined([sample_or_failure(group.local_env_runner)])
+        return self._joined(_outcomes(self._start_sampling()))
+
+    def _start_sampling(self) -> list[Any]:
+        """Ask every worker for its next batch; the answers to come, in the order of the workers."""
+        group: Any = self.env_runner_group
+        workers = group._worker_manager.actors()
+        return [workers[k].apply.remote(sample_or_failure) for k in sorted(workers)]
+
+    def _joined(self, outcomes: list[Any]) -> Any:
+        """One batch of all workers' batches; TrainingError where one of them failed or died."""
         for outcome in outcomes:
             if isinstance(outcome, SamplerFailure):
                 raise TrainingError(
                     f"sampling failed in worker {outcome.worker}: {outcome.error}\n{outcome.trace}"
                 )
-        if len(outcomes) < max(1, remote):
+        dead = [outcome for outcome in outcomes if isinstance(outcome, RayError)]
+        if dead:
             raise WorkersLostError(
-                f"{max(1, remote) - len(outcomes)} of {remote} sampling workers died without a word "
+                f"{len(dead)} of {len(outcomes)} sampling workers died without a word "
                 "(killed, out of memory, or their node lost); an iteration is never learned from less than "
                 "was asked for"
-            )
+            ) from dead[0]
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 
-    def _learn(self, batch: SampleBatch) -> dict[str, float]:
+    def _learn(self, batch: Any) -> dict[str, float]:
         """Epochs over contiguous minibatches in a seeded order; mean statistics of all gradient steps."""
-        policy = self.get_policy()
+        policy: Any = self.get_policy()
         config: Any = self.config
         size = config.minibatch_size
         rng = np.random.default_rng([config.seed, _MINIBATCH_STREAM, self.rounds_learned])
         self.rounds_learned += 1
         # The schedules of learning rate and entropy follow what has been learned from, also after a resume.
         policy.on_global_var_update({"timestep": self.rounds_learned * batch.count})
-        policy.load_batch_into_buffer(batch)
+        # RLlib's loader takes other ways on other devices (towers, copies); this one is the same on all.
+        batch.set_training(True)
+        policy._lazy_tensor_dict(batch)
         total: dict[str, float] = {}
         n_steps = 0
         for _ in range(config.num_epochs):
             for k in rng.permutation(batch.count // size):
-                fetched = policy.learn_on_loaded_batch(int(k) * size)
+                fetched = policy.learn_on_batch(batch[int(k) * size : (int(k) + 1) * size])
                 n_steps += 1
                 for name, value in fetched["learner_stats"].items():
                     total[name] = total.get(name, 0.0) + float(value)
         return {name: value / n_steps for name, value in total.items()}
+
+
+def _outcomes(pending: list[Any]) -> list[Any]:
+    """What the workers answered; Ray's error in the place of one that died."""
+    found: list[Any] = []
+    for answer in pending:
+        try:
+            found.append(ray.get(answer))
+        except RayError as err:
+            found.append(err)
+    return found
 
 
 def sample_or_failure(worker: Any) -> Any:
@@ -160,12 +196,16 @@ def describe_batch(batch: SampleBatch) -> dict[str, Any]:
 
 def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
     """The RLlib configuration of a run, with the sampler that ``config.sampler`` names."""
+    device = learner_device(config.learner_device)
     spec = source.policy_spec(config.level)
+    if config.worker_events == "own":
+        source = source.shared_by(config.num_env_runners)
     stock = config.sampler == "stock"
     settings = (
         PPOConfig()  # type: ignore[no-untyped-call]
         .api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
         .framework("torch")
+        .resources(num_gpus=1 if device == "cuda" else 0)
         .env_runners(
             num_env_runners=config.num_env_runners,
             num_envs_per_env_runner=config.n_envs,

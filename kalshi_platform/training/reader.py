@@ -1,6 +1,8 @@
 """The columnar sampler: RLlib's ``InputReader`` that steps all environments of a process at once.
 
 Owns       the environments of a process, their random numbers and the columns of an iteration.
+Device     environments and the network that samples are on the CPU; where the policy learns on a GPU in this
+           process, a CPU copy of it samples and takes the policy's weights before every batch.
 Invariant  one forward pass a step for all environments; a window is encoded when a slot's row changes.
 Not        the learner, and not the workers: RLlib creates one reader in each through :func:`columnar_input`.
 """
@@ -16,6 +18,7 @@ from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
 
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.models.actions import sample_actions
+from kalshi_platform.models.device import cpu_copy, off_cpu
 from kalshi_platform.models.history import HistoryCodes
 from kalshi_platform.models.networks import PolicyNetwork
 from kalshi_platform.training import fragment as columns
@@ -35,8 +38,9 @@ class ColumnarReader(InputReader):
     ) -> None:
         spec = network.spec
         self._config = config
-        self._network = network
+        self.network = network
         self._env, self._episodes = source.vector_env(config.n_envs, config.level, config.seed, worker)
+        self._full_rows = source.bank.full_rows
         self._rng = np.random.default_rng([config.seed, worker, _ACTION_STREAM])
         self._codes = HistoryCodes(network, source.history, config.n_envs) if spec.reads_history else None
         self._columns = columns.allocate(config.n_envs, config.fragment_length, spec.width, spec.n_slots)
@@ -64,6 +68,9 @@ class ColumnarReader(InputReader):
                     finals.append((t, cut, self._env.final_flat[cut], self._env.final_rows[cut]))
             _, last_value, _ = self._forward(self._flat, self._rows)
             self._value_final_observations(finals)
+        if self._full_rows is not None:
+            # Last: until here rows are this worker's own; the learner knows the whole split's only.
+            out.rows[:] = self._full_rows[out.rows]
         columns.estimate_advantages(out, last_value.numpy(), self._config.gamma, self._config.gae_lambda)
         self._finished.append(self._env.drain_episodes())
         return columns.sample_batch(out)
@@ -84,9 +91,9 @@ class ColumnarReader(InputReader):
         out.truncated[:, t] = truncated & ~terminated
 
     def _forward(self, flat: np.ndarray, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        market, portfolio, slot_mask, action_mask = self._network.spec.split(torch.from_numpy(flat))
+        market, portfolio, slot_mask, action_mask = self.network.spec.split(torch.from_numpy(flat))
         codes = None if self._codes is None else self._codes.at(rows)
-        logits, value = self._network.decide(market, codes, portfolio, slot_mask)
+        logits, value = self.network.decide(market, codes, portfolio, slot_mask)
         return logits, value, action_mask
 
     def _value_final_observations(self, finals: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> None:
@@ -95,9 +102,9 @@ class ColumnarReader(InputReader):
             return
         flat = np.concatenate([f for _, _, f, _ in finals])
         rows = np.concatenate([r for _, _, _, r in finals])
-        market, portfolio, slot_mask, _ = self._network.spec.split(torch.from_numpy(flat))
+        market, portfolio, slot_mask, _ = self.network.spec.split(torch.from_numpy(flat))
         codes = None if self._codes is None else self._codes.fresh(rows)
-        value = self._network.decide(market, codes, portfolio, slot_mask)[1].numpy()
+        value = self.network.decide(market, codes, portfolio, slot_mask)[1].numpy()
         at = 0
         for t, cut, _, _ in finals:
             self._columns.final_value[cut, t] = value[at : at + cut.size]
@@ -144,17 +151,25 @@ class LazyReader(InputReader):
     def reader(self) -> ColumnarReader:
         """The reader of this process."""
         if self._reader is None:
-            worker: Any = self._context.worker
-            given = self._context.input_config
-            network = worker.policy_map[DEFAULT_POLICY_ID].model.network
-            self._reader = ColumnarReader(
-                given[SOURCE_KEY], given[CONFIG_KEY], network, self._context.worker_index
-            )
+            given, worker = self._context.input_config, self._context.worker_index
+            network = cpu_copy(self._learned) if off_cpu(self._learned) else self._learned
+            source = given[SOURCE_KEY].of_worker(worker)
+            self._reader = ColumnarReader(source, given[CONFIG_KEY], network, worker)
         return self._reader
 
+    @property
+    def _learned(self) -> PolicyNetwork:
+        """The policy's network, which may lie on another device than the sampler."""
+        worker: Any = self._context.worker
+        network: PolicyNetwork = worker.policy_map[DEFAULT_POLICY_ID].model.network
+        return network
+
     def next(self) -> SampleBatch:
-        """The next batch."""
-        return self.reader.next()
+        """The next batch, sampled with the policy's present weights."""
+        reader = self.reader
+        if reader.network is not self._learned:
+            reader.network.load_state_dict(self._learned.state_dict())
+        return reader.next()
 
     def get_metrics(self) -> list[Any]:
         """Finished episodes as RLlib reports them."""

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import threading
 
 import boto3
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.events import patience
 from kalshi_platform.events.storage import open_storage
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.shard import read_rows
@@ -110,6 +112,61 @@ def test_a_damaged_object_is_refused_by_name(bucket, fake):
     open_storage(uri).write_bytes_atomic(shard.path, b"other bytes")
     with pytest.raises(ChecksumError, match=f"{uri}/{shard.path}"):
         read_rows(Dataset.open(uri), shard.event)
+
+
+@pytest.fixture
+def stopped_store(monkeypatch):
+    """Starts a store of its own; gives a bucket's address, and calls that stop and start the store."""
+    servers = [ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)]
+    servers[0].start()
+    host, port = servers[0].get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    for name, value in (
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "very-secret-value"),
+        ("AWS_REGION", "us-east-1"),
+        (patience.PATIENCE_VARIABLE, "40"),
+    ):
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="stopped")
+
+    def start() -> None:  # moto's objects live in this process and outlast its servers
+        servers.append(ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False))
+        servers[-1].start()
+
+    yield "s3://stopped/set", servers[0].stop, start
+    servers[-1].stop()
+
+
+def test_a_dataset_is_opened_though_its_store_is_away_for_a_while(stopped_store, fake, monkeypatch, caplog):
+    uri, stop, start = stopped_store
+    build_dataset([], uri, BuildConfig(workers=0))
+    expected = {event: read_rows(Dataset.open(uri), event)[0][1].features.tobytes() for event in EVENTS}
+    dataset = Dataset.open(uri)
+    stop()
+    waited = threading.Event()  # the store is back when somebody has waited for it, not after some time
+    log = patience._log.warning
+    monkeypatch.setattr(patience._log, "warning", lambda *args: (log(*args), waited.set()))
+    returns = threading.Thread(target=lambda: waited.wait(60) and start())
+    returns.start()
+    found = {event: read_rows(dataset, event)[0][1].features.tobytes() for event in EVENTS}
+    returns.join()
+    assert found == expected
+    said = [record.getMessage() for record in caplog.records if "store" in record.getMessage()]
+    assert said[0].startswith(f"waiting for the store to read {uri}/")
+    assert said[-1].startswith("the store is back after")
+
+
+def test_a_store_that_stays_away_is_refused_when_the_patience_is_used_up(stopped_store, monkeypatch):
+    uri, stop, start = stopped_store
+    monkeypatch.setenv(patience.PATIENCE_VARIABLE, "0.5")
+    stop()
+    try:
+        with pytest.raises(StorageError, match=r"waited 0\.5 s .*check AWS_ENDPOINT_URL"):
+            Dataset.open(uri)
+    finally:
+        start()
 
 
 def test_the_command_speaks_of_a_missing_bucket_and_exits_with_3(bucket):

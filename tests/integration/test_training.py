@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import ray
 import torch
+from fake_import import FakeImport
 from made_bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
@@ -25,11 +27,18 @@ from kalshi_platform.domain.errors import (
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.vector import ReplayVectorEnv
 from kalshi_platform.evaluation.validation import Validation, read_validation
+from kalshi_platform.events.split import SplitConfig
+from kalshi_platform.features.spec import FEATURE_DIGEST
+from kalshi_platform.models.device import cpu_copy
+from kalshi_platform.models.history import WindowGatherer
 from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.training import checkpoint
+from kalshi_platform.models.rllib_adapter import HISTORY_ROWS
+from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.replay.open import Share, SplitOpener
+from kalshi_platform.training import checkpoint, reader
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.folder import locked
-from kalshi_platform.training.ppo import build_algorithm, sample_or_failure
+from kalshi_platform.training.ppo import _outcomes, build_algorithm, ppo_config, sample_or_failure
 from kalshi_platform.training.progress import Progress
 from kalshi_platform.training.run import train
 from kalshi_platform.training.source import TrainingSource
@@ -206,6 +215,19 @@ def test_a_failing_sampler_stops_the_run_with_its_error(num_env_runners: int, ra
     assert len(lines(tmp_path)) == 1
 
 
+@pytest.mark.parametrize("overlap", [False, True])
+def test_a_killed_worker_stops_the_run(overlap: bool, ray_runtime):
+    algorithm = build_algorithm(
+        made_source(), SMALL.replace(level="tiny", num_env_runners=2, overlap=overlap)
+    )
+    algorithm.train()
+    (victim, *_) = algorithm.env_runner_group._worker_manager.actors().values()
+    ray.kill(victim)
+    with pytest.raises(TrainingError, match="1 of 2 sampling workers died without a word"):
+        algorithm.train()
+    algorithm.stop()
+
+
 def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
     config = SMALL.replace(level="tiny", num_env_runners=1, validate_every=1, total_env_steps=2 * 128)
     train(made_source(), tmp_path / "one", config)
@@ -279,6 +301,155 @@ def test_one_process_at_a_time_writes_a_run(tmp_path: Path):
         other.__enter__()
     with locked(tmp_path, patience_s=0.0):
         assert (tmp_path / ".lock").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("num_env_runners", [1, 2])
+def test_an_overlapped_run_that_was_interrupted_equals_the_unbroken_one(
+    num_env_runners: int, ray_runtime, tmp_path: Path
+):
+    samples = 128 * num_env_runners
+    config = SMALL.replace(
+        overlap=True, num_env_runners=num_env_runners, validate_every=1, total_env_steps=3 * samples
+    )
+    train(made_source(), tmp_path / "one", config)
+    train(made_source(), tmp_path / "two", config.replace(total_env_steps=2 * samples))
+    train(made_source(), tmp_path / "two", config, resume=True)
+    assert lines(tmp_path / "one") == lines(tmp_path / "two")
+    one, state = checkpoint.read_checkpoint((tmp_path / "one" / "latest").resolve())
+    two, other = checkpoint.read_checkpoint((tmp_path / "two" / "latest").resolve())
+    for name, weights in one.network.state_dict().items():
+        assert torch.equal(weights, two.network.state_dict()[name]), name
+    assert {name for name in state.arrays if name.startswith("waiting/")} >= {
+        "waiting/obs",
+        "waiting/actions",
+    }
+    assert state.arrays.keys() == other.arrays.keys()
+    for name, array in state.arrays.items():
+        np.testing.assert_array_equal(array, other.arrays[name], err_msg=name)
+
+
+def test_an_overlapped_iteration_learns_from_what_older_weights_sampled(ray_runtime):
+    """Batch 1 and 2 come from the first weights: the second is sampled while the first is learned."""
+    config = SMALL.replace(num_env_runners=1, learning_rate=0.01)
+    sampled = {}
+    for overlap in (False, True):
+        algorithm = build_algorithm(made_source(), config.replace(overlap=overlap))
+        found = []
+        learn = algorithm._learn
+
+        def watched(batch, learn=learn, found=found):
+            found.append({name: np.array(batch[name]) for name in ("actions", "action_logp", "rewards")})
+            return learn(batch)
+
+        algorithm._learn = watched
+        for _ in range(2):
+            algorithm.train()
+        algorithm.stop()
+        sampled[overlap] = found
+    plain, overlapped = sampled[False], sampled[True]
+    for name, column in plain[0].items():
+        np.testing.assert_array_equal(column, overlapped[0][name], err_msg=name)
+    assert not np.array_equal(plain[1]["action_logp"], overlapped[1]["action_logp"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"overlap": True}, "overlap needs processes that sample"),
+        ({"worker_events": "own"}, "worker_events=own needs processes that sample"),
+        ({"overlap": True, "num_env_runners": 1, "sampler": "stock"}, "needs sampler='columnar'"),
+    ],
+)
+def test_settings_that_need_workers_say_so(changes: dict[str, Any], message: str):
+    with pytest.raises(ContractError, match=message):
+        SMALL.replace(**changes)
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ContractError, match="torch sees no CUDA device"):
+        ppo_config(made_source(), SMALL.replace(learner_device="cuda"))
+    assert ppo_config(made_source(), SMALL).num_gpus == 0
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert ppo_config(made_source(), SMALL).num_gpus == 1
+    assert ppo_config(made_source(), SMALL.replace(learner_device="cpu")).num_gpus == 0
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory) -> str:
+    """Twelve events of two markets, of which the training split has several."""
+    folder = tmp_path_factory.mktemp("events")
+    with pytest.MonkeyPatch.context() as patch:
+        FakeImport(folder, tuple(f"EV{k}" for k in range(12))).install(patch)
+        build_dataset([], folder / "data", BuildConfig(workers=0, split=SplitConfig(salt="shares")))
+    return str(folder / "data")
+
+
+def test_workers_with_events_of_their_own_send_rows_of_the_whole_split(dataset: str, ray_runtime):
+    env = EnvConfig(n_slots=2, decision_interval_ms=0)
+    opener = SplitOpener(dataset, "train", env.groups)
+    shape = EpisodeConfig(min_steps=5, max_steps=20)
+    source = TrainingSource(opener, FEATURE_DIGEST, env=env, episodes=shape)
+    config = SMALL.replace(num_env_runners=2, worker_events="own")
+    algorithm = build_algorithm(source, config)
+    batches = _outcomes(algorithm._start_sampling())
+    full = opener()
+    spec = source.policy_spec(config.level)
+    gatherer = WindowGatherer(full.arrays, spec.level.window)
+    for k, batch in enumerate(batches):
+        share = opener.only(Share(k, 2))()
+        rows = batch[HISTORY_ROWS]
+        own = set(share.full_rows[:-1].tolist())
+        met = set(np.unique(rows).tolist()) - {-1}
+        assert met
+        assert met <= own, "a worker met rows of another worker's events"
+        # The worker's local windows are the learner's global ones: rows by their place in the share.
+        local = np.searchsorted(share.full_rows[:-1], np.array(sorted(met)))
+        local_windows = WindowGatherer(share.arrays, spec.level.window).windows(local)
+        assert torch.equal(local_windows, gatherer.windows(np.array(sorted(met))))
+        # What the worker decided on its own rows is what the learner, who has them all, would decide.
+        policy = algorithm.get_policy()
+        with torch.no_grad():
+            logits, value = policy.model.evaluate({n: torch.tensor(batch[n]) for n in ("obs", HISTORY_ROWS)})
+        chosen = torch.tensor(batch["actions"]).long()[..., None]
+        log_prob = logits.log_softmax(-1).gather(2, chosen)[..., 0].numpy()
+        held = rows >= 0
+        np.testing.assert_allclose(log_prob[held], batch["action_logp"][held], atol=1e-5)
+        np.testing.assert_allclose(value.numpy()[held], batch["vf_preds"][held], atol=1e-5)
+
+    def open_rows(worker: Any) -> list[int]:
+        from kalshi_platform.training import source
+
+        return [bank.n_rows for bank in source._OPEN_BANKS.values()]
+
+    opened = algorithm.env_runner_group.foreach_env_runner(open_rows, local_env_runner=False)
+    assert opened == [[opener.only(Share(k, 2))().n_rows] for k in range(2)]
+    before = [weights.detach().clone() for weights in policy.model.network.parameters()]
+    algorithm.train()
+    after = policy.model.network.parameters()
+    assert not any(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    algorithm.stop()
+
+
+def test_a_sampler_beside_a_learner_on_another_device_uses_a_copy_with_its_weights(
+    unbroken: Path, tmp_path: Path, monkeypatch
+):
+    """No GPU here: the reader is told that the network is elsewhere, and the numbers must stay the same."""
+    copies = []
+    monkeypatch.setattr(reader, "off_cpu", lambda network: True)
+    monkeypatch.setattr(reader, "cpu_copy", lambda network: copies.append(cpu_copy(network)) or copies[-1])
+    train(made_source(), tmp_path, SMALL, Holds())
+    assert len(copies) == 1
+    assert lines(tmp_path) == lines(unbroken)
+
+
+def test_events_of_their_own_need_a_dataset_and_enough_events(dataset: str):
+    config = SMALL.replace(num_env_runners=2, worker_events="own")
+    with pytest.raises(ContractError, match="needs a dataset's split"):
+        ppo_config(made_source(), config)
+    source = TrainingSource(SplitOpener(dataset, "train", EnvConfig().groups), FEATURE_DIGEST)
+    with pytest.raises(ContractError, match="too few for 40 workers"):
+        ppo_config(source, config.replace(num_env_runners=40))
 
 
 def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):

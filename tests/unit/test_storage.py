@@ -146,6 +146,7 @@ def test_the_leftover_of_a_killed_write_is_recognised():
 
 def test_an_unreachable_store_is_refused_quickly_without_its_keys(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("KALSHI_PLATFORM_STORE_PATIENCE_S", "0")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")
     storage = open_storage("s3://bucket/data")

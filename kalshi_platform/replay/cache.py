@@ -1,0 +1,244 @@
+"""The cache of opened datasets: one folder a bank, a limit on their size, the oldest use leaves first.
+
+Layout     <cache>/banks/<key>/<array>.npy and ``in_use.lock``; <cache>/banks/.<key>.<uuid>/ while written.
+Locks      whoever maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays lives; only
+           the holder of the exclusive lock deletes, so a bank in use is never removed, whoever uses it.
+Invariant  a folder under its key is complete: it appears by a rename. An evicted one is renamed away first.
+Units      bytes; 1 GB = 1e9 bytes.
+"""
+
+import fcntl
+import logging
+import math
+import os
+import shutil
+import time
+import uuid
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.domain.errors import ContractError
+
+#: Environment variables: where the cache lies, and how much it may hold in GB.
+CACHE_VARIABLE: Final = "KALSHI_PLATFORM_CACHE"
+LIMIT_VARIABLE: Final = "KALSHI_PLATFORM_CACHE_GB"
+GB: Final = 10**9
+_MOST_BYTES: Final = 20 * GB
+_DISK_SHARE: Final = 10
+_LOCK: Final = "in_use.lock"
+#: Age in seconds at which a writer's folder is surely locked by it; younger ones are left alone.
+_LOCKED_BY_THEN_S: Final = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class CachedBank(NamedTuple):
+    """One folder of the cache."""
+
+    key: str
+    n_bytes: int
+    used_s: float  # Unix time of the last opening
+    in_use: bool
+
+
+class Evicted(NamedTuple):
+    """What making room or emptying did."""
+
+    banks: int
+    leftovers: int
+    freed_bytes: int
+    kept_in_use: int
+
+    def line(self) -> str:
+        """One line for people."""
+        return (
+            f"{self.banks} banks and {self.leftovers} leftovers of killed writers removed, "
+            f"{self.freed_bytes / GB:.3f} GB freed, {self.kept_in_use} kept because they are in use"
+        )
+
+
+def cache_folder() -> Path:
+    """Where opened datasets lie on this machine."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
+
+
+def limit_bytes() -> int:
+    """What the cache may hold: the environment's limit, else 20 GB or a tenth of the disk, what is less.
+
+    ContractError where the variable is no positive number.
+    """
+    text = os.environ.get(LIMIT_VARIABLE)
+    if text is None or not text.strip():
+        root = cache_folder()
+        root.mkdir(parents=True, exist_ok=True)
+        return min(_MOST_BYTES, shutil.disk_usage(root).total // _DISK_SHARE)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ContractError(f"{LIMIT_VARIABLE}={text!r} is no positive number of GB; set e.g. 20 or unset it")
+    return int(value * GB)
+
+
+def banks() -> list[CachedBank]:
+    """What the cache holds, least recently used first."""
+    found = []
+    for folder in _folders():
+        with suppress(FileNotFoundError):  # evicted by another process meanwhile
+            with _exclusive(folder) as free:
+                in_use = not free
+            found.append(CachedBank(folder.name, _size(folder), _used_s(folder), in_use))
+    return sorted(found, key=lambda bank: bank.used_s)
+
+
+def open_arrays(key: str) -> dict[str, np.ndarray] | None:
+    """The arrays of bank ``key``, memory-mapped and held against eviction; None where it is not cached."""
+    folder = cache_folder() / key
+    try:
+        lease = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        fcntl.flock(lease, fcntl.LOCK_SH)
+        try:
+            same = os.path.samestat(os.fstat(lease), os.stat(folder / _LOCK))
+        except FileNotFoundError:
+            same = False
+        if not same:  # evicted between opening and locking; there may be a new one, or none
+            return open_arrays(key)
+        os.utime(folder / _LOCK)
+        return {path.stem: _mapped(path, lease) for path in sorted(folder.glob("*.npy"))}
+    finally:
+        os.close(lease)
+
+
+def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Make room, write ``arrays`` under ``key`` and map them; where another process was first, its arrays."""
+    root = cache_folder()
+    root.mkdir(parents=True, exist_ok=True)
+    _make_room(sum(array.nbytes for array in arrays.values()), key)
+    temporary = root / f".{key}.{uuid.uuid4().hex}"
+    temporary.mkdir()
+    lease = os.open(temporary / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(lease, fcntl.LOCK_SH)  # held over the rename: nobody evicts what is about to be mapped
+        for name, array in arrays.items():
+            np.save(temporary / f"{name}.npy", np.asarray(array).view(np.ndarray))
+        try:
+            temporary.rename(root / key)
+        except OSError:
+            if not (root / key).exists():
+                raise
+        found = open_arrays(key)
+    finally:
+        os.close(lease)
+        shutil.rmtree(temporary, ignore_errors=True)
+    return found if found is not None else store_arrays(key, arrays)
+
+
+def empty_cache() -> Evicted:
+    """Remove every bank that nobody uses, and what killed writers left."""
+    return _evict(need_bytes=math.inf, keep="")
+
+
+def _make_room(n_bytes: int, keep: str) -> None:
+    """Evict until ``n_bytes`` more fit under the limit; ``keep`` is never touched."""
+    limit = limit_bytes()
+    done = _evict(sum(map(_size, _folders())) + n_bytes - limit, keep)
+    if done.banks or done.leftovers:
+        _log.warning("cache %s (limit %.3g GB): %s", cache_folder(), limit / GB, done.line())
+    held = sum(map(_size, _folders())) + n_bytes
+    if held > limit:
+        _log.warning(
+            "cache %s will hold %.3f GB, above its limit of %.3f GB, and nothing more can leave; "
+            "raise %s or use fewer datasets at once",
+            cache_folder(), held / GB, limit / GB, LIMIT_VARIABLE,
+        )  # fmt: skip
+
+
+def _evict(need_bytes: float, keep: str) -> Evicted:
+    freed = banks = leftovers = kept = 0
+    root = cache_folder()
+    for temporary in sorted(root.glob(".*")) if root.is_dir() else ():
+        if _is_stale(temporary) and (size := _remove(temporary)) is not None:
+            leftovers, freed = leftovers + 1, freed + size
+    for folder in sorted(_folders(), key=_used_s):
+        if freed >= need_bytes:
+            break
+        if folder.name == keep:
+            continue
+        size = _remove(folder)
+        if size is None:
+            kept += 1
+        else:
+            banks, freed = banks + 1, freed + size
+    return Evicted(banks, leftovers, freed, kept)
+
+
+def _remove(folder: Path) -> int | None:
+    """Bytes freed by deleting ``folder``; None where somebody holds it."""
+    with suppress(FileNotFoundError), _exclusive(folder) as free:
+        if not free:
+            return None
+        size = _size(folder)
+        away = folder.with_name(f".{folder.name.lstrip('.')}.{uuid.uuid4().hex}")
+        folder.rename(away)
+        shutil.rmtree(away)
+        return size
+    return 0  # another process removed it first
+
+
+@contextmanager
+def _exclusive(folder: Path) -> Iterator[bool]:
+    """True inside where nobody uses ``folder``: then nobody can map it until the end of the block."""
+    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def _is_stale(temporary: Path) -> bool:
+    """True where a writer would have taken its lock by now; then the lock decides whether it still writes."""
+    with suppress(FileNotFoundError):
+        return time.time() - temporary.stat().st_mtime > _LOCKED_BY_THEN_S
+    return False
+
+
+def _mapped(path: Path, lease: int) -> np.ndarray:
+    """The array in ``path``; the lock behind ``lease`` is held until the map is gone."""
+    array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    # A duplicate shares the lock, which ends when the last duplicate is closed.
+    weakref.finalize(array._mmap, os.close, os.dup(lease)).atexit = False
+    return np.asarray(array)
+
+
+def _folders() -> list[Path]:
+    root = cache_folder()
+    return [p for p in root.iterdir() if p.is_dir() and p.name[0] != "."] if root.is_dir() else []
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
+
+
+def _used_s(folder: Path) -> float:
+    for path in (folder / _LOCK, folder):  # folders of older versions have no lock
+        with suppress(FileNotFoundError):
+            return path.stat().st_mtime
+    return 0.0

@@ -1,0 +1,203 @@
+"""The cache of opened datasets: limited, least recently used first, never a bank that somebody uses."""
+
+import gc
+import json
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.replay import cache
+
+MB = 10**6
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(cache.LIMIT_VARIABLE, "0.0025")  # 2.5 MB: two banks of 1 MB
+    return tmp_path / "banks"
+
+
+def megabyte(value: int) -> dict[str, np.ndarray]:
+    return {"rows": np.full(MB // 2, value, np.uint8), "age": np.full(MB // 2, value, np.uint8)}
+
+
+def store(key: str, used_s: float, value: int = 1) -> None:
+    cache.store_arrays(key, megabyte(value))
+    gc.collect()
+    os.utime(cache.cache_folder() / key / "in_use.lock", (used_s, used_s))
+
+
+def keys() -> list[str]:
+    return [bank.key for bank in cache.banks()]
+
+
+def test_what_is_stored_is_mapped_read_only_and_found_again():
+    found = cache.store_arrays("a", megabyte(7))
+    again = cache.open_arrays("a")
+    assert again is not None
+    assert found.keys() == again.keys() == {"rows", "age"}
+    assert int(again["rows"].sum()) == 7 * MB // 2
+    with pytest.raises(ValueError, match="read-only"):
+        again["rows"][0] = 1
+    assert cache.open_arrays("b") is None
+
+
+def test_the_least_recently_used_bank_leaves_first(caplog):
+    store("old", 100)
+    store("older", 50)
+    cache.open_arrays("older")  # opening is using: now it is the newer one
+    gc.collect()
+    with caplog.at_level(logging.WARNING):
+        store("new", 200)
+    assert sorted(keys()) == ["new", "older"]
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "1 banks and 0 leftovers" in line
+    assert "0.001 GB freed" in line
+
+
+def test_a_bank_whose_arrays_live_is_kept_until_the_last_one_is_gone(caplog):
+    arrays = cache.store_arrays("held", megabyte(3))
+    held = arrays["age"][10:20]  # a view is enough
+    del arrays
+    gc.collect()
+    assert [bank.in_use for bank in cache.banks()] == [True]
+    with caplog.at_level(logging.WARNING):
+        store("b", 200)
+        store("c", 300)
+    assert sorted(keys()) == ["c", "held"]
+    assert held.tolist() == [3] * 10
+    assert cache.empty_cache()[::3] == (1, 1)  # one removed, one kept
+    del held
+    gc.collect()
+    assert cache.empty_cache().banks == 1
+    assert keys() == []
+
+
+def test_a_bank_that_another_process_holds_is_not_evicted():
+    store("theirs", 1)
+    code = (
+        "import sys\n"
+        "from kalshi_platform.replay import cache\n"
+        "arrays = cache.open_arrays('theirs')\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.readline()\n"
+        "print(int(arrays['rows'].sum()), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "open\n"
+        store("b", 200)
+        store("c", 300)
+        assert "theirs" in keys()
+        assert cache.empty_cache().kept_in_use == 1
+        other.stdin.write("\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == f"{MB // 2}\n"
+    assert cache.empty_cache().banks == 1  # the process is gone, and its lock with it
+
+
+def test_a_killed_process_leaves_no_lock():
+    store("theirs", 1)
+    code = (
+        "import sys\n"
+        "from kalshi_platform.replay import cache\n"
+        "arrays = cache.open_arrays('theirs')\n"
+        "print('open', flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        other.stdout.readline()
+        other.kill()
+    assert cache.empty_cache().banks == 1
+
+
+def test_a_bank_evicted_between_opening_and_locking_is_not_mapped(monkeypatch):
+    store("a", 1)
+    flock = cache.fcntl.flock
+
+    def evicted_first(handle: int, how: int) -> None:
+        monkeypatch.setattr(cache.fcntl, "flock", flock)
+        assert cache.empty_cache().banks == 1
+        flock(handle, how)
+
+    monkeypatch.setattr(cache.fcntl, "flock", evicted_first)
+    assert cache.open_arrays("a") is None
+
+
+def test_leftovers_of_killed_writers_are_removed_but_not_the_folder_of_a_living_one(folder):
+    for name, age_s in ((".dead.1", 3_600), (".young.1", 0), (".writing.1", 3_600)):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "rows.npy").write_bytes(bytes(1_000))
+        (folder / name / "in_use.lock").touch()
+        then = os.stat(folder).st_mtime - age_s
+        os.utime(folder / name, (then, then))
+    writing = os.open(folder / ".writing.1" / "in_use.lock", os.O_RDWR)
+    cache.fcntl.flock(writing, cache.fcntl.LOCK_SH)
+    done = cache.empty_cache()
+    os.close(writing)
+    assert (done.leftovers, done.freed_bytes) == (1, 1_000)
+    assert sorted(path.name for path in folder.iterdir()) == [".writing.1", ".young.1"]
+
+
+def test_a_failed_write_leaves_nothing(folder, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.np, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        cache.store_arrays("a", megabyte(1))
+    assert list(folder.iterdir()) == []
+
+
+def test_the_process_that_finished_first_wins():
+    cache.store_arrays("a", megabyte(1))
+    again = cache.store_arrays("a", megabyte(2))
+    assert int(again["rows"][0]) == 1
+
+
+def test_a_bank_larger_than_the_limit_is_kept_and_said_to_be(monkeypatch, caplog):
+    monkeypatch.setenv(cache.LIMIT_VARIABLE, "0.0001")
+    with caplog.at_level(logging.WARNING):
+        store("big", 1)
+    assert keys() == ["big"]
+    assert "above its limit" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["much", "0", "-3", "inf"])
+def test_a_limit_that_is_no_size_is_refused(text, monkeypatch):
+    monkeypatch.setenv(cache.LIMIT_VARIABLE, text)
+    with pytest.raises(ContractError, match=cache.LIMIT_VARIABLE):
+        cache.limit_bytes()
+
+
+def test_without_a_setting_the_limit_is_20_gb_or_a_tenth_of_the_disk(monkeypatch):
+    monkeypatch.delenv(cache.LIMIT_VARIABLE)
+    disk = cache.shutil.disk_usage(cache.cache_folder().parent)
+    for total, limit in ((10**12, 20 * cache.GB), (50 * cache.GB, 5 * cache.GB)):
+        usage = disk._replace(total=total)
+        monkeypatch.setattr(cache.shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert cache.limit_bytes() == limit
+
+
+def test_the_command_shows_and_empties():
+    store("a", 1_700_000_000)
+    shown = CliRunner().invoke(app, ["dataset", "cache"])
+    assert "1 banks, 0.001 of 0.003 GB" in shown.stdout
+    assert "2023-11-14" in shown.stdout
+    found = json.loads(CliRunner().invoke(app, ["dataset", "cache", "--json"]).stdout)
+    assert [bank["key"] for bank in found["banks"]] == ["a"]
+    assert found["emptied"] is None
+    emptied = json.loads(CliRunner().invoke(app, ["dataset", "cache", "--json", "--empty"]).stdout)
+    assert emptied["emptied"]["banks"] == 1
+    assert emptied["banks"] == []
