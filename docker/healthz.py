@@ -1,12 +1,12 @@
 """Health of the Ray node in this container or pod; standard library only, exit status 0 or 1.
 
-    python healthz.py auto    the raylet, where one should run; a container that runs no Ray node has nothing to ask
+    python healthz.py auto    the raylet, where one should run; without a Ray node there is nothing to ask
     python healthz.py node    the raylet of this node
     python healthz.py head    the raylet, and the cluster's control store through the dashboard
     python healthz.py serve   the raylet and the Serve proxy
 
-The paths asked answer without the cluster's token. ``ray start --block`` ends with its raylet and the container with
-it; these checks find the raylet that lives and does not answer. Not a check of what a job computes.
+The paths asked answer without the cluster's token. ``ray start --block`` ends with its raylet and the
+container with it; these checks find the raylet that lives and does not answer, not what a job computes.
 """
 
 import sys

@@ -33,7 +33,9 @@ FROM python:3.11.14-slim-bookworm
 
 # A number, so that Kubernetes can see that it is not root; the same as in cluster/kuberay.
 RUN groupadd --gid 1000 kalshi \
- && useradd --uid 1000 --gid 1000 --create-home --shell /usr/sbin/nologin kalshi
+ && useradd --uid 1000 --gid 1000 --create-home --shell /usr/sbin/nologin kalshi \
+ # Docker gives a new volume the owner of the folder it covers: those of compose.yaml must be writable.
+ && install --directory --owner=1000 --group=1000 /home/kalshi/mlflow /tmp/ray
 
 COPY --from=build /opt/venv /opt/venv
 COPY docker/healthz.py /opt/kalshi/healthz.py
