@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import pytest
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "cluster.md").read_text()
 SUBMIT = [sys.executable, str(ROOT / "cluster" / "submit.py")]
 RAY = str(Path(sys.executable).with_name("ray"))
 EXPERIMENT = '''"""Prints what it was given and ends with the status asked for."""
@@ -26,6 +29,11 @@ print("working files:", sorted(p for p in os.listdir() if not p.startswith("."))
 print("mode:", os.environ.get("SWEEP_MODE"), "arguments:", sys.argv[2:])
 sys.exit(int(sys.argv[1]))
 '''
+
+
+def documented(start: str) -> list[str]:
+    """The words after ``start`` of the first command of docs/cluster.md that begins so."""
+    return shlex.split(re.search(rf"^{re.escape(start)}(.*)$", PAGE, re.MULTILINE)[1])
 
 
 def free_ports(n: int) -> list[int]:
@@ -49,20 +57,18 @@ def answers(url: str) -> bool:
         return False
 
 
-def end_group(group: int) -> None:
+def end_group(head: subprocess.Popen) -> None:
     """Ends the process group this file started, and nothing else: other sessions' Ray may run beside it."""
     for number in (signal.SIGTERM, signal.SIGKILL):
+        until = time.monotonic() + 10
         try:
-            os.killpg(group, number)
+            os.killpg(head.pid, number)
+            while time.monotonic() < until:
+                head.poll()  # a leader that is not waited for keeps its group
+                time.sleep(0.1)  # the only way to wait for processes that are not our children
+                os.killpg(head.pid, 0)
         except ProcessLookupError:
             return
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            try:
-                os.killpg(group, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)  # the only way to wait for processes that are not our children
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +78,7 @@ def environment(tmp_path_factory) -> dict[str, str]:
     kept = {n: v for n, v in os.environ.items() if not n.startswith("RAY_")}
     made = {**kept, "HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
     token = subprocess.run(
-        [RAY, "get-auth-token", "--generate"],
+        [RAY, "get-auth-token", *documented("ray get-auth-token")],
         env=made,
         check=True,
         capture_output=True,
@@ -91,7 +97,6 @@ def address(environment) -> Iterator[str]:
         log = Path(folder) / "start.log"
         options = {
             "port": 0,
-            "dashboard-host": "127.0.0.1",
             "dashboard-port": dashboard,
             "dashboard-agent-listen-port": agent,
             "ray-client-server-port": client,
@@ -103,7 +108,9 @@ def address(environment) -> Iterator[str]:
             "object-store-memory": 100_000_000,
             "include-dashboard": "true",
         }
-        command = [RAY, "start", "--head", "--block", *(f"--{n}={v}" for n, v in options.items())]
+        # The page's own command; of an option given twice the last holds.
+        command = [RAY, "start", *documented("ray start"), "--block"]
+        command += [f"--{name}={value}" for name, value in options.items()]
         with log.open("wb") as out:
             head = subprocess.Popen(
                 command, env=environment, stdout=out, stderr=out, cwd=folder, start_new_session=True
@@ -111,14 +118,14 @@ def address(environment) -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{dashboard}"
             until = time.monotonic() + 100
-            while not answers(f"{url}/api/version"):
+            while "Ray runtime started" not in log.read_text() or not answers(f"{url}/api/version"):
                 assert head.poll() is None, log.read_text()
                 assert time.monotonic() < until, log.read_text()
                 time.sleep(0.2)
+            environment["RAY_ADDRESS"] = re.search(r"--address='([\d.:]+)'", log.read_text())[1]
             yield url
         finally:
-            end_group(head.pid)
-            head.wait(timeout=20)
+            end_group(head)
 
 
 @pytest.fixture
@@ -128,6 +135,7 @@ def checkout(tmp_path) -> Path:
     (folder / "tune_experiments").mkdir(parents=True)
     (folder / "tune_experiments" / "__init__.py").touch()
     (folder / "tune_experiments" / "tiny.py").write_text(EXPERIMENT)
+    (folder / "tune_experiments" / "curriculum_sweep.py").write_text("print('swept')")
     for kept in ("runs", "data"):
         (folder / kept).mkdir()
         (folder / kept / "big.bin").write_bytes(bytes(1000))
@@ -181,3 +189,19 @@ def test_a_cluster_that_asks_for_a_token_refuses_a_call_without_one(address, env
     done = run_submit(environment, checkout, "tiny", "--address", address, "--no-auth")
     assert done.returncode == 2
     assert "leave --no-auth out" in done.stderr
+
+
+def test_the_commands_of_the_page_for_this_machine_run(address, environment, checkout):
+    there = {**environment, "RAY_API_SERVER_ADDRESS": address}
+    done = run_submit(there, checkout, *documented("python cluster/submit.py"))
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.stdout.splitlines()[0].endswith("curriculum_sweep --smoke --out /tmp/sweep")
+    assert "swept" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("SUCCEEDED, exit status 0")
+    job = re.search(r"raysubmit_\w+", done.stdout)[0]
+    shown = re.search(r"state +ray (job status .+)", done.stdout)[1]
+    for words, said in ((["job", "list"], job), (shlex.split(shown), job), (["status"], "1 node_")):
+        told = subprocess.run(
+            [RAY, *words], env=there, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert said in told.stdout + told.stderr, words

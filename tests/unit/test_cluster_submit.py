@@ -221,5 +221,5 @@ def test_clusters_that_must_not_be_given_a_job(dashboard):
 
 
 def test_an_address_where_nothing_listens_is_refused_with_what_to_do():
-    with pytest.raises(ContractError, match="no answer .* is the cluster up, and the tunnel open"):
+    with pytest.raises(ContractError, match=r"no answer .* is the cluster up, and the tunnel open"):
         submit.check_cluster("http://127.0.0.1:9", "right")
