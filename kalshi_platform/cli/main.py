@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "simulate": "Generate recordings of a simulated exchange.",
     "train": "Train a policy on the training events of a dataset.",
     "evaluate": "Judge a checkpoint on held-out events and write its report.",
+    "models": "Register, promote through the gates, roll back and list models.",
     "bench": "Run the benchmarks against their peers.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
 }
