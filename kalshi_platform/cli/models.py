@@ -109,7 +109,7 @@ def promote(
     registry: _REGISTRY = None,
     as_json: _JSON = False,
 ) -> None:
-    """Judge a model from its own files and make it the champion; exit 4 with the reasons if a gate refuses."""
+    """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
     found = promote_model(
         Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=_say

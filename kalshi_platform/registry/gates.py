@@ -184,8 +184,8 @@ def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
         return _gate("champion", True, "no other champion", "interval above 0", "")
     if gap is None:
         words = (
-            f"it was not compared with the champion {champion}: {evidence.why_not}. Roll back to one that this "
-            "program can play, or accept the change unseen with --gate replace_unplayable=true"
+            f"it was not compared with the champion {champion}: {evidence.why_not}. Roll back to one that "
+            "this program can play, or accept the change unseen with --gate replace_unplayable=true"
         )
         return _gate("champion", config.replace_unplayable, "not compared", "interval above 0", words)
     words = f"it is not better than the champion {champion}: difference {_interval(gap)} on the same episodes"
