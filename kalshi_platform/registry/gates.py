@@ -235,8 +235,8 @@ def survives_fees(found: Performance, config: GateConfig) -> GateResult:
 def drawdown_bounded(found: Performance, config: GateConfig) -> GateResult:
     """No single market costs more than the bound at any time."""
     words = (
-        f"in its worst market it falls by {found.worst_drawdown:.1%} of the capital, "
-        f"at most {config.max_drawdown:.1%} is allowed (worst return {found.worst_market_return:+.1%} "
+        f"in its worst market it falls by {found.worst_drawdown:.2%} of the capital, "
+        f"at most {config.max_drawdown:.2%} is allowed (worst return {found.worst_market_return:+.1%} "
         f"in {found.worst_market})"
     )
     return _gate(
