@@ -35,6 +35,7 @@ _REGISTRY = Annotated[
 ]
 _REASON = Annotated[str, typer.Option(help="why, in words; kept in the log")]
 _NONE: Final = "-"
+_WIDTH: Final = 160
 
 
 @app.command("list")
@@ -60,7 +61,7 @@ def list_models(registry: _REGISTRY = None, as_json: _JSON = False) -> None:
             r.commit or "unknown",
             r.created_at[:19],
         )
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
@@ -168,7 +169,7 @@ def history(
             str(e.number), e.at[:19], e.alias, e.kind, e.model, e.previous or _NONE, e.by,
             e.evidence or _NONE, e.reason,
         )  # fmt: skip
-    Console().print(table)
+    _console().print(table)
 
 
 def _print_record(record: ModelRecord, aliases: list[str]) -> None:
@@ -195,7 +196,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
     table = Table(title=record.id, show_header=False)
     for name, value in rows.items():
         table.add_row(name, str(value))
-    Console().print(table)
+    _console().print(table)
 
 
 def _print_judgement(judgement: Judgement) -> None:
@@ -206,7 +207,7 @@ def _print_judgement(judgement: Judgement) -> None:
     for r in judgement.results:
         mark = "[green]passed[/]" if r.passed else "[red]refused[/]"
         table.add_row(r.name, mark, r.found, r.allowed)
-    Console().print(table)
+    _console().print(table)
 
 
 def _sentence(entry: AliasEntry) -> str:
@@ -221,6 +222,12 @@ def _estimate(e: Estimate) -> str:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for an id in one piece where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
 
 
 def _say(line: str) -> None:

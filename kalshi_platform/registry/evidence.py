@@ -32,8 +32,9 @@ class FeeResult(Config):
 class Latency(Config):
     """Time of one decision for one group of slots, history windows included, on one thread."""
 
-    p50_ms: float
+    p50_ms: float = Field(description="of the thread's own time, see evaluation/latency.py")
     p99_ms: float
+    wall_p99_ms: float = Field(description="with what waiting for a processor added; not judged")
     runs: int
 
 

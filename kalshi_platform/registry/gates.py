@@ -255,7 +255,7 @@ def fast_enough(level: str, found: Performance, config: GateConfig) -> GateResul
         words = f"level {level!r} has no latency budget; there are {', '.join(config.latency_budget_ms)}"
         return _gate("latency", False, f"{latency.p99_ms:.2f} ms", "a budget", words)
     words = (
-        f"too slow: a decision takes {latency.p99_ms:.2f} ms at the 99th percentile of {latency.runs}, "
+        f"too slow: a decision takes {latency.p99_ms:.2f} ms at the 99th percentile, "
         f"level {level} may take {budget:g} ms"
     )
     return _gate(

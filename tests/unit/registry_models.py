@@ -53,7 +53,7 @@ GOOD = Performance(
     worst_market="M7",
     worst_market_return=-0.04,
     worst_drawdown=0.1,
-    latency=Latency(p50_ms=0.2, p99_ms=1.5, runs=1_000),
+    latency=Latency(p50_ms=0.2, p99_ms=1.5, wall_p99_ms=1.5, runs=1_000),
 )
 
 

@@ -108,8 +108,8 @@ REFUSED = [
     ),
     (
         "latency",
-        found(latency=Latency(p50_ms=0.2, p99_ms=2.01, runs=500)),
-        "too slow: a decision takes 2.01 ms at the 99th percentile of 500, level tiny may take 2 ms",
+        found(latency=Latency(p50_ms=0.2, p99_ms=2.01, wall_p99_ms=2.01, runs=500)),
+        "too slow: a decision takes 2.01 ms at the 99th percentile, level tiny may take 2 ms",
     ),
     ("latency", made_evidence(level="vast"), "level 'vast' has no latency budget; there are tiny, simple"),
 ]
