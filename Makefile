@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 DATA ?=
 ARGS ?=
-CODE := kalshi_platform tune_experiments serve_deployments tests benchmarks
+CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests benchmarks
 
 .PHONY: help setup run test test-unit test-integration check bench clean
 

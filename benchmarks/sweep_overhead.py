@@ -44,7 +44,7 @@ from kalshi_platform.training.session import RunSettings
 from kalshi_platform.tuning.experiment import Experiment, SweepConfig
 from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
 experiment = Experiment(
     "overhead", "What does a sweep cost?", "Little.", {"train.clip": [0.2]},
     RunSettings().with_values(settings),

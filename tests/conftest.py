@@ -52,6 +52,7 @@ def ray_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import ray
 
     context = ray.init(
+        address="local",
         num_cpus=2,
         include_dashboard=False,
         configure_logging=False,

@@ -23,8 +23,9 @@ from kalshi_platform.comparison.page import compare_runs, terminal_view, write_p
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.registry.store import Registry
 from kalshi_platform.simexchange.config import SimConfig
-from kalshi_platform.tuning.conclude import judge_winner
+from kalshi_platform.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.tuning.experiment import Experiment
 from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
 
@@ -77,6 +78,11 @@ def _command(experiment: Experiment) -> Any:
                 help=f"e.g. scheduler=none; there are {', '.join(type(default).model_fields)}",
             ),
         ] = None,
+        registry: Annotated[
+            str | None,
+            typer.Option(help="where the winner becomes challenger: a folder or s3://..."),
+        ] = None,
+        register: Annotated[bool, typer.Option(help="register the winner")] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
         as_json: Annotated[bool, typer.Option("--json", help="sweep.json on stdout at the end")] = False,
     ) -> None:
@@ -100,6 +106,7 @@ def _command(experiment: Experiment) -> Any:
             )
             record = run_sweep(chosen, request, say)
             judge_winner(record, place, final, say)
+            model = register_winner(record, place, Registry(registry), say) if register else None
             comparison = compare_runs([place])
             html, _ = write_page(comparison, place)
         if as_json:
@@ -107,7 +114,13 @@ def _command(experiment: Experiment) -> Any:
             return
         output = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
         output.print(terminal_view(comparison))
-        output.print(f"winner {record.winner}: {record.why}\npage: {html}", soft_wrap=True)
+        lines = [f"winner {record.winner}: {record.why}", f"page: {html}"]
+        if model is not None:
+            lines.append(
+                f"challenger: {model.id}\nnext: kalshi-platform models promote {model.id} "
+                f"--dataset {record.dataset}"
+            )
+        output.print("\n".join(lines), soft_wrap=True, highlight=False)
 
     return run
 
@@ -116,7 +129,7 @@ def _command(experiment: Experiment) -> Any:
 def _ray(local: bool) -> Iterator[None]:
     """A Ray to run on: the job's or the machine's, or one of our own that ends with us."""
     if local:
-        ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
+        ray.init("local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     else:
         try:
             ray.init(address="auto", log_to_driver=False, configure_logging=False)

@@ -100,8 +100,14 @@ def evaluate(
 def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
     """The policy alone: what training validates with between iterations; no baselines, ladder or doctor."""
     config = config or EvalConfig()
-    sample = _Stage(bank, config, lambda message: None).play(maker, env, "policy")
-    return summarise(sample, "policy", "the trained policy", config.bootstrap)
+    return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
+
+
+def play(
+    maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = lambda message: None
+) -> Sample:
+    """The policy's episodes alone: two policies' samples of one bank and ``config`` can be paired."""
+    return _Stage(bank, config, say).play(maker, env, "policy")
 
 
 class _Stage:

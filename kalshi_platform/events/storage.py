@@ -11,7 +11,8 @@ import contextlib
 import errno
 import os
 import re
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
@@ -22,6 +23,7 @@ from pyarrow import fs
 
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.events.patience import PATIENCE_VARIABLE, Patience, is_transient, wanted_patience_s
+from kalshi_platform.events.put_if_absent import put_if_absent
 
 _T = TypeVar("_T")
 _PARTIAL: Final = re.compile(r"\.[^/]+\.\d+\.partial")
@@ -133,6 +135,25 @@ class Storage:
 
         self._do("write", path, write)
 
+    def create_exclusive(self, path: str, data: bytes) -> bool:
+        """Write ``data`` where no file is; False, and nothing written, where there is one already.
+
+        Of several processes or machines that create one path at once exactly one is told True, and nobody
+        ever sees half a file. Locally a synced ``.partial`` file is linked to its name; in a bucket the
+        PUT carries ``If-None-Match: *`` (AWS S3 and MinIO honour it; see put_if_absent for a lost answer).
+        """
+        full = self._full(path)
+
+        def create() -> bool:
+            if self.is_local:
+                return _create_local(Path(full), data)
+            return put_if_absent(
+                self._root, path, data,
+                endpoint=_endpoint(), region=_region(), timeout_s=_CONNECT_TIMEOUT_S,
+            )  # fmt: skip
+
+        return self._do("create", path, create)
+
     def sync_folders(self, paths: Iterable[str]) -> None:
         """Make earlier writes of ``paths`` survive a power cut: their names, as their bytes already do.
 
@@ -243,7 +264,7 @@ def _open_s3(uri: str, limit_s: float) -> Storage:
         )
     root = f"{parts.netloc}/{parts.path.strip('/')}".rstrip("/")
     options: dict[str, Any] = {
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        "region": _region(),
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=_MAX_ATTEMPTS),
         # Together: a shard below 10 MB is one PUT instead of a three-request multi-part upload.
@@ -268,6 +289,10 @@ def _endpoint() -> str | None:
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
 
 
+def _region() -> str:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
 def _endpoint_name() -> str:
     endpoint = _endpoint()
     return endpoint.rsplit("@", 1)[-1] if endpoint else "AWS"
@@ -288,14 +313,34 @@ def _errno_of(err: Exception) -> int | None:
 
 
 def _write_local(target: Path, data: bytes | pa.Buffer) -> None:
+    with _partial_of(target, data) as partial:
+        os.replace(partial, target)
+
+
+def _create_local(target: Path, data: bytes) -> bool:
+    with _partial_of(target, data) as partial:
+        try:
+            # A link fails where its name is taken, a rename would replace it.
+            os.link(partial, target)
+        except FileExistsError:
+            return False
+        finally:
+            partial.unlink()
+    _sync_folder(str(target.parent))
+    return True
+
+
+@contextlib.contextmanager
+def _partial_of(target: Path, data: bytes | pa.Buffer) -> Iterator[Path]:
+    """A synced file beside ``target`` that holds ``data``; removed where anything fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{target.name}.{os.getpid()}{threading.get_native_id()}.partial")
     try:
         with open(partial, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, target)
+        yield partial
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()

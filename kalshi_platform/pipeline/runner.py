@@ -51,6 +51,7 @@ def _run_with_ray(jobs: Mapping[str, ImportJob], storage: Storage, workers: int)
     if started_here:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         ray.init(
+            address="local",
             num_cpus=workers,
             include_dashboard=False,
             log_to_driver=False,

@@ -289,10 +289,11 @@ def _finite(value: float) -> float | None:
 
 @contextmanager
 def _ray_running(num_env_runners: int) -> Any:
-    """Ray, started here if nobody has, and stopped again only then."""
+    """The Ray this process is connected to; else one of its own, whatever else runs on the machine."""
     started = not ray.is_initialized()
     if started:
         ray.init(
+            address="local",
             num_cpus=max(2, num_env_runners + 1),
             include_dashboard=False,
             log_to_driver=False,

@@ -8,12 +8,11 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
@@ -28,8 +27,9 @@ from kalshi_platform.features.spec import FEATURE_DIGEST, features_of
 from kalshi_platform.models.levels import level_named
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.bank import Bank
-from kalshi_platform.replay.open import open_bank
+from kalshi_platform.replay.open import SplitOpener, open_bank
 from kalshi_platform.training.config import TrainConfig
+from kalshi_platform.training.machine import learner_device
 from kalshi_platform.training.progress import Progress
 from kalshi_platform.training.run import Stop, TrainResult, train
 from kalshi_platform.training.source import TrainingSource
@@ -75,7 +75,7 @@ def run_training(
     dataset = Dataset.open(dataset_uri)
     require_ready(settings, dataset)
     groups = settings.env.groups
-    open_train = partial(open_bank, dataset_uri, "train", groups)
+    open_train = SplitOpener(dataset_uri, "train", groups)
     held_out = open_bank(dataset_uri, "validation", groups)
     out.mkdir(parents=True, exist_ok=True)
     _record(out, settings, dataset, resume)
@@ -100,7 +100,7 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
     """Refuse a run that could not begin: called before anything expensive, for one run or a whole sweep.
 
     DataError where the dataset has another feature table or no market in a split the run needs;
-    ContractError names an unknown feature group or level.
+    ContractError names an unknown feature group or level, or a GPU that is asked for and absent.
     """
     made = dataset.manifest.feature_digest
     if made != FEATURE_DIGEST:
@@ -110,6 +110,7 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
         )
     features_of(settings.env.groups)
     level_named(settings.train.level)
+    learner_device(settings.train.learner_device)
     needed: tuple[Split, ...] = ("train", "validation")
     for split in needed:
         if not dataset.entries(split):
@@ -153,16 +154,3 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
     partial_path = path.with_suffix(".partial")
     partial_path.write_text(json.dumps(record, indent=1) + "\n")
     os.replace(partial_path, path)
-
-
-def git_commit() -> str | None:
-    """Commit of the checkout this program runs from, "-dirty" if it was changed; None outside one."""
-    folder = Path(__file__).parent
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"],
-            cwd=folder, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return commit.stdout.strip()

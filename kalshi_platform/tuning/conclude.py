@@ -16,9 +16,13 @@ from kalshi_platform.envs.settings import read_environment
 from kalshi_platform.evaluation.evaluate import evaluate, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.held_out import open_held_out
+from kalshi_platform.evaluation.promotion import promote_model
+from kalshi_platform.evaluation.registration import register_run
 from kalshi_platform.evaluation.report import JSON_NAME, write_report
 from kalshi_platform.events.manifest import Split
 from kalshi_platform.models.policy import FrozenPolicy
+from kalshi_platform.registry.record import ModelRecord
+from kalshi_platform.registry.store import CHALLENGER, Registry
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.metrics import read_metrics
 from kalshi_platform.tuning.sweep import write_json
@@ -44,6 +48,18 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Callable[[str
             say(f"the test split was opened {earlier} times before: its figures are no longer fresh")
         _judge(record, run, "test", winner, say)
     return winner
+
+
+def register_winner(
+    record: SweepRecord, out: Path, registry: Registry, say: Callable[[str], None]
+) -> ModelRecord:
+    """Register the winner and make it the challenger, which only a gated promotion makes champion."""
+    if record.winner_run is None:
+        raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
+    say(f"registering {record.winner_run} in {registry.uri}")
+    model = register_run(registry, out / record.winner_run, record.dataset)
+    promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
+    return model
 
 
 def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Callable[[str], None]) -> Evaluation:

@@ -16,11 +16,12 @@ from typing import Any, Final
 from ray.tune.schedulers import FIFOScheduler
 
 from kalshi_platform.comparison.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
+from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.spec import FEATURE_DIGEST
-from kalshi_platform.training.session import git_commit, require_ready
+from kalshi_platform.training.session import require_ready
 from kalshi_platform.tuning.experiment import Experiment, space_in_words, variants
 from kalshi_platform.tuning.schedulers import build_scheduler
 from kalshi_platform.tuning.selection import Choice, best_trials, choose, further_seeds

@@ -3,21 +3,25 @@
 import itertools
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
 from fake_import import FakeImport
 from moto.server import ThreadedMotoServer
+from registry_models import made_policy, made_record
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.domain.errors import ChecksumError, DataError, LimitError, StorageError
 from kalshi_platform.events import patience
 from kalshi_platform.events.storage import open_storage
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.shard import read_rows
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
 from kalshi_platform.pipeline.inspect import find_problems
+from kalshi_platform.registry.load import load_model
+from kalshi_platform.registry.store import Registry
 
 EVENTS = ("EV0", "EV1", "EV2")
 _NUMBERS = itertools.count()
@@ -66,6 +70,48 @@ def test_files_come_back_and_go_away(bucket):
     storage.delete("a/b.bin")
     storage.delete("a/b.bin")
     assert not storage.exists("a/b.bin")
+
+
+def test_an_object_is_created_once_by_whoever_comes_first(bucket):
+    storage = open_storage(f"s3://{bucket}/some/prefix")
+    for n in range(5):
+        with ThreadPoolExecutor(8) as racers:
+            won = list(racers.map(lambda k, n=n: storage.create_exclusive(f"log/{n}", b"%d" % k), range(8)))
+        assert won.count(True) == 1
+        assert bytes(storage.read_bytes(f"log/{n}")) == b"%d" % won.index(True)
+    with pytest.raises(
+        StorageError, match=r"cannot create s3://no-such-bucket/x.*create the bucket"
+    ) as refused:
+        open_storage("s3://no-such-bucket").create_exclusive("x", b"1")
+    assert "very-secret-value" not in str(refused.value)
+
+
+def test_a_store_that_does_not_answer_is_named(bucket, monkeypatch):
+    storage = open_storage(f"s3://{bucket}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StorageError, match=r"cannot create s3://.*/x: NETWORK_CONNECTION.*AWS_ENDPOINT_URL"):
+        storage.create_exclusive("x", b"1")
+
+
+def test_of_promoters_at_once_in_a_bucket_one_wins_and_the_others_are_told_who(bucket):
+    uri = f"s3://{bucket}/registry"
+    ids = [Registry(uri).add(*made_record(made_policy(seed=seed))).id for seed in range(3)]
+    seen = Registry(uri).aliases()
+
+    def promote(model: str) -> str:
+        try:
+            return Registry(uri).promote("champion", model, reason="race", seen=seen).model
+        except LimitError as err:
+            return str(err)
+
+    with ThreadPoolExecutor(3) as promoters:
+        answers = list(promoters.map(promote, ids))
+    (winner,) = [answer for answer in answers if answer in ids]
+    assert Registry(uri).resolve("champion") == winner
+    assert [f"made it {winner}" in answer for answer in answers if answer != winner] == [True, True]
+    assert load_model(Registry(uri), "champion").record.id == winner
+    Registry(uri).promote("champion", next(m for m in ids if m != winner), reason="afterwards")
+    assert Registry(uri).rollback("champion", reason="back").model == winner
 
 
 def test_a_missing_object_and_a_missing_bucket_are_named(bucket):

@@ -1,6 +1,7 @@
 """Local storage: all or nothing, and messages that name the file, the reason and the remedy."""
 
 import errno
+import multiprocessing
 import os
 import pickle
 import resource
@@ -166,3 +167,44 @@ def test_an_unreachable_store_is_refused_quickly_without_its_keys(monkeypatch):
         assert "AWS_ENDPOINT_URL" in message
         assert "very-secret-value" not in message
         assert "AKIDEXAMPLE" not in message
+
+
+def test_a_file_is_created_once_and_never_replaced(tmp_path):
+    storage = open_storage(tmp_path / "new")
+    assert storage.create_exclusive("log/000001.json", b"first") is True
+    assert storage.create_exclusive("log/000001.json", b"second") is False
+    assert bytes(storage.read_bytes("log/000001.json")) == b"first"
+    assert storage.list_files() == [("log/000001.json", 5)]  # no leftover of the loser
+    with pytest.raises(ContractError, match="leaves"):
+        storage.create_exclusive("../x", b"1")
+
+
+def test_a_file_that_cannot_be_created_is_an_error_and_not_a_lost_race(tmp_path):
+    (tmp_path / "log").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"cannot create .*log/1\.json: .*check the address"):
+        open_storage(tmp_path).create_exclusive("log/1.json", b"1")
+
+
+def create_many(uri, mark, start, answers):
+    storage = open_storage(uri)
+    start.wait()
+    answers.put((mark, [n for n in range(40) if storage.create_exclusive(f"{n:03d}", mark * 1_000)]))
+
+
+def test_two_racing_processes_never_both_create_a_file(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    start, answers = context.Barrier(2), context.Queue()
+    racers = [
+        context.Process(target=create_many, args=(str(tmp_path), mark, start, answers))
+        for mark in (b"a", b"b")
+    ]
+    for racer in racers:
+        racer.start()
+    won = dict(answers.get(timeout=120) for _ in racers)
+    for racer in racers:
+        racer.join()
+    assert sorted(won[b"a"] + won[b"b"]) == list(range(40))
+    storage = open_storage(tmp_path)
+    for mark, numbers in won.items():
+        assert {bytes(storage.read_bytes(f"{n:03d}")) for n in numbers} <= {mark * 1_000}
+    assert len(storage.list_files()) == 40

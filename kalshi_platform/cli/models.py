@@ -1,0 +1,234 @@
+"""``kalshi-platform models``: register runs, promote models through the gates, roll back, look around.
+
+With ``--json`` stdout carries one JSON value only; progress and refusals go to stderr.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.evaluation.promotion import promote_model
+from kalshi_platform.evaluation.registration import register_run
+from kalshi_platform.registry.aliases import AliasEntry
+from kalshi_platform.registry.evidence import Estimate
+from kalshi_platform.registry.gates import GateConfig, Judgement
+from kalshi_platform.registry.record import ModelRecord
+from kalshi_platform.registry.store import CHAMPION, Registry
+
+app = typer.Typer(help="Register, promote, roll back and list models.", no_args_is_help=True)
+
+_JSON = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
+_REGISTRY = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
+        "else ~/.local/share/kalshi-platform/registry]",
+    ),
+]
+_REASON = Annotated[str, typer.Option(help="why, in words; kept in the log")]
+_NONE: Final = "-"
+_WIDTH: Final = 160
+
+
+@app.command("list")
+def list_models(registry: _REGISTRY = None, as_json: _JSON = False) -> None:
+    """Every registered model, oldest first, with its aliases and what it claims."""
+    store = Registry(registry)
+    records, current = store.models(), store.aliases().current
+    names = {r.id: [alias for alias, model in current.items() if model == r.id] for r in records}
+    if as_json:
+        _print_json([{**r.model_dump(mode="json"), "aliases": names[r.id]} for r in records])
+        return
+    table = Table(title=f"{len(records)} models in {store.uri}")
+    for column in ("model", "aliases", "claimed return", "p99", "dataset", "commit", "registered"):
+        table.add_column(column, overflow="fold")
+    for r in records:
+        claimed = r.claims.performance if r.claims else None
+        table.add_row(
+            r.id,
+            ", ".join(names[r.id]) or _NONE,
+            _estimate(claimed.mean_return) if claimed else _NONE,
+            f"{claimed.latency.p99_ms:.2f} ms" if claimed else _NONE,
+            r.dataset_digest,
+            r.commit or "unknown",
+            r.created_at[:19],
+        )
+    _console().print(table)
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(help="an alias or an id")],
+    registry: _REGISTRY = None,
+    as_json: _JSON = False,
+) -> None:
+    """The whole record of one model."""
+    store = Registry(registry)
+    record = store.record(store.resolve(model))
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+        return
+    _print_record(record, [a for a, m in store.aliases().current.items() if m == record.id])
+
+
+@app.command()
+def register(
+    run: Annotated[Path, typer.Argument(help="a training run, of which the best is taken, or a checkpoint")],
+    dataset: Annotated[str, typer.Option(help="the dataset it was trained on", show_default=False)],
+    registry: _REGISTRY = None,
+    as_json: _JSON = False,
+) -> None:
+    """Register a trained policy with what it does on the validation events; twice gives one model."""
+    record = register_run(Registry(registry), run, dataset, say=_say)
+    if as_json:
+        _print_json(record.model_dump(mode="json"))
+        return
+    _print_record(record, [])
+    typer.echo(f"next: kalshi-platform models promote {record.id} --dataset {dataset}")
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="an alias or an id")],
+    dataset: Annotated[
+        str | None, typer.Option(help="the dataset it was trained on; not needed by challenger")
+    ] = None,
+    alias: Annotated[str, typer.Option(help="what it becomes; challenger is not gated")] = CHAMPION,
+    reason: _REASON = "",
+    gates: Annotated[
+        list[str] | None,
+        typer.Option("--gate", help="another threshold, e.g. max_drawdown=0.2; kept with the evidence"),
+    ] = None,
+    registry: _REGISTRY = None,
+    as_json: _JSON = False,
+) -> None:
+    """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
+    config = GateConfig().replace(**parse_assignments(gates or []))
+    found = promote_model(
+        Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=_say
+    )
+    entry = found.entry
+    if as_json:
+        values = {
+            "promoted": entry is not None,
+            "entry": entry.model_dump(mode="json") if entry else None,
+            "judgement": found.judgement.model_dump(mode="json") if found.judgement else None,
+        }
+        _print_json(values)
+    elif found.judgement:
+        _print_judgement(found.judgement)
+    if entry is None and found.judgement is not None:
+        reasons = "\n".join(f"  - {words}" for words in found.judgement.refusals)
+        raise LimitError(
+            f"{found.judgement.evidence.model} does not become {alias}; nothing was changed:\n{reasons}"
+        )
+    if entry is not None and not as_json:
+        typer.echo(_sentence(entry))
+
+
+@app.command()
+def rollback(
+    alias: Annotated[str, typer.Option(help="the alias to set back")] = CHAMPION,
+    reason: _REASON = "rolled back",
+    registry: _REGISTRY = None,
+    as_json: _JSON = False,
+) -> None:
+    """Give an alias back to the model that had it before; again goes one further back."""
+    entry = Registry(registry).rollback(alias, reason=reason)
+    if as_json:
+        _print_json(entry.model_dump(mode="json"))
+        return
+    typer.echo(_sentence(entry))
+
+
+@app.command()
+def history(
+    alias: Annotated[str | None, typer.Option(help="only this alias")] = None,
+    registry: _REGISTRY = None,
+    as_json: _JSON = False,
+) -> None:
+    """Every change of the aliases, oldest first."""
+    store = Registry(registry)
+    entries = [e for e in store.aliases().entries if alias in (None, e.alias)]
+    if as_json:
+        _print_json([e.model_dump(mode="json") for e in entries])
+        return
+    table = Table(title=f"{len(entries)} changes in {store.uri}")
+    for column in ("#", "at", "alias", "change", "model", "before", "by", "evidence", "reason"):
+        table.add_column(column, overflow="fold")
+    for e in entries:
+        table.add_row(
+            str(e.number), e.at[:19], e.alias, e.kind, e.model, e.previous or _NONE, e.by,
+            e.evidence or _NONE, e.reason,
+        )  # fmt: skip
+    _console().print(table)
+
+
+def _print_record(record: ModelRecord, aliases: list[str]) -> None:
+    rows: dict[str, Any] = {
+        "aliases": ", ".join(aliases) or _NONE,
+        "level": record.spec.level.name,
+        "slots": record.spec.n_slots,
+        "feature groups": ", ".join(record.spec.groups),
+        "dataset": f"{record.dataset_digest} ({record.dataset})",
+        "commit": record.commit or "unknown",
+        "run": record.source_run,
+        "registered": record.created_at,
+    }
+    rows |= {f"{name} digest": value for name, value in record.digests.model_dump().items()}
+    rows |= {name: f"sha256 {value[:12]}..." for name, value in record.artefacts.items()}
+    if record.claims:
+        p = record.claims.performance
+        rows |= {
+            "claims: return an event": _estimate(p.mean_return),
+            **{f"claims: better than {name} by": _estimate(e) for name, e in p.baselines.items()},
+            "claims: worst drawdown": f"{p.worst_drawdown:.1%}",
+            "claims: latency": f"p50 {p.latency.p50_ms:.2f} ms, p99 {p.latency.p99_ms:.2f} ms",
+        }
+    table = Table(title=record.id, show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    _console().print(table)
+
+
+def _print_judgement(judgement: Judgement) -> None:
+    evidence = judgement.evidence
+    table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
+    for column in ("gate", "", "found", "allowed"):
+        table.add_column(column, overflow="fold")
+    for r in judgement.results:
+        mark = "[green]passed[/]" if r.passed else "[red]refused[/]"
+        table.add_row(r.name, mark, r.found, r.allowed)
+    _console().print(table)
+
+
+def _sentence(entry: AliasEntry) -> str:
+    before = f" instead of {entry.previous}" if entry.previous else ""
+    return f"{entry.alias} is {entry.model}{before} (entry {entry.number}: {entry.reason})"
+
+
+def _estimate(e: Estimate) -> str:
+    value = "unknown" if e.value is None else f"{e.value:+.2%}"
+    return value if e.low is None or e.high is None else f"{value} [{e.low:+.2%}, {e.high:+.2%}]"
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def _console() -> Console:
+    """As wide as the terminal; wide enough for an id in one piece where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, style="dim", highlight=False, markup=False)

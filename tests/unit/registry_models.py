@@ -1,0 +1,106 @@
+"""A registered model whose every figure is known, for the tests of the registry."""
+
+import hashlib
+
+import torch
+
+from kalshi_platform.envs.config import EnvConfig
+from kalshi_platform.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.models.levels import level_named
+from kalshi_platform.models.networks import PolicyNetwork
+from kalshi_platform.models.policy import FrozenPolicy
+from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.registry.evidence import Estimate, Evidence, FeeResult, Latency, Match, Performance
+from kalshi_platform.registry.export import export_weights
+from kalshi_platform.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+
+GROUPS = ("orderbook", "temporal")
+COMMIT = "0123456789ab"
+DATASET = "d" * 12
+
+
+def made_policy(level: str = "tiny", seed: int = 0) -> FrozenPolicy:
+    """A policy of the running feature table that was never trained."""
+    spec = PolicySpec(
+        level=level_named(level),
+        n_slots=2,
+        market=tuple(f.name for f in features_of(GROUPS)),
+        portfolio=tuple(f.name for f in features_of(["portfolio"])),
+        n_history=len(TEMPORAL),
+        feature_digest=FEATURE_DIGEST,
+        groups=GROUPS,
+    )
+    torch.manual_seed(seed)
+    return FrozenPolicy(PolicyNetwork(spec))
+
+
+def estimate(value: float, half: float = 0.01) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half)
+
+
+#: Passes every gate.
+GOOD = Performance(
+    n_events=12,
+    n_episodes=40,
+    mean_return=estimate(0.05),
+    baselines={"do_nothing": estimate(0.05), "random": estimate(0.04)},
+    fees=tuple(
+        FeeResult(scale=s, mean_return=estimate(v)) for s, v in ((0, 0.07), (0.5, 0.06), (1, 0.05), (2, 0.03))
+    ),
+    action_counts={"HOLD": 800, "BUY_YES": 60, "SELL_YES": 40, "BUY_NO": 60, "SELL_NO": 40},
+    entropy_share=0.4,
+    trade_rate=0.2,
+    worst_market="M7",
+    worst_market_return=-0.04,
+    worst_drawdown=0.1,
+    latency=Latency(p50_ms=0.2, p99_ms=1.5, wall_p99_ms=1.5, runs=1_000),
+)
+
+
+def made_record(policy: FrozenPolicy, **changes: object) -> tuple[ModelRecord, dict[str, bytes]]:
+    """A record of ``policy`` with its file."""
+    weights = export_weights(policy)
+    sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
+    environment = EnvConfig(n_slots=2).model_dump(mode="json")
+    record = ModelRecord(
+        id=model_id(sha256, policy.spec, environment, digests, DATASET, COMMIT),
+        artefacts={WEIGHTS_NAME: sha256},
+        spec=policy.spec,
+        environment=environment,
+        digests=digests,
+        dataset="/data",
+        dataset_digest=DATASET,
+        commit=COMMIT,
+        packages={"torch": "2"},
+        claims=Claims(dataset_digest=DATASET, split="validation", performance=GOOD),
+        created_at="2026-01-01T00:00:00+00:00",
+        source_run="/runs/1",
+    )
+    return record.replace(**changes), {WEIGHTS_NAME: weights}
+
+
+def made_evidence(**changes: object) -> Evidence:
+    """Evidence that passes every gate, but for ``changes``."""
+    same = tuple(
+        Match(name=n, recorded="a" * 12, found="a" * 12) for n in ("observation", "action", "feature")
+    )
+    data = tuple(
+        Match(name=n, recorded=DATASET, found=DATASET)
+        for n in ("dataset", "feature table", "claims' dataset")
+    )
+    evidence = Evidence(
+        model="tiny-000000000001",
+        level="tiny",
+        split="validation",
+        dataset="/data",
+        digests=same,
+        datasets=data,
+        commit=COMMIT,
+        champion="tiny-000000000002",
+        against_champion=estimate(0.02),
+        claimed=GOOD,
+        found=GOOD,
+        why_not="",
+        judged_at="2026-01-01T00:00:00+00:00",
+    )
+    return evidence.replace(**changes)
