@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
 
 # What the driver and the workers import. Everything else stays at home: data, runs, tests, secrets.
@@ -301,9 +302,10 @@ def plan(options: argparse.Namespace, environ: dict[str, str], home: Path) -> tu
         raise ContractError(f"--working-dir {working_dir}: is no folder")
     entrypoint = entrypoint_of(options.experiment, options.arguments, working_dir)
     check_size(working_dir)
-    return Submission(
-        address, entrypoint, str(working_dir), excludes_of(working_dir), env_of(options.env)
-    ), token
+    # The copy that is uploaded is no checkout: what runs there could not say which commit it is.
+    commit = git_commit()
+    env = ({COMMIT_VARIABLE: commit} if commit else {}) | env_of(options.env)
+    return Submission(address, entrypoint, str(working_dir), excludes_of(working_dir), env), token
 
 
 def submit(submission: Submission, token: str | None, *, wait: bool, as_json: bool) -> int:
