@@ -70,6 +70,18 @@ class ModelRecord(Config):
     created_at: str
     source_run: str
 
+    @property
+    def derived_id(self) -> str:
+        """The id that follows from the content; another one stands in a record that was edited."""
+        return model_id(
+            self.artefacts[WEIGHTS_NAME],
+            self.spec,
+            self.environment,
+            self.digests,
+            self.dataset_digest,
+            self.commit,
+        )
+
     @field_validator("version")
     @classmethod
     def _readable(cls, version: int) -> int:

@@ -83,8 +83,11 @@ class Registry:
             record = ModelRecord.parse(values)
         except ContractError as err:
             raise DataError(f"{self._storage.address(path)}: {err}") from None
-        if record.id != model:
-            raise DataError(f"{self._storage.address(path)} is the record of {record.id}; register it again")
+        if record.id != model or record.derived_id != model:
+            raise DataError(
+                f"{self._storage.address(path)} is the record of {record.derived_id}, not of {model}: it was "
+                "edited or moved; restore it, or register the run again"
+            )
         return record
 
     def artefact(self, record: ModelRecord, name: str) -> pa.Buffer:

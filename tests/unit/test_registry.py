@@ -143,9 +143,10 @@ def test_a_program_that_means_something_else_refuses_the_model(registry, monkeyp
 def test_a_record_that_contradicts_its_own_layout_is_refused(registry):
     record, files = made_record(made_policy())
     spec = record.spec.replace(n_slots=3)
-    registry.add(record.replace(spec=spec.model_dump()), files)
+    other = record.replace(spec=spec.model_dump())
+    other = registry.add(other.replace(id=other.derived_id), files)
     with pytest.raises(ContractError, match="record is"):
-        load_model(registry, record.id)
+        load_model(registry, other.id)
 
 
 def test_a_damaged_record_is_named(registry, tmp_path):
@@ -159,8 +160,12 @@ def test_a_damaged_record_is_named(registry, tmp_path):
     with pytest.raises(DataError, match="use the release that wrote it"):
         registry.models()
     path.write_text(json.dumps({**json.loads(whole), "id": "tiny-000000000000"}))
-    with pytest.raises(DataError, match="is the record of tiny-000000000000"):
+    with pytest.raises(DataError, match="it was edited or moved"):
         registry.record(record.id)
+    environment = {**record.environment, "position_limit_e2": 1_000_000}
+    path.write_text(json.dumps({**json.loads(whole), "environment": environment}))
+    with pytest.raises(DataError, match="it was edited or moved"):
+        load_model(registry, record.id)
 
 
 def test_a_judgement_is_kept_beside_its_model_and_cannot_be_changed_unseen(registry, tmp_path):
