@@ -24,8 +24,8 @@ def write_orderbook(
     bid_size_e2: int,
     ask_size_e2: int,
     total_e2: int,
-) -> None:
-    """Write the group into its columns of ``out[row]``, out (n, F) f4.
+) -> tuple[float, float, float]:
+    """Write the group into its columns of ``out[row]``, out (n, F) f4; returns (mid, spread, imbalance).
 
     bid, ask: best YES prices, 1e-4 dollar, NO_PRICE where none; implied: a missing side is unknown, not
     empty; sizes: of the best levels a side and displayed in total, 1e-2 contract, UNKNOWN_QTY where unknown.
@@ -56,3 +56,4 @@ def write_orderbook(
     out[row, _FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
     volume = 0.0 if total_e2 == UNKNOWN_QTY else total_e2 / CONTRACT_E2
     out[row, _FIRST + 11] = min(math.log(1.0 + volume) / _LOG_VOLUME, 1.0)
+    return mid, spread, imbalance

@@ -2,7 +2,6 @@
 
 Owns       the ring of message times (ns): every message of the last 5 minutes and always the last 21.
 Invariant  windows count exactly, by time: a message at t is in a window of w at ``now`` iff now - t < w.
-Speed      log(1 + x), not log1p: a third of its time, and equal to 1e-10 where float32 keeps 1e-7.
 """
 
 import math
@@ -13,11 +12,12 @@ import numpy as np
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import NO_TIME, NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import TEMPORAL
+from kalshi_platform.features.squash import log_day, tanh
 
 _FIRST: Final = TEMPORAL.start
-_LOG_DAY: Final = math.log1p(86_400.0)
-_LOG_YEAR_HOURS: Final = math.log1p(8_760.0)
+_OF_LOG_YEAR_HOURS: Final = 1.0 / math.log1p(8_760.0)
 _NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
+_HOURS_A_NS: Final = 1.0 / _NS_PER_HOUR
 _NS_10S, _NS_1MIN, _NS_5MIN = 10 * NS_PER_SECOND, 60 * NS_PER_SECOND, 300 * NS_PER_SECOND
 _GAPS: Final = 10
 #: 1970-01-01 was a Thursday, day 3 of a week that starts on Monday.
@@ -79,8 +79,9 @@ def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
 
 
 @inline_kernel
-def _log_day(elapsed_ns: int) -> float:
-    return min(math.log(1.0 + elapsed_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
+def since_last_ns(marks: np.ndarray, now_ns: int) -> int:
+    """Time since the previous message; -1 at the first. Before :func:`write_temporal` moves the clock on."""
+    return now_ns - marks[LAST_NS] if marks[HEAD] > 0 else -1
 
 
 @inline_kernel
@@ -89,7 +90,7 @@ def _write_gap(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> Non
     last_ns = marks[LAST_NS]
     seen = marks[HEAD] > 0
     gap_ns = now_ns - last_ns if seen else 0
-    out[row, _FIRST] = _log_day(gap_ns)
+    out[row, _FIRST] = log_day(gap_ns)
     out[row, _FIRST + 4] = 1.0 if seen and gap_ns < 100 * NS_PER_MS else 0.0
     out[row, _FIRST + 5] = 1.0 if seen and gap_ns < 5 * NS_PER_SECOND else 0.0
     out[row, _FIRST + 6] = 1.0 if gap_ns > 30 * NS_PER_SECOND else 0.0
@@ -117,18 +118,17 @@ def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
     middle_ns = ring_ns[(head - 1 - _GAPS) & mask]
     recent_ns = (now_ns - middle_ns) / _GAPS
     older_ns = (middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
-    change = (recent_ns - older_ns) / max(older_ns, NS_PER_MS)
-    # tanh by exp, a third of its time; 1 to the last bit from 20 on
-    return 1.0 - 2.0 / (math.exp(2.0 * min(change, 20.0)) + 1.0)
+    return tanh((recent_ns - older_ns) / max(older_ns, NS_PER_MS))
 
 
 @inline_kernel
-def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> None:
+def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> tuple[float, float]:
+    """Returns (hours until the close, -1 if unknown; their log(1 + x))."""
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
-    out[row, _FIRST + 8] = (
-        min(math.log(1.0 + left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
-    )
+    hours = left_ns * _HOURS_A_NS if known else -1.0
+    log_hours = math.log(1.0 + hours) if hours > 0.0 else 0.0
+    out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0)
     out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
     out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
     day = now_ns // NS_PER_DAY
@@ -138,13 +138,16 @@ def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> No
     weekday = (day + _EPOCH_WEEKDAY) % 7
     out[row, _FIRST + 13] = _WEEKDAY_SIN[weekday]
     out[row, _FIRST + 14] = _WEEKDAY_COS[weekday]
+    return hours, log_hours
 
 
 @inline_kernel
-def write_temporal(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> None:
+def write_temporal(
+    out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int
+) -> tuple[float, float]:
     """Advance the clock by one message at ``now_ns``; write the group into ``out[row]``, out (n, F) f4.
 
-    The caller has made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
+    Returns (hours until the close, -1 if unknown; their log(1 + x)). The caller has made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
     """
     _write_gap(out, row, marks, now_ns)
     _write_activity(out, row, ring_ns, marks, now_ns)
@@ -152,6 +155,6 @@ def write_temporal(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.nda
     marks[HEAD] += 1
     marks[LAST_NS] = now_ns
     out[row, _FIRST + 7] = _acceleration(ring_ns, marks, now_ns)
-    _write_calendar(out, row, marks[CLOSE_NS], now_ns)
     resync_ns = marks[RESYNC_NS]
-    out[row, _FIRST + 15] = _log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
+    out[row, _FIRST + 15] = log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
+    return _write_calendar(out, row, marks[CLOSE_NS], now_ns)
