@@ -29,8 +29,8 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
-from kalshi_platform.features import rows as rows_module
 from kalshi_platform.features import market_facts, microstructure, resolution, temporal, trade_flow
+from kalshi_platform.features import rows as rows_module
 from kalshi_platform.features.microstructure import Micro
 from kalshi_platform.features.orderbook import write_orderbook
 from kalshi_platform.features.resolution import Resolutions
@@ -225,8 +225,8 @@ def advance(
 ) -> tuple[int, int, int]:
     """Apply event columns (n,) from ``start`` on; write one row from ``row`` on at each FLAG_LAST.
 
-    Returns (first event not applied, next row, status); after RING_FULL or TRADES_FULL grow that ring and call
-    again with these; after any other status but OK the event is refused and the state before it holds.
+    Returns (first event not applied, next row, status); after RING_FULL or TRADES_FULL grow that ring and
+    call again with these; after any other status but OK the event is refused and the state before it holds.
     """
     (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
     known_ns, values = other

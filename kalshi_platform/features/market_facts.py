@@ -29,8 +29,8 @@ _GROUP_OF: Final = {
     "economics": ECONOMICS,
     "financials": ECONOMICS,
 }
-#: Places in the facts: opening and close (NO_TIME if unknown), category group, and the step of ``Resolutions``
-#: that holds now, the only one that changes.
+#: Places in the facts: opening and close (NO_TIME if unknown), category group, and the step of
+#: ``Resolutions`` that holds now, the only one that changes.
 OPEN_NS, CLOSE_NS, GROUP, STEP = range(4)
 
 
@@ -65,7 +65,10 @@ def write_market_meta(
 
 @inline_kernel
 def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: float, log_hours: float) -> None:
-    """Write the group into ``out[row]``, out (n, F) f4; hours until the close, -1 if unknown, and log(1 + x)."""
+    """Write the group into ``out[row]``, out (n, F) f4.
+
+    hours: until the close, -1 if unknown; log_hours: log(1 + hours), 0 if unknown.
+    """
     known = hours >= 0.0
     group = facts[GROUP]
     urgency = 0.0

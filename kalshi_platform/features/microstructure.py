@@ -22,7 +22,7 @@ from kalshi_platform.features.squash import log_day, soft
 _FIRST: Final = MICROSTRUCTURE.start
 _DECAY_A_NS: Final = -1.0 / (60.0 * NS_PER_SECOND)
 _BURST_NS: Final = 100 * NS_PER_MS
-#: 1 / (1 + cents) at each distance in 1e-4 dollar; the last is that of an absent level (NO_PRICE) from 1 dollar.
+#: 1 / (1 + cents) at each distance in 1e-4 dollar; the last is that of an absent level (NO_PRICE) from 1.
 _WEIGHT: Final = 100.0 / (100.0 + np.arange(DOLLAR_E4 + 2))
 _HALF_MOVE: Final = 0.05
 _HALF_BURST_MOVE: Final = 0.01
@@ -33,11 +33,10 @@ _UNSEEN: Final = -2
 #: this one, time of the last valid row (NO_TIME: begin anew).
 BEST_E4, SINCE_NS, BURST, LAST_NS = 0, 2, 4, 5
 _N_MARKS: Final = 6
-#: Places in ``Micro.past``: weighted sum of a side's levels and its best level's share (at place + side), of
-#: the last valid row: spread, imbalance, mid; their decayed past; mid at the burst's beginning.
-WEIGHTED, SHARE, SPREAD, IMBALANCE, MID, MEAN_SPREAD, MEAN_IMBALANCE, MOVE, SQUARES, MOVED, SEEN, BURST_MID = (
-    0, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
-)  # fmt: skip
+#: Places in ``Micro.past``: weighted sum of a side's levels and its best level's share (at place + side),
+#: of the last valid row: spread, imbalance, mid; their decayed past; mid at the burst's beginning.
+WEIGHTED, SHARE, SPREAD, IMBALANCE, MID, MEAN_SPREAD, MEAN_IMBALANCE = 0, 2, 4, 5, 6, 7, 8
+MOVE, SQUARES, MOVED, SEEN, BURST_MID = range(9, 14)
 _N_PAST: Final = 14
 
 

@@ -43,7 +43,8 @@ def nothing_known() -> Resolutions:
 class ResolutionHistory:
     """Every known outcome, small and picklable; :meth:`of` gives what a market may know of it.
 
-    The order of ``records`` does not matter; those without an outcome or the time it became known are left out.
+    The order of ``records`` does not matter; those without an outcome, or the time it became known, are left
+    out.
     """
 
     def __init__(self, records: Iterable[MarketRecord] = ()) -> None:

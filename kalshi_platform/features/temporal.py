@@ -147,7 +147,8 @@ def write_temporal(
 ) -> tuple[float, float]:
     """Advance the clock by one message at ``now_ns``; write the group into ``out[row]``, out (n, F) f4.
 
-    Returns (hours until the close, -1 if unknown; their log(1 + x)). The caller has made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
+    Returns (hours until the close, -1 if unknown; their log(1 + x)). The caller has
+    made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
     """
     _write_gap(out, row, marks, now_ns)
     _write_activity(out, row, ring_ns, marks, now_ns)

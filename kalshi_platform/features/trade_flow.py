@@ -2,8 +2,8 @@
 
 Owns       the ring of trades: every trade of the last 5 minutes and always the last 20; running sums over
            them and the contracts traded so far. Block trades never come here.
-Invariant  sums are integers, so what leaves the window leaves nothing behind; a trade at t is in the window at
-           ``now`` iff now - t < 5 minutes.
+Invariant  sums are integers, so what leaves the window leaves nothing behind; a trade at t is in the window
+           at ``now`` iff now - t < 5 minutes.
 """
 
 import math
@@ -27,9 +27,9 @@ _LOG_CAPACITY: Final = math.log1p(1_000_000.0)
 MIN_RING: Final = 32
 #: Columns of the ring.
 _NS, _SIDE, _PRICE_E4, _QTY_E2 = range(4)
-#: Places in ``TradeFlow.sums``: trades so far and those that left the window; contracts (1e-2) and large trades
-#: by side, at place + side; price x contracts; contracts of the last 10 trades and of the 10 before; contracts
-#: of the whole recording; 1 where the window changed since the levels were computed.
+#: Places in ``TradeFlow.sums``: trades so far and those that left the window; contracts (1e-2) and large
+#: trades by side, at place + side; price x contracts; contracts of the last 10 trades and of the 10 before;
+#: contracts of the whole recording; 1 where the window changed since the levels were computed.
 HEAD, TAIL, VOLUME, LARGE, NOTIONAL, RECENT, OLDER, TRADED, CHANGED = 0, 1, 2, 4, 6, 7, 8, 9, 10
 _N_SUMS: Final = 11
 #: Places in ``TradeFlow.levels``, computed where the window changed.
