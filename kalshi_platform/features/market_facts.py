@@ -14,6 +14,7 @@ from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_TIME
 from kalshi_platform.features.resolution import CATEGORY_RATE
 from kalshi_platform.features.spec import MARKET_META, TEMPORAL_ADV
+from kalshi_platform.features.squash import exp_of
 
 _META: Final = MARKET_META.start
 _CLOSE: Final = TEMPORAL_ADV.start
@@ -73,10 +74,10 @@ def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: floa
     group = facts[GROUP]
     urgency = 0.0
     if known and group == SPORTS:
-        urgency = math.exp(hours * -0.5)
+        urgency = exp_of(hours * -0.5)
     elif known and group == ECONOMICS:
         urgency = 1.0 if hours < 0.5 else 0.0
-    volatility = math.exp(hours * _VOLATILITY_RATE) if known else 0.0
+    volatility = exp_of(hours * _VOLATILITY_RATE) if known else 0.0
     out[row, _CLOSE] = min(log_hours * _OF_LOG_HOURS, 1.0)
     out[row, _CLOSE + 1] = 1.0 if known and hours < 1.0 else 0.0
     out[row, _CLOSE + 2] = 1.0 if known and hours < 6.0 else 0.0

@@ -17,7 +17,7 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_TIME, NS_PER_MS, NS_PER_S
 from kalshi_platform.events.schema import NO, YES
 from kalshi_platform.features.rows import LEVELS
 from kalshi_platform.features.spec import MICROSTRUCTURE
-from kalshi_platform.features.squash import log_day, soft
+from kalshi_platform.features.squash import exp_of, log_day, soft
 
 _FIRST: Final = MICROSTRUCTURE.start
 _DECAY_A_NS: Final = -1.0 / (60.0 * NS_PER_SECOND)
@@ -96,7 +96,7 @@ def _begin(past: np.ndarray, mid: float, spread: float, imbalance: float) -> Non
 @inline_kernel
 def _decay(past: np.ndarray, elapsed_ns: int, mid: float) -> None:
     """The decayed past at the next valid row: until now the last row's spread and imbalance held."""
-    kept = math.exp(elapsed_ns * _DECAY_A_NS)
+    kept = exp_of(elapsed_ns * _DECAY_A_NS)
     spread, imbalance, change = past[SPREAD], past[IMBALANCE], mid - past[MID]
     mean_spread = spread + kept * (past[MEAN_SPREAD] - spread)
     mean_imbalance = imbalance + kept * (past[MEAN_IMBALANCE] - imbalance)

@@ -8,9 +8,10 @@ import numpy as np
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 from kalshi_platform.features.spec import ORDERBOOK
+from kalshi_platform.features.squash import log_of
 
 _FIRST: Final = ORDERBOOK.start
-_LOG_VOLUME: Final = math.log1p(1_000_000.0)
+_OF_LOG_VOLUME: Final = 1.0 / math.log1p(1_000_000.0)
 _MIN_MID: Final = 0.01
 
 
@@ -55,5 +56,5 @@ def write_orderbook(
     out[row, _FIRST + 9] = extremity
     out[row, _FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
     volume = 0.0 if total_e2 == UNKNOWN_QTY else total_e2 / CONTRACT_E2
-    out[row, _FIRST + 11] = min(math.log(1.0 + volume) / _LOG_VOLUME, 1.0)
+    out[row, _FIRST + 11] = min(log_of(1.0 + volume) * _OF_LOG_VOLUME, 1.0)
     return mid, spread, imbalance

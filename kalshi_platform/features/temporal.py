@@ -12,7 +12,7 @@ import numpy as np
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import NO_TIME, NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import TEMPORAL
-from kalshi_platform.features.squash import log_day, tanh
+from kalshi_platform.features.squash import log_day, log_of, tanh
 
 _FIRST: Final = TEMPORAL.start
 _OF_LOG_YEAR_HOURS: Final = 1.0 / math.log1p(8_760.0)
@@ -127,7 +127,7 @@ def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> tu
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
     hours = left_ns * _HOURS_A_NS if known else -1.0
-    log_hours = math.log(1.0 + hours) if hours > 0.0 else 0.0
+    log_hours = log_of(1.0 + hours) if hours > 0.0 else 0.0
     out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0)
     out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
     out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
