@@ -3,7 +3,8 @@
 
 Owns       SPEC (one line a feature), its digest, the groups and the columns they take in ``Rows.features``.
 Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends
-           on a ticker, an event or any other identity. Rows are finite float32, computed in float64.
+           on a ticker, an event or any other identity. Rows are finite float32, computed in float64 (logarithms and exponentials
+           in float32: ``squash``).
 Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the others.
 Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel.advance``.
 

@@ -1,7 +1,8 @@
 """How unbounded numbers become features, as ``spec`` names them.
 
-Speed   log(1 + x), not log1p, and both log and exp in float32: a feature is off by less than 1e-7, which is what
-        float32 keeps of it, and costs half; products with constants, not quotients, which wait ten times as long.
+Speed   log(1 + x), not log1p, and both log and exp in float32: a feature is off by less than 1e-7, which is
+        what float32 keeps of it, and costs half. Products with constants, not quotients: those wait ten times
+        as long.
 """
 
 import math

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inline_kernel
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.units import NO_TIME, NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import TEMPORAL
 from kalshi_platform.features.squash import log_day, log_of, tanh
@@ -30,20 +30,22 @@ _MINUTE_COS: Final = np.array([math.cos(2 * math.pi * m / 1_440) for m in range(
 #: Smallest ring: holds the 2 x 10 gaps whatever their age. Sizes are powers of two.
 MIN_RING: Final = 32
 #: Places in ``Clock.marks``; HEAD and TAIL_* count messages since the start, LAST_NS and RESYNC_NS are times.
-HEAD, TAIL_10S, TAIL_1MIN, TAIL_5MIN, LAST_NS, RESYNC_NS, CLOSE_NS = range(7)
+#: MINUTE and WEEKDAY are those of the minute that begins at MINUTE_NS.
+HEAD, TAIL_10S, TAIL_1MIN, TAIL_5MIN, LAST_NS, RESYNC_NS, CLOSE_NS, MINUTE_NS, MINUTE, WEEKDAY = range(10)
 
 
 class Clock(NamedTuple):
     """When messages came; changed in place by the kernels."""
 
     ring_ns: np.ndarray  # (power of two,) i8
-    marks: np.ndarray  # (7,) i8
+    marks: np.ndarray  # (10,) i8
 
 
 def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
     """No message yet; ``size`` messages fit into 5 minutes before :func:`grown` is needed."""
-    marks = np.zeros(7, np.int64)
+    marks = np.zeros(10, np.int64)
     marks[LAST_NS] = marks[RESYNC_NS] = NO_TIME
+    marks[WEEKDAY] = _EPOCH_WEEKDAY  # minute 0 of 1970, as MINUTE_NS says
     marks[CLOSE_NS] = NO_TIME if close_ns is None else close_ns
     return Clock(np.zeros(max(size, MIN_RING), np.int64), marks)
 
@@ -116,14 +118,26 @@ def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
         return 0.0
     mask = ring_ns.size - 1
     middle_ns = ring_ns[(head - 1 - _GAPS) & mask]
-    recent_ns = (now_ns - middle_ns) / _GAPS
-    older_ns = (middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
-    return tanh((recent_ns - older_ns) / max(older_ns, NS_PER_MS))
+    recent_ns = now_ns - middle_ns
+    older_ns = middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]
+    # sums of ten gaps each: their ratio is that of the means
+    return tanh((recent_ns - older_ns) / max(older_ns, _GAPS * NS_PER_MS))
+
+
+@kernel
+def _set_minute(marks: np.ndarray, now_ns: int) -> None:
+    """Divisions that a row need not pay while its minute lasts."""
+    day = now_ns // NS_PER_DAY
+    minute = (now_ns - day * NS_PER_DAY) // _NS_1MIN
+    marks[MINUTE_NS] = day * NS_PER_DAY + minute * _NS_1MIN
+    marks[MINUTE] = minute
+    marks[WEEKDAY] = (day + _EPOCH_WEEKDAY) % 7
 
 
 @inline_kernel
-def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> tuple[float, float]:
+def _write_calendar(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> tuple[float, float]:
     """Returns (hours until the close, -1 if unknown; their log(1 + x))."""
+    close_ns = marks[CLOSE_NS]
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
     hours = left_ns * _HOURS_A_NS if known else -1.0
@@ -131,11 +145,11 @@ def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> tu
     out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0)
     out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
     out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
-    day = now_ns // NS_PER_DAY
-    minute = (now_ns - day * NS_PER_DAY) // _NS_1MIN
+    if not 0 <= now_ns - marks[MINUTE_NS] < _NS_1MIN:
+        _set_minute(marks, now_ns)
+    minute, weekday = marks[MINUTE], marks[WEEKDAY]
     out[row, _FIRST + 11] = _MINUTE_SIN[minute]
     out[row, _FIRST + 12] = _MINUTE_COS[minute]
-    weekday = (day + _EPOCH_WEEKDAY) % 7
     out[row, _FIRST + 13] = _WEEKDAY_SIN[weekday]
     out[row, _FIRST + 14] = _WEEKDAY_COS[weekday]
     return hours, log_hours
@@ -158,4 +172,4 @@ def write_temporal(
     out[row, _FIRST + 7] = _acceleration(ring_ns, marks, now_ns)
     resync_ns = marks[RESYNC_NS]
     out[row, _FIRST + 15] = log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
-    return _write_calendar(out, row, marks[CLOSE_NS], now_ns)
+    return _write_calendar(out, row, marks, now_ns)
