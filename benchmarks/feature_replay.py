@@ -37,7 +37,7 @@ def check_books(rows: Rows, events: Events, bid_tick: np.ndarray, ask_tick: np.n
 
 
 def specification(events: Events) -> MarketSpec:
-    """A market of which everything is known, so that no feature is spared; it closes 36 h after the last row."""
+    """A market of which all is known, so that no feature is spared; it closes 36 h after the last row."""
     first_ns, last_ns = int(events.recv_ns[0]), int(events.recv_ns[-1])
     known = {"open_ns": first_ns, "close_ns": last_ns + 36 * 3_600 * 10**9, "category": "Economics"}
     return replay_input.SPEC.replace(**known)
