@@ -191,23 +191,30 @@ def _write_book(
 
 
 @inline_kernel
-def _write_facts(
-    out: np.ndarray,
-    row: int,
-    facts: np.ndarray,
-    known_ns: np.ndarray,
-    values: np.ndarray,
-    capacity: float,
-    now_ns: int,
-    hours: float,
-    log_hours: float,
-) -> None:
-    """The groups of what the metadata of this and of settled markets says by now."""
+def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: int) -> None:
+    """The row of the message that ends at ``now_ns``; the next message begins empty."""
+    (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
+    known_ns, values = other
+    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
+    ok = ladder.is_tradable(marks) and message[BROKEN] == 0
+    out_ns[row] = now_ns
+    valid[row] = ok
+    print_px[row] = message[PRINT_PX]
+    print_qty[row] = message[PRINT_QTY]
+    print_side[row] = message[PRINT_SIDE]
+    _forget(message)
+    mid, spread, imbalance = _write_book(
+        depth, marks, micro, past, bid_px, bid_qty, ask_px, ask_qty, out, row, touched, now_ns
+    )
+    gap_ns = temporal.since_last_ns(clock, now_ns)
+    hours, log_hours = temporal.write_temporal(out, row, ring_ns, clock, now_ns)
+    trade_flow.write_trade_flow(out, row, trades, sums, flow, now_ns, mid)
     step = resolution.advance_known(known_ns, facts[market_facts.STEP], now_ns)
     facts[market_facts.STEP] = step
-    market_facts.write_market_meta(out, row, facts, values, capacity, now_ns)
+    market_facts.write_market_meta(out, row, facts, values, flow[trade_flow.CAPACITY], now_ns)
     market_facts.write_temporal_adv(out, row, facts, hours, log_hours)
     resolution.write_resolution(out, row, values, step)
+    microstructure.write_microstructure(out, row, micro, past, now_ns, gap_ns, ok, mid, spread, imbalance)
 
 
 @kernel
@@ -228,9 +235,7 @@ def advance(
     Returns (first event not applied, next row, status); after RING_FULL or TRADES_FULL grow that ring and
     call again with these; after any other status but OK the event is refused and the state before it holds.
     """
-    (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
-    known_ns, values = other
-    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
+    (depth, marks), (ring_ns, clock), message, (trades, sums, _), _, _, _ = state
     touched = _BOTH  # the first row of a call has no row before it to copy from
     for i in range(start, kind.size):
         now_ns = recv_ns[i]
@@ -253,25 +258,8 @@ def advance(
         _note(message, clock, now_ns, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         touched |= _touched_sides(marks, kind[i], side[i])
         if last:
-            out_ns[row] = now_ns
-            ok = ladder.is_tradable(marks) and message[BROKEN] == 0
-            valid[row] = ok
-            mid, spread, imbalance = _write_book(
-                depth, marks, micro, past, bid_px, bid_qty, ask_px, ask_qty, out, row, touched, now_ns
-            )
+            _write_row(state, rows, row, now_ns, touched)
             touched = 0
-            gap_ns = temporal.since_last_ns(clock, now_ns)
-            hours, log_hours = temporal.write_temporal(out, row, ring_ns, clock, now_ns)
-            trade_flow.write_trade_flow(out, row, trades, sums, flow, now_ns, mid)
-            capacity = flow[trade_flow.CAPACITY]
-            _write_facts(out, row, facts, known_ns, values, capacity, now_ns, hours, log_hours)
-            microstructure.write_microstructure(
-                out, row, micro, past, now_ns, gap_ns, ok, mid, spread, imbalance
-            )
-            print_px[row] = message[PRINT_PX]
-            print_qty[row] = message[PRINT_QTY]
-            print_side[row] = message[PRINT_SIDE]
-            _forget(message)
             row += 1
     return kind.size, row, ladder.OK
 
