@@ -1,4 +1,4 @@
-"""The feature table's formulas in plain Python: dicts for the book, a list of dicts for the history.
+"""Groups orderbook and temporal of the feature table in plain Python: dicts and a list of dicts.
 
 The peer of the ``feature_replay_python`` benchmark and its check: written from the table for clarity, one
 event at a time, the way a first version of such a system would be.

@@ -13,6 +13,7 @@ from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.events.importers import ImportedEvent, ImportedMarket, ImportJob
 from kalshi_platform.events.importers.types import Part
+from kalshi_platform.events.market_meta import MarketRecord
 
 NS_PER_DAY = 86_400_000_000_000
 
@@ -27,6 +28,8 @@ class FakeImport:
     ran: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ("source.parquet",)
     provenance: dict[str, Provenance] = field(default_factory=dict)  # of a ticker; "recorded" where absent
+    settled: tuple[MarketRecord, ...] = ()  # outcomes of other markets that the metadata holds
+    markets: dict[str, MarketRecord] = field(default_factory=dict)  # metadata of a ticker
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,8 +45,9 @@ class FakeImport:
             path.write_text(event)
         tickers = (f"{event}-A", f"{event}-B")
         part = Part(path=str(path), kind="trades", tickers=tickers)
+        known = {ticker: self.markets[ticker] for ticker in tickers if ticker in self.markets}
         return ImportJob(
-            events=(event,), parts=(part,), event_of=dict.fromkeys(tickers, event), markets={}, n_rows=100
+            events=(event,), parts=(part,), event_of=dict.fromkeys(tickers, event), markets=known, n_rows=100
         )
 
     def run_job(self, job: ImportJob) -> Iterator[ImportedEvent]:
@@ -58,6 +62,8 @@ class FakeImport:
 
     def _market(self, event: str, name: str, rng: np.random.Generator, settled: bool) -> ImportedMarket:
         spec = MarketSpec(ticker=f"{event}-{name}", event=event, category="Climate")
+        if spec.ticker in self.markets:
+            spec = self.markets[spec.ticker].spec
         rows = random_events(rng, 200)
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None

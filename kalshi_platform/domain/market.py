@@ -1,7 +1,8 @@
 """What is known of a market before it resolves, and, kept apart, how it resolved.
 
-A policy may see facts derived from :class:`MarketSpec`; nothing that builds observations may
-read :class:`Settlement`.
+A policy may see facts derived from :class:`MarketSpec`; nothing that builds a market's observations may read
+the :class:`Settlement` of a market of its own event. Those of other events enter from the time they were
+public (``features/resolution.py``).
 """
 
 from math import gcd

@@ -43,6 +43,21 @@ class MarketRecord:
     spec: MarketSpec
     settlement: Settlement | None
     grid_declared: bool  # False: the source does not say on which grid the market trades
+    expiration_ns: int | None = None  # by then, at the latest, the outcome is public
+    last_price_e4: int | None = None  # of the last trade the source knows, YES scale; None where none traded
+
+    @property
+    def known_ns(self) -> int | None:
+        """When the outcome was public for certain; None where it is unknown or no time bounds it.
+
+        The time of determination where the source tells it, else the latest expiration, which is later (often
+        by days): never a time at which the outcome may still have been open.
+        """
+        if self.settlement is None:
+            return None
+        if self.settlement.determined_ns is not None or self.expiration_ns is None:
+            return self.settlement.determined_ns
+        return max(self.expiration_ns, self.spec.close_ns or 0)
 
 
 def check_ticker(ticker: object, where: str) -> str:
@@ -148,9 +163,12 @@ def _record(
             mutually_exclusive=exclusive if isinstance(exclusive, bool) else None,
         )
         settlement = _settlement(row, ticker, counters)
+        expiration_ns = _time(row.get("latest_expiration_time") or row.get("expiration_time"))
+        last_e4 = parse_price(row["last_price_dollars"]) if row.get("last_price_dollars") else 0
     except DataError as err:
         raise DataError(f"{where} ({ticker}): {err}; correct the metadata") from None
-    return MarketRecord(spec, settlement, grid_declared=bool(raw_bands))
+    # the exchange answers a last price of 0 where nothing traded
+    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None)
 
 
 def _time(text: Any) -> int | None:
@@ -191,4 +209,9 @@ def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> Mark
     if first.grid_declared:
         known.pop("price_ranges")
     spec = MarketSpec.parse({**first.spec.model_dump(), **known})
-    return MarketRecord(spec, a or b, first.grid_declared or second.grid_declared)
+    if a is not None and b is not None and a.determined_ns is None:
+        a = b
+    expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
+    last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
+    declared = first.grid_declared or second.grid_declared
+    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4)

@@ -8,9 +8,10 @@ import numpy as np
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 from kalshi_platform.features.spec import ORDERBOOK
+from kalshi_platform.features.squash import log_of
 
 _FIRST: Final = ORDERBOOK.start
-_LOG_VOLUME: Final = math.log1p(1_000_000.0)
+_OF_LOG_VOLUME: Final = 1.0 / math.log1p(1_000_000.0)
 _MIN_MID: Final = 0.01
 
 
@@ -24,8 +25,8 @@ def write_orderbook(
     bid_size_e2: int,
     ask_size_e2: int,
     total_e2: int,
-) -> None:
-    """Write the group into its columns of ``out[row]``, out (n, F) f4.
+) -> tuple[float, float, float]:
+    """Write the group into its columns of ``out[row]``, out (n, F) f4; returns (mid, spread, imbalance).
 
     bid, ask: best YES prices, 1e-4 dollar, NO_PRICE where none; implied: a missing side is unknown, not
     empty; sizes: of the best levels a side and displayed in total, 1e-2 contract, UNKNOWN_QTY where unknown.
@@ -55,4 +56,5 @@ def write_orderbook(
     out[row, _FIRST + 9] = extremity
     out[row, _FIRST + 10] = max(bid - ask, 0) / DOLLAR_E4
     volume = 0.0 if total_e2 == UNKNOWN_QTY else total_e2 / CONTRACT_E2
-    out[row, _FIRST + 11] = min(math.log(1.0 + volume) / _LOG_VOLUME, 1.0)
+    out[row, _FIRST + 11] = min(log_of(1.0 + volume) * _OF_LOG_VOLUME, 1.0)
+    return mid, spread, imbalance

@@ -3,11 +3,17 @@
 
 Owns       SPEC (one line a feature), its digest, the groups and the columns they take in ``Rows.features``.
 Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends
-           on a ticker, an event or any other identity. Rows are finite float32, computed in float64.
+           on a ticker, an event or any other identity. Rows are finite float32, computed in float64 (logarithms and exponentials
+           in float32: ``squash``).
+Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the others.
 Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel.advance``.
 
 Squashes   log(x; c) = min(log1p(x) / log1p(c), 1)     for unbounded times and sizes
            rate(n; w) = r / (1 + r), r = n / w seconds  messages a second, 0.5 at one a second
+           soft(x; c) = x / (|x| + c)                   for unbounded changes, 0.5 at c
+Past       decayed(x; w): x_1, x_2, ... of the rows so far, each weighted exp(-age / w)
+           mean(x; w): average over time of what x was until this row, weighted the same way
+           Both begin anew at the first valid row after an invalid one and stand still at invalid rows.
 Neutral    an empty YES bid side counts as price 0, an empty ask side as price 1 (that is what can be traded);
            in a trade-implied book an unseen side is unknown, not empty: mid = the known price, spread = 1.
            An invalid book looks like one with both sides empty; its row has ``valid`` = 0.
@@ -35,6 +41,13 @@ class Feature(NamedTuple):
 
 
 _BOOK, _TIME, _OWN = "orderbook", "temporal", "portfolio"
+_FLOW, _META, _CLOSE, _PAST, _MICRO = (
+    "trade_flow",
+    "market_meta",
+    "temporal_adv",
+    "resolution",
+    "microstructure",
+)
 
 SPEC: Final[tuple[Feature, ...]] = (
     # b, a: best YES bid and ask in dollars; mid = (b + a) / 2
@@ -67,6 +80,45 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("weekday_sin", _TIME, "signed", -1, 1, "sin(2 pi x day / 7), Monday = 0, UTC", "brief 6, weekday"),
     Feature("weekday_cos", _TIME, "signed", -1, 1, "cos(2 pi x day / 7), Monday = 0, UTC", "brief 6, weekday"),
     Feature("sequence_gap", _TIME, "squashed", 0, 1, "log(seconds since the last gap or snapshot; 86_400); 1 if there was none", "design 5"),
+    # trades: those of the last 300 s, this message's included, without block trades; Y, N: contracts bought by
+    # takers of YES and of NO
+    Feature("yes_net_flow", _FLOW, "signed", -1, 1, "(Y - N) / (Y + N); 0 without trades", "brief phase 2, 1"),
+    Feature("no_net_flow", _FLOW, "signed", -1, 1, "-yes_net_flow: one flow, seen from NO", "brief phase 2, 1"),
+    Feature("large_yes_share", _FLOW, "fraction", 0, 1, "trades of at least 100 contracts that took YES / trades; 0 without trades", "brief phase 2, 2"),
+    Feature("large_no_share", _FLOW, "fraction", 0, 1, "trades of at least 100 contracts that took NO / trades; 0 without trades", "brief phase 2, 2"),
+    Feature("trade_acceleration", _FLOW, "signed", -1, 1, "tanh((g - h) / max(h, 1)): g contracts of the last 10 trades, h of the 10 before, whatever their age; 0 with fewer", "brief phase 2, 3"),
+    Feature("trade_divergence", _FLOW, "dollar", -1, 1, "average price of the trades by contracts - mid; 0 without trades", "brief phase 2, 4, a difference"),
+    Feature("is_sports", _META, "flag", 0, 1, "category Sports", "brief phase 3, 1"),
+    Feature("is_politics", _META, "flag", 0, 1, "category Politics or Elections", "brief phase 3, 1"),
+    Feature("is_economics", _META, "flag", 0, 1, "category Economics or Financials", "brief phase 3, 1"),
+    Feature("is_other", _META, "flag", 0, 1, "any other category, or none known", "brief phase 3, 1"),
+    Feature("lifecycle", _META, "fraction", 0, 1, "(now - open_ns) / (close_ns - open_ns), clipped; 0 if either is unknown", "brief phase 3, 2"),
+    Feature("capacity_used", _META, "squashed", 0, 1, "log(contracts traded in the recording so far; 1_000_000), without block trades; no cap is published", "brief phase 3, 3"),
+    Feature("category_rate", _META, "probability", 0, 1, "mean value of a YES in the markets of this category whose outcome is known now, none of this event; 0.5 without", "brief phase 3, 4"),
+    # h: hours until close_ns, >= 0. The flags of 1 h and 24 h equal those of temporal: the group stands alone
+    Feature("close_log_hours", _CLOSE, "squashed", 0, 1, "log(h; 48); 0 if unknown: temporal's time_to_close spreads over a year, this over two days", "brief phase 4, 1"),
+    Feature("closes_in_1h", _CLOSE, "flag", 0, 1, "h < 1; 0 if unknown", "brief phase 4, 1"),
+    Feature("closes_in_6h", _CLOSE, "flag", 0, 1, "h < 6; 0 if unknown", "brief phase 4, 1"),
+    Feature("closes_in_24h", _CLOSE, "flag", 0, 1, "h < 24; 0 if unknown", "brief phase 4, 1"),
+    Feature("information_urgency", _CLOSE, "fraction", 0, 1, "sports: exp(-h / 2); economics: 1 if h < 0.5; else 0. The close stands for the game or release, whose times are not published", "brief phase 4, 2"),
+    Feature("closing_volatility", _CLOSE, "fraction", 0, 1, "exp(-h / 12), what the brief's multiplier adds to 1; 0 if unknown", "brief phase 4, 3"),
+    # similar: markets of other events of the same recurring kind whose outcome is known now
+    Feature("similar_rate", _PAST, "probability", 0, 1, "mean value of a YES in the n similar markets; 0.5 without", "brief phase 5, 1"),
+    Feature("similar_confidence", _PAST, "fraction", 0, 1, "n / (n + 20)", "brief phase 5, 1"),
+    Feature("category_calibration", _PAST, "fraction", 0, 1, "max(1 - 4 mean (last price - value)^2, 0) over category_rate's markets whose last price is known; 0.5 without", "brief phase 5, 2"),
+    # of the rows so far; q_k, d_k: size and distance in cents to the side's best price of its level k
+    Feature("depth_pressure", _MICRO, "signed", -1, 1, "(B - A) / (B + A), B = sum q_k / (1 + d_k) over the 5 best bids, A of the asks; 0 if both empty or a size is unknown", "brief tier 3, 5"),
+    Feature("bid_concentration", _MICRO, "fraction", 0, 1, "q_0 / sum q_k over the 5 best bids; 0 if empty or only the top is known", "brief tier 3, 5"),
+    Feature("ask_concentration", _MICRO, "fraction", 0, 1, "the same of the asks", "brief tier 3, 5"),
+    Feature("bid_age", _MICRO, "squashed", 0, 1, "log(seconds since the best bid price last changed, came or went; 86_400)", "brief tier 3, 5"),
+    Feature("ask_age", _MICRO, "squashed", 0, 1, "the same of the best ask", "brief tier 3, 5"),
+    Feature("spread_ratio", _MICRO, "fraction", 0, 1, "s / (s + mean(s; 60 s)), s the spread in dollars: 0.5 at its average, and if both are 0", "brief tier 2, 3"),
+    Feature("mid_velocity", _MICRO, "signed", -1, 1, "soft(sum decayed(change of mid; 60 s); 0.05)", "brief tier 4, 10"),
+    Feature("mid_volatility", _MICRO, "fraction", 0, 1, "soft(sqrt(sum decayed((change of mid)^2; 60 s)); 0.05)", "brief tier 4, 10"),
+    Feature("burst_position", _MICRO, "fraction", 0, 1, "n / (n + 7), n messages in a row each under 0.1 s after the one before", "brief tier 3, 6"),
+    Feature("burst_direction", _MICRO, "signed", -1, 1, "soft(mid - mid at the message before those n; 0.01); 0 if n = 0", "brief tier 3, 6"),
+    Feature("imbalance_change", _MICRO, "signed", -1, 1, "(i - mean(i; 60 s)) / 2, i = yes_imbalance", "brief tier 2, 4"),
+    Feature("moving_share", _MICRO, "fraction", 0, 1, "share of messages that changed the mid, sum decayed(1 if it did; 60 s) / sum decayed(1; 60 s)", "brief tier 4, 10"),
     # computed by the environment from the agent's account, never stored in rows
     Feature("position", _OWN, "signed", -1, 1, "position / position limit, + = YES", "design 5"),
     Feature("unrealised", _OWN, "signed", -1, 1, "(value at mid - cost) / capital, clipped", "design 5"),
@@ -80,7 +132,7 @@ SPEC: Final[tuple[Feature, ...]] = (
 )  # fmt: skip
 
 #: Groups stored in ``Rows.features``, in its column order.
-ROW_GROUPS: Final = (_BOOK, _TIME)
+ROW_GROUPS: Final = (_BOOK, _TIME, _FLOW, _META, _CLOSE, _PAST, _MICRO)
 #: Every group a configuration may switch on.
 GROUPS: Final = (*ROW_GROUPS, _OWN)
 
@@ -128,6 +180,11 @@ def digest(groups: Sequence[str]) -> str:
 FEATURE_DIGEST: Final = digest(ROW_GROUPS)
 ORDERBOOK: Final = column_range(_BOOK)
 TEMPORAL: Final = column_range(_TIME)
+TRADE_FLOW: Final = column_range(_FLOW)
+MARKET_META: Final = column_range(_META)
+TEMPORAL_ADV: Final = column_range(_CLOSE)
+RESOLUTION: Final = column_range(_PAST)
+MICROSTRUCTURE: Final = column_range(_MICRO)
 
 
 class FeatureConfig(Config):

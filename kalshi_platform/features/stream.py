@@ -7,6 +7,7 @@ from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.events.schema import FLAG_LAST, Events
 from kalshi_platform.features import kernel
 from kalshi_platform.features import rows as rows_module
+from kalshi_platform.features.resolution import Resolutions
 from kalshi_platform.features.rows import Rows
 from kalshi_platform.features.spec import N_ROW_FEATURES
 
@@ -14,9 +15,10 @@ from kalshi_platform.features.spec import N_ROW_FEATURES
 class FeatureStream:
     """One market's features as its messages come; equal, bit for bit, to :func:`kernel.build_rows`."""
 
-    def __init__(self, spec: MarketSpec) -> None:
+    def __init__(self, spec: MarketSpec, resolutions: Resolutions | None = None) -> None:
+        """``resolutions``: what is known of other markets' outcomes (``ResolutionHistory.of``)."""
         self.ticker = spec.ticker
-        self._state = kernel.new_state(spec)
+        self._state = kernel.new_state(spec, resolutions)
         self._rows = rows_module.empty(1, N_ROW_FEATURES)
 
     def push(self, message: Events) -> Rows:
@@ -37,3 +39,7 @@ class FeatureStream:
     def regrid(self, tick_e4: int) -> None:
         """The market's tick became finer while it trades: move the book to the finer ladder."""
         self._state = kernel.regrid(self._state, tick_e4)
+
+    def learn(self, resolutions: Resolutions) -> None:
+        """More markets settled while this one trades: replaces what is known of other markets' outcomes."""
+        self._state = kernel.learned(self._state, resolutions)

@@ -2,7 +2,6 @@
 
 Owns       the ring of message times (ns): every message of the last 5 minutes and always the last 21.
 Invariant  windows count exactly, by time: a message at t is in a window of w at ``now`` iff now - t < w.
-Speed      log(1 + x), not log1p: a third of its time, and equal to 1e-10 where float32 keeps 1e-7.
 """
 
 import math
@@ -10,14 +9,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.domain.compiled import inline_kernel
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.units import NO_TIME, NS_PER_DAY, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import TEMPORAL
+from kalshi_platform.features.squash import log_day, log_of, tanh
 
 _FIRST: Final = TEMPORAL.start
-_LOG_DAY: Final = math.log1p(86_400.0)
-_LOG_YEAR_HOURS: Final = math.log1p(8_760.0)
+_OF_LOG_YEAR_HOURS: Final = 1.0 / math.log1p(8_760.0)
 _NS_PER_HOUR: Final = 3_600 * NS_PER_SECOND
+_HOURS_A_NS: Final = 1.0 / _NS_PER_HOUR
 _NS_10S, _NS_1MIN, _NS_5MIN = 10 * NS_PER_SECOND, 60 * NS_PER_SECOND, 300 * NS_PER_SECOND
 _GAPS: Final = 10
 #: 1970-01-01 was a Thursday, day 3 of a week that starts on Monday.
@@ -30,20 +30,22 @@ _MINUTE_COS: Final = np.array([math.cos(2 * math.pi * m / 1_440) for m in range(
 #: Smallest ring: holds the 2 x 10 gaps whatever their age. Sizes are powers of two.
 MIN_RING: Final = 32
 #: Places in ``Clock.marks``; HEAD and TAIL_* count messages since the start, LAST_NS and RESYNC_NS are times.
-HEAD, TAIL_10S, TAIL_1MIN, TAIL_5MIN, LAST_NS, RESYNC_NS, CLOSE_NS = range(7)
+#: MINUTE and WEEKDAY are those of the minute that begins at MINUTE_NS.
+HEAD, TAIL_10S, TAIL_1MIN, TAIL_5MIN, LAST_NS, RESYNC_NS, CLOSE_NS, MINUTE_NS, MINUTE, WEEKDAY = range(10)
 
 
 class Clock(NamedTuple):
     """When messages came; changed in place by the kernels."""
 
     ring_ns: np.ndarray  # (power of two,) i8
-    marks: np.ndarray  # (7,) i8
+    marks: np.ndarray  # (10,) i8
 
 
 def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
     """No message yet; ``size`` messages fit into 5 minutes before :func:`grown` is needed."""
-    marks = np.zeros(7, np.int64)
+    marks = np.zeros(10, np.int64)
     marks[LAST_NS] = marks[RESYNC_NS] = NO_TIME
+    marks[WEEKDAY] = _EPOCH_WEEKDAY  # minute 0 of 1970, as MINUTE_NS says
     marks[CLOSE_NS] = NO_TIME if close_ns is None else close_ns
     return Clock(np.zeros(max(size, MIN_RING), np.int64), marks)
 
@@ -79,8 +81,9 @@ def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
 
 
 @inline_kernel
-def _log_day(elapsed_ns: int) -> float:
-    return min(math.log(1.0 + elapsed_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
+def since_last_ns(marks: np.ndarray, now_ns: int) -> int:
+    """Time since the previous message; -1 at the first. Before :func:`write_temporal` moves the clock on."""
+    return now_ns - marks[LAST_NS] if marks[HEAD] > 0 else -1
 
 
 @inline_kernel
@@ -89,7 +92,7 @@ def _write_gap(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> Non
     last_ns = marks[LAST_NS]
     seen = marks[HEAD] > 0
     gap_ns = now_ns - last_ns if seen else 0
-    out[row, _FIRST] = _log_day(gap_ns)
+    out[row, _FIRST] = log_day(gap_ns)
     out[row, _FIRST + 4] = 1.0 if seen and gap_ns < 100 * NS_PER_MS else 0.0
     out[row, _FIRST + 5] = 1.0 if seen and gap_ns < 5 * NS_PER_SECOND else 0.0
     out[row, _FIRST + 6] = 1.0 if gap_ns > 30 * NS_PER_SECOND else 0.0
@@ -115,36 +118,51 @@ def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
         return 0.0
     mask = ring_ns.size - 1
     middle_ns = ring_ns[(head - 1 - _GAPS) & mask]
-    recent_ns = (now_ns - middle_ns) / _GAPS
-    older_ns = (middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]) / _GAPS
-    change = (recent_ns - older_ns) / max(older_ns, NS_PER_MS)
-    # tanh by exp, a third of its time; 1 to the last bit from 20 on
-    return 1.0 - 2.0 / (math.exp(2.0 * min(change, 20.0)) + 1.0)
+    recent_ns = now_ns - middle_ns
+    older_ns = middle_ns - ring_ns[(head - 1 - 2 * _GAPS) & mask]
+    # sums of ten gaps each: their ratio is that of the means
+    return tanh((recent_ns - older_ns) / max(older_ns, _GAPS * NS_PER_MS))
 
 
-@inline_kernel
-def _write_calendar(out: np.ndarray, row: int, close_ns: int, now_ns: int) -> None:
-    left_ns = max(close_ns - now_ns, 0)
-    known = close_ns != NO_TIME
-    out[row, _FIRST + 8] = (
-        min(math.log(1.0 + left_ns / _NS_PER_HOUR) / _LOG_YEAR_HOURS, 1.0) if known else 0.0
-    )
-    out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
-    out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
+@kernel
+def _set_minute(marks: np.ndarray, now_ns: int) -> None:
+    """Divisions that a row need not pay while its minute lasts."""
     day = now_ns // NS_PER_DAY
     minute = (now_ns - day * NS_PER_DAY) // _NS_1MIN
-    out[row, _FIRST + 11] = _MINUTE_SIN[minute]
-    out[row, _FIRST + 12] = _MINUTE_COS[minute]
-    weekday = (day + _EPOCH_WEEKDAY) % 7
-    out[row, _FIRST + 13] = _WEEKDAY_SIN[weekday]
-    out[row, _FIRST + 14] = _WEEKDAY_COS[weekday]
+    marks[MINUTE_NS] = day * NS_PER_DAY + minute * _NS_1MIN
+    marks[MINUTE] = minute
+    marks[WEEKDAY] = (day + _EPOCH_WEEKDAY) % 7
 
 
 @inline_kernel
-def write_temporal(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> None:
+def _write_calendar(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> tuple[float, float]:
+    """Returns (hours until the close, -1 if unknown; their log(1 + x))."""
+    close_ns = marks[CLOSE_NS]
+    left_ns = max(close_ns - now_ns, 0)
+    known = close_ns != NO_TIME
+    hours = left_ns * _HOURS_A_NS if known else -1.0
+    log_hours = log_of(1.0 + hours) if hours > 0.0 else 0.0
+    out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0)
+    out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
+    out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
+    if not 0 <= now_ns - marks[MINUTE_NS] < _NS_1MIN:
+        _set_minute(marks, now_ns)
+    minute, weekday = marks[MINUTE], marks[WEEKDAY]
+    out[row, _FIRST + 11] = _MINUTE_SIN[minute]
+    out[row, _FIRST + 12] = _MINUTE_COS[minute]
+    out[row, _FIRST + 13] = _WEEKDAY_SIN[weekday]
+    out[row, _FIRST + 14] = _WEEKDAY_COS[weekday]
+    return hours, log_hours
+
+
+@inline_kernel
+def write_temporal(
+    out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int
+) -> tuple[float, float]:
     """Advance the clock by one message at ``now_ns``; write the group into ``out[row]``, out (n, F) f4.
 
-    The caller has made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
+    Returns (hours until the close, -1 if unknown; their log(1 + x)). The caller has
+    made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
     """
     _write_gap(out, row, marks, now_ns)
     _write_activity(out, row, ring_ns, marks, now_ns)
@@ -152,6 +170,6 @@ def write_temporal(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.nda
     marks[HEAD] += 1
     marks[LAST_NS] = now_ns
     out[row, _FIRST + 7] = _acceleration(ring_ns, marks, now_ns)
-    _write_calendar(out, row, marks[CLOSE_NS], now_ns)
     resync_ns = marks[RESYNC_NS]
-    out[row, _FIRST + 15] = _log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
+    out[row, _FIRST + 15] = log_day(now_ns - resync_ns) if resync_ns != NO_TIME else 1.0
+    return _write_calendar(out, row, marks, now_ns)

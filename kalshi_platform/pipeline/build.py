@@ -22,6 +22,7 @@ from kalshi_platform.events.manifest import MANIFEST_NAME, Manifest, MarketEntry
 from kalshi_platform.events.split import SPLITS, EventFacts, Split, SplitConfig, assign_splits
 from kalshi_platform.events.storage import Storage, is_leftover, open_storage
 from kalshi_platform.events.store import encode_markets
+from kalshi_platform.features.resolution import ResolutionHistory
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.pipeline.job import EncodedShard, encode_shard, write_shard
 from kalshi_platform.pipeline.journal import BuiltJob, BuiltMarket, Journal, file_digest, job_key
@@ -68,12 +69,13 @@ def build_dataset(
     storage = open_storage(out_uri)
     old = _read_old(storage, config.overwrite)
     plan = discover(inputs)
-    jobs = _keyed(plan.jobs(config.rows_a_job))
+    history = ResolutionHistory(plan.settled)
+    jobs = _keyed(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(jobs))
     if old is not None and not config.overwrite and len(finished) < len(jobs):
         raise _other_dataset(storage, old, "these inputs or this version give another one")
-    built = _run(jobs, finished, storage, config.workers, progress)
+    built = _run(jobs, finished, storage, config.workers, history, progress)
     manifest, markets_file = _assemble(built, plan.sources, plan.counters, config.split)
     if old is not None and not config.overwrite and old.digest != manifest.digest:
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
@@ -104,10 +106,10 @@ def _other_dataset(storage: Storage, old: Manifest, why: str) -> ContractError:
     )
 
 
-def _keyed(jobs: Sequence[ImportJob]) -> dict[str, ImportJob]:
+def _keyed(jobs: Sequence[ImportJob], history: ResolutionHistory) -> dict[str, ImportJob]:
     paths = sorted({part.path for job in jobs for part in job.parts})
     content = {path: file_digest(path) for path in paths}
-    return {job_key(job, content): job for job in jobs}
+    return {job_key(job, content, history): job for job in jobs}
 
 
 def _run(
@@ -115,6 +117,7 @@ def _run(
     finished: dict[str, BuiltJob],
     storage: Storage,
     workers: int | None,
+    history: ResolutionHistory,
     progress: Callable[[Progress], None],
 ) -> list[BuiltJob]:
     """Every job's record; ``progress`` is called at the start and after each job."""
@@ -126,7 +129,7 @@ def _run(
         progress(Progress(len(built), len(jobs), rows, total, reused=len(finished)))
 
     report()
-    for job in run_jobs({k: job for k, job in jobs.items() if k not in built}, storage, workers):
+    for job in run_jobs({k: job for k, job in jobs.items() if k not in built}, storage, workers, history):
         built[job.key] = job
         report()
     return list(built.values())

@@ -17,6 +17,7 @@ from kalshi_platform.events.manifest import Shard, ShardKind
 from kalshi_platform.events.storage import Storage
 from kalshi_platform.events.store import encode_events
 from kalshi_platform.features.kernel import build_rows
+from kalshi_platform.features.resolution import ResolutionHistory
 from kalshi_platform.features.rows import Rows
 from kalshi_platform.features.shard import encode_rows
 from kalshi_platform.features.spec import FEATURE_DIGEST
@@ -24,8 +25,8 @@ from kalshi_platform.pipeline.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.pipeline.volatility import mid_volatility
 
 
-def run_and_record(job: ImportJob, key: str, storage: Storage) -> BuiltJob:
-    """Write the shards of every event of ``job``, then its journal record.
+def run_and_record(job: ImportJob, key: str, storage: Storage, history: ResolutionHistory) -> BuiltJob:
+    """Write the shards of every event of ``job``, then its journal record; ``history`` of all markets.
 
     DataError names the file and value that were refused; StorageError what could not be written.
     """
@@ -34,7 +35,7 @@ def run_and_record(job: ImportJob, key: str, storage: Storage) -> BuiltJob:
     counters: Counter[str] = Counter()
     for event in run_job(job):
         counters += event.counters
-        new_shards, new_markets = _build_event(event, storage)
+        new_shards, new_markets = _build_event(event, storage, history)
         shards += new_shards
         markets += new_markets
     built = BuiltJob(
@@ -63,11 +64,13 @@ def write_shard(storage: Storage, encoded: EncodedShard) -> None:
     storage.write_bytes_atomic(encoded.shard.path, encoded.data)
 
 
-def _build_event(event: ImportedEvent, storage: Storage) -> tuple[list[Shard], list[BuiltMarket]]:
+def _build_event(
+    event: ImportedEvent, storage: Storage, history: ResolutionHistory
+) -> tuple[list[Shard], list[BuiltMarket]]:
     name = event.event
     if not event.markets:
         return [], []
-    rows = [(market.spec.ticker, _rows(market)) for market in event.markets]
+    rows = [(market.spec.ticker, _rows(market, history)) for market in event.markets]
     events_file = encode_events([(market.spec.ticker, market.events) for market in event.markets])
     encoded = (
         encode_shard("events", f"events/{name}", events_file, name),
@@ -81,9 +84,9 @@ def _build_event(event: ImportedEvent, storage: Storage) -> tuple[list[Shard], l
     return [e.shard for e in encoded], built
 
 
-def _rows(market: ImportedMarket) -> Rows:
+def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
     try:
-        return build_rows(market.events, market.spec)
+        return build_rows(market.events, market.spec, history.of(market.spec))
     except DataError as err:
         raise DataError(f"{market.source}: {err}") from None
 

@@ -2,7 +2,8 @@
 
 Owns       ``.build/<key>.json`` in the dataset's storage: one record a job, written after the job's shards.
 Key        everything the job's output depends on: the rows it reads (file contents by sha256), metadata,
-           the feature table, and the source code between a file and its shard. Another key, another job.
+           the outcomes of other markets that its markets may know, the feature table, and the source code
+           between a file and its shard. Another key, another job.
 Not        the split: it is decided when all events are known, so another salt rebuilds nothing.
 """
 
@@ -21,6 +22,7 @@ from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.events.importers import ImportJob
 from kalshi_platform.events.manifest import Shard
 from kalshi_platform.events.storage import Storage
+from kalshi_platform.features.resolution import ResolutionHistory, digest
 from kalshi_platform.features.spec import FEATURE_DIGEST
 
 JOURNAL_FOLDER: Final = ".build"
@@ -97,8 +99,11 @@ def _path(key: str) -> str:
     return f"{JOURNAL_FOLDER}/{key}.json"
 
 
-def job_key(job: ImportJob, content: dict[str, str]) -> str:
-    """Name of a job by everything its output depends on; ``content`` maps source path -> sha256."""
+def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory) -> str:
+    """Name of a job by everything its output depends on; ``content`` maps source path -> sha256.
+
+    Of ``history`` only what the job's own markets may know: other markets' outcomes change no other job.
+    """
     parts = [
         {**asdict(part), "path": Path(part.path).name, "content": content[part.path]} for part in job.parts
     ]
@@ -116,10 +121,17 @@ def job_key(job: ImportJob, content: dict[str, str]) -> str:
             "events": job.events,
             "event_of": job.event_of,
             "markets": records,
+            "resolutions": _resolutions(job, history),
             "features": FEATURE_DIGEST,
             "code": code_digest(),
         }
     )
+
+
+def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
+    """Digests of what the job's markets may know, once for each event, series and category."""
+    specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
+    return sorted({digest(history.of(spec)) for spec in specs.values()})
 
 
 def file_digest(path: str) -> str:

@@ -15,6 +15,7 @@ from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.events.importers import ImportJob
 from kalshi_platform.events.storage import Storage
 from kalshi_platform.features.kernel import warm
+from kalshi_platform.features.resolution import ResolutionHistory
 from kalshi_platform.pipeline.job import run_and_record
 from kalshi_platform.pipeline.journal import BuiltJob
 
@@ -24,8 +25,12 @@ _JOBS_A_WORKER = 2
 _ROWS_THAT_PAY_A_WORKER = 1_000_000
 
 
-def run_jobs(jobs: Mapping[str, ImportJob], storage: Storage, workers: int | None) -> Iterator[BuiltJob]:
+def run_jobs(
+    jobs: Mapping[str, ImportJob], storage: Storage, workers: int | None, history: ResolutionHistory
+) -> Iterator[BuiltJob]:
     """Finish ``jobs`` (key -> job) in any order; ``workers`` below 2 stays in this process, None chooses.
+
+    ``history``: the known outcomes of all markets, from which each market gets what it may know.
 
     Raises the PlatformError of the first job that is refused.
     """
@@ -33,9 +38,9 @@ def run_jobs(jobs: Mapping[str, ImportJob], storage: Storage, workers: int | Non
         workers = paying_workers(sum(job.n_rows for job in jobs.values()), os.cpu_count() or 1)
     if min(workers, len(jobs)) < 2:
         for key, job in jobs.items():
-            yield run_and_record(job, key, storage)
+            yield run_and_record(job, key, storage, history)
     else:
-        yield from _run_with_ray(jobs, storage, min(workers, len(jobs)))
+        yield from _run_with_ray(jobs, storage, min(workers, len(jobs)), history)
 
 
 def paying_workers(rows: int, cores: int) -> int:
@@ -43,7 +48,9 @@ def paying_workers(rows: int, cores: int) -> int:
     return max(min(rows // _ROWS_THAT_PAY_A_WORKER, cores), 1)
 
 
-def _run_with_ray(jobs: Mapping[str, ImportJob], storage: Storage, workers: int) -> Iterator[BuiltJob]:
+def _run_with_ray(
+    jobs: Mapping[str, ImportJob], storage: Storage, workers: int, history: ResolutionHistory
+) -> Iterator[BuiltJob]:
     import ray  # noqa: PLC0415 - two seconds that small builds do not pay
 
     warm()  # compiled once, into the cache on disk that the workers load
@@ -61,11 +68,12 @@ def _run_with_ray(jobs: Mapping[str, ImportJob], storage: Storage, workers: int)
     running: list[ray.ObjectRef[Any]] = []
     try:
         task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
+        shared = ray.put(history)
         waiting = list(jobs.items())[::-1]
         while waiting or running:
             while waiting and len(running) < workers * _JOBS_A_WORKER:
                 key, job = waiting.pop()
-                running.append(task.remote(job, key, storage))
+                running.append(task.remote(job, key, storage, shared))
             done, running = ray.wait(running, num_returns=1)
             yield ray.get(done[0])
     except ray.exceptions.RayTaskError as err:

@@ -177,14 +177,18 @@ def build_bank(
         raise DataError(
             f"none of {len(markets)} markets has two consecutive valid rows: nothing to step over"
         )
-    features = np.concatenate([x.rows.features for x in markets])
+    # picked a market at a time: the stored groups are several times wider than what is shown
+    features, temporal = (
+        np.concatenate([x.rows.features[:, list(picked)] for x in markets]).astype(np.float32, copy=False)
+        for picked in (feature_columns, temporal_columns)
+    )
     rows = np.zeros(offset, ROW_DTYPE)
     for name in ROW_DTYPE.names or ():
         rows[name] = np.concatenate([getattr(x.rows, name) for x in markets])
     arrays = BankArrays(
         rows=rows,
-        features=np.ascontiguousarray(features[:, list(feature_columns)], np.float32),
-        temporal=np.ascontiguousarray(features[:, list(temporal_columns)], np.float32),
+        features=np.ascontiguousarray(features),
+        temporal=np.ascontiguousarray(temporal),
         age=np.concatenate(ages),
         segments=np.array(segments, SEGMENT_DTYPE),
         markets=np.array([_market_record(x) for x in markets], MARKET_DTYPE),

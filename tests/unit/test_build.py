@@ -8,15 +8,18 @@ from fake_import import NS_PER_DAY, FakeImport
 from strategies import START_NS
 
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError
+from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.events import schema
 from kalshi_platform.events.manifest import MANIFEST_NAME
+from kalshi_platform.events.market_meta import MarketRecord
 from kalshi_platform.events.split import SplitConfig
 from kalshi_platform.events.storage import Storage
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.kernel import build_rows
+from kalshi_platform.features.resolution import ResolutionHistory
 from kalshi_platform.features.rows import Rows
 from kalshi_platform.features.shard import read_rows
-from kalshi_platform.features.spec import FEATURE_DIGEST
+from kalshi_platform.features.spec import FEATURE_DIGEST, RESOLUTION
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
 from kalshi_platform.pipeline.inspect import find_problems, summarise
 from kalshi_platform.pipeline.runner import paying_workers
@@ -154,6 +157,36 @@ def test_the_same_command_on_a_complete_dataset_does_nothing(fake, tmp_path):
     assert build(tmp_path / "out") == first
     assert fake.ran == []
     assert files(tmp_path / "out") == whole
+
+
+def outcome(event, known_ns, value_e4, series):
+    spec = MarketSpec(ticker=f"{event}-A", event=event, series=series, category=f"About {series}")
+    return MarketRecord(spec, Settlement(ticker=spec.ticker, value_e4=value_e4, determined_ns=known_ns), True)
+
+
+def test_rows_know_other_markets_outcomes_and_a_new_one_rebuilds_only_those_it_can_teach(fake, tmp_path):
+    fake.settled = (outcome("OLD", START_NS, 10_000, "RAIN"), outcome("EV1", START_NS + 1, 0, "RAIN"))
+    for event, series in (("EV0", "RAIN"), ("EV1", "RAIN"), ("EV2", "SNOW")):
+        fake.markets[f"{event}-A"] = outcome(event, None, 0, series)
+    build(tmp_path / "out")
+    dataset = Dataset.open(tmp_path / "out")
+    history = ResolutionHistory(fake.settled)
+    rates = {}
+    for event in ("EV0", "EV1", "EV2"):
+        rows = dict(read_rows(dataset, event))[f"{event}-A"]
+        spec = fake.markets[f"{event}-A"].spec
+        again = build_rows(dataset.events_of(spec.ticker), spec, history.of(spec))
+        assert rows.features.tobytes() == again.features.tobytes()
+        rates[event] = float(rows.features[-1, RESOLUTION.start])
+    assert rates == {"EV0": 0.5, "EV1": 1.0, "EV2": 0.5}  # 1 and 0; 1 without its own 0; nothing known
+    fake.ran = []
+    build(tmp_path / "out")
+    assert fake.ran == []
+    fake.settled = (*fake.settled[::-1], outcome("NEW", START_NS, 10_000, "SNOW"))
+    build(tmp_path / "out", overwrite=True)
+    assert fake.ran == ["EV2"]
+    build(tmp_path / "fresh")
+    assert files(tmp_path / "out") == files(tmp_path / "fresh")
 
 
 @pytest.mark.parametrize("change", ["events", "salt", "fewer"])

@@ -10,7 +10,9 @@ from kalshi_platform.features.spec import FeatureConfig
 def test_groups_have_the_sizes_of_the_design() -> None:
     sizes = {group: len(spec.features_of([group])) for group in spec.GROUPS}
     assert (sizes["orderbook"], sizes["temporal"]) == (12, 16)
-    assert (28, sizes["portfolio"]) == (spec.N_ROW_FEATURES, spec.N_PORTFOLIO)
+    assert [sizes[g] for g in ("trade_flow", "market_meta", "temporal_adv", "resolution")] == [6, 7, 6, 3]
+    assert 8 <= sizes["microstructure"] <= 12
+    assert sum(sizes.values()) == spec.N_ROW_FEATURES + spec.N_PORTFOLIO
 
 
 def test_names_are_unique_and_bounds_lie_within_one() -> None:
@@ -31,7 +33,7 @@ def test_columns_are_those_of_the_rows_in_table_order() -> None:
 
 
 def test_an_unknown_group_is_refused_with_the_known_ones() -> None:
-    known = "known groups: orderbook, temporal, portfolio"
+    known = f"known groups: {', '.join(spec.GROUPS)}"
     with pytest.raises(ContractError, match=rf"'weather' is unknown; {known}"):
         spec.columns(["orderbook", "weather"])
     with pytest.raises(ContractError, match=known):
@@ -58,5 +60,7 @@ def test_groups_are_switched_on_one_after_the_other() -> None:
     more = book.replace(groups=("portfolio", "temporal", "orderbook"))
     assert (book.columns, book.has_portfolio) == (list(range(12)), False)
     assert (more.columns, more.has_portfolio) == (list(range(28)), True)
-    assert more.groups == spec.GROUPS
+    assert more.groups == ("orderbook", "temporal", "portfolio")
+    every = FeatureConfig()
+    assert (every.columns, every.groups) == (list(range(spec.N_ROW_FEATURES)), spec.GROUPS)
     assert book.feature_digest != more.feature_digest

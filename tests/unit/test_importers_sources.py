@@ -125,6 +125,12 @@ def test_metadata_names_event_times_and_outcome_and_missing_metadata_is_said(tmp
     )
 
 
+def test_outcomes_of_markets_without_rows_are_kept_for_the_history(tmp_path: Path) -> None:
+    write(tmp_path / "t.parquet", [trade("A-1", 1, 4_200)])
+    write(tmp_path / "m.parquet", [meta("A-1", "EV", None), meta("Z-1", "OTHER", "no")])
+    assert [r.spec.ticker for r in discover([tmp_path]).settled] == ["Z-1"]
+
+
 @pytest.mark.parametrize(
     "document",
     [

@@ -43,6 +43,9 @@ class ImportPlan:
     files: tuple[IndexedFile, ...]
     catalogue: dict[str, MarketRecord] = field(repr=False)
     use_yes_price: bool = False
+    settled: tuple[MarketRecord, ...] = field(
+        default=(), repr=False
+    )  # all of known outcome, with rows or not
 
     @property
     def n_events(self) -> int:
@@ -174,7 +177,8 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
     counters["event_inferred"] += len(named - catalogue.keys())
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
     used = {t: r for t, r in catalogue.items() if t in named}
-    return ImportPlan(sources, skipped, counters, files, used, use_yes_price)
+    settled = tuple(r for r in catalogue.values() if r.settlement is not None)
+    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled)
 
 
 def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

@@ -1,0 +1,70 @@
+"""When metadata says that an outcome was public, and the price before it."""
+
+from collections import Counter
+
+import pytest
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.events.market_meta import (
+    MarketRecord,
+    merge_records,
+    records_from_rest,
+    records_from_rows,
+)
+
+HOUR_NS = 3_600 * 10**9
+#: 2024-08-16T00:00:00Z
+MIDNIGHT_NS = 1_723_766_400 * 10**9
+
+
+def row(**changes: object) -> dict[str, object]:
+    times = {"close_time": "2024-08-16T01:00:00Z", "expiration_time": "2024-08-16T05:00:00Z"}
+    return {"market_ticker": "E-A", "event_ticker": "E", "result": "yes", **times, **changes}
+
+
+def record(**changes: object) -> MarketRecord:
+    (found,) = records_from_rows([row(**changes)], "m.parquet", Counter())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "hours"),
+    [
+        ({"settlement_ts": "2024-08-16T03:00:00Z"}, 3),
+        ({}, 5),
+        ({"latest_expiration_time": "2024-08-16T07:00:00Z"}, 7),
+        ({"close_time": "2024-08-16T06:00:00Z"}, 6),  # not before trading ended
+        ({"expiration_time": None}, None),
+        ({"result": "", "settlement_ts": "2024-08-16T03:00:00Z"}, None),
+    ],
+    ids=["settlement time", "expiration", "latest expiration", "close", "no time", "no outcome"],
+)
+def test_an_outcome_is_public_once_determined_or_at_the_latest_expiration(
+    changes: dict[str, object], hours: int | None
+) -> None:
+    assert record(**changes).known_ns == (None if hours is None else MIDNIGHT_NS + hours * HOUR_NS)
+
+
+def test_a_last_price_of_zero_means_that_nothing_traded() -> None:
+    assert record(last_price_dollars="0.9900").last_price_e4 == 9_900
+    assert record(last_price_dollars="0.0000").last_price_e4 is None
+    assert record().last_price_e4 is None
+    with pytest.raises(DataError, match=r"m\.parquet: row 0 \(E-A\): price '1\.5'"):
+        record(last_price_dollars="1.5")
+
+
+def test_a_rest_answer_tells_the_same() -> None:
+    market = {**row(settlement_ts="2024-08-16T03:00:00Z", last_price_dollars="0.4000"), "ticker": "E-A"}
+    (found,) = records_from_rest({"markets": [market]}, "rest.json", Counter())
+    assert (found.known_ns, found.last_price_e4) == (MIDNIGHT_NS + 3 * HOUR_NS, 4_000)
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["first", "second"])
+def test_merged_records_know_what_either_knows_and_the_later_expiration(order: int) -> None:
+    exact = record(settlement_ts="2024-08-16T03:00:00Z")
+    late = record(expiration_time="2024-08-16T09:00:00Z", last_price_dollars="0.4000")
+    merged = merge_records(*[exact, late][::order], "m2.parquet")
+    assert merged.known_ns == MIDNIGHT_NS + 3 * HOUR_NS
+    assert merged.last_price_e4 == 4_000
+    bounded = merge_records(*[record(), late][::order], "m2.parquet")
+    assert bounded.known_ns == MIDNIGHT_NS + 9 * HOUR_NS
