@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -58,7 +58,7 @@ def write_report(
     out = Path(out)
     html = render_html(evaluation, training_metrics, siblings)
     text = evaluation.model_dump_json(indent=1) + "\n"
-    return _write(out / HTML_NAME, html), _write(out / JSON_NAME, text)
+    return write_text(out / HTML_NAME, html), write_text(out / JSON_NAME, text)
 
 
 def read_report(path: Path) -> Evaluation:
@@ -66,7 +66,8 @@ def read_report(path: Path) -> Evaluation:
     return Evaluation.parse(json.loads(Path(path).read_text()))
 
 
-def _write(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a page whole or not at all; StorageError where it cannot be written."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,24 +89,34 @@ def render_html(
     siblings: Sequence[Evaluation] = (),
 ) -> str:
     """The whole page as text; nothing in it is fetched when it is opened."""
+    everyone = (evaluation.policy, *evaluation.baselines)
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            e=evaluation,
+            everyone=everyone,
+            differences={c.baseline: c for c in evaluation.comparisons},
+            charts=_charts(evaluation, everyone),
+            training=training_charts(training_metrics),
+            siblings=siblings,
+            verdict=verdict(evaluation),
+        )
+    )
+
+
+def page_environment(*packages: str) -> Environment:
+    """Where pages are rendered: templates of ``packages`` and of this one, everything escaped."""
+    loaders = [PackageLoader(package, "templates") for package in (*packages, "kalshi_platform.evaluation")]
     environment = Environment(
-        loader=PackageLoader("kalshi_platform.evaluation", "templates"),
+        loader=ChoiceLoader(loaders),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(percent=percent, interval=interval_text, dollars=dollars, utc=utc)
-    everyone = (evaluation.policy, *evaluation.baselines)
-    return environment.get_template("report.html.j2").render(
-        e=evaluation,
-        everyone=everyone,
-        differences={c.baseline: c for c in evaluation.comparisons},
-        charts=_charts(evaluation, everyone),
-        training=training_charts(training_metrics),
-        siblings=siblings,
-        verdict=verdict(evaluation),
-    )
+    return environment
 
 
 def verdict(evaluation: Evaluation) -> str:
