@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "dataset": "Build, inspect and verify datasets.",
     "simulate": "Generate recordings of a simulated exchange.",
     "train": "Train a policy on the training events of a dataset.",
+    "progressive": "Train from a simple network to a complex one, as far as it pays.",
     "evaluate": "Judge a checkpoint on held-out events and write its report.",
     "bench": "Run the benchmarks against their peers.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",

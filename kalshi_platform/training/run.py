@@ -9,7 +9,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,8 @@ CONFIG: Final = "config.json"
 SCORE: Final = "score"
 
 Validate = Callable[[FrozenPolicy], dict[str, float]]
+#: Called after each validation with the numbers of all so far; a reason ends the run.
+Stop = Callable[[Sequence[Mapping[str, Any]]], str | None]
 
 
 class Progress(NamedTuple):
@@ -93,7 +95,7 @@ class TrainResult(NamedTuple):
     iterations: int
     env_steps: int
     best_score: float | None
-    stopped: str  # "budget" or "patience"
+    stopped: str  # "budget", "patience" or the reason that ``stop`` gave
 
 
 @dataclass
@@ -116,12 +118,13 @@ def train(
     validate: Validate | None = None,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = False,
+    stop: Stop | None = None,
 ) -> TrainResult:
     """Train until the budget or the patience is used up; write everything under ``out``.
 
     ``validate`` scores a frozen policy on held-out markets every ``validate_every`` iterations; its results
     stand in every report, carried forward. Without it the newest policy is the best.
-    ``resume`` continues from ``out/latest``.
+    ``resume`` continues from ``out/latest``; ``stop`` may end the run after a validation.
     Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
     """
     out = Path(out)
@@ -129,7 +132,7 @@ def train(
     with _ray_running(config.num_env_runners), _torch_threads(config.torch_threads):
         algorithm = build_algorithm(source, config)
         try:
-            run = _Run(algorithm, out, config, validate, progress)
+            run = _Run(algorithm, out, config, validate, progress, stop)
             if resume:
                 run.resume()
             return run.to_the_end()
@@ -149,8 +152,11 @@ class _Run:
         config: TrainConfig,
         validate: Validate | None,
         progress: Callable[[Progress], None] | None,
+        stop: Stop | None,
     ) -> None:
         self._algorithm = algorithm
+        self._stop = stop
+        self._validations: list[dict[str, float]] = []
         self._out = out
         self._config = config
         self._validate = validate
@@ -167,6 +173,11 @@ class _Run:
         self._count = _Counters(**state.values["run"])
         metrics = self._out / METRICS
         kept = metrics.read_text().splitlines(keepends=True)[: self._count.iteration]
+        lines = [json.loads(line) for line in kept]
+        every = self._config.validate_every
+        self._validations = [
+            x["validation"] for x in lines if x["iteration"] % every == 0 and x["validation"]
+        ]
         fresh = metrics.with_suffix(".partial")
         fresh.write_text("".join(kept))
         os.replace(fresh, metrics)
@@ -175,6 +186,9 @@ class _Run:
         """Iterate until the budget or the patience is used up."""
         stopped = "budget"
         while self._count.iteration < self._config.iterations:
+            if reason := self._stop and self._validations and self._stop(self._validations):
+                stopped = str(reason)
+                break
             self._started_s = time.monotonic()
             self._algorithm.train()  # type: ignore[no-untyped-call]
             if self._config.patience and self._count.unimproved >= self._config.patience:
@@ -219,6 +233,7 @@ class _Run:
         if self._validate is None:
             return True
         count.validation = {name: float(value) for name, value in self._validate(policy).items()}
+        self._validations.append(count.validation)
         if SCORE not in count.validation:
             raise ContractError(f"validate returned {sorted(count.validation)}; it must contain {SCORE!r}")
         score = count.validation[SCORE]

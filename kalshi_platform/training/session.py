@@ -27,7 +27,7 @@ from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.run import SCORE, Progress, TrainResult, train
+from kalshi_platform.training.run import SCORE, Progress, Stop, TrainResult, train
 from kalshi_platform.training.source import TrainingSource
 
 RUN_FILE: Final = "run.json"
@@ -60,6 +60,7 @@ def run_training(
     out: Path,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = False,
+    stop: Stop | None = None,
 ) -> TrainResult:
     """Train on the train split of the dataset at ``dataset_uri``, validated on its validation split.
 
@@ -74,7 +75,7 @@ def run_training(
     write_environment(out, settings.env)
     source = TrainingSource(open_train, FEATURE_DIGEST, settings.env, settings.episodes, settings.curriculum)
     try:
-        return train(source, out, settings.train, validator(held_out, settings.env), progress, resume)
+        return train(source, out, settings.train, validator(held_out, settings.env), progress, resume, stop)
     finally:
         source.close()
 
@@ -91,7 +92,7 @@ def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], dict[str, 
         found = {SCORE: mean.estimate, "low": mean.low, "high": mean.high}
         # One event alone has no interval: its bounds are left out, not zero.
         known = {name: value for name, value in found.items() if value is not None}
-        return known | {"trade_rate": result.trading.trade_rate}
+        return known | {"trade_rate": result.trading.trade_rate, "sharpe": result.event_sharpe}
 
     return validate
 
