@@ -26,7 +26,7 @@ from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.checkpoint import LATEST
 from kalshi_platform.training.complexity import ComplexityScaler
-from kalshi_platform.training.metrics import read_metrics
+from kalshi_platform.training.metrics import METRICS, read_metrics
 from kalshi_platform.training.observe import observations
 from kalshi_platform.training.progressive_record import (
     Judged,
@@ -113,12 +113,15 @@ class _Pipeline:
         run = self._out / f"{len(record.levels)}-{level}"
         transfer = None if rival is None else self._transfer(level, Path(teacher))
         self._say(f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer))
+        resume = (run / LATEST).exists()
+        if not resume:
+            (run / METRICS).unlink(missing_ok=True)  # killed before its first checkpoint: it begins again
         result = run_training(
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
             Throttle(self._say),
-            resume=(run / LATEST).exists(),
+            resume=resume,
             stop=self._scaler.stop,
         )
         policy = FrozenPolicy.load(run)

@@ -182,6 +182,8 @@ def _forget_the_last_level(record: ProgressiveRecord, out: Path) -> None:
 
 def test_a_first_level_that_earns_too_little_ends_the_pipeline_after_its_report(dataset: str, tmp_path: Path):
     asked = PIPELINE.replace(min_first_sharpe=1e9, steps_per_level=128)
+    (tmp_path / "0-tiny").mkdir()
+    (tmp_path / "0-tiny" / "metrics.jsonl").write_text("{}\n")  # killed before its first checkpoint
     record = run_progressive(asked, dataset, tmp_path, measure=quick)
     assert [x.level for x in record.levels] == ["tiny"]
     assert read_progressive(tmp_path) == record
