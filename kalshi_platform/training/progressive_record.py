@@ -153,9 +153,12 @@ def decide(
         wrong.append(f"it gains {gain:+.3f} Sharpe over {rival}, less than {config.min_gain_sharpe:g}")
     if gain is not None and not difference.above_zero:
         bounds = "has no interval" if difference.low is None else f"may be as low as {difference.low:+.3f}"
-        wrong.append(f"the gain {bounds}, not surely above zero")
+        wrong.append(f"the gain of {gain:+.3f} Sharpe over {rival} {bounds}, not surely above zero")
     if not latency.within(budget_ms):
-        wrong.append(f"p99 of a decision is {latency.p99_ms:.1f} ms, its budget {budget_ms:g} ms")
+        wrong.append(
+            f"p99 of a decision is {latency.p99_ms:.1f} ms ({latency.cpu_p99_ms:.1f} of them computing), "
+            f"its budget {budget_ms:g} ms"
+        )
     if wrong:
         return False, "; ".join(wrong)
     return True, (

@@ -138,9 +138,8 @@ def dataset(ray_runtime, tmp_path_factory) -> str:
 
 
 def quick(policy: FrozenPolicy, n_groups: int, repeats: int) -> Latency:
-    return Latency(
-        p50_ms=0.5, p99_ms=1.0, max_ms=1.0, n_groups=n_groups, n_slots=policy.spec.n_slots, repeats=repeats
-    )
+    known = {"n_groups": n_groups, "n_slots": policy.spec.n_slots, "repeats": repeats}
+    return Latency(p50_ms=0.5, p99_ms=1.0, max_ms=1.0, cpu_p99_ms=1.0, **known)
 
 
 def never(line: str) -> None:

@@ -31,7 +31,9 @@ def interval(estimate: float | None, low: float | None = None, high: float | Non
 
 
 def latency(p99_ms: float) -> Latency:
-    return Latency(p50_ms=p99_ms / 2, p99_ms=p99_ms, max_ms=p99_ms, n_groups=1, n_slots=5, repeats=300)
+    return Latency(
+        p50_ms=p99_ms / 2, p99_ms=p99_ms, max_ms=p99_ms, cpu_p99_ms=0.5, n_groups=1, n_slots=5, repeats=300
+    )
 
 
 def judged(sharpe: float) -> Judged:
@@ -85,8 +87,18 @@ def grown() -> Transfer:
         (interval(0.1, 0.01, 0.2), 10.0, True, "gains +0.100 Sharpe over simple, at least +0.010"),
         (interval(0.099, 0.01, 0.2), 1.0, False, "gains +0.099 Sharpe over simple, less than 0.1"),
         (interval(0.3, 0.0, 0.6), 1.0, False, "may be as low as +0.000, not surely above zero"),
-        (interval(0.3, 0.1, 0.6), 10.1, False, "p99 of a decision is 10.1 ms, its budget 10 ms"),
-        (interval(0.3), 1.0, False, "the gain has no interval, not surely above zero"),
+        (
+            interval(0.3, 0.1, 0.6),
+            10.1,
+            False,
+            "p99 of a decision is 10.1 ms (0.5 of them computing), its budget 10 ms",
+        ),
+        (
+            interval(0.3),
+            1.0,
+            False,
+            "the gain of +0.300 Sharpe over simple has no interval, not surely above zero",
+        ),
         (interval(None), 1.0, False, "its gain over simple is unknown (one event only)"),
     ],
 )
