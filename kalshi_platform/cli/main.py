@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "dataset": "Build, inspect and verify datasets.",
     "simulate": "Generate recordings of a simulated exchange.",
     "train": "Train a policy on the training events of a dataset.",
+    "progressive": "Train from a simple network to a complex one, as far as it pays.",
     "evaluate": "Judge a checkpoint on held-out events and write its report.",
     "runs": "Compare training runs and sweeps, or list them.",
     "dashboard": "Open MLflow, TensorBoard, Ray's dashboard or a sweep's page, on loopback.",

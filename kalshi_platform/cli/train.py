@@ -23,7 +23,9 @@ app = typer.Typer(help="Train a policy on the training events of a dataset.")
 def run(
     dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
     out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
-    level: Annotated[str, typer.Option(help="complexity of the network: tiny, simple, moderate")] = "simple",
+    level: Annotated[
+        str, typer.Option(help="complexity of the network: tiny, simple, moderate, advanced, complex")
+    ] = "simple",
     steps: Annotated[int, typer.Option(min=1, help="environment steps to train for")] = 1_000_000,
     seed: Annotated[int, typer.Option(min=0, help="root of all randomness")] = 0,
     order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
@@ -108,9 +110,8 @@ def report(result: TrainResult, as_json: bool) -> None:
     best = (
         "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
     )
-    reason = {"budget": "budget used up", "patience": "no better validation for too long"}.get(
-        result.stopped, result.stopped
-    )
+    words = {"budget": "budget used up", "patience": "no better validation for too long"}
+    reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
         f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"

@@ -95,6 +95,53 @@ def event_mean_interval(cluster: np.ndarray, values: np.ndarray, config: Bootstr
     return ratio_interval(num / den if den.size else num, np.ones_like(num), config)
 
 
+def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: BootstrapConfig) -> Interval:
+    """Interval of Sharpe(ours) - Sharpe(theirs), returns (E,) of the same events in the same order.
+
+    Sharpe per event: mean / population std. Events are drawn jointly for both, so what they have in common
+    cancels. All zero, as of a policy that does not trade, is a Sharpe of 0; draws in which one of them is
+    the same gain everywhere have none and are left out.
+    """
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape != theirs.shape or ours.ndim != 1:
+        raise ContractError(f"returns have shapes {ours.shape} and {theirs.shape}; expected one (E,) each")
+    n = ours.size
+    whole = np.ones((1, n)) if n else np.zeros((1, 0))
+    gap = _sharpe_gap(whole, ours, theirs)
+    if n < 2 or not np.isfinite(gap).all():
+        note = f"{n} events without spread: no Sharpe ratio" if n else "no data"
+        return Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=n, note=note)
+    estimate = float(gap[0])
+    rng = np.random.default_rng([config.seed, n])
+    share, left, found = np.full(n, 1.0 / n), config.resamples, []
+    while left > 0:
+        size = min(left, max(1, _CHUNK_CELLS // n))
+        found.append(_sharpe_gap(rng.multinomial(n, share, size).astype(np.float64), ours, theirs))
+        left -= size
+    draws = np.concatenate(found)
+    jackknife = _sharpe_gap(1.0 - np.eye(n), ours, theirs)
+    jackknife = jackknife[np.isfinite(jackknife)]
+    low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.level)
+    note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
+    return Interval(estimate=estimate, low=low, high=high, level=config.level, n_clusters=n, note=note)
+
+
+def _sharpe_gap(weight: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """(K,) differences of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
+    return _weighted_sharpe(weight, ours) - _weighted_sharpe(weight, theirs)
+
+
+def _weighted_sharpe(weight: np.ndarray, returns: np.ndarray) -> np.ndarray:
+    total = weight.sum(axis=1)
+    centre = returns.mean() if returns.size else 0.0  # squares of centred returns lose no digits
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = weight @ (returns - centre) / total
+        variance = weight @ (returns - centre) ** 2 / total - off**2
+        std = np.sqrt(np.maximum(variance, 0.0))
+        mean = off + centre
+        return np.where(std > 1e-9, mean / std, np.where(np.abs(mean) < 1e-9, 0.0, np.nan))
+
+
 def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> np.ndarray:
     """(resamples,) draws of the ratio; draws whose denominator is 0 are dropped."""
     rng = np.random.default_rng([config.seed, num.size])

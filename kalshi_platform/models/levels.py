@@ -1,6 +1,6 @@
 """Complexity levels of the policy network: one record a level, sizes as in the brief.
 
-Owns  widths, heads, layers and the history window of every level.
+Owns  widths, heads, layers, the history window and the latency budget of every level.
 Not   the features a level sees: they are the environment's and lie in ``models.spec.PolicySpec``.
 """
 
@@ -25,6 +25,13 @@ class Level(Config):
     attention_layers: int = Field(
         ge=1, description="layers of attention over slots (brief: cross-market layers)"
     )
+    n_regimes: int = Field(0, ge=0, description="regimes a slot is assigned to, R; 0 = no regime head")
+    microstructure: bool = Field(
+        False, description="learns beside PPO to foresee the mid's next move and bursts"
+    )
+    latency_budget_ms: float = Field(
+        50.0, gt=0, description="slowest of 100 decisions for one group of slots, one thread (brief: target)"
+    )
 
     @model_validator(mode="after")
     def _sizes_fit_together(self) -> "Level":
@@ -34,6 +41,8 @@ class Level(Config):
             raise ValueError(
                 f"window={self.window} and lstm_hidden={self.lstm_hidden}: both are 0 or neither"
             )
+        if self.n_regimes == 1:
+            raise ValueError("n_regimes=1: one regime tells nothing apart; use 0 for none, or at least 2")
         return self
 
     @property
@@ -41,15 +50,25 @@ class Level(Config):
         """Width of a slot's representation after the encoder."""
         return self.hidden_sizes[-1]
 
+    @property
+    def has_auxiliary(self) -> bool:
+        """Whether the level has heads with a loss of their own beside PPO's."""
+        return self.n_regimes > 0 or self.microstructure
+
 
 #: The brief gives "simple" no attention; the issue asks for attention over slots in every level, so it gets
-#: the smallest there is. Windows: the temporal encoder is the largest cost of a training sample and
-#: linear in W; 16 rows cost 30 us a sample forward and backward at width 32, 65 us at width 64 (one core).
+#: the smallest there is. Windows and their cost: ADR-0004.
 LEVELS: Final[dict[str, Level]] = {
     level.name: level
     for level in (
         Level(
-            name="tiny", hidden_sizes=(32,), lstm_hidden=0, window=0, attention_heads=2, attention_layers=1
+            name="tiny",
+            hidden_sizes=(32,),
+            lstm_hidden=0,
+            window=0,
+            attention_heads=2,
+            attention_layers=1,
+            latency_budget_ms=2,
         ),
         Level(
             name="simple",
@@ -58,6 +77,7 @@ LEVELS: Final[dict[str, Level]] = {
             window=16,
             attention_heads=2,
             attention_layers=1,
+            latency_budget_ms=2,
         ),
         Level(
             name="moderate",
@@ -65,7 +85,29 @@ LEVELS: Final[dict[str, Level]] = {
             lstm_hidden=64,
             window=16,
             attention_heads=2,
+            attention_layers=1,
+            latency_budget_ms=10,
+        ),
+        Level(
+            name="advanced",
+            hidden_sizes=(256, 128, 64),
+            lstm_hidden=128,
+            window=16,
+            attention_heads=4,
             attention_layers=2,
+            n_regimes=5,
+            latency_budget_ms=30,
+        ),
+        Level(
+            name="complex",
+            hidden_sizes=(512, 256, 128),
+            lstm_hidden=256,
+            window=16,
+            attention_heads=8,
+            attention_layers=3,
+            n_regimes=5,
+            microstructure=True,
+            latency_budget_ms=50,
         ),
     )
 }

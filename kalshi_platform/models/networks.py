@@ -1,22 +1,35 @@
-"""The policy network: slot encoder, temporal LSTM, fusion, attention over slots, action and value heads.
+"""The policy network: slot encoder, temporal LSTM, fusion, attention over slots, action and value heads;
+in the larger levels also regimes and foresight of the market (``models.heads``).
 
 Owns       everything that has weights. Plain torch, no RLlib.
 Shapes     B observations, S slots, F market and P portfolio features a slot, U distinct history windows of
            W rows x H temporal features, D = level.width, E = level.lstm_hidden.
 Invariant  permuting the slots permutes the logits and leaves the value; an empty slot influences nothing.
+           Whatever a head is trained to foresee, a decision depends on the observation alone.
 Not        action masking: ``models.actions``.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
+from kalshi_platform.models.heads import MicrostructureHead, RegimeHead
 from kalshi_platform.models.levels import Level
 from kalshi_platform.models.slot_attention import slot_attention
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
+
+
+class Slots(NamedTuple):
+    """What the network makes of every slot; None where the level has no such head."""
+
+    seen: torch.Tensor  # (B, S, D), what the action and value heads read
+    regimes: torch.Tensor | None = None  # (B, S, R) probabilities
+    regime_input: torch.Tensor | None = None  # (B, S, D), what the regimes were assigned by
+    foreseen: torch.Tensor | None = None  # (B, S, 2): move in cents, logit of a burst
 
 
 class HistoryEncoder(nn.Module):
@@ -71,6 +84,8 @@ class PolicyNetwork(nn.Module):
         self.attention = nn.ModuleList(
             SlotAttention(d, level.attention_heads) for _ in range(level.attention_layers)
         )
+        self.microstructure = MicrostructureHead(d) if level.microstructure else None
+        self.regimes = RegimeHead(d, level.n_regimes) if level.n_regimes else None
         self.action_head = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, N_ACTIONS))
         self.norm = nn.LayerNorm(d)
         self.value_head = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
@@ -86,6 +101,9 @@ class PolicyNetwork(nn.Module):
             last = head[-1]
             assert isinstance(last, nn.Linear)
             nn.init.orthogonal_(last.weight, gain)
+        if self.microstructure is not None:
+            nn.init.zeros_(self.microstructure.back.weight)  # the code is added once it has learned something
+            nn.init.orthogonal_(self.microstructure.predict.weight, 0.1)
 
     def encode_history(self, windows: torch.Tensor) -> torch.Tensor:
         """Code distinct windows once: (U, W, H) -> (U, E). Only for levels that read history."""
@@ -104,15 +122,33 @@ class PolicyNetwork(nn.Module):
 
         ``history_codes`` (B, S, E) are zero where a slot is empty; None for levels without history.
         """
+        return self.judge(self.represent(market, history_codes, portfolio, slot_mask), slot_mask)
+
+    def represent(
+        self,
+        market: torch.Tensor,
+        history_codes: torch.Tensor | None,
+        portfolio: torch.Tensor,
+        slot_mask: torch.Tensor,
+    ) -> Slots:
+        """What every slot looks like, and its regimes where the level has them; arguments as in decide."""
         x = self.encoder(torch.cat((market, portfolio), dim=-1))  # (B, S, F + P) -> (B, S, D)
         if self.fusion is not None:
             assert history_codes is not None, "a level that reads history needs its codes"
             x = self.fusion(torch.cat((x, history_codes), dim=-1))  # (B, S, D + E) -> (B, S, D)
         for layer in self.attention:
             x = layer(x, slot_mask)
-        x = self.norm(x)
-        logits: torch.Tensor = self.action_head(x)  # (B, S, D) -> (B, S, N_ACTIONS)
-        value: torch.Tensor = self.value_head(x)[..., 0] * slot_mask  # (B, S, D) -> (B, S)
+        foreseen = regimes = regime_input = None
+        if self.microstructure is not None:
+            x, foreseen = self.microstructure(x)
+        if self.regimes is not None:
+            x, regimes, regime_input = self.regimes(x)
+        return Slots(self.norm(x), regimes, regime_input, foreseen)
+
+    def judge(self, slots: Slots, slot_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, S, N_ACTIONS) and values (B, S) of represented slots."""
+        logits: torch.Tensor = self.action_head(slots.seen)  # (B, S, D) -> (B, S, N_ACTIONS)
+        value: torch.Tensor = self.value_head(slots.seen)[..., 0] * slot_mask  # (B, S, D) -> (B, S)
         return logits, value
 
     def forward(
@@ -128,14 +164,20 @@ class PolicyNetwork(nn.Module):
         ``history`` (U, W, H) holds each distinct window once; ``history_index`` (B, S) int64 says which one a
         slot stands at, counted from 1: 0 is an empty slot. Both are None for levels without history.
         """
-        codes = None
-        if self.history is not None:
-            assert history is not None, "a level that reads history needs windows"
-            assert history_index is not None, "windows need the index that says whose they are"
-            table = F.pad(self.encode_history(history), (0, 0, 1, 0))  # (U, E) -> (U + 1, E), row 0 is zero
-            codes = table.index_select(0, history_index.reshape(-1))  # (U + 1, E) -> (B * S, E)
-            codes = codes.view(*history_index.shape, -1)  # (B * S, E) -> (B, S, E)
+        codes = self.slot_codes(history, history_index)
         return self.decide(market, codes, portfolio, slot_mask)
+
+    def slot_codes(
+        self, history: torch.Tensor | None, history_index: torch.Tensor | None
+    ) -> torch.Tensor | None:
+        """Codes (B, S, E) of the windows the slots stand at; None for levels without history."""
+        if self.history is None:
+            return None
+        assert history is not None, "a level that reads history needs windows"
+        assert history_index is not None, "windows need the index that says whose they are"
+        table = F.pad(self.encode_history(history), (0, 0, 1, 0))  # (U, E) -> (U + 1, E), row 0 is zero
+        codes = table.index_select(0, history_index.reshape(-1))  # (U + 1, E) -> (B * S, E)
+        return codes.view(*history_index.shape, -1)  # (B * S, E) -> (B, S, E)
 
 
 def build_network(spec: PolicySpec, seed: int) -> PolicyNetwork:

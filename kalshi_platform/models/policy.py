@@ -14,8 +14,8 @@ import torch
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.history import History, HistoryCodes
-from kalshi_platform.models.networks import PolicyNetwork
-from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.models.networks import PolicyNetwork, Slots
+from kalshi_platform.models.spec import Observation, PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
 
 SPEC_FILE: Final = "policy.json"
@@ -119,6 +119,25 @@ class FrozenPolicy:
         result: np.ndarray = value.sum(dim=1).numpy()
         return result
 
+    def regime_probabilities(
+        self,
+        flat: np.ndarray,
+        *,
+        rows: np.ndarray | None = None,
+        history: History | None = None,
+        windows: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Probability (N, S, R) of each regime, 0 in an empty slot; arguments as in :meth:`act`.
+
+        ContractError for a level that tells no regimes apart.
+        """
+        if not self.spec.level.n_regimes:
+            raise ContractError(f"level {self.spec.level.name!r} has no regimes; advanced and complex do")
+        seen, slots = self._represent(flat, rows, history, windows)
+        assert slots.regimes is not None
+        result: np.ndarray = (slots.regimes * seen.slot_mask[..., None]).numpy()
+        return result
+
     def _forward(
         self,
         flat: np.ndarray,
@@ -126,6 +145,18 @@ class FrozenPolicy:
         history: History | None,
         windows: np.ndarray | None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        seen, slots = self._represent(flat, rows, history, windows)
+        with torch.no_grad():
+            logits, value = self.network.judge(slots, seen.slot_mask)
+        return logits, value, seen.action_mask
+
+    def _represent(
+        self,
+        flat: np.ndarray,
+        rows: np.ndarray | None,
+        history: History | None,
+        windows: np.ndarray | None,
+    ) -> tuple[Observation, Slots]:
         if flat.ndim != 2 or flat.shape[1] != self.spec.width:
             raise ContractError(
                 f"observations have shape {flat.shape}, the policy reads (N, {self.spec.width}): "
@@ -133,7 +164,7 @@ class FrozenPolicy:
                 f"{len(self.spec.portfolio)} portfolio + 1 + {N_ACTIONS})"
             )
         observation = self.spec.split(torch.from_numpy(flat))
-        market, portfolio, slot_mask, action_mask = observation
+        slot_mask = observation.slot_mask
         codes: torch.Tensor | None
         with torch.no_grad():
             if windows is not None and self.spec.reads_history:
@@ -143,8 +174,8 @@ class FrozenPolicy:
                 )
             else:
                 codes = self._history_codes(len(flat), rows, history)
-            logits, value = self.network.decide(market, codes, portfolio, slot_mask)
-        return logits, value, action_mask
+            slots = self.network.represent(observation.market, codes, observation.portfolio, slot_mask)
+        return observation, slots
 
     def _history_codes(self, n: int, rows: np.ndarray | None, history: History | None) -> torch.Tensor | None:
         if not self.spec.reads_history:

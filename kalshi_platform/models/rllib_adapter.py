@@ -6,6 +6,7 @@ Device       that of the observations; rows and windows are gathered on the CPU.
 Output       masked logits (B, S * N_ACTIONS) for RLlib's MultiDiscrete distribution.
 """
 
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import gymnasium as gym
@@ -15,11 +16,17 @@ from ray.rllib.models.torch.torch_modelv2 import TorchModelV2
 from ray.rllib.policy.view_requirement import ViewRequirement
 from torch import nn
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.actions import mask_logits
+from kalshi_platform.models.foresight import Foresight
+from kalshi_platform.models.heads import microstructure_loss, regime_information
 from kalshi_platform.models.history import History, WindowGatherer
-from kalshi_platform.models.networks import build_network
+from kalshi_platform.models.networks import Slots, build_network
+from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.models.transfer import grown_network
 from kalshi_platform.replay.account import N_ACTIONS
+from kalshi_platform.replay.bank import Bank
 
 #: Column of a SampleBatch: bank row of every slot (B, S) int32, -1 = empty.
 HISTORY_ROWS: Final = "history_rows"
@@ -31,6 +38,10 @@ class HistorySource(Protocol):
     @property
     def history(self) -> History:
         """The rows."""
+
+    @property
+    def bank(self) -> Bank:
+        """The rows with everything known of them; read by levels that learn to foresee."""
 
 
 def observation_space(spec: PolicySpec, inline_windows: bool) -> gym.spaces.Box:
@@ -59,13 +70,26 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         seed: int,
         source: HistorySource,
         inline_windows: bool,
+        teacher: str = "",
+        auxiliary_coeff: float = 0.0,
     ) -> None:
         TorchModelV2.__init__(self, obs_space, action_space, num_outputs, model_config, name)
         nn.Module.__init__(self)
-        self.network = build_network(spec, seed)
+        if teacher:
+            self.network = grown_network(FrozenPolicy.load(Path(teacher)), spec, seed)[0]
+        else:
+            self.network = build_network(spec, seed)
         self._inline_windows = inline_windows
         self._source = source
         self._kept_gatherer: WindowGatherer | None = None
+        self._auxiliary_coeff = auxiliary_coeff
+        self._slots: Slots | None = None
+        self._foresight: Foresight | None = None
+        if spec.level.microstructure and inline_windows:
+            raise ContractError(
+                f"level {spec.level.name!r} learns from the rows after an observation, which the stock "
+                "sampler does not tell; set train.sampler=columnar"
+            )
         self._value: torch.Tensor | None = None
         if spec.reads_history and not inline_windows:
             highest = np.iinfo(np.int32).max
@@ -95,7 +119,10 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
             # Rows may come from another device; windows are gathered here and sent there.
             rows = batch[HISTORY_ROWS].cpu().numpy()
             windows, index = (part.to(flat.device) for part in self._gatherer.distinct(rows))
-        logits, value = self.network(market, windows, index, portfolio, slot_mask)
+        codes = self.network.slot_codes(windows, index)
+        slots = self.network.represent(market, codes, portfolio, slot_mask)
+        self._slots = slots if spec.level.has_auxiliary else None
+        logits, value = self.network.judge(slots, slot_mask)
         return mask_logits(logits, action_mask), value
 
     @property
@@ -104,6 +131,34 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         if self._kept_gatherer is None:
             self._kept_gatherer = WindowGatherer(self._source.history, self.network.spec.level.window)
         return self._kept_gatherer
+
+    def auxiliary_loss(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]] | None:
+        """Weighted loss of the heads beside PPO's and its parts; None for levels without such heads.
+
+        Of the batch last given to :meth:`evaluate`.
+        """
+        if not self.network.spec.level.has_auxiliary:
+            return None
+        assert self._slots is not None, "auxiliary_loss() before evaluate()"
+        present = self.slot_mask(batch)
+        loss, parts = torch.zeros((), device=present.device), dict[str, torch.Tensor]()
+        if self.network.regimes is not None:
+            assert self._slots.regime_input is not None
+            # What a slot looks like is left to PPO: pulling it apart by regime would only serve this term.
+            assigned = self.network.regimes.assign(self._slots.regime_input.detach()).softmax(-1)
+            information, found = regime_information(assigned, present)
+            loss, parts = loss - information, parts | found
+        if self._slots.foreseen is not None:
+            targets = self._foresight_of_source().targets(batch[HISTORY_ROWS].cpu().numpy())
+            error = microstructure_loss(self._slots.foreseen, targets)
+            loss, parts = loss + error, parts | {"microstructure_loss": error.detach()}
+        return self._auxiliary_coeff * loss, parts
+
+    def _foresight_of_source(self) -> Foresight:
+        # At the first loss: a process that only sampled would never need it.
+        if self._foresight is None:
+            self._foresight = Foresight(self._source.bank)
+        return self._foresight
 
     def slot_mask(self, batch: dict[str, Any]) -> torch.Tensor:
         """(B, S): 1 where a slot holds a market."""

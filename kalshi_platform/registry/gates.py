@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.models.levels import LEVELS
 from kalshi_platform.registry.evidence import Estimate, Evidence, Match, Performance
 
 _HOLD: Final = "HOLD"
@@ -43,7 +44,7 @@ class GateConfig(Config):
         "$200) can lose a quarter; falling further means losing it more than once",
     )
     latency_budget_ms: dict[str, float] = Field(
-        {"tiny": 2.0, "simple": 2.0, "moderate": 10.0, "advanced": 30.0, "complex": 50.0},
+        {level.name: level.latency_budget_ms for level in LEVELS.values()},
         description="99th percentile of one decision, by level (brief)",
     )
     replace_unplayable: bool = Field(

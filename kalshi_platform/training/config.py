@@ -15,6 +15,9 @@ class TrainConfig(Config):
 
     seed: int = Field(0, ge=0)
     level: str = Field("simple", description="complexity level of the network, see models/levels.py")
+    teacher: str = Field(
+        "", description="folder of a policy whose weights the network starts from; empty = none"
+    )
     sampler: SamplerName = Field(
         "columnar", description="stock = RLlib's own sampler: 10 times slower, for comparison"
     )
@@ -45,6 +48,9 @@ class TrainConfig(Config):
     value_clip: float = Field(1.0, gt=0, description="largest move of a value in one iteration, reward units")
     value_coeff: float = Field(0.5, ge=0)
     entropy_coeff: float = Field(0.01, ge=0, description="bonus for the mean entropy of a slot's actions")
+    auxiliary_coeff: float = Field(
+        0.1, ge=0, description="weight of the losses beside PPO's; only levels with regimes have any"
+    )
     anneal_steps: int = Field(
         0, ge=0, description="steps over which learning rate and entropy bonus fall to zero; 0 = they stay"
     )

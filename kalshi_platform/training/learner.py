@@ -90,7 +90,12 @@ class LeanPPOPolicy(PPOTorchPolicy):
             entropy_coeff=self.entropy_coeff,
         )
         model.tower_stats.update(parts)
-        return total
+        beside = model.auxiliary_loss(train_batch)
+        if beside is None:
+            return total
+        loss, parts = beside
+        model.tower_stats.update(parts)
+        return total + loss
 
     def stats_fn(self, train_batch: Any) -> dict[str, Any]:
         """Numbers of the last minibatch for the learner's report."""

@@ -236,6 +236,8 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
                     "seed": config.seed,
                     "source": source,
                     "inline_windows": stock,
+                    "teacher": config.teacher,
+                    "auxiliary_coeff": config.auxiliary_coeff,
                 },
             },
         )

@@ -11,6 +11,7 @@ from kalshi_platform.evaluation.bootstrap import (
     cluster_sums,
     event_mean_interval,
     mean_interval,
+    paired_sharpe_difference,
     ratio_interval,
 )
 
@@ -103,3 +104,65 @@ def test_excluding_zero_needs_the_whole_interval_on_one_side():
     assert ratio_interval(-values, np.ones(6), FAST).excludes_zero
     assert not ratio_interval(-values, np.ones(6), FAST).above_zero
     assert not ratio_interval(values - 1.0, np.ones(6), FAST).excludes_zero
+
+
+def test_the_difference_of_sharpe_ratios_is_worked_by_hand():
+    # ours 1, 2, 3: mean 2, std sqrt(2/3) = 0.816497, Sharpe 2.449490
+    # theirs 0, 1, 5: mean 2, std sqrt(14/3) = 2.160247, Sharpe 0.925820
+    found = paired_sharpe_difference(np.array([1.0, 2, 3]), np.array([0.0, 1, 5]), FAST)
+    assert found.estimate == pytest.approx(1.523670, abs=1e-6)
+    assert found.n_clusters == 3
+    assert found.note.startswith("only 3 events")
+
+
+def test_what_both_have_in_common_cancels_because_events_are_drawn_jointly(rng: np.random.Generator):
+    theirs = rng.normal(0.02, 0.1, 40)
+    ours = theirs + 0.03 + rng.normal(0, 0.005, 40)
+    found = paired_sharpe_difference(ours, theirs, FAST)
+    assert found.above_zero
+    apart = paired_sharpe_difference(ours, rng.permutation(theirs), FAST)
+    assert apart.high - apart.low > 2 * (found.high - found.low)
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.1, 50))
+def test_sharpe_differences_do_not_depend_on_the_unit_of_returns(seed: int, scale: float):
+    ours, theirs = np.random.default_rng(seed).normal(0.1, 1, (2, 12))
+    one = paired_sharpe_difference(ours, theirs, FAST)
+    other = paired_sharpe_difference(scale * ours, scale * theirs, FAST)
+    assert (other.estimate, other.low, other.high) == pytest.approx(
+        (one.estimate, one.low, one.high), rel=1e-6, abs=1e-9
+    )
+
+
+def test_a_policy_against_itself_gains_exactly_nothing(rng: np.random.Generator):
+    returns = rng.normal(size=15)
+    found = paired_sharpe_difference(returns, returns, FAST)
+    assert (found.estimate, found.low, found.high) == (0.0, 0.0, 0.0)
+    assert not found.above_zero
+
+
+def test_a_policy_that_does_not_trade_has_a_sharpe_of_zero(rng: np.random.Generator):
+    returns = rng.normal(1.0, 1.0, 15)
+    found = paired_sharpe_difference(returns, np.zeros(15), FAST)
+    assert found.estimate == pytest.approx(returns.mean() / returns.std())
+
+
+def test_one_event_or_a_gain_without_spread_has_no_sharpe():
+    one = paired_sharpe_difference(np.array([0.3]), np.array([0.1]), FAST)
+    alike = paired_sharpe_difference(np.full(5, 0.3), np.arange(5.0), FAST)
+    assert one.estimate is one.low is alike.estimate is None
+    assert alike.note == "5 events without spread: no Sharpe ratio"
+    with pytest.raises(ContractError, match=r"shapes \(2,\) and \(3,\)"):
+        paired_sharpe_difference(np.zeros(2), np.zeros(3), FAST)
+
+
+def test_the_interval_of_a_sharpe_difference_covers_the_truth_about_as_often_as_it_says():
+    # two policies of the same Sharpe 0.5 whose returns hang together: the true difference is 0
+    rng, covered = np.random.default_rng(7), 0
+    config = FAST.replace(resamples=400)
+    for _ in range(200):
+        common = rng.normal(size=(2, 25))
+        ours, theirs = 0.5 + common[0], 0.5 + 0.8 * common[0] + 0.6 * common[1]
+        found = paired_sharpe_difference(ours, theirs, config)
+        covered += found.low <= 0.0 <= found.high
+    assert 0.90 * 200 <= covered <= 0.995 * 200

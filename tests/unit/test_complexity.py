@@ -1,0 +1,60 @@
+"""The plateau of a history of Sharpe ratios, and the order of levels."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.training.complexity import ComplexityScaler, PlateauConfig, recent_gain
+
+
+def validations(history: list[float]) -> list[dict[str, float]]:
+    return [{"score": 0.0, "sharpe": x} for x in history]
+
+
+def test_the_gain_is_the_difference_of_two_means_worked_by_hand():
+    # last three: (0.4 + 0.5 + 0.6) / 3 = 0.5; the three before: (0.1 + 0.2 + 0.3) / 3 = 0.2; 9 is older
+    assert recent_gain([9.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 3) == pytest.approx(0.3)
+
+
+def test_fewer_than_two_windows_decide_nothing():
+    scaler = ComplexityScaler(["simple"], PlateauConfig(window=3))
+    assert recent_gain([0.0] * 5, 3) is None
+    assert not scaler.should_scale([0.0] * 5)
+    assert scaler.stop(validations([0.0] * 5)) is None
+    assert scaler.should_scale([0.0] * 6)
+
+
+def test_the_brief_compares_fifty_with_the_fifty_before_and_asks_for_a_twentieth():
+    scaler = ComplexityScaler(["simple"])
+    assert not scaler.should_scale([0.0] * 99)
+    assert not scaler.should_scale([0.0] * 50 + [0.05] * 50)  # a gain of 0.05 is not below 0.05
+    assert scaler.should_scale([0.0] * 50 + [0.049] * 50)
+    assert scaler.should_scale([1.0] * 50 + [0.0] * 50)  # falling is no gain either
+
+
+def test_the_reason_names_the_gain_and_the_windows():
+    reason = ComplexityScaler(["simple"], PlateauConfig(window=2)).stop(validations([0.1, 0.1, 0.12, 0.12]))
+    assert reason == (
+        "plateau: mean Sharpe of the last 2 validations is +0.020 against the 2 before, less than +0.05"
+    )
+
+
+@given(st.lists(st.floats(-5, 5), min_size=8, max_size=8), st.floats(-3, 3))
+def test_a_constant_added_to_every_entry_changes_nothing(history: list[float], shift: float):
+    gain = recent_gain(history, 4)
+    assert recent_gain([x + shift for x in history], 4) == pytest.approx(gain, abs=1e-9)
+
+
+def test_levels_follow_each_other_and_end():
+    scaler = ComplexityScaler(["simple", "advanced"])
+    assert scaler.next_level("simple") == "advanced"
+    assert scaler.next_level("advanced") is None
+
+
+@pytest.mark.parametrize("levels", [[], ["simple", "simple"]])
+def test_levels_are_wanted_once_each(levels: list[str]):
+    with pytest.raises(ContractError, match="want at least one, each once"):
+        ComplexityScaler(levels)
+    with pytest.raises(ContractError, match="'huge' is unknown"):
+        ComplexityScaler([*levels, "huge"])
