@@ -57,7 +57,7 @@ class Level(Config):
 
 
 #: The brief gives "simple" no attention; the issue asks for attention over slots in every level, so it gets
-#: the smallest there is. Windows and their cost: ADR-0004.
+#: the smallest there is. Windows and their cost: ADR-0005.
 LEVELS: Final[dict[str, Level]] = {
     level.name: level
     for level in (
