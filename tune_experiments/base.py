@@ -22,7 +22,7 @@ SMOKE_BASE: Final[dict[str, Any]] = {
 SMOKE_SWEEP: Final[dict[str, Any]] = {
     "grace_iterations": 4,
     "rung_factor": 2,
-    "patience": 6,
+    "patience": 8,
     "grace_validations": 4,
     "finalists": 1,
 }

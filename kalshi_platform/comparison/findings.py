@@ -11,7 +11,7 @@ seeds, because it was chosen for being lucky.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from kalshi_platform.comparison.load import Loaded, Run, Sweep
 from kalshi_platform.domain.config import Config
@@ -139,6 +139,10 @@ def _why_not(run: Run, digest: str | None) -> str | None:
     return None
 
 
+#: The baseline that earns nothing on every event.
+DO_NOTHING: Final = "do_nothing"
+
+
 def _baselines(sweeps: Sequence[Sweep], digest: str | None) -> dict[str, dict[str, float]]:
     """Baselines known on the dataset; of equal names with other returns the sweep's name tells them apart."""
     found: dict[str, dict[str, float]] = {}
@@ -146,6 +150,8 @@ def _baselines(sweeps: Sequence[Sweep], digest: str | None) -> dict[str, dict[st
         if sweep.record.dataset_digest != digest:
             continue
         for name, row in sweep.baselines.items():
+            if name == DO_NOTHING:  # tested in any case, from zeros
+                continue
             known = found.get(name, row) == row
             found[name if known else f"{sweep.record.name}/{name}"] = row
     return found
