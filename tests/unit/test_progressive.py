@@ -89,7 +89,7 @@ def grown() -> Transfer:
             interval(0.3, 0.1, 0.6),
             10.1,
             False,
-            "p99 of a decision is 10.1 ms (0.5 of them computing), its budget 10 ms",
+            "p99 of a decision is 10.1 ms of computing, its budget 10 ms",
         ),
         (
             interval(0.3),
