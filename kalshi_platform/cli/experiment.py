@@ -104,9 +104,12 @@ def _command(experiment: Experiment) -> Any:
                 resume=resume,
                 command=shlex.join(["python", *sys.argv]),
             )
+            models = Registry(registry) if register else None
+            if models is not None:
+                models.aliases()  # a registry that cannot be read is refused before the sweep
             record = run_sweep(chosen, request, say)
             judge_winner(record, place, final, say)
-            model = register_winner(record, place, Registry(registry), say) if register else None
+            model = register_winner(record, place, models, say) if models is not None else None
             comparison = compare_runs([place])
             html, _ = write_page(comparison, place)
         if as_json:

@@ -26,6 +26,7 @@ from kalshi_platform.registry.store import CHALLENGER, Registry
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.metrics import read_metrics
 from kalshi_platform.tuning.sweep import write_json
+from kalshi_platform.tuning.tracking import mirror_model
 
 BASELINES_FILE: Final = "baselines.json"
 WINNER: Final = "winner"
@@ -59,6 +60,7 @@ def register_winner(
     say(f"registering {record.winner_run} in {registry.uri}")
     model = register_run(registry, out / record.winner_run, record.dataset)
     promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
+    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
     return model
 
 

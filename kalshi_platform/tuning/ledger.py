@@ -15,6 +15,7 @@ from ray.tune import Callback
 
 from kalshi_platform.comparison.sweep_record import TrialRecord
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.training.checkpoint import BEST
 from kalshi_platform.tuning.experiment import Variant
 
 TRIAL_FILE: Final = "trial.json"
@@ -44,6 +45,7 @@ class Ledger(Callback):
         self._line_s = 0.0
         for variant in planned:
             if (found := read_trial(folder / variant.id)) is not None:
+                _require_best(folder / variant.id, found)
                 self.records[variant.id] = found
 
     def __getstate__(self) -> dict[str, Any]:
@@ -124,6 +126,15 @@ class Ledger(Callback):
         self.records[name] = record
         write_trial(self.folder / name, record)
         self._say(f"{name}: {status}, {reason}")
+
+
+def _require_best(run: Path, record: TrialRecord) -> None:
+    """Refuse a trial that ended with a score and whose policy is gone: it may be the one that wins."""
+    if record.score is not None and not (run / BEST).exists():
+        raise DataError(
+            f"{run} ended ({record.status}) but its best checkpoint is missing: restore it, or delete "
+            f"{run / TRIAL_FILE} to run the trial again"
+        )
 
 
 def write_trial(run: Path, record: TrialRecord) -> None:

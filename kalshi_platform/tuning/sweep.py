@@ -19,6 +19,7 @@ from kalshi_platform.comparison.sweep_record import SWEEP_FILE, SweepRecord, Tri
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.events.storage import open_storage
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.training.session import require_ready
@@ -26,7 +27,7 @@ from kalshi_platform.tuning.experiment import Experiment, space_in_words, varian
 from kalshi_platform.tuning.schedulers import build_scheduler
 from kalshi_platform.tuning.selection import Choice, best_trials, choose, further_seeds
 from kalshi_platform.tuning.stage import Place, run_stage
-from kalshi_platform.tuning.tracking import MlflowTracker
+from kalshi_platform.tuning.tracking import MlflowTracker, require_tracking
 
 PLAN_FILE: Final = "plan.json"
 
@@ -56,19 +57,23 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
     dataset = Dataset.open(request.dataset)
     for variant in planned:
         require_ready(variant.settings, dataset)
+    require_tracking()
     plan = _plan(experiment, dataset)
+    if request.storage:
+        # Credentials and bucket are tried by a write before anything expensive starts.
+        open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json.dumps(plan, indent=1).encode())
     _claim(request, plan)
     place = Place(dataset.uri, request.out, request.storage)
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned})
+    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
     records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say)
     found = _Found(experiment, request, dataset, started)
     found.write(records.values())
     chosen = best_trials(records, sweep.finalists)
     more = further_seeds(chosen, planned, sweep.seeds)
     say(f"finalists: {', '.join(r.id for r in chosen)}; {len(more)} runs with further seeds")
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in more})
+    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in more}, say)
     fifo = FIFOScheduler()  # type: ignore[no-untyped-call]
     further = run_stage("finalist", more, fifo, sweep, place, tracker, say)
     choice = choose(chosen, further)

@@ -31,7 +31,7 @@ CLOCK = ("steps_per_s", "elapsed_s")
 #: Small trials that last long enough to be killed in the middle; no scheduler, so that nothing depends on
 #: which trial reports first.
 ARGUMENTS = (
-    "--smoke", "--no-final",
+    "--smoke", "--no-final", "--no-register",
     "--set", "train.n_envs=16", "--set", "train.fragment_length=32", "--set", "train.minibatch=128",
     "--set", "train.total_env_steps=10240", "--set", "train.validate_every=4",
     "--set", "episodes.min_steps=10", "--set", "episodes.max_steps=40",
@@ -56,9 +56,17 @@ def home(tmp_path_factory) -> Path:
 class Sweep:
     """A sweep in a process of its own."""
 
-    def __init__(self, dataset: str, out: Path, home: Path, *more: str, **env: str) -> None:
+    def __init__(
+        self,
+        dataset: str,
+        out: Path,
+        home: Path,
+        *more: str,
+        experiment: str = "curriculum_sweep",
+        **env: str,
+    ) -> None:
         self.out = out
-        command = [sys.executable, "-m", "tune_experiments.curriculum_sweep", "--dataset", dataset]
+        command = [sys.executable, "-m", f"tune_experiments.{experiment}", "--dataset", dataset]
         self.log = out.with_suffix(".log")
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -224,6 +232,25 @@ def test_runs_mirrored_to_a_bucket_survive_the_loss_of_the_disk(
     second.end()
     require_same(tmp_path / "sweep", unbroken)
     assert "very-secret-value" not in second.log.read_text()
+
+
+def test_a_population_takes_over_weights_and_changes_settings(dataset, home, tmp_path, started):
+    sweep = Sweep(
+        dataset, tmp_path / "sweep", home, "--local",
+        "--sweep", "scheduler=pbt", "--sweep", "samples=2", "--sweep", "grace_iterations=4",
+        experiment="hyperparameters",
+    )  # fmt: skip
+    started.append(sweep)
+    record = sweep.end()
+    trials = [t for t in record.trials if t.stage == "sweep"]
+    assert [t.status for t in trials] == ["finished"] * 2
+    used = {
+        t.id: json.loads((sweep.out / t.run / "config.json").read_text())["learning_rate"] for t in trials
+    }
+    assert any(used[t.id] != t.values["train.learning_rate"] for t in trials), "nobody took anything over"
+    for trial in trials:
+        found = lines(sweep.out / trial.run)
+        assert [line["iteration"] for line in found] == list(range(1, ITERATIONS + 1))
 
 
 def test_a_sweep_refuses_a_folder_of_another_and_a_changed_dataset(

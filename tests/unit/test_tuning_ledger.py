@@ -68,9 +68,18 @@ def test_a_new_ledger_knows_what_ended_before_and_what_is_open(tmp_path):
     first = made(tmp_path, [])
     first.on_trial_result(1, [], A, report(3, 0.2))
     first.on_trial_complete(1, [], A)
+    (tmp_path / "trials" / "a" / "best").mkdir()
     second = made(tmp_path, [])
     assert second.records == first.records
     assert [v.id for v in second.open] == ["b"]
+
+
+def test_an_ended_trial_whose_policy_is_gone_is_named_before_anything_runs(tmp_path):
+    first = made(tmp_path, [])
+    first.on_trial_result(1, [], A, report(3, 0.2))
+    first.on_trial_complete(1, [], A)
+    with pytest.raises(DataError, match=r"trials/a ended \(finished\) but its best checkpoint is missing"):
+        made(tmp_path, [])
 
 
 def test_a_damaged_record_is_named(tmp_path):
