@@ -109,7 +109,10 @@ def _show(url: str, browser: bool) -> None:
 
 
 def _serve(command: list[str], url: str, browser: bool) -> None:
-    """Run a server until Ctrl-C or its own end; its output goes to stderr, its address to stdout."""
+    """Run a server until Ctrl-C, SIGTERM or its own end; its output goes to stderr, its address to stdout."""
+    # Also where this was started in the background: shells let such programs ignore Ctrl-C's signal.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
     try:
         _show(url, browser)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from ray.exceptions import RayActorError
 from ray.tune import Callback
 
 from kalshi_platform.comparison.sweep_record import TrialRecord
@@ -70,7 +71,7 @@ class Ledger(Callback):
         """A trial's process failed or its machine was lost; Tune starts it again."""
         name = str(trial)
         self._restarts[name] = self._restarts.get(name, 0) + 1
-        self._say(f"{name}: its process or machine was lost; going on from its last checkpoint")
+        self._say(f"{name}: failed ({_last_line(trial)}); going on from its last checkpoint")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial ended by itself or was stopped."""
@@ -79,10 +80,7 @@ class Ledger(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed for good."""
-        error = trial.get_error()
-        cause = getattr(error, "cause", None) or error
-        text = str(cause).strip().splitlines()
-        self._close(str(trial), "failed", text[-1] if text else type(cause).__name__)
+        self._close(str(trial), "failed", _last_line(trial))
 
     def line(self) -> str:
         """How far the stage is."""
@@ -126,6 +124,16 @@ class Ledger(Callback):
         self.records[name] = record
         write_trial(self.folder / name, record)
         self._say(f"{name}: {status}, {reason}")
+
+
+def _last_line(trial: Any) -> str:
+    """What a trial's error says in the end; Ray puts stack traces of several processes before it."""
+    error = trial.get_error()
+    cause = getattr(error, "cause", None) or error
+    if isinstance(cause, RayActorError):
+        return "its process or machine was lost"
+    text = str(cause).strip().splitlines()
+    return text[-1] if text else type(cause).__name__
 
 
 def _require_best(run: Path, record: TrialRecord) -> None:

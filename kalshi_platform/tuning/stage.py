@@ -1,5 +1,6 @@
 """One stage of a sweep under Ray Tune: trials at the same time, each in a process of its own."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -55,8 +56,10 @@ def run_stage(
         for name in ledger.records:
             scheduler.remember(name, reports_of_run(folder / name))
     callbacks: list[Callback] = [ledger, tracker]
-    # The ledger says what happens; Tune's newer display ignores verbose=0.
+    # The ledger says what happens; Tune's newer display ignores verbose=0, and it logs every failed trial
+    # with the stack traces of several processes, which it also writes beside the trial's logs.
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
     for variant in planned:
         if (record := read_trial(folder / variant.id)) is not None:

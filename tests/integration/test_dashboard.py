@@ -1,0 +1,87 @@
+"""Each dashboard opens with one command, on loopback, and its address is printed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.tuning.tracking import URI_VARIABLE
+
+PROGRAM = "from kalshi_platform.cli.main import app; app()"
+
+
+def answer(url: str, process: subprocess.Popen) -> bytes:
+    """What the server says once it is up; the test fails where it ended or says nothing for a minute."""
+    end_s = time.monotonic() + 60
+    while True:
+        assert process.poll() is None, "the dashboard ended"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as found:
+                return found.read()
+        except (urllib.error.URLError, ConnectionError):
+            assert time.monotonic() < end_s, f"{url} does not answer"
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("name", "mark"), [("mlflow", b"MLflow"), ("tensorboard", b"TensorBoard")])
+def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name, mark, tmp_path: Path):
+    (tmp_path / "sweeps").mkdir()
+    env = {**os.environ, HOME_VARIABLE: str(tmp_path)}
+    env.pop(URI_VARIABLE, None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "dashboard", name, "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        url = process.stdout.readline().strip()
+        assert url.startswith("http://127.0.0.1:")
+        assert mark in answer(url, process)
+        port = int(url.rpartition(":")[2])
+        listening = {
+            c.laddr.ip
+            for child in psutil.Process(process.pid).children(recursive=True)
+            for c in child.net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+        }
+        assert listening == {"127.0.0.1"}
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) in (0, 130)
+        assert psutil.wait_procs(family, timeout=30)[1] == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=10)
+        process.stdout.close()
+
+
+def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
+    monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:5555")
+    outcome = CliRunner().invoke(app, ["dashboard", "mlflow"])
+    assert (outcome.exit_code, outcome.output) == (0, "http://127.0.0.1:5555\n")
+
+
+def test_a_taken_port_and_a_missing_folder_are_refused(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard"])
+    assert outcome.exit_code == 2
+    assert "is not a folder" in outcome.output
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", str(tmp_path), "--port", str(port)])
+    assert outcome.exit_code == 2
+    assert f"port {port} of 127.0.0.1 is taken" in outcome.output
