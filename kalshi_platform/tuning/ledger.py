@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ray.exceptions import RayActorError
+from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.comparison.sweep_record import TrialRecord
@@ -128,12 +128,10 @@ class Ledger(Callback):
 
 def _last_line(trial: Any) -> str:
     """What a trial's error says in the end; Ray puts stack traces of several processes before it."""
-    error = trial.get_error()
-    cause = getattr(error, "cause", None) or error
-    if isinstance(cause, RayActorError):
+    text = str(trial.get_error()).strip()
+    if any(f"{error.__name__}:" in text for error in (ActorDiedError, ActorUnavailableError)):
         return "its process or machine was lost"
-    text = str(cause).strip().splitlines()
-    return text[-1] if text else type(cause).__name__
+    return text.splitlines()[-1] if text else "without a word"
 
 
 def _require_best(run: Path, record: TrialRecord) -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError
+from ray.tune import TuneError
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.training.session import RunSettings
@@ -59,9 +59,15 @@ def test_a_restart_is_counted_and_a_final_failure_says_its_last_line(tmp_path):
     said: list[str] = []
     ledger = made(tmp_path, said)
     ledger.on_trial_result(1, [], A, report(3, 0.2))
-    ledger.on_trial_recover(1, [], Trial(**{**A.__dict__, "error": ActorDiedError()}))
+    ledger.on_trial_recover(
+        1,
+        [],
+        Trial(
+            **{**A.__dict__, "error": TuneError("trace\nray.exceptions.ActorDiedError: it died\n\tpid: 7")}
+        ),
+    )
     assert said[-1] == "a: failed (its process or machine was lost); going on from its last checkpoint"
-    A_failed = Trial(**{**A.__dict__, "error": ValueError("a stack\ntrace\nthe recording ends here")})  # noqa: N806
+    A_failed = Trial(**{**A.__dict__, "error": TuneError("a stack\ntrace\nthe recording ends here")})  # noqa: N806
     ledger.on_trial_error(1, [], A_failed)
     record = ledger.records["a"]
     assert (record.status, record.restarts, record.reason) == ("failed", 1, "the recording ends here")
