@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 FIELDS = ("bench", "value", "unit", "peer", "peer_value", "ratio")
 
-#: module -> seconds it may take; their sum keeps `make bench` under thirteen minutes.
+#: module -> seconds it may take; their sum keeps `make bench` under seventeen minutes.
 LIMITS_S = {
     "book_replay": 50,
     "feature_replay": 60,
@@ -35,8 +35,9 @@ LIMITS_S = {
     "train_moderate": 100,
     "sampling_workers": 70,
     "train_overlap": 90,
+    "sweep_overhead": 240,
 }
-#: line -> least ratio promised (issue 2); a miss is shown and recorded, it is not a failure of the run.
+#: line -> least ratio promised; a miss is shown and recorded, it is not a failure of the run.
 TARGET_RATIOS = {
     "book_replay": 1.0,
     "feature_replay": 0.3,
@@ -48,6 +49,7 @@ TARGET_RATIOS = {
     "train_iteration_simple": 0.8,
     "train_iteration_moderate": 0.8,
     "sampling_workers": 1.6,
+    "sweep_overhead": 0.952,  # an overhead of 5 %
 }
 PACKAGES = ("torch", "ray", "numba", "numpy", "hftbacktest", "stable-baselines3")
 

@@ -150,6 +150,7 @@ def test_a_trade_that_comes_twice_counts_once_and_that_is_said(tmp_path):
 
 
 def test_a_store_that_does_not_answer_is_named_with_the_variable_to_check(folder, monkeypatch):
+    monkeypatch.setenv("KALSHI_PLATFORM_STORE_PATIENCE_S", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret-value")

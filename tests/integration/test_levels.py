@@ -13,6 +13,7 @@ from ray.cloudpickle import register_pickle_by_value
 
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.evaluation.validation import Validation
 from kalshi_platform.features.spec import features_of
 from kalshi_platform.models.networks import build_network
 from kalshi_platform.models.policy import FrozenPolicy
@@ -97,8 +98,10 @@ def test_a_hook_ends_a_run_and_sees_the_same_validations_after_a_resume(ray_runt
     config = SMALL.replace(level="tiny", total_env_steps=2 * 128)
     scores = iter([1.0, 2.0, 3.0, 4.0])
 
-    def validate(policy: FrozenPolicy) -> dict[str, float]:
-        return {"score": next(scores)}
+    def validate(policy: FrozenPolicy) -> Validation:
+        return Validation(
+            score=next(scores), low=None, high=None, sharpe=0.0, trade_rate=0.5, max_drawdown=0.0, events={}
+        )
 
     train(made_source(), tmp_path, config, validate)
     seen: list[list[float]] = []

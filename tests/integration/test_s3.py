@@ -87,7 +87,7 @@ def test_an_object_is_created_once_by_whoever_comes_first(bucket):
 
 
 def test_a_store_that_does_not_answer_is_named(bucket, monkeypatch):
-    storage = open_storage(f"s3://{bucket}")
+    storage = open_storage(f"s3://{bucket}", patience_s=1.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StorageError, match=r"cannot create s3://.*/x: NETWORK_CONNECTION.*AWS_ENDPOINT_URL"):
         storage.create_exclusive("x", b"1")
