@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-N_ENVS, N_STEPS, ITERATIONS = 64, 64, 24
+N_ENVS, N_STEPS, ITERATIONS = 64, 64, 20
 SETTINGS = {
     "env.decision_interval_ms": 30_000,
     "episodes.min_steps": 100,
@@ -24,7 +24,7 @@ SETTINGS = {
     "train.n_envs": N_ENVS,
     "train.fragment_length": N_STEPS,
     "train.total_env_steps": N_ENVS * N_STEPS * ITERATIONS,
-    "train.validate_every": 12,
+    "train.validate_every": 10,
 }
 ALONE = """
 import json, sys, time
@@ -41,21 +41,28 @@ import json, sys
 from pathlib import Path
 import ray
 from kalshi_platform.training.session import RunSettings
-from kalshi_platform.tuning.experiment import Experiment, SweepConfig
-from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
+from kalshi_platform.tuning.experiment import Experiment, SweepConfig, variants
+from kalshi_platform.tuning.schedulers import build_scheduler
+from kalshi_platform.tuning.stage import Place, run_stage
+from kalshi_platform.tuning.tracking import MlflowTracker
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
 experiment = Experiment(
     "overhead", "What does a sweep cost?", "Little.", {"train.clip": [0.2]},
     RunSettings().with_values(settings),
-    SweepConfig(scheduler="none", patience=0, finalists=1, seeds=1, concurrent=1),
+    SweepConfig(patience=0, concurrent=1),
 )
-record = run_sweep(experiment, SweepRequest(dataset=dataset, out=out), lambda line: None)
+planned = variants(experiment, experiment.sweep)
+tracker = MlflowTracker("overhead", {"sweep": str(out), "dataset": "made"}, {}, print)
+records = run_stage(
+    "sweep", planned, build_scheduler(experiment, experiment.sweep), experiment.sweep,
+    Place(dataset, out, ""), tracker, lambda line: None,
+)
 rows = [json.loads(line) for line in next((out / "tune" / "sweep-0").glob("t*/result.json")).open()]
 print(json.dumps({
     "took_s": rows[-1]["time_total_s"] - rows[0]["time_total_s"],
     "start_s": rows[0]["time_total_s"],
-    "score": record.trials[0].score,
+    "score": records[planned[0].id].score,
 }))
 ray.shutdown()
 """
@@ -80,7 +87,6 @@ def main() -> Iterator[dict[str, object]]:
         place = Path(folder)
         simulate(SimConfig(n_events=60), place / "recordings")
         build_dataset([place / "recordings"], place / "dataset", BuildConfig(workers=0))
-        measure(ALONE, place / "dataset", place / "warm")  # kernels compiled, split opened
         runs = [measure(ALONE, place / "dataset", place / f"alone-{k}") for k in range(2)]
         swept = [measure(SWEPT, place / "dataset", place / f"swept-{k}") for k in range(2)]
     scores = {run["score"] for run in (*runs, *swept)}
