@@ -7,7 +7,7 @@ job's command line can carry, is ignored.
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -104,28 +104,37 @@ def _command(experiment: Experiment) -> Any:
                 resume=resume,
                 command=shlex.join(["python", *sys.argv]),
             )
-            models = Registry(registry) if register else None
-            if models is not None:
-                models.aliases()  # a registry that cannot be read is refused before the sweep
-            record = run_sweep(chosen, request, say)
-            judge_winner(record, place, final, say)
-            model = register_winner(record, place, models, say) if models is not None else None
-            comparison = compare_runs([place])
-            html, _ = write_page(comparison, place)
-        if as_json:
-            typer.echo(record.model_dump_json())
-            return
-        output = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-        output.print(terminal_view(comparison))
-        lines = [f"winner {record.winner}: {record.why}", f"page: {html}"]
-        if model is not None:
-            lines.append(
-                f"challenger: {model.id}\nnext: kalshi-platform models promote {model.id} "
-                f"--dataset {record.dataset}"
-            )
-        output.print("\n".join(lines), soft_wrap=True, highlight=False)
+            _whole_way(chosen, request, Registry(registry) if register else None, final, as_json, say)
 
     return run
+
+
+def _whole_way(
+    experiment: Experiment,
+    request: SweepRequest,
+    models: Registry | None,
+    final: bool,
+    as_json: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Sweep, judge the winner, make it challenger, write the page, show what was found."""
+    if models is not None:
+        models.aliases()  # a registry that cannot be read is refused before the sweep
+    record = run_sweep(experiment, request, say)
+    judge_winner(record, request.out, final, say)
+    model = register_winner(record, request.out, models, say) if models is not None else None
+    comparison = compare_runs([request.out])
+    html, _ = write_page(comparison, request.out)
+    if as_json:
+        typer.echo(record.model_dump_json())
+        return
+    lines = [f"winner {record.winner}: {record.why}", f"page: {html}"]
+    if model is not None:
+        promote = f"kalshi-platform models promote {model.id} --dataset {record.dataset}"
+        lines.append(f"challenger: {model.id}\nnext: {promote}")
+    output = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    output.print(terminal_view(comparison))
+    output.print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 @contextmanager

@@ -5,9 +5,7 @@ Not    any figure: all of them lie in the Evaluation.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,6 +18,7 @@ from rich.text import Text
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.evaluation import charts
 from kalshi_platform.evaluation.charts import Series, interval_text, percent
 from kalshi_platform.evaluation.evaluation import Evaluation
@@ -68,17 +67,10 @@ def read_report(path: Path) -> Evaluation:
 
 def write_text(path: Path, text: str) -> Path:
     """Write a page whole or not at all; StorageError where it cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, text)
     except OSError as err:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise StorageError(f"{path} could not be written: {err}; free space or choose another --out") from err
     return path
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.training.checkpoint import LATEST
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import METRICS
@@ -79,6 +80,4 @@ def claim(out: Path, config: TrainConfig, resume: bool, mutated: frozenset[str] 
             )
     elif (out / METRICS).exists():
         raise ContractError(f"{out} already holds a run; resume it or choose another folder")
-    partial = stored.with_suffix(".partial")
-    partial.write_text(config.model_dump_json(indent=1) + "\n")
-    os.replace(partial, stored)
+    write_whole(stored, config.model_dump_json(indent=1) + "\n")

@@ -6,12 +6,12 @@ Invariant  what ``pull`` brings is the run after one of its iterations, whole, w
 """
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.events.storage import open_storage
 from kalshi_platform.training.checkpoint import BEST, CHECKPOINTS, LATEST, point
 from kalshi_platform.training.folder import CONFIG
@@ -58,7 +58,7 @@ class Mirror:
         for checkpoint in sorted(set(links.values())):
             self._fetch_checkpoint(run, checkpoint)
         for name in record["files"]:
-            _write_whole(run / name, bytes(self._storage.read_bytes(name)))
+            write_whole(run / name, bytes(self._storage.read_bytes(name)))
         for name, checkpoint in links.items():
             point(run, name, run / CHECKPOINTS / checkpoint)
         self._sent = set(links.values())
@@ -81,9 +81,3 @@ class Mirror:
 
     def _write(self, name: str, path: Path) -> None:
         self._storage.write_bytes_atomic(name, path.read_bytes())
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -5,7 +5,6 @@ Invariant  a trial with a final record is never run again; one without goes on f
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from ray.tune import Callback
 
 from kalshi_platform.comparison.sweep_record import TrialRecord
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.training.checkpoint import BEST
 from kalshi_platform.tuning.experiment import Variant
 
@@ -146,12 +146,7 @@ def _require_best(run: Path, record: TrialRecord) -> None:
 def write_trial(run: Path, record: TrialRecord) -> None:
     """Write the final record of a trial, whole or not at all."""
     run.mkdir(parents=True, exist_ok=True)
-    partial = run / f".{TRIAL_FILE}.partial"
-    with partial.open("w") as file:
-        file.write(record.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, run / TRIAL_FILE)
+    write_whole(run / TRIAL_FILE, record.model_dump_json(indent=1) + "\n")
 
 
 def read_trial(run: Path) -> TrialRecord | None:

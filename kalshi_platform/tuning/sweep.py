@@ -6,7 +6,6 @@ Repeat     with ``resume`` trials that ended are kept and the others go on from 
 """
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from kalshi_platform.comparison.sweep_record import SWEEP_FILE, SweepRecord, Tri
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.events.storage import open_storage
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.spec import FEATURE_DIGEST
@@ -152,9 +152,4 @@ def _claim(request: SweepRequest, plan: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` so that a reader sees the old file or the new one, whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as file:
-        file.write(json.dumps(value, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_whole(path, json.dumps(value, indent=1) + "\n")
