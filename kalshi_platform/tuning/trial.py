@@ -15,6 +15,7 @@ from typing import Any, Final
 from ray import tune
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.training.checkpoint import BEST, LATEST, read_checkpoint, write_checkpoint
 from kalshi_platform.training.folder import MAY_MUTATE
 from kalshi_platform.training.metrics import METRICS, read_metrics
@@ -164,4 +165,4 @@ def _take_over(run: Path, trial: str) -> None:
             _, own = read_checkpoint((run / BEST).resolve())
             counters |= {k: own.values["run"][k] for k in ("best_score", "best_iteration")}
         write_checkpoint(run, origin["iteration"], policy, state)
-        (run / METRICS).write_bytes((Path(folder) / METRICS).read_bytes())
+        write_whole(run / METRICS, (Path(folder) / METRICS).read_bytes())
