@@ -1,11 +1,11 @@
 """The environment a policy was trained in, written beside it: a policy is judged where it learned."""
 
 import json
-import os
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.envs.config import EnvConfig
 
 ENVIRONMENT_FILE: Final = "env.json"
@@ -13,9 +13,7 @@ ENVIRONMENT_FILE: Final = "env.json"
 
 def write_environment(run: Path, config: EnvConfig) -> None:
     """Write ``config`` into the run's folder, whole or not at all."""
-    partial = run / f".{ENVIRONMENT_FILE}.partial"
-    partial.write_text(config.model_dump_json(indent=1) + "\n")
-    os.replace(partial, run / ENVIRONMENT_FILE)
+    write_whole(run / ENVIRONMENT_FILE, config.model_dump_json(indent=1) + "\n")
 
 
 def read_environment(checkpoint: Path) -> EnvConfig:

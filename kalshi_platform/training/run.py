@@ -8,7 +8,6 @@ Loss       a crash costs what was done since the last checkpoint: an iteration, 
 import json
 import logging
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
-import torch
 from ray.exceptions import RayActorError
 
 from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.domain.whole_file import write_whole
+from kalshi_platform.evaluation.evaluate import torch_threads
 from kalshi_platform.evaluation.validation import Validation
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.training.checkpoint import (
@@ -110,7 +110,7 @@ def train(
     """
     out = Path(out)
     watchers = Watchers(validate, progress, stop)
-    with locked(out), _ray_running(config.num_env_runners), _torch_threads(config.torch_threads):
+    with locked(out), _ray_running(config.num_env_runners), torch_threads(config.torch_threads):
         claim(out, config, resume, mutated)
         restarts = 0
         while True:
@@ -168,9 +168,7 @@ class _Run:
         self._count = _Counters(**state.values["run"])
         metrics = self._out / METRICS
         kept = metrics.read_text().splitlines(keepends=True)[: self._count.iteration]
-        fresh = metrics.with_suffix(".partial")
-        fresh.write_text("".join(kept))
-        os.replace(fresh, metrics)
+        write_whole(metrics, "".join(kept))
 
     def to_the_end(self) -> TrainResult:
         """Iterate until the budget or the patience is used up, or the stop hook says so."""
@@ -304,13 +302,3 @@ def _ray_running(num_env_runners: int) -> Any:
     finally:
         if started:
             ray.shutdown()
-
-
-@contextmanager
-def _torch_threads(n: int) -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -6,7 +6,6 @@ Folder   what ``training/run.py`` writes, plus run.json (all settings, dataset a
 
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.whole_file import write_whole
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.settings import write_environment
@@ -151,6 +151,4 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
         for part in ("env", "episodes", "curriculum"):
             if was["settings"][part] != record["settings"][part]:  # type: ignore[index]
                 raise ContractError(f"{out} began with other {part} settings: {was['settings'][part]}")
-    partial_path = path.with_suffix(".partial")
-    partial_path.write_text(json.dumps(record, indent=1) + "\n")
-    os.replace(partial_path, path)
+    write_whole(path, json.dumps(record, indent=1) + "\n")
