@@ -104,6 +104,33 @@ class Registry:
             )
         return data
 
+    def add_files(self, model: str, files: Mapping[str, bytes]) -> None:
+        """Store further files beside a model's own; DataError where a name is taken by other bytes."""
+        if not self.holds(model):
+            raise ContractError(f"{self.uri} has no model {model!r}; register it first")
+        for name, data in files.items():
+            path = _path(model, name)
+            created = self._storage.create_exclusive(path, data)
+            if not created and bytes(self._storage.read_bytes(path)) != data:
+                raise DataError(f"{self._storage.address(path)} exists with another content; choose a new name")
+
+    def files(self, model: str) -> list[str]:
+        """Names of everything that lies beside the record of ``model``."""
+        prefix = f"models/{model}/"
+        return [f.path.removeprefix(prefix) for f in self._storage.list_files(f"models/{model}")]
+
+    def file(self, model: str, name: str, sha256: str | None) -> bytes:
+        """One of a model's further files; ChecksumError where its bytes are not those of ``sha256``."""
+        path = _path(model, name)
+        data = bytes(self._storage.read_bytes(path))
+        found = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise ChecksumError(
+                f"{self._storage.address(path)} has sha256 {found[:12]}..., recorded is {sha256[:12]}...: "
+                "it is damaged, make it again"
+            )
+        return data
+
     def add_judgement(self, judgement: Judgement) -> str:
         """Keep a judgement beside its model; returns its digest."""
         path = _path(judgement.evidence.model, f"evidence-{judgement.digest}.json")

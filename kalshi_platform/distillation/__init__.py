@@ -1,0 +1,1 @@
+"""Small tiers from a champion: replayed states, distillation, calibration, exit thresholds, their report."""
