@@ -1,7 +1,7 @@
 """What is asked of a tiered policy and what it answers: arrays over N groups of S market slots.
 
 Units      time ns, confidence and probabilities fractions.
-Invariant  HOLD is always allowed; an action outside the mask is never answered; a slot without a market holds.
+Invariant  HOLD is always allowed; no action outside the mask is answered; a slot without a market holds.
 Not        names of markets: who asks keeps them, a group's slots are answered in the order they were given.
 """
 
