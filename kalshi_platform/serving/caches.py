@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.batch import Batch
 
@@ -79,7 +79,7 @@ class TimedCache(Generic[Value]):
         self._kept.clear()
 
 
-@njit(cache=True)
+@kernel
 def quantise(values: np.ndarray, quantum: float, out: np.ndarray) -> None:
     """Write each of ``values`` (M,) f4 as a whole number of ``quantum`` into ``out`` (M,) i2.
 

@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 import numpy as np
 from pydantic import Field
@@ -21,7 +21,7 @@ from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
-from kalshi_platform.serving.answering import answer, nothing_to_decide
+from kalshi_platform.serving.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
 from kalshi_platform.serving.caches import QUANTUM, TimedCache, state_keys
 from kalshi_platform.serving.engine import Engine
@@ -67,7 +67,13 @@ class Pending:
     @property
     def question(self) -> Batch:
         """What tier 3 is to be asked."""
-        return self.batch.take(self.open)
+        return self.batch if self.open.size == self.batch.n else self.batch.take(self.open)
+
+    def passed(self, stage: str, since_ns: int) -> int:
+        """Note that ``stage`` ends now, on the performance counter; returns now."""
+        now_ns = time.perf_counter_ns()
+        self.stages_ns[stage] = now_ns - since_ns
+        return now_ns
 
 
 class _Answer(NamedTuple):
@@ -101,6 +107,7 @@ class TieredPolicy:
             for tier in tiers
             if tier.engine.spec.reads_history
         }
+        self._masks_at = spec.width - spec.n_slots * (1 + N_ACTIONS)
         self._by_number = {tier.number: tier for tier in tiers}
 
     def decide(self, batch: Batch, now_ns: int) -> Decisions:
@@ -117,20 +124,19 @@ class TieredPolicy:
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
         """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
         require_batch(batch, self.spec, self.window)
-        started = time.perf_counter_ns()
-        decisions = holding(batch.n, self.spec.n_slots)
+        at = time.perf_counter_ns()
         keys = state_keys(batch, self.config.quantum) if self.config.inference_ttl_ms else []
-        open_groups = self._from_cache(keys, decisions, batch.n, now_ns)
-        pending = Pending(batch, decisions, open_groups, keys, now_ns)
-        pending.stages_ns["cache"] = (at := time.perf_counter_ns()) - started
-        self._by_rules(pending)
-        pending.stages_ns["rules"] = time.perf_counter_ns() - at
+        pending = Pending(batch, holding(batch.n, self.spec.n_slots), np.arange(batch.n), keys, now_ns)
+        self._from_cache(pending)
+        at = pending.passed("cache", at)
+        if pending.open.size:
+            self._by_rules(pending)
+            at = pending.passed("rules", at)
         for tier in self.tiers:
             if tier.number == Tier.FULL or not pending.open.size:
                 break
-            at = time.perf_counter_ns()
             self._by_network(tier, pending)
-            pending.stages_ns[f"tier_{tier.number}"] = time.perf_counter_ns() - at
+            at = pending.passed(f"tier_{tier.number}", at)
         return pending
 
     def finish(self, pending: Pending, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
@@ -158,16 +164,9 @@ class TieredPolicy:
         tier = self._by_number.get(number)
         if tier is None:
             raise ContractError(f"this policy has no tier {number}; it has {list(self._by_number)}")
-        try:
-            logits = tier.engine.logits(batch.flat, self._codes_of(tier, batch, now_ns))
-            found = self._decided(tier, batch, logits)
-        except Exception as err:  # an engine's errors are of many kinds; all mean that the tier cannot answer
-            self.failures[number] += 1
-            _LOG.exception("tier %d (%s) failed on %d groups", number, tier.engine.form, batch.n)
-            raise TierError(
-                f"tier {number} ({tier.engine.form}) failed: {type(err).__name__}: {err}"
-            ) from err
-        return found
+        decisions = holding(batch.n, self.spec.n_slots)
+        self._write(tier, batch, np.arange(batch.n), decisions, now_ns)
+        return decisions
 
     def forget(self) -> None:
         """Empty every cache."""
@@ -175,63 +174,60 @@ class TieredPolicy:
         for cache in self.codes.values():
             cache.clear()
 
-    def _from_cache(self, keys: list[bytes], decisions: Decisions, n: int, now_ns: int) -> np.ndarray:
-        """Fill in what is known; the groups that are not."""
-        if not keys:
-            return np.arange(n)
-        unknown = []
-        for i, key in enumerate(keys):
-            kept = self.answers.get(key, now_ns)
+    def _from_cache(self, pending: Pending) -> None:
+        """Fill in the groups that are known; the others stay open."""
+        unknown, decisions = [], pending.decisions
+        for n, key in enumerate(pending.keys):
+            kept = self.answers.get(key, pending.now_ns)
             if kept is None:
-                unknown.append(i)
+                unknown.append(n)
                 continue
-            decisions.actions[i], decisions.probabilities[i] = kept.actions, kept.probabilities
-            decisions.confidence[i], decisions.tier[i] = kept.confidence, kept.tier
-            decisions.notes[i] = Note.CACHED
-        return np.array(unknown, np.int64)
+            decisions.actions[n], decisions.probabilities[n] = kept.actions, kept.probabilities
+            decisions.confidence[n], decisions.tier[n] = kept.confidence, kept.tier
+            decisions.notes[n] = Note.CACHED
+        if len(unknown) < len(pending.keys):
+            pending.open = np.array(unknown, np.int64)
 
     def _by_rules(self, pending: Pending) -> None:
-        """Groups in which the rules left nothing to decide leave here."""
-        if not pending.open.size:
-            return
-        question = pending.question
-        action_mask, slot_mask = self._masks(question.flat)
-        idle = np.empty(question.n, np.uint8)
-        nothing_to_decide(action_mask, slot_mask, question.forced, idle)
-        if not idle.any():
-            return
-        done = np.flatnonzero(idle)
-        found = holding(done.size, self.spec.n_slots)
-        zero = np.zeros((done.size, self.spec.n_slots, N_ACTIONS), np.float32)
-        answer(
-            zero, zero, slot_mask[done], question.forced[done], 1.0,
-            found.actions, found.probabilities, found.confidence,
+        """Groups in which nothing is left to decide leave here."""
+        batch, d = pending.batch, pending.decisions
+        still_open = np.empty_like(pending.open)
+        n_open = answer_by_rules(
+            batch.flat, pending.open, self._masks_at, batch.forced, int(Tier.RULES),
+            d.actions, d.probabilities, d.confidence, d.tier, still_open,
         )  # fmt: skip
-        found.tier[:] = Tier.RULES
-        pending.decisions.put(pending.open[done], found)
-        pending.open = pending.open[idle == 0]
+        pending.open = still_open[:n_open]
 
     def _by_network(self, tier: ReadyTier, pending: Pending) -> None:
         """Ask a tier about the open groups; its answers stand unless a higher tier replaces them."""
         try:
-            found = self.ask(tier.number, pending.question, pending.now_ns)
+            self._write(tier, pending.batch, pending.open, pending.decisions, pending.now_ns)
         except TierError:
             pending.decisions.notes[pending.open] |= np.uint8(Note.FALLBACK)
             return
-        pending.decisions.put(pending.open, found)
         if tier.exit_threshold is not None:
-            pending.open = pending.open[found.confidence < tier.exit_threshold]
+            still_open = np.empty_like(pending.open)
+            n_open = still_unsure(pending.open, pending.decisions.confidence, tier.exit_threshold, still_open)
+            pending.open = still_open[:n_open]
 
-    def _decided(self, tier: ReadyTier, batch: Batch, logits: np.ndarray) -> Decisions:
-        found = holding(batch.n, self.spec.n_slots)
-        action_mask, slot_mask = self._masks(batch.flat)
-        if not answer(
-            logits, action_mask, slot_mask, batch.forced, tier.temperature,
-            found.actions, found.probabilities, found.confidence,
-        ):  # fmt: skip
-            raise TierError("its logits are not finite")
-        found.tier[:] = tier.number
-        return found
+    def _write(self, tier: ReadyTier, batch: Batch, which: np.ndarray, into: Decisions, now_ns: int) -> None:
+        """The tier's answer about the groups ``which``, written into place; TierError where it fails."""
+        question = batch if which.size == batch.n else batch.take(which)
+        try:
+            logits = tier.engine.logits(question.flat, self._codes_of(tier, question, now_ns))
+        except Exception as err:  # an engine's errors are of many kinds; all mean that the tier cannot answer
+            self._failed(tier, batch.n, f"{type(err).__name__}: {err}", err)
+        if not all_finite(logits):
+            self._failed(tier, batch.n, "its logits are not finite", None)
+        answer(
+            logits, batch.flat, which, self._masks_at, batch.forced, tier.temperature, tier.number,
+            into.actions, into.probabilities, into.confidence, into.tier, into.notes,
+        )  # fmt: skip
+
+    def _failed(self, tier: ReadyTier, n_groups: int, words: str, cause: Exception | None) -> NoReturn:
+        self.failures[tier.number] += 1
+        _LOG.error("tier %d (%s) failed on %d groups: %s", tier.number, tier.engine.form, n_groups, words)
+        raise TierError(f"tier {tier.number} ({tier.engine.form}) failed: {words}") from cause
 
     def _codes_of(self, tier: ReadyTier, batch: Batch, now_ns: int) -> np.ndarray | None:
         """Codes (N, S, E) of the windows; those of a window seen before come from the cache."""
@@ -240,30 +236,26 @@ class TieredPolicy:
             return None
         assert batch.windows is not None  # require_batch saw to it
         windows = batch.windows[:, :, self.window - spec.level.window :]
-        _, slot_mask = self._masks(batch.flat)
+        present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
         codes = np.zeros((batch.n, spec.n_slots, spec.level.lstm_hidden), np.float32)
         cache = self.codes[tier.number]
         new: list[tuple[int, int, bytes]] = []
-        for n, s in zip(*np.nonzero(slot_mask > 0.5), strict=True):
-            key = windows[n, s].tobytes()
-            known = cache.get(key, now_ns)
-            if known is None:
-                new.append((n, s, key))
-            else:
-                codes[n, s] = known
+        for n, slots in enumerate(present.tolist()):
+            for s, is_present in enumerate(slots):
+                if not is_present:
+                    continue
+                key = windows[n, s].tobytes()
+                known = cache.get(key, now_ns)
+                if known is None:
+                    new.append((n, s, key))
+                else:
+                    codes[n, s] = known
         if new:
-            at = [(n, s) for n, s, _ in new]
-            fresh = tier.engine.encode(np.stack([windows[n, s] for n, s in at]))
+            fresh = tier.engine.encode(np.stack([windows[n, s] for n, s, _ in new]))
             for code, (n, s, key) in zip(fresh, new, strict=True):
                 codes[n, s] = code
                 cache.put(key, code.copy(), now_ns)
         return codes
-
-    def _masks(self, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Action mask (N, S, A) and slot mask (N, S), views of ``flat``."""
-        n, s = len(flat), self.spec.n_slots
-        start = self.spec.width - s * (1 + N_ACTIONS)
-        return flat[:, start + s :].reshape(n, s, N_ACTIONS), flat[:, start : start + s]
 
 
 def free(n: int, n_slots: int) -> np.ndarray:
