@@ -1,6 +1,6 @@
 """One numba call steps every environment: events, orders, account, reward, observation.
 
-Owns       the clock and cursor of each slot, automatic restart; masks and what is seen: replay/observation.py.
+Owns       the clock and cursor of each slot, automatic restart. Masks, what is seen: replay/observation.py.
 Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
            environment's clock is ever read; the outcome is read once, when the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
