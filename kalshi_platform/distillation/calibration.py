@@ -1,7 +1,7 @@
 """How far a tier's confidence is to be believed: its temperature, calibration error and reliability.
 
-Shapes     K states, S slots, A actions; ``counted`` (K, S) marks the slots with more than one legal action, the
-           only ones at which anything can be right or wrong.
+Shapes     K states, S slots, A actions; ``counted`` (K, S) marks the slots with more than one legal action,
+           the only ones at which anything can be right or wrong.
 Right      means: the tier's best action is the champion's best action.
 Formulas   Guo, Pleiss, Sun and Weinberger 2017: temperature scaling (section 4.2), expected calibration error
            and reliability diagram (section 2), confidence the highest probability.
@@ -88,7 +88,10 @@ def fit_temperature(logits: np.ndarray, mask: np.ndarray, right: np.ndarray) -> 
 
 
 def reliability(confidence: np.ndarray, right: np.ndarray, n_bins: int) -> Reliability:
-    """Bins and ECE = sum n_b / n |accuracy_b - confidence_b|; confidence (M,) f8 in (0, 1], right (M,) bool."""
+    """Bins and ECE = sum n_b / n |accuracy_b - confidence_b|, means over bin b.
+
+    confidence (M,) f8 in (0, 1], right (M,) bool; DataError where there is nothing to judge by.
+    """
     n = right.size
     if n == 0:
         raise DataError("no state to judge confidence by has a choice: use a dataset with more events")

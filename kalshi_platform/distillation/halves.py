@@ -26,8 +26,8 @@ def halves(events: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
     ordered = sorted(set(events), key=lambda event: hashlib.sha256(event.encode()).hexdigest())
     if len(ordered) < 2:
         raise DataError(
-            f"{len(ordered)} validation events cannot be halved: thresholds are chosen on one half and judged "
-            "on the other; use a dataset with at least two"
+            f"{len(ordered)} validation events cannot be halved: thresholds are chosen on one half and "
+            "judged on the other; use a dataset with at least two"
         )
     middle = (len(ordered) + 1) // 2
     return frozenset(ordered[:middle]), frozenset(ordered[middle:])

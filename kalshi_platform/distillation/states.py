@@ -16,6 +16,7 @@ from kalshi_platform.models.actions import best_actions, sample_actions
 from kalshi_platform.models.gae import gae
 from kalshi_platform.models.history import History, HistoryCodes, WindowGatherer
 from kalshi_platform.models.networks import PolicyNetwork
+from kalshi_platform.replay.account import N_ACTIONS
 
 #: Steps between two estimations of advantages; what comes later enters through the value.
 _FRAGMENT = 64
@@ -155,11 +156,10 @@ class _Player:
     def play(self, length: int) -> tuple[_Fragment, np.ndarray]:
         """The next ``length`` decisions, and the values (N, S) of the states after them."""
         env, n, s = self._env, self._env.n_envs, self._env.n_slots
-        n_actions = env.layout.action_mask(self._flat).shape[2]
         out = _Fragment(
             flat=np.empty((n, length, env.layout.width), np.float32),
             rows=np.empty((n, length, s), np.int32),
-            logits=np.empty((n, length, s, n_actions), np.float32),
+            logits=np.empty((n, length, s, N_ACTIONS), np.float32),
             **{k: np.zeros((n, length, s), np.float32) for k in ("value", "reward", "final_value")},
             **{k: np.zeros((n, length), np.bool_) for k in ("terminated", "truncated")},
         )
@@ -199,16 +199,15 @@ def _with_choice(fragment: _Fragment, last_value: np.ndarray, gamma: float, lam:
         fragment.reward, fragment.value, fragment.terminated, fragment.truncated, fragment.final_value,
         np.ascontiguousarray(last_value), gamma, lam, advantage, target,
     )  # fmt: skip
-    n, length, s, n_actions = fragment.logits.shape
+    n, length, s, _ = fragment.logits.shape
     m = n * length
     flat = fragment.flat.reshape(m, -1)
     env = np.repeat(np.arange(n, dtype=np.int32), length)
-    mask = flat[:, flat.shape[1] - s * n_actions :].reshape(m, s, n_actions)
-    which = np.flatnonzero((mask.sum(axis=2) > 1).any(axis=1))
+    which = np.flatnonzero(choices_in(flat, s)[1].any(axis=1))
     return States(
         flat=flat[which],
         rows=fragment.rows.reshape(m, s)[which],
-        logits=fragment.logits.reshape(m, s, n_actions)[which],
+        logits=fragment.logits.reshape(m, s, N_ACTIONS)[which],
         value=fragment.value.reshape(m, s)[which],
         advantage=advantage.reshape(m, s)[which],
         env=env[which],
@@ -244,9 +243,13 @@ class Reader:
 
 
 def choices(states: States) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`choices_in` of kept states."""
+    return choices_in(states.flat, states.rows.shape[1])
+
+
+def choices_in(flat: np.ndarray, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
     """Action mask (K, S, A) bool, and which slots (K, S) hold a market with more than one legal action."""
-    n, s, n_actions = states.logits.shape
-    start = states.flat.shape[1] - s * (1 + n_actions)
-    mask = states.flat[:, start + s :].reshape(n, s, n_actions) > 0.5
-    present = states.flat[:, start : start + s] > 0.5
+    start = flat.shape[1] - n_slots * (1 + N_ACTIONS)
+    mask = flat[:, start + n_slots :].reshape(len(flat), n_slots, N_ACTIONS) > 0.5
+    present = flat[:, start : start + n_slots] > 0.5
     return mask, present & (mask.sum(axis=2) > 1)
