@@ -17,11 +17,11 @@ from kalshi_platform.distillation.halves import stage
 from kalshi_platform.distillation.states import choices_in
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.evaluation.evaluate import torch_threads
 from kalshi_platform.evaluation.protocols import Policy
 from kalshi_platform.evaluation.rollout import RolloutConfig, number_events, run_policy
 from kalshi_platform.evaluation.summary import Sample, event_means, pool
 from kalshi_platform.features.history import gather_windows
+from kalshi_platform.models.device import torch_threads
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.bank import Bank

@@ -17,7 +17,7 @@ from kalshi_platform.distillation.losses import advantage_weights, value_loss, w
 from kalshi_platform.distillation.states import Reader, States, choices
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.evaluation.evaluate import torch_threads
+from kalshi_platform.models.device import torch_threads
 from kalshi_platform.models.history import History
 from kalshi_platform.models.levels import TIER_LEVELS
 from kalshi_platform.models.networks import PolicyNetwork, build_network
