@@ -112,7 +112,9 @@ class Registry:
             path = _path(model, name)
             created = self._storage.create_exclusive(path, data)
             if not created and bytes(self._storage.read_bytes(path)) != data:
-                raise DataError(f"{self._storage.address(path)} exists with another content; choose a new name")
+                raise DataError(
+                    f"{self._storage.address(path)} exists with another content; choose a new name"
+                )
 
     def files(self, model: str) -> list[str]:
         """Names of everything that lies beside the record of ``model``."""
