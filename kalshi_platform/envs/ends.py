@@ -1,6 +1,6 @@
 """How a market and an episode end: closed, settled, cut off; and what is recorded of it.
 
-Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (envs/state.py); rows, markets: replay/bank.py.
+Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (replay/state.py); rows, markets: replay/bank.py.
 Units      money 1e-6 dollar, time ns.
 """
 
@@ -11,10 +11,10 @@ import numpy as np
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.envs.records import EpisodeRecords
-from kalshi_platform.envs.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
 from kalshi_platform.replay.account import N_ACTIONS, liquidation_mark2_e4, position_value_e6, settle
 from kalshi_platform.replay.execution import withdraw_all
 from kalshi_platform.replay.planning import ExecutionParams, scaled_rate_e6
+from kalshi_platform.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
 
 #: Time of a row that does not exist.
 FAR_NS: Final = 1 << 62

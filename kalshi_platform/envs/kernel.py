@@ -1,10 +1,10 @@
 """One numba call steps every environment: events, orders, account, reward, observation.
 
-Owns       the clock and cursor of each slot, masks, observations, automatic restart.
+Owns       the clock and cursor of each slot, automatic restart. Masks, what is seen: replay/observation.py.
 Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
            environment's clock is ever read; the outcome is read once, when the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
-Records    envs (N,): ENV_DTYPE, slots (N, S): SLOT_DTYPE (envs/state.py), env and slot: one of each; bank:
+Records    envs (N,): ENV_DTYPE, slots (N, S): SLOT_DTYPE (replay/state.py), env and slot: one of each; bank:
            replay/bank.py. An environment is passed as its number ``n``: a slice of an array costs a
            reference count, which kernels refuse (domain/compiled.py).
 """
@@ -16,10 +16,9 @@ import numpy as np
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.prefetch import prefetch
 from kalshi_platform.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
-from kalshi_platform.envs.observation import N_PORTFOLIO, write_portfolio
 from kalshi_platform.envs.records import EpisodeRecords
 from kalshi_platform.envs.rewards import step_reward
-from kalshi_platform.envs.state import CLOSED, EMPTY, LIVE, WAITING, Episodes, StepParams
+from kalshi_platform.envs.state import Episodes, StepParams
 from kalshi_platform.replay.account import (
     HOLD,
     N_ACTIONS,
@@ -30,8 +29,10 @@ from kalshi_platform.replay.account import (
     update_mark,
 )
 from kalshi_platform.replay.bank import BankArrays
-from kalshi_platform.replay.execution import SEEKING, arrive, clear_order, expire, on_row, submit
-from kalshi_platform.replay.planning import ExecutionParams, plan_order
+from kalshi_platform.replay.execution import arrive, clear_order, expire, on_row, submit
+from kalshi_platform.replay.observation import update_mask, write_observation
+from kalshi_platform.replay.planning import ExecutionParams
+from kalshi_platform.replay.state import EMPTY, LIVE, WAITING
 
 #: Status of a step: fine, or the index of the environment whose action its mask forbids.
 OK: Final = -1
@@ -127,71 +128,6 @@ def advance_slot(
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         arrive(rows[slot.cursor], market, env, slot, params)
     expire(env, slot, until_ns)
-
-
-@kernel
-def update_mask(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
-) -> None:
-    """Which actions each slot may take now; HOLD always.
-
-    Cash is shared: a slot may count on what is left if the slots before it spend the most they may, so that
-    any choice of available actions can be paid for together.
-    """
-    budget_e6 = env.cash_e6 - env.reserved_e6
-    for s in range(slots.shape[1]):
-        slot = slots[n, s]
-        slot.mask[HOLD] = 1
-        if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
-            for action in range(1, N_ACTIONS):
-                slot.mask[action] = 0
-            continue
-        row, market = rows[slot.cursor], markets[slot.market]
-        highest_e6 = 0
-        for action in range(1, N_ACTIONS):
-            _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
-            slot.mask[action] = 1 if qty > 0 else 0
-            highest_e6 = max(highest_e6, reserve_e6)
-        budget_e6 -= highest_e6
-
-
-@kernel
-def write_observation(
-    bank: BankArrays,
-    env: Any,
-    slots: np.ndarray,
-    n: int,
-    position_limit_e2: int,
-    capital_e6: int,
-    flat: np.ndarray,
-    at_rows: np.ndarray,
-) -> None:
-    """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
-    n_slots = slots.shape[1]
-    n_market = bank.features.shape[1]
-    portfolio_at = n_slots * n_market
-    mask_at = portfolio_at + n_slots * N_PORTFOLIO
-    action_at = mask_at + n_slots
-    for s in range(n_slots):
-        slot = slots[n, s]
-        for a in range(N_ACTIONS):
-            flat[n, action_at + s * N_ACTIONS + a] = slot.mask[a]
-        first, own = s * n_market, portfolio_at + s * N_PORTFOLIO
-        if slot.state not in (LIVE, CLOSED):
-            for f in range(n_market):
-                flat[n, first + f] = 0.0
-            for f in range(N_PORTFOLIO):
-                flat[n, own + f] = 0.0
-            flat[n, mask_at + s] = 0.0
-            at_rows[n, s] = -1
-            continue
-        cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
-        for f in range(n_market):
-            flat[n, first + f] = bank.features[cursor, f]
-        stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
-        write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
-        flat[n, mask_at + s] = 1.0
-        at_rows[n, s] = cursor
 
 
 @kernel

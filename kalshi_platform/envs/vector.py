@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.envs.episodes import EpisodeSource, empty_table, require_inside_segments
 from kalshi_platform.envs.kernel import OK, observe_kernel, reset_kernel, step_kernel
-from kalshi_platform.envs.observation import ObservationLayout, layout_for
 from kalshi_platform.envs.records import EpisodeRecords, allocate_records, join_records
-from kalshi_platform.envs.state import Episodes, StepParams, allocate
+from kalshi_platform.envs.state import Episodes, StepParams
 from kalshi_platform.replay.account import N_ACTIONS
 from kalshi_platform.replay.bank import Bank
+from kalshi_platform.replay.observation import ObservationLayout, layout_for
+from kalshi_platform.replay.state import allocate
 
 
 class ReplayVectorEnv:
@@ -43,7 +43,7 @@ class ReplayVectorEnv:
         self._episodes = episodes
         self._execution = config.execution
         self._step = StepParams(
-            interval_ns=config.decision_interval_ms * NS_PER_MS,
+            interval_ns=config.interval_ns,
             capital_e6=config.capital_e6,
             holding_cost_per_day=config.holding_cost_per_day,
             reward_scale=config.reward_scale,

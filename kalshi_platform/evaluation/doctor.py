@@ -14,10 +14,10 @@ import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.envs.observation import PORTFOLIO
 from kalshi_platform.evaluation import metrics
 from kalshi_platform.evaluation.summary import PolicyResult
 from kalshi_platform.evaluation.watch import CLOSE_LABELS, STAT_BAD, STAT_COUNT, STAT_MAX, STAT_MIN
+from kalshi_platform.replay.observation import PORTFOLIO
 
 Severity = Literal["error", "warning", "info"]
 ACTION_NAMES: Final = ("HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO")

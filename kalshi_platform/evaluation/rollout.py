@@ -13,13 +13,13 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.observation import ObservationLayout
 from kalshi_platform.envs.records import EpisodeRecords, join_records
 from kalshi_platform.envs.vector import ReplayVectorEnv
 from kalshi_platform.evaluation import watch
 from kalshi_platform.evaluation.metrics import sharpe_of_moments
 from kalshi_platform.evaluation.protocols import HasProbabilities, Policy
 from kalshi_platform.replay.bank import Bank
+from kalshi_platform.replay.observation import ObservationLayout
 
 
 class RolloutConfig(Config):

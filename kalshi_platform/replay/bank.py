@@ -191,16 +191,21 @@ def build_bank(
         temporal=np.ascontiguousarray(temporal),
         age=np.concatenate(ages),
         segments=np.array(segments, SEGMENT_DTYPE),
-        markets=np.array([_market_record(x) for x in markets], MARKET_DTYPE),
+        markets=np.array(
+            [market_record(x.info.specification, x.info.provenance, x.settlement_e4) for x in markets],
+            MARKET_DTYPE,
+        ),
     )
     return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
 
 
-def _market_record(market: BankMarket) -> tuple[int, int, int, int, np.ndarray, int]:
-    spec = market.info.specification
-    source = _SOURCE[market.info.provenance]
+def market_record(
+    spec: MarketSpec, provenance: Provenance, settlement_e4: int = UNSETTLED
+) -> tuple[int, int, int, int, np.ndarray, int]:
+    """The MARKET_DTYPE record of a market, as a tuple; DataError where it has more than MAX_BANDS bands."""
+    source = _SOURCE[provenance]
     close_ns = NO_CLOSE if spec.close_ns is None else spec.close_ns
-    return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, market.settlement_e4, _bands(spec), source
+    return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, settlement_e4, _bands(spec), source
 
 
 def _bands(spec: MarketSpec) -> np.ndarray:

@@ -16,7 +16,7 @@ from kalshi_platform.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES, u
 
 
 class ExecutionParams(NamedTuple):
-    """Scalars of the execution model; see ``envs/config.py`` for their meaning and defaults."""
+    """Scalars of the execution model; see ``replay/trading.py`` for their meaning and defaults."""
 
     maker: bool
     latency_ns: int

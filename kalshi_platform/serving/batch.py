@@ -1,7 +1,7 @@
 """What is asked of a tiered policy and what it answers: arrays over N groups of S market slots.
 
 Units      time ns, confidence and probabilities fractions.
-Invariant  HOLD is always allowed; an action outside the mask is never answered; a slot without a market holds.
+Invariant  HOLD is always allowed; no action outside the mask is answered; a slot without a market holds.
 Not        names of markets: who asks keeps them, a group's slots are answered in the order they were given.
 """
 
@@ -77,11 +77,12 @@ def holding(n: int, n_slots: int) -> Decisions:
     """Decisions of nobody: HOLD in every slot of ``n`` groups."""
     probabilities = np.zeros((n, n_slots, N_ACTIONS), np.float32)
     probabilities[..., HOLD] = 1.0
+    # HOLD and Tier.NONE are 0
     return Decisions(
-        actions=np.full((n, n_slots), HOLD, np.int8),
+        actions=np.zeros((n, n_slots), np.int8),
         probabilities=probabilities,
         confidence=np.zeros(n, np.float32),
-        tier=np.full(n, Tier.NONE, np.int8),
+        tier=np.zeros(n, np.int8),
         notes=np.zeros(n, np.uint8),
     )
 
@@ -89,16 +90,17 @@ def holding(n: int, n_slots: int) -> Decisions:
 def require_batch(batch: Batch, spec: PolicySpec, window: int) -> None:
     """ContractError where a batch's arrays are not what ``spec`` and the longest ``window`` ask for."""
     n, s = batch.n, spec.n_slots
-    wanted: dict[str, tuple[np.ndarray | None, tuple[int, ...], type]] = {
-        "flat": (batch.flat, (n, spec.width), np.float32),
-        "forced": (batch.forced, (n, s), np.int8),
-    }
-    if window:
-        wanted["windows"] = (batch.windows, (n, s, window, spec.n_history), np.float32)
-    for name, (array, shape, kind) in wanted.items():
-        if array is None:
-            raise ContractError(f"{name} is missing: a tier of this model reads {window} rows of history")
-        if array.shape != shape or array.dtype != kind:
-            raise ContractError(
-                f"{name} is {array.dtype} {array.shape}, the model reads {np.dtype(kind)} {shape}"
-            )
+    _require_array("flat", batch.flat, (n, spec.width), np.float32)
+    _require_array("forced", batch.forced, (n, s), np.int8)
+    if not window:
+        return
+    if batch.windows is None:
+        raise ContractError(f"windows is missing: a tier of this model reads {window} rows of history")
+    _require_array("windows", batch.windows, (n, s, window, spec.n_history), np.float32)
+
+
+def _require_array(name: str, array: np.ndarray, shape: tuple[int, ...], kind: type) -> None:
+    if array.shape != shape or array.dtype != kind:
+        raise ContractError(
+            f"{name} is {array.dtype} {array.shape}, the model reads {np.dtype(kind)} {shape}"
+        )

@@ -17,11 +17,11 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.envs.curriculum import CurriculumConfig
 from kalshi_platform.envs.episodes import FixedEpisodes, RandomEpisodes, empty_table, event_episodes
-from kalshi_platform.envs.state import CLOSED, ENDED, LIVE, WAITING
 from kalshi_platform.envs.vector import ReplayVectorEnv
 from kalshi_platform.events.schema import NO
 from kalshi_platform.replay.account import BUY_NO, BUY_YES, HOLD, SELL_YES, position_value_e6
 from kalshi_platform.replay.bank import Bank, read_only
+from kalshi_platform.replay.state import CLOSED, ENDED, LIVE, WAITING
 
 DEEP = 100_000
 BID, ASK = ((4_000, DEEP),), ((5_000, DEEP),)

@@ -1,4 +1,6 @@
-"""What a policy sees of one environment, and where it lies in the flat vector.
+"""What a policy sees of one environment, where it lies in the flat vector, and the kernels that write it.
+
+Replay and live serving write observations by these kernels alone, so that both show a policy the same bits.
 
 flat   market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x A); float32
 rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
@@ -15,8 +17,10 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.features.spec import features_of
 from kalshi_platform.replay.account import HOLD, N_ACTIONS, position_value_e6
+from kalshi_platform.replay.bank import BankArrays
 from kalshi_platform.replay.execution import RESTING, SEEKING
-from kalshi_platform.replay.planning import raises_position
+from kalshi_platform.replay.planning import ExecutionParams, plan_order, raises_position
+from kalshi_platform.replay.state import CLOSED, LIVE
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
 PORTFOLIO: Final = tuple(f.name for f in features_of(["portfolio"]))
@@ -133,3 +137,68 @@ def write_portfolio(
     out[n, at + 6] = 1.0 if slot.sent_action != HOLD or slot.order_state == SEEKING else 0.0
     out[n, at + 7] = _clip(max(env.cash_e6 - env.reserved_e6, 0) / capital_e6)
     out[n, at + 8] = squash_seconds(stale_ns)
+
+
+@kernel
+def update_mask(
+    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
+) -> None:
+    """Which actions each slot may take now; HOLD always.
+
+    Cash is shared: a slot may count on what is left if the slots before it spend the most they may, so that
+    any choice of available actions can be paid for together.
+    """
+    budget_e6 = env.cash_e6 - env.reserved_e6
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        slot.mask[HOLD] = 1
+        if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
+            for action in range(1, N_ACTIONS):
+                slot.mask[action] = 0
+            continue
+        row, market = rows[slot.cursor], markets[slot.market]
+        highest_e6 = 0
+        for action in range(1, N_ACTIONS):
+            _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
+            slot.mask[action] = 1 if qty > 0 else 0
+            highest_e6 = max(highest_e6, reserve_e6)
+        budget_e6 -= highest_e6
+
+
+@kernel
+def write_observation(
+    bank: BankArrays,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    position_limit_e2: int,
+    capital_e6: int,
+    flat: np.ndarray,
+    at_rows: np.ndarray,
+) -> None:
+    """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
+    n_slots = slots.shape[1]
+    n_market = bank.features.shape[1]
+    portfolio_at = n_slots * n_market
+    mask_at = portfolio_at + n_slots * N_PORTFOLIO
+    action_at = mask_at + n_slots
+    for s in range(n_slots):
+        slot = slots[n, s]
+        for a in range(N_ACTIONS):
+            flat[n, action_at + s * N_ACTIONS + a] = slot.mask[a]
+        first, own = s * n_market, portfolio_at + s * N_PORTFOLIO
+        if slot.state not in (LIVE, CLOSED):
+            for f in range(n_market):
+                flat[n, first + f] = 0.0
+            for f in range(N_PORTFOLIO):
+                flat[n, own + f] = 0.0
+            flat[n, mask_at + s] = 0.0
+            at_rows[n, s] = -1
+            continue
+        cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
+        for f in range(n_market):
+            flat[n, first + f] = bank.features[cursor, f]
+        stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
+        write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
+        flat[n, mask_at + s] = 1.0
+        at_rows[n, s] = cursor
