@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.registry.record import ACTIONS
 from kalshi_platform.serving.batch import Note, Tier
@@ -49,6 +50,9 @@ class MarketRow(_Read):
     )
     bid_e4: PriceE4 | None = Field(None, description="best YES bid, for the rules")
     ask_e4: PriceE4 | None = Field(None, description="best YES ask, for the rules")
+    taker_rate_e6: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        TAKER_RATE_E6, description="fee rate of a taker in this market, 1e-6, for the rules"
+    )
     exclusive_set: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
         None, description="name shared by the markets of which at most one can end YES, for the rules"
     )

@@ -18,6 +18,7 @@ from serve_deployments.args import PolicyAppArgs
 from serve_deployments.full_tier import FullTierModels
 from serve_deployments.http import make_app
 from serve_deployments.loading import load_served, require_model
+from serve_deployments.observability import LOGGING, Observability, ObservabilityArgs
 from serve_deployments.service import AskFull, Service
 
 
@@ -42,7 +43,11 @@ class Ingress:
         registry = Registry(args.registry)
         config = TieredConfig(inference_ttl_ms=args.inference_ttl_ms)
         served = load_served(registry, require_model(registry, args.model), config)
-        self._service = Service(args, lambda: served, None if full is None else _asking(full))
+        told = ObservabilityArgs(log_share=args.log_share, export_s=args.export_s)
+        self._observability = Observability(told)
+        self._observability.start()
+        asking = None if full is None else _asking(full)
+        self._service = Service(args, lambda: served, asking, observer=self._observability)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The routes, built in the replica: nothing of them is pickled."""
@@ -63,7 +68,11 @@ def _asking(full: DeploymentHandle) -> AskFull:
 
 def build(args: PolicyAppArgs) -> serve.Application:
     """The application of ``args``; refused before anything starts where its settings cannot work."""
-    common = {"max_ongoing_requests": args.max_ongoing_requests, "health_check_period_s": args.health_check_s}
+    common = {
+        "max_ongoing_requests": args.max_ongoing_requests,
+        "health_check_period_s": args.health_check_s,
+        "logging_config": LOGGING,
+    }
     full = None
     if args.tier3:
         full_tier: Any = FullTier

@@ -78,4 +78,6 @@ class PolicyAppArgs(Config):
     tier3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
     health_check_s: float = Field(5.0, gt=0, description="time between Serve's looks at a replica")
     poll_s: float = Field(5.0, gt=0, description="time between looks at the registry")
+    log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
+    export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")
     inference_ttl_ms: int = Field(50, ge=0, description="an answer to an equal state is given again so long")

@@ -25,9 +25,11 @@ from pydantic import Field
 from ray.serve.schema import LoggingConfig
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.batch import Decisions
 from kalshi_platform.serving.caches import CacheStats
 from kalshi_platform.serving.metrics import (
+    FEATURE_AGE_SECONDS,
     METRICS,
     NOTE_LABELS,
     READY,
@@ -133,6 +135,10 @@ class Observability:
         self.metrics.add(RELOADS, result)
         level = logging.INFO if result == "accepted" else logging.WARNING
         self._say(level, "reload", result=result, model=model, reason=reason)
+
+    def filled(self, age_ns: int) -> None:
+        """Features were left out of a request; the oldest value that stood in was ``age_ns`` old."""
+        self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
 
     def ready(self, is_ready: bool) -> None:
         """What the last probe of this replica found."""

@@ -12,12 +12,14 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.features.spec import SPEC, Feature, features_of
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.registry.record import ACTIONS
 from kalshi_platform.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.serving.batch import Batch, Decisions
 from kalshi_platform.serving.feature_cache import FeatureCache
+from kalshi_platform.serving.rules import forced_actions
 from kalshi_platform.serving.tiered import free
 from serve_deployments.api import ACTION_NAMES, NOTE_NAMES, TIER_NAMES, DecideRequest, MarketRow
 from serve_deployments.problems import Problem
@@ -49,6 +51,7 @@ class Asked(NamedTuple):
     """What a request asks, as a policy reads it."""
 
     batch: Batch
+    occupied: np.ndarray  # (N, S) bool: slots with an active market
     stale_ns: int  # age of the oldest value that was filled in; 0 where everything was sent
 
 
@@ -74,12 +77,13 @@ class Reader:
             raise Problem(413, "too-many-groups", detail, "groups")
         places = self._places(request)
         values, stale_ns = self._values(request, client, places, now_ns)
+        slots, allowed = self._masks(n, places)
         batch = Batch(
-            flat=self._flat(n, places, values),
+            flat=self._flat(places, values, slots, allowed),
             windows=self._windows(n, places) if self.window else None,
-            forced=free(n, self.spec.n_slots),
+            forced=self._forced(places, allowed),
         )
-        return Asked(batch, stale_ns)
+        return Asked(batch, slots > 0, stale_ns)
 
     def _places(self, request: DecideRequest) -> list[_Place]:
         """Every market, their number and names checked."""
@@ -146,22 +150,50 @@ class Reader:
         self._bounds_of[columns] = found
         return found
 
-    def _flat(self, n: int, places: list[_Place], values: np.ndarray) -> np.ndarray:
-        """(N, width) f4 as PolicySpec lays it out."""
-        spec = self.spec
-        n_market = len(spec.market)
-        features = np.zeros((n, spec.n_slots, len(self.columns)), np.float32)
-        slots = np.zeros((n, spec.n_slots), np.float32)
-        allowed = np.zeros((n, spec.n_slots, N_ACTIONS), np.float32)
+    def _masks(self, n: int, places: list[_Place]) -> tuple[np.ndarray, np.ndarray]:
+        """Slots with an active market (N, S) f4 and their allowed actions (N, S, A) f4."""
+        slots = np.zeros((n, self.spec.n_slots), np.float32)
+        allowed = np.zeros((n, self.spec.n_slots, N_ACTIONS), np.float32)
         allowed[..., HOLD] = 1.0
-        for m, (g, s, market) in enumerate(places):
-            if market.state != "active":
-                continue
-            features[g, s], slots[g, s] = values[m], 1.0
-            for name in market.allowed:
-                allowed[g, s, ACTIONS[name]] = 1.0
+        for g, s, market in places:
+            if market.state == "active":
+                slots[g, s] = 1.0
+                for name in market.allowed:
+                    allowed[g, s, ACTIONS[name]] = 1.0
+        return slots, allowed
+
+    def _flat(
+        self, places: list[_Place], values: np.ndarray, slots: np.ndarray, allowed: np.ndarray
+    ) -> np.ndarray:
+        """(N, width) f4 as PolicySpec lays it out; ``values`` (M, F + P) a market."""
+        n, n_market = len(slots), len(self.spec.market)
+        features = np.zeros((n, self.spec.n_slots, len(self.columns)), np.float32)
+        for m, (g, s, _) in enumerate(places):
+            features[g, s] = values[m]
         parts = (features[..., :n_market], features[..., n_market:], slots, allowed)
         return np.concatenate([part.reshape(n, -1) for part in parts], axis=1)
+
+    def _forced(self, places: list[_Place], allowed: np.ndarray) -> np.ndarray:
+        """(N, S) i1: what the rules demand where prices were sent, else FREE."""
+        shape = allowed.shape[:2]
+        priced = [
+            place
+            for place in places
+            if place.market.state == "active"
+            and (place.market.bid_e4 is not None or place.market.ask_e4 is not None)
+        ]
+        if not priced:
+            return free(*shape)
+        bid, ask = np.full(shape, NO_PRICE, np.int32), np.full(shape, NO_PRICE, np.int32)
+        sets, rate = np.full(shape, -1, np.int32), np.zeros(shape, np.int64)
+        numbers: dict[str, int] = {}
+        for g, s, market in priced:
+            bid[g, s] = NO_PRICE if market.bid_e4 is None else market.bid_e4
+            ask[g, s] = NO_PRICE if market.ask_e4 is None else market.ask_e4
+            rate[g, s] = market.taker_rate_e6
+            if market.exclusive_set is not None:
+                sets[g, s] = numbers.setdefault(market.exclusive_set, len(numbers))
+        return forced_actions(bid, ask, sets, rate, allowed)
 
     def _windows(self, n: int, places: list[_Place]) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""

@@ -9,7 +9,6 @@ Threads    the event loop: tiers 1 and 2 take about 0.1 ms, less than handing th
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple, Protocol
@@ -29,7 +28,6 @@ from serve_deployments.args import PolicyAppArgs
 from serve_deployments.problems import Problem, of_validation
 from serve_deployments.reading import Reader, answer_of, columns_of
 
-_LOG: Final = logging.getLogger(__name__)
 #: Less time than one hop to tier 3 takes: asking would only be late.
 MIN_FULL_MS: Final = 1.0
 #: How long readiness waits for tier 3.
@@ -47,37 +45,35 @@ class Served(NamedTuple):
     policy: TieredPolicy
 
 
-class Decided(NamedTuple):
-    """What became of one request."""
-
-    request_id: str
-    client: str  # a short hash of its token, or its address
-    served: Served
-    decisions: Decisions
-    timings_ms: Mapping[str, float]  # by stage; "total" from arrival to answer
-    stale_ns: int  # age of the oldest feature that was filled in
-
-
 class Observer(Protocol):
-    """Is told what happened; one call an event, nothing that waits."""
+    """Is told what happens, one call an event; Observability of observability.py."""
 
-    def decided(self, decided: Decided) -> None:
-        """A request was answered."""
+    def decided(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray | None = None,
+    ) -> None:
+        """A request was answered; ``occupied`` (N, S) bool are the slots with a market."""
         ...
 
     def refused(self, request_id: str, problem: Problem) -> None:
         """A request was refused."""
         ...
 
+    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        """A tier did not answer and a lower one did."""
+        ...
 
-class Silent:
-    """Observes nothing."""
+    def filled(self, age_ns: int) -> None:
+        """Features were left out of a request, the oldest value that stood in was so old."""
+        ...
 
-    def decided(self, decided: Decided) -> None:
-        """Nothing."""
-
-    def refused(self, request_id: str, problem: Problem) -> None:
-        """Nothing."""
+    def ready(self, is_ready: bool) -> None:
+        """What a probe of every tier found."""
+        ...
 
 
 class Service:
@@ -88,10 +84,11 @@ class Service:
         args: PolicyAppArgs,
         current: Callable[[], Served | None],
         ask_full: AskFull | None = None,
-        observer: Observer | None = None,
+        *,
+        observer: Observer,
     ) -> None:
         """``ask_full`` None: tier 3 is asked in this process."""
-        self.args, self.observer = args, observer or Silent()
+        self.args, self.observer = args, observer
         self._current, self._ask_full = current, ask_full
         self._features: FeatureCache | None = None
         self._answers = Answers(args.limits.answers, time.monotonic_ns)
@@ -149,14 +146,14 @@ class Service:
         read_ns = time.monotonic_ns()
         stages_ns = {"parse": parsed_ns - arrived_ns, "read": read_ns - parsed_ns}
         deadline_ns = arrived_ns + round((request.deadline_ms or self.args.deadline_ms) * NS_PER_MS)
-        decisions = await self._by_tiers(served, asked.batch, deadline_ns, stages_ns)
+        decisions = await self._by_tiers(request.request_id, served, asked.batch, deadline_ns, stages_ns)
         done_ns = time.monotonic_ns()
         stages_ns["decide"] = done_ns - read_ns
         stages_ns["total"] = done_ns - arrived_ns
         timings_ms = {name: taken / NS_PER_MS for name, taken in stages_ns.items()}
-        self.observer.decided(
-            Decided(request.request_id, client, served, decisions, timings_ms, asked.stale_ns)
-        )
+        self.observer.decided(request.request_id, served, decisions, timings_ms, asked.occupied)
+        if asked.stale_ns:
+            self.observer.filled(asked.stale_ns)
         return json.dumps(
             {
                 "request_id": request.request_id,
@@ -168,7 +165,7 @@ class Service:
         ).encode()
 
     async def _by_tiers(
-        self, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
+        self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
     ) -> Decisions:
         """The decisions of the highest tier that is needed and done before ``deadline_ns``."""
         policy, now_ns = served.policy, time.monotonic_ns()
@@ -189,10 +186,8 @@ class Service:
                     full = await self._ask_full(served.model, pending.question)
         except TimeoutError:
             why = Note.DEADLINE
-        except TierError:
-            why = Note.FALLBACK  # counted and logged where it was raised
-        except Exception:  # a replica that died, a handle without replicas: of many kinds, all mean the same
-            _LOG.exception("tier 3 of %s did not answer; a lower tier does", served.model)
+        except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
+            self.observer.fell_back(request_id, served.model, int(Tier.FULL), error)
             why = Note.FALLBACK
         stages_ns["tier_3"] = time.monotonic_ns() - at_ns
         return policy.finish(pending, full, why)
@@ -232,6 +227,7 @@ class Service:
         """Ask every tier about a seeded observation; not ready where one in this process fails."""
         served = self._current()
         if served is None:
+            self.observer.ready(False)
             return Readiness(ready=False, model=None, tiers={}, reason="no model is loaded yet")
         policy, now_ns = served.policy, time.monotonic_ns()
         batch = probe_batch(policy)
@@ -249,6 +245,7 @@ class Service:
             found["3"] = await self._probe_full(served, batch)
             # Without tiers below it nobody decides in its place: HOLD would be all there is to say.
             ready = ready and (len(found) > 1 or found["3"] == "ok")
+        self.observer.ready(ready)
         wrong = "; ".join(f"tier {number}: {state}" for number, state in found.items() if state != "ok")
         return Readiness(ready=ready, model=served.model, tiers=found, reason=wrong or None)
 

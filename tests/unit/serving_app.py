@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
+import numpy as np
 from serving_tiers import PlainEngine, made_policy
 
 from kalshi_platform.serving.batch import Batch, Decisions
@@ -15,7 +16,7 @@ from serve_deployments.args import PolicyAppArgs
 from serve_deployments.http import make_app
 from serve_deployments.loading import warm
 from serve_deployments.problems import Problem
-from serve_deployments.service import Decided, Served, Service
+from serve_deployments.service import Served, Service
 
 MODEL = "moderate-0123456789ab"
 CLIENT, ADMIN = "client-token-of-tests", "admin-token-of-tests-1"
@@ -39,15 +40,44 @@ class Client:
         self._runner.close()
 
 
+class Told(NamedTuple):
+    """What an observer was told of one decision."""
+
+    request_id: str
+    served: Served
+    decisions: Decisions
+    timings_ms: dict[str, float]
+    occupied: np.ndarray
+
+
 class Watched:
     """Keeps what it is told."""
 
     def __init__(self) -> None:
-        self.answered: list[Decided] = []
+        self.answered: list[Told] = []
         self.problems: list[Problem] = []
 
-    def decided(self, decided: Decided) -> None:
-        self.answered.append(decided)
+        self.ages_ns: list[int] = []
+        self.lost: list[BaseException] = []
+
+    def decided(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray | None = None,
+    ) -> None:
+        assert occupied is not None
+        self.answered.append(Told(request_id, served, decisions, dict(timings_ms), occupied))
+
+    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        self.lost.append(error)
+
+    def filled(self, age_ns: int) -> None:
+        self.ages_ns.append(age_ns)
+
+    def ready(self, is_ready: bool) -> None: ...
 
     def refused(self, request_id: str, problem: Problem) -> None:
         self.problems.append(problem)
@@ -72,7 +102,7 @@ class App:
         self.engines: tuple[PlainEngine, ...] = engines
         self.served: Served | None = Served(MODEL, None, policy) if served else None
         self.watched = Watched()
-        self.service = Service(args, lambda: self.served, ask_full, self.watched)
+        self.service = Service(args, lambda: self.served, ask_full, observer=self.watched)
         self.app = make_app(self.service)
         self.client = Client(self.app)
         self.own = token(CLIENT) if args.access.require_token else {}
