@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from registry_models import made_policy, made_record
 from serving_tiers import PlainEngine
 
@@ -58,6 +59,15 @@ def cost_ms(monkeypatch):
 
     monkeypatch.setattr(checks, "time_calls", timed)
     return cost
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Networks this small are built and asked ten times faster by one thread on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
