@@ -8,10 +8,13 @@ Slots      a slot whose book is invalid looks empty until it is valid again, its
 Not        which message concerns which slot (``live_books.py``), nor any order: the client owns its account.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.features.rows import Rows
 from kalshi_platform.features.spec import TEMPORAL, columns
 from kalshi_platform.registry.record import ACTIONS
@@ -29,7 +32,9 @@ from kalshi_platform.replay.observation import N_PORTFOLIO, update_mask, write_o
 from kalshi_platform.replay.planning import ExecutionParams
 from kalshi_platform.replay.state import EMPTY, LIVE, allocate
 from kalshi_platform.replay.trading import TradingConfig
+from kalshi_platform.serving.batch import Batch
 from kalshi_platform.serving.messages import Holding
+from kalshi_platform.serving.rules import force_actions
 
 
 @kernel
@@ -76,6 +81,16 @@ def place_row(
     update_mark(kept, slot)
 
 
+class RuleInputs(NamedTuple):
+    """What the rules look at, one group's; written by :func:`observe_group`."""
+
+    bid_e4: np.ndarray  # (1, S) i4
+    ask_e4: np.ndarray  # (1, S) i4
+    exclusive_set: np.ndarray  # (1, S) i4, set when a market is described
+    taker_rate_e6: np.ndarray  # (1, S) i8
+    action_mask: np.ndarray  # (1, S, A) f4
+
+
 @kernel
 def observe_group(
     bank: BankArrays,
@@ -84,13 +99,28 @@ def observe_group(
     now_ns: int,
     params: ExecutionParams,
     capital_e6: int,
+    rules: RuleInputs,
     flat: np.ndarray,
     at_rows: np.ndarray,
+    forced: np.ndarray,
 ) -> None:
-    """Write the observation at ``now_ns`` of the one environment in ``envs`` into ``flat`` (1, width)."""
+    """Write the observation at ``now_ns`` of the one environment in ``envs``, and what the rules demand.
+
+    flat (1, width) f4, at_rows (1, S) i4, forced (1, S) i1, all written.
+    """
+    bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
     envs[0].now_ns = now_ns
     update_mask(bank.rows, bank.markets, envs[0], slots, 0, params)
     write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
+    for s in range(slots.shape[1]):
+        slot = slots[0, s]
+        is_live = slot.state == LIVE
+        bid_e4[0, s] = bank.rows[s].bid_px_e4[0] if is_live else NO_PRICE
+        ask_e4[0, s] = bank.rows[s].ask_px_e4[0] if is_live else NO_PRICE
+        taker_rate_e6[0, s] = bank.markets[s].taker_rate_e6
+        for a in range(N_ACTIONS):
+            action_mask[0, s, a] = slot.mask[a]
+    force_actions(bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask, forced)
 
 
 class LiveGroup:
@@ -110,7 +140,14 @@ class LiveGroup:
         self._features = np.zeros((s, self._columns.size), np.float32)
         self._markets = np.zeros(s, MARKET_DTYPE).view(np.recarray)
         self._windows = np.zeros((s, window, self._temporal_columns.size), np.float32)
-        self._n_markets = 0
+        self._rules = RuleInputs(
+            np.zeros((1, s), np.int32),
+            np.zeros((1, s), np.int32),
+            np.full((1, s), -1, np.int32),
+            np.zeros((1, s), np.int64),
+            np.zeros((1, s, N_ACTIONS), np.float32),
+        )
+        self._event_sets: dict[str, int] = {}
         self._params = config.execution
         self._capital_e6 = config.capital_e6
         self.n_slots = s
@@ -140,8 +177,11 @@ class LiveGroup:
         return int(self.envs["now_ns"][0])
 
     def describe(self, s: int, spec: MarketSpec) -> None:
-        """Fees and grid of the market in slot ``s``; DataError where it has too many price bands."""
+        """Fees, grid and event of the market in slot ``s``; DataError where it has too many price bands."""
         self._markets[s] = market_record(spec, "recorded")
+        if spec.mutually_exclusive:
+            number = self._event_sets.setdefault(spec.event, len(self._event_sets))
+            self._rules.exclusive_set[0, s] = number
 
     def put(self, s: int, row: Rows) -> bool:
         """Let slot ``s`` stand at ``row`` (length 1), empty where it is not valid; returns whether it is."""
@@ -176,9 +216,10 @@ class LiveGroup:
             slot.order_action, slot.order_price_e4 = ACTIONS[order.action], order.price_e4
             slot.order_qty_e2 = order.qty_e2
 
-    def observe(self, now_ns: int) -> tuple[np.ndarray, np.ndarray]:
-        """The observation at ``now_ns``: flat (1, width) f4 and windows (1, S, W, H) f4, the caller's own."""
+    def observe(self, now_ns: int) -> Batch:
+        """The group at ``now_ns`` as a policy is shown it; the arrays are the caller's own."""
         flat = np.empty((1, self.width), np.float32)
+        forced = np.empty((1, self.n_slots), np.int8)
         observe_group(
             self.bank,
             self.envs,
@@ -186,9 +227,18 @@ class LiveGroup:
             now_ns,
             self._params,
             self._capital_e6,
+            self._rules,
             flat,
             self._at_rows,
+            forced,
         )
+        if not self._windows.shape[1]:
+            return Batch(flat, None, forced)
         windows = self._windows[np.newaxis].copy()
-        windows[0, self.slots["state"][0] != LIVE] = 0.0
-        return flat, windows
+        windows[0, self._at_rows[0] < 0] = 0.0
+        return Batch(flat, windows, forced)
+
+    @property
+    def live(self) -> np.ndarray:
+        """(S,) bool: slots in which a market stood at the last observation."""
+        return self._at_rows[0] >= 0

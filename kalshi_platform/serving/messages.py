@@ -13,10 +13,12 @@ from pydantic import Field, model_validator
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import MarketSpec, Ticker
 from kalshi_platform.domain.units import DOLLAR_E4
+from kalshi_platform.events.capture import MAX_TIME_NS
 from kalshi_platform.events.validate import MAX_QTY_E2
+from kalshi_platform.replay.bank import MAX_BANDS
 
-MAX_TIME_NS: Final = 1 << 62
 _MAX_CASH_E6: Final = 10**15
+_MAX_FEE_MULTIPLIER_E6: Final = 10**9  # a thousand times the exchange's fee: exact in 64 bits
 
 Action = Literal["BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO"]
 Int = Annotated[int, Field(strict=True)]
@@ -85,3 +87,18 @@ class OpenMessage(Config):
     decision_interval_ms: Int | None = Field(None, ge=0, le=86_400_000, description="None: the model's own")
     use_yes_price: bool = Field(False, description="how the book channel was subscribed")
     probabilities: bool = Field(False, description="decisions carry the probability of every action")
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Self:
+        for k, spec in enumerate(self.markets):
+            for name in ("open_ns", "close_ns"):
+                time_ns = getattr(spec, name)
+                if time_ns is not None and not 0 <= time_ns < MAX_TIME_NS:
+                    raise ValueError(f"markets.{k}.{name}={time_ns}; expected ns since 1970")
+            if spec.fee_multiplier_e6 > _MAX_FEE_MULTIPLIER_E6:
+                raise ValueError(
+                    f"markets.{k}.fee_multiplier_e6={spec.fee_multiplier_e6} exceeds {_MAX_FEE_MULTIPLIER_E6}"
+                )
+            if len(spec.price_ranges) > MAX_BANDS:
+                raise ValueError(f"markets.{k} has {len(spec.price_ranges)} price bands, at most {MAX_BANDS}")
+        return self

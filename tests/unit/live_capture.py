@@ -72,8 +72,8 @@ def live(books: LiveBooks, frames: Iterable[Frame]) -> tuple[list[Seen], list[st
         while len(seen) < len(books.groups):
             seen.append({})
         for g in touched:
-            flat, windows = books.groups[g].observe(books.now_ns)
-            seen[g][books.now_ns] = flat[0], windows[0]
+            batch = books.groups[g].observe(books.now_ns)
+            seen[g][books.now_ns] = batch.flat[0], batch.windows[0]
     return seen, refused
 
 
