@@ -6,12 +6,10 @@ Not    opening the data: the test split is guarded by held_out.py before a bank 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
-import torch
 
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -27,6 +25,7 @@ from kalshi_platform.evaluation.protocols import NetworkPolicy, Policy
 from kalshi_platform.evaluation.rollout import run_policy
 from kalshi_platform.evaluation.summary import PolicyResult, Sample, pool, summarise
 from kalshi_platform.evaluation.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.models.device import torch_threads
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.replay.bank import FULL_DEPTH, Bank
 
@@ -34,17 +33,6 @@ from kalshi_platform.replay.bank import FULL_DEPTH, Bank
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
 Say = Callable[[str], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
-
-
-@contextmanager
-def torch_threads(n: int) -> Iterator[None]:
-    """``n`` torch threads inside, as many as before after it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def trained(policy: FrozenPolicy) -> PolicyMaker:

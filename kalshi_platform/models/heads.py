@@ -37,7 +37,7 @@ class RegimeHead(nn.Module):
 
     def forward(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Slots (B, S, D), the regimes' probabilities (B, S, R), and what they were assigned by (B, S, D)."""
-        seen = F.layer_norm(slots, slots.shape[-1:])
+        seen = F.layer_norm(slots, (self.assign.in_features,))
         probabilities = self.assign(seen).softmax(-1)  # (B, S, D) -> (B, S, R)
         return slots + probabilities @ self.embedding, probabilities, seen
 
@@ -53,7 +53,7 @@ class MicrostructureHead(nn.Module):
 
     def forward(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Slots (B, S, D) and what is foreseen of each (B, S, 2): move in cents, logit of a burst."""
-        code = self.code(F.layer_norm(slots, slots.shape[-1:]))  # (B, S, D) -> (B, S, D)
+        code = self.code(F.layer_norm(slots, (self.back.in_features,)))  # (B, S, D) -> (B, S, D)
         return slots + self.back(code), self.predict(code)
 
 

@@ -61,7 +61,8 @@ class SlotAttention(nn.Module):
 
     def forward(self, slots: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """Let the slots look at each other: (B, S, D) -> (B, S, D); ``present`` (B, S)."""
-        b, s, d = slots.shape
+        b, s = slots.shape[:2]
+        d = self.out.in_features  # not of the tensor: an exported graph has it as a constant
         qkv = self.qkv(self.norm(slots))  # (B, S, D) -> (B, S, 3D)
         seen = slot_attention(qkv.view(b, s, 3, self.heads, d // self.heads), present)  # (B, S, h, D/h)
         mixed: torch.Tensor = self.out(seen.reshape(b, s, d))  # (B, S, h, D/h) -> (B, S, D)

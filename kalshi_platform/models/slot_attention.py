@@ -122,8 +122,9 @@ def slot_attention(projections: torch.Tensor, present: torch.Tensor) -> torch.Te
 
 def slot_attention_in_torch(projections: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
     """The formula of :func:`slot_attention` in torch's own operations."""
-    q, k, v = projections.permute(2, 0, 3, 1, 4)  # 3 x (B, h, S, D/h)
-    scores = q @ k.transpose(2, 3) * q.shape[-1] ** -0.5  # (B, h, S, S)
+    scale = int(projections.shape[-1]) ** -0.5  # a number: in an exported graph it is a constant
+    q, k, v = projections.permute(2, 0, 3, 1, 4).unbind(0)  # 3 x (B, h, S, D/h)
+    scores = q @ k.transpose(2, 3) * scale  # (B, h, S, S)
     seen = (present > 0.5)[:, None, None, :]  # (B, S) -> (B, 1, 1, S)
     weights = torch.where(seen, scores, -1e9).softmax(-1) * seen
     return (weights @ v).transpose(1, 2)  # (B, h, S, D/h) -> (B, S, h, D/h)

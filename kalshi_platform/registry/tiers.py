@@ -30,6 +30,7 @@ class FormRecord(Config):
     name: FormName
     files: tuple[str, ...] = Field(description="of the set; none for torch's own")
     max_logit_error: float = Field(ge=0, description="against torch, on seeded observations")
+    max_probability_error: float = Field(0.0, ge=0, le=1, description="of any legal action, at temperature 1")
     agreement: float = Field(ge=0, le=1, description="share of slots with the same best action")
     p50_ms: float = Field(ge=0, description="one group, one thread, this thread's own time")
     p99_ms: float = Field(ge=0)

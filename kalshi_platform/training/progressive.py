@@ -15,11 +15,12 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.evaluation.bootstrap import paired_sharpe_difference
 from kalshi_platform.evaluation.charts import interval_text
-from kalshi_platform.evaluation.evaluate import score, torch_threads, trained
+from kalshi_platform.evaluation.evaluate import score, trained
 from kalshi_platform.evaluation.evaluation import EvalConfig
 from kalshi_platform.evaluation.latency import measure_latency
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.features.spec import FEATURE_DIGEST
+from kalshi_platform.models.device import torch_threads
 from kalshi_platform.models.levels import level_named
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.transfer import divergence, grown_network

@@ -21,8 +21,8 @@ from ray.exceptions import RayActorError
 
 from kalshi_platform.domain.errors import WorkersLostError
 from kalshi_platform.domain.whole_file import write_whole
-from kalshi_platform.evaluation.evaluate import torch_threads
 from kalshi_platform.evaluation.validation import Validation
+from kalshi_platform.models.device import torch_threads
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.training.checkpoint import (
     BEST,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from registry_models import made_policy
 
-from kalshi_platform.evaluation import latency
+from kalshi_platform.domain import timing
 from kalshi_platform.evaluation.latency import measure_latency
 
 
@@ -34,7 +34,7 @@ class Clock:
 
 def measured(monkeypatch, cost_ms, level="tiny"):
     clock = Clock(made_policy(level), cost_ms)
-    monkeypatch.setattr(latency, "time", clock)
+    monkeypatch.setattr(timing, "time", clock)
     return measure_latency(clock), clock
 
 
