@@ -30,6 +30,11 @@ AGE_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 600.0)
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
+TIER_LABELS: Final = {int(tier): tier.name.lower() for tier in Tier}
+NOTE_LABELS: Final = {int(note): str(note.name).lower() for note in Note}
+_ACTION_LABELS: Final = {number: name.lower() for name, number in ACTIONS.items()}
+
+
 class Metric(NamedTuple):
     """One line of the table."""
 
@@ -38,11 +43,13 @@ class Metric(NamedTuple):
     text: str  # what it says, for the docs and the exporter
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()  # upper bounds of a histogram's buckets, ascending
+    values: tuple[str, ...] = ()  # all that the last label can be; empty = anything
 
 
 REQUESTS: Final = Metric(
     "kalshi_serve_requests_total", "counter",
-    "Requests by how they ended: decided, refused (4xx) or failed (5xx).", ("outcome",),
+    "Requests by how they ended: decided, refused (4xx) or failed (5xx).", ("outcome",), (),
+    ("decided", "refused", "failed"),
 )  # fmt: skip
 REFUSALS: Final = Metric(
     "kalshi_serve_refusals_total", "counter",
@@ -50,20 +57,22 @@ REFUSALS: Final = Metric(
 )  # fmt: skip
 DECISIONS: Final = Metric(
     "kalshi_serve_decisions_total", "counter",
-    "Groups decided, by the tier that decided; its share of all is the tier's exit share.", ("tier",),
+    "Groups decided, by the tier that decided; its share of all is the tier's exit share.", ("tier",), (),
+    tuple(TIER_LABELS.values()),
 )  # fmt: skip
 ACTIONS_TAKEN: Final = Metric(
-    "kalshi_serve_actions_total", "counter", "Slots with a market, by tier and action.", ("tier", "action")
-)
+    "kalshi_serve_actions_total", "counter", "Slots with a market, by tier and action.",
+    ("tier", "action"), (), tuple(_ACTION_LABELS.values()),
+)  # fmt: skip
 NOTES: Final = Metric(
     "kalshi_serve_notes_total", "counter",
     "Groups answered from the cache (cached), by a lower tier for lack of time (deadline), or because a "
-    "tier failed (fallback).", ("note",),
+    "tier failed (fallback).", ("note",), (), tuple(NOTE_LABELS.values()),
 )  # fmt: skip
 CACHE_LOOKS: Final = Metric(
     "kalshi_serve_cache_looks_total", "counter",
     "Looks into a cache: hit, miss (never there, or evicted), expired (there, and too old).",
-    ("cache", "result"),
+    ("cache", "result"), (), ("hit", "miss", "expired"),
 )  # fmt: skip
 REQUEST_SECONDS: Final = Metric(
     "kalshi_serve_request_seconds", "histogram",
@@ -95,12 +104,13 @@ RESUMES: Final = Metric(
 SHADOW: Final = Metric(
     "kalshi_serve_shadow_slots_total", "counter",
     "Slots that the challenger decided beside the champion: same action (agree) or another (disagree).",
-    ("result",),
+    ("result",), (), ("agree", "disagree"),
 )  # fmt: skip
 RELOADS: Final = Metric(
     "kalshi_serve_reloads_total", "counter",
     "Changes of the served model: accepted, refused (a candidate failed its checks), rolled_back (by hand or "
-    "by itself), failed (the registry could not be read).", ("result",),
+    "by itself), failed (the registry could not be read).", ("result",), (),
+    ("accepted", "refused", "rolled_back", "failed"),
 )  # fmt: skip
 MODEL: Final = Metric(
     "kalshi_serve_model_info", "gauge", "1 for the model that answers now, 0 for those before it.",
@@ -114,10 +124,6 @@ METRICS: Final = (
     REQUESTS, REFUSALS, DECISIONS, ACTIONS_TAKEN, NOTES, CACHE_LOOKS, REQUEST_SECONDS, STAGE_SECONDS, GROUPS,
     EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, RESUMES, SHADOW, RELOADS, MODEL, READY,
 )  # fmt: skip
-
-TIER_LABELS: Final = {int(tier): tier.name.lower() for tier in Tier}
-NOTE_LABELS: Final = {int(note): str(note.name).lower() for note in Note}
-_ACTION_LABELS: Final = {number: name.lower() for name, number in ACTIONS.items()}
 
 #: A metric's name and the values of its labels, in their order.
 Key = tuple[str, tuple[str, ...]]
@@ -239,6 +245,10 @@ class ServeMetrics:
 def _key(metric: Metric, labels: tuple[str, ...]) -> Key:
     if len(labels) != len(metric.labels):
         raise ContractError(f"{metric.name} has the labels {metric.labels}; given {labels}")
+    if metric.values and labels[-1] not in metric.values:
+        raise ContractError(
+            f"{metric.name}: {metric.labels[-1]} {labels[-1]!r}; expected one of {', '.join(metric.values)}"
+        )
     return metric.name, labels
 
 

@@ -105,6 +105,8 @@ def test_a_value_on_a_bound_counts_below_it_as_prometheus_has_it():
 def test_a_metric_given_other_labels_than_it_has_is_refused():
     with pytest.raises(ContractError, match="has the labels"):
         ServeMetrics().add(DECISIONS)
+    with pytest.raises(ContractError, match="'best'; expected one of none, rules"):
+        ServeMetrics().add(DECISIONS, "best")
 
 
 def test_a_caches_counts_are_taken_over_once_and_a_new_cache_starts_at_zero():
