@@ -24,7 +24,7 @@ _LOG_WIDTH = 120
 @app.command()
 def loadtest(
     url: Annotated[str, typer.Option(help="where the server listens")] = "http://127.0.0.1:8000",
-    rate: Annotated[float, typer.Option(help="requests meant a second")] = 50.0,
+    rate: Annotated[float, typer.Option(help="requests, or frames, meant a second")] = 50.0,
     duration_s: Annotated[float, typer.Option(help="measured seconds, after the warm-up")] = 30.0,
     warm_up_s: Annotated[float, typer.Option(help="seconds sent before and left out")] = 3.0,
     arrivals: Annotated[str, typer.Option(help="poisson or constant")] = "poisson",
@@ -33,6 +33,9 @@ def loadtest(
     target_ms: Annotated[float, typer.Option(help="the share answered within this is reported")] = 50.0,
     bodies: Annotated[
         Path | None, typer.Option(help="request bodies, one JSON object a line  [default: GET /v1/example]")
+    ] = None,
+    stream: Annotated[
+        Path | None, typer.Option(help="capture sent through /v1/stream, instead of POST /v1/decide")
     ] = None,
     token_file: Annotated[Path | None, typer.Option(help="file of the client token")] = None,
     out: Annotated[Path | None, typer.Option(help="folder of loadtest.html and loadtest.json")] = None,
@@ -50,6 +53,7 @@ def loadtest(
             "timeout_s": timeout_s,
             "target_ms": target_ms,
             "bodies_file": _text(bodies),
+            "stream": _text(stream),
             "token_file": _text(token_file),
         }
     )

@@ -189,6 +189,8 @@ def load_view(result: LoadResult) -> RenderableType:
         Text(f"answered {result.answered:,} of {result.intended:,}, {result.throughput_per_s:g} a second"),
         Text(f"late by the generator's own doing: {result.late_share:.2%}"),
     ]
+    if result.quiet:
+        lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
     lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]
     lines += _named("decided by", [(t.tier, t.share) for t in result.tiers])
     lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])

@@ -3,7 +3,7 @@
 Owns       LoadConfig, Timings, LoadResult and ``summarise``.
 Units      time ms from the time a request was MEANT to be sent, unless it says otherwise; rates a second.
 Invariant  every intended request counts: one that failed, or was never sent, is not answered in time.
-Not        sending: ``load_open.py``, ``loadtest.py``. The page: ``evaluation/load_report.py``.
+Not        sending (``loadtest.py``, ``load_open.py``, ``load_stream.py``); the page (``load_report.py``).
 
 Coordinated omission (G. Tene, "How NOT to Measure Latency"): a tester that waits for an answer before it
 sends the next request sends nothing while the server stalls, so the stall counts once. Here the schedule is
@@ -37,7 +37,7 @@ class LoadConfig(Config):
     """One load test."""
 
     url: str = Field(pattern=r"^https?://[^/\s]+(/.*)?$", description="where the server listens")
-    rate_per_s: float = Field(50.0, gt=0, le=100_000, description="requests meant a second")
+    rate_per_s: float = Field(50.0, gt=0, le=100_000, description="requests, or frames, meant a second")
     duration_s: float = Field(30.0, gt=0, le=86_400, description="measured time, after the warm-up")
     warm_up_s: float = Field(3.0, ge=0, le=600, description="sent before, left out of every figure")
     arrivals: Literal["poisson", "constant"] = Field("poisson", description="how requests are spread")
@@ -48,6 +48,7 @@ class LoadConfig(Config):
     token_file: str | None = Field(None, description="file of the client token; None sends none")
     bodies_file: str | None = Field(None, description="request bodies, one JSON object a line; None asks")
     vary: float = Field(0.2, ge=0, le=1, description="largest change of a feature of the server's example")
+    stream: str | None = Field(None, description="capture sent through /v1/stream, instead of decide")
     bodies: int = Field(4_096, ge=1, le=100_000, description="different bodies at most, repeated in turn")
 
     @model_validator(mode="after")
@@ -133,6 +134,7 @@ class LoadResult(Config):
     late_share: float  # of the sent, later than LATE_MS
     tiers: tuple[TierLoad, ...]
     notes: dict[str, int]
+    quiet: int = 0  # frames of a stream that asked for no decision; counted nowhere else
     stages: dict[str, Percentiles]  # what the server says it spent, by stage
     histogram: tuple[int, ...]  # of latency over EDGES_MS: below the first, between, above the last
     moments: tuple[Moment, ...]

@@ -1,11 +1,11 @@
-"""Load test of a running server: an open loop of POST /v1/decide.
+"""Load test of a running server: an open loop of POST /v1/decide, or of frames through /v1/stream.
 
     python -m kalshi_platform.serving.loadtest < config.json > result.json
 
 The generator is a process of its own (``run_load`` starts it), so that it shares no interpreter lock with
 whoever reads the result; it keeps connections alive and switches the garbage collector off while it sends.
 
-Not        Ray, and nothing of the server's code: it speaks HTTP only.
+Not        Ray, and nothing of the server's code: it speaks HTTP and WebSocket only.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, Pl
 from kalshi_platform.serving.load_bodies import Bodies, read_bodies, varied_bodies
 from kalshi_platform.serving.load_open import Attempt, Sender, arrivals_ns, open_loop
 from kalshi_platform.serving.load_result import ANSWERED, LoadConfig, LoadResult, summarise
+from kalshi_platform.serving.load_stream import open_stream, stream_lines, stream_loop
 
 DECIDE: Final = "/v1/decide"
 EXAMPLE: Final = "/v1/example"
@@ -127,6 +128,8 @@ async def generate(config: LoadConfig) -> LoadResult:
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
     headers = read_token(config.token_file)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+        if config.stream is not None:
+            return await _measure_stream(config, session, Path(config.stream))
         if config.bodies_file is None:
             example = await fetch_example(session, config.url)
             n = min(config.bodies, config.n_requests_about + 1)
@@ -142,7 +145,24 @@ async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
     with _no_collection():
         start_ns = time.perf_counter_ns() + _LEAD_NS
         timings = await open_loop(start_ns + offsets_ns, sender, config.max_in_flight)
-    found = summarise(config, start_ns, timings)
+    return _told(summarise(config, start_ns, timings), started)
+
+
+async def _measure_stream(config: LoadConfig, session: aiohttp.ClientSession, capture: Path) -> LoadResult:
+    offsets_ns = arrivals_ns(config)
+    lines = stream_lines(capture, len(offsets_ns))
+    socket, first_frame = await open_stream(session, config.url, config.timeout_s)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    async with socket:
+        with _no_collection():
+            start_ns = time.perf_counter_ns() + _LEAD_NS
+            times = await stream_loop(start_ns + offsets_ns, lines, socket, first_frame, config.timeout_s)
+    timings, quiet = times.timings()
+    found = summarise(config, start_ns, timings).replace(quiet=quiet)
+    return _told(found, started)
+
+
+def _told(found: LoadResult, started: str) -> LoadResult:
     return found.replace(started=started, commit=git_commit() or "")
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import selectors
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +10,7 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from load_clock import in_virtual_time, pace_in_loop
 
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.serving.load_bodies import Bodies, read_bodies, varied_bodies, vary
@@ -27,36 +27,6 @@ from kalshi_platform.serving.load_result import (
 from kalshi_platform.serving.loadtest import read_answer, read_token, run_load
 
 MS = 1_000_000
-
-
-class _Jumping(selectors.SelectSelector):
-    """Waiting takes no time: the clock jumps to the next timer."""
-
-    now_s = 0.0
-
-    def select(self, timeout=None):
-        assert timeout is not None, "nothing will ever happen"
-        self.now_s += max(timeout, 0.0)
-        return []
-
-
-def in_virtual_time(main):
-    """Run ``main(clock)`` in a loop whose clock jumps; ``clock`` answers ns."""
-    selector = _Jumping()
-    loop = asyncio.SelectorEventLoop(selector)
-    loop.time = lambda: selector.now_s
-    try:
-        return loop.run_until_complete(main(lambda: round(selector.now_s * 1e9)))
-    finally:
-        loop.close()
-
-
-async def pace_in_loop(due_ns, launch):
-    """The pacer of virtual time."""
-    loop = asyncio.get_running_loop()
-    for k, at_ns in enumerate(due_ns):
-        await asyncio.sleep(at_ns / 1e9 - loop.time())
-        launch(k)
 
 
 class _OneAtATime:
