@@ -1,6 +1,7 @@
 """Complexity levels of the policy network: one record a level, sizes as in the brief.
 
-Owns  widths, heads, layers, the history window and the latency budget of every level.
+Owns  widths, heads, layers, the history window and the latency budget of every level, and of the small
+      networks that stand before a registered model (``TIER_LEVELS``).
 Not   the features a level sees: they are the environment's and lie in ``models.spec.PolicySpec``.
 """
 
@@ -23,7 +24,7 @@ class Level(Config):
     window: int = Field(ge=0, description="rows of history a slot, W")
     attention_heads: int = Field(ge=1, description="heads of the attention over slots; divides the width")
     attention_layers: int = Field(
-        ge=1, description="layers of attention over slots (brief: cross-market layers)"
+        ge=0, description="layers of attention over slots (brief: cross-market layers); 0 = slots alone"
     )
     n_regimes: int = Field(0, ge=0, description="regimes a slot is assigned to, R; 0 = no regime head")
     microstructure: bool = Field(
@@ -110,6 +111,31 @@ LEVELS: Final[dict[str, Level]] = {
             latency_budget_ms=50,
         ),
     )
+}
+
+#: The networks distilled from a registered model, by tier (brief: two-layer MLP; light encoder and compact
+#: LSTM of 64). Without attention a slot is decided by itself, so that a group costs little more than a slot.
+#: Nobody trains them with PPO, so ``--level`` does not know them. Eight rows of history code in half the time
+#: of the levels' sixteen.
+TIER_LEVELS: Final[dict[int, Level]] = {
+    1: Level(
+        name="tier1",
+        hidden_sizes=(64, 32),
+        lstm_hidden=0,
+        window=0,
+        attention_heads=1,
+        attention_layers=0,
+        latency_budget_ms=1,
+    ),
+    2: Level(
+        name="tier2",
+        hidden_sizes=(64,),
+        lstm_hidden=64,
+        window=8,
+        attention_heads=1,
+        attention_layers=0,
+        latency_budget_ms=5,
+    ),
 }
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.policy.sample_batch import SampleBatch
 
+from kalshi_platform.models.gae import gae
 from kalshi_platform.models.rllib_adapter import HISTORY_ROWS
-from kalshi_platform.training.gae import gae
 
 
 class Fragment(NamedTuple):
