@@ -28,6 +28,7 @@ from kalshi_platform.serving.engine import Engine
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTHING: Final = Note(0)
+_NOBODY: Final = int(Tier.NONE)
 
 
 class TierError(PlatformError):
@@ -115,11 +116,12 @@ class TieredPolicy:
         pending = self.decide_fast(batch, now_ns)
         if not pending.open.size:
             return self.finish(pending, None)
-        try:
-            full = self.ask(int(Tier.FULL), pending.question, now_ns)
+        try:  # as ``ask``, but the answer is written where it belongs
+            self._write(self._numbered(int(Tier.FULL)), batch, pending.open, pending.decisions, now_ns)
         except TierError:
             return self.finish(pending, None, Note.FALLBACK)
-        return self.finish(pending, full)
+        pending.open = pending.open[:0]
+        return self.finish(pending, None)
 
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
         """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
@@ -150,22 +152,24 @@ class TieredPolicy:
             decisions.put(pending.open, full)
         elif pending.open.size:
             decisions.notes[pending.open] |= np.uint8(why)
-        for n, key in enumerate(pending.keys):
-            if decisions.notes[n] == 0 and decisions.tier[n] != Tier.NONE:
+        if not pending.keys:
+            return decisions
+        # plain numbers first: comparing an element of an array with an enum costs as much as the network
+        about = zip(
+            decisions.notes.tolist(), decisions.tier.tolist(), decisions.confidence.tolist(), strict=True
+        )
+        for n, (notes, tier, confidence) in enumerate(about):
+            if notes == 0 and tier != _NOBODY:
                 kept = _Answer(
-                    decisions.actions[n].copy(), decisions.probabilities[n].copy(),
-                    float(decisions.confidence[n]), int(decisions.tier[n]),
-                )  # fmt: skip
-                self.answers.put(key, kept, pending.now_ns)
+                    decisions.actions[n].copy(), decisions.probabilities[n].copy(), confidence, tier
+                )
+                self.answers.put(pending.keys[n], kept, pending.now_ns)
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
         """The answer of one tier, sure or not; TierError where it fails, counted in ``failures``."""
-        tier = self._by_number.get(number)
-        if tier is None:
-            raise ContractError(f"this policy has no tier {number}; it has {list(self._by_number)}")
         decisions = holding(batch.n, self.spec.n_slots)
-        self._write(tier, batch, np.arange(batch.n), decisions, now_ns)
+        self._write(self._numbered(number), batch, np.arange(batch.n), decisions, now_ns)
         return decisions
 
     def forget(self) -> None:
@@ -173,6 +177,12 @@ class TieredPolicy:
         self.answers.clear()
         for cache in self.codes.values():
             cache.clear()
+
+    def _numbered(self, number: int) -> ReadyTier:
+        tier = self._by_number.get(number)
+        if tier is None:
+            raise ContractError(f"this policy has no tier {number}; it has {list(self._by_number)}")
+        return tier
 
     def _from_cache(self, pending: Pending) -> None:
         """Fill in the groups that are known; the others stay open."""
@@ -239,7 +249,8 @@ class TieredPolicy:
         present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
         codes = np.zeros((batch.n, spec.n_slots, spec.level.lstm_hidden), np.float32)
         cache = self.codes[tier.number]
-        new: list[tuple[int, int, bytes]] = []
+        new: list[tuple[int, int]] = []
+        keys: list[bytes] = []
         for n, slots in enumerate(present.tolist()):
             for s, is_present in enumerate(slots):
                 if not is_present:
@@ -247,13 +258,15 @@ class TieredPolicy:
                 key = windows[n, s].tobytes()
                 known = cache.get(key, now_ns)
                 if known is None:
-                    new.append((n, s, key))
+                    new.append((n, s))
+                    keys.append(key)
                 else:
                     codes[n, s] = known
         if new:
-            fresh = tier.engine.encode(np.stack([windows[n, s] for n, s, _ in new]))
-            for code, (n, s, key) in zip(fresh, new, strict=True):
-                codes[n, s] = code
+            at = tuple(np.array(new).T)
+            fresh = tier.engine.encode(windows[at])
+            codes[at] = fresh
+            for key, code in zip(keys, fresh, strict=True):
                 cache.put(key, code.copy(), now_ns)
         return codes
 
