@@ -23,7 +23,7 @@ from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
 from kalshi_platform.serving.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
-from kalshi_platform.serving.caches import QUANTUM, TimedCache, state_keys
+from kalshi_platform.serving.caches import QUANTUM, TimedCache, row_bytes, state_keys
 from kalshi_platform.serving.engine import Engine
 
 _LOG: Final = logging.getLogger(__name__)
@@ -245,30 +245,24 @@ class TieredPolicy:
         if not spec.reads_history:
             return None
         assert batch.windows is not None  # require_batch saw to it
-        windows = batch.windows[:, :, self.window - spec.level.window :]
+        rows = np.ascontiguousarray(batch.windows[:, :, self.window - spec.level.window :])
+        rows = rows.reshape(-1, *rows.shape[2:])  # (N, S, W, H) -> (N * S, W, H)
         present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
-        codes = np.zeros((batch.n, spec.n_slots, spec.level.lstm_hidden), np.float32)
-        cache = self.codes[tier.number]
-        new: list[tuple[int, int]] = []
-        keys: list[bytes] = []
-        for n, slots in enumerate(present.tolist()):
-            for s, is_present in enumerate(slots):
-                if not is_present:
-                    continue
-                key = windows[n, s].tobytes()
-                known = cache.get(key, now_ns)
-                if known is None:
-                    new.append((n, s))
-                    keys.append(key)
-                else:
-                    codes[n, s] = known
+        codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
+        cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
+        new: list[int] = []
+        for at in np.flatnonzero(present).tolist():
+            known = cache.get(keys[at], now_ns)
+            if known is None:
+                new.append(at)
+            else:
+                codes[at] = known
         if new:
-            at = tuple(np.array(new).T)
-            fresh = tier.engine.encode(windows[at])
-            codes[at] = fresh
-            for key, code in zip(keys, fresh, strict=True):
-                cache.put(key, code.copy(), now_ns)
-        return codes
+            fresh = tier.engine.encode(rows if len(new) == len(rows) else rows[new])
+            codes[new] = fresh
+            for at, code in zip(new, fresh, strict=True):
+                cache.put(keys[at], code.copy(), now_ns)
+        return codes.reshape(batch.n, spec.n_slots, spec.level.lstm_hidden)
 
 
 def free(n: int, n_slots: int) -> np.ndarray:
