@@ -51,6 +51,13 @@ class ThresholdsConfig(Config):
     max_value_loss: float = Field(
         0.02, ge=0, lt=1, description="share of the champion's return they may cost"
     )
+    agreement_floor: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="same actions as the champion, whatever was earned: a set that acts otherwise is another "
+        "model than the one that passed the gates",
+    )
     min_agreement: float = Field(
         0.98, gt=0, le=1, description="same actions as the champion, where its return is not positive"
     )

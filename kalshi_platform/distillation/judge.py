@@ -138,7 +138,7 @@ def judging_states(theatre: Theatre, seed: int) -> States:
         )
     if found is None:
         raise DataError(
-            f"in none of {theatre.n_events} events has any slot a choice: there is nothing to calibrate or judge"
+            f"in none of {theatre.n_events} events has any slot a choice: nothing to calibrate or judge by"
         )
     return found
 
