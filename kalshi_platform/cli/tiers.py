@@ -105,9 +105,7 @@ def report(
 def _newest(store: Registry, model: str) -> TierSet:
     tier_set = newest_tier_set(store, store.resolve(model))
     if tier_set is None:
-        raise ContractError(
-            f"{model} has no tiers; make them: kalshi-platform tiers build {model} --dataset ..."
-        )
+        raise ContractError(f"{model} has no tiers; make them: kalshi-platform tiers build {model}")
     return tier_set
 
 

@@ -47,7 +47,7 @@ def read_page(path: Path) -> TierReport:
 def render_html(report: TierReport) -> str:
     """The whole page as text; nothing in it is fetched when it is opened."""
     environment = page_environment("kalshi_platform.distillation")
-    environment.filters.update(threshold=threshold_text, ms=ms)
+    environment.filters.update(threshold=threshold_text, ms=ms, share=share)
     return environment.get_template("tiers.html.j2").render(
         r=report,
         j=report.judgement,
@@ -61,9 +61,7 @@ def render_html(report: TierReport) -> str:
         ],
         exits=[(NAMES[t.number], t, exit_chart(t)) for t in report.judgement.tiers if t.exits],
         choice_chart=choice_chart(report.choice),
-        learning=[
-            (NAMES[x.tier], x, learning_chart([e.held_out_kl for e in x.epochs])) for x in report.learnings
-        ],
+        learning=[(NAMES[x.tier], x, learning_chart(x)) for x in report.learnings],
         returns=charts.forest_plot(
             [
                 ("cascade", report.judgement.cascade_return),
@@ -79,14 +77,18 @@ def render_html(report: TierReport) -> str:
 def events_text(report: TierReport) -> str:
     """What judged, in words."""
     j = report.judgement
-    return (
-        f"{j.n_events} {'events of the judging half of the' if j.half else 'events of the'} {j.split} split"
-    )
+    half = "judging half of the " if j.half else ""
+    return f"{j.n_events} events of the {half}{j.split} split"
 
 
 def threshold_text(value: float | None) -> str:
     """A threshold; "never" where the tier does not exit."""
     return "never" if value is None else f"{value:.4f}"
+
+
+def share(value: float) -> str:
+    """A share in percent to the tenth: 99.4 and 99.9 are far apart here."""
+    return f"{value * 100:.1f} %"
 
 
 def ms(value: float) -> str:
@@ -106,11 +108,7 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
 def exit_chart(tier: TierJudgement) -> Markup:
     """What leaves, and how much of it is right, over the threshold."""
     x = [p.threshold for p in tier.exits]
-    ticks = (
-        [(v, f"{v:.3f}") for v in (x[0], (x[0] + x[-1]) / 2, x[-1])]
-        if x[-1] > x[0]
-        else [(x[0], f"{x[0]:.3f}")]
-    )
+    ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
     lines = [
         Series("share that leaves", x, [p.share for p in tier.exits], 0),
         Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
@@ -153,7 +151,7 @@ def choice_chart(choice: Choice, height: int = 300) -> Markup:
 def _pair_text(pair: Pair) -> str:
     return (
         f"tier 1 at {threshold_text(pair.first)}, tier 2 at {threshold_text(pair.second)}: "
-        f"{ms(pair.expected_ms)} ms, return {percent(pair.mean_return)}, agreement {percent(pair.agreement)}"
+        f"{ms(pair.expected_ms)} ms, return {percent(pair.mean_return)}, agreement {share(pair.agreement)}"
     )
 
 
@@ -184,12 +182,12 @@ def terminal_view(report: TierReport) -> RenderableType:
         table.add_row(
             NAMES[t.number], t.form, ms(t.p50_ms), ms(t.p99_ms),
             "-" if t.number == Tier.FULL else threshold_text(t.exit_threshold),
-            percent(t.exit_share), percent(t.alone_agreement),
+            share(t.exit_share), share(t.alone_agreement),
             percent(t.before.ece) if t.before else "-", percent(t.after.ece) if t.after else "-",
             interval_text(t.alone_return),
         )  # fmt: skip
     table.add_row(
-        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", percent(1 - j.without_choice), percent(j.agreement),
+        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
         "", "", interval_text(j.cascade_return), style="bold",
     )  # fmt: skip
     kept = "not defined" if j.value_kept is None else interval_text(j.value_kept)
