@@ -32,7 +32,7 @@ class StatesConfig(Config):
 class LearnConfig(Config):
     """How one student learns."""
 
-    epochs: int = Field(8, ge=1, description="most passes over the states")
+    epochs: int = Field(6, ge=1, description="most passes over the states")
     patience: int = Field(3, ge=1, description="passes without a better held-out loss before it stops")
     limit_s: float = Field(75, gt=0, description="no pass begins after so many seconds; the report says so")
     batch: int = Field(512, ge=16, description="states a step")
