@@ -1,4 +1,4 @@
-"""``kalshi-platform quickstart``: data to a trained policy and its held-out report in one command."""
+"""``kalshi-platform quickstart``: data to a trained policy, its held-out report and a model to serve."""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +49,10 @@ def run(
         typer.echo(outcome.evaluation.model_dump_json())
         return
     print_view(outcome.evaluation, outcome.html)
+    found = outcome.published
+    role = "champion" if found.champion else "challenger; the gates refused: " + "; ".join(found.refusals)
+    typer.echo(f"model: {found.record.id} in {outcome.registry}, {role}")
+    typer.echo(f"serve it: kalshi-platform serve --local --registry {outcome.registry}")
 
 
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:

@@ -35,7 +35,7 @@ class TorchEngine:
         if not len(windows):
             return np.zeros((0, self.spec.level.lstm_hidden), np.float32)
         with torch_threads(1), torch.inference_mode():
-            codes: np.ndarray = self._encode(torch.from_numpy(windows)).numpy()
+            codes: np.ndarray = self._encode(_tensor(windows)).numpy()
         return codes
 
     def logits(self, flat: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
@@ -44,7 +44,7 @@ class TorchEngine:
             return np.zeros((0, self.spec.n_slots, N_ACTIONS), np.float32)
         inputs = (flat,) if codes is None else (flat, codes)
         with torch_threads(1), torch.inference_mode():
-            logits: np.ndarray = self._decide(*map(torch.from_numpy, inputs)).numpy()
+            logits: np.ndarray = self._decide(*map(_tensor, inputs)).numpy()
         return logits
 
 
@@ -64,3 +64,8 @@ class TorchScriptEngine(TorchEngine):
             if network.history:
                 self.encode(windows)
             self.logits(np.zeros((1, self.spec.width), np.float32), codes if network.history else None)
+
+
+def _tensor(array: np.ndarray) -> torch.Tensor:
+    """The array as a tensor: shared, but for one that came read-only from another process."""
+    return torch.from_numpy(array if array.flags.writeable else array.copy())

@@ -169,7 +169,7 @@ def time_group(engine: Engine, groups: int = 1, runs: int = _TIMED_RUNS) -> Call
         at = slice(k % starts * groups, (k % starts + 1) * groups)
         group_logits(engine, flat[at], windows[at])
 
-    return time_calls(call, runs, min_runs=runs // 2)
+    return time_calls(call, runs, min_runs=runs // 2, warm_up=max(runs // 8, 3))
 
 
 def _record(engine: Engine, files: Mapping[str, bytes], found: Deviation) -> FormRecord:

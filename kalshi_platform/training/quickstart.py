@@ -1,8 +1,10 @@
-"""The whole way in one call: recordings to trained policies and their held-out report.
+"""The whole way in one call: recordings to trained policies, their held-out report, and a model to serve.
 
 Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/ and, by the dataset's digest,
          runs-<digest>/seed-<k>/ (a training run and its own report);
-         <out>/report.html and report.json of the seed with the median return, the others beside it
+         <out>/report.html and report.json of the seed with the median return, the others beside it;
+         <out>/registry: that seed's policy as a model with its tiers, a registry of its own so that trying
+         the program never changes what anybody trades with
 Repeat   finished parts are kept, a killed run continues where it stopped.
 """
 
@@ -12,6 +14,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
+from kalshi_platform.distillation.config import TiersConfig
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.evaluation.charts import interval_text
@@ -22,11 +25,13 @@ from kalshi_platform.evaluation.report import verdict, write_report
 from kalshi_platform.events.store import Dataset
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.pipeline.build import BuildConfig, build_dataset
+from kalshi_platform.registry.store import Registry
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.training.checkpoint import LATEST
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.metrics import read_metrics
 from kalshi_platform.training.progress import Throttle
+from kalshi_platform.training.publish import Published, publish_run
 from kalshi_platform.training.session import RunSettings, run_training
 
 
@@ -34,6 +39,7 @@ class QuickstartConfig(Config):
     """What the quickstart does; the defaults take a few minutes on two cores."""
 
     seeds: int = Field(default=1, ge=1, description="training runs, each with its own seed")
+    tiers: TiersConfig = TiersConfig()
     run: RunSettings = RunSettings(
         # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
         # decisions are what PPO learns from in minutes.
@@ -57,6 +63,8 @@ class Outcome(NamedTuple):
     siblings: tuple[Evaluation, ...]  # every seed, in order
     html: Path
     json: Path
+    published: Published
+    registry: str
 
 
 Say = Callable[[str], None]
@@ -81,11 +89,15 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         shown = Throttle(say)
         run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
         runs.append(run)
-    return _judge(config.run, dataset, runs, out, say)
+    judged, middle = _judge(config.run, dataset, runs, say)
+    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
+    registry = Registry(out / "registry")
+    published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
+    return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
 
 
-def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, say: Say) -> Outcome:
-    """Open the test split once and judge every seed on it."""
+def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> tuple[list[Evaluation], int]:
+    """Open the test split once and judge every seed on it; which of them has the median return."""
     opened = Dataset.open(dataset)
     subject = Subject(
         dataset=str(dataset),
@@ -106,6 +118,4 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, sa
         write_report(found, run / "evaluation", read_metrics(run))
         say(f"{run.name}: return {interval_text(found.policy.mean_return)} an event. {verdict(found)}")
         judged.append(found)
-    middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
-    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
-    return Outcome(judged[middle], tuple(judged), html, json_path)
+    return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]

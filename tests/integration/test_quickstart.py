@@ -4,8 +4,12 @@ import json
 
 import pytest
 
+from kalshi_platform.distillation.config import TiersConfig
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.evaluation.report import read_report
+from kalshi_platform.registry.store import Registry
+from kalshi_platform.registry.tiers import tier_sets
+from kalshi_platform.serving.load import ready_tiers
 from kalshi_platform.simexchange import SimConfig, simulate
 from kalshi_platform.training.config import TrainConfig
 from kalshi_platform.training.quickstart import QuickstartConfig, quickstart
@@ -13,6 +17,7 @@ from kalshi_platform.training.session import RunSettings
 
 SMALL = QuickstartConfig(
     seeds=2,
+    tiers=TiersConfig.smoke(),
     run=RunSettings(
         env=EnvConfig(decision_interval_ms=120_000),
         episodes=EpisodeConfig(min_steps=10, max_steps=40),
@@ -26,17 +31,25 @@ SMALL = QuickstartConfig(
 @pytest.mark.ray
 def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(tmp_path, ray_runtime):
     recordings, out = tmp_path / "recordings", tmp_path / "out"
-    simulate(SimConfig(n_events=9, messages_per_market=300), recordings)
+    simulate(SimConfig(n_events=24, messages_per_market=300), recordings)
     first = quickstart(SMALL, recordings, out, lambda line: None)
     assert [e.subject.checkpoint.rsplit("/", 1)[1] for e in first.siblings] == ["seed-0", "seed-1"]
     assert read_report(first.json) == first.evaluation
     assert first.html.read_text().count("seed-") >= 2  # one row a training seed
     assert {m.provenance for m in first.evaluation.policy.markets} == {"simulated"}
 
+    registry = Registry(out / "registry")
+    assert registry.aliases().model("challenger") == first.published.record.id
+    assert [t.number for t in ready_tiers(registry, "challenger").tiers] == [1, 2, 3]
+    assert first.published.champion == (registry.aliases().model("champion") is not None)
+    assert first.published.champion or first.published.refusals
+
     lines: list[str] = []
     again = quickstart(SMALL, recordings, out, lines.append)
     assert again.evaluation.policy == first.evaluation.policy
     assert not [line for line in lines if "steps/s" in line]  # nothing was trained again
+    assert again.published == first.published
+    assert len(tier_sets(registry, first.published.record.id)) == 1
     openings = next(out.glob("work-*/dataset/test_split_openings.jsonl")).read_text().splitlines()
     assert len([json.loads(line) for line in openings]) == 2
 
@@ -44,6 +57,9 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
         path.unlink()
     recordings.rmdir()
     simulate(SimConfig(n_events=9, messages_per_market=300, seed=1), recordings)
-    other = quickstart(SMALL, recordings, out, lambda line: None)
+    lines.clear()
+    other = quickstart(SMALL, recordings, out, lines.append)
+    assert other.published.tier_set is None  # one validation event cannot be halved
+    assert any(line.startswith("no tiers, every decision will ask") for line in lines)
     assert other.evaluation.subject.dataset_digest != first.evaluation.subject.dataset_digest
     assert len(list(out.glob("work-*/runs-*"))) == 2

@@ -32,11 +32,14 @@ _FILES: dict[str, dict[str, bytes]] = {}
 
 
 def policy_of(level: str) -> FrozenPolicy:
-    """A policy with preferences: the last layer of a fresh one is nearly zero."""
+    """A policy with preferences and biases: of a fresh one the last layer and all biases are about zero."""
     if level not in _POLICIES:
         policy = made_policy(level)
+        generator = torch.Generator().manual_seed(1)
         with torch.no_grad():
-            policy.network.action_head[-1].weight.mul_(300)
+            policy.network.action_head[-1].weight.mul_(100)
+            for weight in policy.network.parameters():
+                weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.03)
         _POLICIES[level] = policy
     return _POLICIES[level]
 
@@ -135,6 +138,16 @@ def test_a_graph_of_another_network_is_refused():
         OnnxEngine(spec, files["t-decide.onnx"], files["t-encode.onnx"])
     with pytest.raises(DataError, match="no graph of windows"):
         OnnxEngine(spec, files["t-decide.onnx"], None)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_arrays_that_came_from_another_process_are_read_without_a_warning(form):
+    found = engine("simple", form)
+    flat, windows = checked_observations(found.spec, 4)
+    wanted = group_logits(found, flat, windows)
+    flat.setflags(write=False)
+    windows.setflags(write=False)
+    np.testing.assert_array_equal(group_logits(found, flat, windows), wanted)
 
 
 def test_onnxruntime_computes_on_the_calling_thread_alone():
