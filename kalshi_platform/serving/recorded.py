@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
 
 #: Decided with less than the model has: no time for a tier, or a tier that failed.
@@ -26,6 +27,11 @@ class RecordedStates:
     """A ring of groups; of one call at most ``per_call``, evenly spread, because its groups are alike."""
 
     def __init__(self, capacity: int = 512, per_call: int = 8) -> None:
+        """ContractError unless 1 <= per_call <= capacity."""
+        if not 1 <= per_call <= capacity:
+            raise ContractError(
+                f"{per_call} groups of a call in a ring of {capacity}; expected 1..{capacity}"
+            )
         self.capacity, self.per_call = capacity, per_call
         self._lock = threading.Lock()
         self._batch: Batch | None = None

@@ -5,7 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from registry_models import made_policy, made_record
 from serving_tiers import PlainEngine
 
@@ -24,6 +23,7 @@ from kalshi_platform.serving.reload import GuardConfig, ModelGuard
 from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 from kalshi_platform.serving.watch import WatchConfig
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 MS, S = 1_000_000, 1_000_000_000
 
 
@@ -59,15 +59,6 @@ def cost_ms(monkeypatch):
 
     monkeypatch.setattr(checks, "time_calls", timed)
     return cost
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are built and asked ten times faster by one thread on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
