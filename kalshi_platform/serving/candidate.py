@@ -63,8 +63,10 @@ class Verdict(Config):
 
     @property
     def words(self) -> str:
-        """One line for people."""
-        found = [] if self.accepted else [f"refused: {self.reason}"]
+        """One line for people: the reason, or what was found good."""
+        if not self.accepted:
+            return self.reason
+        found = []
         if self.p99_ms is not None:
             found.append(f"p99 {self.p99_ms:.2f} of {self.budget_ms:g} ms")
         if self.agreement is not None:

@@ -132,8 +132,7 @@ class Shadow:
             if self._thread is None or self._stopping or self._off or self._is_full:
                 self._dropped += 1
                 return False
-            everything = np.arange(batch.n)  # fancy indexing copies
-            self._waiting.append(_Call(batch.take(everything), decisions.take(everything), now_ns))
+            self._waiting.append(_copied(batch, decisions, now_ns))
             self._changed.notify()
         return True
 
@@ -198,3 +197,9 @@ class Shadow:
         with self._changed:
             np.add.at(self._pairs, (tiers, call.decisions.actions[slots], found.actions[slots]), 1)
             self._groups += call.batch.n
+
+
+def _copied(batch: Batch, decisions: Decisions, now_ns: int) -> _Call:
+    windows = None if batch.windows is None else batch.windows.copy()
+    copied = Batch(batch.flat.copy(), windows, batch.forced.copy())
+    return _Call(copied, Decisions(*(column.copy() for column in decisions)), now_ns)
