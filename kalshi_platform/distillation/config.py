@@ -18,7 +18,7 @@ class StatesConfig(Config):
 
     n_envs: int = Field(64, ge=4, description="environments played together")
     steps: int = Field(1_600, ge=8, description="decisions of every environment")
-    kept: int = Field(60_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
+    kept: int = Field(40_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
     sampled_share: float = Field(
         0.5, ge=0, le=1, description="environments that draw actions: states beside the best actions' path"
     )

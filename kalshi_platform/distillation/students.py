@@ -103,7 +103,7 @@ def distil(
 
 
 def _learn(student: "_Student", tier: int, config: LearnConfig, say: Say) -> tuple[list[Epoch], int, str]:
-    """Pass after pass until it no longer pays; the best weights stay: the passes, the best one, why it ended."""
+    """Pass after pass until it no longer pays; returns the passes, the best one (kept), and why it ended."""
     started = time.perf_counter()
     epochs: list[Epoch] = []
     best, weights, stopped = 0, student.weights(), "all passes done"
