@@ -50,7 +50,7 @@ from kalshi_platform.registry.tiers import (
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.serving.batch import Tier
-from kalshi_platform.serving.export import engine_of, export_forms
+from kalshi_platform.serving.export import engine_of, export_forms, time_group
 
 Say = Callable[[str], None]
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
@@ -304,7 +304,7 @@ def _store(
 
 
 def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Work) -> Made:
-    """A stored tier, as it was made."""
+    """A stored tier in the form that was fastest where it was made, timed anew on this machine."""
 
     def read(name: str) -> bytes:
         return tier_artefact(registry, tier_set, name)
@@ -314,6 +314,8 @@ def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Wo
         policy = policy_of(read(record.weights), record.spec, f"tier {record.number} of {tier_set.model}")
     form = fastest(record.forms)
     engine = engine_of(form.name, policy, form.files, read)
+    times = time_group(engine)
+    form = form.replace(p50_ms=times.p50_ms, p99_ms=times.p99_ms)
     return Made(record.number, policy, engine, form, record.temperature, record.exit_threshold)
 
 

@@ -34,6 +34,7 @@ class Choice(Config):
     rule: str
     pairs: tuple[Pair, ...]
     chosen: int  # index into pairs
+    not_played: int = 0  # pairs the time limit left out, the most daring ones
     reason: str
 
     @property
@@ -59,6 +60,19 @@ def pairs_of(
         if a > lowest_confidence:
             out += [(a, b) for b in second]
     return out
+
+
+def shares_of(
+    confidence: Mapping[int, np.ndarray], first: float | None, second: float | None
+) -> dict[int, float]:
+    """Share of states that each tier would decide; ``confidence`` of tiers 1 and 2, (K,) each.
+
+    On the champion's own states: an estimate to order pairs by, not what they do in closed loop.
+    """
+    nobody = np.zeros(confidence[1].size, bool)
+    at_1 = nobody if first is None else confidence[1] >= first
+    at_2 = nobody if second is None else ~at_1 & (confidence[2] >= second)
+    return {1: float(at_1.mean()), 2: float(at_2.mean()), 3: float((~at_1 & ~at_2).mean())}
 
 
 def expected_ms(
