@@ -8,7 +8,7 @@ Time      int, ns since the Unix epoch, UTC   ``recv_ns`` (our clock), ``exch_ns
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import Final, NewType
 
 from kalshi_platform.domain.errors import DataError
@@ -32,6 +32,8 @@ UNKNOWN_QTY: Final = -1
 #: In integer columns and kernels: the clock was not recorded.
 NO_TIME: Final = -1
 
+_DIGITS: Final = 18  # any more would not fit into 64 bits
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -41,10 +43,12 @@ _RFC3339: Final = re.compile(
 def _scaled(text: str, scale: int, what: str) -> int:
     try:
         scaled = Decimal(text) * scale
-    except (InvalidOperation, TypeError, ValueError):
+    except (Overflow, InvalidOperation, TypeError, ValueError):
         raise DataError(f"{what} {text!r} is not a decimal number") from None
     if not scaled.is_finite():
         raise DataError(f"{what} {text!r} is not a finite number")
+    if scaled.adjusted() >= _DIGITS:
+        raise DataError(f"{what} {text[:40]!r} needs more than {_DIGITS} digits")
     if scaled != scaled.to_integral_value():
         raise DataError(f"{what} {text!r} is finer than 1/{scale}, the exchange's own limit")
     return int(scaled)

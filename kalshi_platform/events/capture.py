@@ -28,6 +28,10 @@ SIMULATED_MARK: Final = '"provenance":"simulated"'
 _SIMULATED: Final = re.compile(rb'"provenance"\s*:\s*"simulated"')
 
 
+#: Times at or beyond this (the year 2116) are refused: kernels add to them in 64 bits.
+MAX_TIME_NS: Final = 1 << 62
+
+
 class Frame(NamedTuple):
     """One received frame."""
 
@@ -87,17 +91,20 @@ def parse_line(line: bytes, path: Path, number: int) -> Frame:
             f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
             "remove the line or copy the file again"
         ) from None
+    return frame_of(record, number, f"{path}: line {number}")
+
+
+def frame_of(record: object, number: int, where: str) -> Frame:
+    """The frame of one parsed capture line; DataError, which begins with ``where``, says what is wrong."""
     if not isinstance(record, dict):
-        raise DataError(f"{path}: line {number} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
+        raise DataError(f"{where} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
     for key, kind in (("recv_ns", int), ("conn", int), ("raw", str)):
         value = record.get(key)
         if type(value) is not kind:
             found = f"{key} = {value!r}" if key in record else f"no {key!r}"
-            raise DataError(f"{path}: line {number} has {found}, expected {kind.__name__}; {_FORMAT}")
-    if record["recv_ns"] <= 0:
-        raise DataError(
-            f"{path}: line {number} has recv_ns = {record['recv_ns']}, expected ns since 1970 > 0"
-        )
+            raise DataError(f"{where} has {found}, expected {kind.__name__}; {_FORMAT}")
+    if not 0 < record["recv_ns"] < MAX_TIME_NS:
+        raise DataError(f"{where} has recv_ns = {record['recv_ns']}, expected ns since 1970 > 0")
     return Frame(number, record["recv_ns"], record["conn"], record["raw"])
 
 

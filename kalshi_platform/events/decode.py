@@ -12,8 +12,8 @@ A connection is taken for dead once a new one has appeared and until it speaks a
 connections therefore work, and a trade arriving on a new connection never meets a stale book.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,8 +37,15 @@ from kalshi_platform.events.schema import (
     STATUS_PAUSED,
     STATUS_SETTLED,
     TRADE,
+    Events,
 )
 from kalshi_platform.events.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
+
+#: Trades remembered so that a repeated one is known; repeats come with a reconnection, soon or never.
+_TRADES_REMEMBERED: Final = 100_000
+_TRADE_ID_CHARS: Final = 64
+_MAX_SEQ: Final = 1 << 62
+_MAX_SID: Final = 1 << 31
 
 _PRIVATE: Final = frozenset({
     "fill", "user_order", "user_orders", "market_position", "order_group_updates",
@@ -81,6 +88,8 @@ class Decoder:
         self._carrier: dict[str, Stream] = {}  # market -> the stream that keeps its book
         self._alive: dict[int, bool] = {}  # connection -> heard of since the newest one appeared
         self._trade_ids: set[str] = set()
+        self._trade_order: deque[str] = deque()
+        self._touched: dict[str, None] = {}  # markets with rows since the last drain, in order
         self._handlers: dict[str, Callable[[Frame, int, int, dict[str, Any]], None]] = {
             "orderbook_snapshot": self._snapshot,
             "orderbook_delta": self._delta,
@@ -103,27 +112,76 @@ class Decoder:
 
     def feed(self, frame: Frame) -> None:
         """Decode one frame; DataError where a known message lacks a field or holds an impossible value."""
-        self.counters["frames"] += 1
-        self._hear(frame.conn)
         try:
             message = from_json(frame.raw)
         except ValueError:
             message = None
-        if not isinstance(message, dict):
-            self.counters["frames_not_json_objects"] += 1
+        if isinstance(message, dict):
+            self.feed_message(frame, message)
             return
-        kind = str(message.get("type"))
-        sid, seq = message.get("sid"), message.get("seq")
-        if type(sid) is int and type(seq) is int:
-            arrival, missing = self._sequence.observe((frame.conn, sid), seq)
-            if arrival is Arrival.REPEAT:
-                self.counters["repeated_frames"] += 1
-                return
-            if arrival is Arrival.GAP:
-                self._lose((frame.conn, sid), seq, missing, frame)
-        else:
-            sid, seq = (sid if type(sid) is int else NO_SEQ), NO_SEQ
-        self._dispatch(frame, kind, sid, seq, message.get("msg"))
+        self.counters["frames"] += 1
+        self._hear(frame.conn)
+        self.counters["frames_not_json_objects"] += 1
+
+    def feed_message(self, frame: Frame, message: dict[str, Any]) -> None:
+        """Decode one frame whose text was parsed to ``message``; errors as :meth:`feed`.
+
+        A refused frame counts as lost: books it may have changed are spoilt (:meth:`refuse_message`).
+        """
+        self.counters["frames"] += 1
+        self._hear(frame.conn)
+        sid, seq = _numbers(message)
+        if seq != NO_SEQ and not self._arrive(frame, sid, seq):
+            return
+        try:
+            self._dispatch(frame, str(message.get("type")), sid, seq, message.get("msg"))
+        except DataError:
+            self._spoil_by(frame, message, sid, seq)
+            raise
+
+    def refuse_message(self, frame: Frame, message: dict[str, Any]) -> None:
+        """A frame that was not fed: its number is used up and what it told is lost.
+
+        The book of the market it names is spoilt; where it names none that is known, every book of its
+        subscription. DataError where its numbers cannot be: the next frame's then show that one is missing.
+        """
+        sid, seq = _numbers(message)
+        if seq == NO_SEQ or self._arrive(frame, sid, seq):
+            self._spoil_by(frame, message, sid, seq)
+
+    def _spoil_by(self, frame: Frame, message: dict[str, Any], sid: int, seq: int) -> None:
+        self.counters["refused_frames"] += 1
+        msg = message.get("msg")
+        ticker = msg.get("market_ticker") if isinstance(msg, dict) else None
+        if not isinstance(ticker, str) or ticker not in self.markets:
+            stream = (frame.conn, sid)
+            self._spoil(self._sequence.tickers(stream), stream, seq, UNCOUNTABLE, frame)
+        elif message.get("type") != "trade":  # a trade changes no book
+            self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
+
+    def drain(self) -> Iterator[tuple[str, Events]]:
+        """(market, its rows) of every market with rows since the last call; the buffers are emptied."""
+        touched, self._touched = self._touched, {}
+        for ticker in touched:
+            buffer = self.markets[ticker]
+            rows, _ = buffer.rows()
+            buffer.clear()
+            yield ticker, rows
+
+    @property
+    def n_streams(self) -> int:
+        """Subscriptions and connections remembered."""
+        return len(self._sequence) + len(self._alive)
+
+    def _arrive(self, frame: Frame, sid: int, seq: int) -> bool:
+        """Take the frame's number; False where the frame is a repeat."""
+        arrival, missing = self._sequence.observe((frame.conn, sid), seq)
+        if arrival is Arrival.REPEAT:
+            self.counters["repeated_frames"] += 1
+            return False
+        if arrival is Arrival.GAP:
+            self._lose((frame.conn, sid), seq, missing, frame)
+        return True
 
     def _dispatch(self, frame: Frame, kind: str, sid: int, seq: int, msg: Any) -> None:
         handler = self._handlers.get(kind)
@@ -160,7 +218,11 @@ class Decoder:
     def _spoil(self, tickers: Iterable[str], stream: Stream, seq: int, missing: int, frame: Frame) -> None:
         for ticker in sorted(tickers):
             if self._carrier.get(ticker) == stream:
-                self.markets[ticker].add_gap(frame.recv_ns, stream[1], seq, missing, frame.line)
+                self._add_gap(ticker, frame, stream[1], seq, missing)
+
+    def _add_gap(self, ticker: str, frame: Frame, sid: int, seq: int, missing: int) -> None:
+        self._touched[ticker] = None
+        self.markets[ticker].add_gap(frame.recv_ns, sid, seq, missing, frame.line)
 
     def _control(self, frame: Frame, kind: str, sid: int, msg: Any) -> None:
         self.counters[f"control_frames:{kind}"] += 1
@@ -184,6 +246,7 @@ class Decoder:
         buffer = self.markets.get(ticker)
         if buffer is None:
             buffer = self.markets[ticker] = RowBuffer()
+        self._touched[ticker] = None
         return ticker, buffer
 
     def _snapshot(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
@@ -195,7 +258,7 @@ class Decoder:
         before = self._carrier.get(ticker)
         if before is not None and before[0] != frame.conn:
             self.counters["reconnections"] += 1
-            buffer.add_gap(frame.recv_ns, sid, seq, UNCOUNTABLE, frame.line)
+            self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
         self._carrier[ticker] = stream
         self._sequence.carry(stream, ticker)
         buffer.add_snapshot(frame.recv_ns, sid, seq, yes, no, frame.line)
@@ -217,15 +280,13 @@ class Decoder:
     def _trade(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         ticker, buffer = self._buffer(msg)
         trade_id = msg.get("trade_id")
-        if isinstance(trade_id, str):
-            if trade_id in self._trade_ids:
-                self.counters["repeated_trades"] += 1
-                return
-            self._trade_ids.add(trade_id)
+        if isinstance(trade_id, str) and self._is_repeated(trade_id):
+            self.counters["repeated_trades"] += 1
+            return
         carrier = self._carrier.get(ticker)
         if carrier is not None and not self._alive[carrier[0]]:
             self.counters["reconnections"] += 1
-            buffer.add_gap(frame.recv_ns, sid, seq, UNCOUNTABLE, frame.line)
+            self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
             del self._carrier[ticker]
         taker = wire.taker_of(msg)
         price_e4 = wire.price_of(msg, "yes_price_dollars", "yes_price")
@@ -233,6 +294,18 @@ class Decoder:
         flags = FLAG_LAST | (FLAG_BLOCK if msg.get("is_block_trade") else 0)
         exch_ns = wire.exchange_time_ns(msg)
         buffer.add(frame.recv_ns, exch_ns, sid, seq, TRADE, taker, price_e4, qty_e2, flags, frame.line)
+
+    def _is_repeated(self, trade_id: str) -> bool:
+        """True for a trade seen before; remembers it otherwise, and forgets the oldest beyond the bound."""
+        if trade_id in self._trade_ids:
+            return True
+        if len(trade_id) > _TRADE_ID_CHARS:
+            raise DataError(f"trade_id of {len(trade_id)} characters; expected at most {_TRADE_ID_CHARS}")
+        self._trade_ids.add(trade_id)
+        self._trade_order.append(trade_id)
+        if len(self._trade_order) > _TRADES_REMEMBERED:
+            self._trade_ids.discard(self._trade_order.popleft())
+        return False
 
     def _lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         ticker, buffer = self._buffer(msg)
@@ -250,12 +323,27 @@ class Decoder:
             facts.settlement_e4 = settlement_value_e4(
                 msg.get("result"), parse_price(value) if value is not None else None
             )
-        status = _STATUS.get(msg.get("event_type", ""))
+        event_type = msg.get("event_type")
+        status = _STATUS.get(event_type) if isinstance(event_type, str) else None
         if status is None:
-            self.counters[f"lifecycle_without_row:{msg.get('event_type')}"] += 1
+            self.counters[f"lifecycle_without_row:{event_type}"] += 1
             return
         exch_ns = wire.exchange_time_ns(msg)
         buffer.add_status(frame.recv_ns, exch_ns, sid, seq, status, frame.line)
+
+
+def _numbers(message: dict[str, Any]) -> tuple[int, int]:
+    """(sid, seq) of a message, NO_SEQ where it has none; DataError where one cannot be."""
+    sid, seq = message.get("sid"), message.get("seq")
+    if type(sid) is not int:
+        return NO_SEQ, NO_SEQ
+    if not 0 <= sid < _MAX_SID:
+        raise DataError(f"sid = {sid}; expected 0..{_MAX_SID - 1}")
+    if type(seq) is not int:
+        return sid, NO_SEQ
+    if not 0 <= seq < _MAX_SEQ:
+        raise DataError(f"seq = {seq}; expected 0..{_MAX_SEQ - 1}")
+    return sid, seq
 
 
 def _mirrored(levels: Levels) -> Levels:

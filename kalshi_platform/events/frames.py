@@ -24,6 +24,7 @@ from kalshi_platform.events.row_buffer import Levels
 from kalshi_platform.events.schema import NO, YES
 
 _CENT_E4: Final = 100
+_MAX_SECONDS: Final = (1 << 62) // NS_PER_SECOND  # the year 2116
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
 
@@ -64,7 +65,7 @@ def fixed_price_e4(text: str) -> int:
 def fixed_qty_e2(text: str) -> int:
     """Count string to 1e-2 contract, as ``units.parse_qty`` but several times faster on the usual form."""
     whole, _, cents = text.partition(".")
-    if len(cents) == 2 and cents.isdecimal() and whole.removeprefix("-").isdecimal():
+    if len(cents) == 2 and len(whole) < 16 and cents.isdecimal() and whole.removeprefix("-").isdecimal():
         return int(whole + cents)
     return parse_qty(text)
 
@@ -124,10 +125,10 @@ def _level_qty(value: Any) -> int:
 
 def side_of(msg: Message) -> int:
     """Book side of a delta."""
-    side = _SIDES.get(msg.get("side", ""))
-    if side is None:
-        raise DataError(f"side = {msg.get('side')!r}; expected 'yes' or 'no'")
-    return side
+    side = msg.get("side")
+    if not isinstance(side, str) or side not in _SIDES:
+        raise DataError(f"side = {side!r}; expected 'yes' or 'no'")
+    return _SIDES[side]
 
 
 def taker_of(msg: Message) -> int:
@@ -139,7 +140,7 @@ def taker_of(msg: Message) -> int:
     ):
         value = msg.get(key)
         if value:
-            if value not in names:
+            if not isinstance(value, str) or value not in names:
                 raise DataError(f"{key} = {value!r}; expected {' or '.join(map(repr, names))}")
             return names[value]
     raise DataError("no taker_outcome_side, taker_book_side or taker_side")
@@ -160,7 +161,12 @@ def exchange_time_ns(msg: Message) -> int:
 
 def seconds_ns(msg: Message, key: str) -> int | None:
     """A time field in whole seconds as ns; None where absent."""
-    return None if msg.get(key) is None else _integer(msg, key) * NS_PER_SECOND
+    if msg.get(key) is None:
+        return None
+    value = _integer(msg, key)
+    if abs(value) > _MAX_SECONDS:
+        raise DataError(f"{key} = {value}; expected seconds since 1970, at most {_MAX_SECONDS}")
+    return value * NS_PER_SECOND
 
 
 def price_bands(raw: Any) -> tuple[PriceBand, ...]:

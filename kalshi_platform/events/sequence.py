@@ -39,6 +39,10 @@ class SequenceTracker:
     def __init__(self) -> None:
         self._streams: dict[Stream, StreamState] = {}
 
+    def __len__(self) -> int:
+        """Streams seen and not ended."""
+        return len(self._streams)
+
     def start_file(self) -> None:
         """A further file of the same recording begins: a lower number is then a restart, not a repeat."""
         for state in self._streams.values():

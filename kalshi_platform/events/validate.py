@@ -16,6 +16,7 @@ from typing import Final, Literal, NamedTuple, NoReturn
 import numpy as np
 from numba import njit
 
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
@@ -51,7 +52,7 @@ class Origin(NamedTuple):
     """Where rows came from, for messages: ``source`` names the file, ``numbers`` count its lines or rows."""
 
     source: str
-    unit: Literal["line", "row"]
+    unit: Literal["line", "row", "frame"]
     numbers: np.ndarray  # (n,) i8
 
 
@@ -66,7 +67,7 @@ def validate(
     if len(rows.kind) == 0:
         return rows, counters
     _check_time_and_messages(rows, spec, origin)
-    _check_values(rows, spec, origin)
+    check_values(rows, spec, origin)
     if not np.any(rows.kind == DELTA) and not np.any(rows.kind == SNAPSHOT):
         return rows, counters
     fate = np.zeros(len(rows.kind), np.uint8)
@@ -77,13 +78,26 @@ def validate(
     if status == _NEGATIVE:
         _refuse(rows, spec, origin, at, _below_zero(rows, at, left))
     if status == _REPEATED_LEVEL:
-        _refuse(
-            rows, spec, origin, at, f"repeats price {rows.price_e4[at]} within one snapshot; {_SEND_ONCE}"
-        )
+        _refuse_repeated(rows, spec, origin, at)
     return _apply_fates(rows, fate, counters), counters
 
 
-_SEND_ONCE: Final = "every level of a snapshot appears once: remove the snapshot or record it again"
+def require_single_levels(snapshot: Events, spec: MarketSpec, origin: Origin) -> None:
+    """DataError where one message, a snapshot whose values were checked, names a level twice."""
+    status, at, _ = replay_levels(
+        snapshot.kind, snapshot.side, snapshot.price_e4, snapshot.qty_e2, snapshot.flags,
+        False, np.empty((2, DOLLAR_E4 + 1), np.int64), np.zeros(len(snapshot.kind), np.uint8),
+    )  # fmt: skip
+    if status == _REPEATED_LEVEL:
+        _refuse_repeated(snapshot, spec, origin, at)
+
+
+def _refuse_repeated(rows: Events, spec: MarketSpec, origin: Origin, at: int) -> NoReturn:
+    _refuse(
+        rows, spec, origin, at,
+        f"repeats price {rows.price_e4[at]} within one snapshot; every level of a snapshot appears once: "
+        "remove the snapshot or record it again",
+    )  # fmt: skip
 
 
 def _below_zero(rows: Events, at: int, left: int) -> str:
@@ -117,45 +131,90 @@ def _check_time_and_messages(rows: Events, spec: MarketSpec, origin: Origin) -> 
         _refuse(rows, spec, origin, len(rows.kind) - 1, "ends the file inside a message; copy the file again")
 
 
-def _check_values(rows: Events, spec: MarketSpec, origin: Origin) -> None:
-    kind, side, price, qty = rows.kind, rows.side, rows.price_e4, rows.qty_e2
-    start = (kind == SNAPSHOT) & ((rows.flags & FLAG_START) != 0)
-    level = (kind == SNAPSHOT) & ~start
-    priced = level | (kind == DELTA) | (kind == TRADE) | ((kind == QUOTE) & (price != NO_PRICE))
-    sided = priced | (kind == QUOTE)
-    _first(rows, spec, origin, kind > STATUS, f"has an unknown kind; known are 0..{STATUS}")
-    _first(rows, spec, origin, sided & (side > NO), "has no side; expected YES (0) or NO (1)")
-    outside = priced & ((price < 0) | (price > DOLLAR_E4))
-    _first(rows, spec, origin, outside, "has a price outside 0..10000 (1e-4 dollar)", price)
-    on_yes = np.where((side == NO) & (kind != TRADE), DOLLAR_E4 - price, price)
-    off_grid = priced & ~grid_table(spec.price_ranges)[np.clip(on_yes, 0, DOLLAR_E4)]
-    _first(rows, spec, origin, off_grid, f"has a price off the market's grid ({_grid_text(spec)})", price)
-    counted = level | (kind == TRADE)
-    _first(rows, spec, origin, counted & (qty <= 0), "has a size that is not above zero (1e-2 contract)", qty)
-    unsized = (kind == QUOTE) & (qty < 0) & (qty != UNKNOWN_QTY)
-    _first(rows, spec, origin, unsized, "has a negative size (1e-2 contract)", qty)
-    huge = np.abs(qty) > MAX_QTY_E2
-    _first(rows, spec, origin, huge, f"has a size beyond {MAX_QTY_E2} (1e-2 contract)", qty)
-    state = (kind == STATUS) & ((qty < STATUS_ACTIVE) | (qty > STATUS_SETTLED))
-    _first(
-        rows, spec, origin, state, f"has an unknown status; known are {STATUS_ACTIVE}..{STATUS_SETTLED}", qty
-    )
+#: What ``find_fault`` says of a row, in the order in which it is looked for; what is printed of it.
+UNKNOWN_KIND, NO_SUCH_SIDE, OUTSIDE, OFF_GRID, NO_SIZE, NEGATIVE_SIZE, HUGE, UNKNOWN_STATUS = range(1, 9)
+_SAID: Final = {
+    UNKNOWN_KIND: f"has an unknown kind; known are 0..{STATUS}",
+    NO_SUCH_SIDE: "has no side; expected YES (0) or NO (1)",
+    OUTSIDE: "has a price outside 0..10000 (1e-4 dollar)",
+    OFF_GRID: "has a price off the market's grid ({grid})",
+    NO_SIZE: "has a size that is not above zero (1e-2 contract)",
+    NEGATIVE_SIZE: "has a negative size (1e-2 contract)",
+    HUGE: f"has a size beyond {MAX_QTY_E2} (1e-2 contract)",
+    UNKNOWN_STATUS: f"has an unknown status; known are {STATUS_ACTIVE}..{STATUS_SETTLED}",
+}
+_PRICES: Final = (OUTSIDE, OFF_GRID)
 
 
-def _first(
-    rows: Events,
-    spec: MarketSpec,
-    origin: Origin,
-    bad: np.ndarray,
-    what: str,
-    values: np.ndarray | None = None,
-) -> None:
-    if not bad.any():
-        return
-    at = int(np.argmax(bad))
-    found = "" if values is None else f": {values[at]}"
-    more = int(bad.sum()) - 1
-    others = f" ({more} more like it)" if more else ""
+@inline_kernel
+def _fault_of(kind: int, side: int, price_e4: int, qty_e2: int, level: bool, grid: np.ndarray) -> int:
+    """The first rule of the table that a row breaks; ``level``: it is one level of a snapshot."""
+    priced = level or kind in (DELTA, TRADE) or (kind == QUOTE and price_e4 != NO_PRICE)
+    if kind > STATUS:
+        return UNKNOWN_KIND
+    if (priced or kind == QUOTE) and side > NO:
+        return NO_SUCH_SIDE
+    if priced and (price_e4 < 0 or price_e4 > DOLLAR_E4):
+        return OUTSIDE
+    if priced and not grid[DOLLAR_E4 - price_e4 if side == NO and kind != TRADE else price_e4]:
+        return OFF_GRID
+    return _fault_of_size(kind, qty_e2, level)
+
+
+@inline_kernel
+def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
+    if (level or kind == TRADE) and qty_e2 <= 0:
+        return NO_SIZE
+    if kind == QUOTE and qty_e2 < 0 and qty_e2 != UNKNOWN_QTY:
+        return NEGATIVE_SIZE
+    if abs(qty_e2) > MAX_QTY_E2:
+        return HUGE
+    if kind == STATUS and (qty_e2 < STATUS_ACTIVE or qty_e2 > STATUS_SETTLED):
+        return UNKNOWN_STATUS
+    return 0
+
+
+@kernel
+def find_fault(
+    kind: np.ndarray,
+    side: np.ndarray,
+    price_e4: np.ndarray,
+    qty_e2: np.ndarray,
+    flags: np.ndarray,
+    grid: np.ndarray,
+) -> tuple[int, int, int]:
+    """The values of rows against the rules: (rule broken or 0, first row that breaks it, rows that do).
+
+    Columns (n,) as in Events; ``grid`` is the market's :func:`grid_table`. The first rule that any row breaks
+    is told.
+    """
+    fault, at, n = 0, -1, 0
+    for i in range(kind.size):
+        level = kind[i] == SNAPSHOT and flags[i] & FLAG_START == 0
+        found = _fault_of(kind[i], side[i], price_e4[i], qty_e2[i], level, grid)
+        if found == 0:
+            continue
+        if fault == 0 or found < fault:
+            fault, at, n = found, i, 0
+        if found == fault:
+            n += 1
+    return fault, at, n
+
+
+def check_values(rows: Events, spec: MarketSpec, origin: Origin) -> None:
+    """DataError names the first row whose values cannot be, on the grid of ``spec``."""
+    grid = grid_table(spec.price_ranges)
+    fault, at, n = find_fault(rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags, grid)
+    if fault:
+        refuse_values(rows, spec, origin, fault, at, n)
+
+
+def refuse_values(rows: Events, spec: MarketSpec, origin: Origin, fault: int, at: int, n: int) -> NoReturn:
+    """Raise the DataError for what :func:`find_fault` found."""
+    what = _SAID[fault].format(grid=_grid_text(spec))
+    values = rows.price_e4 if fault in _PRICES else rows.qty_e2
+    found = "" if fault in (UNKNOWN_KIND, NO_SUCH_SIDE) else f": {values[at]}"
+    others = f" ({n - 1} more like it)" if n > 1 else ""
     _refuse(rows, spec, origin, at, f"{what}{found}{others}; correct or remove it in the source file")
 
 

@@ -82,6 +82,15 @@ def learned(state: MarketState, resolutions: Resolutions) -> MarketState:
     return state._replace(resolutions=resolutions)
 
 
+def rescheduled(state: MarketState, spec: MarketSpec) -> MarketState:
+    """The same market with the times of ``spec``."""
+    times_ns = market_facts.new_facts(spec)
+    for place in (market_facts.OPEN_NS, market_facts.CLOSE_NS):
+        state.facts[place] = times_ns[place]
+    state.clock.marks[temporal.CLOSE_NS] = times_ns[market_facts.CLOSE_NS]
+    return state
+
+
 @inline_kernel
 def _forget(message: np.ndarray) -> None:
     message[PRINT_PX] = NO_PRICE

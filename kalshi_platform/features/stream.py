@@ -40,6 +40,10 @@ class FeatureStream:
         """The market's tick became finer while it trades: move the book to the finer ladder."""
         self._state = kernel.regrid(self._state, tick_e4)
 
+    def reschedule(self, spec: MarketSpec) -> None:
+        """Opening and closing time of ``spec`` hold from now on: they became known while it trades."""
+        self._state = kernel.rescheduled(self._state, spec)
+
     def learn(self, resolutions: Resolutions) -> None:
         """More markets settled while this one trades: replaces what is known of other markets' outcomes."""
         self._state = kernel.learned(self._state, resolutions)

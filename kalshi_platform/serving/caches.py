@@ -6,6 +6,7 @@ Invariant  what ``get`` returns was put at most ``ttl_ns`` before ``now_ns`` und
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -53,25 +54,38 @@ class TimedCache(Generic[Value]):
 
     def get(self, key: bytes, now_ns: int) -> Value | None:
         """The value put under ``key`` at most ``ttl_ns`` ago; None where there is none."""
-        found = self._kept.get(key)
-        if found is None:
-            self.stats.misses += 1
-            return None
-        put_ns, value = found
-        if not 0 <= now_ns - put_ns <= self.ttl_ns:
-            del self._kept[key]
-            self.stats.expired += 1
-            return None
-        self._kept.move_to_end(key)
-        self.stats.hits += 1
-        return value
+        return self.get_many([key], now_ns)[0]
+
+    def get_many(self, keys: Iterable[bytes], now_ns: int) -> list[Value | None]:
+        """As ``get`` of each of ``keys``, in order; a call with 100 markets looks 200 times."""
+        kept, oldest_ns = self._kept, now_ns - self.ttl_ns
+        values: list[Value | None] = []
+        misses = expired = 0
+        for key in keys:
+            found = kept.get(key)
+            if found is None:
+                misses += 1
+                values.append(None)
+            elif oldest_ns <= found[0] <= now_ns:
+                kept.move_to_end(key)
+                values.append(found[1])
+            else:
+                del kept[key]
+                expired += 1
+                values.append(None)
+        self.stats.misses += misses
+        self.stats.expired += expired
+        self.stats.hits += len(values) - misses - expired
+        return values
 
     def put(self, key: bytes, value: Value, now_ns: int) -> None:
         """Keep ``value``; the one least recently used leaves where there is no room."""
-        self._kept[key] = (now_ns, value)
-        self._kept.move_to_end(key)
-        if len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
+        kept = self._kept
+        if key in kept:
+            kept.move_to_end(key)
+        kept[key] = (now_ns, value)
+        if len(kept) > self.capacity:
+            kept.popitem(last=False)
             self.stats.evicted += 1
 
     def clear(self) -> None:
@@ -85,19 +99,29 @@ def quantise(values: np.ndarray, quantum: float, out: np.ndarray) -> None:
 
     Features lie in [-1, 1]; what does not fit is clipped: a key is coarser there.
     """
+    per = np.float32(1.0 / quantum)  # in single precision the loop runs in vector lanes: 0.1 ns a value
+    low, high = np.float32(-32_768.0), np.float32(32_767.0)
     for k in range(values.size):
-        scaled = np.rint(np.float64(values[k]) / quantum)
-        out[k] = np.int16(min(max(scaled, -32_768.0), 32_767.0))
+        out[k] = np.int16(min(max(np.rint(values[k] * per), low), high))
+
+
+def row_bytes(array: np.ndarray, rows: int) -> list[bytes]:
+    """The bytes of each of the ``rows`` equal parts of an array, in order."""
+    if rows == 1:
+        return [array.tobytes()]
+    if not rows:
+        return []
+    flat = np.ascontiguousarray(array).reshape(rows, -1)
+    found: list[bytes] = flat.view(f"V{flat.shape[1] * flat.itemsize}")[:, 0].tolist()
+    return found
 
 
 def state_keys(batch: Batch, quantum: float = QUANTUM) -> list[bytes]:
     """One key a group: its quantised observation and windows, and what the rules force."""
-    states = [batch.flat] if batch.windows is None else [batch.flat, batch.windows.reshape(batch.n, -1)]
-    parts = []
+    states = [batch.flat] if batch.windows is None else [batch.flat, batch.windows]
+    parts = [row_bytes(batch.forced, batch.n)]
     for state in states:
         numbers = np.empty(state.shape, np.int16)
         quantise(np.ascontiguousarray(state).reshape(-1), quantum, numbers.reshape(-1))
-        parts.append(numbers)
-    return [
-        b"".join([*(part[n].tobytes() for part in parts), batch.forced[n].tobytes()]) for n in range(batch.n)
-    ]
+        parts.append(row_bytes(numbers, batch.n))
+    return [b"".join(row) for row in zip(*parts, strict=True)]

@@ -201,7 +201,7 @@ class ModelGuard:
         if entry is None:
             raise ContractError(
                 f"{self._registry.uri} has no alias {self.config.alias!r}: promote a model first "
-                "(kalshi-platform registry promote)"
+                "(kalshi-platform models promote)"
             )
         tier_set = newest_tier_set(self._registry, entry.model)
         key = ModelKey(entry.model, tier_set.digest if tier_set else None)
