@@ -3,7 +3,10 @@
 #
 #     docker build -f docker/serve.Dockerfile -t kalshi-platform-serve:0.1.0 .
 #
-# It starts once serve_deployments/app.py with `build` exists (issue 4); it builds today.
+#     docker run --env-file serve.env -p 127.0.0.1:8000:8000 kalshi-platform-serve:0.1.0
+#
+# serve.env: KALSHI_PLATFORM_REGISTRY (a bucket), KALSHI_CLIENT_TOKENS, KALSHI_ADMIN_TOKENS (one token each; more, a
+# line each, come from a secret as in cluster/kuberay/rayservice.yaml) and RAY_AUTH_TOKEN_PATH or RAY_AUTH_TOKEN.
 # Always a CPU image: one decision is a forward pass of a small network.
 # The base is pinned by its tag; for a build that repeats to the byte pin the digest your registry shows too
 # (`docker buildx imagetools inspect python:3.11.14-slim-bookworm`). What is installed is fixed by constraints.txt.
@@ -42,7 +45,9 @@ COPY docker/healthz.py docker/serve-config.yaml /opt/kalshi/
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     RAY_AUTH_MODE=token \
-    RAY_USAGE_STATS_ENABLED=0
+    RAY_USAGE_STATS_ENABLED=0 \
+    RAY_SERVE_ENABLE_HA_PROXY=1 \
+    RAY_SERVE_THROUGHPUT_OPTIMIZED=1
 
 USER 1000:1000
 WORKDIR /home/kalshi

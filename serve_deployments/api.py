@@ -142,6 +142,43 @@ class ModelInfo(BaseModel):
     actions: list[str]
 
 
+class ReloadResponse(BaseModel):
+    """What looking at the registry led to."""
+
+    model: str = Field(description="that answers now")
+    changed: bool
+    found: str = Field(description="what the checks of a new model found, in words")
+
+
+class RollbackRequest(_Read):
+    """Why an administrator goes back."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="kept in the registry")
+
+
+class RollbackResponse(BaseModel):
+    """The model that answers again."""
+
+    model: str
+
+
+class ModelEvent(BaseModel):
+    """One thing that happened to the models of a replica."""
+
+    at_ns: int
+    kind: str
+    model: str
+    tiers: str | None
+    words: str
+
+
+class ModelHistory(BaseModel):
+    """What happened to the models of the replica that answers, oldest first."""
+
+    model: str
+    events: list[ModelEvent]
+
+
 class Health(BaseModel):
     """The process answers."""
 

@@ -5,33 +5,48 @@ FullTier   tier 3, asked through a handle where the deadline allows.
 Not        how either decides (service.py, full_tier.py); these classes only give them to Ray Serve.
 """
 
-from typing import Any
+import asyncio
+import logging
+from typing import Any, Final
 
 from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
+from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.registry.store import Registry
 from kalshi_platform.serving.batch import Batch, Decisions
+from kalshi_platform.serving.reload import GuardConfig
 from kalshi_platform.serving.tiered import TieredConfig
 from serve_deployments.args import PolicyAppArgs
-from serve_deployments.full_tier import FullTierModels
+from serve_deployments.full_tier import FullTierModels, Key
 from serve_deployments.http import make_app
-from serve_deployments.loading import load_served, require_model
+from serve_deployments.models import GuardedModels, Served
 from serve_deployments.observability import LOGGING, Observability, ObservabilityArgs
 from serve_deployments.service import AskFull, Service
+
+_LOG: Final = logging.getLogger("ray.serve.kalshi")
+#: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.
+_PREPARE_S: Final = 60.0
 
 
 @serve.deployment
 class FullTier:
     """Tier 3 of the models asked for last."""
 
-    def __init__(self, args: PolicyAppArgs) -> None:
-        self._models = FullTierModels(args)
+    async def __init__(self, args: PolicyAppArgs) -> None:  # type: ignore[misc]  # Serve awaits it
+        """Ready once the model that is served now is loaded."""
+        self._models = FullTierModels(Registry(args.registry), args.model)
+        await self._models.follow()
+        self._following = asyncio.create_task(_every(args.poll_s, self._models.follow))
 
-    async def decide(self, model: str, batch: Batch) -> Decisions:
-        """Tier 3's answer of the model with id ``model``."""
-        return await self._models.decide(model, batch)
+    async def decide(self, key: Key, batch: Batch) -> Decisions:
+        """Tier 3's answer to ``batch``."""
+        return await self._models.decide(key, batch)
+
+    async def prepare(self, key: Key) -> None:
+        """Load what is about to be served."""
+        await self._models.prepare(key)
 
 
 @serve.deployment
@@ -39,24 +54,45 @@ class FullTier:
 class Ingress:
     """One replica of the HTTP service."""
 
-    def __init__(self, args: PolicyAppArgs, full: DeploymentHandle | None) -> None:
-        registry = Registry(args.registry)
-        config = TieredConfig(inference_ttl_ms=args.inference_ttl_ms)
-        served = load_served(registry, require_model(registry, args.model), config)
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, args: PolicyAppArgs, full: DeploymentHandle | None
+    ) -> None:
+        """Ready once what the alias names is loaded and passed its checks."""
         told = ObservabilityArgs(log_share=args.log_share, export_s=args.export_s)
-        self._observability = Observability(told)
-        self._observability.start()
+        observability = Observability(told)
+        models = GuardedModels(
+            Registry(args.registry),
+            GuardConfig(alias=args.model, check=args.check, watch=args.watch),
+            TieredConfig(inference_ttl_ms=args.inference_ttl_ms),
+            prepare=None if full is None else _preparing(full, asyncio.get_running_loop()),
+            reloaded=observability.reloaded,
+        )
+        await asyncio.to_thread(models.start)
         asking = None if full is None else _asking(full)
-        self._service = Service(args, lambda: served, asking, observer=self._observability)
+        self._service = Service(args, models, asking, observer=observability)
+        observability.start()
+        self._following = asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh)))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The routes, built in the replica: nothing of them is pickled."""
         return make_app(self._service)
 
 
+async def _every(seconds: float, act: Any) -> None:
+    """Do ``act`` again and again; what it may fail of is logged, the next attempt follows."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await act()
+        except PlatformError as error:
+            _LOG.warning("the registry was not followed: %s", error)
+        except Exception:  # following must not end because it failed once
+            _LOG.exception("the registry was not followed; the next attempt is in %g s", seconds)
+
+
 def _asking(full: DeploymentHandle) -> AskFull:
-    async def ask(model: str, batch: Batch) -> Decisions:
-        response = full.decide.remote(model, batch)
+    async def ask(served: Served, batch: Batch) -> Decisions:
+        response = full.decide.remote(Key(served.model, served.tier_set), batch)
         try:
             return await response
         except BaseException:
@@ -66,8 +102,25 @@ def _asking(full: DeploymentHandle) -> AskFull:
     return ask
 
 
+def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Any:
+    """Called in the thread that prepares a model, while the loop goes on answering."""
+
+    async def ask(model: str, tier_set: str | None) -> None:
+        await full.prepare.remote(Key(model, tier_set))
+
+    def prepare(model: str, tier_set: str | None) -> None:
+        asked = asyncio.run_coroutine_threadsafe(ask(model, tier_set), loop)
+        try:
+            asked.result(_PREPARE_S)
+        except Exception as error:  # without tier 3 the others are checked all the same
+            asked.cancel()
+            _LOG.warning("tier 3 did not load %s before its check: %s", model, error)
+
+    return prepare
+
+
 def build(args: PolicyAppArgs) -> serve.Application:
-    """The application of ``args``; refused before anything starts where its settings cannot work."""
+    """The application of ``args``."""
     common = {
         "max_ongoing_requests": args.max_ongoing_requests,
         "health_check_period_s": args.health_check_s,

@@ -10,9 +10,12 @@ from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.registry.store import CHAMPION
+from kalshi_platform.serving.candidate import CheckConfig
 from kalshi_platform.serving.feature_cache import FeatureCacheConfig
 from kalshi_platform.serving.idempotency import IdempotencyConfig
 from kalshi_platform.serving.rate_limit import RateLimitConfig
+from kalshi_platform.serving.sessions import SessionConfig
+from kalshi_platform.serving.watch import WatchConfig
 
 
 class AccessArgs(Config):
@@ -49,7 +52,8 @@ class LimitArgs(Config):
     features: FeatureCacheConfig = Field(
         default_factory=FeatureCacheConfig, description="for how long features may be left out of a request"
     )
-    message_bytes: int = Field(2**20, ge=1_024, description="longest message of a stream")
+    message_chars: int = Field(2**20, ge=1_024, description="longest message of a stream")
+    streams: SessionConfig = Field(default_factory=SessionConfig, description="sessions of streams")
 
 
 class PolicyAppArgs(Config):
@@ -58,10 +62,7 @@ class PolicyAppArgs(Config):
     registry: str | None = Field(
         None, description="folder or s3:// address; KALSHI_PLATFORM_REGISTRY or this program's home if none"
     )
-    model: str = Field(CHAMPION, description="alias that is followed, or the id of one model")
-    shadow: str | None = Field(
-        None, description="alias whose model decides beside the answered one, unanswered"
-    )
+    model: str = Field(CHAMPION, description="alias that is followed")
     access: AccessArgs = Field(description="who may ask")
     limits: LimitArgs = Field(default_factory=LimitArgs, description="how much may be asked")
     deadline_ms: float = Field(
@@ -77,6 +78,8 @@ class PolicyAppArgs(Config):
     replica_cpus: float = Field(1.0, ge=0, description="CPUs an ingress replica reserves")
     tier3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
     health_check_s: float = Field(5.0, gt=0, description="time between Serve's looks at a replica")
+    check: CheckConfig = Field(default_factory=CheckConfig, description="bounds of a new model")
+    watch: WatchConfig = Field(default_factory=WatchConfig, description="when a new model is taken back")
     poll_s: float = Field(5.0, gt=0, description="time between looks at the registry")
     log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
     export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")

@@ -6,86 +6,46 @@ Not        deciding (service.py). The models of api.py describe the bodies in th
            is read from and written as bytes once, without FastAPI's own second pass.
 """
 
+import asyncio
 import logging
 import re
 import time
 import uuid
 from typing import Any, Final
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
+from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalshi_platform import __version__
-from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.serving.rate_limit import RateLimiter
-from serve_deployments.access import read_tokens
+from kalshi_platform.domain.errors import LimitError, StorageError
 from serve_deployments.api import (
     DecideRequest,
     DecideResponse,
     Health,
+    ModelEvent,
+    ModelHistory,
     ModelInfo,
+    ProblemBody,
     Readiness,
+    ReloadResponse,
+    RollbackRequest,
+    RollbackResponse,
     schema_of,
 )
-from serve_deployments.args import PolicyAppArgs
 from serve_deployments.example import example_request
-from serve_deployments.problems import MEDIA_TYPE, Problem
+from serve_deployments.gate import Gate
+from serve_deployments.problems import MEDIA_TYPE, Problem, of_validation
 from serve_deployments.service import Service
+from serve_deployments.streaming import Streams, deny
 
 _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _KINDS: Final = {404: "not-found", 405: "method-not-allowed"}
 _BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
-
-
-class Gate:
-    """Lets in who shows a token it knows, as often as the limits say."""
-
-    def __init__(self, args: PolicyAppArgs) -> None:
-        access = args.access
-        self._required = access.require_token
-        self._clients = read_tokens(access.token_file, access.token_env)
-        self._admins = read_tokens(access.admin_token_file, access.admin_token_env)
-        self._rates = RateLimiter(args.limits.rates)
-
-    def client(self, request: Request) -> str:
-        """Name of who asks; Problem 401 without a token that is known, 429 where it asks too often."""
-        _refuse_browsers(request)
-        shown = request.headers.get("authorization")
-        owner = self._clients.owner(shown) or self._admins.owner(shown)
-        if owner is None and (self._required or shown is not None):
-            self._take(f"unknown {_address(request)}")
-            raise _unauthorized("client" if shown is None else None)
-        name = owner or f"address {_address(request)}"
-        self._take(name)
-        return name
-
-    def admin(self, request: Request) -> str:
-        """Name of an administrator; Problem 401 or 403."""
-        _refuse_browsers(request)
-        shown = request.headers.get("authorization")
-        owner = self._admins.owner(shown)
-        if owner is not None:
-            self._take(owner)
-            return owner
-        self._take(f"unknown {_address(request)}")
-        if self._clients.owner(shown) is not None:
-            raise Problem(403, "not-an-admin", "this token may ask for decisions, not change what is served")
-        raise _unauthorized("admin" if shown is None else None)
-
-    def _take(self, key: str) -> None:
-        wait_ns = self._rates.take(key, time.monotonic_ns())
-        if wait_ns:
-            wait_s = -(-wait_ns // NS_PER_SECOND)
-            raise Problem(
-                429,
-                "too-many-requests",
-                f"more than {self._rates.config.rate_per_s} requests a second; ask again in {wait_s} s",
-                headers={"Retry-After": str(wait_s)},
-            )
 
 
 class Door:
@@ -138,6 +98,8 @@ def make_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, refuse)
     _add_decide(app, service, gate)
     _add_model(app, service, gate)
+    _add_models(app, service, gate)
+    _add_stream(app, service, gate)
     _add_health(app, service)
     _describe(app, service)
     return app
@@ -187,6 +149,76 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
         return _json(example_request(service.info()).model_dump_json(exclude_none=True))
 
 
+def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
+    """What an administrator does; loading and the registry are waited for in a thread."""
+    refusals = _problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
+
+    @app.get(
+        "/v1/models/events", openapi_extra=_BEARER, responses=_problems(401, 403, 429, 503),
+        response_model=ModelHistory, summary="What happened to the models of this replica",
+    )  # fmt: skip
+    async def events(request: Request) -> Response:
+        gate.admin(request)
+        told = [ModelEvent(**event.model_dump()) for event in service.models.events()]
+        return _json(ModelHistory(model=service.served().model, events=told).model_dump_json())
+
+    @app.post(
+        "/v1/models/reload", openapi_extra=_BEARER, responses=refusals, response_model=ReloadResponse,
+        summary="Look at the registry now; 409 where what it names is refused",
+    )  # fmt: skip
+    async def reload(request: Request) -> Response:
+        gate.admin(request)
+        before = service.served()
+        verdict = await asyncio.to_thread(service.models.refresh)
+        if verdict is not None and not verdict.accepted:
+            detail = f"{verdict.model} was refused: {verdict.reason}; {before.model} goes on answering"
+            raise Problem(409, "model-refused", detail)
+        now = service.served()
+        found = verdict.words if verdict else "the registry names what is served"
+        changed = now.number != before.number
+        return _json(ReloadResponse(model=now.model, changed=changed, found=found).model_dump_json())
+
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RollbackRequest"}}},
+    }
+
+    @app.post(
+        "/v1/models/rollback", openapi_extra={"requestBody": body, **_BEARER}, responses=refusals,
+        response_model=RollbackResponse, summary="Go back to the model before, here and in the registry",
+    )  # fmt: skip
+    async def rollback(request: Request) -> Response:
+        gate.admin(request)
+        _require_json(request)
+        content = await read_body(request, service.args.limits.body_bytes)
+        try:
+            wanted = RollbackRequest.model_validate_json(content)
+        except ValidationError as error:
+            raise of_validation(error) from None
+        try:
+            model = await asyncio.to_thread(service.models.rollback, wanted.reason)
+        except LimitError as error:
+            raise Problem(409, "no-rollback", str(error)) from None
+        except StorageError as error:
+            raise Problem(503, "registry", str(error), headers={"Retry-After": "5"}) from None
+        return _json(RollbackResponse(model=model).model_dump_json())
+
+
+def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:
+    streams = Streams(service)
+
+    @app.websocket("/v1/stream")
+    async def stream(socket: WebSocket) -> None:
+        request_id = uuid.uuid4().hex
+        try:
+            client = gate.client(socket)
+        except Problem as problem:
+            service.observer.refused(request_id, problem)
+            await deny(socket, problem, request_id)
+            return
+        await streams.serve(socket, client)
+
+
 def _add_health(app: FastAPI, service: Service) -> None:
     @app.get("/v1/healthz", response_model=Health, summary="The process answers")
     async def healthz() -> Response:
@@ -211,12 +243,14 @@ def _describe(app: FastAPI, service: Service) -> None:
             parts = document.setdefault("components", {})
             own = schema_of(DecideRequest)
             parts.setdefault("schemas", {}).update(own.pop("$defs", {}))
-            current = service.current()
+            current = service.models.current()
             if current is not None:
                 own["example"] = example_request(service.info(), "example-1").model_dump(
                     mode="json", exclude_none=True
                 )
             parts["schemas"]["DecideRequest"] = own
+            parts["schemas"]["RollbackRequest"] = schema_of(RollbackRequest)
+            parts["schemas"]["ProblemBody"] = schema_of(ProblemBody)
             parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         assert app.openapi_schema is not None
         return app.openapi_schema
@@ -246,12 +280,6 @@ def _require_json(request: Request) -> None:
         raise Problem(415, "not-json", f"content-type {kind!r}: send application/json", "content-type")
 
 
-def _refuse_browsers(request: Request) -> None:
-    """Problem 403 where a page asks: without tokens, any page open on this machine could."""
-    if "origin" in request.headers:
-        raise Problem(403, "browser", "pages in browsers are not served", "origin")
-
-
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
     return {status: {"description": "refused", "content": content} for status in statuses}
@@ -264,21 +292,9 @@ def _of_http(error: Exception) -> Problem:
     return Problem(status, _KINDS.get(status, "http"), detail, headers=headers)
 
 
-def _unauthorized(wanted: str | None) -> Problem:
-    detail = (
-        f"a {wanted} token is needed: Authorization: Bearer <token>" if wanted else "this token is not known"
-    )
-    return Problem(401, "unauthorized", detail, "authorization", {"WWW-Authenticate": "Bearer"})
-
-
 def _request_id(scope: Scope) -> str:
     shown = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"x-request-id"), "")
     return shown if _REQUEST_ID.fullmatch(shown) else uuid.uuid4().hex
-
-
-def _address(request: Request) -> str:
-    """Of the peer: behind HAProxy that is HAProxy, so everybody without a token shares one rate."""
-    return request.client.host if request.client else "unknown"
 
 
 def _json(text: str, status: int = 200) -> Response:

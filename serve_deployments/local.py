@@ -157,7 +157,7 @@ class Running:
 
     def __enter__(self) -> "Running":
         from kalshi_platform.registry.store import Registry
-        from serve_deployments.loading import require_model
+        from serve_deployments.models import require_model
 
         require_model(Registry(self.args.registry), self.args.model)  # before Ray takes its seconds
         require_free(self.host, self.port)

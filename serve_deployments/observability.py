@@ -29,11 +29,15 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.batch import Decisions
 from kalshi_platform.serving.caches import CacheStats
 from kalshi_platform.serving.metrics import (
+    EVENT_SECONDS,
     FEATURE_AGE_SECONDS,
+    FRAMES,
     METRICS,
     NOTE_LABELS,
     READY,
     RELOADS,
+    RESUMES,
+    SESSIONS,
     TIER_LABELS,
     Key,
     Metric,
@@ -139,6 +143,20 @@ class Observability:
     def filled(self, age_ns: int) -> None:
         """Features were left out of a request; the oldest value that stood in was ``age_ns`` old."""
         self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
+
+    def frames(self, n: int) -> None:
+        """A stream took in ``n`` frames."""
+        self.metrics.add(FRAMES, n=n)
+
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int) -> None:
+        """A stream's event was decided ``taken_ns`` after its frame arrived."""
+        self.metrics.count_groups(decisions, occupied)
+        self.metrics.observe(EVENT_SECONDS, value=taken_ns / NS_PER_SECOND)
+
+    def sessions(self, n: int, *, resumed: bool = False) -> None:
+        """So many streams are open now; the latest was taken up again, or not."""
+        self.metrics.set(SESSIONS, value=float(n))
+        self.metrics.add(RESUMES, n=int(resumed))
 
     def ready(self, is_ready: bool) -> None:
         """What the last probe of this replica found."""

@@ -10,21 +10,23 @@ Threads    the event loop: tiers 1 and 2 take about 0.1 ms, less than handing th
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import numpy as np
 from pydantic import ValidationError
 
-from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import SPEC
 from kalshi_platform.registry.export import probes
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.idempotency import Answers, RequestIdReusedError
-from kalshi_platform.serving.tiered import TieredPolicy, TierError, free
+from kalshi_platform.serving.tiered import Pending, TieredPolicy, TierError, free
 from serve_deployments.api import ACTION_NAMES, DecideRequest, FeatureInfo, ModelInfo, Readiness
 from serve_deployments.args import PolicyAppArgs
+from serve_deployments.models import Models, Served
+from serve_deployments.observer import Observer
 from serve_deployments.problems import Problem, of_validation
 from serve_deployments.reading import Reader, answer_of, columns_of
 
@@ -33,74 +35,31 @@ MIN_FULL_MS: Final = 1.0
 #: How long readiness waits for tier 3.
 PROBE_S: Final = 1.0
 
-#: Asks tier 3 elsewhere: (model id, question) -> its decisions.
-AskFull = Callable[[str, Batch], Awaitable[Decisions]]
-
-
-class Served(NamedTuple):
-    """A model ready to decide."""
-
-    model: str
-    tier_set: str | None
-    policy: TieredPolicy
-
-
-class Observer(Protocol):
-    """Is told what happens, one call an event; Observability of observability.py."""
-
-    def decided(
-        self,
-        request_id: str,
-        served: Served,
-        decisions: Decisions,
-        timings_ms: Mapping[str, float],
-        occupied: np.ndarray | None = None,
-    ) -> None:
-        """A request was answered; ``occupied`` (N, S) bool are the slots with a market."""
-        ...
-
-    def refused(self, request_id: str, problem: Problem) -> None:
-        """A request was refused."""
-        ...
-
-    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
-        """A tier did not answer and a lower one did."""
-        ...
-
-    def filled(self, age_ns: int) -> None:
-        """Features were left out of a request, the oldest value that stood in was so old."""
-        ...
-
-    def ready(self, is_ready: bool) -> None:
-        """What a probe of every tier found."""
-        ...
+#: Asks tier 3 elsewhere: (whose, question) -> its decisions.
+AskFull = Callable[[Served, Batch], Awaitable[Decisions]]
 
 
 class Service:
-    """Decides requests with the model that ``current`` names at the moment they arrive."""
+    """Decides requests with the model that answers at the moment they arrive."""
 
     def __init__(
         self,
         args: PolicyAppArgs,
-        current: Callable[[], Served | None],
+        models: Models,
         ask_full: AskFull | None = None,
         *,
         observer: Observer,
     ) -> None:
         """``ask_full`` None: tier 3 is asked in this process."""
         self.args, self.observer = args, observer
-        self._current, self._ask_full = current, ask_full
+        self.models, self._ask_full = models, ask_full
         self._features: FeatureCache | None = None
         self._answers = Answers(args.limits.answers, time.monotonic_ns)
-        self._reader: tuple[str, Reader] | None = None
-
-    def current(self) -> Served | None:
-        """The model that answers now; None before the first is loaded."""
-        return self._current()
+        self._reader: tuple[int, Reader] | None = None
 
     def served(self) -> Served:
         """The model that answers now; Problem 503 before the first is loaded."""
-        found = self._current()
+        found = self.models.current()
         if found is None:
             raise Problem(
                 503, "no-model", "no model is loaded yet: ask again shortly", headers={"Retry-After": "1"}
@@ -109,12 +68,12 @@ class Service:
 
     def reader(self, served: Served) -> Reader:
         """What reads rows for ``served``; what markets sent is kept over a reload that reads the same."""
-        if self._reader is None or self._reader[0] != served.model:
+        if self._reader is None or self._reader[0] != served.number:
             spec, limits = served.policy.spec, self.args.limits
             if self._features is None or self._features.names != columns_of(spec):
                 self._features = FeatureCache(columns_of(spec), limits.features)
             reader = Reader(spec, served.policy.window, self._features, limits.groups)
-            self._reader = (served.model, reader)
+            self._reader = (served.number, reader)
         return self._reader[1]
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
@@ -146,7 +105,7 @@ class Service:
         read_ns = time.monotonic_ns()
         stages_ns = {"parse": parsed_ns - arrived_ns, "read": read_ns - parsed_ns}
         deadline_ns = arrived_ns + round((request.deadline_ms or self.args.deadline_ms) * NS_PER_MS)
-        decisions = await self._by_tiers(request.request_id, served, asked.batch, deadline_ns, stages_ns)
+        decisions = await self.decide_batch(request.request_id, served, asked.batch, deadline_ns, stages_ns)
         done_ns = time.monotonic_ns()
         stages_ns["decide"] = done_ns - read_ns
         stages_ns["total"] = done_ns - arrived_ns
@@ -164,33 +123,47 @@ class Service:
             }
         ).encode()
 
-    async def _by_tiers(
+    async def decide_batch(
         self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
     ) -> Decisions:
-        """The decisions of the highest tier that is needed and done before ``deadline_ns``."""
+        """The decisions of the highest tier that is needed and done before ``deadline_ns``.
+
+        Adds to ``stages_ns`` where the time went; tells the models and the observer how it went.
+        """
         policy, now_ns = served.policy, time.monotonic_ns()
+        failures = policy.failures.total()
         pending = policy.decide_fast(batch, now_ns)
+        failed = policy.failures.total() > failures
         stages_ns.update(pending.stages_ns)
-        if not pending.open.size:
-            return policy.finish(pending, None)
         full, why = None, Note(0)
-        at_ns = time.monotonic_ns()
-        left_s = (deadline_ns - at_ns) / 1e9
+        if pending.open.size:
+            at_ns = time.monotonic_ns()
+            try:
+                full, why = await self._full(served, pending, (deadline_ns - at_ns) / NS_PER_SECOND)
+            except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
+                self.observer.fell_back(request_id, served.model, int(Tier.FULL), error)
+                failed = failed or isinstance(error, TierError)  # the model's own fault, not its host's
+                why = Note.FALLBACK
+            stages_ns["tier_3"] = time.monotonic_ns() - at_ns
+        decisions = policy.finish(pending, full, why)
+        taken_ns = time.monotonic_ns() - now_ns
+        if failed:
+            self.models.failed(served, taken_ns)
+        else:
+            self.models.answered(served, batch, decisions, taken_ns)
+        return decisions
+
+    async def _full(self, served: Served, pending: Pending, left_s: float) -> tuple[Decisions | None, Note]:
+        """Tier 3's answer to what is open, or that there is no time for it; raises whatever it raises."""
+        if left_s * 1_000 < MIN_FULL_MS:
+            return None, Note.DEADLINE
+        if self._ask_full is None:
+            return served.policy.ask(int(Tier.FULL), pending.question, pending.now_ns), Note(0)
         try:
-            if left_s * 1_000 < MIN_FULL_MS:
-                why = Note.DEADLINE
-            elif self._ask_full is None:
-                full = policy.ask(int(Tier.FULL), pending.question, now_ns)
-            else:
-                async with asyncio.timeout(left_s):
-                    full = await self._ask_full(served.model, pending.question)
+            async with asyncio.timeout(left_s):
+                return await self._ask_full(served, pending.question), Note(0)
         except TimeoutError:
-            why = Note.DEADLINE
-        except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
-            self.observer.fell_back(request_id, served.model, int(Tier.FULL), error)
-            why = Note.FALLBACK
-        stages_ns["tier_3"] = time.monotonic_ns() - at_ns
-        return policy.finish(pending, full, why)
+            return None, Note.DEADLINE
 
     def info(self) -> ModelInfo:
         """What is served and what it wants to be shown."""
@@ -225,7 +198,7 @@ class Service:
 
     async def ready(self) -> Readiness:
         """Ask every tier about a seeded observation; not ready where one in this process fails."""
-        served = self._current()
+        served = self.models.current()
         if served is None:
             self.observer.ready(False)
             return Readiness(ready=False, model=None, tiers={}, reason="no model is loaded yet")
@@ -253,7 +226,7 @@ class Service:
         assert self._ask_full is not None
         try:
             async with asyncio.timeout(PROBE_S):
-                await self._ask_full(served.model, batch)
+                await self._ask_full(served, batch)
         except TimeoutError:
             return f"no answer within {PROBE_S:g} s"
         except Exception as error:  # reported, whatever it is

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "dashboard": "Open MLflow, TensorBoard, Ray's dashboard or a sweep's page, on loopback.",
     "loadtest": "Measure how fast a running server answers, at a fixed rate.",
     "models": "Register, promote through the gates, roll back and list models.",
+    "tiers": "Make, show and judge the small networks that stand before a registered model.",
     "serve": "Serve the registry's model over HTTP on this machine.",
     "bench": "Run the benchmarks against their peers.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",

@@ -32,7 +32,7 @@ class StatesConfig(Config):
 class LearnConfig(Config):
     """How one student learns."""
 
-    epochs: int = Field(8, ge=1, description="most passes over the states")
+    epochs: int = Field(6, ge=1, description="most passes over the states")
     patience: int = Field(3, ge=1, description="passes without a better held-out loss before it stops")
     limit_s: float = Field(75, gt=0, description="no pass begins after so many seconds; the report says so")
     batch: int = Field(512, ge=16, description="states a step")
@@ -50,6 +50,13 @@ class ThresholdsConfig(Config):
 
     max_value_loss: float = Field(
         0.02, ge=0, lt=1, description="share of the champion's return they may cost"
+    )
+    agreement_floor: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="same actions as the champion, whatever was earned: a set that acts otherwise is another "
+        "model than the one that passed the gates",
     )
     min_agreement: float = Field(
         0.98, gt=0, le=1, description="same actions as the champion, where its return is not positive"

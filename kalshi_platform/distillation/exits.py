@@ -1,4 +1,4 @@
-"""Calibrating the students and choosing where groups leave, on the calibrating half of the validation events."""
+"""Calibrating the students and choosing where groups leave, on the calibrating half of the events."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ def choose_exits(
     config: ThresholdsConfig,
     say: Say = lambda line: None,
 ) -> Choice:
-    """Play every pair of candidate thresholds on the theatre's events and take the best; see thresholds.py."""
+    """Play every pair of candidate thresholds on the theatre's events and take the best: thresholds.py."""
     champion = theatre.play(NetworkPolicy(theatre.champion, theatre.bank), "champion")
     returns = event_means(champion.event, champion.returns)
     confidence = {m.number: _confidence(m, theatre, states) for m in made if m.number != Tier.FULL}

@@ -8,6 +8,7 @@ import numpy as np
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_PRICE, NO_TIME
 from kalshi_platform.events.schema import (
+    DTYPES,
     FLAG_LAST,
     FLAG_START,
     GAP,
@@ -17,7 +18,6 @@ from kalshi_platform.events.schema import (
     STATUS,
     YES,
     Events,
-    empty,
 )
 
 _WIDTH: Final = len(Events._fields) + 1  # the columns of Events and the line the row came from
@@ -79,7 +79,5 @@ class RowBuffer:
     def rows(self) -> tuple[Events, np.ndarray]:
         """(rows collected so far, (n,) i8 line each came from)."""
         table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
-        rows = empty(len(table))
-        for i, column in enumerate(rows):
-            column[:] = table[:, i]
+        rows = Events(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
         return rows, table[:, -1].copy()

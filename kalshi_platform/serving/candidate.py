@@ -63,8 +63,10 @@ class Verdict(Config):
 
     @property
     def words(self) -> str:
-        """One line for people."""
-        found = [] if self.accepted else [f"refused: {self.reason}"]
+        """One line for people: the reason, or what was found good."""
+        if not self.accepted:
+            return self.reason
+        found = []
         if self.p99_ms is not None:
             found.append(f"p99 {self.p99_ms:.2f} of {self.budget_ms:g} ms")
         if self.agreement is not None:
@@ -101,7 +103,7 @@ def examine(
     engine raises is a reason like any other; anything else that is raised is the caller's to catch.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
-    if active and (reason := _other_view(policy, active)):
+    if active and (reason := other_view(policy.spec, policy.window, active.spec, active.window)):
         return Examined(verdict.replace(reason=reason), none)
     probed, recorded = _probe_batch(policy), active.recorded if active else None
     verdict = verdict.replace(probes=probed.n, recorded=recorded.batch.n if recorded else 0)
@@ -122,16 +124,16 @@ def examine(
     return Examined(verdict, actions)
 
 
-def _other_view(policy: TieredPolicy, active: Active) -> str:
-    changed = [n for n in _VIEW if getattr(policy.spec, n) != getattr(active.spec, n)]
-    if changed:
+def other_view(spec: PolicySpec, window: int, active: PolicySpec, active_window: int) -> str:
+    """Why a model cannot answer what clients of the active one send, in words; empty where it can."""
+    if changed := [name for name in _VIEW if getattr(spec, name) != getattr(active, name)]:
         return (
             f"it reads other {', '.join(changed)} than the active model: every client would be refused; "
             "deploy it as an application of its own, or restart this one with it"
         )
-    if policy.window != active.window:
+    if window != active_window:
         return (
-            f"it reads {policy.window} rows of history, clients of the active model send {active.window}: "
+            f"it reads {window} rows of history, clients of the active model send {active_window}: "
             "restart this application with it"
         )
     return ""
@@ -209,7 +211,7 @@ def _compare(
     else:
         (batch, now), before = probed, active.probe_actions
         name, bound = "probes", config.min_probe_agreement
-    free_slots = _decided_slots(policy.spec, batch)
+    free_slots = decided_slots(policy.spec, batch)
     n = int(free_slots.sum())
     agreement = float((now == before)[free_slots].mean()) if n else None
     verdict = verdict.replace(
@@ -224,11 +226,11 @@ def _compare(
     return verdict
 
 
-def _decided_slots(spec: PolicySpec, batch: Batch) -> np.ndarray:
+def decided_slots(spec: PolicySpec, batch: Batch) -> np.ndarray:
     """Slots (N, S) that a network decides: a market stands there and no rule forces it."""
     start = spec.width - spec.n_slots * (1 + N_ACTIONS)
     return (batch.flat[:, start : start + spec.n_slots] > 0.5) & (batch.forced == FREE)
 
 
 def _decided_groups(spec: PolicySpec, batch: Batch) -> int:
-    return int(_decided_slots(spec, batch).any(1).sum())
+    return int(decided_slots(spec, batch).any(1).sum())

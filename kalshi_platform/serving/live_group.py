@@ -136,9 +136,9 @@ class LiveGroup:
         s = config.n_slots
         self._columns = np.array(columns(shown), np.int64)
         self._temporal_columns = np.array(TEMPORAL, np.int64)
-        self._rows = np.zeros(s, ROW_DTYPE).view(np.recarray)
+        self._rows = np.zeros(s, ROW_DTYPE)
         self._features = np.zeros((s, self._columns.size), np.float32)
-        self._markets = np.zeros(s, MARKET_DTYPE).view(np.recarray)
+        self._markets = np.zeros(s, MARKET_DTYPE)
         self._windows = np.zeros((s, window, self._temporal_columns.size), np.float32)
         self._rules = RuleInputs(
             np.zeros((1, s), np.int32),
@@ -163,6 +163,9 @@ class LiveGroup:
             )
         )
         self.envs, self.slots = allocate(1, s)
+        # numba looks twice as long at a recarray as at the plain array of the same records
+        self._kernel_envs, self._kernel_slots = np.asarray(self.envs), np.asarray(self.slots)
+        self._kernel_bank = BankArrays(*(np.asarray(array) for array in self.bank))
         open_account(self.envs[0], config.capital_e6)
         self._at_rows = np.full((1, s), -1, np.int32)
         for i in range(s):
@@ -186,7 +189,7 @@ class LiveGroup:
     def put(self, s: int, row: Rows) -> bool:
         """Let slot ``s`` stand at ``row`` (length 1), empty where it is not valid; returns whether it is."""
         if not row.valid[0]:
-            self.slots["state"][0, s] = EMPTY
+            self._kernel_slots["state"][0, s] = EMPTY
             return False
         place_row(
             row,
@@ -195,7 +198,7 @@ class LiveGroup:
             self._rows,
             self._features,
             self._windows,
-            self.slots,
+            self._kernel_slots,
             s,
         )
         return True
@@ -221,9 +224,9 @@ class LiveGroup:
         flat = np.empty((1, self.width), np.float32)
         forced = np.empty((1, self.n_slots), np.int8)
         observe_group(
-            self.bank,
-            self.envs,
-            self.slots,
+            self._kernel_bank,
+            self._kernel_envs,
+            self._kernel_slots,
             now_ns,
             self._params,
             self._capital_e6,

@@ -91,7 +91,13 @@ def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS
     does not fit its record, ContractError where the model does not fit this program.
     """
     model = load_model(registry, name)
-    tier_set = newest_tier_set(registry, model.record.id)
+    return ready_model(registry, model, newest_tier_set(registry, model.record.id), forms)
+
+
+def ready_model(
+    registry: Registry, model: LoadedModel, tier_set: TierSet | None, forms: Sequence[FormName] = FORMS
+) -> ReadyModel:
+    """A loaded model with the tiers of ``tier_set``, else alone; as :func:`ready_tiers` otherwise."""
     if tier_set is None:
         no_files: dict[str, bytes] = {}
         engine, choice = _fastest(3, model.policy, {"torchscript": ()}, (), forms, no_files.__getitem__)

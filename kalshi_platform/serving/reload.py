@@ -178,17 +178,18 @@ class ModelGuard:
         """
         with self._refreshing:
             try:
-                self._write_rollback()
-                wanted = self.poll()
-                candidate = self.prepare(wanted) if wanted else None
+                while True:
+                    self._write_rollback()
+                    wanted = self.poll()
+                    if wanted is None:
+                        return None
+                    candidate = self.prepare(wanted)
+                    if candidate.served is None or self.swap(candidate):
+                        return candidate.verdict
+                    # The active model was taken back meanwhile: look again.
             except PlatformError as err:
                 self._events.tell(EventKind.UNREACHABLE, self.active.key, str(err))
                 return None
-            if candidate is None:
-                return None
-            if candidate.served is not None:
-                self.swap(candidate)
-            return candidate.verdict
 
     def poll(self) -> Wanted | None:
         """What the alias names now and its newest tier set; None where that is active, or was refused.
@@ -200,7 +201,7 @@ class ModelGuard:
         if entry is None:
             raise ContractError(
                 f"{self._registry.uri} has no alias {self.config.alias!r}: promote a model first "
-                "(kalshi-platform registry promote)"
+                "(kalshi-platform models promote)"
             )
         tier_set = newest_tier_set(self._registry, entry.model)
         key = ModelKey(entry.model, tier_set.digest if tier_set else None)
@@ -268,8 +269,13 @@ class ModelGuard:
         return True
 
     def note(self, served: ServedModel, latency_ns: int, failed: bool) -> None:
-        """Count one request that ``served`` answered, or should have; cheap, and may take the model back."""
-        now_ns = self._clock()
+        """Count one request that ``served`` answered, or should have; cheap, and may take the model back.
+
+        A request in which a tier failed counts as failed, also where the tier below it answered.
+        """
+        now_ns, failures = self._clock(), served.policy.failures.total()
+        failed = failed or failures > served.watch.tier_failures
+        served.watch.tier_failures = failures
         served.watch.add(now_ns, latency_ns, failed)
         state = self._now
         if state.before is None or state.active.number != served.number:

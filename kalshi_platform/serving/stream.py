@@ -32,6 +32,7 @@ Decide = Callable[[Batch, int], Decisions]
 
 _NAMES: Final = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
 _TIERS: Final = {int(tier): tier.name.lower() for tier in Tier}
+_NOTES: Final = [[str(note.name).lower() for note in Note if bits & note] for bits in range(1 << len(Note))]
 _CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
 
 
@@ -232,7 +233,7 @@ class StreamSession:
         if not groups or number <= self._decide_after:
             return None
         batches = [self._books.groups[g].observe(now_ns) for g in groups]
-        live = np.stack([self._books.groups[g].live for g in groups])
+        live = np.array([self._books.groups[g].live for g in groups])
         return Due(number, now_ns, tuple(groups), live, _joined(batches))
 
     def _is_due(self, group: int, now_ns: int) -> bool:
@@ -244,8 +245,9 @@ class StreamSession:
     # What goes out
 
     def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
-        slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if due.live[n, s]]
-        actions, notes = decisions.actions[n], int(decisions.notes[n])
+        live = due.live[n].tolist()
+        slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
+        actions = decisions.actions[n].tolist()
         fields: dict[str, Any] = {
             "type": "decision",
             "frame": due.frame,
@@ -254,7 +256,7 @@ class StreamSession:
             "actions": {ticker: _NAMES[actions[s]] for s, ticker in slots},
             "confidence": float(decisions.confidence[n]),
             "tier": _TIERS[int(decisions.tier[n])],
-            "notes": [note.name.lower() for note in Note if note.name and notes & note],
+            "notes": _NOTES[int(decisions.notes[n])],
             "model": model,
         }
         if self._probabilities:

@@ -54,6 +54,7 @@ class Watch:
         self._latency_ns = np.empty(config.max_requests, np.int64)
         self._failed = np.empty(config.max_requests, np.bool_)
         self._n = 0  # since the start
+        self.tier_failures = 0  # of the policy, as of the latest request: what is more belongs to the next
 
     @property
     def total(self) -> int:

@@ -10,13 +10,16 @@ import httpx
 import numpy as np
 from serving_tiers import PlainEngine, made_policy
 
+from kalshi_platform.replay.trading import TradingConfig
 from kalshi_platform.serving.batch import Batch, Decisions
+from kalshi_platform.serving.candidate import Verdict
+from kalshi_platform.serving.guard_events import EventKind, GuardEvent
 from kalshi_platform.serving.tiered import TieredConfig
 from serve_deployments.args import PolicyAppArgs
 from serve_deployments.http import make_app
-from serve_deployments.loading import warm
+from serve_deployments.models import Served
 from serve_deployments.problems import Problem
-from serve_deployments.service import Served, Service
+from serve_deployments.service import Service, probe_batch
 
 MODEL = "moderate-0123456789ab"
 CLIENT, ADMIN = "client-token-of-tests", "admin-token-of-tests-1"
@@ -77,10 +80,46 @@ class Watched:
     def filled(self, age_ns: int) -> None:
         self.ages_ns.append(age_ns)
 
+    def frames(self, n: int) -> None: ...
+
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int) -> None: ...
+
+    def sessions(self, n: int, *, resumed: bool = False) -> None: ...
+
     def ready(self, is_ready: bool) -> None: ...
 
     def refused(self, request_id: str, problem: Problem) -> None:
         self.problems.append(problem)
+
+
+class FixedModels:
+    """The one model of a test; what an administrator asks for is answered as the test says."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self.n_answered = self.n_failed = 0
+        self.verdict: Verdict | None = None
+        self.refusal: Exception | None = None
+
+    def current(self) -> Served | None:
+        return self._app.served
+
+    def answered(self, served: Served, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+        self.n_answered += 1
+
+    def failed(self, served: Served, taken_ns: int) -> None:
+        self.n_failed += 1
+
+    def refresh(self) -> Verdict | None:
+        return self.verdict
+
+    def rollback(self, reason: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        return "tiny-0123456789ab"
+
+    def events(self) -> tuple[GuardEvent, ...]:
+        return (GuardEvent(at_ns=1, kind=EventKind.LOADED, model=MODEL, tiers=None, words="of the test"),)
 
 
 class App:
@@ -89,7 +128,7 @@ class App:
     def __init__(
         self,
         thresholds: tuple[float | None, float | None] = (None, None),
-        ask_full: Callable[[str, Batch], Awaitable[Decisions]] | None = None,
+        ask_full: Callable[[Served, Batch], Awaitable[Decisions]] | None = None,
         served: bool = True,
         **settings: Any,
     ) -> None:
@@ -97,12 +136,13 @@ class App:
             {"access": {"require_token": False}, "inference_ttl_ms": 0, "deadline_ms": 60_000.0, **settings}
         )
         policy, engines = made_policy(thresholds, TieredConfig(inference_ttl_ms=0))
-        warm(policy)
+        policy.decide(probe_batch(policy), 0)
         self.policy = policy
         self.engines: tuple[PlainEngine, ...] = engines
-        self.served: Served | None = Served(MODEL, None, policy) if served else None
+        self.served: Served | None = Served(MODEL, None, policy, TradingConfig(n_slots=5)) if served else None
         self.watched = Watched()
-        self.service = Service(args, lambda: self.served, ask_full, observer=self.watched)
+        self.models = FixedModels(self)
+        self.service = Service(args, self.models, ask_full, observer=self.watched)
         self.app = make_app(self.service)
         self.client = Client(self.app)
         self.own = token(CLIENT) if args.access.require_token else {}

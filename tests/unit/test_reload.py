@@ -5,7 +5,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from registry_models import made_policy, made_record
 from serving_tiers import PlainEngine
 
@@ -24,6 +23,7 @@ from kalshi_platform.serving.reload import GuardConfig, ModelGuard
 from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 from kalshi_platform.serving.watch import WatchConfig
 
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 MS, S = 1_000_000, 1_000_000_000
 
 
@@ -59,15 +59,6 @@ def cost_ms(monkeypatch):
 
     monkeypatch.setattr(checks, "time_calls", timed)
     return cost
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    """Networks this small are built and asked ten times faster by one thread on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -388,6 +379,19 @@ def test_a_model_that_fails_after_the_swap_is_taken_back_here_and_in_the_registr
     assert guard.refresh() is None
 
 
+def test_a_model_whose_tiers_fail_is_taken_back_though_every_request_was_answered(registry, models, loader):
+    guard = swapped(registry, models, loader)
+    policy = guard.active.policy
+    policy.tiers[0].engine.broken = True
+    flat, _ = probes(policy.spec, 1)
+    for k in range(5):
+        assert guard.active.record.id == models[1]
+        policy.decide(Batch(flat, None, free(1, 2)), k)
+        answered(guard, 1)
+    assert guard.active.record.id == models[0]
+    assert guard.active.watch.figures(1_000 * S).errors == 0
+
+
 def test_a_model_that_is_slow_after_the_swap_is_taken_back(registry, models, loader):
     guard = swapped(registry, models, loader)
     answered(guard, 199, latency_ms=80)
@@ -479,6 +483,22 @@ def test_of_two_replicas_that_take_the_same_model_back_one_writes_one_entry(regi
     assert sorted(kinds(guard)[-1] for guard in guards) == ["alias_changed", "alias_left"]
     assert [guard.active.record.id for guard in guards] == [models[0]] * 2
     assert [guard.refresh() for guard in guards] == [None, None]
+
+
+def test_a_candidate_that_was_prepared_while_the_active_model_was_taken_back_is_looked_at_anew(
+    registry, models, loader
+):
+    guard = swapped(registry, models, loader)
+    registry.promote(CHAMPION, models[2], reason="next")
+    loader.damage[models[2]] = lambda engine: answered(guard, 5, failed=True)  # while it is being loaded
+    verdict = guard.refresh()
+    assert (verdict.model, guard.active.record.id, guard.previous.record.id) == (
+        models[2],
+        models[2],
+        models[0],
+    )
+    assert kinds(guard)[2:] == ["taken_back", "alias_left", "swapped"]
+    assert loader.loaded == [*models, models[2]]
 
 
 # by hand

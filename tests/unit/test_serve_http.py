@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from serving_app import ADMIN, CLIENT, MODEL, App, Client, token, token_files
 
+from kalshi_platform.domain.errors import LimitError, StorageError
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.candidate import Verdict
 from kalshi_platform.serving.tiered import TierError, free
 from serve_deployments.api import DecideResponse, ModelInfo, ProblemBody
 from serve_deployments.http import make_app
+from serve_deployments.models import Served
 
 
 @pytest.fixture(scope="module")
@@ -280,24 +283,24 @@ class TestTokens:
 
 
 def asking(answer: Any) -> Any:
-    """Tier 3 elsewhere that does ``answer(model, batch)``."""
+    """Tier 3 elsewhere that does ``answer(served, batch)``."""
 
-    async def ask(model: str, batch: Batch) -> Decisions:
-        return await answer(model, batch)
+    async def ask(served: Served, batch: Batch) -> Decisions:
+        return await answer(served, batch)
 
     return ask
 
 
-async def never(model: str, batch: Batch) -> Decisions:
+async def never(served: Served, batch: Batch) -> Decisions:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def broken(model: str, batch: Batch) -> Decisions:
+async def broken(served: Served, batch: Batch) -> Decisions:
     raise RuntimeError("its actor died")
 
 
-async def failing(model: str, batch: Batch) -> Decisions:
+async def failing(served: Served, batch: Batch) -> Decisions:
     raise TierError("logits are not finite")
 
 
@@ -315,6 +318,8 @@ def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
     assert decisions.tier[0] == Tier.LSTM
     assert decisions.notes[0] == Note[note.upper()]
     assert len(app.watched.lost) == (note == "fallback")
+    assert app.models.n_failed == (full is failing), "a dead host is not the model's fault"
+    assert app.models.n_answered == (full is not failing)
 
 
 def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
@@ -337,8 +342,8 @@ def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
 def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     asked = []
 
-    async def full(model: str, batch: Batch) -> Decisions:
-        asked.append(model)
+    async def full(served: Served, batch: Batch) -> Decisions:
+        asked.append(served)
         raise AssertionError
 
     app = App(ask_full=full)
@@ -350,13 +355,13 @@ def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
 
 def test_tier_3_elsewhere_answers_like_tier_3_here():
     here = App()
-    elsewhere = App(ask_full=asking(lambda model, batch: _full(here, model, batch)))
+    elsewhere = App(ask_full=asking(lambda served, batch: _full(here, served, batch)))
     body = here.example()
     assert elsewhere.decide(body).json()["groups"] == here.decide(body).json()["groups"]
 
 
-async def _full(app: App, model: str, batch: Batch) -> Decisions:
-    assert model == MODEL
+async def _full(app: App, served: Served, batch: Batch) -> Decisions:
+    assert served.model == MODEL
     return app.policy.ask(3, batch, 0)
 
 
@@ -422,3 +427,51 @@ def test_the_openapi_document_shows_a_request_that_is_decided(app: App):
     assert app.decide(example).status_code == 200
     client = Client(make_app(app.service))
     assert client.get("/openapi.json").json() == json.loads(json.dumps(document))
+
+
+class TestAdministration:
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [("get", "/v1/models/events"), ("post", "/v1/models/reload"), ("post", "/v1/models/rollback")],
+    )
+    def test_only_an_administrator_may(self, guarded: App, method: str, path: str):
+        ask = getattr(guarded.client, method)
+        refused(ask(path), 401, "unauthorized", "authorization")
+        refused(ask(path, headers=token(CLIENT)), 403, "not-an-admin")
+
+    def test_events_are_told(self, guarded: App):
+        found = guarded.client.get("/v1/models/events", headers=token(ADMIN)).json()
+        assert [(e["kind"], e["words"]) for e in found["events"]] == [("loaded", "of the test")]
+
+    def test_a_reload_without_news_changes_nothing(self, guarded: App):
+        guarded.models.verdict = None
+        found = guarded.client.post("/v1/models/reload", headers=token(ADMIN)).json()
+        assert (found["model"], found["changed"]) == (MODEL, False)
+
+    def test_a_refused_model_is_told_with_its_reason(self, guarded: App):
+        guarded.models.verdict = Verdict(model="tiny-00000000bad0", tiers=None, reason="answers nan")
+        response = guarded.client.post("/v1/models/reload", headers=token(ADMIN))
+        assert "answers nan" in refused(response, 409, "model-refused").detail
+
+    def test_a_rollback_says_which_model_answers(self, guarded: App):
+        guarded.models.refusal = None
+        response = guarded.client.post(
+            "/v1/models/rollback", json={"reason": "it trades too much"}, headers=token(ADMIN)
+        )
+        assert response.json() == {"model": "tiny-0123456789ab"}
+
+    def test_a_rollback_needs_a_reason(self, guarded: App):
+        response = guarded.client.post("/v1/models/rollback", json={}, headers=token(ADMIN))
+        refused(response, 422, "invalid-field", "reason")
+
+    @pytest.mark.parametrize(
+        ("error", "status", "kind"),
+        [
+            (LimitError("nothing to go back to"), 409, "no-rollback"),
+            (StorageError("no answer"), 503, "registry"),
+        ],
+    )
+    def test_a_rollback_that_cannot_be_is_told(self, guarded: App, error, status, kind):
+        guarded.models.refusal = error
+        response = guarded.client.post("/v1/models/rollback", json={"reason": "x"}, headers=token(ADMIN))
+        assert str(error) in refused(response, status, kind).detail

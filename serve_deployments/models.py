@@ -1,0 +1,188 @@
+"""The models of one replica: which answers, what a request tells of it, and following the registry.
+
+Owns       the way from a registry to a policy in this process, and what the service sees of it.
+Invariant  a request is answered by one ``Served`` from beginning to end.
+Threads    ``current``, ``answered`` and ``failed`` on the event loop; ``start``, ``refresh`` and ``rollback``
+           in a thread: they load, measure and talk to the registry.
+Not        the checks of a candidate, its watch and its return (kalshi_platform/serving/reload.py).
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.registry.load import LoadedModel
+from kalshi_platform.registry.record import MODEL_ID
+from kalshi_platform.registry.store import Registry
+from kalshi_platform.registry.tiers import TierSet
+from kalshi_platform.replay.trading import TradingConfig
+from kalshi_platform.serving.batch import Batch, Decisions
+from kalshi_platform.serving.candidate import Verdict
+from kalshi_platform.serving.guard_events import EventKind, GuardEvent
+from kalshi_platform.serving.load import ready_model
+from kalshi_platform.serving.recorded import RecordedStates
+from kalshi_platform.serving.reload import GuardConfig, ModelGuard, ServedModel
+from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
+
+_LOG: Final = logging.getLogger(__name__)
+#: What an observer is told of an event; the others change nothing that is served.
+RESULTS: Final = {
+    EventKind.SWAPPED: "accepted",
+    EventKind.REFUSED: "refused",
+    EventKind.TAKEN_BACK: "rolled_back",
+    EventKind.ROLLED_BACK: "rolled_back",
+    EventKind.UNREACHABLE: "failed",
+}
+
+#: Told of a model that is about to be checked, in the thread that prepares it: (model id, tier set).
+Prepare = Callable[[str, str | None], None]
+#: (result, model, reason)
+Reloaded = Callable[[str, str, str | None], None]
+
+
+class Served(NamedTuple):
+    """A model that answers."""
+
+    model: str
+    tier_set: str | None  # digest; None: the network alone
+    policy: TieredPolicy
+    trading: TradingConfig  # what its environment observed and how it traded
+    number: int = 0  # of this replica, ascending
+
+
+class Models(Protocol):
+    """What a service needs to know of the models of its process."""
+
+    def current(self) -> Served | None:
+        """What answers now; None before the first is loaded."""
+        ...
+
+    def answered(self, served: Served, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+        """``served`` answered a request."""
+        ...
+
+    def failed(self, served: Served, taken_ns: int) -> None:
+        """``served`` should have answered and did not: one of its networks failed."""
+        ...
+
+    def refresh(self) -> Verdict | None:
+        """Look at the registry now; the verdict on what it asks for, None where that is served already."""
+        ...
+
+    def rollback(self, reason: str) -> str:
+        """Go back to the model before; the id of the one that answers now."""
+        ...
+
+    def events(self) -> tuple[GuardEvent, ...]:
+        """What happened to the models, oldest first."""
+        ...
+
+
+class GuardedModels:
+    """Follows an alias: every change is checked beside the answers and swapped in between two of them."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        guard: GuardConfig,
+        tiered: TieredConfig,
+        *,
+        prepare: Prepare | None = None,
+        reloaded: Reloaded | None = None,
+    ) -> None:
+        """``prepare`` is called before a model is checked: whoever holds its tier 3 elsewhere loads it."""
+        self._states = RecordedStates()
+        self._tiered, self._prepare, self._reloaded = tiered, prepare, reloaded
+        self._guard = ModelGuard(registry, self._load, guard, clock=time.time_ns, states=self._states)
+        self._served: Served | None = None
+        self._told_ns = time.time_ns()
+
+    def start(self) -> Served:
+        """Load and check what the alias names; errors say why it cannot be served."""
+        self._guard.start()
+        served = self.current()
+        assert served is not None
+        return served
+
+    def current(self) -> Served | None:
+        """What answers now; None before ``start``."""
+        try:
+            active = self._guard.active
+        except ContractError:
+            return None
+        if self._served is None or self._served.number != active.number:
+            self._served = _served_of(active)
+        return self._served
+
+    def answered(self, served: Served, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+        """Record the states that a candidate will be compared on, and how long they took."""
+        self._states.add(served.number, batch, decisions)
+        self._note(served, taken_ns, failed=False)
+
+    def failed(self, served: Served, taken_ns: int) -> None:
+        """Count a failure of the model's networks; too many of a new one bring back the one before."""
+        self._note(served, taken_ns, failed=True)
+
+    def refresh(self) -> Verdict | None:
+        """Bring this replica and the registry together; not on the event loop."""
+        verdict = self._guard.refresh()
+        self._tell()
+        return verdict
+
+    def rollback(self, reason: str) -> str:
+        """Go back here and in the registry; LimitError where there is nothing to go back to."""
+        model = self._guard.rollback(reason).record.id
+        self._tell()
+        return model
+
+    def events(self) -> tuple[GuardEvent, ...]:
+        """What happened to the models, oldest first."""
+        return self._guard.events
+
+    def _note(self, served: Served, taken_ns: int, *, failed: bool) -> None:
+        active = self._guard.active
+        if active.number == served.number:  # what was replaced meanwhile is not judged any more
+            self._guard.note(active, taken_ns, failed)
+
+    def _load(self, registry: Registry, model: LoadedModel, tier_set: TierSet | None) -> TieredPolicy:
+        if self._prepare is not None:
+            self._prepare(model.record.id, tier_set.digest if tier_set else None)
+        ready = ready_model(registry, model, tier_set)
+        _LOG.info("%s", ready.note)
+        return TieredPolicy(model.record.spec, ready.tiers, self._tiered)
+
+    def _tell(self) -> None:
+        """Pass on what happened since the last time."""
+        new = [event for event in self._guard.events if event.at_ns > self._told_ns]
+        for event in new:
+            self._told_ns = event.at_ns
+            if self._reloaded is not None and event.kind in RESULTS:
+                self._reloaded(RESULTS[event.kind], event.model, event.words)
+
+
+def require_model(registry: Registry, name: str) -> str:
+    """The id that ``name`` stands for; ContractError says how to get a model where there is none."""
+    if MODEL_ID.fullmatch(name):
+        raise ContractError(
+            f"model {name!r} is an id: a service follows an alias, so that a bad model can be taken back; "
+            "promote it (kalshi-platform models) and name the alias"
+        )
+    model = registry.aliases().model(name)
+    if model is None:
+        raise ContractError(
+            f"{registry.uri} has no {name}: train a model and promote it (kalshi-platform quickstart, then "
+            "kalshi-platform models), or name another registry"
+        )
+    return model
+
+
+def _served_of(active: ServedModel) -> Served:
+    return Served(
+        active.record.id,
+        active.tier_set.digest if active.tier_set else None,
+        active.policy,
+        TradingConfig.of_environment(active.record.environment),
+        active.number,
+    )
