@@ -128,6 +128,14 @@ METRICS: Final = (
 #: A metric's name and the values of its labels, in their order.
 Key = tuple[str, tuple[str, ...]]
 
+_TIER_KEYS: Final[dict[int, Key]] = {tier: (DECISIONS.name, (name,)) for tier, name in TIER_LABELS.items()}
+_NOTE_KEYS: Final[dict[int, Key]] = {note: (NOTES.name, (name,)) for note, name in NOTE_LABELS.items()}
+_ACTION_KEYS: Final[dict[tuple[int, int], Key]] = {
+    (tier, action): (ACTIONS_TAKEN.name, (name, took))
+    for tier, name in TIER_LABELS.items()
+    for action, took in _ACTION_LABELS.items()
+}
+
 
 class Buckets(NamedTuple):
     """A histogram: how often each bucket was hit (the last is beyond every bound), and the exact sum."""
@@ -193,13 +201,17 @@ class ServeMetrics:
 
     def count_groups(self, decisions: Decisions, occupied: np.ndarray) -> None:
         """Count who decided, what, and with which notes; of a request or of an event in a stream."""
-        for tier, n in _counted(decisions.tier):
-            self.add(DECISIONS, TIER_LABELS[tier], n=n)
-        both = decisions.tier[:, None].astype(np.int64) * 8 + decisions.actions
-        for code, n in _counted(both[occupied]):
-            self.add(ACTIONS_TAKEN, TIER_LABELS[code // 8], _ACTION_LABELS[code % 8], n=n)
-        for bit, name in NOTE_LABELS.items():
-            self.add(NOTES, name, n=int(np.count_nonzero(decisions.notes & bit)))
+        found: list[Key] = []
+        columns = (decisions.tier, decisions.notes, decisions.actions, occupied)
+        # Lists: for the one or few groups of a request they cost a third of what numpy's calls do.
+        for tier, notes, actions, there in zip(*(column.tolist() for column in columns), strict=True):
+            found.append(_TIER_KEYS[tier])
+            found += [_ACTION_KEYS[tier, a] for a, is_there in zip(actions, there, strict=True) if is_there]
+            if notes:
+                found += [key for bit, key in _NOTE_KEYS.items() if notes & bit]
+        with self._lock:
+            for key in found:
+                self._counters[key] = self._counters.get(key, 0) + 1
 
     def refused(self, kind: str, status: int) -> None:
         """Count a refusal by its kind; from 500 on the service failed, below it the client was wrong."""
@@ -250,9 +262,3 @@ def _key(metric: Metric, labels: tuple[str, ...]) -> Key:
             f"{metric.name}: {metric.labels[-1]} {labels[-1]!r}; expected one of {', '.join(metric.values)}"
         )
     return metric.name, labels
-
-
-def _counted(values: np.ndarray) -> list[tuple[int, int]]:
-    """(value, how often) of small whole numbers >= 0."""
-    counts = np.bincount(values.reshape(-1))
-    return [(int(value), int(counts[value])) for value in np.flatnonzero(counts)]
