@@ -29,6 +29,8 @@ from serve_deployments.streaming import warm
 _LOG: Final = logging.getLogger("ray.serve.kalshi")
 #: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.
 _PREPARE_S: Final = 60.0
+#: What is told of an answer is told this long after it was made: by then it has left.
+_TELL_S: Final = 0.001
 
 
 @serve.deployment
@@ -71,7 +73,10 @@ class Ingress:
         served = await asyncio.to_thread(models.start)
         await asyncio.to_thread(warm, served)
         asking = None if full is None else _asking(full)
-        self._service = Service(args, models, asking, observer=observability)
+        loop = asyncio.get_running_loop()
+        self._service = Service(
+            args, models, asking, observer=observability, later=lambda act: loop.call_later(_TELL_S, act)
+        )
         observability.start()
         self._following = asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh)))
 

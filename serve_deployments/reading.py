@@ -68,6 +68,8 @@ class Reader:
         self._known = frozenset(self.columns)
         self._bounds_of: dict[tuple[str, ...], _Bounds] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
+        self._low = np.array([feature.low for feature in self.history])
+        self._high = np.array([feature.high for feature in self.history])
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
@@ -198,14 +200,25 @@ class Reader:
     def _windows(self, n: int, places: list[_Place]) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""
         out = np.zeros((n, self.spec.n_slots, self.window, len(self.history)), np.float32)
-        for place in places:
-            if place.market.state == "active":
-                rows = self._history_rows(place)
-                out[place.group, place.slot, self.window - len(rows) :] = rows
+        active = [place for place in places if place.market.state == "active"]
+        histories = [self._history_of(place) for place in active]
+        if not active:
+            return out
+        rows = np.array([row for history in histories for row in history], np.float64)
+        wrong = (rows < self._low) | (rows > self._high)
+        ends = np.cumsum([len(history) for history in histories])
+        if wrong.any():
+            at, c = (int(k[0]) for k in np.nonzero(wrong))
+            m = int(np.searchsorted(ends, at, side="right"))
+            i = len(active[m].market.history or ()) - int(ends[m]) + at
+            raise _out_of_bounds(self.history[c].name, rows[at, c], active[m], f"history.{i}.{c}")
+        for place, end, history in zip(active, ends.tolist(), histories, strict=True):
+            start = self.window - len(history)
+            out[place.group, place.slot, start:] = rows[end - len(history) : end]
         return out
 
-    def _history_rows(self, place: _Place) -> np.ndarray:
-        """The last rows of a market's history, at most the window, within bounds; (n, H) f8."""
+    def _history_of(self, place: _Place) -> list[list[float]]:
+        """The last rows of a market's history, at most the window, each of its width."""
         history = place.market.history
         if not history:
             detail = (
@@ -219,12 +232,7 @@ class Reader:
                 names = ", ".join(feature.name for feature in self.history)
                 detail = f"row {i} of the history has {len(row)} numbers; expected {names}"
                 raise _refusal("wrong-shape", detail, place.field(f"history.{i}"))
-        rows = np.array(history[first:], np.float64)
-        wrong = (rows < [f.low for f in self.history]) | (rows > [f.high for f in self.history])
-        if wrong.any():
-            i, c = (int(k[0]) for k in np.nonzero(wrong))
-            raise _out_of_bounds(self.history[c].name, rows[i, c], place, f"history.{first + i}.{c}")
-        return rows
+        return history[first:]
 
 
 def columns_of(spec: PolicySpec) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from serve_deployments.args import PolicyAppArgs
 from serve_deployments.models import Models, Served
 from serve_deployments.observer import Observer
 from serve_deployments.problems import Problem, of_validation
-from serve_deployments.reading import Reader, answer_of, columns_of
+from serve_deployments.reading import Asked, Reader, answer_of, columns_of
 
 #: Less time than one hop to tier 3 takes: asking would only be late.
 MIN_FULL_MS: Final = 1.0
@@ -49,8 +49,13 @@ class Service:
         ask_full: AskFull | None = None,
         *,
         observer: Observer,
+        later: Callable[[Callable[[], None]], object] = lambda act: act(),
     ) -> None:
-        """``ask_full`` None: tier 3 is asked in this process."""
+        """``ask_full`` None: tier 3 is asked in this process.
+
+        ``later`` is given what no answer need wait for: counting, logging, recording; none: at once.
+        """
+        self._later = later
         self.args, self.observer = args, observer
         self.models, self._ask_full = models, ask_full
         self._features: FeatureCache | None = None
@@ -110,9 +115,7 @@ class Service:
         stages_ns["decide"] = done_ns - read_ns
         stages_ns["total"] = done_ns - arrived_ns
         timings_ms = {name: taken / NS_PER_MS for name, taken in stages_ns.items()}
-        self.observer.decided(request.request_id, served, decisions, timings_ms, asked.occupied)
-        if asked.stale_ns:
-            self.observer.filled(asked.stale_ns)
+        self._later(lambda: self._tell(request.request_id, served, decisions, timings_ms, asked))
         return json.dumps(
             {
                 "request_id": request.request_id,
@@ -122,6 +125,18 @@ class Service:
                 "timings_ms": timings_ms,
             }
         ).encode()
+
+    def _tell(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: dict[str, float],
+        asked: Asked,
+    ) -> None:
+        self.observer.decided(request_id, served, decisions, timings_ms, asked.occupied)
+        if asked.stale_ns:
+            self.observer.filled(asked.stale_ns)
 
     async def decide_batch(
         self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
@@ -150,7 +165,7 @@ class Service:
         if failed:
             self.models.failed(served, taken_ns)
         else:
-            self.models.answered(served, batch, decisions, taken_ns)
+            self._later(lambda: self.models.answered(served, batch, decisions, taken_ns))
         return decisions
 
     async def _full(self, served: Served, pending: Pending, left_s: float) -> tuple[Decisions | None, Note]:

@@ -29,18 +29,18 @@ class Client:
     """Asks an application from code that does not wait."""
 
     def __init__(self, app: Any) -> None:
-        self._runner = asyncio.Runner()
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://app")
+        self._app = app
 
     def get(self, path: str, **keywords: Any) -> httpx.Response:
-        return self._runner.run(self._client.get(path, **keywords))
+        return asyncio.run(self._ask("GET", path, keywords))
 
     def post(self, path: str, **keywords: Any) -> httpx.Response:
-        return self._runner.run(self._client.post(path, **keywords))
+        return asyncio.run(self._ask("POST", path, keywords))
 
-    def close(self) -> None:
-        self._runner.close()
+    async def _ask(self, method: str, path: str, keywords: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            return await client.request(method, path, **keywords)
 
 
 class Told(NamedTuple):
