@@ -33,7 +33,7 @@ def test_resuming_anywhere_shows_the_policy_what_it_would_have_been_shown(tmp_pa
     for cut in rng.integers(1, len(texts), 4).tolist():
         again, replayed = session({"decide_after": cut}), Policy()
         answered = [m for text in texts for m in again.step(text, 0, replayed)]
-        late = [m for m in unbroken if json.loads(m)["frame"] > cut or json.loads(m)["type"] == "ack"]
+        late = [m for m in unbroken if json.loads(m)["type"] != "decision" or json.loads(m)["frame"] > cut]
         assert answered == late
         n = len(replayed.batches)
         for mine, theirs in zip(replayed.batches, policy.batches[-n:], strict=True):
@@ -58,7 +58,8 @@ def test_frames_of_one_instant_decide_again_and_the_interval_counts_from_their_t
     texts = [snapshot()] + [delta(k) for k in range(2, 8)]
     frames = []
     for ms, text in zip(ns, texts, strict=True):
-        frames += [json.loads(m)["frame"] for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        told = [json.loads(m) for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        frames += [m["frame"] for m in told if m["type"] == "decision"]
     # due at 1.0 (twice), then from 2.5 on, then from 4.0 on
     assert frames == [1, 2, 5, 7]
 
@@ -70,6 +71,18 @@ def test_markets_go_to_the_named_groups_and_then_to_groups_by_first_appearance()
     assert stream.books.tickers == [["B", "A"], ["C", "D", "E"], ["F"]]
     (decision,) = answers(stream, delta(7, ticker="A"))
     assert (decision["group"], sorted(decision["actions"])) == (0, ["A", "B"])
+
+
+def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
+    stream = session({"groups": [["B"]]})
+    told = [
+        json.loads(m)
+        for k, t in ((1, "A"), (2, "B"))
+        for m in stream.step(snapshot(k, ticker=t), 5, Policy())
+    ]
+    assert [m for m in told if m["type"] == "placed"] == [
+        {"type": "placed", "ticker": "A", "group": 1, "slot": 0}
+    ]
 
 
 def test_a_frame_that_concerns_several_groups_decides_them_in_one_batch() -> None:
