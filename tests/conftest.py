@@ -46,6 +46,17 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(list(request.node.name.encode()))
 
 
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """One torch thread: small networks are built and asked several times faster so on a busy machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def ray_runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Ray runtime of two CPUs for the whole session, on free ports, stopped at its end."""

@@ -1,4 +1,4 @@
-"""From a registered model to a tier set beside it: played, distilled, calibrated, exits chosen, judged, stored.
+"""From a registered model to a tier set beside it: played, distilled, calibrated, judged, stored.
 
 Owns       the order of these steps, which events each may look at, and the files of a set.
 Looked at  training events teach; one half of the validation events calibrates and chooses exits, the other
@@ -50,7 +50,7 @@ from kalshi_platform.registry.tiers import (
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.serving.batch import Tier
-from kalshi_platform.serving.export import engine_of, export_forms
+from kalshi_platform.serving.export import engine_of, export_forms, time_group
 
 Say = Callable[[str], None]
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
@@ -154,8 +154,8 @@ def report_tiers(
     """Judge the newest tier set of ``model`` again; ``final``: on the test split instead of the judging half.
 
     ``config`` changes how it is judged (default: as the set was). An opening of the test split is written
-    down in ``log_folder`` (default: the dataset's own folder) before a byte of it is read. ContractError where
-    the model has no tiers, or for another dataset than the one they were made with.
+    down in ``log_folder`` (default: the dataset's own folder) before a byte of it is read. ContractError
+    where the model has no tiers, or for another dataset than the one they were made with.
     """
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
@@ -184,9 +184,7 @@ def fastest(forms: Collection[FormRecord]) -> FormRecord:
     """The form with the least median of those exact enough; DataError where none is."""
     accepted = [form for form in forms if form.accepted]
     if not accepted:
-        raise DataError(
-            f"none of {[form.name for form in forms]} is exact enough to be served: train it anew"
-        )
+        raise DataError(f"none of {[form.name for form in forms]} is exact enough to be served")
     return min(accepted, key=lambda form: form.p50_ms)
 
 
@@ -306,16 +304,18 @@ def _store(
 
 
 def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Work) -> Made:
-    """A stored tier, as it was made."""
+    """A stored tier in the form that was fastest where it was made, timed anew on this machine."""
 
     def read(name: str) -> bytes:
         return tier_artefact(registry, tier_set, name)
 
     policy = work.loaded.policy
-    if record.number != Tier.FULL:
+    if record.number != int(Tier.FULL):
         policy = policy_of(read(record.weights), record.spec, f"tier {record.number} of {tier_set.model}")
     form = fastest(record.forms)
     engine = engine_of(form.name, policy, form.files, read)
+    times = time_group(engine)
+    form = form.replace(p50_ms=times.p50_ms, p99_ms=times.p99_ms)
     return Made(record.number, policy, engine, form, record.temperature, record.exit_threshold)
 
 

@@ -18,7 +18,7 @@ class StatesConfig(Config):
 
     n_envs: int = Field(64, ge=4, description="environments played together")
     steps: int = Field(1_600, ge=8, description="decisions of every environment")
-    kept: int = Field(60_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
+    kept: int = Field(40_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
     sampled_share: float = Field(
         0.5, ge=0, le=1, description="environments that draw actions: states beside the best actions' path"
     )
@@ -32,7 +32,7 @@ class StatesConfig(Config):
 class LearnConfig(Config):
     """How one student learns."""
 
-    epochs: int = Field(8, ge=1, description="most passes over the states")
+    epochs: int = Field(6, ge=1, description="most passes over the states")
     patience: int = Field(3, ge=1, description="passes without a better held-out loss before it stops")
     limit_s: float = Field(75, gt=0, description="no pass begins after so many seconds; the report says so")
     batch: int = Field(512, ge=16, description="states a step")
@@ -51,6 +51,13 @@ class ThresholdsConfig(Config):
     max_value_loss: float = Field(
         0.02, ge=0, lt=1, description="share of the champion's return they may cost"
     )
+    agreement_floor: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="same actions as the champion, whatever was earned: a set that acts otherwise is another "
+        "model than the one that passed the gates",
+    )
     min_agreement: float = Field(
         0.98, gt=0, le=1, description="same actions as the champion, where its return is not positive"
     )
@@ -58,6 +65,9 @@ class ThresholdsConfig(Config):
         (1.0, 0.95, 0.9, 0.8, 0.65, 0.4),
         min_length=1,
         description="candidates a tier: thresholds that these shares of the calibration states reach",
+    )
+    limit_s: float = Field(
+        240, gt=0, description="no further pair is played after so many seconds; the report says so"
     )
     full_overhead_ms: float = Field(
         1.0, ge=0, description="added to tier 3: one hop to its deployment (0 where it lies in process)"
@@ -74,7 +84,7 @@ class JudgeConfig(Config):
     """On what calibration, thresholds and the report look."""
 
     schedule: Schedule = Field("events", description="events: the markets of an event stand in one group")
-    max_steps: int = Field(4_000, ge=2, description="decisions an episode; longer lives are cut there")
+    max_steps: int = Field(2_000, ge=2, description="decisions an episode; longer lives are cut there")
     n_envs: int = Field(64, ge=1, description="environments played together")
     kept: int = Field(20_000, ge=64, description="states a half keeps for calibration and reliability")
     bins: int = Field(15, ge=2, le=100, description="of confidence, equally wide (Guo et al. 2017: 15)")

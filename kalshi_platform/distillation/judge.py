@@ -13,14 +13,19 @@ import numpy as np
 
 from kalshi_platform.distillation import calibration
 from kalshi_platform.distillation.calibration import Reliability
-from kalshi_platform.distillation.cascade import Played, Theatre, batch_of, cascade_of
+from kalshi_platform.distillation.cascade import Theatre, batch_of, cascade_of
 from kalshi_platform.distillation.config import ThresholdsConfig
 from kalshi_platform.distillation.states import Reader, States, choices, collect_states
 from kalshi_platform.distillation.thresholds import expected_ms
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.timing import time_calls
-from kalshi_platform.evaluation.bootstrap import Interval, event_mean_interval, ratio_interval
+from kalshi_platform.evaluation.bootstrap import (
+    BootstrapConfig,
+    Interval,
+    event_mean_interval,
+    ratio_interval,
+)
 from kalshi_platform.evaluation.compare import compare
 from kalshi_platform.evaluation.protocols import NetworkPolicy
 from kalshi_platform.evaluation.summary import Sample, event_means
@@ -138,7 +143,7 @@ def judging_states(theatre: Theatre, seed: int) -> States:
         )
     if found is None:
         raise DataError(
-            f"in none of {theatre.n_events} events has any slot a choice: there is nothing to calibrate or judge"
+            f"in none of {theatre.n_events} events has any slot a choice: nothing to calibrate or judge by"
         )
     return found
 
@@ -179,7 +184,7 @@ def judge(
         champion_return=event_mean_interval(alone.event, alone.returns, config.bootstrap),
         cascade_return=event_mean_interval(played.sample.event, played.sample.returns, config.bootstrap),
         difference=compare(played.sample, alone, "champion", config.bootstrap).difference,
-        value_kept=_value_kept(played, alone, theatre),
+        value_kept=value_kept(played.returns, event_means(alone.event, alone.returns), config.bootstrap),
         **times,
         expected_ms=expected_ms(by_tier, first, second, p50, thresholds.full_overhead_ms),
         champion_expected_ms=expected_ms(
@@ -189,12 +194,19 @@ def judge(
     )
 
 
-def _value_kept(played: Played, alone: Sample, theatre: Theatre) -> Interval | None:
-    """Mean return of the cascade over the champion's, events drawn jointly for both."""
-    theirs = event_means(alone.event, alone.returns)
-    if theirs.mean() <= 0:
+def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:
+    """Mean return of the cascade over the champion's, both (E,) of the same events, drawn jointly.
+
+    None where the champion's mean is not positive. Where its own interval reaches below zero the ratio has no
+    bounds: draws in which it earned nothing would send them anywhere.
+    """
+    if champion.mean() <= 0:
         return None
-    return ratio_interval(played.returns, theirs, theatre.config.bootstrap)
+    kept = ratio_interval(cascade, champion, config)
+    if ratio_interval(champion, np.ones_like(champion), config).above_zero:
+        return kept
+    note = "the champion's own interval reaches below zero on these events: read the difference instead"
+    return kept.replace(low=None, high=None, note=note)
 
 
 def _judge_tier(

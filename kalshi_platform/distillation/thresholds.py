@@ -34,6 +34,7 @@ class Choice(Config):
     rule: str
     pairs: tuple[Pair, ...]
     chosen: int  # index into pairs
+    not_played: int = 0  # pairs the time limit left out, the most daring ones
     reason: str
 
     @property
@@ -43,7 +44,7 @@ class Choice(Config):
 
 
 def candidates(confidence: np.ndarray, leaving: Sequence[float]) -> tuple[float, ...]:
-    """Thresholds, descending, each reached by one of the shares ``leaving`` of ``confidence`` (K,) or more."""
+    """Thresholds, descending, each reached by at least one of the shares ``leaving`` of (K,) confidences."""
     found = {float(np.quantile(confidence, 1 - share, method="lower")) for share in leaving}
     return tuple(sorted(found, reverse=True))
 
@@ -59,6 +60,19 @@ def pairs_of(
         if a > lowest_confidence:
             out += [(a, b) for b in second]
     return out
+
+
+def shares_of(
+    confidence: Mapping[int, np.ndarray], first: float | None, second: float | None
+) -> dict[int, float]:
+    """Share of states that each tier would decide; ``confidence`` of tiers 1 and 2, (K,) each.
+
+    On the champion's own states: an estimate to order pairs by, not what they do in closed loop.
+    """
+    nobody = np.zeros(confidence[1].size, bool)
+    at_1 = nobody if first is None else confidence[1] >= first
+    at_2 = nobody if second is None else ~at_1 & (confidence[2] >= second)
+    return {1: float(at_1.mean()), 2: float(at_2.mean()), 3: float((~at_1 & ~at_2).mean())}
 
 
 def expected_ms(
@@ -83,27 +97,32 @@ def expected_ms(
 def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config: ThresholdsConfig) -> Choice:
     """The pair with the least expected latency of those that are good enough; the champion alone always is.
 
-    Good enough: a mean return of at least (1 - max_value_loss) of the champion's. Where that is not positive
-    a share of it means nothing, and the actions must agree in min_agreement instead. Equal latencies: the
-    higher return.
+    Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and its actions in
+    agreement_floor of the slots: few events can flatter a policy that acts otherwise. Where the champion's
+    return is not positive a share of it means nothing, and the actions must agree in min_agreement instead.
+    Equal latencies: the higher return.
     """
     alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
     words = f"{champion_return:+.3%} over {n_events} events"
     if champion_return > 0:
         bound = (1 - config.max_value_loss) * champion_return
-        rule = f"a mean return of at least {1 - config.max_value_loss:.1%} of the champion's {words}"
-        good = [k for k, p in enumerate(pairs) if p.mean_return >= bound or k == alone]
+        least = config.agreement_floor
+        rule = (
+            f"a mean return of at least {1 - config.max_value_loss:.1%} of the champion's {words} and its "
+            f"action in at least {least:.1%} of the slots with a choice"
+        )
+        good = [k for k, p in enumerate(pairs) if p.mean_return >= bound and p.agreement >= least]
     else:
         rule = (
             f"the champion's action in at least {config.min_agreement:.1%} of the slots with a choice (its "
             f"mean return of {words} is not positive: no share of it can be kept)"
         )
-        good = [k for k, p in enumerate(pairs) if p.agreement >= config.min_agreement or k == alone]
-    best = min(good, key=lambda k: (pairs[k].expected_ms, -pairs[k].mean_return))
+        good = [k for k, p in enumerate(pairs) if p.agreement >= config.min_agreement]
+    best = min({*good, alone}, key=lambda k: (pairs[k].expected_ms, -pairs[k].mean_return))
     taken = pairs[best]
     reason = (
         f"the least expected latency, {taken.expected_ms:.3f} ms (the champion alone: "
-        f"{pairs[alone].expected_ms:.3f}), of the {len(good)} among {len(pairs)} pairs with {rule}; "
+        f"{pairs[alone].expected_ms:.3f}), of the {len({*good, alone})} of {len(pairs)} pairs with {rule}; "
         f"it returned {taken.mean_return:+.3%} and agreed in {taken.agreement:.1%}"
     )
     if best == alone:

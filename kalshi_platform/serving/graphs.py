@@ -76,13 +76,30 @@ def decide_script(network: PolicyNetwork) -> torch.jit.ScriptModule:
 
 def encode_onnx(network: PolicyNetwork) -> bytes:
     """The windows' graph as an ONNX file: WINDOWS -> CODES."""
-    return _onnx(EncodeGraph(network), (_windows(network),), [WINDOWS], CODES)
+    return onnx_file(EncodeGraph(network), (_windows(network),), [WINDOWS], CODES)
 
 
 def decide_onnx(network: PolicyNetwork) -> bytes:
     """The decision's graph as an ONNX file: FLAT, and CODES where the level reads history, -> LOGITS."""
     example = _observation(network)
-    return _onnx(DecideGraph(network), example, [FLAT, CODES][: len(example)], LOGITS)
+    return onnx_file(DecideGraph(network), example, [FLAT, CODES][: len(example)], LOGITS)
+
+
+def onnx_file(graph: nn.Module, example: tuple[torch.Tensor, ...], inputs: list[str], output: str) -> bytes:
+    """``graph`` as an ONNX file, the first size of every input and of the output free."""
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        file = Path(folder) / "graph.onnx"
+        torch.onnx.export(
+            graph.eval(),
+            example,
+            file,
+            input_names=inputs,
+            output_names=[output],
+            dynamic_axes={name: {0: "n"} for name in (*inputs, output)},
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+        return file.read_bytes()
 
 
 def _windows(network: PolicyNetwork) -> torch.Tensor:
@@ -101,22 +118,6 @@ def _script(graph: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.Sc
     with _quiet():
         traced = torch.jit.trace(graph.eval(), example)  # type: ignore[no-untyped-call]
         return cast(torch.jit.ScriptModule, torch.jit.freeze(traced))
-
-
-def _onnx(graph: nn.Module, example: tuple[torch.Tensor, ...], inputs: list[str], output: str) -> bytes:
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        file = Path(folder) / "graph.onnx"
-        torch.onnx.export(
-            graph.eval(),
-            example,
-            file,
-            input_names=inputs,
-            output_names=[output],
-            dynamic_axes={name: {0: "n"} for name in (*inputs, output)},
-            opset_version=_OPSET,
-            dynamo=False,
-        )
-        return file.read_bytes()
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.replay.account import N_ACTIONS
 from kalshi_platform.serving.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
-from kalshi_platform.serving.caches import QUANTUM, TimedCache, state_keys
+from kalshi_platform.serving.caches import QUANTUM, TimedCache, row_bytes, state_keys
 from kalshi_platform.serving.engine import Engine
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTHING: Final = Note(0)
+_NOBODY: Final = int(Tier.NONE)
 
 
 class TierError(PlatformError):
@@ -115,11 +116,12 @@ class TieredPolicy:
         pending = self.decide_fast(batch, now_ns)
         if not pending.open.size:
             return self.finish(pending, None)
-        try:
-            full = self.ask(int(Tier.FULL), pending.question, now_ns)
+        try:  # as ``ask``, but the answer is written where it belongs
+            self._write(self._numbered(int(Tier.FULL)), batch, pending.open, pending.decisions, now_ns)
         except TierError:
             return self.finish(pending, None, Note.FALLBACK)
-        return self.finish(pending, full)
+        pending.open = pending.open[:0]
+        return self.finish(pending, None)
 
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
         """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
@@ -150,22 +152,24 @@ class TieredPolicy:
             decisions.put(pending.open, full)
         elif pending.open.size:
             decisions.notes[pending.open] |= np.uint8(why)
-        for n, key in enumerate(pending.keys):
-            if decisions.notes[n] == 0 and decisions.tier[n] != Tier.NONE:
+        if not pending.keys:
+            return decisions
+        # plain numbers first: comparing an element of an array with an enum costs as much as the network
+        about = zip(
+            decisions.notes.tolist(), decisions.tier.tolist(), decisions.confidence.tolist(), strict=True
+        )
+        for n, (notes, tier, confidence) in enumerate(about):
+            if notes == 0 and tier != _NOBODY:
                 kept = _Answer(
-                    decisions.actions[n].copy(), decisions.probabilities[n].copy(),
-                    float(decisions.confidence[n]), int(decisions.tier[n]),
-                )  # fmt: skip
-                self.answers.put(key, kept, pending.now_ns)
+                    decisions.actions[n].copy(), decisions.probabilities[n].copy(), confidence, tier
+                )
+                self.answers.put(pending.keys[n], kept, pending.now_ns)
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
         """The answer of one tier, sure or not; TierError where it fails, counted in ``failures``."""
-        tier = self._by_number.get(number)
-        if tier is None:
-            raise ContractError(f"this policy has no tier {number}; it has {list(self._by_number)}")
         decisions = holding(batch.n, self.spec.n_slots)
-        self._write(tier, batch, np.arange(batch.n), decisions, now_ns)
+        self._write(self._numbered(number), batch, np.arange(batch.n), decisions, now_ns)
         return decisions
 
     def forget(self) -> None:
@@ -173,6 +177,12 @@ class TieredPolicy:
         self.answers.clear()
         for cache in self.codes.values():
             cache.clear()
+
+    def _numbered(self, number: int) -> ReadyTier:
+        tier = self._by_number.get(number)
+        if tier is None:
+            raise ContractError(f"this policy has no tier {number}; it has {list(self._by_number)}")
+        return tier
 
     def _from_cache(self, pending: Pending) -> None:
         """Fill in the groups that are known; the others stay open."""
@@ -235,27 +245,24 @@ class TieredPolicy:
         if not spec.reads_history:
             return None
         assert batch.windows is not None  # require_batch saw to it
-        windows = batch.windows[:, :, self.window - spec.level.window :]
+        rows = np.ascontiguousarray(batch.windows[:, :, self.window - spec.level.window :])
+        rows = rows.reshape(-1, *rows.shape[2:])  # (N, S, W, H) -> (N * S, W, H)
         present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
-        codes = np.zeros((batch.n, spec.n_slots, spec.level.lstm_hidden), np.float32)
-        cache = self.codes[tier.number]
-        new: list[tuple[int, int, bytes]] = []
-        for n, slots in enumerate(present.tolist()):
-            for s, is_present in enumerate(slots):
-                if not is_present:
-                    continue
-                key = windows[n, s].tobytes()
-                known = cache.get(key, now_ns)
-                if known is None:
-                    new.append((n, s, key))
-                else:
-                    codes[n, s] = known
+        codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
+        cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
+        new: list[int] = []
+        for at in np.flatnonzero(present).tolist():
+            known = cache.get(keys[at], now_ns)
+            if known is None:
+                new.append(at)
+            else:
+                codes[at] = known
         if new:
-            fresh = tier.engine.encode(np.stack([windows[n, s] for n, s, _ in new]))
-            for code, (n, s, key) in zip(fresh, new, strict=True):
-                codes[n, s] = code
-                cache.put(key, code.copy(), now_ns)
-        return codes
+            fresh = tier.engine.encode(rows if len(new) == len(rows) else rows[new])
+            codes[new] = fresh
+            for at, code in zip(new, fresh, strict=True):
+                cache.put(keys[at], code.copy(), now_ns)
+        return codes.reshape(batch.n, spec.n_slots, spec.level.lstm_hidden)
 
 
 def free(n: int, n_slots: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """From a finished run to a model that can be served: registered, its tiers made, champion by the gates.
 
 Rule   the model always becomes challenger, which promises nothing; champion only through the gates.
+Tiers  where the data is too little to make and judge them, the whole network is served alone; it is said.
 Repeat a model, tier set or alias that is there already is kept.
 """
 
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from kalshi_platform.distillation.build import build_tiers
 from kalshi_platform.distillation.config import TiersConfig
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.evaluation.promotion import promote_model
 from kalshi_platform.evaluation.registration import register_run
 from kalshi_platform.registry.record import ModelRecord
@@ -23,7 +25,7 @@ class Published(NamedTuple):
     """What became of a run."""
 
     record: ModelRecord
-    tier_set: TierSet
+    tier_set: TierSet | None  # None: too little data to make one
     champion: bool
     refusals: tuple[str, ...]  # words of the gates that refused
 
@@ -36,9 +38,12 @@ def publish_run(
     record = register_run(registry, run, dataset_uri, say=say)
     promote_model(registry, record.id, alias=CHALLENGER, say=say)
     # Before it may be champion: a server that follows the alias finds the tiers with the model.
-    tier_set = newest_tier_set(registry, record.id) or build_tiers(
-        registry, record.id, dataset_uri, tiers, say
-    )
+    tier_set = newest_tier_set(registry, record.id)
+    if tier_set is None:
+        try:
+            tier_set = build_tiers(registry, record.id, dataset_uri, tiers, say)
+        except DataError as err:
+            say(f"no tiers, every decision will ask the whole network: {err}")
     if registry.aliases().model(CHAMPION) == record.id:
         return Published(record, tier_set, True, ())
     judged = promote_model(registry, record.id, dataset_uri, reason="passed every gate", say=say)

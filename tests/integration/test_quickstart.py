@@ -31,7 +31,7 @@ SMALL = QuickstartConfig(
 @pytest.mark.ray
 def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(tmp_path, ray_runtime):
     recordings, out = tmp_path / "recordings", tmp_path / "out"
-    simulate(SimConfig(n_events=9, messages_per_market=300), recordings)
+    simulate(SimConfig(n_events=24, messages_per_market=300), recordings)
     first = quickstart(SMALL, recordings, out, lambda line: None)
     assert [e.subject.checkpoint.rsplit("/", 1)[1] for e in first.siblings] == ["seed-0", "seed-1"]
     assert read_report(first.json) == first.evaluation
@@ -57,6 +57,9 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
         path.unlink()
     recordings.rmdir()
     simulate(SimConfig(n_events=9, messages_per_market=300, seed=1), recordings)
-    other = quickstart(SMALL, recordings, out, lambda line: None)
+    lines.clear()
+    other = quickstart(SMALL, recordings, out, lines.append)
+    assert other.published.tier_set is None  # one validation event cannot be halved
+    assert any(line.startswith("no tiers, every decision will ask") for line in lines)
     assert other.evaluation.subject.dataset_digest != first.evaluation.subject.dataset_digest
     assert len(list(out.glob("work-*/runs-*"))) == 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.history import HistoryCodes, WindowGatherer, distinct_rows
-from kalshi_platform.models.levels import LEVELS, level_named
+from kalshi_platform.models.levels import LEVELS, TIER_LEVELS, level_named
 from kalshi_platform.models.networks import PolicyNetwork, build_network
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
@@ -275,3 +275,22 @@ def test_a_weights_file_that_would_run_code_is_refused(tmp_path: Path):
 def test_an_unknown_level_is_refused_with_the_names_there_are():
     with pytest.raises(ContractError, match="'huge' is unknown; there are tiny, simple, moderate"):
         level_named("huge")
+
+
+@pytest.mark.parametrize("tier", sorted(TIER_LEVELS))
+def test_without_attention_a_slot_is_decided_by_itself(tier):
+    spec = spec_of("tiny").replace(level=TIER_LEVELS[tier].model_dump())
+    network = build_network(spec, 0)
+    rng = np.random.default_rng(2)
+    flat, rows = made_batch(spec, 16, rng)
+    other, other_rows = made_batch(spec, 16, rng)
+    view, there = spec.split(torch.from_numpy(flat)), spec.split(torch.from_numpy(other))
+    for part, changed in zip(view[:3], there[:3], strict=True):
+        changed[:, 1] = part[:, 1]  # slot 1 is the same, all others differ
+    other_rows[:, 1] = rows[:, 1]
+    found, again = run(network, flat, rows), run(network, other, other_rows)
+    for before, after in zip(found, again, strict=True):
+        torch.testing.assert_close(before[:, 1], after[:, 1])
+    assert not torch.allclose(found[0][:, 0], again[0][:, 0])
+    assert level_named("tiny").attention_layers == 1
+    assert not any(level.name in LEVELS for level in TIER_LEVELS.values())

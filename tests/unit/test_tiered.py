@@ -225,6 +225,11 @@ def test_windows_seen_before_are_not_encoded_again():
         np.testing.assert_array_equal(one, other)
 
 
+def test_no_group_is_answered_with_no_decision():
+    policy, _ = made_policy()
+    assert policy.decide(made_batch(policy, 2).take(np.arange(0)), 0).actions.shape == (0, 5)
+
+
 def test_groups_without_a_choice_are_decided_by_the_rules_alone():
     policy, engines = made_policy((0.6, 0.6))
     batch = made_batch(policy, 3)

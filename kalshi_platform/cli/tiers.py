@@ -1,0 +1,121 @@
+"""``kalshi-platform tiers``: make, show and judge the small networks that stand before a registered model.
+
+With ``--json`` stdout carries one JSON value only; progress and refusals go to stderr.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.distillation.build import build_tiers, report_tiers
+from kalshi_platform.distillation.config import TiersConfig
+from kalshi_platform.distillation.page import print_view, write_page
+from kalshi_platform.distillation.report import TierReport, stored_report
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.registry.store import Registry
+from kalshi_platform.registry.tiers import TierSet, newest_tier_set
+
+app = typer.Typer(help="Make, show and judge the tiers of a registered model.", no_args_is_help=True)
+
+_MODEL = Annotated[str, typer.Argument(help="an alias or an id, e.g. champion")]
+_DATASET = Annotated[str, typer.Option(help="the dataset the model was trained on", show_default=False)]
+_OUT = Annotated[
+    Path | None, typer.Option(help="folder of tiers.html and tiers.json  [default: runs/tiers/<model id>]")
+]
+_JSON = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
+_REGISTRY = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
+        "else ~/.local/share/kalshi-platform/registry]",
+    ),
+]
+
+
+@app.command()
+def build(
+    model: _MODEL,
+    dataset: _DATASET,
+    out: _OUT = None,
+    registry: _REGISTRY = None,
+    seed: Annotated[int, typer.Option(min=0, help="of everything that is drawn")] = 0,
+    max_value_loss: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="share of the model's return that early exits may cost")
+    ] = TiersConfig().thresholds.max_value_loss,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="another setting, e.g. learn.epochs=4")
+    ] = None,
+    smoke: Annotated[bool, typer.Option(help="every step, as small as it can be (seconds)")] = False,
+    as_json: _JSON = False,
+) -> None:
+    """Distil tiers 1 and 2, calibrate them, choose their exits, judge and store the set, in minutes."""
+    config = TiersConfig.smoke() if smoke else TiersConfig()
+    values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
+    store = Registry(registry)
+    tier_set = build_tiers(store, model, dataset, config.with_values(values), _say)
+    report = stored_report(store, tier_set)
+    html, _ = write_page(report, out or _folder(report))
+    if as_json:
+        sys.stdout.write(report.model_dump_json() + "\n")
+        return
+    print_view(report, html)
+    typer.echo(f"stored as tiers-{tier_set.digest} beside {tier_set.model} in {store.uri}")
+
+
+@app.command()
+def show(model: _MODEL, registry: _REGISTRY = None, as_json: _JSON = False) -> None:
+    """The newest tier set of a model and what its report found when it was made."""
+    store = Registry(registry)
+    tier_set = _newest(store, model)
+    if as_json:
+        sys.stdout.write(tier_set.model_dump_json() + "\n")
+        return
+    print_view(stored_report(store, tier_set), None)
+    typer.echo(f"tiers-{tier_set.digest}, made {tier_set.created_at[:19]} on {tier_set.machine}")
+
+
+@app.command()
+def report(
+    model: _MODEL,
+    dataset: _DATASET,
+    out: _OUT = None,
+    registry: _REGISTRY = None,
+    final: Annotated[bool, typer.Option(help="on the test split; every opening is recorded")] = False,
+    as_json: _JSON = False,
+) -> None:
+    """Judge the newest tier set again, on the half of the validation events that chose nothing."""
+    store = Registry(registry)
+    # In a bucket nothing can be appended to: the log of openings then lies beside the report.
+    folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)
+    found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=_say)
+    if found.opened_before:
+        _say(f"the test split was opened {found.opened_before} times before: its figures are no longer fresh")
+    html, _ = write_page(found, out or _folder(found))
+    if as_json:
+        sys.stdout.write(found.model_dump_json() + "\n")
+        return
+    print_view(found, html)
+
+
+def _newest(store: Registry, model: str) -> TierSet:
+    tier_set = newest_tier_set(store, store.resolve(model))
+    if tier_set is None:
+        raise ContractError(f"{model} has no tiers; make them: kalshi-platform tiers build {model}")
+    return tier_set
+
+
+def _folder(found: TierReport) -> Path:
+    return _folder_of(found.model)
+
+
+def _folder_of(model: str) -> Path:
+    return Path("runs") / "tiers" / model
+
+
+def _say(line: str) -> None:
+    Console(stderr=True).print(line, style="dim", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,237 @@
+"""What a load test found, and how it is worked out from the times of its requests.
+
+Owns       LoadConfig, Timings, LoadResult and ``summarise``.
+Units      time ms from the time a request was MEANT to be sent, unless it says otherwise; rates a second.
+Invariant  every intended request counts: one that failed, or was never sent, is not answered in time.
+Not        sending (``loadtest.py``, ``load_open.py``, ``load_stream.py``); the page (``load_report.py``).
+
+Coordinated omission (G. Tene, "How NOT to Measure Latency"): a tester that waits for an answer before it
+sends the next request sends nothing while the server stalls, so the stall counts once. Here the schedule is
+fixed before the first request; who asked during a stall waited, and is counted with that wait.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+
+#: Outcome of a request that was answered; any other outcome names the kind of failure.
+ANSWERED: Final = "answered"
+#: Outcome of a request never sent, because ``max_in_flight`` others were waiting.
+NOT_SENT: Final = "not_sent"
+#: A request sent later than this after its time was delayed by the generator itself.
+LATE_MS: Final = 1.0
+#: The generator is to be believed while at most this share of requests left late.
+TRUSTED_LATE_SHARE: Final = 0.01
+#: Edges of the histogram, ms: eight a factor of ten, from 0.1 ms to 10 s.
+EDGES_MS: Final = tuple(round(0.1 * 10 ** (k / 8), 4) for k in range(41))
+_MOMENTS: Final = 60
+
+
+class LoadConfig(Config):
+    """One load test."""
+
+    url: str = Field(pattern=r"^https?://[^/\s]+(/.*)?$", description="where the server listens")
+    rate_per_s: float = Field(50.0, gt=0, le=100_000, description="requests, or frames, meant a second")
+    duration_s: float = Field(30.0, gt=0, le=86_400, description="measured time, after the warm-up")
+    warm_up_s: float = Field(3.0, ge=0, le=600, description="sent before, left out of every figure")
+    arrivals: Literal["poisson", "constant"] = Field("poisson", description="how requests are spread")
+    seed: int = Field(0, ge=0, description="of arrivals and bodies")
+    timeout_s: float = Field(5.0, gt=0, le=300, description="an answer later than this is a failure")
+    max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
+    target_ms: float = Field(50.0, gt=0, description="the share answered within this is reported")
+    token_file: str | None = Field(None, description="file of the client token; None sends none")
+    bodies_file: str | None = Field(None, description="request bodies, one JSON object a line; None asks")
+    vary: float = Field(0.2, ge=0, le=1, description="largest change of a feature of the server's example")
+    stream: str | None = Field(None, description="capture sent through /v1/stream, instead of decide")
+    bodies: int = Field(4_096, ge=1, le=100_000, description="different bodies at most, repeated in turn")
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> "LoadConfig":
+        if self.n_requests_about > 20_000_000:
+            raise ValueError(
+                f"rate_per_s={self.rate_per_s:g} for {self.warm_up_s + self.duration_s:g} s is "
+                f"{self.n_requests_about:,} requests; at most 20,000,000 are kept in memory"
+            )
+        return self
+
+    @property
+    def n_requests_about(self) -> int:
+        """Requests meant, warm-up included, about (Poisson arrivals differ by their root)."""
+        return round(self.rate_per_s * (self.warm_up_s + self.duration_s))
+
+
+class Timings(NamedTuple):
+    """What happened to N intended requests; times in ns of one monotonic clock."""
+
+    due_ns: np.ndarray  # (N,) i8, when it was meant to be sent, ascending
+    sent_ns: np.ndarray  # (N,) i8, when it was; 0 where it never was
+    done_ns: np.ndarray  # (N,) i8, when its answer was read; 0 where none came
+    outcome: list[str]  # N, ANSWERED or the kind of failure
+    tier: list[str]  # N, who decided; "" where nobody or unknown
+    notes: list[tuple[str, ...]]  # N
+    stages_ms: list[Mapping[str, float]]  # N, the server's own timings, empty where it told none
+
+
+class Percentiles(Config):
+    """Of ``n`` latencies; each is one that was seen: the least not exceeded by that share."""
+
+    n: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+
+    @classmethod
+    def of(cls, values_ms: np.ndarray) -> "Percentiles | None":
+        """Of ``values_ms`` (N,); None of none."""
+        if values_ms.size == 0:
+            return None
+        found = np.percentile(values_ms, (50, 90, 99, 99.9, 100), method="inverted_cdf")
+        p50, p90, p99, p999, most = (round(float(v), 4) for v in found)
+        return cls(n=values_ms.size, p50_ms=p50, p90_ms=p90, p99_ms=p99, p999_ms=p999, max_ms=most)
+
+
+class TierLoad(Config):
+    """Requests that one tier decided."""
+
+    tier: str
+    share: float  # of the answered
+    latency: Percentiles
+
+
+class Moment(Config):
+    """The requests meant in one stretch of the test."""
+
+    at_s: float  # its middle, since the end of the warm-up
+    answered: int
+    failed: int
+    p50_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class LoadResult(Config):
+    """What a load test found; the warm-up is in none of it."""
+
+    config: LoadConfig
+    started: str = ""
+    commit: str = ""
+    intended: int
+    answered: int
+    errors: dict[str, int]
+    throughput_per_s: float  # answered, over the time from the first meant to the last done
+    within_target: float  # share of the intended that were answered within config.target_ms
+    latency: Percentiles | None  # from when it was meant
+    service: Percentiles | None  # from when it was sent: what a tester that waits would see
+    lag: Percentiles | None  # from meant to sent: the generator's own lateness
+    late_share: float  # of the sent, later than LATE_MS
+    tiers: tuple[TierLoad, ...]
+    notes: dict[str, int]
+    quiet: int = 0  # frames of a stream that asked for no decision; counted nowhere else
+    stages: dict[str, Percentiles]  # what the server says it spent, by stage
+    histogram: tuple[int, ...]  # of latency over EDGES_MS: below the first, between, above the last
+    moments: tuple[Moment, ...]
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the generator kept its schedule; else its own lag is part of what it measured."""
+        return self.answered > 0 and self.late_share <= TRUSTED_LATE_SHARE
+
+    @property
+    def problem(self) -> str | None:
+        """Why the figures are not to be believed; None where they are."""
+        if not self.answered:
+            return "no request was answered"
+        if self.is_trusted:
+            return None
+        return (
+            f"{self.late_share:.1%} of the requests left more than {LATE_MS:g} ms late: the generator, not "
+            "the server, was too slow; lower the rate or give it a core of its own"
+        )
+
+
+def summarise(config: LoadConfig, start_ns: int, timings: Timings) -> LoadResult:
+    """The result of ``timings``; requests meant before ``start_ns`` + warm-up are left out.
+
+    ``start_ns`` is when the first request could be meant, on the clock of the timings.
+    """
+    first_ns = start_ns + round(config.warm_up_s * NS_PER_SECOND)
+    kept = np.flatnonzero(timings.due_ns >= first_ns)
+    due, sent, done = timings.due_ns[kept], timings.sent_ns[kept], timings.done_ns[kept]
+    outcome = [timings.outcome[k] for k in kept]
+    tier, notes = [timings.tier[k] for k in kept], [timings.notes[k] for k in kept]
+    ok = np.array([o == ANSWERED for o in outcome], bool)
+    latency_ms = (done - due) / NS_PER_MS
+    lag_ms = ((sent - due) / NS_PER_MS)[sent > 0]
+    took_s = (done[ok].max() - due[0]) / NS_PER_SECOND if ok.any() else 0.0
+    return LoadResult(
+        config=config,
+        intended=len(kept),
+        answered=int(ok.sum()),
+        errors=dict(sorted(Counter(o for o in outcome if o != ANSWERED).items())),
+        throughput_per_s=round(float(ok.sum() / took_s), 2) if took_s > 0 else 0.0,
+        within_target=float((ok & (latency_ms <= config.target_ms)).mean()) if len(kept) else 0.0,
+        latency=Percentiles.of(latency_ms[ok]),
+        service=Percentiles.of(((done - sent) / NS_PER_MS)[ok]),
+        lag=Percentiles.of(lag_ms),
+        late_share=float((lag_ms > LATE_MS).mean()) if lag_ms.size else 0.0,
+        tiers=_by_tier(tier, latency_ms, ok),
+        notes=dict(sorted(Counter(note for each in notes for note in each).items())),
+        stages=_stages([timings.stages_ms[k] for k, answered in zip(kept, ok, strict=True) if answered]),
+        histogram=_histogram(latency_ms[ok]),
+        moments=_moments((due - first_ns) / NS_PER_SECOND, latency_ms, ok, config.duration_s),
+    )
+
+
+def _by_tier(tier: Sequence[str], latency_ms: np.ndarray, ok: np.ndarray) -> tuple[TierLoad, ...]:
+    names = np.array(tier, object)
+    found = []
+    for name in sorted({t for t, answered in zip(tier, ok, strict=True) if answered and t}):
+        mine = latency_ms[ok & (names == name)]
+        percentiles = Percentiles.of(mine)
+        if percentiles is not None:
+            found.append(TierLoad(tier=name, share=mine.size / int(ok.sum()), latency=percentiles))
+    return tuple(found)
+
+
+def _stages(told: Sequence[Mapping[str, float]]) -> dict[str, Percentiles]:
+    values: dict[str, list[float]] = {}
+    for each in told:
+        for stage, ms in each.items():
+            values.setdefault(stage, []).append(ms)
+    found = {stage: Percentiles.of(np.array(ms)) for stage, ms in values.items()}
+    return {stage: percentiles for stage, percentiles in found.items() if percentiles is not None}
+
+
+def _histogram(latency_ms: np.ndarray) -> tuple[int, ...]:
+    places = np.searchsorted(np.array(EDGES_MS), latency_ms, side="left")
+    return tuple(int(n) for n in np.bincount(places, minlength=len(EDGES_MS) + 1))
+
+
+def _moments(
+    at_s: np.ndarray, latency_ms: np.ndarray, ok: np.ndarray, duration_s: float
+) -> tuple[Moment, ...]:
+    width_s = duration_s / _MOMENTS
+    where = np.minimum((at_s / width_s).astype(int), _MOMENTS - 1)
+    found = []
+    for k in np.unique(where):
+        mine = where == k
+        some = Percentiles.of(latency_ms[mine & ok])
+        found.append(
+            Moment(
+                at_s=round((float(k) + 0.5) * width_s, 3),
+                answered=int((mine & ok).sum()),
+                failed=int((mine & ~ok).sum()),
+                p50_ms=some and some.p50_ms,
+                p99_ms=some and some.p99_ms,
+                max_ms=some and some.max_ms,
+            )
+        )
+    return tuple(found)

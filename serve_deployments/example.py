@@ -1,0 +1,37 @@
+"""A valid request for whatever model is served: what a curl line can send back."""
+
+import uuid
+
+import numpy as np
+
+from serve_deployments.api import DecideRequest, Group, MarketRow, ModelInfo
+
+
+def example_request(info: ModelInfo, request_id: str | None = None, seed: int = 0) -> DecideRequest:
+    """One full group of made-up markets, every feature between its bounds; no market is like that."""
+    rng = np.random.default_rng(seed)
+    low = np.array([column.low for column in info.columns])
+    high = np.array([column.high for column in info.columns])
+    temporal = {column.name: column for column in info.columns}
+    bounds = [
+        (temporal[n].low, temporal[n].high) if n in temporal else (0.0, 1.0) for n in info.history_columns
+    ]
+    markets = []
+    for k in range(info.n_slots):
+        row = np.round(rng.uniform(low, high), 4)
+        history = None
+        if info.window:
+            shown = rng.uniform([b[0] for b in bounds], [b[1] for b in bounds], (info.window, len(bounds)))
+            history = np.round(shown, 4).tolist()
+        markets.append(
+            MarketRow(
+                id=f"EXAMPLE-{k + 1}", state="active", row=row.tolist(), history=history,
+                allowed=["HOLD", "BUY_YES", "BUY_NO"],
+            )
+        )  # fmt: skip
+    return DecideRequest(
+        request_id=request_id or f"example-{uuid.uuid4().hex[:12]}",
+        feature_digest=info.feature_digest,
+        columns=[column.name for column in info.columns],
+        groups=[Group(markets=markets)],
+    )

@@ -1,0 +1,285 @@
+"""The HTTP side of one replica: routes, tokens, limits, problem details; FastAPI without Ray.
+
+Invariant  every answer that is not a success is ``application/problem+json``; every answer carries
+           X-Request-Id; a body is never read beyond its limit.
+Not        deciding (service.py). The models of api.py describe the bodies in the OpenAPI document; a decision
+           is read from and written as bytes once, without FastAPI's own second pass.
+"""
+
+import logging
+import re
+import time
+import uuid
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from kalshi_platform import __version__
+from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.serving.rate_limit import RateLimiter
+from serve_deployments.access import read_tokens
+from serve_deployments.api import (
+    DecideRequest,
+    DecideResponse,
+    Health,
+    ModelInfo,
+    Readiness,
+    schema_of,
+)
+from serve_deployments.args import PolicyAppArgs
+from serve_deployments.example import example_request
+from serve_deployments.problems import MEDIA_TYPE, Problem
+from serve_deployments.service import Service
+
+_LOG: Final = logging.getLogger(__name__)
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_KINDS: Final = {404: "not-found", 405: "method-not-allowed"}
+_BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
+
+
+class Gate:
+    """Lets in who shows a token it knows, as often as the limits say."""
+
+    def __init__(self, args: PolicyAppArgs) -> None:
+        access = args.access
+        self._required = access.require_token
+        self._clients = read_tokens(access.token_file, access.token_env)
+        self._admins = read_tokens(access.admin_token_file, access.admin_token_env)
+        self._rates = RateLimiter(args.limits.rates)
+
+    def client(self, request: Request) -> str:
+        """Name of who asks; Problem 401 without a token that is known, 429 where it asks too often."""
+        _refuse_browsers(request)
+        shown = request.headers.get("authorization")
+        owner = self._clients.owner(shown) or self._admins.owner(shown)
+        if owner is None and (self._required or shown is not None):
+            self._take(f"unknown {_address(request)}")
+            raise _unauthorized("client" if shown is None else None)
+        name = owner or f"address {_address(request)}"
+        self._take(name)
+        return name
+
+    def admin(self, request: Request) -> str:
+        """Name of an administrator; Problem 401 or 403."""
+        _refuse_browsers(request)
+        shown = request.headers.get("authorization")
+        owner = self._admins.owner(shown)
+        if owner is not None:
+            self._take(owner)
+            return owner
+        self._take(f"unknown {_address(request)}")
+        if self._clients.owner(shown) is not None:
+            raise Problem(403, "not-an-admin", "this token may ask for decisions, not change what is served")
+        raise _unauthorized("admin" if shown is None else None)
+
+    def _take(self, key: str) -> None:
+        wait_ns = self._rates.take(key, time.monotonic_ns())
+        if wait_ns:
+            wait_s = -(-wait_ns // NS_PER_SECOND)
+            raise Problem(
+                429,
+                "too-many-requests",
+                f"more than {self._rates.config.rate_per_s} requests a second; ask again in {wait_s} s",
+                headers={"Retry-After": str(wait_s)},
+            )
+
+
+class Door:
+    """Outermost layer: gives every request its id and arrival, answers whatever was raised."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (or hand on what is none)."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        state = scope.setdefault("state", {})
+        state["arrived_ns"], state["request_id"] = time.monotonic_ns(), request_id
+        started = False
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:  # a bug: told in the log, the client learns only that it was not its fault
+            _LOG.exception("request %s failed", request_id)
+            if started:
+                raise
+            problem = Problem(500, "internal", f"the service failed; its log has request {request_id}")
+            await answer_problem(self._service, problem, request_id)(scope, receive, send_with_id)
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application in front of ``service``."""
+    app = FastAPI(
+        title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,
+        description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
+    )  # fmt: skip
+    gate = Gate(service.args)
+    app.add_middleware(Door, service=service)
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        problem = error if isinstance(error, Problem) else _of_http(error)
+        return answer_problem(service, problem, request.state.request_id)
+
+    app.add_exception_handler(Problem, refuse)
+    app.add_exception_handler(HTTPException, refuse)
+    _add_decide(app, service, gate)
+    _add_model(app, service, gate)
+    _add_health(app, service)
+    _describe(app, service)
+    return app
+
+
+def answer_problem(service: Service, problem: Problem, request_id: str) -> Response:
+    """The answer to a refused request, told to the observer."""
+    service.observer.refused(request_id, problem)
+    return Response(problem.body(request_id), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def _add_decide(app: FastAPI, service: Service, gate: Gate) -> None:
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DecideRequest"}}},
+    }
+
+    @app.post(
+        "/v1/decide", response_model=DecideResponse, openapi_extra={"requestBody": body, **_BEARER},
+        responses=_problems(400, 401, 403, 409, 413, 415, 422, 429, 503), summary="Decide groups of markets",
+    )  # fmt: skip
+    async def decide(request: Request) -> Response:
+        client = gate.client(request)
+        _require_json(request)
+        content = await read_body(request, service.args.limits.body_bytes)
+        answer = await service.decide(client, content, request.state.arrived_ns)
+        return Response(answer, media_type="application/json")
+
+
+def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
+    refusals = _problems(401, 403, 429, 503)
+
+    @app.get(
+        "/v1/model", openapi_extra=_BEARER, responses=refusals, response_model=ModelInfo,
+        summary="What is served and what it wants to be shown",
+    )  # fmt: skip
+    async def model(request: Request) -> Response:
+        gate.client(request)
+        return _json(service.info().model_dump_json())
+
+    @app.get(
+        "/v1/example", openapi_extra=_BEARER, responses=refusals, response_model=DecideRequest,
+        summary="A valid request for the model that is served; its markets are made up",
+    )  # fmt: skip
+    async def example(request: Request) -> Response:
+        gate.client(request)
+        return _json(example_request(service.info()).model_dump_json(exclude_none=True))
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/v1/healthz", response_model=Health, summary="The process answers")
+    async def healthz() -> Response:
+        return _json(Health().model_dump_json())
+
+    @app.get(
+        "/v1/readyz", response_model=Readiness, summary="Every tier was asked just now",
+        responses={503: {"model": Readiness, "description": "not ready"}},
+    )  # fmt: skip
+    async def readyz() -> Response:
+        found = await service.ready()
+        return _json(found.model_dump_json(), 200 if found.ready else 503)
+
+
+def _describe(app: FastAPI, service: Service) -> None:
+    """Add what FastAPI cannot know to the OpenAPI document: the body of decide, tokens."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = plain()
+            parts = document.setdefault("components", {})
+            own = schema_of(DecideRequest)
+            parts.setdefault("schemas", {}).update(own.pop("$defs", {}))
+            current = service.current()
+            if current is not None:
+                own["example"] = example_request(service.info(), "example-1").model_dump(
+                    mode="json", exclude_none=True
+                )
+            parts["schemas"]["DecideRequest"] = own
+            parts["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes."""
+    too_long = Problem(413, "body-too-long", f"the body is longer than {limit} bytes: send several requests")
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_long
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise too_long
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _require_json(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/json", "application/x-www-form-urlencoded", ""):
+        # curl -d says form unless told otherwise; what the body is, its first byte shows.
+        raise Problem(415, "not-json", f"content-type {kind!r}: send application/json", "content-type")
+
+
+def _refuse_browsers(request: Request) -> None:
+    """Problem 403 where a page asks: without tokens, any page open on this machine could."""
+    if "origin" in request.headers:
+        raise Problem(403, "browser", "pages in browsers are not served", "origin")
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
+    return {status: {"description": "refused", "content": content} for status in statuses}
+
+
+def _of_http(error: Exception) -> Problem:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else "the service failed"
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return Problem(status, _KINDS.get(status, "http"), detail, headers=headers)
+
+
+def _unauthorized(wanted: str | None) -> Problem:
+    detail = (
+        f"a {wanted} token is needed: Authorization: Bearer <token>" if wanted else "this token is not known"
+    )
+    return Problem(401, "unauthorized", detail, "authorization", {"WWW-Authenticate": "Bearer"})
+
+
+def _request_id(scope: Scope) -> str:
+    shown = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"x-request-id"), "")
+    return shown if _REQUEST_ID.fullmatch(shown) else uuid.uuid4().hex
+
+
+def _address(request: Request) -> str:
+    """Of the peer: behind HAProxy that is HAProxy, so everybody without a token shares one rate."""
+    return request.client.host if request.client else "unknown"
+
+
+def _json(text: str, status: int = 200) -> Response:
+    return Response(text, status, media_type="application/json")

@@ -1,0 +1,269 @@
+"""``kalshi-platform serve``: the application on this machine, with a Ray of its own, until Ctrl-C.
+
+Owns       Ray's and HAProxy's switches (read when ray is imported), the start, the wait until
+           every tier answers, and a clean end.
+Invariant  only loopback is served without tokens; tokens come from files.
+Imports    Ray and what needs it where they are used: it reads its switches when it is imported.
+Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yaml`` starts the same.
+"""
+
+# ruff: noqa: PLC0415
+
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from kalshi_platform.cli.refusal import refusals
+from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.places import home
+from serve_deployments.args import AccessArgs, PolicyAppArgs
+
+ADMIN_TOKEN_FILE: Final = "serve-admin-token"
+#: Longest wait for a first decision: Ray's processes, the model, its kernels.
+START_S: Final = 180.0
+#: What a replica that stops waits for requests in flight; Serve's own 30 s are for load balancers of clouds.
+_DRAIN_S: Final = "1"
+
+cli = typer.Typer(
+    add_completion=False,
+    help="Serve the registry's model over HTTP on this machine until Ctrl-C.",
+    pretty_exceptions_show_locals=False,
+)
+
+
+@cli.command()
+def serve(
+    local: Annotated[bool, typer.Option("--local", help="start a Ray of its own on this machine")] = False,
+    registry: Annotated[
+        str | None, typer.Option(help="folder or s3:// address  [default: this program's registry]")
+    ] = None,
+    model: Annotated[str, typer.Option(help="alias to follow, or the id of one model")] = "champion",
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")] = 8000,
+    token_file: Annotated[
+        Path | None, typer.Option(help="client tokens, one a line; without it only loopback is served")
+    ] = None,
+    admin_token_file: Annotated[
+        Path | None, typer.Option(help="tokens that may reload and roll back  [default: one is made]")
+    ] = None,
+    replicas: Annotated[int, typer.Option(min=1, help="of caches, rules, tiers 1 and 2")] = 1,
+    tier3: Annotated[
+        bool, typer.Option("--tier3/--tier3-inside", help="tier 3 in a process of its own, or in the others")
+    ] = True,
+    deadline_ms: Annotated[float, typer.Option(min=0.1, help="of requests that name none")] = 50.0,
+    ha_proxy: Annotated[
+        bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")
+    ] = True,
+) -> None:
+    """Serve the registry's model over HTTP on this machine until Ctrl-C."""
+    with refusals():
+        if not local:
+            raise ContractError(
+                "say --local to serve on this machine; on a cluster: "
+                "serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md)"
+            )
+        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
+            signal.signal(number, signal.default_int_handler)
+        require_safe(host, token_file)
+        args = PolicyAppArgs(
+            registry=registry,
+            model=model,
+            access=AccessArgs(
+                require_token=token_file is not None,
+                token_file=token_file,
+                admin_token_file=admin_token_file or own_admin_token(),
+            ),
+            deadline_ms=deadline_ms,
+            replicas=replicas,
+            tier3=tier3,
+            replica_cpus=0,
+            tier3_cpus=0,
+        )
+        serve_here(args, host, port or free_port(host), ha_proxy=ha_proxy)
+
+
+def require_safe(host: str, token_file: Path | None) -> None:
+    """ContractError where somebody outside this machine could ask without a token."""
+    if token_file is None and not _is_loopback(host):
+        raise ContractError(
+            f"--host {host} can be reached from other machines: give --token-file with client tokens, one a "
+            "line (openssl rand -hex 32), or serve on 127.0.0.1"
+        )
+
+
+def own_admin_token() -> Path:
+    """The administrator's token in this program's home, made (0600) where there is none."""
+    path = home() / ADMIN_TOKEN_FILE
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32) + "\n")
+    return path
+
+
+def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
+    """Environment of Ray Serve; ports that nobody asked for are free ones, so that two services can run."""
+    common = {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
+    }
+    if not ha_proxy:
+        return common
+    ports = ("HAPROXY_METRICS_PORT", "HAPROXY_STATS_PORT", "FALLBACK_PROXY_HTTP_PORT")
+    return {
+        **common,
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        **{f"RAY_SERVE_{name}": str(free_port(host)) for name in ports},
+    }
+
+
+def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> None:
+    """Start, wait until every tier answers, say how to ask, and serve until Ctrl-C or SIGTERM."""
+    os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
+    begun_s = time.monotonic()
+    with Running(args, host, port) as running:
+        _say(f"Serve runs after {time.monotonic() - begun_s:.1f} s; waiting for every tier")
+        model = running.wait_ready(START_S)
+        _say(f"ready after {time.monotonic() - begun_s:.1f} s")
+        print(f"{running.url} serves {model}", flush=True)
+        print(curl_line(running.url, args.access), flush=True)
+        if args.access.admin_token_file is not None:
+            print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            _say("stopping")
+
+
+class Running:
+    """A local Ray with the application on it; leaving the block ends both."""
+
+    def __init__(self, args: PolicyAppArgs, host: str, port: int) -> None:
+        self.args, self.host, self.port = args, host, port
+        self.url = f"http://{_shown(host)}:{port}"
+
+    def __enter__(self) -> "Running":
+        from kalshi_platform.registry.store import Registry
+        from serve_deployments.loading import require_model
+
+        require_model(Registry(self.args.registry), self.args.model)  # before Ray takes its seconds
+        require_free(self.host, self.port)
+        import ray
+        from ray import serve as ray_serve
+
+        from serve_deployments.app import build
+
+        _say("starting Ray")
+        try:
+            ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+            _say("starting Serve")
+            ray_serve.start(http_options={"host": self.host, "port": self.port})
+            ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+        from ray import serve as ray_serve
+
+        for number in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C would leave processes behind
+            signal.signal(number, signal.SIG_IGN)
+        if ray.is_initialized():
+            ray_serve.shutdown()  # type: ignore[no-untyped-call]
+            ray.shutdown()
+
+    def wait_ready(self, limit_s: float) -> str:
+        """The model's id once every tier answered; LimitError after ``limit_s``."""
+        end_s, said = time.monotonic() + limit_s, ""
+        while True:
+            state = readiness(self.url)
+            if state.get("ready") and all(each == "ok" for each in state["tiers"].values()):
+                return str(state["model"])
+            reason = str(state.get("reason"))
+            if time.monotonic() > end_s:
+                raise LimitError(
+                    f"{self.url} was not ready within {limit_s:g} s: {reason}; Ray's logs are in /tmp/ray"
+                )
+            if reason != said:
+                _say(said := reason)
+            time.sleep(0.2)
+
+
+def readiness(url: str) -> dict[str, Any]:
+    """What ``/v1/readyz`` says; a reason where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/v1/readyz", timeout=5) as found:
+            return dict(json.load(found))
+    except urllib.error.HTTPError as error:
+        text = error.read().decode(errors="replace")
+        try:
+            return dict(json.loads(text))
+        except ValueError:
+            return {"ready": False, "reason": f"{error.code} {text[:200]}"}
+    except OSError as error:
+        return {"ready": False, "reason": str(error)}
+
+
+def curl_line(url: str, access: AccessArgs) -> str:
+    """A line for a shell that gets a decision."""
+    token = f' -H "Authorization: Bearer $(head -n 1 {access.token_file})"' if access.require_token else ""
+    kind = "-H 'Content-Type: application/json'"
+    return f"curl -s{token} {url}/v1/example | curl -s{token} {kind} -d @- {url}/v1/decide"
+
+
+def require_free(host: str, port: int) -> None:
+    """ContractError where somebody listens on ``host``:``port`` already."""
+    try:
+        with socket.create_server((host, port), family=_family(host)):
+            pass
+    except OSError as error:
+        raise ContractError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): end what listens there or choose --port"
+        ) from None
+
+
+def free_port(host: str) -> int:
+    """A port nobody listens on now."""
+    with socket.create_server((host, 0), family=_family(host)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(host: str) -> str:
+    reached = "127.0.0.1" if host == "0.0.0.0" else host
+    return f"[{reached}]" if ":" in reached else reached
+
+
+def _say(text: str) -> None:
+    print(f"kalshi-platform serve: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    cli(prog_name="kalshi-platform serve")

@@ -1,0 +1,273 @@
+"""One replica's decisions without Ray and without HTTP: caches, rules and tiers of the model that is served.
+
+Owns       the way of one request: parse, look up its id, read its rows, tiers 1 and 2, tier 3 where time is
+           left, names.
+Units      times ms from the arrival of a request; clocks are monotonic.
+Invariant  a request is decided by one model from beginning to end, whatever is reloaded meanwhile.
+Threads    the event loop: tiers 1 and 2 take about 0.1 ms, less than handing them to a thread would.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+from pydantic import ValidationError
+
+from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.features.spec import SPEC
+from kalshi_platform.registry.export import probes
+from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
+from kalshi_platform.serving.idempotency import Answers, RequestIdReusedError
+from kalshi_platform.serving.tiered import TieredPolicy, TierError, free
+from serve_deployments.api import ACTION_NAMES, DecideRequest, FeatureInfo, ModelInfo, Readiness
+from serve_deployments.args import PolicyAppArgs
+from serve_deployments.problems import Problem, of_validation
+from serve_deployments.reading import Reader, answer_of, columns_of
+
+#: Less time than one hop to tier 3 takes: asking would only be late.
+MIN_FULL_MS: Final = 1.0
+#: How long readiness waits for tier 3.
+PROBE_S: Final = 1.0
+
+#: Asks tier 3 elsewhere: (model id, question) -> its decisions.
+AskFull = Callable[[str, Batch], Awaitable[Decisions]]
+
+
+class Served(NamedTuple):
+    """A model ready to decide."""
+
+    model: str
+    tier_set: str | None
+    policy: TieredPolicy
+
+
+class Observer(Protocol):
+    """Is told what happens, one call an event; Observability of observability.py."""
+
+    def decided(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray | None = None,
+    ) -> None:
+        """A request was answered; ``occupied`` (N, S) bool are the slots with a market."""
+        ...
+
+    def refused(self, request_id: str, problem: Problem) -> None:
+        """A request was refused."""
+        ...
+
+    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        """A tier did not answer and a lower one did."""
+        ...
+
+    def filled(self, age_ns: int) -> None:
+        """Features were left out of a request, the oldest value that stood in was so old."""
+        ...
+
+    def ready(self, is_ready: bool) -> None:
+        """What a probe of every tier found."""
+        ...
+
+
+class Service:
+    """Decides requests with the model that ``current`` names at the moment they arrive."""
+
+    def __init__(
+        self,
+        args: PolicyAppArgs,
+        current: Callable[[], Served | None],
+        ask_full: AskFull | None = None,
+        *,
+        observer: Observer,
+    ) -> None:
+        """``ask_full`` None: tier 3 is asked in this process."""
+        self.args, self.observer = args, observer
+        self._current, self._ask_full = current, ask_full
+        self._features: FeatureCache | None = None
+        self._answers = Answers(args.limits.answers, time.monotonic_ns)
+        self._reader: tuple[str, Reader] | None = None
+
+    def current(self) -> Served | None:
+        """The model that answers now; None before the first is loaded."""
+        return self._current()
+
+    def served(self) -> Served:
+        """The model that answers now; Problem 503 before the first is loaded."""
+        found = self._current()
+        if found is None:
+            raise Problem(
+                503, "no-model", "no model is loaded yet: ask again shortly", headers={"Retry-After": "1"}
+            )
+        return found
+
+    def reader(self, served: Served) -> Reader:
+        """What reads rows for ``served``; what markets sent is kept over a reload that reads the same."""
+        if self._reader is None or self._reader[0] != served.model:
+            spec, limits = served.policy.spec, self.args.limits
+            if self._features is None or self._features.names != columns_of(spec):
+                self._features = FeatureCache(columns_of(spec), limits.features)
+            reader = Reader(spec, served.policy.window, self._features, limits.groups)
+            self._reader = (served.model, reader)
+        return self._reader[1]
+
+    async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
+        """The answer to a request as JSON; Problem says what is wrong with it."""
+        try:
+            request = DecideRequest.model_validate_json(body)
+        except ValidationError as error:
+            raise of_validation(error) from None
+        parsed_ns = time.monotonic_ns()
+        try:
+            found = await self._answers.once(
+                client, request.request_id, body, lambda: self._decide(client, request, arrived_ns, parsed_ns)
+            )
+        except RequestIdReusedError as error:
+            raise Problem(409, "request-id-reused", str(error), "request_id") from None
+        return found.body
+
+    async def _decide(self, client: str, request: DecideRequest, arrived_ns: int, parsed_ns: int) -> bytes:
+        served = self.served()
+        if request.feature_digest != served.policy.spec.feature_digest:
+            raise Problem(
+                409,
+                "feature-digest",
+                f"the rows are of feature table {request.feature_digest!r}, model {served.model} reads "
+                f"{served.policy.spec.feature_digest!r}: compute them with the release that trained it",
+                "feature_digest",
+            )
+        asked = self.reader(served).read(request, client, parsed_ns)
+        read_ns = time.monotonic_ns()
+        stages_ns = {"parse": parsed_ns - arrived_ns, "read": read_ns - parsed_ns}
+        deadline_ns = arrived_ns + round((request.deadline_ms or self.args.deadline_ms) * NS_PER_MS)
+        decisions = await self._by_tiers(request.request_id, served, asked.batch, deadline_ns, stages_ns)
+        done_ns = time.monotonic_ns()
+        stages_ns["decide"] = done_ns - read_ns
+        stages_ns["total"] = done_ns - arrived_ns
+        timings_ms = {name: taken / NS_PER_MS for name, taken in stages_ns.items()}
+        self.observer.decided(request.request_id, served, decisions, timings_ms, asked.occupied)
+        if asked.stale_ns:
+            self.observer.filled(asked.stale_ns)
+        return json.dumps(
+            {
+                "request_id": request.request_id,
+                "model": served.model,
+                "tier_set": served.tier_set,
+                "groups": answer_of(request, decisions),
+                "timings_ms": timings_ms,
+            }
+        ).encode()
+
+    async def _by_tiers(
+        self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
+    ) -> Decisions:
+        """The decisions of the highest tier that is needed and done before ``deadline_ns``."""
+        policy, now_ns = served.policy, time.monotonic_ns()
+        pending = policy.decide_fast(batch, now_ns)
+        stages_ns.update(pending.stages_ns)
+        if not pending.open.size:
+            return policy.finish(pending, None)
+        full, why = None, Note(0)
+        at_ns = time.monotonic_ns()
+        left_s = (deadline_ns - at_ns) / 1e9
+        try:
+            if left_s * 1_000 < MIN_FULL_MS:
+                why = Note.DEADLINE
+            elif self._ask_full is None:
+                full = policy.ask(int(Tier.FULL), pending.question, now_ns)
+            else:
+                async with asyncio.timeout(left_s):
+                    full = await self._ask_full(served.model, pending.question)
+        except TimeoutError:
+            why = Note.DEADLINE
+        except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
+            self.observer.fell_back(request_id, served.model, int(Tier.FULL), error)
+            why = Note.FALLBACK
+        stages_ns["tier_3"] = time.monotonic_ns() - at_ns
+        return policy.finish(pending, full, why)
+
+    def info(self) -> ModelInfo:
+        """What is served and what it wants to be shown."""
+        served = self.served()
+        spec, tiers = served.policy.spec, served.policy.tiers
+        known = {feature.name: feature for feature in SPEC}
+        reader = self.reader(served)
+        return ModelInfo(
+            model=served.model,
+            tier_set=served.tier_set,
+            tiers=[tier.number for tier in tiers],
+            forms={str(tier.number): tier.engine.form for tier in tiers},
+            alias=self.args.model,
+            feature_digest=spec.feature_digest,
+            columns=[
+                FeatureInfo(
+                    name=name, group=known[name].group, low=known[name].low, high=known[name].high,
+                    max_age_ms=self._max_age_ms(name),
+                )
+                for name in reader.columns
+            ],
+            n_slots=spec.n_slots,
+            window=served.policy.window,
+            history_columns=[feature.name for feature in reader.history],
+            actions=list(ACTION_NAMES),
+        )  # fmt: skip
+
+    def _max_age_ms(self, name: str) -> int | None:
+        bounds = self.args.limits.features
+        ages = {FeatureClass.SLOW: bounds.slow_ms, FeatureClass.STATIC: bounds.static_ms}
+        return ages.get(CLASS_OF_COLUMN[name])
+
+    async def ready(self) -> Readiness:
+        """Ask every tier about a seeded observation; not ready where one in this process fails."""
+        served = self._current()
+        if served is None:
+            self.observer.ready(False)
+            return Readiness(ready=False, model=None, tiers={}, reason="no model is loaded yet")
+        policy, now_ns = served.policy, time.monotonic_ns()
+        batch = probe_batch(policy)
+        found: dict[str, str] = {}
+        for tier in policy.tiers:
+            if tier.number == Tier.FULL and self._ask_full is not None:
+                continue
+            try:
+                policy.ask(tier.number, batch, now_ns)
+                found[str(tier.number)] = "ok"
+            except TierError as error:
+                found[str(tier.number)] = str(error)
+        ready = all(state == "ok" for state in found.values())
+        if self._ask_full is not None:
+            found["3"] = await self._probe_full(served, batch)
+            # Without tiers below it nobody decides in its place: HOLD would be all there is to say.
+            ready = ready and (len(found) > 1 or found["3"] == "ok")
+        self.observer.ready(ready)
+        wrong = "; ".join(f"tier {number}: {state}" for number, state in found.items() if state != "ok")
+        return Readiness(ready=ready, model=served.model, tiers=found, reason=wrong or None)
+
+    async def _probe_full(self, served: Served, batch: Batch) -> str:
+        assert self._ask_full is not None
+        try:
+            async with asyncio.timeout(PROBE_S):
+                await self._ask_full(served.model, batch)
+        except TimeoutError:
+            return f"no answer within {PROBE_S:g} s"
+        except Exception as error:  # reported, whatever it is
+            return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason'}"
+        return "ok"
+
+    async def close(self) -> None:
+        """Forget everything in flight."""
+        await self._answers.close()
+
+
+def probe_batch(policy: TieredPolicy) -> Batch:
+    """One seeded group with every slot full."""
+    spec = policy.spec
+    flat, _ = probes(spec, 1)
+    windows = np.zeros((1, spec.n_slots, policy.window, spec.n_history), np.float32)
+    return Batch(flat, windows if policy.window else None, free(1, spec.n_slots))

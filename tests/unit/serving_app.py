@@ -1,0 +1,130 @@
+"""The HTTP application around made tiers, in process: no Ray, no registry."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+from serving_tiers import PlainEngine, made_policy
+
+from kalshi_platform.serving.batch import Batch, Decisions
+from kalshi_platform.serving.tiered import TieredConfig
+from serve_deployments.args import PolicyAppArgs
+from serve_deployments.http import make_app
+from serve_deployments.loading import warm
+from serve_deployments.problems import Problem
+from serve_deployments.service import Served, Service
+
+MODEL = "moderate-0123456789ab"
+CLIENT, ADMIN = "client-token-of-tests", "admin-token-of-tests-1"
+
+
+class Client:
+    """Asks an application from code that does not wait."""
+
+    def __init__(self, app: Any) -> None:
+        self._runner = asyncio.Runner()
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://app")
+
+    def get(self, path: str, **keywords: Any) -> httpx.Response:
+        return self._runner.run(self._client.get(path, **keywords))
+
+    def post(self, path: str, **keywords: Any) -> httpx.Response:
+        return self._runner.run(self._client.post(path, **keywords))
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+class Told(NamedTuple):
+    """What an observer was told of one decision."""
+
+    request_id: str
+    served: Served
+    decisions: Decisions
+    timings_ms: dict[str, float]
+    occupied: np.ndarray
+
+
+class Watched:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.answered: list[Told] = []
+        self.problems: list[Problem] = []
+
+        self.ages_ns: list[int] = []
+        self.lost: list[BaseException] = []
+
+    def decided(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray | None = None,
+    ) -> None:
+        assert occupied is not None
+        self.answered.append(Told(request_id, served, decisions, dict(timings_ms), occupied))
+
+    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        self.lost.append(error)
+
+    def filled(self, age_ns: int) -> None:
+        self.ages_ns.append(age_ns)
+
+    def ready(self, is_ready: bool) -> None: ...
+
+    def refused(self, request_id: str, problem: Problem) -> None:
+        self.problems.append(problem)
+
+
+class App:
+    """A service with its client and everything a test looks at."""
+
+    def __init__(
+        self,
+        thresholds: tuple[float | None, float | None] = (None, None),
+        ask_full: Callable[[str, Batch], Awaitable[Decisions]] | None = None,
+        served: bool = True,
+        **settings: Any,
+    ) -> None:
+        args = PolicyAppArgs.parse(
+            {"access": {"require_token": False}, "inference_ttl_ms": 0, "deadline_ms": 60_000.0, **settings}
+        )
+        policy, engines = made_policy(thresholds, TieredConfig(inference_ttl_ms=0))
+        warm(policy)
+        self.policy = policy
+        self.engines: tuple[PlainEngine, ...] = engines
+        self.served: Served | None = Served(MODEL, None, policy) if served else None
+        self.watched = Watched()
+        self.service = Service(args, lambda: self.served, ask_full, observer=self.watched)
+        self.app = make_app(self.service)
+        self.client = Client(self.app)
+        self.own = token(CLIENT) if args.access.require_token else {}
+
+    def example(self) -> dict[str, Any]:
+        """A valid request, as the service itself offers it."""
+        return dict(self.client.get("/v1/example", headers=self.own).json())
+
+    def decide(self, body: Any, **headers: str) -> Any:
+        """The response to ``body``: bytes as they are, anything else as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post(
+            "/v1/decide", content=content, headers={"content-type": "application/json", **headers}
+        )
+
+
+def token(value: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {value}"}
+
+
+def token_files(folder: Path) -> dict[str, Any]:
+    """``access`` that knows CLIENT and ADMIN."""
+    (folder / "clients").write_text(f"# of the tests\n{CLIENT}\nanother-client-token\n")
+    (folder / "admins").write_text(f"{ADMIN}\n")
+    return {"token_file": folder / "clients", "admin_token_file": folder / "admins"}
