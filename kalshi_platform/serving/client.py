@@ -27,6 +27,8 @@ from kalshi_platform.serving.messages import AccountMessage, OpenMessage
 _LOG: Final = logging.getLogger(__name__)
 _MAX_BYTES: Final = 1 << 24
 _TOO_MANY: Final = 429
+#: Close codes after which the same would happen again: not text, refused, too long, taken over.
+_FINAL: Final = (1003, 1008, 1009, 4000)
 _LOST: Final = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
 Sleep = Callable[[float], Awaitable[None]]
 Message = dict[str, Any]
@@ -174,6 +176,12 @@ class StreamClient:
             status = err.response.status_code
             if 400 <= status < 500 and status != _TOO_MANY:
                 raise ServiceError(f"{config.url} answered {status}: check the address and token") from None
+            return err
+        except ConnectionClosed as err:
+            if err.rcvd is not None and err.rcvd.code in _FINAL:
+                raise ServiceError(
+                    f"{config.url} ended the session ({err.rcvd.code}): {err.rcvd.reason}"
+                ) from None
             return err
         except _LOST as err:
             return err

@@ -196,6 +196,21 @@ def test_the_token_is_shown_and_a_wrong_one_is_not_tried_again() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("code", [1003, 1008, 1009, 4000])
+def test_a_session_ended_for_good_is_not_tried_again(code: int) -> None:
+    async def ending(socket: Any) -> None:
+        await socket.recv()
+        await socket.close(code, "because")
+
+    async def run() -> None:
+        async with running(ending) as url, client(url) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=f"ended the session .{code}.: because"):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
 def test_a_server_that_is_not_there_is_given_up_after_the_attempts() -> None:
     async def run() -> None:
         async with running(Server()) as url:
