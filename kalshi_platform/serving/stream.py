@@ -286,6 +286,21 @@ class StreamSession:
         return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
 
 
+def warm(model: StreamModel) -> None:
+    """Compile (or load from the cache) every kernel of a session before the first frame matters."""
+    market, side = {"market_ticker": "WARM"}, [["0.4000", "2.00"]]
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("orderbook_snapshot", {"yes_dollars_fp": side, "no_dollars_fp": side}),
+        ("orderbook_delta", {"price_dollars": "0.4000", "delta_fp": "-1.00", "side": "yes"}),
+        ("trade", {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "no"}),
+    ]
+    session = StreamSession("warm", OpenMessage(type="open"), model)
+    for k, (kind, fields) in enumerate(told, start=1):
+        fed = session.feed(_text(type=kind, sid=1, seq=k, msg={**market, **fields}), k)
+        if fed.due is None:
+            raise ContractError(f"a sound {kind} was answered by {fed.messages}")
+
+
 def _text(**fields: Any) -> str:
     return to_json(fields).decode()
 

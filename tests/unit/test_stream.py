@@ -13,6 +13,7 @@ from kalshi_platform.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.replay.account import BUY_NO, HOLD
 from kalshi_platform.replay.observation import layout_for
 from kalshi_platform.serving.messages import OpenMessage
+from kalshi_platform.serving.stream import warm
 
 
 def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
@@ -323,3 +324,8 @@ def test_a_session_is_opened_once() -> None:
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         session(opening)
+
+
+def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
+    for window in (0, 8):
+        warm(MODEL._replace(window=window))
