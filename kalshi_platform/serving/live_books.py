@@ -137,7 +137,10 @@ class LiveBooks:
             market = self._markets.get(ticker) or self._new_market(ticker)
             place = self.places[ticker]
             group = self.groups[place.group]
-            self._learn(ticker, market, group, place.slot)
+            try:
+                self._learn(ticker, market, group, place.slot)
+            except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
+                refusal = refusal or err
             try:
                 for row in market.apply(rows, frame.line, self._decoder.counters):
                     if group.put(place.slot, row):

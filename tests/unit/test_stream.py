@@ -259,6 +259,17 @@ def test_a_grid_told_by_a_lifecycle_frame_holds_from_then_on() -> None:
     assert kinds(answers(stream, delta(2, price="0.4050"))) == ["decision"]
 
 
+def test_a_grid_of_too_many_bands_is_refused_and_keeps_no_other_row_back() -> None:
+    stream = session({"groups": [["A", "B"]]})
+    answers(stream, snapshot(1, ticker="A"), snapshot(2, ticker="B"))
+    bands = [{"start": f"0.{k}000", "end": f"0.{k}500", "step": "0.0100"} for k in range(9)]
+    told = {"market_ticker": "A", "event_type": "activated", "price_ranges": bands}
+    # its number on the books' subscription shows a hole: both books are spoilt, whatever else is refused
+    text = json.dumps({"type": "market_lifecycle_v2", "sid": 1, "seq": 9, "msg": told})
+    assert "9 price bands" in details(answers(stream, text))
+    assert answers(stream, delta(10, ticker="A"), delta(11, ticker="B")) == []
+
+
 def test_too_many_refusals_close_the_session() -> None:
     stream = session(max_refused=3)
     assert kinds(answers(stream, "{", "{", "{")) == ["refused", "refused", "refused", "closed"]
