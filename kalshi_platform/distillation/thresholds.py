@@ -105,8 +105,7 @@ def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config:
     alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
     words = f"{champion_return:+.3%} over {n_events} events"
     if champion_return > 0:
-        bound = (1 - config.max_value_loss) * champion_return
-        least = config.agreement_floor
+        bound, least = (1 - config.max_value_loss) * champion_return, config.agreement_floor
         rule = (
             f"a mean return of at least {1 - config.max_value_loss:.1%} of the champion's {words} and its "
             f"action in at least {least:.1%} of the slots with a choice"

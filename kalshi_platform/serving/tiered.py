@@ -41,7 +41,8 @@ class ReadyTier(NamedTuple):
     number: int  # 1, 2 or 3
     engine: Engine
     temperature: float
-    exit_threshold: float | None  # None: a group never leaves by itself; always so in the last tier
+    #: None: no group leaves here, it answers only where the tiers above cannot; always so in the last tier
+    exit_threshold: float | None
 
 
 class TieredConfig(Config):
@@ -78,10 +79,10 @@ class Pending:
 
 
 class _Answer(NamedTuple):
-    """One group's answer as the cache keeps it."""
+    """One group's answer as the cache keeps it: bytes, so that no array of a whole batch is kept alive."""
 
-    actions: np.ndarray
-    probabilities: np.ndarray
+    actions: bytes  # (S,) i1
+    probabilities: bytes  # (S, A) f4
     confidence: float
     tier: int
 
@@ -103,7 +104,7 @@ class TieredPolicy:
         self.answers: TimedCache[_Answer] = TimedCache(
             self.config.inference_capacity, self.config.inference_ttl_ms * NS_PER_MS
         )
-        self.codes: dict[int, TimedCache[np.ndarray]] = {
+        self.codes: dict[int, TimedCache[bytes]] = {
             tier.number: TimedCache(self.config.codes_capacity, self.config.codes_ttl_ms * NS_PER_MS)
             for tier in tiers
             if tier.engine.spec.reads_history
@@ -135,8 +136,10 @@ class TieredPolicy:
             self._by_rules(pending)
             at = pending.passed("rules", at)
         for tier in self.tiers:
-            if tier.number == Tier.FULL or not pending.open.size:
+            if not pending.open.size:
                 break
+            if not self._lets_out(tier):
+                continue
             self._by_network(tier, pending)
             at = pending.passed(f"tier_{tier.number}", at)
         return pending
@@ -151,19 +154,20 @@ class TieredPolicy:
         if full is not None:
             decisions.put(pending.open, full)
         elif pending.open.size:
+            self._stand_in(pending, why)
             decisions.notes[pending.open] |= np.uint8(why)
         if not pending.keys:
             return decisions
         # plain numbers first: comparing an element of an array with an enum costs as much as the network
         about = zip(
-            decisions.notes.tolist(), decisions.tier.tolist(), decisions.confidence.tolist(), strict=True
-        )
-        for n, (notes, tier, confidence) in enumerate(about):
+            pending.keys, decisions.notes.tolist(), row_bytes(decisions.actions, pending.batch.n),
+            row_bytes(decisions.probabilities, pending.batch.n), decisions.confidence.tolist(),
+            decisions.tier.tolist(), strict=True,
+        )  # fmt: skip
+        for key, notes, actions, probabilities, confidence, tier in about:
             if notes == 0 and tier != _NOBODY:
-                kept = _Answer(
-                    decisions.actions[n].copy(), decisions.probabilities[n].copy(), confidence, tier
-                )
-                self.answers.put(pending.keys[n], kept, pending.now_ns)
+                kept = _Answer(actions, probabilities, confidence, tier)
+                self.answers.put(key, kept, pending.now_ns)
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
@@ -187,12 +191,12 @@ class TieredPolicy:
     def _from_cache(self, pending: Pending) -> None:
         """Fill in the groups that are known; the others stay open."""
         unknown, decisions = [], pending.decisions
-        for n, key in enumerate(pending.keys):
-            kept = self.answers.get(key, pending.now_ns)
+        for n, kept in enumerate(self.answers.get_many(pending.keys, pending.now_ns)):
             if kept is None:
                 unknown.append(n)
                 continue
-            decisions.actions[n], decisions.probabilities[n] = kept.actions, kept.probabilities
+            decisions.actions[n] = np.frombuffer(kept.actions, np.int8)
+            decisions.probabilities[n] = np.frombuffer(kept.probabilities, np.float32).reshape(-1, N_ACTIONS)
             decisions.confidence[n], decisions.tier[n] = kept.confidence, kept.tier
             decisions.notes[n] = Note.CACHED
         if len(unknown) < len(pending.keys):
@@ -215,10 +219,32 @@ class TieredPolicy:
         except TierError:
             pending.decisions.notes[pending.open] |= np.uint8(Note.FALLBACK)
             return
-        if tier.exit_threshold is not None:
-            still_open = np.empty_like(pending.open)
-            n_open = still_unsure(pending.open, pending.decisions.confidence, tier.exit_threshold, still_open)
-            pending.open = still_open[:n_open]
+        assert tier.exit_threshold is not None  # decide_fast passes the others over
+        still_open = np.empty_like(pending.open)
+        n_open = still_unsure(pending.open, pending.decisions.confidence, tier.exit_threshold, still_open)
+        pending.open = still_open[:n_open]
+
+    def _lets_out(self, tier: ReadyTier) -> bool:
+        """Whether the tier is worth asking on the way: below the last one, and groups may leave at it."""
+        return tier.number != Tier.FULL and tier.exit_threshold is not None
+
+    def _stand_in(self, pending: Pending, why: Note) -> None:
+        """Without tier 3, ask the tiers that were passed over on the way because no group leaves at them.
+
+        Where time ran out, only about the groups that nobody answered yet.
+        """
+        for tier in reversed(self.tiers):
+            if tier.number == Tier.FULL or self._lets_out(tier):
+                continue
+            answered_by = pending.decisions.tier[pending.open]
+            below = Tier.MLP if why & Note.DEADLINE else tier.number
+            which = pending.open[answered_by < below]
+            if not which.size:
+                continue
+            try:
+                self._write(tier, pending.batch, which, pending.decisions, pending.now_ns)
+            except TierError:  # counted; the next lower one, or HOLD
+                continue
 
     def _write(self, tier: ReadyTier, batch: Batch, which: np.ndarray, into: Decisions, now_ns: int) -> None:
         """The tier's answer about the groups ``which``, written into place; TierError where it fails."""
@@ -250,18 +276,18 @@ class TieredPolicy:
         present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
         codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
         cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
-        new: list[int] = []
-        for at in np.flatnonzero(present).tolist():
-            known = cache.get(keys[at], now_ns)
-            if known is None:
-                new.append(at)
-            else:
-                codes[at] = known
+        places = np.flatnonzero(present).tolist()
+        found = cache.get_many([keys[at] for at in places], now_ns)
+        known = [at for at, code in zip(places, found, strict=True) if code is not None]
+        if known:
+            joined = b"".join(code for code in found if code is not None)
+            codes[known] = np.frombuffer(joined, np.float32).reshape(len(known), -1)
+        new = [at for at, code in zip(places, found, strict=True) if code is None]
         if new:
             fresh = tier.engine.encode(rows if len(new) == len(rows) else rows[new])
             codes[new] = fresh
-            for at, code in zip(new, fresh, strict=True):
-                cache.put(keys[at], code.copy(), now_ns)
+            for at, code in zip(new, row_bytes(fresh, len(new)), strict=True):
+                cache.put(keys[at], code, now_ns)
         return codes.reshape(batch.n, spec.n_slots, spec.level.lstm_hidden)
 
 
