@@ -1,5 +1,6 @@
-# make run   data to a trained policy and its report      make test   every test
-# make help  all targets                                  DATA=path   use recordings instead of simulated ones
+# make run    data to a trained policy and its report     make test   every test
+# make serve  that policy over HTTP on this machine       make help   all targets
+# DATA=path   use recordings instead of simulated ones    ARGS=...    further options of the command
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,7 +14,10 @@ DATA ?=
 ARGS ?=
 CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests benchmarks
 
-.PHONY: help setup run test test-unit test-integration check bench clean
+# Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
+REGISTRY ?= runs/quickstart/registry
+
+.PHONY: help setup run serve test test-unit test-integration check bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +39,9 @@ setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped whe
 
 run: setup ## quickstart: simulated data, or DATA=path, to runs/quickstart/report.html
 	$(BIN)/kalshi-platform quickstart $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+serve: setup ## the model of `make run` on http://127.0.0.1:8000, until Ctrl-C
+	$(BIN)/kalshi-platform serve --local --registry "$(REGISTRY)" $(ARGS)
 
 # Both legs compile into a folder of their own: numba ignores NUMBA_BOUNDSCHECK where a compiled copy is cached.
 test: test-unit test-integration ## every test

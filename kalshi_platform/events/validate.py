@@ -215,7 +215,7 @@ def refuse_values(rows: Events, spec: MarketSpec, origin: Origin, fault: int, at
     values = rows.price_e4 if fault in _PRICES else rows.qty_e2
     found = "" if fault in (UNKNOWN_KIND, NO_SUCH_SIDE) else f": {values[at]}"
     others = f" ({n - 1} more like it)" if n > 1 else ""
-    _refuse(rows, spec, origin, at, f"{what}{found}{others}; correct or remove it in the source file")
+    _refuse(rows, spec, origin, at, f"{what}{found}{others}; correct or remove it where it comes from")
 
 
 def _refuse(rows: Events, spec: MarketSpec, origin: Origin, at: int, what: str) -> NoReturn:

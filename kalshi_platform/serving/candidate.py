@@ -5,6 +5,7 @@ Invariant  nothing here touches the active model: what it decided was recorded, 
 Not        loading and verifying digests (registry/load.py), nor what happens then (reload.py).
 """
 
+import math
 from itertools import count
 from typing import NamedTuple
 
@@ -184,7 +185,7 @@ def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
 def _time_slowest_path(policy: TieredPolicy, runs: int) -> tuple[float, float]:
     """p50 and p99, ms, of one group that no tier is sure of and no cache knows."""
     config = policy.config.replace(inference_ttl_ms=0, codes_ttl_ms=0)
-    tiers = tuple(tier._replace(exit_threshold=None) for tier in policy.tiers)
+    tiers = tuple(tier._replace(exit_threshold=math.inf) for tier in policy.tiers)
     slow = TieredPolicy(policy.spec, tiers, config)
     flat, windows = probes(_longest_sighted(policy))
     ones = [

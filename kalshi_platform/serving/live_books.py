@@ -58,6 +58,7 @@ class LiveBooks:
         self.places: dict[str, Place] = {}
         self.groups: list[LiveGroup] = []
         self.tickers: list[list[str]] = []  # of each group, in order of its slots
+        self._news: list[str] = []
         self._open_group = -1  # where markets that no group names go
         for named in groups:
             self._add_group(named)
@@ -75,6 +76,13 @@ class LiveBooks:
     def specification(self, ticker: str) -> MarketSpec:
         """What is known of a market that has a place."""
         return self._markets[ticker].spec
+
+    def newly_placed(self) -> list[str]:
+        """Markets that no group names and that got a place since the last call."""
+        if not self._news:
+            return []
+        news, self._news = self._news, []
+        return news
 
     def feed(self, frame: Frame, message: dict[str, Any]) -> list[int]:
         """Apply one frame, parsed to ``message``; the groups in which a slot stands at a new valid row.
@@ -129,7 +137,10 @@ class LiveBooks:
             market = self._markets.get(ticker) or self._new_market(ticker)
             place = self.places[ticker]
             group = self.groups[place.group]
-            self._learn(ticker, market, group, place.slot)
+            try:
+                self._learn(ticker, market, group, place.slot)
+            except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
+                refusal = refusal or err
             try:
                 for row in market.apply(rows, frame.line, self._decoder.counters):
                     if group.put(place.slot, row):
@@ -161,6 +172,7 @@ class LiveBooks:
                 self._open_group = len(self.groups)
                 self._add_group(())
             self._place(ticker, self._open_group)
+            self._news.append(ticker)
         place = self.places[ticker]
         self.groups[place.group].describe(place.slot, spec)
         self._markets[ticker] = market

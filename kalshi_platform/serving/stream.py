@@ -3,7 +3,8 @@
 In         ``account`` and ``ack`` messages (``messages.py``); every other text is a frame: a capture line
            (its own ``recv_ns`` and ``conn``) or a frame of the exchange exactly as received (the server's
            clock, connection 0). Frames are numbered 1, 2, 3 ... in order, refused ones too.
-Out        ``decision``, ``ack``, ``refused``, ``closed``; ``docs/streaming.md`` has them with examples.
+Out        ``opened``, ``placed``, ``decision``, ``ack``, ``refused``, ``closed``; ``docs/streaming.md`` shows
+           them.
 Decisions  as the environment's: at the first event of a group at least the interval after its last decision.
            Frames of one instant are one event: a later one decides again, and its decision replaces.
 Invariant  the same texts in the same order give the same batches and answers, whatever was answered before,
@@ -166,7 +167,9 @@ class StreamSession:
             return self._refused(number, err)
         except LimitError as err:
             return self._close([], str(err))
-        messages = [self._ack()] if number % self.limits.ack_every == 0 else []
+        messages = [self._placed(ticker) for ticker in self._books.newly_placed()]
+        if number % self.limits.ack_every == 0:
+            messages.append(self._ack())
         if self._is_flooded():
             return self._close(messages, "too many different connections, subscriptions or unknown fields")
         return Fed(messages, self._due(touched, number))
@@ -263,6 +266,10 @@ class StreamSession:
             fields["probabilities"] = {t: decisions.probabilities[n, s].tolist() for s, t in slots}
         return _text(**fields)
 
+    def _placed(self, ticker: str) -> str:
+        place = self._books.places[ticker]
+        return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot)
+
     def _ack(self) -> str:
         return _text(type="ack", frame=self._next_frame - 1)
 
@@ -277,6 +284,21 @@ class StreamSession:
     def _close(self, messages: list[str], reason: str) -> Fed:
         self.closed = True
         return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
+
+
+def warm(model: StreamModel) -> None:
+    """Compile (or load from the cache) every kernel of a session before the first frame matters."""
+    market, side = {"market_ticker": "WARM"}, [["0.4000", "2.00"]]
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("orderbook_snapshot", {"yes_dollars_fp": side, "no_dollars_fp": side}),
+        ("orderbook_delta", {"price_dollars": "0.4000", "delta_fp": "-1.00", "side": "yes"}),
+        ("trade", {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "no"}),
+    ]
+    session = StreamSession("warm", OpenMessage(type="open"), model)
+    for k, (kind, fields) in enumerate(told, start=1):
+        fed = session.feed(_text(type=kind, sid=1, seq=k, msg={**market, **fields}), k)
+        if fed.due is None:
+            raise ContractError(f"a sound {kind} was answered by {fed.messages}")
 
 
 def _text(**fields: Any) -> str:

@@ -41,7 +41,8 @@ class ReadyTier(NamedTuple):
     number: int  # 1, 2 or 3
     engine: Engine
     temperature: float
-    exit_threshold: float | None  # None: a group never leaves by itself; always so in the last tier
+    #: None: no group leaves here, it answers only where the tiers above cannot; always so in the last tier
+    exit_threshold: float | None
 
 
 class TieredConfig(Config):
@@ -135,8 +136,10 @@ class TieredPolicy:
             self._by_rules(pending)
             at = pending.passed("rules", at)
         for tier in self.tiers:
-            if tier.number == Tier.FULL or not pending.open.size:
+            if not pending.open.size:
                 break
+            if not self._lets_out(tier):
+                continue
             self._by_network(tier, pending)
             at = pending.passed(f"tier_{tier.number}", at)
         return pending
@@ -151,6 +154,7 @@ class TieredPolicy:
         if full is not None:
             decisions.put(pending.open, full)
         elif pending.open.size:
+            self._stand_in(pending, why)
             decisions.notes[pending.open] |= np.uint8(why)
         if not pending.keys:
             return decisions
@@ -215,10 +219,32 @@ class TieredPolicy:
         except TierError:
             pending.decisions.notes[pending.open] |= np.uint8(Note.FALLBACK)
             return
-        if tier.exit_threshold is not None:
-            still_open = np.empty_like(pending.open)
-            n_open = still_unsure(pending.open, pending.decisions.confidence, tier.exit_threshold, still_open)
-            pending.open = still_open[:n_open]
+        assert tier.exit_threshold is not None  # decide_fast passes the others over
+        still_open = np.empty_like(pending.open)
+        n_open = still_unsure(pending.open, pending.decisions.confidence, tier.exit_threshold, still_open)
+        pending.open = still_open[:n_open]
+
+    def _lets_out(self, tier: ReadyTier) -> bool:
+        """Whether the tier is worth asking on the way: below the last one, and groups may leave at it."""
+        return tier.number != Tier.FULL and tier.exit_threshold is not None
+
+    def _stand_in(self, pending: Pending, why: Note) -> None:
+        """Without tier 3, ask the tiers that were passed over on the way because no group leaves at them.
+
+        Where time ran out, only about the groups that nobody answered yet.
+        """
+        for tier in reversed(self.tiers):
+            if tier.number == Tier.FULL or self._lets_out(tier):
+                continue
+            answered_by = pending.decisions.tier[pending.open]
+            below = Tier.MLP if why & Note.DEADLINE else tier.number
+            which = pending.open[answered_by < below]
+            if not which.size:
+                continue
+            try:
+                self._write(tier, pending.batch, which, pending.decisions, pending.now_ns)
+            except TierError:  # counted; the next lower one, or HOLD
+                continue
 
     def _write(self, tier: ReadyTier, batch: Batch, which: np.ndarray, into: Decisions, now_ns: int) -> None:
         """The tier's answer about the groups ``which``, written into place; TierError where it fails."""

@@ -58,10 +58,10 @@ def delta(seq, price="0.4000", change="1.00", side="yes", ticker=M, sid=1) -> st
 
 
 def answers(stream, *texts, decide=None) -> list[dict]:
-    """What a stream answers to frames received a second apart, starting where it stands."""
+    """What a stream answers to frames a second apart, starting where it stands; ``placed`` left out."""
     decide = decide or Policy()
     out = []
     for text in texts:
         now_ns = T0_NS + stream.next_frame * 1_000_000_000
         out += [json.loads(m) for m in stream.step(text, now_ns, decide)]
-    return out
+    return [message for message in out if message["type"] != "placed"]

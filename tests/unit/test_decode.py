@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
+from kalshi_platform.events import decode
 from kalshi_platform.events.capture import CaptureWriter, Frame
 from kalshi_platform.events.decode import Decoder
 from kalshi_platform.events.frames import fixed_price_e4, fixed_qty_e2
@@ -376,3 +377,96 @@ def test_both_price_scales_give_the_same_rows(deltas: list[tuple[str, int, int]]
         plain.delta(seq, side=side, price_dollars=f"0.{price:04d}", delta_fp=f"{qty}.00")
         yes_scale.delta(seq, side=side, price_dollars=f"0.{mirrored:04d}", delta_fp=f"{qty}.00")
     np.testing.assert_array_equal(plain.rows(), yes_scale.rows())
+
+
+# Frames one by one, as they come live
+
+
+def kinds_of(drained: Any) -> dict[str, list[int]]:
+    return {ticker: rows.kind.tolist() for ticker, rows in drained}
+
+
+def test_drained_rows_are_those_since_the_last_drain() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.snapshot(1, ticker="B", sid=3)
+    assert list(kinds_of(wire.decoder.drain())) == [M, "B"]
+    wire.delta(2)
+    assert kinds_of(wire.decoder.drain()) == {M: [DELTA]}
+    assert kinds_of(wire.decoder.drain()) == {}
+
+
+@pytest.mark.parametrize(
+    "fields", [{"side": "maybe"}, {"side": ["yes"]}, {"price_dollars": "2.0"}, {"delta_fp": "1e30"}]
+)
+def test_a_refused_delta_spoils_the_book_it_may_have_changed_and_no_other(fields: dict[str, Any]) -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.snapshot(2, ticker="B")
+    list(wire.decoder.drain())
+    with pytest.raises(DataError):
+        wire.delta(3, **fields)
+    assert kinds_of(wire.decoder.drain()) == {M: [GAP]}
+    wire.delta(4, ticker="B")
+    assert kinds_of(wire.decoder.drain()) == {"B": [DELTA]}
+
+
+def test_a_refused_frame_of_no_known_market_spoils_every_book_of_its_subscription() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    wire.snapshot(1, ticker="B", sid=3)
+    list(wire.decoder.drain())
+    with pytest.raises(DataError, match="market_ticker = 7"):
+        wire.delta(2, ticker=7)  # type: ignore[arg-type]
+    assert kinds_of(wire.decoder.drain()) == {M: [GAP]}
+
+
+def test_a_frame_that_was_not_fed_uses_up_its_number_and_a_repeat_spoils_nothing() -> None:
+    wire = Wire()
+    wire.snapshot(1)
+    list(wire.decoder.drain())
+    frame = Frame(9, 9, 1, "{}")
+    message = {"type": "orderbook_delta", "sid": 1, "seq": 2, "msg": {"market_ticker": M}}
+    wire.decoder.refuse_message(frame, message)
+    assert kinds_of(wire.decoder.drain()) == {M: [GAP]}
+    wire.decoder.refuse_message(frame, message)
+    wire.delta(3)
+    assert kinds_of(wire.decoder.drain()) == {M: [DELTA]}
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ({"sid": 1 << 31, "seq": 1}, "sid = "),
+        ({"sid": -1, "seq": 1}, "sid = "),
+        ({"sid": 1, "seq": 1 << 62}, "seq = "),
+        ({"sid": 1, "seq": -1}, "seq = "),
+    ],
+)
+def test_numbers_that_fit_no_column_are_refused(frame: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Decoder().feed(Frame(1, 1, 1, json.dumps({"type": "ticker", **frame})))
+
+
+def test_a_snapshot_that_is_refused_leaves_no_row() -> None:
+    wire = Wire()
+    with pytest.raises(DataError):
+        wire.snapshot(1, yes_dollars_fp=[["0.4200", "5.00"], ["0.4300", "99999999999999999.99"]])
+    assert wire.kinds() == [GAP]
+
+
+def test_trades_are_remembered_up_to_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_TRADES_REMEMBERED", 2)
+    wire = Wire()
+    for seq, name in enumerate("abcba", start=1):
+        wire.trade(seq, trade_id=name)
+    # after c only b and c are known: b repeats, a does not
+    assert (wire.decoder.counters["repeated_trades"], len(wire.kinds())) == (1, 4)
+    with pytest.raises(DataError, match="trade_id of 65 characters"):
+        wire.trade(9, trade_id="x" * 65)
+
+
+def test_a_time_beyond_the_range_of_the_clock_is_refused() -> None:
+    wire = Wire()
+    with pytest.raises(DataError, match="open_ts = 10000000000"):
+        wire.send("market_lifecycle_v2", 3, 1, {"market_ticker": M, "open_ts": 10**10}, 1)

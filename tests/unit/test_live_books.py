@@ -1,5 +1,6 @@
 """Live observations equal those of replay, bit for bit, whatever happens to the books meanwhile."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from live_capture import ALL_GROUPS, assert_same, built, in_order, live, records_of, replayed, simulated
 
 from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.events.capture import read_frames
+from kalshi_platform.events.capture import CaptureWriter, Frame, read_frames
 from kalshi_platform.features.resolution import ResolutionHistory
 from kalshi_platform.replay.observation import layout_for
 from kalshi_platform.serving.live_books import LiveBooks
@@ -79,3 +80,40 @@ def test_a_real_capture_looks_as_in_replay(tmp_path: Path, recorded_data: Path, 
     shown, refused = live(books, read_frames(capture))
     assert not refused
     assert sum(compare_markets(bank, shown, books) for bank in banks) > 20
+
+
+def reconnected(frames: list[Frame]) -> list[Frame]:
+    """From the snapshots after the hole on, everything comes over another connection."""
+    kinds = ["orderbook_snapshot" in frame.raw for frame in frames]
+    at = kinds.index(
+        True, max(k for k, frame in enumerate(frames) if k < 40 and "orderbook_delta" in frame.raw)
+    )
+    return frames[:at] + [frame._replace(conn=9) for frame in frames[at:]]
+
+
+def sent_twice(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames for _ in range(2)]
+
+
+def with_holes(frames: list[Frame]) -> list[Frame]:
+    return [frame for k, frame in enumerate(frames) if k % 97 != 96]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "counted"),
+    [(reconnected, "reconnections"), (sent_twice, "repeated_frames"), (with_holes, "sequence_gaps")],
+)
+def test_a_damaged_recording_looks_as_in_replay(tmp_path: Path, damaged, counted: str) -> None:
+    whole = simulated(tmp_path, gap_share=1.0, seed=17)
+    (tmp_path / "damaged").mkdir()
+    shutil.copy(whole.parent / "markets.parquet", tmp_path / "damaged")
+    capture = tmp_path / "damaged" / "capture.jsonl"
+    with CaptureWriter(capture) as writer:
+        for frame in damaged(in_order(read_frames(whole))):
+            writer.append(frame.recv_ns, frame.conn, frame.raw)
+    dataset, banks = built(capture, tmp_path / "data")
+    books = LiveBooks(config(1), WINDOW, list(dataset.specs().values()))
+    shown, refused = live(books, read_frames(capture))
+    assert not refused
+    assert books.counters[counted] > 0
+    assert sum(compare_markets(bank, shown, books) for bank in banks) > 50

@@ -13,6 +13,7 @@ from kalshi_platform.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.replay.account import BUY_NO, HOLD
 from kalshi_platform.replay.observation import layout_for
 from kalshi_platform.serving.messages import OpenMessage
+from kalshi_platform.serving.stream import warm
 
 
 def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
@@ -33,7 +34,7 @@ def test_resuming_anywhere_shows_the_policy_what_it_would_have_been_shown(tmp_pa
     for cut in rng.integers(1, len(texts), 4).tolist():
         again, replayed = session({"decide_after": cut}), Policy()
         answered = [m for text in texts for m in again.step(text, 0, replayed)]
-        late = [m for m in unbroken if json.loads(m)["frame"] > cut or json.loads(m)["type"] == "ack"]
+        late = [m for m in unbroken if json.loads(m)["type"] != "decision" or json.loads(m)["frame"] > cut]
         assert answered == late
         n = len(replayed.batches)
         for mine, theirs in zip(replayed.batches, policy.batches[-n:], strict=True):
@@ -58,7 +59,8 @@ def test_frames_of_one_instant_decide_again_and_the_interval_counts_from_their_t
     texts = [snapshot()] + [delta(k) for k in range(2, 8)]
     frames = []
     for ms, text in zip(ns, texts, strict=True):
-        frames += [json.loads(m)["frame"] for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        told = [json.loads(m) for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        frames += [m["frame"] for m in told if m["type"] == "decision"]
     # due at 1.0 (twice), then from 2.5 on, then from 4.0 on
     assert frames == [1, 2, 5, 7]
 
@@ -70,6 +72,18 @@ def test_markets_go_to_the_named_groups_and_then_to_groups_by_first_appearance()
     assert stream.books.tickers == [["B", "A"], ["C", "D", "E"], ["F"]]
     (decision,) = answers(stream, delta(7, ticker="A"))
     assert (decision["group"], sorted(decision["actions"])) == (0, ["A", "B"])
+
+
+def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
+    stream = session({"groups": [["B"]]})
+    told = [
+        json.loads(m)
+        for k, t in ((1, "A"), (2, "B"))
+        for m in stream.step(snapshot(k, ticker=t), 5, Policy())
+    ]
+    assert [m for m in told if m["type"] == "placed"] == [
+        {"type": "placed", "ticker": "A", "group": 1, "slot": 0}
+    ]
 
 
 def test_a_frame_that_concerns_several_groups_decides_them_in_one_batch() -> None:
@@ -245,6 +259,17 @@ def test_a_grid_told_by_a_lifecycle_frame_holds_from_then_on() -> None:
     assert kinds(answers(stream, delta(2, price="0.4050"))) == ["decision"]
 
 
+def test_a_grid_of_too_many_bands_is_refused_and_keeps_no_other_row_back() -> None:
+    stream = session({"groups": [["A", "B"]]})
+    answers(stream, snapshot(1, ticker="A"), snapshot(2, ticker="B"))
+    bands = [{"start": f"0.{k}000", "end": f"0.{k}500", "step": "0.0100"} for k in range(9)]
+    told = {"market_ticker": "A", "event_type": "activated", "price_ranges": bands}
+    # its number on the books' subscription shows a hole: both books are spoilt, whatever else is refused
+    text = json.dumps({"type": "market_lifecycle_v2", "sid": 1, "seq": 9, "msg": told})
+    assert "9 price bands" in details(answers(stream, text))
+    assert answers(stream, delta(10, ticker="A"), delta(11, ticker="B")) == []
+
+
 def test_too_many_refusals_close_the_session() -> None:
     stream = session(max_refused=3)
     assert kinds(answers(stream, "{", "{", "{")) == ["refused", "refused", "refused", "closed"]
@@ -310,3 +335,8 @@ def test_a_session_is_opened_once() -> None:
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         session(opening)
+
+
+def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
+    for window in (0, 8):
+        warm(MODEL._replace(window=window))

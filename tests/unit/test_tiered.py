@@ -155,6 +155,30 @@ def test_the_chain_of_fallbacks_ends_with_hold():
     assert policy.failures == {3: 3, 2: 2, 1: 1}
 
 
+@pytest.mark.parametrize(
+    ("why", "tier", "asked"), [(Note.FALLBACK, Tier.LSTM, True), (Note.DEADLINE, Tier.MLP, False)]
+)
+def test_a_tier_at_which_no_group_leaves_is_asked_only_where_tier_3_cannot_be(why, tier, asked):
+    policy, (_, lstm, _) = made_policy((0.6, None), NO_CACHE)
+    batch = made_batch(policy, 40)
+    pending = policy.decide_fast(batch, 0)
+    waiting = pending.open.copy()
+    assert waiting.size
+    assert lstm.n_asked == 0
+    found = policy.finish(pending, None, why)
+    assert (lstm.n_asked == waiting.size) == asked
+    assert (found.tier[waiting] == tier).all()
+    assert (found.notes[waiting] == why).all()
+
+
+def test_where_no_tier_was_asked_before_time_ran_out_the_best_one_below_answers():
+    policy, (mlp, lstm, _) = made_policy((None, None), NO_CACHE)
+    pending = policy.decide_fast(made_batch(policy, 3), 0)
+    found = policy.finish(pending, None, Note.DEADLINE)
+    assert (found.tier == Tier.LSTM).all()
+    assert (mlp.n_asked, lstm.n_asked) == (0, 3)
+
+
 def test_a_broken_lower_tier_is_passed_over():
     policy, (mlp, _, _) = made_policy((0.6, None), NO_CACHE)
     mlp.broken = True

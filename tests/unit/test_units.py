@@ -92,3 +92,9 @@ def test_formatted_cash_drops_no_digit_and_shows_cents():
         "0.000001",
         "10.00",
     ]
+
+
+@pytest.mark.parametrize("text", ["1e17", "1e999999", "0e999999", "9" * 5_000])
+def test_a_number_that_needs_more_than_64_bits_is_refused(text):
+    with pytest.raises(DataError, match=r"more than 18 digits|not a decimal number"):
+        parse_qty(text)

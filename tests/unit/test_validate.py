@@ -26,7 +26,14 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
-from kalshi_platform.events.validate import MAX_QTY_E2, OnNegative, Origin, replay_levels, validate
+from kalshi_platform.events.validate import (
+    MAX_QTY_E2,
+    OnNegative,
+    Origin,
+    find_fault,
+    replay_levels,
+    validate,
+)
 
 SPEC = MarketSpec(ticker="M-1", event="M")
 DECI = MarketSpec(ticker="M-1", event="M", price_ranges=(PriceBand(start_e4=0, end_e4=10_000, step_e4=10),))
@@ -239,3 +246,25 @@ def test_grid_table_agrees_with_the_specification(price: int) -> None:
 )
 def test_the_coarsest_grid_that_holds_all_prices_is_inferred(prices: list[int], steps: list[int]) -> None:
     assert [band.step_e4 for band in coarsest_grid(np.array(prices, np.int64))] == steps
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.integers(0, 7), st.sampled_from([YES, NO, NO_SIDE]),
+            st.sampled_from([-2, -1, 0, 4_200, 4_250, 10_001]),
+            st.sampled_from([-7, -1, 0, 1, 9, MAX_QTY_E2 + 1]), st.sampled_from([0, FLAG_LAST, 1]),
+        ), min_size=1, max_size=12,
+    )
+)  # fmt: skip
+def test_values_are_judged_alike_compiled_and_in_plain_python(rows: list[tuple[int, ...]]) -> None:
+    dtypes = ("u1", "u1", "i4", "i8", "u1")
+    columns = [np.array(column, dtype) for column, dtype in zip(zip(*rows, strict=True), dtypes, strict=True)]
+    grid = grid_table(SPEC.price_ranges)
+    assert find_fault(*columns, grid) == find_fault.py_func(*columns, grid)
+
+
+def test_the_first_rule_that_is_broken_is_told_with_how_many_break_it() -> None:
+    market = Market().add(TRADE, YES, 4_250, 0).add(TRADE, YES, 4_200, 0).add(TRADE, YES, 4_350, 5)
+    with pytest.raises(DataError, match=r"line 101.*grid .*: 4250 \(1 more like it\)"):
+        market.check()

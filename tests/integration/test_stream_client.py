@@ -1,0 +1,313 @@
+"""A client and a server of ``/v1/stream`` over real sockets: what breaks in between changes no decision."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from live_capture import in_order, simulated
+from stream_texts import MODEL, M, Policy, delta, session, snapshot, texts_of
+from websockets.asyncio.server import serve
+from websockets.datastructures import Headers
+from websockets.http11 import Response
+
+from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.events.capture import read_frames
+from kalshi_platform.serving.client import StreamClient, StreamClientConfig
+from kalshi_platform.serving.decide_client import DecideClient, ServiceError, read_token
+from kalshi_platform.serving.messages import AccountMessage
+from kalshi_platform.serving.sessions import SessionConfig, SessionStore
+from kalshi_platform.serving.stream import StreamLimits
+
+LIMITS = StreamLimits(ack_every=8)
+
+
+async def no_pause(seconds: float) -> None:
+    """Try again at once: a test waits for nothing."""
+
+
+class Server:
+    """The smallest server of streams; ``break_after`` ends a connection after so many texts."""
+
+    def __init__(self, *breaks: int, keep_s: int = 300) -> None:
+        self.config = SessionConfig(keep_s=keep_s, limits=LIMITS)
+        self.store = SessionStore(self.config)
+        self.policy = Policy()
+        self.breaks = list(breaks)
+        self.forget = False
+        self.tokens: list[str | None] = []
+
+    async def __call__(self, socket: Any) -> None:
+        self.tokens.append(socket.request.headers.get("Authorization"))
+        if self.forget:
+            self.store = SessionStore(self.config)
+        lease = self.store.open(await socket.recv(), MODEL, 0)
+        for message in lease.messages:
+            await socket.send(message)
+        left = self.breaks.pop(0) if self.breaks else -1
+        async for text in socket:
+            for message in lease.session.step(text, 0, self.policy):
+                await socket.send(message)
+            left -= 1
+            if left == 0:
+                socket.transport.abort()
+                break
+        self.store.leave(lease, 0)
+
+
+@asynccontextmanager
+async def running(server: Callable[[Any], Awaitable[None]], **options: Any):
+    async with serve(server, "127.0.0.1", 0, **options) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"ws://127.0.0.1:{port}/v1/stream"
+
+
+def client(url: str, **options: Any) -> StreamClient:
+    names = StreamClientConfig.model_fields.keys() & options.keys()
+    config = StreamClientConfig(url=url, **{name: options.pop(name) for name in names})
+    return StreamClient(config, sleep=no_pause, **options)
+
+
+async def answered(stream: StreamClient, n: int) -> list[dict]:
+    """The next ``n`` answers."""
+    out: list[dict] = []
+    if n:
+        async for message in stream:
+            out.append(message)
+            if len(out) == n:
+                break
+    return out
+
+
+def unbroken(texts: list[str]) -> list[dict]:
+    alone = session()
+    told = [json.loads(m) for text in texts for m in alone.step(text, 0, Policy())]
+    return [m for m in told if m["type"] == "decision"]
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    capture = simulated(tmp_path_factory.mktemp("sim"), messages_per_market=50)
+    return texts_of(in_order(read_frames(capture)))
+
+
+@pytest.mark.parametrize("forget", [False, True], ids=["session kept", "session lost"])
+def test_broken_connections_change_no_decision(texts: list[str], forget: bool) -> None:
+    async def run() -> None:
+        server = Server(30, 1, 55, 17)
+        server.forget = forget
+        expected = unbroken(texts)
+        async with running(server) as url, client(url) as stream:
+            for text in texts:
+                stream.send_frame(text)
+            await stream.flush()
+            assert await answered(stream, len(expected)) == expected
+            assert stream.n_connections == 5
+
+    asyncio.run(run())
+
+
+def test_what_was_said_of_the_account_is_said_again_to_a_server_that_lost_the_session() -> None:
+    async def run() -> None:
+        server = Server(3)
+        server.forget = True
+        account = AccountMessage(type="account", cash_e6=7_000_000)
+        async with running(server) as url, client(url) as stream:
+            stream.send_frame(snapshot())
+            stream.send_account(account)
+            for k in range(2, 6):
+                stream.send_frame(delta(k))
+            await stream.flush()
+            assert stream.n_connections == 2
+            (lease,) = server.store._kept.values()
+            assert lease.session.books.groups[0].envs["cash_e6"][0] == 7_000_000
+            assert lease.session.n_refused == 0
+
+    asyncio.run(run())
+
+
+def test_a_server_that_lost_the_session_is_shown_what_was_kept_under_its_numbers() -> None:
+    async def run() -> None:
+        server = Server(3_000)
+        server.forget = True
+        async with running(server) as url, client(url, keep_frames=10) as stream:
+            for k in range(1, 3_006):
+                stream.send_frame(snapshot(k))
+                if k % 500 == 0 and k <= 2_500:
+                    await stream.flush()
+            await stream.flush()
+            assert stream.opened["resumed"] is False
+            assert 1_000 < stream.opened["next_frame"] < 3_000
+            assert stream.opened["groups"] == [[M]]
+            (lease,) = server.store._kept.values()
+            assert lease.session.next_frame == 3_006
+
+    asyncio.run(run())
+
+
+def test_a_capture_file_is_fed_in_order_of_its_times(tmp_path: Path) -> None:
+    async def run() -> None:
+        capture = simulated(tmp_path, n_events=2, messages_per_market=50)
+        expected = unbroken(texts_of(in_order(read_frames(capture))))
+        async with running(Server()) as url, client(url, most_unacknowledged=40) as stream:
+            n = await stream.feed_capture(capture)
+            assert n == len(list(read_frames(capture)))
+            assert await answered(stream, len(expected)) == expected
+
+    asyncio.run(run())
+
+
+def test_refusals_are_given_out_and_a_closed_session_ends_the_client() -> None:
+    async def run() -> None:
+        server = Server()
+        server.config = SessionConfig(limits=StreamLimits(max_refused=2))
+        server.store = SessionStore(server.config)
+        async with running(server) as url, client(url) as stream:
+            stream.send_frame("{")
+            assert [m["type"] for m in await answered(stream, 1)] == ["refused"]
+            stream.send_frame("{")
+            with pytest.raises(ServiceError, match="2 texts were refused"):
+                await answered(stream, 5)
+            with pytest.raises(ServiceError, match="2 texts were refused"):
+                stream.send_frame("{}")
+
+    asyncio.run(run())
+
+
+def test_the_token_is_shown_and_a_wrong_one_is_not_tried_again() -> None:
+    def only_mine(connection: Any, request: Any) -> Response | None:
+        right = request.headers.get("Authorization") == "Bearer right-token"
+        return None if right else Response(401, "Unauthorized", Headers(), b"")
+
+    async def run() -> None:
+        async with running(Server(), process_request=only_mine) as url:
+            async with client(url, token="right-token") as stream:
+                stream.send_frame(snapshot())
+                await stream.flush()
+            async with client(url, token="wrong-token") as stream:
+                stream.send_frame(snapshot())
+                with pytest.raises(ServiceError, match="answered 401: check the address and token"):
+                    await stream.flush()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("code", [1003, 1008, 1009, 4000])
+def test_a_session_ended_for_good_is_not_tried_again(code: int) -> None:
+    async def ending(socket: Any) -> None:
+        await socket.recv()
+        await socket.close(code, "because")
+
+    async def run() -> None:
+        async with running(ending) as url, client(url) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=f"ended the session .{code}.: because"):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+def test_a_server_that_is_not_there_is_given_up_after_the_attempts() -> None:
+    async def run() -> None:
+        async with running(Server()) as url:
+            pass
+        pauses: list[float] = []
+
+        async def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+
+        config = StreamClientConfig(url=url, attempts=5, first_pause_s=1, longest_pause_s=3)
+        async with StreamClient(config, sleep=sleep) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match="after 5 attempts"):
+                await stream.flush()
+        assert pauses == [1, 2, 3, 3]
+
+    asyncio.run(run())
+
+
+def test_frames_that_nobody_takes_are_refused_beyond_the_bound() -> None:
+    async def run() -> None:
+        async with client("ws://127.0.0.1:1/", most_unacknowledged=2) as stream:
+            stream.send_frame("{}")
+            stream.send_frame("{}")
+            with pytest.raises(LimitError, match="2 frames were not acknowledged"):
+                stream.send_frame("{}")
+
+    asyncio.run(run())
+
+
+@asynccontextmanager
+async def deciding(answers: list[web.Response | None], asked: list[dict]):
+    """An HTTP server that gives ``answers`` one after the other; None breaks the connection."""
+
+    async def decide(request: web.Request) -> web.StreamResponse:
+        asked.append(await request.json())
+        answer = answers.pop(0)
+        if answer is None:
+            request.transport.abort()
+        return answer or web.Response()
+
+    app = web.Application()
+    app.router.add_post("/v1/decide", decide)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("first", [None, web.json_response({}, status=503)], ids=["broken", "503"])
+def test_a_request_without_an_answer_is_sent_once_more_under_its_id(first: web.Response | None) -> None:
+    async def run() -> None:
+        asked: list[dict] = []
+        async with (
+            deciding([first, web.json_response({"groups": []})], asked) as url,
+            DecideClient(url) as http,
+        ):
+            assert await http.decide({"groups": [1]}) == {"groups": []}
+        assert asked[0] == asked[1]
+        assert asked[0]["request_id"]
+
+    asyncio.run(run())
+
+
+def test_a_refused_request_is_not_repeated_and_says_why() -> None:
+    async def run() -> None:
+        asked: list[dict] = []
+        said = web.json_response({"detail": "groups.0: no such column"}, status=422)
+        async with deciding([said], asked) as url, DecideClient(url) as http:
+            with pytest.raises(ServiceError, match=r"answered 422 to request r-1: groups.0: no such column"):
+                await http.decide({"request_id": "r-1"})
+        assert len(asked) == 1
+
+    asyncio.run(run())
+
+
+def test_no_answer_twice_is_an_error() -> None:
+    async def run() -> None:
+        async with deciding([None, None], []) as url, DecideClient(url) as http:
+            with pytest.raises(ServiceError, match="asked twice"):
+                await http.decide({})
+
+    asyncio.run(run())
+
+
+def test_a_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("of-the-file\n")
+    assert read_token(file) == "of-the-file"
+    assert read_token(None, {"KALSHI_PLATFORM_TOKEN": " of-the-environment "}) == "of-the-environment"
+    assert read_token(None, {}) is None
+    file.write_text("two words")
+    with pytest.raises(ContractError, match="holds 2 words"):
+        read_token(file)
+    with pytest.raises(ContractError, match="cannot be read"):
+        read_token(tmp_path / "absent")
