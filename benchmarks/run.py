@@ -56,6 +56,7 @@ TARGET_RATIOS = {
     "serve_tier3": 1 / 3,
     "serve_tier3_complex": 1 / 3,
     "serve_batch": 4.0,  # 20 groups for the price of 5
+    "serve_batch_new": 4.0,
 }
 PACKAGES = ("torch", "ray", "numba", "numpy", "onnxruntime", "hftbacktest", "stable-baselines3")
 

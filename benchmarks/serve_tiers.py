@@ -5,13 +5,16 @@ serve_tier1, serve_tier2, serve_tier3, serve_tier3_complex
                caches, rules, codes of five windows, network, calibration; the peer is one run of one session
                of the whole network, observation and windows in, logits out. Tier 3 is level moderate.
 serve_cached   the same group asked again within the cache's bound, against asking tier 3 again
-serve_batch    markets a second of one call with 100 markets (20 groups) by all three tiers, against calls
-               with 5; in both a part of the groups leaves at each tier, as the line says
+serve_batch    markets a second of calls with 100 markets (20 groups) by all three tiers, against calls with
+               5, where of every group one market has moved since it was last asked about; in both a part of
+               the groups leaves at each tier, as the line says
+serve_batch_new  the same where all of every group is new
 
 Weights are random and every observation is new. Times are of the thread's own (domain/timing.py). Checked:
 the policy's actions are the best legal ones by the peer's logits, alone and in a batch.
 """
 
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -27,13 +30,13 @@ from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.registry.export import probes
 from kalshi_platform.replay.account import N_ACTIONS
-from kalshi_platform.serving.batch import Batch, Tier
+from kalshi_platform.serving.batch import Batch, Decisions, Tier
 from kalshi_platform.serving.engine_onnx import OnnxEngine, open_session
 from kalshi_platform.serving.export import onnx_files
 from kalshi_platform.serving.graphs import FLAT, LOGITS, WINDOWS, DecideGraph, EncodeGraph, onnx_file
 from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 
-SLOTS, GROUPS, RUNS, WARM_UP, BATCH_RUNS = 5, 20, 1_000, 100, 100
+SLOTS, GROUPS, RUNS, WARM_UP, CALLS = 5, 20, 1_000, 100, 105
 #: So small that the caches are full, as in a process that has run a while, before the clock runs: what is new
 #: takes the memory of what leaves.
 FULL_CACHES = TieredConfig(inference_capacity=64, codes_capacity=320)
@@ -152,35 +155,65 @@ def cascade(networks: dict[int, PolicyNetwork]) -> Iterator[dict[str, object]]:
         tiers.append(tier_of(number, networks[number], threshold))
         left = left.take(np.flatnonzero(confidence < threshold))
     policy = TieredPolicy(spec, (*tiers, tier_of(3, networks[3])), FULL_CACHES)
-    n = (BATCH_RUNS + 5) * GROUPS
-    flat, windows = probes(spec, n)
-    batch = Batch(flat, windows, free(n, SLOTS))
-    pieces = [[Batch(*(x[k : k + size] for x in batch)) for k in range(0, n, size)] for size in (GROUPS, 1)]
-    many = [policy.decide(piece, 0) for piece in pieces[0]]
-    policy.forget()
-    alone = [policy.decide(piece, 0) for piece in pieces[1]]
-    together = np.concatenate([d.actions for d in many])
-    assert np.array_equal(together, np.concatenate([d.actions for d in alone]))
-    shares = np.bincount(np.concatenate([d.tier for d in alone]), minlength=4)[1:4] / n
-    took_ms = []
-    for parts in pieces:
-        policy.forget()
-        times: list[float] = []
-        for part in parts:
-            times.append(time_calls(lambda _, part=part: policy.decide(part, 0), 1, 1, 0).p50_ms)
-        took_ms.append(float(np.mean(times[len(times) // 20 :])))
-    value, peer_value = 100 / took_ms[0] * 1e3, 5 / took_ms[1] * 1e3
-    yield {
-        "bench": "serve_batch",
+    for name, batch in (("serve_batch", moving(spec)), ("serve_batch_new", new_groups(spec))):
+        yield batch_line(name, policy, batch)
+
+
+def new_groups(spec: PolicySpec) -> Batch:
+    """CALLS calls of GROUPS groups, every one of them new."""
+    n = CALLS * GROUPS
+    return Batch(*probes(spec, n), free(n, SLOTS))
+
+
+def moving(spec: PolicySpec) -> Batch:
+    """CALLS calls with the same GROUPS groups: of each one market has moved since the call before."""
+    flat, windows = (x.reshape(CALLS, GROUPS, *x.shape[1:]) for x in new_groups(spec)[:2])
+    n_market = len(spec.market)
+    for call in range(1, CALLS):
+        stay = np.arange(SLOTS) != call % SLOTS
+        windows[call][:, stay] = windows[call - 1][:, stay]
+        for slot in np.flatnonzero(stay):
+            columns = slice(slot * n_market, (slot + 1) * n_market)
+            flat[call][:, columns] = flat[call - 1][:, columns]
+        flat[call][:, SLOTS * n_market :] = flat[call - 1][:, SLOTS * n_market :]
+    n = CALLS * GROUPS
+    return Batch(flat.reshape(n, -1), windows.reshape(n, *windows.shape[2:]), free(n, SLOTS))
+
+
+def batch_line(name: str, policy: TieredPolicy, batch: Batch) -> dict[str, object]:
+    """The calls of ``batch`` at once, against every group's calls one after the other."""
+    by_group = np.arange(batch.n).reshape(CALLS, GROUPS).T.reshape(-1)
+    many = [Batch(*(x[k : k + GROUPS] for x in batch)) for k in range(0, batch.n, GROUPS)]
+    alone = [batch.take(by_group[k : k + 1]) for k in range(batch.n)]
+    many_ms, together = played(policy, many)
+    alone_ms, one_by_one = played(policy, alone)
+    assert np.array_equal(together.actions[by_group], one_by_one.actions)
+    shares = np.bincount(one_by_one.tier, minlength=4)[1:4] / batch.n
+    value, peer_value = 100 / many_ms * 1e3, 5 / alone_ms * 1e3
+    return {
+        "bench": name,
         "value": round(value),
         "unit": "markets/s",
         "peer": "calls with 5 markets",
         "peer_value": round(peer_value),
         "ratio": round(value / peer_value, 3),
-        "mean_us_100": round(took_ms[0] * 1e3, 1),
-        "mean_us_5": round(took_ms[1] * 1e3, 1),
+        "mean_us_100": round(many_ms * 1e3, 1),
+        "mean_us_5": round(alone_ms * 1e3, 1),
         "exit_shares": [round(float(share), 2) for share in shares],
     }
+
+
+def played(policy: TieredPolicy, calls: list[Batch]) -> tuple[float, Decisions]:
+    """Mean milliseconds of a call, the first twentieth left out, and all decisions."""
+    policy.forget()
+    decided: list[Decisions] = []
+    took_ns: list[int] = []
+    for call in calls:
+        start_ns = time.thread_time_ns()
+        decided.append(policy.decide(call, 0))
+        took_ns.append(time.thread_time_ns() - start_ns)
+    mean_ms = float(np.mean(took_ns[len(took_ns) // 20 :])) / NS_PER_MS
+    return mean_ms, Decisions(*(np.concatenate(columns) for columns in zip(*decided, strict=True)))
 
 
 def main() -> Iterator[dict[str, object]]:

@@ -25,10 +25,10 @@ COMMANDS: Final = {
     "evaluate": "Judge a checkpoint on held-out events and write its report.",
     "runs": "Compare training runs and sweeps, or list them.",
     "dashboard": "Open MLflow, TensorBoard, Ray's dashboard or a sweep's page, on loopback.",
-    "loadtest": "Measure how fast a running server answers, at a fixed rate.",
     "models": "Register, promote through the gates, roll back and list models.",
     "tiers": "Make, show and judge the small networks that stand before a registered model.",
     "serve": "Serve the registry's model over HTTP on this machine.",
+    "loadtest": "Measure how fast a running server answers, at a fixed rate.",
     "bench": "Run the benchmarks against their peers.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
 }

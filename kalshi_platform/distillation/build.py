@@ -50,7 +50,7 @@ from kalshi_platform.registry.tiers import (
 from kalshi_platform.replay.bank import Bank
 from kalshi_platform.replay.open import open_bank
 from kalshi_platform.serving.batch import Tier
-from kalshi_platform.serving.export import engine_of, export_forms
+from kalshi_platform.serving.export import engine_of, export_forms, time_group
 
 Say = Callable[[str], None]
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
@@ -108,20 +108,14 @@ def build_tiers(
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)
     tag = digest_of([work.loaded.record.id, made_at, work.config.digest])
-    validation = work.bank(JUDGED_SPLIT)
-    tuning, judging = halves({market.event for market in validation.markets})
-    students, learnings = _teach(work)
-    networks = [_with_forms(number, policy, tag, say) for number, policy in students.items()]
-    networks.append(_with_forms(int(Tier.FULL), work.loaded.policy, tag, say))
-
-    theatre = work.theatre(validation, tuning)
+    theatre, judging = _theatres(work)
+    policies, learnings = _teach(work)
+    networks = [_with_forms(number, policy, tag, say) for number, policy in policies.items()]
     states = judging_states(theatre, work.config.seed)
     made = [_calibrated(network, theatre, states, say) for network in networks]
     choice = choose_exits(made, theatre, states, work.config.thresholds, say)
     made = with_exits(made, choice.pair.first, choice.pair.second)
-    judgement = judge(
-        made, work.theatre(validation, judging), work.config.thresholds, work.config.seed, JUDGED_SPLIT, True
-    )
+    judgement = judge(made, judging, work.config.thresholds, work.config.seed, JUDGED_SPLIT, True, say)
     report = TierReport(
         model=work.loaded.record.id,
         dataset=dataset_uri,
@@ -208,8 +202,15 @@ def _open(registry: Registry, model: str, dataset_uri: str, config: TiersConfig,
     return _Work(loaded, dataset_uri, dataset, env, config, say)
 
 
+def _theatres(work: _Work) -> tuple[Theatre, Theatre]:
+    """The half of the validation events that tunes, and the half that judges."""
+    bank = work.bank(JUDGED_SPLIT)
+    tuning, judging = halves({market.event for market in bank.markets})
+    return work.theatre(bank, tuning), work.theatre(bank, judging)
+
+
 def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
-    """Both students, taught on training events."""
+    """Both students, taught on training events, and the champion after them, by tier."""
     config, bank = work.config, work.bank("train")
     states = _training_states(work, bank)
     apart = states.env % round(1 / config.states.held_out_share) == 0
@@ -221,7 +222,7 @@ def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
             work.say,
         )  # fmt: skip
         learnings.append(learning)
-    return policies, tuple(learnings)
+    return {**policies, int(Tier.FULL): work.loaded.policy}, tuple(learnings)
 
 
 def _training_states(work: _Work, bank: Bank) -> States:
@@ -304,7 +305,7 @@ def _store(
 
 
 def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Work) -> Made:
-    """A stored tier, as it was made."""
+    """A stored tier in the form that was fastest where it was made, timed anew on this machine."""
 
     def read(name: str) -> bytes:
         return tier_artefact(registry, tier_set, name)
@@ -314,6 +315,8 @@ def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Wo
         policy = policy_of(read(record.weights), record.spec, f"tier {record.number} of {tier_set.model}")
     form = fastest(record.forms)
     engine = engine_of(form.name, policy, form.files, read)
+    times = time_group(engine)
+    form = form.replace(p50_ms=times.p50_ms, p99_ms=times.p99_ms)
     return Made(record.number, policy, engine, form, record.temperature, record.exit_threshold)
 
 

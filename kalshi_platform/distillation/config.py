@@ -18,7 +18,7 @@ class StatesConfig(Config):
 
     n_envs: int = Field(64, ge=4, description="environments played together")
     steps: int = Field(1_600, ge=8, description="decisions of every environment")
-    kept: int = Field(60_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
+    kept: int = Field(40_000, ge=64, description="states kept of them, an even sample (bounds the memory)")
     sampled_share: float = Field(
         0.5, ge=0, le=1, description="environments that draw actions: states beside the best actions' path"
     )
@@ -66,6 +66,9 @@ class ThresholdsConfig(Config):
         min_length=1,
         description="candidates a tier: thresholds that these shares of the calibration states reach",
     )
+    limit_s: float = Field(
+        240, gt=0, description="no further pair is played after so many seconds; the report says so"
+    )
     full_overhead_ms: float = Field(
         1.0, ge=0, description="added to tier 3: one hop to its deployment (0 where it lies in process)"
     )
@@ -81,7 +84,7 @@ class JudgeConfig(Config):
     """On what calibration, thresholds and the report look."""
 
     schedule: Schedule = Field("events", description="events: the markets of an event stand in one group")
-    max_steps: int = Field(4_000, ge=2, description="decisions an episode; longer lives are cut there")
+    max_steps: int = Field(2_000, ge=2, description="decisions an episode; longer lives are cut there")
     n_envs: int = Field(64, ge=1, description="environments played together")
     kept: int = Field(20_000, ge=64, description="states a half keeps for calibration and reliability")
     bins: int = Field(15, ge=2, le=100, description="of confidence, equally wide (Guo et al. 2017: 15)")

@@ -168,11 +168,8 @@ def judge(
     say(f"judged on {theatre.n_events} events; each tier alone follows")
     shares = played.tally.exit_shares
     times = _time(tiered, theatre, states, seed)
-    p50 = {m.number: m.form.p50_ms for m in made}
     by_tier = {int(t): float(shares[t]) for t in Tier}
-    first, second = (
-        next((m.exit_threshold for m in made if m.number == n), None) for n in (Tier.MLP, Tier.LSTM)
-    )
+    undecided = {int(Tier.FULL): 1 - by_tier[Tier.RULES]}
     return Judgement(
         split=split,
         half=half,
@@ -186,12 +183,17 @@ def judge(
         difference=compare(played.sample, alone, "champion", config.bootstrap).difference,
         value_kept=value_kept(played.returns, event_means(alone.event, alone.returns), config.bootstrap),
         **times,
-        expected_ms=expected_ms(by_tier, first, second, p50, thresholds.full_overhead_ms),
-        champion_expected_ms=expected_ms(
-            {Tier.FULL: 1 - by_tier[Tier.RULES]}, None, None, p50, thresholds.full_overhead_ms
-        ),
+        expected_ms=_expected_ms(made, by_tier, thresholds),
+        champion_expected_ms=_expected_ms(made[-1:], undecided, thresholds),
         wall_s=time.perf_counter() - started,
     )
+
+
+def _expected_ms(made: Sequence[Made], shares: dict[int, float], config: ThresholdsConfig) -> float:
+    """What a group is expected to take with the tiers ``made``; see thresholds.py."""
+    exits = {m.number: m.exit_threshold for m in made}
+    p50 = {m.number: m.form.p50_ms for m in made}
+    return expected_ms(shares, exits.get(Tier.MLP), exits.get(Tier.LSTM), p50, config.full_overhead_ms)
 
 
 def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:

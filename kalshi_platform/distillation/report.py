@@ -47,7 +47,8 @@ class TierReport(Config):
         j = self.judgement
         early = sum(t.exit_share for t in j.tiers[:-1])
         if j.value_kept is not None and j.value_kept.estimate is not None:
-            kept = f"{j.value_kept.estimate:.1%} of the champion's return kept"
+            asked = 1 - self.config.thresholds.max_value_loss
+            kept = f"{j.value_kept.estimate:.1%} of the champion's return kept ({asked:.1%} asked for)"
         elif j.difference.estimate is not None:
             kept = f"{j.difference.estimate:+.3%} of capital an event against the champion's return"
         else:

@@ -82,25 +82,11 @@ def distil(
                 f"tier {tier}: no state to {name} has a choice; play more (states.steps, states.n_envs)"
             )
     student = _Student(build_network(spec, seed), learned, held_out, history, config, seed)
-    epochs: list[Epoch] = []
-    best, weights, stopped = 0, student.weights(), "all passes done"
     with torch_threads(config.torch_threads):
-        for k in range(config.epochs):
-            elapsed = time.perf_counter() - started
-            if elapsed > config.limit_s:
-                stopped = f"time limit of {config.limit_s:g} s"
-                break
-            epochs.append(student.epoch(k, _progress(say, tier, k, config, started)))
-            if epochs[-1].held_out_kl < epochs[best].held_out_kl or k == 0:
-                best, weights = k, student.weights()
-            elif k - best >= config.patience:
-                stopped = f"no better held-out loss in {config.patience} passes"
-                break
-    student.network.load_state_dict(weights)
-    network = student.network
+        epochs, best, stopped = _learn(student, tier, config, say)
     learning = Learning(
         tier=tier,
-        parameters=sum(p.numel() for p in network.parameters()),
+        parameters=sum(p.numel() for p in student.network.parameters()),
         states=learned.n,
         held_out_states=held_out.n,
         epochs=tuple(epochs),
@@ -113,7 +99,26 @@ def distil(
         f"tier {tier}: pass {best + 1} of {len(epochs)} is best, held-out KL {done.held_out_kl:.4f}, "
         f"agreement {done.held_out_agreement:.1%} ({stopped}, {learning.wall_s:.0f} s)"
     )
-    return FrozenPolicy(network), learning
+    return FrozenPolicy(student.network), learning
+
+
+def _learn(student: "_Student", tier: int, config: LearnConfig, say: Say) -> tuple[list[Epoch], int, str]:
+    """Pass after pass until it no longer pays; returns the passes, the best one (kept), and why it ended."""
+    started = time.perf_counter()
+    epochs: list[Epoch] = []
+    best, weights, stopped = 0, student.weights(), "all passes done"
+    for k in range(config.epochs):
+        if k and time.perf_counter() - started > config.limit_s:
+            stopped = f"time limit of {config.limit_s:g} s"
+            break
+        epochs.append(student.epoch(k, _progress(say, tier, k, config, started)))
+        if k == 0 or epochs[k].held_out_kl < epochs[best].held_out_kl:
+            best, weights = k, student.weights()
+        elif k - best >= config.patience:
+            stopped = f"no better held-out loss in {config.patience} passes"
+            break
+    student.network.load_state_dict(weights)
+    return epochs, best, stopped
 
 
 def _progress(

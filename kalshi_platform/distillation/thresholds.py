@@ -34,6 +34,7 @@ class Choice(Config):
     rule: str
     pairs: tuple[Pair, ...]
     chosen: int  # index into pairs
+    not_played: int = 0  # pairs the time limit left out, the most daring ones
     reason: str
 
     @property
@@ -59,6 +60,19 @@ def pairs_of(
         if a > lowest_confidence:
             out += [(a, b) for b in second]
     return out
+
+
+def shares_of(
+    confidence: Mapping[int, np.ndarray], first: float | None, second: float | None
+) -> dict[int, float]:
+    """Share of states that each tier would decide; ``confidence`` of tiers 1 and 2, (K,) each.
+
+    On the champion's own states: an estimate to order pairs by, not what they do in closed loop.
+    """
+    nobody = np.zeros(confidence[1].size, bool)
+    at_1 = nobody if first is None else confidence[1] >= first
+    at_2 = nobody if second is None else ~at_1 & (confidence[2] >= second)
+    return {1: float(at_1.mean()), 2: float(at_2.mean()), 3: float((~at_1 & ~at_2).mean())}
 
 
 def expected_ms(
@@ -91,8 +105,7 @@ def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config:
     alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
     words = f"{champion_return:+.3%} over {n_events} events"
     if champion_return > 0:
-        bound = (1 - config.max_value_loss) * champion_return
-        least = config.agreement_floor
+        bound, least = (1 - config.max_value_loss) * champion_return, config.agreement_floor
         rule = (
             f"a mean return of at least {1 - config.max_value_loss:.1%} of the champion's {words} and its "
             f"action in at least {least:.1%} of the slots with a choice"

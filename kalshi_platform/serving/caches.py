@@ -6,6 +6,7 @@ Invariant  what ``get`` returns was put at most ``ttl_ns`` before ``now_ns`` und
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -53,25 +54,38 @@ class TimedCache(Generic[Value]):
 
     def get(self, key: bytes, now_ns: int) -> Value | None:
         """The value put under ``key`` at most ``ttl_ns`` ago; None where there is none."""
-        found = self._kept.get(key)
-        if found is None:
-            self.stats.misses += 1
-            return None
-        put_ns, value = found
-        if not 0 <= now_ns - put_ns <= self.ttl_ns:
-            del self._kept[key]
-            self.stats.expired += 1
-            return None
-        self._kept.move_to_end(key)
-        self.stats.hits += 1
-        return value
+        return self.get_many([key], now_ns)[0]
+
+    def get_many(self, keys: Iterable[bytes], now_ns: int) -> list[Value | None]:
+        """As ``get`` of each of ``keys``, in order; a call with 100 markets looks 200 times."""
+        kept, oldest_ns = self._kept, now_ns - self.ttl_ns
+        values: list[Value | None] = []
+        misses = expired = 0
+        for key in keys:
+            found = kept.get(key)
+            if found is None:
+                misses += 1
+                values.append(None)
+            elif oldest_ns <= found[0] <= now_ns:
+                kept.move_to_end(key)
+                values.append(found[1])
+            else:
+                del kept[key]
+                expired += 1
+                values.append(None)
+        self.stats.misses += misses
+        self.stats.expired += expired
+        self.stats.hits += len(values) - misses - expired
+        return values
 
     def put(self, key: bytes, value: Value, now_ns: int) -> None:
         """Keep ``value``; the one least recently used leaves where there is no room."""
-        self._kept[key] = (now_ns, value)
-        self._kept.move_to_end(key)
-        if len(self._kept) > self.capacity:
-            self._kept.popitem(last=False)
+        kept = self._kept
+        if key in kept:
+            kept.move_to_end(key)
+        kept[key] = (now_ns, value)
+        if len(kept) > self.capacity:
+            kept.popitem(last=False)
             self.stats.evicted += 1
 
     def clear(self) -> None:

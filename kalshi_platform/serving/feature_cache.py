@@ -51,8 +51,6 @@ CLASS_OF_COLUMN: Final[Mapping[str, FeatureClass]] = MappingProxyType(
     {feature.name: CLASS_OF_GROUP[feature.group] for feature in SPEC}
 )
 
-#: Before every clock: a value that was never sent.
-_NEVER: Final = -(2**62)
 #: Column lists remembered; clients use a few, an endless variety of them must not fill the memory.
 _MAX_PLANS: Final = 64
 #: Markets named in a refusal.
@@ -108,7 +106,7 @@ class FeatureCache:
         bounds = {FeatureClass.SLOW: self.config.slow_ms, FeatureClass.STATIC: self.config.static_ms}
         self._bounds_ns = np.array([bounds[CLASS_OF_COLUMN[n]] * NS_PER_MS for n in slow], np.int64)
         self._values = np.zeros((self.config.max_markets, len(slow)), np.float32)
-        self._sent_ns = np.full((self.config.max_markets, len(slow)), _NEVER, np.int64)
+        self._sent_ns = np.zeros((self.config.max_markets, len(slow)), np.int64)
         self._line_of: OrderedDict[tuple[str, str], int] = OrderedDict()  # least recently sent first
         self._plans: OrderedDict[tuple[str, ...], _Plan] = OrderedDict()
         self.stats = {FeatureClass.SLOW: CacheStats(), FeatureClass.STATIC: CacheStats()}
@@ -148,24 +146,22 @@ class FeatureCache:
         self, plan: _Plan, lines: np.ndarray, rows: np.ndarray, markets: Sequence[str], now_ns: int
     ) -> np.ndarray:
         """Fill the absent columns of ``rows``; the age of the oldest value of each row."""
-        sent_ns = np.where(lines[:, None] >= 0, self._sent_ns[lines[:, None], plan.absent_at], _NEVER)
-        never = sent_ns == _NEVER
-        ages_ns = np.where(never, 0, now_ns - sent_ns)
+        known = lines >= 0
+        ages_ns = now_ns - self._sent_ns[lines[:, None], plan.absent_at]
         # A clock that was set back makes an age negative: then nothing is known of the true one.
-        stale = ~never & ((ages_ns < 0) | (ages_ns > plan.bounds_ns))
+        stale = (ages_ns < 0) | (ages_ns > plan.bounds_ns)
         for kind, which in plan.classes:
-            missing, old = never[:, which].any(1), stale[:, which].any(1)
-            stats = self.stats[kind]
-            stats.misses += int(missing.sum())
-            stats.expired += int((old & ~missing).sum())
-            stats.hits += int((~old & ~missing).sum())
-        if (never | stale).any():
-            self._refuse(plan, never, ages_ns, markets)
+            expired, stats = int(stale[known][:, which].any(1).sum()), self.stats[kind]
+            stats.misses += int((~known).sum())
+            stats.expired += expired
+            stats.hits += int(known.sum()) - expired
+        if not known.all() or stale.any():
+            self._refuse(plan, known, ages_ns, stale, markets)
         rows[:, plan.absent] = self._values[lines[:, None], plan.absent_at]
         return ages_ns.max(1)
 
     def _lines(self, owner: str, markets: Sequence[str]) -> np.ndarray:
-        """The line of each market, newly given where it has none."""
+        """The line of each market, newly given where it has none: then its row has every column."""
         lines = np.empty(len(markets), np.int64)
         for k, market in enumerate(markets):
             key = (owner, market)
@@ -183,7 +179,6 @@ class FeatureCache:
             line = len(self._line_of)
         else:
             _, line = self._line_of.popitem(last=False)
-        self._sent_ns[line] = _NEVER
         return line
 
     def _plan(self, columns: tuple[str, ...]) -> _Plan:
@@ -236,20 +231,22 @@ class FeatureCache:
                 f"{columns[column]} of {markets[row]} is {values[row, column]}: send a finite one"
             )
 
-    def _refuse(self, plan: _Plan, never: np.ndarray, ages_ns: np.ndarray, markets: Sequence[str]) -> None:
+    def _refuse(
+        self, plan: _Plan, known: np.ndarray, ages_ns: np.ndarray, stale: np.ndarray, markets: Sequence[str]
+    ) -> None:
         """MissingColumnsError: what was never sent, else what is too old, and for which markets."""
-        if never.any():
-            what, bad = "were never sent for", never
+        if not known.all():
+            what, columns, rows = "were never sent for", plan.absent, np.flatnonzero(~known)
         else:
-            bad = (ages_ns < 0) | (ages_ns > plan.bounds_ns)
-            row, k = np.argwhere(bad)[0]
+            row, k = np.argwhere(stale)[0]
             what = (
                 f"are too old (the first {ages_ns[row, k] / NS_PER_MS:.0f} ms, "
                 f"allowed {plan.bounds_ns[k] // NS_PER_MS} ms) for"
             )
-        columns = [self.names[plan.absent[k]] for k in np.flatnonzero(bad.any(0))]
-        which = [markets[row] for row in np.flatnonzero(bad.any(1))]
+            columns, rows = plan.absent[stale.any(0)], np.flatnonzero(stale.any(1))
+        which = [markets[row] for row in rows]
         more = f" and {len(which) - _NAMED} more" if len(which) > _NAMED else ""
         raise MissingColumnsError(
-            f"columns {columns} were left out and {what} {', '.join(which[:_NAMED])}{more}: send them"
+            f"columns {[self.names[c] for c in columns]} were left out and {what} "
+            f"{', '.join(which[:_NAMED])}{more}: send them"
         )

@@ -86,7 +86,7 @@ class ReadyModel(NamedTuple):
 def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS) -> ReadyModel:
     """The model called ``name`` (an alias or an id) and its newest tier set, ready to decide.
 
-    Of every tier each accepted form among ``forms`` is built, checked and timed (a second or two a tier);
+    Of every tier each accepted form among ``forms`` is built, checked and timed (half a second to three);
     torch's own form is always among them. ChecksumError where a file's bytes changed, DataError where one
     does not fit its record, ContractError where the model does not fit this program.
     """

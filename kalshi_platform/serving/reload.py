@@ -278,7 +278,7 @@ class ModelGuard:
         served.watch.tier_failures = failures
         served.watch.add(now_ns, latency_ns, failed)
         state = self._now
-        if state.before is None or state.active.number != served.number:
+        if state.before is None:
             return
         if failed or served.watch.total % _LOOK_EVERY == 0:
             self._judge(state, state.before, now_ns)

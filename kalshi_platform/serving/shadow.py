@@ -100,7 +100,7 @@ class Shadow:
             threading.Condition()
         )  # guards everything below; not held while the challenger decides
         self._thread: threading.Thread | None = None
-        self._stopping = self._finishing = False
+        self._stopping = False
         self._offered = self._dropped = self._groups = self._failures = 0
         self._pairs = np.zeros(
             (max(Tier) + 1, N_ACTIONS, N_ACTIONS), np.int64
@@ -117,7 +117,7 @@ class Shadow:
     def stop(self, *, finish: bool = False) -> None:
         """End the thread and wait for it: at once after the call in hand, or when all that waits is done."""
         with self._changed:
-            self._stopping, self._finishing = True, finish
+            self._stopping = True
             if not finish:
                 self._dropped += len(self._waiting)
                 self._waiting.clear()
@@ -170,7 +170,7 @@ class Shadow:
             with self._changed:
                 while not self._waiting and not self._stopping:
                     self._changed.wait()
-                if not self._waiting or (self._stopping and not self._finishing):
+                if not self._waiting:
                     return
                 call = self._waiting.popleft()
             try:

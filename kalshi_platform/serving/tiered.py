@@ -78,10 +78,10 @@ class Pending:
 
 
 class _Answer(NamedTuple):
-    """One group's answer as the cache keeps it."""
+    """One group's answer as the cache keeps it: bytes, so that no array of a whole batch is kept alive."""
 
-    actions: np.ndarray
-    probabilities: np.ndarray
+    actions: bytes  # (S,) i1
+    probabilities: bytes  # (S, A) f4
     confidence: float
     tier: int
 
@@ -103,7 +103,7 @@ class TieredPolicy:
         self.answers: TimedCache[_Answer] = TimedCache(
             self.config.inference_capacity, self.config.inference_ttl_ms * NS_PER_MS
         )
-        self.codes: dict[int, TimedCache[np.ndarray]] = {
+        self.codes: dict[int, TimedCache[bytes]] = {
             tier.number: TimedCache(self.config.codes_capacity, self.config.codes_ttl_ms * NS_PER_MS)
             for tier in tiers
             if tier.engine.spec.reads_history
@@ -156,14 +156,14 @@ class TieredPolicy:
             return decisions
         # plain numbers first: comparing an element of an array with an enum costs as much as the network
         about = zip(
-            decisions.notes.tolist(), decisions.tier.tolist(), decisions.confidence.tolist(), strict=True
-        )
-        for n, (notes, tier, confidence) in enumerate(about):
+            pending.keys, decisions.notes.tolist(), row_bytes(decisions.actions, pending.batch.n),
+            row_bytes(decisions.probabilities, pending.batch.n), decisions.confidence.tolist(),
+            decisions.tier.tolist(), strict=True,
+        )  # fmt: skip
+        for key, notes, actions, probabilities, confidence, tier in about:
             if notes == 0 and tier != _NOBODY:
-                kept = _Answer(
-                    decisions.actions[n].copy(), decisions.probabilities[n].copy(), confidence, tier
-                )
-                self.answers.put(pending.keys[n], kept, pending.now_ns)
+                kept = _Answer(actions, probabilities, confidence, tier)
+                self.answers.put(key, kept, pending.now_ns)
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
@@ -187,12 +187,12 @@ class TieredPolicy:
     def _from_cache(self, pending: Pending) -> None:
         """Fill in the groups that are known; the others stay open."""
         unknown, decisions = [], pending.decisions
-        for n, key in enumerate(pending.keys):
-            kept = self.answers.get(key, pending.now_ns)
+        for n, kept in enumerate(self.answers.get_many(pending.keys, pending.now_ns)):
             if kept is None:
                 unknown.append(n)
                 continue
-            decisions.actions[n], decisions.probabilities[n] = kept.actions, kept.probabilities
+            decisions.actions[n] = np.frombuffer(kept.actions, np.int8)
+            decisions.probabilities[n] = np.frombuffer(kept.probabilities, np.float32).reshape(-1, N_ACTIONS)
             decisions.confidence[n], decisions.tier[n] = kept.confidence, kept.tier
             decisions.notes[n] = Note.CACHED
         if len(unknown) < len(pending.keys):
@@ -250,18 +250,18 @@ class TieredPolicy:
         present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
         codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
         cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
-        new: list[int] = []
-        for at in np.flatnonzero(present).tolist():
-            known = cache.get(keys[at], now_ns)
-            if known is None:
-                new.append(at)
-            else:
-                codes[at] = known
+        places = np.flatnonzero(present).tolist()
+        found = cache.get_many([keys[at] for at in places], now_ns)
+        known = [at for at, code in zip(places, found, strict=True) if code is not None]
+        if known:
+            joined = b"".join(code for code in found if code is not None)
+            codes[known] = np.frombuffer(joined, np.float32).reshape(len(known), -1)
+        new = [at for at, code in zip(places, found, strict=True) if code is None]
         if new:
             fresh = tier.engine.encode(rows if len(new) == len(rows) else rows[new])
             codes[new] = fresh
-            for at, code in zip(new, fresh, strict=True):
-                cache.put(keys[at], code.copy(), now_ns)
+            for at, code in zip(new, row_bytes(fresh, len(new)), strict=True):
+                cache.put(keys[at], code, now_ns)
         return codes.reshape(batch.n, spec.n_slots, spec.level.lstm_hidden)
 
 

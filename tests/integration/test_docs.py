@@ -22,7 +22,7 @@ NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _COMMAND = re.compile(rf"kalshi-platform ((?:{'|'.join(COMMANDS)})\b[^`\n|#]*)")
 #: Commands that hold commands.
-GROUPS = ("dataset", "runs", "models", "dashboard")
+GROUPS = ("dataset", "runs", "models", "dashboard", "tiers")
 _EXPERIMENT = re.compile(r"python -m tune_experiments\.(\w+)([^`\n|#]*)")
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 _TARGET = re.compile(r"(?:^    |`)make ([a-z][a-z -]*)", re.MULTILINE)

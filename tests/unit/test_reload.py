@@ -300,6 +300,28 @@ def test_a_registry_that_does_not_answer_is_an_event_and_no_verdict_on_anybody(
     assert guard.refresh().accepted
 
 
+def test_numbers_are_checked_on_recorded_states_too(registry, models, loader):
+    guard = guard_of(registry, loader)
+    recorded(guard, n=1)
+
+    def fails_there(engine):
+        whole = engine.logits
+
+        def logits(flat, codes):
+            if 0.125 in flat[:, 0]:
+                raise RuntimeError("planted")
+            return whole(flat, codes)
+
+        engine.logits = logits
+
+    loader.damage[models[1]] = fails_there
+    registry.promote(CHAMPION, models[1], reason="better")
+    verdict = guard.refresh()
+    assert (verdict.probes, verdict.recorded) == (256, 1)
+    assert "planted" in verdict.reason
+    assert "(on 1 groups)" in verdict.reason
+
+
 # agreement
 
 
@@ -307,6 +329,7 @@ def recorded(guard, n=40, note=0, turned=0):
     """Record ``n`` groups as the active model decides them; the first ``turned`` with another action."""
     served = guard.active
     flat, _ = probes(served.policy.spec, n)
+    flat[:, 0] = 0.125  # other states than the probes of a check
     batch = Batch(flat, None, free(n, 2))
     found = served.policy.decide(batch, 0)
     found.actions[:turned] = (found.actions[:turned] + 1) % 5
@@ -440,14 +463,32 @@ def test_an_alias_that_somebody_changed_meanwhile_is_left_alone(registry, models
 
 
 def test_a_new_tier_set_that_fails_is_taken_back_here_and_the_alias_stays(registry, models, loader):
+    registry.promote(CHAMPION, models[1], reason="better")
     guard = guard_of(registry, loader)
-    made = add_tier_set(registry, tier_set(registry.record(models[0]), "2026-02-01T00:00:00+00:00"), {})
+    made = add_tier_set(registry, tier_set(registry.record(models[1]), "2026-02-01T00:00:00+00:00"), {})
     guard.refresh()
+    away_and_back(registry, models[2])  # between two looks: the alias names the same model by another entry
+    assert guard.refresh() is None
     answered(guard, 5, failed=True)
-    assert guard.active.key == (models[0], None)
+    assert guard.active.key == (models[1], None)
     assert guard.refresh() is None  # not tried again
-    assert len(registry.aliases().entries) == 1
+    assert registry.aliases().number == 4
     assert guard.events[-1].tiers == made.digest
+
+
+def away_and_back(registry, model):
+    registry.promote(CHAMPION, model, reason="by somebody")
+    registry.rollback(CHAMPION, reason="by somebody")
+
+
+def test_a_model_is_taken_back_by_the_log_as_it_was_last_seen_to_name_it(registry, models, loader):
+    guard = swapped(registry, models, loader)
+    away_and_back(registry, models[2])
+    assert guard.refresh() is None
+    answered(guard, 5, failed=True)
+    guard.refresh()
+    assert registry.aliases().model(CHAMPION) == models[0]
+    assert kinds(guard)[2:] == ["taken_back", "alias_changed"]
 
 
 def test_what_the_alias_was_rolled_back_to_is_never_left_for_the_model_it_was_rolled_back_from(

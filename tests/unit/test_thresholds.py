@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kalshi_platform.distillation.config import ThresholdsConfig
-from kalshi_platform.distillation.thresholds import Pair, candidates, choose, expected_ms, pairs_of
+from kalshi_platform.distillation.thresholds import Pair, candidates, choose, expected_ms, pairs_of, shares_of
 
 CONFIG = ThresholdsConfig(max_value_loss=0.02, agreement_floor=0.9, min_agreement=0.98)
 
@@ -79,3 +79,10 @@ def test_where_no_pair_is_good_enough_the_champion_decides_everything():
 def test_of_equally_quick_pairs_the_one_that_earns_more_is_chosen():
     pairs = [ALONE, pair(0.5, None, 1.0, 0.099), pair(0.5, 0.5, 1.0, 0.1)]
     assert choose(pairs, 0.1, 12, CONFIG).chosen == 2
+
+
+def test_shares_are_of_the_first_tier_that_is_sure_enough():
+    confidence = {1: np.array([0.9, 0.8, 0.1, 0.1]), 2: np.array([0.1, 0.9, 0.9, 0.2])}
+    assert shares_of(confidence, 0.85, 0.9) == {1: 0.25, 2: 0.5, 3: 0.25}
+    assert shares_of(confidence, None, 0.9) == {1: 0.0, 2: 0.5, 3: 0.5}
+    assert shares_of(confidence, None, None) == {1: 0.0, 2: 0.0, 3: 1.0}
