@@ -68,6 +68,9 @@ class Reader:
         self._known = frozenset(self.columns)
         self._bounds_of: dict[tuple[str, ...], _Bounds] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
+        self._history_bounds = (
+            np.array([f.low for f in self.history]), np.array([f.high for f in self.history])
+        )  # fmt: skip
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
@@ -198,11 +201,31 @@ class Reader:
     def _windows(self, n: int, places: list[_Place]) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""
         out = np.zeros((n, self.spec.n_slots, self.window, len(self.history)), np.float32)
-        for place in places:
-            if place.market.state == "active":
-                rows = self._history_rows(place)
-                out[place.group, place.slot, self.window - len(rows) :] = rows
+        active = [place for place in places if place.market.state == "active"]
+        together = self._histories_together(active)
+        if together is not None:
+            at = [place.group for place in active], [place.slot for place in active]
+            out[:, :, self.window - together.shape[1] :][at] = together
+            return out
+        for place in active:
+            rows = self._history_rows(place)
+            out[place.group, place.slot, self.window - len(rows) :] = rows
         return out
+
+    def _histories_together(self, active: list[_Place]) -> np.ndarray | None:
+        """(M, n, H) f8 where all histories are as long and right, as they nearly always are; else None.
+
+        One array of everything costs a third of one array a market.
+        """
+        shown = [(place.market.history or [])[-self.window :] for place in active]
+        try:
+            rows = np.array(shown, np.float64)
+        except ValueError:  # of different lengths: looked at one by one
+            return None
+        if rows.ndim != 3 or rows.shape[2] != len(self.history):
+            return None
+        low, high = self._history_bounds
+        return rows if bool(((rows >= low) & (rows <= high)).all()) else None
 
     def _history_rows(self, place: _Place) -> np.ndarray:
         """The last rows of a market's history, at most the window, within bounds; (n, H) f8."""
@@ -220,7 +243,8 @@ class Reader:
                 detail = f"row {i} of the history has {len(row)} numbers; expected {names}"
                 raise _refusal("wrong-shape", detail, place.field(f"history.{i}"))
         rows = np.array(history[first:], np.float64)
-        wrong = (rows < [f.low for f in self.history]) | (rows > [f.high for f in self.history])
+        low, high = self._history_bounds
+        wrong = (rows < low) | (rows > high)
         if wrong.any():
             i, c = (int(k[0]) for k in np.nonzero(wrong))
             raise _out_of_bounds(self.history[c].name, rows[i, c], place, f"history.{first + i}.{c}")
