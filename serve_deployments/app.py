@@ -24,6 +24,7 @@ from serve_deployments.http import make_app
 from serve_deployments.models import GuardedModels, Served
 from serve_deployments.observability import LOGGING, Observability, ObservabilityArgs
 from serve_deployments.service import AskFull, Service
+from serve_deployments.streaming import warm
 
 _LOG: Final = logging.getLogger("ray.serve.kalshi")
 #: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.
@@ -67,7 +68,8 @@ class Ingress:
             prepare=None if full is None else _preparing(full, asyncio.get_running_loop()),
             reloaded=observability.reloaded,
         )
-        await asyncio.to_thread(models.start)
+        served = await asyncio.to_thread(models.start)
+        await asyncio.to_thread(warm, served)
         asking = None if full is None else _asking(full)
         self._service = Service(args, models, asking, observer=observability)
         observability.start()

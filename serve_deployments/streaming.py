@@ -8,6 +8,7 @@ Not        frames, books and decisions of a session (kalshi_platform/serving/str
 """
 
 import asyncio
+import json
 import time
 from typing import Final
 
@@ -15,8 +16,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.serving.batch import holding
+from kalshi_platform.serving.messages import OpenMessage
 from kalshi_platform.serving.sessions import Lease, SessionStore
-from kalshi_platform.serving.stream import Due, StreamModel
+from kalshi_platform.serving.stream import Due, StreamModel, StreamSession
 from serve_deployments.models import Served
 from serve_deployments.problems import MEDIA_TYPE, Problem
 from serve_deployments.service import Service
@@ -118,6 +121,19 @@ class Streams:
         if len(text) > self._service.args.limits.message_chars:
             raise _EndError(TOO_LONG, f"longer than {self._service.args.limits.message_chars} characters")
         return str(text)
+
+
+def warm(served: Served) -> None:
+    """Decode, apply and decide a made book: kernels are compiled or loaded before a client waits for them."""
+    session = StreamSession("warm", OpenMessage(type="open"), stream_model(served))
+    levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
+    change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
+    texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
+    for kind, seq, message in texts:
+        frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": "WARM-1-A", **message}}
+        fed = session.feed(json.dumps(frame), time.time_ns())
+        if fed.due is not None:
+            session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
 
 
 def stream_model(served: Served) -> StreamModel:

@@ -1,0 +1,38 @@
+"""The application on a Ray of its own, in a process that a test starts: Ray reads its switches at import.
+
+    python serve_child.py ARGS.json PORT      ARGS.json: PolicyAppArgs
+
+Says ``ready`` once every tier answers; then takes commands from stdin, a line each, and answers in a line:
+``kill NAME`` ends the process of one replica of that deployment; the end of stdin ends all.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from serve_deployments.args import PolicyAppArgs
+from serve_deployments.local import Running, switches
+
+
+def kill(deployment: str) -> str:
+    """Kill one replica of a deployment; its actor's name."""
+    import ray
+    from ray.util import list_named_actors
+
+    found = list_named_actors(all_namespaces=True)
+    name = min(a["name"] for a in found if f"#{deployment}#" in a["name"])
+    ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
+    return str(name)
+
+
+def main() -> None:
+    os.environ.update(switches("127.0.0.1", ha_proxy=True))
+    args = PolicyAppArgs.model_validate_json(Path(sys.argv[1]).read_text())
+    with Running(args, "127.0.0.1", int(sys.argv[2])) as running:
+        print("ready", running.wait_ready(120), flush=True)
+        for line in sys.stdin:
+            print("killed", kill(line.split()[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

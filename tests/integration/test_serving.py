@@ -1,0 +1,353 @@
+"""Real Serve behind HAProxy: three ways to ask agree, and nothing that happens to models costs a request."""
+
+import asyncio
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiohttp
+import numpy as np
+import pytest
+from live_capture import in_order, simulated
+from registry_models import DATASET, made_policy, made_record
+from stream_texts import texts_of
+
+from kalshi_platform.events.capture import read_frames
+from kalshi_platform.registry.export import export_weights
+from kalshi_platform.registry.record import WEIGHTS_NAME
+from kalshi_platform.registry.store import CHAMPION, Registry
+from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
+from kalshi_platform.replay.trading import TradingConfig
+from kalshi_platform.serving.batch import Batch
+from kalshi_platform.serving.load import ready_tiers
+from kalshi_platform.serving.messages import OpenMessage
+from kalshi_platform.serving.stream import StreamModel, StreamSession
+from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
+from serve_deployments.local import free_port
+
+pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).resolve().parents[2]
+CHILD = Path(__file__).with_name("serve_child.py")
+ADMIN = "admin-token-of-tests-1"
+#: Requests a second while something happens; enough for every replica to be asked all the time.
+RATE = 40.0
+ACTIONS = ("HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO")
+
+
+def registered(registry: Registry, seed: int, *, broken: bool = False) -> str:
+    """A model with tiers 1 and 3, no group sure at tier 1; ``broken``: its weights are not finite."""
+    whole, small = made_policy("simple", seed), made_policy("tiny", seed)
+    if broken:
+        whole.network.action_head[-1].weight.fill_(float("nan"))
+    model = registry.add(*made_record(whole))
+    weights = export_weights(small)
+    tiers = (
+        TierRecord(number=1, spec=small.spec, weights="one.safetensors", temperature=1, exit_threshold=0.999),
+        TierRecord(number=3, spec=whole.spec, weights=WEIGHTS_NAME, temperature=1, exit_threshold=None),
+    )
+    tier_set = TierSet(
+        model=model.id, dataset_digest=DATASET, tiers=tiers, max_value_loss=0.01, machine="here",
+        artefacts={"one.safetensors": hashlib.sha256(weights).hexdigest()},
+        created_at="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
+    add_tier_set(registry, tier_set, {"one.safetensors": weights})
+    return model.id
+
+
+class World(NamedTuple):
+    """The served application and its registry."""
+
+    url: str
+    registry: Registry
+    models: tuple[str, ...]  # two good ones, the first of them champion, and a broken one
+    command: Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("serving")
+    registry = Registry(folder / "registry")
+    models = (registered(registry, 0), registered(registry, 1), registered(registry, 2, broken=True))
+    registry.promote(CHAMPION, models[0], reason="first")
+    (folder / "admins").write_text(ADMIN)
+    args = {
+        "registry": str(folder / "registry"),
+        "access": {"require_token": False, "admin_token_file": str(folder / "admins")},
+        "limits": {"rates": {"rate_per_s": 10_000, "burst": 10_000}},
+        "check": {"min_agreement": 0.0},  # two networks that were never trained decide alike by chance only
+        "watch": {"max_p99_ms": 5_000.0, "worse_p99_ms": 5_000.0},  # of a machine that other tests share
+        "replicas": 2, "replica_cpus": 0, "tier3_cpus": 0, "deadline_ms": 1_000.0, "poll_s": 0.2,
+        "health_check_s": 1.0, "inference_ttl_ms": 0,
+    }  # fmt: skip
+    (folder / "args.json").write_text(json.dumps(args))
+    port = free_port("127.0.0.1")
+    with (folder / "log").open("w") as log:
+        child = subprocess.Popen(
+            [sys.executable, str(CHILD), str(folder / "args.json"), str(port)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+    assert child.stdin is not None
+    assert child.stdout is not None
+
+    def command(line: str) -> str:
+        child.stdin.write(line + "\n")
+        child.stdin.flush()
+        return child.stdout.readline()
+
+    try:
+        said = child.stdout.readline()
+        assert said.startswith("ready"), (folder / "log").read_text()[-3_000:]
+        yield World(f"http://127.0.0.1:{port}", registry, models, command)
+    finally:
+        child.stdin.close()
+        child.wait(timeout=60)
+        child.stdout.close()
+
+
+class Asked(NamedTuple):
+    """One request of a load."""
+
+    status: int  # 0: the connection broke
+    answer: dict[str, Any]
+    attempts: int
+
+
+class Load:
+    """Requests at a fixed rate, whatever becomes of those before; each may be sent a second time."""
+
+    def __init__(self, session: aiohttp.ClientSession, body: dict[str, Any], may_retry: bool) -> None:
+        self._session, self._body, self._attempts = session, body, 2 if may_retry else 1
+        self.done: list[Asked] = []
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        for k in range(100_000):
+            task = asyncio.create_task(self._ask(f"load-{id(self)}-{k}"))
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+            await asyncio.sleep(1 / RATE)
+
+    async def settle(self) -> None:
+        await asyncio.gather(*self._waiting)
+
+    async def until(self, seen: Callable[[dict[str, Any]], bool], n: int) -> None:
+        """Wait for ``n`` answers in a row of which ``seen`` holds; 30 s at most."""
+        async with asyncio.timeout(30):
+            while len(self.done) < n or not all(a.status == 200 and seen(a.answer) for a in self.done[-n:]):
+                await asyncio.sleep(0.05)
+
+    async def _ask(self, request_id: str) -> None:
+        status, answer, attempt = 0, {}, 0
+        while status != 200 and attempt < self._attempts:
+            attempt += 1
+            try:
+                async with self._session.post(
+                    "/v1/decide", json={**self._body, "request_id": request_id}
+                ) as found:
+                    status = found.status
+                    text = await found.text()
+                    answer = json.loads(text) if status == 200 else {"text": text}
+            except (aiohttp.ClientError, ConnectionError) as error:
+                status, answer = 0, {"text": repr(error)}
+        self.done.append(Asked(status, answer, attempt))
+
+
+@asynccontextmanager
+async def under_load(world: World, *, may_retry: bool = False) -> AsyncIterator[Load]:
+    """A steady load that began to be answered; at the end every request of it was answered."""
+    async with aiohttp.ClientSession(world.url) as session:
+        async with session.get("/v1/example") as found:
+            body = await found.json()
+        load = Load(session, body, may_retry)
+        running = asyncio.create_task(load.run())
+        try:
+            await load.until(lambda answer: True, 10)
+            yield load
+        finally:
+            running.cancel()
+            await load.settle()
+    failed = [(asked.status, asked.answer) for asked in load.done if asked.status != 200]
+    assert failed == [], f"{len(failed)} of {len(load.done)} requests failed"
+
+
+async def admin(world: World, method: str, path: str, **keywords: Any) -> tuple[int, Any]:
+    async with (
+        aiohttp.ClientSession(world.url, headers={"Authorization": f"Bearer {ADMIN}"}) as session,
+        session.request(method, path, **keywords) as found,
+    ):
+        return found.status, json.loads(await found.text())
+
+
+def policy_here(world: World, model: str) -> TieredPolicy:
+    ready = ready_tiers(world.registry, model)
+    return TieredPolicy(ready.model.record.spec, ready.tiers, TieredConfig(inference_ttl_ms=0))
+
+
+def as_request(batch: Batch, policy: TieredPolicy, info: dict[str, Any]) -> dict[str, Any]:
+    """Groups of a batch as a client would send them."""
+    n, s, f, p = batch.n, policy.spec.n_slots, len(policy.spec.market), len(policy.spec.portfolio)
+    market, own, slots, allowed = np.split(batch.flat, np.cumsum([s * f, s * p, s]), axis=1)
+    rows = np.concatenate([market.reshape(n, s, f), own.reshape(n, s, p)], axis=2).astype(float)
+    assert batch.windows is not None
+
+    def market_of(g: int, k: int) -> dict[str, Any]:
+        return {
+            "id": str(k),
+            "state": "active" if slots[g, k] else "paused",
+            "row": rows[g, k].tolist(),
+            "allowed": [ACTIONS[a] for a in np.flatnonzero(allowed.reshape(n, s, 5)[g, k])],
+            "history": batch.windows[g, k].astype(float).tolist(),
+        }
+
+    return {
+        "request_id": "parity",
+        "feature_digest": info["feature_digest"],
+        "columns": [column["name"] for column in info["columns"]],
+        "groups": [{"markets": [market_of(g, k) for k in range(s)]} for g in range(n)],
+    }
+
+
+def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: World, tmp_path: Path):
+    texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=50))))
+    policy = policy_here(world, world.models[0])
+    record = world.registry.record(world.models[0])
+    trading = TradingConfig.of_environment(record.environment)
+    opening = {"type": "open", "decision_interval_ms": 0, "probabilities": True}
+    model = StreamModel(world.models[0], trading, policy.window)
+    session = StreamSession("here", OpenMessage.parse(opening), model)
+    batches: list[Batch] = []
+
+    def decide(batch: Batch, now_ns: int) -> Any:
+        batches.append(batch)
+        return policy.decide(batch, now_ns)
+
+    here = [json.loads(m) for text in texts for m in session.step(text, 0, decide)]
+
+    async def elsewhere() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        async with aiohttp.ClientSession(world.url) as client:
+            async with client.get("/v1/model") as found:
+                info = await found.json()
+            joined = Batch(*(np.concatenate([getattr(b, f) for b in batches[:100]]) for f in Batch._fields))
+            async with client.post("/v1/decide", json=as_request(joined, policy, info)) as found:
+                answer = await found.json()
+                assert found.status == 200, answer
+            told = []
+            async with client.ws_connect("/v1/stream") as socket:
+                await socket.send_str(json.dumps(opening))
+                assert json.loads(await socket.receive_str())["type"] == "opened"
+                for text in texts:
+                    await socket.send_str(text)
+                while len(told) < len(here):
+                    told.append(json.loads(await socket.receive_str(timeout=20)))
+            return told, answer
+
+    told, answer = asyncio.run(elsewhere())
+    assert len(batches) >= 50
+    assert [without_numbers(m) for m in told] == [without_numbers(m) for m in here]
+    for mine, theirs in zip(here, told, strict=True):
+        for ticker, row in mine.get("probabilities", {}).items():
+            np.testing.assert_allclose(theirs["probabilities"][ticker], row, atol=1e-4)
+    expected = [policy.decide(batch, 0) for batch in batches[:100]]
+    actions = [a for d in expected for a in d.actions.tolist()]
+    named = [[ACTIONS[a] for a in row] for row in actions]
+    assert [list(g["actions"].values()) for g in answer["groups"]] == named
+
+
+def without_numbers(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without what differs by rounding between two forms of one network."""
+    return {k: v for k, v in message.items() if k not in ("probabilities", "confidence")}
+
+
+def test_a_promoted_model_is_swapped_in_under_load(world: World):
+    first, second, _ = world.models
+
+    async def scenario() -> Load:
+        async with under_load(world) as load:
+            await load.until(lambda answer: answer["model"] == first, 10)
+            await asyncio.to_thread(world.registry.promote, CHAMPION, second, reason="better")
+            await load.until(lambda answer: answer["model"] == second, 40)
+        return load
+
+    load = asyncio.run(scenario())
+    assert {asked.answer["model"] for asked in load.done} == {first, second}
+
+
+def test_a_bad_model_is_refused_under_load_and_the_reason_told(world: World):
+    _, second, broken = world.models
+
+    async def scenario() -> tuple[Load, int, Any]:
+        async with under_load(world) as load:
+            await asyncio.to_thread(world.registry.promote, CHAMPION, broken, reason="a mistake")
+            status, told = await admin(world, "POST", "/v1/models/reload")
+            async with asyncio.timeout(30):
+                while "refused" not in (await kinds(world)):
+                    await asyncio.sleep(0.1)
+            await load.until(lambda answer: True, len(load.done) + 40)
+            seen = world.registry.aliases()
+            await asyncio.to_thread(world.registry.rollback, CHAMPION, reason="a mistake", seen=seen)
+        return load, status, told
+
+    load, status, told = asyncio.run(scenario())
+    assert {asked.answer["model"] for asked in load.done} == {second}
+    assert status in (200, 409)  # 200 where the replica had seen and refused it by itself before
+    if status == 409:
+        assert told["type"] == "/problems/model-refused"
+
+
+async def kinds(world: World) -> list[str]:
+    status, told = await admin(world, "GET", "/v1/models/events")
+    assert status == 200
+    return [event["kind"] for event in told["events"]]
+
+
+def test_a_rollback_by_hand_brings_the_model_before_back_in_every_replica(world: World):
+    first, second, _ = world.models
+
+    async def scenario() -> tuple[Load, int, Any]:
+        async with under_load(world) as load:
+            await load.until(lambda answer: answer["model"] == second, 10)
+            status, told = await admin(
+                world, "POST", "/v1/models/rollback", json={"reason": "it trades too much"}
+            )
+            await load.until(lambda answer: answer["model"] == first, 40)
+        return load, status, told
+
+    _, status, told = asyncio.run(scenario())
+    assert (status, told) == (200, {"model": first})
+    assert world.registry.aliases().model(CHAMPION) == first
+
+
+def test_without_tier_3_lower_tiers_answer_until_it_is_back(world: World):
+    async def scenario() -> Load:
+        async with under_load(world) as load:
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "full", 10)
+            await asyncio.to_thread(world.command, "kill FullTier")
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "mlp", 1)
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "full", 40)
+        return load
+
+    load = asyncio.run(scenario())
+    notes = Counter(note for asked in load.done for note in asked.answer["groups"][0]["notes"])
+    assert notes.keys() <= {"deadline", "fallback"}
+    assert notes.total() > 0
+
+
+def test_a_killed_replica_costs_only_what_was_in_flight_and_one_retry_answers_that(world: World):
+    async def scenario() -> Load:
+        async with under_load(world, may_retry=True) as load:
+            await asyncio.to_thread(world.command, "kill Ingress")
+            await load.until(lambda answer: True, len(load.done) + 80)
+        return load
+
+    load = asyncio.run(scenario())
+    # In flight at 40 requests a second and some ms each: about one; a loaded machine has a few.
+    assert sum(asked.attempts == 2 for asked in load.done) <= 10
