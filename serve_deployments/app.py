@@ -72,6 +72,7 @@ class Ingress:
         await asyncio.to_thread(warm, served)
         asking = None if full is None else _asking(full)
         self._service = Service(args, models, asking, observer=observability)
+        observability.follow(models.current)
         observability.start()
         self._following = asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh)))
 
