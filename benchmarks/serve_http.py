@@ -22,7 +22,7 @@ from kalshi_platform.registry.record import ACTIONS
 from kalshi_platform.serving.load_open import arrivals_ns
 from kalshi_platform.serving.load_result import LoadConfig
 
-RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 50, 8, 1, 4, 20
+RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 50, 9, 1, 3, 20
 PEER = "empty Serve app, same switches"
 #: Ray gathers what its processes count every ten seconds.
 EXPORT_S = 30

@@ -31,7 +31,7 @@ from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.registry.export import export_weights
 from kalshi_platform.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
-from kalshi_platform.registry.store import Registry
+from kalshi_platform.registry.store import CHAMPION, Registry
 from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.serving.batch import Batch, Tier
@@ -45,6 +45,7 @@ N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
 EXITS = {1: 0.6, 2: 0.6}
 ALLOWED = ("HOLD", "BUY_YES", "BUY_NO")
+ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_GROUPS)).model_dump(mode="json")
 #: The empty application's answer, about as long as ours.
 CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 900}).encode()
 
@@ -143,12 +144,11 @@ def registered(registry: Registry, policy: FrozenPolicy) -> str:
     """Id of ``policy`` as a model that passed every gate."""
     weights = export_weights(policy)
     sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
-    environment = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_GROUPS)).model_dump(mode="json")
     record = ModelRecord(
-        id=model_id(sha256, policy.spec, environment, digests, DATASET, COMMIT),
+        id=model_id(sha256, policy.spec, ENVIRONMENT, digests, DATASET, COMMIT),
         artefacts={WEIGHTS_NAME: sha256},
         spec=policy.spec,
-        environment=environment,
+        environment=ENVIRONMENT,
         digests=digests,
         dataset="made",
         dataset_digest=DATASET,
@@ -159,6 +159,7 @@ def registered(registry: Registry, policy: FrozenPolicy) -> str:
         source_run="made",
     )
     registry.add(record, {WEIGHTS_NAME: weights})
+    registry.promote(CHAMPION, record.id, reason="the benchmark's")
     return record.id
 
 
@@ -197,7 +198,7 @@ def both_running(model: Model) -> Iterator[str]:
 
     port = free_port("127.0.0.1")
     args = PolicyAppArgs(
-        registry=str(model.registry), model=model.id, access=AccessArgs(require_token=False),
+        registry=str(model.registry), access=AccessArgs(require_token=False),
         replica_cpus=0, tier3_cpus=0,
     )  # fmt: skip
     ray.init(

@@ -6,6 +6,7 @@ Not        how either decides (service.py, full_tier.py); these classes only giv
 """
 
 import asyncio
+import gc
 import logging
 from typing import Any, Final
 
@@ -42,6 +43,7 @@ class FullTier:
         self._models = FullTierModels(Registry(args.registry), args.model)
         await self._models.follow()
         self._following = asyncio.create_task(_every(args.poll_s, self._models.follow))
+        _settle()
 
     async def decide(self, key: Key, batch: Batch) -> Decisions:
         """Tier 3's answer to ``batch``."""
@@ -77,12 +79,23 @@ class Ingress:
         self._service = Service(
             args, models, asking, observer=observability, later=lambda act: loop.call_later(_TELL_S, act)
         )
+        observability.follow(models.current)
         observability.start()
+        _settle()
         self._following = asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh)))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The routes, built in the replica: nothing of them is pickled."""
         return make_app(self._service)
+
+
+def _settle() -> None:
+    """Keep the garbage collector from what lives as long as the process: Ray, torch, the first model.
+
+    A full collection walks all of it and stops every answer meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _every(seconds: float, act: Any) -> None:

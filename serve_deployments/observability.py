@@ -11,12 +11,13 @@ Logs       one record an event with its fields under ``kalshi``; with LOGGING as
 Invariant  no token, no body and no value of a request is ever logged: kinds, names, times and ids only.
 """
 
+import asyncio
 import logging
 import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, Final, Protocol
 
@@ -97,8 +98,7 @@ class Observability:
     def __init__(self, args: ObservabilityArgs | None = None, metrics: ServeMetrics | None = None) -> None:
         self.args, self.metrics = args or ObservabilityArgs(), metrics or ServeMetrics()
         self._caches: dict[str, CacheStats] = {}
-        self._policy: TieredPolicy | None = None
-        self._model: tuple[str, str | None] | None = None
+        self._current: Callable[[], ModelNames | None] = lambda: None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -110,10 +110,28 @@ class Observability:
         timings_ms: Mapping[str, float],
         occupied: np.ndarray | None = None,
     ) -> None:
-        """A request was answered; ``occupied`` (N, S) bool: slots with a market, None = every slot."""
+        """A request was answered; ``occupied`` (N, S) bool: slots with a market, None = every slot.
+
+        On an event loop this is counted and logged when the loop comes to it: once the answer is on its way.
+        """
         if occupied is None:
             occupied = np.ones(decisions.actions.shape, bool)
-        self._serves(served)
+        told = request_id, served, decisions, timings_ms, occupied
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop, nobody who waits for the answer
+            self._decided(*told)
+        else:
+            loop.call_soon(self._decided, *told)
+
+    def _decided(
+        self,
+        request_id: str,
+        served: ModelNames,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray,
+    ) -> None:
         self.metrics.decided(decisions, occupied, timings_ms)
         if _chosen(request_id, self.args.log_share):
             self._say(logging.INFO, "decided", **_decision_fields(request_id, served, decisions, timings_ms))
@@ -162,8 +180,12 @@ class Observability:
         """What the last probe of this replica found."""
         self.metrics.set(READY, value=float(is_ready))
 
+    def follow(self, current: Callable[[], ModelNames | None]) -> None:
+        """Ask ``current`` before every export which model answers: its name and its caches are exported."""
+        self._current = current
+
     def watch(self, name: str, stats: CacheStats) -> None:
-        """Export what a cache counts from now on, under ``name``; those of the served policy are."""
+        """Export what another cache counts from now on, under ``name``."""
         self._caches[name] = stats
 
     def start(self, kinds: ModuleType | None = None) -> None:
@@ -181,8 +203,12 @@ class Observability:
             self._thread.join()
 
     def collect(self) -> Snapshot:
-        """Everything counted so far, caches included."""
-        for name, stats in {**self._caches, **_policy_caches(self._policy)}.items():
+        """Everything counted so far, the model that answers and its caches included."""
+        served, caches = self._current(), dict(self._caches)
+        if served is not None:
+            self.metrics.serves(served.model, served.tier_set)
+            caches |= _policy_caches(served.policy)
+        for name, stats in caches.items():
             self.metrics.cache(name, stats)
         return self.metrics.snapshot()
 
@@ -197,13 +223,6 @@ class Observability:
                 _LOG.exception(
                     "metrics could not be exported; the next attempt is in %g s", self.args.export_s
                 )
-
-    def _serves(self, served: ModelNames) -> None:
-        now = (served.model, served.tier_set)
-        if now != self._model:
-            self._model = now
-            self.metrics.serves(*now)
-        self._policy = served.policy
 
     def _say(self, level: int, event: str, **fields: object) -> None:
         _LOG.log(level, event, extra={"kalshi": fields})
@@ -265,9 +284,7 @@ def _middle(bounds: tuple[float, ...], place: int) -> float:
     return (bounds[place] + (bounds[place - 1] if place else 0.0)) / 2
 
 
-def _policy_caches(policy: TieredPolicy | None) -> dict[str, CacheStats]:
-    if policy is None:
-        return {}
+def _policy_caches(policy: TieredPolicy) -> dict[str, CacheStats]:
     codes = {f"codes_tier_{number}": cache.stats for number, cache in policy.codes.items()}
     return {"inference": policy.answers.stats, **codes}
 

@@ -68,8 +68,9 @@ class Reader:
         self._known = frozenset(self.columns)
         self._bounds_of: dict[tuple[str, ...], _Bounds] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
-        self._low = np.array([feature.low for feature in self.history])
-        self._high = np.array([feature.high for feature in self.history])
+        self._history_bounds = (
+            np.array([f.low for f in self.history]), np.array([f.high for f in self.history])
+        )  # fmt: skip
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
@@ -201,24 +202,33 @@ class Reader:
         """(N, S, W, H) f4, the present row last, zeros before the first."""
         out = np.zeros((n, self.spec.n_slots, self.window, len(self.history)), np.float32)
         active = [place for place in places if place.market.state == "active"]
-        histories = [self._history_of(place) for place in active]
-        if not active:
+        together = self._histories_together(active)
+        if together is not None:
+            at = [place.group for place in active], [place.slot for place in active]
+            out[:, :, self.window - together.shape[1] :][at] = together
             return out
-        rows = np.array([row for history in histories for row in history], np.float64)
-        wrong = (rows < self._low) | (rows > self._high)
-        ends = np.cumsum([len(history) for history in histories])
-        if wrong.any():
-            at, c = (int(k[0]) for k in np.nonzero(wrong))
-            m = int(np.searchsorted(ends, at, side="right"))
-            i = len(active[m].market.history or ()) - int(ends[m]) + at
-            raise _out_of_bounds(self.history[c].name, rows[at, c], active[m], f"history.{i}.{c}")
-        for place, end, history in zip(active, ends.tolist(), histories, strict=True):
-            start = self.window - len(history)
-            out[place.group, place.slot, start:] = rows[end - len(history) : end]
+        for place in active:
+            rows = self._history_rows(place)
+            out[place.group, place.slot, self.window - len(rows) :] = rows
         return out
 
-    def _history_of(self, place: _Place) -> list[list[float]]:
-        """The last rows of a market's history, at most the window, each of its width."""
+    def _histories_together(self, active: list[_Place]) -> np.ndarray | None:
+        """(M, n, H) f8 where all histories are as long and right, as they nearly always are; else None.
+
+        One array of everything costs a third of one array a market.
+        """
+        shown = [(place.market.history or [])[-self.window :] for place in active]
+        try:
+            rows = np.array(shown, np.float64)
+        except ValueError:  # of different lengths: looked at one by one
+            return None
+        if rows.ndim != 3 or rows.shape[2] != len(self.history):
+            return None
+        low, high = self._history_bounds
+        return rows if bool(((rows >= low) & (rows <= high)).all()) else None
+
+    def _history_rows(self, place: _Place) -> np.ndarray:
+        """The last rows of a market's history, at most the window, within bounds; (n, H) f8."""
         history = place.market.history
         if not history:
             detail = (
@@ -232,7 +242,13 @@ class Reader:
                 names = ", ".join(feature.name for feature in self.history)
                 detail = f"row {i} of the history has {len(row)} numbers; expected {names}"
                 raise _refusal("wrong-shape", detail, place.field(f"history.{i}"))
-        return history[first:]
+        rows = np.array(history[first:], np.float64)
+        low, high = self._history_bounds
+        wrong = (rows < low) | (rows > high)
+        if wrong.any():
+            i, c = (int(k[0]) for k in np.nonzero(wrong))
+            raise _out_of_bounds(self.history[c].name, rows[i, c], place, f"history.{first + i}.{c}")
+        return rows
 
 
 def columns_of(spec: PolicySpec) -> tuple[str, ...]:

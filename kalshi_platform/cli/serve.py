@@ -1,7 +1,7 @@
 """``kalshi-platform serve``: hands its options to ``serve_deployments.local``.
 
-That package lies above this one (docs/architecture.md), so it is started as a program and not imported. It takes
-this process's place: signals and the exit code are its own, and so is ``--help``.
+That package lies above this one (docs/architecture.md), so it is started as a program and not imported. It
+takes this process's place: signals and the exit code are its own, and so is ``--help``.
 """
 
 import os

@@ -1,5 +1,6 @@
 """serving/metrics.py and serve_deployments/observability.py: what is counted, exported and logged."""
 
+import asyncio
 import json
 import logging
 from types import SimpleNamespace
@@ -200,6 +201,7 @@ def lines(monkeypatch):
 def test_a_decision_is_one_line_with_id_model_tiers_notes_and_timings(lines):
     decisions, occupied = two_groups()
     told = Observability()
+    told.follow(served)
     told.decided("r-1", served(), decisions, {"total": 1.23456}, occupied)
     (line,) = lines
     assert line["message"] == "decided"
@@ -214,6 +216,19 @@ def test_a_decision_is_one_line_with_id_model_tiers_notes_and_timings(lines):
     }
     assert told.collect().gauges[(MODEL.name, ("m1", "t1"))] == 1
     assert (CACHE_LOOKS.name, ("inference", "hit")) not in told.collect().counters  # no look, no line
+
+
+def test_on_an_event_loop_an_answer_does_not_wait_to_be_counted(lines):
+    decisions, occupied = two_groups()
+    told = Observability()
+
+    async def answer():
+        told.decided("r-1", served(), decisions, {}, occupied)
+        before = len(lines)
+        await asyncio.sleep(0)
+        return before, len(lines)
+
+    assert asyncio.run(answer()) == (0, 1)
 
 
 def test_a_share_of_the_decisions_is_logged_and_it_is_the_same_share_on_a_retry(lines):
@@ -265,8 +280,7 @@ def test_a_reload_and_a_fallback_are_told_with_the_reason(lines):
 def test_a_watched_cache_and_those_of_the_policy_are_exported():
     told, model = Observability(), served()
     told.watch("features_static", CacheStats(hits=3))
-    decisions, occupied = two_groups()
-    told.decided("r-1", model, decisions, {}, occupied)
+    told.follow(lambda: model)
     model.policy.answers.get(b"x", 0)
     counters = told.collect().counters
     assert counters[(CACHE_LOOKS.name, ("features_static", "hit"))] == 3

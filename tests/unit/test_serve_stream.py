@@ -35,10 +35,13 @@ class Socket:
         return await asyncio.wait_for(self._out.get(), 20)
 
     async def read(self) -> dict[str, Any]:
-        """The next message, which must be text of JSON."""
-        message = await self.next()
-        assert message["type"] == "websocket.send", message
-        return dict(json.loads(message["text"]))
+        """The next message, which must be text of JSON; where markets were placed is passed over."""
+        while True:
+            message = await self.next()
+            assert message["type"] == "websocket.send", message
+            told = json.loads(message["text"])
+            if told["type"] != "placed":
+                return dict(told)
 
     def send(self, text: str) -> None:
         self._in.put_nowait({"type": "websocket.receive", "text": text})

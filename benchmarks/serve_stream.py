@@ -1,0 +1,102 @@
+"""/v1/stream fed with 100 frames a second, open loop, against a stream that answers each with a constant.
+
+serve_stream      p50 from when a frame was meant to be sent to its decision; one group of five simulated
+                  markets, a decision asked for at every event, client and server on the same cores
+serve_stream_p99  the same at p99
+Checked: frames over the stream are decided as a session in this process, with the same tiers, decides them.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import serving_app as app
+
+from kalshi_platform.models.levels import LEVELS
+from kalshi_platform.replay.trading import TradingConfig
+from kalshi_platform.serving.batch import Batch
+from kalshi_platform.serving.load_result import LoadConfig
+from kalshi_platform.serving.load_stream import OPENING, open_stream, stream_lines
+from kalshi_platform.serving.messages import OpenMessage
+from kalshi_platform.serving.stream import StreamModel, StreamSession
+from kalshi_platform.simexchange.config import SimConfig
+from kalshi_platform.simexchange.simulate import simulate
+
+RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 100, 6, 1, 3, 200
+PEER = "stream of a constant for every frame, same switches"
+
+
+def capture(folder: Path) -> Path:
+    """One simulated event of five markets."""
+    config = SimConfig(n_events=1, single_share=0.0, gap_share=0.0, messages_per_market=400)
+    return simulate(config, folder / "recording", file_format="capture").events
+
+
+def session_of(model: str, window: int) -> StreamSession:
+    """A session in this process, as the application opens it."""
+    trading = TradingConfig.of_environment(app.ENVIRONMENT)
+    return StreamSession("here", OpenMessage.parse(OPENING), StreamModel(model, trading, window))
+
+
+def states(lines: list[str]) -> Batch:
+    """The groups that are to be decided while ``lines`` are fed."""
+    session = session_of("none", LEVELS["moderate"].window)
+    batches = [due.batch for line in lines if (due := session.feed(line, 0).due) is not None]
+    return Batch(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
+
+
+def expected_actions(model: app.Model, lines: list[str]) -> list[dict[str, str]]:
+    """Actions that a session in this process takes on ``lines``."""
+    session = session_of(model.id, model.policy.window)
+    answers = [json.loads(text) for line in lines for text in session.step(line, 0, model.policy.decide)]
+    return [answer["actions"] for answer in answers if answer["type"] == "decision"]
+
+
+async def served_actions(url: str, lines: list[str], n: int) -> list[dict[str, str]]:
+    """The first ``n`` decisions of ``lines`` over the stream."""
+    found: list[dict[str, str]] = []
+    async with aiohttp.ClientSession() as session:
+        socket, _ = await open_stream(session, url, 10.0)
+        async with socket:
+            for line in lines:
+                await socket.send_str(line)
+            while len(found) < n:
+                answer: dict[str, Any] = json.loads((await socket.receive(10.0)).data)
+                if answer["type"] == "decision":
+                    found.append(answer["actions"])
+    return found
+
+
+def main() -> Iterator[dict[str, object]]:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        recording = capture(place)
+        sent = round(RATE * (WARM_UP_S + DURATION_S))
+        model = app.made_model(place / "registry", states(stream_lines(recording, sent)))
+        lines = stream_lines(recording, CHECKED)
+        expected = expected_actions(model, lines)
+        assert expected, "the capture asks for no decision"
+        config = LoadConfig(
+            url="http://127.0.0.1", rate_per_s=RATE, duration_s=DURATION_S, warm_up_s=WARM_UP_S,
+            stream=str(recording),
+        )  # fmt: skip
+        with app.both_running(model) as url:
+            found = asyncio.run(served_actions(url, lines, len(expected)))
+            assert found == expected, "over the stream frames are decided otherwise than in this process"
+            ours, empty = app.in_turn(config.replace(url=url), ROUNDS)
+    shared = {
+        "tiers": app.tier_shares(ours),
+        "quiet": sum(result.quiet for result in ours),
+    }
+    yield {**app.line("serve_stream", ours, empty, "p50_ms", PEER), **shared}
+    yield app.line("serve_stream_p99", ours, empty, "p99_ms", PEER)
+
+
+if __name__ == "__main__":
+    for result in main():
+        print(result)
