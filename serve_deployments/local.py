@@ -73,9 +73,9 @@ def serve(
                 "say --local to serve on this machine; on a cluster: "
                 "serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md)"
             )
+        require_safe(host, token_file)
         for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
             signal.signal(number, signal.default_int_handler)
-        require_safe(host, token_file)
         args = PolicyAppArgs(
             registry=registry,
             model=model,

@@ -8,13 +8,14 @@ import pytest
 import yaml
 from kuberay_schema import manifest
 from ray.serve.schema import ServeDeploySchema
+from typer.testing import CliRunner
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from serve_deployments.access import read_tokens
 from serve_deployments.app import build
 from serve_deployments.args import AccessArgs, PolicyAppArgs
-from serve_deployments.local import curl_line, own_admin_token, require_free, require_safe, switches
+from serve_deployments.local import cli, curl_line, own_admin_token, require_free, require_safe, switches
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [*(ROOT / "serve_deployments" / "configs").glob("*.yaml"), ROOT / "docker" / "serve-config.yaml"]
@@ -116,6 +117,20 @@ def test_other_machines_are_served_with_tokens_only(tmp_path: Path, host: str):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_loopback_needs_none(host: str):
     require_safe(host, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "say --local"),
+        (["--local", "--host", "0.0.0.0"], "--token-file"),
+        (["--local", "--port", "-1"], "port"),
+    ],
+)
+def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
+    ended = CliRunner().invoke(cli, options)
+    assert ended.exit_code == 2
+    assert words in ended.output
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):
