@@ -27,7 +27,7 @@ from kalshi_platform.serving.stream import StreamModel, StreamSession
 from kalshi_platform.simexchange.config import SimConfig
 from kalshi_platform.simexchange.simulate import simulate
 
-RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 100, 6, 1, 3, 200
+RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 100, 5, 1, 3, 200
 PEER = "stream of a constant for every frame, same switches"
 
 
