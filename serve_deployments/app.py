@@ -8,6 +8,7 @@ Not        how either decides (service.py, full_tier.py); these classes only giv
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -42,7 +43,7 @@ class FullTier:
         """Ready once the model that is served now is loaded."""
         self._models = FullTierModels(Registry(args.registry), args.model)
         await self._models.follow()
-        self._following = asyncio.create_task(_every(args.poll_s, self._models.follow))
+        self._following = asyncio.create_task(_every(args.poll_s, self._models.follow, "following"))
         _settle()
 
     async def decide(self, key: Key, batch: Batch) -> Decisions:
@@ -82,7 +83,10 @@ class Ingress:
         observability.follow(models.current)
         observability.start()
         _settle()
-        self._following = asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh)))
+        self._tasks = [
+            asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh), "following")),
+            asyncio.create_task(_every(args.probe_s, self._service.ready, "probing every tier")),
+        ]
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The routes, built in the replica: nothing of them is pickled."""
@@ -98,16 +102,16 @@ def _settle() -> None:
     gc.freeze()
 
 
-async def _every(seconds: float, act: Any) -> None:
+async def _every(seconds: float, act: Callable[[], Awaitable[object]], what: str) -> None:
     """Do ``act`` again and again; what it may fail of is logged, the next attempt follows."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await act()
         except PlatformError as error:
-            _LOG.warning("the registry was not followed: %s", error)
-        except Exception:  # following must not end because it failed once
-            _LOG.exception("the registry was not followed; the next attempt is in %g s", seconds)
+            _LOG.warning("%s failed: %s", what, error)
+        except Exception:  # it must not end because it failed once
+            _LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
 
 
 def _asking(full: DeploymentHandle) -> AskFull:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.registry.store import CHAMPION
+from kalshi_platform.serving.breaker import BreakerConfig
 from kalshi_platform.serving.candidate import CheckConfig
 from kalshi_platform.serving.feature_cache import FeatureCacheConfig
 from kalshi_platform.serving.idempotency import IdempotencyConfig
@@ -78,9 +79,13 @@ class PolicyAppArgs(Config):
     replica_cpus: float = Field(1.0, ge=0, description="CPUs an ingress replica reserves")
     tier3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
     health_check_s: float = Field(5.0, gt=0, description="time between Serve's looks at a replica")
+    breaker: BreakerConfig = Field(
+        default_factory=BreakerConfig, description="when tier 3 is not asked for a while"
+    )
     check: CheckConfig = Field(default_factory=CheckConfig, description="bounds of a new model")
     watch: WatchConfig = Field(default_factory=WatchConfig, description="when a new model is taken back")
     poll_s: float = Field(5.0, gt=0, description="time between looks at the registry")
+    probe_s: float = Field(5.0, gt=0, description="time between two probes of every tier, by the replica")
     log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
     export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")
     inference_ttl_ms: int = Field(50, ge=0, description="an answer to an equal state is given again so long")

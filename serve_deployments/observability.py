@@ -39,6 +39,7 @@ from kalshi_platform.serving.metrics import (
     RELOADS,
     RESUMES,
     SESSIONS,
+    TIER3_PAUSED,
     TIER_LABELS,
     Key,
     Metric,
@@ -179,6 +180,11 @@ class Observability:
     def ready(self, is_ready: bool) -> None:
         """What the last probe of this replica found."""
         self.metrics.set(READY, value=float(is_ready))
+
+    def tier3_paused(self, is_paused: bool) -> None:
+        """Tier 3 is not asked any more for a while, or answered again."""
+        self.metrics.set(TIER3_PAUSED, value=float(is_paused))
+        self._say(logging.WARNING if is_paused else logging.INFO, "tier_3", paused=is_paused)
 
     def follow(self, current: Callable[[], ModelNames | None]) -> None:
         """Ask ``current`` before every export which model answers: its name and its caches are exported."""

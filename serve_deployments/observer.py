@@ -51,3 +51,7 @@ class Observer(Protocol):
     def ready(self, is_ready: bool) -> None:
         """What a probe of every tier found."""
         ...
+
+    def tier3_paused(self, is_paused: bool) -> None:
+        """Tier 3 is not asked any more for a while, or answered again."""
+        ...

@@ -20,6 +20,7 @@ from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import SPEC
 from kalshi_platform.registry.export import probes
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.breaker import Breaker
 from kalshi_platform.serving.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.idempotency import Answers, RequestIdReusedError
 from kalshi_platform.serving.tiered import Pending, TieredPolicy, TierError, free
@@ -58,6 +59,7 @@ class Service:
         self._later = later
         self.args, self.observer = args, observer
         self.models, self._ask_full = models, ask_full
+        self._breaker = Breaker(args.breaker, time.monotonic_ns, observer.tier3_paused)
         self._features: FeatureCache | None = None
         self._answers = Answers(args.limits.answers, time.monotonic_ns)
         self._reader: tuple[int, Reader] | None = None
@@ -174,11 +176,22 @@ class Service:
             return None, Note.DEADLINE
         if self._ask_full is None:
             return served.policy.ask(int(Tier.FULL), pending.question, pending.now_ns), Note(0)
+        if not self._breaker.allows():
+            return None, Note.FALLBACK
         try:
             async with asyncio.timeout(left_s):
-                return await self._ask_full(served, pending.question), Note(0)
+                full = await self._ask_full(served, pending.question)
         except TimeoutError:
+            self._breaker.ran_out(left_s * 1_000)
             return None, Note.DEADLINE
+        except TierError:  # the model's fault, which its watch counts: its host is there and answers
+            self._breaker.answered()
+            raise
+        except Exception:
+            self._breaker.failed()
+            raise
+        self._breaker.answered()
+        return full, Note(0)
 
     def info(self) -> ModelInfo:
         """What is served and what it wants to be shown."""
@@ -246,6 +259,8 @@ class Service:
             return f"no answer within {PROBE_S:g} s"
         except Exception as error:  # reported, whatever it is
             return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason'}"
+        if wait_ms := self._breaker.wait_ms:
+            return f"answers, but is not asked for {wait_ms:.0f} ms: its last answers failed or came too late"
         return "ok"
 
     async def close(self) -> None:

@@ -62,6 +62,7 @@ class Watched:
 
         self.ages_ns: list[int] = []
         self.lost: list[BaseException] = []
+        self.paused: list[bool] = []
 
     def decided(
         self,
@@ -87,6 +88,9 @@ class Watched:
     def sessions(self, n: int, *, resumed: bool = False) -> None: ...
 
     def ready(self, is_ready: bool) -> None: ...
+
+    def tier3_paused(self, is_paused: bool) -> None:
+        self.paused.append(is_paused)
 
     def refused(self, request_id: str, problem: Problem) -> None:
         self.problems.append(problem)

@@ -322,6 +322,38 @@ def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
     assert app.models.n_answered == (full is not failing)
 
 
+def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
+    asked = []
+
+    async def gone(served: Served, batch: Batch) -> Decisions:
+        asked.append(batch.n)
+        raise RuntimeError("its actor died")
+
+    app = App(ask_full=gone, breaker={"failures": 2, "pause_ms": 600_000})
+    body = app.example()
+    for k in range(4):
+        body["request_id"] = f"lost-{k}"
+        group = app.decide(body).json()["groups"][0]
+        assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+    assert asked == [1, 1]
+    assert app.watched.paused == [True]
+    assert app.models.n_failed == 0
+    app.service._ask_full = asking(lambda served, batch: _full(app, served, batch))
+    found = app.client.get("/v1/readyz")
+    assert found.status_code == 200, "the tiers below decide"
+    assert found.json()["tiers"]["3"].startswith("answers, but is not asked for ")
+
+
+def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
+    app = App(ask_full=failing, breaker={"failures": 1, "pause_ms": 600_000})
+    body = app.example()
+    for k in range(3):
+        body["request_id"] = f"failing-{k}"
+        assert app.decide(body).json()["groups"][0]["notes"] == ["fallback"]
+    assert app.models.n_failed == 3
+    assert app.watched.paused == []
+
+
 def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
     """A crossed book holds. NO of both of two exclusive markets at bids 0.60 + 0.55 brings at least 1 for
     0.40 + 0.45 and fees below 0.04: it is bought."""
