@@ -172,11 +172,27 @@ class ModelEvent(BaseModel):
     words: str
 
 
+class ShadowFound(BaseModel):
+    """How far the model in the shadow would have decided otherwise than the one that answers."""
+
+    model: str
+    offered: int = Field(description="calls it was to be asked about")
+    dropped: int = Field(description="of them not asked: too many waited, or it is switched off")
+    groups: int = Field(description="compared")
+    slots: int = Field(description="compared: a market stands there and no rule forces it")
+    differing: int = Field(description="of them decided otherwise")
+    by_tier: dict[str, tuple[int, int]] = Field(description="tier that answered -> slots, differing")
+    pairs: dict[str, int] = Field(description="'answered > shadow' -> slots, where they differ")
+    failures: int
+    switched_off: str = Field(description="why it is not asked any more; empty while it is")
+
+
 class ModelHistory(BaseModel):
     """What happened to the models of the replica that answers, oldest first."""
 
     model: str
     events: list[ModelEvent]
+    shadow: ShadowFound | None = Field(description="null: no model is in the shadow")
 
 
 class Health(BaseModel):

@@ -72,6 +72,8 @@ class Ingress:
             TieredConfig(inference_ttl_ms=args.inference_ttl_ms),
             prepare=None if full is None else _preparing(full, asyncio.get_running_loop()),
             reloaded=observability.reloaded,
+            shadow=args.shadow,
+            compared=observability.metrics.shadow,
         )
         served = await asyncio.to_thread(models.start)
         await asyncio.to_thread(warm, served)
@@ -87,6 +89,9 @@ class Ingress:
             asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh), "following")),
             asyncio.create_task(_every(args.probe_s, self._service.ready, "probing every tier")),
         ]
+        if args.shadow is not None:
+            following = _every(args.poll_s, lambda: asyncio.to_thread(models.follow_shadow), "the shadow")
+            self._tasks.append(asyncio.create_task(following))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The routes, built in the replica: nothing of them is pickled."""

@@ -64,6 +64,10 @@ class PolicyAppArgs(Config):
         None, description="folder or s3:// address; KALSHI_PLATFORM_REGISTRY or this program's home if none"
     )
     model: str = Field(CHAMPION, description="alias that is followed")
+    shadow: str | None = Field(
+        None,
+        description="alias of a model that decides beside it, off the answer's path, and is only counted",
+    )
     access: AccessArgs = Field(description="who may ask")
     limits: LimitArgs = Field(default_factory=LimitArgs, description="how much may be asked")
     deadline_ms: float = Field(

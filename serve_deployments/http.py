@@ -160,7 +160,8 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
     async def events(request: Request) -> Response:
         gate.admin(request)
         told = [ModelEvent(**event.model_dump()) for event in service.models.events()]
-        return _json(ModelHistory(model=service.served().model, events=told).model_dump_json())
+        found = ModelHistory(model=service.served().model, events=told, shadow=service.shadow())
+        return _json(found.model_dump_json())
 
     @app.post(
         "/v1/models/reload", openapi_extra=_BEARER, responses=refusals, response_model=ReloadResponse,

@@ -49,6 +49,9 @@ def serve(
         str | None, typer.Option(help="folder or s3:// address  [default: this program's registry]")
     ] = None,
     model: Annotated[str, typer.Option(help="alias to follow, or the id of one model")] = "champion",
+    shadow: Annotated[
+        str | None, typer.Option(help="alias whose model decides beside it, only to be compared")
+    ] = None,
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")] = 8000,
     token_file: Annotated[
@@ -79,6 +82,7 @@ def serve(
         args = PolicyAppArgs(
             registry=registry,
             model=model,
+            shadow=shadow,
             access=AccessArgs(
                 require_token=token_file is not None,
                 token_file=token_file,

@@ -2,8 +2,8 @@
 
 Owns       the way from a registry to a policy in this process, and what the service sees of it.
 Invariant  a request is answered by one ``Served`` from beginning to end.
-Threads    ``current``, ``answered`` and ``failed`` on the event loop; ``start``, ``refresh`` and ``rollback``
-           in a thread: they load, measure and talk to the registry.
+Threads    ``current``, ``answered`` and ``failed`` on the event loop; ``start``, ``refresh``, ``rollback``
+           and ``follow_shadow`` in a thread: they load, measure and talk to the registry.
 Not        the checks of a candidate, its watch and its return (kalshi_platform/serving/reload.py).
 """
 
@@ -20,10 +20,12 @@ from kalshi_platform.registry.tiers import TierSet
 from kalshi_platform.replay.trading import TradingConfig
 from kalshi_platform.serving.batch import Batch, Decisions
 from kalshi_platform.serving.candidate import Verdict
+from kalshi_platform.serving.challenger import Challenger
 from kalshi_platform.serving.guard_events import EventKind, GuardEvent
 from kalshi_platform.serving.load import ready_model
 from kalshi_platform.serving.recorded import RecordedStates
 from kalshi_platform.serving.reload import GuardConfig, ModelGuard, ServedModel
+from kalshi_platform.serving.shadow import Compared, ShadowReport
 from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
 
 _LOG: Final = logging.getLogger(__name__)
@@ -79,6 +81,10 @@ class Models(Protocol):
         """What happened to the models, oldest first."""
         ...
 
+    def shadow(self) -> ShadowReport | None:
+        """How far a challenger would have decided otherwise; None where none is asked."""
+        ...
+
 
 class GuardedModels:
     """Follows an alias: every change is checked beside the answers and swapped in between two of them."""
@@ -91,11 +97,22 @@ class GuardedModels:
         *,
         prepare: Prepare | None = None,
         reloaded: Reloaded | None = None,
+        shadow: str | None = None,
+        compared: Compared | None = None,
     ) -> None:
-        """``prepare`` is called before a model is checked: whoever holds its tier 3 elsewhere loads it."""
+        """``prepare`` is called before a model is checked: whoever holds its tier 3 elsewhere loads it.
+
+        ``shadow``: alias of the model that decides beside the one that answers, None for none; ``compared``
+        is told what it would have done, in a thread of its own.
+        """
         self._states = RecordedStates()
         self._tiered, self._prepare, self._reloaded = tiered, prepare, reloaded
         self._guard = ModelGuard(registry, self._load, guard, clock=time.time_ns, states=self._states)
+        self._challenger = (
+            None
+            if shadow is None
+            else Challenger(registry, shadow, _load_alone, clock=time.time_ns, compared=compared)
+        )
         self._served: Served | None = None
         self._told_ns = time.time_ns()
 
@@ -120,6 +137,8 @@ class GuardedModels:
         """Record the states that a candidate will be compared on, and how long they took."""
         self._states.add(served.number, batch, decisions)
         self._note(served, taken_ns, failed=False)
+        if self._challenger is not None:
+            self._challenger.offer(served.number, batch, decisions, time.monotonic_ns())
 
     def failed(self, served: Served, taken_ns: int) -> None:
         """Count a failure of the model's networks; too many of a new one bring back the one before."""
@@ -138,8 +157,25 @@ class GuardedModels:
         return model
 
     def events(self) -> tuple[GuardEvent, ...]:
-        """What happened to the models, oldest first."""
-        return self._guard.events
+        """What happened to the models, those in the shadow included, oldest first."""
+        if self._challenger is None:
+            return self._guard.events
+        both = (*self._guard.events, *self._challenger.events)
+        return tuple(sorted(both, key=lambda event: event.at_ns))
+
+    def follow_shadow(self) -> None:
+        """Bring the shadow and the registry together, after ``start``; not on the event loop."""
+        if self._challenger is not None:
+            self._challenger.follow(self._guard.active)
+
+    def shadow(self) -> ShadowReport | None:
+        """How far the challenger would have decided otherwise; None where none is asked."""
+        return None if self._challenger is None else self._challenger.report()
+
+    def close(self) -> None:
+        """End what runs beside the answers."""
+        if self._challenger is not None:
+            self._challenger.close()
 
     def _note(self, served: Served, taken_ns: int, *, failed: bool) -> None:
         active = self._guard.active
@@ -160,6 +196,12 @@ class GuardedModels:
             self._told_ns = event.at_ns
             if self._reloaded is not None and event.kind in RESULTS:
                 self._reloaded(RESULTS[event.kind], event.model, event.words)
+
+
+def _load_alone(registry: Registry, model: LoadedModel, tier_set: TierSet | None) -> TieredPolicy:
+    """A challenger with every tier in this process, without the cache of answers: each call is decided."""
+    ready = ready_model(registry, model, tier_set)
+    return TieredPolicy(model.record.spec, ready.tiers, TieredConfig(inference_ttl_ms=0))
 
 
 def require_model(registry: Registry, name: str) -> str:

@@ -24,7 +24,7 @@ from kalshi_platform.serving.breaker import Breaker
 from kalshi_platform.serving.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.idempotency import Answers, RequestIdReusedError
 from kalshi_platform.serving.tiered import Pending, TieredPolicy, TierError, free
-from serve_deployments.api import ACTION_NAMES, DecideRequest, FeatureInfo, ModelInfo, Readiness
+from serve_deployments.api import ACTION_NAMES, DecideRequest, FeatureInfo, ModelInfo, Readiness, ShadowFound
 from serve_deployments.args import PolicyAppArgs
 from serve_deployments.models import Models, Served
 from serve_deployments.observer import Observer
@@ -223,6 +223,14 @@ class Service:
         bounds = self.args.limits.features
         ages = {FeatureClass.SLOW: bounds.slow_ms, FeatureClass.STATIC: bounds.static_ms}
         return ages.get(CLASS_OF_COLUMN[name])
+
+    def shadow(self) -> ShadowFound | None:
+        """What the model in the shadow would have done; None where there is none."""
+        found = self.models.shadow()
+        if found is None:
+            return None
+        pairs = {f"{ours} > {its}": n for (ours, its), n in found.pairs.items()}
+        return ShadowFound(**{**found._asdict(), "pairs": pairs})
 
     async def ready(self) -> Readiness:
         """Ask every tier about a seeded observation; not ready where one in this process fails."""

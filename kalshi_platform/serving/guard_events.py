@@ -36,6 +36,9 @@ class EventKind(StrEnum):
     ALIAS_CHANGED = "alias_changed"  # this replica wrote the rollback into the registry
     ALIAS_LEFT = "alias_left"  # somebody else had changed it, or there was nothing before
     UNREACHABLE = "unreachable"  # the registry could not be read or written
+    SHADOWED = "shadowed"  # a challenger decides beside the active model from now on
+    SHADOW_REFUSED = "shadow_refused"  # what its alias names cannot
+    SHADOW_ENDED = "shadow_ended"  # it failed too often, or there is nothing to compare any more
 
 
 class GuardEvent(Config):

@@ -11,6 +11,7 @@ Threads    ``offer`` on the answering path; the challenger is asked by one threa
 import logging
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
@@ -21,10 +22,13 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.registry.record import ACTIONS
 from kalshi_platform.replay.account import N_ACTIONS
-from kalshi_platform.serving.batch import Batch, Decisions, Tier
+from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.candidate import decided_slots, other_view
+from kalshi_platform.serving.tiered import TierError
 
 _LOG: Final = logging.getLogger(__name__)
+#: The champion's and the challenger's actions (N, S) i1, and the slots (N, S) bool that both had to decide.
+Compared = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 _NAME_OF: Final = {number: name for name, number in ACTIONS.items()}
 
 
@@ -89,11 +93,16 @@ class Shadow:
         spec: PolicySpec,
         window: int,
         config: ShadowConfig | None = None,
+        compared: Compared | None = None,
     ) -> None:
-        """``spec`` and ``window`` are the champion's; ContractError where the challenger reads other."""
+        """``spec`` and ``window`` are the champion's; ContractError where the challenger reads other.
+
+        ``compared`` is told of every comparison, in the shadow's thread.
+        """
         if reason := other_view(challenger.spec, challenger.window, spec, window):
             raise ContractError(f"{model} cannot be a challenger here: {reason}")
         self.model, self.spec, self.config = model, spec, config or ShadowConfig()
+        self._compared = compared
         self._challenger = challenger
         self._waiting: deque[_Call] = deque()
         self._changed = (
@@ -192,11 +201,15 @@ class Shadow:
             return True
 
     def _compare(self, call: _Call, found: Decisions) -> None:
+        if (found.notes & np.uint8(Note.FALLBACK)).any():  # what stood in for its network is not its answer
+            raise TierError("a tier of it failed; its own log line says how")
         slots = decided_slots(self.spec, call.batch)
         tiers = np.broadcast_to(call.decisions.tier[:, None], slots.shape)[slots]
         with self._changed:
             np.add.at(self._pairs, (tiers, call.decisions.actions[slots], found.actions[slots]), 1)
             self._groups += call.batch.n
+        if self._compared is not None:
+            self._compared(call.decisions.actions, found.actions, slots)
 
 
 def _copied(batch: Batch, decisions: Decisions, now_ns: int) -> _Call:

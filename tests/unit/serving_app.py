@@ -14,6 +14,7 @@ from kalshi_platform.replay.trading import TradingConfig
 from kalshi_platform.serving.batch import Batch, Decisions
 from kalshi_platform.serving.candidate import Verdict
 from kalshi_platform.serving.guard_events import EventKind, GuardEvent
+from kalshi_platform.serving.shadow import ShadowReport
 from kalshi_platform.serving.tiered import TieredConfig
 from serve_deployments.args import PolicyAppArgs
 from serve_deployments.http import make_app
@@ -104,6 +105,7 @@ class FixedModels:
         self.n_answered = self.n_failed = 0
         self.verdict: Verdict | None = None
         self.refusal: Exception | None = None
+        self.found: ShadowReport | None = None
 
     def current(self) -> Served | None:
         return self._app.served
@@ -124,6 +126,9 @@ class FixedModels:
 
     def events(self) -> tuple[GuardEvent, ...]:
         return (GuardEvent(at_ns=1, kind=EventKind.LOADED, model=MODEL, tiers=None, words="of the test"),)
+
+    def shadow(self) -> ShadowReport | None:
+        return self.found
 
 
 class App:

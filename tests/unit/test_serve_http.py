@@ -14,6 +14,7 @@ from kalshi_platform.domain.errors import LimitError, StorageError
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.candidate import Verdict
+from kalshi_platform.serving.shadow import ShadowReport
 from kalshi_platform.serving.tiered import TierError, free
 from serve_deployments.api import DecideResponse, ModelInfo, ProblemBody
 from serve_deployments.http import make_app
@@ -474,6 +475,18 @@ class TestAdministration:
     def test_events_are_told(self, guarded: App):
         found = guarded.client.get("/v1/models/events", headers=token(ADMIN)).json()
         assert [(e["kind"], e["words"]) for e in found["events"]] == [("loaded", "of the test")]
+
+    def test_what_the_shadow_found_is_told_beside_them(self, guarded: App):
+        def shadow() -> Any:
+            return guarded.client.get("/v1/models/events", headers=token(ADMIN)).json()["shadow"]
+
+        assert shadow() is None
+        by_tier, pairs = {"mlp": (5, 3)}, {("HOLD", "BUY_NO"): 2, ("BUY_YES", "HOLD"): 1}
+        guarded.models.found = ShadowReport("tiny-1", 3, 1, 2, 10, 3, by_tier, pairs, 0, "")
+        found = shadow()
+        assert (found["model"], found["slots"], found["differing"]) == ("tiny-1", 10, 3)
+        assert found["by_tier"] == {"mlp": [5, 3]}
+        assert found["pairs"] == {"HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}
 
     def test_a_reload_without_news_changes_nothing(self, guarded: App):
         guarded.models.verdict = None

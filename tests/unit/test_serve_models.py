@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 
+import numpy as np
 import pytest
 from registry_models import made_policy, made_record
 
@@ -166,3 +167,115 @@ def test_one_loading_serves_everybody_who_waits_for_it(registry, ids, monkeypatc
 def test_a_tier_set_that_is_not_there_is_refused_by_name(registry, ids):
     with pytest.raises(DataError, match="no tier set 0123456789ab"):
         asyncio.run(FullTierModels(registry, CHAMPION).prepare(Key(ids[0], "0123456789ab")))
+
+
+@pytest.fixture
+def compared():
+    """What a shadow told."""
+    return []
+
+
+@pytest.fixture
+def shadowed(registry, ids, compared):
+    """Models with a challenger beside them, followed once."""
+    registry.promote("challenger", ids[1], reason="promising")
+    models = models_of(registry, shadow="challenger", compared=lambda *found: compared.append(found))
+    models.start()
+    models.follow_shadow()
+    yield models
+    models.close()
+
+
+def answer(models):
+    """One answered request."""
+    served = models.current()
+    batch = probe_batch(served.policy)
+    decisions = served.policy.decide(batch, 0)
+    models.answered(served, batch, decisions, 1_000)
+    return batch, decisions
+
+
+def kinds_of(models):
+    return [(event.kind.value, event.model) for event in models.events()]
+
+
+def test_a_challenger_decides_what_was_answered_and_its_alias_is_followed(registry, ids, shadowed, compared):
+    assert shadowed.shadow().model == ids[1]
+    registry.promote("challenger", ids[2], reason="the next")
+    shadowed.follow_shadow()
+    assert shadowed.shadow().model == ids[2]
+    batch, decisions = answer(shadowed)
+    shadowed._challenger._running[1].stop(finish=True)
+    report = shadowed.shadow()
+    assert (report.offered, report.groups, report.slots) == (1, 1, 2)
+    ours, its, slots = compared[-1]
+    assert ours.tobytes() == decisions.actions.tobytes()
+    expected = models_policy(registry, ids[2]).decide(batch, 0).actions
+    np.testing.assert_array_equal(its, expected)
+    assert slots.all()
+    assert kinds_of(shadowed) == [
+        ("loaded", ids[0]),
+        ("shadowed", ids[1]),
+        ("shadowed", ids[2]),
+    ]
+
+
+def test_another_champion_begins_another_comparison_with_the_challenger_in_memory(
+    registry, ids, shadowed, monkeypatch
+):
+    answer(shadowed)
+    registry.promote(CHAMPION, ids[2], reason="better")
+    shadowed.refresh()
+    answer(shadowed)  # before the shadow is followed: of another champion than it is compared with
+    assert shadowed.shadow().offered == 1
+    monkeypatch.setattr(load, "time_group", None)  # loading again would fail
+    shadowed.follow_shadow()
+    answer(shadowed)
+    assert (shadowed.shadow().model, shadowed.shadow().offered) == (ids[1], 1)
+
+
+def test_what_the_alias_cannot_give_is_told_once_and_skipped(registry, ids):
+    models = models_of(registry, shadow="challenger")
+    models.start()
+    other = registry.add(*made_record(made_policy("simple", 9))).id
+
+    def followed(model):
+        registry.promote("challenger", model, reason="to be seen")
+        for _ in range(2):
+            models.follow_shadow()
+        answer(models)
+        assert models.shadow() is None
+        return models.events()[-1]
+
+    for _ in range(2):
+        models.follow_shadow()
+    assert "has no alias 'challenger'" in models.events()[-1].words
+    assert followed(ids[0]).words == "challenger is the model that answers: there is nothing to compare"
+    told = followed(other)
+    assert (told.kind.value, told.model) == ("shadow_refused", other)
+    assert "rows of history" in told.words
+    assert len(models.events()) == 4, "each told once"
+
+
+def test_a_challenger_that_keeps_failing_is_told_and_the_answers_go_on(registry, ids):
+    registry.promote("challenger", ids[3], reason="a mistake")
+    models = models_of(registry, shadow="challenger")
+    models.start()
+    models.follow_shadow()
+    for _ in range(5):
+        answer(models)
+    models._challenger._running[1]._thread.join(30)
+    models.follow_shadow()
+    assert models.events()[-1].kind.value == "shadow_ended"
+    assert "failed 5 times" in models.events()[-1].words
+    assert models.current().model == ids[0]
+    models.close()
+
+
+def test_without_a_shadow_nothing_is_compared(registry, ids):
+    models = models_of(registry)
+    models.start()
+    models.follow_shadow()
+    answer(models)
+    assert models.shadow() is None
+    models.close()

@@ -8,7 +8,7 @@ from serving_tiers import made_batch, made_policy
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.replay.account import BUY_NO, BUY_YES, HOLD
-from kalshi_platform.serving.batch import Tier
+from kalshi_platform.serving.batch import Note, Tier
 from kalshi_platform.serving.shadow import Shadow, ShadowConfig
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -184,3 +184,31 @@ def test_a_shadow_is_started_once_and_drops_what_comes_before(champion):
 def test_a_challenger_that_reads_other_columns_is_refused(champion):
     with pytest.raises(ContractError, match="cannot be a challenger here: it reads other market"):
         Shadow("x", Challenger(champion), champion.spec.replace(market=("yes_mid",)), champion.window)
+
+
+def test_what_stands_in_for_a_failed_network_is_a_failure_and_compared_with_nothing(champion):
+    def answer(found):
+        found.notes[0] = Note.FALLBACK
+
+    shadow = shadow_of(champion, Challenger(champion, answer))
+    shadow.offer(*decided(champion, 2), 0)
+    shadow.stop(finish=True)
+    report = shadow.report()
+    assert (report.failures, report.groups, report.slots) == (1, 0, 0)
+
+
+def test_comparisons_are_told_as_they_are_made(champion):
+    told = []
+    shadow = Shadow(
+        "challenger-1", Challenger(champion), champion.spec, champion.window,
+        compared=lambda *found: told.append(found),
+    )  # fmt: skip
+    shadow.start()
+    batch, found = decided(champion, 2)
+    batch.forced[0, 0] = HOLD
+    shadow.offer(batch, found, 0)
+    shadow.stop(finish=True)
+    ((ours, its, slots),) = told
+    assert ours.tobytes() == found.actions.tobytes()
+    np.testing.assert_array_equal(ours[slots], its[slots])
+    assert slots.sum() == 9, "of 10 slots one is forced"
