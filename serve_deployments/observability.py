@@ -167,10 +167,11 @@ class Observability:
         """A stream took in ``n`` frames."""
         self.metrics.add(FRAMES, n=n)
 
-    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int) -> None:
-        """A stream's event was decided ``taken_ns`` after its frame arrived."""
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
+        """A stream's event was decided ``taken_ns`` after its frame; its oldest row was ``age_ns`` old."""
         self.metrics.count_groups(decisions, occupied)
         self.metrics.observe(EVENT_SECONDS, value=taken_ns / NS_PER_SECOND)
+        self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
 
     def sessions(self, n: int, *, resumed: bool = False) -> None:
         """So many streams are open now; the latest was taken up again, or not."""

@@ -40,8 +40,8 @@ class Observer(Protocol):
         """A stream took in ``n`` frames."""
         ...
 
-    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int) -> None:
-        """A stream's event was decided ``taken_ns`` after its frame arrived."""
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
+        """A stream's event was decided ``taken_ns`` after its frame; its oldest row was ``age_ns`` old."""
         ...
 
     def sessions(self, n: int, *, resumed: bool = False) -> None:

@@ -108,7 +108,8 @@ class Streams:
         deadline_ns = arrived_ns + round(self._service.args.deadline_ms * NS_PER_MS)
         request_id = f"{lease.session.id}:{due.frame}"
         decisions = await self._service.decide_batch(request_id, served, due.batch, deadline_ns, {})
-        self._service.observer.event(decisions, due.live, time.monotonic_ns() - arrived_ns)
+        taken_ns = time.monotonic_ns() - arrived_ns
+        self._service.observer.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
         return lease.session.answer(due, decisions, served.model)
 
     async def _text(self, socket: WebSocket) -> str:

@@ -245,3 +245,9 @@ class LiveGroup:
     def live(self) -> np.ndarray:
         """(S,) bool: slots in which a market stood at the last observation."""
         return self._at_rows[0] >= 0
+
+    @property
+    def oldest_row_age_ns(self) -> int:
+        """How old the oldest row was that the last observation showed; 0 where it showed none."""
+        shown_ns = self._rows["recv_ns"][self.live]
+        return self.now_ns - int(shown_ns.min()) if shown_ns.size else 0

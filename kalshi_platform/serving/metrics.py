@@ -24,8 +24,8 @@ from kalshi_platform.serving.caches import CacheStats
 LATENCY_S: Final = (
     0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.25, 1.0, 5.0,
 )  # fmt: skip
-#: Bounds of ages, s: 10 ms to 10 minutes.
-AGE_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 600.0)
+#: Bounds of ages, s: 10 ms to an hour. 900 is the alert's.
+AGE_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 3_600.0)
 #: Groups a request.
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
@@ -90,7 +90,8 @@ EVENT_SECONDS: Final = Metric(
 )  # fmt: skip
 FEATURE_AGE_SECONDS: Final = Metric(
     "kalshi_serve_feature_age_seconds", "histogram",
-    "How old the oldest feature row was that a decision was made on.", (), AGE_S,
+    "How old the oldest row was that a stream's decision was made on, or the oldest value that stood in for one "
+    "left out of a request.", (), AGE_S,
 )  # fmt: skip
 SESSIONS: Final = Metric("kalshi_serve_stream_sessions", "gauge", "Streams that are open now.")
 FRAMES: Final = Metric(

@@ -183,6 +183,13 @@ class StreamSession:
             messages.append(text)
         return messages
 
+    def row_age_ns(self, due: Due) -> int:
+        """How old the oldest row is that ``due`` shows; asked before the next text is fed.
+
+        Rows change with their market: in a quiet one the latest may be minutes old and still be the book.
+        """
+        return max(self._books.groups[group].oldest_row_age_ns for group in due.groups)
+
     def step(self, text: str, now_ns: int, decide: Decide) -> list[str]:
         """Feed one text and have what is due decided at once, in this process."""
         messages, due, _ = self.feed(text, now_ns)

@@ -62,6 +62,7 @@ class Watched:
         self.problems: list[Problem] = []
 
         self.ages_ns: list[int] = []
+        self.row_ages_ns: list[int] = []
         self.lost: list[BaseException] = []
         self.paused: list[bool] = []
 
@@ -84,7 +85,8 @@ class Watched:
 
     def frames(self, n: int) -> None: ...
 
-    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int) -> None: ...
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
+        self.row_ages_ns.append(age_ns)
 
     def sessions(self, n: int, *, resumed: bool = False) -> None: ...
 

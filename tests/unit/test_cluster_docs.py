@@ -116,8 +116,13 @@ def test_the_registry_goes_before_every_image_of_a_manifest():
 def test_kubernetes_objects_are_named_as_the_manifests_name_them():
     cluster = manifest("RayCluster")
     assert starting("kubectl", "get", "raycluster") == [[cluster["metadata"]["name"]]]
-    (forward,) = starting("kubectl", "port-forward")
-    assert forward[0] == f"service/{cluster['metadata']['name']}-head-svc"
+    service = manifest("RayService")["metadata"]["name"]
+    assert starting("kubectl", "get", "rayservice") == [[service]]
+    forwarded = [words[0] for words in starting("kubectl", "port-forward")]
+    assert forwarded == [
+        f"service/{cluster['metadata']['name']}-head-svc",
+        f"service/{service}-serve-svc",
+    ]
     assert starting("kubectl", "get", "rayjob") == [[manifest("RayJob")["metadata"]["name"]]]
     head = cluster["spec"]["headGroupSpec"]["template"]["spec"]
     assert starting("kubectl", "create", "serviceaccount") == [[head["serviceAccountName"]]]
@@ -125,6 +130,16 @@ def test_kubernetes_objects_are_named_as_the_manifests_name_them():
     assert secrets[cluster["spec"]["authOptions"]["secretName"]][0].startswith("--from-file=auth_token=")
     used = {e["valueFrom"]["secretKeyRef"]["key"] for e in head["containers"][0]["env"] if "valueFrom" in e}
     assert {option.partition("=")[2] for option in secrets["kalshi-object-store"]} == used
+    tokens = {option.partition("=")[2] for option in secrets["kalshi-serve-tokens"]}
+    assert tokens == keys_of("RayService", "kalshi-serve-tokens")
+
+
+def keys_of(kind: str, secret: str) -> set[str]:
+    """Keys of a secret that the head of a manifest reads."""
+    cluster = manifest(kind)["spec"]["rayClusterConfig"]
+    (head,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+    read = [e["valueFrom"]["secretKeyRef"] for e in head["env"] if "valueFrom" in e]
+    return {each["key"] for each in read if each["name"] == secret}
 
 
 def test_the_policies_shown_are_json_and_grant_no_wildcard_on_storage():

@@ -15,14 +15,18 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.batch import Note, Tier, holding
 from kalshi_platform.serving.caches import CacheStats, TimedCache
 from kalshi_platform.serving.metrics import (
+    AGE_S,
     CACHE_LOOKS,
     DECISIONS,
+    EVENT_SECONDS,
+    FEATURE_AGE_SECONDS,
     LATENCY_S,
     METRICS,
     MODEL,
     READY,
     RELOADS,
     REQUEST_SECONDS,
+    TIER3_PAUSED,
     Buckets,
     ServeMetrics,
 )
@@ -216,6 +220,25 @@ def test_a_decision_is_one_line_with_id_model_tiers_notes_and_timings(lines):
     }
     assert told.collect().gauges[(MODEL.name, ("m1", "t1"))] == 1
     assert (CACHE_LOOKS.name, ("inference", "hit")) not in told.collect().counters  # no look, no line
+
+
+def test_a_streams_event_is_counted_with_its_time_and_the_age_of_its_oldest_row():
+    seen = Observability()
+    seen.event(*two_groups(), taken_ns=1_500_000, age_ns=45_000_000_000)
+    counters, _, histograms = seen.metrics.snapshot()
+    assert counters[(DECISIONS.name, ("full",))] == 1
+    # 1.5 ms lies in (1, 2] ms, 45 s in (30, 60] s.
+    assert histograms[(EVENT_SECONDS.name, ())].counts.index(1) == LATENCY_S.index(0.002)
+    assert histograms[(FEATURE_AGE_SECONDS.name, ())].counts.index(1) == AGE_S.index(60.0)
+
+
+def test_a_tier_3_left_alone_is_a_gauge_and_a_warning(lines):
+    seen = Observability()
+    for is_paused in (True, False):
+        seen.tier3_paused(is_paused)
+        assert seen.metrics.snapshot().gauges == {(TIER3_PAUSED.name, ()): float(is_paused)}
+    told = [(line["levelname"], line["kalshi"]["paused"]) for line in lines]
+    assert told == [("WARNING", True), ("INFO", False)]
 
 
 def test_on_an_event_loop_an_answer_does_not_wait_to_be_counted(lines):

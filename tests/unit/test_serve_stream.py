@@ -230,3 +230,18 @@ def test_a_known_token_may_connect_and_no_other_goes_on_with_its_session(guarded
         await other.leave()
 
     asyncio.run(run())
+
+
+def test_the_oldest_row_of_a_decision_is_told_by_its_age():
+    app = App()
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        # The first market speaks at 1 s and at 4 s, the second at 2 s: the oldest row is 0, 1 and 2 s old.
+        for at_s, text in ((1, snapshot()), (2, snapshot(2, ticker="KXB-26-B")), (4, delta(3))):
+            socket.send(line(at_s * S, text))
+            await socket.read()
+        await socket.leave()
+
+    connected(app, scenario)
+    assert app.watched.row_ages_ns == [0, 1 * S, 2 * S]
