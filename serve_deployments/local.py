@@ -89,8 +89,7 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
 
 def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> None:
     """Start, wait until every tier answers, say how to ask, and serve until Ctrl-C or SIGTERM."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
-        signal.signal(number, signal.default_int_handler)
+    _end_by_signals()
     os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
     begun_s = time.monotonic()
     with Running(args, host, port) as running:
@@ -101,10 +100,16 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         print(curl_line(running.url, args.access), flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
+        _end_by_signals()  # again: Ray puts a handler of its own in place that aborts the process
         try:
             signal.pause()
         except KeyboardInterrupt:
             _say("stopping")
+
+
+def _end_by_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
 
 
 class Running:
