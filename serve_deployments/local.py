@@ -1,4 +1,4 @@
-"""``kalshi-platform serve``: the application on this machine, with a Ray of its own, until Ctrl-C.
+"""The application on this machine, with a Ray of its own, until Ctrl-C.
 
 Owns       Ray's and HAProxy's switches (read when ray is imported), the start, the wait until
            every tier answers, and a clean end.
@@ -20,13 +20,11 @@ import urllib.error
 import urllib.request
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
-
-from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.places import home
+from kalshi_platform.registry.store import CHALLENGER, CHAMPION, Registry
 from serve_deployments.args import AccessArgs, PolicyAppArgs
 
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
@@ -34,67 +32,6 @@ ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 START_S: Final = 180.0
 #: What a replica that stops waits for requests in flight; Serve's own 30 s are for load balancers of clouds.
 _DRAIN_S: Final = "1"
-
-cli = typer.Typer(
-    add_completion=False,
-    help="Serve the registry's model over HTTP on this machine until Ctrl-C.",
-    pretty_exceptions_show_locals=False,
-)
-
-
-@cli.command()
-def serve(
-    local: Annotated[bool, typer.Option("--local", help="start a Ray of its own on this machine")] = False,
-    registry: Annotated[
-        str | None, typer.Option(help="folder or s3:// address  [default: this program's registry]")
-    ] = None,
-    model: Annotated[str, typer.Option(help="alias to follow, or the id of one model")] = "champion",
-    shadow: Annotated[
-        str | None, typer.Option(help="alias whose model decides beside it, only to be compared")
-    ] = None,
-    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")] = 8000,
-    token_file: Annotated[
-        Path | None, typer.Option(help="client tokens, one a line; without it only loopback is served")
-    ] = None,
-    admin_token_file: Annotated[
-        Path | None, typer.Option(help="tokens that may reload and roll back  [default: one is made]")
-    ] = None,
-    replicas: Annotated[int, typer.Option(min=1, help="of caches, rules, tiers 1 and 2")] = 1,
-    tier3: Annotated[
-        bool, typer.Option("--tier3/--tier3-inside", help="tier 3 in a process of its own, or in the others")
-    ] = True,
-    deadline_ms: Annotated[float, typer.Option(min=0.1, help="of requests that name none")] = 50.0,
-    ha_proxy: Annotated[
-        bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")
-    ] = True,
-) -> None:
-    """Serve the registry's model over HTTP on this machine until Ctrl-C."""
-    with refusals():
-        if not local:
-            raise ContractError(
-                "say --local to serve on this machine; on a cluster: "
-                "serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md)"
-            )
-        require_safe(host, token_file)
-        for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
-            signal.signal(number, signal.default_int_handler)
-        args = PolicyAppArgs(
-            registry=registry,
-            model=model,
-            shadow=shadow,
-            access=AccessArgs(
-                require_token=token_file is not None,
-                token_file=token_file,
-                admin_token_file=admin_token_file or own_admin_token(),
-            ),
-            deadline_ms=deadline_ms,
-            replicas=replicas,
-            tier3=tier3,
-            replica_cpus=0,
-            tier3_cpus=0,
-        )
-        serve_here(args, host, port or free_port(host), ha_proxy=ha_proxy)
 
 
 def require_safe(host: str, token_file: Path | None) -> None:
@@ -117,6 +54,22 @@ def own_admin_token() -> Path:
     return path
 
 
+def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
+    """The alias to follow and, where it is not the one that trades, words about it.
+
+    Without ``model`` the champion; where the registry has none, the challenger: on a developer's machine a
+    model that no gate has passed is worth looking at. ContractError where there is neither.
+    """
+    if model is not None:
+        return model, ""
+    log = Registry(registry).aliases()
+    if log.model(CHAMPION) is None and (found := log.model(CHALLENGER)) is not None:
+        return CHALLENGER, (
+            f"no champion here: serving the challenger {found}, which passed no gate: do not trade by it"
+        )
+    return CHAMPION, ""
+
+
 def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     """Environment of Ray Serve; ports that nobody asked for are free ones, so that two services can run."""
     common = {
@@ -136,6 +89,7 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
 
 def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> None:
     """Start, wait until every tier answers, say how to ask, and serve until Ctrl-C or SIGTERM."""
+    _end_by_signals()
     os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
     begun_s = time.monotonic()
     with Running(args, host, port) as running:
@@ -146,10 +100,16 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         print(curl_line(running.url, args.access), flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
+        _end_by_signals()  # again: Ray puts a handler of its own in place that aborts the process
         try:
             signal.pause()
         except KeyboardInterrupt:
             _say("stopping")
+
+
+def _end_by_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background jobs ignore SIGINT
+        signal.signal(number, signal.default_int_handler)
 
 
 class Running:
@@ -160,7 +120,6 @@ class Running:
         self.url = f"http://{_shown(host)}:{port}"
 
     def __enter__(self) -> "Running":
-        from kalshi_platform.registry.store import Registry
         from serve_deployments.models import require_model
 
         require_model(Registry(self.args.registry), self.args.model)  # before Ray takes its seconds
@@ -267,7 +226,3 @@ def _shown(host: str) -> str:
 
 def _say(text: str) -> None:
     print(f"kalshi-platform serve: {text}", file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    cli(prog_name="kalshi-platform serve")

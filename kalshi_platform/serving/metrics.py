@@ -90,8 +90,8 @@ EVENT_SECONDS: Final = Metric(
 )  # fmt: skip
 FEATURE_AGE_SECONDS: Final = Metric(
     "kalshi_serve_feature_age_seconds", "histogram",
-    "How old the oldest row was that a stream's decision was made on, or the oldest value that stood in for one "
-    "left out of a request.", (), AGE_S,
+    "How old the oldest row was that a stream's decision was made on, or the oldest value that stood in for "
+    "one left out of a request.", (), AGE_S,
 )  # fmt: skip
 SESSIONS: Final = Metric("kalshi_serve_stream_sessions", "gauge", "Streams that are open now.")
 FRAMES: Final = Metric(

@@ -3,6 +3,7 @@
 Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/ and, by the dataset's digest,
          runs-<digest>/seed-<k>/ (a training run and its own report);
          <out>/report.html and report.json of the seed with the median return, the others beside it;
+         <out>/tiers.html and tiers.json: what its tiers cost and save;
          <out>/registry: that seed's policy as a model with its tiers, a registry of its own so that trying
          the program never changes what anybody trades with
 Repeat   finished parts are kept, a killed run continues where it stopped.
@@ -15,6 +16,8 @@ from typing import NamedTuple
 from pydantic import Field
 
 from kalshi_platform.distillation.config import TiersConfig
+from kalshi_platform.distillation.page import write_page
+from kalshi_platform.distillation.report import stored_report
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.evaluation.charts import interval_text
@@ -93,6 +96,8 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
     html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
+    if published.tier_set is not None:
+        write_page(stored_report(registry, published.tier_set), out)
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
 
 

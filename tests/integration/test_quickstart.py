@@ -41,6 +41,7 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
     registry = Registry(out / "registry")
     assert registry.aliases().model("challenger") == first.published.record.id
     assert [t.number for t in ready_tiers(registry, "challenger").tiers] == [1, 2, 3]
+    assert (out / "tiers.html").exists()
     assert first.published.champion == (registry.aliases().model("champion") is not None)
     assert first.published.champion or first.published.refusals
 

@@ -8,14 +8,24 @@ import pytest
 import yaml
 from kuberay_schema import manifest
 from ray.serve.schema import ServeDeploySchema
+from registry_models import made_policy, made_record
 from typer.testing import CliRunner
 
+from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.registry.store import Registry
 from serve_deployments.access import read_tokens
 from serve_deployments.app import build
 from serve_deployments.args import AccessArgs, PolicyAppArgs
-from serve_deployments.local import cli, curl_line, own_admin_token, require_free, require_safe, switches
+from serve_deployments.local import (
+    alias_to_serve,
+    curl_line,
+    own_admin_token,
+    require_free,
+    require_safe,
+    switches,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [*(ROOT / "serve_deployments" / "configs").glob("*.yaml"), ROOT / "docker" / "serve-config.yaml"]
@@ -128,9 +138,22 @@ def test_loopback_needs_none(host: str):
     ],
 )
 def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
-    ended = CliRunner().invoke(cli, options)
+    ended = CliRunner().invoke(app, ["serve", *options])
     assert ended.exit_code == 2
     assert words in ended.output
+
+
+def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path: Path):
+    registry = Registry(tmp_path)
+    assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+    model = registry.add(*made_record(made_policy())).id
+    registry.promote("challenger", model, reason="tried")
+    alias, words = alias_to_serve(str(tmp_path), None)
+    assert alias == "challenger"
+    assert model in words
+    assert alias_to_serve(str(tmp_path), "champion") == ("champion", "")
+    registry.promote("champion", model, reason="passed")
+    assert alias_to_serve(str(tmp_path), None) == ("champion", "")
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):
