@@ -1,7 +1,8 @@
 """POST /v1/decide at 50 requests a second, open loop, against an empty Serve application.
 
 serve_http      p50 of a request about one group of five markets, from when it was meant to be sent; Poisson
-                arrivals, client and server on the same cores, every body new to the caches
+                arrivals, client and server on the same cores, every body new to the caches, its numbers
+                packed; ``plain_p50_ms``: of the same bodies in JSON numbers
 serve_http_p99  the same at p99; with the share within 50 ms of all rounds
 Checked: actions over HTTP are those of the same tiers in this process; every request was answered and named
 its tier; the replica's exported counter of decisions ends at the number of requests sent.
@@ -21,8 +22,9 @@ import serving_app as app
 from kalshi_platform.registry.record import ACTIONS
 from kalshi_platform.serving.load_open import arrivals_ns
 from kalshi_platform.serving.load_result import LoadConfig
+from kalshi_platform.serving.loadtest import run_load
 
-RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 50, 9, 1, 3, 20
+RATE, DURATION_S, WARM_UP_S, ROUNDS, PLAIN_ROUNDS, CHECKED = 50, 9, 1, 3, 1, 20
 PEER = "empty Serve app, same switches"
 #: Ray gathers what its processes count every ten seconds.
 EXPORT_S = 30
@@ -81,13 +83,21 @@ def main() -> Iterator[dict[str, object]]:
             answer = check_actions(url, model, asked)
             assert 0.8 < len(answer) / len(app.CONSTANT) < 1.3, f"an answer has {len(answer)} bytes"
             ours, empty = app.in_turn(config.replace(url=url), ROUNDS)
-            sent = CHECKED + sum(len(arrivals_ns(result.config)) for result in ours)
+            written = app.write_bodies(place, asked.plain, "plain")
+            plain = [
+                run_load(config.replace(url=url, bodies_file=written, seed=k)) for k in range(PLAIN_ROUNDS)
+            ]
+            sent = CHECKED + sum(len(arrivals_ns(result.config)) for result in (*ours, *plain))
             check_exported(sent)
     tiers = app.tier_shares(ours)
     assert set(tiers) == {"mlp", "lstm", "full"}, tiers
     meant = sum(result.intended for result in ours)
     within = sum(result.within_target * result.intended for result in ours) / meant
-    yield {**app.line("serve_http", ours, empty, "p50_ms", PEER), "tiers": tiers}
+    yield {
+        **app.line("serve_http", ours, empty, "p50_ms", PEER),
+        "plain_p50_ms": round(app.median_ms(plain, "p50_ms"), 3),
+        "tiers": tiers,
+    }
     yield {
         **app.line("serve_http_p99", ours, empty, "p99_ms", PEER),
         "within_50ms": round(within, 5),

@@ -4,6 +4,7 @@ Model      level moderate behind tiers 1 and 2, random weights; thresholds are s
            EXITS leave at tier 1 and at tier 2, as a tier report finds them.
 Empty      a FastAPI ingress that reads the same body and returns a constant as long as our answer; its stream
            answers every frame with a constant. Its log is written as ours is: the cheaper way.
+Bodies     numbers packed (kalshi_platform/serving/packed.py), 10 kB; the empty application reads the same.
 Rounds     ours and the empty one in turn (A B A B), so that whatever else the machine does meets both.
 """
 
@@ -39,6 +40,7 @@ from kalshi_platform.serving.engine_torch import TorchEngine
 from kalshi_platform.serving.export import export_forms
 from kalshi_platform.serving.load_result import LoadConfig, LoadResult
 from kalshi_platform.serving.loadtest import run_load
+from kalshi_platform.serving.packed import packed_body
 from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
@@ -53,7 +55,8 @@ CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x"
 class Asked(NamedTuple):
     """The same groups as requests and as arrays."""
 
-    bodies: list[dict[str, Any]]
+    bodies: list[dict[str, Any]]  # numbers packed
+    plain: list[dict[str, Any]]  # the same in JSON numbers
     batch: Batch
 
 
@@ -112,7 +115,11 @@ def asked() -> Asked:
     n_market = len(spec.market)
     parts = (rows[..., :n_market], rows[..., n_market:], slots, mask)
     flat = np.concatenate([part.reshape(N_BODIES, -1) for part in parts], axis=1).astype(np.float32)
-    return Asked(bodies, Batch(flat, histories.astype(np.float32), free(N_BODIES, N_SLOTS)))
+    return Asked(
+        [packed_body(body) for body in bodies],
+        bodies,
+        Batch(flat, histories.astype(np.float32), free(N_BODIES, N_SLOTS)),
+    )
 
 
 def made_model(folder: Path, batch: Batch) -> Model:
@@ -265,7 +272,7 @@ def tier_shares(results: list[LoadResult]) -> dict[str, float]:
     return {name: round(n / total, 3) for name, n in sorted(counts.items())}
 
 
-def write_bodies(folder: Path, bodies: list[dict[str, Any]]) -> str:
-    path = folder / "bodies.jsonl"
+def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> str:
+    path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
     return str(path)

@@ -2,11 +2,12 @@
 
 Units      prices 1e-4 dollar, times ms; features as the feature table bounds them.
 Invariant  requests are read strictly: an unknown key, a number as text, NaN or an infinity is refused.
+Packed     text in the place of a whole row or history packs its numbers (kalshi_platform/serving/packed.py).
 """
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -28,6 +29,23 @@ PriceE4 = Annotated[int, Field(ge=0, le=DOLLAR_E4)]
 RequestId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
 
 
+#: The example packs 0.25 and -0.5.
+Packed = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "contentEncoding": "base64",
+            "title": "Packed",
+            "description": "base64 of little-endian float32",
+            "examples": ["AACAPgAAAL8="],
+        }
+    ),
+]
+Row = Annotated[list[Number] | Packed, Field(union_mode="left_to_right")]
+History = Annotated[list[list[Number]] | Packed | None, Field(union_mode="left_to_right")]
+
+
 class _Read(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -39,14 +57,18 @@ class MarketRow(_Read):
         description="names the market in the answer and in the feature cache; the model never sees it"
     )
     state: MarketState = Field(description="anything but active is answered HOLD")
-    row: list[Number] = Field(description="features in the order of columns")
+    row: Row = Field(
+        description="features in the order of columns: JSON numbers, or packed: base64 of little-endian "
+        "float32, read several times faster"
+    )
     allowed: list[ActionName] = Field(
         description="actions that may be answered; HOLD always may", max_length=16
     )
-    history: list[list[Number]] | None = Field(
+    history: History = Field(
         None,
-        description="rows of the temporal group, oldest first, the present one last; a model reads the last "
-        "window of them, fewer count as the beginning of the market; not read by models without history",
+        description="rows of the temporal group, oldest first, the present one last: JSON numbers, or packed "
+        "like row, row after row; a model reads the last window of them, fewer count as the beginning of the "
+        "market; not read by models without history",
     )
     bid_e4: PriceE4 | None = Field(None, description="best YES bid, for the rules")
     ask_e4: PriceE4 | None = Field(None, description="best YES ask, for the rules")

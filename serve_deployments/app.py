@@ -82,6 +82,7 @@ class Ingress:
         self._service = Service(
             args, models, asking, observer=observability, later=lambda act: loop.call_later(_TELL_S, act)
         )
+        await asyncio.to_thread(self._service.warm)
         observability.follow(models.current)
         observability.start()
         _settle()

@@ -4,12 +4,19 @@ import uuid
 
 import numpy as np
 
+from kalshi_platform.serving.packed import pack
 from serve_deployments.api import DecideRequest, Group, MarketRow, ModelInfo
 
 
-def example_request(info: ModelInfo, request_id: str | None = None, seed: int = 0) -> DecideRequest:
-    """One full group of made-up markets, every feature between its bounds; no market is like that."""
+def example_request(
+    info: ModelInfo, request_id: str | None = None, seed: int = 0, *, packed: bool = False
+) -> DecideRequest:
+    """One full group of made-up markets, every feature between its bounds; no market is like that.
+
+    ``packed``: its numbers are packed (kalshi_platform/serving/packed.py).
+    """
     rng = np.random.default_rng(seed)
+    shown_as = pack if packed else np.ndarray.tolist
     low = np.array([column.low for column in info.columns])
     high = np.array([column.high for column in info.columns])
     temporal = {column.name: column for column in info.columns}
@@ -22,10 +29,10 @@ def example_request(info: ModelInfo, request_id: str | None = None, seed: int = 
         history = None
         if info.window:
             shown = rng.uniform([b[0] for b in bounds], [b[1] for b in bounds], (info.window, len(bounds)))
-            history = np.round(shown, 4).tolist()
+            history = shown_as(np.round(shown, 4))
         markets.append(
             MarketRow(
-                id=f"EXAMPLE-{k + 1}", state="active", row=row.tolist(), history=history,
+                id=f"EXAMPLE-{k + 1}", state="active", row=shown_as(row), history=history,
                 allowed=["HOLD", "BUY_YES", "BUY_NO"],
             )
         )  # fmt: skip

@@ -10,8 +10,10 @@ from http import HTTPStatus
 from typing import Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.serving.packed import PACKED_FIELDS
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Types are relative references (RFC 9457, 3.1.1): they name the kind, there is nothing behind them to fetch.
@@ -48,15 +50,31 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
 
 def of_validation(error: ValidationError) -> Problem:
     """The first thing that is wrong with a body: 400 where it is no JSON, else 422 with the field's path."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    errors = error.errors(include_url=False, include_context=False)
+    first = errors[0]
     if first["type"] == "json_invalid":
         return Problem(400, "malformed-json", f"the body is not JSON: {first['msg']}")
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(_path(first["loc"]))
     value = repr(first["input"])
     if len(value) > 80:
         value = value[:80] + "..."
-    more = error.error_count() - 1
+    more = sum(not _is_other_kind(each) for each in errors) - 1
     others = f" ({more} more fields are wrong)" if more else ""
     return Problem(
         422, "invalid-field", f"{where or 'body'} = {value}: {first['msg']}{others}", where or None
     )
+
+
+def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """The way to a field, without the names pydantic gives the kinds that numbers may be of."""
+    return tuple(
+        str(part)
+        for k, part in enumerate(loc)
+        if isinstance(part, int) or not k or loc[k - 1] not in PACKED_FIELDS
+    )
+
+
+def _is_other_kind(error: ErrorDetails) -> bool:
+    """Whether pydantic only says that what are no right numbers is no text and not null either."""
+    loc = error["loc"]
+    return error["type"] in ("string_type", "none_required") and len(_path(loc)) < len(loc)

@@ -26,6 +26,7 @@ from kalshi_platform.serving.idempotency import Answers, RequestIdReusedError
 from kalshi_platform.serving.tiered import Pending, TieredPolicy, TierError, free
 from serve_deployments.api import ACTION_NAMES, DecideRequest, FeatureInfo, ModelInfo, Readiness, ShadowFound
 from serve_deployments.args import PolicyAppArgs
+from serve_deployments.example import example_request
 from serve_deployments.models import Models, Served
 from serve_deployments.observer import Observer
 from serve_deployments.problems import Problem, of_validation
@@ -82,6 +83,14 @@ class Service:
             reader = Reader(spec, served.policy.window, self._features, limits.groups)
             self._reader = (served.number, reader)
         return self._reader[1]
+
+    def warm(self) -> None:
+        """Read made-up requests, so that every kernel is compiled before a client waits for it."""
+        policy = self.served().policy
+        cache = FeatureCache(columns_of(policy.spec))  # what is made up is not remembered
+        reader = Reader(policy.spec, policy.window, cache, 1)
+        for packed in (True, False):
+            reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
         """The answer to a request as JSON; Problem says what is wrong with it."""

@@ -15,6 +15,7 @@ from uuid import uuid4
 import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, PlatformError
+from kalshi_platform.serving.packed import packed_body
 
 TOKEN_VARIABLE: Final = "KALSHI_PLATFORM_TOKEN"
 _BUSY: Final = 500
@@ -45,8 +46,15 @@ def read_token(
 class DecideClient:
     """Asks one server for decisions; ``async with`` keeps its connections."""
 
-    def __init__(self, url: str, token: str | None = None, timeout_s: float = 5.0) -> None:
-        """``url``: of the server, ``http://127.0.0.1:8000``."""
+    def __init__(
+        self, url: str, token: str | None = None, timeout_s: float = 5.0, *, packed: bool = True
+    ) -> None:
+        """``url``: of the server, ``http://127.0.0.1:8000``.
+
+        ``packed``: numbers travel as float32 in base64 (packed.py), which the server reads several times
+        faster and would round them to anyway; False sends them as they are given.
+        """
+        self._is_packed = packed
         self._url = url.rstrip("/") + "/v1/decide"
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -70,7 +78,7 @@ class DecideClient:
         A failed connection, no answer in time and a status of 500 or more are tried once more. ServiceError
         where that fails too, or the server refuses the request; it then says what the server said.
         """
-        body = {"request_id": uuid4().hex, **request}
+        body = {"request_id": uuid4().hex, **(packed_body(request) if self._is_packed else request)}
         try:
             status, answer = await self._post(body)
         except (aiohttp.ClientError, TimeoutError):

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
@@ -55,6 +56,43 @@ CLASS_OF_COLUMN: Final[Mapping[str, FeatureClass]] = MappingProxyType(
 _MAX_PLANS: Final = 64
 #: Markets named in a refusal.
 _NAMED: Final = 5
+
+
+_NO_LINES: Final = np.empty(0, np.int64)
+
+
+@kernel
+def _first_not_finite(values: np.ndarray) -> int:
+    """Index m * C + c of the first of ``values`` (M, C) that is none; -1 where all are finite."""
+    for m in range(values.shape[0]):
+        for c in range(values.shape[1]):
+            if not np.isfinite(values[m, c]):
+                return m * values.shape[1] + c
+    return -1
+
+
+@kernel
+def _take_in(
+    values: np.ndarray,
+    sent: np.ndarray,
+    kept: np.ndarray,
+    kept_at: np.ndarray,
+    lines: np.ndarray,
+    now_ns: int,
+    rows: np.ndarray,
+    memory: np.ndarray,
+    sent_ns: np.ndarray,
+) -> None:
+    """Put ``values`` (M, C) where they belong in ``rows`` (M, F), and the kept ones into ``memory``.
+
+    Indices as in _Plan; ``lines`` (M,): of ``memory`` and ``sent_ns``, both (lines, slow columns).
+    """
+    for m in range(values.shape[0]):
+        for c in range(sent.size):
+            rows[m, sent[c]] = values[m, c]
+        for k in range(kept.size):
+            memory[lines[m], kept_at[k]] = values[m, kept[k]]
+            sent_ns[lines[m], kept_at[k]] = now_ns
 
 
 class FeatureCacheConfig(Config):
@@ -127,15 +165,12 @@ class FeatureCache:
         plan = self._plan(tuple(columns))
         self._require_rows(columns, values, markets)
         rows = np.empty((len(markets), len(self.names)), np.float32)
-        rows[:, plan.sent] = values
         age_ns = np.zeros(len(markets), np.int64)
         if plan.absent.size and len(markets):
             known = np.array([self._line_of.get((owner, market), -1) for market in markets])
             age_ns = self._recall(plan, known, rows, markets, now_ns)
-        if plan.kept.size:
-            lines = self._lines(owner, markets)
-            self._values[lines[:, None], plan.kept_at] = values[:, plan.kept]
-            self._sent_ns[lines[:, None], plan.kept_at] = now_ns
+        lines = self._lines(owner, markets) if plan.kept.size else _NO_LINES
+        _take_in(values, plan.sent, plan.kept, plan.kept_at, lines, now_ns, rows, self._values, self._sent_ns)
         return Filled(rows, age_ns)
 
     def clear(self) -> None:
@@ -225,8 +260,9 @@ class FeatureCache:
                 f"values are {values.dtype} {values.shape}, expected float32 "
                 f"({len(markets)}, {len(columns)}): a row a market, a number a column"
             )
-        if not np.isfinite(values).all():  # refused here, before it could be remembered
-            row, column = np.argwhere(~np.isfinite(values))[0]
+        wrong = _first_not_finite(values)
+        if wrong >= 0:  # refused here, before it could be remembered
+            row, column = divmod(wrong, len(columns))
             raise ContractError(
                 f"{columns[column]} of {markets[row]} is {values[row, column]}: send a finite one"
             )

@@ -3,6 +3,7 @@
 Invariant  a varied body has the shape of the example; a number keeps its sign and its bound of 1, so that a
            feature of [0, 1] or of [-1, 1] stays one. Integers (identifiers, times, counts) and text stay.
            No two requests of all tests carry the same request id.
+Packed     numbers (packed.py) are shaken as numbers and packed again.
 Why        equal states would all be answered by the inference cache, equal ids by the memory of answers.
 """
 
@@ -16,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.serving.packed import PACKED_FIELDS, pack, unpack
 
 #: Key of a body that names the request.
 REQUEST_ID: Final = "request_id"
@@ -50,13 +52,26 @@ class Bodies:
 def vary(value: Any, rng: np.random.Generator, most: float) -> Any:
     """``value`` (JSON) with every fraction in [-1, 1] moved by at most ``most``, its sign and bound kept."""
     if isinstance(value, dict):
-        return {key: vary(each, rng, most) for key, each in value.items()}
+        return {
+            key: _vary_packed(each, rng, most)
+            if key in PACKED_FIELDS and isinstance(each, str)
+            else vary(each, rng, most)
+            for key, each in value.items()
+        }
     if isinstance(value, list):
         return [vary(each, rng, most) for each in value]
     if not isinstance(value, float) or not -1.0 <= value <= 1.0:
         return value
     low, high = (0.0, 1.0) if value >= 0 else (-1.0, 0.0)
     return round(min(max(value + rng.uniform(-most, most), low), high), 6)
+
+
+def _vary_packed(text: str, rng: np.random.Generator, most: float) -> str:
+    """As :func:`vary` of every packed number."""
+    numbers = unpack(text)
+    low, high = np.where(numbers >= 0, 0.0, -1.0), np.where(numbers >= 0, 1.0, 0.0)
+    moved = np.clip(numbers + rng.uniform(-most, most, numbers.size), low, high)
+    return pack(np.where(np.abs(numbers) <= 1, moved, numbers))
 
 
 def varied_bodies(example: dict[str, Any], n: int, most: float, seed: int) -> Iterator[dict[str, Any]]:

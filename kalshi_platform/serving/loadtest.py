@@ -30,7 +30,7 @@ from kalshi_platform.serving.load_result import ANSWERED, LoadConfig, LoadResult
 from kalshi_platform.serving.load_stream import open_stream, stream_lines, stream_loop
 
 DECIDE: Final = "/v1/decide"
-EXAMPLE: Final = "/v1/example"
+EXAMPLE: Final = "/v1/example?packed=true"
 #: Between the end of the preparations and the first request.
 _LEAD_NS: Final = 200_000_000
 #: What a generator may take beside the test itself: start, example, the last answers.

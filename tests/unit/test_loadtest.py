@@ -25,6 +25,7 @@ from kalshi_platform.serving.load_result import (
     summarise,
 )
 from kalshi_platform.serving.loadtest import read_answer, read_token, run_load
+from kalshi_platform.serving.packed import pack, unpack
 
 MS = 1_000_000
 
@@ -218,6 +219,18 @@ def test_a_varied_body_keeps_shape_sign_bounds_and_everything_that_is_no_fractio
             assert old == new
 
     compare(value, vary(value, np.random.default_rng(seed), 0.2))
+
+
+def test_packed_numbers_are_varied_as_numbers_and_other_text_stays():
+    numbers = np.array([0.5, -0.5, 0.0, 1.0, -1.0, 7.0], np.float32)
+    body = {"markets": [{"id": "row", "row": pack(numbers), "history": None}]}
+    (market,) = vary(body, np.random.default_rng(0), 0.2)["markets"]
+    found = unpack(market["row"])
+    assert (market["id"], market["history"], found[-1]) == ("row", None, 7)
+    assert (found[:5] != numbers[:5]).any()
+    assert (np.abs(found - numbers) <= 0.2 + 1e-6).all()
+    assert ((found[[0, 2, 3]] >= 0) & (found[[0, 2, 3]] <= 1)).all()
+    assert ((found[[1, 4]] <= 0) & (found[[1, 4]] >= -1)).all()
 
 
 def test_bodies_repeat_in_turn_under_request_ids_that_never_repeat():
