@@ -22,7 +22,7 @@ from stream_texts import texts_of
 from kalshi_platform.events.capture import read_frames
 from kalshi_platform.registry.export import export_weights
 from kalshi_platform.registry.record import WEIGHTS_NAME
-from kalshi_platform.registry.store import CHAMPION, Registry
+from kalshi_platform.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.replay.trading import TradingConfig
 from kalshi_platform.serving.batch import Batch
@@ -77,9 +77,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     registry = Registry(folder / "registry")
     models = (registered(registry, 0), registered(registry, 1), registered(registry, 2, broken=True))
     registry.promote(CHAMPION, models[0], reason="first")
+    registry.promote(CHALLENGER, models[1], reason="to be compared")
     (folder / "admins").write_text(ADMIN)
     args = {
         "registry": str(folder / "registry"),
+        "shadow": CHALLENGER,
         "access": {"require_token": False, "admin_token_file": str(folder / "admins")},
         "limits": {"rates": {"rate_per_s": 10_000, "burst": 10_000}},
         "check": {"min_agreement": 0.0},  # two networks that were never trained decide alike by chance only
@@ -265,6 +267,66 @@ def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: Wor
 def without_numbers(message: dict[str, Any]) -> dict[str, Any]:
     """A message without what differs by rounding between two forms of one network."""
     return {k: v for k, v in message.items() if k not in ("probabilities", "confidence")}
+
+
+def test_a_broken_stream_goes_on_where_it_stood(world: World, tmp_path: Path):
+    texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=50))))
+    half = len(texts) // 2
+    policy = policy_here(world, world.models[0])
+    trading = TradingConfig.of_environment(world.registry.record(world.models[0]).environment)
+    opening = {"type": "open", "decision_interval_ms": 0}
+    model = StreamModel(world.models[0], trading, policy.window)
+    session = StreamSession("here", OpenMessage.parse(opening), model)
+    before, after = (
+        [json.loads(m) for text in part for m in session.step(text, 0, policy.decide)]
+        for part in (texts[:half], texts[half:])
+    )
+
+    async def scenario() -> list[dict[str, Any]]:
+        async with aiohttp.ClientSession(world.url) as client:
+            async with client.ws_connect("/v1/stream") as socket:
+                told = await asked(socket, opening, texts[:half], len(before))
+            again = {"type": "open", "session": told[0]["session"], "decide_after": half}
+            for _ in range(20):  # of two replicas one has the session
+                async with client.ws_connect("/v1/stream") as socket:
+                    more = await asked(socket, again, [], 0)
+                    if not more[0]["resumed"]:
+                        continue
+                    assert more[0]["next_frame"] == half + 1
+                    return [*told[1:], *await answers(socket, texts[half:], len(after))]
+        raise AssertionError("no replica had the session")
+
+    told = asyncio.run(scenario())
+    assert [without_numbers(m) for m in told] == [without_numbers(m) for m in (*before, *after)]
+
+
+async def asked(
+    socket: aiohttp.ClientWebSocketResponse, opening: dict[str, Any], texts: list[str], n: int
+) -> list[dict[str, Any]]:
+    """What opening a stream and sending ``texts`` is answered by, ``opened`` and ``n`` messages."""
+    return await answers(socket, [json.dumps(opening), *texts], 1 + n)
+
+
+async def answers(socket: aiohttp.ClientWebSocketResponse, texts: list[str], n: int) -> list[dict[str, Any]]:
+    for text in texts:
+        await socket.send_str(text)
+    return [json.loads(await socket.receive_str(timeout=20)) for _ in range(n)]
+
+
+def test_a_challenger_is_compared_beside_the_answers(world: World):
+    async def scenario() -> dict[str, Any]:
+        async with under_load(world), asyncio.timeout(30):
+            while True:
+                _, told = await admin(world, "GET", "/v1/models/events")
+                if told["shadow"] is not None and told["shadow"]["groups"]:
+                    return dict(told)
+                await asyncio.sleep(0.1)
+
+    told = asyncio.run(scenario())
+    found = told["shadow"]
+    assert (found["model"], found["failures"], found["switched_off"]) == (world.models[1], 0, "")
+    assert 0 < found["slots"] <= 2 * found["groups"]
+    assert "shadowed" in [event["kind"] for event in told["events"]]
 
 
 def test_a_promoted_model_is_swapped_in_under_load(world: World):
