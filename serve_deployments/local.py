@@ -83,6 +83,8 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        # A replica that dies without an answer: HAProxy asks another. Deciding twice changes nothing.
+        "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         **{f"RAY_SERVE_{name}": str(free_port(host)) for name in ports},
     }
 

@@ -62,7 +62,7 @@ class DecideClient:
 
     async def __aenter__(self) -> Self:
         """Open for asking."""
-        self._http = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+        self._http = self._session()
         return self
 
     async def __aexit__(
@@ -75,17 +75,19 @@ class DecideClient:
     async def decide(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to ``request``, which gets a ``request_id`` where it has none.
 
-        A failed connection, no answer in time and a status of 500 or more are tried once more. ServiceError
-        where that fails too, or the server refuses the request; it then says what the server said.
+        A failed connection, no answer in time and a status of 500 or more are tried once more, on a new
+        connection: where a replica was lost, the proxy ends the idle ones too. ServiceError where that fails
+        too, or the server refuses the request; it then says what the server said.
         """
         body = {"request_id": uuid4().hex, **(packed_body(request) if self._is_packed else request)}
         try:
-            status, answer = await self._post(body)
+            status, answer = await self._post(self._http, body)
         except (aiohttp.ClientError, TimeoutError):
             status, answer = _BUSY, {}
         if status >= _BUSY:
             try:
-                status, answer = await self._post(body)
+                async with self._session() as fresh:
+                    status, answer = await self._post(fresh, body)
             except (aiohttp.ClientError, TimeoutError) as err:
                 raise ServiceError(
                     f"{self._url}: no answer, asked twice ({type(err).__name__}: {err}); is the server up?"
@@ -95,9 +97,14 @@ class DecideClient:
             raise ServiceError(f"{self._url} answered {status} to request {body['request_id']}: {said}")
         return answer
 
-    async def _post(self, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        if self._http is None:
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+
+    async def _post(
+        self, http: aiohttp.ClientSession | None, body: Mapping[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        if http is None:
             raise ContractError("ask inside `async with DecideClient(...)`: it is not open")
-        async with self._http.post(self._url, json=body) as response:
+        async with http.post(self._url, json=body) as response:
             answer = await response.json(content_type=None)
             return response.status, answer if isinstance(answer, dict) else {"detail": answer}

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,10 +124,17 @@ class Asked(NamedTuple):
 
 
 class Load:
-    """Requests at a fixed rate, whatever becomes of those before; each may be sent a second time."""
+    """Requests at a fixed rate, whatever becomes of those before; each may be sent a second time.
 
-    def __init__(self, session: aiohttp.ClientSession, body: dict[str, Any], may_retry: bool) -> None:
-        self._session, self._body, self._attempts = session, body, 2 if may_retry else 1
+    The second time on a connection of its own, as ``DecideClient`` does: HAProxy, reloaded after the loss of
+    a replica, ends idle ones.
+    """
+
+    def __init__(
+        self, url: str, session: aiohttp.ClientSession, body: dict[str, Any], may_retry: bool
+    ) -> None:
+        self._url, self._session, self._body = url, session, body
+        self._attempts = 2 if may_retry else 1
         self.done: list[Asked] = []
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -147,17 +154,21 @@ class Load:
             while len(self.done) < n or not all(a.status == 200 and seen(a.answer) for a in self.done[-n:]):
                 await asyncio.sleep(0.05)
 
+    async def _post(self, body: dict[str, Any], attempt: int) -> tuple[int, str]:
+        async with AsyncExitStack() as stack:
+            session = self._session
+            if attempt > 1:
+                session = await stack.enter_async_context(aiohttp.ClientSession(self._url))
+            found = await stack.enter_async_context(session.post("/v1/decide", json=body))
+            return found.status, await found.text()
+
     async def _ask(self, request_id: str) -> None:
         status, answer, attempt = 0, {}, 0
         while status != 200 and attempt < self._attempts:
             attempt += 1
             try:
-                async with self._session.post(
-                    "/v1/decide", json={**self._body, "request_id": request_id}
-                ) as found:
-                    status = found.status
-                    text = await found.text()
-                    answer = json.loads(text) if status == 200 else {"text": text}
+                status, text = await self._post({**self._body, "request_id": request_id}, attempt)
+                answer = json.loads(text) if status == 200 else {"text": text}
             except (aiohttp.ClientError, ConnectionError) as error:
                 status, answer = 0, {"text": repr(error)}
         self.done.append(Asked(status, answer, attempt))
@@ -169,7 +180,7 @@ async def under_load(world: World, *, may_retry: bool = False) -> AsyncIterator[
     async with aiohttp.ClientSession(world.url) as session:
         async with session.get("/v1/example") as found:
             body = await found.json()
-        load = Load(session, body, may_retry)
+        load = Load(world.url, session, body, may_retry)
         running = asyncio.create_task(load.run())
         try:
             await load.until(lambda answer: True, 10)

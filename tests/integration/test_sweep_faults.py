@@ -33,11 +33,11 @@ CLOCK = ("steps_per_s", "elapsed_s")
 ARGUMENTS = (
     "--smoke", "--no-final", "--no-register",
     "--set", "train.n_envs=16", "--set", "train.fragment_length=32", "--set", "train.minibatch=128",
-    "--set", "train.total_env_steps=10240", "--set", "train.validate_every=4",
+    "--set", "train.total_env_steps=6144", "--set", "train.validate_every=4",
     "--set", "episodes.min_steps=10", "--set", "episodes.max_steps=40",
     "--sweep", "scheduler=none", "--sweep", "patience=0", "--sweep", "seeds=1",
 )  # fmt: skip
-ITERATIONS = 20
+ITERATIONS = 12
 
 
 @pytest.fixture(scope="module")
