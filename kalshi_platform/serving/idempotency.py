@@ -100,8 +100,8 @@ class Answers:
 
         What ``make`` is awaited for runs as a task of its own: a client that goes away neither stops it nor
         takes the answer from those who wait beside it, and finds it kept when it asks again. What ``make``
-        raises is raised to all who wait and not kept. RequestIdReusedError where the id came with another body, ContractError
-        where it is empty or longer than MAX_ID characters.
+        raises is raised to all who wait and not kept. RequestIdReusedError where the id came with another
+        body, ContractError where it is empty or longer than MAX_ID characters.
         """
         if not 1 <= len(request_id) <= MAX_ID:
             raise ContractError(f"request id of {len(request_id)} characters is outside 1..{MAX_ID}")
