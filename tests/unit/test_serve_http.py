@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from serving_app import ADMIN, CLIENT, MODEL, App, Client, token, token_files
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from kalshi_platform.domain.errors import LimitError, StorageError
 from kalshi_platform.features.spec import FEATURE_DIGEST
@@ -229,6 +231,15 @@ def test_too_many_groups_are_refused():
     refused(app.decide(body), 413, "too-many-groups", "groups")
     body["groups"].pop()
     assert len(app.decide(body).json()["groups"]) == 2
+
+
+def test_below_a_prefix_the_route_decides_as_the_outermost_layer_does(app: App, body: dict[str, Any]):
+    quick = app.decide(body).json()["groups"]
+    outer = Starlette(routes=[Mount("/below", app.app)])
+    routed = Client(outer).post("/below/v1/decide", json={**body, "request_id": "routed-1"})
+    assert routed.json()["groups"] == quick
+    wrong = Client(outer).post("/below/v1/decide", json={**body, "request_id": ""})
+    refused(wrong, 422, "invalid-field", "request_id")
 
 
 def test_a_burst_beyond_the_rate_is_told_when_to_come_back():
