@@ -49,7 +49,7 @@ EXITS = {1: 0.6, 2: 0.6}
 ALLOWED = ("HOLD", "BUY_YES", "BUY_NO")
 ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_GROUPS)).model_dump(mode="json")
 #: The empty application's answer, about as long as ours.
-CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 900}).encode()
+CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 680}).encode()
 
 
 class Asked(NamedTuple):

@@ -155,6 +155,9 @@ class ModelInfo(BaseModel):
     tier_set: str | None
     tiers: list[int]
     forms: dict[str, str] = Field(description="tier -> what runs its network in this process")
+    tier3_asked: Literal["replica", "deployment", "nowhere"] = Field(
+        description="who answers for tier 3: the replica that was asked, or a deployment of its own"
+    )
     alias: str
     feature_digest: str
     columns: list[FeatureInfo]

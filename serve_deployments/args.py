@@ -74,6 +74,12 @@ class PolicyAppArgs(Config):
         50.0, gt=0, le=60_000, description="of a request that names none, from its arrival in the replica"
     )
     tier3: bool = Field(True, description="ask a deployment of its own where tiers 1 and 2 are not sure")
+    tier3_inside_ms: float = Field(
+        1.0,
+        ge=0,
+        description="where tier 3 takes less than this for one group, as measured when the model was loaded, "
+        "the replica asks its own: a hop would take longer; 0 = always the deployment",
+    )
     replicas: int = Field(1, ge=1, description="of the ingress: caches, rules, tiers 1 and 2")
     tier3_replicas: int = Field(1, ge=1, description="of tier 3")
     max_ongoing_requests: int = Field(100, ge=1, description="of one replica at a time")

@@ -2,6 +2,9 @@
 
 Invariant  every answer that is not a success is ``application/problem+json``; every answer carries
            X-Request-Id; a body is never read beyond its limit.
+Quick      POST /v1/decide is answered by the outermost layer itself: FastAPI's routing, dependencies and exit
+           stacks cost 0.03 ms on warm caches and 0.15 ms on cold ones, more than reading a request does. Its
+           route is there for the OpenAPI document and for a path below a prefix, and answers the same.
 Not        deciding (service.py). The models of api.py describe the bodies in the OpenAPI document; a decision
            is read from and written as bytes once, without FastAPI's own second pass.
 """
@@ -11,6 +14,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, WebSocket
@@ -42,6 +46,7 @@ from serve_deployments.problems import MEDIA_TYPE, Problem, of_validation
 from serve_deployments.service import Service
 from serve_deployments.streaming import Streams, deny
 
+DECIDE: Final = "/v1/decide"
 _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _KINDS: Final = {404: "not-found", 405: "method-not-allowed"}
@@ -50,11 +55,15 @@ _PACKED: Final = "true: numbers as base64 of little-endian float32, which are re
 _BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
 
 
-class Door:
-    """Outermost layer: gives every request its id and arrival, answers whatever was raised."""
+#: Answers a request for decisions; Problem says what is wrong with it.
+Decide = Callable[[Request], Awaitable[Response]]
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
-        self._app, self._service = app, service
+
+class Door:
+    """Outermost layer: gives every request its id and arrival, answers whatever was raised, and decides."""
+
+    def __init__(self, app: ASGIApp, service: Service, decide: Decide) -> None:
+        self._app, self._service, self._decide = app, service, decide
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (or hand on what is none)."""
@@ -74,13 +83,22 @@ class Door:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            if scope["path"] == DECIDE and scope["method"] == "POST":
+                await (await self._decided(scope, receive))(scope, receive, send_with_id)
+            else:
+                await self._app(scope, receive, send_with_id)
         except Exception:  # a bug: told in the log, the client learns only that it was not its fault
             _LOG.exception("request %s failed", request_id)
             if started:
                 raise
             problem = Problem(500, "internal", f"the service failed; its log has request {request_id}")
             await answer_problem(self._service, problem, request_id)(scope, receive, send_with_id)
+
+    async def _decided(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await self._decide(Request(scope, receive))
+        except Problem as problem:
+            return answer_problem(self._service, problem, scope["state"]["request_id"])
 
 
 def make_app(service: Service) -> FastAPI:
@@ -90,7 +108,8 @@ def make_app(service: Service) -> FastAPI:
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
     )  # fmt: skip
     gate = Gate(service.args)
-    app.add_middleware(Door, service=service)
+    decide = _deciding(service, gate)
+    app.add_middleware(Door, service=service, decide=decide)
 
     async def refuse(request: Request, error: Exception) -> Response:
         problem = error if isinstance(error, Problem) else _of_http(error)
@@ -98,7 +117,7 @@ def make_app(service: Service) -> FastAPI:
 
     app.add_exception_handler(Problem, refuse)
     app.add_exception_handler(HTTPException, refuse)
-    _add_decide(app, service, gate)
+    _add_decide(app, decide)
     _add_model(app, service, gate)
     _add_models(app, service, gate)
     _add_stream(app, service, gate)
@@ -113,22 +132,27 @@ def answer_problem(service: Service, problem: Problem, request_id: str) -> Respo
     return Response(problem.body(request_id), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def _add_decide(app: FastAPI, service: Service, gate: Gate) -> None:
-    body = {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DecideRequest"}}},
-    }
-
-    @app.post(
-        "/v1/decide", response_model=DecideResponse, openapi_extra={"requestBody": body, **_BEARER},
-        responses=_problems(400, 401, 403, 409, 413, 415, 422, 429, 503), summary="Decide groups of markets",
-    )  # fmt: skip
+def _deciding(service: Service, gate: Gate) -> Decide:
     async def decide(request: Request) -> Response:
         client = gate.client(request)
         _require_json(request)
         content = await read_body(request, service.args.limits.body_bytes)
         answer = await service.decide(client, content, request.state.arrived_ns)
         return Response(answer, media_type="application/json")
+
+    return decide
+
+
+def _add_decide(app: FastAPI, decide: Decide) -> None:
+    body = {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/DecideRequest"}}},
+    }
+
+    app.post(
+        DECIDE, response_model=DecideResponse, openapi_extra={"requestBody": body, **_BEARER},
+        responses=_problems(400, 401, 403, 409, 413, 415, 422, 429, 503), summary="Decide groups of markets",
+    )(decide)  # fmt: skip
 
 
 def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:

@@ -18,7 +18,7 @@ from kalshi_platform.registry.record import MODEL_ID
 from kalshi_platform.registry.store import Registry
 from kalshi_platform.registry.tiers import TierSet
 from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving.batch import Batch, Decisions
+from kalshi_platform.serving.batch import Batch, Decisions, Tier
 from kalshi_platform.serving.candidate import Verdict
 from kalshi_platform.serving.challenger import Challenger
 from kalshi_platform.serving.guard_events import EventKind, GuardEvent
@@ -52,6 +52,12 @@ class Served(NamedTuple):
     policy: TieredPolicy
     trading: TradingConfig  # what its environment observed and how it traded
     number: int = 0  # of this replica, ascending
+
+    @property
+    def full_ms(self) -> float:
+        """Median of tier 3 about one group in this process, as measured; infinite where it was not."""
+        last = self.policy.tiers[-1]
+        return float("inf") if last.number != Tier.FULL or last.group_p50_ms is None else last.group_p50_ms
 
 
 class Models(Protocol):

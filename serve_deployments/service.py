@@ -8,13 +8,13 @@ Threads    the event loop: tiers 1 and 2 take about 0.1 ms, less than handing th
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.features.spec import SPEC
@@ -34,11 +34,26 @@ from serve_deployments.reading import Asked, Reader, answer_of, columns_of
 
 #: Less time than one hop to tier 3 takes: asking would only be late.
 MIN_FULL_MS: Final = 1.0
+#: The same where tier 3 is asked in this process.
+MIN_HERE_MS: Final = 0.2
+_NOTHING: Final = Note(0)
 #: How long readiness waits for tier 3.
 PROBE_S: Final = 1.0
 
 #: Asks tier 3 elsewhere: (whose, question) -> its decisions.
 AskFull = Callable[[Served, Batch], Awaitable[Decisions]]
+
+
+class _Begun(NamedTuple):
+    """A request about a batch after cache, rules, tiers 1 and 2."""
+
+    request_id: str
+    served: Served
+    pending: Pending
+    deadline_ns: int
+    now_ns: int  # when it began
+    failed: bool  # one of the model's networks did
+    stages_ns: dict[str, int]
 
 
 class Service:
@@ -53,7 +68,7 @@ class Service:
         observer: Observer,
         later: Callable[[Callable[[], None]], object] = lambda act: act(),
     ) -> None:
-        """``ask_full`` None: tier 3 is asked in this process.
+        """``ask_full`` None: tier 3 is asked in this process; else where it would take longer than a hop.
 
         ``later`` is given what no answer need wait for: counting, logging, recording; none: at once.
         """
@@ -107,7 +122,10 @@ class Service:
             raise Problem(409, "request-id-reused", str(error), "request_id") from None
         return found.body
 
-    async def _decide(self, client: str, request: DecideRequest, arrived_ns: int, parsed_ns: int) -> bytes:
+    def _decide(
+        self, client: str, request: DecideRequest, arrived_ns: int, parsed_ns: int
+    ) -> bytes | Awaitable[bytes]:
+        """The answer, or what to await for it where tier 3 is asked elsewhere."""
         served = self.served()
         if request.feature_digest != served.policy.spec.feature_digest:
             raise Problem(
@@ -121,13 +139,39 @@ class Service:
         read_ns = time.monotonic_ns()
         stages_ns = {"parse": parsed_ns - arrived_ns, "read": read_ns - parsed_ns}
         deadline_ns = arrived_ns + round((request.deadline_ms or self.args.deadline_ms) * NS_PER_MS)
-        decisions = await self.decide_batch(request.request_id, served, asked.batch, deadline_ns, stages_ns)
-        done_ns = time.monotonic_ns()
-        stages_ns["decide"] = done_ns - read_ns
-        stages_ns["total"] = done_ns - arrived_ns
+        begun = self._begin(request.request_id, served, asked.batch, deadline_ns, stages_ns)
+
+        def told(decisions: Decisions) -> bytes:
+            done_ns = time.monotonic_ns()
+            stages_ns["decide"] = done_ns - read_ns
+            stages_ns["total"] = done_ns - arrived_ns
+            return self._told(request, served, asked, decisions, stages_ns)
+
+        if self._waits(begun):
+            return self._awaited(begun, told)
+        return told(self._here(begun))
+
+    async def _awaited(self, begun: _Begun, told: Callable[[Decisions], bytes]) -> bytes:
+        return told(await self._elsewhere(begun))
+
+    def _told(
+        self,
+        request: DecideRequest,
+        served: Served,
+        asked: Asked,
+        decisions: Decisions,
+        stages_ns: dict[str, int],
+    ) -> bytes:
+        """The answer as JSON; counted and logged later."""
         timings_ms = {name: taken / NS_PER_MS for name, taken in stages_ns.items()}
-        self._later(lambda: self._tell(request.request_id, served, decisions, timings_ms, asked))
-        return json.dumps(
+
+        def tell() -> None:
+            self.observer.decided(request.request_id, served, decisions, timings_ms, asked.occupied)
+            if asked.stale_ns:
+                self.observer.filled(asked.stale_ns)
+
+        self._later(tell)
+        return to_json(
             {
                 "request_id": request.request_id,
                 "model": served.model,
@@ -135,19 +179,7 @@ class Service:
                 "groups": answer_of(request, decisions),
                 "timings_ms": timings_ms,
             }
-        ).encode()
-
-    def _tell(
-        self,
-        request_id: str,
-        served: Served,
-        decisions: Decisions,
-        timings_ms: dict[str, float],
-        asked: Asked,
-    ) -> None:
-        self.observer.decided(request_id, served, decisions, timings_ms, asked.occupied)
-        if asked.stale_ns:
-            self.observer.filled(asked.stale_ns)
+        )
 
     async def decide_batch(
         self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
@@ -156,24 +188,68 @@ class Service:
 
         Adds to ``stages_ns`` where the time went; tells the models and the observer how it went.
         """
+        begun = self._begin(request_id, served, batch, deadline_ns, stages_ns)
+        return await self._elsewhere(begun) if self._waits(begun) else self._here(begun)
+
+    def _begin(
+        self, request_id: str, served: Served, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
+    ) -> _Begun:
+        """Cache, rules, tiers 1 and 2."""
         policy, now_ns = served.policy, time.monotonic_ns()
         failures = policy.failures.total()
         pending = policy.decide_fast(batch, now_ns)
-        failed = policy.failures.total() > failures
         stages_ns.update(pending.stages_ns)
-        full, why = None, Note(0)
-        if pending.open.size:
-            at_ns = time.monotonic_ns()
-            try:
-                full, why = await self._full(served, pending, (deadline_ns - at_ns) / NS_PER_SECOND)
-            except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
-                self.observer.fell_back(request_id, served.model, int(Tier.FULL), error)
-                failed = failed or isinstance(error, TierError)  # the model's own fault, not its host's
-                why = Note.FALLBACK
-            stages_ns["tier_3"] = time.monotonic_ns() - at_ns
-        decisions = policy.finish(pending, full, why)
-        taken_ns = time.monotonic_ns() - now_ns
-        if failed:
+        failed = policy.failures.total() > failures
+        return _Begun(request_id, served, pending, deadline_ns, now_ns, failed, stages_ns)
+
+    def asks_here(self, served: Served) -> bool:
+        """Whether tier 3 of ``served`` is asked in this process."""
+        return self._ask_full is None or served.full_ms < self.args.tier3_inside_ms
+
+    def _waits(self, begun: _Begun) -> bool:
+        """Whether tier 3 is to be asked, and elsewhere."""
+        return bool(begun.pending.open.size) and not self.asks_here(begun.served)
+
+    def _here(self, begun: _Begun) -> Decisions:
+        """The decisions of what nothing need be waited for."""
+        pending, at_ns = begun.pending, time.monotonic_ns()
+        if not pending.open.size:
+            return self._settle(begun, None)
+        if begun.deadline_ns - at_ns < MIN_HERE_MS * NS_PER_MS:
+            return self._settle(begun, None, Note.DEADLINE)
+        try:
+            full = begun.served.policy.ask(int(Tier.FULL), pending.question, pending.now_ns)
+        except TierError as error:
+            return self._lost(begun, error, is_models_fault=True)
+        finally:
+            begun.stages_ns["tier_3"] = time.monotonic_ns() - at_ns
+        return self._settle(begun, full)
+
+    async def _elsewhere(self, begun: _Begun) -> Decisions:
+        """The decisions with tier 3's answer from where it is, or of the tiers below without it."""
+        at_ns = time.monotonic_ns()
+        try:
+            full, why = await self._full(
+                begun.served, begun.pending, (begun.deadline_ns - at_ns) / NS_PER_SECOND
+            )
+        except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
+            return self._lost(begun, error, is_models_fault=isinstance(error, TierError))
+        finally:
+            begun.stages_ns["tier_3"] = time.monotonic_ns() - at_ns
+        return self._settle(begun, full, why)
+
+    def _lost(self, begun: _Begun, error: Exception, *, is_models_fault: bool) -> Decisions:
+        """The decisions of the tiers below: the third one failed."""
+        self.observer.fell_back(begun.request_id, begun.served.model, int(Tier.FULL), error)
+        failed = begun.failed or is_models_fault  # not its host's
+        return self._settle(begun._replace(failed=failed), None, Note.FALLBACK)
+
+    def _settle(self, begun: _Begun, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
+        """The decisions, and the models told how it went."""
+        served, batch = begun.served, begun.pending.batch
+        decisions = served.policy.finish(begun.pending, full, why)
+        taken_ns = time.monotonic_ns() - begun.now_ns
+        if begun.failed:
             self.models.failed(served, taken_ns)
         else:
             self._later(lambda: self.models.answered(served, batch, decisions, taken_ns))
@@ -183,8 +259,7 @@ class Service:
         """Tier 3's answer to what is open, or that there is no time for it; raises whatever it raises."""
         if left_s * 1_000 < MIN_FULL_MS:
             return None, Note.DEADLINE
-        if self._ask_full is None:
-            return served.policy.ask(int(Tier.FULL), pending.question, pending.now_ns), Note(0)
+        assert self._ask_full is not None  # else it is asked here
         if not self._breaker.allows():
             return None, Note.FALLBACK
         try:
@@ -213,6 +288,7 @@ class Service:
             tier_set=served.tier_set,
             tiers=[tier.number for tier in tiers],
             forms={str(tier.number): tier.engine.form for tier in tiers},
+            tier3_asked=self._tier3_asked(served),
             alias=self.args.model,
             feature_digest=spec.feature_digest,
             columns=[
@@ -227,6 +303,11 @@ class Service:
             history_columns=[feature.name for feature in reader.history],
             actions=list(ACTION_NAMES),
         )  # fmt: skip
+
+    def _tier3_asked(self, served: Served) -> Literal["replica", "deployment", "nowhere"]:
+        if served.policy.tiers[-1].number != Tier.FULL:
+            return "nowhere"
+        return "replica" if self.asks_here(served) else "deployment"
 
     def _max_age_ms(self, name: str) -> int | None:
         bounds = self.args.limits.features
@@ -251,7 +332,7 @@ class Service:
         batch = probe_batch(policy)
         found: dict[str, str] = {}
         for tier in policy.tiers:
-            if tier.number == Tier.FULL and self._ask_full is not None:
+            if tier.number == Tier.FULL and not self.asks_here(served):
                 continue
             try:
                 policy.ask(tier.number, batch, now_ns)
@@ -259,7 +340,7 @@ class Service:
             except TierError as error:
                 found[str(tier.number)] = str(error)
         ready = all(state == "ok" for state in found.values())
-        if self._ask_full is not None:
+        if not self.asks_here(served):
             found["3"] = await self._probe_full(served, batch)
             # Without tiers below it nobody decides in its place: HOLD would be all there is to say.
             ready = ready and (len(found) > 1 or found["3"] == "ok")

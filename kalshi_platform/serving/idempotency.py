@@ -22,8 +22,8 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 #: Longest request id, characters.
 MAX_ID: Final = 128
 
-#: Makes the answer to a request.
-Make = Callable[[], Awaitable[bytes]]
+#: Makes the answer to a request, at once or later.
+Make = Callable[[], bytes | Awaitable[bytes]]
 Key = tuple[str, str]
 
 
@@ -98,10 +98,10 @@ class Answers:
     async def once(self, owner: str, request_id: str, body: bytes, make: Make) -> Answer:
         """The answer to ``body``: kept, in flight, or made now by ``make``, which runs once for all who ask.
 
-        ``make`` is run as a task of its own: a client that goes away neither stops it nor takes the answer
-        from those who wait beside it, and finds it kept when it asks again. What ``make`` raises is raised to
-        all who wait and not kept. RequestIdReusedError where the id came with another body, ContractError
-        where it is empty or longer than MAX_ID characters.
+        What ``make`` is awaited for runs as a task of its own: a client that goes away neither stops it nor
+        takes the answer from those who wait beside it, and finds it kept when it asks again. What ``make``
+        raises is raised to all who wait and not kept. RequestIdReusedError where the id came with another
+        body, ContractError where it is empty or longer than MAX_ID characters.
         """
         if not 1 <= len(request_id) <= MAX_ID:
             raise ContractError(f"request id of {len(request_id)} characters is outside 1..{MAX_ID}")
@@ -115,7 +115,10 @@ class Answers:
             self._require_same(found.digest, digest, request_id)
             self._shared += 1
             return Answer(await asyncio.shield(found.task), repeated=True)
-        task = asyncio.create_task(self._make(key, digest, make))
+        answer = make()
+        if isinstance(answer, bytes):
+            return Answer(self._made_now(key, digest, answer), repeated=False)
+        task = asyncio.create_task(self._make(key, digest, answer))
         self._in_flight[key] = _InFlight(digest, task)
         task.add_done_callback(lambda done: self._landed(key, done))
         return Answer(await asyncio.shield(task), repeated=False)
@@ -129,8 +132,10 @@ class Answers:
         self._kept.clear()
         self._bytes = 0
 
-    async def _make(self, key: Key, digest: bytes, make: Make) -> bytes:
-        body = await make()
+    async def _make(self, key: Key, digest: bytes, answer: Awaitable[bytes]) -> bytes:
+        return self._made_now(key, digest, await answer)
+
+    def _made_now(self, key: Key, digest: bytes, body: bytes) -> bytes:
         self._made += 1
         self._keep(key, _Kept(digest, body, self._clock(), len(body) + len(key[0]) + len(key[1])))
         return body

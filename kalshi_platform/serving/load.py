@@ -65,6 +65,11 @@ class EngineChoice(Config):
     measured: tuple[FormTiming, ...]
     refused: tuple[FormName, ...] = Field(description="not exact enough where the tiers were made; not tried")
 
+    @property
+    def group_p50_ms(self) -> float | None:
+        """Of one group in the chosen form, here."""
+        return next(timing.group_p50_ms for timing in self.measured if timing.form == self.chosen)
+
 
 class ReadyModel(NamedTuple):
     """A model, its tiers ready to be asked, and how each is run."""
@@ -101,7 +106,7 @@ def ready_model(
     if tier_set is None:
         no_files: dict[str, bytes] = {}
         engine, choice = _fastest(3, model.policy, {"torchscript": ()}, (), forms, no_files.__getitem__)
-        ready = ReadyModel(model, (ReadyTier(3, engine, 1.0, None),), (choice,), None)
+        ready = ReadyModel(model, (ReadyTier(3, engine, 1.0, None, choice.group_p50_ms),), (choice,), None)
     else:
         pairs = [_ready(registry, model, tier_set, tier, forms) for tier in tier_set.tiers]
         ready = ReadyModel(model, tuple(t for t, _ in pairs), tuple(c for _, c in pairs), tier_set)
@@ -127,7 +132,8 @@ def _ready(
     engine, choice = _fastest(
         tier.number, policy, accepted, refused, forms, lambda name: tier_artefact(registry, tier_set, name)
     )
-    return ReadyTier(tier.number, engine, tier.temperature, tier.exit_threshold), choice
+    ready = ReadyTier(tier.number, engine, tier.temperature, tier.exit_threshold, choice.group_p50_ms)
+    return ready, choice
 
 
 def _fastest(

@@ -43,6 +43,8 @@ class ReadyTier(NamedTuple):
     temperature: float
     #: None: no group leaves here, it answers only where the tiers above cannot; always so in the last tier
     exit_threshold: float | None
+    #: Median of one group with all its windows, measured in this process; None: not measured.
+    group_p50_ms: float | None = None
 
 
 class TieredConfig(Config):

@@ -87,7 +87,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "check": {"min_agreement": 0.0},  # two networks that were never trained decide alike by chance only
         "watch": {"max_p99_ms": 5_000.0, "worse_p99_ms": 5_000.0},  # of a machine that other tests share
         "replicas": 2, "replica_cpus": 0, "tier3_cpus": 0, "deadline_ms": 1_000.0, "poll_s": 0.2,
-        "health_check_s": 1.0, "inference_ttl_ms": 0,
+        "health_check_s": 1.0, "inference_ttl_ms": 0, "tier3_inside_ms": 0.0,
     }  # fmt: skip
     (folder / "args.json").write_text(json.dumps(args))
     port = free_port("127.0.0.1")

@@ -57,6 +57,19 @@ def test_a_repeated_request_gets_the_same_answer_without_being_made_again():
     asyncio.run(scene())
 
 
+def test_an_answer_that_is_made_at_once_is_kept_too_and_what_it_raises_is_not():
+    async def scene():
+        kept, made = answers(), iter([b"one", b"two"])
+        assert await kept.once("me", "1", b"x", lambda: next(made)) == Answer(b"one", repeated=False)
+        assert await kept.once("me", "1", b"x", lambda: next(made)) == Answer(b"one", repeated=True)
+        with pytest.raises(ZeroDivisionError):
+            await kept.once("me", "2", b"x", lambda: 1 // 0)
+        assert (await kept.once("me", "2", b"x", lambda: next(made))).body == b"two"
+        assert (kept.counts.made, kept.counts.kept) == (2, 2)
+
+    asyncio.run(scene())
+
+
 def test_an_id_belongs_to_its_owner():
     async def scene():
         kept, make = answers(), Maker()

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 from serving_app import ADMIN, CLIENT, MODEL, App, Client, token, token_files
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from kalshi_platform.domain.errors import LimitError, StorageError
 from kalshi_platform.features.spec import FEATURE_DIGEST
 from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.candidate import Verdict
 from kalshi_platform.serving.shadow import ShadowReport
-from kalshi_platform.serving.tiered import TierError, free
-from serve_deployments.api import DecideResponse, ModelInfo, ProblemBody
+from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy, TierError, free
+from serve_deployments.api import DecideRequest, DecideResponse, ModelInfo, ProblemBody
 from serve_deployments.http import make_app
 from serve_deployments.models import Served
 
@@ -232,6 +234,15 @@ def test_too_many_groups_are_refused():
     assert len(app.decide(body).json()["groups"]) == 2
 
 
+def test_below_a_prefix_the_route_decides_as_the_outermost_layer_does(app: App, body: dict[str, Any]):
+    quick = app.decide(body).json()["groups"]
+    outer = Starlette(routes=[Mount("/below", app.app)])
+    routed = Client(outer).post("/below/v1/decide", json={**body, "request_id": "routed-1"})
+    assert routed.json()["groups"] == quick
+    wrong = Client(outer).post("/below/v1/decide", json={**body, "request_id": ""})
+    refused(wrong, 422, "invalid-field", "request_id")
+
+
 def test_a_burst_beyond_the_rate_is_told_when_to_come_back():
     app = App(limits={"rates": {"rate_per_s": 1, "burst": 3}})
     statuses = [app.client.get("/v1/model").status_code for _ in range(3)]
@@ -384,6 +395,42 @@ def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     body["deadline_ms"] = 0.001
     assert app.decide(body).json()["groups"][0]["notes"] == ["deadline"]
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("measured_ms", "asked"), [(0.5, "replica"), (1.0, "deployment"), (None, "deployment")]
+)
+def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
+    app = App(ask_full=asking(lambda served, batch: _full(app, served, batch)), tier3_inside_ms=1.0)
+    tiers = tuple(tier._replace(group_p50_ms=measured_ms) for tier in app.policy.tiers)
+    here = TieredPolicy(app.policy.spec, tiers, TieredConfig(inference_ttl_ms=0))
+    assert app.served is not None
+    app.served = app.served._replace(policy=here)
+    assert app.client.get("/v1/model").json()["tier3_asked"] == asked
+    n_asked, expected = app.engines[2].n_asked, app.policy.decide(example_batch(app), 0)
+    assert app.engines[2].n_asked == n_asked + 1
+    group = app.decide(app.example()).json()["groups"][0]
+    assert (group["tier"], group["notes"]) == ("full", [])
+    assert list(group["probabilities"].values()) == expected.probabilities[0].tolist()
+    app.engines[2].broken = True
+    body = {**app.example(), "request_id": "when-it-is-broken"}
+    group = app.decide(body).json()["groups"][0]
+    assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+    assert app.models.n_failed == 1, "the model's own fault, wherever it was asked"
+
+
+def example_batch(app: App) -> Batch:
+    request = DecideRequest.model_validate(app.example())
+    assert app.served is not None
+    return app.service.reader(app.served).read(request, "test", 0).batch
+
+
+def test_a_deadline_of_nothing_does_not_ask_tier_3_here_either():
+    app = App()
+    n_asked = app.engines[2].n_asked
+    group = app.decide({**app.example(), "deadline_ms": 0.001}).json()["groups"][0]
+    assert group["notes"] == ["deadline"]
+    assert app.engines[2].n_asked == n_asked
 
 
 def test_tier_3_elsewhere_answers_like_tier_3_here():
