@@ -24,21 +24,21 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 FIELDS = ("bench", "value", "unit", "peer", "peer_value", "ratio")
 
-#: module -> seconds it may take; their sum keeps `make bench` under seventeen minutes.
+#: module -> seconds it may take; their sum keeps `make bench` under twenty minutes.
 LIMITS_S = {
     "book_replay": 35,
-    "feature_replay": 45,
+    "feature_replay": 60,
     "env_step": 30,
     "dataset_build": 60,
-    "rllib_sampling": 60,
-    "train_iteration": 100,
+    "rllib_sampling": 80,
+    "train_iteration": 130,
     "train_moderate": 60,
     "sampling_workers": 46,
     "train_overlap": 60,
     "sweep_overhead": 240,
     "serve_tiers": 38,
-    "serve_http": 130,
-    "serve_stream": 114,
+    "serve_http": 220,
+    "serve_stream": 130,
 }
 #: line -> least ratio promised; a miss is shown and recorded, it is not a failure of the run.
 TARGET_RATIOS = {

@@ -99,8 +99,8 @@ def test_a_target_is_missed_only_below_it(runner):
     assert "by its own account" in runner.below_target({**LINE, "bench": "env_step", "meets_targets": False})
 
 
-def test_all_limits_together_keep_the_promise_of_seventeen_minutes(runner):
-    assert sum(runner.LIMITS_S.values()) < 1_020
+def test_all_limits_together_keep_the_promise_of_twenty_minutes(runner):
+    assert sum(runner.LIMITS_S.values()) < 1_200
 
 
 def test_every_benchmark_in_the_list_is_a_file(runner):
