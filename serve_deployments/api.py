@@ -105,14 +105,6 @@ class DecideRequest(_Read):
     groups: list[Group] = Field(min_length=1)
 
 
-class MarketDecision(BaseModel):
-    """What to do in one market."""
-
-    id: str
-    action: ActionName
-    probabilities: dict[str, float] = Field(description="of the allowed actions, calibrated, of the tier")
-
-
 class GroupDecision(BaseModel):
     """What was decided of a group, and by whom."""
 
