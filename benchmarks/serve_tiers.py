@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from serving_app import spec_of
 from torch import nn
 
 from kalshi_platform.domain.timing import CallTimes, time_calls
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
-from kalshi_platform.features.spec import FEATURE_DIGEST, ROW_GROUPS, TEMPORAL, features_of
 from kalshi_platform.models.levels import LEVELS, TIER_LEVELS, Level
 from kalshi_platform.models.networks import PolicyNetwork, build_network
 from kalshi_platform.models.policy import FrozenPolicy
@@ -63,16 +63,7 @@ class Whole(nn.Module):
 
 
 def network_of(level: Level, seed: int) -> PolicyNetwork:
-    spec = PolicySpec(
-        level=level,
-        n_slots=SLOTS,
-        market=tuple(f.name for f in features_of(ROW_GROUPS)),
-        portfolio=tuple(f.name for f in features_of(["portfolio"])),
-        n_history=len(TEMPORAL),
-        feature_digest=FEATURE_DIGEST,
-        groups=tuple(ROW_GROUPS),
-    )
-    return build_network(spec, seed).eval().requires_grad_(False)
+    return build_network(spec_of(level), seed).eval().requires_grad_(False)
 
 
 def tier_of(number: int, network: PolicyNetwork, exit_threshold: float | None = None) -> ReadyTier:

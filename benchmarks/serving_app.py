@@ -22,7 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
 
-from registry_models import COMMIT, DATASET, GOOD
+from registry_models import DATASET, made_record
+from serving_tiers import spec_of as made_spec
 
 from kalshi_platform.envs.config import EnvConfig
 from kalshi_platform.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
@@ -31,7 +32,7 @@ from kalshi_platform.models.networks import build_network
 from kalshi_platform.models.policy import FrozenPolicy
 from kalshi_platform.models.spec import PolicySpec
 from kalshi_platform.registry.export import export_weights
-from kalshi_platform.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+from kalshi_platform.registry.record import WEIGHTS_NAME
 from kalshi_platform.registry.store import CHAMPION, Registry
 from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.replay.account import HOLD, N_ACTIONS
@@ -69,15 +70,7 @@ class Model(NamedTuple):
 
 
 def spec_of(level: Level) -> PolicySpec:
-    return PolicySpec(
-        level=level,
-        n_slots=N_SLOTS,
-        market=tuple(f.name for f in features_of(ROW_GROUPS)),
-        portfolio=tuple(f.name for f in features_of(["portfolio"])),
-        n_history=len(TEMPORAL),
-        feature_digest=FEATURE_DIGEST,
-        groups=tuple(ROW_GROUPS),
-    )
+    return made_spec(level, N_SLOTS, tuple(ROW_GROUPS))
 
 
 def asked() -> Asked:
@@ -149,23 +142,7 @@ def made_model(folder: Path, batch: Batch) -> Model:
 
 def registered(registry: Registry, policy: FrozenPolicy) -> str:
     """Id of ``policy`` as a model that passed every gate."""
-    weights = export_weights(policy)
-    sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
-    record = ModelRecord(
-        id=model_id(sha256, policy.spec, ENVIRONMENT, digests, DATASET, COMMIT),
-        artefacts={WEIGHTS_NAME: sha256},
-        spec=policy.spec,
-        environment=ENVIRONMENT,
-        digests=digests,
-        dataset="made",
-        dataset_digest=DATASET,
-        commit=COMMIT,
-        packages={},
-        claims=Claims(dataset_digest=DATASET, split="validation", performance=GOOD),
-        created_at="2026-01-01T00:00:00+00:00",
-        source_run="made",
-    )
-    registry.add(record, {WEIGHTS_NAME: weights})
+    record = registry.add(*made_record(policy, ENVIRONMENT))
     registry.promote(CHAMPION, record.id, reason="the benchmark's")
     return record.id
 

@@ -7,7 +7,6 @@ Threads    ``current``, ``answered`` and ``failed`` on the event loop; ``start``
 Not        the checks of a candidate, its watch and its return (kalshi_platform/serving/reload.py).
 """
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
@@ -28,7 +27,6 @@ from kalshi_platform.serving.reload import GuardConfig, ModelGuard, ServedModel
 from kalshi_platform.serving.shadow import Compared, ShadowReport
 from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
 
-_LOG: Final = logging.getLogger(__name__)
 #: What an observer is told of an event; the others change nothing that is served.
 RESULTS: Final = {
     EventKind.SWAPPED: "accepted",
@@ -192,7 +190,6 @@ class GuardedModels:
         if self._prepare is not None:
             self._prepare(model.record.id, tier_set.digest if tier_set else None)
         ready = ready_model(registry, model, tier_set)
-        _LOG.info("%s", ready.note)
         return TieredPolicy(model.record.spec, ready.tiers, self._tiered)
 
     def _tell(self) -> None:

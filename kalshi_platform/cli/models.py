@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.options import JsonOption, RegistryOption
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.promotion import promote_model
@@ -24,22 +25,13 @@ from kalshi_platform.registry.store import CHAMPION, Registry
 
 app = typer.Typer(help="Register, promote, roll back and list models.", no_args_is_help=True)
 
-_JSON = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
-_REGISTRY = Annotated[
-    str | None,
-    typer.Option(
-        "--registry",
-        help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
-        "else ~/.local/share/kalshi-platform/registry]",
-    ),
-]
 _REASON = Annotated[str, typer.Option(help="why, in words; kept in the log")]
 _NONE: Final = "-"
 _WIDTH: Final = 160
 
 
 @app.command("list")
-def list_models(registry: _REGISTRY = None, as_json: _JSON = False) -> None:
+def list_models(registry: RegistryOption = None, as_json: JsonOption = False) -> None:
     """Every registered model, oldest first, with its aliases and what it claims."""
     store = Registry(registry)
     records, current = store.models(), store.aliases().current
@@ -67,8 +59,8 @@ def list_models(registry: _REGISTRY = None, as_json: _JSON = False) -> None:
 @app.command()
 def show(
     model: Annotated[str, typer.Argument(help="an alias or an id")],
-    registry: _REGISTRY = None,
-    as_json: _JSON = False,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """The whole record of one model."""
     store = Registry(registry)
@@ -83,8 +75,8 @@ def show(
 def register(
     run: Annotated[Path, typer.Argument(help="a training run, of which the best is taken, or a checkpoint")],
     dataset: Annotated[str, typer.Option(help="the dataset it was trained on", show_default=False)],
-    registry: _REGISTRY = None,
-    as_json: _JSON = False,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Register a trained policy with what it does on the validation events; twice gives one model."""
     record = register_run(Registry(registry), run, dataset, say=_say)
@@ -107,8 +99,8 @@ def promote(
         list[str] | None,
         typer.Option("--gate", help="another threshold, e.g. max_drawdown=0.2; kept with the evidence"),
     ] = None,
-    registry: _REGISTRY = None,
-    as_json: _JSON = False,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
@@ -138,8 +130,8 @@ def promote(
 def rollback(
     alias: Annotated[str, typer.Option(help="the alias to set back")] = CHAMPION,
     reason: _REASON = "rolled back",
-    registry: _REGISTRY = None,
-    as_json: _JSON = False,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give an alias back to the model that had it before; again goes one further back."""
     entry = Registry(registry).rollback(alias, reason=reason)
@@ -152,8 +144,8 @@ def rollback(
 @app.command()
 def history(
     alias: Annotated[str | None, typer.Option(help="only this alias")] = None,
-    registry: _REGISTRY = None,
-    as_json: _JSON = False,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Every change of the aliases, oldest first."""
     store = Registry(registry)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.options import RegistryOption
 from kalshi_platform.domain.errors import ContractError
 
 app = typer.Typer(help="Serve the registry's model over HTTP on this machine until Ctrl-C.")
@@ -13,13 +14,7 @@ app = typer.Typer(help="Serve the registry's model over HTTP on this machine unt
 @app.command()
 def serve(
     local: Annotated[bool, typer.Option("--local", help="start a Ray of its own on this machine")] = False,
-    registry: Annotated[
-        str | None,
-        typer.Option(
-            help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
-            "else ~/.local/share/kalshi-platform/registry]"
-        ),
-    ] = None,
+    registry: RegistryOption = None,
     model: Annotated[
         str | None,
         typer.Option(help="alias to follow  [default: champion; challenger where there is no champion]"),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.options import JsonOption, RegistryOption
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.distillation.build import build_tiers, report_tiers
 from kalshi_platform.distillation.config import TiersConfig
@@ -26,15 +27,6 @@ _DATASET = Annotated[str, typer.Option(help="the dataset the model was trained o
 _OUT = Annotated[
     Path | None, typer.Option(help="folder of tiers.html and tiers.json  [default: runs/tiers/<model id>]")
 ]
-_JSON = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
-_REGISTRY = Annotated[
-    str | None,
-    typer.Option(
-        "--registry",
-        help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
-        "else ~/.local/share/kalshi-platform/registry]",
-    ),
-]
 
 
 @app.command()
@@ -42,7 +34,7 @@ def build(
     model: _MODEL,
     dataset: _DATASET,
     out: _OUT = None,
-    registry: _REGISTRY = None,
+    registry: RegistryOption = None,
     seed: Annotated[int, typer.Option(min=0, help="of everything that is drawn")] = 0,
     max_value_loss: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="share of the model's return that early exits may cost")
@@ -51,7 +43,7 @@ def build(
         list[str] | None, typer.Option("--set", help="another setting, e.g. learn.epochs=4")
     ] = None,
     smoke: Annotated[bool, typer.Option(help="every step, as small as it can be (seconds)")] = False,
-    as_json: _JSON = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Distil tiers 1 and 2, calibrate them, choose their exits, judge and store the set, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
@@ -68,7 +60,7 @@ def build(
 
 
 @app.command()
-def show(model: _MODEL, registry: _REGISTRY = None, as_json: _JSON = False) -> None:
+def show(model: _MODEL, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
     """The newest tier set of a model and what its report found when it was made."""
     store = Registry(registry)
     tier_set = _newest(store, model)
@@ -84,9 +76,9 @@ def report(
     model: _MODEL,
     dataset: _DATASET,
     out: _OUT = None,
-    registry: _REGISTRY = None,
+    registry: RegistryOption = None,
     final: Annotated[bool, typer.Option(help="on the test split; every opening is recorded")] = False,
-    as_json: _JSON = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge the newest tier set again, on the half of the validation events that chose nothing."""
     store = Registry(registry)

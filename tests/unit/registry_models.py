@@ -1,6 +1,7 @@
 """A registered model whose every figure is known, for the tests of the registry."""
 
 import hashlib
+from typing import Any
 
 import torch
 
@@ -57,11 +58,13 @@ GOOD = Performance(
 )
 
 
-def made_record(policy: FrozenPolicy, **changes: object) -> tuple[ModelRecord, dict[str, bytes]]:
-    """A record of ``policy`` with its file."""
+def made_record(
+    policy: FrozenPolicy, environment: dict[str, Any] | None = None, **changes: object
+) -> tuple[ModelRecord, dict[str, bytes]]:
+    """A record of ``policy``, trained in ``environment`` (EnvConfig as JSON), with its file."""
     weights = export_weights(policy)
     sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
-    environment = EnvConfig(n_slots=2).model_dump(mode="json")
+    environment = environment or EnvConfig(n_slots=2).model_dump(mode="json")
     record = ModelRecord(
         id=model_id(sha256, policy.spec, environment, digests, DATASET, COMMIT),
         artefacts={WEIGHTS_NAME: sha256},

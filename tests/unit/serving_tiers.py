@@ -46,16 +46,16 @@ class PlainEngine:
             return self.network.judge(slots, seen.slot_mask)[0].numpy()
 
 
-def spec_of(level: Level, n_slots: int = 5) -> PolicySpec:
-    """A policy of ``level`` over the order book and the clock."""
+def spec_of(level: Level, n_slots: int = 5, groups: tuple[str, ...] = GROUPS) -> PolicySpec:
+    """A policy of ``level``, over the order book and the clock unless other groups are named."""
     return PolicySpec(
         level=level,
         n_slots=n_slots,
-        market=tuple(f.name for f in features_of(GROUPS)),
+        market=tuple(f.name for f in features_of(groups)),
         portfolio=tuple(f.name for f in features_of(["portfolio"])),
         n_history=len(TEMPORAL),
         feature_digest=FEATURE_DIGEST,
-        groups=GROUPS,
+        groups=groups,
     )
 
 
