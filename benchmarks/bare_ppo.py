@@ -7,14 +7,14 @@ consecutive steps. Whatever RLlib costs beyond this is overhead.
 import numpy as np
 import torch
 
-from kalshi_platform.models.actions import mask_logits, sample_actions
-from kalshi_platform.models.gae import gae
-from kalshi_platform.models.history import HistoryCodes, WindowGatherer
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.learner import ppo_loss
-from kalshi_platform.training.ppo import standardise
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.learner import ppo_loss
+from kalshi_platform.learning.training.ppo import standardise
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.actions import mask_logits, sample_actions
+from kalshi_platform.models.networks.gae import gae
+from kalshi_platform.models.networks.history import HistoryCodes, WindowGatherer
+from kalshi_platform.models.networks.networks import build_network
 
 
 class BarePPO:

@@ -11,9 +11,9 @@ import numpy as np
 import replay_input
 from numba import njit
 
-from kalshi_platform.book import ladder
-from kalshi_platform.book.ladder import BEST
-from kalshi_platform.events.schema import NO, YES, Events
+from kalshi_platform.data.book import ladder
+from kalshi_platform.data.book.ladder import BEST
+from kalshi_platform.data.market_data.schema import NO, YES, Events
 
 N_EVENTS = 2_000_000
 CENTS = 100

@@ -19,10 +19,10 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.kernel import warm
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.pipeline.inspect import find_problems
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.inspect import find_problems
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.kernel import warm
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
 MEMORY_LIMIT_MIB = 2_048

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 import training_input as made
 
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.models.networks import PolicyNetwork
-from kalshi_platform.replay.account import position_value_e6
-from kalshi_platform.training.reader import ColumnarReader
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.reader import ColumnarReader
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import position_value_e6
 
 STEPS, WARM_UPS = 600, 100
 N_CARTPOLES, CARTPOLE_STEPS = 64, 500

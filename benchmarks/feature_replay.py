@@ -14,14 +14,14 @@ import numpy as np
 import plain_features
 import replay_input
 
+from kalshi_platform.data.features import kernel
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, TEMPORAL
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import FLAG_LAST, Events
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import FLAG_LAST, Events
-from kalshi_platform.features import kernel
-from kalshi_platform.features import rows as rows_module
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.rows import Rows
-from kalshi_platform.features.spec import N_ROW_FEATURES, TEMPORAL
 
 N_EVENTS = 2_000_000
 N_PLAIN = 6_000

@@ -12,12 +12,12 @@ import time
 import numpy as np
 import torch
 
-from kalshi_platform.evaluation.latency import measure_latency
-from kalshi_platform.features.spec import features_of
-from kalshi_platform.models.levels import LEVELS, Level
-from kalshi_platform.models.networks import PolicyNetwork, build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
+from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.evaluation.promotion.latency import measure_latency
+from kalshi_platform.models.networks.levels import LEVELS, Level
+from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
 
 SAMPLES, SLOTS, DISTINCT, STEPS, WARM_UP = 512, 5, 0.35, 7, 2
 WINDOWS = (8, 16, 32)

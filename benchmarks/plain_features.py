@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kalshi_platform.events.schema import FLAG_LAST, FLAG_START, SNAPSHOT, YES, Events
+from kalshi_platform.data.market_data.schema import FLAG_LAST, FLAG_START, SNAPSHOT, YES, Events
 
 
 def squashed(x: float, full: float) -> float:

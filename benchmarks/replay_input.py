@@ -14,10 +14,8 @@ import numpy as np
 import polars as pl
 from numba import njit
 
-from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_LAST,
     FLAG_START,
@@ -27,6 +25,8 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data" / "events" / "spx-2023-04.parquet"
 SPEC = MarketSpec(ticker="BENCH", event="BENCH")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import training_input as made
 
-from kalshi_platform.training.ppo import build_algorithm, sample_or_failure
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.ppo import build_algorithm, sample_or_failure
+from kalshi_platform.learning.training.source import TrainingSource
 
 
 def sampling_rate(source: TrainingSource, level: str, sampler: str, runs: int) -> float:

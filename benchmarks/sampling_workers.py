@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import training_input as made
 
-from kalshi_platform.training.ppo import build_algorithm
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.ppo import build_algorithm
+from kalshi_platform.learning.training.source import TrainingSource
 
 ROUNDS, BATCHES = 4, 6
 

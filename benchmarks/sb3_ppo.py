@@ -12,13 +12,13 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from kalshi_platform.envs.gym_env import ReplayEnv
-from kalshi_platform.models.actions import mask_logits
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.rllib_adapter import action_space, observation_space
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.actions import mask_logits
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.rllib_adapter import action_space, observation_space
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.envs.gym_env import ReplayEnv
 
 
 class FlatObservation(gym.ObservationWrapper):

@@ -19,10 +19,10 @@ from typing import Any
 
 import serving_app as app
 
-from kalshi_platform.registry.record import ACTIONS
-from kalshi_platform.serving.load_open import arrivals_ns
-from kalshi_platform.serving.load_result import LoadConfig
-from kalshi_platform.serving.loadtest import run_load
+from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.serving.loadtest.open_loop import arrivals_ns
+from kalshi_platform.serving.loadtest.result import LoadConfig
+from kalshi_platform.serving.loadtest.run import run_load
 
 RATE, DURATION_S, WARM_UP_S, ROUNDS, PLAIN_ROUNDS, CHECKED = 50, 9, 1, 3, 1, 20
 PEER = "empty Serve app, same switches"

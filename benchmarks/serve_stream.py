@@ -17,15 +17,15 @@ import aiohttp
 import numpy as np
 import serving_app as app
 
-from kalshi_platform.models.levels import LEVELS
-from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving.batch import Batch
-from kalshi_platform.serving.load_result import LoadConfig
-from kalshi_platform.serving.load_stream import OPENING, open_stream, stream_lines
-from kalshi_platform.serving.messages import OpenMessage
-from kalshi_platform.serving.stream import StreamModel, StreamSession
-from kalshi_platform.simexchange.config import SimConfig
-from kalshi_platform.simexchange.simulate import simulate
+from kalshi_platform.models.networks.levels import LEVELS
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.live.stream import StreamModel, StreamSession
+from kalshi_platform.serving.loadtest.result import LoadConfig
+from kalshi_platform.serving.loadtest.stream import OPENING, open_stream, stream_lines
+from kalshi_platform.simulation.replay.trading import TradingConfig
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.simulate import simulate
 
 RATE, DURATION_S, WARM_UP_S, ROUNDS, CHECKED = 100, 5, 1, 3, 200
 PEER = "stream of a constant for every frame, same switches"

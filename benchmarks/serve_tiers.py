@@ -24,17 +24,24 @@ from torch import nn
 
 from kalshi_platform.domain.timing import CallTimes, time_calls
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
-from kalshi_platform.models.levels import LEVELS, TIER_LEVELS, Level
-from kalshi_platform.models.networks import PolicyNetwork, build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.registry.export import probes
-from kalshi_platform.replay.account import N_ACTIONS
-from kalshi_platform.serving.batch import Batch, Decisions, Tier
-from kalshi_platform.serving.engine_onnx import OnnxEngine, open_session
-from kalshi_platform.serving.export import onnx_files
-from kalshi_platform.serving.graphs import FLAT, LOGITS, WINDOWS, DecideGraph, EncodeGraph, onnx_file
-from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
+from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.export import probes
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Tier
+from kalshi_platform.serving.inference.engine_onnx import OnnxEngine, open_session
+from kalshi_platform.serving.inference.export import onnx_files
+from kalshi_platform.serving.inference.graphs import (
+    FLAT,
+    LOGITS,
+    WINDOWS,
+    DecideGraph,
+    EncodeGraph,
+    onnx_file,
+)
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 SLOTS, GROUPS, RUNS, WARM_UP, CALLS = 5, 20, 1_000, 100, 105
 #: So small that the caches are full, as in a process that has run a while, before the clock runs: what is new

@@ -4,7 +4,8 @@ Model      level moderate behind tiers 1 and 2, random weights; thresholds are s
            EXITS leave at tier 1 and at tier 2, as a tier report finds them.
 Empty      a FastAPI ingress that reads the same body and returns a constant as long as our answer; its stream
            answers every frame with a constant. Its log is written as ours is: the cheaper way.
-Bodies     numbers packed (kalshi_platform/serving/packed.py), 10 kB; the empty application reads the same.
+Bodies     numbers packed (kalshi_platform/serving/api/packed.py), 10 kB; the empty application reads the
+           same.
 Rounds     ours and the empty one in turn (A B A B), so that whatever else the machine does meets both.
 """
 
@@ -25,24 +26,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
 from registry_models import DATASET, made_record
 from serving_tiers import spec_of as made_spec
 
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
-from kalshi_platform.models.levels import LEVELS, TIER_LEVELS, Level
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.registry.export import export_weights
-from kalshi_platform.registry.record import WEIGHTS_NAME
-from kalshi_platform.registry.store import CHAMPION, Registry
-from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
-from kalshi_platform.replay.account import HOLD, N_ACTIONS
-from kalshi_platform.serving.batch import Batch, Tier
-from kalshi_platform.serving.engine_torch import TorchEngine
-from kalshi_platform.serving.export import export_forms
-from kalshi_platform.serving.load_result import LoadConfig, LoadResult
-from kalshi_platform.serving.loadtest import run_load
-from kalshi_platform.serving.packed import packed_body
-from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
+from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.record import WEIGHTS_NAME
+from kalshi_platform.models.registry.store import CHAMPION, Registry
+from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
+from kalshi_platform.serving.api.packed import packed_body
+from kalshi_platform.serving.inference.batch import Batch, Tier
+from kalshi_platform.serving.inference.engine_torch import TorchEngine
+from kalshi_platform.serving.inference.export import export_forms
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.serving.loadtest.result import LoadConfig, LoadResult
+from kalshi_platform.serving.loadtest.run import run_load
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
@@ -176,8 +177,8 @@ def both_running(model: Model) -> Iterator[str]:
     from empty_app import build_empty
     from ray import serve
 
+    from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
     from serve_deployments.app import build
-    from serve_deployments.args import AccessArgs, PolicyAppArgs
     from serve_deployments.local import readiness
 
     port = free_port("127.0.0.1")

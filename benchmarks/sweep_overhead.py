@@ -29,7 +29,7 @@ SETTINGS = {
 ALONE = """
 import json, sys, time
 from pathlib import Path
-from kalshi_platform.training.session import RunSettings, run_training
+from kalshi_platform.learning.training.session import RunSettings, run_training
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 times = []
 chosen = RunSettings().with_values({**settings, "train.checkpoint_every": 10**6})
@@ -40,11 +40,11 @@ SWEPT = """
 import json, sys
 from pathlib import Path
 import ray
-from kalshi_platform.training.session import RunSettings
-from kalshi_platform.tuning.experiment import Experiment, SweepConfig, variants
-from kalshi_platform.tuning.schedulers import build_scheduler
-from kalshi_platform.tuning.stage import Place, run_stage
-from kalshi_platform.tuning.tracking import MlflowTracker
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, variants
+from kalshi_platform.learning.tuning.schedulers import build_scheduler
+from kalshi_platform.learning.tuning.stage import Place, run_stage
+from kalshi_platform.learning.tuning.tracking import MlflowTracker
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
 experiment = Experiment(
@@ -80,8 +80,8 @@ def measure(program: str, dataset: Path, out: Path) -> dict[str, float]:
 
 
 def main() -> Iterator[dict[str, object]]:
-    from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-    from kalshi_platform.simexchange import SimConfig, simulate
+    from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+    from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)

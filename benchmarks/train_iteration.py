@@ -16,9 +16,9 @@ import training_input as made
 from ray.rllib.algorithms.ppo import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.ppo import build_algorithm, ppo_config
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.ppo import build_algorithm, ppo_config
+from kalshi_platform.learning.training.source import TrainingSource
 
 MakeEnvs = Callable[[TrainingSource, TrainConfig], VecEnv]
 

@@ -9,10 +9,10 @@ import numpy as np
 import train_iteration
 import training_input as made
 
-from kalshi_platform.envs.config import EpisodeConfig
-from kalshi_platform.features.spec import N_ROW_FEATURES, ROW_GROUPS, TEMPORAL, features_of
-from kalshi_platform.replay.bank import Bank, read_only
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, TEMPORAL, features_of
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.simulation.envs.config import EpisodeConfig
+from kalshi_platform.simulation.replay.bank import Bank, read_only
 
 
 def bank() -> Bank:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import train_iteration
 import training_input as made
 
-from kalshi_platform.training.ppo import build_algorithm
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.ppo import build_algorithm
+from kalshi_platform.learning.training.source import TrainingSource
 
 
 def iteration_rate(source: TrainingSource, overlap: bool) -> float:

@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
 
 from made_bank import made_bank
 
-from kalshi_platform.envs.config import EpisodeConfig
-from kalshi_platform.replay.bank import Bank
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.simulation.envs.config import EpisodeConfig
+from kalshi_platform.simulation.replay.bank import Bank
 
 N_ENVS, N_STEPS, MINIBATCH, EPOCHS = 256, 64, 2_048, 4
 N_SAMPLES = N_ENVS * N_STEPS

@@ -16,17 +16,17 @@ from ray import serve
 from ray.serve.handle import DeploymentHandle
 
 from kalshi_platform.domain.errors import PlatformError
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.serving.batch import Batch, Decisions
-from kalshi_platform.serving.reload import GuardConfig
-from kalshi_platform.serving.tiered import TieredConfig
-from serve_deployments.args import PolicyAppArgs
-from serve_deployments.full_tier import FullTierModels, Key
-from serve_deployments.http import make_app
-from serve_deployments.models import GuardedModels, Served
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.guard.reload import GuardConfig
+from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.tiered import TieredConfig
+from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.full_tier import FullTierModels, Key
+from kalshi_platform.serving.server.http import make_app
+from kalshi_platform.serving.server.models import GuardedModels, Served
+from kalshi_platform.serving.server.service import AskFull, Service
+from kalshi_platform.serving.server.streaming import warm
 from serve_deployments.observability import LOGGING, Observability, ObservabilityArgs
-from serve_deployments.service import AskFull, Service
-from serve_deployments.streaming import warm
 
 _LOG: Final = logging.getLogger("ray.serve.kalshi")
 #: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.

@@ -1,7 +1,7 @@
 """What a replica tells about itself: metrics through Ray's exporter and structured log lines.
 
 Owns       Observability, the observer of one replica, and the thread that exports beside its answers.
-Metrics    are counted in plain Python (``kalshi_platform/serving/metrics.py``) and handed to
+Metrics    are counted in plain Python (``kalshi_platform/serving/server/metrics.py``) and handed to
            ``ray.serve.metrics`` once a second. Every Ray node exports them on its metrics port, with or
            without Ray's dashboard, as ``ray_<name>`` with the labels application, deployment and replica. Ray
            gathers from its processes every 10 s (RAY_metrics_report_interval_ms): a count is seen after that.
@@ -27,9 +27,10 @@ from ray.serve.schema import LoggingConfig
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.serving.batch import Decisions
-from kalshi_platform.serving.caches import CacheStats
-from kalshi_platform.serving.metrics import (
+from kalshi_platform.serving.inference.batch import Decisions
+from kalshi_platform.serving.inference.caches import CacheStats
+from kalshi_platform.serving.inference.tiered import TieredPolicy
+from kalshi_platform.serving.server.metrics import (
     EVENT_SECONDS,
     FEATURE_AGE_SECONDS,
     FRAMES,
@@ -46,7 +47,6 @@ from kalshi_platform.serving.metrics import (
     ServeMetrics,
     Snapshot,
 )
-from kalshi_platform.serving.tiered import TieredPolicy
 
 #: Serve's own logger: what is said below it lands in the replica's log.
 SERVE_LOGGER: Final = "ray.serve"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from kalshi_platform.replay.open import CACHE_VARIABLE
+from kalshi_platform.simulation.replay.open import CACHE_VARIABLE
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from strategies import random_events
 
+from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
+from kalshi_platform.data.market_data.importers.types import Part
+from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
-from kalshi_platform.events.importers import ImportedEvent, ImportedMarket, ImportJob
-from kalshi_platform.events.importers.types import Part
-from kalshi_platform.events.market_meta import MarketRecord
 
 NS_PER_DAY = 86_400_000_000_000
 
@@ -33,8 +33,8 @@ class FakeImport:
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kalshi_platform.pipeline.build.discover", lambda inputs: self)
-        monkeypatch.setattr("kalshi_platform.pipeline.job.run_job", self.run_job)
+        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", lambda inputs: self)
+        monkeypatch.setattr("kalshi_platform.data.dataset.job.run_job", self.run_job)
 
     def jobs(self, target_rows: int) -> list[ImportJob]:
         return [self._job(event) for event in self.events]

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
     FLAG_FILL,

@@ -5,8 +5,8 @@ A decision every 30 s of market time and short episodes, as in the quickstart: P
 
 from typing import Any, Final
 
-from kalshi_platform.training.quickstart import QuickstartConfig
-from kalshi_platform.training.session import RunSettings
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.workflows.quickstart import QuickstartConfig
 
 BASE: Final[RunSettings] = QuickstartConfig().run.with_values(
     {"train.level": "simple", "curriculum.scale": 0.1}

@@ -9,7 +9,7 @@ Expect    simple and moderate within each other's intervals after a million step
 from typing import Final
 
 from kalshi_platform.cli.experiment import main
-from kalshi_platform.tuning.experiment import Experiment
+from kalshi_platform.learning.tuning.experiment import Experiment
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 EXPERIMENT: Final = Experiment(

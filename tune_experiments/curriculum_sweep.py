@@ -10,7 +10,7 @@ Expect    with one advantage a slot none is needed on simulated markets (ADR-000
 from typing import Final
 
 from kalshi_platform.cli.experiment import main
-from kalshi_platform.tuning.experiment import Experiment
+from kalshi_platform.learning.tuning.experiment import Experiment
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 EXPERIMENT: Final = Experiment(

@@ -9,8 +9,8 @@ Expect    trade_flow and microstructure help on simulated markets, where informe
 from typing import Final
 
 from kalshi_platform.cli.experiment import main
-from kalshi_platform.features.spec import ROW_GROUPS
-from kalshi_platform.tuning.experiment import Experiment
+from kalshi_platform.data.features.spec import ROW_GROUPS
+from kalshi_platform.learning.tuning.experiment import Experiment
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 _BOOK: Final = ("orderbook",)

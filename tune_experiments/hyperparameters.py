@@ -11,7 +11,7 @@ from typing import Final
 from ray import tune
 
 from kalshi_platform.cli.experiment import main
-from kalshi_platform.tuning.experiment import Experiment, SweepConfig
+from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 EXPERIMENT: Final = Experiment(

@@ -26,7 +26,7 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open
 @app.command()
 def mlflow(port: Port = 5000, browser: Browser = False) -> None:
     """Every tracked trial: parameters, validations, models. Ends with Ctrl-C."""
-    from kalshi_platform.tuning.tracking import tracking_uri
+    from kalshi_platform.learning.tuning.tracking import tracking_uri
 
     uri = tracking_uri()
     if uri.startswith(("http://", "https://")):
@@ -83,7 +83,7 @@ def sweep(
     browser: Browser = False,
 ) -> None:
     """The page that compares a sweep's trials; written again from what lies there."""
-    from kalshi_platform.comparison.page import compare_runs, write_page
+    from kalshi_platform.learning.tuning.page import compare_runs, write_page
 
     html, _ = write_page(compare_runs([folder]), folder)
     _show(html.absolute().as_uri(), browser)

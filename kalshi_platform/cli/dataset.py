@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.progress import progress
+from kalshi_platform.data.dataset.build import BuildConfig, Progress, build_dataset
+from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.pipeline.build import BuildConfig, Progress, build_dataset
-from kalshi_platform.pipeline.inspect import DatasetSummary, find_problems, summarise
-from kalshi_platform.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
+from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 

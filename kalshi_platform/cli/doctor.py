@@ -177,7 +177,7 @@ def _start_ray() -> float:
 
 def check_memory() -> Finding:
     """Memory this process may still take: the machine's, or less where a container limits it."""
-    from kalshi_platform.training.machine import free_memory_bytes
+    from kalshi_platform.learning.training.machine import free_memory_bytes
 
     available = free_memory_bytes()
     gib = available / GIB
@@ -198,7 +198,7 @@ def check_cores() -> Finding:
 
 def check_plan() -> Finding:
     """What ``train --workers auto`` would do here for level simple, and why."""
-    from kalshi_platform.training.machine import Machine, plan_workers
+    from kalshi_platform.learning.training.machine import Machine, plan_workers
 
     try:
         plan = plan_workers(Machine.here(), "simple", bank_bytes=0)
@@ -246,7 +246,7 @@ def _ntp_synchronised() -> bool | None:
 def check_storage(uri: str, deep: bool) -> Finding:
     """The storage at ``uri`` answers; with ``deep`` it also takes and gives up a file."""
     try:
-        from kalshi_platform.events.storage import open_storage
+        from kalshi_platform.storage.storage import open_storage
 
         storage = open_storage(uri, patience_s=0.0)  # what is down now is what doctor must say
         storage.list_files(PROBE)  # contacts the bucket; nothing lies below this name

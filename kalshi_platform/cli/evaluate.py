@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.settings import read_environment
-from kalshi_platform.evaluation.evaluate import evaluate, trained
-from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
-from kalshi_platform.evaluation.held_out import open_held_out
-from kalshi_platform.evaluation.report import print_view, write_report
-from kalshi_platform.events.manifest import Split
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.replay.open import open_bank
-from kalshi_platform.training.metrics import METRICS, read_metrics
+from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
+from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.simulation.envs.settings import read_environment
+from kalshi_platform.simulation.replay.open import open_bank
 
 app = typer.Typer(help="Judge a checkpoint on held-out events and write its report.")
 

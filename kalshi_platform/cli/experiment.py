@@ -19,15 +19,15 @@ from rich.console import Console
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.cli.train import parse_assignments
-from kalshi_platform.comparison.page import compare_runs, terminal_view, write_page
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.simexchange.config import SimConfig
-from kalshi_platform.tuning.conclude import judge_winner, register_winner
-from kalshi_platform.tuning.experiment import Experiment
-from kalshi_platform.tuning.sweep import SweepRequest, run_sweep
+from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
+from kalshi_platform.learning.tuning.experiment import Experiment
+from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
+from kalshi_platform.learning.tuning.sweep import SweepRequest, run_sweep
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.simulation.simexchange.config import SimConfig
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
 _EVENTS = {True: 100, False: 300}

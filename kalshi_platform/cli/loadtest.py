@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import LimitError
-from kalshi_platform.evaluation.load_report import load_view, write_load_report
-from kalshi_platform.serving.load_result import LoadConfig
-from kalshi_platform.serving.loadtest import run_load
+from kalshi_platform.serving.loadtest.page import load_view, write_load_report
+from kalshi_platform.serving.loadtest.result import LoadConfig
+from kalshi_platform.serving.loadtest.run import run_load
 
 app = typer.Typer(help="Measure how fast a running server answers, at a fixed rate.")
 

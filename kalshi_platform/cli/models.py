@@ -15,13 +15,13 @@ from rich.table import Table
 from kalshi_platform.cli.options import JsonOption, RegistryOption
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.domain.errors import LimitError
-from kalshi_platform.evaluation.promotion import promote_model
-from kalshi_platform.evaluation.registration import register_run
-from kalshi_platform.registry.aliases import AliasEntry
-from kalshi_platform.registry.evidence import Estimate
-from kalshi_platform.registry.gates import GateConfig, Judgement
-from kalshi_platform.registry.record import ModelRecord
-from kalshi_platform.registry.store import CHAMPION, Registry
+from kalshi_platform.evaluation.promotion.promote import promote_model
+from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.models.registry.aliases import AliasEntry
+from kalshi_platform.models.registry.evidence import Estimate
+from kalshi_platform.models.registry.gates import GateConfig, Judgement
+from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.models.registry.store import CHAMPION, Registry
 
 app = typer.Typer(help="Register, promote, roll back and list models.", no_args_is_help=True)
 

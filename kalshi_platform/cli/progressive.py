@@ -7,10 +7,10 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.cli.train import parse_assignments
-from kalshi_platform.training.complexity import PlateauConfig
-from kalshi_platform.training.progressive import run_progressive
-from kalshi_platform.training.progressive_record import PAGE_FILE, ProgressiveConfig
-from kalshi_platform.training.session import RunSettings
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.workflows.complexity import PlateauConfig
+from kalshi_platform.workflows.progressive import run_progressive
+from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveConfig
 
 app = typer.Typer(help="Train from a simple network to a complex one, as far as it pays.")
 

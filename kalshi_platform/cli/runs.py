@@ -36,7 +36,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Judge runs together and write the page; exit 3 where a folder is neither a run nor a sweep."""
-    from kalshi_platform.comparison.page import compare_runs, terminal_view, write_page
+    from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
 
     found = compare_runs(folders)
     html, _ = write_page(found, out or (folders[0] if len(folders) == 1 else Path("comparison")))
@@ -89,7 +89,7 @@ def _console() -> Console:
 
 def _places(root: Path) -> Iterator[Path]:
     """Folders of runs and sweeps below ``root`` by name; nothing inside one is looked at."""
-    from kalshi_platform.comparison.load import is_run, is_sweep
+    from kalshi_platform.learning.tuning.load_runs import is_run, is_sweep
 
     for at, folders, _ in os.walk(root):
         folders.sort()
@@ -99,7 +99,7 @@ def _places(root: Path) -> Iterator[Path]:
 
 
 def _row(found: Path, root: Path) -> dict[str, Any]:
-    from kalshi_platform.comparison.load import load
+    from kalshi_platform.learning.tuning.load_runs import load
 
     loaded = load([found])
     row: dict[str, Any] = {"folder": str(found.relative_to(root)) if found != root else str(found)}

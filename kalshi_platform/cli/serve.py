@@ -41,7 +41,7 @@ def serve(
     ] = True,
 ) -> None:
     """Serve the registry's model over HTTP on this machine until Ctrl-C."""
-    from serve_deployments.args import AccessArgs, PolicyAppArgs
+    from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
     from serve_deployments.local import alias_to_serve, free_port, own_admin_token, require_safe, serve_here
 
     if not local:

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption
 from kalshi_platform.cli.train import parse_assignments
-from kalshi_platform.distillation.build import build_tiers, report_tiers
-from kalshi_platform.distillation.config import TiersConfig
-from kalshi_platform.distillation.page import print_view, write_page
-from kalshi_platform.distillation.report import TierReport, stored_report
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.registry.tiers import TierSet, newest_tier_set
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
+from kalshi_platform.serving.distillation.build import build_tiers, report_tiers
+from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.distillation.page import print_view, write_page
+from kalshi_platform.serving.distillation.report import TierReport, stored_report
 
 app = typer.Typer(help="Make, show and judge the tiers of a registered model.", no_args_is_help=True)
 

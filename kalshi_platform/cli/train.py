@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.replay.open import bank_bytes
-from kalshi_platform.training.machine import Machine, learner_device, plan_workers
-from kalshi_platform.training.progress import Throttle
-from kalshi_platform.training.run import TrainResult
-from kalshi_platform.training.session import RunSettings, run_training
+from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.run import TrainResult
+from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.simulation.replay.open import bank_bytes
 
 app = typer.Typer(help="Train a policy on the training events of a dataset.")
 

@@ -19,7 +19,7 @@ class PackageCacheLocator(UserProvidedCacheLocator):
 
     @classmethod
     def get_suitable_cache_subpath(cls, py_file: str) -> str:
-        """A folder below NUMBA_CACHE_DIR: the kernel's module path, e.g. ``kalshi_platform.envs``."""
+        """Folder below NUMBA_CACHE_DIR: the kernel's package, e.g. ``kalshi_platform.domain``."""
         folder = Path(py_file).resolve().parent
         return ".".join((_PACKAGE.name, *folder.relative_to(_PACKAGE).parts))
 

@@ -2,7 +2,7 @@
 
 A policy may see facts derived from :class:`MarketSpec`; nothing that builds a market's observations may read
 the :class:`Settlement` of a market of its own event. Those of other events enter from the time they were
-public (``features/resolution.py``).
+public (``data/features/resolution.py``).
 """
 
 from math import gcd

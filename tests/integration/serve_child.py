@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from serve_deployments.args import PolicyAppArgs
+from kalshi_platform.serving.server.args import PolicyAppArgs
 from serve_deployments.local import Running, switches
 
 

@@ -19,8 +19,8 @@ from market_files import BOOK_SCHEMA, T0, book, capture, delta, rest, snapshot, 
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.shard import read_rows
+from kalshi_platform.data.dataset.shard import read_rows
+from kalshi_platform.data.dataset.store import Dataset
 
 CENTS = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
 

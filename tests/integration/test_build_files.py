@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.inspect import find_problems
+from kalshi_platform.data.dataset.shard import read_rows
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.shard import read_rows
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.pipeline.inspect import find_problems
 
 N_EVENTS = 24
 #: Small enough that every event is a job of its own.
@@ -24,7 +24,7 @@ SMALL_JOBS = 100
 BUILD = (
     "import sys\n"
     "from pathlib import Path\n"
-    "from kalshi_platform.pipeline.build import BuildConfig, build_dataset\n"
+    "from kalshi_platform.data.dataset.build import BuildConfig, build_dataset\n"
     f"build_dataset([Path(sys.argv[1])], sys.argv[2], BuildConfig(workers=0, rows_a_job={SMALL_JOBS}))\n"
 )
 

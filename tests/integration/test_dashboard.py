@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.places import HOME_VARIABLE
-from kalshi_platform.tuning.tracking import URI_VARIABLE
+from kalshi_platform.learning.tuning.tracking import URI_VARIABLE
 
 PROGRAM = "from kalshi_platform.cli.main import app; app()"
 

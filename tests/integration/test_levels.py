@@ -11,25 +11,29 @@ import torch
 from made_bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.evaluation.validation import Validation
-from kalshi_platform.features.spec import features_of
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.transfer import grown_network
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.registry.evidence import Latency
-from kalshi_platform.simexchange import SimConfig, simulate
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.metrics import read_metrics
-from kalshi_platform.training.ppo import build_algorithm
-from kalshi_platform.training.progressive import run_progressive
-from kalshi_platform.training.progressive_record import ProgressiveConfig, ProgressiveRecord, read_progressive
-from kalshi_platform.training.run import train
-from kalshi_platform.training.session import RunSettings
-from kalshi_platform.training.source import TrainingSource
-from kalshi_platform.training.state import frozen_copy
+from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.ppo import build_algorithm
+from kalshi_platform.learning.training.run import train
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.learning.training.state import frozen_copy
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.transfer import grown_network
+from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
+from kalshi_platform.workflows.progressive import run_progressive
+from kalshi_platform.workflows.progressive_record import (
+    ProgressiveConfig,
+    ProgressiveRecord,
+    read_progressive,
+)
 
 pytestmark = pytest.mark.ray
 register_pickle_by_value(sys.modules[__name__])

@@ -15,25 +15,25 @@ import torch
 from ray.cloudpickle import register_pickle_by_value
 from replay_bank import T0_NS, market
 
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.rows import Rows, empty
+from kalshi_platform.data.features.spec import TEMPORAL, columns, features_of
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, event_episodes, market_episodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.evaluation.bootstrap import BootstrapConfig, Interval, mean_interval
-from kalshi_platform.evaluation.oracle import hindsight_by_market
-from kalshi_platform.evaluation.protocols import NetworkPolicy
-from kalshi_platform.evaluation.rollout import run_policy
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.rows import Rows, empty
-from kalshi_platform.features.spec import TEMPORAL, columns, features_of
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.replay.account import BUY_NO, BUY_YES, HOLD
-from kalshi_platform.replay.bank import Bank, BankMarket, MarketInfo, build_bank
-from kalshi_platform.simexchange import SimConfig, generate_event
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.ppo import build_algorithm
-from kalshi_platform.training.source import TrainingSource
-from kalshi_platform.training.state import frozen_copy
+from kalshi_platform.evaluation.judging.oracle import hindsight_by_market
+from kalshi_platform.evaluation.judging.rollout import run_policy
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, mean_interval
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.ppo import build_algorithm
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.learning.training.state import frozen_copy
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.rules.protocols import NetworkPolicy
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD
+from kalshi_platform.simulation.replay.bank import Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 
 pytestmark = pytest.mark.ray
 register_pickle_by_value(sys.modules[__name__])

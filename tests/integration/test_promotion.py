@@ -13,18 +13,18 @@ import pytest
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.evaluation import promotion
-from kalshi_platform.evaluation.evidence import gather_evidence
-from kalshi_platform.evaluation.registration import register_run
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.registry.evidence import Latency
-from kalshi_platform.registry.load import load_model
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.simexchange import SimConfig, simulate
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.session import RunSettings, run_training
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.evaluation.promotion import promote as promotion
+from kalshi_platform.evaluation.promotion.evidence import gather_evidence
+from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.models.registry.load import load_model
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 pytestmark = pytest.mark.ray
 

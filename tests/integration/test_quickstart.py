@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from kalshi_platform.distillation.config import TiersConfig
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.evaluation.report import read_report
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.registry.tiers import tier_sets
-from kalshi_platform.serving.load import ready_tiers
-from kalshi_platform.simexchange import SimConfig, simulate
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.quickstart import QuickstartConfig, quickstart
-from kalshi_platform.training.session import RunSettings
+from kalshi_platform.evaluation.judging.report import read_report
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import tier_sets
+from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.inference.ready import ready_tiers
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
+from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 SMALL = QuickstartConfig(
     seeds=2,

@@ -13,15 +13,15 @@ from registry_models import made_policy, made_record
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.inspect import find_problems
+from kalshi_platform.data.dataset.shard import read_rows
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ChecksumError, DataError, LimitError, StorageError
-from kalshi_platform.events import patience
-from kalshi_platform.events.storage import open_storage
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.shard import read_rows
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.pipeline.inspect import find_problems
-from kalshi_platform.registry.load import load_model
-from kalshi_platform.registry.store import Registry
+from kalshi_platform.models.registry.load import load_model
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.storage import patience
+from kalshi_platform.storage.storage import open_storage
 
 EVENTS = ("EV0", "EV1", "EV2")
 _NUMBERS = itertools.count()

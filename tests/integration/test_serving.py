@@ -19,17 +19,17 @@ from live_capture import in_order, simulated
 from registry_models import DATASET, made_policy, made_record
 from stream_texts import texts_of
 
-from kalshi_platform.events.capture import read_frames
-from kalshi_platform.registry.export import export_weights
-from kalshi_platform.registry.record import WEIGHTS_NAME
-from kalshi_platform.registry.store import CHALLENGER, CHAMPION, Registry
-from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
-from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving.batch import Batch
-from kalshi_platform.serving.load import ready_tiers
-from kalshi_platform.serving.messages import OpenMessage
-from kalshi_platform.serving.stream import StreamModel, StreamSession
-from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
+from kalshi_platform.data.market_data.capture import read_frames
+from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.record import WEIGHTS_NAME
+from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
+from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.inference.ready import ready_tiers
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
+from kalshi_platform.serving.live.stream import StreamModel, StreamSession
+from kalshi_platform.simulation.replay.trading import TradingConfig
 from serve_deployments.local import free_port
 
 pytestmark = pytest.mark.ray

@@ -15,13 +15,13 @@ from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Response
 
+from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.events.capture import read_frames
-from kalshi_platform.serving.client import StreamClient, StreamClientConfig
-from kalshi_platform.serving.decide_client import DecideClient, ServiceError, read_token
-from kalshi_platform.serving.messages import AccountMessage
-from kalshi_platform.serving.sessions import SessionConfig, SessionStore
-from kalshi_platform.serving.stream import StreamLimits
+from kalshi_platform.serving.api.decide_client import DecideClient, ServiceError, read_token
+from kalshi_platform.serving.api.messages import AccountMessage
+from kalshi_platform.serving.api.stream_client import StreamClient, StreamClientConfig
+from kalshi_platform.serving.live.sessions import SessionConfig, SessionStore
+from kalshi_platform.serving.live.stream import StreamLimits
 
 LIMITS = StreamLimits(ack_every=8)
 

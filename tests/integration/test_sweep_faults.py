@@ -20,10 +20,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from ray.cluster_utils import Cluster
 
-from kalshi_platform.comparison.sweep_record import SweepRecord, read_sweep
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.simexchange import SimConfig, simulate
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.learning.tuning.sweep_record import SweepRecord, read_sweep
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
 

@@ -16,6 +16,9 @@ from fake_import import FakeImport
 from made_bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import (
     ChecksumError,
     ContractError,
@@ -24,25 +27,22 @@ from kalshi_platform.domain.errors import (
     TrainingError,
     WorkersLostError,
 )
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.evaluation.validation import Validation, read_validation
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.features.spec import FEATURE_DIGEST
-from kalshi_platform.models.device import cpu_copy
-from kalshi_platform.models.history import WindowGatherer
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.rllib_adapter import HISTORY_ROWS
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.replay.open import Share, SplitOpener
-from kalshi_platform.training import checkpoint, reader
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.folder import locked
-from kalshi_platform.training.ppo import _outcomes, build_algorithm, ppo_config, sample_or_failure
-from kalshi_platform.training.progress import Progress
-from kalshi_platform.training.run import train
-from kalshi_platform.training.source import TrainingSource
-from kalshi_platform.tuning.trial import report_of_progress, reports_of_run
+from kalshi_platform.evaluation.judging.validation import Validation, read_validation
+from kalshi_platform.learning.training import checkpoint, reader
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.folder import locked
+from kalshi_platform.learning.training.ppo import _outcomes, build_algorithm, ppo_config, sample_or_failure
+from kalshi_platform.learning.training.progress import Progress
+from kalshi_platform.learning.training.run import train
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.learning.tuning.trial import report_of_progress, reports_of_run
+from kalshi_platform.models.networks.device import cpu_copy
+from kalshi_platform.models.networks.history import WindowGatherer
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.rllib_adapter import HISTORY_ROWS
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
 pytestmark = pytest.mark.ray
 register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
@@ -418,7 +418,7 @@ def test_workers_with_events_of_their_own_send_rows_of_the_whole_split(dataset: 
         np.testing.assert_allclose(value.numpy()[held], batch["vf_preds"][held], atol=1e-5)
 
     def open_rows(worker: Any) -> list[int]:
-        from kalshi_platform.training import source
+        from kalshi_platform.learning.training import source
 
         return [bank.n_rows for bank in source._OPEN_BANKS.values()]
 

@@ -5,15 +5,24 @@ from collections.abc import Callable
 import numpy as np
 from strategies import START_NS
 
+from kalshi_platform.data.features import kernel
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.resolution import Resolutions
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
+    FLAG_LAST,
+    FLAG_START,
+    NO,
+    NO_SIDE,
+    QUOTE,
+    SNAPSHOT,
+    YES,
+    Events,
+)
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_PRICE, NS_PER_DAY, NS_PER_SECOND
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import FLAG_LAST, FLAG_START, NO, NO_SIDE, QUOTE, SNAPSHOT, YES, Events
-from kalshi_platform.features import kernel
-from kalshi_platform.features import rows as rows_module
-from kalshi_platform.features.resolution import Resolutions
-from kalshi_platform.features.rows import Rows
-from kalshi_platform.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
 
 SPEC = MarketSpec(
     ticker="KX-T",

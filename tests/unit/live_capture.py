@@ -9,24 +9,24 @@ import pyarrow.parquet as pq
 from pydantic_core import from_json
 from replay_bank import schedule
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SPLITS
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features import history
+from kalshi_platform.data.features.spec import GROUPS, TEMPORAL
+from kalshi_platform.data.market_data.capture import Frame
+from kalshi_platform.data.market_data.market_meta import MarketRecord, records_from_rows
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.episodes import FixedEpisodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.events.capture import Frame
-from kalshi_platform.events.market_meta import MarketRecord, records_from_rows
-from kalshi_platform.events.split import SPLITS
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features import history
-from kalshi_platform.features.spec import GROUPS, TEMPORAL
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.replay.account import HOLD
-from kalshi_platform.replay.bank import Bank
-from kalshi_platform.replay.open import open_bank
-from kalshi_platform.replay.state import CLOSED, ENDED
-from kalshi_platform.serving.live_books import LiveBooks
-from kalshi_platform.simexchange.config import SimConfig
-from kalshi_platform.simexchange.simulate import simulate
+from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.simulation.replay.state import CLOSED, ENDED
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.simulate import simulate
 
 ALL_GROUPS = GROUPS
 #: now_ns -> (flat (width,), windows (S, W, H)) of one group, the last of each instant.

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kalshi_platform.features.rows import Rows, empty
-from kalshi_platform.features.spec import N_ROW_FEATURES, TEMPORAL
+from kalshi_platform.data.features.rows import Rows, empty
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, TEMPORAL
 
 
 def row_of(now_ns: int, valid: int = 1, bid: int = 4_000, ask: int = 5_000, temporal: float = 0.5) -> Rows:

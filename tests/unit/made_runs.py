@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kalshi_platform.comparison.load import BASELINES_FILE
-from kalshi_platform.comparison.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
-from kalshi_platform.evaluation.bootstrap import BootstrapConfig, ratio_interval
-from kalshi_platform.evaluation.validation import VALIDATION_FILE, Validation
-from kalshi_platform.training.checkpoint import BEST, CHECKPOINTS
-from kalshi_platform.training.metrics import METRICS
-from kalshi_platform.training.session import RUN_FILE, RunSettings
+from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, ratio_interval
+from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS
+from kalshi_platform.learning.training.metrics import METRICS
+from kalshi_platform.learning.training.session import RUN_FILE, RunSettings
+from kalshi_platform.learning.tuning.load_runs import BASELINES_FILE
+from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
 
 DATASET = "0123456789ab"
 

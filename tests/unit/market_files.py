@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalshi_platform.events.capture import CaptureWriter
-from kalshi_platform.events.importers import ImportedMarket, discover, run_job
+from kalshi_platform.data.market_data.capture import CaptureWriter
+from kalshi_platform.data.market_data.importers import ImportedMarket, discover, run_job
 
 T0 = 1_700_000_000  # seconds
 

@@ -5,15 +5,22 @@ from typing import Any
 
 import torch
 
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
-from kalshi_platform.models.levels import level_named
-from kalshi_platform.models.networks import PolicyNetwork
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.registry.evidence import Estimate, Evidence, FeeResult, Latency, Match, Performance
-from kalshi_platform.registry.export import export_weights
-from kalshi_platform.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.models.networks.levels import level_named
+from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.evidence import (
+    Estimate,
+    Evidence,
+    FeeResult,
+    Latency,
+    Match,
+    Performance,
+)
+from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+from kalshi_platform.simulation.envs.config import EnvConfig
 
 GROUPS = ("orderbook", "temporal")
 COMMIT = "0123456789ab"

@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from kalshi_platform.data.features.rows import LEVELS, Rows, empty
+from kalshi_platform.data.market_data.schema import NO, NO_SIDE, YES
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, empty_table
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.events.schema import NO, NO_SIDE, YES
-from kalshi_platform.features.rows import LEVELS, Rows, empty
-from kalshi_platform.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, empty_table
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
 
 T0_NS = 1_700_000_000 * NS_PER_SECOND
 CAPITAL_E6 = 200_000_000

@@ -10,17 +10,17 @@ import httpx
 import numpy as np
 from serving_tiers import PlainEngine, made_policy
 
-from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving.batch import Batch, Decisions
-from kalshi_platform.serving.candidate import Verdict
-from kalshi_platform.serving.guard_events import EventKind, GuardEvent
-from kalshi_platform.serving.shadow import ShadowReport
-from kalshi_platform.serving.tiered import TieredConfig
-from serve_deployments.args import PolicyAppArgs
-from serve_deployments.http import make_app
-from serve_deployments.models import Served
-from serve_deployments.problems import Problem
-from serve_deployments.service import Service, probe_batch
+from kalshi_platform.serving.guard.candidate import Verdict
+from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvent
+from kalshi_platform.serving.guard.shadow import ShadowReport
+from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.tiered import TieredConfig
+from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.http import make_app
+from kalshi_platform.serving.server.models import Served
+from kalshi_platform.serving.server.problems import Problem
+from kalshi_platform.serving.server.service import Service, probe_batch
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 MODEL = "moderate-0123456789ab"
 CLIENT, ADMIN = "client-token-of-tests", "admin-token-of-tests-1"

@@ -5,13 +5,13 @@ from typing import Literal
 import numpy as np
 import torch
 
-from kalshi_platform.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
-from kalshi_platform.models.levels import LEVELS, Level
-from kalshi_platform.models.networks import PolicyNetwork, build_network
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.registry.export import probes
-from kalshi_platform.serving.batch import Batch
-from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.models.networks.levels import LEVELS, Level
+from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.export import probes
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 
 GROUPS = ("orderbook", "temporal")
 

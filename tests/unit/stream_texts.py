@@ -5,11 +5,11 @@ import json
 import numpy as np
 from live_capture import ALL_GROUPS
 
-from kalshi_platform.replay.account import BUY_YES, HOLD
-from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier, holding
-from kalshi_platform.serving.messages import OpenMessage
-from kalshi_platform.serving.stream import StreamLimits, StreamModel, StreamSession
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier, holding
+from kalshi_platform.serving.live.stream import StreamLimits, StreamModel, StreamSession
+from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 MODEL = StreamModel("l1-0123456789ab", TradingConfig(n_slots=3, groups=ALL_GROUPS), 8)
 T0_NS = 1_700_000_000_000_000_000

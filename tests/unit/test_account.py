@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.replay import account
-from kalshi_platform.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES
-from kalshi_platform.replay.state import allocate
+from kalshi_platform.simulation.replay import account
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES
+from kalshi_platform.simulation.replay.state import allocate
 
 
 def fresh(capital_e6=1_000_000):

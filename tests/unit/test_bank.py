@@ -8,7 +8,7 @@ from replay_bank import bank_of, book, market, random_bank, rows_of
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
-from kalshi_platform.replay.bank import MAX_BANDS, NO_CLOSE, UNSETTLED, build_bank, find_segments
+from kalshi_platform.simulation.replay.bank import MAX_BANDS, NO_CLOSE, UNSETTLED, build_bank, find_segments
 
 
 def rows_valid(*valid):

@@ -8,13 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import build_events, event_streams
 
-from kalshi_platform.book import ladder
-from kalshi_platform.book.order_book import OrderBook
-from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.book import ladder
+from kalshi_platform.data.book.order_book import OrderBook
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
     FLAG_LAST,
@@ -31,6 +28,9 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec, PriceBand
+from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 
 SPEC = MarketSpec(ticker="KX-T", event="KX")
 TENTHS = MarketSpec(

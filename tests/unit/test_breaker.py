@@ -1,4 +1,4 @@
-"""serving/breaker.py: who is asked again, when, and after what."""
+"""serving/server/breaker.py: who is asked again, when, and after what."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.serving.breaker import Breaker, BreakerConfig
+from kalshi_platform.serving.server.breaker import Breaker, BreakerConfig
 
 
 class Clock:

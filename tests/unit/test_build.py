@@ -7,22 +7,22 @@ import pytest
 from fake_import import NS_PER_DAY, FakeImport
 from strategies import START_NS
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.inspect import find_problems, summarise
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
+from kalshi_platform.data.dataset.runner import paying_workers
+from kalshi_platform.data.dataset.shard import read_rows
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, RESOLUTION
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError
 from kalshi_platform.domain.market import MarketSpec, Settlement
-from kalshi_platform.events import schema
-from kalshi_platform.events.manifest import MANIFEST_NAME
-from kalshi_platform.events.market_meta import MarketRecord
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.events.storage import Storage
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.resolution import ResolutionHistory
-from kalshi_platform.features.rows import Rows
-from kalshi_platform.features.shard import read_rows
-from kalshi_platform.features.spec import FEATURE_DIGEST, RESOLUTION
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.pipeline.inspect import find_problems, summarise
-from kalshi_platform.pipeline.runner import paying_workers
+from kalshi_platform.storage.storage import Storage
 
 EVENTS = tuple(f"EV{i}" for i in range(6))
 
@@ -145,7 +145,7 @@ def test_changed_sources_and_changed_code_reuse_nothing(fake, tmp_path, monkeypa
     build(tmp_path / "out", overwrite=True)
     assert fake.ran == ["EV2"]
     fake.ran = []
-    monkeypatch.setattr("kalshi_platform.pipeline.journal.code_digest", lambda: "a changed kernel")
+    monkeypatch.setattr("kalshi_platform.data.dataset.journal.code_digest", lambda: "a changed kernel")
     build(tmp_path / "out", overwrite=True)
     assert fake.ran == list(EVENTS)
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.replay import cache
+from kalshi_platform.simulation.replay import cache
 
 MB = 10**6
 
@@ -85,7 +85,7 @@ def test_a_bank_that_another_process_holds_is_not_evicted():
     store("theirs", 1)
     code = (
         "import sys\n"
-        "from kalshi_platform.replay import cache\n"
+        "from kalshi_platform.simulation.replay import cache\n"
         "arrays = cache.open_arrays('theirs')\n"
         "print('open', flush=True)\n"
         "sys.stdin.readline()\n"
@@ -109,7 +109,7 @@ def test_a_killed_process_leaves_no_lock():
     store("theirs", 1)
     code = (
         "import sys\n"
-        "from kalshi_platform.replay import cache\n"
+        "from kalshi_platform.simulation.replay import cache\n"
         "arrays = cache.open_arrays('theirs')\n"
         "print('open', flush=True)\n"
         "sys.stdin.readline()\n"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.caches import QUANTUM, CacheStats, TimedCache, quantise
+from kalshi_platform.serving.inference.caches import QUANTUM, CacheStats, TimedCache, quantise
 
 steps = st.lists(
     st.tuples(st.booleans(), st.sampled_from([b"a", b"b", b"c", b"d"]), st.integers(0, 30)), max_size=60

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from kalshi_platform.distillation.calibration import (
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.serving.distillation.calibration import (
     MAX_TEMPERATURE,
     MIN_TEMPERATURE,
     best_of,
@@ -14,7 +15,6 @@ from kalshi_platform.distillation.calibration import (
     group_confidence,
     reliability,
 )
-from kalshi_platform.domain.errors import DataError
 
 
 def two_way(share_right: int, of: int, logit: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -84,8 +84,8 @@ def test_a_group_is_as_sure_as_its_least_sure_slot_with_a_choice():
 
 
 def test_serving_and_calibration_mean_the_same_confidence():
-    from kalshi_platform.serving.answering import answer
-    from kalshi_platform.serving.batch import holding
+    from kalshi_platform.serving.inference.answering import answer
+    from kalshi_platform.serving.inference.batch import holding
 
     rng = np.random.default_rng(5)
     logits = rng.normal(0, 2, (6, 2, 5)).astype(np.float32)

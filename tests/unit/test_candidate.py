@@ -5,7 +5,7 @@ import pytest
 from serving_tiers import made_batch, made_policy
 
 from kalshi_platform.domain import timing
-from kalshi_platform.serving.candidate import CheckConfig, Verdict, examine, illegal
+from kalshi_platform.serving.guard.candidate import CheckConfig, Verdict, examine, illegal
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 UNKNOWN = Verdict(model="moderate-000000000000", tiers=None)

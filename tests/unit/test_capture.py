@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.events.capture import CaptureWriter, Frame, read_frames
 
 FRAMES = [(1_000 + i, 1, json.dumps({"type": "ticker", "n": i, "text": "é\n"})) for i in range(50)]
 

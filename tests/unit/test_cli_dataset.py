@@ -7,7 +7,7 @@ from fake_import import FakeImport
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.events.store import Dataset
+from kalshi_platform.data.dataset.store import Dataset
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ import torch
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.settings import write_environment
-from kalshi_platform.evaluation.held_out import OPENINGS_FILE
-from kalshi_platform.evaluation.report import HTML_NAME, JSON_NAME, read_report
-from kalshi_platform.features.spec import FEATURE_DIGEST
-from kalshi_platform.models.networks import PolicyNetwork
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.replay.open import CACHE_VARIABLE, open_bank
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
+from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, open_bank
 
 
 @pytest.fixture(scope="module")

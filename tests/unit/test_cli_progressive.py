@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import progressive
 from kalshi_platform.cli.main import app
-from kalshi_platform.training.progressive_record import ProgressiveConfig, ProgressiveRecord
+from kalshi_platform.workflows.progressive_record import ProgressiveConfig, ProgressiveRecord
 
 ARGUMENTS = ("progressive", "--dataset", "ds", "--out", "runs/p")
 

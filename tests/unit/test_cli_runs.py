@@ -8,7 +8,7 @@ from made_runs import make_run, make_sweep, trial
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.comparison.page import COMPARE_HTML, COMPARE_JSON
+from kalshi_platform.learning.tuning.page import COMPARE_HTML, COMPARE_JSON
 
 
 @pytest.fixture

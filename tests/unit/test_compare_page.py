@@ -10,22 +10,22 @@ from evaluation_bank import random_bank
 from made_runs import make_run, make_sweep, trial, whole_sweep
 from rich.console import Console
 
-from kalshi_platform.comparison.charts import axis_of, parallel_coordinates, return_map
-from kalshi_platform.comparison.findings import FindingsConfig
-from kalshi_platform.comparison.page import (
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.judging.evaluate import evaluate
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.judging.report import write_report
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.findings import FindingsConfig
+from kalshi_platform.learning.tuning.page import (
     compare_runs,
     read_page,
     render_html,
     terminal_view,
     write_page,
 )
-from kalshi_platform.comparison.words import value_text
-from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.evaluation.baselines import HoldToSettlement
-from kalshi_platform.evaluation.evaluate import evaluate
-from kalshi_platform.evaluation.evaluation import EvalConfig
-from kalshi_platform.evaluation.report import write_report
+from kalshi_platform.learning.tuning.words import value_text
+from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.simulation.envs.config import EnvConfig
 
 EVIL = '<script>alert("x")</script>'
 QUICK = FindingsConfig(cscv={"blocks": 4}, superiority={"resamples": 100}, bootstrap={"resamples": 100})

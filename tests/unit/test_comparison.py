@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 from made_runs import DATASET, make_run, make_sweep, trial, whole_sweep
 
-from kalshi_platform.comparison import load as loading
-from kalshi_platform.comparison.findings import FindingsConfig, find
-from kalshi_platform.comparison.load import load, varied
-from kalshi_platform.comparison.words import figures, survives, verdict
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.evaluation.overfitting import (
+from kalshi_platform.evaluation.statistics.overfitting import (
     TrialReturns,
     backtest_overfitting,
     deflate,
     effective_trials,
 )
-from kalshi_platform.evaluation.superiority import DO_NOTHING
-from kalshi_platform.training import checkpoint, session
+from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING
+from kalshi_platform.learning.training import checkpoint, session
+from kalshi_platform.learning.tuning import load_runs as loading
+from kalshi_platform.learning.tuning.findings import FindingsConfig, find
+from kalshi_platform.learning.tuning.load_runs import load, varied
+from kalshi_platform.learning.tuning.words import figures, survives, verdict
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 

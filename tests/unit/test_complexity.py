@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.training.complexity import ComplexityScaler, PlateauConfig, recent_gain
+from kalshi_platform.workflows.complexity import ComplexityScaler, PlateauConfig, recent_gain
 
 
 def validations(history: list[float]) -> list[dict[str, float]]:

@@ -3,9 +3,9 @@
 import pytest
 from replay_bank import bank_of, book, market, rows_of
 
-from kalshi_platform.envs.config import EpisodeConfig
-from kalshi_platform.envs.curriculum import CurriculumConfig, pool_segments, stage_at
-from kalshi_platform.envs.episodes import RandomEpisodes
+from kalshi_platform.simulation.envs.config import EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, pool_segments, stage_at
+from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 
 
 def bank_with(*volatilities, n_rows=None):

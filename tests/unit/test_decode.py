@@ -10,13 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
-from kalshi_platform.events import decode
-from kalshi_platform.events.capture import CaptureWriter, Frame
-from kalshi_platform.events.decode import Decoder
-from kalshi_platform.events.frames import fixed_price_e4, fixed_qty_e2
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data import decode
+from kalshi_platform.data.market_data.capture import CaptureWriter, Frame
+from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.frames import fixed_price_e4, fixed_qty_e2
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
     FLAG_LAST,
@@ -33,6 +31,8 @@ from kalshi_platform.events.schema import (
     TRADE,
     YES,
 )
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
 
 M = "KXDEMO-26DEC01-T50"
 

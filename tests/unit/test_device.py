@@ -6,18 +6,18 @@ import pytest
 import torch
 from made_bank import made_bank
 
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.models.device import cpu_copy, device_of, off_cpu
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.rllib_adapter import (
+from kalshi_platform.learning.training.learner import ppo_loss
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.device import cpu_copy, device_of, off_cpu
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.rllib_adapter import (
     HISTORY_ROWS,
     SlotPolicyModel,
     action_space,
     observation_space,
 )
-from kalshi_platform.replay.account import N_ACTIONS
-from kalshi_platform.training.learner import ppo_loss
-from kalshi_platform.training.source import TrainingSource
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 META = torch.device("meta")
 

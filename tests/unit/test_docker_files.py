@@ -101,8 +101,8 @@ def test_the_env_file_is_ignored_by_git_and_by_docker():
     patterns = check.ignore_patterns(ROOT)
     assert check.ignored("docker/.env", patterns)
     assert check.ignored("runs/x/policy.pt", patterns)
-    assert check.ignored("kalshi_platform/book/__pycache__/a.pyc", patterns)
-    assert not check.ignored("kalshi_platform/book/ladder.py", patterns)
+    assert check.ignored("kalshi_platform/data/book/__pycache__/a.pyc", patterns)
+    assert not check.ignored("kalshi_platform/data/book/ladder.py", patterns)
 
 
 def test_a_dependency_that_constraints_do_not_hold_is_found(tmp_path):

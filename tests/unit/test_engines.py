@@ -9,12 +9,12 @@ import torch
 from registry_models import made_policy
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.models.levels import LEVELS, TIER_LEVELS
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.serving import export
-from kalshi_platform.serving.engine_onnx import OnnxEngine, session_options
-from kalshi_platform.serving.export import (
+from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.serving.inference import export
+from kalshi_platform.serving.inference.engine_onnx import OnnxEngine, session_options
+from kalshi_platform.serving.inference.export import (
     EXACT,
     FORMS,
     Deviation,

@@ -12,16 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay_bank import CAPITAL_E6, T0_NS, Script, bank_of, book, market, play, random_bank, rows_of
 
+from kalshi_platform.data.market_data.schema import NO
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.envs.curriculum import CurriculumConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, RandomEpisodes, empty_table, event_episodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.events.schema import NO
-from kalshi_platform.replay.account import BUY_NO, BUY_YES, HOLD, SELL_YES, position_value_e6
-from kalshi_platform.replay.bank import Bank, read_only
-from kalshi_platform.replay.state import CLOSED, ENDED, LIVE, WAITING
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import (
+    FixedEpisodes,
+    RandomEpisodes,
+    empty_table,
+    event_episodes,
+)
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_YES, position_value_e6
+from kalshi_platform.simulation.replay.bank import Bank, read_only
+from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, WAITING
 
 DEEP = 100_000
 BID, ASK = ((4_000, DEEP),), ((5_000, DEEP),)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from replay_bank import bank_of, book, market, random_bank, rows_of
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.config import EpisodeConfig
-from kalshi_platform.envs.curriculum import CurriculumConfig
-from kalshi_platform.envs.episodes import (
+from kalshi_platform.simulation.envs.config import EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import (
     FixedEpisodes,
     RandomEpisodes,
     empty_table,

@@ -7,12 +7,12 @@ import pytest
 from evaluation_bank import random_bank
 
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.evaluation.baselines import DoNothing, HoldToSettlement, RandomTrader
-from kalshi_platform.evaluation.compare import compare
-from kalshi_platform.evaluation.evaluate import _Stage, evaluate, score
-from kalshi_platform.evaluation.evaluation import EvalConfig, Evaluation, Subject
-from kalshi_platform.evaluation.held_out import OPENINGS_FILE, open_held_out
+from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.evaluate import _Stage, evaluate, score
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE, open_held_out
+from kalshi_platform.models.rules.baselines import DoNothing, HoldToSettlement, RandomTrader
+from kalshi_platform.simulation.envs.config import EnvConfig
 
 ENV = EnvConfig(n_slots=2, latency_ms=0)
 QUICK = EvalConfig(

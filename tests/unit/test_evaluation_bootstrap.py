@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.bootstrap import (
+from kalshi_platform.evaluation.statistics.bootstrap import (
     BootstrapConfig,
     cluster_sums,
     event_mean_interval,

@@ -7,7 +7,7 @@ import pytest
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_DAY
-from kalshi_platform.evaluation import metrics
+from kalshi_platform.evaluation.statistics import metrics
 
 
 def test_sharpe_divides_by_the_spread_or_its_floor():

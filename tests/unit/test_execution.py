@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
 
+from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.events.schema import NO, YES
-from kalshi_platform.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
-from kalshi_platform.replay.bank import MARKET_DTYPE, _bands
-from kalshi_platform.replay.execution import IDLE, RESTING, SEEKING
-from kalshi_platform.replay.planning import neighbour_price
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
+from kalshi_platform.simulation.replay.bank import MARKET_DTYPE, _bands
+from kalshi_platform.simulation.replay.execution import IDLE, RESTING, SEEKING
+from kalshi_platform.simulation.replay.planning import neighbour_price
 
 DEEP = 100_000
 

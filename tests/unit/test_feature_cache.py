@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.data.features.spec import GROUPS, features_of
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.features.spec import GROUPS, features_of
-from kalshi_platform.serving.feature_cache import (
+from kalshi_platform.serving.server.feature_cache import (
     CLASS_OF_COLUMN,
     CLASS_OF_GROUP,
     FeatureCache,

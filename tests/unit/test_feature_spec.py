@@ -2,9 +2,9 @@
 
 import pytest
 
+from kalshi_platform.data.features import spec
+from kalshi_platform.data.features.spec import FeatureConfig
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.features import spec
-from kalshi_platform.features.spec import FeatureConfig
 
 
 def test_groups_have_the_sizes_of_the_design() -> None:

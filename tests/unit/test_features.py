@@ -22,11 +22,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import START_NS, build_events, event_streams, random_events
 
-from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.domain.units import NO_PRICE, NS_PER_SECOND
-from kalshi_platform.events import schema
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.features import kernel, temporal
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.rows import LEVELS, Rows
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
+from kalshi_platform.data.features.stream import FeatureStream
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
     FLAG_BLOCK,
     FLAG_LAST,
     GAP,
@@ -40,12 +43,9 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
-from kalshi_platform.features import kernel, temporal
-from kalshi_platform.features import rows as rows_module
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.rows import LEVELS, Rows
-from kalshi_platform.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
-from kalshi_platform.features.stream import FeatureStream
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec, PriceBand
+from kalshi_platform.domain.units import NO_PRICE, NS_PER_SECOND
 
 TENTHS = SPEC.replace(price_ranges=(PriceBand(start_e4=0, end_e4=10_000, step_e4=10),))
 

@@ -3,8 +3,8 @@
 import pytest
 
 from kalshi_platform.domain.errors import LimitError
-from kalshi_platform.serving import frame_log
-from kalshi_platform.serving.frame_log import FrameLog
+from kalshi_platform.serving.api import frame_log
+from kalshi_platform.serving.api.frame_log import FrameLog
 
 
 @pytest.fixture(autouse=True)

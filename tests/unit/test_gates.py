@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from registry_models import GOOD, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.registry.evidence import Estimate, FeeResult, Latency, Match
-from kalshi_platform.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Latency, Match
+from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
 
 UNKNOWN = Estimate(value=0.05, low=None, high=None)
 

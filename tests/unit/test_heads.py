@@ -8,21 +8,21 @@ import pytest
 import torch
 from made_bank import N_FEATURES, TEMPORAL, made_bank
 
+from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.features.spec import features_of
-from kalshi_platform.models.foresight import HORIZON_ROWS, Foresight, look_ahead
-from kalshi_platform.models.heads import (
+from kalshi_platform.models.networks.foresight import HORIZON_ROWS, Foresight, look_ahead
+from kalshi_platform.models.networks.heads import (
     MicrostructureHead,
     RegimeHead,
     Targets,
     microstructure_loss,
     regime_information,
 )
-from kalshi_platform.models.levels import Level, level_named
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.replay.bank import Bank, BankArrays
+from kalshi_platform.models.networks.levels import Level, level_named
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 
 NAMES = tuple(f.name for f in features_of(["orderbook", "temporal"]))
 BURST = [f.name for f in features_of(["temporal"])].index("is_burst")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.features import history
+from kalshi_platform.data.features import history
 
 GATHER = pytest.mark.parametrize(
     "gather", [history.gather_windows, history.gather_windows.py_func], ids=["numba", "python"]

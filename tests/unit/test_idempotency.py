@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.idempotency import Answer, Answers, IdempotencyConfig, RequestIdReusedError
+from kalshi_platform.serving.server.idempotency import (
+    Answer,
+    Answers,
+    IdempotencyConfig,
+    RequestIdReusedError,
+)
 
 S = 1_000_000_000
 

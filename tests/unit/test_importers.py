@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from market_files import BOOK_SCHEMA, CORE, T0, book, load, quote, table, trade, write
 
-from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
-from kalshi_platform.events.importers import discover, run_job
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data.importers import discover, run_job
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
     FLAG_LAST,
@@ -25,6 +24,7 @@ from kalshi_platform.events.schema import (
     TRADE,
     YES,
 )
+from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 
 # Trades
 

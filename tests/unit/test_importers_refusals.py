@@ -19,13 +19,10 @@ from market_files import (
     write,
 )
 
+from kalshi_platform.data.market_data.importers import discover, run_job
+from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.schema import GAP, SNAPSHOT
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.importers import discover, run_job
-from kalshi_platform.events.importers.recognise import FileKind, recognise
-from kalshi_platform.events.schema import (
-    GAP,
-    SNAPSHOT,
-)
 
 # Recognition and refusal
 

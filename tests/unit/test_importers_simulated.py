@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from market_files import BOOK_SCHEMA, T0, book, capture, load, snapshot, trade, write
 
+from kalshi_platform.data.market_data.schema import GAP, SNAPSHOT
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.schema import GAP, SNAPSHOT
 
 
 def simulated(path: Path, seconds: tuple[int, ...] = (1,), ticker: str = "E-A") -> Path:

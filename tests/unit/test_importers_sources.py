@@ -20,14 +20,10 @@ from market_files import (
     write,
 )
 
+from kalshi_platform.data.market_data.importers import discover
+from kalshi_platform.data.market_data.schema import DELTA, GAP, SNAPSHOT
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.events.importers import discover
-from kalshi_platform.events.schema import (
-    DELTA,
-    GAP,
-    SNAPSHOT,
-)
 
 # Captures
 

@@ -10,7 +10,7 @@ import kalshi_platform
 
 PROGRAM = """
 import numpy as np
-from kalshi_platform.features.history import segment_age
+from kalshi_platform.data.features.history import segment_age
 age = np.zeros(3, np.int32)
 segment_age(np.array([1, 1, 0], np.uint8), age)
 print(age.tolist(), sum(segment_age.stats.cache_hits.values()))

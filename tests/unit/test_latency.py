@@ -5,7 +5,7 @@ import torch
 from registry_models import made_policy
 
 from kalshi_platform.domain import timing
-from kalshi_platform.evaluation.latency import measure_latency
+from kalshi_platform.evaluation.promotion.latency import measure_latency
 
 
 class Clock:

@@ -35,12 +35,16 @@ def test_the_tree_keeps_every_contract(tree):
 @pytest.mark.parametrize(
     ("where", "line", "contract"),
     [
-        ("kalshi_platform/domain/units.py", "import kalshi_platform.book", "data flows one way"),
-        ("kalshi_platform/envs/__init__.py", "import kalshi_platform.models", "data flows one way"),
-        ("kalshi_platform/replay/__init__.py", "import ray", "the core knows no framework"),
+        ("kalshi_platform/domain/units.py", "import kalshi_platform.data.book", "data flows one way"),
+        (
+            "kalshi_platform/simulation/envs/__init__.py",
+            "import kalshi_platform.models",
+            "data flows one way",
+        ),
+        ("kalshi_platform/simulation/replay/__init__.py", "import ray", "the core knows no framework"),
         (
             "serve_deployments/__init__.py",
-            "import kalshi_platform.training",
+            "import kalshi_platform.learning.training",
             "serving pulls in neither simulator nor trainer",
         ),
     ],

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from live_capture import ALL_GROUPS, assert_same, built, in_order, live, records_of, replayed, simulated
 
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.events.capture import CaptureWriter, Frame, read_frames
-from kalshi_platform.features.resolution import ResolutionHistory
-from kalshi_platform.replay.observation import layout_for
-from kalshi_platform.serving.live_books import LiveBooks
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
+from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.observation import layout_for
 
 WINDOW = 12
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from made_live import row_of
 
+from kalshi_platform.data.features.spec import TEMPORAL
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.features.spec import TEMPORAL
-from kalshi_platform.replay.state import EMPTY, LIVE
-from kalshi_platform.replay.trading import TradingConfig
-from kalshi_platform.serving import live_group
-from kalshi_platform.serving.live_group import LiveGroup
-from kalshi_platform.serving.messages import Holding
+from kalshi_platform.serving.api.messages import Holding
+from kalshi_platform.serving.live import group as live_group
+from kalshi_platform.serving.live.group import LiveGroup
+from kalshi_platform.simulation.replay.state import EMPTY, LIVE
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 CONFIG = TradingConfig(n_slots=2, groups=("orderbook", "temporal", "portfolio"))
 

@@ -7,15 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.row_buffer import RowBuffer
+from kalshi_platform.data.market_data.schema import (
+    DELTA,
+    FLAG_BLOCK,
+    FLAG_LAST,
+    NO_SIDE,
+    STATUS,
+    TRADE,
+    Events,
+    take,
+)
+from kalshi_platform.data.market_data.validate import Origin, validate
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.events.decode import MarketFacts
-from kalshi_platform.events.row_buffer import RowBuffer
-from kalshi_platform.events.schema import DELTA, FLAG_BLOCK, FLAG_LAST, NO_SIDE, STATUS, TRADE, Events, take
-from kalshi_platform.events.validate import Origin, validate
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.rows import Rows
-from kalshi_platform.serving.live_market import LiveMarket
+from kalshi_platform.serving.live.market import LiveMarket
 
 SPEC = MarketSpec(ticker="M-1", event="M", open_ns=0, close_ns=10**15)
 LEVELS = st.dictionaries(st.integers(1, 99).map(lambda cents: cents * 100), st.integers(1, 500), max_size=4)

@@ -1,4 +1,4 @@
-"""evaluation/load_report.py and cli/loadtest.py: what the page, the terminal and the command say."""
+"""serving/loadtest/page.py and cli/loadtest.py: what the page, the terminal and the command say."""
 
 import io
 import json
@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import loadtest as command
 from kalshi_platform.cli.main import app
-from kalshi_platform.evaluation.load_report import load_view, ms, render_load, verdict, write_load_report
-from kalshi_platform.serving.load_result import ANSWERED, LoadConfig, LoadResult, Timings, summarise
+from kalshi_platform.serving.loadtest.page import load_view, ms, render_load, verdict, write_load_report
+from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, Timings, summarise
 
 MS = 1_000_000
 CONFIG = LoadConfig(

@@ -1,4 +1,4 @@
-"""serving/load_stream.py: frames in order and in time, decisions matched to them, what never came."""
+"""serving/loadtest/stream.py: frames in order and in time, decisions matched to them, what never came."""
 
 import asyncio
 import json
@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from load_clock import in_virtual_time, pace_in_loop
 
+from kalshi_platform.data.market_data.capture import CaptureWriter
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.capture import CaptureWriter
-from kalshi_platform.serving.load_result import LoadConfig, summarise
-from kalshi_platform.serving.load_stream import stream_lines, stream_loop
+from kalshi_platform.serving.loadtest.result import LoadConfig, summarise
+from kalshi_platform.serving.loadtest.stream import stream_lines, stream_loop
 
 MS = 1_000_000
 CONFIG = LoadConfig(url="http://x", rate_per_s=100, duration_s=1, warm_up_s=0, arrivals="constant")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from load_clock import in_virtual_time, pace_in_loop
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.serving.load_bodies import Bodies, read_bodies, varied_bodies, vary
-from kalshi_platform.serving.load_open import Attempt, arrivals_ns, open_loop
-from kalshi_platform.serving.load_result import (
+from kalshi_platform.serving.api.packed import pack, unpack
+from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies, vary
+from kalshi_platform.serving.loadtest.open_loop import Attempt, arrivals_ns, open_loop
+from kalshi_platform.serving.loadtest.result import (
     ANSWERED,
     EDGES_MS,
     NOT_SENT,
@@ -24,8 +25,7 @@ from kalshi_platform.serving.load_result import (
     Timings,
     summarise,
 )
-from kalshi_platform.serving.loadtest import read_answer, read_token, run_load
-from kalshi_platform.serving.packed import pack, unpack
+from kalshi_platform.serving.loadtest.run import read_answer, read_token, run_load
 
 MS = 1_000_000
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kalshi_platform.distillation.losses import advantage_weights, value_loss, weighted_kl
+from kalshi_platform.serving.distillation.losses import advantage_weights, value_loss, weighted_kl
 
 
 def test_weights_grow_with_the_advantage_and_have_mean_one():

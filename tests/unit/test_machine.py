@@ -11,12 +11,11 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import train as command
 from kalshi_platform.cli.main import app
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.levels import LEVELS
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.training import machine
-from kalshi_platform.training.config import TrainConfig
-from kalshi_platform.training.machine import (
+from kalshi_platform.learning.training import machine
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.machine import (
     GIB,
     Machine,
     cgroup_cores,
@@ -24,7 +23,8 @@ from kalshi_platform.training.machine import (
     learner_device,
     plan_workers,
 )
-from kalshi_platform.training.session import RunSettings
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.models.networks.levels import LEVELS
 
 SMALL = Machine(cores=2, memory_bytes=8 * GIB)
 GPU = Machine(cores=16, memory_bytes=64 * GIB, gpus=("a GPU",))

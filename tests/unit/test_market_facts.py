@@ -6,8 +6,8 @@ import pytest
 from feature_rows import SPEC, at, build_in_python, feature, quote
 from strategies import START_NS
 
+from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.features.kernel import build_rows
 
 HOUR = 3_600
 QUOTE = quote(4_000, 5_000)

@@ -4,13 +4,13 @@ from collections import Counter
 
 import pytest
 
-from kalshi_platform.domain.errors import DataError
-from kalshi_platform.events.market_meta import (
+from kalshi_platform.data.market_data.market_meta import (
     MarketRecord,
     merge_records,
     records_from_rest,
     records_from_rows,
 )
+from kalshi_platform.domain.errors import DataError
 
 HOUR_NS = 3_600 * 10**9
 #: 2024-08-16T00:00:00Z

@@ -5,9 +5,9 @@ import math
 import pytest
 from feature_rows import SNAP, SPEC, at, build_in_python, feature, quote
 
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.market_data.schema import DELTA, GAP, NO, NO_SIDE, SNAPSHOT, TRADE, YES
 from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
-from kalshi_platform.events.schema import DELTA, GAP, NO, NO_SIDE, SNAPSHOT, TRADE, YES
-from kalshi_platform.features.kernel import build_rows
 
 E = math.exp(-1)  # what 60 s leave of the past
 SCALE = math.log(86_401)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from kalshi_platform.domain.errors import DataError, StorageError
-from kalshi_platform.training.checkpoint import BEST, LATEST, point
-from kalshi_platform.training.mirror import Mirror
+from kalshi_platform.learning.training.checkpoint import BEST, LATEST, point
+from kalshi_platform.learning.training.mirror import Mirror
 
 
 def made_run(folder: Path, iterations: int, best: int) -> Path:

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.models.actions import best_actions, mask_logits, sample_actions
-from kalshi_platform.models.history import HistoryCodes, WindowGatherer, distinct_rows
-from kalshi_platform.models.levels import LEVELS, TIER_LEVELS, level_named
-from kalshi_platform.models.networks import PolicyNetwork, build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
+from kalshi_platform.models.networks.history import HistoryCodes, WindowGatherer, distinct_rows
+from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, level_named
+from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_HISTORY = 4, 3
 

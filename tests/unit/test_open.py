@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from fake_import import FakeImport
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.spec import GROUPS
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.features.spec import GROUPS
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.replay import cache
-from kalshi_platform.replay.open import Share, SplitOpener, bank_bytes, open_bank
+from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay.open import Share, SplitOpener, bank_bytes, open_bank
 
 EVENTS = tuple(f"EV{k}" for k in range(12))
 

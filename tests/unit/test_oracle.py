@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.fees import model_fee_e6
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, market_episodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.evaluation.baselines import RandomTrader
-from kalshi_platform.evaluation.oracle import hindsight_by_market, hindsight_by_segment, hindsight_e6
-from kalshi_platform.evaluation.rollout import run_policy
-from kalshi_platform.replay.bank import UNSETTLED
+from kalshi_platform.evaluation.judging.oracle import hindsight_by_market, hindsight_by_segment, hindsight_e6
+from kalshi_platform.evaluation.judging.rollout import run_policy
+from kalshi_platform.models.rules.baselines import RandomTrader
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, market_episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import UNSETTLED
 
 BOTH = pytest.mark.parametrize("kernel", [hindsight_e6, hindsight_e6.py_func], ids=["numba", "python"])
 QTY = 100

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation import metrics
-from kalshi_platform.evaluation.overfitting import (
+from kalshi_platform.evaluation.statistics import metrics
+from kalshi_platform.evaluation.statistics.overfitting import (
     CscvConfig,
     EffectiveTrials,
     TrialReturns,

@@ -7,14 +7,14 @@ import pytest
 from pyarrow import fs
 
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.events.patience import (
+from kalshi_platform.storage.patience import (
     DEFAULT_PATIENCE_S,
     PATIENCE_VARIABLE,
     Patience,
     is_transient,
     wanted_patience_s,
 )
-from kalshi_platform.events.storage import Storage, open_storage
+from kalshi_platform.storage.storage import Storage, open_storage
 
 DOWN = "AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 7, Couldn't connect to server"
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
-from kalshi_platform.evaluation.bootstrap import Interval
-from kalshi_platform.models.transfer import TransferReport
-from kalshi_platform.registry.evidence import Latency
-from kalshi_platform.training.progressive_record import (
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.models.networks.transfer import TransferReport
+from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.workflows.progressive_record import (
     Judged,
     LevelRecord,
     ProgressiveConfig,
@@ -19,8 +20,11 @@ from kalshi_platform.training.progressive_record import (
     decide_first,
     read_progressive,
 )
-from kalshi_platform.training.progressive_report import render_progressive, sharpe_interval, write_progressive
-from kalshi_platform.training.session import RunSettings
+from kalshi_platform.workflows.progressive_report import (
+    render_progressive,
+    sharpe_interval,
+    write_progressive,
+)
 
 CONFIG = ProgressiveConfig(levels=("simple", "moderate"))
 

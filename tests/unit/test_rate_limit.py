@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.rate_limit import RateLimitConfig, RateLimiter
+from kalshi_platform.serving.server.rate_limit import RateLimitConfig, RateLimiter
 
 S = 1_000_000_000
 

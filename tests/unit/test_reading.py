@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from reading_reference import Reader as PlainReader
 from serving_app import App
 
+from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.features.spec import ROW_GROUPS, features_of
-from kalshi_platform.serving.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
-from kalshi_platform.serving.packed import pack, packed_body, unpack
-from serve_deployments import reading_kernels
-from serve_deployments.api import DecideRequest
-from serve_deployments.problems import Problem
-from serve_deployments.reading import Asked, Reader, columns_of
+from kalshi_platform.serving.api.packed import pack, packed_body, unpack
+from kalshi_platform.serving.api.requests import DecideRequest
+from kalshi_platform.serving.server import reading_kernels
+from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
+from kalshi_platform.serving.server.problems import Problem
+from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
 
 APP = App()
 WINDOW = APP.policy.window

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.batch import Batch, Note, Tier, holding
-from kalshi_platform.serving.recorded import RecordedStates
+from kalshi_platform.serving.guard.recorded import RecordedStates
+from kalshi_platform.serving.inference.batch import Batch, Note, Tier, holding
 
 
 def told(first, n, window=0):

@@ -12,14 +12,14 @@ from registry_models import GOOD, made_evidence, made_policy, made_record
 from safetensors.torch import save
 
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError, StorageError
-from kalshi_platform.events.storage import Storage
-from kalshi_platform.registry import load as loading
-from kalshi_platform.registry import record as records
-from kalshi_platform.registry.export import export_weights, probes, require_equal
-from kalshi_platform.registry.gates import judge
-from kalshi_platform.registry.load import load_model, policy_of
-from kalshi_platform.registry.record import WEIGHTS_NAME, ModelRecord
-from kalshi_platform.registry.store import REGISTRY_VARIABLE, Registry, default_registry
+from kalshi_platform.models.registry import load as loading
+from kalshi_platform.models.registry import record as records
+from kalshi_platform.models.registry.export import export_weights, probes, require_equal
+from kalshi_platform.models.registry.gates import judge
+from kalshi_platform.models.registry.load import load_model, policy_of
+from kalshi_platform.models.registry.record import WEIGHTS_NAME, ModelRecord
+from kalshi_platform.models.registry.store import REGISTRY_VARIABLE, Registry, default_registry
+from kalshi_platform.storage.storage import Storage
 
 
 @pytest.fixture
@@ -315,8 +315,7 @@ def test_a_gap_or_a_damaged_entry_in_the_log_is_named(registry, three, tmp_path)
 def test_loading_a_model_pulls_in_neither_environments_nor_ray():
     """Serving imports this module; a fresh interpreter says what comes along."""
     code = f"import sys, {loading.__name__}; print([m for m in sys.modules if m in ('ray', 'gymnasium') or "
-    code += (
-        "m.startswith(('kalshi_platform.envs.', 'kalshi_platform.evaluation', 'kalshi_platform.training'))])"
-    )
+    code += "m.startswith(('kalshi_platform.simulation.envs.', 'kalshi_platform.evaluation', "
+    code += "'kalshi_platform.learning'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

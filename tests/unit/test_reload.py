@@ -10,18 +10,18 @@ from serving_tiers import PlainEngine
 
 from kalshi_platform.domain.errors import ContractError, LimitError, StorageError
 from kalshi_platform.domain.timing import CallTimes
-from kalshi_platform.registry.export import probes
-from kalshi_platform.registry.record import WEIGHTS_NAME
-from kalshi_platform.registry.store import CHAMPION, Registry
-from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
-from kalshi_platform.serving import candidate as checks
-from kalshi_platform.serving.batch import Batch, Note
-from kalshi_platform.serving.candidate import CheckConfig
-from kalshi_platform.serving.guard_events import EventKind
-from kalshi_platform.serving.recorded import RecordedStates
-from kalshi_platform.serving.reload import GuardConfig, ModelGuard
-from kalshi_platform.serving.tiered import ReadyTier, TieredConfig, TieredPolicy, free
-from kalshi_platform.serving.watch import WatchConfig
+from kalshi_platform.models.registry.export import probes
+from kalshi_platform.models.registry.record import WEIGHTS_NAME
+from kalshi_platform.models.registry.store import CHAMPION, Registry
+from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
+from kalshi_platform.serving.guard import candidate as checks
+from kalshi_platform.serving.guard.candidate import CheckConfig
+from kalshi_platform.serving.guard.guard_events import EventKind
+from kalshi_platform.serving.guard.recorded import RecordedStates
+from kalshi_platform.serving.guard.reload import GuardConfig, ModelGuard
+from kalshi_platform.serving.guard.watch import WatchConfig
+from kalshi_platform.serving.inference.batch import Batch, Note
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 MS, S = 1_000_000, 1_000_000_000

@@ -9,14 +9,9 @@ from evaluation_bank import random_bank
 from rich.console import Console
 
 from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.evaluation import charts
-from kalshi_platform.evaluation.baselines import HoldToSettlement
-from kalshi_platform.evaluation.bootstrap import Interval
-from kalshi_platform.evaluation.charts import Series, nice_ticks, percent
-from kalshi_platform.evaluation.evaluate import evaluate
-from kalshi_platform.evaluation.evaluation import EvalConfig, Subject
-from kalshi_platform.evaluation.report import (
+from kalshi_platform.evaluation.judging.evaluate import evaluate
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
+from kalshi_platform.evaluation.judging.report import (
     read_report,
     render_html,
     terminal_view,
@@ -24,6 +19,11 @@ from kalshi_platform.evaluation.report import (
     verdict,
     write_report,
 )
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Series, nice_ticks, percent
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.simulation.envs.config import EnvConfig
 
 EVIL = '<script>alert("x")</script>'
 METRICS = [

@@ -9,11 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import START_NS
 
-from kalshi_platform.domain.market import MarketSpec, Settlement
-from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.events.market_meta import MarketRecord
-from kalshi_platform.features.kernel import build_rows
-from kalshi_platform.features.resolution import (
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.resolution import (
     CALIBRATION,
     CATEGORY_RATE,
     SIMILAR_CONFIDENCE,
@@ -23,7 +20,10 @@ from kalshi_platform.features.resolution import (
     digest,
     nothing_known,
 )
-from kalshi_platform.features.stream import FeatureStream
+from kalshi_platform.data.features.stream import FeatureStream
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.units import NS_PER_SECOND
 
 OWN = MarketSpec(ticker="E0-A", event="E0", series="RAIN", category="Climate")
 NAMES = ("category_rate", "similar_rate", "similar_confidence", "category_calibration")

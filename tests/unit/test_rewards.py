@@ -2,7 +2,7 @@
 
 import pytest
 
-from kalshi_platform.envs import rewards
+from kalshi_platform.simulation.envs import rewards
 
 DAY_NS = 86_400_000_000_000
 

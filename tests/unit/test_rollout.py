@@ -7,18 +7,18 @@ import pytest
 from evaluation_bank import bank_of, market, random_bank
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, event_episodes, market_episodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.evaluation import watch
-from kalshi_platform.evaluation.baselines import (
+from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.rollout import RolloutConfig, run_policy
+from kalshi_platform.models.rules.baselines import (
     DoNothing,
     HoldToSettlement,
     ImbalanceRule,
     JoinTheBid,
     RandomTrader,
 )
-from kalshi_platform.evaluation.rollout import RolloutConfig, run_policy
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 
 CONFIG = EnvConfig(n_slots=2, latency_ms=0)
 

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from kalshi_platform.evaluation import doctor
-from kalshi_platform.evaluation.bootstrap import Interval
-from kalshi_platform.evaluation.doctor import DoctorConfig, Facts, examine
-from kalshi_platform.evaluation.metrics import AggregateMetrics, MarketMetrics
-from kalshi_platform.evaluation.summary import EventReturn, PolicyResult, Slice, Trading
+from kalshi_platform.evaluation.judging import checkup as doctor
+from kalshi_platform.evaluation.judging.checkup import DoctorConfig, Facts, examine
+from kalshi_platform.evaluation.judging.summary import EventReturn, PolicyResult, Slice, Trading
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
 
 CONFIG = DoctorConfig()
 NONE = Interval(estimate=0.01, low=0.0, high=0.02, level=0.95, n_clusters=12)

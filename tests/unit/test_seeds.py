@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.evaluation.bootstrap import BootstrapConfig
-from kalshi_platform.evaluation.metrics import interquartile_mean, interquartile_means
-from kalshi_platform.evaluation.seeds import seed_spread
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.evaluation.statistics.metrics import interquartile_mean, interquartile_means
+from kalshi_platform.evaluation.statistics.seeds import seed_spread
 
 QUICK = BootstrapConfig(resamples=2_000)
 

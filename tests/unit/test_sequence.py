@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.events.sequence import UNCOUNTABLE, Arrival, SequenceTracker
+from kalshi_platform.data.market_data.sequence import UNCOUNTABLE, Arrival, SequenceTracker
 
 A, B = (1, 1), (1, 2)
 

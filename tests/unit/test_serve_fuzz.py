@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from serving_app import App, token_files
 
-from serve_deployments.api import ProblemBody
+from kalshi_platform.serving.api.requests import ProblemBody
 
 CHECKS = [
     not_a_server_error,

@@ -12,15 +12,15 @@ from serving_app import ADMIN, CLIENT, MODEL, App, Client, token, token_files
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import LimitError, StorageError
-from kalshi_platform.features.spec import FEATURE_DIGEST
-from kalshi_platform.serving.batch import Batch, Decisions, Note, Tier
-from kalshi_platform.serving.candidate import Verdict
-from kalshi_platform.serving.shadow import ShadowReport
-from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy, TierError, free
-from serve_deployments.api import DecideRequest, DecideResponse, ModelInfo, ProblemBody
-from serve_deployments.http import make_app
-from serve_deployments.models import Served
+from kalshi_platform.serving.api.requests import DecideRequest, DecideResponse, ModelInfo, ProblemBody
+from kalshi_platform.serving.guard.candidate import Verdict
+from kalshi_platform.serving.guard.shadow import ShadowReport
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError, free
+from kalshi_platform.serving.server.http import make_app
+from kalshi_platform.serving.server.models import Served
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""serving/metrics.py and serve_deployments/observability.py: what is counted, exported and logged."""
+"""serving/server/metrics.py and serve_deployments/observability.py: what is counted, exported and logged."""
 
 import asyncio
 import json
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from ray._common.formatters import JSONFormatter
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.batch import Note, Tier, holding
-from kalshi_platform.serving.caches import CacheStats, TimedCache
-from kalshi_platform.serving.metrics import (
+from kalshi_platform.serving.inference.batch import Note, Tier, holding
+from kalshi_platform.serving.inference.caches import CacheStats, TimedCache
+from kalshi_platform.serving.server.metrics import (
     AGE_S,
     CACHE_LOOKS,
     DECISIONS,

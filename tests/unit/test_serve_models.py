@@ -9,14 +9,15 @@ from registry_models import made_policy, made_record
 
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.timing import CallTimes
-from kalshi_platform.registry.store import CHAMPION, Registry
-from kalshi_platform.serving import candidate, load
-from kalshi_platform.serving.candidate import CheckConfig
-from kalshi_platform.serving.reload import GuardConfig
-from kalshi_platform.serving.tiered import TieredConfig, TieredPolicy
-from serve_deployments.full_tier import KEPT, FullTierModels, Key
-from serve_deployments.models import GuardedModels, require_model
-from serve_deployments.service import probe_batch
+from kalshi_platform.models.registry.store import CHAMPION, Registry
+from kalshi_platform.serving.guard import candidate
+from kalshi_platform.serving.guard.candidate import CheckConfig
+from kalshi_platform.serving.guard.reload import GuardConfig
+from kalshi_platform.serving.inference import ready as load
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
+from kalshi_platform.serving.server.full_tier import KEPT, FullTierModels, Key
+from kalshi_platform.serving.server.models import GuardedModels, require_model
+from kalshi_platform.serving.server.service import probe_batch
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
-from kalshi_platform.registry.store import Registry
-from serve_deployments.access import read_tokens
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.server.access import read_tokens
+from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
 from serve_deployments.app import build
-from serve_deployments.args import AccessArgs, PolicyAppArgs
 from serve_deployments.local import (
     alias_to_serve,
     curl_line,

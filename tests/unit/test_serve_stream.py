@@ -9,8 +9,8 @@ import pytest
 from serving_app import ADMIN, CLIENT, App, token, token_files
 from stream_texts import delta, line, snapshot
 
-from serve_deployments import streaming
-from serve_deployments.api import ProblemBody
+from kalshi_platform.serving.api.requests import ProblemBody
+from kalshi_platform.serving.server import streaming
 
 OPEN = json.dumps({"type": "open", "decision_interval_ms": 0, "probabilities": True})
 S = 1_000_000_000

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from scripts import ROOT
 
-from kalshi_platform.serving.metrics import METRICS
+from kalshi_platform.serving.server.metrics import METRICS
 
 DOCKER = ROOT / "docker"
 BOARD = json.loads((DOCKER / "grafana/dashboards/serving.json").read_text())

@@ -9,16 +9,17 @@ from registry_models import DATASET, made_policy, made_record
 
 from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.domain.timing import CallTimes
-from kalshi_platform.registry.export import export_weights
-from kalshi_platform.registry.record import WEIGHTS_NAME
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.registry.tiers import TierRecord, TierSet, add_tier_set
-from kalshi_platform.serving import export, load
-from kalshi_platform.serving.batch import Batch
-from kalshi_platform.serving.engine_onnx import OnnxEngine
-from kalshi_platform.serving.export import checked_observations, export_forms
-from kalshi_platform.serving.load import ready_tiers
-from kalshi_platform.serving.tiered import TieredPolicy, free
+from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.record import WEIGHTS_NAME
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
+from kalshi_platform.serving.inference import export
+from kalshi_platform.serving.inference import ready as load
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.inference.engine_onnx import OnnxEngine
+from kalshi_platform.serving.inference.export import checked_observations, export_forms
+from kalshi_platform.serving.inference.ready import ready_tiers
+from kalshi_platform.serving.inference.tiered import TieredPolicy, free
 
 SMALL, WHOLE = "tiny", "simple"
 

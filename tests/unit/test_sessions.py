@@ -7,7 +7,7 @@ import pytest
 from stream_texts import MODEL, answers, delta, snapshot
 
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.serving.sessions import SessionConfig, SessionStore
+from kalshi_platform.serving.live.sessions import SessionConfig, SessionStore
 
 SECOND = 1_000_000_000
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from kalshi_platform.data.dataset.shard import decode_rows, encode_rows
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.features import rows as rows_module
-from kalshi_platform.features.rows import Rows
-from kalshi_platform.features.shard import decode_rows, encode_rows
 
 
 @st.composite
@@ -48,7 +48,7 @@ def test_rows_of_another_feature_table_are_refused():
 
 
 def test_a_shard_of_another_layout_is_refused(monkeypatch):
-    monkeypatch.setattr("kalshi_platform.features.shard.SHARD_VERSION", 2)
+    monkeypatch.setattr("kalshi_platform.data.dataset.shard.SHARD_VERSION", 2)
     data = encode_rows([("A", rows_module.empty(1, 2))])
     monkeypatch.undo()
     with pytest.raises(DataError, match=r"E.arrow: shard layout 2, this program reads 1"):

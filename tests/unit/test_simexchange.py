@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
     FLAG_LAST,
@@ -17,9 +15,11 @@ from kalshi_platform.events.schema import (
     TRADE,
     YES,
 )
-from kalshi_platform.simexchange import SimConfig, generate, generate_event
-from kalshi_platform.simexchange.contracts import fair_probability
-from kalshi_platform.simexchange.generate import simulate_event
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.units import DOLLAR_E4
+from kalshi_platform.simulation.simexchange import SimConfig, generate, generate_event
+from kalshi_platform.simulation.simexchange.contracts import fair_probability
+from kalshi_platform.simulation.simexchange.generate import simulate_event
 
 SHORT = SimConfig(messages_per_market=60)
 GAPPY = SimConfig(messages_per_market=400, gap_share=1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_platform.simexchange import engine
+from kalshi_platform.simulation.matching import engine
 
 N_LEVELS = 9
 CAPACITY = 64

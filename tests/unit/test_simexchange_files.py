@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.dataset import app as dataset_app
 from kalshi_platform.cli.simulate import app
+from kalshi_platform.data.market_data.importers import discover, run_job
+from kalshi_platform.data.market_data.schema import GAP, Events, take
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.events.importers import discover, run_job
-from kalshi_platform.events.schema import GAP, Events, take
-from kalshi_platform.simexchange import SimConfig, generate_event, simulate
-from kalshi_platform.simexchange.generate import simulate_event
+from kalshi_platform.simulation.simexchange import SimConfig, generate_event, simulate
+from kalshi_platform.simulation.simexchange.generate import simulate_event
 
 SMALL = SimConfig(n_events=6, messages_per_market=300, gap_share=0.5, fine_grid_share=0.5)
 FORMATS = ("parquet", "capture")

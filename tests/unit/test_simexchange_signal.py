@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numba import njit
 
+from kalshi_platform.data.market_data.schema import DELTA, FLAG_LAST, FLAG_START, SNAPSHOT
 from kalshi_platform.domain.fees import DIRECT_UNIT_E6, TAKER_RATE_E6, apply_fill, model_fee_e6
-from kalshi_platform.events.schema import DELTA, FLAG_LAST, FLAG_START, SNAPSHOT
-from kalshi_platform.simexchange import SimConfig, generate_event
+from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 
 #: One contract; a decision is taken when nothing came for 5 ms, so never inside a burst.
 QTY_E2, QUIET_NS = 100, 5_000_000

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.models.slot_attention import (
+from kalshi_platform.models.networks.slot_attention import (
     attend,
     attend_backward,
     slot_attention,

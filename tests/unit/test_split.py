@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig, assign_splits
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.events.split import SPLITS, EventFacts, SplitConfig, assign_splits
 
 PROVENANCES = ("recorded", "simulated", "quotes", "trade_implied")
 EVENTS = st.sets(st.text("ABCXYZ0123456789-", min_size=1, max_size=8), max_size=80)

@@ -5,18 +5,18 @@ import pytest
 import torch
 from made_bank import made_bank
 
-from kalshi_platform.distillation.config import JudgeConfig
-from kalshi_platform.distillation.halves import episodes_of, halves
-from kalshi_platform.distillation.states import Reader, Reservoir, States, choices, collect_states
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.envs.curriculum import CurriculumConfig
-from kalshi_platform.envs.episodes import RandomEpisodes
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.models.levels import TIER_LEVELS, level_named
-from kalshi_platform.models.networks import build_network
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.replay.observation import PORTFOLIO
+from kalshi_platform.models.networks.levels import TIER_LEVELS, level_named
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.serving.distillation.config import JudgeConfig
+from kalshi_platform.serving.distillation.halves import episodes_of, halves
+from kalshi_platform.serving.distillation.states import Reader, Reservoir, States, choices, collect_states
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import RandomEpisodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 ENV = EnvConfig(n_slots=3, latency_ms=0)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.training.stopping import without_gain
+from kalshi_platform.learning.training.stopping import without_gain
 
 SCORES = st.lists(st.floats(-1, 1), max_size=30)
 

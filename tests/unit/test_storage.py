@@ -13,7 +13,7 @@ import time
 import pytest
 
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.events.storage import is_leftover, open_storage
+from kalshi_platform.storage.storage import is_leftover, open_storage
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -116,7 +116,7 @@ def test_a_write_that_the_kernel_cuts_short_is_refused(tmp_path):
     code = (
         "import sys\n"
         "from kalshi_platform.domain.errors import StorageError\n"
-        "from kalshi_platform.events.storage import open_storage\n"
+        "from kalshi_platform.storage.storage import open_storage\n"
         "try:\n"
         f"    open_storage({str(tmp_path)!r}).write_bytes_atomic('x', bytes(100_000))\n"
         "except StorageError as err:\n"

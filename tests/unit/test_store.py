@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import event_streams, random_events
 
-from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
-from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
-from kalshi_platform.events.manifest import MANIFEST_NAME, Manifest, MarketEntry
-from kalshi_platform.events.storage import open_storage
-from kalshi_platform.events.store import (
+from kalshi_platform.data.dataset.job import encode_shard, write_shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
+from kalshi_platform.data.dataset.store import (
     Dataset,
     decode_events,
     decode_markets,
     encode_events,
     encode_markets,
 )
-from kalshi_platform.pipeline.job import encode_shard, write_shard
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
+from kalshi_platform.storage.storage import open_storage
 
 SPEC = MarketSpec(
     ticker="EV-A",
@@ -91,7 +91,7 @@ def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
     data = encode_events([("A", random_events(rng, 200_000)), ("B", random_events(rng, 10))])
     file = pq.ParquetFile(pa.BufferReader(data))
     assert file.num_row_groups == 2
-    assert file.schema_arrow.metadata[b"kalshi_platform.events"] == b"1"
+    assert file.schema_arrow.metadata[b"kalshi_platform.data.market_data"] == b"1"
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 

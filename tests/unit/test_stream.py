@@ -7,13 +7,13 @@ import pytest
 from live_capture import in_order, simulated
 from stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, session, snapshot, texts_of
 
+from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
+from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.events.capture import read_frames
-from kalshi_platform.features.spec import ROW_GROUPS, features_of
-from kalshi_platform.replay.account import BUY_NO, HOLD
-from kalshi_platform.replay.observation import layout_for
-from kalshi_platform.serving.messages import OpenMessage
-from kalshi_platform.serving.stream import warm
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.live.stream import warm
+from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
+from kalshi_platform.simulation.replay.observation import layout_for
 
 
 def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stream_texts import MODEL, T0_NS, M, Policy, delta, line, snapshot
 
-from kalshi_platform.features.spec import features_of
-from kalshi_platform.serving.messages import OpenMessage
-from kalshi_platform.serving.stream import StreamLimits, StreamSession
+from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
 
 LIMITS = StreamLimits(max_refused=10_000, max_markets=4, max_counters=10_000, max_streams=10_000)
 TRADE = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stream_texts import MODEL, Policy
 
-from kalshi_platform.serving.sessions import SessionStore
+from kalshi_platform.serving.live.sessions import SessionStore
 
 PAGE = Path(__file__).parents[2] / "docs" / "streaming.md"
 
@@ -32,7 +32,7 @@ def test_the_session_on_the_page_is_answered_as_it_says() -> None:
 
 
 def test_the_page_names_every_field_of_every_message_to_the_server() -> None:
-    from kalshi_platform.serving.messages import AccountMessage, Holding, OpenMessage, RestingOrder
+    from kalshi_platform.serving.api.messages import AccountMessage, Holding, OpenMessage, RestingOrder
 
     page = PAGE.read_text()
     for config in (OpenMessage, AccountMessage, Holding, RestingOrder):

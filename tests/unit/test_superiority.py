@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.evaluation.overfitting import TrialReturns
-from kalshi_platform.evaluation.superiority import DO_NOTHING, SuperiorityConfig, superiority
+from kalshi_platform.evaluation.statistics.overfitting import TrialReturns
+from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING, SuperiorityConfig, superiority
 
 QUICK = SuperiorityConfig(resamples=400)
 

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.distillation.config import ThresholdsConfig
-from kalshi_platform.distillation.thresholds import Pair, candidates, choose, expected_ms, pairs_of, shares_of
+from kalshi_platform.serving.distillation.config import ThresholdsConfig
+from kalshi_platform.serving.distillation.thresholds import (
+    Pair,
+    candidates,
+    choose,
+    expected_ms,
+    pairs_of,
+    shares_of,
+)
 
 CONFIG = ThresholdsConfig(max_value_loss=0.02, agreement_floor=0.9, min_agreement=0.98)
 

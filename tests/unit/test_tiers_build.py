@@ -11,27 +11,27 @@ from registry_models import made_policy, made_record
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.distillation.build import build_tiers, fastest, report_tiers
-from kalshi_platform.distillation.cascade import Theatre, cascade_of
-from kalshi_platform.distillation.config import TiersConfig
-from kalshi_platform.distillation.halves import halves
-from kalshi_platform.distillation.judge import exit_curve, value_kept
-from kalshi_platform.distillation.page import HTML_NAME, JSON_NAME, read_page
-from kalshi_platform.distillation.report import stored_report
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.evaluation.bootstrap import BootstrapConfig
-from kalshi_platform.evaluation.held_out import OPENINGS_FILE
-from kalshi_platform.events.split import SplitConfig
-from kalshi_platform.events.store import Dataset
-from kalshi_platform.pipeline.build import BuildConfig, build_dataset
-from kalshi_platform.registry.record import WEIGHTS_NAME, model_id
-from kalshi_platform.registry.store import Registry
-from kalshi_platform.registry.tiers import newest_tier_set, tier_artefact
-from kalshi_platform.replay.open import CACHE_VARIABLE, open_bank
-from kalshi_platform.serving.engine_torch import TorchEngine
-from kalshi_platform.serving.tiered import ReadyTier
-from kalshi_platform.simexchange import SimConfig, simulate
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.models.registry.record import WEIGHTS_NAME, model_id
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import newest_tier_set, tier_artefact
+from kalshi_platform.serving.distillation.build import build_tiers, fastest, report_tiers
+from kalshi_platform.serving.distillation.cascade import Theatre, cascade_of
+from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.distillation.halves import halves
+from kalshi_platform.serving.distillation.judge import exit_curve, value_kept
+from kalshi_platform.serving.distillation.page import HTML_NAME, JSON_NAME, read_page
+from kalshi_platform.serving.distillation.report import stored_report
+from kalshi_platform.serving.inference.engine_torch import TorchEngine
+from kalshi_platform.serving.inference.tiered import ReadyTier
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, open_bank
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 SPLIT = SplitConfig(train=10, validation=8, test=4)
 ENV = EnvConfig(n_slots=2, decision_interval_ms=60_000)
@@ -193,8 +193,8 @@ def test_the_build_command_changes_the_settings_it_is_told(place, tmp_path):
 
 
 def test_without_final_the_test_split_stays_shut():
-    from kalshi_platform.evaluation.evaluation import Subject
-    from kalshi_platform.evaluation.held_out import open_held_out
+    from kalshi_platform.evaluation.judging.evaluation import Subject
+    from kalshi_platform.evaluation.judging.held_out import open_held_out
 
     with pytest.raises(LimitError):
         open_held_out("test", False, Path(), Subject())

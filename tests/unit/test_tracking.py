@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from kalshi_platform.comparison.sweep_record import TrialRecord
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.places import HOME_VARIABLE
-from kalshi_platform.tuning.tracking import (
+from kalshi_platform.learning.tuning.sweep_record import TrialRecord
+from kalshi_platform.learning.tuning.tracking import (
     MODELS_NAME,
     URI_VARIABLE,
     MlflowTracker,

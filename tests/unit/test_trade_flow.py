@@ -8,10 +8,10 @@ from feature_rows import SPEC, at, build_in_python, feature, quote
 from hypothesis import given
 from strategies import event_streams
 
+from kalshi_platform.data.features import trade_flow
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.market_data.schema import FLAG_BLOCK, NO, STATUS, STATUS_ACTIVE, TRADE, YES, Events
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.events.schema import FLAG_BLOCK, NO, STATUS, STATUS_ACTIVE, TRADE, YES, Events
-from kalshi_platform.features import trade_flow
-from kalshi_platform.features.kernel import build_rows
 
 NOTHING = [(STATUS, YES, -1, STATUS_ACTIVE)]
 

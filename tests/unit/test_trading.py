@@ -3,8 +3,8 @@
 import pytest
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.config import EnvConfig
-from kalshi_platform.replay.trading import TradingConfig
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
 def test_a_recorded_environment_gives_the_same_execution_without_its_rewards():

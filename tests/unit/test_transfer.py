@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models import embedding
-from kalshi_platform.models.levels import LEVELS, Level, level_named
-from kalshi_platform.models.networks import PolicyNetwork, build_network
-from kalshi_platform.models.policy import FrozenPolicy
-from kalshi_platform.models.spec import PolicySpec
-from kalshi_platform.models.transfer import divergence, grow, grown_network
-from kalshi_platform.replay.account import HOLD
+from kalshi_platform.models.networks import embedding
+from kalshi_platform.models.networks.levels import LEVELS, Level, level_named
+from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.networks.transfer import divergence, grow, grown_network
+from kalshi_platform.simulation.replay.account import HOLD
 
 N_HISTORY = 3
 EXACT = [("tiny", name) for name in ("simple", "moderate", "advanced", "complex")] + [

@@ -8,9 +8,9 @@ from ray import tune
 
 import tune_experiments
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.training.folder import MAY_MUTATE
-from kalshi_platform.training.session import RunSettings
-from kalshi_platform.tuning.experiment import Experiment, mutations, space_in_words, variants
+from kalshi_platform.learning.training.folder import MAY_MUTATE
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Experiment, mutations, space_in_words, variants
 
 NAMES = sorted(m.name for m in pkgutil.iter_modules(tune_experiments.__path__) if m.name != "base")
 

@@ -8,9 +8,9 @@ import pytest
 from ray.tune import TuneError
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.training.session import RunSettings
-from kalshi_platform.tuning.experiment import Variant
-from kalshi_platform.tuning.ledger import Ledger, read_trial
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Variant
+from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
 
 
 class Trial(SimpleNamespace):

@@ -2,11 +2,11 @@
 
 import pytest
 
-from kalshi_platform.comparison.sweep_record import TrialRecord
 from kalshi_platform.domain.errors import TrainingError
-from kalshi_platform.training.session import RunSettings
-from kalshi_platform.tuning.experiment import Variant
-from kalshi_platform.tuning.selection import best_trials, choose, further_seeds
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Variant
+from kalshi_platform.learning.tuning.selection import best_trials, choose, further_seeds
+from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 
 def trial(name: str, score: float | None, seed: int = 0, status: str = "finished") -> TrialRecord:

@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from kalshi_platform.tuning.schedulers import ExplainedASHA
-from kalshi_platform.tuning.stopper import HeldOutMarketStopper
+from kalshi_platform.learning.tuning.schedulers import ExplainedASHA
+from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
 
 
 def report(*scores: float, iteration: int = 1) -> dict:

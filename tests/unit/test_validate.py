@@ -7,12 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.domain.units import UNKNOWN_QTY
-from kalshi_platform.events.market_meta import coarsest_grid, grid_table
-from kalshi_platform.events.row_buffer import RowBuffer
-from kalshi_platform.events.schema import (
+from kalshi_platform.data.market_data.market_meta import coarsest_grid, grid_table
+from kalshi_platform.data.market_data.row_buffer import RowBuffer
+from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
     FLAG_LAST,
@@ -26,7 +23,7 @@ from kalshi_platform.events.schema import (
     YES,
     Events,
 )
-from kalshi_platform.events.validate import (
+from kalshi_platform.data.market_data.validate import (
     MAX_QTY_E2,
     OnNegative,
     Origin,
@@ -34,6 +31,9 @@ from kalshi_platform.events.validate import (
     replay_levels,
     validate,
 )
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import MarketSpec, PriceBand
+from kalshi_platform.domain.units import UNKNOWN_QTY
 
 SPEC = MarketSpec(ticker="M-1", event="M")
 DECI = MarketSpec(ticker="M-1", event="M", price_ranges=(PriceBand(start_e4=0, end_e4=10_000, step_e4=10),))

@@ -6,12 +6,17 @@ from replay_bank import Script, bank_of, book, market, play, random_bank, rows_o
 from test_env_kernel import training_env
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.envs.curriculum import CurriculumConfig
-from kalshi_platform.envs.episodes import FixedEpisodes, RandomEpisodes, event_episodes, market_episodes
-from kalshi_platform.envs.records import EpisodeRecords, join_records
-from kalshi_platform.envs.vector import ReplayVectorEnv
-from kalshi_platform.replay.account import BUY_YES, HOLD
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import (
+    FixedEpisodes,
+    RandomEpisodes,
+    event_episodes,
+    market_episodes,
+)
+from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
 
 ASK = ((5_000, 100_000),)
 

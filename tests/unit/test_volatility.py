@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kalshi_platform.data.dataset.volatility import mid_volatility
+from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.features import rows as rows_module
-from kalshi_platform.pipeline.volatility import mid_volatility
 
 
 def rows_of(times_s, bids_e4, asks_e4, valid=None):

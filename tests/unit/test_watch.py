@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.serving.watch import Figures, Watch, WatchConfig, crossing
+from kalshi_platform.serving.guard.watch import Figures, Watch, WatchConfig, crossing
 
 MS, S = 1_000_000, 1_000_000_000
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kalshi_platform.domain.whole_file import write_whole
+from kalshi_platform.storage.whole_file import write_whole
 
 
 def test_text_and_bytes_arrive_and_replace_what_was_there(tmp_path):

@@ -1,0 +1,1 @@
+"""Market data from files or the wire, books, features, datasets."""

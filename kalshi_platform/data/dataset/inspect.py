@@ -1,0 +1,146 @@
+"""What a dataset holds, and whether it is what its manifest says."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.shard import decode_rows
+from kalshi_platform.data.dataset.split import SPLITS
+from kalshi_platform.data.dataset.store import Dataset, decode_events
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import DataError, StorageError
+
+
+class SplitSummary(Config):
+    """One split."""
+
+    events: int
+    markets: int
+    rows: int
+
+
+class DatasetSummary(Config):
+    """The figures of ``dataset info``."""
+
+    uri: str
+    dataset_digest: str
+    feature_digest: str
+    readable: bool = Field(description="this program has the feature table the shards were made with")
+    events: int
+    markets: int
+    settled_markets: int
+    event_rows: int = Field(description="recorded changes, rows of the events shards")
+    rows: int = Field(description="messages, rows of the feature shards")
+    gaps: int
+    first_ns: int
+    last_ns: int
+    n_bytes: int
+    splits: dict[str, SplitSummary]
+    provenance: dict[str, int] = Field(description="markets of each provenance")
+    sources: tuple[str, ...]
+    counters: dict[str, int]
+
+
+def summarise(dataset: Dataset) -> DatasetSummary:
+    """Figures of a dataset, from its manifest alone."""
+    manifest = dataset.manifest
+    markets = manifest.markets
+    return DatasetSummary(
+        uri=dataset.uri,
+        dataset_digest=dataset.digest,
+        feature_digest=manifest.feature_digest,
+        readable=manifest.feature_digest == FEATURE_DIGEST,
+        events=len(manifest.events()),
+        markets=len(markets),
+        settled_markets=sum(m.settled for m in markets),
+        event_rows=sum(m.n_events for m in markets),
+        rows=sum(m.n_rows for m in markets),
+        gaps=sum(m.n_gaps for m in markets),
+        first_ns=min(m.first_ns for m in markets),
+        last_ns=max(m.last_ns for m in markets),
+        n_bytes=sum(s.n_bytes for s in manifest.shards),
+        splits={
+            split: SplitSummary(
+                events=len(manifest.events(split)),
+                markets=len(dataset.entries(split)),
+                rows=sum(m.n_rows for m in dataset.entries(split)),
+            )
+            for split in SPLITS
+        },
+        provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
+        sources=manifest.sources,
+        counters=manifest.counters,
+    )
+
+
+def find_problems(
+    dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None
+) -> list[str]:
+    """Read every byte again; one line for each thing that is not as the manifest says, empty if all is.
+
+    Checked: sha256 of every shard, its layout, markets and rows, times and the markets file. That no event
+    is in two splits is already checked when the manifest is read. ``progress(done, total)`` counts shards.
+    """
+    by_event: dict[str | None, list[MarketEntry]] = {}
+    for entry in dataset.manifest.markets:
+        by_event.setdefault(entry.event, []).append(entry)
+    problems: list[str] = []
+    shards = dataset.manifest.shards
+    for done, shard in enumerate(shards, start=1):
+        try:
+            data = dataset.read_verified(shard)
+            problems += _CHECKS[shard.kind](dataset, shard, data, by_event.get(shard.event, []))
+        except (DataError, StorageError) as err:
+            problems.append(str(err))
+        progress(done, len(shards))
+    return problems
+
+
+def _check_markets(
+    dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
+) -> Iterator[str]:
+    address = dataset.storage.address(shard.path)
+    specs, settlements = dataset.specs(), dataset.settlements()
+    for entry in dataset.manifest.markets:
+        spec = specs.get(entry.ticker)
+        if spec is None:
+            yield f"{address}: market {entry.ticker} is missing"
+        elif spec.event != entry.event:
+            yield f"{address}: market {entry.ticker} is of event {spec.event}, not {entry.event}"
+        elif entry.settled != (entry.ticker in settlements):
+            yield f"{address}: market {entry.ticker}: manifest says settled = {entry.settled}"
+
+
+def _check_events(
+    dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
+) -> Iterator[str]:
+    address = dataset.storage.address(shard.path)
+    n_groups = pq.ParquetFile(pa.BufferReader(data)).num_row_groups
+    if n_groups != len(entries):
+        yield f"{address}: {n_groups} row groups, the manifest lists {len(entries)} markets"
+        return
+    for entry in entries:
+        events = decode_events(data, address, entry.batch)
+        found = (events.recv_ns.size, int(events.recv_ns[0]), int(events.recv_ns[-1]))
+        listed = (entry.n_events, entry.first_ns, entry.last_ns)
+        if found != listed:
+            yield f"{address}: market {entry.ticker}: rows, first and last ns {found}, manifest {listed}"
+
+
+def _check_features(
+    dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
+) -> Iterator[str]:
+    address = dataset.storage.address(shard.path)
+    markets = decode_rows(data, address, dataset.manifest.feature_digest)
+    found = [(ticker, rows.recv_ns.size) for ticker, rows in markets]
+    listed = [(entry.ticker, entry.n_rows) for entry in sorted(entries, key=lambda e: e.batch)]
+    if found != listed:
+        yield f"{address}: markets and rows {found}, manifest {listed}"
+
+
+_CHECKS = {"markets": _check_markets, "events": _check_events, "features": _check_features}

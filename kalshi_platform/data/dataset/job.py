@@ -1,0 +1,108 @@
+"""One import job to its shards: import, validate, write events, compute features, write them.
+
+Memory   one event at a time: its rows, its features and two encoded shards.
+"""
+
+import hashlib
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
+from kalshi_platform.data.dataset.manifest import Shard, ShardKind
+from kalshi_platform.data.dataset.shard import encode_rows
+from kalshi_platform.data.dataset.store import encode_events
+from kalshi_platform.data.dataset.volatility import mid_volatility
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.storage.storage import Storage
+
+
+def run_and_record(job: ImportJob, key: str, storage: Storage, history: ResolutionHistory) -> BuiltJob:
+    """Write the shards of every event of ``job``, then its journal record; ``history`` of all markets.
+
+    DataError names the file and value that were refused; StorageError what could not be written.
+    """
+    shards: list[Shard] = []
+    markets: list[BuiltMarket] = []
+    counters: Counter[str] = Counter()
+    for event in run_job(job):
+        counters += event.counters
+        new_shards, new_markets = _build_event(event, storage, history)
+        shards += new_shards
+        markets += new_markets
+    built = BuiltJob(
+        key=key, shards=tuple(shards), markets=tuple(markets), counters=dict(sorted(counters.items()))
+    )
+    Journal(storage).write(built)
+    return built
+
+
+class EncodedShard(NamedTuple):
+    """A shard's bytes and what the manifest will say of them."""
+
+    shard: Shard
+    data: pa.Buffer
+
+
+def encode_shard(kind: ShardKind, stem: str, data: pa.Buffer, event: str | None = None) -> EncodedShard:
+    """Name ``data`` after its content: ``<stem>.<hash>.<suffix>``."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = f"{stem}.{sha256[:12]}.{'arrow' if kind == 'features' else 'parquet'}"
+    return EncodedShard(Shard(path=path, kind=kind, sha256=sha256, n_bytes=data.size, event=event), data)
+
+
+def write_shard(storage: Storage, encoded: EncodedShard) -> None:
+    """Store the shard, whole or not at all."""
+    storage.write_bytes_atomic(encoded.shard.path, encoded.data)
+
+
+def _build_event(
+    event: ImportedEvent, storage: Storage, history: ResolutionHistory
+) -> tuple[list[Shard], list[BuiltMarket]]:
+    name = event.event
+    if not event.markets:
+        return [], []
+    rows = [(market.spec.ticker, _rows(market, history)) for market in event.markets]
+    events_file = encode_events([(market.spec.ticker, market.events) for market in event.markets])
+    encoded = (
+        encode_shard("events", f"events/{name}", events_file, name),
+        encode_shard("features", f"features/{FEATURE_DIGEST}/{name}", encode_rows(rows), name),
+    )
+    for shard in encoded:
+        write_shard(storage, shard)
+    built = [
+        _describe(m, r, batch) for batch, (m, (_, r)) in enumerate(zip(event.markets, rows, strict=True))
+    ]
+    return [e.shard for e in encoded], built
+
+
+def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
+    try:
+        return build_rows(market.events, market.spec, history.of(market.spec))
+    except DataError as err:
+        raise DataError(f"{market.source}: {err}") from None
+
+
+def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
+    events = market.events
+    return BuiltMarket(
+        spec=market.spec,
+        settlement=market.settlement,
+        provenance=market.provenance,
+        source=market.source,
+        n_events=events.recv_ns.size,
+        n_rows=rows.recv_ns.size,
+        n_gaps=int(np.count_nonzero(events.kind == schema.GAP)),
+        first_ns=int(events.recv_ns[0]),
+        last_ns=int(events.recv_ns[-1]),
+        batch=batch,
+        volatility=mid_volatility(rows),
+    )

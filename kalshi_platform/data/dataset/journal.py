@@ -1,0 +1,148 @@
+"""What a build has finished so far, so that the same command after a kill redoes only the rest.
+
+Owns       ``.build/<key>.json`` in the dataset's storage: one record a job, written after the job's shards.
+Key        everything the job's output depends on: the rows it reads (file contents by sha256), metadata,
+           the outcomes of other markets that its markets may know, the feature table, and the source code
+           between a file and its shard. Another key, another job.
+Not        the split: it is decided when all events are known, so another salt rebuilds nothing.
+"""
+
+import hashlib
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field, ValidationError
+
+import kalshi_platform
+from kalshi_platform.data.dataset.manifest import Shard
+from kalshi_platform.data.features.resolution import ResolutionHistory, digest
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.data.market_data.importers import ImportJob
+from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.storage.storage import Storage
+
+JOURNAL_FOLDER: Final = ".build"
+
+#: Packages whose code decides what a shard holds.
+_CODE: Final = ("domain", "data")
+
+
+class BuiltMarket(Config):
+    """What the manifest and the markets file need of a market whose shards are written."""
+
+    spec: MarketSpec
+    settlement: Settlement | None
+    provenance: Provenance
+    source: str
+    n_events: int = Field(gt=0)
+    n_rows: int = Field(ge=0)
+    n_gaps: int = Field(ge=0)
+    first_ns: int
+    last_ns: int
+    batch: int = Field(ge=0)
+    volatility: float = Field(ge=0)
+
+
+class BuiltJob(Config):
+    """A finished job: its shards exist, whole."""
+
+    key: str
+    shards: tuple[Shard, ...]
+    markets: tuple[BuiltMarket, ...]
+    counters: dict[str, int]
+
+
+class Journal:
+    """The records of one dataset's storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def finished(self, keys: set[str]) -> dict[str, BuiltJob]:
+        """Records of ``keys`` whose shards all exist in full; anything else must be done (again)."""
+        sizes = {f.path: f.n_bytes for f in self._storage.list_files()}
+        jobs: dict[str, BuiltJob] = {}
+        for key in sorted(keys):
+            if _path(key) in sizes and (job := self._read(key)) is not None:
+                complete = all(sizes.get(s.path) == s.n_bytes for s in job.shards)
+                jobs |= {key: job} if complete else {}
+        return jobs
+
+    def write(self, job: BuiltJob) -> None:
+        """Record a job; call it only after its shards are written."""
+        self._storage.write_bytes_atomic(_path(job.key), job.model_dump_json().encode())
+
+    def sweep(self, keep: set[str]) -> list[Shard]:
+        """Delete the records of every job but ``keep``; returns the shards they named."""
+        shards: list[Shard] = []
+        for file in self._storage.list_files(JOURNAL_FOLDER):
+            key = Path(file.path).stem
+            if key not in keep and file.path == _path(key):
+                job = self._read(key)
+                shards += job.shards if job else ()
+                self._storage.delete(file.path)
+        return shards
+
+    def _read(self, key: str) -> BuiltJob | None:
+        try:
+            job = BuiltJob.model_validate_json(bytes(self._storage.read_bytes(_path(key))))
+        except (ValidationError, StorageError):
+            return None  # a record of another version, or damaged: the job is done again
+        return job if job.key == key else None
+
+
+def _path(key: str) -> str:
+    return f"{JOURNAL_FOLDER}/{key}.json"
+
+
+def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory) -> str:
+    """Name of a job by everything its output depends on; ``content`` maps source path -> sha256.
+
+    Of ``history`` only what the job's own markets may know: other markets' outcomes change no other job.
+    """
+    parts = [
+        {**asdict(part), "path": Path(part.path).name, "content": content[part.path]} for part in job.parts
+    ]
+    records = {
+        ticker: [
+            record.spec.model_dump(mode="json"),
+            record.settlement.model_dump(mode="json") if record.settlement else None,
+            record.grid_declared,
+        ]
+        for ticker, record in job.markets.items()
+    }
+    return digest_of(
+        {
+            "parts": parts,
+            "events": job.events,
+            "event_of": job.event_of,
+            "markets": records,
+            "resolutions": _resolutions(job, history),
+            "features": FEATURE_DIGEST,
+            "code": code_digest(),
+        }
+    )
+
+
+def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
+    """Digests of what the job's markets may know, once for each event, series and category."""
+    specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
+    return sorted({digest(history.of(spec)) for spec in specs.values()})
+
+
+def file_digest(path: str) -> str:
+    """sha256 of a source file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the code between a source file and its shard: a changed kernel must not reuse old shards."""
+    root = Path(kalshi_platform.__file__).parent
+    files = sorted(path for package in _CODE for path in (root / package).rglob("*.py"))
+    return digest_of([[str(p.relative_to(root)), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files])

@@ -1,0 +1,107 @@
+"""The manifest of a dataset: what lies where, with checksums; written last, so a reader sees all or nothing.
+
+A dataset is named by its manifest's digest. Paths are relative to the dataset's root and end in the first
+hex digits of the content's sha256, so that a rebuild never writes over a shard that an earlier manifest
+names: ``markets.<hash>.parquet`` (specifications and settlements), ``events/<event>.<hash>.parquet`` (one
+row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+"""
+
+import json
+from collections import Counter
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from kalshi_platform.data.dataset.split import Split, SplitConfig
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import Provenance
+
+__all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "Manifest", "MarketEntry", "Shard", "ShardKind", "Split"]
+
+MANIFEST_VERSION: Final = 1
+MANIFEST_NAME: Final = "manifest.json"
+
+ShardKind = Literal["markets", "events", "features"]
+
+
+class Shard(Config):
+    """One file of the dataset."""
+
+    path: str
+    kind: ShardKind
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    n_bytes: int = Field(ge=0)
+    event: str | None = None
+
+
+class MarketEntry(Config):
+    """One market of the dataset: where its rows are and what is known of it."""
+
+    ticker: str
+    event: str
+    split: Split
+    provenance: Provenance
+    n_events: int = Field(ge=0, description="rows in the events shard")
+    n_rows: int = Field(ge=0, description="rows (messages) in the feature shard")
+    n_gaps: int = Field(ge=0)
+    first_ns: int
+    last_ns: int
+    batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
+    volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
+    settled: bool = Field(description="the outcome is known")
+
+
+class Manifest(Config):
+    """A dataset: its feature table, shards, markets and what was seen while importing it."""
+
+    version: int = MANIFEST_VERSION
+    feature_digest: str
+    shards: tuple[Shard, ...]
+    markets: tuple[MarketEntry, ...]
+    sources: tuple[str, ...] = Field(description="names of the imported files")
+    counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
+    split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        split_of: dict[str, Split] = {}
+        for market in self.markets:
+            if split_of.setdefault(market.event, market.split) != market.split:
+                raise ValueError(f"event {market.event} is in {split_of[market.event]} and {market.split}")
+        twice = [t for t, n in Counter(m.ticker for m in self.markets).items() if n > 1]
+        if twice:
+            raise ValueError(f"market {twice[0]} is listed twice")
+        for kind in ("events", "features"):
+            have = {s.event for s in self.shards if s.kind == kind}
+            if lost := sorted(split_of.keys() - have):
+                raise ValueError(f"event {lost[0]} has no {kind} shard")
+        return self
+
+    def events(self, split: Split | None = None) -> tuple[str, ...]:
+        """Events of one split (of all where None), sorted."""
+        return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
+
+    def to_bytes(self) -> bytes:
+        """The file's content: canonical JSON, one digest one text."""
+        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, address: str) -> Self:
+        """Parse and check; DataError names ``address`` and what is wrong with it."""
+        try:
+            values: Any = json.loads(data)
+        except ValueError as err:
+            raise DataError(f"{address}: no JSON ({err}); rebuild the dataset") from None
+        version = values.get("version") if isinstance(values, dict) else None
+        if version != MANIFEST_VERSION:
+            raise DataError(
+                f"{address}: manifest version {version!r}, this program reads {MANIFEST_VERSION}; "
+                "rebuild the dataset with this version"
+            )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as err:
+            first = err.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "manifest"
+            raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None

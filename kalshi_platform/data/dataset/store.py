@@ -1,0 +1,214 @@
+"""Shards of events and markets as Parquet, and the dataset that holds them.
+
+Owns    the layout of ``events/*.parquet`` (zstd, one row group a market) and ``markets.*.parquet``;
+        Dataset: the only way to a dataset's files, which checks every byte against the manifest.
+Not     feature shards, whose layout lies above this layer (``data/dataset/shard.py``); Dataset hands out
+        their verified bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kalshi_platform.data.dataset.manifest import (
+    MANIFEST_NAME,
+    Manifest,
+    MarketEntry,
+    Shard,
+    ShardKind,
+    Split,
+)
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, Events
+from kalshi_platform.domain.config import digest_of
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.storage.storage import Storage, open_storage
+
+_EVENTS_KEY: Final = b"kalshi_platform.data.market_data"
+_MARKETS_KEY: Final = b"kalshi_platform.markets"
+_TICKERS_KEY: Final = b"kalshi_platform.tickers"
+_MARKETS_VERSION: Final = 1
+
+_NS: Final = pa.int64()
+_MARKETS_SCHEMA: Final = pa.schema(
+    [
+        pa.field("ticker", pa.string(), nullable=False),
+        pa.field("event", pa.string(), nullable=False),
+        ("series", pa.string()),
+        ("category", pa.string()),
+        ("open_ns", _NS),
+        ("close_ns", _NS),
+        # When close_ns became known: it moves when a market can close early; null = the source does not say.
+        ("close_known_ns", _NS),
+        pa.field("price_ranges", pa.string(), nullable=False),  # JSON, as MarketSpec has it
+        pa.field("fee_type", pa.string(), nullable=False),
+        pa.field("fee_multiplier_e6", pa.int64(), nullable=False),
+        ("mutually_exclusive", pa.bool_()),
+        ("settlement_value_e4", pa.int32()),  # null = the outcome is unknown
+        ("settlement_known_ns", _NS),
+    ],
+    metadata={_MARKETS_KEY: str(_MARKETS_VERSION)},
+)
+
+
+def encode_events(markets: Sequence[tuple[str, Events]]) -> pa.Buffer:
+    """Parquet bytes: a row group (zstd) for each ``(ticker, events)``, in order; equal rows, equal bytes."""
+    tickers = json.dumps([ticker for ticker, _ in markets])
+    written = ARROW_SCHEMA.with_metadata({**ARROW_SCHEMA.metadata, _TICKERS_KEY: tickers.encode()})
+    sink = pa.BufferOutputStream()
+    # Measured: dictionaries and statistics make small row groups bigger and slower (ADR 0001).
+    with pq.ParquetWriter(
+        sink, written, compression="zstd", use_dictionary=False, write_statistics=False
+    ) as writer:
+        for ticker, events in markets:
+            if not events.recv_ns.size:
+                raise ContractError(f"market {ticker} has no events: a row group cannot be empty")
+            table = schema.to_arrow(events).cast(written)
+            writer.write_table(table, row_group_size=table.num_rows)
+    return sink.getvalue()
+
+
+def decode_events(data: pa.Buffer, address: str, group: int) -> Events:
+    """Events of the market in row group ``group``; DataError names ``address`` if this is no such shard."""
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
+            _check_version(file.schema_arrow, _EVENTS_KEY, SCHEMA_VERSION, address)
+            return schema.from_arrow(file.read_row_group(group, use_threads=False))
+    except (pa.ArrowException, OSError, KeyError, IndexError) as err:
+        raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
+
+
+def encode_markets(markets: Sequence[tuple[MarketSpec, Settlement | None]]) -> pa.Buffer:
+    """Parquet bytes: one row a market, what was known while it traded beside how it resolved."""
+    rows = [_market_row(spec, settlement) for spec, settlement in markets]
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Settlement | None]]:
+    """Markets in file order; DataError names ``address`` if this is no such file."""
+    try:
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+        _check_version(table.schema, _MARKETS_KEY, _MARKETS_VERSION, address)
+        return [_parse_market_row(row) for row in table.to_pylist()]
+    except (pa.ArrowException, OSError, KeyError, ValueError, ContractError) as err:
+        raise DataError(f"{address}: no markets file ({err}); rebuild the dataset") from None
+
+
+def _market_row(spec: MarketSpec, settlement: Settlement | None) -> dict[str, Any]:
+    facts = spec.model_dump(mode="json")
+    return {
+        **facts,
+        "price_ranges": json.dumps(facts["price_ranges"]),
+        "close_known_ns": None,
+        "settlement_value_e4": settlement.value_e4 if settlement else None,
+        "settlement_known_ns": settlement.determined_ns if settlement else None,
+    }
+
+
+def _parse_market_row(row: dict[str, Any]) -> tuple[MarketSpec, Settlement | None]:
+    facts = {name: row[name] for name in MarketSpec.model_fields}
+    spec = MarketSpec.parse({**facts, "price_ranges": json.loads(facts["price_ranges"])})
+    if row["settlement_value_e4"] is None:
+        return spec, None
+    settlement = Settlement(
+        ticker=spec.ticker, value_e4=row["settlement_value_e4"], determined_ns=row["settlement_known_ns"]
+    )
+    return spec, settlement
+
+
+def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> None:
+    have = (found.metadata or {}).get(key, b"none").decode()
+    if have != str(version):
+        raise DataError(
+            f"{address}: schema version {have}, this program reads {version}; rebuild the dataset"
+        )
+
+
+class Dataset:
+    """A complete dataset: what its manifest names, each file checked against its sha256 when it is read."""
+
+    def __init__(self, storage: Storage, manifest: Manifest) -> None:
+        self.storage = storage
+        self.manifest = manifest
+        self._entries = {entry.ticker: entry for entry in manifest.markets}
+        self._shards = {(shard.kind, shard.event): shard for shard in manifest.shards}
+
+    @classmethod
+    def open(cls, uri: str | Path) -> "Dataset":
+        """Read and check the manifest; DataError where there is none or it is of another version."""
+        storage = open_storage(uri)
+        if not storage.exists(MANIFEST_NAME):
+            raise DataError(
+                f"{storage.uri} is no complete dataset: it has no {MANIFEST_NAME}; "
+                "make it with `kalshi-platform dataset build` (repeat the command if a build was interrupted)"
+            )
+        data = bytes(storage.read_bytes(MANIFEST_NAME))
+        return cls(storage, Manifest.from_bytes(data, storage.address(MANIFEST_NAME)))
+
+    @property
+    def uri(self) -> str:
+        """Where the dataset lies."""
+        return self.storage.uri
+
+    @cached_property
+    def digest(self) -> str:
+        """The dataset's name: 12 hex digits over its manifest."""
+        return digest_of(self.manifest.model_dump(mode="json"))
+
+    def specs(self) -> dict[str, MarketSpec]:
+        """Ticker -> what is known of the market while it trades."""
+        return {spec.ticker: spec for spec, _ in self._markets}
+
+    def settlements(self) -> dict[str, Settlement]:
+        """Ticker -> how the market resolved; only markets whose outcome is known."""
+        return {spec.ticker: settlement for spec, settlement in self._markets if settlement}
+
+    def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
+        """Manifest entries of one split (all where None), in manifest order."""
+        return tuple(entry for entry in self.manifest.markets if split in (None, entry.split))
+
+    def entry(self, ticker: str) -> MarketEntry:
+        """Manifest entry of a market; ContractError where the dataset lacks it."""
+        try:
+            return self._entries[ticker]
+        except KeyError:
+            raise ContractError(f"{self.uri} has no market {ticker!r}") from None
+
+    def events_of(self, ticker: str) -> Events:
+        """Recorded events of a market, verified."""
+        entry = self.entry(ticker)
+        shard = self.shard(entry.event, "events")
+        return decode_events(self.read_verified(shard), self.storage.address(shard.path), entry.batch)
+
+    def shard(self, event: str | None, kind: ShardKind) -> Shard:
+        """The file of ``event`` (None for the markets file); ContractError where the dataset lacks it."""
+        try:
+            return self._shards[kind, event]
+        except KeyError:
+            raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}") from None
+
+    def read_verified(self, shard: Shard) -> pa.Buffer:
+        """The shard's bytes (a memory map where local); ChecksumError where they are not what was written."""
+        data = self.storage.read_mapped(shard.path)
+        found = hashlib.sha256(data).hexdigest()
+        if found != shard.sha256:
+            raise ChecksumError(
+                f"{self.storage.address(shard.path)}: sha256 {found[:12]} ({data.size} bytes), the manifest "
+                f"says {shard.sha256[:12]} ({shard.n_bytes} bytes); the file was changed or damaged: "
+                "delete it and build the dataset again"
+            )
+        return data
+
+    @cached_property
+    def _markets(self) -> list[tuple[MarketSpec, Settlement | None]]:
+        shard = self.shard(None, "markets")
+        return decode_markets(self.read_verified(shard), self.storage.address(shard.path))

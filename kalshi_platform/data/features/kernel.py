@@ -1,0 +1,325 @@
+"""The one incremental kernel: advances a market by messages and writes a row for each.
+
+Building a dataset is one call over all events (:func:`build_rows`); live trading calls the same kernel a
+message at a time (``stream.FeatureStream``), so both give the same bits. A row depends only on rows of the
+message it ends and of those before it.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.book import ladder
+from kalshi_platform.data.book.order_book import refusal, regridded
+from kalshi_platform.data.features import market_facts, microstructure, resolution, temporal, trade_flow
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.microstructure import Micro
+from kalshi_platform.data.features.orderbook import write_orderbook
+from kalshi_platform.data.features.resolution import Resolutions
+from kalshi_platform.data.features.rows import LEVELS, Rows
+from kalshi_platform.data.features.spec import N_ROW_FEATURES
+from kalshi_platform.data.features.temporal import Clock
+from kalshi_platform.data.features.trade_flow import TradeFlow
+from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.schema import (
+    DELTA,
+    FLAG_BLOCK,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO,
+    NO_SIDE,
+    SNAPSHOT,
+    TRADE,
+    YES,
+    Events,
+)
+from kalshi_platform.domain.compiled import inline_kernel, kernel
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
+
+#: Status codes beyond those of ``book.ladder``.
+RING_FULL, TIME_BACKWARDS, TRADES_FULL = 101, 102, 103
+#: Places in ``MarketState.message``: what the rows of the unfinished message said so far.
+PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN = range(4)
+_BOTH: Final = 3
+
+
+class MarketState(NamedTuple):
+    """All a market carries from one message to the next."""
+
+    book: ladder.BookState
+    clock: Clock
+    message: np.ndarray  # (4,) i8: PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN
+    flow: TradeFlow
+    facts: np.ndarray  # (4,) i8 of ``market_facts``
+    resolutions: Resolutions  # of other markets, only read
+    micro: Micro
+
+
+def new_state(spec: MarketSpec, resolutions: Resolutions | None = None) -> MarketState:
+    """A market before its first message; without ``resolutions`` no other market's outcome is known."""
+    return MarketState(
+        ladder.new_book(spec.tick_e4),
+        temporal.new_clock(spec.close_ns),
+        np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64),
+        trade_flow.new_trade_flow(),
+        market_facts.new_facts(spec),
+        resolution.nothing_known() if resolutions is None else resolutions,
+        microstructure.new_micro(),
+    )
+
+
+def regrid(state: MarketState, tick_e4: int) -> MarketState:
+    """The same market on a finer ladder."""
+    return state._replace(book=regridded(state.book, tick_e4))
+
+
+def learned(state: MarketState, resolutions: Resolutions) -> MarketState:
+    """The same market knowing other outcomes."""
+    state.facts[market_facts.STEP] = 0
+    return state._replace(resolutions=resolutions)
+
+
+def rescheduled(state: MarketState, spec: MarketSpec) -> MarketState:
+    """The same market with the times of ``spec``."""
+    times_ns = market_facts.new_facts(spec)
+    for place in (market_facts.OPEN_NS, market_facts.CLOSE_NS):
+        state.facts[place] = times_ns[place]
+    state.clock.marks[temporal.CLOSE_NS] = times_ns[market_facts.CLOSE_NS]
+    return state
+
+
+@inline_kernel
+def _forget(message: np.ndarray) -> None:
+    message[PRINT_PX] = NO_PRICE
+    message[PRINT_QTY] = 0
+    message[PRINT_SIDE] = NO_SIDE
+    message[BROKEN] = 0
+
+
+@inline_kernel
+def _note(
+    message: np.ndarray,
+    clock: np.ndarray,
+    now_ns: int,
+    kind: int,
+    side: int,
+    price_e4: int,
+    qty_e2: int,
+    flags: int,
+) -> None:
+    """Remember what the row says beyond the book: the print, a gap, a resync."""
+    if kind == DELTA:
+        return
+    if _is_print(kind, flags):
+        same = message[PRINT_PX] == price_e4 and message[PRINT_SIDE] == side
+        message[PRINT_QTY] = message[PRINT_QTY] + qty_e2 if same else qty_e2
+        message[PRINT_PX] = price_e4
+        message[PRINT_SIDE] = side
+    elif kind == GAP:
+        message[BROKEN] = 1
+        clock[temporal.RESYNC_NS] = now_ns
+    elif kind == SNAPSHOT and flags & FLAG_START != 0:
+        clock[temporal.RESYNC_NS] = now_ns
+
+
+@inline_kernel
+def _is_print(kind: int, flags: int) -> bool:
+    """A trade that met the book."""
+    return kind == TRADE and flags & FLAG_BLOCK == 0
+
+
+@inline_kernel
+def _touched_sides(marks: np.ndarray, kind: int, side: int) -> int:
+    """Bits (1 << side) of the sides whose levels the row may have changed."""
+    if kind == DELTA:
+        return 1 << side
+    if kind == TRADE and marks[ladder.MODE] != ladder.IMPLIED:
+        return 0
+    return _BOTH
+
+
+@inline_kernel
+def _write_levels(
+    depth: np.ndarray,
+    marks: np.ndarray,
+    side: int,
+    px_e4: np.ndarray,
+    qty_e2: np.ndarray,
+    row: int,
+    touched: int,
+) -> int:
+    """Levels of ``side`` on the YES scale into ``row``, from the row before where nothing touched them.
+
+    Returns their size, 1e-2 contract, UNKNOWN_QTY where not known.
+    """
+    if touched & (1 << side) == 0:
+        size = 0
+        for k in range(LEVELS):
+            px_e4[row, k] = px_e4[row - 1, k]
+            qty_e2[row, k] = qty_e2[row - 1, k]
+            size += qty_e2[row, k]
+        return size
+    size = ladder.best_levels(depth, marks, side, px_e4, qty_e2, row)
+    if side == NO:
+        for k in range(LEVELS):
+            own_e4 = px_e4[row, k]
+            px_e4[row, k] = NO_PRICE if own_e4 == NO_PRICE else DOLLAR_E4 - own_e4
+    return size
+
+
+@inline_kernel
+def _write_book(
+    depth: np.ndarray,
+    marks: np.ndarray,
+    micro: np.ndarray,
+    past: np.ndarray,
+    bid_px: np.ndarray,
+    bid_qty: np.ndarray,
+    ask_px: np.ndarray,
+    ask_qty: np.ndarray,
+    out: np.ndarray,
+    row: int,
+    touched: int,
+    now_ns: int,
+) -> tuple[float, float, float]:
+    """Levels and features of the book as it stands into ``row``; returns (mid, spread, imbalance)."""
+    bid_size = _write_levels(depth, marks, YES, bid_px, bid_qty, row, touched)
+    ask_size = _write_levels(depth, marks, NO, ask_px, ask_qty, row, touched)
+    mode = marks[ladder.MODE]
+    deep = mode == ladder.LEVELS_KNOWN
+    if touched & (1 << YES) != 0:
+        microstructure.note_side(micro, past, YES, bid_px, bid_qty, row, bid_size, deep, now_ns)
+    if touched & (1 << NO) != 0:
+        microstructure.note_side(micro, past, NO, ask_px, ask_qty, row, ask_size, deep, now_ns)
+    total = marks[ladder.TOTAL + YES] + marks[ladder.TOTAL + NO] if deep else UNKNOWN_QTY
+    implied = mode == ladder.IMPLIED
+    return write_orderbook(out, row, bid_px[row, 0], ask_px[row, 0], implied, bid_size, ask_size, total)
+
+
+@inline_kernel
+def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: int) -> None:
+    """The row of the message that ends at ``now_ns``; the next message begins empty."""
+    (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
+    known_ns, values = other
+    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
+    ok = ladder.is_tradable(marks) and message[BROKEN] == 0
+    out_ns[row] = now_ns
+    valid[row] = ok
+    print_px[row] = message[PRINT_PX]
+    print_qty[row] = message[PRINT_QTY]
+    print_side[row] = message[PRINT_SIDE]
+    _forget(message)
+    mid, spread, imbalance = _write_book(
+        depth, marks, micro, past, bid_px, bid_qty, ask_px, ask_qty, out, row, touched, now_ns
+    )
+    gap_ns = temporal.since_last_ns(clock, now_ns)
+    hours, log_hours = temporal.write_temporal(out, row, ring_ns, clock, now_ns)
+    trade_flow.write_trade_flow(out, row, trades, sums, flow, now_ns, mid)
+    step = resolution.advance_known(known_ns, facts[market_facts.STEP], now_ns)
+    facts[market_facts.STEP] = step
+    market_facts.write_market_meta(out, row, facts, values, flow[trade_flow.CAPACITY], now_ns)
+    market_facts.write_temporal_adv(out, row, facts, hours, log_hours)
+    resolution.write_resolution(out, row, values, step)
+    microstructure.write_microstructure(out, row, micro, past, now_ns, gap_ns, ok, mid, spread, imbalance)
+
+
+@kernel
+def advance(
+    state: MarketState,
+    recv_ns: np.ndarray,
+    kind: np.ndarray,
+    side: np.ndarray,
+    price_e4: np.ndarray,
+    qty_e2: np.ndarray,
+    flags: np.ndarray,
+    start: int,
+    rows: Rows,
+    row: int,
+) -> tuple[int, int, int]:
+    """Apply event columns (n,) from ``start`` on; write one row from ``row`` on at each FLAG_LAST.
+
+    Returns (first event not applied, next row, status); after RING_FULL or TRADES_FULL grow that ring and
+    call again with these; after any other status but OK the event is refused and the state before it holds.
+    """
+    (depth, marks), (ring_ns, clock), message, (trades, sums, _), _, _, _ = state
+    touched = _BOTH  # the first row of a call has no row before it to copy from
+    for i in range(start, kind.size):
+        now_ns = recv_ns[i]
+        last = flags[i] & FLAG_LAST != 0
+        if last and not temporal.has_room(ring_ns, clock, now_ns):
+            return i, row, RING_FULL
+        if now_ns < clock[temporal.LAST_NS]:
+            return i, row, TIME_BACKWARDS
+        printed = _is_print(kind[i], flags[i])
+        if printed and not trade_flow.has_trade_room(trades, sums, now_ns):
+            return i, row, TRADES_FULL
+        was_implied = marks[ladder.MODE] == ladder.IMPLIED
+        status = ladder.apply_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
+        if status != ladder.OK:
+            return i, row, status
+        if was_implied and marks[ladder.MODE] != ladder.IMPLIED:
+            message[BROKEN] = 1  # the book of prints ends: its rows are not of one kind with what follows
+        if printed:
+            trade_flow.add_trade(trades, sums, now_ns, side[i], price_e4[i], qty_e2[i])
+        _note(message, clock, now_ns, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
+        touched |= _touched_sides(marks, kind[i], side[i])
+        if last:
+            _write_row(state, rows, row, now_ns, touched)
+            touched = 0
+            row += 1
+    return kind.size, row, ladder.OK
+
+
+def _plain(column: np.ndarray) -> np.ndarray:
+    """Contiguous and writable: numba would compile again for the read-only columns of an Arrow table."""
+    return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
+
+
+def run(state: MarketState, events: Events, rows: Rows, ticker: str) -> tuple[MarketState, int]:
+    """Apply ``events``, writing rows from 0 on; returns (state, rows written), DataError where refused.
+
+    ``rows`` must have room for every FLAG_LAST in ``events``. The state is changed in place; use the
+    returned one, whose ring may have grown.
+    """
+    columns = tuple(
+        _plain(c)
+        for c in (events.recv_ns, events.kind, events.side, events.price_e4, events.qty_e2, events.flags)
+    )
+    at, row, status = advance(state, *columns, 0, rows, 0)
+    while status in (RING_FULL, TRADES_FULL):
+        if status == RING_FULL:
+            state = state._replace(clock=temporal.grown(state.clock))
+        else:
+            state = state._replace(flow=trade_flow.grown(state.flow))
+        at, row, status = advance(state, *columns, at, rows, row)
+    if status == TIME_BACKWARDS:
+        raise DataError(
+            f"{ticker}: event {at} has recv_ns {int(events.recv_ns[at])}, before the last message at "
+            f"{int(state.clock.marks[temporal.LAST_NS])}; order the rows by recv_ns"
+        )
+    if status != ladder.OK:
+        raise refusal(events, at, status, state.book, ticker)
+    return state, row
+
+
+def build_rows(events: Events, spec: MarketSpec, resolutions: Resolutions | None = None) -> Rows:
+    """Rows of one market, one a message, in order; DataError names the first event that cannot be applied.
+
+    ``events`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``; ``resolutions`` what it
+    may know of other markets' outcomes (``ResolutionHistory.of``), nothing by default. Rows after the last
+    FLAG_LAST (an unfinished message) give none.
+    """
+    n_rows = int(np.count_nonzero(events.flags & FLAG_LAST))
+    rows = rows_module.empty(n_rows, N_ROW_FEATURES)
+    run(new_state(spec, resolutions), events, rows, spec.ticker)
+    return rows
+
+
+def warm() -> None:
+    """Compile the kernel (or load it from the cache) before the first event matters."""
+    events = schema.empty(1)
+    events.kind[0], events.side[0], events.flags[0] = SNAPSHOT, NO_SIDE, FLAG_START | FLAG_LAST
+    build_rows(events, MarketSpec(ticker="WARM", event="WARM"))

@@ -1,0 +1,125 @@
+"""Group ``resolution`` and the category's rate: what settled markets teach, as it was known at each moment.
+
+Owns       the outcomes of all markets that the metadata holds, and, for each market, what they say as a step
+           function of time.
+Invariant  an outcome counts from the time it became known on (``MarketRecord.known_ns``), never before, and
+           never for a market of its own event: one temperature decides six markets.
+Similar    of the same series, another event. Without a series or category nothing is known: neutral values.
+Speed      computed once a market; the kernel only moves along it.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.features.spec import RESOLUTION
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.compiled import inline_kernel
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE
+
+_FIRST: Final = RESOLUTION.start
+#: Similar markets that make a confidence of one half.
+_HALF_CONFIDENT: Final = 20
+#: Columns of ``Resolutions.values``.
+CATEGORY_RATE, SIMILAR_RATE, SIMILAR_CONFIDENCE, CALIBRATION = range(4)
+_NEUTRAL: Final = (0.5, 0.5, 0.0, 0.5)
+
+
+class Resolutions(NamedTuple):
+    """What is known of other markets' outcomes, constant from one time to the next."""
+
+    known_ns: np.ndarray  # (K,) i8, strictly increasing
+    values: np.ndarray  # (K + 1, 4) f8: values[k] holds from known_ns[k - 1] until known_ns[k]
+
+
+def nothing_known() -> Resolutions:
+    """No outcome of any other market is known, at any time."""
+    return Resolutions(np.zeros(0, np.int64), np.array([_NEUTRAL]))
+
+
+class ResolutionHistory:
+    """Every known outcome, small and picklable; :meth:`of` gives what a market may know of it.
+
+    The order of ``records`` does not matter; those without an outcome, or the time it became known, are left
+    out.
+    """
+
+    def __init__(self, records: Iterable[MarketRecord] = ()) -> None:
+        rows: list[tuple[int, int, int, str, str, str]] = []
+        for record in records:
+            spec, settlement, known_ns = record.spec, record.settlement, record.known_ns
+            if settlement is not None and known_ns is not None:
+                last_e4 = NO_PRICE if record.last_price_e4 is None else record.last_price_e4
+                series, category = spec.series or "", spec.category or ""
+                rows.append((known_ns, settlement.value_e4, last_e4, spec.event, series, category))
+        rows.sort()
+        self._known_ns, self._value_e4, self._last_e4 = (
+            np.array([row[k] for row in rows], np.int64) for k in range(3)
+        )
+        self._event = _coded([row[3] for row in rows])
+        self._series = _coded([row[4] for row in rows])
+        self._category = _coded([row[5] for row in rows])
+
+    def of(self, spec: MarketSpec) -> Resolutions:
+        """What a market may know; equal for all markets of one event, series and category."""
+        foreign = ~_equal(self._event, spec.event)
+        similar = foreign & _equal(self._series, spec.series)
+        alike = foreign & _equal(self._category, spec.category)
+        used = similar | alike
+        if not used.any():
+            return nothing_known()
+        known_ns, value_e4, last_e4 = self._known_ns[used], self._value_e4[used], self._last_e4[used]
+        similar, alike = similar[used], alike[used]
+        n_similar = np.cumsum(similar)
+        error = ((last_e4 - value_e4) / DOLLAR_E4) ** 2
+        brier = _running_mean(error, alike & (last_e4 != NO_PRICE), empty=0.125)  # 1 - 4 x 0.125 = 0.5
+        after = np.empty((known_ns.size, len(_NEUTRAL)))
+        after[:, CATEGORY_RATE] = _running_mean(value_e4 / DOLLAR_E4, alike, empty=0.5)
+        after[:, SIMILAR_RATE] = _running_mean(value_e4 / DOLLAR_E4, similar, empty=0.5)
+        after[:, SIMILAR_CONFIDENCE] = n_similar / (n_similar + _HALF_CONFIDENT)
+        after[:, CALIBRATION] = np.maximum(1.0 - 4.0 * brier, 0.0)
+        last = np.append(known_ns[1:] != known_ns[:-1], True)  # of outcomes that became known together
+        return Resolutions(known_ns[last], np.vstack([_NEUTRAL, after[last]]))
+
+
+def digest(resolutions: Resolutions) -> str:
+    """sha256 of the step function: changes with anything that its features depend on."""
+    return hashlib.sha256(resolutions.known_ns.tobytes() + resolutions.values.tobytes()).hexdigest()
+
+
+def _coded(labels: Sequence[str]) -> tuple[dict[str, int], np.ndarray]:
+    """Labels as numbers, so that a comparison costs microseconds: (label -> number, (n,) i8)."""
+    code: dict[str, int] = {}
+    return code, np.array([code.setdefault(label, len(code)) for label in labels], np.int64)
+
+
+def _equal(coded: tuple[dict[str, int], np.ndarray], label: str | None) -> np.ndarray:
+    code, numbers = coded
+    return numbers == (code.get(label, -1) if label else -1)
+
+
+def _running_mean(x: np.ndarray, counted: np.ndarray, empty: float) -> np.ndarray:
+    """Mean of the counted x up to each place, ``empty`` before the first; bounded as x is."""
+    n = np.cumsum(counted)
+    total = np.cumsum(np.where(counted, x, 0.0))
+    mean: np.ndarray = np.where(n > 0, total / np.maximum(n, 1), empty)
+    return mean
+
+
+@inline_kernel
+def advance_known(known_ns: np.ndarray, step: int, now_ns: int) -> int:
+    """The step that holds at ``now_ns``, from an earlier one."""
+    while step < known_ns.size and known_ns[step] <= now_ns:
+        step += 1
+    return step
+
+
+@inline_kernel
+def write_resolution(out: np.ndarray, row: int, values: np.ndarray, step: int) -> None:
+    """Write the group into ``out[row]``, out (n, F) f4, from the step that holds now."""
+    out[row, _FIRST] = values[step, SIMILAR_RATE]
+    out[row, _FIRST + 1] = values[step, SIMILAR_CONFIDENCE]
+    out[row, _FIRST + 2] = values[step, CALIBRATION]

@@ -1,0 +1,49 @@
+"""Features of one live market, a message at a time, by the same kernel that builds datasets."""
+
+import numpy as np
+
+from kalshi_platform.data.features import kernel
+from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.resolution import Resolutions
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import N_ROW_FEATURES
+from kalshi_platform.data.market_data.schema import FLAG_LAST, Events
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.market import MarketSpec
+
+
+class FeatureStream:
+    """One market's features as its messages come; equal, bit for bit, to :func:`kernel.build_rows`."""
+
+    def __init__(self, spec: MarketSpec, resolutions: Resolutions | None = None) -> None:
+        """``resolutions``: what is known of other markets' outcomes (``ResolutionHistory.of``)."""
+        self.ticker = spec.ticker
+        self._state = kernel.new_state(spec, resolutions)
+        self._rows = rows_module.empty(1, N_ROW_FEATURES)
+
+    def push(self, message: Events) -> Rows:
+        """Apply the rows of one message; returns its row (length 1), a buffer the next push overwrites.
+
+        ContractError where ``message`` is not exactly one message; DataError where a row cannot be applied
+        (the market must then be rebuilt from its next snapshot). A refused message gives no row.
+        """
+        ends = np.flatnonzero(message.flags & FLAG_LAST)
+        if ends.size != 1 or ends[0] != message.flags.size - 1:
+            raise ContractError(
+                f"{self.ticker}: push takes one message, its last row flagged FLAG_LAST ({FLAG_LAST}); got "
+                f"{message.flags.size} rows with that flag on rows {ends.tolist()}"
+            )
+        self._state, _ = kernel.run(self._state, message, self._rows, self.ticker)
+        return self._rows
+
+    def regrid(self, tick_e4: int) -> None:
+        """The market's tick became finer while it trades: move the book to the finer ladder."""
+        self._state = kernel.regrid(self._state, tick_e4)
+
+    def reschedule(self, spec: MarketSpec) -> None:
+        """Opening and closing time of ``spec`` hold from now on: they became known while it trades."""
+        self._state = kernel.rescheduled(self._state, spec)
+
+    def learn(self, resolutions: Resolutions) -> None:
+        """More markets settled while this one trades: replaces what is known of other markets' outcomes."""
+        self._state = kernel.learned(self._state, resolutions)

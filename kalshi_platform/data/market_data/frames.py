@@ -1,0 +1,197 @@
+"""Fields of the exchange's WebSocket messages, current and legacy, as exact integers.
+
+Current   dollar strings of 4 decimals (``price_dollars``), count strings of 2 (``delta_fp``)
+Legacy    integer cents and whole contracts (``price``, ``delta``), sent until 2026-03-12; ``*_dollars``
+          without ``_fp`` in between. The finest field present is read.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kalshi_platform.data.market_data.row_buffer import Levels
+from kalshi_platform.data.market_data.schema import NO, YES
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import PriceBand
+from kalshi_platform.domain.units import (
+    CONTRACT_E2,
+    DOLLAR_E4,
+    NO_TIME,
+    NS_PER_MS,
+    NS_PER_SECOND,
+    parse_price,
+    parse_qty,
+    parse_rfc3339,
+)
+
+_CENT_E4: Final = 100
+_MAX_SECONDS: Final = (1 << 62) // NS_PER_SECOND  # the year 2116
+_SIDES: Final = {"yes": YES, "no": NO}
+_BOOK_SIDES: Final = {"bid": YES, "ask": NO}
+
+Message = Mapping[str, Any]
+
+_TIMES: Final = frozenset({"ts", "ts_ms"})
+#: Fields of ``msg`` that are understood or known to be of no use here; any other is counted.
+KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
+    "orderbook_snapshot": frozenset({
+        "market_ticker", "market_id", "yes_dollars_fp", "no_dollars_fp", "yes_dollars", "no_dollars",
+        "yes", "no",
+    }),
+    "orderbook_delta": _TIMES | {
+        "market_ticker", "market_id", "price_dollars", "delta_fp", "side", "price", "delta",
+        "client_order_id", "subaccount",
+    },
+    "trade": _TIMES | {
+        "trade_id", "market_ticker", "yes_price_dollars", "no_price_dollars", "count_fp", "taker_side",
+        "taker_outcome_side", "taker_book_side", "is_block_trade", "yes_price", "no_price", "count",
+    },
+    "market_lifecycle_v2": frozenset({
+        "market_ticker", "event_type", "exchange_index", "open_ts", "close_ts", "determination_ts",
+        "settled_ts", "result", "settlement_value", "is_deactivated", "price_level_structure", "price_ranges",
+        "additional_metadata", "strike_type", "floor_strike", "cap_strike", "custom_strike", "yes_sub_title",
+    }),
+}  # fmt: skip
+
+
+def fixed_price_e4(text: str) -> int:
+    """Dollar string to 1e-4 dollar, as ``units.parse_price`` but several times faster on the usual form."""
+    if len(text) == 6 and text[1] == "." and text[0] in "01" and text[2:].isdecimal():
+        value = int(text[0] + text[2:])
+        if value <= DOLLAR_E4:
+            return value
+    return parse_price(text)
+
+
+def fixed_qty_e2(text: str) -> int:
+    """Count string to 1e-2 contract, as ``units.parse_qty`` but several times faster on the usual form."""
+    whole, _, cents = text.partition(".")
+    if len(cents) == 2 and len(whole) < 16 and cents.isdecimal() and whole.removeprefix("-").isdecimal():
+        return int(whole + cents)
+    return parse_qty(text)
+
+
+def price_of(msg: Message, dollars: str, cents: str) -> int:
+    """Price of a message, 1e-4 dollar, from its dollar field or its legacy cent field."""
+    text = msg.get(dollars)
+    if text is not None:
+        return fixed_price_e4(_string(text, dollars))
+    value = _integer(msg, cents, dollars)
+    if not 0 <= value <= 100:
+        raise DataError(f"{cents} = {value} is outside 0..100 cents")
+    return value * _CENT_E4
+
+
+def qty_of(msg: Message, count: str, whole: str) -> int:
+    """Size of a message, 1e-2 contract, from its count string or its legacy whole number."""
+    text = msg.get(count)
+    if text is not None:
+        return fixed_qty_e2(_string(text, count))
+    return _integer(msg, whole, count) * CONTRACT_E2
+
+
+def levels_of(msg: Message, side: str) -> Levels:
+    """Levels of one side (``yes`` or ``no``) of a snapshot as sent; a side without orders is absent.
+
+    Levels are unordered on the wire and stay so; a level of size zero is no level.
+    """
+    for key in (f"{side}_dollars_fp", f"{side}_dollars", side):
+        raw = msg.get(key)
+        if raw is not None:
+            break
+    else:
+        return []
+    try:
+        levels = [(_level_price(price, key == side), _level_qty(qty)) for price, qty in raw]
+    except (TypeError, ValueError):
+        raise DataError(f"{key} is not a list of [price, size]: {str(raw)[:80]}") from None
+    return [level for level in levels if level[1] != 0]
+
+
+def _level_price(value: Any, legacy: bool) -> int:
+    if isinstance(value, str):
+        return fixed_price_e4(value)
+    if legacy and type(value) is int and 0 <= value <= 100:
+        return value * _CENT_E4
+    raise DataError(f"level price {value!r}; expected a dollar string or whole cents 0..100")
+
+
+def _level_qty(value: Any) -> int:
+    if isinstance(value, str):
+        return fixed_qty_e2(value)
+    if type(value) is int:
+        return value * CONTRACT_E2
+    raise DataError(f"level size {value!r}; expected a count string or a whole number")
+
+
+def side_of(msg: Message) -> int:
+    """Book side of a delta."""
+    side = msg.get("side")
+    if not isinstance(side, str) or side not in _SIDES:
+        raise DataError(f"side = {side!r}; expected 'yes' or 'no'")
+    return _SIDES[side]
+
+
+def taker_of(msg: Message) -> int:
+    """The taker's outcome in a trade; the field of the newest format that is present is read."""
+    for key, names in (
+        ("taker_outcome_side", _SIDES),
+        ("taker_book_side", _BOOK_SIDES),
+        ("taker_side", _SIDES),
+    ):
+        value = msg.get(key)
+        if value:
+            if not isinstance(value, str) or value not in names:
+                raise DataError(f"{key} = {value!r}; expected {' or '.join(map(repr, names))}")
+            return names[value]
+    raise DataError("no taker_outcome_side, taker_book_side or taker_side")
+
+
+def exchange_time_ns(msg: Message) -> int:
+    """The exchange's own time of a message, ns; NO_TIME where it sent none."""
+    ts_ms = msg.get("ts_ms")
+    if ts_ms is not None:
+        return _integer(msg, "ts_ms") * NS_PER_MS
+    ts = msg.get("ts")
+    if ts is None:
+        return NO_TIME
+    if isinstance(ts, str):
+        return parse_rfc3339(ts)
+    return _integer(msg, "ts") * NS_PER_SECOND
+
+
+def seconds_ns(msg: Message, key: str) -> int | None:
+    """A time field in whole seconds as ns; None where absent."""
+    if msg.get(key) is None:
+        return None
+    value = _integer(msg, key)
+    if abs(value) > _MAX_SECONDS:
+        raise DataError(f"{key} = {value}; expected seconds since 1970, at most {_MAX_SECONDS}")
+    return value * NS_PER_SECOND
+
+
+def price_bands(raw: Any) -> tuple[PriceBand, ...]:
+    """``price_ranges`` [{start, end, step}, ...] in dollar strings to bands."""
+    try:
+        bands = [(parse_price(b["start"]), parse_price(b["end"]), parse_price(b["step"])) for b in raw]
+    except (TypeError, KeyError):
+        raise DataError(
+            f"price_ranges {str(raw)[:120]}; expected [{{start, end, step}}] in dollars"
+        ) from None
+    if not bands or any(not (start < end and step > 0) for start, end, step in bands):
+        raise DataError(f"price_ranges {str(raw)[:120]}; expected bands with start < end and step > 0")
+    return tuple(PriceBand(start_e4=start, end_e4=end, step_e4=step) for start, end, step in bands)
+
+
+def _string(value: Any, key: str) -> str:
+    if not isinstance(value, str):
+        raise DataError(f"{key} = {value!r}; expected a decimal string")
+    return value
+
+
+def _integer(msg: Message, key: str, instead_of: str = "") -> int:
+    value = msg.get(key)
+    if type(value) is int:
+        return value
+    if key not in msg:
+        raise DataError(f"no {' or '.join(filter(None, (instead_of, key)))}")
+    raise DataError(f"{key} = {value!r}; expected a whole number")

@@ -1,0 +1,16 @@
+"""Recorded files of any known format to validated Events, recognised by schema, never by name.
+
+    plan = discover([Path("recordings/")])
+    for job in plan.jobs():              # picklable; run them in any process, in any order
+        for event in run_job(job):       # ImportedEvent, every market validated
+            ...
+
+Formats: capture files (``capture``), level-2 event Parquet (``level2``), quote Parquet (``quotes``),
+trade Parquet (``trades``), market metadata as Parquet or REST JSON (``metadata``).
+"""
+
+from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover
+from kalshi_platform.data.market_data.importers.run import run_job
+from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
+
+__all__ = ["ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "discover", "run_job"]

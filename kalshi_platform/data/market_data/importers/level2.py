@@ -1,0 +1,184 @@
+"""Level-2 event Parquet: snapshots (a marker row, then a row a level) and signed deltas, with prints marked.
+
+A delta marked ``is_fill`` was caused by a trade: it becomes a TRADE row and the DELTA (FLAG_FILL) in one
+message. The taker took the other side than the one that rested. A marked delta that adds to its level
+cannot have been a print; it stays a plain delta and is counted.
+
+A change of ``session`` is a restart of the recorder, a hole in ``seq`` (where recorded) lost messages:
+either puts a GAP before the next row of the market.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.market_data.importers.parquet import PartRows, column_names, read_all, read_part
+from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
+from kalshi_platform.data.market_data.importers.trades import SIDES
+from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part, SeqGap
+from kalshi_platform.data.market_data.schema import (
+    DELTA,
+    FLAG_FILL,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO,
+    NO_SEQ,
+    NO_SIDE,
+    SNAPSHOT,
+    TRADE,
+    Events,
+    empty,
+)
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
+
+_TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
+_NO_GAP: Final = -2
+
+
+class _Source(NamedTuple):
+    """Columns of a part, levels of size zero left out; every array (n,)."""
+
+    at: np.ndarray  # position in the part
+    recv_ns: np.ndarray
+    exch_ns: np.ndarray
+    sid: np.ndarray
+    seq: np.ndarray
+    session: np.ndarray
+    kind: np.ndarray
+    start: np.ndarray  # bool: the marker row of a snapshot
+    side: np.ndarray
+    price_e4: np.ndarray
+    qty_e2: np.ndarray
+    fill: np.ndarray  # bool
+    taker: np.ndarray  # NO_SIDE where not recorded
+
+
+def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
+    """SNAPSHOT, DELTA, TRADE and GAP rows of every market of the part."""
+    source = read_part(part)
+    cells = _read(source, counters)
+    rows, at = _rows(cells, _missing_before(source, cells, part.seq_gaps), _message_ends(source, cells))
+    return split_by_market(source, rows, at, "simulated" if part.simulated else PROVENANCE["level2"])
+
+
+def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:
+    """Holes in the sequence numbers of each (session, sid), over all markets of the file."""
+    names = column_names(path)
+    if not {"sid", "seq"} <= names:
+        return ()
+    session = ["session"] if "session" in names else []
+    table = read_all(path, [*session, "sid", "seq"]).drop_null()
+    columns = [table.column(name).to_numpy().astype(np.int64) for name in table.column_names]
+    sessions = columns[0] if session else np.zeros(table.num_rows, np.int64)
+    order = np.lexsort((columns[-1], columns[-2], sessions))
+    sessions, sids, seqs = sessions[order], columns[-2][order], columns[-1][order]
+    step = np.diff(seqs)
+    hole = np.flatnonzero((np.diff(sessions) == 0) & (np.diff(sids) == 0) & (step > 1)) + 1
+    return tuple(SeqGap(int(sessions[i]), int(sids[i]), int(seqs[i]), int(step[i - 1]) - 1) for i in hole)
+
+
+def _read(source: PartRows, counters: Counter[str]) -> _Source:
+    n = len(source)
+    kind = source.codes("type", _TYPES)
+    start = source.bools("snap_start") & (kind == SNAPSHOT)
+    side = source.codes("side", SIDES, null=NO_SIDE)
+    price_e4, qty_e2 = source.ints("price_e4", null=NO_PRICE), source.ints("size_e2", null=0)
+    bare = ~start & ((side == NO_SIDE) | (price_e4 == NO_PRICE))
+    if bare.any():
+        source.refuse(int(np.argmax(bare)), "a level or delta without side or price")
+    fill = source.bools("is_fill") & (kind == DELTA) if "is_fill" in source else np.zeros(n, np.bool_)
+    grown = fill & (qty_e2 >= 0)
+    counters["fills_that_add"] += int(grown.sum())
+    exch_ms = source.ints("exch_ts_ms", null=NO_TIME) if "exch_ts_ms" in source else np.full(n, NO_TIME)
+
+    named = "taker_side" in source
+    taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
+
+    def optional(name: str) -> np.ndarray:
+        return source.ints(name, null=NO_SEQ) if name in source else np.full(n, NO_SEQ)
+
+    cells = _Source(
+        at=np.arange(n),
+        recv_ns=source.time_ns("level2"),
+        exch_ns=np.where(exch_ms == NO_TIME, NO_TIME, exch_ms * NS_PER_MS),
+        sid=optional("sid"), seq=optional("seq"), session=optional("session"),
+        kind=kind, start=start, side=np.where(start, NO_SIDE, side),
+        price_e4=np.where(start, NO_PRICE, price_e4), qty_e2=np.where(start, 0, qty_e2),
+        fill=fill & ~grown,
+        taker=taker,
+    )  # fmt: skip
+    keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters)
+    return cells if keep.all() else _Source(*(column[keep] for column in cells))
+
+
+def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.ndarray:
+    """(n,) bool: a delta whose number its stream has passed already; applied twice it spoils the book."""
+    repeated = np.zeros(len(cells.at), np.bool_)
+    same = np.diff(source.market_of(cells.at)) == 0
+    for column in (cells.session, cells.sid):
+        same &= np.diff(column) == 0
+    numbered = (cells.kind[1:] == DELTA) & (cells.seq[1:] != NO_SEQ)
+    repeated[1:] = same & numbered & (np.diff(cells.seq) <= 0)
+    counters["repeated_deltas"] += int(repeated.sum())
+    return repeated
+
+
+def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
+    """(n,) bool: the row ends its message, because no further level of its snapshot follows."""
+    level = (cells.kind == SNAPSHOT) & ~cells.start
+    market = source.market_of(cells.at)
+    orphan = level.copy()
+    orphan[1:] &= (cells.kind[:-1] != SNAPSHOT) | (np.diff(market) != 0)
+    if orphan.any():
+        source.refuse(
+            int(cells.at[np.argmax(orphan)]), "a snapshot level without its marker row (snap_start)"
+        )
+    return ~np.append(level[1:], False)
+
+
+def _missing_before(source: PartRows, cells: _Source, gaps: tuple[SeqGap, ...]) -> np.ndarray:
+    """(n,) i8: messages missing before each row (UNKNOWN_QTY: uncountable), _NO_GAP where none are."""
+    n = len(cells.at)
+    missing = np.full(n, _NO_GAP)
+    market = source.market_of(cells.at)
+    restarted = np.flatnonzero((np.diff(cells.session) != 0) & (np.diff(market) == 0)) + 1
+    missing[restarted] = UNKNOWN_QTY
+    for gap in gaps:
+        of_stream = (cells.session == gap.session if "session" in source else True) & (cells.sid == gap.sid)
+        late = np.flatnonzero(of_stream & (cells.seq >= gap.next_seq))
+        first_late = late[np.diff(market[late], prepend=-1) != 0]
+        had_book = np.isin(market[first_late], market[np.flatnonzero(of_stream & (cells.seq < gap.next_seq))])
+        missing[first_late[had_book]] = gap.missing
+    return missing
+
+
+def _rows(cells: _Source, missing: np.ndarray, ends: np.ndarray) -> tuple[Events, np.ndarray]:
+    """Rows with GAPs and TRADEs put in before the rows they belong to, and the position each came from."""
+    gap = missing != _NO_GAP
+    own = np.arange(len(cells.at)) + np.cumsum(gap.astype(np.int64) + cells.fill)
+    n_rows = int(own[-1]) + 1 if len(own) else 0
+    origin = np.zeros(n_rows, np.int64)
+    origin[own] = np.arange(len(own))
+    origin[own[cells.fill] - 1] = np.flatnonzero(cells.fill)
+    at_gap = own[gap] - 1 - cells.fill[gap]
+    origin[at_gap] = np.flatnonzero(gap)
+    rows = empty(n_rows)
+    for name in ("recv_ns", "exch_ns", "sid", "seq", "kind", "side", "price_e4", "qty_e2"):
+        getattr(rows, name)[:] = getattr(cells, name)[origin]
+    rows.flags[own] = np.where(ends, FLAG_LAST, 0) | np.where(cells.start, FLAG_START, 0)
+    rows.flags[own] |= np.where(cells.fill, FLAG_FILL, 0).astype(np.uint8)
+    _write_trades(rows, own[cells.fill] - 1, cells)
+    rows.kind[at_gap], rows.side[at_gap], rows.price_e4[at_gap] = GAP, NO_SIDE, NO_PRICE
+    rows.exch_ns[at_gap], rows.qty_e2[at_gap], rows.flags[at_gap] = NO_TIME, missing[gap], FLAG_LAST
+    return rows, cells.at[origin]
+
+
+def _write_trades(rows: Events, where: np.ndarray, cells: _Source) -> None:
+    side, price, taker = cells.side[cells.fill], cells.price_e4[cells.fill], cells.taker[cells.fill]
+    rows.kind[where] = TRADE
+    rows.side[where] = np.where(taker == NO_SIDE, NO - side, taker)
+    rows.price_e4[where] = np.where(side == NO, DOLLAR_E4 - price, price)
+    rows.qty_e2[where] = -cells.qty_e2[cells.fill]

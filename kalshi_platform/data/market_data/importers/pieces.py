@@ -1,0 +1,98 @@
+"""Converted, not yet validated rows of one market from one source, and how sources become one market."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.importers.parquet import PartRows
+from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
+from kalshi_platform.data.market_data.schema import FLAG_LAST, GAP, NO_SIDE, Events, concat, empty, take
+from kalshi_platform.data.market_data.validate import Origin
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import Provenance
+from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
+
+#: Between two of their pieces messages may have come that nobody kept.
+_LEVEL_BY_LEVEL: Final = ("recorded", "simulated")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows of one market from one source."""
+
+    ticker: str
+    provenance: Provenance
+    rows: Events
+    origin: Origin
+    source: str  # name of the file
+    facts: MarketFacts | None = None
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """Times of the first and the last row."""
+        return int(self.rows.recv_ns[0]), int(self.rows.recv_ns[-1])
+
+
+def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Provenance) -> list[Piece]:
+    """Rows grouped by market to one piece a market; ``at`` (n,) is each row's position in ``part``."""
+    numbers = part.numbers[at]
+    cuts = np.searchsorted(part.market_of(at), np.arange(len(part.tickers) + 1))
+    return [
+        Piece(
+            ticker, provenance, take(rows, slice(lo, hi)),
+            Origin(str(part.path), "row", numbers[lo:hi]), part.path.name,
+        )
+        for ticker, lo, hi in zip(part.tickers, cuts[:-1], cuts[1:], strict=True)
+        if hi > lo
+    ]  # fmt: skip
+
+
+def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenance, str]:
+    """Validated pieces of one market to its rows, provenance and sources.
+
+    Provenances are never mixed: the richest is kept, rows of the others are counted. Pieces of one
+    provenance follow each other in time (those with whole books with a GAP between: nobody knows what
+    happened meanwhile); where two overlap, the longer one is kept and the other's rows are counted.
+    DataError where one source is simulated and another is not: that is no one market.
+    """
+    _refuse_simulated_beside_real(pieces)
+    best = min(pieces, key=lambda p: RICHEST_FIRST.index(p.provenance)).provenance
+    for piece in pieces:
+        if piece.provenance != best:
+            counters[f"rows_of_poorer_source:{piece.provenance}"] += len(piece.rows.kind)
+    kept: list[Piece] = []
+    alike = [p for p in pieces if p.provenance == best]
+    for piece in sorted(alike, key=lambda p: (-len(p.rows.kind), p.span_ns, p.source)):
+        if any(piece.span_ns[0] <= k.span_ns[1] and k.span_ns[0] <= piece.span_ns[1] for k in kept):
+            counters["rows_of_overlapping_source"] += len(piece.rows.kind)
+        else:
+            kept.append(piece)
+    kept.sort(key=lambda p: p.span_ns)
+    parts: list[Events] = []
+    for piece in kept:
+        if parts and best in _LEVEL_BY_LEVEL:
+            counters["gaps_between_sources"] += 1
+            parts.append(_gap(piece.span_ns[0]))
+        parts.append(piece.rows)
+    rows = parts[0] if len(parts) == 1 else concat(parts)
+    return rows, best, "+".join(dict.fromkeys(p.source for p in kept))
+
+
+def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
+    simulated = {p.source for p in pieces if p.provenance == "simulated"}
+    real = {p.source for p in pieces if p.provenance != "simulated"}
+    if simulated and real:
+        raise DataError(
+            f"market {pieces[0].ticker} is simulated in {min(simulated)} and real in {min(real)}; "
+            "import one of the two files"
+        )
+
+
+def _gap(recv_ns: int) -> Events:
+    row = empty(1)
+    row.recv_ns[:], row.kind[:], row.side[:] = recv_ns, GAP, NO_SIDE
+    row.price_e4[:], row.qty_e2[:], row.flags[:] = NO_PRICE, UNKNOWN_QTY, FLAG_LAST
+    return row

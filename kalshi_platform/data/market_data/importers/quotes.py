@@ -1,0 +1,81 @@
+"""Quote Parquet: best bid and ask of YES, as they change; sizes where recorded, else unknown.
+
+Each record is a message of the sides that changed (the first record of a market: both). A NO bid is
+10_000 minus the YES ask. Null, a bid of 0 and an ask of 0 or 10_000 all mean an empty side: the exchange
+reports them so. A record that changes nothing makes no message.
+
+A crossed or locked pair (bid at or above the ask) cannot rest on the exchange; it is a snapshot taken in
+the middle of a match. Such records are dropped and counted; the quote before them stands on.
+"""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
+from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
+from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
+from kalshi_platform.data.market_data.schema import FLAG_LAST, NO, QUOTE, YES, Events, empty
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
+
+
+class _Quotes(NamedTuple):
+    """One side pair a record: own-side bid prices and sizes."""
+
+    at: np.ndarray  # position in the part
+    recv_ns: np.ndarray
+    price_e4: np.ndarray  # (2, n): YES bid, NO bid; NO_PRICE = empty
+    qty_e2: np.ndarray  # (2, n)
+
+
+def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
+    """QUOTE rows of every market of the part."""
+    source = read_part(part)
+    quotes = _uncrossed(_read(source), counters)
+    rows, record = _changes(source, quotes, counters)
+    return split_by_market(source, rows, quotes.at[record], PROVENANCE["quotes"])
+
+
+def _read(source: PartRows) -> _Quotes:
+    bid, ask = source.ints("yes_bid_e4", null=0), source.ints("yes_ask_e4", null=0)
+    for name, price in (("yes_bid_e4", bid), ("yes_ask_e4", ask)):
+        if (bad := np.flatnonzero((price < 0) | (price > DOLLAR_E4))).size:
+            source.refuse(int(bad[0]), f"{name} = {price[bad[0]]} is outside 0..{DOLLAR_E4} (1e-4 dollar)")
+    no_bid = np.where((ask == 0) | (ask == DOLLAR_E4), NO_PRICE, DOLLAR_E4 - ask)
+    price_e4 = np.stack([np.where(bid == 0, NO_PRICE, bid), no_bid])
+    qty_e2 = np.full(price_e4.shape, UNKNOWN_QTY)
+    for side, name in ((YES, "yes_bid_size_e2"), (NO, "yes_ask_size_e2")):
+        if name in source:
+            qty_e2[side] = source.ints(name, null=UNKNOWN_QTY)
+    qty_e2[price_e4 == NO_PRICE] = 0
+    return _Quotes(np.arange(len(source)), source.time_ns("quotes"), price_e4, qty_e2)
+
+
+def _uncrossed(quotes: _Quotes, counters: Counter[str]) -> _Quotes:
+    bid, no_bid = quotes.price_e4
+    both = (bid != NO_PRICE) & (no_bid != NO_PRICE)
+    crossed, locked = both & (bid + no_bid > DOLLAR_E4), both & (bid + no_bid == DOLLAR_E4)
+    counters["quotes_crossed"] += int(crossed.sum())
+    counters["quotes_locked"] += int(locked.sum())
+    keep = ~(crossed | locked)
+    return _Quotes(quotes.at[keep], quotes.recv_ns[keep], quotes.price_e4[:, keep], quotes.qty_e2[:, keep])
+
+
+def _changes(source: PartRows, quotes: _Quotes, counters: Counter[str]) -> tuple[Events, np.ndarray]:
+    """Rows of the sides that changed, and the record each belongs to."""
+    n = len(quotes.at)
+    market = source.market_of(quotes.at)
+    first = np.diff(market, prepend=-1) != 0
+    moved = np.diff(quotes.price_e4, axis=1, prepend=0) != 0
+    resized = np.diff(quotes.qty_e2, axis=1, prepend=0) != 0
+    changed = moved | resized | first
+    counters["quotes_unchanged"] += int((~changed.any(axis=0)).sum())
+    record, side = np.nonzero(changed.T)
+    rows = empty(len(record))
+    rows.kind[:], rows.side[:] = QUOTE, side
+    rows.recv_ns[:] = quotes.recv_ns[record]
+    rows.price_e4[:] = quotes.price_e4[side, record]
+    rows.qty_e2[:] = quotes.qty_e2[side, record]
+    rows.flags[np.diff(record, append=n) != 0] = FLAG_LAST
+    return rows, record

@@ -1,0 +1,93 @@
+"""What an importer is asked for and what it hands back; every type is small, frozen and picklable.
+
+Part          rows of some markets in one file
+ImportJob     one or more whole events and every part that holds rows of them
+ImportedEvent validated rows of all markets of one event
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.data.market_data.schema import Events
+from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+
+DataKind = Literal["capture", "level2", "quotes", "trades"]
+
+#: What the rows of a kind of file can prove (``docs/architecture.md``); a simulated file proves nothing.
+PROVENANCE: Final[dict[DataKind, Provenance]] = {
+    "capture": "recorded",
+    "level2": "recorded",
+    "quotes": "quotes",
+    "trades": "trade_implied",
+}
+
+#: From the provenance that proves most to the one that proves least.
+RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
+
+
+class SeqGap(NamedTuple):
+    """Messages missing from one subscription of a level-2 Parquet file."""
+
+    session: int
+    sid: int
+    next_seq: int  # the first sequence number present after the hole
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of ``tickers`` in one file; ``row_groups`` are the Parquet row groups that hold any of them."""
+
+    path: str
+    kind: DataKind
+    tickers: tuple[str, ...]
+    row_groups: tuple[int, ...] = ()
+    seq_gaps: tuple[SeqGap, ...] = ()
+    simulated: bool = False  # the file says that its exchange was simulated
+
+
+@dataclass(frozen=True, slots=True)
+class ImportJob:
+    """One or more whole events, imported in one process.
+
+    Events that share a row group or a capture file travel together, so that no file is read once an event.
+    """
+
+    events: tuple[str, ...]
+    parts: tuple[Part, ...]
+    event_of: dict[str, str]  # every ticker of the job -> its event
+    markets: dict[str, MarketRecord]  # tickers whose metadata is known
+    n_rows: int  # rows in the sources (for captures an estimate), for progress
+    use_yes_price: bool = False  # how the captures' book channel was subscribed
+
+    @property
+    def name(self) -> str:
+        """Short label for progress and logs."""
+        more = f" +{len(self.events) - 1}" if len(self.events) > 1 else ""
+        return f"{self.events[0]}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedMarket:
+    """One market's validated rows, with what is known of it."""
+
+    spec: MarketSpec
+    settlement: Settlement | None
+    provenance: Provenance
+    events: Events
+    source: str  # names of the files the rows came from, joined with "+"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedEvent:
+    """All markets of one event that have usable rows (there may be none), ordered by ticker.
+
+    ``counters`` hold what was counted while importing; counts that belong to a whole file (unknown
+    frames, say) lie on the first event of its job, so that sums over events are right.
+    """
+
+    event: str
+    markets: list[ImportedMarket]
+    counters: Counter[str] = field(default_factory=Counter)

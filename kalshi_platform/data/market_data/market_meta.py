@@ -1,0 +1,217 @@
+"""Facts about markets from the exchange's metadata: specification, and, kept apart, settlement.
+
+Read from flat records (``markets.parquet``: one row a market) or REST answers (a list of events with
+nested markets, ``{"markets": [...]}``, ``{"market": {...}}``, ``{"events": [...]}``).
+
+Fees: the metadata at hand does not carry them, so every market gets the exchange's default, quadratic
+with multiplier 1. That is not true of every series at every time (the INX* dailies paid half before
+2026); a point-in-time fee table replaces the default where one is recorded.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from kalshi_platform.data.market_data.frames import price_bands
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand, Settlement, settlement_value_e4
+from kalshi_platform.domain.units import DOLLAR_E4, parse_price, parse_rfc3339
+
+_TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+#: Grids to infer from, coarse to fine, where the metadata declares none. Finer ones (0.01 cent: combos and a
+#: few others) must be declared, so that a wrong price does not make its own grid.
+_GRIDS: Final = (
+    WHOLE_CENTS,
+    (
+        PriceBand(start_e4=0, end_e4=1_000, step_e4=10),
+        PriceBand(start_e4=1_000, end_e4=9_000, step_e4=100),
+        PriceBand(start_e4=9_000, end_e4=10_000, step_e4=10),
+    ),
+    (PriceBand(start_e4=0, end_e4=10_000, step_e4=10),),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRecord:
+    """What one metadata source says of one market."""
+
+    spec: MarketSpec
+    settlement: Settlement | None
+    grid_declared: bool  # False: the source does not say on which grid the market trades
+    expiration_ns: int | None = None  # by then, at the latest, the outcome is public
+    last_price_e4: int | None = None  # of the last trade the source knows, YES scale; None where none traded
+
+    @property
+    def known_ns(self) -> int | None:
+        """When the outcome was public for certain; None where it is unknown or no time bounds it.
+
+        The time of determination where the source tells it, else the latest expiration, which is later (often
+        by days): never a time at which the outcome may still have been open.
+        """
+        if self.settlement is None:
+            return None
+        if self.settlement.determined_ns is not None or self.expiration_ns is None:
+            return self.settlement.determined_ns
+        return max(self.expiration_ns, self.spec.close_ns or 0)
+
+
+def check_ticker(ticker: object, where: str) -> str:
+    """``ticker`` if it can be one; DataError otherwise."""
+    if isinstance(ticker, str) and _TICKER.fullmatch(ticker):
+        return ticker
+    raise DataError(
+        f"{where}: ticker {ticker!r}; expected 1..128 letters, digits, '.', '_' or '-'; "
+        "correct it in the source"
+    )
+
+
+def inferred_event(ticker: str) -> str:
+    """Event of a market without metadata: its ticker up to the last '-'."""
+    return ticker.rpartition("-")[0] or ticker
+
+
+def unknown_market(ticker: str) -> MarketRecord:
+    """A market of which only the ticker is known; its settlement is unknown."""
+    return MarketRecord(MarketSpec(ticker=ticker, event=inferred_event(ticker)), None, grid_declared=False)
+
+
+def coarsest_grid(prices_e4: np.ndarray) -> tuple[PriceBand, ...]:
+    """Coarsest grid that holds every price (YES scale, 1e-4 dollar); 0.1 cent where none does."""
+    for bands in _GRIDS:
+        if grid_table(bands)[prices_e4].all():
+            return bands
+    return _GRIDS[-1]
+
+
+@lru_cache(maxsize=256)
+def grid_table(price_ranges: tuple[PriceBand, ...]) -> np.ndarray:
+    """(10_001,) bool: the YES prices a market with these bands may have."""
+    table = np.zeros(DOLLAR_E4 + 1, np.bool_)
+    for band in price_ranges:
+        table[band.start_e4 : band.end_e4 + 1 : band.step_e4] = True
+    table.flags.writeable = False
+    return table
+
+
+def records_from_rows(
+    rows: Iterable[Mapping[str, Any]], source: str, counters: Counter[str]
+) -> Iterator[MarketRecord]:
+    """Flat metadata records (``market_ticker``, ``event_ticker``, ...) to market records."""
+    for number, row in enumerate(rows):
+        where = f"{source}: row {number}"
+        yield _record(row, check_ticker(row.get("market_ticker"), where), {}, where, counters)
+
+
+def is_rest_document(document: Any) -> bool:
+    """True for a REST answer (or a list of events) that describes markets."""
+    return any(True for _ in _rest_markets(document))
+
+
+def records_from_rest(document: Any, source: str, counters: Counter[str]) -> Iterator[MarketRecord]:
+    """A REST answer with markets, nested in events or not, to market records."""
+    for number, (event, market) in enumerate(_rest_markets(document)):
+        where = f"{source}: market {number}"
+        yield _record(market, check_ticker(market.get("ticker"), where), event, where, counters)
+
+
+def _rest_markets(document: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """(event or empty, market) pairs of a REST answer."""
+    if isinstance(document, list):
+        for entry in document:
+            yield from _rest_markets(entry)
+    elif isinstance(document, dict):
+        if isinstance(document.get("event"), dict) or isinstance(document.get("events"), list):
+            inner = document.get("event") or document["events"]
+            for event in inner if isinstance(inner, list) else [{**inner, **_nested(document)}]:
+                yield from _rest_markets(event)
+        elif isinstance(document.get("market"), dict):
+            yield from _rest_markets(document["market"])
+        elif isinstance(document.get("markets"), list):
+            event = document if "event_ticker" in document else {}
+            yield from ((event, m) for m in document["markets"] if isinstance(m, dict) and "ticker" in m)
+        elif "ticker" in document and "event_ticker" in document:
+            yield {}, document
+
+
+def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {"markets": document["markets"]} if isinstance(document.get("markets"), list) else {}
+
+
+def _record(
+    row: Mapping[str, Any], ticker: str, event: Mapping[str, Any], where: str, counters: Counter[str]
+) -> MarketRecord:
+    event_ticker = row.get("event_ticker") or event.get("event_ticker")
+    if not event_ticker:
+        counters["event_inferred"] += 1
+        event_ticker = inferred_event(ticker)
+    exclusive = row.get("mutually_exclusive", event.get("mutually_exclusive"))
+    raw_bands = row.get("price_ranges")
+    try:
+        spec = MarketSpec(
+            ticker=ticker,
+            event=check_ticker(event_ticker, where),
+            series=row.get("series_ticker") or event.get("series_ticker") or None,
+            category=row.get("category") or event.get("category") or None,
+            open_ns=_time(row.get("open_time")),
+            close_ns=_time(row.get("close_time")),
+            price_ranges=price_bands(raw_bands) if raw_bands else WHOLE_CENTS,
+            mutually_exclusive=exclusive if isinstance(exclusive, bool) else None,
+        )
+        settlement = _settlement(row, ticker, counters)
+        expiration_ns = _time(row.get("latest_expiration_time") or row.get("expiration_time"))
+        last_e4 = parse_price(row["last_price_dollars"]) if row.get("last_price_dollars") else 0
+    except DataError as err:
+        raise DataError(f"{where} ({ticker}): {err}; correct the metadata") from None
+    # the exchange answers a last price of 0 where nothing traded
+    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None)
+
+
+def _time(text: Any) -> int | None:
+    if not text:
+        return None
+    if not isinstance(text, str):
+        raise DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)")
+    return parse_rfc3339(text)
+
+
+def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> Settlement | None:
+    """Settlement where the record tells it; a result that names no value (void, say) stays unknown."""
+    value = row.get("settlement_value_dollars")
+    result = row.get("result")
+    if not value and result not in ("yes", "no", "", None):
+        counters["settlement_unreadable"] += 1
+        return None
+    value_e4 = settlement_value_e4(result, parse_price(value) if value else None)
+    if value_e4 is None:
+        return None
+    return Settlement(ticker=ticker, value_e4=value_e4, determined_ns=_time(row.get("settlement_ts")))
+
+
+def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> MarketRecord:
+    """Two sources on one market: what either knows; DataError where outcome or event contradict."""
+    a, b = first.settlement, second.settlement
+    if a is not None and b is not None and a.value_e4 != b.value_e4:
+        raise DataError(
+            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, another metadata file says "
+            f"{a.value_e4} (1e-4 dollar); leave one of the two files out"
+        )
+    if first.spec.event != second.spec.event:
+        raise DataError(
+            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, another metadata "
+            f"file says {first.spec.event}; leave one of the two files out"
+        )
+    known = {k: v for k, v in second.spec.model_dump().items() if v is not None}
+    if first.grid_declared:
+        known.pop("price_ranges")
+    spec = MarketSpec.parse({**first.spec.model_dump(), **known})
+    if a is not None and b is not None and a.determined_ns is None:
+        a = b
+    expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
+    last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
+    declared = first.grid_declared or second.grid_declared
+    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4)

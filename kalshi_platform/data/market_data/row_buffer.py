@@ -1,0 +1,83 @@
+"""Rows of one market while they are being collected one by one: flat int64 storage, no object a row."""
+
+from array import array
+from typing import Final
+
+import numpy as np
+
+from kalshi_platform.data.market_data.schema import (
+    DTYPES,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO,
+    NO_SIDE,
+    SNAPSHOT,
+    STATUS,
+    YES,
+    Events,
+)
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NO_PRICE, NO_TIME
+
+_WIDTH: Final = len(Events._fields) + 1  # the columns of Events and the line the row came from
+
+Levels = list[tuple[int, int]]
+"""(own-side bid price, size) of one side of a snapshot."""
+
+
+class RowBuffer:
+    """Collects the rows of one market in order of arrival."""
+
+    def __init__(self) -> None:
+        self._cells = array("q")
+
+    def __len__(self) -> int:
+        return len(self._cells) // _WIDTH
+
+    def add(
+        self, recv_ns: int, exch_ns: int, sid: int, seq: int,
+        kind: int, side: int, price_e4: int, qty_e2: int, flags: int, line: int,
+    ) -> None:  # fmt: skip
+        """Append one row; DataError, and nothing is appended, where a number needs more than 64 bits."""
+        try:
+            self._cells.extend((recv_ns, exch_ns, sid, seq, kind, side, price_e4, qty_e2, flags, line))
+        except OverflowError:
+            del self._cells[len(self._cells) // _WIDTH * _WIDTH :]
+            raise DataError(
+                f"a number of the frame does not fit into 64 bits: recv_ns {recv_ns}, exch_ns {exch_ns}, "
+                f"seq {seq}, size {qty_e2}"
+            ) from None
+
+    def add_snapshot(self, recv_ns: int, sid: int, seq: int, yes: Levels, no: Levels, line: int) -> None:
+        """Append a whole book as one message, or nothing (DataError); either side may be empty."""
+        left = len(yes) + len(no)
+        start, begin = FLAG_START | (FLAG_LAST if left == 0 else 0), len(self._cells)
+        try:
+            self.add(recv_ns, NO_TIME, sid, seq, SNAPSHOT, NO_SIDE, NO_PRICE, 0, start, line)
+            for side, levels in ((YES, yes), (NO, no)):
+                for price_e4, qty_e2 in levels:
+                    left -= 1
+                    flags = FLAG_LAST if left == 0 else 0
+                    self.add(recv_ns, NO_TIME, sid, seq, SNAPSHOT, side, price_e4, qty_e2, flags, line)
+        except DataError:
+            del self._cells[begin:]
+            raise
+
+    def add_gap(self, recv_ns: int, sid: int, seq: int, missing: int, line: int) -> None:
+        """Append a GAP; ``missing`` messages, UNKNOWN_QTY where uncountable."""
+        self.add(recv_ns, NO_TIME, sid, seq, GAP, NO_SIDE, NO_PRICE, missing, FLAG_LAST, line)
+
+    def add_status(self, recv_ns: int, exch_ns: int, sid: int, seq: int, status: int, line: int) -> None:
+        """Append a change of the trading state (STATUS_*)."""
+        self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
+
+    def clear(self) -> None:
+        """Forget the rows collected so far."""
+        del self._cells[:]
+
+    def rows(self) -> tuple[Events, np.ndarray]:
+        """(rows collected so far, (n,) i8 line each came from)."""
+        table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
+        rows = Events(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
+        return rows, table[:, -1].copy()

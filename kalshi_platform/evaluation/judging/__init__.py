@@ -1,0 +1,1 @@
+"""A policy judged on held-out events: rollouts, report, checkup."""

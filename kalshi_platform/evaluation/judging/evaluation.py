@@ -1,0 +1,107 @@
+"""What an evaluation is asked and what it answers: frozen records that travel as JSON.
+
+Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluation and nothing else.
+"""
+
+from typing import Final, Literal
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.judging.checkup import DoctorConfig, Finding
+from kalshi_platform.evaluation.judging.compare import Comparison
+from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
+from kalshi_platform.evaluation.judging.rollout import RolloutConfig
+from kalshi_platform.evaluation.judging.summary import PolicyResult
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.models.rules.baselines import BASELINES
+from kalshi_platform.simulation.envs.config import EnvConfig
+
+REPORT_VERSION = 1
+#: Held-out rows up to which markets are played for their whole lives (about a minute a policy).
+WHOLE_LIVES_UP_TO: Final = 1_000_000
+#: markets: every market alone, its whole life · events: the markets of an event together ·
+#: windows: seeded stretches of each market alone
+Schedule = Literal["markets", "events", "windows"]
+
+
+class EvalConfig(Config):
+    """How a policy is judged."""
+
+    split: Split = "validation"
+    schedule: Schedule = "markets"
+    episodes_per_market: int = Field(20, ge=1, description="schedule windows: episodes of each market a seed")
+    window_steps: int = Field(1_000, ge=2, description="schedule windows: events an episode")
+    seeds: tuple[int, ...] = Field(
+        (0, 1, 2), min_length=1, description="seeds of windows and random baselines"
+    )
+    n_envs: int = Field(128, ge=1, description="environments stepped together")
+    torch_threads: int = Field(
+        1, ge=1, description="batches are small: 2 threads on 2 busy cores took 15 times as long as 1"
+    )
+    baselines: tuple[str, ...] = tuple(b.name for b in BASELINES)
+    fee_ladder: bool = Field(True, description="play the policy again under other fees")
+    bootstrap: BootstrapConfig = BootstrapConfig()
+    rollout: RolloutConfig = RolloutConfig()
+    doctor: DoctorConfig = DoctorConfig()
+
+    @classmethod
+    def for_rows(cls, n_rows: int) -> "EvalConfig":
+        """Whole lives of every market where ``n_rows`` held-out rows can be played; else one window each."""
+        if n_rows <= WHOLE_LIVES_UP_TO:
+            return cls()
+        return cls(schedule="windows", episodes_per_market=1)
+
+    @model_validator(mode="after")
+    def _known(self) -> "EvalConfig":
+        known = {b.name for b in BASELINES}
+        if unknown := sorted(set(self.baselines) - known):
+            raise ValueError(f"unknown baselines {unknown}; known: {sorted(known)}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds={self.seeds} repeat: a repeated seed is not a further draw")
+        return self
+
+
+class Subject(Config):
+    """What was judged, on what."""
+
+    checkpoint: str = ""
+    dataset: str = ""
+    dataset_digest: str = ""
+    feature_digest: str = ""
+    level: str = ""
+
+
+class OracleResult(Config):
+    """The hindsight optimum of the same markets, and how much of it the policy captured."""
+
+    pnl_e6: int
+    captured: float | None
+    note: str
+
+
+class Evaluation(Config):
+    """The whole answer; ``report.json`` is this record."""
+
+    version: int = REPORT_VERSION
+    subject: Subject
+    config: EvalConfig
+    env: EnvConfig
+    policy: PolicyResult
+    baselines: tuple[PolicyResult, ...]
+    comparisons: tuple[Comparison, ...]
+    fee_ladder: tuple[FeeRung, ...]
+    oracle: OracleResult | None
+    findings: tuple[Finding, ...]
+    wall_s: float
+
+    @property
+    def beats_every_baseline(self) -> bool:
+        """True where every paired difference has its whole interval above zero."""
+        return bool(self.comparisons) and all(c.beats for c in self.comparisons)
+
+    @property
+    def score(self) -> float:
+        """The figure to select by: mean return over events, a fraction of capital."""
+        return self.policy.mean_return.estimate or 0.0

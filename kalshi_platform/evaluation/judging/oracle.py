@@ -1,0 +1,91 @@
+"""The hindsight optimum of one market: the most a trader of one order's size could have made, knowing it all.
+
+Owns   a dynamic program over a market's rows with positions NO, flat, YES of one order each.
+Units  1e-6 dollar for ``qty_e2`` = 1e-2 contract; prices 1e-4 dollar.
+Not    a policy: it reads the future and the outcome, and serves only as the yardstick of a result.
+
+Position q at row t earns by moving at the best bid and ask of row t with taker fees, and at the end by
+settlement (or by closing at the last bid or ask):
+    V[t, q] = max over p of V[t + 1, p] - cost(t, q -> p),   V[T, q] = value of q at the end.
+Latency is not modelled and only the best level's price counts, with as much size as an order asks for:
+an upper bound for a policy limited to one order's size, within rounding.
+"""
+
+from typing import Final
+
+import numpy as np
+from numba import njit
+
+from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank
+
+_NEVER: Final = -(1 << 60)
+
+
+@njit(cache=True)
+def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate_e6: int) -> int:
+    """Cash of going from ``held`` to ``wanted`` (-1, 0, +1 orders); _NEVER where no price allows it."""
+    if wanted == held:
+        return 0
+    cash = 0
+    if held != 0:  # leave: YES at the bid, NO at the ask
+        price = bid_e4 if held > 0 else ask_e4
+        if price < 0:
+            return _NEVER
+        cash += qty_e2 * (price if held > 0 else 10_000 - price) - model_fee_e6(rate_e6, price, qty_e2)
+    if wanted != 0:  # enter: YES at the ask, NO at the bid
+        price = ask_e4 if wanted > 0 else bid_e4
+        if price < 0:
+            return _NEVER
+        cash -= qty_e2 * (price if wanted > 0 else 10_000 - price) + model_fee_e6(rate_e6, price, qty_e2)
+    return cash
+
+
+@njit(cache=True)
+def hindsight_e6(
+    bid_e4: np.ndarray, ask_e4: np.ndarray, settlement_e4: int, qty_e2: int, rate_e6: int
+) -> int:  # fmt: skip
+    """Greatest cash, 1e-6 dollar, over bid_e4, ask_e4 (T,) i4 (NO_PRICE = side empty), starting flat.
+
+    ``settlement_e4`` is what one YES pays after the last row; UNSETTLED closes at the last row's prices.
+    Fees are those of ``model_fee_e6`` before alignment to the balance unit. Never below 0.
+    """
+    last = bid_e4.size - 1
+    value = np.empty(3, np.int64)  # of holding -1, 0, +1 after the last row
+    for k in range(3):
+        if settlement_e4 == UNSETTLED:
+            value[k] = _move_e6(k - 1, 0, bid_e4[last], ask_e4[last], qty_e2, rate_e6)
+        else:
+            own = settlement_e4 if k == 2 else 10_000 - settlement_e4
+            value[k] = 0 if k == 1 else qty_e2 * own
+    before = np.empty(3, np.int64)
+    for t in range(last, -1, -1):
+        for k in range(3):
+            best = value[k]
+            for p in range(3):
+                cash = _move_e6(k - 1, p - 1, bid_e4[t], ask_e4[t], qty_e2, rate_e6)
+                if cash > _NEVER:
+                    best = max(best, cash + value[p])
+            before[k] = best
+        value[:] = before
+    return int(value[1])
+
+
+def hindsight_by_segment(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
+    """(G,) i8: the optimum of every segment of ``bank``, 1e-6 dollar, for orders of ``qty_e2``."""
+    rows, segments, markets = bank.arrays.rows, bank.arrays.segments, bank.arrays.markets
+    bid, ask = rows["bid_px_e4"][:, 0], rows["ask_px_e4"][:, 0]
+    out = np.zeros(segments.size, np.int64)
+    for g, market in enumerate(segments["market"].tolist()):
+        span = slice(int(segments["start"][g]), int(segments["stop"][g]))
+        settlement = int(markets["settlement_e4"][market]) if segments["settles"][g] else UNSETTLED
+        rate = int(markets["taker_rate_e6"][market]) * fee_scale_e6 // 1_000_000
+        out[g] = hindsight_e6(bid[span], ask[span], settlement, qty_e2, rate)
+    return out
+
+
+def hindsight_by_market(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
+    """(M,) i8: the sum over each market's segments, 1e-6 dollar."""
+    out = np.zeros(len(bank.markets), np.int64)
+    np.add.at(out, bank.arrays.segments["market"], hindsight_by_segment(bank, qty_e2, fee_scale_e6))
+    return out

@@ -1,0 +1,233 @@
+"""The report of an evaluation: one HTML file that opens anywhere, the same figures as JSON, a terminal table.
+
+Owns   report.html, report.json (written atomically) and what the terminal shows.
+Not    any figure: all of them lie in the Evaluation.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
+from kalshi_platform.evaluation.judging.evaluation import Evaluation
+from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
+from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Series, interval_text, percent
+from kalshi_platform.storage.whole_file import write_whole
+
+HTML_NAME: Final = "report.html"
+JSON_NAME: Final = "report.json"
+#: Training curves shown, in this order, where the run recorded them: (path in a metrics line, title).
+CURVES: Final = (
+    ("validation.score", "validation score"),
+    ("episode_return", "episode return (reward)"),
+    ("entropy", "entropy"),
+    ("kl", "KL divergence"),
+    ("policy_loss", "policy loss"),
+    ("vf_loss", "value loss"),
+    ("vf_explained_var", "variance explained by the value"),
+    ("steps_per_s", "steps/s"),
+)
+#: Columns of the table where stdout is a file or a pipe.
+_LOG_WIDTH: Final = 132
+_SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def write_report(
+    evaluation: Evaluation,
+    out: Path,
+    training_metrics: Sequence[Mapping[str, object]] = (),
+    siblings: Sequence[Evaluation] = (),
+) -> tuple[Path, Path]:
+    """Write report.html and report.json into ``out``; returns their paths.
+
+    ``training_metrics`` are the rows of metrics.jsonl; ``siblings`` are evaluations of the same question for
+    other training seeds, shown in one table. StorageError where the folder cannot be written.
+    """
+    out = Path(out)
+    html = render_html(evaluation, training_metrics, siblings)
+    text = evaluation.model_dump_json(indent=1) + "\n"
+    return write_text(out / HTML_NAME, html), write_text(out / JSON_NAME, text)
+
+
+def read_report(path: Path) -> Evaluation:
+    """The evaluation in a report.json."""
+    return Evaluation.parse(json.loads(Path(path).read_text()))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a page whole or not at all; StorageError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as err:
+        raise StorageError(f"{path} could not be written: {err}; free space or choose another --out") from err
+    return path
+
+
+def render_html(
+    evaluation: Evaluation,
+    training_metrics: Sequence[Mapping[str, object]] = (),
+    siblings: Sequence[Evaluation] = (),
+) -> str:
+    """The whole page as text; nothing in it is fetched when it is opened."""
+    everyone = (evaluation.policy, *evaluation.baselines)
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            e=evaluation,
+            everyone=everyone,
+            differences={c.baseline: c for c in evaluation.comparisons},
+            charts=_charts(evaluation, everyone),
+            training=training_charts(training_metrics),
+            siblings=siblings,
+            verdict=verdict(evaluation),
+        )
+    )
+
+
+def page_environment(*packages: str) -> Environment:
+    """Where pages are rendered: templates of ``packages`` and of this one, everything escaped."""
+    loaders = [
+        PackageLoader(package, "templates") for package in (*packages, "kalshi_platform.evaluation.judging")
+    ]
+    environment = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, interval=interval_text, dollars=dollars, utc=utc)
+    return environment
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """One sentence: what the table says."""
+    total = len(evaluation.comparisons)
+    if not total:
+        return "No baseline was played, so nothing can be said."
+    beaten = [c.baseline for c in evaluation.comparisons if c.beats]
+    missed = [c.baseline for c in evaluation.comparisons if not c.beats]
+    if not missed:
+        return f"Beats all {total} baselines: every interval of the paired difference lies above zero."
+    if not beaten:
+        return f"Beats none of the {total} baselines with an interval above zero."
+    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}."
+
+
+def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[str, Markup]:
+    policy = evaluation.policy
+    start, stop = policy.curve_ns[0], policy.curve_ns[-1]
+    ticks = [(t, utc(int(t))) for t in (start, (start + stop) // 2, stop)]
+    returns = sorted(((e.event, e.mean_return) for e in policy.events), key=lambda pair: pair[1])
+    half = N_POSITION_BINS // 2
+    positions = [_position_label(k - half, half) for k in range(N_POSITION_BINS)]
+    differences = [(f"policy - {c.baseline}", c.difference) for c in evaluation.comparisons]
+    return {
+        "equity": charts.line_chart(
+            [Series(p.name, p.curve_ns, p.curve_return, slot) for slot, p in enumerate(everyone)],
+            "equity over time",
+            ticks,
+        ),
+        "differences": charts.forest_plot(differences, "paired differences", "difference of mean return"),
+        "events": charts.bar_chart(returns, "mean return by event"),
+        "heat": charts.heat_map(policy.heat, positions, price_labels(), "position by price"),
+        "ladder": charts.forest_plot(
+            [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder], "fee ladder", "mean return"
+        ),
+        "provenance": charts.forest_plot(
+            [(f"{s.label} ({s.n_events} events)", s.estimate) for s in policy.by_provenance],
+            "mean return by provenance",
+            "mean return",
+        ),
+    }
+
+
+def _position_label(step: int, half: int) -> str:
+    if step == 0:
+        return "flat"
+    side, low, high = "YES" if step > 0 else "NO", (abs(step) - 1) * 100 // half, abs(step) * 100 // half
+    return f"{side} {low}-{high} %"
+
+
+def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Markup]]:
+    """(title, chart) of every known curve the run recorded, over environment steps."""
+    out = []
+    for path, title in CURVES:
+        points = [
+            (float(x), y)
+            for row in rows
+            if isinstance(x := row.get("env_steps"), int | float) and (y := _number(row, path)) is not None
+        ]
+        if len(points) < 2:
+            continue
+        xs, ys = zip(*points, strict=True)
+        ticks = [(xs[0], f"{xs[0]:,.0f}"), (xs[-1], f"{xs[-1]:,.0f} steps")]
+        line = Series(title, xs, ys)
+        chart = charts.line_chart([line], title, ticks, charts.plain, 170, 360, with_zero=False)
+        out.append((title, chart))
+    return out
+
+
+def _number(row: Mapping[str, object], path: str) -> float | None:
+    value: object = row
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def dollars(cash_e6: int) -> str:
+    """Cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
+    return f"{cash_e6 / DOLLAR_E6:,.2f} $"
+
+
+def utc(time_ns: int) -> str:
+    """Time to the minute, UTC."""
+    return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def print_view(evaluation: Evaluation, html: Path) -> None:
+    """Print the table, the verdict and where the report is; a pipe gets the width the table needs."""
+    console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
+    console.print(terminal_view(evaluation))
+    console.print(f"report: {html}", soft_wrap=True)
+
+
+def terminal_view(evaluation: Evaluation) -> RenderableType:
+    """The headline table, the verdict and the findings for a terminal."""
+    differences = {c.baseline: c for c in evaluation.comparisons}
+    table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
+    for name in ("", f"mean return [{evaluation.config.bootstrap.level:.0%} by event]", "policy - baseline"):
+        table.add_column(name)
+    for name in ("profit", "fees", "max drawdown", "markets > 0", "trades"):
+        table.add_column(name, justify="right")
+    for result in (evaluation.policy, *evaluation.baselines):
+        gap = differences.get(result.name)
+        style = "" if gap is None else ("green" if gap.beats else "yellow")
+        table.add_row(
+            Text(result.name),
+            Text(interval_text(result.mean_return)),
+            Text("" if gap is None else interval_text(gap.difference), style=style),
+            dollars(result.trading.pnl_e6),
+            dollars(result.trading.fees_e6),
+            percent(result.max_drawdown),
+            f"{result.aggregate.share_profitable:.0%}",
+            f"{result.trading.n_fills:,}",
+        )
+    lines: Iterable[Text] = (
+        Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
+        for f in evaluation.findings
+    )
+    return Group(table, Text(verdict(evaluation), style="bold"), *lines)

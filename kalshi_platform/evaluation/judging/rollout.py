@@ -1,0 +1,207 @@
+"""Let a policy trade a fixed schedule of episodes and keep what judging it needs, in bounded memory.
+
+Owns   the loop act -> step -> watch, vectorised over environments (no Python per environment).
+Units  cash 1e-6 dollar, time ns; the curve is a fraction of capital, averaged over episodes.
+Not    what the figures mean (metrics.py, summary.py) nor how they are watched (watch.py).
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.statistics.metrics import sharpe_of_moments
+from kalshi_platform.models.rules.protocols import HasProbabilities, Policy
+from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.observation import ObservationLayout
+
+
+class RolloutConfig(Config):
+    """What is sampled while a policy trades."""
+
+    grid_points: int = Field(400, ge=2, le=100_000, description="points of the equity curve")
+    stats_every: int = Field(8, ge=1, description="observations are inspected every so many steps")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What a policy did. K episodes, M records (episode, slot), G grid points, F + P features."""
+
+    records: EpisodeRecords  # (M,)
+    episode: np.ndarray  # (K,) i8
+    drawdown_e6: np.ndarray  # (K,) i8: largest fall of the episode's equity
+    step_sharpe: np.ndarray  # (K,) f8: of the rewards of its steps (the brief's ratio)
+    curve_ns: np.ndarray  # (G,) i8
+    curve_return: np.ndarray  # (G,) f8: mean over episodes of (equity - capital) / capital
+    tallies: watch.Tallies
+    feature_names: tuple[str, ...]  # rows of tallies.stats
+    events: tuple[str, ...]  # rows of the event tables in tallies
+    mean_entropy: float | None  # of the policy's own probabilities, share of the most possible
+    idle_slots: int  # decisions at which only HOLD was available
+    decisions: int  # slot decisions in all
+    capital_e6: int
+    wall_s: float
+
+
+def number_events(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
+    """Events in order of first appearance, and each market's index into them (M,) i4."""
+    number: dict[str, int] = {}
+    index = [number.setdefault(m.event, len(number)) for m in bank.markets]
+    return tuple(number), np.array(index, np.int32)
+
+
+def run_policy(
+    policy: Policy, env: ReplayVectorEnv, config: RolloutConfig | None = None, name: str = "policy"
+) -> Rollout:
+    """Trade every scheduled episode of ``env``, which must play a list that ends (``FixedEpisodes``).
+
+    ContractError where the policy chooses a masked action or the schedule is empty.
+    """
+    config = config or RolloutConfig()
+    session = _Session(policy, env, config, name)
+    started = time.perf_counter()
+    session.begin()
+    while not env.done:
+        session.advance()
+    return session.result(time.perf_counter() - started)
+
+
+class _Session:
+    """One rollout under way: the environments' buffers and what has been seen so far."""
+
+    def __init__(self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str) -> None:
+        self.policy, self.env, self.config, self.name = policy, env, config, name
+        layout = env.layout
+        n, s = env.n_envs, layout.n_slots
+        self.flat = np.zeros((n, layout.width), np.float32)
+        self.rows = np.zeros((n, s), np.int32)
+        self.reward = np.zeros(n, np.float32)
+        self.terminated, self.truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self.feature_names = (*layout.market, *layout.portfolio)
+        self.events, market_event = number_events(env.bank)
+        self.places = _places(env, market_event, config.grid_points)
+        self.trackers = watch.allocate_trackers(n, s, env.config.capital_e6)
+        self.tallies = watch.allocate_tallies(len(self.events), config.grid_points, len(self.feature_names))
+        self.accounts = _accounts(env)
+        self.parts: list[EpisodeRecords] = []
+        self.paths: list[tuple[int, int, float]] = []
+        self.entropies: list[float] = []
+        self.steps = self.idle = self.decisions = 0
+
+    def begin(self) -> None:
+        """Reset the environments and take a first look."""
+        self.env.reset(self.flat, self.rows)
+        self.trackers.held[:] = self.env.envs["active"] == 0
+        self._look()
+
+    def advance(self) -> None:
+        """One decision of every environment."""
+        layout = self.env.layout
+        active, mask = self.rows >= 0, layout.action_mask(self.flat) > 0
+        if self.steps % self.config.stats_every == 0:
+            self._inspect(active, mask)
+        actions = self.policy.act(self.flat, self.rows)
+        can_trade = mask[..., 1:].any(axis=2) & active
+        running = (self.trackers.held == 0)[:, None]
+        self.decisions += int((active & running).sum())
+        self.idle += int((active & running & ~can_trade).sum())
+        before = self.env.episode.copy()
+        self.env.step(actions, self.flat, self.rows, self.reward, self.terminated, self.truncated)
+        watch.watch_rewards(self.trackers, self.reward)
+        if self.terminated.any() or self.truncated.any():
+            self._finish(before)
+        self._look()
+        self.steps += 1
+
+    def _look(self) -> None:
+        watch.watch_step(self.trackers, self.tallies, self.places, self.accounts, self.rows)
+
+    def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
+        layout, stats = self.env.layout, self.tallies.stats
+        market, portfolio = slot_blocks(layout, self.flat)
+        seen = active & (self.trackers.held == 0)[:, None]
+        watch.watch_features(stats, market, seen, 0)
+        watch.watch_features(stats, portfolio, seen, layout.n_market)
+        if isinstance(self.policy, HasProbabilities):
+            open_choice = seen & (mask.sum(axis=2) > 1)
+            if open_choice.any():
+                share = np.asarray(self.policy.probabilities(self.flat, self.rows), np.float64)[open_choice]
+                most = np.log(mask[open_choice].sum(axis=1))
+                logs = np.log(np.where(share > 0, share, 1.0))
+                self.entropies.append(float((-(share * logs).sum(axis=1) / most).mean()))
+
+    def _finish(self, before: np.ndarray) -> None:
+        """Close the episodes that ended in this step; ``before`` (N,) i8 are the ids it began with."""
+        records = self.env.drain_episodes()
+        self.parts.append(records)
+        for episode in np.unique(records.episode):
+            t, of = self.trackers, records.episode == episode
+            n = int(np.flatnonzero((before == episode) & (t.held == 0))[0])
+            ratio = float(sharpe_of_moments(t.reward_n[n], t.reward_sum[n], t.reward_sumsq[n]))
+            drawdown = watch.close_episode(
+                t, self.tallies, self.places, n, records.slot[of], records.market[of], records.pnl_e6[of],
+                int(records.end_ns[of].max()), self.env.config.capital_e6,
+            )  # fmt: skip
+            self.paths.append((int(episode), int(drawdown), ratio))
+            t.held[n] = self.env.envs["active"][n] == 0
+
+    def result(self, wall_s: float) -> Rollout:
+        """Everything seen, once all episodes are done."""
+        if not self.parts:
+            raise ContractError(f"{self.name}: no episode finished; the schedule is empty")
+        episode, drawdown, ratio = (np.array(column) for column in zip(*self.paths, strict=True))
+        places, grid = self.places, np.arange(1, self.config.grid_points + 1)
+        capital = self.env.config.capital_e6 * episode.size
+        return Rollout(
+            records=join_records(self.parts),
+            episode=episode,
+            drawdown_e6=drawdown,
+            step_sharpe=ratio,
+            curve_ns=places.grid_start_ns + grid * places.grid_step_ns,
+            curve_return=np.cumsum(self.tallies.curve_e6) / capital,
+            tallies=self.tallies,
+            feature_names=self.feature_names,
+            events=self.events,
+            mean_entropy=float(np.mean(self.entropies)) if self.entropies else None,
+            idle_slots=self.idle,
+            decisions=self.decisions,
+            capital_e6=self.env.config.capital_e6,
+            wall_s=wall_s,
+        )
+
+
+def slot_blocks(layout: ObservationLayout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, S, F) market and (N, S, P) portfolio views of ``flat`` (N, width)."""
+    market, portfolio = flat[:, layout.market_slice], flat[:, layout.portfolio_slice]
+    shape = (flat.shape[0], layout.n_slots)
+    return market.reshape(*shape, layout.n_market), portfolio.reshape(*shape, layout.n_portfolio)
+
+
+def _accounts(env: ReplayVectorEnv) -> watch.Accounts:
+    slots = ("position_e2", "mark2_e4", "slot_cash_e6")
+    return watch.Accounts(env.equity_e6, *(np.asarray(env.slots[name]) for name in slots))
+
+
+def _places(env: ReplayVectorEnv, market_event: np.ndarray, grid_points: int) -> watch.Places:
+    rows, segments = env.bank.arrays.rows, env.bank.arrays.segments
+    closes = [m.specification.close_ns for m in env.bank.markets]
+    start = int(rows["recv_ns"][segments["start"]].min())
+    stop = int(rows["recv_ns"][segments["stop"] - 1].max())
+    return watch.Places(
+        segment_start=np.ascontiguousarray(segments["start"]),
+        segment_market=np.ascontiguousarray(segments["market"]),
+        market_event=market_event,
+        market_close_ns=np.array([watch.NO_CLOSE if c is None else c for c in closes], np.int64),
+        recv_ns=np.asarray(rows["recv_ns"]),
+        bid_e4=np.asarray(rows["bid_px_e4"][:, 0]),
+        ask_e4=np.asarray(rows["ask_px_e4"][:, 0]),
+        grid_start_ns=start,
+        grid_step_ns=max(1, -(-(stop - start) // grid_points)),
+        position_limit_e2=env.config.position_limit_e2,
+    )

@@ -1,0 +1,329 @@
+"""From rollouts to the figures of one policy, with the spread of every figure that decides anything.
+
+Owns   pooling the rollouts of several seeds, per-market and aggregate metrics, slices.
+Units  returns are fractions of the episode's capital, one a market and episode; money 1e-6 dollar.
+       An estimate's draw is an event: its seeds and episodes never count as further draws.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.rollout import Rollout, number_events
+from kalshi_platform.evaluation.statistics import metrics
+from kalshi_platform.evaluation.statistics.bootstrap import (
+    BootstrapConfig,
+    Interval,
+    cluster_sums,
+    event_mean_interval,
+    ratio_interval,
+)
+from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
+from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.simulation.replay.bank import Bank
+
+
+class Slice(Config):
+    """One part of the result: its share of the profit and its estimate."""
+
+    label: str
+    n: int
+    n_events: int
+    pnl_e6: int
+    estimate: Interval
+
+
+class SeedRow(Config):
+    """The result of one seed alone."""
+
+    seed: int
+    n_records: int
+    mean_return: Interval
+
+
+class EventReturn(Config):
+    """Mean return of one event's market episodes, and its profit."""
+
+    event: str
+    mean_return: float
+    pnl_e6: int
+    start_ns: int
+    end_ns: int
+
+
+class Trading(Config):
+    """How the policy traded, summed over everything."""
+
+    decisions: int
+    idle_decisions: int
+    n_orders: int
+    n_fills: int
+    fill_rate: float | None
+    trade_rate: float
+    turnover_e6: int
+    fees_e6: int
+    gross_e6: int
+    pnl_e6: int
+    traded_e2: int
+    action_counts: tuple[int, ...]
+    masked_counts: tuple[int, ...]
+    round_trips: int
+    winning_trips: int
+    mean_entropy: float | None
+
+
+class PolicyResult(Config):
+    """Everything reported of one policy; intervals are clustered by event."""
+
+    name: str
+    meaning: str
+    order_style: str
+    fee_scale_e6: int
+    n_events: int
+    n_episodes: int
+    mean_return: Interval
+    aggregate: AggregateMetrics
+    markets: tuple[MarketMetrics, ...]
+    events: tuple[EventReturn, ...]
+    trading: Trading
+    event_sharpe: float
+    probabilistic_sharpe: float | None
+    annual_sharpe: float | None
+    max_drawdown: float
+    worst_episode_drawdown: float
+    per_seed: tuple[SeedRow, ...]
+    seed_iqm: float
+    by_provenance: tuple[Slice, ...]
+    by_category: tuple[Slice, ...]
+    by_price: tuple[Slice, ...]
+    by_time_to_close: tuple[Slice, ...]
+    curve_ns: tuple[int, ...]
+    curve_return: tuple[float, ...]
+    heat: tuple[tuple[int, ...], ...]
+
+    @property
+    def share_profitable_events(self) -> float:
+        """Share of events whose mean return is above zero."""
+        return float(np.mean([e.mean_return > 0 for e in self.events]))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rollouts of one policy over one bank, pooled; M records of all seeds."""
+
+    bank: Bank
+    config: EnvConfig
+    seeds: tuple[int, ...]
+    rollouts: tuple[Rollout, ...]
+    records: EpisodeRecords  # (M,)
+    seed: np.ndarray  # (M,) i8
+    event: np.ndarray  # (M,) i4: index into ``events``
+    returns: np.ndarray  # (M,) f8: pnl / capital
+    events: tuple[str, ...]
+
+
+def pool(bank: Bank, config: EnvConfig, seeds: Sequence[int], rollouts: Sequence[Rollout]) -> Sample:
+    """Join the rollouts of ``seeds`` (same bank, settings and policy)."""
+    events, market_event = number_events(bank)
+    records = join_records([r.records for r in rollouts])
+    return Sample(
+        bank=bank,
+        config=config,
+        seeds=tuple(seeds),
+        rollouts=tuple(rollouts),
+        records=records,
+        seed=np.repeat(np.array(seeds, np.int64), [r.records.pnl_e6.size for r in rollouts]),
+        event=market_event[records.market],
+        returns=records.pnl_e6 / config.capital_e6,
+        events=events,
+    )
+
+
+def summarise(sample: Sample, name: str, meaning: str, bootstrap: BootstrapConfig) -> PolicyResult:
+    """All figures of one policy."""
+    markets = _markets(sample)
+    events = _events(sample)
+    event_returns = np.array([e.mean_return for e in events])
+    curve = np.mean([r.curve_return for r in sample.rollouts], axis=0)
+    worst = max(int(r.drawdown_e6.max()) for r in sample.rollouts)
+    seeds = _per_seed(sample, bootstrap)
+    return PolicyResult(
+        name=name,
+        meaning=meaning,
+        order_style=sample.config.order_style,
+        fee_scale_e6=sample.config.fee_scale_e6,
+        n_events=len(events),
+        n_episodes=sum(r.episode.size for r in sample.rollouts),
+        mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
+        aggregate=metrics.aggregate(
+            np.array([m.mean_return for m in markets]), np.array([m.sharpe for m in markets])
+        ),
+        markets=markets,
+        events=events,
+        trading=_trading(sample),
+        event_sharpe=metrics.sharpe(event_returns, floor=1e-12),
+        probabilistic_sharpe=metrics.probabilistic_sharpe(event_returns),
+        annual_sharpe=metrics.annual_sharpe(
+            event_returns, np.array([e.start_ns for e in events]), np.array([e.end_ns for e in events])
+        ),
+        max_drawdown=metrics.max_drawdown(np.concatenate(([0.0], curve))),
+        worst_episode_drawdown=worst / sample.config.capital_e6,
+        per_seed=seeds,
+        seed_iqm=metrics.interquartile_mean(np.array([s.mean_return.estimate for s in seeds])),
+        by_provenance=_by_market(sample, [m.provenance for m in sample.bank.markets], bootstrap),
+        by_category=_by_market(sample, [m.category or "unknown" for m in sample.bank.markets], bootstrap),
+        by_price=_by_trip(sample, "price", price_labels(), bootstrap),
+        by_time_to_close=_by_trip(sample, "close", list(watch.CLOSE_LABELS), bootstrap),
+        curve_ns=tuple(sample.rollouts[0].curve_ns.tolist()),
+        curve_return=tuple(curve.tolist()),
+        heat=tuple(map(tuple, np.sum([r.tallies.heat for r in sample.rollouts], axis=0).tolist())),
+    )
+
+
+def price_labels() -> list[str]:
+    """Names of the price bins, YES cents."""
+    step = watch.PRICE_BIN_E4 // 100
+    return [f"{k * step}-{(k + 1) * step}c" for k in range(watch.N_PRICE_BINS)]
+
+
+def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
+    records, n = sample.records, len(sample.bank.markets)
+    count, mean, std = metrics.grouped_moments(records.market, sample.returns, n)
+    pnl = np.bincount(records.market, records.pnl_e6, minlength=n)
+    _, sharpe, _ = metrics.grouped_moments(records.market, _step_sharpe(sample), n)
+    return tuple(
+        MarketMetrics(
+            ticker=info.ticker,
+            event=info.event,
+            provenance=info.provenance,
+            n_episodes=int(count[m]),
+            mean_return=float(mean[m]),
+            std_return=float(std[m]),
+            sharpe=float(sharpe[m]),
+            consistency=metrics.consistency(sample.returns[records.market == m]),
+            pnl_e6=int(pnl[m]),
+        )
+        for m, info in enumerate(sample.bank.markets)
+        if count[m]
+    )
+
+
+def _step_sharpe(sample: Sample) -> np.ndarray:
+    """(M,) the Sharpe ratio of the step rewards of each record's episode."""
+    parts = []
+    for rollout in sample.rollouts:
+        order = np.argsort(rollout.episode)
+        at = order[np.searchsorted(rollout.episode[order], rollout.records.episode)]
+        parts.append(rollout.step_sharpe[at])
+    return np.concatenate(parts)
+
+
+def _events(sample: Sample) -> tuple[EventReturn, ...]:
+    records, n = sample.records, len(sample.events)
+    count, mean, _ = metrics.grouped_moments(sample.event, sample.returns, n)
+    pnl = np.bincount(sample.event, records.pnl_e6, minlength=n)
+    start, end = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
+    np.minimum.at(start, sample.event, records.start_ns)
+    np.maximum.at(end, sample.event, records.end_ns)
+    return tuple(
+        EventReturn(
+            event=sample.events[e],
+            mean_return=float(mean[e]),
+            pnl_e6=int(pnl[e]),
+            start_ns=int(start[e]),
+            end_ns=int(end[e]),
+        )
+        for e in range(n)
+        if count[e]
+    )
+
+
+def _trading(sample: Sample) -> Trading:
+    r = sample.records
+    decisions = sum(x.decisions for x in sample.rollouts)
+    idle = sum(x.idle_slots for x in sample.rollouts)
+    actions = r.action_counts.sum(axis=0)
+    acted = int(actions.sum() - actions[HOLD])
+    orders, traded = int(r.n_orders.sum()), int(r.traded_e2.sum())
+    fees, pnl = int(r.fees_e6.sum()), int(r.pnl_e6.sum())
+    entropies = [x.mean_entropy for x in sample.rollouts if x.mean_entropy is not None]
+    return Trading(
+        decisions=decisions,
+        idle_decisions=idle,
+        n_orders=orders,
+        n_fills=int(r.n_fills.sum()),
+        # Of the size asked for; a sale may ask for less than an order's size, so this is a lower bound.
+        fill_rate=traded / (orders * sample.config.order_qty_e2) if orders else None,
+        trade_rate=acted / max(decisions - idle, 1),
+        turnover_e6=int(r.turnover_e6.sum()),
+        fees_e6=fees,
+        gross_e6=pnl + fees,
+        pnl_e6=pnl,
+        traded_e2=traded,
+        action_counts=tuple(actions.tolist()),
+        masked_counts=tuple(r.masked_counts.sum(axis=0).tolist()),
+        round_trips=int(sum(x.tallies.price_trips.sum() for x in sample.rollouts)),
+        winning_trips=int(sum(x.tallies.price_wins.sum() for x in sample.rollouts)),
+        mean_entropy=float(np.mean(entropies)) if entropies else None,
+    )
+
+
+def _per_seed(sample: Sample, bootstrap: BootstrapConfig) -> tuple[SeedRow, ...]:
+    return tuple(
+        SeedRow(
+            seed=seed,
+            n_records=int((of := sample.seed == seed).sum()),
+            mean_return=event_mean_interval(sample.event[of], sample.returns[of], bootstrap),
+        )
+        for seed in sample.seeds
+    )
+
+
+def _by_market(sample: Sample, labels: list[str], bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
+    """The mean return by a label of the market."""
+    of_record = np.array(labels)[sample.records.market]
+    out = []
+    for label in sorted(set(of_record.tolist())):
+        at = of_record == label
+        interval = event_mean_interval(sample.event[at], sample.returns[at], bootstrap)
+        out.append(
+            Slice(
+                label=label,
+                n=int(at.sum()),
+                n_events=interval.n_clusters,
+                pnl_e6=int(sample.records.pnl_e6[at].sum()),
+                estimate=interval,
+            )
+        )
+    return tuple(out)
+
+
+def _by_trip(sample: Sample, by: str, labels: list[str], bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
+    """Profit a round trip, dollars, by where it was entered."""
+    pnl = np.sum([getattr(r.tallies, f"{by}_pnl_e6") for r in sample.rollouts], axis=0)
+    trips = np.sum([getattr(r.tallies, f"{by}_trips") for r in sample.rollouts], axis=0)
+    out = []
+    for k, label in enumerate(labels):
+        traded = np.flatnonzero(trips[:, k])
+        if traded.size == 0:
+            continue
+        dollars = pnl[traded, k] / 1e6
+        interval = ratio_interval(dollars, trips[traded, k].astype(np.float64), bootstrap)
+        total = int(pnl[:, k].sum())
+        out.append(
+            Slice(
+                label=label, n=int(trips[:, k].sum()), n_events=traded.size, pnl_e6=total, estimate=interval
+            )
+        )
+    return tuple(out)
+
+
+def event_means(event: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Mean of ``values`` (M,) for each distinct event, ids ascending."""
+    total, count = cluster_sums(event, values)
+    return np.asarray(total / count)

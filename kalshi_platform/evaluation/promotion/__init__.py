@@ -1,0 +1,1 @@
+"""The measurements and the gates between a run and a champion."""

@@ -1,0 +1,169 @@
+"""Evidence about a registered model, recomputed from the artefact and the dataset, never from its claims.
+
+Owns   which rollouts a judgement needs, and reading their figures into models/registry/evidence.py's record.
+Fees   a model is judged at the exchange's full fees, whatever it was trained with; the ladder is theirs.
+Pairs  the champion plays the same episodes in its own environment: a return is a share of the capital
+       its own settings give a market, so the two compare what a dollar earns.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
+from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
+from kalshi_platform.evaluation.promotion.latency import measure_latency
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.evidence import (
+    Estimate,
+    Evidence,
+    FeeResult,
+    Latency,
+    Match,
+    Performance,
+)
+from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
+from kalshi_platform.models.registry.record import ACTIONS, ModelRecord
+from kalshi_platform.models.registry.store import CHAMPION, Registry, now
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.open import open_bank
+
+Say = Callable[[str], None]
+Measure = Callable[[FrozenPolicy], Latency]
+#: The test split stays shut: it belongs to the final evaluation alone.
+JUDGED_SPLIT: Final[Split] = "validation"
+
+
+def gather_evidence(
+    registry: Registry,
+    model: str,
+    dataset_uri: str,
+    *,
+    champion: str | None = None,
+    config: EvalConfig | None = None,
+    measure: Measure = measure_latency,
+    say: Say = lambda line: None,
+) -> Evidence:
+    """Everything the gates ask about ``model`` (an id), on the validation split of ``dataset_uri``.
+
+    ``champion`` is the id to compare with; ``config`` defaults to what the size of the split allows. A
+    model that cannot be loaded or played, or a champion that cannot be compared, yields evidence that says
+    why (``found`` or ``against_champion`` is None); storage failures and a missing dataset are raised.
+    """
+    record = registry.record(model)
+    dataset = Dataset.open(dataset_uri)
+    found: Performance | None = None
+    against: Estimate | None = None
+    why_not = ""
+    try:
+        loaded = load_model(registry, model)
+        env = judged_environment(record)
+        loaded.policy.require_features(dataset.manifest.feature_digest, env.groups)
+        bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
+        config = config or judging_config(bank)
+        found = measure_performance(loaded.policy, bank, env, config, measure, say)
+        if champion is not None and champion != model:
+            against = _against(registry, champion, loaded, dataset_uri, bank, config, say)
+    except (ContractError, DataError) as err:
+        why_not = str(err)
+    return Evidence(
+        model=model,
+        level=record.spec.level.name,
+        split=JUDGED_SPLIT,
+        dataset=dataset_uri,
+        digests=match_digests(record),
+        datasets=_match_datasets(record, dataset),
+        commit=record.commit,
+        champion=champion,
+        against_champion=against,
+        claimed=record.claims.performance if record.claims else None,
+        found=found,
+        why_not=why_not,
+        judged_at=now(),
+    )
+
+
+def judged_environment(record: ModelRecord) -> EnvConfig:
+    """The environment a model was trained in, at the exchange's full fees."""
+    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6)
+
+
+def judging_config(bank: Bank) -> EvalConfig:
+    """Whole lives of every validation market where the split is small enough; see EvalConfig.for_rows."""
+    return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT)
+
+
+def measure_performance(
+    policy: FrozenPolicy,
+    bank: Bank,
+    env: EnvConfig,
+    config: EvalConfig,
+    measure: Measure = measure_latency,
+    say: Say = lambda line: None,
+) -> Performance:
+    """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions."""
+    judged = evaluate(trained(policy), bank, env, config, say=say)
+    return performance_of(judged, measure(policy))
+
+
+def performance_of(judged: Evaluation, latency: Latency) -> Performance:
+    """The figures of an evaluation that gates look at."""
+    policy = judged.policy
+    worst = min(policy.markets, key=lambda market: market.mean_return)
+    counts = policy.trading.action_counts
+    return Performance(
+        n_events=policy.n_events,
+        n_episodes=policy.n_episodes,
+        mean_return=_estimate(policy.mean_return),
+        baselines={c.baseline: _estimate(c.difference) for c in judged.comparisons},
+        fees=tuple(
+            FeeResult(scale=r.fee_scale_e6 / FULL_E6, mean_return=_estimate(r.mean_return))
+            for r in judged.fee_ladder
+        ),
+        action_counts={name: counts[number] for name, number in ACTIONS.items()},
+        entropy_share=policy.trading.mean_entropy,
+        trade_rate=policy.trading.trade_rate,
+        worst_market=worst.ticker,
+        worst_market_return=worst.mean_return,
+        worst_drawdown=policy.worst_episode_drawdown,
+        latency=latency,
+    )
+
+
+def _against(
+    registry: Registry,
+    champion: str,
+    challenger: LoadedModel,
+    dataset_uri: str,
+    bank: Bank,
+    config: EvalConfig,
+    say: Say,
+) -> Estimate:
+    """The paired difference challenger - champion; raises where this program cannot play the champion."""
+    rival = load_model(registry, champion)
+    own, other = judged_environment(challenger.record), judged_environment(rival.record)
+    rival_bank = bank if other.groups == own.groups else open_bank(dataset_uri, JUDGED_SPLIT, other.groups)
+    left = play(trained(challenger.policy), bank, own, config, say=say)
+    right = play(trained(rival.policy), rival_bank, other, config, say=say)
+    return _estimate(compare(left, right, CHAMPION, config.bootstrap).difference)
+
+
+def _match_datasets(record: ModelRecord, dataset: Dataset) -> tuple[Match, ...]:
+    digest, table = dataset.digest, dataset.manifest.feature_digest
+    found = [
+        Match(name="dataset", recorded=record.dataset_digest, found=digest),
+        Match(name="feature table", recorded=record.spec.feature_digest, found=table),
+    ]
+    if record.claims is not None:
+        found.append(Match(name="claims' dataset", recorded=record.claims.dataset_digest, found=digest))
+    return tuple(found)
+
+
+def _estimate(interval: Interval) -> Estimate:
+    return Estimate(value=interval.estimate, low=interval.low, high=interval.high)

@@ -1,0 +1,100 @@
+"""A training run becomes a registered model: exported, proved equal, judged once for its claims.
+
+Reads      run.json and env.json of the run (learning/training/session.py writes them) and its best
+           checkpoint.
+Not        promotion: whatever is claimed here is measured again by evidence.py before anybody relies on it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.promotion.evidence import (
+    JUDGED_SPLIT,
+    Measure,
+    judged_environment,
+    judging_config,
+    measure_performance,
+)
+from kalshi_platform.evaluation.promotion.latency import measure_latency
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+from kalshi_platform.models.registry.store import Registry, now
+from kalshi_platform.simulation.envs.settings import read_environment
+from kalshi_platform.simulation.replay.open import open_bank
+
+#: What ``learning/training/session.py`` calls its record; training lies above this layer.
+_RUN_FILE: Final = "run.json"
+_KEYS: Final = ("dataset", "dataset_digest", "commit", "packages")
+
+
+def register_run(
+    registry: Registry,
+    run: Path,
+    dataset_uri: str,
+    *,
+    config: EvalConfig | None = None,
+    measure: Measure = measure_latency,
+    say: Callable[[str], None] = lambda line: None,
+) -> ModelRecord:
+    """Register the best policy of ``run`` (a run's folder, or one of its checkpoints).
+
+    Its claims are measured on the validation split of ``dataset_uri``, which must be the dataset it was
+    trained on (ContractError otherwise). Registering the same model again returns the record that is there.
+    """
+    policy = FrozenPolicy.load(run)
+    environment = read_environment(run)
+    about = _read_run(run)
+    dataset = Dataset.open(dataset_uri)
+    if dataset.digest != about["dataset_digest"]:
+        raise ContractError(
+            f"{run} was trained on dataset {about['dataset_digest']}, {dataset_uri} is {dataset.digest}: "
+            "register it with the dataset it was trained on, or train on this one"
+        )
+    policy.require_features(dataset.manifest.feature_digest, environment.groups)
+    weights = export_weights(policy)
+    sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
+    settings = environment.model_dump(mode="json")
+    model = model_id(sha256, policy.spec, settings, digests, dataset.digest, about["commit"])
+    if registry.holds(model):
+        return registry.record(model)
+    record = ModelRecord(
+        id=model,
+        artefacts={WEIGHTS_NAME: sha256},
+        spec=policy.spec,
+        environment=settings,
+        digests=digests,
+        dataset=about["dataset"],
+        dataset_digest=dataset.digest,
+        commit=about["commit"],
+        packages={"python": str(about.get("python", "unknown")), **about["packages"]},
+        claims=None,
+        created_at=now(),
+        source_run=str(Path(run).resolve()),
+    )
+    env = judged_environment(record)
+    bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
+    claimed = measure_performance(policy, bank, env, config or judging_config(bank), measure, say)
+    claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
+    return registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
+
+
+def _read_run(run: Path) -> dict[str, Any]:
+    """run.json in the run's folder, or above the checkpoint named; DataError where there is none."""
+    folder = Path(run).resolve()
+    path = next((p / _RUN_FILE for p in (folder, *folder.parents[:2]) if (p / _RUN_FILE).is_file()), None)
+    if path is None:
+        raise DataError(f"{run} has no {_RUN_FILE} in it or above it: name the folder that `train` wrote")
+    try:
+        values = json.loads(path.read_text())
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON ({err}): restore it from the run that made it") from None
+    if not isinstance(values, dict) or (missing := [key for key in _KEYS if key not in values]):
+        raise DataError(f"{path} lacks {missing if isinstance(values, dict) else 'its fields'}: train anew")
+    return values

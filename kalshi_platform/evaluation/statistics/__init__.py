@@ -1,0 +1,1 @@
+"""Intervals, metrics, corrections for luck."""

@@ -1,0 +1,107 @@
+"""Is any trial better than a benchmark, given how many were tried? Hansen's test of superior ability.
+
+Owns   one record a benchmark: doing nothing (every return 0) and each baseline.
+Units  returns are fractions of an episode's capital; a loss is a negative return.
+Not    the arithmetic of the test: that is ``arch.bootstrap.SPA``.
+
+Events are independent draws, so the bootstrap resamples single events: its block length is 1.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from arch.bootstrap import SPA
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, NO_SPREAD, TrialReturns
+
+DO_NOTHING: Final = "doing nothing"
+
+
+class SuperiorityConfig(Config):
+    """How the test is drawn."""
+
+    resamples: int = Field(5_000, ge=100, le=100_000, description="bootstrap draws")
+    seed: int = Field(20_240_607, ge=0, description="seed of the draws")
+
+
+class Superiority(Config):
+    """The hypothesis "no trial is better than the benchmark"; a small p-value speaks against it."""
+
+    benchmark: str
+    n_trials: int  # trials whose difference to the benchmark has a spread; the others are left out
+    n_events: int
+    best: str  # the trial with the largest mean difference; empty where none was tested
+    best_difference: float | None
+    p_value: float | None  # Hansen's consistent one
+    p_lower: float | None
+    p_upper: float | None
+    resamples: int
+    note: str = ""
+
+
+def superiority(
+    returns: TrialReturns,
+    baselines: Mapping[str, Mapping[str, float]],
+    config: SuperiorityConfig | None = None,
+) -> tuple[Superiority, ...]:
+    """The test against doing nothing and against each of ``baselines`` (name -> event -> return).
+
+    Hansen 2005, "A test for superior predictive ability". The events of a baseline and of the trials are
+    matched by name; where they share too few, the answer is a note.
+    """
+    config = config or SuperiorityConfig()
+    nothing = dict.fromkeys(returns.events, 0.0)
+    everyone = {DO_NOTHING: nothing, **baselines}
+    return tuple(_against(returns, name, row, config) for name, row in everyone.items())
+
+
+def _against(
+    returns: TrialReturns, name: str, benchmark: Mapping[str, float], config: SuperiorityConfig
+) -> Superiority:
+    shared = [k for k, event in enumerate(returns.events) if event in benchmark]
+    base = np.array([benchmark[returns.events[k]] for k in shared], np.float64)
+    if not returns.trials:
+        return _untested(name, 0, len(shared), "no trial was validated", config)
+    if len(shared) < MIN_EVENTS:
+        note = f"only {len(shared)} events are known for both; at least {MIN_EVENTS} are needed"
+        return _untested(name, 0, len(shared), note, config)
+    values = returns.values[:, shared]
+    gain = values - base
+    moving = np.flatnonzero(gain.std(axis=1) > NO_SPREAD)
+    if moving.size == 0:
+        note = "every trial differs from it by the same amount on every event: no spread to test with"
+        return _untested(name, 0, len(shared), note, config)
+    test = SPA(
+        -base,
+        -values[moving].T,
+        block_size=1,
+        reps=config.resamples,
+        bootstrap="stationary",
+        seed=config.seed,
+    )
+    test.compute()
+    p = test.pvalues
+    mean = gain[moving].mean(axis=1)
+    left_out = len(returns.trials) - moving.size
+    return Superiority(
+        benchmark=name,
+        n_trials=int(moving.size),
+        n_events=len(shared),
+        best=returns.trials[int(moving[mean.argmax()])],
+        best_difference=float(mean.max()),
+        p_value=float(p["consistent"]),
+        p_lower=float(p["lower"]),
+        p_upper=float(p["upper"]),
+        resamples=config.resamples,
+        note=f"{left_out} trials differ from it by no spread and are left out" if left_out else "",
+    )
+
+
+def _untested(name: str, n: int, e: int, note: str, config: SuperiorityConfig) -> Superiority:
+    return Superiority(
+        benchmark=name, n_trials=n, n_events=e, best="", best_difference=None, p_value=None, p_lower=None,
+        p_upper=None, resamples=config.resamples, note=note,
+    )  # fmt: skip

@@ -1,1 +1,0 @@
-"""The real Kalshi: signing, REST, WebSocket, recorder, order gateway."""

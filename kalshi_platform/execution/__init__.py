@@ -1,1 +1,0 @@
-"""Risk limits, order state machine, journal, live and paper sessions."""

@@ -1,0 +1,1 @@
+"""Training on RLlib, sweeps on Ray Tune."""

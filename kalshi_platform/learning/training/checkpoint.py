@@ -1,0 +1,155 @@
+"""Checkpoints on disk: written whole or not at all, read without unpickling, refused when damaged.
+
+Layout     run/checkpoints/000012/   policy.json policy.pt optimizer.pt state.json arrays.npz manifest.json,
+                                     validation.json where the policy was validated
+           run/best, run/latest      links to one of them, replaced atomically
+Invariant  manifest.json names the sha256 of every other file and is written last; the folder appears under
+           its name only when everything in it has reached the disk.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+
+from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
+from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
+
+CHECKPOINTS: Final = "checkpoints"
+BEST: Final = "best"
+LATEST: Final = "latest"
+_log = logging.getLogger(__name__)
+_OPTIMIZER, _STATE, _ARRAYS, _MANIFEST = "optimizer.pt", "state.json", "arrays.npz", "manifest.json"
+
+
+class TrainingState(NamedTuple):
+    """Everything a run continues from, apart from the policy's weights."""
+
+    optimizer: dict[str, Any]
+    values: dict[str, Any]  # plain values: counters, settings, states of generators
+    arrays: dict[str, np.ndarray]  # states of the environments
+
+
+def write_checkpoint(
+    run: Path,
+    iteration: int,
+    policy: FrozenPolicy,
+    state: TrainingState,
+    validation: Validation | None = None,
+) -> Path:
+    """Write checkpoint ``iteration`` and point ``latest`` at it; a StorageError leaves no partial one."""
+    target = run / CHECKPOINTS / f"{iteration:06d}"
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        policy.save(partial)
+        torch.save(state.optimizer, partial / _OPTIMIZER)
+        (partial / _STATE).write_text(json.dumps(state.values, indent=1) + "\n")
+        np.savez(partial / _ARRAYS, allow_pickle=False, **state.arrays)
+        if validation is not None:
+            (partial / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
+        sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
+        (partial / _MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1) + "\n")
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        _sync(target.parent)
+        point(run, LATEST, target)
+    except OSError as err:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise StorageError(f"checkpoint {target} could not be written: {err}; free space and resume") from err
+    return target
+
+
+def point(run: Path, name: str, target: Path) -> None:
+    """Make ``run/name`` a link to the checkpoint ``target``, atomically."""
+    fresh = run / f".{name}.partial"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.relative_to(run))
+    os.replace(fresh, run / name)
+
+
+def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
+    """The policy and state in ``folder``; a DataError names the file that is missing or damaged."""
+    verify(folder)
+    values = json.loads((folder / _STATE).read_text())
+    with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    return FrozenPolicy.load(folder), TrainingState(read_tensors(folder / _OPTIMIZER), values, arrays)
+
+
+def verify(folder: Path) -> None:
+    """Compare every file of a checkpoint with its manifest."""
+    manifest = folder / _MANIFEST
+    try:
+        sums: dict[str, str] = json.loads(manifest.read_text())["sha256"]
+    except FileNotFoundError:
+        raise DataError(f"{manifest} does not exist: {folder} is not a complete checkpoint") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(f"{manifest} is damaged; take another checkpoint beside it") from None
+    for name, expected in sums.items():
+        path = folder / name
+        if not path.is_file():
+            raise DataError(f"{path} is missing from the checkpoint; take another one")
+        found = _sha256(path)
+        if found != expected:
+            raise ChecksumError(
+                f"{path} has sha256 {found[:12]}..., its manifest says {expected[:12]}...; "
+                "the checkpoint is damaged, take another one"
+            )
+
+
+def newest_sound(run: Path) -> Path:
+    """The checkpoint ``latest`` names or, where its files are damaged, the newest sound one before it.
+
+    A damaged one is named in the log and passed over, and ``latest`` is pointed at the one that is sound.
+    Where all are damaged, the error of the newest is raised.
+    """
+    first: DataError | None = None
+    newest = (run / LATEST).resolve().name
+    for folder in reversed([f for f in stored_checkpoints(run) if f.name <= newest]):
+        try:
+            verify(folder)
+        except DataError as err:
+            first = first or err
+            _log.warning("%s; going on from the checkpoint before it", err)
+        else:
+            if first is not None:
+                point(run, LATEST, folder)
+            return folder
+    raise first or DataError(f"{run / CHECKPOINTS} holds no checkpoint: start the run again")
+
+
+def stored_checkpoints(run: Path) -> list[Path]:
+    """Folders of all complete checkpoints, oldest first."""
+    return sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
+
+
+def remove_old(run: Path, keep: int) -> None:
+    """Delete all checkpoints but the ``keep`` newest, the latest and the best."""
+    named = {(run / name).resolve() for name in (BEST, LATEST) if (run / name).exists()}
+    for path in stored_checkpoints(run)[:-keep]:
+        if path.resolve() not in named:
+            shutil.rmtree(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

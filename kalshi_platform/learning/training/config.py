@@ -1,0 +1,110 @@
+"""Settings of one training run."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+
+SamplerName = Literal["columnar", "stock"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class TrainConfig(Config):
+    """PPO, its sampler and when to validate and stop; defaults are for two CPU cores."""
+
+    seed: int = Field(0, ge=0)
+    level: str = Field("simple", description="complexity level of the network, see models/networks/levels.py")
+    teacher: str = Field(
+        "", description="folder of a policy whose weights the network starts from; empty = none"
+    )
+    sampler: SamplerName = Field(
+        "columnar", description="stock = RLlib's own sampler: 10 times slower, for comparison"
+    )
+
+    n_envs: int = Field(64, gt=0, description="environments stepped together in each process")
+    fragment_length: int = Field(64, gt=0, description="steps of each environment in an iteration")
+    num_env_runners: int = Field(
+        0, ge=0, description="processes that sample; 0 = sample in the trainer's own"
+    )
+    worker_events: Literal["all", "own"] = Field(
+        "all", description="own = each of the num_env_runners opens only its share of the training events"
+    )
+    overlap: bool = Field(
+        False,
+        description="sample the next iteration while the present one is learned from; one iteration stale",
+    )
+    learner_device: Device = Field(
+        "auto", description="where the network learns; auto = a GPU if there is one"
+    )
+    total_env_steps: int = Field(1_000_000, gt=0, description="environment steps after which the run ends")
+
+    minibatch: int = Field(512, gt=0, description="samples of one gradient step")
+    epochs: int = Field(4, gt=0, description="passes over an iteration's samples")
+    learning_rate: float = Field(7e-4, gt=0)
+    gamma: float = Field(0.98, gt=0, le=1, description="discount a step")
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    clip: float = Field(0.2, gt=0, description="PPO's clip of the probability ratio")
+    value_clip: float = Field(1.0, gt=0, description="largest move of a value in one iteration, reward units")
+    value_coeff: float = Field(0.5, ge=0)
+    entropy_coeff: float = Field(0.01, ge=0, description="bonus for the mean entropy of a slot's actions")
+    auxiliary_coeff: float = Field(
+        0.1, ge=0, description="weight of the losses beside PPO's; only levels with regimes have any"
+    )
+    anneal_steps: int = Field(
+        0, ge=0, description="steps over which learning rate and entropy bonus fall to zero; 0 = they stay"
+    )
+    grad_clip: float = Field(0.5, gt=0, description="largest global norm of the gradient")
+
+    validate_every: int = Field(
+        10,
+        gt=0,
+        description="iterations between two validations; the first and the last are always validated",
+    )
+    patience: int = Field(0, ge=0, description="validations without a gain before stopping; 0 = never")
+    min_gain: float = Field(
+        0.0, ge=0, description="gain of the score over the best one that patience counts as one"
+    )
+    checkpoint_every: int = Field(
+        1, gt=0, description="iterations between two checkpoints: what a crash can cost"
+    )
+    keep_checkpoints: int = Field(2, ge=1, description="newest checkpoints kept beside the best")
+    max_restarts: int = Field(
+        3, ge=0, description="times the run continues from its last checkpoint after a sampling worker died"
+    )
+    torch_threads: int = Field(
+        1,
+        gt=0,
+        description="threads of the trainer's process; more are many times slower where cores are shared",
+    )
+
+    @model_validator(mode="after")
+    def _minibatches_fill_the_batch(self) -> "TrainConfig":
+        if self.batch_size % self.minibatch:
+            raise ValueError(
+                f"minibatch={self.minibatch} does not divide the {self.batch_size} samples of an iteration "
+                f"(n_envs={self.n_envs} x fragment_length={self.fragment_length} x "
+                f"{max(1, self.num_env_runners)} runners): the rest would never be learned from"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _workers_are_there(self) -> "TrainConfig":
+        for name, wanted in (("overlap", self.overlap), ("worker_events=own", self.worker_events == "own")):
+            if wanted and not self.num_env_runners:
+                raise ValueError(
+                    f"{name} needs processes that sample: set num_env_runners to 1 or more, not 0"
+                )
+            if wanted and self.sampler == "stock":
+                raise ValueError(f"{name} needs sampler='columnar': the stock one keeps its state to itself")
+        return self
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of one iteration."""
+        return self.n_envs * self.fragment_length * max(1, self.num_env_runners)
+
+    @property
+    def iterations(self) -> int:
+        """Iterations until ``total_env_steps`` are reached."""
+        return -(-self.total_env_steps // self.batch_size)

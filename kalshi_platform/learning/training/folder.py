@@ -1,0 +1,83 @@
+"""A run's folder: who may write in it, and whether the run in it is the one to continue.
+
+Files      config.json (TrainConfig), metrics.jsonl, checkpoints/, best, latest, .lock
+Invariant  one process writes a folder at a time: an actor that Ray has given up for lost may live a while.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.metrics import METRICS
+from kalshi_platform.storage.whole_file import write_whole
+
+CONFIG: Final = "config.json"
+#: Settings a resumed run may have changed: they decide how long it runs, not what it computes.
+MAY_CHANGE: Final = frozenset(
+    {"total_env_steps", "patience", "min_gain", "keep_checkpoints", "checkpoint_every", "max_restarts"}
+)
+#: Settings population-based training may change as well, between two iterations.
+MAY_MUTATE: Final = frozenset(
+    {"learning_rate", "entropy_coeff", "clip", "value_coeff", "value_clip", "gamma", "gae_lambda"}
+)
+_LOCK: Final = ".lock"
+
+
+@contextmanager
+def locked(out: Path, patience_s: float = 60.0) -> Iterator[None]:
+    """Hold the folder for this process; ContractError where another one keeps it for ``patience_s``."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / _LOCK).open("a+") as file:
+        end_s = time.monotonic() + patience_s
+        while not _try_lock(file.fileno()):
+            if time.monotonic() >= end_s:
+                file.seek(0)
+                raise ContractError(
+                    f"{out} is being written by process {file.read().strip() or 'unknown'}: wait for it, end "
+                    "it, or choose another folder"
+                )
+            time.sleep(0.2)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def claim(out: Path, config: TrainConfig, resume: bool, mutated: frozenset[str] = frozenset()) -> None:
+    """Take the folder for this run, or check that it holds the run to continue.
+
+    ContractError where it holds another run; ``mutated`` names further settings that may differ.
+    """
+    stored = out / CONFIG
+    if resume:
+        if not (out / LATEST).exists():
+            raise ContractError(f"{out} holds no checkpoint to resume from; start without resume")
+        was = TrainConfig.parse(json.loads(stored.read_text()))
+        old, new = was.model_dump(), config.model_dump()
+        allowed = MAY_CHANGE | mutated
+        changed = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
+        refused = {name: values for name, values in changed.items() if name not in allowed}
+        if refused:
+            shown = ", ".join(f"{name} {before!r} -> {now!r}" for name, (before, now) in refused.items())
+            raise ContractError(
+                f"{out} was started with other settings ({shown}); resume with those or use another folder"
+            )
+    elif (out / METRICS).exists():
+        raise ContractError(f"{out} already holds a run; resume it or choose another folder")
+    write_whole(stored, config.model_dump_json(indent=1) + "\n")

@@ -1,0 +1,304 @@
+"""One training run from settings to a folder with the best policy: ``train``.
+
+Folder     config.json, metrics.jsonl (a line an iteration), checkpoints/, best, latest
+Invariant  the same settings and data give the same numbers, whether the run was interrupted or not.
+Loss       a crash costs what was done since the last checkpoint: an iteration, unless told otherwise.
+"""
+
+import json
+import logging
+import math
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray.exceptions import RayActorError
+
+from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.learning.training.checkpoint import (
+    BEST,
+    LATEST,
+    newest_sound,
+    point,
+    read_checkpoint,
+    remove_old,
+    write_checkpoint,
+)
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.folder import claim, locked
+from kalshi_platform.learning.training.metrics import METRICS
+from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm
+from kalshi_platform.learning.training.progress import Progress
+from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.learning.training.state import advance_curriculum, capture, frozen_copy, restore
+from kalshi_platform.learning.training.stopping import without_gain
+from kalshi_platform.models.networks.device import torch_threads
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.storage.whole_file import write_whole
+
+Validate = Callable[[FrozenPolicy], Validation]
+#: Called after each validation with the numbers of all so far; a reason in words ends the run.
+Stop = Callable[[Sequence[Mapping[str, Any]]], str | None]
+
+_log = logging.getLogger(__name__)
+
+
+class TrainResult(NamedTuple):
+    """What a run left behind; ``best`` holds the policy to evaluate."""
+
+    out: Path
+    best: Path
+    metrics: Path
+    iterations: int
+    env_steps: int
+    best_score: float | None
+    stopped: str  # "budget", "patience" or the reason of the ``stop`` hook
+    restarts: int = 0  # times sampling workers were lost and the run went on from its last checkpoint
+
+
+class Watchers(NamedTuple):
+    """Who looks at a run while it goes on; none of them changes its numbers."""
+
+    validate: Validate | None = None
+    progress: Callable[[Progress], None] | None = None
+    stop: Stop | None = None
+
+
+@dataclass
+class _Counters:
+    """What a run counts itself; stored in every checkpoint."""
+
+    iteration: int = 0
+    env_steps: int = 0
+    episodes: int = 0
+    elapsed_s: float = 0.0
+    best_score: float | None = None
+    best_iteration: int | None = None
+    validations: list[dict[str, float]] = field(default_factory=list)
+    stopped: str = ""
+
+    @property
+    def last_numbers(self) -> dict[str, float]:
+        """Numbers of the last validation; they stand in every line until the next one."""
+        return {} if not self.validations else dict(self.validations[-1])
+
+
+def train(
+    source: TrainingSource,
+    out: Path,
+    config: TrainConfig,
+    validate: Validate | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    resume: bool = False,
+    stop: Stop | None = None,
+    mutated: frozenset[str] = frozenset(),
+) -> TrainResult:
+    """Train until the budget or the patience is used up, or ``stop`` says so; everything goes to ``out``.
+
+    ``validate`` scores a frozen policy on held-out markets after the first iteration, the last and every
+    ``validate_every``; its numbers stand in every report, carried forward. Without it the newest policy is
+    the best.
+    ``resume`` continues from the newest sound checkpoint; ``mutated`` names settings that may then differ.
+    Where sampling workers die, the run goes on from its last checkpoint, ``max_restarts`` times.
+    Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
+    """
+    out = Path(out)
+    watchers = Watchers(validate, progress, stop)
+    with locked(out), _ray_running(config.num_env_runners), torch_threads(config.torch_threads):
+        claim(out, config, resume, mutated)
+        restarts = 0
+        while True:
+            try:
+                result = _attempt(source, out, config, watchers, resume)
+            except (WorkersLostError, RayActorError) as err:
+                if restarts == config.max_restarts:
+                    raise WorkersLostError(
+                        f"sampling workers died {restarts + 1} times, last: {err}; {out} holds everything up "
+                        "to the last checkpoint: give the machine more memory or sample with fewer workers"
+                    ) from None
+                restarts += 1
+                resume = (out / LATEST).exists()
+                place = "the last checkpoint" if resume else "the start"
+                _log.warning("sampling workers died: %s; going on from %s", str(err).split("\n")[0], place)
+            else:
+                return result._replace(restarts=restarts)
+
+
+def _attempt(
+    source: TrainingSource, out: Path, config: TrainConfig, watchers: Watchers, resume: bool
+) -> TrainResult:
+    algorithm = build_algorithm(source, config)
+    try:
+        run = _Run(algorithm, out, config, watchers)
+        if resume:
+            run.resume()
+        else:
+            (out / METRICS).unlink(missing_ok=True)
+        return run.to_the_end()
+    finally:
+        algorithm.stop()  # type: ignore[no-untyped-call]
+        # RLlib makes an empty folder for every run in ~/ray_results; ours is ``out``.
+        shutil.rmtree(algorithm.logdir, ignore_errors=True)
+
+
+class _Run:
+    """The loop, and the hook that completes every result."""
+
+    def __init__(self, algorithm: ReplayPPO, out: Path, config: TrainConfig, watchers: Watchers) -> None:
+        self._algorithm = algorithm
+        self._out = out
+        self._config = config
+        self._watch = watchers
+        self._count = _Counters()
+        self._started_s = time.monotonic()
+        callbacks: Any = algorithm.callbacks
+        callbacks.hooks.append(self._after_iteration)
+
+    def resume(self) -> None:
+        """Continue from the newest sound checkpoint; metrics written after it are taken back."""
+        folder = newest_sound(self._out)
+        policy, state = read_checkpoint(folder)
+        restore(self._algorithm, policy, state)
+        self._count = _Counters(**state.values["run"])
+        metrics = self._out / METRICS
+        kept = metrics.read_text().splitlines(keepends=True)[: self._count.iteration]
+        write_whole(metrics, "".join(kept))
+
+    def to_the_end(self) -> TrainResult:
+        """Iterate until the budget or the patience is used up, or the stop hook says so."""
+        count = self._count
+        while count.iteration < self._config.iterations and not self._has_stopped():
+            self._started_s = time.monotonic()
+            self._algorithm.train()  # type: ignore[no-untyped-call]
+        return TrainResult(
+            out=self._out,
+            best=self._out / BEST,
+            metrics=self._out / METRICS,
+            iterations=count.iteration,
+            env_steps=count.env_steps,
+            best_score=count.best_score,
+            stopped=count.stopped or "budget",
+        )
+
+    def _has_stopped(self) -> bool:
+        """Asked after every iteration and of a resumed run: it must not go on where it had stopped."""
+        count, config = self._count, self._config
+        scores = [numbers["score"] for numbers in count.validations]
+        count.stopped = ""
+        if config.patience and without_gain(scores, config.min_gain) >= config.patience:
+            count.stopped = "patience"
+        elif self._watch.stop is not None and count.validations:
+            count.stopped = self._watch.stop(tuple(count.validations)) or ""
+        return bool(count.stopped)
+
+    def _after_iteration(self, algorithm: ReplayPPO, result: dict[str, Any]) -> None:
+        """Count, move the curriculum on, validate, write the metrics line, then the checkpoint."""
+        count, config = self._count, self._config
+        took_s = time.monotonic() - self._started_s
+        count.iteration += 1
+        count.env_steps += config.batch_size
+        count.elapsed_s += took_s
+        sampled = result["env_runners"]
+        count.episodes += int(sampled["episodes_this_iter"])
+        advance_curriculum(algorithm, count.episodes)
+        is_last = count.iteration == config.iterations
+        to_validate = count.iteration == 1 or count.iteration % config.validate_every == 0 or is_last
+        to_keep = to_validate or count.iteration % config.checkpoint_every == 0
+        policy = frozen_copy(algorithm) if to_keep else None
+        validation = self._score(policy) if policy is not None and to_validate else None
+        result["validation"] = count.last_numbers
+        self._append_metrics(algorithm, result, took_s)
+        if policy is not None:
+            self._keep(policy, validation)
+        self._report(result, took_s)
+
+    def _score(self, policy: FrozenPolicy) -> Validation | None:
+        """Validate and take note of the best; None where nobody validates."""
+        if self._watch.validate is None:
+            return None
+        count = self._count
+        found = self._watch.validate(policy)
+        at = {"iteration": count.iteration, "env_steps": count.env_steps}
+        count.validations.append({**found.numbers, **at})
+        if count.best_score is None or found.score > count.best_score:
+            count.best_score, count.best_iteration = found.score, count.iteration
+        return found
+
+    def _keep(self, policy: FrozenPolicy, validation: Validation | None) -> None:
+        """Write the checkpoint; the best one so far is pointed at and never removed."""
+        count = self._count
+        written = write_checkpoint(
+            self._out, count.iteration, policy, capture(self._algorithm, dict(count.__dict__)), validation
+        )
+        if self._watch.validate is None or count.best_iteration == count.iteration:
+            point(self._out, BEST, written)
+        remove_old(self._out, self._config.keep_checkpoints)
+
+    def _append_metrics(self, algorithm: ReplayPPO, result: dict[str, Any], took_s: float) -> None:
+        count, sampled = self._count, result["env_runners"]
+        line = {
+            "iteration": count.iteration,
+            "env_steps": count.env_steps,
+            "episodes": count.episodes,
+            "episodes_this_iteration": int(sampled["episodes_this_iter"]),
+            "episode_return": _finite(sampled["episode_return_mean"]),
+            "episode_length": _finite(sampled["episode_len_mean"]),
+            **{name: _finite(value) for name, value in sampled["custom_metrics"].items()},
+            **algorithm.batch_statistics,
+            **result["info"]["learner"]["default_policy"]["learner_stats"],
+            "validation": result["validation"],
+            "steps_per_s": self._config.batch_size / took_s,
+            "elapsed_s": count.elapsed_s,
+        }
+        with (self._out / METRICS).open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+
+    def _report(self, result: dict[str, Any], took_s: float) -> None:
+        if self._watch.progress is None:
+            return
+        count, config = self._count, self._config
+        per_iteration_s = count.elapsed_s / count.iteration
+        self._watch.progress(
+            Progress(
+                iteration=count.iteration,
+                iterations=config.iterations,
+                env_steps=count.env_steps,
+                steps_per_s=config.batch_size / took_s,
+                seconds_left=per_iteration_s * (config.iterations - count.iteration),
+                episode_return=_finite(result["env_runners"]["episode_return_mean"]),
+                score=count.last_numbers.get("score"),
+                best_score=count.best_score,
+                best_iteration=count.best_iteration,
+                validations=tuple(count.validations),
+                elapsed_s=count.elapsed_s,
+            )
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None  # NaN: no episode has finished yet
+
+
+@contextmanager
+def _ray_running(num_env_runners: int) -> Any:
+    """The Ray this process is connected to; else one of its own, whatever else runs on the machine."""
+    started = not ray.is_initialized()
+    if started:
+        ray.init(
+            address="local",
+            num_cpus=max(2, num_env_runners + 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+    try:
+        yield
+    finally:
+        if started:
+            ray.shutdown()

@@ -1,0 +1,125 @@
+"""What every process of a training run opens: the same bank, environments and features.
+
+Owns       the recipe, small enough to travel to a worker, and the bank it opens there once.
+Invariant  copies of a source share one bank in a process: RLlib copies its configuration many times.
+Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its own events only; process 0,
+           the learner, opens all of them, because it meets the rows of every worker.
+"""
+
+import copy
+import uuid
+from collections.abc import Callable
+from typing import Any, Final, Protocol, Self, runtime_checkable
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.history import History
+from kalshi_platform.models.networks.levels import level_named
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import RandomEpisodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.open import Share
+
+_OPEN_BANKS: Final[dict[str, Bank]] = {}
+
+
+@runtime_checkable
+class Shareable(Protocol):
+    """An ``open_bank`` that can open a part of its events; ``replay.open.SplitOpener`` is one."""
+
+    def only(self, share: Share) -> Callable[[], Bank]:
+        """What opens ``share``."""
+
+
+class TrainingSource:
+    """Training data and environment settings; the picklable ``open_bank`` is called once a process."""
+
+    def __init__(
+        self,
+        open_bank: Callable[[], Bank],
+        feature_digest: str,
+        env: EnvConfig | None = None,
+        episodes: EpisodeConfig | None = None,
+        curriculum: CurriculumConfig | None = None,
+    ) -> None:
+        self.env = env or EnvConfig()
+        self.episodes = episodes or EpisodeConfig()
+        self.curriculum = curriculum or CurriculumConfig()
+        self.feature_digest = feature_digest
+        self._open_bank: Any = open_bank
+        self._key = uuid.uuid4().hex
+        self._workers = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def shared_by(self, workers: int) -> Self:
+        """The same source, of which each of ``workers`` opens only its own events.
+
+        ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
+        """
+        if not isinstance(self._open_bank, Shareable):
+            raise ContractError(
+                f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
+                f"{self._open_bank!r}; use worker_events=all"
+            )
+        events = {market.event for market in self.bank.markets}
+        if len(events) < workers:
+            raise ContractError(
+                f"worker_events=own: {len(events)} training events are too few for {workers} workers; "
+                f"use at most {len(events)} workers, or worker_events=all"
+            )
+        shared = copy.copy(self)
+        shared._workers = workers
+        return shared
+
+    def of_worker(self, worker: int) -> Self:
+        """What RLlib's worker ``worker`` opens: its share (1, 2, ...), or everything (0, the learner)."""
+        if not self._workers or worker == 0:
+            return self
+        assert isinstance(self._open_bank, Shareable)  # shared_by refuses others
+        share = Share(worker - 1, self._workers)
+        own = copy.copy(self)
+        own._open_bank = self._open_bank.only(share)
+        own._key = f"{self._key}-{share.worker}of{share.workers}"
+        own._workers = 0
+        return own
+
+    @property
+    def bank(self) -> Bank:
+        """The training split's rows, opened at the first use in this process."""
+        if self._key not in _OPEN_BANKS:
+            _OPEN_BANKS[self._key] = self._open_bank()
+        return _OPEN_BANKS[self._key]
+
+    @property
+    def history(self) -> History:
+        """Where history windows are gathered from."""
+        return self.bank.arrays
+
+    def close(self) -> None:
+        """Let go of the bank in this process."""
+        _OPEN_BANKS.pop(self._key, None)
+
+    def policy_spec(self, level: str) -> PolicySpec:
+        """The record of a policy of ``level`` trained on this source."""
+        layout = self.vector_env(1, level, seed=0)[0].layout
+        return PolicySpec(
+            level=level_named(level),
+            n_slots=layout.n_slots,
+            market=layout.market,
+            portfolio=layout.portfolio,
+            n_history=layout.n_history,
+            feature_digest=self.feature_digest,
+            groups=self.env.groups,
+        )
+
+    def vector_env(
+        self, n_envs: int, level: str, seed: int, worker: int = 0
+    ) -> tuple[ReplayVectorEnv, RandomEpisodes]:
+        """``n_envs`` training environments and the source of their episodes."""
+        episodes = RandomEpisodes(self.bank, self.episodes, self.curriculum, seed, worker)
+        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs, level_named(level).window)
+        return env, episodes

@@ -1,0 +1,164 @@
+"""Charts that only comparing runs needs, in the look of evaluation/pages/charts.py.
+
+Owns   parallel coordinates of settings against score, and the map trial x event of returns.
+Units  pixels of a 720 wide view box that the page stretches.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+from kalshi_platform.evaluation.pages.charts import (
+    WIDTH,
+    Scale,
+    draw_line,
+    draw_name,
+    draw_rect,
+    draw_text,
+    nice_ticks,
+    percent,
+    plain,
+    svg,
+)
+
+#: From this ratio of the largest to the smallest value on, an axis of positive numbers is logarithmic.
+LOG_FROM: Final = 20.0
+#: Numbers of at most this many different values are all labelled.
+_FEW: Final = 7
+_HEIGHT: Final = 300
+_TOP, _FOOT, _SIDE = 34, 20, 60
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One setting: where each run stands on it, 0 foot to 1 top, None where unknown, and what is labelled."""
+
+    name: str
+    places: tuple[float | None, ...]
+    labels: tuple[tuple[float, str], ...]
+    texts: tuple[str, ...]  # each run's value in words
+
+
+def axis_of(name: str, values: Sequence[Any], form: Any = plain) -> Axis:
+    """An axis for ``values``, one a run, None = unknown: by size for numbers, else by order of the words."""
+    known = [v for v in values if v is not None]
+    texts = tuple("unknown" if v is None else _word(v, form) for v in values)
+    if not all(_is_number(v) for v in known):
+        return _of_words(name, values, texts)
+    distinct = sorted({float(v) for v in known})
+    if not distinct:
+        return Axis(name, tuple(None for _ in values), (), texts)
+    logarithmic = distinct[0] > 0 and distinct[-1] / distinct[0] >= LOG_FROM
+    turn = math.log10 if logarithmic else float
+    low, high = turn(distinct[0]), turn(distinct[-1])
+    span = high - low
+
+    def place(value: float) -> float:
+        return (turn(value) - low) / span if span > 0 else 0.5
+
+    shown = distinct if len(distinct) <= _FEW else _ticks(distinct[0], distinct[-1], logarithmic)
+    return Axis(
+        name,
+        tuple(None if v is None else place(float(v)) for v in values),
+        tuple((place(v), form(v)) for v in shown),
+        texts,
+    )
+
+
+def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Powers of ten, or round values, inside low..high; the two ends where there are not two of those."""
+    powers = range(math.ceil(math.log10(low)), math.floor(math.log10(high)) + 1) if logarithmic else ()
+    inside = [10.0**power for power in powers] if logarithmic else nice_ticks(low, high)
+    return inside if len(inside) > 1 else [low, high]
+
+
+def _of_words(name: str, values: Sequence[Any], texts: tuple[str, ...]) -> Axis:
+    words = sorted({t for t, v in zip(texts, values, strict=True) if v is not None})
+    step = 1.0 / max(len(words) - 1, 1)
+    where = {word: (k * step if len(words) > 1 else 0.5) for k, word in enumerate(words)}
+    return Axis(name, tuple(where.get(t) for t in texts), tuple((y, w) for w, y in where.items()), texts)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _word(value: object, form: Any) -> str:
+    if _is_number(value):
+        return str(form(value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def parallel_coordinates(
+    axes: Sequence[Axis], names: Sequence[str], strength: Sequence[float], best: int | None, label: str
+) -> Markup:
+    """One line a run through its place on every axis; ``strength`` 0..1 is how clearly it is drawn.
+
+    ``best`` is the run drawn last and in the policy's colour. A line stops before an axis it is unknown on.
+    """
+    if len(axes) < 2 or not names:
+        return Markup('<p class="none">no setting differs between the runs</p>')
+    x = Scale(0, len(axes) - 1, _SIDE + 14, WIDTH - _SIDE)
+    y = Scale(0.0, 1.0, _HEIGHT - _FOOT, _TOP + 8)
+    room = max(8, int((WIDTH - 2 * _SIDE) / (len(axes) - 1) / 6.5))
+    parts = [
+        _run_line(axes, k, x, y, names[k], f's1" stroke-opacity="{strength[k]:.2f}')
+        for k in _others(names, best)
+    ]
+    if best is not None:
+        parts.append(_run_line(axes, best, x, y, names[best], "s0"))
+    for k, axis in enumerate(axes):
+        at = x(k)
+        parts.append(draw_line(at, _TOP + 8, at, _HEIGHT - _FOOT, "axis-line"))
+        first, last = k == 0, k == len(axes) - 1
+        anchor = "start" if first else ("end" if last else "middle")
+        edge = at - 40 if first else (at + _SIDE - 6 if last else at)
+        parts.append(draw_name(edge, 18, axis.name, room, anchor=anchor))
+        side = at + 6 if last else at - 6
+        parts += [
+            draw_name(side, y(p) + 4, text, 14, "tick halo", "start" if last else "end")
+            for p, text in axis.labels
+        ]
+    return svg(_HEIGHT, parts, label)
+
+
+def _others(names: Sequence[str], best: int | None) -> list[int]:
+    return [k for k in range(len(names)) if k != best]
+
+
+def _run_line(axes: Sequence[Axis], run: int, x: Scale, y: Scale, name: str, kind: str) -> str:
+    points = [(x(k), y(p)) for k, axis in enumerate(axes) if (p := axis.places[run]) is not None]
+    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+    told = ", ".join(f"{axis.name} {axis.texts[run]}" for axis in axes)
+    title = f"<title>{escape(name)}: {escape(told)}</title>"
+    return f'<polyline class="line {kind}" points="{path}">{title}</polyline>'
+
+
+def return_map(
+    values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], label: str
+) -> Markup:
+    """Returns (rows x columns) as colour: gain or loss, stronger for more (by its square root)."""
+    most = max((abs(v) for row in values for v in row), default=0.0)
+    if not rows or not columns:
+        return Markup('<p class="none">no data</p>')
+    left, cell_h = 196, 22 if len(rows) <= 20 else 16
+    cell_w = (WIDTH - left - 8) / len(columns)
+    gap = 2 if cell_w > 8 else 0.4
+    height = cell_h * len(rows) + 26
+    parts = []
+    for r, (name, row) in enumerate(zip(rows, values, strict=True)):
+        top = r * cell_h
+        parts.append(draw_name(left - 8, top + cell_h / 2 + 4, name, 24))
+        for c, value in enumerate(row):
+            share = math.sqrt(abs(value) / most) if most > 0 else 0.0
+            kind = "cell-empty" if share == 0 else f"bar {'good' if value > 0 else 'bad'}"
+            extra = "" if share == 0 else f'fill-opacity="{max(share, 0.06):.2f}"'
+            title = f"{name}, {columns[c]}: {percent(value)}"
+            parts.append(draw_rect(left + c * cell_w, top + 1, cell_w - gap, cell_h - 2, kind, title, extra))
+    axis = f"{len(columns)} events, by mean return over the trials, worst to best"
+    parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
+    return svg(height, parts, label)

@@ -1,0 +1,93 @@
+"""The end of a sweep: the winner beside the baselines on validation events, then once on the test events.
+
+Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, which the corrections for
+       having looked at many trials compare with. The test split is opened for the winner alone, and never
+       again for the same sweep: an opening is recorded beside the dataset before a byte of it is read.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
+from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
+from kalshi_platform.evaluation.promotion.promote import promote_model
+from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.tuning.sweep import write_json
+from kalshi_platform.learning.tuning.sweep_record import SweepRecord
+from kalshi_platform.learning.tuning.tracking import mirror_model
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.models.registry.store import CHALLENGER, Registry
+from kalshi_platform.simulation.envs.settings import read_environment
+from kalshi_platform.simulation.replay.open import open_bank
+
+BASELINES_FILE: Final = "baselines.json"
+WINNER: Final = "winner"
+
+
+def judge_winner(record: SweepRecord, out: Path, final: bool, say: Callable[[str], None]) -> Path:
+    """Evaluate the sweep's winner; the folder of its report. What was judged before is not judged again."""
+    if record.winner_run is None:
+        raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
+    run = out / record.winner_run
+    winner = out / WINNER
+    if not (out / BASELINES_FILE).exists():
+        found = _judge(record, run, "validation", winner / "validation", say)
+        events = {b.name: {e.event: e.mean_return for e in b.events} for b in found.baselines}
+        write_json(out / BASELINES_FILE, events)
+    if final and not (winner / JSON_NAME).exists():
+        log_folder = out if "://" in record.dataset else Path(record.dataset)
+        earlier = open_held_out("test", True, log_folder, _subject(record, run))
+        if earlier:
+            say(f"the test split was opened {earlier} times before: its figures are no longer fresh")
+        _judge(record, run, "test", winner, say)
+    return winner
+
+
+def register_winner(
+    record: SweepRecord, out: Path, registry: Registry, say: Callable[[str], None]
+) -> ModelRecord:
+    """Register the winner and make it the challenger, which only a gated promotion makes champion."""
+    if record.winner_run is None:
+        raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
+    say(f"registering {record.winner_run} in {registry.uri}")
+    model = register_run(registry, out / record.winner_run, record.dataset)
+    promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
+    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
+    return model
+
+
+def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Callable[[str], None]) -> Evaluation:
+    env = read_environment(run)
+    bank = open_bank(record.dataset, split, env.groups)
+    metrics = read_metrics(run)
+    say(f"judging {run.name} on {len(set(bank.segment_events.tolist()))} {split} events")
+    found = evaluate(
+        trained(FrozenPolicy.load(run)),
+        bank,
+        env,
+        EvalConfig.for_rows(bank.n_rows).replace(split=split),
+        subject=_subject(record, run),
+        training_metrics=metrics,
+        say=say,
+    )
+    write_report(found, out, metrics)
+    return found
+
+
+def _subject(record: SweepRecord, run: Path) -> Subject:
+    settings = json.loads((run / "run.json").read_text())["settings"]
+    return Subject(
+        checkpoint=str(run),
+        dataset=record.dataset,
+        dataset_digest=record.dataset_digest,
+        feature_digest=record.feature_digest,
+        level=settings["train"]["level"],
+    )

@@ -1,0 +1,176 @@
+"""What the comparison found: the winner, and how much of its lead may be luck.
+
+Owns   which runs are trials of one question, and the corrections of evaluation/ applied to them.
+Units  returns are fractions of an episode's capital; an event is one draw.
+
+Paired statistics need the same events, so only runs of one dataset enter them: that of the winner. Finalists
+are further seeds of what had won already; they are not trials, and the trial that won is not one of its own
+seeds, because it was chosen for being lucky.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.evaluation.statistics.overfitting import (
+    BacktestOverfitting,
+    CscvConfig,
+    DeflatedSharpe,
+    EffectiveTrials,
+    TrialReturns,
+    backtest_overfitting,
+    deflate,
+    effective_trials,
+)
+from kalshi_platform.evaluation.statistics.seeds import SeedSpread, seed_spread
+from kalshi_platform.evaluation.statistics.superiority import Superiority, SuperiorityConfig, superiority
+from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep
+
+
+class FindingsConfig(Config):
+    """How the corrections are drawn."""
+
+    cscv: CscvConfig = CscvConfig()
+    superiority: SuperiorityConfig = SuperiorityConfig()
+    bootstrap: BootstrapConfig = BootstrapConfig()
+
+
+class LeftOut(Config):
+    """A run that is not in the paired statistics."""
+
+    run: str
+    why: str
+
+
+class Finalist(Config):
+    """One setting trained again from further seeds."""
+
+    values: dict[str, Any]
+    spread: SeedSpread
+
+
+class Findings(Config):
+    """Everything computed over the runs."""
+
+    dataset_digest: str | None  # of the runs in the paired statistics
+    winner: str | None
+    why: str
+    trials: tuple[str, ...]
+    events: tuple[str, ...]  # those every trial was judged on
+    events_dropped: int  # known to some of the trials only
+    returns: tuple[tuple[float, ...], ...]  # trials x events
+    left_out: tuple[LeftOut, ...]
+    effective: EffectiveTrials
+    deflated: DeflatedSharpe | None  # None without a winner
+    overfitting: BacktestOverfitting
+    superiority: tuple[Superiority, ...]
+    finalists: tuple[Finalist, ...]
+
+
+def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
+    """Apply every correction to the runs that were validated on one dataset."""
+    config = config or FindingsConfig()
+    winner, why = _winner(loaded)
+    digest = winner.dataset_digest if winner else _commonest_digest(loaded.runs)
+    trials = [run for run in loaded.runs if run.stage != "finalist" and _why_not(run, digest) is None]
+    rows = {run.name: run.validation.events for run in trials if run.validation is not None}
+    returns = TrialReturns.of(rows)
+    every_event = {event for row in rows.values() for event in row}
+    effective = effective_trials(returns)
+    return Findings(
+        dataset_digest=digest,
+        winner=winner.name if winner else None,
+        why=why,
+        trials=returns.trials,
+        events=returns.events,
+        events_dropped=len(every_event) - len(returns.events),
+        returns=tuple(map(tuple, returns.values.tolist())),
+        left_out=tuple(
+            LeftOut(run=run.name, why=reason)
+            for run in loaded.runs
+            if (reason := _why_not(run, digest)) is not None
+        ),
+        effective=effective,
+        deflated=deflate(returns, winner.name, effective) if winner else None,
+        overfitting=backtest_overfitting(returns, config.cscv),
+        superiority=superiority(returns, _baselines(loaded.sweeps, digest), config.superiority),
+        finalists=_finalists(loaded.runs, digest, config.bootstrap),
+    )
+
+
+def _winner(loaded: Loaded) -> tuple[Run | None, str]:
+    """The sweep's own winner where it is all there is; else the best score on the commonest dataset."""
+    judged = [run for run in loaded.runs if run.stage != "finalist" and run.validation is not None]
+    candidates = [run for run in judged if run.dataset_digest is not None]
+    if not candidates:
+        return None, "no run of a known dataset holds a validation of its best checkpoint"
+    lost = ""
+    alone = len(loaded.sweeps) == 1 and all(run.sweep is not None for run in loaded.runs)
+    if alone and (chosen := loaded.sweeps[0].record.winner) is not None:
+        named = next((run for run in candidates if run.name == chosen), None)
+        if named is not None:
+            return named, loaded.sweeps[0].record.why
+        lost = f"the sweep's own winner {chosen} holds no validation; "
+    digest = _commonest_digest(candidates)
+    same = [run for run in candidates if run.dataset_digest == digest]
+    best = max(same, key=lambda run: run.score if run.score is not None else float("-inf"))
+    return best, f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
+
+
+def _commonest_digest(runs: Sequence[Run]) -> str | None:
+    """The dataset most runs were made on; of equally common ones the first met; None where none is known."""
+    counted = Counter(run.dataset_digest for run in runs if run.dataset_digest is not None)
+    return counted.most_common(1)[0][0] if counted else None
+
+
+def _why_not(run: Run, digest: str | None) -> str | None:
+    """Why ``run`` is not in the paired statistics; None where it is."""
+    if run.validation is None:
+        return run.problems[0] if run.problems else f"never validated ({run.status}: {run.reason})"
+    if run.dataset_digest is None:
+        return "it does not say which dataset it was made on"
+    if run.dataset_digest != digest:
+        return (
+            f"made on another dataset ({run.dataset_digest}, not {digest}): its events are not the same draws"
+        )
+    return None
+
+
+#: The baseline that earns nothing on every event.
+DO_NOTHING: Final = "do_nothing"
+
+
+def _baselines(sweeps: Sequence[Sweep], digest: str | None) -> dict[str, dict[str, float]]:
+    """Baselines known on the dataset; of equal names with other returns the sweep's name tells them apart."""
+    found: dict[str, dict[str, float]] = {}
+    for sweep in sweeps:
+        if sweep.record.dataset_digest != digest:
+            continue
+        for name, row in sweep.baselines.items():
+            if name == DO_NOTHING:  # tested in any case, from zeros
+                continue
+            known = found.get(name, row) == row
+            found[name if known else f"{sweep.record.name}/{name}"] = row
+    return found
+
+
+def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig) -> tuple[Finalist, ...]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.stage == "finalist" and _why_not(run, digest) is None:
+            groups.setdefault(json.dumps(_setting(run), sort_keys=True), []).append(run)
+    return tuple(
+        Finalist(
+            values=_setting(of[0]),
+            spread=seed_spread({r.name: r.validation.events for r in of if r.validation is not None}, config),
+        )
+        for of in groups.values()
+    )
+
+
+def _setting(run: Run) -> dict[str, Any]:
+    """What makes two finalists the same setting: all that was varied but the seed."""
+    return {name: value for name, value in run.values.items() if name != "train.seed"}

@@ -1,0 +1,160 @@
+"""What becomes of every trial, written down the moment it is known: ``trial.json`` in the run's folder.
+
+Owns       the records of a stage, the restarts counted, and the line that says how far the sweep is.
+Invariant  a trial with a final record is never run again; one without goes on from its checkpoint.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.tune import Callback
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.learning.training.checkpoint import BEST
+from kalshi_platform.learning.tuning.experiment import Variant
+from kalshi_platform.learning.tuning.sweep_record import TrialRecord
+from kalshi_platform.storage.whole_file import write_whole
+
+TRIAL_FILE: Final = "trial.json"
+#: Seconds between two lines of progress.
+LINE_EVERY_S: Final = 5.0
+
+
+class Ledger(Callback):
+    """Ray Tune's callback that keeps the records of one stage's trials."""
+
+    def __init__(
+        self,
+        folder: Path,
+        stage: Literal["sweep", "finalist"],
+        planned: Sequence[Variant],
+        why_stopped: Callable[[str], str | None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.folder = folder
+        self.records: dict[str, TrialRecord] = {}
+        self._stage: Literal["sweep", "finalist"] = stage
+        self._planned = {v.id: v for v in planned}
+        self._why_stopped = why_stopped
+        self._say = say
+        self._last: dict[str, Mapping[str, Any]] = {}
+        self._restarts: dict[str, int] = {}
+        self._line_s = 0.0
+        for variant in planned:
+            if (found := read_trial(folder / variant.id)) is not None:
+                _require_best(folder / variant.id, found)
+                self.records[variant.id] = found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
+        return {**self.__dict__, "_say": None, "_why_stopped": None}
+
+    @property
+    def open(self) -> list[Variant]:
+        """Trials that have no final record yet."""
+        return [v for v in self._planned.values() if v.id not in self.records]
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A report."""
+        self._last[str(trial)] = result
+        if time.monotonic() - self._line_s >= LINE_EVERY_S:
+            self._line_s = time.monotonic()
+            self._say(self.line())
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial's process failed or its machine was lost; Tune starts it again."""
+        name = str(trial)
+        self._restarts[name] = self._restarts.get(name, 0) + 1
+        self._say(f"{name}: failed ({_last_line(trial)}); going on from its last checkpoint")
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial ended by itself or was stopped."""
+        reason = self._why_stopped(trial.trial_id)
+        self._close(str(trial), "stopped" if reason else "finished", reason or "used its whole budget")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial failed for good."""
+        self._close(str(trial), "failed", _last_line(trial))
+
+    def line(self) -> str:
+        """How far the stage is."""
+        running = {name: last for name, last in self._last.items() if name not in self.records}
+        shown = "  ".join(
+            f"{name} {last['iteration']}/{self._iterations(name)} {last['score']:+.4f}"
+            for name, last in sorted(running.items())
+        )
+        left = self._seconds_left(running)
+        estimate = "" if left is None else f", about {left:.0f} s left"
+        return f"{len(self.records)} of {len(self._planned)} trials done{estimate}  {shown}"
+
+    def _iterations(self, name: str) -> int:
+        return self._planned[name].settings.train.iterations
+
+    def _seconds_left(self, running: Mapping[str, Mapping[str, Any]]) -> float | None:
+        """Were nobody stopped: iterations left, at the measured seconds each, over the running trials."""
+        done = sum(int(last["iteration"]) for last in running.values())
+        spent_s = sum(float(last["train_s"]) for last in running.values())
+        if not done:
+            return None
+        left = sum(self._iterations(v.id) for v in self.open) - done
+        return left * spent_s / done / len(running)
+
+    def _close(self, name: str, status: Literal["finished", "stopped", "failed"], reason: str) -> None:
+        last = self._last.get(name, {})
+        variant = self._planned[name]
+        record = TrialRecord(
+            id=name,
+            stage=self._stage,
+            values=variant.values,
+            seed=variant.settings.train.seed,
+            status=status,
+            reason=reason,
+            iterations=int(last.get("iteration", 0)),
+            env_steps=int(last.get("env_steps", 0)),
+            restarts=self._restarts.get(name, 0),
+            score=last.get("best_score"),
+            run=f"{self.folder.name}/{name}",
+        )
+        self.records[name] = record
+        write_trial(self.folder / name, record)
+        self._say(f"{name}: {status}, {reason}")
+
+
+def _last_line(trial: Any) -> str:
+    """What a trial's error says in the end; Ray puts stack traces of several processes before it."""
+    text = str(trial.get_error()).strip()
+    if any(f"{error.__name__}:" in text for error in (ActorDiedError, ActorUnavailableError)):
+        return "its process or machine was lost"
+    return text.splitlines()[-1] if text else "without a word"
+
+
+def _require_best(run: Path, record: TrialRecord) -> None:
+    """Refuse a trial that ended with a score and whose policy is gone: it may be the one that wins."""
+    if record.score is not None and not (run / BEST).exists():
+        raise DataError(
+            f"{run} ended ({record.status}) but its best checkpoint is missing: restore it, or delete "
+            f"{run / TRIAL_FILE} to run the trial again"
+        )
+
+
+def write_trial(run: Path, record: TrialRecord) -> None:
+    """Write the final record of a trial, whole or not at all."""
+    run.mkdir(parents=True, exist_ok=True)
+    write_whole(run / TRIAL_FILE, record.model_dump_json(indent=1) + "\n")
+
+
+def read_trial(run: Path) -> TrialRecord | None:
+    """The final record of a trial that ended; None for one that did not. DataError where it is damaged."""
+    path = run / TRIAL_FILE
+    if not path.is_file():
+        return None
+    try:
+        return TrialRecord.parse(json.loads(path.read_text()))
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON ({err}): delete it to run the trial to its end again") from None

@@ -1,0 +1,285 @@
+"""Run folders and sweep folders read back into records, as they are: nothing is judged here.
+
+Owns       ``load``: any mix of runs and sweeps to one list of uniquely named runs, and the sweeps' records.
+Units      scores and returns are fractions of an episode's capital.
+Invariant  a run that failed, was never validated or is damaged in part is still a run: what could not be read
+           stands in its ``problems``. A folder that is neither a run nor a sweep is refused.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.judging.validation import Validation, read_validation
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.tuning.sweep_record import (
+    SWEEP_FILE,
+    SweepRecord,
+    TrialRecord,
+    TrialStatus,
+    read_sweep,
+)
+
+#: As learning/training/session.py and learning/training/checkpoint.py name them; importing those would load
+#: ray and torch
+#: (3 s) to print a table. A test holds them equal.
+RUN_FILE: Final = "run.json"
+BEST: Final = "best"
+BASELINES_FILE: Final = "baselines.json"
+#: What both run.json and sweep.json say of where a run came from.
+_ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
+_BASELINES: Final = TypeAdapter(dict[str, dict[str, float]])
+
+
+class CurvePoint(Config):
+    """A validation during training."""
+
+    env_steps: int
+    score: float
+
+
+class Run(Config):
+    """One run: a trial or finalist of a sweep, or one that was trained alone."""
+
+    name: str  # unique among the runs loaded together
+    stage: Literal["run", "sweep", "finalist"]
+    sweep: str | None
+    folder: str
+    seed: int | None
+    status: TrialStatus
+    reason: str
+    iterations: int
+    env_steps: int
+    restarts: int
+    values: dict[str, Any]  # dotted setting -> value, what its sweep varied
+    settings: dict[str, Any]  # dotted setting -> value, all of them; empty where run.json was never written
+    dataset: str | None
+    dataset_digest: str | None
+    feature_digest: str | None
+    commit: str | None
+    curve: tuple[CurvePoint, ...]
+    validation: Validation | None  # of its best checkpoint
+    score: float | None
+    problems: tuple[str, ...]
+
+    def value(self, setting: str) -> Any:
+        """What ``setting`` was; None where it is not known."""
+        return self.values.get(setting, self.settings.get(setting))
+
+
+class Sweep(Config):
+    """One sweep and what lies beside its record."""
+
+    folder: str
+    record: SweepRecord
+    baselines: dict[str, dict[str, float]]  # name -> event -> return on the validation split
+
+
+class Loaded(Config):
+    """Everything that was read."""
+
+    runs: tuple[Run, ...]
+    sweeps: tuple[Sweep, ...]
+
+
+def load(folders: Sequence[Path]) -> Loaded:
+    """Read ``folders``, each a run or a sweep; a run met twice is taken once.
+
+    ContractError for no folder at all; DataError for one that is neither a run nor a sweep, or whose
+    sweep.json or baselines.json is damaged.
+    """
+    if not folders:
+        raise ContractError("nothing to compare: name at least one run or sweep folder")
+    sweeps: list[Sweep] = []
+    runs: dict[Path, Run] = {}
+    for folder in dict.fromkeys(Path(f) for f in folders):
+        if is_sweep(folder):
+            sweep = _read_sweep(folder)
+            sweeps.append(sweep)
+            for trial in sweep.record.trials:
+                runs[(folder / trial.run).resolve()] = _read_trial(folder, sweep.record, trial)
+        elif is_run(folder):
+            runs.setdefault(folder.resolve(), _read_run(folder))
+        else:
+            raise DataError(
+                f"{folder} is neither a sweep (it has no {SWEEP_FILE}) nor a run (no {RUN_FILE} or "
+                f"{METRICS}): name a folder that training or a sweep wrote"
+            )
+    return Loaded(runs=tuple(_uniquely_named(list(runs.values()))), sweeps=tuple(sweeps))
+
+
+def is_sweep(folder: Path) -> bool:
+    """True where ``folder`` is that of a sweep."""
+    return (Path(folder) / SWEEP_FILE).is_file()
+
+
+def is_run(folder: Path) -> bool:
+    """True where ``folder`` is that of a training run."""
+    return any((Path(folder) / name).is_file() for name in (RUN_FILE, METRICS))
+
+
+def varied(runs: Sequence[Run]) -> tuple[str, ...]:
+    """Dotted settings in which the runs differ, those a sweep varied first; the seed is not one of them."""
+    swept = dict.fromkeys(name for run in runs if run.stage != "finalist" for name in run.values)
+    known = [run for run in runs if run.settings]
+    names = dict.fromkeys(name for run in known for name in run.settings)
+    differing = (n for n in names if len({json.dumps(run.settings.get(n)) for run in known}) > 1)
+    return tuple(n for n in dict.fromkeys([*swept, *differing]) if n != "train.seed")
+
+
+def _read_sweep(folder: Path) -> Sweep:
+    path = folder / BASELINES_FILE
+    baselines: dict[str, dict[str, float]] = {}
+    if path.is_file():
+        try:
+            baselines = _BASELINES.validate_json(path.read_bytes())
+        except ValidationError as err:
+            raise DataError(
+                f"{path} is not a table of returns: {err.errors()[0]['msg']}; expected "
+                '{"name": {"event": return}}: write it again or remove it'
+            ) from None
+    return Sweep(folder=str(folder), record=read_sweep(folder), baselines=baselines)
+
+
+def _read_trial(folder: Path, record: SweepRecord, trial: TrialRecord) -> Run:
+    where = folder / trial.run
+    told = {
+        "name": trial.id,
+        "stage": trial.stage,
+        "sweep": record.name,
+        "seed": trial.seed,
+        "status": trial.status,
+        "reason": trial.reason,
+        "iterations": trial.iterations,
+        "env_steps": trial.env_steps,
+        "restarts": trial.restarts,
+        "values": trial.values,
+    }
+    about = {key: getattr(record, key) for key in _ORIGIN}
+    return _complete(where, told, about, trial.score)
+
+
+def _read_run(folder: Path) -> Run:
+    return _complete(folder, {"name": folder.resolve().name, "stage": "run", "sweep": None}, {}, None)
+
+
+def _complete(folder: Path, told: dict[str, Any], about: dict[str, Any], score: float | None) -> Run:
+    """The run in ``folder``; ``told`` by its sweep goes before what the folder says, ``about`` after it."""
+    problems: list[str] = []
+    record = _run_record(folder, problems)
+    rows = _rows(folder, problems)
+    settings = _flat(record.get("settings"))
+    validation = _best(folder, problems)
+    curve = _curve(rows)
+    if validation is not None:
+        score = validation.score
+    elif score is None and curve:
+        score = max(point.score for point in curve)
+    if validation is None and score is not None:
+        problems.append("scored, but its best checkpoint holds no validation: not in the corrections")
+    origin: dict[str, Any] = dict.fromkeys(_ORIGIN) | about
+    origin |= {key: record[key] for key in _ORIGIN if key in record}
+    return Run.parse(
+        {
+            **_progress(rows, settings),
+            **origin,
+            **told,
+            "folder": str(folder),
+            "settings": settings,
+            "curve": [point.model_dump() for point in curve],
+            "validation": None if validation is None else validation.model_dump(),
+            "score": score,
+            "problems": problems,
+        }
+    )
+
+
+def _progress(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How far a run came by its own files: what a sweep's record says better."""
+    last: Mapping[str, Any] = rows[-1] if rows else {}
+    done, wanted = int(last.get("env_steps", 0)), settings.get("train.total_env_steps")
+    finished = wanted is not None and done >= wanted
+    total = "an unknown number of" if wanted is None else f"{wanted:,}"
+    reason = f"{done:,} of {total} steps; its folder does not say why it ended"
+    return {
+        "seed": settings.get("train.seed"),
+        "status": "finished" if finished else "unfinished",
+        "reason": "used its whole budget" if finished else reason,
+        "iterations": int(last.get("iteration", len(rows))),
+        "env_steps": done,
+        "restarts": 0,
+        "values": {},
+    }
+
+
+def _run_record(folder: Path, problems: list[str]) -> dict[str, Any]:
+    path = folder / RUN_FILE
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as err:
+        problems.append(f"{path} is not JSON ({err}): its settings are not shown")
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _rows(folder: Path, problems: list[str]) -> list[dict[str, Any]]:
+    if not (folder / METRICS).is_file():
+        return []
+    try:
+        return read_metrics(folder)
+    except DataError as err:
+        problems.append(f"{err}: its learning curve is not shown")
+        return []
+
+
+def _best(folder: Path, problems: list[str]) -> Validation | None:
+    best = folder / BEST
+    if not best.exists():
+        if best.is_symlink():
+            problems.append(f"{best} points at a checkpoint that is gone")
+        return None
+    try:
+        return read_validation(best)
+    except (ContractError, DataError) as err:
+        problems.append(str(err))
+        return None
+
+
+def _curve(rows: Sequence[Mapping[str, Any]]) -> tuple[CurvePoint, ...]:
+    """Scores over environment steps: where they changed, and the last, carried forward to the end."""
+    points: list[CurvePoint] = []
+    for number, row in enumerate(rows, start=1):
+        score, steps = (row.get("validation") or {}).get("score"), row.get("env_steps")
+        if score is None or steps is None:
+            continue
+        if not points or points[-1].score != score or number == len(rows):
+            points.append(CurvePoint(env_steps=steps, score=score))
+    return tuple(points)
+
+
+def _flat(settings: object) -> dict[str, Any]:
+    """Two levels to dotted names: {"train": {"seed": 0}} -> {"train.seed": 0}."""
+    if not isinstance(settings, dict):
+        return {}
+    return {f"{s}.{n}": v for s, part in settings.items() if isinstance(part, dict) for n, v in part.items()}
+
+
+def _uniquely_named(runs: list[Run]) -> list[Run]:
+    """Names as they are where unique, else with the sweep before them, else numbered."""
+    taken = Counter(run.name for run in runs)
+    seen: Counter[str] = Counter()
+    out = []
+    for run in runs:
+        name = f"{run.sweep}/{run.name}" if taken[run.name] > 1 and run.sweep else run.name
+        seen[name] += 1
+        unique = name if seen[name] == 1 else f"{name} ({seen[name]})"
+        out.append(run if unique == run.name else run.replace(name=unique))
+    return out

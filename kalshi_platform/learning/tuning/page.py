@@ -1,0 +1,294 @@
+"""The page that compares runs: one HTML file that opens anywhere, and the same figures as JSON.
+
+Owns   compare.html and compare.json (written atomically) and what the terminal shows.
+Not    any figure: all of them lie in the RunComparison.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging.checkup import Finding
+from kalshi_platform.evaluation.judging.compare import Comparison
+from kalshi_platform.evaluation.judging.report import (
+    HTML_NAME,
+    JSON_NAME,
+    page_environment,
+    read_report,
+    verdict,
+    write_text,
+)
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Series, interval_text, percent
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
+from kalshi_platform.learning.tuning import words
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
+from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
+from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
+
+COMPARE_HTML: Final = "compare.html"
+COMPARE_JSON: Final = "compare.json"
+WINNER: Final = "winner"
+VERSION: Final = 1
+#: Up to this many curves have a colour each; more are grey but for the winner's.
+_COLOURS: Final = 5
+#: What a chart can show before it is a smear; the best runs, the settings named first, every k-th event.
+_MOST_ROWS, _MOST_AXES, _MOST_EVENTS = 40, 7, 150
+
+
+class WinnerReport(Config):
+    """The headline of the winner's own evaluation."""
+
+    html: str  # path of the report
+    split: str
+    n_events: int
+    verdict: str
+    mean_return: Interval
+    pnl_e6: int
+    fees_e6: int
+    max_drawdown: float
+    comparisons: tuple[Comparison, ...]
+    findings: tuple[Finding, ...]
+
+
+class RunComparison(Config):
+    """Everything the page shows; ``compare.json`` is this record."""
+
+    version: int = VERSION
+    runs: tuple[Run, ...]
+    sweeps: tuple[Sweep, ...]
+    varied: tuple[str, ...]
+    findings: Findings
+    figures: tuple[Figure, ...]
+    verdict: str
+    survives: bool
+    winner_report: WinnerReport | None
+    problems: tuple[str, ...]
+
+
+def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) -> RunComparison:
+    """Read ``folders`` (runs and sweeps in any mix) and judge them together; errors as in load.load."""
+    loaded = load(folders)
+    found = find(loaded, config)
+    problems = [f"{run.name}: {problem}" for run in loaded.runs for problem in run.problems]
+    report = _winner_report(loaded, found, problems)
+    return RunComparison(
+        runs=loaded.runs,
+        sweeps=loaded.sweeps,
+        varied=varied(loaded.runs),
+        findings=found,
+        figures=words.figures(found),
+        verdict=words.verdict(found),
+        survives=words.survives(found),
+        winner_report=report,
+        problems=tuple(problems),
+    )
+
+
+def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
+    """Write compare.html and compare.json into ``out``; StorageError where it cannot be written."""
+    out = Path(out)
+    html = render_html(comparison, out)
+    text = comparison.model_dump_json(indent=1) + "\n"
+    return write_text(out / COMPARE_HTML, html), write_text(out / COMPARE_JSON, text)
+
+
+def read_page(path: Path) -> RunComparison:
+    """The comparison in a compare.json."""
+    return RunComparison.parse(json.loads(Path(path).read_text()))
+
+
+def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> WinnerReport | None:
+    """The report in <sweep>/winner, or in the evaluation folder of a run trained alone."""
+    winner = next((run for run in loaded.runs if run.name == found.winner), None)
+    if winner is None:
+        return None
+    places = [
+        Path(s.folder) / WINNER for s in loaded.sweeps if s.record.winner and winner.sweep == s.record.name
+    ]
+    for folder in (*places, Path(winner.folder) / "evaluation"):
+        path = folder / JSON_NAME
+        if not path.is_file():
+            continue
+        try:
+            e = read_report(path)
+        except (ContractError, ValueError) as err:
+            problems.append(f"{path} cannot be shown: {err}")
+            continue
+        return WinnerReport(
+            html=str(folder / HTML_NAME),
+            split=e.config.split,
+            n_events=e.policy.n_events,
+            verdict=verdict(e),
+            mean_return=e.policy.mean_return,
+            pnl_e6=e.policy.trading.pnl_e6,
+            fees_e6=e.policy.trading.fees_e6,
+            max_drawdown=e.policy.max_drawdown,
+            comparisons=e.comparisons,
+            findings=e.findings,
+        )
+    return None
+
+
+def render_html(comparison: RunComparison, out: Path) -> str:
+    """The page as text; the one thing outside it is the link to the winner's report, relative to ``out``."""
+    environment = page_environment("kalshi_platform.learning.tuning")
+    environment.filters.update(value=value_text, setting=setting_text, score=score_text)
+    report = comparison.winner_report
+    return environment.get_template("compare.html.j2").render(
+        c=comparison,
+        f=comparison.findings,
+        ordered=best_first(comparison.runs),
+        charts={
+            "curves": _curves(comparison),
+            "parallel": _parallel(comparison),
+            "forest": _forest(comparison),
+            "heat": _heat(comparison),
+            "finalists": _finalists(comparison.findings),
+        },
+        legend=_legend(comparison),
+        link=None if report is None else os.path.relpath(report.html, out),
+        most={"rows": _MOST_ROWS, "axes": _MOST_AXES, "events": _MOST_EVENTS},
+    )
+
+
+def best_first(runs: Sequence[Run]) -> list[Run]:
+    """Trials before finalists, by score, those without one last."""
+    return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
+
+
+def score_interval(run: Run) -> Interval:
+    """The run's score with the interval its validation gave it."""
+    v = run.validation
+    note = "never validated" if v is None else "one event only"
+    return Interval(
+        estimate=run.score,
+        low=v.low if v else None,
+        high=v.high if v else None,
+        level=BootstrapConfig().level,
+        n_clusters=len(v.events) if v else 0,
+        note=note if v is None or v.low is None else "",
+    )
+
+
+def score_text(run: Run) -> str:
+    """Score and interval in words; "-" where the run has none."""
+    return "-" if run.score is None else interval_text(score_interval(run))
+
+
+def _curve_slots(comparison: RunComparison) -> dict[str, int]:
+    """Colour of each run with a curve: 0 the winner, then one each while there are enough, else 1."""
+    winner = comparison.findings.winner
+    shown = [run.name for run in best_first(comparison.runs) if run.curve]
+    others = [name for name in shown if name != winner]
+    few = len(others) <= _COLOURS
+    slots = {name: (k % _COLOURS) + 1 if few else 1 for k, name in enumerate(others)}
+    return ({winner: 0} if winner in shown else {}) | slots
+
+
+def _legend(comparison: RunComparison) -> list[tuple[int, str]]:
+    """(colour, text) under the learning curves."""
+    slots = _curve_slots(comparison)
+    winner = [(0, f"{name} (winner)") for name, slot in slots.items() if slot == 0]
+    others = [(slot, name) for name, slot in slots.items() if slot]
+    if len(others) > _COLOURS:
+        return [*winner, (1, f"{len(others)} other runs; point at a line for its name")]
+    return winner + others
+
+
+def _curves(comparison: RunComparison) -> Markup:
+    by_name = {run.name: run for run in comparison.runs}
+    series = [
+        Series(name, [p.env_steps for p in by_name[name].curve], [p.score for p in by_name[name].curve], slot)
+        for name, slot in _curve_slots(comparison).items()
+    ]
+    if not series:
+        return Markup('<p class="none">no run was validated while it trained</p>')
+    low, high = min(s.x[0] for s in series), max(s.x[-1] for s in series)
+    ticks = (
+        [(float(x), f"{x:,.0f}") for x in charts.nice_ticks(low, high)]
+        if high > low
+        else [(low, f"{low:,.0f}")]
+    )
+    return charts.line_chart(series, "validation score over environment steps", ticks)
+
+
+def _parallel(comparison: RunComparison) -> Markup:
+    runs = [run for run in best_first(comparison.runs) if run.stage != "finalist"]
+    axes = [
+        axis_of(name.rpartition(".")[2], [run.value(name) for run in runs])
+        for name in comparison.varied[:_MOST_AXES]
+    ]
+    scores = [run.score for run in runs]
+    known = sorted({s for s in scores if s is not None})
+    # Ranks, not scores: one run far below the rest would make all others look alike.
+    strength = [0.15 if s is None else 0.25 + 0.6 * (known.index(s) + 1) / len(known) for s in scores]
+    names = [run.name for run in runs]
+    winner = comparison.findings.winner
+    best = names.index(winner) if winner in names else None
+    if not axes:
+        return parallel_coordinates([], names, strength, best, "settings against score")
+    axes.append(axis_of("score", scores, percent))
+    return parallel_coordinates(axes, names, strength, best, "settings against score")
+
+
+def _forest(comparison: RunComparison) -> Markup:
+    winner = comparison.findings.winner
+    runs = [run for run in best_first(comparison.runs) if run.score is not None][:_MOST_ROWS]
+    marks = {run.name: " (finalist)" for run in runs if run.stage == "finalist"} | {winner: " (winner)"}
+    rows = [(f"{run.name}{marks.get(run.name, '')}", score_interval(run)) for run in runs]
+    return charts.forest_plot(rows, "scores with intervals", "mean return an event")
+
+
+def _heat(comparison: RunComparison) -> Markup:
+    found = comparison.findings
+    score = {run.name: run.score or 0.0 for run in comparison.runs}
+    rows = sorted(range(len(found.trials)), key=lambda k: -score[found.trials[k]])[:_MOST_ROWS]
+    columns = sorted(range(len(found.events)), key=lambda e: sum(row[e] for row in found.returns))
+    columns = columns[:: -(-len(columns) // _MOST_EVENTS) or 1]
+    return return_map(
+        [[found.returns[k][e] for e in columns] for k in rows],
+        [found.trials[k] for k in rows],
+        [found.events[e] for e in columns],
+        "returns by trial and event",
+    )
+
+
+def _finalists(found: Findings) -> Markup:
+    rows = [(setting_text(f.values), f.spread.iqm) for f in found.finalists]
+    return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return an event")
+
+
+def terminal_view(comparison: RunComparison) -> RenderableType:
+    """The runs, the corrected figures and the verdict for a terminal."""
+    table = Table(title=f"{len(comparison.runs)} runs")
+    for name in ("run", "status"):
+        table.add_column(name)
+    table.add_column(f"score [{BootstrapConfig().level:.0%} by event]")
+    for name in ("Sharpe", "drawdown", "trades", "steps"):
+        table.add_column(name, justify="right")
+    for run in best_first(comparison.runs):
+        v = run.validation
+        cells = [
+            run.name if run.stage != "finalist" else f"{run.name} (finalist)",
+            run.status,
+            score_text(run),
+            "-" if v is None else f"{v.sharpe:.3f}",
+            "-" if v is None else percent(v.max_drawdown),
+            "-" if v is None else percent(v.trade_rate),
+            f"{run.env_steps:,}",
+        ]
+        table.add_row(*map(Text, cells), style="bold" if run.name == comparison.findings.winner else "")
+    lines = (Text(f"{f.name}: {f.value} ({f.behind})", style="dim") for f in comparison.figures)
+    style = "bold green" if comparison.survives else "bold"
+    return Group(table, *lines, Text(comparison.verdict, style=style))

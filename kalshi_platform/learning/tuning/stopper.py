@@ -1,0 +1,46 @@
+"""Stops a trial that no longer gets better on the validation events: Ray Tune's ``Stopper``.
+
+Invariant  the decision is a function of the trial's own validation scores, so it is the same after a resume.
+           The best checkpoint is the run's: it was kept when its score was measured.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ray.tune import Stopper
+
+from kalshi_platform.learning.training.stopping import without_gain
+
+#: Keys of a trial's report (``learning/tuning/trial.py``) the stopper reads.
+SCORES, BEST_SCORE, BEST_ITERATION = "validation_scores", "best_score", "best_iteration"
+
+
+class HeldOutMarketStopper(Stopper):
+    """Ends a trial after ``patience`` validations without a gain of ``min_gain``; 0 patience = never."""
+
+    def __init__(self, patience: int, min_gain: float, grace: int) -> None:
+        self.patience, self.min_gain, self.grace = patience, min_gain, grace
+        #: Ray's trial id -> why it was stopped.
+        self.reasons: dict[str, str] = {}
+
+    def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Ray Tune's question after each report."""
+        reason = self.reason(result)
+        if reason is not None:
+            self.reasons[trial_id] = reason
+        return reason is not None
+
+    def stop_all(self) -> bool:
+        """Never: every trial is judged by itself."""
+        return False
+
+    def reason(self, result: Mapping[str, Any]) -> str | None:
+        """Why a trial with this report should end; None where it should not."""
+        scores = result[SCORES]
+        since = without_gain(scores, self.min_gain)
+        if not self.patience or len(scores) < self.grace or since < self.patience:
+            return None
+        return (
+            f"no gain of {self.min_gain:g} on the validation events in {since} validations; best "
+            f"{result[BEST_SCORE]:+.4f} at iteration {result[BEST_ITERATION]}"
+        )

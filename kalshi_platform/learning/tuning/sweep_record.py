@@ -1,0 +1,69 @@
+"""What a sweep was asked and what became of every trial: ``sweep.json`` in the sweep's folder.
+
+Folder   <sweep>/sweep.json, trials/<id>/ (a training run each, see learning/training/session.py),
+         finalists/<id>/
+         (the same for further seeds of the best), compare.html, winner/ (evaluation of the winner)
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import DataError
+
+SWEEP_FILE: Final = "sweep.json"
+
+#: finished: used its whole budget · stopped: ended early, see ``reason`` · failed: raised, see ``reason``
+#: unfinished: the sweep ended or was killed before it
+TrialStatus = Literal["finished", "stopped", "failed", "unfinished"]
+
+
+class TrialRecord(Config):
+    """One trial: what was varied and what became of it."""
+
+    id: str
+    stage: Literal["sweep", "finalist"]
+    values: dict[str, Any]  # dotted setting -> value, only what the sweep varies
+    seed: int
+    status: TrialStatus
+    reason: str  # in words, e.g. "no gain of 0.001 in 4 validations; best +0.0412 at iteration 24"
+    iterations: int
+    env_steps: int
+    restarts: int  # times it was continued from a checkpoint after a failure
+    score: float | None  # best validation score; None where none was reached
+    run: str  # folder of the run, relative to the sweep's
+
+
+class SweepRecord(Config):
+    """One sweep."""
+
+    name: str
+    question: str
+    expectation: str
+    command: str
+    dataset: str
+    dataset_digest: str
+    feature_digest: str
+    scheduler: str
+    space: dict[str, Any]  # dotted setting -> what was searched, in words or a list of values
+    commit: str | None
+    started_at: str
+    wall_s: float
+    trials: tuple[TrialRecord, ...]
+    winner: str | None  # id of a trial of stage "sweep": the settings that won
+    why: str  # why it won, in words
+    winner_run: str | None = (
+        None  # folder of the run to use, relative to the sweep's: the seed of median score
+    )
+
+
+def read_sweep(folder: Path) -> SweepRecord:
+    """The record in ``folder``; DataError where there is none or it is damaged."""
+    path = Path(folder) / SWEEP_FILE
+    try:
+        return SweepRecord.parse(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: {folder} is not the folder of a sweep") from None
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON ({err}); run the sweep again with --resume") from None

@@ -1,0 +1,168 @@
+"""One trial: a training run in a process of its own that reports to Ray Tune after every iteration.
+
+Owns       the report, the run's folder and what happens when the process is started a second time.
+State      lies in the run's folder (and its mirror, where the sweep has a storage), never in Tune: whatever
+           was lost, a trial started again goes on from its last checkpoint, and replays its earlier reports
+           so that the scheduler knows what it knew.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ray import tune
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.learning.training.checkpoint import BEST, LATEST, read_checkpoint, write_checkpoint
+from kalshi_platform.learning.training.folder import MAY_MUTATE
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.mirror import Mirror
+from kalshi_platform.learning.training.progress import Progress
+from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.storage.whole_file import write_whole
+
+TRIALS: Final = {"sweep": "trials", "finalist": "finalists"}
+_ORIGIN: Final = "origin.json"
+
+
+class Task(Config):
+    """Everything the process of a trial needs; it travels in Tune's configuration."""
+
+    settings: RunSettings
+    dataset: str
+    folder: str  # holds the run folders of the stage
+    storage: str = ""  # mirror of ``folder``; empty = the folder is reachable from every machine
+    population: bool = False  # trials may take over each other's checkpoints
+
+
+def run_trial(config: Mapping[str, Any]) -> None:
+    """Ray Tune's function: train, report, go on where an earlier start left off."""
+    task = Task.parse(dict(config["trial"]["task"]))
+    # Not from the configuration: population-based training copies that from trial to trial.
+    trial = tune.get_context().get_trial_name()
+    assert trial is not None, "run_trial() outside of Ray Tune"
+    run = Path(task.folder) / trial
+    mirror = Mirror(f"{task.storage}/{trial}") if task.storage else None
+    if mirror is not None:
+        mirror.pull(run)
+    if task.population:
+        _take_over(run, trial)
+    else:
+        _replay(run)
+
+    def report(progress: Progress) -> None:
+        if mirror is not None:
+            mirror.push(run)
+        found = report_of_progress(progress)
+        if task.population:
+            _report_with_checkpoint(found, run, trial)
+        else:
+            tune.report(found)
+
+    run_training(
+        task.settings,
+        task.dataset,
+        run,
+        report,
+        resume=(run / LATEST).exists(),
+        mutated=MAY_MUTATE if task.population else frozenset(),
+    )
+
+
+def report_of_progress(progress: Progress) -> dict[str, Any]:
+    """What Tune is told after an iteration; every key is in every report."""
+    return {
+        **_validated(progress.validations),
+        "iteration": progress.iteration,
+        "env_steps": progress.env_steps,
+        "episode_return": progress.episode_return,
+        "steps_per_s": progress.steps_per_s,
+        "train_s": progress.elapsed_s,
+        "replayed": False,
+    }
+
+
+def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
+    """The reports a run made up to now, read from its metrics."""
+    seen: list[Mapping[str, Any]] = []
+    for line in read_metrics(run):
+        numbers = line["validation"]
+        if not seen or numbers["iteration"] != seen[-1]["iteration"]:
+            seen.append(numbers)
+        yield {
+            **_validated(seen),
+            "iteration": line["iteration"],
+            "env_steps": line["env_steps"],
+            "episode_return": line["episode_return"],
+            "steps_per_s": line["steps_per_s"],
+            "train_s": line["elapsed_s"],
+            "replayed": True,
+        }
+
+
+def _validated(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first iteration is validated, so there is always one."""
+    last = validations[-1]
+    best = max(validations, key=lambda numbers: numbers["score"])
+    return {
+        "score": last["score"],
+        "validation": {k: v for k, v in last.items() if k not in ("iteration", "env_steps")},
+        "validated_at": last["iteration"],
+        "validation_scores": [numbers["score"] for numbers in validations],
+        "best_score": best["score"],
+        "best_iteration": best["iteration"],
+    }
+
+
+def _replay(run: Path) -> None:
+    """Tell the scheduler again what it was told before this process; the last checkpoint is the end of it."""
+    if not (run / LATEST).exists():
+        return
+    last = int((run / LATEST).resolve().name)
+    for found in reports_of_run(run):
+        if found["iteration"] > last:
+            return
+        tune.report(found)
+
+
+def _report_with_checkpoint(found: dict[str, Any], run: Path, trial: str) -> None:
+    """Report together with the newest checkpoint, which another trial may take over."""
+    newest = (run / LATEST).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        for path in newest.iterdir():
+            (copy / path.name).hardlink_to(path) if _same_device(path, copy) else _copy(path, copy)
+        (copy / METRICS).write_bytes((run / METRICS).read_bytes())
+        (copy / _ORIGIN).write_text(json.dumps({"trial": trial, "iteration": int(newest.name)}))
+        tune.report(found, checkpoint=tune.Checkpoint.from_directory(folder))
+
+
+def _same_device(path: Path, folder: Path) -> bool:
+    return path.stat().st_dev == folder.stat().st_dev
+
+
+def _copy(path: Path, folder: Path) -> None:
+    (folder / path.name).write_bytes(path.read_bytes())
+
+
+def _take_over(run: Path, trial: str) -> None:
+    """Continue from another trial's checkpoint where population-based training handed one over.
+
+    The run keeps its own best policy: what it takes over is where it goes on, not what it has found.
+    """
+    given = tune.get_checkpoint()
+    if given is None:
+        return
+    with given.as_directory() as folder:
+        origin = json.loads((Path(folder) / _ORIGIN).read_text())
+        if origin["trial"] == trial:
+            return  # its own: the run's folder has it, and perhaps a newer one
+        policy, state = read_checkpoint(Path(folder))
+        counters = state.values["run"]
+        if (run / BEST).exists():
+            _, own = read_checkpoint((run / BEST).resolve())
+            counters |= {k: own.values["run"][k] for k in ("best_score", "best_iteration")}
+        write_checkpoint(run, origin["iteration"], policy, state)
+        write_whole(run / METRICS, (Path(folder) / METRICS).read_bytes())

@@ -1,0 +1,191 @@
+"""The findings in words: one sentence a figure, and one for all of them.
+
+Owns   what a deflated figure means, how much stands behind it, and when it speaks for the winner.
+Not    any figure: those lie in Findings.
+"""
+
+import json
+from typing import Any, Final, Literal
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.pages.charts import interval_text, percent, plain
+from kalshi_platform.learning.tuning.findings import Findings
+
+#: A probability or p-value decides at this level: the usual one in twenty.
+LEVEL: Final = 0.05
+#: A choice that is no better than the median this often is not better than drawing lots.
+LOTS: Final = 0.5
+
+Tone = Literal["good", "bad", "flat"]
+
+
+class Figure(Config):
+    """One corrected figure as it is shown."""
+
+    name: str
+    value: str
+    meaning: str
+    behind: str  # how many trials and events it rests on
+    tone: Tone
+
+
+def figures(found: Findings) -> tuple[Figure, ...]:
+    """Every corrected figure, in the order of the argument."""
+    return (_effective(found), *_deflated(found), _overfitting(found), *_superiority(found), *_seeds(found))
+
+
+def verdict(found: Findings) -> str:
+    """One sentence: does the winner's lead survive?"""
+    if found.winner is None:
+        return f"No winner: {found.why}."
+    weak = _weaknesses(found)
+    if not weak:
+        return f"{found.winner} survives the corrections for having tried {_count(found)}."
+    return f"{found.winner} has the lead, but it is not shown to be more than luck: {'; '.join(weak)}."
+
+
+def survives(found: Findings) -> bool:
+    """True where the deflated Sharpe ratio and every test against a benchmark speak for the winner."""
+    return found.winner is not None and not _weaknesses(found)
+
+
+def _weaknesses(found: Findings) -> list[str]:
+    d = found.deflated
+    weak = []
+    if d is None or d.probability is None:
+        weak.append(f"no deflated Sharpe ratio ({d.note if d else found.why})")
+    elif d.probability < 1 - LEVEL:
+        weak.append(f"the deflated Sharpe ratio gives it {_share(d.probability)}, below {percent(1 - LEVEL)}")
+    for s in found.superiority:
+        if s.p_value is None:
+            weak.append(f"no test against {s.benchmark} ({s.note})")
+        elif s.p_value >= LEVEL:
+            weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.p_value, s.resamples)})")
+    return weak
+
+
+def _count(found: Findings) -> str:
+    return f"{len(found.trials)} trial{'' if len(found.trials) == 1 else 's'}"
+
+
+def _behind(trials: int, events: int) -> str:
+    return f"{trials} trial{'' if trials == 1 else 's'}, {events} event{'' if events == 1 else 's'}"
+
+
+def _share(value: float) -> str:
+    """A probability with one decimal; one that is estimated is never certain."""
+    return "> 99.9 %" if value > 0.999 else "< 0.1 %" if value < 0.001 else f"{100 * value:.1f} %"
+
+
+def _p(value: float, resamples: int) -> str:
+    """A p-value; none of the draws is not zero but below one in so many."""
+    return f"p < {plain(1 / resamples)}" if value == 0 else f"p = {plain(value)}"
+
+
+def _effective(found: Findings) -> Figure:
+    e = found.effective
+    behind = _behind(e.n_trials, e.n_events)
+    name = "effective number of trials"
+    if e.effective is None or e.mean_correlation is None:
+        return Figure(name=name, value="-", meaning=f"{e.note}.", behind=behind, tone="flat")
+    meaning = (
+        f"The returns of two trials correlate by {e.mean_correlation:.2f} on average, so {e.n_trials} trials "
+        f"are as many chances to be lucky as about {e.effective:.1f} independent ones."
+    )
+    return Figure(name=name, value=f"{e.effective:.1f}", meaning=meaning, behind=behind, tone="flat")
+
+
+def _deflated(found: Findings) -> tuple[Figure, ...]:
+    d = found.deflated
+    if d is None:
+        return ()
+    behind, name = _behind(d.n_trials, d.n_events), "deflated Sharpe ratio"
+    if d.probability is None or d.luck is None:
+        return (Figure(name=name, value="-", meaning=f"{d.note}.", behind=behind, tone="flat"),)
+    meaning = (
+        f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} an event by "
+        f"luck; the winner shows {d.sharpe:.3f}. This is the probability that the true one exceeds that luck."
+    )
+    tone: Tone = "good" if d.probability >= 1 - LEVEL else "flat" if d.probability >= 0.5 else "bad"
+    return (Figure(name=name, value=_share(d.probability), meaning=meaning, behind=behind, tone=tone),)
+
+
+def _overfitting(found: Findings) -> Figure:
+    o = found.overfitting
+    behind, name = _behind(o.n_trials, o.n_events), "probability of backtest overfitting"
+    if o.probability is None or o.loss_probability is None:
+        return Figure(name=name, value="-", meaning=f"{o.note}.", behind=behind, tone="flat")
+    slope = "" if o.degradation_slope is None else (
+        f" 1 % more on the half chosen by went with {o.degradation_slope:+.2f} % on the other."
+    )  # fmt: skip
+    meaning = (
+        f"Share of {o.n_splits:,} ways to halve the events in which the best trial on one half was no better "
+        f"than the median on the other (CSCV, {o.n_blocks} blocks); it lost money there in "
+        f"{percent(o.loss_probability)}."
+        f"{slope} Trials that are all alike also come near one half."
+    )
+    tone: Tone = "good" if o.probability <= LEVEL else "bad" if o.probability >= LOTS else "flat"
+    return Figure(name=name, value=_share(o.probability), meaning=meaning, behind=behind, tone=tone)
+
+
+def _superiority(found: Findings) -> tuple[Figure, ...]:
+    out = []
+    for s in found.superiority:
+        behind, name = _behind(s.n_trials, s.n_events), f"Hansen's test against {s.benchmark}"
+        if s.p_value is None or s.best_difference is None:
+            out.append(Figure(name=name, value="-", meaning=f"{s.note}.", behind=behind, tone="flat"))
+            continue
+        meaning = (
+            f"If no trial were better than {s.benchmark}, a lead as large as {s.best}'s "
+            f"({percent(s.best_difference)} an event) would turn up with this probability, all trials "
+            f"considered ({s.resamples:,} draws).{f' {s.note}.' if s.note else ''}"
+        )
+        tone: Tone = "good" if s.p_value < LEVEL else "flat" if s.p_value < 0.5 else "bad"
+        value = _p(s.p_value, s.resamples)
+        out.append(Figure(name=name, value=value, meaning=meaning, behind=behind, tone=tone))
+    return tuple(out)
+
+
+def _seeds(found: Findings) -> tuple[Figure, ...]:
+    out = []
+    for finalist in found.finalists:
+        s = finalist.spread
+        if s.iqm.estimate is None:
+            continue  # the runs that were not validated are named among those left out
+        bounds = "no interval" if s.iqm.low is None else f"interval {interval_text(s.iqm)}"
+        meaning = (
+            f"Interquartile mean return an event over further seeds of {setting_text(finalist.values)}: what "
+            f"the setting is worth without the luck of the seed that won; {bounds}."
+            f"{f' {s.iqm.note}.' if s.iqm.note else ''}"
+        )
+        tone: Tone = "good" if s.iqm.above_zero else "bad" if s.iqm.excludes_zero else "flat"
+        behind = f"{s.n_seeds} seeds, {s.n_events} events"
+        out.append(
+            Figure(
+                name="mean over seeds",
+                value=percent(s.iqm.estimate),
+                meaning=meaning,
+                behind=behind,
+                tone=tone,
+            )
+        )
+    return tuple(out)
+
+
+def setting_text(values: dict[str, Any]) -> str:
+    """A setting in one line, without the sections' names."""
+    pairs = (f"{name.rpartition('.')[2]} {value_text(value)}" for name, value in values.items())
+    return ", ".join(pairs) or "the only setting"
+
+
+def value_text(value: object) -> str:
+    """A setting as it is shown: numbers short, lists without brackets."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return f"{value:,}" if isinstance(value, int) else plain(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(value_text, value))
+    return value if isinstance(value, str) else json.dumps(value)

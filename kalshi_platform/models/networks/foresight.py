@@ -1,0 +1,74 @@
+"""What came after a row: targets of the microstructure head, taken from the training rows by the loss alone.
+
+Owns       the kernel that reads them and the place of its columns.
+Invariant  nothing here is an input of a decision. A row has targets only where its own unbroken segment holds
+           ``HORIZON_ROWS`` later rows: none reaches over lost messages or into another market.
+Units      moves in cents of the YES price; a burst is the feature table's: less than 0.1 s between messages.
+"""
+
+from typing import Final
+
+import numpy as np
+import torch
+
+from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.heads import Targets
+from kalshi_platform.simulation.replay.bank import Bank
+
+#: Rows over which the mid's move is foreseen, K.
+HORIZON_ROWS: Final = 16
+_MID: Final = "yes_mid"
+_BURST: Final = [f.name for f in features_of(["temporal"])].index("is_burst")
+
+
+@kernel
+def look_ahead(
+    mid: np.ndarray,
+    burst: np.ndarray,
+    age: np.ndarray,
+    rows: np.ndarray,
+    horizon: int,
+    move_cents: np.ndarray,
+    next_burst: np.ndarray,
+    known: np.ndarray,
+) -> None:
+    """Write what came after each of ``rows``; zeros where it is not known.
+
+    mid, burst (R,) f4: columns of the rows; age (R,) i4: rows since the first of the segment; rows (M,) i4,
+    -1 = empty slot; move_cents, next_burst, known (M,) f4, written.
+    """
+    for m in range(rows.size):
+        row = rows[m]
+        later = row + horizon
+        # Ages count up by one inside a segment and start again at 0 in the next.
+        if row >= 0 and age[row] >= 0 and later < age.size and age[later] == age[row] + horizon:
+            move_cents[m] = 100.0 * (mid[later] - mid[row])
+            next_burst[m] = burst[row + 1]
+            known[m] = 1.0
+        else:
+            move_cents[m] = 0.0
+            next_burst[m] = 0.0
+            known[m] = 0.0
+
+
+class Foresight:
+    """Targets of a batch of rows of one bank."""
+
+    def __init__(self, bank: Bank) -> None:
+        if _MID not in bank.feature_names:
+            raise ContractError(
+                f"this level learns to foresee feature {_MID!r}, which is switched off (there are "
+                f"{', '.join(bank.feature_names)}); add group 'orderbook' to env.groups or take another level"
+            )
+        self._mid = bank.arrays.features[:, bank.feature_names.index(_MID)]
+        self._burst = bank.arrays.temporal[:, _BURST]
+        self._age = bank.arrays.age
+
+    def targets(self, rows: np.ndarray) -> Targets:
+        """What came after ``rows`` (B, S) i4."""
+        flat = np.ascontiguousarray(rows, np.int32).reshape(-1)
+        found = [np.empty(flat.size, np.float32) for _ in range(3)]
+        look_ahead(self._mid, self._burst, self._age, flat, HORIZON_ROWS, *found)
+        return Targets(*(torch.from_numpy(x.reshape(rows.shape)) for x in found))

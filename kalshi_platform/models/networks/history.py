@@ -1,0 +1,113 @@
+"""History windows for the network: each distinct row's window is gathered and encoded once.
+
+Owns       deduplication of the rows of a batch, and a cache of codes for stepping.
+Why        at each step only one slot of an environment has a new event: of B x S windows about B are new.
+Invariant  the network sees exactly the window that ends at the row; row -1 is an empty slot with code 0.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numba import njit
+
+from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.models.networks.device import device_of
+from kalshi_platform.models.networks.networks import PolicyNetwork
+
+
+class History(Protocol):
+    """Where windows come from; ``replay.bank.BankArrays`` is one."""
+
+    @property
+    def temporal(self) -> np.ndarray:
+        """(R, H) f4: temporal features of every row."""
+
+    @property
+    def age(self) -> np.ndarray:
+        """(R,) i4: rows since the first of the unbroken segment."""
+
+
+@njit(cache=True)
+def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, index: np.ndarray) -> int:
+    """Number the distinct rows of a batch in order of first appearance.
+
+    rows (M,) i4, -1 = empty; mark (R,) i4, all 0 before and after; distinct (M,) i8 out, the first U written;
+    index (M,) i8 out: 0 for an empty slot, else 1 + place in ``distinct``. Returns U.
+    """
+    u = 0
+    for m in range(rows.size):
+        row = rows[m]
+        if row < 0:
+            index[m] = 0
+            continue
+        if mark[row] == 0:
+            distinct[u] = row
+            u += 1
+            mark[row] = u
+        index[m] = mark[row]
+    for k in range(u):
+        mark[distinct[k]] = 0
+    return u
+
+
+class WindowGatherer:
+    """Distinct windows of a batch of rows, with scratch memory of its own: one a thread."""
+
+    def __init__(self, history: History, window: int) -> None:
+        self._history = history
+        self._window = window
+        self._mark = np.zeros(history.age.size, np.int32)
+
+    def windows(self, rows: np.ndarray) -> torch.Tensor:
+        """Window of each of ``rows`` (U,) i8: (U, W, H)."""
+        temporal = self._history.temporal
+        out = np.empty((rows.size, self._window, temporal.shape[1]), np.float32)
+        gather_windows(temporal, self._history.age, rows, out)
+        return torch.from_numpy(out)
+
+    def distinct(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distinct windows (U, W, H) of ``rows`` (B, S) i4 and the 1-based index (B, S) into them."""
+        distinct = np.empty(rows.size, np.int64)
+        index = np.empty(rows.size, np.int64)
+        n = distinct_rows(np.ascontiguousarray(rows).reshape(-1), self._mark, distinct, index)
+        return self.windows(distinct[:n]), torch.from_numpy(index.reshape(rows.shape))
+
+
+class HistoryCodes:
+    """Codes of the windows that N environments stand at; only slots whose row changed are encoded again."""
+
+    def __init__(self, network: PolicyNetwork, history: History, n_envs: int) -> None:
+        spec = network.spec
+        self.n_envs = n_envs
+        self._network = network
+        self._gather = WindowGatherer(history, spec.level.window)
+        self._rows = np.full((n_envs, spec.n_slots), -1, np.int32)
+        shape = (n_envs, spec.n_slots, spec.level.lstm_hidden)
+        self._codes = torch.zeros(shape, device=device_of(network))
+
+    def forget(self) -> None:
+        """Encode everything again at the next call: the weights have changed."""
+        self._rows.fill(-1)
+        self._codes.zero_()
+
+    def at(self, rows: np.ndarray) -> torch.Tensor:
+        """Codes (N, S, E) at ``rows`` (N, S) i4; a view that the next call overwrites."""
+        changed = np.flatnonzero(rows != self._rows)
+        if changed.size:
+            self._codes.view(-1, self._codes.shape[2])[torch.from_numpy(changed)] = self._encode(
+                rows.reshape(-1)[changed].astype(np.int64)
+            )
+            np.copyto(self._rows, rows)
+        return self._codes
+
+    def fresh(self, rows: np.ndarray) -> torch.Tensor:
+        """Codes (M, S, E) at any ``rows`` (M, S) i4; what is kept stays as it is."""
+        return self._encode(rows.reshape(-1).astype(np.int64)).view(*rows.shape, -1)
+
+    def _encode(self, rows: np.ndarray) -> torch.Tensor:
+        with torch.no_grad():
+            windows = self._gather.windows(rows).to(self._codes.device)
+            codes = self._network.encode_history(windows)  # (U, W, H) -> (U, E)
+            codes[torch.from_numpy(rows < 0)] = 0.0
+        return codes

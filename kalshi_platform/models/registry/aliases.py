@@ -1,0 +1,123 @@
+"""The log of aliases: who made champion and challenger name which model, when and why.
+
+Layout     aliases/000001.json, 000002.json, ...: one change each, created exclusively, never replaced
+Invariant  numbers run without a gap; the entries up to the highest number are the present state.
+Rollback   promotions of an alias form a stack; a rollback takes the top off and says so in a new entry.
+"""
+
+import getpass
+import json
+import re
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.registry.record import MODEL_ID
+from kalshi_platform.storage.storage import Storage
+
+Kind = Literal["promote", "rollback"]
+_FOLDER: Final = "aliases"
+_ENTRY: Final = re.compile(r"aliases/(\d{6})\.json")
+_ALIAS: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+
+
+class AliasEntry(Config):
+    """One change."""
+
+    number: int
+    alias: str
+    kind: Kind
+    model: str
+    previous: str | None
+    reason: str
+    evidence: str | None  # digest of the judgement beside the model
+    at: str
+    by: str  # user@host
+    token: str  # random: tells the writer its own entry from another's
+
+    @property
+    def path(self) -> str:
+        """Where it lies in the registry."""
+        return f"{_FOLDER}/{self.number:06d}.json"
+
+
+@dataclass(frozen=True)
+class AliasLog:
+    """The log up to its highest number."""
+
+    entries: tuple[AliasEntry, ...] = ()
+
+    @classmethod
+    def read(cls, storage: Storage) -> "AliasLog":
+        """The log as it stands; DataError where a number is missing or an entry is damaged."""
+        paths = [f.path for f in storage.list_files(_FOLDER) if _ENTRY.fullmatch(f.path)]
+        entries = []
+        for number, path in enumerate(sorted(paths), 1):
+            entry = _read(storage, path)
+            if entry.path != path or entry.number != number:
+                raise DataError(
+                    f"{storage.address(_FOLDER)}: entry {number} is missing before {path}; "
+                    "restore it from a backup"
+                )
+            entries.append(entry)
+        return cls(tuple(entries))
+
+    @property
+    def number(self) -> int:
+        """The highest number; 0 before the first change."""
+        return len(self.entries)
+
+    @property
+    def current(self) -> Mapping[str, str]:
+        """Alias -> model."""
+        return {entry.alias: entry.model for entry in self.entries}
+
+    def model(self, alias: str) -> str | None:
+        """What ``alias`` names; None where it was never set."""
+        return self.current.get(alias)
+
+    def stack(self, alias: str) -> tuple[str, ...]:
+        """The standing promotions of ``alias``, the present model last."""
+        models: list[str] = []
+        for entry in self.entries:
+            if entry.alias != alias:
+                continue
+            if entry.kind == "rollback":
+                models.pop()
+            else:
+                models.append(entry.model)
+        return tuple(models)
+
+
+def check_alias(alias: str) -> None:
+    """ContractError where ``alias`` is no valid name or looks like the id of a model."""
+    if not _ALIAS.fullmatch(alias) or MODEL_ID.fullmatch(alias):
+        raise ContractError(
+            f"alias {alias!r} is refused: lower-case letters, digits, - and _, at most 32, a letter first, "
+            "and not of the form of a model's id"
+        )
+
+
+def author() -> str:
+    """Who changes the registry: user@host; a user without a name is shown as unknown."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container's user often has no entry in passwd
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def new_token() -> str:
+    """A random mark for one change."""
+    return uuid.uuid4().hex
+
+
+def _read(storage: Storage, path: str) -> AliasEntry:
+    try:
+        return AliasEntry.parse(json.loads(bytes(storage.read_bytes(path))))
+    except (ValueError, ContractError) as err:
+        raise DataError(f"{storage.address(path)} is damaged ({err}); restore it from a backup") from None

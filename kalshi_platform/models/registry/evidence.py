@@ -1,0 +1,93 @@
+"""What was found out about a model by playing it: the numbers that gates decide on.
+
+Units  returns and drawdowns are fractions of the episode's capital, latencies milliseconds.
+Not    how they are found (evaluation/promotion/evidence.py) nor what is good enough (gates.py).
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+
+EVIDENCE_VERSION: Final = 1
+
+
+class Estimate(Config):
+    """A mean over events with its interval; bounds are None where one event alone was played."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class FeeResult(Config):
+    """The mean return with the exchange's fees multiplied by ``scale``."""
+
+    scale: float
+    mean_return: Estimate
+
+
+class Latency(Config):
+    """Time of one decision for one group of slots, history windows included, on one thread."""
+
+    p50_ms: float = Field(description="of the thread's own time, see evaluation/promotion/latency.py")
+    p99_ms: float
+    wall_p99_ms: float = Field(description="with what waiting for a processor added; not judged")
+    runs: int
+
+
+class Performance(Config):
+    """How a model did on the validation markets."""
+
+    n_events: int
+    n_episodes: int
+    mean_return: Estimate
+    baselines: dict[str, Estimate] = Field(description="baseline -> paired difference to it")
+    fees: tuple[FeeResult, ...]
+    action_counts: dict[str, int]
+    entropy_share: float | None = Field(description="of the policy's own probabilities, 1 = no preference")
+    trade_rate: float
+    worst_market: str
+    worst_market_return: float
+    worst_drawdown: float = Field(description="largest fall of an episode's equity, each market alone")
+    latency: Latency
+
+    @property
+    def action_shares(self) -> Mapping[str, float]:
+        """Share of all decisions that each action has."""
+        total = max(sum(self.action_counts.values()), 1)
+        return {name: count / total for name, count in self.action_counts.items()}
+
+
+class Match(Config):
+    """Something recorded and what was found of it now."""
+
+    name: str
+    recorded: str
+    found: str
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing changed."""
+        return self.recorded == self.found
+
+
+class Evidence(Config):
+    """Everything found out about one model at one time."""
+
+    version: int = EVIDENCE_VERSION
+    model: str
+    level: str
+    split: str
+    dataset: str
+    digests: tuple[Match, ...] = Field(description="observation, action, feature: recorded, running program")
+    datasets: tuple[Match, ...] = Field(description="dataset and its feature table: recorded, opened")
+    commit: str | None
+    champion: str | None = Field(description="the champion it was compared with; None where there was none")
+    against_champion: Estimate | None = Field(description="paired difference on the same episodes")
+    claimed: Performance | None
+    found: Performance | None = Field(description="None where the model could not be played")
+    why_not: str = Field(description="why the model or the champion could not be played; else empty")
+    judged_at: str

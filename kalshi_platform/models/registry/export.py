@@ -1,0 +1,65 @@
+"""From a policy to the files and the record of a registered model; what was written is proved equal first.
+
+Owns       the safetensors form of the weights and the check that it acts bit for bit like the original.
+Further    forms of a model (quantised, compiled) are further artefacts of the same record.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from safetensors.torch import save as write_safetensors
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.load import policy_of
+from kalshi_platform.simulation.replay.account import N_ACTIONS
+
+_PROBES: Final = 64
+_SEED: Final = 20_260_101
+
+
+def export_weights(policy: FrozenPolicy) -> bytes:
+    """The weights as safetensors; DataError where the policy read back answers anything differently.
+
+    Equal weights give equal bytes, so that registering twice gives one model.
+    """
+    state = {name: tensor.detach().contiguous() for name, tensor in policy.network.state_dict().items()}
+    weights: bytes = write_safetensors(state)
+    require_equal(policy, policy_of(weights, policy.spec, "the exported policy"))
+    return weights
+
+
+def require_equal(original: FrozenPolicy, exported: FrozenPolicy) -> None:
+    """Refuse an exported policy whose probabilities or values differ by a bit on seeded observations."""
+    flat, windows = probes(original.spec)
+    keywords: Mapping[str, Any] = {"windows": windows} if original.spec.reads_history else {}
+    pairs = {
+        "probabilities": (
+            original.action_probabilities(flat, **keywords),
+            exported.action_probabilities(flat, **keywords),
+        ),
+        "values": (original.values(flat, **keywords), exported.values(flat, **keywords)),
+    }
+    for name, (before, after) in pairs.items():
+        if before.tobytes() != after.tobytes():
+            worst = float(np.abs(before - after).max())
+            raise DataError(
+                f"the exported policy's {name} differ from the original's by up to {worst:g} on {len(flat)} "
+                "observations: nothing was registered; check for weights that are not finite"
+            )
+
+
+def probes(spec: PolicySpec, n: int = _PROBES) -> tuple[np.ndarray, np.ndarray]:
+    """Seeded observations (n, width) f4, every slot full, some actions shut, and windows (n, S, W, H)."""
+    rng = np.random.default_rng(_SEED)
+    flat = rng.uniform(-1, 1, (n, spec.width)).astype(np.float32)
+    s = spec.n_slots
+    masks = flat[:, spec.width - s * (1 + N_ACTIONS) :]
+    masks[:, :s] = 1.0
+    shut = rng.random((n, s, N_ACTIONS)) < 0.2
+    shut[..., 0] = False  # HOLD is always legal
+    masks[:, s:] = np.where(shut, 0.0, 1.0).reshape(n, -1)
+    windows = rng.uniform(-1, 1, (n, s, spec.level.window, spec.n_history)).astype(np.float32)
+    return flat, windows

@@ -1,0 +1,98 @@
+"""A registered model as a policy that acts, refused where it is not what was registered.
+
+Checked    the bytes (sha256), the tensors (names, shapes, types), and that observation, actions and features
+           mean to this program what they meant in training.
+Not        anything that unpickles; anything of training, evaluation or the environments.
+"""
+
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as read_safetensors
+
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.evidence import Match
+from kalshi_platform.models.registry.record import (
+    WEIGHTS_NAME,
+    Digests,
+    ModelRecord,
+    digests_of,
+    running_digests,
+)
+from kalshi_platform.models.registry.store import Registry
+
+
+class LoadedModel(NamedTuple):
+    """A policy and the record it was loaded by."""
+
+    policy: FrozenPolicy
+    record: ModelRecord
+
+
+def load_model(registry: Registry, name: str) -> LoadedModel:
+    """The model called ``name`` (an alias or an id), verified.
+
+    ChecksumError where the weights' bytes changed, DataError where they do not fit the record,
+    ContractError where the running program would show or understand something else than in training.
+    """
+    record = registry.record(registry.resolve(name))
+    if changed := [m for m in match_digests(record) if not m.equal]:
+        found = "; ".join(f"{m.name} is {m.found} here, {m.recorded} in training" for m in changed)
+        raise ContractError(
+            f"model {record.id} does not fit this program: {found}. It would misread what it is shown: train "
+            "it anew, or use the release that trained it"
+        )
+    weights = registry.artefact(record, WEIGHTS_NAME)
+    return LoadedModel(policy_of(bytes(weights), record.spec, f"model {record.id}"), record)
+
+
+def match_digests(record: ModelRecord) -> tuple[Match, ...]:
+    """Observation, action and feature digest: as recorded, and as the running program computes them.
+
+    A record that contradicts its own layout is told by "record" beside them.
+    """
+    recorded, running = record.digests, running_digests(record.spec)
+    by_layout = Digests(
+        observation=digests_of(record.spec).observation,
+        action=recorded.action,
+        feature=record.spec.feature_digest,
+    )
+    own = Match(name="record", recorded=recorded.digest, found=by_layout.digest)
+    return (
+        *(
+            Match(name=name, recorded=getattr(recorded, name), found=getattr(running, name))
+            for name in Digests.model_fields
+        ),
+        *(() if own.equal else (own,)),
+    )
+
+
+def policy_of(weights: bytes, spec: PolicySpec, name: str) -> FrozenPolicy:
+    """The policy with the tensors in ``weights`` (safetensors); DataError says what does not fit ``spec``."""
+    try:
+        tensors = read_safetensors(weights)
+    except SafetensorError as err:
+        raise DataError(
+            f"{name}: its weights are no safetensors file ({err}); register the run again"
+        ) from None
+    network = PolicyNetwork(spec)
+    expected = network.state_dict()
+    wrong = [f"{key} is missing" for key in expected.keys() - tensors.keys()]
+    wrong += [f"{key} is not part of such a network" for key in tensors.keys() - expected.keys()]
+    wrong += [
+        f"{key} is {_kind(tensors[key])}, expected {_kind(expected[key])}"
+        for key in expected.keys() & tensors.keys()
+        if _kind(tensors[key]) != _kind(expected[key])
+    ]
+    if wrong:
+        raise DataError(f"{name}: its weights do not fit its record: {'; '.join(sorted(wrong))}")
+    network.load_state_dict(tensors)
+    return FrozenPolicy(network)
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"

@@ -1,0 +1,153 @@
+"""What a registered model is: the record beside its weights, and the digests that make it loadable.
+
+Owns       ModelRecord, its identity, and the digests of observation, actions and features.
+Identity   two models with the same weights, layout, environment, data and commit are one model; what was
+           measured (claims) or when is no part of it.
+Not        EnvConfig: serving reads these records and must not pull in the environments, so the settings
+           travel as the JSON of one; evaluation/promotion/evidence.py parses it.
+"""
+
+import re
+from typing import Any, Final
+
+from pydantic import Field, field_validator
+
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.evidence import Performance
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
+
+RECORD_VERSION: Final = 1
+WEIGHTS_NAME: Final = "weights.safetensors"
+#: What each number a policy answers means; the exchange is sent orders by it.
+ACTIONS: Final = {
+    "HOLD": HOLD,
+    "BUY_YES": BUY_YES,
+    "SELL_YES": SELL_YES,
+    "BUY_NO": BUY_NO,
+    "SELL_NO": SELL_NO,
+}
+MODEL_ID: Final = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Claims(Config):
+    """What was measured when the model was registered; gates measure again and compare."""
+
+    dataset_digest: str
+    split: str
+    performance: Performance
+
+
+class Digests(Config):
+    """What must be the same where a model was trained, is registered, loaded, judged and served."""
+
+    observation: str
+    action: str
+    feature: str
+
+    def differences(self, other: "Digests") -> tuple[str, ...]:
+        """Names of the digests that ``other`` has differently."""
+        return tuple(name for name in Digests.model_fields if getattr(self, name) != getattr(other, name))
+
+
+class ModelRecord(Config):
+    """One registered model; immutable once written."""
+
+    version: int = RECORD_VERSION
+    id: str
+    artefacts: dict[str, str] = Field(description="file beside the record -> sha256 of its bytes")
+    spec: PolicySpec
+    environment: dict[str, Any] = Field(description="EnvConfig as JSON: what the policy was trained in")
+    digests: Digests
+    dataset: str = Field(description="address of the dataset it was trained on")
+    dataset_digest: str
+    commit: str | None = Field(description='of the run; "-dirty" at the end = a changed checkout')
+    packages: dict[str, str]
+    claims: Claims | None = Field(description="None where it was registered without being judged")
+    created_at: str
+    source_run: str
+
+    @property
+    def derived_id(self) -> str:
+        """The id that follows from the content; another one stands in a record that was edited."""
+        return model_id(
+            self.artefacts[WEIGHTS_NAME],
+            self.spec,
+            self.environment,
+            self.digests,
+            self.dataset_digest,
+            self.commit,
+        )
+
+    @field_validator("version")
+    @classmethod
+    def _readable(cls, version: int) -> int:
+        if version != RECORD_VERSION:
+            raise ValueError(f"this program reads version {RECORD_VERSION}; use the release that wrote it")
+        return version
+
+    @field_validator("artefacts")
+    @classmethod
+    def _has_weights(cls, artefacts: dict[str, str]) -> dict[str, str]:
+        if WEIGHTS_NAME not in artefacts:
+            raise ValueError(f"holds no {WEIGHTS_NAME}")
+        for name, sha256 in artefacts.items():
+            if "/" in name or name.startswith(".") or not _SHA256.fullmatch(sha256):
+                raise ValueError(f"{name!r}: {sha256!r} is not a file name with the sha256 of its bytes")
+        return artefacts
+
+
+def model_id(
+    weights_sha256: str,
+    spec: PolicySpec,
+    environment: dict[str, Any],
+    digests: Digests,
+    dataset_digest: str,
+    commit: str | None,
+) -> str:
+    """``<level>-<12 hex digits>`` of everything that decides how the model acts and where it comes from."""
+    identity = {
+        "weights": weights_sha256,
+        "spec": spec.model_dump(mode="json"),
+        "environment": environment,
+        "digests": digests.model_dump(),
+        "dataset": dataset_digest,
+        "commit": commit,
+    }
+    return f"{spec.level.name}-{digest_of(identity)}"
+
+
+def digests_of(spec: PolicySpec) -> Digests:
+    """The digests of a policy by its own layout, as it was trained."""
+    layout = _layout(spec, spec.market, spec.portfolio, spec.n_history)
+    return Digests(observation=digest_of(layout), action=digest_of(ACTIONS), feature=spec.feature_digest)
+
+
+def running_digests(spec: PolicySpec) -> Digests:
+    """The digests of what the running program would show such a policy and make of its answers.
+
+    Another value than the recorded one means that a column or an action has another meaning now.
+    """
+    try:
+        market = tuple(f.name for f in features_of(spec.groups))
+    except ContractError:
+        market = ()  # the running table lacks a group: no layout of it can equal the recorded one
+    portfolio = tuple(f.name for f in features_of(["portfolio"]))
+    layout = _layout(spec, market, portfolio, len(TEMPORAL) if spec.n_history else 0)
+    return Digests(observation=digest_of(layout), action=digest_of(ACTIONS), feature=FEATURE_DIGEST)
+
+
+def _layout(
+    spec: PolicySpec, market: tuple[str, ...], portfolio: tuple[str, ...], n_history: int
+) -> dict[str, Any]:
+    return {
+        "n_slots": spec.n_slots,
+        "market": market,
+        "portfolio": portfolio,
+        "window": spec.level.window,
+        "n_history": n_history,
+        "width": spec.n_slots * (len(market) + len(portfolio) + 1 + len(ACTIONS)),
+    }

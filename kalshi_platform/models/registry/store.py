@@ -1,0 +1,256 @@
+"""Models and aliases in a folder or a bucket: models never change, aliases are a log that only grows.
+
+Layout     models/<id>/weights.safetensors, record.json (written last: without it there is no model),
+           models/<id>/evidence-<digest>.json (a judgement), aliases/000012.json (see aliases.py)
+Invariant  a record's id follows from its content; no file is ever replaced once its record stands.
+Not        judging a model (evaluation/promotion/evidence.py, gates.py) nor loading it (load.py).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
+from kalshi_platform.domain.places import home
+from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
+from kalshi_platform.models.registry.gates import Judgement
+from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
+from kalshi_platform.storage.storage import open_storage
+
+#: Address of the registry where none is given.
+REGISTRY_VARIABLE: Final = "KALSHI_PLATFORM_REGISTRY"
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+_RECORD: Final = "record.json"
+
+
+def default_registry() -> str:
+    """``KALSHI_PLATFORM_REGISTRY``, or a folder in this program's home."""
+    return os.environ.get(REGISTRY_VARIABLE) or str(home() / "registry")
+
+
+class Registry:
+    """The registry at one address; a folder appears with the first model."""
+
+    def __init__(self, uri: str | Path | None = None) -> None:
+        self._storage = open_storage(uri or default_registry())
+
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self._storage.uri
+
+    def add(self, record: ModelRecord, artefacts: Mapping[str, bytes]) -> ModelRecord:
+        """Store ``record`` with its files; where the same model is there already, its record is returned.
+
+        ContractError where a file is missing or its sha256 is not the recorded one: nothing is written.
+        """
+        sums = {name: hashlib.sha256(data).hexdigest() for name, data in artefacts.items()}
+        if sums != record.artefacts:
+            raise ContractError(f"model {record.id}: its files have sha256 {sums}, not {record.artefacts}")
+        if self.holds(record.id):
+            return self.record(record.id)
+        paths = [_path(record.id, name) for name in artefacts]
+        for path, data in zip(paths, artefacts.values(), strict=True):
+            self._storage.write_bytes_atomic(path, data)
+        self._storage.sync_folders(paths)
+        text = record.model_dump_json(indent=1) + "\n"
+        if not self._storage.create_exclusive(_path(record.id, _RECORD), text.encode()):
+            return self.record(record.id)
+        return record
+
+    def holds(self, model: str) -> bool:
+        """Whether there is a model with this id."""
+        return MODEL_ID.fullmatch(model) is not None and self._storage.exists(_path(model, _RECORD))
+
+    def models(self) -> list[ModelRecord]:
+        """Every complete model, oldest first."""
+        found = [f.path.split("/") for f in self._storage.list_files("models")]
+        ids = [parts[1] for parts in found if len(parts) == 3 and parts[2] == _RECORD]
+        return sorted((self.record(model) for model in ids), key=lambda r: (r.created_at, r.id))
+
+    def record(self, model: str) -> ModelRecord:
+        """The record of the model with id ``model``; DataError where it is damaged."""
+        path = _path(model, _RECORD)
+        values = _json(bytes(self._storage.read_bytes(path)), self._storage.address(path))
+        try:
+            record = ModelRecord.parse(values)
+        except ContractError as err:
+            raise DataError(f"{self._storage.address(path)}: {err}") from None
+        if record.id != model or record.derived_id != model:
+            raise DataError(
+                f"{self._storage.address(path)} is the record of {record.derived_id}, not of {model}: it was "
+                "edited or moved; restore it, or register the run again"
+            )
+        return record
+
+    def artefact(self, record: ModelRecord, name: str) -> pa.Buffer:
+        """One file of a model; ChecksumError where its bytes are not the registered ones."""
+        if name not in record.artefacts:
+            raise ContractError(f"model {record.id} has no {name!r}; it has {', '.join(record.artefacts)}")
+        path = _path(record.id, name)
+        data = self._storage.read_bytes(path)
+        found = hashlib.sha256(data).hexdigest()
+        if found != record.artefacts[name]:
+            raise ChecksumError(
+                f"{self._storage.address(path)} has sha256 {found[:12]}..., its record says "
+                f"{record.artefacts[name][:12]}...: it is damaged, register the run again elsewhere"
+            )
+        return data
+
+    def add_files(self, model: str, files: Mapping[str, bytes]) -> None:
+        """Store further files beside a model's own; DataError where a name is taken by other bytes."""
+        if not self.holds(model):
+            raise ContractError(f"{self.uri} has no model {model!r}; register it first")
+        for name, data in files.items():
+            path = _path(model, name)
+            created = self._storage.create_exclusive(path, data)
+            if not created and bytes(self._storage.read_bytes(path)) != data:
+                raise DataError(
+                    f"{self._storage.address(path)} exists with another content; choose a new name"
+                )
+
+    def files(self, model: str) -> list[str]:
+        """Names of everything that lies beside the record of ``model``."""
+        prefix = f"models/{model}/"
+        return [f.path.removeprefix(prefix) for f in self._storage.list_files(f"models/{model}")]
+
+    def file(self, model: str, name: str, sha256: str | None) -> bytes:
+        """One of a model's further files; ChecksumError where its bytes are not those of ``sha256``."""
+        path = _path(model, name)
+        data = bytes(self._storage.read_bytes(path))
+        found = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise ChecksumError(
+                f"{self._storage.address(path)} has sha256 {found[:12]}..., recorded is {sha256[:12]}...: "
+                "it is damaged, make it again"
+            )
+        return data
+
+    def add_judgement(self, judgement: Judgement) -> str:
+        """Keep a judgement beside its model; returns its digest."""
+        path = _path(judgement.evidence.model, f"evidence-{judgement.digest}.json")
+        self._storage.create_exclusive(path, (judgement.model_dump_json(indent=1) + "\n").encode())
+        return judgement.digest
+
+    def judgement(self, model: str, digest: str) -> Judgement:
+        """A kept judgement; DataError where its content is not what its name says."""
+        path = _path(model, f"evidence-{digest}.json")
+        address = self._storage.address(path)
+        found = Judgement.parse(_json(bytes(self._storage.read_bytes(path)), address))
+        if found.digest != digest:
+            raise DataError(f"{address} has digest {found.digest}: it was changed after it was written")
+        return found
+
+    def aliases(self) -> AliasLog:
+        """The log of aliases as it stands now."""
+        return AliasLog.read(self._storage)
+
+    def resolve(self, name: str) -> str:
+        """The id of the model called ``name``, an alias or an id; ContractError lists what there is."""
+        log = self.aliases()
+        model = log.model(name) or name
+        if not self.holds(model):
+            known = ", ".join([*log.current, *(r.id for r in self.models())]) or "nothing yet"
+            raise ContractError(f"{self.uri} has no model or alias {name!r}; it holds {known}")
+        return model
+
+    def promote(
+        self,
+        alias: str,
+        model: str,
+        *,
+        reason: str,
+        evidence: str | None = None,
+        seen: AliasLog | None = None,
+    ) -> AliasEntry:
+        """Make ``alias`` name ``model``, as a new entry of the log.
+
+        ``seen`` is the log that the decision was made on: where the alias changed since, LimitError says
+        who changed it and nothing is done. Naming the model that it names already adds nothing.
+        """
+        check_alias(alias)
+        if not self.holds(model):
+            raise ContractError(f"{self.uri} has no model {model!r}; register it first")
+        log = seen or self.aliases()
+        if log.model(alias) == model:
+            return self._unchanged(alias, log)
+        return self._append(log, alias, model, "promote", reason, evidence)
+
+    def rollback(self, alias: str, *, reason: str, seen: AliasLog | None = None) -> AliasEntry:
+        """Make ``alias`` name what it named before its latest standing promotion, as a new entry.
+
+        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. LimitError
+        where there is nothing before.
+        """
+        log = seen or self.aliases()
+        stack = log.stack(alias)
+        if len(stack) < 2:
+            named = f"names {stack[0]} and named nothing before" if stack else "has never been set"
+            raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to")
+        if not self.holds(stack[-2]):
+            raise DataError(f"{self.uri} no longer holds {stack[-2]}, which {alias!r} named before")
+        return self._append(log, alias, stack[-2], "rollback", reason, None)
+
+    def _append(
+        self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str, evidence: str | None
+    ) -> AliasEntry:
+        """Create the next number; an entry of another alias that came between only moves it on."""
+        token = new_token()
+        before = log
+        while True:
+            entry = AliasEntry(
+                number=log.number + 1, alias=alias, kind=kind, model=model, previous=log.model(alias),
+                reason=reason, evidence=evidence, at=now(), by=author(), token=token,
+            )  # fmt: skip
+            text = entry.model_dump_json(indent=1) + "\n"
+            if self._storage.create_exclusive(entry.path, text.encode()):
+                return entry
+            log = self.aliases()
+            if log.number < entry.number:
+                raise DataError(f"{self._storage.address(entry.path)} exists but cannot be listed; repeat")
+            # An answer lost on the way makes our own entry look like somebody else's.
+            if (ours := log.entries[entry.number - 1]).token == token:
+                return ours
+            _refuse_change(before, log, alias, model)
+
+    def _unchanged(self, alias: str, seen: AliasLog) -> AliasEntry:
+        _refuse_change(seen, self.aliases(), alias, seen.model(alias) or "")
+        return next(e for e in reversed(seen.entries) if e.alias == alias)
+
+
+def now() -> str:
+    """The present time, UTC, as ISO text."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _refuse_change(seen: AliasLog, log: AliasLog, alias: str, model: str) -> None:
+    won = next((e for e in reversed(log.entries[seen.number :]) if e.alias == alias), None)
+    if won is not None:
+        raise LimitError(
+            f"{alias} was not changed to {model}: {won.by} made it {won.model} at {won.at} "
+            f"({won.kind}, entry {won.number}) after this decision began; "
+            "look at that change and decide again"
+        )
+
+
+def _path(model: str, name: str) -> str:
+    if not MODEL_ID.fullmatch(model):
+        raise ContractError(f"{model!r} is no id of a model: expected <level>-<12 hex digits>")
+    return f"models/{model}/{name}"
+
+
+def _json(data: bytes, address: str) -> dict[str, object]:
+    try:
+        values = json.loads(data)
+    except ValueError as err:
+        raise DataError(f"{address} is not JSON ({err}): it is damaged, restore it") from None
+    if not isinstance(values, dict):
+        raise DataError(f"{address} is not a JSON object: it is damaged, restore it")
+    return values

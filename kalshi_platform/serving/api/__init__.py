@@ -1,0 +1,1 @@
+"""Requests and messages on the wire, and their clients."""

@@ -1,0 +1,110 @@
+"""Client of ``POST /v1/decide``: one request, repeated once by its id where the first try got no answer.
+
+Invariant  a request is sent at most twice, both times with one ``request_id``: the server answers a repeated
+           id as it did the first time, so nothing is decided twice.
+Tokens     come from a file or the environment, never from an argument that a process list shows.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from uuid import uuid4
+
+import aiohttp
+
+from kalshi_platform.domain.errors import ContractError, PlatformError
+from kalshi_platform.serving.api.packed import packed_body
+
+TOKEN_VARIABLE: Final = "KALSHI_PLATFORM_TOKEN"
+_BUSY: Final = 500
+
+
+class ServiceError(PlatformError):
+    """A service of this platform could not be reached, or refused what was asked."""
+
+
+def read_token(
+    file: Path | None = None, environment: Mapping[str, str] = os.environ, variable: str = TOKEN_VARIABLE
+) -> str | None:
+    """The token in ``file``, else in the environment; None where neither is given.
+
+    ContractError where the file cannot be read or holds no single token.
+    """
+    if file is None:
+        return environment.get(variable, "").strip() or None
+    try:
+        words = file.read_text().split()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ContractError(f"token file {file} cannot be read ({err}): write the token into it") from None
+    if len(words) != 1:
+        raise ContractError(f"token file {file} holds {len(words)} words; expected the token alone")
+    return words[0]
+
+
+class DecideClient:
+    """Asks one server for decisions; ``async with`` keeps its connections."""
+
+    def __init__(
+        self, url: str, token: str | None = None, timeout_s: float = 5.0, *, packed: bool = True
+    ) -> None:
+        """``url``: of the server, ``http://127.0.0.1:8000``.
+
+        ``packed``: numbers travel as float32 in base64 (packed.py), which the server reads several times
+        faster and would round them to anyway; False sends them as they are given.
+        """
+        self._is_packed = packed
+        self._url = url.rstrip("/") + "/v1/decide"
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open for asking."""
+        self._http = self._session()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def decide(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to ``request``, which gets a ``request_id`` where it has none.
+
+        A failed connection, no answer in time and a status of 500 or more are tried once more, on a new
+        connection: where a replica was lost, the proxy ends the idle ones too. ServiceError where that fails
+        too, or the server refuses the request; it then says what the server said.
+        """
+        body = {"request_id": uuid4().hex, **(packed_body(request) if self._is_packed else request)}
+        try:
+            status, answer = await self._post(self._http, body)
+        except (aiohttp.ClientError, TimeoutError):
+            status, answer = _BUSY, {}
+        if status >= _BUSY:
+            try:
+                async with self._session() as fresh:
+                    status, answer = await self._post(fresh, body)
+            except (aiohttp.ClientError, TimeoutError) as err:
+                raise ServiceError(
+                    f"{self._url}: no answer, asked twice ({type(err).__name__}: {err}); is the server up?"
+                ) from None
+        if status != 200:
+            said = answer.get("detail") or answer
+            raise ServiceError(f"{self._url} answered {status} to request {body['request_id']}: {said}")
+        return answer
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+
+    async def _post(
+        self, http: aiohttp.ClientSession | None, body: Mapping[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        if http is None:
+            raise ContractError("ask inside `async with DecideClient(...)`: it is not open")
+        async with http.post(self._url, json=body) as response:
+            answer = await response.json(content_type=None)
+            return response.status, answer if isinstance(answer, dict) else {"detail": answer}

@@ -1,0 +1,244 @@
+"""What goes over the wire: requests, answers and problems, as pydantic models with examples.
+
+Units      prices 1e-4 dollar, times ms; features as the feature table bounds them.
+Invariant  requests are read strictly: an unknown key, a number as text, NaN or an infinity is refused.
+Packed     text in the place of a whole row or history packs its numbers
+           (kalshi_platform/serving/api/packed.py).
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from kalshi_platform.domain.fees import TAKER_RATE_E6
+from kalshi_platform.domain.units import DOLLAR_E4
+from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.serving.inference.batch import Note, Tier
+
+ActionName = Literal["HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO"]
+#: The exchange's own words (REST ``status``) and those of its filters; only ``active`` is traded.
+MarketState = Literal[
+    "active", "paused", "inactive", "initialized", "closed",
+    "determined", "disputed", "amended", "settled", "finalized",
+]  # fmt: skip
+ACTION_NAMES: Final[tuple[str, ...]] = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
+TIER_NAMES: Final = {int(tier): tier.name.lower() for tier in Tier}
+NOTE_NAMES: Final = {int(note): note.name.lower() for note in Note if note.name}
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+PriceE4 = Annotated[int, Field(ge=0, le=DOLLAR_E4)]
+RequestId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:-]+$")]
+
+
+#: The example packs 0.25 and -0.5.
+Packed = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "type": "string",
+            "contentEncoding": "base64",
+            "title": "Packed",
+            "description": "base64 of little-endian float32",
+            "examples": ["AACAPgAAAL8="],
+        }
+    ),
+]
+Row = Annotated[list[Number] | Packed, Field(union_mode="left_to_right")]
+History = Annotated[list[list[Number]] | Packed | None, Field(union_mode="left_to_right")]
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class MarketRow(_Read):
+    """One market of a group, as it stands now."""
+
+    id: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        description="names the market in the answer and in the feature cache; the model never sees it"
+    )
+    state: MarketState = Field(description="anything but active is answered HOLD")
+    row: Row = Field(
+        description="features in the order of columns: JSON numbers, or packed: base64 of little-endian "
+        "float32, read several times faster"
+    )
+    allowed: list[ActionName] = Field(
+        description="actions that may be answered; HOLD always may", max_length=16
+    )
+    history: History = Field(
+        None,
+        description="rows of the temporal group, oldest first, the present one last: JSON numbers, or packed "
+        "like row, row after row; a model reads the last window of them, fewer count as the beginning of the "
+        "market; not read by models without history",
+    )
+    bid_e4: PriceE4 | None = Field(None, description="best YES bid, for the rules")
+    ask_e4: PriceE4 | None = Field(None, description="best YES ask, for the rules")
+    taker_rate_e6: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        TAKER_RATE_E6, description="fee rate of a taker in this market, 1e-6, for the rules"
+    )
+    exclusive_set: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="name shared by the markets of which at most one can end YES, for the rules"
+    )
+
+
+class Group(_Read):
+    """Markets that are decided together: the slots of one observation."""
+
+    markets: list[MarketRow] = Field(min_length=1, description="at most the model's n_slots")
+
+
+class DecideRequest(_Read):
+    """Features of one or many groups, decided independently of each other."""
+
+    request_id: RequestId = Field(description="repeated within a minute: the same answer")
+    feature_digest: str = Field(
+        max_length=64, description="of the feature table the rows were computed by: GET /v1/model"
+    )
+    deadline_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = Field(
+        None, description="from arrival; the best tier done by then answers"
+    )
+    columns: list[str] = Field(
+        min_length=1,
+        max_length=1_024,
+        description="the model's market and portfolio features, each once, in any order; slow and static "
+        "ones may be left out where they were sent shortly before",
+    )
+    groups: list[Group] = Field(min_length=1)
+
+
+class GroupDecision(BaseModel):
+    """What was decided of a group, and by whom."""
+
+    actions: dict[str, ActionName] = Field(description="action by market id")
+    probabilities: dict[str, list[float]] = Field(
+        description="by market id: HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO; calibrated, of the tier"
+    )
+    confidence: float = Field(description="the lowest over the markets of the highest probability")
+    tier: Literal["rules", "mlp", "lstm", "full", "none"]
+    notes: list[Literal["cached", "deadline", "fallback"]] = Field(
+        description="cached: the answer to an equal state; deadline: no time for a higher tier; fallback: a "
+        "higher tier failed"
+    )
+
+
+class DecideResponse(BaseModel):
+    """Answer of ``/v1/decide``; groups in the order they were asked."""
+
+    request_id: str
+    model: str = Field(description="id of the model that decided")
+    tier_set: str | None = Field(description="digest of its tier set; null: the model alone")
+    groups: list[GroupDecision]
+    timings_ms: dict[str, float] = Field(description="by stage, and total from arrival to answer")
+
+
+class FeatureInfo(BaseModel):
+    """One column of a request."""
+
+    name: str
+    group: str
+    low: float
+    high: float
+    max_age_ms: int | None = Field(description="a value sent so long ago may be left out; null: never")
+
+
+class ModelInfo(BaseModel):
+    """What is served, and what it wants to be shown."""
+
+    model: str
+    tier_set: str | None
+    tiers: list[int]
+    forms: dict[str, str] = Field(description="tier -> what runs its network in this process")
+    tier3_asked: Literal["replica", "deployment", "nowhere"] = Field(
+        description="who answers for tier 3: the replica that was asked, or a deployment of its own"
+    )
+    alias: str
+    feature_digest: str
+    columns: list[FeatureInfo]
+    n_slots: int
+    window: int = Field(description="rows of history a market; 0: none are read")
+    history_columns: list[str]
+    actions: list[str]
+
+
+class ReloadResponse(BaseModel):
+    """What looking at the registry led to."""
+
+    model: str = Field(description="that answers now")
+    changed: bool
+    found: str = Field(description="what the checks of a new model found, in words")
+
+
+class RollbackRequest(_Read):
+    """Why an administrator goes back."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="kept in the registry")
+
+
+class RollbackResponse(BaseModel):
+    """The model that answers again."""
+
+    model: str
+
+
+class ModelEvent(BaseModel):
+    """One thing that happened to the models of a replica."""
+
+    at_ns: int
+    kind: str
+    model: str
+    tiers: str | None
+    words: str
+
+
+class ShadowFound(BaseModel):
+    """How far the model in the shadow would have decided otherwise than the one that answers."""
+
+    model: str
+    offered: int = Field(description="calls it was to be asked about")
+    dropped: int = Field(description="of them not asked: too many waited, or it is switched off")
+    groups: int = Field(description="compared")
+    slots: int = Field(description="compared: a market stands there and no rule forces it")
+    differing: int = Field(description="of them decided otherwise")
+    by_tier: dict[str, tuple[int, int]] = Field(description="tier that answered -> slots, differing")
+    pairs: dict[str, int] = Field(description="'answered > shadow' -> slots, where they differ")
+    failures: int
+    switched_off: str = Field(description="why it is not asked any more; empty while it is")
+
+
+class ModelHistory(BaseModel):
+    """What happened to the models of the replica that answers, oldest first."""
+
+    model: str
+    events: list[ModelEvent]
+    shadow: ShadowFound | None = Field(description="null: no model is in the shadow")
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Every tier was asked just now."""
+
+    ready: bool
+    model: str | None
+    tiers: dict[str, str] = Field(description="tier -> ok, or what is wrong")
+    reason: str | None = None
+
+
+class ProblemBody(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None
+    request_id: str
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """JSON schema of a request body with its definitions under ``components`` (OpenAPI)."""
+    return model.model_json_schema(ref_template="#/components/schemas/{model}")

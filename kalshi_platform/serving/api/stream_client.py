@@ -1,0 +1,256 @@
+"""Client of ``/v1/stream``: frames in, decisions out, whatever the connection does meanwhile.
+
+Owns       the connection: it is opened again with growing pauses, the session resumed, or, where the server
+           has lost it, shown again from the frames that were kept.
+Invariant  frames reach the server in order and once; a decision is given out once. One for the same group and
+           the same ``recv_ns`` as the one before replaces it.
+Not        orders: whoever uses this sends them, and tells the account (``send_account``).
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import Field
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from kalshi_platform.data.market_data.capture import read_frames
+from kalshi_platform.domain.config import Config
+from kalshi_platform.serving.api.decide_client import ServiceError
+from kalshi_platform.serving.api.frame_log import FrameLog
+from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+
+_LOG: Final = logging.getLogger(__name__)
+_MAX_BYTES: Final = 1 << 24
+_TOO_MANY: Final = 429
+#: Close codes after which the same would happen again: not text, refused, too long, taken over.
+_FINAL: Final = (1003, 1008, 1009, 4000)
+_LOST: Final = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
+Sleep = Callable[[float], Awaitable[None]]
+Message = dict[str, Any]
+
+
+class StreamClientConfig(Config):
+    """Where a stream is and how hard to try."""
+
+    url: str = Field(description="ws://127.0.0.1:8000/v1/stream")
+    keep_frames: int = Field(200_000, ge=0, description="acknowledged frames kept to show them again")
+    most_unacknowledged: int = Field(50_000, ge=1, description="frames that may wait for the server")
+    first_pause_s: float = Field(0.1, gt=0, description="before the second attempt to connect")
+    longest_pause_s: float = Field(5.0, gt=0, description="pauses double up to this")
+    attempts: int = Field(20, ge=1, description="failed attempts in a row after which it gives up")
+    open_timeout_s: float = Field(10.0, gt=0)
+
+
+class StreamClient:
+    """One stream; ``async with``, then send frames and iterate over what is answered.
+
+    Iterating gives ``decision`` and ``refused`` messages and ends when the client is closed; ServiceError
+    where the server closed the session or cannot be reached.
+    """
+
+    def __init__(
+        self,
+        config: StreamClientConfig,
+        opening: OpenMessage | None = None,
+        token: str | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._config = config
+        self._opening = opening or OpenMessage(type="open")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._sleep = sleep
+        self._log = FrameLog(config.keep_frames, config.most_unacknowledged)
+        self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._news = asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._decided: dict[int, int] = {}  # group -> frame of its last decision
+        self._session: str | None = None
+        self._failure: ServiceError | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.groups: list[list[str]] = []  # markets decided together, as the server has them
+        self.opened: Message = {}  # the server's last ``opened``
+        self.n_connections = 0
+
+    async def __aenter__(self) -> Self:
+        """Begin to connect."""
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close the connection; what was not sent is lost."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled() and (bug := self._task.exception()) is not None:
+            raise bug
+
+    def send_frame(self, text: str) -> int:
+        """Send a frame, as received or as a capture line; returns its number. LimitError: too many wait."""
+        self._raise_failure()
+        number = self._log.add_frame(text)
+        self._news.set()
+        return number
+
+    def send_account(self, account: AccountMessage) -> None:
+        """Tell what one group's account holds after the frames sent so far."""
+        self._raise_failure()
+        self._log.add_message(account.model_dump_json(), f"account {account.group}")
+        self._news.set()
+
+    async def flush(self) -> None:
+        """Wait until the server has applied every frame sent so far."""
+        number = self._log.last_frame
+        self._log.add_message('{"type":"ack"}', "ack")
+        self._news.set()
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._failure or self._log.acknowledged >= number)
+        self._raise_failure()
+
+    async def feed_capture(self, path: Path) -> int:
+        """Send every frame of a capture file, with its own times, and wait until all were applied.
+
+        Frames are sent in order of their times, as one client would have received them. Returns how many.
+        DataError where the file cannot be read.
+        """
+        frames = sorted(read_frames(path), key=lambda frame: frame.recv_ns)
+        for frame in frames:
+            if self._log.n_unacknowledged >= self._config.most_unacknowledged:
+                await self.flush()
+            line = {"recv_ns": frame.recv_ns, "conn": frame.conn, "raw": frame.raw}
+            self.send_frame(json.dumps(line, separators=(",", ":")))
+        await self.flush()
+        return len(frames)
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        """Decisions and refusals as they come."""
+        while (message := await self._answers.get()) is not None:
+            yield message
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    # The connection
+
+    async def _run(self) -> None:
+        """Connect, again and again; ends by being cancelled or with a failure that everybody is told."""
+        try:
+            await self._connect_for_ever()
+        except ServiceError as err:
+            self._failure = err
+        finally:
+            self._answers.put_nowait(None)
+            await self._tell_progress()
+
+    async def _connect_for_ever(self) -> None:
+        failed = 0
+        while True:
+            before = self.n_connections
+            why = await self._connect_once()
+            failed = 1 if self.n_connections > before else failed + 1
+            if failed >= self._config.attempts:
+                raise ServiceError(f"{self._config.url} cannot be reached after {failed} attempts: {why}")
+            pause_s = min(self._config.first_pause_s * 2 ** (failed - 1), self._config.longest_pause_s)
+            _LOG.warning("stream %s: %s; again in %.1f s", self._config.url, why, pause_s)
+            await self._sleep(pause_s)
+
+    async def _connect_once(self) -> object:
+        """One connection, until it breaks; returns why. ServiceError where trying again would not help."""
+        config = self._config
+        try:
+            async with connect(
+                config.url,
+                additional_headers=self._headers,
+                open_timeout=config.open_timeout_s,
+                max_size=_MAX_BYTES,
+            ) as connection:
+                await self._serve(connection)
+        except InvalidStatus as err:
+            status = err.response.status_code
+            if 400 <= status < 500 and status != _TOO_MANY:
+                raise ServiceError(f"{config.url} answered {status}: check the address and token") from None
+            return err
+        except ConnectionClosed as err:
+            if err.rcvd is not None and err.rcvd.code in _FINAL:
+                raise ServiceError(
+                    f"{config.url} ended the session ({err.rcvd.code}): {err.rcvd.reason}"
+                ) from None
+            return err
+        except _LOST as err:
+            return err
+        return "the server closed the connection"
+
+    async def _serve(self, connection: ClientConnection) -> None:
+        """Open or resume, then send and receive until the connection breaks."""
+        await connection.send(self._open_text())
+        opened = self._take_in(await connection.recv())
+        if opened["type"] != "opened":
+            raise ServiceError(f"{self._config.url} did not open the session: {opened}")
+        self._log.rewind(opened["next_frame"])
+        self.n_connections += 1
+        sender = asyncio.create_task(self._send(connection))
+        try:
+            async for text in connection:
+                message = self._take_in(text)
+                if message["type"] == "ack":
+                    self._log.acknowledge(message["frame"])
+                    await self._tell_progress()
+        except asyncio.CancelledError:
+            await connection.close()  # the user is done: the server is told so
+            raise
+        finally:
+            sender.cancel()
+            (failure,) = await asyncio.gather(sender, return_exceptions=True)
+        if isinstance(failure, BaseException) and not isinstance(failure, (*_LOST, asyncio.CancelledError)):
+            raise failure
+
+    def _open_text(self) -> str:
+        changes: dict[str, Any] = {
+            "session": self._session,
+            "first_frame": self._log.first_frame,
+            "decide_after": max(self._decided.values(), default=0),
+        }
+        if self._log.first_frame > 1:  # the order of first appearance is not in what is left
+            changes["groups"] = self.groups
+        return self._opening.replace(**changes).model_dump_json()
+
+    async def _send(self, connection: ClientConnection) -> None:
+        while True:
+            self._news.clear()
+            while (text := self._log.take()) is not None:
+                await connection.send(text)
+            await self._news.wait()
+
+    def _take_in(self, text: str | bytes) -> Message:
+        """Note what a message says and pass on what concerns the user."""
+        try:
+            message: Message = json.loads(text)
+        except ValueError:
+            raise ServiceError(f"{self._config.url} sent what is not JSON: {text[:80]!r}") from None
+        kind = message["type"]
+        if kind == "closed":
+            raise ServiceError(f"{self._config.url} closed the session: {message['reason']}")
+        if kind == "opened":
+            self.opened, self._session = message, message["session"]
+            self.groups = [list(group) for group in message["groups"]]
+        elif kind == "placed":
+            while len(self.groups) <= message["group"]:
+                self.groups.append([])
+            self.groups[message["group"]].append(message["ticker"])
+        elif kind == "refused":
+            self._answers.put_nowait(message)
+        elif kind == "decision" and message["frame"] > self._decided.get(message["group"], 0):
+            self._decided[message["group"]] = message["frame"]
+            self._answers.put_nowait(message)
+        return message
+
+    async def _tell_progress(self) -> None:
+        async with self._progress:
+            self._progress.notify_all()

@@ -1,0 +1,153 @@
+"""A tiered policy let loose on replayed events, watched by its champion.
+
+Owns       what the cascade is shown in replay, and counting who decided and who agreed, event by event.
+Played     is ``serving.tiered.TieredPolicy`` itself, without the cache of answers and without rules: whatever
+           differs from the champion comes from the tiers.
+Left out   a tier that never exits (exit_threshold None) is not asked: it could only cost time.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.evaluation.judging.rollout import RolloutConfig, number_events, run_policy
+from kalshi_platform.evaluation.judging.summary import Sample, event_means, pool
+from kalshi_platform.models.networks.device import torch_threads
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.rules.protocols import Policy
+from kalshi_platform.serving.distillation.config import JudgeConfig
+from kalshi_platform.serving.distillation.halves import stage
+from kalshi_platform.serving.distillation.states import choices_in
+from kalshi_platform.serving.inference.batch import Batch, Tier
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import Bank
+
+#: Nothing but returns is looked at.
+_WATCHED: Final = RolloutConfig(grid_points=2, stats_every=1_000_000_000)
+#: No answer is remembered; codes of windows are, because their key is the window itself.
+UNCACHED: Final = TieredConfig(inference_ttl_ms=0)
+N_TIERS: Final = int(max(Tier)) + 1
+
+
+def cascade_of(spec: PolicySpec, tiers: Collection[ReadyTier]) -> TieredPolicy:
+    """The policy of the tiers that are ever asked: those that may exit, and the last."""
+    ordered = sorted(tiers, key=lambda tier: tier.number)
+    asked = [t for t in ordered[:-1] if t.exit_threshold is not None]
+    return TieredPolicy(spec, (*asked, ordered[-1]._replace(exit_threshold=None)), UNCACHED)
+
+
+def batch_of(bank: Bank, flat: np.ndarray, rows: np.ndarray, window: int) -> Batch:
+    """What a tiered policy is shown of N states: ``flat`` (N, width), windows gathered at ``rows`` (N, S)."""
+    windows = None
+    if window:
+        temporal, age = bank.arrays.temporal, bank.arrays.age
+        windows = np.empty((*rows.shape, window, temporal.shape[1]), np.float32)
+        flattened = windows.reshape(-1, window, temporal.shape[1])
+        gather_windows(temporal, age, rows.reshape(-1).astype(np.int64), flattened)
+    return Batch(flat, windows, free(*rows.shape))
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts an event; E events of the bank, tiers as in ``serving.batch.Tier``."""
+
+    exits: np.ndarray  # (E, N_TIERS) i8: groups by who decided
+    agreed: np.ndarray  # (E,) i8: slots with a choice whose action was the champion's
+    counted: np.ndarray  # (E,) i8: slots with a choice
+
+    @property
+    def exit_shares(self) -> np.ndarray:
+        """(N_TIERS,) mean over events of the share of groups each tier decided."""
+        groups = self.exits.sum(axis=1)
+        seen = groups > 0
+        shares: np.ndarray = (self.exits[seen] / groups[seen, None]).mean(axis=0)
+        return shares
+
+    @property
+    def agreement(self) -> float:
+        """Mean over events of the share of actions that were the champion's; 1 where none had a choice."""
+        seen = self.counted > 0
+        return float((self.agreed[seen] / self.counted[seen]).mean()) if seen.any() else 1.0
+
+
+class WatchedCascade:
+    """A policy for ``run_policy``: the cascade acts, the champion is asked beside it."""
+
+    def __init__(self, tiered: TieredPolicy, champion: FrozenPolicy, bank: Bank) -> None:
+        self._tiered, self._champion, self._bank = tiered, champion, bank
+        self._first_rows = np.ascontiguousarray(bank.arrays.segments["start"])
+        self._segment_event = bank.segment_events
+        n_events = int(self._segment_event.max()) + 1
+        self.tally = Tally(
+            exits=np.zeros((n_events, N_TIERS), np.int64),
+            agreed=np.zeros(n_events, np.int64),
+            counted=np.zeros(n_events, np.int64),
+        )
+
+    def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(N, S) int8: the cascade's actions."""
+        batch = batch_of(self._bank, flat, rows, self._tiered.window)
+        found = self._tiered.decide(batch, 0)
+        wanted = self._champion.act(flat, rows=rows, history=self._bank.arrays)
+        self._count(flat, rows, found.tier, found.actions == wanted)
+        return found.actions
+
+    def _count(self, flat: np.ndarray, rows: np.ndarray, tier: np.ndarray, same: np.ndarray) -> None:
+        running = np.flatnonzero((rows >= 0).any(axis=1))
+        # All slots of a group hold markets of one event here.
+        segment = np.searchsorted(self._first_rows, rows[running].max(axis=1), side="right") - 1
+        event = self._segment_event[segment]
+        _, counted = choices_in(flat[running], rows.shape[1])
+        np.add.at(self.tally.exits, (event, tier[running]), 1)
+        np.add.at(self.tally.counted, event, counted.sum(axis=1))
+        np.add.at(self.tally.agreed, event, (counted & same[running]).sum(axis=1))
+
+
+class Played(NamedTuple):
+    """One policy on the episodes of some events."""
+
+    sample: Sample
+    tally: Tally | None
+
+    @property
+    def returns(self) -> np.ndarray:
+        """(E,) mean return of every event played, in the bank's order."""
+        return event_means(self.sample.event, self.sample.returns)
+
+    @property
+    def mean_return(self) -> float:
+        """Every event counts the same."""
+        return float(self.returns.mean())
+
+
+class Theatre:
+    """The events a cascade and its champion play: the same episodes for everybody."""
+
+    def __init__(
+        self, bank: Bank, events: Collection[str], env: EnvConfig, champion: FrozenPolicy, config: JudgeConfig
+    ) -> None:
+        self.bank, self.events, self.env, self.config = bank, frozenset(events), env, config
+        self.champion = champion
+        present = set(number_events(bank)[0])
+        self.n_events = len(self.events & present)
+
+    def stage(self) -> ReplayVectorEnv:
+        """Environments that play the events once."""
+        return stage(self.bank, self.events, self.env, self.config)
+
+    def play(self, policy: Policy, name: str) -> Sample:
+        """Any policy's episodes."""
+        with torch_threads(1):
+            rollout = run_policy(policy, self.stage(), _WATCHED, name)
+        return pool(self.bank, self.env, (0,), [rollout])
+
+    def play_cascade(self, tiered: TieredPolicy, name: str = "cascade") -> Played:
+        """The cascade's episodes, and who decided in them."""
+        watched = WatchedCascade(tiered, self.champion, self.bank)
+        return Played(self.play(watched, name), watched.tally)

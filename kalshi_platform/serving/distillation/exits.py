@@ -1,0 +1,117 @@
+"""Calibrating the students and choosing where groups leave, on the calibrating half of the events."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+
+from kalshi_platform.evaluation.judging.summary import event_means
+from kalshi_platform.models.networks.device import torch_threads
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.rules.protocols import NetworkPolicy
+from kalshi_platform.serving.distillation import calibration
+from kalshi_platform.serving.distillation.cascade import Theatre, cascade_of
+from kalshi_platform.serving.distillation.config import ThresholdsConfig
+from kalshi_platform.serving.distillation.judge import Made
+from kalshi_platform.serving.distillation.states import Reader, States, choices
+from kalshi_platform.serving.distillation.thresholds import (
+    Choice,
+    Pair,
+    candidates,
+    choose,
+    expected_ms,
+    pairs_of,
+    shares_of,
+)
+from kalshi_platform.serving.inference.batch import Tier
+
+Say = Callable[[str], None]
+#: Thresholds of tiers 1 and 2; None = never.
+Exits = tuple[float | None, float | None]
+_EVERY_S: Final = 5.0
+
+
+def calibrated_temperature(policy: FrozenPolicy, theatre: Theatre, states: States) -> float:
+    """The temperature at which a student's probabilities best foresee the champion's action."""
+    mask, counted = choices(states)
+    wanted = calibration.best_of(states.logits, mask)
+    logits = _logits(policy, theatre, states)
+    return calibration.fit_temperature(logits[counted], mask[counted], wanted[counted])
+
+
+def choose_exits(
+    made: Sequence[Made],
+    theatre: Theatre,
+    states: States,
+    config: ThresholdsConfig,
+    say: Say = lambda line: None,
+) -> Choice:
+    """Play every pair of candidate thresholds on the theatre's events and take the best: thresholds.py."""
+    champion = theatre.play(NetworkPolicy(theatre.champion, theatre.bank), "champion")
+    returns = event_means(champion.event, champion.returns)
+    wanted = _cautious_first(made, theatre, states, config)
+    pairs: list[Pair] = []
+    started = told = time.perf_counter()
+    for pair in wanted:
+        if pairs and time.perf_counter() - started > config.limit_s:
+            break
+        pairs.append(_play(pair, made, theatre, config))
+        if (now := time.perf_counter()) - told >= _EVERY_S:
+            told, left = now, (now - started) / len(pairs) * (len(wanted) - len(pairs))
+            say(f"exits: {len(pairs)} of {len(wanted)} pairs of thresholds played, {left:.0f} s left")
+    choice = choose(pairs, float(returns.mean()), returns.size, config)
+    if left_out := len(wanted) - len(pairs):
+        words = f"the time limit of {config.limit_s:g} s left out the {left_out} most daring pairs"
+        choice = choice.replace(reason=f"{choice.reason}; {words}", not_played=left_out)
+    say(f"exits: {choice.reason} ({time.perf_counter() - started:.0f} s)")
+    return choice
+
+
+def _cautious_first(
+    made: Sequence[Made], theatre: Theatre, states: States, config: ThresholdsConfig
+) -> list[Exits]:
+    """The champion alone, then every pair from slow to quick: a time limit leaves out the most daring."""
+    confidence = {m.number: _confidence(m, theatre, states) for m in made if m.number != Tier.FULL}
+    first, second = (candidates(confidence[n], config.leaving) for n in (Tier.MLP, Tier.LSTM))
+    p50 = {m.number: m.form.p50_ms for m in made}
+
+    def daring(pair: Exits) -> tuple[bool, float]:
+        shares = shares_of(confidence, *pair)
+        return pair != (None, None), -expected_ms(shares, *pair, p50, config.full_overhead_ms)
+
+    return sorted(pairs_of(first, second, float(confidence[Tier.MLP].min())), key=daring)
+
+
+def with_exits(made: Sequence[Made], first: float | None, second: float | None) -> list[Made]:
+    """The same networks leaving at these thresholds; the champion decides whatever is left."""
+    exits = {int(Tier.MLP): first, int(Tier.LSTM): second}
+    return [m._replace(exit_threshold=exits.get(m.number)) for m in made]
+
+
+def _play(pair: Exits, made: Sequence[Made], theatre: Theatre, config: ThresholdsConfig) -> Pair:
+    ready = [m.ready for m in with_exits(made, *pair)]
+    played = theatre.play_cascade(cascade_of(theatre.champion.spec, ready))
+    assert played.tally is not None
+    shares = {int(t): float(played.tally.exit_shares[t]) for t in Tier}
+    p50 = {m.number: m.form.p50_ms for m in made}
+    return Pair(
+        first=pair[0],
+        second=pair[1],
+        exit_shares=shares,
+        agreement=played.tally.agreement,
+        mean_return=played.mean_return,
+        expected_ms=expected_ms(shares, *pair, p50, config.full_overhead_ms),
+    )
+
+
+def _confidence(made: Made, theatre: Theatre, states: States) -> np.ndarray:
+    mask, counted = choices(states)
+    logits = _logits(made.policy, theatre, states)
+    slots = calibration.confidence_of(logits, mask, made.temperature)
+    return calibration.group_confidence(slots, counted)
+
+
+def _logits(policy: FrozenPolicy, theatre: Theatre, states: States) -> np.ndarray:
+    with torch_threads(1):
+        return Reader(policy.network, theatre.bank.arrays).logits(states)

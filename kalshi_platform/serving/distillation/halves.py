@@ -1,0 +1,59 @@
+"""Which events tune the tiers and which judge them, and the episodes played on them.
+
+Invariant  the halves share no event, whatever else the dataset holds: an event's place follows from the hash
+           of its name, so nobody chooses it.
+"""
+
+import hashlib
+from collections.abc import Collection
+
+import numpy as np
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.serving.distillation.config import JudgeConfig
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
+from kalshi_platform.simulation.envs.state import Episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.bank import Bank
+
+
+def halves(events: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """(calibrating, judging): the distinct events in the order of their sha256, cut in the middle.
+
+    An odd one calibrates. DataError for fewer than two events.
+    """
+    ordered = sorted(set(events), key=lambda event: hashlib.sha256(event.encode()).hexdigest())
+    if len(ordered) < 2:
+        raise DataError(
+            f"{len(ordered)} validation events cannot be halved: thresholds are chosen on one half and "
+            "judged on the other; use a dataset with at least two"
+        )
+    middle = (len(ordered) + 1) // 2
+    return frozenset(ordered[:middle]), frozenset(ordered[middle:])
+
+
+def episodes_of(bank: Bank, events: Collection[str], n_slots: int, config: JudgeConfig) -> Episodes:
+    """The episodes of ``events`` alone, longest first, cut after ``config.max_steps`` decisions."""
+    if config.schedule == "events":
+        table = event_episodes(bank, n_slots)
+    else:
+        steps = config.max_steps if config.schedule == "windows" else None
+        table = market_episodes(bank, n_slots, steps)
+    segments = bank.arrays.segments
+    # Slot 0 of every episode holds a market, and all markets of an episode here belong to one event.
+    own = np.array([bank.markets[m].event in events for m in segments["market"][table.segment[:, 0]]])
+    if not own.any():
+        raise DataError(f"none of {len(events)} events has an episode to play: they hold no unbroken rows")
+    table = Episodes(*(column[own] for column in table))
+    table.max_steps[:] = np.minimum(table.max_steps, config.max_steps)
+    used = table.segment >= 0
+    length = np.where(used, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
+    order = np.argsort(-length, kind="stable")
+    return Episodes(*(column[order] for column in table))
+
+
+def stage(bank: Bank, events: Collection[str], env: EnvConfig, config: JudgeConfig) -> ReplayVectorEnv:
+    """Environments that play the episodes of ``events`` once."""
+    table = episodes_of(bank, events, env.n_slots, config)
+    return ReplayVectorEnv(bank, FixedEpisodes(table), env, min(config.n_envs, table.number.size))

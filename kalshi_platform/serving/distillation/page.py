@@ -1,0 +1,199 @@
+"""The pages of a tier set: one HTML file that opens anywhere, the same figures as JSON, a terminal table.
+
+Owns   tiers.html and tiers.json (written atomically) and what the terminal shows.
+Not    any figure: all of them lie in the TierReport.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_platform.evaluation.judging.report import page_environment, write_text
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Scale, Series, interval_text, percent, plain
+from kalshi_platform.serving.distillation.calibration import Reliability
+from kalshi_platform.serving.distillation.judge import TierJudgement
+from kalshi_platform.serving.distillation.report import TierReport
+from kalshi_platform.serving.distillation.students import Learning
+from kalshi_platform.serving.distillation.thresholds import Choice, Pair
+from kalshi_platform.serving.inference.batch import Tier
+
+HTML_NAME: Final = "tiers.html"
+JSON_NAME: Final = "tiers.json"
+_LOG_WIDTH: Final = 150
+_TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
+_DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
+NAMES: Final = {int(Tier.MLP): "1 MLP", int(Tier.LSTM): "2 LSTM", int(Tier.FULL): "3 champion"}
+
+
+def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
+    """Write tiers.html and tiers.json into ``out``; StorageError where it cannot be written."""
+    out = Path(out)
+    text = report.model_dump_json(indent=1) + "\n"
+    return write_text(out / HTML_NAME, render_html(report)), write_text(out / JSON_NAME, text)
+
+
+def read_page(path: Path) -> TierReport:
+    """The report in a tiers.json."""
+    return TierReport.parse(json.loads(Path(path).read_text()))
+
+
+def render_html(report: TierReport) -> str:
+    """The whole page as text; nothing in it is fetched when it is opened."""
+    environment = page_environment("kalshi_platform.serving.distillation")
+    environment.filters.update(threshold=threshold_text, ms=ms, share=share)
+    return environment.get_template("tiers.html.j2").render(
+        r=report,
+        j=report.judgement,
+        names=NAMES,
+        pairs=sorted(report.choice.pairs, key=lambda p: p.expected_ms),
+        events=events_text(report),
+        reliability=[
+            (NAMES[t.number], t, reliability_chart(t.before, t.after))
+            for t in report.judgement.tiers
+            if t.before is not None and t.after is not None
+        ],
+        exits=[(NAMES[t.number], t, exit_chart(t)) for t in report.judgement.tiers if t.exits],
+        choice_chart=choice_chart(report.choice),
+        learning=[(NAMES[x.tier], x, learning_chart(x)) for x in report.learnings],
+        returns=charts.forest_plot(
+            [
+                ("cascade", report.judgement.cascade_return),
+                *((f"tier {NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
+                ("cascade - champion", report.judgement.difference),
+            ],
+            "returns with intervals",
+            "mean return an event",
+        ),
+    )
+
+
+def events_text(report: TierReport) -> str:
+    """What judged, in words."""
+    j = report.judgement
+    half = "judging half of the " if j.half else ""
+    return f"{j.n_events} events of the {half}{j.split} split"
+
+
+def threshold_text(value: float | None) -> str:
+    """A threshold; "never" where the tier does not exit."""
+    return "never" if value is None else f"{value:.4f}"
+
+
+def share(value: float) -> str:
+    """A share in percent to the tenth: 99.4 and 99.9 are far apart here."""
+    return f"{value * 100:.1f} %"
+
+
+def ms(value: float) -> str:
+    """Milliseconds to the microsecond."""
+    return f"{value:.3f}"
+
+
+def reliability_chart(before: Reliability, after: Reliability) -> Markup:
+    """Share of right actions over confidence, before and after the temperature, with the diagonal."""
+    lines = [_DIAGONAL]
+    for name, found, slot in (("before", before, 2), ("after", after, 0)):
+        bins = [b for b in found.bins if b.n]
+        lines.append(Series(name, [b.confidence for b in bins], [b.accuracy for b in bins], slot))
+    return charts.line_chart(lines, "reliability", _TENTHS, plain, 280, 420)
+
+
+def exit_chart(tier: TierJudgement) -> Markup:
+    """What leaves, and how much of it is right, over the threshold."""
+    x = [p.threshold for p in tier.exits]
+    ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
+    lines = [
+        Series("share that leaves", x, [p.share for p in tier.exits], 0),
+        Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
+    ]
+    return charts.line_chart(lines, f"exits of tier {tier.number}", ticks, percent, 260, 420)
+
+
+def learning_chart(learning: Learning) -> Markup:
+    """Held-out loss over the passes."""
+    values = [epoch.held_out_kl for epoch in learning.epochs]
+    x = [float(k + 1) for k in range(len(values))]
+    ticks = [(x[0], "1"), (x[-1], f"{len(values)} passes")]
+    line = Series("held-out KL", x, values)
+    return charts.line_chart([line], "held-out KL", ticks, plain, 170, 360)
+
+
+def choice_chart(choice: Choice, height: int = 300) -> Markup:
+    """Every pair of thresholds: mean return over expected latency; the chosen one in colour."""
+    left, right, top, bottom = 72, 16, 14, 44
+    times = [p.expected_ms for p in choice.pairs]
+    values = [*(p.mean_return for p in choice.pairs), choice.champion_return]
+    x = Scale(*_widened(times), left, charts.WIDTH - right)
+    y = Scale(*_widened(values), height - bottom, top)
+    parts = []
+    for tick in charts.nice_ticks(y.low, y.high):
+        parts.append(charts.draw_line(left, y(tick), charts.WIDTH - right, y(tick), "grid"))
+        parts.append(charts.draw_text(left - 6, y(tick) + 4, percent(tick), anchor="end"))
+    for tick in charts.nice_ticks(x.low, x.high):
+        parts.append(charts.draw_text(x(tick), height - bottom + 18, plain(tick)))
+    line = y(choice.champion_return)
+    parts.append(charts.draw_line(left, line, charts.WIDTH - right, line, "zero"))
+    for k, pair in sorted(enumerate(choice.pairs), key=lambda item: item[0] == choice.chosen):
+        kind = "point s0" if k == choice.chosen else "point s1"
+        parts.append(charts.draw_point(x(pair.expected_ms), y(pair.mean_return), kind, _pair_text(pair)))
+    axis = "expected ms a group; across: the champion's return on the same events"
+    parts.append(charts.draw_text((left + charts.WIDTH) / 2, height - 6, axis, "axis"))
+    return charts.svg(height, parts, "mean return over expected latency")
+
+
+def _pair_text(pair: Pair) -> str:
+    return (
+        f"tier 1 at {threshold_text(pair.first)}, tier 2 at {threshold_text(pair.second)}: "
+        f"{ms(pair.expected_ms)} ms, return {percent(pair.mean_return)}, agreement {share(pair.agreement)}"
+    )
+
+
+def _widened(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    pad = 0.06 * (high - low) or max(abs(low) * 0.1, 1e-3)
+    return low - pad, high + pad
+
+
+def print_view(report: TierReport, html: Path | None) -> None:
+    """Print the table, what was chosen and why; a pipe gets the width the table needs."""
+    console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
+    console.print(terminal_view(report))
+    if html is not None:
+        console.print(f"report: {html}", soft_wrap=True)
+
+
+def terminal_view(report: TierReport) -> RenderableType:
+    """The tiers and the cascade as a table, the verdict, and why these exits."""
+    j = report.judgement
+    table = Table(title=f"tiers of {report.model} · {events_text(report)}")
+    for name in ("", "runs as"):
+        table.add_column(name)
+    for name in ("p50 ms", "p99 ms", "exit at", "decides", "agrees", "ECE before", "ECE after"):
+        table.add_column(name, justify="right")
+    table.add_column("mean return alone")
+    for t in j.tiers:
+        table.add_row(
+            NAMES[t.number], t.form, ms(t.p50_ms), ms(t.p99_ms),
+            "-" if t.number == Tier.FULL else threshold_text(t.exit_threshold),
+            share(t.exit_share), share(t.alone_agreement),
+            percent(t.before.ece) if t.before else "-", percent(t.after.ece) if t.after else "-",
+            interval_text(t.alone_return),
+        )  # fmt: skip
+    table.add_row(
+        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
+        "", "", interval_text(j.cascade_return), style="bold",
+    )  # fmt: skip
+    kept = "not defined" if j.value_kept is None else interval_text(j.value_kept)
+    return Group(
+        table,
+        Text(report.verdict, style="bold"),
+        Text(f"return kept: {kept}; cascade - champion: {interval_text(j.difference)}"),
+        Text(f"why these exits: {report.choice.reason}."),
+    )

@@ -1,0 +1,71 @@
+"""The record of how a tier set was made and what it is worth; it lies among the set's files.
+
+Not    the pages made of it (page.py) nor the figures themselves (judge.py, thresholds.py).
+"""
+
+import json
+from typing import Final
+
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
+from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.distillation.judge import Judgement
+from kalshi_platform.serving.distillation.students import Learning
+from kalshi_platform.serving.distillation.thresholds import Choice
+
+REPORT_VERSION: Final = 1
+#: Name of the record among a set's files; a digest stands between prefix and ending.
+REPORT_PREFIX: Final = "tier-report-"
+
+
+class TierReport(Config):
+    """Everything a page of a tier set shows."""
+
+    version: int = REPORT_VERSION
+    model: str
+    dataset: str
+    dataset_digest: str
+    config: TiersConfig
+    learnings: tuple[Learning, ...]
+    calibration_events: int
+    calibration_states: int
+    choice: Choice
+    forms: dict[int, tuple[FormRecord, ...]] = Field(description="tier -> every form that was tried")
+    judgement: Judgement
+    opened_before: int = Field(0, description="earlier openings of the test split, where that was judged")
+    machine: str
+    made_at: str
+    wall_s: float = Field(description="making the set, or judging it again")
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: what the cascade saves and costs."""
+        j = self.judgement
+        early = sum(t.exit_share for t in j.tiers[:-1])
+        if j.value_kept is not None and j.value_kept.estimate is not None:
+            asked = 1 - self.config.thresholds.max_value_loss
+            kept = f"{j.value_kept.estimate:.1%} of the champion's return kept ({asked:.1%} asked for)"
+        elif j.difference.estimate is not None:
+            kept = f"{j.difference.estimate:+.3%} of capital an event against the champion's return"
+        else:
+            kept = "no event to compare returns on"
+        return (
+            f"{early:.1%} of the groups leave before the champion is asked; expected {j.expected_ms:.3f} ms "
+            f"instead of {j.champion_expected_ms:.3f}; {j.agreement:.1%} of the actions are the champion's; "
+            f"{kept}."
+        )
+
+
+def stored_report(registry: Registry, tier_set: TierSet) -> TierReport:
+    """The report made together with ``tier_set``; DataError where the set holds none or it is damaged."""
+    name = next((n for n in tier_set.artefacts if n.startswith(REPORT_PREFIX)), None)
+    if name is None:
+        raise DataError(f"{registry.uri}: the tiers of {tier_set.model} hold no report; build them again")
+    try:
+        return TierReport.parse(json.loads(tier_artefact(registry, tier_set, name)))
+    except (ValueError, ContractError) as err:
+        raise DataError(f"{registry.uri}: {tier_set.model}/{name} cannot be read ({err})") from None

@@ -1,0 +1,1 @@
+"""Candidates checked, swapped in, watched, taken back."""

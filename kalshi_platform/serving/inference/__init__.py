@@ -1,0 +1,1 @@
+"""Decisions of a model, a tier at a time: batch, caches, engines, rules."""

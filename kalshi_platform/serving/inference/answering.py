@@ -1,0 +1,139 @@
+"""From logits to decisions: masking, calibrated probabilities, confidence, forced slots.
+
+Shapes     N groups, S slots, A actions; K groups a tier was asked about, ``which`` (K,) i8 says which ones.
+Formula    p_a = exp(l_a / T) / sum over allowed b of exp(l_b / T); the action is the allowed one with
+           the highest logit, the first of equals, as models/networks/actions.py: best_actions chooses.
+           Confidence of a group: the lowest of the slots' highest probabilities; 1 where no slot is free.
+Layout     of ``flat`` (N, width): ... | slot mask (S) from column ``masks_at`` on | action mask (S x A).
+"""
+
+import numpy as np
+
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.serving.inference.batch import FREE
+from kalshi_platform.simulation.replay.account import HOLD
+
+
+@kernel
+def all_finite(logits: np.ndarray) -> bool:
+    """Whether every logit of (K, S, A) is a number."""
+    for k in range(logits.shape[0]):
+        for s in range(logits.shape[1]):
+            for a in range(logits.shape[2]):
+                if not np.isfinite(logits[k, s, a]):
+                    return False
+    return True
+
+
+@kernel
+def answer(
+    logits: np.ndarray,
+    flat: np.ndarray,
+    which: np.ndarray,
+    masks_at: int,
+    forced: np.ndarray,
+    temperature: float,
+    tier: int,
+    actions: np.ndarray,
+    probabilities: np.ndarray,
+    confidence: np.ndarray,
+    tiers: np.ndarray,
+    notes: np.ndarray,
+) -> None:
+    """Decide the groups ``which`` by ``logits`` (K, S, A) f4, all finite, and write them in place.
+
+    flat (N, width) f4; forced (N, S) i1, FREE where the network decides; actions (N, S) i1, probabilities
+    (N, S, A) f4, confidence (N,) f4, tiers (N,) i1, notes (N,) u1, set to 0.
+    """
+    n_slots, n_actions = logits.shape[1], logits.shape[2]
+    for k in range(which.size):
+        n = which[k]
+        lowest = 1.0
+        for s in range(n_slots):
+            mask_at = masks_at + n_slots + s * n_actions
+            for a in range(n_actions):
+                probabilities[n, s, a] = 0.0
+            present = flat[n, masks_at + s] > 0.5
+            if not present or forced[n, s] != FREE:
+                action = forced[n, s] if present else HOLD
+                actions[n, s] = action
+                probabilities[n, s, action] = 1.0
+                continue
+            chosen, top = HOLD, np.float64(logits[k, s, HOLD])
+            for a in range(n_actions):
+                if flat[n, mask_at + a] > 0.5 and logits[k, s, a] > top:
+                    chosen, top = a, np.float64(logits[k, s, a])
+            total = 0.0
+            for a in range(n_actions):
+                if a == HOLD or flat[n, mask_at + a] > 0.5:
+                    share = np.exp((logits[k, s, a] - top) / temperature)
+                    probabilities[n, s, a] = share
+                    total += share
+            for a in range(n_actions):
+                probabilities[n, s, a] = probabilities[n, s, a] / total
+            actions[n, s] = chosen
+            lowest = min(lowest, 1.0 / total)
+        confidence[n] = lowest
+        tiers[n] = tier
+        notes[n] = 0
+
+
+@kernel
+def has_choice(flat: np.ndarray, n: int, masks_at: int, forced: np.ndarray, n_actions: int) -> bool:
+    """Whether any slot of group ``n`` is present, free, and allowed more than HOLD."""
+    n_slots = forced.shape[1]
+    for s in range(n_slots):
+        if flat[n, masks_at + s] < 0.5 or forced[n, s] != FREE:
+            continue
+        for a in range(n_actions):
+            if a != HOLD and flat[n, masks_at + n_slots + s * n_actions + a] > 0.5:
+                return True
+    return False
+
+
+@kernel
+def answer_by_rules(
+    flat: np.ndarray,
+    which: np.ndarray,
+    masks_at: int,
+    forced: np.ndarray,
+    tier: int,
+    actions: np.ndarray,
+    probabilities: np.ndarray,
+    confidence: np.ndarray,
+    tiers: np.ndarray,
+    still_open: np.ndarray,
+) -> int:
+    """Decide groups of ``which`` without a choice; write the others to ``still_open``, return their count.
+
+    Arrays as in :func:`answer`; still_open (K,) i8.
+    """
+    n_actions = probabilities.shape[2]
+    n_open = 0
+    for k in range(which.size):
+        n = which[k]
+        if has_choice(flat, n, masks_at, forced, n_actions):
+            still_open[n_open] = n
+            n_open += 1
+            continue
+        for s in range(forced.shape[1]):
+            action = HOLD
+            if flat[n, masks_at + s] > 0.5 and forced[n, s] != FREE:
+                action = forced[n, s]
+            actions[n, s] = action
+            for a in range(n_actions):
+                probabilities[n, s, a] = 1.0 if a == action else 0.0
+        confidence[n] = 1.0
+        tiers[n] = tier
+    return n_open
+
+
+@kernel
+def still_unsure(which: np.ndarray, confidence: np.ndarray, threshold: float, still_open: np.ndarray) -> int:
+    """Write the groups of ``which`` whose confidence (N,) f4 is below ``threshold``; returns their number."""
+    n_open = 0
+    for k in range(which.size):
+        if confidence[which[k]] < threshold:
+            still_open[n_open] = which[k]
+            n_open += 1
+    return n_open

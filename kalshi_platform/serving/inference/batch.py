@@ -1,0 +1,106 @@
+"""What is asked of a tiered policy and what it answers: arrays over N groups of S market slots.
+
+Units      time ns, confidence and probabilities fractions.
+Invariant  HOLD is always allowed; no action outside the mask is answered; a slot without a market holds.
+Not        names of markets: who asks keeps them, a group's slots are answered in the order they were given.
+"""
+
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+
+#: In ``Batch.forced``: the rules leave the slot to the networks.
+FREE: Final = -1
+
+
+class Tier(IntEnum):
+    """Who decided a group."""
+
+    NONE = 0  # nobody could: HOLD everywhere
+    RULES = 4  # every slot that may trade was forced
+    MLP = 1
+    LSTM = 2
+    FULL = 3
+
+
+class Note(IntFlag):
+    """What is to be known of how a group was decided."""
+
+    CACHED = 1  # the answer of an equal quantised state, at most the cache's bound old
+    DEADLINE = 2  # a higher tier would have been asked, there was no time for it
+    FALLBACK = 4  # a tier that would have been asked failed; the best tier below it answers
+
+
+class Batch(NamedTuple):
+    """N groups as the networks see them."""
+
+    flat: np.ndarray  # (N, width) f4, laid out as PolicySpec says
+    windows: np.ndarray | None  # (N, S, W, H) f4, W the longest any tier reads, the newest row last
+    forced: np.ndarray  # (N, S) i1: an action the rules demand, or FREE
+
+    @property
+    def n(self) -> int:
+        """Groups."""
+        return len(self.flat)
+
+    def take(self, which: np.ndarray) -> "Batch":
+        """The groups at ``which`` (indices)."""
+        windows = None if self.windows is None else self.windows[which]
+        return Batch(self.flat[which], windows, self.forced[which])
+
+
+class Decisions(NamedTuple):
+    """What was decided of N groups."""
+
+    actions: np.ndarray  # (N, S) i1
+    probabilities: np.ndarray  # (N, S, A) f4, calibrated, of the tier that answered; illegal actions 0
+    confidence: np.ndarray  # (N,) f4: lowest of the slots' highest probabilities
+    tier: np.ndarray  # (N,) i1, a Tier
+    notes: np.ndarray  # (N,) u1, Note bits
+
+    def take(self, which: np.ndarray) -> "Decisions":
+        """The decisions at ``which`` (indices)."""
+        return Decisions(*(column[which] for column in self))
+
+    def put(self, which: np.ndarray, others: "Decisions") -> None:
+        """Overwrite the decisions at ``which`` (indices) by ``others``."""
+        for column, other in zip(self, others, strict=True):
+            column[which] = other
+
+
+def holding(n: int, n_slots: int) -> Decisions:
+    """Decisions of nobody: HOLD in every slot of ``n`` groups."""
+    probabilities = np.zeros((n, n_slots, N_ACTIONS), np.float32)
+    probabilities[..., HOLD] = 1.0
+    # HOLD and Tier.NONE are 0
+    return Decisions(
+        actions=np.zeros((n, n_slots), np.int8),
+        probabilities=probabilities,
+        confidence=np.zeros(n, np.float32),
+        tier=np.zeros(n, np.int8),
+        notes=np.zeros(n, np.uint8),
+    )
+
+
+def require_batch(batch: Batch, spec: PolicySpec, window: int) -> None:
+    """ContractError where a batch's arrays are not what ``spec`` and the longest ``window`` ask for."""
+    n, s = batch.n, spec.n_slots
+    _require_array("flat", batch.flat, (n, spec.width), np.float32)
+    _require_array("forced", batch.forced, (n, s), np.int8)
+    if not window:
+        return
+    if batch.windows is None:
+        raise ContractError(f"windows is missing: a tier of this model reads {window} rows of history")
+    _require_array("windows", batch.windows, (n, s, window, spec.n_history), np.float32)
+
+
+def _require_array(name: str, array: np.ndarray, shape: tuple[int, ...], kind: type) -> None:
+    if array.shape != shape or array.dtype != kind:
+        raise ContractError(
+            f"{name} is {array.dtype} {array.shape}, the model reads {np.dtype(kind)} {shape}"
+        )

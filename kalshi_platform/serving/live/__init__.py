@@ -1,0 +1,1 @@
+"""Books and observations from the exchange's frames."""

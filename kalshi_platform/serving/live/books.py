@@ -1,0 +1,213 @@
+"""Frames of one session to live groups: which market a frame concerns and which slot it stands in.
+
+Owns       the decoder, the markets and the groups of one session, and its clock.
+Invariant  the clock never goes back; every frame either has its whole effect or is refused, and a refused one
+           leaves no book that may be stale valid.
+Groups     those named when the session opened, then one for every ``n_slots`` further markets, in order of
+           first appearance.
+Not        numbers of frames, answers and limits of a session (``stream.py``).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.market_data.capture import Frame
+from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.market_meta import check_ticker, inferred_event
+from kalshi_platform.domain.errors import ContractError, DataError, LimitError
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.serving.api.messages import AccountMessage, Holding
+from kalshi_platform.serving.live.group import LiveGroup
+from kalshi_platform.serving.live.market import LiveMarket
+from kalshi_platform.simulation.replay.trading import TradingConfig
+
+
+class Place(NamedTuple):
+    """Where a market stands."""
+
+    group: int
+    slot: int
+
+
+class LiveBooks:
+    """Live groups fed by the frames of one client, of one connection to the exchange or several."""
+
+    def __init__(
+        self,
+        config: TradingConfig,
+        window: int,
+        markets: Sequence[MarketSpec] = (),
+        groups: Sequence[Sequence[str]] = (),
+        use_yes_price: bool = False,
+        resolutions: ResolutionHistory | None = None,
+        max_markets: int = 500,
+    ) -> None:
+        """ContractError where a group is too large or a market is named twice."""
+        self._config = config
+        self._window = window
+        self._specs = {spec.ticker: spec for spec in markets}
+        if len(self._specs) != len(markets):
+            raise ContractError("markets name a ticker twice: give each market's specification once")
+        self._resolutions = resolutions or ResolutionHistory()
+        self._max_markets = max_markets
+        self._decoder = Decoder(use_yes_price)
+        self._markets: dict[str, LiveMarket] = {}
+        self._facts_seen: dict[str, tuple[Any, ...]] = {}
+        self.now_ns = 0
+        self.places: dict[str, Place] = {}
+        self.groups: list[LiveGroup] = []
+        self.tickers: list[list[str]] = []  # of each group, in order of its slots
+        self._news: list[str] = []
+        self._open_group = -1  # where markets that no group names go
+        for named in groups:
+            self._add_group(named)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What the decoder and the doors counted."""
+        return self._decoder.counters
+
+    @property
+    def n_streams(self) -> int:
+        """Connections and subscriptions the decoder remembers."""
+        return self._decoder.n_streams
+
+    def specification(self, ticker: str) -> MarketSpec:
+        """What is known of a market that has a place."""
+        return self._markets[ticker].spec
+
+    def newly_placed(self) -> list[str]:
+        """Markets that no group names and that got a place since the last call."""
+        if not self._news:
+            return []
+        news, self._news = self._news, []
+        return news
+
+    def feed(self, frame: Frame, message: dict[str, Any]) -> list[int]:
+        """Apply one frame, parsed to ``message``; the groups in which a slot stands at a new valid row.
+
+        DataError where the frame is refused: its effect is then that of a lost frame. LimitError where it
+        would be one market too many; the session cannot go on.
+        """
+        if frame.recv_ns < self.now_ns:
+            late = Frame(frame.line, self.now_ns, frame.conn, frame.raw)
+            self._refuse(late, message)
+            raise DataError(
+                f"recv_ns {frame.recv_ns} is {self.now_ns - frame.recv_ns} ns before the frame above it; a "
+                "stream's clock never goes back: send the frames of all connections in order of arrival"
+            )
+        self.now_ns = frame.recv_ns
+        self._admit(frame, message)
+        try:
+            self._decoder.feed_message(frame, message)
+        except DataError:
+            self._apply(frame)
+            raise
+        return self._apply(frame)
+
+    def _refuse(self, frame: Frame, message: dict[str, Any]) -> None:
+        self._decoder.refuse_message(frame, message)
+        self._apply(frame)
+
+    def _admit(self, frame: Frame, message: dict[str, Any]) -> None:
+        """Refuse a frame of a market that cannot have a place, before the decoder makes room for it."""
+        msg = message.get("msg")
+        ticker = msg.get("market_ticker") if isinstance(msg, dict) else None
+        if not isinstance(ticker, str) or ticker in self._markets:
+            return
+        try:
+            check_ticker(ticker, "frame")
+        except DataError:
+            self._refuse(frame, message)
+            raise
+        if len(self._markets) >= self._max_markets:
+            raise LimitError(
+                f"market {ticker} would be one more than the {self._max_markets} a session may have; "
+                "open another session for it"
+            )
+
+    def _apply(self, frame: Frame) -> list[int]:
+        """Hand the decoded rows to markets and slots; the first refusal is raised after the last row."""
+        touched: dict[int, None] = {}
+        refusal: DataError | None = None
+        for ticker, rows in self._decoder.drain():
+            if rows.kind.size == 0:
+                continue
+            market = self._markets.get(ticker) or self._new_market(ticker)
+            place = self.places[ticker]
+            group = self.groups[place.group]
+            try:
+                self._learn(ticker, market, group, place.slot)
+            except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
+                refusal = refusal or err
+            try:
+                for row in market.apply(rows, frame.line, self._decoder.counters):
+                    if group.put(place.slot, row):
+                        touched[place.group] = None
+            except DataError as err:
+                refusal = refusal or err
+        if refusal is not None:
+            raise refusal
+        return list(touched)
+
+    def _learn(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
+        facts = self._decoder.facts.get(ticker)
+        if facts is None:
+            return
+        known = (facts.open_ns, facts.close_ns, facts.price_ranges)
+        if self._facts_seen.get(ticker) != known:
+            self._facts_seen[ticker] = known
+            market.learn(facts)
+            group.describe(slot, market.spec)
+
+    def _new_market(self, ticker: str) -> LiveMarket:
+        spec = self._specs.get(ticker)
+        declared = spec is not None
+        if spec is None:
+            spec = MarketSpec(ticker=ticker, event=inferred_event(ticker))
+        market = LiveMarket(spec, declared, self._resolutions.of(spec))
+        if ticker not in self.places:
+            if self._open_group < 0 or len(self.tickers[self._open_group]) == self._config.n_slots:
+                self._open_group = len(self.groups)
+                self._add_group(())
+            self._place(ticker, self._open_group)
+            self._news.append(ticker)
+        place = self.places[ticker]
+        self.groups[place.group].describe(place.slot, spec)
+        self._markets[ticker] = market
+        return market
+
+    def _add_group(self, named: Sequence[str]) -> None:
+        number = len(self.groups)
+        if len(named) > self._config.n_slots:
+            raise ContractError(
+                f"groups.{number} names {len(named)} markets; the model decides at most "
+                f"{self._config.n_slots} together"
+            )
+        self.groups.append(LiveGroup(self._config, self._window))
+        self.tickers.append([])
+        for ticker in named:
+            if ticker in self.places:
+                raise ContractError(f"groups.{number} names {ticker}, which has a place already")
+            self._place(ticker, number)
+        if len(self.places) > self._max_markets:
+            raise ContractError(
+                f"groups name {len(self.places)} markets; a session may have {self._max_markets}"
+            )
+
+    def _place(self, ticker: str, group: int) -> None:
+        self.places[ticker] = Place(group, len(self.tickers[group]))
+        self.tickers[group].append(ticker)
+
+    def set_account(self, account: AccountMessage) -> None:
+        """The whole account of one group; ContractError where a group or market it names is not there."""
+        if account.group >= len(self.groups):
+            raise ContractError(f"account.group = {account.group}; there are {len(self.groups)} groups")
+        own = self.tickers[account.group]
+        if foreign := sorted(account.markets.keys() - set(own)):
+            raise ContractError(f"account.markets.{foreign[0]} is not in group {account.group}: it has {own}")
+        group = self.groups[account.group]
+        group.set_cash(account.cash_e6, account.reserved_e6)
+        for s, ticker in enumerate(own):
+            group.set_holding(s, account.markets.get(ticker, Holding()))

@@ -1,0 +1,260 @@
+"""One group of live markets as a policy sees it: a bank of a single row a slot.
+
+Owns       the rows, features, history windows and records of S slots, in the shapes replay has them.
+Invariant  the kernels of replay (``simulation/replay/observation.py``) write the observation, so that the
+           same messages
+           show a policy the same bits live and in replay; a window never reaches over an invalid row.
+Slots      a slot whose book is invalid looks empty until it is valid again, its window then starts anew;
+           what the account holds there stays.
+Not        which message concerns which slot (``live_books.py``), nor any order: the client owns its account.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.spec import TEMPORAL, columns
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.serving.api.messages import Holding
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.inference.rules import force_actions
+from kalshi_platform.simulation.replay.account import (
+    HOLD,
+    N_ACTIONS,
+    clear_position,
+    open_account,
+    update_mark,
+)
+from kalshi_platform.simulation.replay.bank import (
+    MARKET_DTYPE,
+    ROW_DTYPE,
+    SEGMENT_DTYPE,
+    BankArrays,
+    market_record,
+    read_only,
+)
+from kalshi_platform.simulation.replay.execution import IDLE, RESTING, clear_order
+from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, update_mask, write_observation
+from kalshi_platform.simulation.replay.planning import ExecutionParams
+from kalshi_platform.simulation.replay.state import EMPTY, LIVE, allocate
+from kalshi_platform.simulation.replay.trading import TradingConfig
+
+
+@kernel
+def place_row(
+    row: Rows,
+    feature_columns: np.ndarray,
+    temporal_columns: np.ndarray,
+    rows: np.ndarray,
+    features: np.ndarray,
+    windows: np.ndarray,
+    slots: np.ndarray,
+    s: int,
+) -> None:
+    """Let slot ``s`` stand at ``row``, one valid row of a market, and push its window on by one.
+
+    rows (S,) ROW_DTYPE, features (S, F) f4, windows (S, W, H) f4, slots (1, S) SLOT_DTYPE; a slot that was
+    empty begins a segment: its mark and its window start anew.
+    """
+    slot, kept = slots[0, s], rows[s]
+    n_window, n_temporal = windows.shape[1], windows.shape[2]
+    if slot.state != LIVE:
+        slot.state = LIVE
+        slot.mark2_e4 = 0
+        for w in range(n_window):
+            for c in range(n_temporal):
+                windows[s, w, c] = 0.0
+    kept.recv_ns = row.recv_ns[0]
+    for k in range(row.bid_px_e4.shape[1]):
+        kept.bid_px_e4[k] = row.bid_px_e4[0, k]
+        kept.ask_px_e4[k] = row.ask_px_e4[0, k]
+        kept.bid_qty_e2[k] = row.bid_qty_e2[0, k]
+        kept.ask_qty_e2[k] = row.ask_qty_e2[0, k]
+    kept.print_qty_e2 = row.print_qty_e2[0]
+    kept.print_px_e4 = row.print_px_e4[0]
+    kept.print_side = row.print_side[0]
+    for f in range(feature_columns.size):
+        features[s, f] = row.features[0, feature_columns[f]]
+    for w in range(n_window - 1):
+        for c in range(n_temporal):
+            windows[s, w, c] = windows[s, w + 1, c]
+    if n_window > 0:
+        for c in range(n_temporal):
+            windows[s, n_window - 1, c] = row.features[0, temporal_columns[c]]
+    update_mark(kept, slot)
+
+
+class RuleInputs(NamedTuple):
+    """What the rules look at, one group's; written by :func:`observe_group`."""
+
+    bid_e4: np.ndarray  # (1, S) i4
+    ask_e4: np.ndarray  # (1, S) i4
+    exclusive_set: np.ndarray  # (1, S) i4, set when a market is described
+    taker_rate_e6: np.ndarray  # (1, S) i8
+    action_mask: np.ndarray  # (1, S, A) f4
+
+
+@kernel
+def observe_group(
+    bank: BankArrays,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    now_ns: int,
+    params: ExecutionParams,
+    capital_e6: int,
+    rules: RuleInputs,
+    flat: np.ndarray,
+    at_rows: np.ndarray,
+    forced: np.ndarray,
+) -> None:
+    """Write the observation at ``now_ns`` of the one environment in ``envs``, and what the rules demand.
+
+    flat (1, width) f4, at_rows (1, S) i4, forced (1, S) i1, all written.
+    """
+    bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
+    envs[0].now_ns = now_ns
+    update_mask(bank.rows, bank.markets, envs[0], slots, 0, params)
+    write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
+    for s in range(slots.shape[1]):
+        slot = slots[0, s]
+        is_live = slot.state == LIVE
+        bid_e4[0, s] = bank.rows[s].bid_px_e4[0] if is_live else NO_PRICE
+        ask_e4[0, s] = bank.rows[s].ask_px_e4[0] if is_live else NO_PRICE
+        taker_rate_e6[0, s] = bank.markets[s].taker_rate_e6
+        for a in range(N_ACTIONS):
+            action_mask[0, s, a] = slot.mask[a]
+    force_actions(bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask, forced)
+
+
+class LiveGroup:
+    """S slots of live markets and the account that trades them.
+
+    Attributes callers may read: ``bank`` (its arrays are write-protected), ``envs`` (1,) ENV_DTYPE and
+    ``slots`` (1, S) SLOT_DTYPE.
+    """
+
+    def __init__(self, config: TradingConfig, window: int) -> None:
+        """``window``: rows of history a slot, the most any tier of the model reads; 0 = none."""
+        shown = [group for group in config.groups if group != "portfolio"]
+        s = config.n_slots
+        self._columns = np.array(columns(shown), np.int64)
+        self._temporal_columns = np.array(TEMPORAL, np.int64)
+        self._rows = np.zeros(s, ROW_DTYPE)
+        self._features = np.zeros((s, self._columns.size), np.float32)
+        self._markets = np.zeros(s, MARKET_DTYPE)
+        self._windows = np.zeros((s, window, self._temporal_columns.size), np.float32)
+        self._rules = RuleInputs(
+            np.zeros((1, s), np.int32),
+            np.zeros((1, s), np.int32),
+            np.full((1, s), -1, np.int32),
+            np.zeros((1, s), np.int64),
+            np.zeros((1, s, N_ACTIONS), np.float32),
+        )
+        self._event_sets: dict[str, int] = {}
+        self._params = config.execution
+        self._capital_e6 = config.capital_e6
+        self.n_slots = s
+        self.width = s * (self._columns.size + N_PORTFOLIO + 1 + N_ACTIONS)
+        self.bank = read_only(
+            BankArrays(
+                rows=self._rows,
+                features=self._features,
+                temporal=np.zeros((s, self._temporal_columns.size), np.float32),
+                age=np.zeros(s, np.int32),
+                segments=np.zeros(0, SEGMENT_DTYPE),
+                markets=self._markets,
+            )
+        )
+        self.envs, self.slots = allocate(1, s)
+        # numba looks twice as long at a recarray as at the plain array of the same records
+        self._kernel_envs, self._kernel_slots = np.asarray(self.envs), np.asarray(self.slots)
+        self._kernel_bank = BankArrays(*(np.asarray(array) for array in self.bank))
+        open_account(self.envs[0], config.capital_e6)
+        self._at_rows = np.full((1, s), -1, np.int32)
+        for i in range(s):
+            slot = self.slots[0, i]
+            clear_position(slot)
+            clear_order(slot)
+            slot.state, slot.market, slot.cursor, slot.stop = EMPTY, i, i, i + 1
+
+    @property
+    def now_ns(self) -> int:
+        """Time of the last observation."""
+        return int(self.envs["now_ns"][0])
+
+    def describe(self, s: int, spec: MarketSpec) -> None:
+        """Fees, grid and event of the market in slot ``s``; DataError where it has too many price bands."""
+        self._markets[s] = market_record(spec, "recorded")
+        if spec.mutually_exclusive:
+            number = self._event_sets.setdefault(spec.event, len(self._event_sets))
+            self._rules.exclusive_set[0, s] = number
+
+    def put(self, s: int, row: Rows) -> bool:
+        """Let slot ``s`` stand at ``row`` (length 1), empty where it is not valid; returns whether it is."""
+        if not row.valid[0]:
+            self._kernel_slots["state"][0, s] = EMPTY
+            return False
+        place_row(
+            row,
+            self._columns,
+            self._temporal_columns,
+            self._rows,
+            self._features,
+            self._windows,
+            self._kernel_slots,
+            s,
+        )
+        return True
+
+    def set_cash(self, cash_e6: int, reserved_e6: int) -> None:
+        """What the client says the account has, and what of it is reserved for orders."""
+        self.envs["cash_e6"][0], self.envs["reserved_e6"][0] = cash_e6, reserved_e6
+
+    def set_holding(self, s: int, holding: Holding) -> None:
+        """What the client says it holds and has ordered in slot ``s``."""
+        slot = self.slots[0, s]
+        slot.position_e2, slot.cost_e6 = holding.position_e2, holding.cost_e6
+        slot.opened_ns = holding.opened_ns
+        slot.sent_action = ACTIONS[holding.in_flight] if holding.in_flight else HOLD
+        order = holding.resting
+        slot.order_state = IDLE if order is None else RESTING
+        if order is not None:
+            slot.order_action, slot.order_price_e4 = ACTIONS[order.action], order.price_e4
+            slot.order_qty_e2 = order.qty_e2
+
+    def observe(self, now_ns: int) -> Batch:
+        """The group at ``now_ns`` as a policy is shown it; the arrays are the caller's own."""
+        flat = np.empty((1, self.width), np.float32)
+        forced = np.empty((1, self.n_slots), np.int8)
+        observe_group(
+            self._kernel_bank,
+            self._kernel_envs,
+            self._kernel_slots,
+            now_ns,
+            self._params,
+            self._capital_e6,
+            self._rules,
+            flat,
+            self._at_rows,
+            forced,
+        )
+        if not self._windows.shape[1]:
+            return Batch(flat, None, forced)
+        windows = self._windows[np.newaxis].copy()
+        windows[0, self._at_rows[0] < 0] = 0.0
+        return Batch(flat, windows, forced)
+
+    @property
+    def live(self) -> np.ndarray:
+        """(S,) bool: slots in which a market stood at the last observation."""
+        return self._at_rows[0] >= 0
+
+    @property
+    def oldest_row_age_ns(self) -> int:
+        """How old the oldest row was that the last observation showed; 0 where it showed none."""
+        shown_ns = self._rows["recv_ns"][self.live]
+        return self.now_ns - int(shown_ns.min()) if shown_ns.size else 0

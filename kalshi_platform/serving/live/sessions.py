@@ -1,0 +1,141 @@
+"""Sessions of streams, kept for a while after their connection broke; bounded, the clock passed in.
+
+Owns       which session a connecting client gets: its own, where it is still here, or a new one.
+Invariant  at most ``max_sessions`` sessions; one connection a session, the newest: an older one no longer
+           holds it. A session is given only to the owner that opened it.
+Time       ns of a clock that does not go back (``time.monotonic_ns``), another one than the frames'.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import NamedTuple
+
+from pydantic import Field
+from pydantic_core import from_json
+
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.live.stream import StreamLimits, StreamModel, StreamSession
+
+
+class SessionConfig(Config):
+    """How many sessions are kept, and for how long after their connection broke."""
+
+    max_sessions: int = Field(64, ge=1)
+    keep_s: int = Field(300, ge=0, description="life of a session without a connection")
+    limits: StreamLimits = StreamLimits()
+
+
+class Lease(NamedTuple):
+    """A connection's hold on a session."""
+
+    session: StreamSession
+    number: int  # of the connection; a later one takes the session over
+    messages: list[str]  # what to tell the client first
+
+
+@dataclass(slots=True)
+class _Kept:
+    session: StreamSession
+    owner: str
+    connection: int
+    left_ns: int | None  # None: it has a connection
+
+
+class SessionStore:
+    """The sessions of one process; one thread (the event loop that serves)."""
+
+    def __init__(
+        self,
+        config: SessionConfig | None = None,
+        resolutions: ResolutionHistory | None = None,
+        new_id: Callable[[], str] = lambda: token_urlsafe(16),
+    ) -> None:
+        """``new_id`` gives names nobody can guess: whoever knows one may go on with its session."""
+        self.config = config or SessionConfig()
+        self._resolutions = resolutions
+        self._new_id = new_id
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # those left longest ago first
+        self._n_connections = 0
+
+    def __len__(self) -> int:
+        """Sessions kept, with a connection or without."""
+        return len(self._kept)
+
+    def open(self, text: str, model: StreamModel, now_ns: int, owner: str = "") -> Lease:
+        """The session a client asks for by its first text, ``open``.
+
+        A session that is not here (any more), is another owner's, or was shown what ``model`` is not, is not
+        gone on with: the client gets a new one and replays what it kept. ContractError where the text is no
+        ``open`` message; LimitError where there are as many sessions with a connection as there may be.
+        """
+        opening = _opening(text, self.config.limits.max_open_bytes)
+        self.expire(now_ns)
+        kept = self._kept.get(opening.session or "")
+        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, model):
+            kept.session.model = model
+            return self._lease(kept, kept.session.resume(opening))
+        self._make_room()
+        session = StreamSession(self._new_id(), opening, model, self.config.limits, self._resolutions)
+        kept = self._kept[session.id] = _Kept(session, owner, 0, None)
+        return self._lease(kept, session.opened(resumed=False))
+
+    def holds(self, lease: Lease) -> bool:
+        """True while the connection of ``lease`` is the one its session is fed by."""
+        kept = self._kept.get(lease.session.id)
+        return kept is not None and kept.connection == lease.number
+
+    def leave(self, lease: Lease, now_ns: int) -> None:
+        """The connection of ``lease`` ended: its session waits for another, a closed one is forgotten."""
+        if not self.holds(lease):
+            return
+        if lease.session.closed:
+            del self._kept[lease.session.id]
+            return
+        self._kept[lease.session.id].left_ns = now_ns
+        self._kept.move_to_end(lease.session.id)
+
+    def expire(self, now_ns: int) -> int:
+        """Forget sessions that waited too long; returns how many."""
+        oldest_ns = now_ns - self.config.keep_s * NS_PER_SECOND
+        left = {n: kept.left_ns for n, kept in self._kept.items() if kept.left_ns is not None}
+        gone = [name for name, left_ns in left.items() if left_ns <= oldest_ns]
+        for name in gone:
+            del self._kept[name]
+        return len(gone)
+
+    def _can_go_on(self, session: StreamSession, model: StreamModel) -> bool:
+        return not session.closed and session.model.shows_as(model)
+
+    def _lease(self, kept: _Kept, messages: list[str]) -> Lease:
+        self._n_connections += 1
+        kept.connection, kept.left_ns = self._n_connections, None
+        return Lease(kept.session, self._n_connections, messages)
+
+    def _make_room(self) -> None:
+        """Forget the session left longest ago where there is no room for one more."""
+        if len(self._kept) < self.config.max_sessions:
+            return
+        name = next((n for n, kept in self._kept.items() if kept.left_ns is not None), None)
+        if name is None:
+            raise LimitError(
+                f"{self.config.max_sessions} sessions are open, as many as there may be; try again later"
+            )
+        del self._kept[name]
+
+
+def _opening(text: str, max_bytes: int) -> OpenMessage:
+    if len(text) > max_bytes:
+        raise ContractError(f"the open message has {len(text)} characters; at most {max_bytes} are read")
+    try:
+        value = from_json(text)
+    except ValueError as err:
+        raise ContractError(f"the first message is not JSON ({err}); it must be an open message") from None
+    if not isinstance(value, dict) or value.get("type") != "open":
+        raise ContractError('the first message must be {"type": "open", ...}; see docs/streaming.md')
+    return OpenMessage.parse(value)

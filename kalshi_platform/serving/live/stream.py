@@ -1,0 +1,333 @@
+"""One client's stream: texts in, answers out, decisions asked for in between; no socket and no clock.
+
+In         ``account`` and ``ack`` messages (``messages.py``); every other text is a frame: a capture line
+           (its own ``recv_ns`` and ``conn``) or a frame of the exchange exactly as received (the server's
+           clock, connection 0). Frames are numbered 1, 2, 3 ... in order, refused ones too.
+Out        ``opened``, ``placed``, ``decision``, ``ack``, ``refused``, ``closed``; ``docs/streaming.md`` shows
+           them.
+Decisions  as the environment's: at the first event of a group at least the interval after its last decision.
+           Frames of one instant are one event: a later one decides again, and its decision replaces.
+Invariant  the same texts in the same order give the same batches and answers, whatever was answered before,
+           however often the connection broke. ``feed`` never raises on what a client sends.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from pydantic import Field
+from pydantic_core import from_json, to_json
+
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.market_data.capture import Frame, frame_of
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError, DataError, LimitError
+from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.simulation.replay.trading import TradingConfig
+
+Decide = Callable[[Batch, int], Decisions]
+
+_NAMES: Final = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
+_TIERS: Final = {int(tier): tier.name.lower() for tier in Tier}
+_NOTES: Final = [[str(note.name).lower() for note in Note if bits & note] for bits in range(1 << len(Note))]
+_CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
+
+
+class StreamLimits(Config):
+    """What one session may cost."""
+
+    max_markets: int = Field(500, ge=1, description="markets a session may have")
+    max_frame_bytes: int = Field(1 << 18, ge=1_024, description="longest text, in characters")
+    max_open_bytes: int = Field(1 << 20, ge=1_024, description="longest open message, in characters")
+    max_refused: int = Field(100, ge=1, description="refused texts after which a session is closed")
+    max_streams: int = Field(1_000, ge=1, description="connections and subscriptions a session may have")
+    max_counters: int = Field(1_000, ge=1, description="different unknown types and fields")
+    ack_every: int = Field(64, ge=1, description="frames between two acknowledgements")
+
+
+class StreamModel(NamedTuple):
+    """What a session needs of the model that decides."""
+
+    id: str
+    config: TradingConfig
+    window: int  # the most rows of history any of its tiers reads
+
+    def shows_as(self, other: "StreamModel") -> bool:
+        """True where both are shown the same arrays: one can follow the other in a session."""
+        return self.config == other.config and self.window == other.window
+
+
+class Due(NamedTuple):
+    """Groups that are to be decided now."""
+
+    frame: int
+    recv_ns: int
+    groups: tuple[int, ...]
+    live: np.ndarray  # (N, S) bool: slots in which a market stands
+    batch: Batch
+
+
+class Fed(NamedTuple):
+    """What one text led to."""
+
+    messages: list[str]
+    due: Due | None = None
+    closed: bool = False  # the last message says why; nothing more is read
+
+
+class StreamSession:
+    """The live state of one client, fed a text at a time; one thread at a time."""
+
+    def __init__(
+        self,
+        session: str,
+        opening: OpenMessage,
+        model: StreamModel,
+        limits: StreamLimits | None = None,
+        resolutions: ResolutionHistory | None = None,
+    ) -> None:
+        """ContractError where the groups of ``opening`` do not fit the model."""
+        self.id = session
+        self.model = model
+        self.limits = limits or StreamLimits()
+        self._books = LiveBooks(
+            model.config,
+            model.window,
+            opening.markets,
+            opening.groups,
+            opening.use_yes_price,
+            resolutions,
+            self.limits.max_markets,
+        )
+        own_ms = opening.decision_interval_ms
+        self._interval_ns = model.config.interval_ns if own_ms is None else own_ms * NS_PER_MS
+        self._probabilities = opening.probabilities
+        self._decide_after = opening.decide_after
+        self._next_frame = opening.first_frame
+        self._n_refused = 0
+        self._decided_ns: list[int] = []  # a group's last decision; -1 = none
+        self._last: dict[int, tuple[int, str]] = {}  # group -> its last decision, by frame
+        self.closed = False
+
+    @property
+    def next_frame(self) -> int:
+        """The number the next frame will get."""
+        return self._next_frame
+
+    @property
+    def books(self) -> LiveBooks:
+        """Markets and groups, to be read only."""
+        return self._books
+
+    @property
+    def n_refused(self) -> int:
+        """Texts refused so far."""
+        return self._n_refused
+
+    def opened(self, resumed: bool) -> list[str]:
+        """What a client is told first: where it stands, and the decisions it may have missed."""
+        first = _text(
+            type="opened",
+            session=self.id,
+            resumed=resumed,
+            model=self.model.id,
+            next_frame=self._next_frame,
+            n_slots=self.model.config.n_slots,
+            groups=self._books.tickers,
+            decision_interval_ms=self._interval_ns // NS_PER_MS,
+            ack_every=self.limits.ack_every,
+        )
+        missed = [text for frame, text in self._last.values() if frame > self._decide_after]
+        return [first, *missed]
+
+    def resume(self, opening: OpenMessage) -> list[str]:
+        """Go on after the connection broke; what was opened with stays, only ``decide_after`` is read."""
+        self._decide_after = opening.decide_after
+        return self.opened(resumed=True)
+
+    def feed(self, text: str, now_ns: int) -> Fed:
+        """Take one text received at ``now_ns`` of the server's clock."""
+        if self.closed:
+            return Fed([], closed=True)
+        try:
+            message = self._parsed(text)
+        except DataError as err:
+            return self._refused(self._number(), err)
+        if message.get("type") in _CONTROL and "raw" not in message:
+            return self._control(message)
+        number = self._number()
+        try:
+            frame, message = self._frame(text, message, number, now_ns)
+            touched = self._books.feed(frame, message)
+        except DataError as err:
+            return self._refused(number, err)
+        except LimitError as err:
+            return self._close([], str(err))
+        messages = [self._placed(ticker) for ticker in self._books.newly_placed()]
+        if number % self.limits.ack_every == 0:
+            messages.append(self._ack())
+        if self._is_flooded():
+            return self._close(messages, "too many different connections, subscriptions or unknown fields")
+        return Fed(messages, self._due(touched, number))
+
+    def answer(self, due: Due, decisions: Decisions, model: str | None = None) -> list[str]:
+        """The ``decision`` messages of ``due``; ``model`` where another one decided than the session's."""
+        messages = []
+        for n, group in enumerate(due.groups):
+            text = self._decision(due, decisions, n, group, model or self.model.id)
+            self._last[group] = due.frame, text
+            messages.append(text)
+        return messages
+
+    def row_age_ns(self, due: Due) -> int:
+        """How old the oldest row is that ``due`` shows; asked before the next text is fed.
+
+        Rows change with their market: in a quiet one the latest may be minutes old and still be the book.
+        """
+        return max(self._books.groups[group].oldest_row_age_ns for group in due.groups)
+
+    def step(self, text: str, now_ns: int, decide: Decide) -> list[str]:
+        """Feed one text and have what is due decided at once, in this process."""
+        messages, due, _ = self.feed(text, now_ns)
+        if due is None:
+            return messages
+        return messages + self.answer(due, decide(due.batch, due.recv_ns))
+
+    # What comes in
+
+    def _number(self) -> int:
+        number = self._next_frame
+        self._next_frame += 1
+        return number
+
+    def _parsed(self, text: str) -> dict[str, Any]:
+        if len(text) > self.limits.max_frame_bytes:
+            raise DataError(f"{len(text)} characters; at most {self.limits.max_frame_bytes} are read")
+        return _json_object(text)
+
+    def _frame(
+        self, text: str, message: dict[str, Any], number: int, now_ns: int
+    ) -> tuple[Frame, dict[str, Any]]:
+        if "raw" in message:
+            frame = frame_of(message, number, "the capture line")
+            return frame, _json_object(frame.raw)
+        # the server's clock may be set back; a stream's clock never goes back
+        return Frame(number, max(now_ns, self._books.now_ns), 0, text), message
+
+    def _control(self, message: dict[str, Any]) -> Fed:
+        if message["type"] == "ack":
+            return Fed([self._ack()])
+        if message["type"] == "open":
+            return self._refused(None, ContractError("the session is open already: use another connection"))
+        try:
+            self._books.set_account(AccountMessage.parse(message))
+        except ContractError as err:
+            return self._refused(None, err)
+        return Fed([])
+
+    def _is_flooded(self) -> bool:
+        books, limits = self._books, self.limits
+        return books.n_streams > limits.max_streams or len(books.counters) > limits.max_counters
+
+    # What is decided
+
+    def _due(self, touched: list[int], number: int) -> Due | None:
+        now_ns = self._books.now_ns
+        groups = [g for g in touched if self._is_due(g, now_ns)]
+        for g in groups:
+            self._decided_ns[g] = now_ns
+        if not groups or number <= self._decide_after:
+            return None
+        batches = [self._books.groups[g].observe(now_ns) for g in groups]
+        live = np.array([self._books.groups[g].live for g in groups])
+        return Due(number, now_ns, tuple(groups), live, _joined(batches))
+
+    def _is_due(self, group: int, now_ns: int) -> bool:
+        while len(self._decided_ns) <= group:
+            self._decided_ns.append(-1)
+        last_ns = self._decided_ns[group]
+        return last_ns < 0 or now_ns == last_ns or now_ns >= last_ns + self._interval_ns
+
+    # What goes out
+
+    def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
+        live = due.live[n].tolist()
+        slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
+        actions = decisions.actions[n].tolist()
+        fields: dict[str, Any] = {
+            "type": "decision",
+            "frame": due.frame,
+            "recv_ns": due.recv_ns,
+            "group": group,
+            "actions": {ticker: _NAMES[actions[s]] for s, ticker in slots},
+            "confidence": float(decisions.confidence[n]),
+            "tier": _TIERS[int(decisions.tier[n])],
+            "notes": _NOTES[int(decisions.notes[n])],
+            "model": model,
+        }
+        if self._probabilities:
+            fields["probabilities"] = {t: decisions.probabilities[n, s].tolist() for s, t in slots}
+        return _text(**fields)
+
+    def _placed(self, ticker: str) -> str:
+        place = self._books.places[ticker]
+        return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot)
+
+    def _ack(self) -> str:
+        return _text(type="ack", frame=self._next_frame - 1)
+
+    def _refused(self, number: int | None, why: Exception) -> Fed:
+        self._n_refused += 1
+        problem = {"title": "message refused" if number is None else "frame refused", "detail": str(why)}
+        messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
+        if self._n_refused < self.limits.max_refused:
+            return Fed(messages)
+        return self._close(messages, f"{self._n_refused} texts were refused")
+
+    def _close(self, messages: list[str], reason: str) -> Fed:
+        self.closed = True
+        return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
+
+
+def warm(model: StreamModel) -> None:
+    """Compile (or load from the cache) every kernel of a session before the first frame matters."""
+    market, side = {"market_ticker": "WARM"}, [["0.4000", "2.00"]]
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("orderbook_snapshot", {"yes_dollars_fp": side, "no_dollars_fp": side}),
+        ("orderbook_delta", {"price_dollars": "0.4000", "delta_fp": "-1.00", "side": "yes"}),
+        ("trade", {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "no"}),
+    ]
+    session = StreamSession("warm", OpenMessage(type="open"), model)
+    for k, (kind, fields) in enumerate(told, start=1):
+        fed = session.feed(_text(type=kind, sid=1, seq=k, msg={**market, **fields}), k)
+        if fed.due is None:
+            raise ContractError(f"a sound {kind} was answered by {fed.messages}")
+
+
+def _text(**fields: Any) -> str:
+    return to_json(fields).decode()
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        value = from_json(text)
+    except ValueError as err:
+        raise DataError(f"not JSON ({err}): {text[:80]!r}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{type(value).__name__}, not a JSON object: {text[:80]!r}")
+    return value
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    windows = [batch.windows for batch in batches if batch.windows is not None]
+    return Batch(
+        np.concatenate([batch.flat for batch in batches]),
+        np.concatenate(windows) if windows else None,
+        np.concatenate([batch.forced for batch in batches]),
+    )

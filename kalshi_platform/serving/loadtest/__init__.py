@@ -1,0 +1,1 @@
+"""The open-loop load test and its page."""

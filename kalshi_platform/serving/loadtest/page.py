@@ -1,0 +1,212 @@
+"""The report of a load test: one HTML file that opens anywhere, the same figures as JSON, a terminal table.
+
+Owns   loadtest.html, loadtest.json (written atomically) and what the terminal shows.
+Not    any figure: all of them lie in the LoadResult (``serving/loadtest/result.py``).
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_platform.evaluation.judging.report import page_environment, write_text
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import (
+    Scale,
+    Series,
+    draw_line,
+    draw_rect,
+    draw_text,
+    percent,
+    svg,
+)
+from kalshi_platform.serving.loadtest.result import EDGES_MS, LoadResult, Percentiles
+
+HTML_NAME: Final = "loadtest.html"
+JSON_NAME: Final = "loadtest.json"
+#: Percentiles shown: (text, field).
+SHOWN: Final = (
+    ("p50", "p50_ms"),
+    ("p90", "p90_ms"),
+    ("p99", "p99_ms"),
+    ("p99.9", "p999_ms"),
+    ("max", "max_ms"),
+)
+_LEFT, _HEIGHT = 64, 240
+
+
+def write_load_report(result: LoadResult, out: Path) -> tuple[Path, Path]:
+    """Write loadtest.html and loadtest.json into ``out``; returns their paths."""
+    out = Path(out)
+    text = result.model_dump_json(indent=1) + "\n"
+    return write_text(out / HTML_NAME, render_load(result)), write_text(out / JSON_NAME, text)
+
+
+def render_load(result: LoadResult) -> str:
+    """The whole page as text; nothing in it is fetched when it is opened."""
+    environment = page_environment("kalshi_platform.serving.loadtest")
+    environment.filters.update(ms=ms)
+    return environment.get_template("loadtest.html.j2").render(
+        r=result,
+        shown=SHOWN,
+        verdict=verdict(result),
+        rows=rows(result),
+        by_percentile=_by_percentile(result),
+        over_time=_over_time(result),
+        histogram=_histogram(result),
+        exits=_exits(result),
+    )
+
+
+def verdict(result: LoadResult) -> str:
+    """One sentence: what the test found, or why it is not to be believed."""
+    if result.problem is not None:
+        return f"Not to be believed: {result.problem}."
+    latency, config = result.latency, result.config
+    if latency is None:
+        return "Not to be believed: no request was answered."
+    failed = result.intended - result.answered
+    return (
+        f"At {config.rate_per_s:g} a second, {result.within_target:.2%} of {result.intended:,} were answered "
+        f"within {config.target_ms:g} ms (p50 {ms(latency.p50_ms)}, p99 {ms(latency.p99_ms)}); "
+        + ("none failed." if failed == 0 else f"{failed:,} failed.")
+    )
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three significant digits: "0.812 ms"."""
+    if value is None:
+        return "-"
+    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f} ms"
+
+
+def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
+    """Lines of the table of percentiles: (name, percentiles)."""
+    named = [
+        ("from when it was meant", result.latency),
+        ("from when it was sent", result.service),
+        ("the generator's own lag", result.lag),
+        *((f"decided by {t.tier}", t.latency) for t in result.tiers),
+        *((f"server: {stage}", p) for stage, p in result.stages.items()),
+    ]
+    return [(name, found) for name, found in named if found is not None]
+
+
+def _by_percentile(result: LoadResult) -> Markup:
+    """Latency of each tier at each percentile, logarithmic in time."""
+    lines = [("all", result.latency), *((t.tier, t.latency) for t in result.tiers)]
+    series = [
+        Series(name, range(len(SHOWN)), [_log(getattr(p, field)) for _, field in SHOWN], min(slot, 5))
+        for slot, (name, p) in enumerate(lines)
+        if p is not None
+    ]
+    ticks = [(float(k), text) for k, (text, _) in enumerate(SHOWN)]
+    return charts.line_chart(series, "latency by percentile", ticks, _unlog, with_zero=False)
+
+
+def _over_time(result: LoadResult) -> Markup:
+    at = [moment.at_s for moment in result.moments]
+    series = [
+        Series(name, at, [_log(value) for value in values], slot)
+        for slot, (name, values) in enumerate(
+            (
+                ("p50", [m.p50_ms for m in result.moments]),
+                ("p99", [m.p99_ms for m in result.moments]),
+                ("max", [m.max_ms for m in result.moments]),
+            )
+        )
+    ]
+    if len(at) < 2:
+        return Markup('<p class="none">too short for a curve</p>')
+    ticks = [(at[0], f"{at[0]:.0f} s"), (at[-1], f"{at[-1]:.0f} s")]
+    return charts.line_chart(series, "latency over time", ticks, _unlog, with_zero=False)
+
+
+def _log(value: float | None) -> float | None:
+    return None if value is None else math.log10(max(value, 1e-3))
+
+
+def _unlog(value: float) -> str:
+    return ms(10**value)
+
+
+def _histogram(result: LoadResult) -> Markup:
+    """Answers by latency, the range that has any; the target is a line."""
+    seen = [k for k, n in enumerate(result.histogram) if n]
+    if not seen:
+        return Markup('<p class="none">no answers</p>')
+    first, last = seen[0], seen[-1]
+    counts = result.histogram[first : last + 1]
+    x = Scale(first, last + 1, _LEFT, charts.WIDTH - 16)
+    y = Scale(0.0, float(max(counts)), _HEIGHT - 30, 14)
+    parts = []
+    for tick in charts.nice_ticks(0.0, float(max(counts)), 4):
+        parts.append(draw_line(_LEFT, y(tick), charts.WIDTH - 16, y(tick), "grid"))
+        parts.append(draw_text(_LEFT - 6, y(tick) + 4, f"{tick:,.0f}", anchor="end"))
+    for k, n in enumerate(counts, start=first):
+        title = f"{_range(k)}: {n:,} ({percent(n / result.answered)})"
+        width = x(k + 1) - x(k) - 1
+        parts.append(draw_rect(x(k), y(n), width, y(0.0) - y(n), "cell", title))
+    step = max(1, (last + 1 - first) // 8)
+    for k in range(first, last + 1, step):
+        if k < len(EDGES_MS):
+            parts.append(draw_text(x(k + 1), _HEIGHT - 10, ms(EDGES_MS[k])))
+    return svg(_HEIGHT, parts, "answers by latency")
+
+
+def _range(k: int) -> str:
+    if k == 0:
+        return f"up to {ms(EDGES_MS[0])}"
+    if k == len(EDGES_MS):
+        return f"over {ms(EDGES_MS[-1])}"
+    return f"{ms(EDGES_MS[k - 1])} to {ms(EDGES_MS[k])}"
+
+
+def _exits(result: LoadResult) -> Markup:
+    """Share of the answered that each tier decided."""
+    if not result.tiers:
+        return Markup('<p class="none">the answers name no tier</p>')
+    row_h, left = 28, 110
+    x = Scale(0.0, 1.0, left, charts.WIDTH - 80)
+    parts: list[str] = []
+    for k, tier in enumerate(result.tiers):
+        top = k * row_h + 4
+        parts.append(draw_text(left - 8, top + 15, tier.tier, "name", "end"))
+        title = f"{tier.tier}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
+        parts.append(draw_rect(left, top, x(tier.share) - left, row_h - 8, "cell", title))
+        parts.append(draw_text(x(tier.share) + 6, top + 15, percent(tier.share), anchor="start"))
+    return svg(row_h * len(result.tiers) + 8, parts, "who decided")
+
+
+def load_view(result: LoadResult) -> RenderableType:
+    """The percentiles, the failures and the verdict for a terminal."""
+    table = Table(title=f"{result.config.url} · {result.config.rate_per_s:g}/s · {result.config.arrivals}")
+    table.add_column("latency")
+    table.add_column("n", justify="right")
+    for text, _ in SHOWN:
+        table.add_column(text, justify="right")
+    for name, found in rows(result):
+        table.add_row(name, f"{found.n:,}", *(ms(getattr(found, field)) for _, field in SHOWN))
+    lines: list[Text] = [
+        Text(f"answered {result.answered:,} of {result.intended:,}, {result.throughput_per_s:g} a second"),
+        Text(f"late by the generator's own doing: {result.late_share:.2%}"),
+    ]
+    if result.quiet:
+        lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
+    lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]
+    lines += _named("decided by", [(t.tier, t.share) for t in result.tiers])
+    lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])
+    style = "bold" if result.problem is None else "bold red"
+    return Group(table, *lines, Text(verdict(result), style=style))
+
+
+def _named(head: str, shares: Sequence[tuple[str, float]]) -> list[Text]:
+    if not shares:
+        return []
+    return [Text(f"{head}: " + ", ".join(f"{name} {percent(share)}" for name, share in shares))]

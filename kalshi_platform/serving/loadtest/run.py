@@ -1,0 +1,213 @@
+"""Load test of a running server: an open loop of POST /v1/decide, or of frames through /v1/stream.
+
+    python -m kalshi_platform.serving.loadtest.run < config.json > result.json
+
+The generator is a process of its own (``run_load`` starts it), so that it shares no interpreter lock with
+whoever reads the result; it keeps connections alive and switches the garbage collector off while it sends.
+
+Not        Ray, and nothing of the server's code: it speaks HTTP and WebSocket only.
+"""
+
+import asyncio
+import gc
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from kalshi_platform.domain.commit import git_commit
+from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, PlatformError
+from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies
+from kalshi_platform.serving.loadtest.open_loop import Attempt, Sender, arrivals_ns, open_loop
+from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, summarise
+from kalshi_platform.serving.loadtest.stream import open_stream, stream_lines, stream_loop
+
+DECIDE: Final = "/v1/decide"
+EXAMPLE: Final = "/v1/example?packed=true"
+#: Between the end of the preparations and the first request.
+_LEAD_NS: Final = 200_000_000
+#: What a generator may take beside the test itself: start, example, the last answers.
+_SPARE_S: Final = 120.0
+#: Exit code of the generator -> the error it stands for.
+_REFUSALS: Final = {int(kind.exit_code): kind for kind in (ContractError, DataError)}
+
+
+class HttpSender:
+    """One POST a request, over connections that are kept; any number of them at once."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, bodies: Bodies) -> None:
+        self._session, self._url, self._bodies = session, url, bodies
+        self._headers = {"Content-Type": "application/json"}
+
+    async def ask(self, k: int) -> tuple[int, bytes]:
+        """(status, body) of request ``k``."""
+        async with self._session.post(self._url, data=self._bodies.of(k), headers=self._headers) as answer:
+            return answer.status, await answer.read()
+
+    def judge(self, answer: tuple[int, bytes]) -> Attempt:
+        """Answered where the status is 200 and the body is JSON; then who decided, and with what notes."""
+        status, body = answer
+        if status != 200:
+            return Attempt(f"status_{status}")
+        try:
+            return read_answer(json.loads(body))
+        except ValueError:
+            return Attempt("not_json")
+
+    def failure(self, error: Exception) -> str:
+        """The kind of a failure to get any answer."""
+        return failure_kind(error)
+
+
+def read_answer(answer: Any) -> Attempt:
+    """Who decided an answer's groups ("mixed": several tiers), with what notes, and the server's timings."""
+    groups = answer.get("groups") if isinstance(answer, dict) else None
+    if not isinstance(groups, list) or not groups:
+        return Attempt(ANSWERED)
+    tiers = {str(group.get("tier", "")) for group in groups}
+    notes = sorted({str(note) for group in groups for note in group.get("notes", ())})
+    timings = {str(stage): float(ms) for stage, ms in answer.get("timings_ms", {}).items()}
+    return Attempt(ANSWERED, tiers.pop() if len(tiers) == 1 else "mixed", tuple(notes), timings)
+
+
+def failure_kind(error: Exception) -> str:
+    """A short name for why no answer came."""
+    if isinstance(error, TimeoutError):
+        return "timeout"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "no_connection"
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError):
+        return "disconnected"
+    return type(error).__name__
+
+
+def read_token(path: str | None) -> dict[str, str]:
+    """The header of the token in a file; none without a file. ContractError where there is no token."""
+    if path is None:
+        return {}
+    try:
+        token = Path(path).read_text().strip()
+    except OSError as err:
+        raise ContractError(f"token file {path}: cannot be read ({err.strerror or err})") from None
+    if not token or any(c.isspace() for c in token):
+        raise ContractError(f"token file {path}: expected one token and nothing else")
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    """The server's own example of a request; ContractError says what stands in the way."""
+    place = f"{url.rstrip('/')}{EXAMPLE}"
+    try:
+        async with session.get(place) as answer:
+            status, text = answer.status, await answer.text()
+    except (aiohttp.ClientError, TimeoutError, OSError) as err:
+        raise ContractError(
+            f"{url}: no server answers ({err or type(err).__name__}); start one with "
+            "`kalshi-platform serve --local`, or correct --url"
+        ) from None
+    if status in (401, 403):
+        raise ContractError(f"{place}: status {status}; give the file of a client token with --token-file")
+    if status != 200:
+        raise ContractError(f"{place}: status {status}: {text[:200]}; or give bodies with --bodies")
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ContractError(f"{place}: the example is {type(found).__name__}, not a JSON object")
+    return found
+
+
+async def generate(config: LoadConfig) -> LoadResult:
+    """Run the test in this process."""
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+    timeout = aiohttp.ClientTimeout(total=config.timeout_s)
+    headers = read_token(config.token_file)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
+        if config.stream is not None:
+            return await _measure_stream(config, session, Path(config.stream))
+        if config.bodies_file is None:
+            example = await fetch_example(session, config.url)
+            n = min(config.bodies, config.n_requests_about + 1)
+            bodies = Bodies(varied_bodies(example, n, config.vary, config.seed))
+        else:
+            bodies = Bodies(read_bodies(Path(config.bodies_file), config.bodies))
+        return await _measure(config, HttpSender(session, config.url.rstrip("/") + DECIDE, bodies))
+
+
+async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
+    offsets_ns = arrivals_ns(config)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    with _no_collection():
+        start_ns = time.perf_counter_ns() + _LEAD_NS
+        timings = await open_loop(start_ns + offsets_ns, sender, config.max_in_flight)
+    return _told(summarise(config, start_ns, timings), started)
+
+
+async def _measure_stream(config: LoadConfig, session: aiohttp.ClientSession, capture: Path) -> LoadResult:
+    offsets_ns = arrivals_ns(config)
+    lines = stream_lines(capture, len(offsets_ns))
+    socket, first_frame = await open_stream(session, config.url, config.timeout_s)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    async with socket:
+        with _no_collection():
+            start_ns = time.perf_counter_ns() + _LEAD_NS
+            times = await stream_loop(start_ns + offsets_ns, lines, socket, first_frame, config.timeout_s)
+    timings, quiet = times.timings()
+    found = summarise(config, start_ns, timings).replace(quiet=quiet)
+    return _told(found, started)
+
+
+def _told(found: LoadResult, started: str) -> LoadResult:
+    return found.replace(started=started, commit=git_commit() or "")
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """No pause of this process's garbage collector inside."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def run_load(config: LoadConfig) -> LoadResult:
+    """Run the test in a process of its own; ContractError with its message where it refuses."""
+    limit_s = config.warm_up_s + config.duration_s + config.timeout_s + _SPARE_S
+    command = [sys.executable, "-m", "kalshi_platform.serving.loadtest.run"]
+    try:
+        done = subprocess.run(
+            command, input=config.model_dump_json(), capture_output=True, text=True, check=False,
+            timeout=limit_s,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise PlatformError(f"the load generator did not end within {limit_s:.0f} s") from None
+    if done.returncode == ExitCode.DONE:
+        return LoadResult.model_validate_json(done.stdout)
+    said = done.stderr.strip() or f"ended with exit code {done.returncode}"
+    if (kind := _REFUSALS.get(done.returncode)) is not None:
+        raise kind(said)
+    raise PlatformError(f"the load generator failed: {said[-2_000:]}")
+
+
+def main() -> int:
+    """Read a LoadConfig from stdin, write a LoadResult to stdout; the exit code of the error, if any."""
+    try:
+        config = LoadConfig.model_validate_json(sys.stdin.read())
+        result = asyncio.run(generate(config))
+    except PlatformError as err:
+        sys.stderr.write(f"{err}\n")
+        return int(err.exit_code)
+    sys.stdout.write(result.model_dump_json() + "\n")
+    return int(ExitCode.DONE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

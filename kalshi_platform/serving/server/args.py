@@ -1,0 +1,101 @@
+"""Settings of the served policy: what ``args`` of the application says in a Serve config file.
+
+Invariant  the defaults are the safe ones: a token is asked for, bodies, rates and sizes are bounded.
+Not        secrets: a file or an environment variable is named, never its content.
+"""
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.models.registry.store import CHAMPION
+from kalshi_platform.serving.guard.candidate import CheckConfig
+from kalshi_platform.serving.guard.watch import WatchConfig
+from kalshi_platform.serving.live.sessions import SessionConfig
+from kalshi_platform.serving.server.breaker import BreakerConfig
+from kalshi_platform.serving.server.feature_cache import FeatureCacheConfig
+from kalshi_platform.serving.server.idempotency import IdempotencyConfig
+from kalshi_platform.serving.server.rate_limit import RateLimitConfig
+
+
+class AccessArgs(Config):
+    """Who may ask."""
+
+    require_token: bool = Field(True, description="refuse whoever shows no client token")
+    token_file: Path | None = Field(None, description="client tokens, one a line; # begins a comment")
+    token_env: str | None = Field(None, description="environment variable with client tokens, one a line")
+    admin_token_file: Path | None = Field(None, description="tokens that may reload and roll back")
+    admin_token_env: str | None = Field(None, description="environment variable with such tokens")
+
+    @model_validator(mode="after")
+    def _somebody_may_ask(self) -> "AccessArgs":
+        if self.require_token and self.token_file is None and self.token_env is None:
+            raise ValueError(
+                "require_token is true and neither token_file nor token_env says where client tokens are; "
+                "name one, or set require_token: false on a machine where only loopback is served"
+            )
+        return self
+
+
+class LimitArgs(Config):
+    """How much one request and one client may ask."""
+
+    body_bytes: int = Field(4 * 2**20, ge=1_024, description="longest body; longer ones are answered 413")
+    groups: int = Field(128, ge=1, description="groups of one request; more are answered 413")
+    rates: RateLimitConfig = Field(
+        default_factory=RateLimitConfig,
+        description="of one token, or one address without token; each replica counts for itself",
+    )
+    answers: IdempotencyConfig = Field(
+        default_factory=IdempotencyConfig, description="answers given again to a repeated request id"
+    )
+    features: FeatureCacheConfig = Field(
+        default_factory=FeatureCacheConfig, description="for how long features may be left out of a request"
+    )
+    message_chars: int = Field(2**20, ge=1_024, description="longest message of a stream")
+    streams: SessionConfig = Field(default_factory=SessionConfig, description="sessions of streams")
+
+
+class PolicyAppArgs(Config):
+    """Everything ``serve_deployments.app:build`` is told."""
+
+    registry: str | None = Field(
+        None, description="folder or s3:// address; KALSHI_PLATFORM_REGISTRY or this program's home if none"
+    )
+    model: str = Field(CHAMPION, description="alias that is followed")
+    shadow: str | None = Field(
+        None,
+        description="alias of a model that decides beside it, off the answer's path, and is only counted",
+    )
+    access: AccessArgs = Field(description="who may ask")
+    limits: LimitArgs = Field(default_factory=LimitArgs, description="how much may be asked")
+    deadline_ms: float = Field(
+        50.0, gt=0, le=60_000, description="of a request that names none, from its arrival in the replica"
+    )
+    tier3: bool = Field(True, description="ask a deployment of its own where tiers 1 and 2 are not sure")
+    tier3_inside_ms: float = Field(
+        1.0,
+        ge=0,
+        description="where tier 3 takes less than this for one group, as measured when the model was loaded, "
+        "the replica asks its own: a hop would take longer; 0 = always the deployment",
+    )
+    replicas: int = Field(1, ge=1, description="of the ingress: caches, rules, tiers 1 and 2")
+    tier3_replicas: int = Field(1, ge=1, description="of tier 3")
+    max_ongoing_requests: int = Field(100, ge=1, description="of one replica at a time")
+    max_queued_requests: int = Field(
+        1_000, ge=-1, description="waiting for tier 3 in one ingress replica; -1 = any number"
+    )
+    replica_cpus: float = Field(1.0, ge=0, description="CPUs an ingress replica reserves")
+    tier3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
+    health_check_s: float = Field(5.0, gt=0, description="time between Serve's looks at a replica")
+    breaker: BreakerConfig = Field(
+        default_factory=BreakerConfig, description="when tier 3 is not asked for a while"
+    )
+    check: CheckConfig = Field(default_factory=CheckConfig, description="bounds of a new model")
+    watch: WatchConfig = Field(default_factory=WatchConfig, description="when a new model is taken back")
+    poll_s: float = Field(5.0, gt=0, description="time between looks at the registry")
+    probe_s: float = Field(5.0, gt=0, description="time between two probes of every tier, by the replica")
+    log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
+    export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")
+    inference_ttl_ms: int = Field(50, ge=0, description="an answer to an equal state is given again so long")

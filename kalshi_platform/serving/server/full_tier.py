@@ -1,0 +1,84 @@
+"""Tier 3 of a few models: what an ingress asks about never mixes versions.
+
+Invariant  a question is answered by the model and tier set it names or not at all.
+Threads    decisions on the event loop; what is not there is loaded in a thread, once for all askers.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from typing import Final, NamedTuple
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.models.registry.load import load_model
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import newest_tier_set, tier_sets
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Tier
+from kalshi_platform.serving.inference.ready import ready_model
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
+from kalshi_platform.serving.server.models import require_model
+from kalshi_platform.serving.server.service import probe_batch
+
+#: The one that is served and the one that is about to be, or was.
+KEPT: Final = 2
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Key(NamedTuple):
+    """Whose tier 3."""
+
+    model: str
+    tier_set: str | None  # digest; None: the network alone
+
+
+class FullTierModels:
+    """The models asked for last, at most KEPT."""
+
+    def __init__(self, registry: Registry, alias: str) -> None:
+        self._registry, self._alias = registry, alias
+        self._config = TieredConfig(inference_ttl_ms=0)  # the ingress remembers answers, this side only codes
+        self._loading: dict[Key, asyncio.Task[TieredPolicy]] = {}
+        self._models: OrderedDict[Key, TieredPolicy] = OrderedDict()
+
+    async def decide(self, key: Key, batch: Batch) -> Decisions:
+        """Tier 3's answer to ``batch``; TierError where the network fails."""
+        policy = self._models.get(key) or await self.prepare(key)
+        return policy.ask(int(Tier.FULL), batch, time.monotonic_ns())
+
+    async def prepare(self, key: Key) -> TieredPolicy:
+        """Have ``key`` ready to be asked."""
+        if key in self._models:
+            self._models.move_to_end(key)
+            return self._models[key]
+        task = self._loading.get(key)
+        if task is None:
+            task = self._loading[key] = asyncio.create_task(asyncio.to_thread(self._load, key))
+            task.add_done_callback(lambda _: self._loading.pop(key))
+        policy = await asyncio.shield(task)  # who stops waiting does not stop the loading
+        self._models[key] = policy
+        while len(self._models) > KEPT:
+            self._models.popitem(last=False)
+        return policy
+
+    async def follow(self) -> None:
+        """Have what the alias names now ready; errors of the registry as they are."""
+        await self.prepare(await asyncio.to_thread(self._wanted))
+
+    def _wanted(self) -> Key:
+        model = require_model(self._registry, self._alias)
+        newest = newest_tier_set(self._registry, model)
+        return Key(model, newest.digest if newest else None)
+
+    def _load(self, key: Key) -> TieredPolicy:
+        model = load_model(self._registry, key.model)
+        found = {each.digest: each for each in tier_sets(self._registry, key.model)}
+        if key.tier_set is not None and key.tier_set not in found:
+            raise DataError(f"{self._registry.uri}: {key.model} has no tier set {key.tier_set}")
+        ready = ready_model(self._registry, model, found[key.tier_set] if key.tier_set else None)
+        # Every tier, though one is asked: windows come as long as the longest-sighted one reads.
+        policy = TieredPolicy(model.record.spec, ready.tiers, self._config)
+        policy.ask(int(Tier.FULL), probe_batch(policy), time.monotonic_ns())  # kernels are compiled here
+        policy.forget()
+        _LOG.info("tier 3 of %s", ready.note)
+        return policy

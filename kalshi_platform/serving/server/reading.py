@@ -1,0 +1,260 @@
+"""From a request's named columns to the arrays a policy reads, and back to names.
+
+Owns       which columns a request must have, their bounds, and filling in what was sent shortly before.
+Way        kernels check and place all numbers at once; only where one of them finds something wrong are the
+           markets looked at one by one, for the words of the refusal (refusing.py).
+Shapes     M markets of a request over all its groups, A active ones, N groups, S slots, F + P features,
+           W x H history. Market m stands in slot ``slots[m]`` = g * S + s.
+Invariant  every number of a batch lies within its bounds in the feature table; a market that is not active
+           is no slot of the batch and is answered HOLD.
+Not        deciding (kalshi_platform/serving/inference/tiered.py) and what may be asked at all (api.py).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.serving.api.packed import unpack_alike
+from kalshi_platform.serving.api.requests import (
+    ACTION_NAMES,
+    NOTE_NAMES,
+    TIER_NAMES,
+    DecideRequest,
+    MarketRow,
+)
+from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.rules import forced_actions
+from kalshi_platform.serving.inference.tiered import free
+from kalshi_platform.serving.server.feature_cache import FeatureCache
+from kalshi_platform.serving.server.problems import Problem
+from kalshi_platform.serving.server.reading_kernels import first_outside, place_rows, place_windows
+from kalshi_platform.serving.server.refusing import (
+    FEATURE,
+    Place,
+    bounds_of,
+    history_one_by_one,
+    refusal,
+    repeated_market,
+    require_known,
+    rows_one_by_one,
+    wrong_number,
+)
+from kalshi_platform.simulation.replay.account import N_ACTIONS
+
+_BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
+_N_ORDERS: Final = 64
+
+
+class _Order(NamedTuple):
+    """An order of columns and what they may hold."""
+
+    columns: tuple[str, ...]
+    low: np.ndarray  # (C,)
+    high: np.ndarray
+
+
+class _Markets(NamedTuple):
+    """The markets of a request."""
+
+    all: list[MarketRow]
+    slots: list[int]  # of all
+    active: list[int]  # positions in ``all``
+
+    def place(self, m: int, n_slots: int) -> Place:
+        """Market ``m`` and where it stands."""
+        return Place(*divmod(self.slots[m], n_slots), self.all[m])
+
+
+class Asked(NamedTuple):
+    """What a request asks, as a policy reads it."""
+
+    batch: Batch
+    occupied: np.ndarray  # (N, S) bool: slots with an active market
+    stale_ns: int  # age of the oldest value that was filled in; 0 where everything was sent
+
+
+class Reader:
+    """Reads requests for one model; ``window`` is the longest any of its tiers looks back.
+
+    ``cache`` completes rows of the model's market and portfolio features, in this order.
+    """
+
+    def __init__(self, spec: PolicySpec, window: int, cache: FeatureCache, max_groups: int) -> None:
+        self.spec, self.window = spec, window
+        self.columns = columns_of(spec)
+        self._cache, self._max_groups = cache, max_groups
+        self._known = frozenset(self.columns)
+        self._orders: dict[tuple[str, ...], _Order] = {}
+        self.history = features_of(["temporal"])[: spec.n_history]
+        self._history_bounds = bounds_of(self.history)
+        self._masks_at = spec.n_slots * len(self.columns)
+
+    def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
+        """The request's groups as a batch; Problem names the first field that is wrong."""
+        n, s = len(request.groups), self.spec.n_slots
+        if n > self._max_groups:
+            detail = f"{n} groups; at most {self._max_groups}: send several requests"
+            raise Problem(413, "too-many-groups", detail, "groups")
+        markets = self._markets(request)
+        order = self._order(tuple(request.columns))
+        rows = self._rows(markets, order)
+        who = [markets.all[m] for m in markets.active]
+        if len(who) < len(rows):
+            rows = rows[markets.active]
+        try:
+            filled = self._cache.fill(client, order.columns, np.asarray(rows, np.float32),
+                                      [market.id for market in who], now_ns)  # fmt: skip
+        except ContractError as error:
+            raise refusal("missing-feature", str(error), "columns") from None
+        flat = np.zeros((n, self.spec.width), np.float32)
+        slots, bits = self._slots_and_bits(markets)
+        place_rows(filled.rows, slots, bits, len(self.spec.market), s, flat)
+        windows = self._windows(n, markets, slots) if self.window else None
+        is_whole = len(order.columns) == len(self.columns)
+        return Asked(
+            Batch(flat, windows, self._forced(n, markets, flat)),
+            occupied=flat[:, self._masks_at : self._masks_at + s] > 0,
+            stale_ns=0 if is_whole else int(filled.age_ns.max(initial=0)),
+        )
+
+    def _markets(self, request: DecideRequest) -> _Markets:
+        """Every market, their number and names checked."""
+        n_slots = self.spec.n_slots
+        found = _Markets([], [], [])
+        for g, group in enumerate(request.groups):
+            if (n := len(group.markets)) > n_slots:
+                detail = f"group {g} has {n} markets; the model decides {n_slots} at once"
+                raise refusal("too-many-markets", detail, f"groups.{g}.markets")
+            if len({market.id for market in group.markets}) < n:
+                raise repeated_market(g, group)
+            for s, market in enumerate(group.markets):
+                if market.state == "active":
+                    found.active.append(len(found.all))
+                found.all.append(market)
+                found.slots.append(g * n_slots + s)
+        return found
+
+    def _order(self, columns: tuple[str, ...]) -> _Order:
+        """Bounds of ``columns``; Problem where one is unknown to the model or stands twice."""
+        known = self._orders.get(columns)
+        if known is not None:
+            return known
+        require_known(columns, self._known)
+        found = _Order(columns, *bounds_of([FEATURE[name] for name in columns]))
+        if len(self._orders) >= _N_ORDERS:  # orders of columns are few; who sends many gets no memory
+            self._orders.clear()
+        self._orders[columns] = found
+        return found
+
+    def _rows(self, markets: _Markets, order: _Order) -> np.ndarray:
+        """(M, C) as sent, f4 where all are packed, else f8: every number within its bounds."""
+        shown = [market.row for market in markets.all]
+        shape = len(shown), len(order.columns)
+        rows = _alike(shown)
+        if rows is None or rows.shape != shape:
+            places = [markets.place(m, self.spec.n_slots) for m in range(len(shown))]
+            rows = rows_one_by_one(places, shape[1])
+        wrong = first_outside(rows, order.low, order.high)
+        if wrong >= 0:
+            m, c = divmod(wrong, shape[1])
+            place = markets.place(m, self.spec.n_slots)
+            raise wrong_number(order.columns[c], rows[m, c], place, f"row.{c}")
+        return rows
+
+    def _slots_and_bits(self, markets: _Markets) -> np.ndarray:
+        """(2, A) i8: slots of the active markets, and their allowed actions as bits."""
+        bits = []
+        for m in markets.active:
+            allowed = 0
+            for name in markets.all[m].allowed:
+                allowed |= _BIT[name]
+            bits.append(allowed)
+        return np.array([[markets.slots[m] for m in markets.active], bits], np.int64)
+
+    def _forced(self, n: int, markets: _Markets, flat: np.ndarray) -> np.ndarray:
+        """(N, S) i1: what the rules demand where prices were sent, else FREE."""
+        shape = n, self.spec.n_slots
+        priced = [
+            m
+            for m in markets.active
+            if markets.all[m].bid_e4 is not None or markets.all[m].ask_e4 is not None
+        ]
+        if not priced:
+            return free(*shape)
+        bid, ask = np.full(shape, NO_PRICE, np.int32), np.full(shape, NO_PRICE, np.int32)
+        sets, rate = np.full(shape, -1, np.int32), np.zeros(shape, np.int64)
+        numbers: dict[str, int] = {}
+        for m in priced:
+            at, market = divmod(markets.slots[m], shape[1]), markets.all[m]
+            bid[at] = NO_PRICE if market.bid_e4 is None else market.bid_e4
+            ask[at] = NO_PRICE if market.ask_e4 is None else market.ask_e4
+            rate[at] = market.taker_rate_e6
+            if market.exclusive_set is not None:
+                sets[at] = numbers.setdefault(market.exclusive_set, len(numbers))
+        allowed = flat[:, self._masks_at + shape[1] :].reshape(*shape, N_ACTIONS)
+        return forced_actions(bid, ask, sets, rate, allowed)
+
+    def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
+        """(N, S, W, H) f4, the present row last, zeros before the first."""
+        out = np.zeros((n * self.spec.n_slots, self.window, len(self.history)), np.float32)
+        if markets.active and not self._placed_together(markets, slots, out):
+            for m in markets.active:
+                place = markets.place(m, self.spec.n_slots)
+                rows = history_one_by_one(place, self.window, self.history, self._history_bounds)
+                out[markets.slots[m], self.window - len(rows) :] = rows
+        return out.reshape(n, self.spec.n_slots, *out.shape[1:])
+
+    def _placed_together(self, markets: _Markets, slots: np.ndarray, out: np.ndarray) -> bool:
+        """Whether all histories are as long and right, as they nearly always are; then they are in ``out``.
+
+        One array of everything costs a third of one array a market.
+        """
+        n_history = len(self.history)
+        shown: list[Any] = [markets.all[m].history for m in markets.active]
+        if isinstance(shown[0], list):
+            shown = [rows[-self.window :] if isinstance(rows, list) else rows for rows in shown]
+        rows = _alike(shown)
+        if rows is None or not rows.size or rows.size % (len(shown) * n_history):
+            return False
+        if rows.ndim == 3 and rows.shape[2] != n_history:
+            return False
+        rows = rows.reshape(len(shown), -1, n_history)
+        if rows.shape[1] > self.window:
+            rows = np.ascontiguousarray(rows[:, -self.window :])
+        return place_windows(rows, slots, *self._history_bounds, out) < 0
+
+
+def columns_of(spec: PolicySpec) -> tuple[str, ...]:
+    """What a request's rows hold, in the model's own order."""
+    return (*spec.market, *spec.portfolio)
+
+
+def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, object]]:
+    """``groups`` of the answer: the decisions with their names."""
+    actions, probabilities = decisions.actions.tolist(), decisions.probabilities.tolist()
+    confidence, tiers = decisions.confidence.tolist(), decisions.tier.tolist()
+    notes = decisions.notes.tolist()
+    return [
+        {
+            "actions": {m.id: ACTION_NAMES[actions[g][s]] for s, m in enumerate(group.markets)},
+            "probabilities": {m.id: probabilities[g][s] for s, m in enumerate(group.markets)},
+            "confidence": confidence[g],
+            "tier": TIER_NAMES[tiers[g]],
+            "notes": [name for bit, name in NOTE_NAMES.items() if notes[g] & bit],
+        }
+        for g, group in enumerate(request.groups)
+    ]
+
+
+def _alike(shown: Sequence[Any]) -> np.ndarray | None:
+    """One array of what all markets show: f4 of packed numbers, f8 of others; None where they differ."""
+    try:
+        return unpack_alike(shown) if isinstance(shown[0], str) else np.array(shown, np.float64)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,162 @@
+"""The WebSocket side: one connection feeds one stream session and is told what it decides.
+
+Owns       who may connect, the first message, when a connection ends and with which code.
+Codes      1003 a binary message; 1008 refused (no open message, too many bad frames); 1009 a message that is
+           too long; 1012 another model answers, which reads other arrays; 1013 no room or no model;
+           4000 the session was taken over by a newer connection.
+Not        frames, books and decisions of a session (kalshi_platform/serving/live/stream.py).
+"""
+
+import asyncio
+import json
+import time
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.inference.batch import holding
+from kalshi_platform.serving.live.sessions import Lease, SessionStore
+from kalshi_platform.serving.live.stream import Due, StreamModel, StreamSession
+from kalshi_platform.serving.server.models import Served
+from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
+from kalshi_platform.serving.server.service import Service
+
+UNSUPPORTED, REFUSED, TOO_LONG, REPLACED, TRY_LATER, TAKEN_OVER = 1003, 1008, 1009, 1012, 1013, 4000
+#: A connection that does not say what it wants holds a place.
+OPEN_S: Final = 10.0
+
+
+class _EndError(Exception):
+    """The server ends the connection."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Streams:
+    """Every stream of one replica."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._store = SessionStore(service.args.limits.streams)
+        self._open = 0
+
+    async def serve(self, socket: WebSocket, client: str) -> None:
+        """Serve one connection that may be served until either side ends it."""
+        await socket.accept()
+        self._open += 1
+        lease: Lease | None = None
+        try:
+            lease = await self._opened(socket, client)
+            while True:
+                await self._step(socket, lease)
+        except WebSocketDisconnect:
+            pass
+        except _EndError as end:
+            await _close(socket, end)
+        finally:
+            self._open -= 1
+            self._service.observer.sessions(self._open)
+            if lease is not None:
+                self._store.leave(lease, time.monotonic_ns())
+
+    async def _opened(self, socket: WebSocket, client: str) -> Lease:
+        """The session that the first message asks for."""
+        try:
+            async with asyncio.timeout(OPEN_S):
+                text = await self._text(socket)
+        except TimeoutError:
+            raise _EndError(REFUSED, f"no open message within {OPEN_S:g} s") from None
+        try:
+            model = stream_model(self._service.served())
+            lease = self._store.open(text, model, time.monotonic_ns(), client)
+        except ContractError as error:
+            raise _EndError(REFUSED, str(error)) from None
+        except (LimitError, Problem) as error:
+            raise _EndError(TRY_LATER, str(error)) from None
+        self._service.observer.sessions(self._open, resumed=lease.session.next_frame > 1)
+        for message in lease.messages:
+            await socket.send_text(message)
+        return lease
+
+    async def _step(self, socket: WebSocket, lease: Lease) -> None:
+        """Take one text and answer it."""
+        text = await self._text(socket)
+        arrived_ns = time.monotonic_ns()
+        if not self._store.holds(lease):
+            raise _EndError(TAKEN_OVER, "a newer connection goes on with this session")
+        fed = lease.session.feed(text, time.time_ns())
+        self._service.observer.frames(1)
+        messages = fed.messages
+        if fed.due is not None:
+            messages = messages + await self._decided(lease, fed.due, arrived_ns)
+        for message in messages:
+            await socket.send_text(message)
+        if fed.closed:
+            raise _EndError(REFUSED, "the session was closed: its last message says why")
+
+    async def _decided(self, lease: Lease, due: Due, arrived_ns: int) -> list[str]:
+        served = self._service.served()
+        if not stream_model(served).shows_as(lease.session.model):
+            raise _EndError(
+                REPLACED, f"{served.model} answers now and reads other arrays: open a new session"
+            )
+        deadline_ns = arrived_ns + round(self._service.args.deadline_ms * NS_PER_MS)
+        request_id = f"{lease.session.id}:{due.frame}"
+        decisions = await self._service.decide_batch(request_id, served, due.batch, deadline_ns, {})
+        taken_ns = time.monotonic_ns() - arrived_ns
+        self._service.observer.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
+        return lease.session.answer(due, decisions, served.model)
+
+    async def _text(self, socket: WebSocket) -> str:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        text = message.get("text")
+        if text is None:
+            raise _EndError(UNSUPPORTED, "binary messages are not read: send text")
+        if len(text) > self._service.args.limits.message_chars:
+            raise _EndError(TOO_LONG, f"longer than {self._service.args.limits.message_chars} characters")
+        return str(text)
+
+
+def warm(served: Served) -> None:
+    """Decode, apply and decide a made book: kernels are compiled or loaded before a client waits for them."""
+    session = StreamSession("warm", OpenMessage(type="open"), stream_model(served))
+    levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
+    change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
+    texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
+    for kind, seq, message in texts:
+        frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": "WARM-1-A", **message}}
+        fed = session.feed(json.dumps(frame), time.time_ns())
+        if fed.due is not None:
+            session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
+
+
+def stream_model(served: Served) -> StreamModel:
+    """What a session is shown by."""
+    return StreamModel(served.model, served.trading, served.policy.window)
+
+
+async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
+    """Refuse a connection before it is one: the problem's status and body, as of any request."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+    headers += [(b"content-type", MEDIA_TYPE.encode()), (b"x-request-id", request_id.encode())]
+    if "websocket.http.response" not in socket.scope.get("extensions", {}):
+        await socket.close(REFUSED, problem.detail[:100])
+        return
+    start = {"type": "websocket.http.response.start", "status": problem.status, "headers": headers}
+    await socket.send(start)
+    await socket.send({"type": "websocket.http.response.body", "body": problem.body(request_id)})
+
+
+async def _close(socket: WebSocket, end: _EndError) -> None:
+    try:
+        # A close frame holds 123 bytes.
+        await socket.close(end.code, end.reason.encode()[:120].decode(errors="ignore"))
+    except (RuntimeError, WebSocketDisconnect):
+        return  # the client was faster

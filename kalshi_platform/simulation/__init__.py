@@ -1,0 +1,1 @@
+"""Replay of recordings, environments, the simulated exchange."""

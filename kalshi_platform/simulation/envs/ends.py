@@ -1,0 +1,133 @@
+"""How a market and an episode end: closed, settled, cut off; and what is recorded of it.
+
+Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (simulation/replay/state.py); rows, markets:
+           simulation/replay/bank.py.
+Units      money 1e-6 dollar, time ns.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.simulation.envs.records import EpisodeRecords
+from kalshi_platform.simulation.replay.account import (
+    N_ACTIONS,
+    liquidation_mark2_e4,
+    position_value_e6,
+    settle,
+)
+from kalshi_platform.simulation.replay.execution import withdraw_all
+from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
+from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
+
+#: Time of a row that does not exist.
+FAR_NS: Final = 1 << 62
+
+
+@kernel
+def next_row_ns(rows: np.ndarray, slot: Any) -> int:
+    """Environment time of the slot's next row; FAR_NS when it has none."""
+    if slot.state not in (WAITING, LIVE) or slot.cursor + 1 >= slot.stop:
+        return FAR_NS
+    return rows[slot.cursor + 1].recv_ns - slot.shift_ns
+
+
+@kernel
+def end_slots(
+    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
+) -> tuple[bool, bool]:
+    """Close, settle or end what of environment ``n`` has no further row. Returns (terminated, truncated).
+
+    An outcome is paid at the market's closing time, or when nothing else can be traded: earlier it would
+    tell the other slots what nobody knew yet.
+    Terminated: nothing is left and the last to go settled. Truncated: the data of the last market ran out
+    or the step budget is spent; its position stays open and is worth its mark.
+    """
+    more = False
+    for s in range(slots.shape[1]):
+        more |= next_row_ns(rows, slots[n, s]) < FAR_NS
+    any_open = False
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS:
+            if slot.settles:
+                withdraw_all(env, slot)
+                slot.state = CLOSED
+            elif more:
+                withdraw_all(env, slot)
+                close_at_liquidation(rows[slot.cursor], markets[slot.market], env, slot, params)
+                slot.state = ENDED
+        if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
+            settle(env, slot, markets[slot.market].settlement_e4)
+            slot.settled = 1
+            slot.state = ENDED
+        any_open |= slot.state in (WAITING, LIVE)
+    if not any_open:
+        return True, False
+    return False, (not more) or env.step >= env.max_steps
+
+
+@kernel
+def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
+    """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
+    if slot.position_e2 == 0:
+        return 0, 0
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
+    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
+    value_e6 = position_value_e6(slot.position_e2, mark2)
+    model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
+    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+    return change_e6, fee_e6
+
+
+@kernel
+def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+    """End a position where its market's data end: at what closing it would bring."""
+    change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
+    env.cash_e6 += change_e6
+    slot.slot_cash_e6 += change_e6
+    slot.fees_e6 += fee_e6
+    slot.position_e2 = 0
+    slot.cost_e6 = 0
+
+
+@kernel
+def write_records(
+    rows: np.ndarray,
+    markets: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    params: ExecutionParams,
+    out: EpisodeRecords,
+    at: int,
+) -> int:
+    """Append one entry a used slot of the finished environment ``n``; returns the next free place."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        if slot.state in (EMPTY, WAITING):
+            continue
+        row = rows[slot.cursor]
+        closing_e6, closing_fee_e6 = liquidation_e6(row, markets[slot.market], slot, params)
+        out.episode[at] = env.episode
+        out.slot[at] = s
+        out.market[at] = slot.market
+        out.start_ns[at] = slot.first_ns
+        out.end_ns[at] = row.recv_ns
+        out.n_steps[at] = env.step
+        out.pnl_e6[at] = slot.slot_cash_e6 + closing_e6
+        out.fees_e6[at] = slot.fees_e6 + closing_fee_e6
+        out.traded_e2[at] = slot.traded_e2
+        out.turnover_e6[at] = slot.turnover_e6
+        out.n_orders[at] = slot.n_orders
+        out.n_fills[at] = slot.n_fills
+        out.max_position_e2[at] = slot.max_position_e2
+        for a in range(N_ACTIONS):
+            out.action_counts[at, a] = slot.action_counts[a]
+            out.masked_counts[at, a] = slot.masked_counts[a]
+        out.settled[at] = slot.settled
+        out.episode_return[at] = env.episode_return
+        at += 1
+    return at

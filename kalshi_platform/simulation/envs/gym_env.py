@@ -1,0 +1,129 @@
+"""The Gymnasium view of one replay environment: named blocks instead of one flat vector."""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import EpisodeSource, RandomEpisodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.bank import Bank
+
+Observation = dict[str, np.ndarray]
+
+
+class ReplayEnv(gym.Env[Observation, np.ndarray]):
+    """One environment of :class:`ReplayVectorEnv`.
+
+    Observation  market (S, F), history (S, W, H; absent where W = 0), portfolio (S, P), slot_mask (S,),
+                 action_mask (S, A); float32
+    Action       (S,) integers: 0 HOLD, 1 BUY_YES, 2 SELL_YES, 3 BUY_NO, 4 SELL_NO; a masked one raises
+                 ContractError from :meth:`step` unless ``hold_masked``, where it counts as HOLD
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012 - the name and type are Gymnasium's
+
+    def __init__(
+        self,
+        bank: Bank,
+        config: EnvConfig | None = None,
+        episodes: EpisodeConfig | None = None,
+        curriculum: CurriculumConfig | None = None,
+        window: int = 0,
+        seed: int = 0,
+        hold_masked: bool = False,
+        source: EpisodeSource | None = None,
+    ) -> None:
+        self._bank = bank
+        self._config = config or EnvConfig()
+        self._episode_config = episodes or EpisodeConfig()
+        self._curriculum = curriculum or CurriculumConfig()
+        self._window = window
+        self._hold_masked = hold_masked
+        self._fixed_source = source
+        self._build(seed)
+        layout = self._vector.layout
+        s, f, p, h = layout.n_slots, layout.n_market, layout.n_portfolio, layout.n_history
+        blocks: dict[str, spaces.Space[Any]] = {
+            "market": spaces.Box(-1.0, 1.0, (s, f), np.float32),
+            "portfolio": spaces.Box(-1.0, 1.0, (s, p), np.float32),
+            "slot_mask": spaces.Box(0.0, 1.0, (s,), np.float32),
+            "action_mask": spaces.Box(0.0, 1.0, (s, N_ACTIONS), np.float32),
+        }
+        if window:
+            blocks["history"] = spaces.Box(-1.0, 1.0, (s, window, h), np.float32)
+        self.observation_space: spaces.Space[Observation] = spaces.Dict(dict(blocks))
+        self.action_space: spaces.Space[np.ndarray] = spaces.MultiDiscrete([N_ACTIONS] * s)
+
+    def _build(self, seed: int) -> None:
+        source = self._fixed_source or RandomEpisodes(
+            self._bank, self._episode_config, self._curriculum, seed
+        )
+        self._vector = ReplayVectorEnv(self._bank, source, self._config, 1, self._window)
+        self._flat, self._rows = self._vector.buffers()
+        self._reward = np.zeros(1, np.float32)
+        self._terminated = np.zeros(1, bool)
+        self._truncated = np.zeros(1, bool)
+        self._at_start = False  # the buffers hold the first observation of an episode nobody has seen yet
+        self._ended = True
+
+    @property
+    def vector(self) -> ReplayVectorEnv:
+        """The environment behind this view."""
+        return self._vector
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start the next episode; a seed starts the sequence of episodes it names afresh.
+
+        ContractError where a fixed list of episodes has been played to its end.
+        """
+        super().reset(seed=seed)
+        if seed is not None and self._fixed_source is None:
+            self._build(seed)
+        if not self._at_start:  # the vector environment restarts by itself when an episode ends
+            self._vector.reset(self._flat, self._rows)
+        if self._vector.done:
+            raise ContractError("no episode is left in the given list; give a longer one or start afresh")
+        self._at_start, self._ended = False, False
+        return self._named(self._flat, self._rows), {}
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Take one action a slot."""
+        if self._ended:
+            raise ContractError("step() after the end of an episode: call reset() first")
+        actions = np.array(action).reshape(1, -1)
+        if self._hold_masked:
+            allowed = np.take_along_axis(self._vector.slots["mask"][0], actions.T.astype(np.int64), 1)[:, 0]
+            actions[0, allowed == 0] = HOLD
+        self._vector.step(actions, self._flat, self._rows, self._reward, self._terminated, self._truncated)
+        ended, cut = bool(self._terminated[0]), bool(self._truncated[0])
+        self._at_start = self._ended = ended or cut
+        flat, rows = (
+            (self._vector.final_flat, self._vector.final_rows) if ended or cut else (self._flat, self._rows)
+        )
+        return self._named(flat, rows), float(self._reward[0]), ended, cut, {}
+
+    def _named(self, flat: np.ndarray, rows: np.ndarray) -> Observation:
+        """Blocks of the flat observation, copied: no live buffer is handed out."""
+        layout = self._vector.layout
+        s = layout.n_slots
+        named = {
+            "market": flat[0, layout.market_slice].reshape(s, -1).copy(),
+            "portfolio": flat[0, layout.portfolio_slice].reshape(s, -1).copy(),
+            "slot_mask": flat[0, layout.slot_mask_slice].copy(),
+            "action_mask": flat[0, layout.action_mask_slice].reshape(s, -1).copy(),
+        }
+        if self._window:
+            history = np.zeros((s, self._window, layout.n_history), np.float32)
+            arrays = self._bank.arrays
+            gather_windows(arrays.temporal, arrays.age, rows[0].astype(np.int64), history)
+            named["history"] = history
+        return named

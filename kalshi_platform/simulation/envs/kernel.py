@@ -1,0 +1,325 @@
+"""One numba call steps every environment: events, orders, account, reward, observation.
+
+Owns       the clock and cursor of each slot, automatic restart. Masks, what is seen:
+           simulation/replay/observation.py.
+Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
+           environment's clock is ever read; the outcome is read once, when the market has closed.
+Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
+Records    envs (N,): ENV_DTYPE, slots (N, S): SLOT_DTYPE (simulation/replay/state.py), env and slot: one of
+           each; bank:
+           simulation/replay/bank.py. An environment is passed as its number ``n``: a slice of an array
+           costs a
+           reference count, which kernels refuse (domain/compiled.py).
+"""
+
+from typing import Any, Final
+
+import numpy as np
+
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.prefetch import prefetch
+from kalshi_platform.simulation.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
+from kalshi_platform.simulation.envs.records import EpisodeRecords
+from kalshi_platform.simulation.envs.rewards import step_reward
+from kalshi_platform.simulation.envs.state import Episodes, StepParams
+from kalshi_platform.simulation.replay.account import (
+    HOLD,
+    N_ACTIONS,
+    clear_position,
+    open_account,
+    position_value_e6,
+    positions_value_e6,
+    update_mark,
+)
+from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.execution import arrive, clear_order, expire, on_row, submit
+from kalshi_platform.simulation.replay.observation import update_mask, write_observation
+from kalshi_platform.simulation.replay.planning import ExecutionParams
+from kalshi_platform.simulation.replay.state import EMPTY, LIVE, WAITING
+
+#: Status of a step: fine, or the index of the environment whose action its mask forbids.
+OK: Final = -1
+#: How many environments ahead rows are requested: their wait was a quarter of a step.
+_AHEAD: Final = 3
+
+
+@kernel
+def begin_episode(
+    rows: np.ndarray,
+    segments: np.ndarray,
+    episodes: Episodes,
+    e: int,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    n: int,
+    capital_e6: int,
+) -> None:
+    """Put environment ``n`` at the start of episode ``e``; markets that open later wait."""
+    env = envs[n]
+    open_account(env, capital_e6)
+    env.active = 1
+    env.episode = episodes.number[e]
+    env.step = 0
+    env.max_steps = episodes.max_steps[e]
+    env.episode_return = 0.0
+    env.now_ns = episodes.begin_ns[e]
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        clear_position(slot)
+        slot.equity_e6 = 0
+        slot.exposure_e6 = 0
+        clear_order(slot)
+        slot.settled = 0
+        for a in range(N_ACTIONS):
+            slot.action_counts[a] = 0
+            slot.masked_counts[a] = 0
+        number = episodes.segment[e, s]
+        if number < 0:
+            slot.state = EMPTY
+            slot.market = -1
+            continue
+        segment = segments[number]
+        start = episodes.start[e, s]
+        slot.state = WAITING
+        slot.market = segment.market
+        slot.cursor = start - 1
+        slot.stop = segment.stop
+        slot.shift_ns = episodes.shift_ns[e, s]
+        slot.settles = segment.settles
+        slot.first_ns = rows[start].recv_ns
+        if rows[start].recv_ns - slot.shift_ns <= env.now_ns:
+            slot.cursor = start
+            slot.state = LIVE
+            update_mark(rows[start], slot)
+
+
+@kernel
+def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, interval_ns: int) -> int:
+    """Time of the next event at least ``interval_ns`` ahead; the last event where none is that late."""
+    target = now_ns + interval_ns
+    soonest, latest = FAR_NS, -FAR_NS
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        at = next_row_ns(rows, slot)
+        if at == FAR_NS:
+            continue
+        row = slot.cursor + 1
+        while at < target and row + 1 < slot.stop:
+            row += 1
+            at = rows[row].recv_ns - slot.shift_ns
+        latest = max(latest, at)
+        if at >= target:
+            soonest = min(soonest, at)
+    return soonest if soonest < FAR_NS else latest
+
+
+@kernel
+def advance_slot(
+    rows: np.ndarray, market: Any, env: Any, slot: Any, until_ns: int, params: ExecutionParams
+) -> None:
+    """Apply the slot's rows up to ``until_ns`` and let its order meet them."""
+    while slot.cursor + 1 < slot.stop:
+        at = rows[slot.cursor + 1].recv_ns - slot.shift_ns
+        if at > until_ns:
+            break
+        if slot.sent_action != HOLD and slot.arrival_ns < at:
+            arrive(rows[slot.cursor], market, env, slot, params)
+        slot.cursor += 1
+        slot.state = LIVE
+        on_row(rows[slot.cursor], market, env, slot, at, params)
+        update_mark(rows[slot.cursor], slot)
+    if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
+        arrive(rows[slot.cursor], market, env, slot, params)
+    expire(env, slot, until_ns)
+
+
+@kernel
+def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
+    """Request from memory the rows environment ``n`` stands at and the next ones."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        if slot.state in (WAITING, LIVE):
+            prefetch(bank.rows, slot.cursor, 2)
+            prefetch(bank.features, slot.cursor, 2)
+
+
+@kernel
+def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> int:
+    """Index of the first active environment given an action its mask forbids; OK if there is none."""
+    for n in range(envs.size):
+        if envs[n].active == 0:
+            continue
+        for s in range(slots.shape[1]):
+            action = actions[n, s]
+            if action < 0 or action >= N_ACTIONS or slots[n, s].mask[action] == 0:
+                return n
+    return OK
+
+
+@kernel
+def send_actions(
+    rows: np.ndarray,
+    markets: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    actions: np.ndarray,
+    params: ExecutionParams,
+) -> None:
+    """Send environment ``n`` one action a slot, each available under the masks of the observation."""
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        if slot.state != LIVE:
+            continue
+        action = actions[n, s]
+        slot.action_counts[action] += 1
+        for a in range(N_ACTIONS):
+            slot.masked_counts[a] += 1 - slot.mask[a]
+        submit(rows[slot.cursor], markets[slot.market], env, slot, action, env.now_ns, params)
+
+
+@kernel
+def _restart(
+    bank: BankArrays,
+    episodes: Episodes,
+    used: int,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    n: int,
+    capital_e6: int,
+) -> int:
+    """The next waiting episode, or rest; returns the number of episodes used."""
+    if used < episodes.number.size:
+        begin_episode(bank.rows, bank.segments, episodes, used, envs, slots, n, capital_e6)
+        return used + 1
+    envs[n].active = 0
+    for s in range(slots.shape[1]):
+        slots[n, s].state = EMPTY
+    return used
+
+
+@kernel
+def reset_kernel(
+    bank: BankArrays,
+    episodes: Episodes,
+    used: int,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    step: StepParams,
+    flat: np.ndarray,
+    at_rows: np.ndarray,
+) -> int:
+    """Start every environment on the next waiting episode; returns the number of episodes used."""
+    for n in range(envs.size):
+        used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
+        update_mask(bank.rows, bank.markets, envs[n], slots, n, params)
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+    return used
+
+
+@kernel
+def observe_kernel(
+    bank: BankArrays,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    step: StepParams,
+    flat: np.ndarray,
+    at_rows: np.ndarray,
+) -> None:
+    """Write the present observation of every environment."""
+    for n in range(envs.size):
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+
+
+@kernel
+def reward_slots(slots: np.ndarray, n: int, elapsed_ns: int, step: StepParams) -> float:
+    """Reward each slot for its own change in equity and return the sum: what the environment earned.
+
+    Equity is additive over slots, so their rewards are too; the trainer credits each decision with its own.
+    """
+    total = 0.0
+    for s in range(slots.shape[1]):
+        slot = slots[n, s]
+        value_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        equity = slot.slot_cash_e6 + value_e6
+        earned = step_reward(
+            equity - slot.equity_e6,
+            slot.exposure_e6,
+            elapsed_ns,
+            step.capital_e6,
+            step.holding_cost_per_day,
+            step.reward_scale,
+        )
+        slot.reward = earned
+        slot.equity_e6 = equity
+        slot.exposure_e6 = value_e6
+        total += earned  # before it is rounded to the slot's 32 bits
+    return total
+
+
+@kernel
+def step_kernel(
+    bank: BankArrays,
+    episodes: Episodes,
+    used: int,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    step: StepParams,
+    actions: np.ndarray,
+    flat: np.ndarray,
+    at_rows: np.ndarray,
+    reward: np.ndarray,
+    terminated: np.ndarray,
+    truncated: np.ndarray,
+    final_flat: np.ndarray,
+    final_rows: np.ndarray,
+    records: EpisodeRecords,
+    n_records: int,
+) -> tuple[int, int, int]:
+    """Step all environments once; finished ones restart on the next waiting episode.
+
+    ``actions`` (N, S); the outputs are written in place, the final observation of finished
+    environments into ``final_*``. Returns (episodes used, records written, OK or the index of an
+    environment given a masked action; then nothing has changed).
+    """
+    refused = first_refused(envs, slots, actions)
+    if refused != OK:
+        return used, n_records, refused
+    rows, markets = bank.rows, bank.markets
+    limit, capital = params.position_limit_e2, step.capital_e6
+    for n in range(envs.size):
+        env = envs[n]
+        if n + _AHEAD < envs.size:
+            request_rows(bank, slots, n + _AHEAD)
+        reward[n] = 0.0
+        terminated[n] = False
+        truncated[n] = False
+        if env.active == 0:
+            continue
+        send_actions(rows, markets, env, slots, n, actions, params)
+        until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
+        elapsed = until - env.now_ns
+        env.now_ns = until
+        for s in range(slots.shape[1]):
+            slot = slots[n, s]
+            if slot.state in (WAITING, LIVE):
+                advance_slot(rows, markets[slot.market], env, slot, until, params)
+        env.step += 1
+        ended, cut = end_slots(rows, markets, env, slots, n, params)
+        gained = reward_slots(slots, n, elapsed, step)
+        env.equity_e6 = env.cash_e6 + positions_value_e6(slots, n)
+        reward[n] = gained
+        env.episode_return += gained
+        terminated[n] = ended
+        truncated[n] = cut
+        update_mask(rows, markets, env, slots, n, params)
+        if ended or cut:
+            write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
+            n_records = write_records(rows, markets, env, slots, n, params, records, n_records)
+            used = _restart(bank, episodes, used, envs, slots, n, capital)
+            update_mask(rows, markets, env, slots, n, params)
+        write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
+    return used, n_records, OK

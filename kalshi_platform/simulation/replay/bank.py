@@ -1,0 +1,231 @@
+"""Rows of many markets in one place, ready to be stepped over.
+
+Owns       the rows of one split, concatenated market after market; the unbroken segments in them;
+           what the account needs of each market (fees, grid, provenance, settlement).
+Invariant  a segment holds only valid rows of one market: no episode can step over a gap.
+           Outcomes lie in ``arrays.markets.settlement_e4`` alone, which only the account reads.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.data.features.rows import LEVELS, Rows
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fees import maker_rate_e6, taker_rate_e6
+from kalshi_platform.domain.market import MarketSpec, Provenance
+
+#: Provenance codes in ``BankArrays.source``: they decide what a fill may use.
+FULL_DEPTH, TOP_ONLY, PRINTS_ONLY = range(3)
+_SOURCE: Final[dict[Provenance, int]] = {
+    "recorded": FULL_DEPTH,
+    "simulated": FULL_DEPTH,
+    "quotes": TOP_ONLY,
+    "trade_implied": PRINTS_ONLY,
+}
+UNSETTLED: Final = -1
+#: ``close_ns`` of a market whose closing time is not known.
+NO_CLOSE: Final = 1 << 62
+MAX_BANDS: Final = 8
+
+
+#: What execution needs of one message; one record, so a step touches three cache lines (ADR-0002).
+ROW_DTYPE: Final = np.dtype(
+    [
+        ("recv_ns", "i8"),
+        ("bid_px_e4", "i4", (LEVELS,)),
+        ("ask_px_e4", "i4", (LEVELS,)),
+        ("bid_qty_e2", "i8", (LEVELS,)),
+        ("ask_qty_e2", "i8", (LEVELS,)),
+        ("print_qty_e2", "i8"),
+        ("print_px_e4", "i4"),
+        ("print_side", "u1"),
+    ],
+    align=True,
+)
+#: An unbroken run of one market's rows.
+SEGMENT_DTYPE: Final = np.dtype(
+    [
+        ("start", "i8"),  # first row
+        ("stop", "i8"),  # one past the last row
+        ("market", "i4"),
+        ("settles", "u1"),  # the outcome is known and no later row of the market can be traded
+    ],
+    align=True,
+)
+#: What the account needs of a market.
+MARKET_DTYPE: Final = np.dtype(
+    [
+        ("taker_rate_e6", "i8"),
+        ("maker_rate_e6", "i8"),
+        ("close_ns", "i8"),  # end of trading, NO_CLOSE if unknown; an outcome is not paid while others trade
+        ("settlement_e4", "i4"),  # what one YES paid; UNSETTLED if unknown
+        ("bands_e4", "i4", (MAX_BANDS, 3)),  # start, end, step of each price band; zeros after the last
+        ("source", "u1"),  # FULL_DEPTH, TOP_ONLY or PRINTS_ONLY
+    ],
+    align=True,
+)
+
+
+class BankArrays(NamedTuple):
+    """What the kernels read. R rows, G segments, M markets; never written after building."""
+
+    rows: np.ndarray  # (R,) ROW_DTYPE
+    features: np.ndarray  # (R, F) f4: the columns of the enabled groups
+    temporal: np.ndarray  # (R, H) f4: the columns history windows are made of
+    age: np.ndarray  # (R,) i4: rows since the first of the segment; -1 outside any segment
+    segments: np.ndarray  # (G,) SEGMENT_DTYPE
+    markets: np.ndarray  # (M,) MARKET_DTYPE
+
+
+@dataclass(frozen=True)
+class MarketInfo:
+    """What reports and curricula may know of a market; ``specification`` is what it trades under."""
+
+    specification: MarketSpec
+    provenance: Provenance
+    volatility: float
+
+    @property
+    def ticker(self) -> str:
+        """The exchange's name of the market."""
+        return self.specification.ticker
+
+    @property
+    def event(self) -> str:
+        """The event the market belongs to: the unit of splits, averages and intervals."""
+        return self.specification.event
+
+    @property
+    def category(self) -> str | None:
+        """The exchange's category of the market's series."""
+        return self.specification.category
+
+
+@dataclass(frozen=True)
+class BankMarket:
+    """One market on its way into a bank: ``settlement_e4`` is UNSETTLED where the outcome is unknown."""
+
+    info: MarketInfo
+    rows: Rows
+    settlement_e4: int = UNSETTLED
+
+
+@dataclass(frozen=True)
+class Bank:
+    """The markets of one split; ``arrays`` go to the kernels, ``markets`` to reports.
+
+    ``feature_names`` are the columns of ``arrays.features``. ``full_rows`` is None in the bank of a whole
+    split; in a share of one it is (R + 1,) i4: where each row stands in the whole bank, then -1, so that
+    ``full_rows[rows]`` leaves row -1, an empty slot, as it is.
+    """
+
+    arrays: BankArrays
+    markets: tuple[MarketInfo, ...]
+    feature_names: tuple[str, ...]
+    full_rows: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of all markets."""
+        return int(self.arrays.rows.size)
+
+    @property
+    def segment_events(self) -> np.ndarray:
+        """(G,) i4: index of each segment's event, numbered by first appearance."""
+        number: dict[str, int] = {}
+        by_market = np.array([number.setdefault(m.event, len(number)) for m in self.markets], np.int32)
+        return by_market[self.arrays.segments["market"]]
+
+
+def find_segments(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and stops of the runs of non-zero ``valid``; a single row cannot be stepped and is left out."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], (valid != 0).astype(np.int8), [0]))))
+    starts, stops = edges[::2], edges[1::2]
+    long_enough = stops - starts >= 2
+    return starts[long_enough], stops[long_enough]
+
+
+def build_bank(
+    markets: Sequence[BankMarket],
+    feature_names: Sequence[str],
+    feature_columns: Sequence[int],
+    temporal_columns: Sequence[int],
+) -> Bank:
+    """Concatenate markets into a bank.
+
+    ``feature_columns`` pick from ``Rows.features`` the columns named ``feature_names``;
+    ``temporal_columns`` those that history windows hold. DataError where no market has two
+    consecutive valid rows.
+    """
+    segments: list[tuple[int, int, int, bool]] = []
+    ages: list[np.ndarray] = []
+    offset = 0
+    for m, market in enumerate(markets):
+        n = market.rows.recv_ns.size
+        age = np.full(n, -1, np.int32)
+        for start, stop in zip(*find_segments(market.rows.valid), strict=True):
+            age[start:stop] = np.arange(stop - start)
+            tradable_later = market.rows.valid[stop:].any()  # rows after the close are invalid, not missing
+            settles = bool(market.settlement_e4 != UNSETTLED and not tradable_later)
+            segments.append((offset + int(start), offset + int(stop), m, settles))
+        ages.append(age)
+        offset += n
+    if not segments:
+        raise DataError(
+            f"none of {len(markets)} markets has two consecutive valid rows: nothing to step over"
+        )
+    # picked a market at a time: the stored groups are several times wider than what is shown
+    features, temporal = (
+        np.concatenate([x.rows.features[:, list(picked)] for x in markets]).astype(np.float32, copy=False)
+        for picked in (feature_columns, temporal_columns)
+    )
+    rows = np.zeros(offset, ROW_DTYPE)
+    for name in ROW_DTYPE.names or ():
+        rows[name] = np.concatenate([getattr(x.rows, name) for x in markets])
+    arrays = BankArrays(
+        rows=rows,
+        features=np.ascontiguousarray(features),
+        temporal=np.ascontiguousarray(temporal),
+        age=np.concatenate(ages),
+        segments=np.array(segments, SEGMENT_DTYPE),
+        markets=np.array(
+            [market_record(x.info.specification, x.info.provenance, x.settlement_e4) for x in markets],
+            MARKET_DTYPE,
+        ),
+    )
+    return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
+
+
+def market_record(
+    spec: MarketSpec, provenance: Provenance, settlement_e4: int = UNSETTLED
+) -> tuple[int, int, int, int, np.ndarray, int]:
+    """The MARKET_DTYPE record of a market, as a tuple; DataError where it has more than MAX_BANDS bands."""
+    source = _SOURCE[provenance]
+    close_ns = NO_CLOSE if spec.close_ns is None else spec.close_ns
+    return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, settlement_e4, _bands(spec), source
+
+
+def _bands(spec: MarketSpec) -> np.ndarray:
+    if len(spec.price_ranges) > MAX_BANDS:
+        raise DataError(
+            f"{spec.ticker} has {len(spec.price_ranges)} price bands; at most {MAX_BANDS} are supported"
+        )
+    bands = np.zeros((MAX_BANDS, 3), np.int32)
+    for i, band in enumerate(spec.price_ranges):
+        bands[i] = band.start_e4, band.end_e4, band.step_e4
+    return bands
+
+
+def read_only(arrays: BankArrays) -> BankArrays:
+    """The same arrays, write-protected: several environments and processes share them."""
+    views = []
+    for array in arrays:
+        view = np.asarray(array)
+        # recarrays give plain Python the attribute access that compiled kernels have
+        view = view.view(np.recarray) if view.dtype.names else view.view()
+        view.flags.writeable = False
+        views.append(view)
+    return BankArrays(*views)

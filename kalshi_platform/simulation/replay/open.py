@@ -1,0 +1,171 @@
+"""From a dataset to a bank: shards are read and verified once, then memory-mapped from a local cache.
+
+Owns       the key ``<dataset digest>-<split>[-<share>]-<groups digest>-<layout digest>`` of a cached
+           bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+
+from kalshi_platform.data.dataset.manifest import MarketEntry, Split
+from kalshi_platform.data.dataset.shard import read_rows
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
+from kalshi_platform.domain.config import digest_of
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay.bank import (
+    MARKET_DTYPE,
+    ROW_DTYPE,
+    SEGMENT_DTYPE,
+    UNSETTLED,
+    Bank,
+    BankArrays,
+    BankMarket,
+    MarketInfo,
+    build_bank,
+    read_only,
+)
+from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
+
+__all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
+
+_RECORDS: Final = {"rows": ROW_DTYPE, "segments": SEGMENT_DTYPE, "markets": MARKET_DTYPE}
+#: A cache written with other records is not read.
+_LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
+
+
+class Share(NamedTuple):
+    """What ``worker`` of ``workers`` opens: event k of the sorted ones where k mod workers = worker."""
+
+    worker: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class SplitOpener:
+    """Opens a split of a dataset, or a share of it; picklable, so that each process opens its own."""
+
+    uri: str
+    split: Split
+    groups: tuple[str, ...]
+    share: Share | None = None
+
+    def __call__(self) -> Bank:
+        """The bank."""
+        return open_bank(self.uri, self.split, self.groups, share=self.share)
+
+    def only(self, share: Share) -> Self:
+        """The opener of one share of the same split."""
+        return replace(self, share=share)
+
+
+def open_bank(
+    uri: str,
+    split: Split,
+    groups: tuple[str, ...],
+    progress: Callable[[int, int], None] | None = None,
+    feature_digest: str = FEATURE_DIGEST,
+    share: Share | None = None,
+) -> Bank:
+    """The bank of one split of the dataset at ``uri``, with the columns of ``groups``.
+
+    ``progress`` is told (events read, events in all). ``share``: only those of the split's events; the bank
+    then knows in ``full_rows`` where its rows stand in the bank of the whole split.
+    DataError where the dataset was made with another feature table or the split holds nothing to step over;
+    ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
+    what the manifest says.
+    """
+    dataset = Dataset.open(uri)
+    if dataset.manifest.feature_digest != feature_digest:
+        raise DataError(
+            f"{uri} was made with feature table {dataset.manifest.feature_digest}, this program has "
+            f"{feature_digest}: build the dataset again from its recordings"
+        )
+    entries = _in_order(dataset, split)
+    if not entries:
+        raise DataError(f"{uri} has no market in its {split} split: add events or choose another split")
+    chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
+    infos = _infos(dataset, chosen)
+    part = "" if share is None else f"-{share.worker}of{share.workers}"
+    key = f"{dataset.digest}-{split}{part}-{digest(groups)}-{_LAYOUT_DIGEST}"
+    arrays = cache.open_arrays(key)
+    if arrays is None:
+        bank = _build(dataset, infos, groups, progress)
+        if bank.markets != infos:
+            raise DataError(f"{uri}: shards hold markets in another order than the manifest: build it again")
+        arrays = cache.store_arrays(key, bank.arrays._asdict())
+    full_rows = None if share is None else _full_rows(entries, chosen)
+    bank = Bank(_typed(arrays), infos, _names(groups), full_rows)
+    if full_rows is not None and full_rows.size != bank.n_rows + 1:
+        raise DataError(
+            f"{uri}: shards hold {bank.n_rows} rows, the manifest {full_rows.size - 1}: build it again"
+        )
+    return bank
+
+
+def bank_bytes(dataset: Dataset, split: Split, groups: tuple[str, ...]) -> int:
+    """Size of the arrays of one split's bank, from the manifest: nothing is read."""
+    values = len(_names(groups)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
+    return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
+
+
+def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
+    events = sorted({entry.event for entry in entries})
+    if not 0 <= share.worker < share.workers:
+        raise ContractError(f"share {share.worker} of {share.workers}: give one of 0 to {share.workers - 1}")
+    if share.workers > len(events):
+        raise ContractError(
+            f"{what} has {len(events)} events, too few for {share.workers} workers with events of their own: "
+            f"use at most {len(events)} workers, or worker_events=all"
+        )
+    own = set(events[share.worker :: share.workers])
+    return [entry for entry in entries if entry.event in own]
+
+
+def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
+    """(R + 1,) i4: row in the whole split's bank of every row of the chosen markets; the last entry is -1."""
+    starts = np.cumsum([0] + [entry.n_rows for entry in entries])
+    start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
+    parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]
+    return np.concatenate([*parts, [-1]]).astype(np.int32)
+
+
+def _names(groups: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f.name for f in features_of([g for g in groups if g != "portfolio"]))
+
+
+def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
+    specs = dataset.specs()
+    return tuple(MarketInfo(specs[entry.ticker], entry.provenance, entry.volatility) for entry in entries)
+
+
+def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:
+    return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
+
+
+def _build(
+    dataset: Dataset,
+    infos: tuple[MarketInfo, ...],
+    groups: tuple[str, ...],
+    progress: Callable[[int, int], None] | None,
+) -> Bank:
+    settlements = dataset.settlements()
+    by_ticker = {info.ticker: info for info in infos}
+    events = list(dict.fromkeys(info.event for info in infos))
+    markets = []
+    for done, event in enumerate(events, start=1):
+        for ticker, rows in read_rows(dataset, event):
+            outcome = settlements[ticker].value_e4 if ticker in settlements else UNSETTLED
+            markets.append(BankMarket(by_ticker[ticker], rows, outcome))
+        if progress is not None:
+            progress(done, len(events))
+    return build_bank(markets, _names(groups), columns(groups), list(TEMPORAL))
+
+
+def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:
+    typed = {n: a.view(_RECORDS[n]) if n in _RECORDS else a for n, a in arrays.items()}
+    return read_only(BankArrays(**typed))

@@ -1,0 +1,128 @@
+"""What an action would send: its limit, its size and the cash to reserve for it.
+
+Owns       the scalars of the execution model and the one function that decides both what the mask allows
+           and what is sent.
+Records    row: ROW_DTYPE, market: MARKET_DTYPE (simulation/replay/bank.py); slot: see
+           simulation/replay/account.py
+Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES, unit_price_e4
+
+
+class ExecutionParams(NamedTuple):
+    """Scalars of the execution model; see ``simulation/replay/trading.py`` for their meaning and defaults."""
+
+    maker: bool
+    latency_ns: int
+    order_ttl_ns: int
+    order_qty_e2: int
+    position_limit_e2: int
+    max_slippage_e4: int
+    improve_ticks: int
+    unknown_fill_e2: int
+    fee_scale_e6: int
+    unit_e6: int
+
+
+@kernel
+def raises_position(action: int) -> bool:
+    """True where a fill adds YES (lifts asks, or rests as a bid)."""
+    return action in (BUY_YES, SELL_NO)
+
+
+@kernel
+def scaled_rate_e6(market: Any, maker: bool, params: ExecutionParams) -> int:
+    """Fee rate of the market under the fee ladder's scale."""
+    rate = market.maker_rate_e6 if maker else market.taker_rate_e6
+    return rate * params.fee_scale_e6 // 1_000_000
+
+
+@kernel
+def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
+    """The next valid price above or below ``price_e4``, strictly inside (0, 1); itself where there is none.
+
+    ``bands_e4`` (B, 3): start, end, step; a step of 0 ends the list.
+    """
+    best = -1
+    for b in range(bands_e4.shape[0]):
+        start, end, step = bands_e4[b, 0], bands_e4[b, 1], bands_e4[b, 2]
+        if step == 0:
+            break
+        if up:
+            candidate = start if price_e4 < start else start + ((price_e4 - start) // step + 1) * step
+            if price_e4 < candidate <= end and (best < 0 or candidate < best):
+                best = candidate
+        else:
+            candidate = end if price_e4 > end else start + ((price_e4 - start - 1) // step) * step
+            if start <= candidate < price_e4 and candidate > best:
+                best = candidate
+    return price_e4 if best <= 0 or best >= 10_000 else best
+
+
+@kernel
+def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int:
+    """Size ``action`` may trade: buys up to the position limit, sales down to zero, never through it."""
+    if action == BUY_YES:
+        room = params.position_limit_e2 - position_e2 if position_e2 >= 0 else 0
+    elif action == BUY_NO:
+        room = params.position_limit_e2 + position_e2 if position_e2 <= 0 else 0
+    elif action == SELL_YES:
+        room = position_e2
+    else:
+        room = -position_e2
+    return max(min(room, params.order_qty_e2), 0)
+
+
+@kernel
+def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
+    """Limit of an order decided on the book of ``row``; -1 where the side it needs is empty."""
+    up = raises_position(action)
+    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])  # plain Python must not multiply in 32 bits
+    if params.maker:
+        price = bid if up else ask
+        if price < 0:
+            return -1
+        for _ in range(params.improve_ticks):
+            better = neighbour_price(market.bands_e4, price, up)
+            if (up and ask >= 0 and better >= ask) or (not up and better <= bid):
+                break
+            price = better
+        return price
+    price = ask if up else bid
+    if price < 0:
+        return -1
+    if up:
+        return max(price, min(price + params.max_slippage_e4, 9_999))
+    return min(price, max(price - params.max_slippage_e4, 1))
+
+
+@kernel
+def plan_order(
+    row: Any, market: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
+) -> tuple[int, int, int]:
+    """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
+
+    One function decides both what the mask allows and what is sent, so the two cannot differ. The
+    reserve is the cost at the limit plus the highest fee the size can pay (at a price of one half); it
+    must fit into ``budget_e6``. A resting order keeps its own reserve until it is replaced.
+    """
+    qty = wanted_qty_e2(slot.position_e2, action, params)
+    if qty == 0:
+        return 0, 0, 0
+    price = limit_price_e4(row, market, action, params)
+    if price < 0:
+        return 0, 0, 0
+    if action in (SELL_YES, SELL_NO):
+        return price, qty, 0
+    fee_e6 = model_fee_e6(scaled_rate_e6(market, params.maker, params), 5_000, qty) + params.unit_e6
+    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
+    if reserve_e6 > budget_e6:
+        return 0, 0, 0
+    return price, qty, reserve_e6

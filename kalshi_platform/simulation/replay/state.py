@@ -1,0 +1,56 @@
+"""The records an environment, replayed or live, is made of.
+
+One record an environment and one a slot: a step touches all fields of few records, and numba passes a
+record as one pointer where it copies and reference-counts every array of a tuple. Measured 5 times
+faster than an array a field (ADR-0002).
+"""
+
+from typing import Final
+
+import numpy as np
+
+from kalshi_platform.simulation.replay.account import ACCOUNT_ENV_FIELDS, ACCOUNT_SLOT_FIELDS, N_ACTIONS
+from kalshi_platform.simulation.replay.execution import ORDER_FIELDS
+
+#: WAITING opens later; CLOSED traded its last and still waits to be paid its outcome.
+EMPTY, WAITING, LIVE, CLOSED, ENDED = range(5)
+
+ENV_DTYPE: Final = np.dtype(
+    [
+        *ACCOUNT_ENV_FIELDS,
+        ("now_ns", "i8"),  # environment time
+        ("episode", "i8"),
+        ("episode_return", "f8"),
+        ("step", "i4"),
+        ("max_steps", "i4"),
+        ("active", "u1"),  # 0 = no episode left
+    ],
+    align=True,
+)
+SLOT_DTYPE: Final = np.dtype(
+    [
+        *ACCOUNT_SLOT_FIELDS,
+        *ORDER_FIELDS,
+        ("cursor", "i8"),  # bank row the slot stands at
+        ("stop", "i8"),
+        ("shift_ns", "i8"),  # environment time = row time - shift
+        ("first_ns", "i8"),  # market time of the slot's first row
+        ("equity_e6", "i8"),  # cash flow and position at its mark, as of the last step
+        ("exposure_e6", "i8"),  # value of the position, as of the last step
+        ("reward", "f4"),  # the slot's share of the last step's reward; kept over a restart
+        ("market", "i4"),
+        ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
+        ("settles", "u1"),
+        ("settled", "u1"),
+        ("mask", "u1", (N_ACTIONS,)),  # 1 = available
+        ("action_counts", "i4", (N_ACTIONS,)),
+        ("masked_counts", "i4", (N_ACTIONS,)),
+    ],
+    align=True,
+)
+
+
+def allocate(n_envs: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
+    """Records of environments (N,) and slots (N, S) without an episode, readable from plain Python."""
+    envs = np.zeros(n_envs, ENV_DTYPE).view(np.recarray)
+    return envs, np.zeros((n_envs, n_slots), SLOT_DTYPE).view(np.recarray)

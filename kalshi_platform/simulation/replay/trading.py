@@ -1,0 +1,86 @@
+"""How a policy trades and what it is shown: what replay and live serving must agree on.
+
+Owns   slots, feature groups, the execution model's settings, capital and the decision interval.
+Not    what it is paid for it: ``simulation/envs/config.py`` adds that, and a model's record carries the
+       whole as JSON.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
+from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.simulation.replay.planning import ExecutionParams
+
+OrderStyle = Literal["taker", "maker"]
+
+
+class TradingConfig(Config):
+    """One environment's slots, what is observed of them and how they are traded."""
+
+    n_slots: int = Field(
+        5, ge=1, le=64, description="markets traded at the same time; empty slots are masked"
+    )
+    groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature groups observed a slot")
+    order_style: OrderStyle = "taker"
+    latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
+    decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every event")
+    order_qty_e2: int = Field(1_000, gt=0, description="size of one order, 1e-2 contract")
+    position_limit_e2: int = Field(5_000, gt=0, description="largest position a market, 1e-2 contract")
+    capital_e6: int = Field(200_000_000, gt=0, description="cash at the start of an episode, 1e-6 dollar")
+    order_ttl_ms: int = Field(60_000, gt=0, description="life of a resting order")
+    max_slippage_e4: int = Field(
+        100, ge=0, lt=10_000, description="taker limit beyond the best price, 1e-4 dollar"
+    )
+    improve_ticks: int = Field(
+        0, ge=0, le=10, description="maker: ticks better than the best bid; 0 joins it"
+    )
+    unknown_fill_e2: int = Field(100, gt=0, description="most an order fills where sizes were not recorded")
+    fee_scale_e6: int = Field(
+        1_000_000, ge=0, description="fee ladder: 0 none, 1_000_000 the exchange's fees"
+    )
+    direct_member: bool = Field(
+        True, description="balance in 1e-4 dollar (direct) or cents (through a broker)"
+    )
+
+    @model_validator(mode="after")
+    def _order_fits(self) -> Self:
+        if self.order_qty_e2 > self.position_limit_e2:
+            raise ValueError(
+                f"order_qty_e2={self.order_qty_e2} exceeds position_limit_e2={self.position_limit_e2}: "
+                "no order could ever be sent"
+            )
+        return self
+
+    @property
+    def execution(self) -> ExecutionParams:
+        """The scalars the execution kernels take."""
+        unit_e6 = DIRECT_UNIT_E6 if self.direct_member else NON_DIRECT_UNIT_E6
+        return ExecutionParams(
+            maker=self.order_style == "maker",
+            latency_ns=self.latency_ms * NS_PER_MS,
+            order_ttl_ns=self.order_ttl_ms * NS_PER_MS,
+            order_qty_e2=self.order_qty_e2,
+            position_limit_e2=self.position_limit_e2,
+            max_slippage_e4=self.max_slippage_e4,
+            improve_ticks=self.improve_ticks,
+            unknown_fill_e2=self.unknown_fill_e2,
+            fee_scale_e6=self.fee_scale_e6,
+            unit_e6=unit_e6 if self.fee_scale_e6 else 1,
+        )
+
+    @property
+    def interval_ns(self) -> int:
+        """Least time between two decisions; 0 = a decision at every event."""
+        return self.decision_interval_ms * NS_PER_MS
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, Any]) -> Self:
+        """The part of a recorded ``EnvConfig`` (its JSON) that is of use without rewards.
+
+        ContractError where a value is refused. Only names of this class are read.
+        """
+        return cls.parse({name: environment[name] for name in cls.model_fields if name in environment})

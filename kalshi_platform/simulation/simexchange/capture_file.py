@@ -1,0 +1,121 @@
+"""Simulated events as capture lines: the frames a WebSocket client would have received, verbatim.
+
+Owns    the wire text of ``kalshi-exchange.md`` 2.4 (``use_yes_price=false``: NO levels in NO prices).
+Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, each with its own
+        ``seq``. ``ok`` answers use up numbers of sid 1, as on the wire. Messages lost from the book
+        stream leave a hole in its numbers; new snapshots follow.
+Mark    every line, outside its frame, says "simulated", so that no part of the file is taken for a recording.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+from kalshi_platform.data.market_data.capture import SIMULATED_MARK
+from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, FLAG_START, YES
+from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.simulation.simexchange.generate import BOOK_SID, TRADE_SID, SimEvent
+
+_SIDES: Final = ("yes", "no")
+_MARKET_ID, _TRADE_ID = 1, 2
+
+
+def _uuid(kind: int, event: int, number: int) -> str:
+    return str(UUID(int=(kind << 96) | (event << 48) | number, version=4))
+
+
+def _dollars(price_e4: int) -> str:
+    return f"{price_e4 // 10_000}.{price_e4 % 10_000:04d}"
+
+
+def _count(qty_e2: int) -> str:
+    return f"{'-' if qty_e2 < 0 else ''}{abs(qty_e2) // 100}.{abs(qty_e2) % 100:02d}"
+
+
+def _line(recv_ns: int, conn: int, frame: str) -> str:
+    return f'{{"recv_ns":{recv_ns},"conn":{conn},{SIMULATED_MARK},"raw":{json.dumps(frame)}}}\n'
+
+
+def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str:
+    # a side without orders is absent, as on the wire
+    sides = [f'"{_SIDES[s]}_dollars_fp":[{",".join(levels[s])}]' for s in (0, 1) if levels[s]]
+    body = ",".join([market, *sides])
+    return f'{{"type":"orderbook_snapshot","sid":{BOOK_SID},"seq":{seq},"msg":{{{body}}}}}'
+
+
+def _acks(tickers: list[str]) -> tuple[list[str], list[str]]:
+    """Frames before everything, and the ``ok`` list of each further market (without its numbers)."""
+    acks = [
+        f'{{"id":{i},"type":"subscribed","msg":{{"channel":"{channel}","sid":{sid}}}}}'
+        for i, (channel, sid) in enumerate((("orderbook_delta", BOOK_SID), ("trade", TRADE_SID)), start=1)
+    ]
+    return acks, [json.dumps(tickers[: i + 1]) for i in range(1, len(tickers))]
+
+
+def capture_lines(event: SimEvent) -> Iterator[str]:
+    """Every line of one event's recording, newline included."""
+    conn, tickers = event.index + 1, [spec.ticker for spec in event.specs]
+    head = [
+        f'"market_ticker":"{ticker}","market_id":"{_uuid(_MARKET_ID, event.index, m)}"'
+        for m, ticker in enumerate(tickers)
+    ]
+    acks, oks = _acks(tickers)
+    wire, n_ok, n_trades = event.wire, 0, 0
+    rows = wire.rows
+    for ack in acks:
+        yield _line(int(rows.recv_ns[0]), conn, ack)
+    columns = (
+        rows.recv_ns,
+        rows.exch_ns,
+        rows.seq,
+        rows.kind,
+        rows.side,
+        rows.price_e4,
+        rows.qty_e2,
+        rows.flags,
+    )
+    levels: tuple[list[str], list[str]] = ([], [])
+    for m, recv_ns, exch_ns, seq, kind, side, price, qty, flags in zip(
+        wire.market.tolist(), *(c.tolist() for c in columns), strict=True
+    ):
+        if kind == DELTA:
+            ts_ms = exch_ns // NS_PER_MS
+            yield _line(recv_ns, conn, _delta(seq + n_ok, head[m], side, price, qty, ts_ms))
+            if flags & FLAG_FILL:
+                n_trades += 1
+                trade_id = _uuid(_TRADE_ID, event.index, n_trades)
+                yield _line(recv_ns, conn, _trade(n_trades, trade_id, tickers[m], side, price, -qty, ts_ms))
+            continue
+        if flags & FLAG_START:
+            levels = ([], [])
+            if 0 < m == n_ok + 1:
+                n_ok += 1
+                ok = f'"type":"ok","sid":{BOOK_SID},"seq":{seq + n_ok - 1}'
+                ok = f'{{"id":{n_ok + 2},{ok},"msg":{{"market_tickers":{oks[m - 1]}}}}}'
+                yield _line(recv_ns, conn, ok)
+        else:
+            levels[side].append(f'["{_dollars(price)}","{_count(qty)}"]')
+        if flags & FLAG_LAST:
+            yield _line(recv_ns, conn, _snapshot(seq + n_ok, head[m], levels))
+
+
+def _delta(seq: int, market: str, side: int, price_e4: int, change_e2: int, ts_ms: int) -> str:
+    return (
+        f'{{"type":"orderbook_delta","sid":{BOOK_SID},"seq":{seq},"msg":{{{market},'
+        f'"price_dollars":"{_dollars(price_e4)}","delta_fp":"{_count(change_e2)}",'
+        f'"side":"{_SIDES[side]}","ts_ms":{ts_ms}}}}}'
+    )
+
+
+def _trade(seq: int, trade_id: str, ticker: str, rested: int, price_e4: int, qty_e2: int, ts_ms: int) -> str:
+    yes_e4 = price_e4 if rested == YES else 10_000 - price_e4
+    taker = 1 - rested
+    return (
+        f'{{"type":"trade","sid":{TRADE_SID},"seq":{seq},"msg":{{"trade_id":"{trade_id}",'
+        f'"market_ticker":"{ticker}","yes_price_dollars":"{_dollars(yes_e4)}",'
+        f'"no_price_dollars":"{_dollars(10_000 - yes_e4)}","count_fp":"{_count(qty_e2)}",'
+        f'"taker_side":"{_SIDES[taker]}","taker_outcome_side":"{_SIDES[taker]}",'
+        f'"taker_book_side":"{("bid", "ask")[taker]}","is_block_trade":false,'
+        f'"ts":{ts_ms // 1_000},"ts_ms":{ts_ms}}}}}'
+    )

@@ -1,0 +1,122 @@
+"""A simulated exchange to a folder of recordings, all of it or nothing.
+
+Owns       the folder's layout: ``markets.parquet`` and either ``events.parquet`` (level-2 rows, the
+           default) or ``capture.jsonl.gz`` (frames as on the wire).
+Invariants the folder appears under its name only when it is complete; equal configs give equal bytes.
+"""
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import pyarrow.parquet as pq
+
+from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.simulation.simexchange.capture_file import capture_lines
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.generate import SimEvent, simulate_event
+from kalshi_platform.simulation.simexchange.level2_file import (
+    LEVEL2_SCHEMA,
+    level2_table,
+    market_rows_of,
+    write_markets,
+)
+
+FileFormat = Literal["parquet", "capture"]
+Progress = Callable[[int, int], None]
+
+MARKETS_NAME: Final = "markets.parquet"
+EVENTS_NAMES: Final[dict[FileFormat, str]] = {"parquet": "events.parquet", "capture": "capture.jsonl.gz"}
+
+
+class SimFiles(NamedTuple):
+    """What was written."""
+
+    events: Path
+    markets: Path
+    n_events: int
+    n_markets: int
+    n_messages: int  # snapshots and deltas
+    n_gaps: int  # holes in the sequence numbers
+
+
+def simulate(
+    config: SimConfig,
+    out_dir: Path,
+    progress: Progress | None = None,
+    file_format: FileFormat = "parquet",
+) -> SimFiles:
+    """Write the recordings of ``config`` into the new folder ``out_dir``.
+
+    ``progress(events done, events in all)`` is called after every event. ContractError where ``out_dir``
+    exists and is not empty; StorageError where it cannot be written. Nothing stays behind on an error.
+    """
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise ContractError(f"{out_dir} exists and is not an empty folder; choose another --out or remove it")
+    with _whole_folder(out_dir) as folder:
+        counts = _write(config, folder, file_format, progress or (lambda done, total: None))
+    return SimFiles(out_dir / EVENTS_NAMES[file_format], out_dir / MARKETS_NAME, config.n_events, *counts)
+
+
+@contextmanager
+def _whole_folder(out_dir: Path) -> Iterator[Path]:
+    """A temporary folder beside ``out_dir`` that takes its name when the block ends without an error."""
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    except OSError as err:
+        raise StorageError(
+            f"{out_dir}: cannot be created ({err.strerror or err}); choose another --out"
+        ) from None
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if out_dir.exists():
+            out_dir.rmdir()
+        os.replace(folder, out_dir)
+    except OSError as err:
+        raise StorageError(f"{out_dir}: cannot be written ({err.strerror or err}); free some space") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(
+    config: SimConfig, folder: Path, file_format: FileFormat, progress: Progress
+) -> tuple[int, int, int]:
+    """Write all events; returns (markets, messages, gaps)."""
+    path = folder / EVENTS_NAMES[file_format]
+    markets: list[dict[str, Any]] = []
+    n_messages = n_gaps = 0
+    writer = _parquet_writer(path) if file_format == "parquet" else _capture_writer(path)
+    with writer as write:
+        for index in range(config.n_events):
+            event = simulate_event(config, index)
+            write(event)
+            markets += market_rows_of(event)
+            n_messages += event.n_messages
+            n_gaps += int(event.wire.lost.any())
+            progress(index + 1, config.n_events)
+    write_markets(markets, folder / MARKETS_NAME)
+    return len(markets), n_messages, n_gaps
+
+
+@contextmanager
+def _parquet_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
+    with pq.ParquetWriter(path, LEVEL2_SCHEMA, compression="zstd") as writer:
+        yield lambda event: writer.write_table(level2_table(event))
+
+
+@contextmanager
+def _capture_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
+    # no name and no time in the gzip header, so that equal recordings are equal files
+    with path.open("wb") as plain, gzip.GzipFile("", "wb", compresslevel=3, fileobj=plain, mtime=0) as packed:
+        yield lambda event: _write_lines(packed, event)
+
+
+def _write_lines(packed: gzip.GzipFile, event: SimEvent) -> None:
+    packed.write("".join(capture_lines(event)).encode())

@@ -1,0 +1,1 @@
+"""Work that strings the wings together: quickstart, progressive, publish."""

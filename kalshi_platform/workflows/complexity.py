@@ -1,0 +1,68 @@
+"""When a level has learned what it can: the brief's plateau, as a pure function of a history.
+
+Owns   PlateauConfig, the decision and the order of the levels.
+Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.levels import level_named
+
+#: Key of a validation's numbers that a plateau is looked for in.
+SHARPE: Final = "sharpe"
+
+
+class PlateauConfig(Config):
+    """What counts as a plateau (brief, "ComplexityScalingStrategy")."""
+
+    window: int = Field(50, ge=1, description="validations in each of the two windows that are compared")
+    min_gain: float = Field(
+        0.05, description="rise of the mean Sharpe below which a level has stopped learning"
+    )
+
+
+def recent_gain(history: Sequence[float], window: int) -> float | None:
+    """Mean of the last ``window`` entries minus that of the ``window`` before; None with fewer than both."""
+    if len(history) < 2 * window:
+        return None
+    last, before = history[-window:], history[-2 * window : -window]
+    return (math.fsum(last) - math.fsum(before)) / window
+
+
+class ComplexityScaler:
+    """Says when training at a level should end, and which level comes next."""
+
+    def __init__(self, levels: Sequence[str], config: PlateauConfig | None = None) -> None:
+        for name in levels:
+            level_named(name)
+        if len(set(levels)) != len(levels) or not levels:
+            raise ContractError(f"levels {list(levels)}: want at least one, each once")
+        self._levels = tuple(levels)
+        self._config = config or PlateauConfig()
+
+    def should_scale(self, history: Sequence[float]) -> bool:
+        """Whether the Sharpe ratios of a level's validations have stopped rising."""
+        gain = recent_gain(history, self._config.window)
+        return gain is not None and gain < self._config.min_gain
+
+    def next_level(self, level: str) -> str | None:
+        """The level after ``level``; None after the last."""
+        at = self._levels.index(level) + 1
+        return self._levels[at] if at < len(self._levels) else None
+
+    def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
+        """For ``run_training(stop=...)``: why to stop after these validations, or None to go on."""
+        history = [float(numbers[SHARPE]) for numbers in validations]
+        if not self.should_scale(history):
+            return None
+        gain, window = recent_gain(history, self._config.window), self._config.window
+        return (
+            f"plateau: mean Sharpe of the last {window} validations is {gain:+.3f} against the {window} "
+            f"before, less than {self._config.min_gain:+g}"
+        )

@@ -1,0 +1,188 @@
+"""From a simple network to a complex one, as far as it pays: ``run_progressive``.
+
+Owns       the order: train a level from the last one kept, judge it on validation events, keep it or stop.
+Invariant  the test split stays shut. A repeated command keeps finished levels and continues the one that was
+           interrupted.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.domain.commit import git_commit
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging.evaluate import score, trained
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.evaluation.promotion.latency import measure_latency
+from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
+from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.session import run_training
+from kalshi_platform.models.networks.device import torch_threads
+from kalshi_platform.models.networks.levels import level_named
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.networks.transfer import divergence, grown_network
+from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.workflows.complexity import ComplexityScaler
+from kalshi_platform.workflows.observe import observations
+from kalshi_platform.workflows.progressive_record import (
+    Judged,
+    LevelRecord,
+    ProgressiveConfig,
+    ProgressiveRecord,
+    Transfer,
+    decide,
+    decide_first,
+    read_progressive,
+)
+from kalshi_platform.workflows.progressive_report import write_progressive
+
+Say = Callable[[str], None]
+#: Times one decision of a policy.
+Measure = Callable[[FrozenPolicy], Latency]
+#: Observations on which a grown network is compared with its teacher.
+_N_COMPARED = 512
+
+
+def run_progressive(
+    config: ProgressiveConfig,
+    dataset_uri: str,
+    out: Path,
+    say: Say = lambda line: None,
+    measure: Measure = measure_latency,
+) -> ProgressiveRecord:
+    """Train level after level while each is better than the last; progressive.json and .html say why.
+
+    ContractError where ``out`` holds a pipeline of other settings or data. The record's ``require_kept``
+    raises where even the first level is not worth using.
+    """
+    out = Path(out)
+    record = _begin(config, Dataset.open(dataset_uri), out)
+    pipeline = _Pipeline(config, dataset_uri, out, say, measure)
+    while not record.is_finished:
+        done = pipeline.climb(record)
+        record = record.replace(levels=(*record.levels, done))
+        write_progressive(record, out)
+        say(f"{done.level} is {'kept' if done.kept else 'not kept'}: {done.reason}")
+    write_progressive(record, out)
+    say(record.verdict)
+    return record
+
+
+def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> ProgressiveRecord:
+    """A fresh record, or the one in ``out`` if it asks the same of the same data."""
+    fresh = ProgressiveRecord(
+        config=config,
+        dataset=dataset.uri,
+        dataset_digest=dataset.digest,
+        feature_digest=FEATURE_DIGEST,
+        commit=git_commit(),
+    )
+    found = read_progressive(out)
+    if found is None:
+        return fresh
+    if (found.config, found.dataset_digest) != (config, dataset.digest):
+        raise ContractError(
+            f"{out} holds a pipeline of other settings or data (dataset {found.dataset_digest}, settings "
+            f"{found.config.digest}; asked for {dataset.digest}, {config.digest}); choose another --out"
+        )
+    return found
+
+
+class _Pipeline:
+    """What stays the same over the levels."""
+
+    def __init__(
+        self, config: ProgressiveConfig, dataset_uri: str, out: Path, say: Say, measure: Measure
+    ) -> None:
+        self._config, self._dataset_uri, self._out = config, dataset_uri, out
+        self._say, self._measure = say, measure
+        self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
+        self._scaler = ComplexityScaler(config.levels, config.plateau)
+
+    def climb(self, record: ProgressiveRecord) -> LevelRecord:
+        """Train and judge the level after the last of ``record``."""
+        config, rival = self._config, record.kept
+        level = config.levels[len(record.levels)]
+        teacher = "" if rival is None else str((self._out / rival.run).resolve())
+        run = self._out / f"{len(record.levels)}-{level}"
+        transfer = None if rival is None else self._transfer(level, Path(teacher))
+        self._say(f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer))
+        resume = (run / LATEST).exists()
+        if not resume:
+            (run / METRICS).unlink(missing_ok=True)  # killed before its first checkpoint: it begins again
+        result = run_training(
+            config.settings_of(level, teacher),
+            self._dataset_uri,
+            run,
+            Throttle(self._say),
+            resume=resume,
+            stop=self._scaler.stop,
+        )
+        policy = FrozenPolicy.load(run)
+        judged = self._judge(policy)
+        latency = self._measure(policy)
+        budget_ms = level_named(level).latency_budget_ms
+        difference = None
+        kept, reason = decide_first(config, judged)
+        if rival is not None:
+            events = sorted(rival.judged.events)
+            ours, theirs = (np.array([x.events[e] for e in events]) for x in (judged, rival.judged))
+            difference = paired_sharpe_difference(ours, theirs, config.bootstrap)
+            kept, reason = decide(config, rival.level, difference, latency, budget_ms)
+        return LevelRecord(
+            level=level,
+            run=run.name,
+            env_steps=result.env_steps,
+            wall_s=float(read_metrics(run)[-1]["elapsed_s"]),
+            stopped=result.stopped,
+            judged=judged,
+            transfer=transfer,
+            difference=difference,
+            latency=latency,
+            budget_ms=budget_ms,
+            kept=kept,
+            reason=reason,
+        )
+
+    def _transfer(self, level: str, teacher_run: Path) -> Transfer:
+        """The network as it starts from its teacher, compared and judged before it is trained."""
+        settings, teacher = self._config.run, FrozenPolicy.load(teacher_run)
+        spec = teacher.spec.replace(level=level_named(level))
+        network, report = grown_network(teacher, spec, settings.train.seed)
+        student = FrozenPolicy(network)
+        with torch_threads(1):
+            seen = observations(self._bank, settings, teacher, _N_COMPARED)
+            kl = divergence(teacher, student, seen.flat, seen.rows, seen.history)
+        return Transfer(
+            report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(student)
+        )
+
+    def _judge(self, policy: FrozenPolicy) -> Judged:
+        return judge(policy, self._bank, self._config.run.env)
+
+
+def judge(policy: FrozenPolicy, bank: Bank, env: EnvConfig) -> Judged:
+    """The policy on the whole lives of the bank's markets, or windows of them, as training validates."""
+    config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
+    result = score(trained(policy), bank, env, config)
+    return Judged(
+        score=result.mean_return,
+        sharpe=result.event_sharpe,
+        events={e.event: e.mean_return for e in result.events},
+    )
+
+
+def _origin(rival: LevelRecord | None, transfer: Transfer | None) -> str:
+    if rival is None or transfer is None:
+        return ""
+    exact = "exactly" if transfer.report.exact else f"with a KL of {transfer.kl:.2g} nats"
+    return f"; starts from {rival.level} {exact}, at {interval_text(transfer.before_training.score)}"

@@ -1,0 +1,69 @@
+"""The page of a progressive run: one HTML file that opens anywhere, beside the same figures as JSON.
+
+Owns   progressive.html and progressive.json, both written atomically.
+Not    any figure: all of them lie in the ProgressiveRecord; curves come from the runs' metrics.jsonl.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from markupsafe import Markup
+
+from kalshi_platform.evaluation.judging.report import page_environment, training_charts, write_text
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Series, percent
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.workflows.progressive_record import PAGE_FILE, RECORD_FILE, ProgressiveRecord
+
+Rows = Sequence[Mapping[str, object]]
+
+
+def write_progressive(record: ProgressiveRecord, out: Path) -> tuple[Path, Path]:
+    """Write progressive.html and progressive.json into ``out``; returns their paths."""
+    html = render_progressive(record, _metrics(record, out))
+    text = record.model_dump_json(indent=1) + "\n"
+    return write_text(Path(out) / PAGE_FILE, html), write_text(Path(out) / RECORD_FILE, text)
+
+
+def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -> str:
+    """The whole page as text; ``metrics`` holds the rows of metrics.jsonl of each level."""
+    environment = page_environment("kalshi_platform.workflows")
+    environment.filters.update(sharpe_interval=sharpe_interval)
+    return environment.get_template("progressive.html.j2").render(
+        r=record,
+        curves=[
+            ("validation score", _curve(metrics, "score", percent)),
+            ("validation Sharpe an event", _curve(metrics, "sharpe", charts.plain)),
+        ],
+        training={name: training_charts(rows) for name, rows in metrics.items()},
+        slots={name: k for k, name in enumerate(metrics)},
+    )
+
+
+def sharpe_interval(value: Interval | None) -> str:
+    """A difference of Sharpe ratios with its interval."""
+    if value is None or value.estimate is None:
+        return "-"
+    bounds = "" if value.low is None else f" [{value.low:+.3f}, {value.high:+.3f}]"
+    return f"{value.estimate:+.3f}{bounds}"
+
+
+def _metrics(record: ProgressiveRecord, out: Path) -> dict[str, Rows]:
+    runs = {x.level: Path(out) / x.run for x in record.levels}
+    return {level: read_metrics(run) for level, run in runs.items() if (run / METRICS).is_file()}
+
+
+def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str]) -> Markup:
+    """One line a level over the steps of its own training."""
+    lines = []
+    for slot, (level, rows) in enumerate(metrics.items()):
+        points = [(row["env_steps"], row["validation"][name]) for row in rows if name in row["validation"]]  # type: ignore[index, operator]
+        if len(points) > 1:
+            xs, ys = zip(*points, strict=True)
+            lines.append(Series(level, xs, ys, slot))
+    if not lines:
+        return Markup('<p class="none">not validated often enough for a curve</p>')
+    last = max(line.x[-1] for line in lines)
+    first = min(line.x[0] for line in lines)
+    return charts.line_chart(lines, name, [(first, f"{first:,}"), (last, f"{last:,} steps")], form)

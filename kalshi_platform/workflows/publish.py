@@ -1,0 +1,53 @@
+"""From a finished run to a model that can be served: registered, its tiers made, champion by the gates.
+
+Rule   the model always becomes challenger, which promises nothing; champion only through the gates.
+Tiers  where the data is too little to make and judge them, the whole network is served alone; it is said.
+Repeat a model, tier set or alias that is there already is kept.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.evaluation.promotion.promote import promote_model
+from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
+from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
+from kalshi_platform.serving.distillation.build import build_tiers
+from kalshi_platform.serving.distillation.config import TiersConfig
+
+Say = Callable[[str], None]
+
+
+class Published(NamedTuple):
+    """What became of a run."""
+
+    record: ModelRecord
+    tier_set: TierSet | None  # None: too little data to make one
+    champion: bool
+    refusals: tuple[str, ...]  # words of the gates that refused
+
+
+def publish_run(
+    registry: Registry, run: Path, dataset_uri: str, tiers: TiersConfig | None = None, say: Say = print
+) -> Published:
+    """Register the best policy of ``run``, make its tiers, ask the gates; errors as those of the steps."""
+    say(f"registering {run.name} in {registry.uri}")
+    record = register_run(registry, run, dataset_uri, say=say)
+    promote_model(registry, record.id, alias=CHALLENGER, say=say)
+    # Before it may be champion: a server that follows the alias finds the tiers with the model.
+    tier_set = newest_tier_set(registry, record.id)
+    if tier_set is None:
+        try:
+            tier_set = build_tiers(registry, record.id, dataset_uri, tiers, say)
+        except DataError as err:
+            say(f"no tiers, every decision will ask the whole network: {err}")
+    if registry.aliases().model(CHAMPION) == record.id:
+        return Published(record, tier_set, True, ())
+    judged = promote_model(registry, record.id, dataset_uri, reason="passed every gate", say=say)
+    refusals = judged.judgement.refusals if judged.judgement and judged.entry is None else ()
+    for words in refusals:
+        say(f"not champion: {words}")
+    return Published(record, tier_set, judged.entry is not None, refusals)

@@ -1,0 +1,126 @@
+"""The whole way in one call: recordings to trained policies, their held-out report, and a model to serve.
+
+Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/ and, by the dataset's digest,
+         runs-<digest>/seed-<k>/ (a training run and its own report);
+         <out>/report.html and report.json of the seed with the median return, the others beside it;
+         <out>/tiers.html and tiers.json: what its tiers cost and save;
+         <out>/registry: that seed's policy as a model with its tiers, a registry of its own so that trying
+         the program never changes what anybody trades with
+Repeat   finished parts are kept, a killed run continues where it stopped.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
+from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.report import verdict, write_report
+from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.distillation.page import write_page
+from kalshi_platform.serving.distillation.report import stored_report
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.workflows.publish import Published, publish_run
+
+
+class QuickstartConfig(Config):
+    """What the quickstart does; the defaults take a few minutes on two cores."""
+
+    seeds: int = Field(default=1, ge=1, description="training runs, each with its own seed")
+    tiers: TiersConfig = TiersConfig()
+    run: RunSettings = RunSettings(
+        # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
+        # decisions are what PPO learns from in minutes.
+        env=EnvConfig(decision_interval_ms=30_000),
+        episodes=EpisodeConfig(min_steps=100, max_steps=300),
+        train=TrainConfig(
+            level="tiny",
+            total_env_steps=1_000_000,
+            anneal_steps=1_000_000,
+            learning_rate=1e-3,
+            entropy_coeff=0.006,
+            validate_every=12,
+        ),
+    )
+
+
+class Outcome(NamedTuple):
+    """What the quickstart found."""
+
+    evaluation: Evaluation  # the seed with the median return
+    siblings: tuple[Evaluation, ...]  # every seed, in order
+    html: Path
+    json: Path
+    published: Published
+    registry: str
+
+
+Say = Callable[[str], None]
+
+
+def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) -> Outcome:
+    """Run every stage that is not finished yet; ``say`` receives one line a stage and step.
+
+    The test split is opened once a call, at the end; every opening is recorded beside the dataset.
+    """
+    identity = {"run": config.run.model_dump(mode="json"), "recordings": str(recordings.resolve())}
+    work = out / f"work-{digest_of(identity)}"
+    dataset = work / "dataset"
+    say(f"building the dataset from {recordings}")
+    manifest = build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
+    say(f"{len(manifest.markets):,} markets in {dataset}")
+    runs = []
+    for seed in range(config.seeds):
+        run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
+        settings = config.run.with_values({"train.seed": seed})
+        say(f"training seed {seed} ({seed + 1} of {config.seeds})")
+        shown = Throttle(say)
+        run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
+        runs.append(run)
+    judged, middle = _judge(config.run, dataset, runs, say)
+    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
+    registry = Registry(out / "registry")
+    published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
+    if published.tier_set is not None:
+        write_page(stored_report(registry, published.tier_set), out)
+    return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
+
+
+def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> tuple[list[Evaluation], int]:
+    """Open the test split once and judge every seed on it; which of them has the median return."""
+    opened = Dataset.open(dataset)
+    subject = Subject(
+        dataset=str(dataset),
+        dataset_digest=opened.digest,
+        feature_digest=opened.manifest.feature_digest,
+        level=settings.train.level,
+    )
+    open_held_out("test", True, dataset, subject)
+    bank = open_bank(str(dataset), "test", settings.env.groups)
+    config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
+    judged = []
+    for run in runs:
+        say(f"judging {run.name} on the test events")
+        found = evaluate(
+            trained(FrozenPolicy.load(run)), bank, settings.env, config,
+            subject=subject.replace(checkpoint=str(run)), training_metrics=read_metrics(run), say=say,
+        )  # fmt: skip
+        write_report(found, run / "evaluation", read_metrics(run))
+        say(f"{run.name}: return {interval_text(found.policy.mean_return)} an event. {verdict(found)}")
+        judged.append(found)
+    return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
