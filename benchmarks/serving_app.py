@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from registry_models import DATASET, made_record
-from serving_tiers import spec_of as made_spec
+from made.registry_models import DATASET, made_record
+from made.serving_tiers import spec_of as made_spec
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level

@@ -12,9 +12,9 @@ from pathlib import Path
 import ray
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "unit"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from made_bank import made_bank
+from made.bank import made_bank
 
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.source import TrainingSource

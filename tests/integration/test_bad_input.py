@@ -15,7 +15,7 @@ import sys
 
 import numpy as np
 import pytest
-from market_files import BOOK_SCHEMA, T0, book, capture, delta, rest, snapshot, trade, write
+from made.market_files import BOOK_SCHEMA, T0, book, capture, delta, rest, snapshot, trade, write
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app

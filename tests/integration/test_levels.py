@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_bank import made_bank
+from made.bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from made.replay_bank import T0_NS, market
 from ray.cloudpickle import register_pickle_by_value
-from replay_bank import T0_NS, market
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows, empty

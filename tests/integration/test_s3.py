@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from fake_import import FakeImport
+from made.fake_import import FakeImport
+from made.registry_models import made_policy, made_record
 from moto.server import ThreadedMotoServer
-from registry_models import made_policy, made_record
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import aiohttp
 import numpy as np
 import pytest
-from live_capture import in_order, simulated
-from registry_models import DATASET, made_policy, made_record
-from stream_texts import texts_of
+from made.live_capture import in_order, simulated
+from made.registry_models import DATASET, made_policy, made_record
+from made.stream_texts import texts_of
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.models.registry.export import export_weights

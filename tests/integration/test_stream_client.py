@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from live_capture import in_order, simulated
-from stream_texts import MODEL, M, Policy, delta, session, snapshot, texts_of
+from made.live_capture import in_order, simulated
+from made.stream_texts import MODEL, M, Policy, delta, session, snapshot, texts_of
 from websockets.asyncio.server import serve
 from websockets.datastructures import Headers
 from websockets.http11 import Response

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import ray
 import torch
-from fake_import import FakeImport
-from made_bank import made_bank
+from made.bank import made_bank
+from made.fake_import import FakeImport
 from ray.cloudpickle import register_pickle_by_value
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset

@@ -1,0 +1,71 @@
+"""An importer for pipeline tests: events from a seed instead of files, failures on demand."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
+from kalshi_platform.data.market_data.importers.types import Part
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from made.strategies import random_events
+
+NS_PER_DAY = 86_400_000_000_000
+
+
+@dataclass
+class FakeImport:
+    """Stands in for ``discover`` and ``run_job``: one source file and one job an event, two markets each."""
+
+    folder: Path
+    events: tuple[str, ...]
+    broken: set[str] = field(default_factory=set)
+    ran: list[str] = field(default_factory=list)
+    sources: tuple[str, ...] = ("source.parquet",)
+    provenance: dict[str, Provenance] = field(default_factory=dict)  # of a ticker; "recorded" where absent
+    settled: tuple[MarketRecord, ...] = ()  # outcomes of other markets that the metadata holds
+    markets: dict[str, MarketRecord] = field(default_factory=dict)  # metadata of a ticker
+    counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", lambda inputs: self)
+        monkeypatch.setattr("kalshi_platform.data.dataset.job.run_job", self.run_job)
+
+    def jobs(self, target_rows: int) -> list[ImportJob]:
+        return [self._job(event) for event in self.events]
+
+    def _job(self, event: str) -> ImportJob:
+        path = self.folder / f"{event}.source"
+        if not path.exists():
+            path.write_text(event)
+        tickers = (f"{event}-A", f"{event}-B")
+        part = Part(path=str(path), kind="trades", tickers=tickers)
+        known = {ticker: self.markets[ticker] for ticker in tickers if ticker in self.markets}
+        return ImportJob(
+            events=(event,), parts=(part,), event_of=dict.fromkeys(tickers, event), markets=known, n_rows=100
+        )
+
+    def run_job(self, job: ImportJob) -> Iterator[ImportedEvent]:
+        (event,) = job.events
+        self.ran.append(event)
+        if event in self.broken:
+            raise DataError(f"{job.parts[0].path}: row 7: price 12000 outside 0..10000")
+        seed = list(Path(job.parts[0].path).read_bytes())
+        rng = np.random.default_rng(seed)
+        markets = [self._market(event, "A", rng, settled=True), self._market(event, "B", rng, settled=False)]
+        yield ImportedEvent(event, markets, Counter(duplicates=1))
+
+    def _market(self, event: str, name: str, rng: np.random.Generator, settled: bool) -> ImportedMarket:
+        spec = MarketSpec(ticker=f"{event}-{name}", event=event, category="Climate")
+        if spec.ticker in self.markets:
+            spec = self.markets[spec.ticker].spec
+        rows = random_events(rng, 200)
+        rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
+        settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
+        provenance = self.provenance.get(spec.ticker, "recorded")
+        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet")

@@ -1,0 +1,181 @@
+"""The HTTP application around made tiers, in process: no Ray, no registry."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+
+from kalshi_platform.serving.guard.candidate import Verdict
+from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvent
+from kalshi_platform.serving.guard.shadow import ShadowReport
+from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.tiered import TieredConfig
+from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.http import make_app
+from kalshi_platform.serving.server.models import Served
+from kalshi_platform.serving.server.problems import Problem
+from kalshi_platform.serving.server.service import Service, probe_batch
+from kalshi_platform.simulation.replay.trading import TradingConfig
+from made.serving_tiers import PlainEngine, made_policy
+
+MODEL = "moderate-0123456789ab"
+CLIENT, ADMIN = "client-token-of-tests", "admin-token-of-tests-1"
+
+
+class Client:
+    """Asks an application from code that does not wait."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def get(self, path: str, **keywords: Any) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path, keywords))
+
+    def post(self, path: str, **keywords: Any) -> httpx.Response:
+        return asyncio.run(self._ask("POST", path, keywords))
+
+    async def _ask(self, method: str, path: str, keywords: dict[str, Any]) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://app") as client:
+            return await client.request(method, path, **keywords)
+
+
+class Told(NamedTuple):
+    """What an observer was told of one decision."""
+
+    request_id: str
+    served: Served
+    decisions: Decisions
+    timings_ms: dict[str, float]
+    occupied: np.ndarray
+
+
+class Watched:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.answered: list[Told] = []
+        self.problems: list[Problem] = []
+
+        self.ages_ns: list[int] = []
+        self.row_ages_ns: list[int] = []
+        self.lost: list[BaseException] = []
+        self.paused: list[bool] = []
+
+    def decided(
+        self,
+        request_id: str,
+        served: Served,
+        decisions: Decisions,
+        timings_ms: Mapping[str, float],
+        occupied: np.ndarray | None = None,
+    ) -> None:
+        assert occupied is not None
+        self.answered.append(Told(request_id, served, decisions, dict(timings_ms), occupied))
+
+    def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        self.lost.append(error)
+
+    def filled(self, age_ns: int) -> None:
+        self.ages_ns.append(age_ns)
+
+    def frames(self, n: int) -> None: ...
+
+    def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
+        self.row_ages_ns.append(age_ns)
+
+    def sessions(self, n: int, *, resumed: bool = False) -> None: ...
+
+    def ready(self, is_ready: bool) -> None: ...
+
+    def tier3_paused(self, is_paused: bool) -> None:
+        self.paused.append(is_paused)
+
+    def refused(self, request_id: str, problem: Problem) -> None:
+        self.problems.append(problem)
+
+
+class FixedModels:
+    """The one model of a test; what an administrator asks for is answered as the test says."""
+
+    def __init__(self, app: "App") -> None:
+        self._app = app
+        self.n_answered = self.n_failed = 0
+        self.verdict: Verdict | None = None
+        self.refusal: Exception | None = None
+        self.found: ShadowReport | None = None
+
+    def current(self) -> Served | None:
+        return self._app.served
+
+    def answered(self, served: Served, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+        self.n_answered += 1
+
+    def failed(self, served: Served, taken_ns: int) -> None:
+        self.n_failed += 1
+
+    def refresh(self) -> Verdict | None:
+        return self.verdict
+
+    def rollback(self, reason: str) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        return "tiny-0123456789ab"
+
+    def events(self) -> tuple[GuardEvent, ...]:
+        return (GuardEvent(at_ns=1, kind=EventKind.LOADED, model=MODEL, tiers=None, words="of the test"),)
+
+    def shadow(self) -> ShadowReport | None:
+        return self.found
+
+
+class App:
+    """A service with its client and everything a test looks at."""
+
+    def __init__(
+        self,
+        thresholds: tuple[float | None, float | None] = (None, None),
+        ask_full: Callable[[Served, Batch], Awaitable[Decisions]] | None = None,
+        served: bool = True,
+        **settings: Any,
+    ) -> None:
+        args = PolicyAppArgs.parse(
+            {"access": {"require_token": False}, "inference_ttl_ms": 0, "deadline_ms": 60_000.0, **settings}
+        )
+        policy, engines = made_policy(thresholds, TieredConfig(inference_ttl_ms=0))
+        policy.decide(probe_batch(policy), 0)
+        self.policy = policy
+        self.engines: tuple[PlainEngine, ...] = engines
+        self.served: Served | None = Served(MODEL, None, policy, TradingConfig(n_slots=5)) if served else None
+        self.watched = Watched()
+        self.models = FixedModels(self)
+        self.service = Service(args, self.models, ask_full, observer=self.watched)
+        self.app = make_app(self.service)
+        self.client = Client(self.app)
+        self.own = token(CLIENT) if args.access.require_token else {}
+
+    def example(self) -> dict[str, Any]:
+        """A valid request, as the service itself offers it."""
+        return dict(self.client.get("/v1/example", headers=self.own).json())
+
+    def decide(self, body: Any, **headers: str) -> Any:
+        """The response to ``body``: bytes as they are, anything else as JSON."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.client.post(
+            "/v1/decide", content=content, headers={"content-type": "application/json", **headers}
+        )
+
+
+def token(value: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {value}"}
+
+
+def token_files(folder: Path) -> dict[str, Any]:
+    """``access`` that knows CLIENT and ADMIN."""
+    (folder / "clients").write_text(f"# of the tests\n{CLIENT}\nanother-client-token\n")
+    (folder / "admins").write_text(f"{ADMIN}\n")
+    return {"token_file": folder / "clients", "admin_token_file": folder / "admins"}

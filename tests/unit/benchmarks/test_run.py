@@ -1,0 +1,107 @@
+"""The benchmark runner: a crash, a hang or a malformed line fails the run, and results are recorded."""
+
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+LINE = {
+    "bench": "book_replay",
+    "value": 2e7,
+    "unit": "events/s",
+    "peer": "p",
+    "peer_value": 1e7,
+    "ratio": 2.0,
+}
+
+
+@pytest.fixture(scope="module")
+def runner():
+    spec = importlib.util.spec_from_file_location("bench_runner", ROOT / "benchmarks" / "run.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def script(code: str) -> list[str]:
+    return [sys.executable, "-c", code]
+
+
+def test_results_are_picked_out_of_the_other_output(runner):
+    code = f"print('warming up'); print({json.dumps(LINE)!r}); print('done')"
+    assert runner.run_one("x", 20, script(code)) == [LINE]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("raise SystemExit(3)", "x ended with exit code 3"),
+        ("print('nothing measured')", "x printed no result"),
+        ("""print('{"bench": "x", "value": 1}')""", "lacks unit, peer, peer_value, ratio"),
+    ],
+)
+def test_a_benchmark_that_measures_nothing_fails(runner, code, said):
+    with pytest.raises(runner.BenchmarkError, match=said):
+        runner.run_one("x", 20, script(code))
+
+
+def test_a_benchmark_that_hangs_is_ended_with_its_children(runner, tmp_path):
+    pid_file = tmp_path / "pid"
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(pid_file)!r}, 'w').write(str(child.pid)); time.sleep(60)"
+    )
+    with pytest.raises(runner.BenchmarkError, match="did not finish in 3 s"):
+        runner.run_one("x", 3, script(code))
+    stat = Path(f"/proc/{pid_file.read_text()}/stat")
+    for _ in range(50):
+        if not stat.exists() or stat.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.1)
+    pytest.fail("the child outlived the benchmark")
+
+
+def test_a_failure_is_recorded_and_ends_with_one_while_the_others_still_run(runner, tmp_path, monkeypatch):
+    def run_one(name, limit_s):
+        if name == "env_step":
+            raise runner.BenchmarkError("env_step ended with exit code 1")
+        return [{**LINE, "ratio": 0.5}]
+
+    monkeypatch.setattr(runner, "run_one", run_one)
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "RESULTS.md")
+    assert runner.main(["--only", "env_step", "--only", "book_replay"]) == 1
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "FAILED env_step ended with exit code 1" in text
+    assert "below target: book_replay: ratio 0.5, promised at least 1" in text
+    assert json.dumps({**LINE, "ratio": 0.5}) in text
+
+
+def test_sections_are_appended_and_name_machine_commit_and_versions(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "run_one", lambda name, limit_s: [LINE])
+    monkeypatch.setattr(runner, "RESULTS", tmp_path / "RESULTS.md")
+    assert runner.main(["--only", "book_replay"]) == runner.main(["--only", "book_replay"]) == 0
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert text.count("\n## 2") == 2
+    assert "cores" in text
+    assert "numba 0." in text
+    assert ", commit " in text
+
+
+def test_a_target_is_missed_only_below_it(runner):
+    assert runner.below_target({**LINE, "ratio": 1.0}) is None
+    assert "0.99" in runner.below_target({**LINE, "ratio": 0.99})
+    assert runner.below_target({**LINE, "bench": "without a target", "ratio": 0.0}) is None
+    assert "by its own account" in runner.below_target({**LINE, "bench": "env_step", "meets_targets": False})
+
+
+def test_all_limits_together_keep_the_promise_of_twenty_minutes(runner):
+    assert sum(runner.LIMITS_S.values()) < 1_200
+
+
+def test_every_benchmark_in_the_list_is_a_file(runner):
+    assert [name for name in runner.LIMITS_S if not (ROOT / "benchmarks" / f"{name}.py").is_file()] == []

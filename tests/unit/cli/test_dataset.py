@@ -1,0 +1,85 @@
+"""``kalshi-platform dataset``: tables for people, one JSON object for programs, exit codes for both."""
+
+import json
+
+import pytest
+from made.fake_import import FakeImport
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.data.dataset.store import Dataset
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    fake = FakeImport(tmp_path, ("EV0", "EV1", "EV2"))
+    fake.install(monkeypatch)
+    return fake
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["dataset", *map(str, arguments)])
+
+
+def build(out, *more):
+    return run("build", "--input", "recordings", "--out", out, "--workers", "0", *more)
+
+
+def test_build_info_and_verify_agree_in_json(fake, tmp_path):
+    built = build(tmp_path / "out", "--json")
+    assert built.exit_code == 0, built.stderr
+    summary = json.loads(built.stdout)
+    assert summary == json.loads(run("info", tmp_path / "out", "--json").stdout)
+    assert summary["dataset_digest"] == Dataset.open(tmp_path / "out").digest
+    assert (summary["events"], summary["markets"], summary["provenance"]) == (3, 6, {"recorded": 6})
+    assert {name: split["events"] for name, split in summary["splits"].items()} == {
+        "train": 1,
+        "validation": 1,
+        "test": 1,
+    }
+    verified = json.loads(run("verify", tmp_path / "out", "--json").stdout)
+    assert verified["ok"] is True
+    assert verified["problems"] == []
+
+
+def test_people_get_tables(fake, tmp_path):
+    built = build(tmp_path / "out")
+    assert built.exit_code == 0, built.stderr
+    for word in ("recorded: 6 markets", "validation", "frames:ok:: 2", "source.parquet"):
+        assert word in built.stdout
+    assert "are as the manifest says" in run("verify", tmp_path / "out").stdout
+
+
+def test_verify_names_the_damaged_file_and_exits_with_3(fake, tmp_path):
+    build(tmp_path / "out")
+    shard = next((tmp_path / "out" / "events").iterdir())
+    shard.write_bytes(b"junk")
+    done = run("verify", tmp_path / "out", "--json")
+    assert done.exit_code == 3
+    assert shard.name in done.stderr
+    assert json.loads(done.stdout)["ok"] is False
+    assert run("verify", tmp_path / "out").exit_code == 3
+
+
+def test_refused_data_exits_with_3_and_names_the_row(fake, tmp_path):
+    fake.broken = {"EV1"}
+    done = build(tmp_path / "out")
+    assert done.exit_code == 3
+    assert "row 7: price 12000" in done.stderr
+    assert "Traceback" not in done.output
+    assert run("info", tmp_path / "out").exit_code == 3
+
+
+def test_another_dataset_is_replaced_only_when_asked(fake, tmp_path):
+    build(tmp_path / "out")
+    refused = build(tmp_path / "out", "--split-salt", "another")
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert build(tmp_path / "out", "--split-salt", "another", "--overwrite").exit_code == 0
+
+
+def test_a_folder_without_a_dataset_exits_with_3(tmp_path):
+    done = run("info", tmp_path, "--json")
+    assert done.exit_code == 3
+    assert done.stdout == ""
+    assert "manifest.json" in done.stderr

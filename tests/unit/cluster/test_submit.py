@@ -1,0 +1,225 @@
+"""What ``cluster/submit.py`` sends and what it refuses, without a cluster."""
+
+import http.server
+import json
+import threading
+
+import pytest
+import ray
+from made.scripts import load_script
+
+from kalshi_platform.domain.errors import ContractError
+
+submit = load_script("cluster/submit.py")
+
+HERE = "http://127.0.0.1:8265"
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    folder = tmp_path / "checkout"
+    for package in ("kalshi_platform", "tune_experiments", "runs", ".git", "tests"):
+        (folder / package).mkdir(parents=True)
+        (folder / package / "__init__.py").write_text("x = 1\n")
+    (folder / "tune_experiments" / "curriculum_sweep.py").touch()
+    (folder / "tune_experiments" / "reward_shaping.py").touch()
+    (folder / "secrets.env").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "expected"),
+    [
+        (HERE, {"RAY_ADDRESS": "http://localhost:1"}, HERE),
+        (None, {"RAY_API_SERVER_ADDRESS": f"{HERE}/", "RAY_ADDRESS": "auto"}, HERE),
+        (None, {"RAY_API_SERVER_ADDRESS": " ", "RAY_ADDRESS": "http://[::1]:8265"}, "http://[::1]:8265"),
+        ("https://ray.example.org:443", {}, "https://ray.example.org:443"),
+    ],
+)
+def test_the_address_is_the_option_then_the_jobs_variable_then_rays(given, environ, expected):
+    assert submit.address_of(given, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "no address: --address, RAY_API_SERVER_ADDRESS and RAY_ADDRESS are empty"),
+        ("ray://127.0.0.1:10001", "jobs go to the dashboard's http:// address"),
+        ("auto", "jobs go to the dashboard's http:// address"),
+        ("127.0.0.1:6379", "jobs go to the dashboard's http:// address"),
+        ("http://127.0.0.1", "expected http://host:port"),
+        ("http://127.0.0.1:99999", "expected http://host:port"),
+        ("http://127.0.0.1:8265/api", "expected http://host:port"),
+        ("http://me:pw@127.0.0.1:8265", "expected http://host:port"),
+        ("http://10.0.0.7:8265", "plain http to another machine shows the token"),
+    ],
+)
+def test_an_address_that_cannot_take_jobs_or_would_show_the_token_is_refused(given, said):
+    with pytest.raises(ContractError, match=said):
+        submit.address_of(given, {})
+
+
+def test_plain_http_to_another_machine_needs_to_be_said():
+    assert submit.address_of("http://ray-head:8265", {}, allow_remote=True) == "http://ray-head:8265"
+
+
+def test_the_token_comes_from_the_variable_then_the_named_file_then_rays_own(tmp_path):
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text("own\n")
+    (tmp_path / "named").write_text("named")
+    named = {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "named")}
+    assert submit.token_of({}, tmp_path) == "own"
+    assert submit.token_of(named, tmp_path) == "named"
+    assert submit.token_of({**named, "RAY_AUTH_TOKEN": "direct"}, tmp_path) == "direct"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "no token: "), (b" \n", "is empty"), (b"two words", "one word"), (b"\xff\xfe", "cannot be read")],
+)
+def test_a_token_that_is_missing_or_broken_is_refused_and_never_shown(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(ContractError, match=said) as refused:
+        submit.token_of({"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token")}, tmp_path)
+    assert "two words" not in str(refused.value)
+
+
+def test_arguments_reach_the_experiment_as_they_were_given(checkout):
+    made = submit.entrypoint_of("curriculum_sweep", ["--out", "a b", "--set", 'x="$y"'], checkout)
+    assert made == "python -m tune_experiments.curriculum_sweep --out 'a b' --set 'x=\"$y\"'"
+
+
+@pytest.mark.parametrize(
+    "name", ["curriculum", "__init__", "../evil", "tune_experiments.curriculum_sweep", ""]
+)
+def test_an_unknown_experiment_is_refused_with_those_there_are(checkout, name):
+    with pytest.raises(ContractError, match="there are: curriculum_sweep, reward_shaping"):
+        submit.entrypoint_of(name, [], checkout)
+
+
+def test_only_what_a_job_imports_is_uploaded(checkout):
+    from ray._private.runtime_env.packaging import _dir_travel, _get_excludes
+
+    sent = []
+    excludes = [_get_excludes(checkout, list(submit.excludes_of(checkout)))]
+    _dir_travel(
+        checkout, excludes, lambda p: sent.append(p.name) if p.is_file() else None, include_gitignore=True
+    )
+    assert sorted(sent) == ["__init__.py", "__init__.py", "curriculum_sweep.py", "reward_shaping.py"]
+
+
+def test_a_checkout_with_data_inside_a_package_is_refused_with_the_file(checkout, monkeypatch):
+    assert (
+        submit.check_size(checkout) == 12
+    )  # two __init__.py of six bytes; runs, tests and .git do not count
+    (checkout / "kalshi_platform" / "__pycache__").mkdir()
+    (checkout / "kalshi_platform" / "__pycache__" / "a.pyc").write_bytes(bytes(3000))
+    (checkout / "kalshi_platform" / "dump.bin").write_bytes(bytes(2000))
+    monkeypatch.setattr(submit, "MAX_UPLOAD_BYTES", 2000)
+    with pytest.raises(ContractError, match=r"largest: kalshi_platform/dump\.bin"):
+        submit.check_size(checkout)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("AWS_SECRET_ACCESS_KEY=x", "the dashboard shows"),
+        ("GITHUB_TOKEN=x", "the dashboard shows"),
+        ("NAME", "expected NAME=value"),
+        ("1A=x", "expected NAME=value"),
+    ],
+)
+def test_secrets_and_nonsense_are_no_variables_of_a_job(text, said):
+    with pytest.raises(ContractError, match=said):
+        submit.env_of([text])
+
+
+def test_variables_keep_equal_signs_of_their_values():
+    assert submit.env_of(["MLFLOW_TRACKING_URI=http://mlflow:5000/?a=b"]) == {
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000/?a=b"
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        ("SUCCEEDED", 0, 0),
+        ("FAILED", 4, 4),
+        ("FAILED", None, 1),
+        ("FAILED", -9, 1),
+        ("FAILED", 0, 1),
+        ("STOPPED", None, 1),
+    ],
+)
+def test_the_exit_status_is_the_jobs(status, code, expected):
+    assert submit.exit_status_of(status, code) == expected
+
+
+def test_a_dry_run_tells_what_would_be_sent(checkout, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "abc123")
+    words = ["curriculum_sweep", "--address", HERE, "--working-dir", str(checkout), "--dry-run", "--json"]
+    assert submit.main([*words, "--", "--smoke", "--json"]) == 0
+    told = capsys.readouterr().out
+    assert json.loads(told)["entrypoint"] == "python -m tune_experiments.curriculum_sweep --smoke --json"
+    assert "/runs" in json.loads(told)["excludes"]
+    assert "abc123" not in told
+
+
+def test_no_auth_is_for_this_machine_only(checkout, capsys):
+    words = ["curriculum_sweep", "--address", "https://ray.example.org:443", "--no-auth"]
+    assert submit.main([*words, "--working-dir", str(checkout)]) == 2
+    assert "only for a cluster on this machine" in capsys.readouterr().err
+
+
+@pytest.fixture
+def dashboard():
+    """A stand-in for the dashboard: asks for ``token`` where there is one, and tells ``version``."""
+    state = {"token": "right", "version": {"ray_version": ray.__version__}}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            given = self.headers.get("Authorization")
+            wanted = state["token"] and f"Bearer {state['token']}"
+            self.send_response(200 if wanted is None or given == wanted else 403 if given else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps(state["version"]).encode())
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", state
+        server.shutdown()
+        thread.join()
+
+
+def test_a_cluster_with_the_same_ray_and_token_is_accepted(dashboard):
+    url, state = dashboard
+    assert submit.check_cluster(url, "right") == ray.__version__
+    state["token"] = None
+    assert submit.check_cluster(url, None) == ray.__version__
+
+
+def test_clusters_that_must_not_be_given_a_job(dashboard):
+    url, state = dashboard
+    with pytest.raises(ContractError, match=r"the token was refused \(403\)"):
+        submit.check_cluster(url, "wrong")
+    with pytest.raises(ContractError, match="asks for a token"):
+        submit.check_cluster(url, None)
+    state["version"] = {"ray_version": "2.9.0"}
+    with pytest.raises(ContractError, match=r"runs Ray 2\.9\.0, this machine"):
+        submit.check_cluster(url, "right")
+    state["version"] = ["something else"]
+    with pytest.raises(ContractError, match="not as a Ray dashboard does"):
+        submit.check_cluster(url, "right")
+    state["token"] = None
+    with pytest.raises(ContractError, match="takes jobs without a token"):
+        submit.check_cluster(url, "right")
+
+
+def test_an_address_where_nothing_listens_is_refused_with_what_to_do():
+    with pytest.raises(ContractError, match=r"no answer .* is the cluster up, and the tunnel open"):
+        submit.check_cluster("http://127.0.0.1:9", "right")

@@ -1,0 +1,201 @@
+"""Event shards, the markets file and the Dataset that guards them."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made.strategies import event_streams, random_events
+
+from kalshi_platform.data.dataset.job import encode_shard, write_shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
+from kalshi_platform.data.dataset.store import (
+    Dataset,
+    decode_events,
+    decode_markets,
+    encode_events,
+    encode_markets,
+)
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
+from kalshi_platform.storage.storage import open_storage
+
+SPEC = MarketSpec(
+    ticker="EV-A",
+    event="EV",
+    series="S",
+    category="Climate",
+    open_ns=1,
+    close_ns=2_000_000_000_000_000_001,
+    price_ranges=(
+        PriceBand(start_e4=0, end_e4=1_000, step_e4=10),
+        PriceBand(start_e4=1_000, end_e4=10_000, step_e4=100),
+    ),
+    fee_type="quadratic_with_maker_fees",
+    fee_multiplier_e6=500_000,
+    mutually_exclusive=True,
+)
+BARE = MarketSpec(ticker="EV-B", event="EV")
+
+
+def make_dataset(root, rng, split_of=lambda ticker: "train"):
+    storage = open_storage(root)
+    markets = [("EV-A", random_events(rng, 50)), ("EV-B", random_events(rng, 30, "quotes"))]
+    encoded = [
+        encode_shard(
+            "markets",
+            "markets",
+            encode_markets([(SPEC, None), (BARE, Settlement(ticker="EV-B", value_e4=10_000))]),
+        ),
+        encode_shard("events", "events/EV", encode_events(markets), "EV"),
+        encode_shard("features", "features/f/EV", pa.py_buffer(b"rows"), "EV"),
+    ]
+    for shard in encoded:
+        write_shard(storage, shard)
+    manifest = Manifest(
+        feature_digest="f",
+        shards=tuple(e.shard for e in encoded),
+        markets=tuple(
+            entry(ticker, split_of(ticker), batch, rows) for batch, (ticker, rows) in enumerate(markets)
+        ),
+        sources=("a.parquet",),
+        counters={},
+    )
+    storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
+    return dict(markets), manifest
+
+
+def entry(ticker, split, batch, events):
+    return MarketEntry(
+        ticker=ticker, event="EV", split=split, provenance="recorded", n_events=events.recv_ns.size,
+        n_rows=1, n_gaps=0, first_ns=int(events.recv_ns[0]), last_ns=int(events.recv_ns[-1]), batch=batch,
+        volatility=0.0, settled=False,
+    )  # fmt: skip
+
+
+@given(st.lists(event_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
+def test_events_come_back_bit_for_bit(streams):
+    data = encode_events([(f"M{i}", events) for i, events in enumerate(streams)])
+    assert data.equals(encode_events([(f"M{i}", events) for i, events in enumerate(streams)]))
+    for group, events in enumerate(streams):
+        back = decode_events(data, "x", group)
+        for have, want in zip(back, events, strict=True):
+            assert have.dtype == want.dtype
+            np.testing.assert_array_equal(have, want)
+
+
+def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
+    data = encode_events([("A", random_events(rng, 200_000)), ("B", random_events(rng, 10))])
+    file = pq.ParquetFile(pa.BufferReader(data))
+    assert file.num_row_groups == 2
+    assert file.schema_arrow.metadata[b"kalshi_platform.data.market_data"] == b"1"
+    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_a_market_without_events_is_refused_by_name():
+    with pytest.raises(ContractError, match="market A has no events"):
+        encode_events([("A", random_events(np.random.default_rng(0), 0, "quotes"))])
+
+
+def test_a_file_of_another_schema_is_refused_by_name():
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"x": [1]}), sink)
+    with pytest.raises(DataError, match=r"events/E.parquet: schema version none"):
+        decode_events(pa.py_buffer(sink.getvalue()), "events/E.parquet", 0)
+    with pytest.raises(DataError, match=r"markets.parquet: schema version none"):
+        decode_markets(pa.py_buffer(sink.getvalue()), "markets.parquet")
+    with pytest.raises(DataError, match=r"E.parquet: no event shard"):
+        decode_events(pa.py_buffer(b"junk"), "E.parquet", 0)
+
+
+def test_specifications_and_settlements_come_back_equal():
+    settlement = Settlement(ticker="EV-A", value_e4=3_700, determined_ns=5)
+    markets = [(SPEC, settlement), (BARE, None)]
+    assert decode_markets(encode_markets(markets), "x") == markets
+
+
+def test_settlements_are_columns_with_the_time_they_became_known():
+    table = pq.read_table(
+        pa.BufferReader(encode_markets([(BARE, Settlement(ticker="EV-B", value_e4=0, determined_ns=9))]))
+    )
+    assert table.column("settlement_value_e4").to_pylist() == [0]
+    assert table.column("settlement_known_ns").to_pylist() == [9]
+    assert table.column("close_known_ns").to_pylist() == [None]
+
+
+def test_a_dataset_hands_out_what_was_written(tmp_path, rng):
+    markets, manifest = make_dataset(tmp_path, rng)
+    dataset = Dataset.open(tmp_path)
+    assert dataset.manifest == manifest
+    assert dataset.digest == manifest.digest
+    assert dataset.specs() == {"EV-A": SPEC, "EV-B": BARE}
+    assert dataset.settlements() == {"EV-B": Settlement(ticker="EV-B", value_e4=10_000)}
+    for ticker, events in markets.items():
+        for have, want in zip(dataset.events_of(ticker), events, strict=True):
+            np.testing.assert_array_equal(have, want)
+    assert [e.ticker for e in dataset.entries("train")] == ["EV-A", "EV-B"]
+    assert dataset.entries("test") == ()
+
+
+def test_unknown_markets_and_events_are_refused(tmp_path, rng):
+    make_dataset(tmp_path, rng)
+    dataset = Dataset.open(tmp_path)
+    with pytest.raises(ContractError, match="no market 'NO'"):
+        dataset.events_of("NO")
+    with pytest.raises(ContractError, match="no features shard of event 'NO'"):
+        dataset.shard("NO", "features")
+
+
+@pytest.mark.parametrize("kind", ["markets", "events", "features"])
+def test_a_damaged_shard_is_refused_by_name_and_never_skipped(tmp_path, rng, kind):
+    make_dataset(tmp_path, rng)
+    dataset = Dataset.open(tmp_path)
+    shard = next(s for s in dataset.manifest.shards if s.kind == kind)
+    path = tmp_path / shard.path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ChecksumError, match=str(path)):
+        dataset.read_verified(shard)
+    if kind == "events":
+        with pytest.raises(ChecksumError, match=str(path)):
+            dataset.events_of("EV-A")
+    if kind == "markets":
+        with pytest.raises(ChecksumError, match=str(path)):
+            dataset.specs()
+
+
+def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
+    with pytest.raises(DataError, match=r"has no manifest.json"):
+        Dataset.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: "{", "no JSON"),
+        (
+            lambda text: text.replace('"version": 1', '"version": 9'),
+            "manifest version 9, this program reads 1",
+        ),
+        (lambda text: text.replace('"volatility": 0.0', '"volatility": -1.0', 1), r"markets\.0\.volatility"),
+        (
+            lambda text: text.replace('"split": "train"', '"split": "test"', 1),
+            "event EV is in test and train",
+        ),
+        (lambda text: text.replace('"ticker": "EV-B"', '"ticker": "EV-A"'), "market EV-A is listed twice"),
+        (
+            lambda text: text.replace('"kind": "features"', '"kind": "events"'),
+            "event EV has no features shard",
+        ),
+    ],
+)
+def test_a_manifest_that_contradicts_itself_is_refused(tmp_path, rng, change, message):
+    make_dataset(tmp_path, rng)
+    path = tmp_path / MANIFEST_NAME
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=rf"{path}: .*{message}|{path}: {message}"):
+        Dataset.open(tmp_path)

@@ -1,0 +1,167 @@
+"""The report: self-contained, escaped, complete, atomic; its charts draw what they are given."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from made.evaluation_bank import random_bank
+from rich.console import Console
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.judging.evaluate import evaluate
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
+from kalshi_platform.evaluation.judging.report import (
+    read_report,
+    render_html,
+    terminal_view,
+    training_charts,
+    verdict,
+    write_report,
+)
+from kalshi_platform.evaluation.pages import charts
+from kalshi_platform.evaluation.pages.charts import Series, nice_ticks, percent
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.simulation.envs.config import EnvConfig
+
+EVIL = '<script>alert("x")</script>'
+METRICS = [
+    {"env_steps": 100 * k, "entropy": 1.0 / (k + 1), "validation": {"score": 0.1 * k} if k > 1 else {}}
+    for k in range(5)
+]
+
+
+@pytest.fixture(scope="module")
+def judged():
+    config = EvalConfig(bootstrap={"resamples": 200}, seeds=(0, 1), rollout={"grid_points": 20})
+    env = EnvConfig(n_slots=1, latency_ms=0)
+    return evaluate(
+        lambda e: HoldToSettlement(e.layout, e.bank),
+        random_bank(4, 2, 60),
+        env,
+        config,
+        subject=Subject(checkpoint=EVIL, dataset="d"),
+    )
+
+
+class Tags(HTMLParser):
+    """Collects tags and what they would fetch; void and SVG leaf tags need no end."""
+
+    LEAVES = ("meta", "br", "line", "rect", "circle")
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.fetched, self.headings = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.fetched += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
+        if tag not in ("meta", "br", "line"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(judged):
+    page = render_html(judged, METRICS, [judged])
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert tags.fetched == []
+    assert not re.search(r"url\(|@import|https?://", page)
+    assert "Policy against baselines" in tags.headings
+    assert {"Run doctor", "Fee ladder", "Training", "Seeds", "Position and price"} <= set(tags.headings)
+
+
+def test_names_from_outside_are_escaped(judged):
+    page = render_html(judged, METRICS, [judged])
+    assert EVIL not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_every_market_and_baseline_is_in_the_page(judged):
+    page = render_html(judged)
+    for name in [*(m.ticker for m in judged.policy.markets), *(b.name for b in judged.baselines)]:
+        assert name in page
+    assert "Training" not in page  # no metrics, no section
+
+
+def test_the_json_holds_the_same_evaluation(judged, tmp_path):
+    html, path = write_report(judged, tmp_path / "new", METRICS)
+    assert html.read_text().startswith("<!doctype html>")
+    assert read_report(path) == judged
+    assert json.loads(path.read_text())["policy"]["name"] == "policy"
+    assert sorted(p.name for p in path.parent.iterdir()) == ["report.html", "report.json"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(judged, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/report\.html could not be written"):
+        write_report(judged, tmp_path / "file")
+
+
+def test_the_terminal_shows_every_row_and_finding(judged):
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_view(judged))
+    text = console.export_text()
+    console.file.close()
+    for name in ["policy", *(b.name for b in judged.baselines), *(f.rule for f in judged.findings)]:
+        assert name in text
+    assert verdict(judged) in text
+
+
+def test_the_verdict_names_what_is_not_beaten(judged):
+    def with_beats(*beats):
+        changed = [c.replace(beats=b) for c, b in zip(judged.comparisons, beats, strict=True)]
+        return judged.replace(comparisons=[c.model_dump() for c in changed])
+
+    assert verdict(with_beats(True, True, True, True)).startswith("Beats all 4")
+    assert verdict(with_beats(False, False, False, False)).startswith("Beats none of the 4")
+    assert "not shown to beat random" in verdict(with_beats(True, False, True, True))
+
+
+def test_training_curves_skip_what_a_line_lacks():
+    got = training_charts(METRICS)
+    assert [title for title, _ in got] == ["validation score", "entropy"]
+    # three of five lines carry a score
+    assert len(re.search(r'points="([^"]*)"', str(got[0][1])).group(1).split()) == 3
+    assert training_charts([]) == []
+
+
+def test_ticks_are_round_and_inside():
+    assert nice_ticks(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert nice_ticks(-13, 27) == pytest.approx([-10, 0, 10, 20])
+    assert nice_ticks(3.0, 3.0) == [3.0]
+
+
+def test_percent_keeps_two_significant_digits():
+    assert [percent(v) for v in (0, 0.5, 0.0123, -0.00012, 1e-9)] == [
+        "0 %",
+        "50 %",
+        "1.2 %",
+        "-0.012 %",
+        "0 %",
+    ]
+
+
+def test_an_interval_is_drawn_between_its_bounds():
+    wide = Interval(estimate=0.0, low=-0.1, high=0.1, level=0.95, n_clusters=9)
+    lone = Interval(estimate=0.05, low=None, high=None, level=0.95, n_clusters=1, note="one event only")
+    chart = str(charts.forest_plot([("a", wide), ("b", lone)], "x", "y"))
+    assert chart.count("whisker") == 1
+    assert chart.count("<circle") == 2
+    assert "one event only" in chart
+
+
+def test_charts_without_data_say_so():
+    assert "no data" in charts.line_chart([Series("a", [0, 1], [None, None])], "x", [])
+    assert "no data" in charts.heat_map([[0, 0]], ["r"], ["a", "b"], "x")
+    assert "no data" in charts.bar_chart([], "x")

@@ -1,0 +1,237 @@
+"""Rollouts over real environments: totals agree with the records, whatever the policy does."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from made.evaluation_bank import bank_of, market, random_bank
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.rollout import RolloutConfig, run_policy
+from kalshi_platform.models.rules.baselines import (
+    DoNothing,
+    HoldToSettlement,
+    ImbalanceRule,
+    JoinTheBid,
+    RandomTrader,
+)
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+
+CONFIG = EnvConfig(n_slots=2, latency_ms=0)
+
+
+def env_of(bank, n_envs=3, table=None, **settings):
+    config = CONFIG.replace(**settings)
+    table = market_episodes(bank, config.n_slots) if table is None else table
+    return ReplayVectorEnv(bank, FixedEpisodes(table), config, n_envs)
+
+
+@dataclass
+class Script:
+    """Plays the same action in slot 0 at every step it is available."""
+
+    layout: object
+    actions: list
+    step: int = 0
+
+    def act(self, flat, rows):
+        wanted = self.actions[min(self.step, len(self.actions) - 1)]
+        self.step += 1
+        out = np.zeros(rows.shape, np.int8)
+        out[:, 0] = np.where(self.layout.action_mask(flat)[:, 0, wanted] > 0, wanted, 0)
+        return out
+
+
+@pytest.mark.parametrize("grouping", [market_episodes, event_episodes])
+@pytest.mark.parametrize("n_envs", [1, 4, 40])
+def test_every_table_sums_to_the_recorded_profit(grouping, n_envs):
+    bank = random_bank()
+    env = env_of(bank, n_envs, grouping(bank, 2))
+    got = run_policy(RandomTrader(env.layout, 0.4, seed=1), env)
+    total = int(got.records.pnl_e6.sum())
+    assert total != 0
+    assert got.tallies.price_pnl_e6.sum() == total
+    assert got.tallies.close_pnl_e6.sum() == total
+    assert got.tallies.curve_e6.sum() == total
+    by_event = np.zeros(len(got.events), np.int64)
+    np.add.at(
+        by_event, [got.events.index(bank.markets[m].event) for m in got.records.market], got.records.pnl_e6
+    )
+    np.testing.assert_array_equal(got.tallies.price_pnl_e6.sum(1), by_event)
+    assert got.curve_return[-1] == pytest.approx(total / (got.capital_e6 * got.episode.size))
+
+
+def test_the_number_of_environments_does_not_change_the_result():
+    bank = random_bank()
+    few, many = (run_policy(hold(bank, n), env_of(bank, n)) for n in (2, 12))
+    for name in ("pnl_e6", "fees_e6", "market"):
+        order_few, order_many = np.argsort(few.records.episode), np.argsort(many.records.episode)
+        np.testing.assert_array_equal(
+            getattr(few.records, name)[order_few], getattr(many.records, name)[order_many]
+        )
+    np.testing.assert_array_equal(few.tallies.heat, many.tallies.heat)
+    np.testing.assert_array_equal(few.tallies.curve_e6, many.tallies.curve_e6)
+
+
+def hold(bank, n_envs):
+    return HoldToSettlement(env_of(bank, n_envs).layout, bank)
+
+
+def test_every_market_is_played_once_and_doing_nothing_costs_nothing():
+    bank = random_bank()
+    env = env_of(bank)
+    got = run_policy(DoNothing(env.layout), env)
+    assert sorted(got.records.market.tolist()) == list(range(len(bank.markets)))
+    assert not got.records.pnl_e6.any()
+    assert not got.drawdown_e6.any()
+    assert not got.tallies.price_trips.any()
+    assert got.mean_entropy is None
+
+
+def test_a_round_trip_is_booked_at_its_entry():
+    # mid .50 .50 .50 .70 .70; bought at .51 (ask) on the 1st decision, sold at .69 (bid) on the 4th
+    bank = bank_of(market("A", "E", [5_000, 5_000, 5_000, 7_000, 7_000, 7_000]))
+    env = env_of(bank, 1, fee_scale_e6=0)
+    got = run_policy(Script(env.layout, [1, 0, 0, 2, 0]), env)
+    assert got.records.pnl_e6.tolist() == [(6_900 - 5_100) * 1_000]  # 10 contracts, 1e-6 dollar
+    assert got.tallies.price_pnl_e6[0].tolist() == [0, 0, 0, 0, 0, 1_800_000, 0, 0, 0, 0]
+    assert got.tallies.price_wins[0, 5] == 1
+    assert got.tallies.price_trips.sum() == 1
+    # entered on row 1, four seconds before the close at row 5
+    assert got.tallies.close_pnl_e6[0].tolist() == [1_800_000, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_settlement_is_booked_to_the_trip_that_was_open():
+    bank = bank_of(market("A", "E", [8_000] * 4, settlement_e4=0))
+    env = env_of(bank, 1, fee_scale_e6=0)
+    got = run_policy(Script(env.layout, [1, 0]), env)
+    assert got.records.pnl_e6.tolist() == [-8_100_000]  # 10 contracts at .81 expire worthless
+    assert got.tallies.price_pnl_e6[0, 8] == -8_100_000
+    assert got.drawdown_e6.tolist() == [8_100_000]
+
+
+def test_the_drawdown_is_the_fall_from_the_peak_of_the_episode():
+    # long 10 from .51: marks .60 (+.9), .40 (-1.1), .60
+    bank = bank_of(market("A", "E", [5_000, 5_000, 6_000, 4_000, 6_000, 6_000]))
+    env = env_of(bank, 1, fee_scale_e6=0)
+    got = run_policy(Script(env.layout, [1, 0]), env)
+    assert got.drawdown_e6.tolist() == [2_000_000]  # from .60 to .40, 10 contracts
+
+
+def test_the_heat_map_counts_each_look_once_and_flat_stays_in_the_middle():
+    bank = bank_of(market("A", "E", [5_000] * 6))
+    env = env_of(bank, 1)
+    got = run_policy(DoNothing(env.layout), env)
+    middle = watch.N_POSITION_BINS // 2
+    assert got.tallies.heat[middle, 5] == got.tallies.heat.sum() > 0
+
+
+def test_observations_are_summed_per_feature():
+    bank = bank_of(market("A", "E", [4_000, 6_000, 4_000, 6_000, 4_000, 6_000]))
+    env = env_of(bank, 1)
+    got = run_policy(DoNothing(env.layout), env, RolloutConfig(stats_every=1))
+    mid = got.tallies.stats[got.feature_names.index("mid")]
+    assert mid[watch.STAT_MIN] == pytest.approx(0.4)
+    assert mid[watch.STAT_MAX] == pytest.approx(0.6)
+    assert mid[watch.STAT_SUM] / mid[watch.STAT_COUNT] == pytest.approx(0.48)  # 3 of 5 looks at .4
+    assert not got.tallies.stats[:, watch.STAT_BAD].any()
+
+
+def test_entropy_is_recomputed_from_the_policys_own_probabilities():
+    class Even:
+        def __init__(self, layout):
+            self.layout = layout
+
+        def act(self, flat, rows):
+            return np.zeros(rows.shape, np.int8)
+
+        def probabilities(self, flat, rows):
+            mask = self.layout.action_mask(flat)
+            return mask / mask.sum(2, keepdims=True)
+
+    bank = random_bank(2)
+    env = env_of(bank)
+    assert run_policy(Even(env.layout), env).mean_entropy == pytest.approx(1.0)
+
+
+def test_the_random_trader_trades_at_the_rate_it_was_given():
+    bank = random_bank()
+    env = env_of(bank)
+    got = run_policy(RandomTrader(env.layout, 0.25, seed=4), env)
+    counts = got.records.action_counts.sum(0)
+    with_choice = counts.sum() - got.idle_slots
+    assert counts[1:].sum() / with_choice == pytest.approx(0.25, abs=0.05)
+    with pytest.raises(ContractError, match=r"trade_rate=1\.5"):
+        RandomTrader(env.layout, 1.5, seed=0)
+
+
+def test_holding_buys_the_favourite_once_and_keeps_it():
+    # the market at .80 is bought as YES, the one at .20 as NO; one order, no sale
+    bank = bank_of(market("A", "E", [8_000] * 6, 10_000), market("B", "F", [2_000] * 6, 0))
+    env = env_of(bank)
+    got = run_policy(HoldToSettlement(env.layout, bank), env)
+    assert got.records.n_orders.tolist() == [1, 1]
+    assert got.records.action_counts[:, [2, 4]].sum() == 0
+    assert got.records.action_counts[:, 1].tolist() == [1, 0]
+    assert got.records.action_counts[:, 3].tolist() == [0, 1]
+    assert (got.records.pnl_e6 > 0).all()
+
+
+def test_the_maker_joins_the_bid_and_offers_what_it_got():
+    # prints strictly through its price fill it: NO takers at .48 fill the bid at .49,
+    # then YES takers at .52 fill the ask at .51
+    a = market("A", "E", [5_000] * 8)
+    a.rows.print_px_e4[2], a.rows.print_qty_e2[2], a.rows.print_side[2] = 4_800, 5_000, 1
+    a.rows.print_px_e4[5], a.rows.print_qty_e2[5], a.rows.print_side[5] = 5_200, 5_000, 0
+    bank = bank_of(a)
+    env = env_of(bank, 1, order_style="maker")
+    got = run_policy(JoinTheBid(env.layout), env)
+    assert got.records.traded_e2.tolist() == [2_000]
+    assert got.records.pnl_e6.tolist() == [200_000]  # 10 contracts x 2 cents, makers pay no fee here
+
+
+def test_the_rule_needs_a_feature_that_exists_and_obeys_the_mask():
+    bank = random_bank(2)
+    env = env_of(bank)
+    with pytest.raises(ContractError, match="no market feature 'imbalance'"):
+        ImbalanceRule(env.layout, "imbalance")
+    got = run_policy(ImbalanceRule(env.layout, "mid", threshold=0.1), env)
+    assert got.records.n_fills.sum() > 0
+
+
+def test_an_empty_schedule_is_refused():
+    bank = random_bank(1)
+    empty = type(market_episodes(bank, 2))(*(column[:0] for column in market_episodes(bank, 2)))
+    env = env_of(bank, 1, empty)
+    with pytest.raises(ContractError, match="schedule is empty"):
+        run_policy(DoNothing(env.layout), env)
+
+
+def test_a_masked_action_is_refused():
+    bank = random_bank(1)
+    env = env_of(bank)
+
+    class Sells:
+        def act(self, flat, rows):
+            return np.full(rows.shape, 2, np.int8)
+
+    with pytest.raises(ContractError, match="mask forbids"):
+        run_policy(Sells(), env)
+
+
+@pytest.mark.parametrize("kernel", [watch.position_bin, watch.position_bin.py_func], ids=["numba", "python"])
+def test_only_flat_falls_into_the_middle_position_bin(kernel):
+    # limit 100, four bins a side of 25 each
+    assert [kernel(p, 100) for p in (0, 1, 25, 26, 100, 999, -1, -100)] == [4, 5, 5, 6, 8, 8, 3, 0]
+
+
+@pytest.mark.parametrize("kernel", [watch.close_bin, watch.close_bin.py_func], ids=["numba", "python"])
+def test_time_to_close_is_binned_by_its_upper_edge(kernel):
+    second = 1_000_000_000
+    left = [0, 9, 10, 59, 60, 299, 3_599, 86_399, 86_400]
+    assert [kernel(10**18, 10**18 - x * second) for x in left] == [0, 0, 1, 1, 2, 2, 3, 4, 5]
+    assert kernel(watch.NO_CLOSE, 5) == len(watch.CLOSE_LABELS) - 1
+    assert kernel(100, 200) == 0

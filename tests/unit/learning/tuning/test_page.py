@@ -1,0 +1,273 @@
+"""The page that compares runs: complete, self-contained, escaped, the same figures as its JSON."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from made.evaluation_bank import random_bank
+from made.runs import make_run, make_sweep, trial, whole_sweep
+from rich.console import Console
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.judging.evaluate import evaluate
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.judging.report import write_report
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.findings import FindingsConfig
+from kalshi_platform.learning.tuning.page import (
+    compare_runs,
+    read_page,
+    render_html,
+    terminal_view,
+    write_page,
+)
+from kalshi_platform.learning.tuning.words import value_text
+from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.simulation.envs.config import EnvConfig
+
+EVIL = '<script>alert("x")</script>'
+QUICK = FindingsConfig(cscv={"blocks": 4}, superiority={"resamples": 100}, bootstrap={"resamples": 100})
+SECTIONS = [
+    "How much of it is luck",
+    "Trials",
+    "Learning curves",
+    "Settings against score",
+    "Scores with intervals",
+    "Return by trial and event",
+    "Finalists over seeds",
+    "The winner's report",
+    "How this was made",
+]
+
+
+class Tags(HTMLParser):
+    """Collects headings and what would be fetched; refuses tags that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.fetched, self.links, self.headings = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.fetched += [v for k, v in attrs if k in ("src", "xlink:href") or (k == "href" and tag != "a")]
+        self.links += [v for k, v in attrs if k == "href" and tag == "a"]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(data)
+
+
+def tags_of(page):
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    assert tags.fetched == []
+    assert not re.search(r"url\(|@import|https?://", page)
+    return tags
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page") / "made"
+    whole_sweep(folder)
+    config = EvalConfig(bootstrap={"resamples": 200}, seeds=(0, 1), rollout={"grid_points": 20})
+    env = EnvConfig(n_slots=1, latency_ms=0)
+    report = evaluate(lambda e: HoldToSettlement(e.layout, e.bank), random_bank(4, 2, 60), env, config)
+    write_report(report, folder / "winner")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(sweep):
+    return compare_runs([sweep], QUICK)
+
+
+def test_the_page_holds_every_section_and_fetches_nothing(sweep, compared):
+    tags = tags_of(render_html(compared, sweep))
+    assert tags.headings == ["What was asked", *SECTIONS]
+    assert tags.links == ["winner/report.html"]
+
+
+def test_the_page_says_what_was_asked_and_how_each_trial_ended(sweep, compared):
+    page = render_html(compared, sweep)
+    for text in (
+        "Does a larger learning rate help?",
+        "Not beyond 1e-3.",
+        "python -m tune_experiments.made --smoke",
+        "c0ffee",
+        "no gain of 0.001 in 4 validations; best at iteration 24",
+        "TrainingError: loss is not finite",
+        "Hansen&#39;s test against market maker",
+    ):
+        assert text in page
+    for run in compared.runs:
+        assert f">{run.name}<" in page
+
+
+def test_every_figure_stands_in_the_page_with_its_sentence_and_what_it_rests_on(sweep, compared):
+    page = render_html(compared, sweep)
+    for figure in compared.figures:
+        assert figure.meaning.split("'")[0].replace("<", "&lt;")[:60] in page
+        assert figure.behind in page
+
+
+def test_the_winners_report_is_headline_baselines_and_doctor(sweep, compared):
+    report = compared.winner_report
+    page = render_html(compared, sweep)
+    assert report.comparisons
+    for comparison in report.comparisons:
+        assert comparison.baseline in page
+    for finding in report.findings:
+        assert finding.rule in page
+
+
+def test_the_link_to_the_winner_is_relative_to_where_the_page_lies(compared, sweep):
+    assert tags_of(render_html(compared, sweep.parent / "elsewhere")).links == ["../made/winner/report.html"]
+
+
+def test_the_json_holds_the_same_comparison(compared, tmp_path):
+    html, path = write_page(compared, tmp_path / "out")
+    assert html.read_text().startswith("<!doctype html>")
+    assert read_page(path) == compared
+    assert sorted(p.name for p in path.parent.iterdir()) == ["compare.html", "compare.json"]
+    assert "NaN" not in path.read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_named(compared, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/compare\.html could not be written"):
+        write_page(compared, tmp_path / "file")
+
+
+def test_names_from_outside_are_escaped(tmp_path):
+    found = make_run(tmp_path / "trials" / "t", np.linspace(-0.01, 0.03, 10))
+    record = trial("t", found, reason=EVIL, level=EVIL).replace(id=EVIL)
+    baselines = {EVIL: dict.fromkeys(found.events, 0.001)}
+    make_sweep(tmp_path, [record], EVIL, baselines, name=EVIL, question=EVIL, command=EVIL, commit=EVIL)
+    page = render_html(compare_runs([tmp_path], QUICK), tmp_path)
+    assert EVIL not in page
+    assert page.count("&lt;script&gt;") > 8
+    tags_of(page)
+
+
+def test_one_run_alone_is_a_page(tmp_path):
+    make_run(tmp_path / "a", np.linspace(-0.01, 0.03, 10))
+    page = render_html(compare_runs([tmp_path / "a"], QUICK), tmp_path)
+    assert tags_of(page).headings == SECTIONS
+    assert "no setting differs between the runs" in page
+    assert "The winner was not evaluated" in page
+
+
+@pytest.mark.parametrize("n_events", [1, 3])
+def test_few_events_are_a_page_with_notes(tmp_path, n_events):
+    for k in range(2):
+        make_run(tmp_path / str(k), np.arange(n_events) * 0.01 + k, learning_rate=1e-3 * (k + 1))
+    page = render_html(compare_runs([tmp_path / "0", tmp_path / "1"], QUICK), tmp_path)
+    assert f"only {n_events} events shared by all trials" in page
+    tags_of(page)
+
+
+def test_runs_that_never_validated_are_a_page(tmp_path):
+    make_run(tmp_path / "a", None)
+    make_sweep(tmp_path / "s", [trial("t", status="failed", reason="out of memory", learning_rate=0.1)])
+    page = render_html(compare_runs([tmp_path / "a", tmp_path / "s"], QUICK), tmp_path)
+    tags_of(page)
+    assert "No winner" in page
+    assert "out of memory" in page
+    assert "no run was validated while it trained" in page
+
+
+def test_a_sweep_without_any_trial_is_a_page(tmp_path):
+    make_sweep(tmp_path, [])
+    tags_of(render_html(compare_runs([tmp_path], QUICK), tmp_path))
+
+
+def test_a_damaged_report_of_the_winner_is_said_on_the_page(tmp_path):
+    found = make_run(tmp_path / "trials" / "t", np.linspace(-0.01, 0.03, 10))
+    make_sweep(tmp_path, [trial("t", found)], "t")
+    (tmp_path / "winner").mkdir()
+    (tmp_path / "winner" / "report.json").write_text("{")
+    compared = compare_runs([tmp_path], QUICK)
+    assert compared.winner_report is None
+    assert "report.json cannot be shown" in compared.problems[0]
+    assert "report.json cannot be shown" in render_html(compared, tmp_path)
+
+
+def test_the_terminal_shows_every_run_figure_and_the_verdict(compared):
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_view(compared))
+    text = console.export_text()
+    console.file.close()
+    for run in compared.runs:
+        assert run.name in text
+    for figure in compared.figures:
+        assert f"{figure.name}: {figure.value}" in text
+    assert compared.verdict in text
+
+
+def test_values_are_shown_short():
+    assert [value_text(v) for v in (None, True, 1_000_000, 3e-4, "a", ["x", 1], {"k": 1})] == [
+        "-",
+        "true",
+        "1,000,000",
+        "0.0003",
+        "a",
+        "x, 1",
+        '{"k": 1}',
+    ]
+
+
+def test_an_axis_of_numbers_far_apart_is_logarithmic():
+    # log10: -4 -> 0, -2 -> 1, -3 halfway
+    axis = axis_of("lr", [1e-4, None, 1e-2, 1e-3])
+    assert axis.places == (pytest.approx(0.0), None, pytest.approx(1.0), pytest.approx(0.5))
+    assert axis_of("n", [1, 2, 3]).places == (0.0, 0.5, 1.0)
+    assert axis_of("n", [5, 5]).places == (0.5, 0.5)
+    assert axis_of("n", [None]).labels == ()
+
+
+def test_an_axis_of_words_is_in_their_order():
+    axis = axis_of("level", ["tiny", "simple", None, ["a", "b"], True])
+    assert [word for _, word in axis.labels] == ['["a", "b"]', "simple", "tiny", "true"]
+    assert axis.places == (pytest.approx(2 / 3), pytest.approx(1 / 3), None, 0.0, 1.0)
+    assert axis_of("flag", [True, False, True]).places == (1.0, 0.0, 1.0)
+
+
+def test_an_axis_of_many_numbers_is_labelled_roundly():
+    assert [t for _, t in axis_of("n", list(range(0, 101, 5))).labels] == ["0", "20", "40", "60", "80", "100"]
+    rates = [1e-4 * 1.7**k for k in range(12)]
+    assert [t for _, t in axis_of("lr", rates).labels] == ["0.0001", "0.001", "0.01"]
+
+
+def test_a_line_ends_before_an_axis_it_is_unknown_on():
+    axes = [axis_of("a", [1, 2]), axis_of("b", [1, 2]), axis_of("score", [None, 0.1])]
+    drawn = str(parallel_coordinates(axes, ["x", "y"], [0.2, 1.0], 1, "l"))
+    lines = [points.split() for points in re.findall(r'points="([^"]*)"', drawn)]
+    assert [len(points) for points in lines] == [2, 3]
+    assert "x: a 1, b 1, score unknown" in drawn
+
+
+def test_the_map_colours_gain_and_loss_and_nothing():
+    drawn = str(return_map([[0.01, -0.04, 0.0]], ["t"], ["a", "b", "c"], "l"))
+    # shares of the largest: sqrt(0.01 / 0.04) = 0.5 and 1
+    assert 'class="bar good"' in drawn
+    assert 'fill-opacity="0.50"' in drawn
+    assert 'fill-opacity="1.00"' in drawn
+    assert 'class="cell-empty"' in drawn
+    assert "t, b: -4.0 %" in drawn
+    assert "no data" in str(return_map([], [], [], "l"))
+
+
+def test_the_page_is_the_same_when_written_again(sweep, compared):
+    assert json.loads(compared.model_dump_json()) == json.loads(
+        compare_runs([sweep], QUICK).model_dump_json()
+    )

@@ -1,0 +1,187 @@
+"""Settings, tokens and Serve config files: safe by default, refused with a reason where they cannot work."""
+
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from made.kuberay_schema import manifest
+from made.registry_models import made_policy, made_record
+from ray.serve.schema import ServeDeploySchema
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.server.access import read_tokens
+from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+from serve_deployments.app import build
+from serve_deployments.local import (
+    alias_to_serve,
+    curl_line,
+    own_admin_token,
+    require_free,
+    require_safe,
+    switches,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+CONFIGS = [*(ROOT / "serve_deployments" / "configs").glob("*.yaml"), ROOT / "docker" / "serve-config.yaml"]
+TOKEN = "a-token-of-the-tests"
+
+
+def served_by_kuberay() -> str:
+    return str(manifest("RayService")["spec"]["serveConfigV2"])
+
+
+def documents() -> dict[str, str]:
+    return {path.name: path.read_text() for path in CONFIGS} | {"rayservice.yaml": served_by_kuberay()}
+
+
+@pytest.mark.parametrize("name", sorted(documents()))
+def test_serve_accepts_every_config_and_the_application_its_arguments(name: str):
+    config = ServeDeploySchema.model_validate(yaml.safe_load(documents()[name]))
+    (application,) = config.applications
+    assert application.import_path == "serve_deployments.app:build"
+    args = PolicyAppArgs.parse(application.args)
+    host = config.http_options.host
+    assert args.access.require_token or host == "127.0.0.1", f"{host} is served without tokens"
+
+
+def test_the_builder_takes_its_settings_from_a_config():
+    args = PolicyAppArgs.parse({"access": {"require_token": False}, "replicas": 3, "max_ongoing_requests": 7})
+    application = build(args)
+    assert application._bound_deployment.name == "Ingress"
+    assert application._bound_deployment.num_replicas == 3
+    assert application._bound_deployment.max_ongoing_requests == 7
+    alone = build(args.replace(tier3=False))
+    assert alone._bound_deployment.init_args[1] is None
+
+
+def test_without_a_word_about_tokens_nothing_is_served():
+    with pytest.raises(ContractError, match="access"):
+        PolicyAppArgs.parse({})
+    with pytest.raises(ContractError, match="token_file nor token_env"):
+        PolicyAppArgs.parse({"access": {}})
+    with pytest.raises(ContractError, match=r"access\.token"):
+        PolicyAppArgs.parse({"access": {"token": TOKEN}})
+
+
+def test_tokens_of_a_file_and_a_variable_are_all_known(tmp_path: Path):
+    (tmp_path / "tokens").write_text(f"# comment\n\n{TOKEN}\n")
+    tokens = read_tokens(tmp_path / "tokens", "T", {"T": "another-token-of-these\n"})
+    assert len(tokens) == 2
+    first, second = tokens.owner(f"Bearer {TOKEN}"), tokens.owner("Bearer another-token-of-these")
+    assert None not in (first, second)
+    assert first != second
+    assert tokens.owner(f"bearer  {TOKEN} ") == first
+
+
+@pytest.mark.parametrize(
+    "shown", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "Bearer é"]
+)
+def test_anything_else_is_nobody(tmp_path: Path, shown: str | None):
+    (tmp_path / "tokens").write_text(TOKEN)
+    assert read_tokens(tmp_path / "tokens", None).owner(shown) is None
+
+
+def test_tokens_are_kept_as_hashes_only(tmp_path: Path):
+    (tmp_path / "tokens").write_text(TOKEN)
+    tokens = read_tokens(tmp_path / "tokens", None)
+    assert TOKEN not in repr(vars(tokens))
+    assert TOKEN not in str(tokens.owner(f"Bearer {TOKEN}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no token"),
+        ("# only a comment\n", "holds no token"),
+        ("short", "5 characters"),
+        ("with a space in it", "space"),
+    ],
+)
+def test_a_token_file_that_guards_nothing_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "tokens").write_text(text)
+    with pytest.raises(ContractError, match=words) as refusal:
+        read_tokens(tmp_path / "tokens", None)
+    assert "short" not in str(refusal.value), "a refusal does not show what it refuses"
+
+
+def test_places_without_tokens_are_refused_by_name(tmp_path: Path):
+    with pytest.raises(ContractError, match="nowhere"):
+        read_tokens(tmp_path / "nowhere", None)
+    with pytest.raises(ContractError, match="variable KALSHI_T"):
+        read_tokens(None, "KALSHI_T", {})
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com"])
+def test_other_machines_are_served_with_tokens_only(tmp_path: Path, host: str):
+    with pytest.raises(ContractError, match="--token-file"):
+        require_safe(host, None)
+    require_safe(host, tmp_path)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
+def test_loopback_needs_none(host: str):
+    require_safe(host, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "say --local"),
+        (["--local", "--host", "0.0.0.0"], "--token-file"),
+        (["--local", "--port", "-1"], "port"),
+    ],
+)
+def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
+    ended = CliRunner().invoke(app, ["serve", *options])
+    assert ended.exit_code == 2
+    assert words in ended.output
+
+
+def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path: Path):
+    registry = Registry(tmp_path)
+    assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+    model = registry.add(*made_record(made_policy())).id
+    registry.promote("challenger", model, reason="tried")
+    alias, words = alias_to_serve(str(tmp_path), None)
+    assert alias == "challenger"
+    assert model in words
+    assert alias_to_serve(str(tmp_path), "champion") == ("champion", "")
+    registry.promote("champion", model, reason="passed")
+    assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+
+
+def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    path = own_admin_token()
+    made = path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(read_tokens(path, None)) == 1
+    assert own_admin_token().read_text() == made
+
+
+def test_a_taken_port_is_told_before_anything_starts():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        pytest.raises(ContractError, match="choose --port"),
+    ):
+        require_free("127.0.0.1", server.getsockname()[1])
+
+
+def test_haproxy_listens_on_ports_of_this_service():
+    first, second = (switches("127.0.0.1", ha_proxy=True) for _ in range(2))
+    assert first["RAY_SERVE_ENABLE_HA_PROXY"] == first["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
+    assert first["RAY_SERVE_HAPROXY_STATS_PORT"] != second["RAY_SERVE_HAPROXY_STATS_PORT"]
+    assert not any("HA_PROXY" in name for name in switches("127.0.0.1", ha_proxy=False))
+
+
+def test_the_curl_line_shows_where_the_token_is_and_not_the_token(tmp_path: Path):
+    (tmp_path / "tokens").write_text(TOKEN)
+    line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=tmp_path / "tokens"))
+    assert TOKEN not in line
+    assert line.count(f"$(head -n 1 {tmp_path / 'tokens'})") == 2

@@ -1,0 +1,132 @@
+"""States a champion meets: an even sample, the champion's own answers, halves of events."""
+
+import numpy as np
+import pytest
+import torch
+from made.bank import made_bank
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.models.networks.levels import TIER_LEVELS, level_named
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.serving.distillation.config import JudgeConfig
+from kalshi_platform.serving.distillation.halves import episodes_of, halves
+from kalshi_platform.serving.distillation.states import Reader, Reservoir, States, choices, collect_states
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.episodes import RandomEpisodes
+from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
+
+ENV = EnvConfig(n_slots=3, latency_ms=0)
+
+
+def network_for(bank, level):
+
+    spec = PolicySpec(
+        level=level,
+        n_slots=ENV.n_slots,
+        market=bank.feature_names,
+        portfolio=PORTFOLIO,
+        n_history=bank.arrays.temporal.shape[1],
+        feature_digest="f" * 12,
+        groups=ENV.groups,
+    )
+    network = build_network(spec, 1).eval().requires_grad_(False)
+    with torch.no_grad():  # decided enough that the best action is not a matter of rounding
+        network.action_head[-1].weight.mul_(300)
+    return network
+
+
+def collected(bank, network, **changes):
+    episodes = RandomEpisodes(bank, EpisodeConfig(min_steps=20, max_steps=60), CurriculumConfig(), 0)
+    env = ReplayVectorEnv(bank, episodes, ENV, 8)
+    settings = {"steps": 80, "kept": 300, "n_sampling": 4, "seed": 0} | changes
+    return collect_states(network, env, **settings)
+
+
+@pytest.fixture(scope="module")
+def bank():
+    return made_bank()
+
+
+@pytest.mark.parametrize(
+    "level", [level_named("simple"), TIER_LEVELS[1], TIER_LEVELS[2]], ids=lambda x: x.name
+)
+def test_kept_answers_are_those_the_network_gives_to_the_kept_state(bank, level):
+    network = network_for(bank, level)
+    states = collected(bank, network)
+    assert states.n == 300
+    _, counted = choices(states)
+    assert counted.any(axis=1).all()
+    again = Reader(network, bank.arrays).logits(states)
+    np.testing.assert_allclose(again[counted], states.logits[counted], rtol=1e-4, atol=1e-4)
+    assert np.abs(states.advantage[counted]).max() > 0
+    assert np.isfinite(states.advantage).all()
+
+
+def test_the_same_seed_collects_the_same_states(bank):
+    network = network_for(bank, level_named("tiny"))
+    first, second = collected(bank, network), collected(bank, network)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    other = collected(bank, network, seed=1)
+    assert not np.array_equal(first.flat, other.flat)
+
+
+def numbered(numbers: np.ndarray) -> States:
+    column = numbers.astype(np.float32)[:, None]
+    return States(column, column, column, column, column, numbers.astype(np.int32))
+
+
+def test_a_reservoir_keeps_everything_until_it_is_full():
+    sample = Reservoir(10, np.random.default_rng(0))
+    assert sample.states() is None
+    sample.add(numbered(np.arange(4)))
+    sample.add(numbered(np.arange(4, 7)))
+    np.testing.assert_array_equal(sample.states().env, np.arange(7))
+
+
+def test_a_reservoir_is_an_even_sample_of_the_stream():
+    # 200 draws of 50 from 500: the mean of all numbers is 249.5, of 10,000 draws its error is about 1.4
+    rng = np.random.default_rng(1)
+    means = []
+    for _ in range(200):
+        sample = Reservoir(50, rng)
+        for part in np.split(np.arange(500), (30, 45, 200)):
+            sample.add(numbered(part))
+        kept = sample.states()
+        assert np.unique(kept.env).size == 50
+        np.testing.assert_array_equal(kept.flat[:, 0], kept.env)
+        means.append(kept.env.mean())
+    assert np.mean(means) == pytest.approx(249.5, abs=7)
+
+
+def test_halves_depend_on_the_names_alone_and_share_nothing():
+    events = [f"E{k}" for k in range(11)]
+    first, second = halves(events)
+    assert first | second == set(events)
+    assert not first & second
+    assert (len(first), len(second)) == (6, 5)
+    assert halves(reversed(events + events)) == (first, second)
+
+
+def test_one_event_cannot_be_halved():
+    with pytest.raises(DataError, match="1 validation events cannot be halved"):
+        halves(["E0"])
+
+
+@pytest.mark.parametrize("schedule", ["events", "markets", "windows"])
+def test_only_the_named_events_are_played_and_no_longer_than_allowed(bank, schedule):
+    config = JudgeConfig(schedule=schedule, max_steps=50)
+    table = episodes_of(bank, {"E1", "E3"}, ENV.n_slots, config)
+    segments = bank.arrays.segments
+    markets = segments["market"][table.segment[table.segment >= 0]]
+    assert {bank.markets[m].event for m in markets} == {"E1", "E3"}
+    assert markets.size == 6
+    assert (table.max_steps <= 50).all()
+
+
+def test_events_that_are_not_there_are_refused(bank):
+    with pytest.raises(DataError, match="none of 1 events"):
+        episodes_of(bank, {"E9"}, ENV.n_slots, JudgeConfig())

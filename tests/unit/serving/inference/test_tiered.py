@@ -1,0 +1,283 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from made.serving_tiers import made_batch, made_policy
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.serving.inference.answering import all_finite, answer, answer_by_rules, still_unsure
+from kalshi_platform.serving.inference.batch import FREE, Batch, Note, Tier, holding
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
+from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, N_ACTIONS
+
+MS = 1_000_000
+NO_CACHE = TieredConfig(inference_ttl_ms=0)
+
+
+def decide_by(kernel, logits, mask, present=None, forced=None, temperature=1.0):
+    logits, mask = np.array(logits, np.float32), np.array(mask, np.float32)
+    n, s, _ = logits.shape
+    found = holding(n, s)
+    present = np.ones((n, s), np.float32) if present is None else np.array(present, np.float32)
+    forced = np.full((n, s), FREE, np.int8) if forced is None else np.array(forced, np.int8)
+    flat = np.concatenate((np.zeros((n, 3), np.float32), present, mask.reshape(n, -1)), axis=1)
+    kernel(
+        logits, flat, np.arange(n), 3, forced, temperature, 2,
+        found.actions, found.probabilities, found.confidence, found.tier, found.notes,
+    )  # fmt: skip
+    return found
+
+
+BOTH = pytest.mark.parametrize("kernel", [answer, answer.py_func], ids=["numba", "python"])
+
+
+@BOTH
+def test_probabilities_and_confidence_match_numbers_worked_by_hand(kernel):
+    # slot 0: allowed HOLD, BUY_YES, BUY_NO with logits 0, ln 3, ln 4 at T = 1: 1/8, 3/8, 4/8
+    # slot 1: the same logits at the same T, BUY_NO forbidden: 1/4, 3/4. Confidence min(1/2, 3/4) = 1/2
+    logits = [[[0, np.log(3), 9, np.log(4), 9]] * 2]
+    found = decide_by(kernel, logits, [[[1, 1, 0, 1, 0], [1, 1, 0, 0, 0]]])
+    np.testing.assert_allclose(found.probabilities[0, 0], [0.125, 0.375, 0, 0.5, 0], rtol=1e-6)
+    np.testing.assert_allclose(found.probabilities[0, 1], [0.25, 0.75, 0, 0, 0], rtol=1e-6)
+    assert found.actions.tolist() == [[BUY_NO, BUY_YES]]
+    assert found.confidence[0] == pytest.approx(0.5)
+    assert found.tier.tolist() == [2]
+
+
+@BOTH
+def test_a_temperature_of_two_takes_the_root_of_every_ratio(kernel):
+    # logits 0 and ln 9 at T = 2: ratio 3, so 1/4 and 3/4
+    found = decide_by(kernel, [[[0, np.log(9), 0, 0, 0]]], [[[1, 1, 0, 0, 0]]], temperature=2.0)
+    assert found.confidence[0] == pytest.approx(0.75)
+
+
+@BOTH
+def test_forced_and_empty_slots_do_not_move_the_confidence(kernel):
+    logits = [[[0, 5, 0, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]]
+    found = decide_by(kernel, logits, np.ones((1, 3, 5)), present=[[1, 0, 1]], forced=[[FREE, FREE, BUY_NO]])
+    assert found.actions.tolist() == [[BUY_YES, HOLD, BUY_NO]]
+    assert found.confidence[0] == pytest.approx(np.exp(5) / (np.exp(5) + 4), rel=1e-6)
+
+
+@pytest.mark.parametrize("kernel", [all_finite, all_finite.py_func], ids=["numba", "python"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_one_logit_that_is_not_finite_is_seen(kernel, bad):
+    logits = np.zeros((2, 2, N_ACTIONS), np.float32)
+    assert kernel(logits)
+    logits[1, 0, 4] = bad
+    assert not kernel(logits)
+
+
+def test_logits_that_are_not_finite_are_a_failure_of_the_tier():
+    policy, (mlp, _, _) = made_policy((0.6, None), NO_CACHE)
+    with torch.no_grad():
+        mlp.network.action_head[-1].weight[2, 3] = np.nan
+    with pytest.raises(TierError, match="not finite"):
+        policy.ask(1, made_batch(policy, 2), 0)
+    assert policy.failures == {1: 1}
+
+
+@pytest.mark.parametrize("kernel", [answer_by_rules, answer_by_rules.py_func], ids=["numba", "python"])
+def test_a_group_without_a_choice_needs_no_network(kernel):
+    mask = np.zeros((5, 1, N_ACTIONS), np.float32)
+    mask[:, :, HOLD] = 1
+    mask[1:, 0, BUY_YES] = 1
+    present = np.array([[1], [0], [1], [1], [1]], np.float32)
+    forced = np.array([[FREE], [FREE], [HOLD], [FREE], [BUY_YES]], np.int8)
+    flat = np.concatenate((present, mask.reshape(5, -1)), axis=1)
+    found, still_open = holding(5, 1), np.empty(5, np.int64)
+    n = kernel(
+        flat, np.arange(5), 0, forced, int(Tier.RULES),
+        found.actions, found.probabilities, found.confidence, found.tier, still_open,
+    )  # fmt: skip
+    assert still_open[:n].tolist() == [3]
+    assert found.actions[:, 0].tolist() == [HOLD, HOLD, HOLD, HOLD, BUY_YES]
+    assert found.tier.tolist() == [4, 4, 4, 0, 4]
+    assert found.probabilities[4, 0].tolist() == [0, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kernel", [still_unsure, still_unsure.py_func], ids=["numba", "python"])
+def test_only_groups_below_the_threshold_stay_open(kernel):
+    confidence = np.array([0.9, 0.5, 0.49, 0.1], np.float32)
+    n = kernel(np.array([0, 1, 2]), confidence, 0.5, still_open := np.empty(3, np.int64))
+    assert still_open[:n].tolist() == [2]
+
+
+def test_every_group_leaves_at_the_first_tier_that_is_sure_enough():
+    policy, engines = made_policy((0.6, 0.6), NO_CACHE)
+    batch = made_batch(policy, 60)
+    found = policy.decide(batch, 0)
+    alone = [policy.ask(k, batch, 0) for k in (1, 2, 3)]
+    for n in range(60):
+        expected = next((k for k in (1, 2) if alone[k - 1].confidence[n] >= 0.6), 3)
+        assert found.tier[n] == expected
+        np.testing.assert_array_equal(found.actions[n], alone[expected - 1].actions[n])
+    assert {1, 2, 3} <= set(found.tier.tolist()), "a test of three exits needs groups at each"
+    assert engines[0].n_asked == 120
+    assert engines[1].n_asked < 120
+
+
+def test_asking_tier_3_elsewhere_answers_as_in_process():
+    policy, _ = made_policy((0.6, 0.6), NO_CACHE)
+    batch = made_batch(policy, 40)
+    pending = policy.decide_fast(batch, 0)
+    apart = policy.finish(pending, policy.ask(3, pending.question, 0))
+    for one, other in zip(apart, policy.decide(batch, 0), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("why", [Note.DEADLINE, Note.FALLBACK])
+def test_without_tier_3_the_best_tier_below_answers_and_says_why(why):
+    policy, _ = made_policy((0.6, 0.6))
+    batch = made_batch(policy, 40)
+    pending = policy.decide_fast(batch, 0)
+    waiting = pending.open.copy()
+    found = policy.finish(pending, None, why)
+    assert waiting.size
+    assert (found.tier[waiting] == Tier.LSTM).all()
+    assert (found.notes[waiting] == why).all()
+    assert (np.delete(found.notes, waiting) == 0).all()
+    again = policy.decide(batch, 1)
+    assert (again.tier[waiting] == Tier.FULL).all(), "a stopgap must not come out of the cache"
+
+
+def test_the_chain_of_fallbacks_ends_with_hold():
+    policy, (mlp, lstm, full) = made_policy((1.1, 1.1), NO_CACHE)  # never sure: all three are asked
+    batch = made_batch(policy, 8)
+    answers = {}
+    for broken, tier in ((full, Tier.LSTM), (lstm, Tier.MLP), (mlp, Tier.NONE)):
+        broken.broken = True
+        answers[tier] = policy.decide(batch, 0)
+        assert (answers[tier].tier == tier).all()
+        assert (answers[tier].notes == Note.FALLBACK).all()
+    assert (answers[Tier.NONE].actions == HOLD).all()
+    assert policy.failures == {3: 3, 2: 2, 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("why", "tier", "asked"), [(Note.FALLBACK, Tier.LSTM, True), (Note.DEADLINE, Tier.MLP, False)]
+)
+def test_a_tier_at_which_no_group_leaves_is_asked_only_where_tier_3_cannot_be(why, tier, asked):
+    policy, (_, lstm, _) = made_policy((0.6, None), NO_CACHE)
+    batch = made_batch(policy, 40)
+    pending = policy.decide_fast(batch, 0)
+    waiting = pending.open.copy()
+    assert waiting.size
+    assert lstm.n_asked == 0
+    found = policy.finish(pending, None, why)
+    assert (lstm.n_asked == waiting.size) == asked
+    assert (found.tier[waiting] == tier).all()
+    assert (found.notes[waiting] == why).all()
+
+
+def test_where_no_tier_was_asked_before_time_ran_out_the_best_one_below_answers():
+    policy, (mlp, lstm, _) = made_policy((None, None), NO_CACHE)
+    pending = policy.decide_fast(made_batch(policy, 3), 0)
+    found = policy.finish(pending, None, Note.DEADLINE)
+    assert (found.tier == Tier.LSTM).all()
+    assert (mlp.n_asked, lstm.n_asked) == (0, 3)
+
+
+def test_a_broken_lower_tier_is_passed_over():
+    policy, (mlp, _, _) = made_policy((0.6, None), NO_CACHE)
+    mlp.broken = True
+    found = policy.decide(made_batch(policy, 5), 0)
+    assert (found.tier == Tier.FULL).all()
+    assert (found.notes == 0).all()
+    with pytest.raises(TierError, match=r"tier 1 .* planted"):
+        policy.ask(1, made_batch(policy, 1), 0)
+
+
+def test_an_equal_state_is_answered_from_the_cache_until_its_bound_and_not_longer():
+    policy, engines = made_policy((0.6, 0.6))
+    batch = made_batch(policy, 10)
+    first = policy.decide(batch, 0)
+    asked = [engine.n_asked for engine in engines]
+    for now_ns, note in ((0, Note.CACHED), (50 * MS, Note.CACHED), (50 * MS + 1, 0)):
+        again = policy.decide(batch, now_ns)
+        np.testing.assert_array_equal(again.actions, first.actions)
+        np.testing.assert_array_equal(again.tier, first.tier)
+        assert (again.notes == note).all()
+        if note:
+            assert [engine.n_asked for engine in engines] == asked
+    assert (policy.answers.stats.hits, policy.answers.stats.expired) == (20, 10)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1))
+def test_the_cache_answers_only_states_equal_up_to_the_quantum(seed, scale):
+    policy, _ = POLICY
+    policy.forget()
+    rng = np.random.default_rng(seed)
+    batch = made_batch(policy, 1)
+    moved = batch.flat.copy()
+    moved[:, : 5 * len(policy.spec.market)] += np.float32(scale * rng.uniform(-1, 1) * 4e-4)
+    policy.decide(batch, 0)
+    found = policy.decide(Batch(moved, batch.windows, batch.forced), 0)
+    quantum = policy.config.quantum
+    same = np.array_equal(np.rint(batch.flat.astype(float) / quantum), np.rint(moved.astype(float) / quantum))
+    assert bool(found.notes[0] & Note.CACHED) == same
+
+
+POLICY = made_policy((0.6, 0.6))
+
+
+def test_what_the_rules_force_is_part_of_the_key():
+    policy, _ = made_policy((0.6, 0.6))
+    batch = made_batch(policy, 1)
+    policy.decide(batch, 0)
+    forced = batch.forced.copy()
+    forced[0, 2] = HOLD
+    found = policy.decide(Batch(batch.flat, batch.windows, forced), 0)
+    assert found.notes[0] == 0
+    assert found.actions[0, 2] == HOLD
+
+
+def test_windows_seen_before_are_not_encoded_again():
+    policy, (_, lstm, full) = made_policy((1.1, 1.1), NO_CACHE)
+    batch = made_batch(policy, 2)
+    assert batch.windows is not None
+    policy.decide(batch, 0)
+    assert (lstm.n_encoded, full.n_encoded) == (10, 10)
+    windows = batch.windows.copy()
+    windows[0, 3, -1, 0] = 0.123
+    one_slot_moved = Batch(batch.flat, windows, batch.forced)
+    cached = policy.decide(one_slot_moved, 1)
+    assert (lstm.n_encoded, full.n_encoded) == (11, 11)
+    policy.forget()
+    for one, other in zip(cached, policy.decide(one_slot_moved, 1), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_no_group_is_answered_with_no_decision():
+    policy, _ = made_policy()
+    assert policy.decide(made_batch(policy, 2).take(np.arange(0)), 0).actions.shape == (0, 5)
+
+
+def test_groups_without_a_choice_are_decided_by_the_rules_alone():
+    policy, engines = made_policy((0.6, 0.6))
+    batch = made_batch(policy, 3)
+    batch.forced[1] = HOLD
+    found = policy.decide(batch, 0)
+    assert found.tier[1] == Tier.RULES
+    assert found.confidence[1] == 1.0
+    assert engines[0].n_asked == 2
+
+
+def test_a_batch_of_other_shapes_is_refused_by_name():
+    policy, _ = made_policy()
+    batch = made_batch(policy, 2)
+    with pytest.raises(ContractError, match="windows is missing"):
+        policy.decide(Batch(batch.flat, None, batch.forced), 0)
+    with pytest.raises(ContractError, match="flat is float64"):
+        policy.decide(Batch(batch.flat.astype(np.float64), batch.windows, batch.forced), 0)
+    with pytest.raises(ContractError, match="forced is int8 \\(1, 5\\)"):
+        policy.decide(Batch(batch.flat, batch.windows, batch.forced[:1]), 0)
+
+
+def test_tiers_must_ascend_and_see_the_same():
+    policy, _ = made_policy()
+    with pytest.raises(ContractError, match="ascending"):
+        TieredPolicy(policy.spec, policy.tiers[::-1])
+    with pytest.raises(ContractError, match="n_slots"):
+        TieredPolicy(policy.spec.replace(n_slots=4), policy.tiers)

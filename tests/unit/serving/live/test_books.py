@@ -1,0 +1,119 @@
+"""Live observations equal those of replay, bit for bit, whatever happens to the books meanwhile."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made.live_capture import ALL_GROUPS, assert_same, built, in_order, live, records_of, replayed, simulated
+
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
+from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.observation import layout_for
+
+WINDOW = 12
+
+
+def config(n_slots: int, **changes) -> EnvConfig:
+    return EnvConfig(n_slots=n_slots, groups=ALL_GROUPS, **changes)
+
+
+def compare_markets(bank, shown, books, window=WINDOW) -> int:
+    """Every segment of every market alone; returns the observations compared."""
+    n = 0
+    for number, segment in enumerate(bank.arrays.segments):
+        ticker = bank.markets[int(segment.market)].ticker
+        seen = replayed(bank, (number,), config(1), window)
+        assert_same(seen, shown[books.places[ticker].group])
+        n += len(seen)
+    return n
+
+
+@pytest.mark.parametrize("gap_share", [0.0, 1.0])
+def test_every_market_alone_looks_as_in_replay(tmp_path: Path, gap_share: float) -> None:
+    capture = simulated(tmp_path, gap_share=gap_share, seed=3)
+    dataset, (bank,) = built(capture, tmp_path / "data")
+    books = LiveBooks(config(1), WINDOW, list(dataset.specs().values()))
+    shown, refused = live(books, in_order(read_frames(capture)))
+    assert not refused
+    assert compare_markets(bank, shown, books) > 300
+    assert (bank.arrays.segments.size > len(bank.markets)) == (gap_share > 0)
+
+
+@pytest.mark.parametrize("interval_ms", [0, 1_500])
+def test_markets_decided_together_look_as_in_replay(tmp_path: Path, interval_ms: int) -> None:
+    capture = simulated(tmp_path, seed=5, fine_grid_share=1.0)
+    dataset, (bank,) = built(capture, tmp_path / "data")
+    settings = config(
+        len(bank.markets), decision_interval_ms=interval_ms, order_style="maker", improve_ticks=1
+    )
+    together = [[info.ticker for info in bank.markets]]
+    books = LiveBooks(settings, WINDOW, list(dataset.specs().values()), together)
+    shown, _ = live(books, in_order(read_frames(capture)))
+    seen = replayed(bank, tuple(range(len(bank.markets))), settings, WINDOW)
+    assert len(seen) > 100
+    assert_same(seen, shown[0])
+
+
+def test_outcomes_of_other_events_are_known_live_as_in_replay(tmp_path: Path) -> None:
+    capture = simulated(tmp_path, n_events=6, seed=11, stagger_s=90_000, messages_per_market=60)
+    dataset, banks = built(capture, tmp_path / "data")
+    history = ResolutionHistory(records_of(capture))
+    books = LiveBooks(config(1), WINDOW, list(dataset.specs().values()), resolutions=history)
+    shown, _ = live(books, in_order(read_frames(capture)))
+    for bank in banks:
+        compare_markets(bank, shown, books)
+    layout = layout_for(1, banks[0].feature_names, WINDOW, 16)
+    flat = np.array([flat for flat, _ in shown[-1].values()])
+    confidence = layout.market_column("similar_confidence", flat)
+    assert confidence.max() > 0
+
+
+@pytest.mark.recorded
+@pytest.mark.parametrize("name", ["demo-exchange-2026-07-01", "kxbtc-2026-04-18", "mlb-wnba-2026-08-07"])
+def test_a_real_capture_looks_as_in_replay(tmp_path: Path, recorded_data: Path, name: str) -> None:
+    capture = recorded_data / "captures" / f"{name}.jsonl.gz"
+    _, banks = built(capture, tmp_path / "data")
+    books = LiveBooks(config(1), WINDOW)
+    shown, refused = live(books, read_frames(capture))
+    assert not refused
+    assert sum(compare_markets(bank, shown, books) for bank in banks) > 20
+
+
+def reconnected(frames: list[Frame]) -> list[Frame]:
+    """From the snapshots after the hole on, everything comes over another connection."""
+    kinds = ["orderbook_snapshot" in frame.raw for frame in frames]
+    at = kinds.index(
+        True, max(k for k, frame in enumerate(frames) if k < 40 and "orderbook_delta" in frame.raw)
+    )
+    return frames[:at] + [frame._replace(conn=9) for frame in frames[at:]]
+
+
+def sent_twice(frames: list[Frame]) -> list[Frame]:
+    return [frame for frame in frames for _ in range(2)]
+
+
+def with_holes(frames: list[Frame]) -> list[Frame]:
+    return [frame for k, frame in enumerate(frames) if k % 97 != 96]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "counted"),
+    [(reconnected, "reconnections"), (sent_twice, "repeated_frames"), (with_holes, "sequence_gaps")],
+)
+def test_a_damaged_recording_looks_as_in_replay(tmp_path: Path, damaged, counted: str) -> None:
+    whole = simulated(tmp_path, gap_share=1.0, seed=17)
+    (tmp_path / "damaged").mkdir()
+    shutil.copy(whole.parent / "markets.parquet", tmp_path / "damaged")
+    capture = tmp_path / "damaged" / "capture.jsonl"
+    with CaptureWriter(capture) as writer:
+        for frame in damaged(in_order(read_frames(whole))):
+            writer.append(frame.recv_ns, frame.conn, frame.raw)
+    dataset, banks = built(capture, tmp_path / "data")
+    books = LiveBooks(config(1), WINDOW, list(dataset.specs().values()))
+    shown, refused = live(books, read_frames(capture))
+    assert not refused
+    assert books.counters[counted] > 0
+    assert sum(compare_markets(bank, shown, books) for bank in banks) > 50

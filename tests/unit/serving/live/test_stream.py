@@ -1,0 +1,342 @@
+"""A stream's texts and answers: order, numbers, what is refused, and that resuming changes nothing."""
+
+import json
+
+import numpy as np
+import pytest
+from made.live_capture import in_order, simulated
+from made.stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, session, snapshot, texts_of
+
+from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
+from kalshi_platform.data.market_data.capture import read_frames
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.live.stream import warm
+from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
+from kalshi_platform.simulation.replay.observation import layout_for
+
+
+def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
+    stream = session({"probabilities": True})
+    (decision,) = answers(stream, snapshot())
+    assert decision == {
+        "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
+        "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
+        "model": MODEL.id, "probabilities": {M: [1, 0, 0, 0, 0]},
+    }  # fmt: skip
+
+
+def test_resuming_anywhere_shows_the_policy_what_it_would_have_been_shown(tmp_path) -> None:
+    texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=60, gap_share=1.0))))
+    whole, policy = session(), Policy()
+    unbroken = [m for text in texts for m in whole.step(text, 0, policy)]
+    rng = np.random.default_rng(5)
+    for cut in rng.integers(1, len(texts), 4).tolist():
+        again, replayed = session({"decide_after": cut}), Policy()
+        answered = [m for text in texts for m in again.step(text, 0, replayed)]
+        late = [m for m in unbroken if json.loads(m)["type"] != "decision" or json.loads(m)["frame"] > cut]
+        assert answered == late
+        n = len(replayed.batches)
+        for mine, theirs in zip(replayed.batches, policy.batches[-n:], strict=True):
+            for a, b in zip(mine, theirs, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def kinds(messages: list[dict]) -> list[str]:
+    return [message["type"] for message in messages]
+
+
+def details(messages: list[dict]) -> str:
+    return "; ".join(m["problem"]["detail"] for m in messages if m["type"] == "refused")
+
+
+# Decisions
+
+
+def test_frames_of_one_instant_decide_again_and_the_interval_counts_from_their_time() -> None:
+    stream, policy = session({"decision_interval_ms": 1_500}), Policy()
+    ns = [1_000, 1_000, 2_000, 2_400, 2_500, 3_999, 4_000]
+    texts = [snapshot()] + [delta(k) for k in range(2, 8)]
+    frames = []
+    for ms, text in zip(ns, texts, strict=True):
+        told = [json.loads(m) for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        frames += [m["frame"] for m in told if m["type"] == "decision"]
+    # due at 1.0 (twice), then from 2.5 on, then from 4.0 on
+    assert frames == [1, 2, 5, 7]
+
+
+def test_markets_go_to_the_named_groups_and_then_to_groups_by_first_appearance() -> None:
+    stream = session({"groups": [["B", "A"]]})
+    for k, ticker in enumerate(["C", "A", "D", "E", "F", "B"], start=1):
+        answers(stream, snapshot(k, ticker=ticker))
+    assert stream.books.tickers == [["B", "A"], ["C", "D", "E"], ["F"]]
+    (decision,) = answers(stream, delta(7, ticker="A"))
+    assert (decision["group"], sorted(decision["actions"])) == (0, ["A", "B"])
+
+
+def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
+    stream = session({"groups": [["B"]]})
+    told = [
+        json.loads(m)
+        for k, t in ((1, "A"), (2, "B"))
+        for m in stream.step(snapshot(k, ticker=t), 5, Policy())
+    ]
+    assert [m for m in told if m["type"] == "placed"] == [
+        {"type": "placed", "ticker": "A", "group": 1, "slot": 0}
+    ]
+
+
+def test_a_frame_that_concerns_several_groups_decides_them_in_one_batch() -> None:
+    stream, policy = session({"groups": [["A"], ["B"]]}), Policy()
+    answers(stream, snapshot(1, ticker="A"), snapshot(2, ticker="B"), decide=policy)
+    # both books are on sid 1, so after the hole both wait for snapshots: nothing is decided
+    assert answers(stream, delta(9, ticker="A"), decide=policy) == []
+    assert [batch.n for batch in policy.batches] == [1, 1]
+
+
+def test_a_market_without_a_valid_book_is_not_answered_for() -> None:
+    stream = session({"groups": [["A", "B"]]})
+    answers(stream, snapshot(1, ticker="A"), snapshot(1, ticker="B", sid=2))
+    (decision,) = answers(stream, snapshot(5, ticker="B", sid=2))
+    assert sorted(decision["actions"]) == ["A", "B"]
+    messages = answers(stream, delta(7, ticker="B", sid=2), delta(2, ticker="A"))
+    assert kinds(messages) == ["decision"]
+    assert list(messages[0]["actions"]) == ["A"]
+
+
+def test_a_crossed_book_reaches_the_policy_as_a_forced_hold() -> None:
+    policy = Policy()
+    answers(session(), snapshot(yes=[["0.6000", "1.00"]], no=[["0.4500", "1.00"]]), decide=policy)
+    assert policy.batches[0].forced.tolist() == [[HOLD, -1, -1]]
+
+
+def test_riskless_sets_are_forced_only_where_the_metadata_says_exclusive() -> None:
+    for exclusive, expected in ((True, [BUY_NO, BUY_NO, -1]), (False, [-1, -1, -1]), (None, [-1, -1, -1])):
+        markets = [{"ticker": t, "event": "E", "mutually_exclusive": exclusive} for t in ("A", "B")]
+        policy = Policy()
+        books = [snapshot(k, [["0.6000", "9.00"]], [["0.3900", "9.00"]], t) for k, t in ((1, "A"), (2, "B"))]
+        answers(session({"markets": markets}), *books, decide=policy)
+        assert policy.batches[-1].forced.tolist() == [expected]
+
+
+# The account
+
+
+def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
+    stream, policy = session(), Policy()
+    answers(stream, snapshot(), decide=policy)
+    holding_yes = {"position_e2": 1_000, "cost_e6": 3_800_000, "opened_ns": T0_NS}
+    account = {
+        "type": "account",
+        "cash_e6": 100_000_000,
+        "reserved_e6": 50_000_000,
+        "markets": {M: holding_yes},
+    }
+    assert answers(stream, json.dumps(account)) == []
+    answers(stream, delta(2), decide=policy)
+    layout = layout_for(3, [f.name for f in features_of(ROW_GROUPS)], 8, 16)
+    flat = policy.batches[-1].flat
+    # 10 of 50 contracts; entry 0.38, mid 0.45; 50 of 200 dollars free
+    assert layout.portfolio_column("position", flat)[0, 0] == np.float32(0.2)
+    assert layout.portfolio_column("entry_distance", flat)[0, 0] == pytest.approx(0.07)
+    assert layout.portfolio_column("cash", flat)[0, 0] == np.float32(0.25)
+    assert layout.action_mask(flat)[0, 0].tolist() == [1, 1, 1, 0, 0]
+    in_flight = {**account, "markets": {M: {**holding_yes, "in_flight": "SELL_YES"}}}
+    answers(stream, json.dumps(in_flight), delta(3), decide=policy)
+    assert layout.action_mask(policy.batches[-1].flat)[0, 0].tolist() == [1, 0, 0, 0, 0]
+    resting = {**account, "markets": {M: {"resting": {"action": "BUY_NO", "price_e4": 4_800, "qty_e2": 5}}}}
+    answers(stream, json.dumps(resting), delta(4), decide=policy)
+    flat = policy.batches[-1].flat
+    assert layout.portfolio_column("position", flat)[0, 0] == 0
+    assert layout.portfolio_column("resting_side", flat)[0, 0] == -1
+    assert layout.portfolio_column("resting_distance", flat)[0, 0] == pytest.approx(-0.03)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"cash_e6": 1.5}, "AccountMessage.cash_e6 = 1.5"),
+        ({"cash_e6": -1}, "greater than or equal to 0"),
+        ({"cash_e6": True}, "valid integer"),
+        ({"reserved_e6": 300_000_000}, "exceeds cash_e6"),
+        ({"group": 1}, "there are 1 groups"),
+        ({"markets": {"OTHER": {}}}, "OTHER is not in group 0"),
+        ({"markets": {M: {"cost_e6": 5}}}, "of no position"),
+        ({"markets": {M: {"position_e2": 5}}}, "without opened_ns"),
+        ({"markets": {M: {"position_e2": 10**30}}}, "less than or equal to"),
+        ({"markets": {M: {"in_flight": "HOLD"}}}, "BUY_YES"),
+        ({"surprise": 1}, "Extra inputs"),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused_and_changes_nothing(change: dict, said: str) -> None:
+    stream = session()
+    answers(stream, snapshot())
+    before = stream.books.groups[0].slots.tobytes(), stream.books.groups[0].envs.tobytes()
+    (refused,) = answers(stream, json.dumps({"type": "account", "cash_e6": 200_000_000, **change}))
+    assert (refused["type"], refused["frame"]) == ("refused", None)
+    assert said in refused["problem"]["detail"]
+    assert (stream.books.groups[0].slots.tobytes(), stream.books.groups[0].envs.tobytes()) == before
+    assert stream.next_frame == 2
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "list, not a JSON object"),
+        (line(T0_NS + 2 * 10**9, "nonsense"), "not JSON"),
+        ('{"recv_ns": 5, "raw": "{}"}', "no 'conn'"),
+        ('{"recv_ns": 1e30, "conn": 1, "raw": "{}"}', "recv_ns = 1e+30"),
+        (f'{{"recv_ns": {1 << 70}, "conn": 1, "raw": "{{}}"}}', "ns since 1970"),
+        (line(5, delta(2)), "clock never goes back"),
+        (delta(2, price="0.4050"), "off the market's grid"),
+        (delta(2, price="1.5000"), "outside 0..1 dollar"),
+        (delta(2, change="1e40"), "more than 18 digits"),
+        (delta(2, change="9" * 5_000), "more than 18 digits"),
+        (delta(2, change="99999999999.00"), "beyond 200000000000"),
+        (delta(2, side="maybe"), "side = 'maybe'"),
+        (delta(2).replace('"yes"', '["yes"]'), "side = ['yes']"),
+        (delta(1 << 70), "seq = "),
+        (delta(2, ticker="no ticker!"), "1..128 letters"),
+        (snapshot(2, yes=[["0.4000", "1.00"], ["0.4000", "2.00"]]), "repeats price 4000"),
+        (snapshot(2, yes=[["0.4000", "-1.00"]]), "not above zero"),
+        ("x" * 300_000, "characters; at most 262144"),
+    ],
+)
+def test_a_malformed_frame_is_refused_counted_and_the_session_goes_on(text: str, said: str) -> None:
+    stream = session({"markets": [{"ticker": M, "event": "E"}]})
+    answers(stream, snapshot())
+    (refused,) = answers(stream, text)
+    assert (refused["type"], refused["frame"], refused["refused"]) == ("refused", 2, 1)
+    assert said in refused["problem"]["detail"]
+    assert kinds(answers(stream, snapshot(9))) == ["decision"]
+
+
+@pytest.mark.parametrize(
+    "bad", [delta(2, price="0.4050"), delta(2, side="maybe"), snapshot(2, yes=[["2", "1"]])]
+)
+def test_a_refused_book_frame_leaves_no_stale_book_valid(bad: str) -> None:
+    stream = session({"markets": [{"ticker": M, "event": "E"}]})
+    answers(stream, snapshot(), bad)
+    assert answers(stream, delta(3)) == []
+    assert kinds(answers(stream, snapshot(4))) == ["decision"]
+
+
+def test_a_refused_trade_leaves_the_book_as_it_is() -> None:
+    stream = session()
+    trade = {"type": "trade", "sid": 2, "seq": 1, "msg": {"market_ticker": M, "yes_price_dollars": "0.45"}}
+    assert kinds(answers(stream, snapshot(), json.dumps(trade))) == ["decision", "refused"]
+    assert kinds(answers(stream, delta(2))) == ["decision"]
+
+
+def test_a_level_below_zero_makes_the_book_invalid_until_its_snapshot() -> None:
+    stream = session()
+    assert kinds(answers(stream, snapshot(), delta(2, change="-99.00"), delta(3))) == ["decision"]
+    assert stream.books.counters["negative_levels_to_gaps"] == 1
+    assert stream.books.counters["deltas_quarantined"] == 1
+    assert kinds(answers(stream, snapshot(4))) == ["decision"]
+
+
+def test_a_grid_nobody_declared_is_inferred_and_a_declared_one_holds() -> None:
+    fine = snapshot(2, yes=[["0.0550", "1.00"]], no=[["0.9000", "1.00"]])
+    inferred = session()
+    assert kinds(answers(inferred, snapshot(), fine)) == ["decision", "decision"]
+    assert inferred.books.specification(M).tick_e4 == 10
+    finer = snapshot(3, yes=[["0.0555", "1.00"]])
+    assert "off the market's grid" in details(answers(inferred, finer))
+    declared = session({"markets": [{"ticker": M, "event": "E"}]})
+    assert "off the market's grid" in details(answers(declared, fine))
+
+
+def test_a_grid_told_by_a_lifecycle_frame_holds_from_then_on() -> None:
+    stream = session({"markets": [{"ticker": M, "event": "E"}]})
+    bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0010"}]
+    told = {"market_ticker": M, "event_type": "price_level_structure_updated", "price_ranges": bands}
+    answers(stream, snapshot(), json.dumps({"type": "market_lifecycle_v2", "sid": 3, "msg": told}))
+    assert kinds(answers(stream, delta(2, price="0.4050"))) == ["decision"]
+
+
+def test_a_grid_of_too_many_bands_is_refused_and_keeps_no_other_row_back() -> None:
+    stream = session({"groups": [["A", "B"]]})
+    answers(stream, snapshot(1, ticker="A"), snapshot(2, ticker="B"))
+    bands = [{"start": f"0.{k}000", "end": f"0.{k}500", "step": "0.0100"} for k in range(9)]
+    told = {"market_ticker": "A", "event_type": "activated", "price_ranges": bands}
+    # its number on the books' subscription shows a hole: both books are spoilt, whatever else is refused
+    text = json.dumps({"type": "market_lifecycle_v2", "sid": 1, "seq": 9, "msg": told})
+    assert "9 price bands" in details(answers(stream, text))
+    assert answers(stream, delta(10, ticker="A"), delta(11, ticker="B")) == []
+
+
+def test_too_many_refusals_close_the_session() -> None:
+    stream = session(max_refused=3)
+    assert kinds(answers(stream, "{", "{", "{")) == ["refused", "refused", "refused", "closed"]
+    assert answers(stream, snapshot()) == []
+    assert stream.closed
+
+
+def test_one_market_too_many_closes_the_session() -> None:
+    stream = session(max_markets=2)
+    assert kinds(answers(stream, *(snapshot(k, ticker=f"M-{k}") for k in (1, 2)))) == ["decision"] * 2
+    (closed,) = answers(stream, snapshot(3, ticker="M-3"))
+    assert "one more than the 2 a session may have" in closed["reason"]
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        [line(T0_NS, "{}", conn) for conn in range(30)],
+        [json.dumps({"type": f"unheard-of-{k}"}) for k in range(30)],
+        [snapshot(1, sid=k) for k in range(30)],
+    ],
+)
+def test_what_would_grow_without_bound_closes_the_session(flood: list[str]) -> None:
+    assert kinds(answers(session(max_streams=20, max_counters=20), *flood))[-1] == "closed"
+
+
+# Acknowledgements, resuming, opening
+
+
+def test_frames_are_acknowledged_every_so_often_and_when_asked() -> None:
+    stream = session(ack_every=2)
+    messages = answers(stream, *(json.dumps({"type": "ticker"}) for _ in range(5)), '{"type": "ack"}')
+    assert messages == [{"type": "ack", "frame": n} for n in (2, 4, 5)]
+
+
+def test_a_resumed_client_is_told_where_it_stands_and_what_it_missed() -> None:
+    stream = session()
+    answers(stream, snapshot(), delta(2))
+    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1))]
+    assert (told[0]["type"], told[0]["next_frame"], told[0]["resumed"]) == ("opened", 3, True)
+    assert [(m["type"], m["frame"]) for m in told[1:]] == [("decision", 2)]
+    assert len(stream.resume(OpenMessage(type="open", decide_after=2))) == 1
+
+
+def test_a_session_is_opened_once() -> None:
+    (refused,) = answers(session(), '{"type": "open"}')
+    assert "open already" in refused["problem"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("opening", "said"),
+    [
+        ({"groups": [["A", "B", "C", "D"]]}, "decides at most 3 together"),
+        ({"groups": [["A"], ["A"]]}, "has a place already"),
+        ({"markets": [{"ticker": "A", "event": "E"}] * 2}, "name a ticker twice"),
+        ({"markets": [{"ticker": "A", "event": "E", "close_ns": 1 << 63}]}, "markets.0.close_ns"),
+        ({"markets": [{"ticker": "A", "event": "E", "fee_multiplier_e6": 1 << 40}]}, "fee_multiplier_e6"),
+        ({"markets": [{"ticker": "A"}]}, "OpenMessage.markets.0.event"),
+        ({"decide_after": "5"}, "valid integer"),
+        ({"what": 1}, "Extra inputs"),
+    ],
+)
+def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
+    with pytest.raises(ContractError, match=said):
+        session(opening)
+
+
+def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
+    for window in (0, 8):
+        warm(MODEL._replace(window=window))

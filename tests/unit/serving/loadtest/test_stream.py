@@ -1,0 +1,150 @@
+"""serving/loadtest/stream.py: frames in order and in time, decisions matched to them, what never came."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+
+import aiohttp
+import numpy as np
+import pytest
+from made.load_clock import in_virtual_time, pace_in_loop
+
+from kalshi_platform.data.market_data.capture import CaptureWriter
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.serving.loadtest.result import LoadConfig, summarise
+from kalshi_platform.serving.loadtest.stream import stream_lines, stream_loop
+
+MS = 1_000_000
+CONFIG = LoadConfig(url="http://x", rate_per_s=100, duration_s=1, warm_up_s=0, arrivals="constant")
+
+
+class Socket:
+    """A server of one thread: an even frame is decided ``work_s`` after its turn, an odd one is quiet."""
+
+    close_code = 1006
+
+    def __init__(self, first=1, work_s=0.002, stall_at=-1, stall_s=0.0, refuse=(), end_after=None):
+        self.said = asyncio.Queue()
+        self.got = []
+        self.next, self.first = first, first
+        self.work_s, self.stall_at, self.stall_s = work_s, stall_at, stall_s
+        self.refuse, self.end_after = refuse, end_after
+        self.turn = asyncio.Lock()
+        self.tasks = []
+
+    async def send_str(self, text):
+        if text == '{"type":"ack"}':
+            self.tasks.append(asyncio.create_task(self._acknowledge()))
+            return
+        self.got.append(text)
+        self.tasks.append(asyncio.create_task(self._take(self.next)))
+        self.next += 1
+
+    async def _take(self, frame):
+        async with self.turn:
+            k = frame - self.first
+            await asyncio.sleep(self.stall_s if k == self.stall_at else self.work_s)
+            if self.end_after is not None and k >= self.end_after:
+                self._say(type="closed", reason="too many markets")
+                self.said.put_nowait(None)
+            elif k in self.refuse:
+                self._say(type="refused", frame=frame, problem={})
+            elif k % 2 == 0:
+                self._say(type="decision", frame=frame, group=0, tier="mlp", notes=["cached"])
+
+    async def _acknowledge(self):
+        async with self.turn:
+            self._say(type="ack", frame=self.next - 1)
+
+    def _say(self, **fields):
+        self.said.put_nowait(json.dumps(fields))
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        text = await self.said.get()
+        if text is None:
+            raise StopAsyncIteration
+        return SimpleNamespace(type=aiohttp.WSMsgType.TEXT, data=text)
+
+
+def loop_of(n=100, **server):
+    """100 frames, 10 ms apart, through such a server: (times, socket)."""
+
+    async def main(clock):
+        socket = Socket(**server)
+        due = np.arange(n, dtype=np.int64) * 10 * MS
+        lines = [f"line {k}" for k in range(n)]
+        times = await stream_loop(due, lines, socket, socket.first, 5.0, pace_in_loop, clock)
+        for task in socket.tasks:
+            task.cancel()
+        await asyncio.gather(*socket.tasks, return_exceptions=True)
+        return times, socket
+
+    return in_virtual_time(main)
+
+
+def test_every_decided_frame_is_timed_and_the_others_are_quiet():
+    times, socket = loop_of(first=41)
+    assert socket.got == [f"line {k}" for k in range(100)]
+    timings, quiet = times.timings()
+    assert quiet == 50
+    np.testing.assert_array_equal(timings.due_ns, np.arange(0, 100, 2) * 10 * MS)
+    np.testing.assert_array_equal(timings.done_ns - timings.due_ns, np.full(50, 2 * MS))
+    assert set(timings.tier) == {"mlp"}
+    assert set(timings.notes) == {("cached",)}
+
+
+def test_a_stall_is_counted_for_every_frame_that_waited():
+    # Frame 10, due at 100 ms, takes 300 ms: it is done at 400. Frame 10 + j, due at 100 + 10 j, is done 2 j
+    # after that: it waited 300 - 8 j ms, while that is above 2, so for j = 0..37; of these the even ones are
+    # decided: j = 0, 2, ... 36 took 300, 284, ... 12 ms.
+    times, _ = loop_of(stall_at=10, stall_s=0.3)
+    timings, _ = times.timings()
+    took_ms = np.round((timings.done_ns - timings.due_ns) / MS).astype(int).tolist()
+    assert took_ms == [2] * 5 + [300 - 8 * j for j in range(0, 38, 2)] + [2] * 26
+    np.testing.assert_array_equal(timings.sent_ns, timings.due_ns)
+    assert summarise(CONFIG, 0, timings).latency.max_ms == 300
+
+
+def test_refused_frames_and_those_after_the_streams_end_are_failures():
+    timings, quiet = loop_of(refuse=(3,))[0].timings()
+    assert timings.outcome.count("refused") == 1
+    assert quiet == 49
+    times, _ = loop_of(end_after=60)
+    timings, _ = times.timings()
+    assert times.closed == "too many markets"
+    assert timings.outcome.count("answered") == 30
+    found = summarise(CONFIG, 0, timings)
+    assert found.errors["stream_closed"] >= 40
+
+
+def test_a_server_that_hangs_is_left_after_the_time_out():
+    timings, _ = loop_of(stall_at=50, stall_s=1_000)[0].timings()
+    assert timings.outcome.count("answered") == 25
+    assert timings.outcome[-1] == "no_answer"
+
+
+def write(path, frames):
+    with CaptureWriter(path) as out:
+        for recv_ns, conn, raw in frames:
+            out.append(recv_ns, conn, raw)
+
+
+def test_a_short_capture_is_sent_again_on_a_clock_that_goes_on(tmp_path):
+    write(tmp_path / "c.jsonl.gz", [(1_000, 0, "a"), (5_000, 1, "b")])
+    lines = [json.loads(line) for line in stream_lines(tmp_path / "c.jsonl.gz", 5)]
+    # One round spans 4,000 ns and a second between two rounds.
+    round_ns = 1_000_004_000
+    assert [line["recv_ns"] for line in lines] == [
+        1_000, 5_000, 1_000 + round_ns, 5_000 + round_ns, 1_000 + 2 * round_ns,
+    ]  # fmt: skip
+    assert [line["conn"] for line in lines] == [0, 1, 1_000, 1_001, 2_000]
+    assert [line["raw"] for line in lines] == ["a", "b", "a", "b", "a"]
+
+
+def test_a_capture_out_of_order_is_refused_with_the_line(tmp_path):
+    write(tmp_path / "c.jsonl", [(5_000, 0, "a"), (1_000, 0, "b")])
+    with pytest.raises(DataError, match="line 2 was received before line 1"):
+        stream_lines(tmp_path / "c.jsonl", 2)

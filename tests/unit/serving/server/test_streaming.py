@@ -1,0 +1,247 @@
+"""The WebSocket side in process: who may connect, what is answered, how connections end."""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from made.serving_app import ADMIN, CLIENT, App, token, token_files
+from made.stream_texts import delta, line, snapshot
+
+from kalshi_platform.serving.api.requests import ProblemBody
+from kalshi_platform.serving.server import streaming
+
+OPEN = json.dumps({"type": "open", "decision_interval_ms": 0, "probabilities": True})
+S = 1_000_000_000
+
+
+class Socket:
+    """A client's end of a connection to an ASGI application."""
+
+    def __init__(self, app: Any, headers: dict[str, str]) -> None:
+        self._in: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._out: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._in.put_nowait({"type": "websocket.connect"})
+        scope = {
+            "type": "websocket", "path": "/v1/stream", "raw_path": b"/v1/stream", "query_string": b"",
+            "headers": [(k.lower().encode(), v.encode()) for k, v in headers.items()],
+            "client": ("127.0.0.1", 1), "server": ("app", 80), "scheme": "ws", "subprotocols": [],
+            "extensions": {"websocket.http.response": {}}, "asgi": {"version": "3.0"}, "root_path": "",
+        }  # fmt: skip
+        self._task = asyncio.create_task(app(scope, self._in.get, self._out.put))
+
+    async def next(self) -> dict[str, Any]:
+        return await asyncio.wait_for(self._out.get(), 20)
+
+    async def read(self) -> dict[str, Any]:
+        """The next message, which must be text of JSON; where markets were placed is passed over."""
+        while True:
+            message = await self.next()
+            assert message["type"] == "websocket.send", message
+            told = json.loads(message["text"])
+            if told["type"] != "placed":
+                return dict(told)
+
+    def send(self, text: str) -> None:
+        self._in.put_nowait({"type": "websocket.receive", "text": text})
+
+    async def opened(self, opening: str = OPEN) -> dict[str, Any]:
+        assert (await self.next())["type"] == "websocket.accept"
+        self.send(opening)
+        return await self.read()
+
+    async def leave(self) -> None:
+        self._in.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await self._task
+
+
+@pytest.fixture(scope="module")
+def app() -> App:
+    return App()
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> App:
+    return App(access=token_files(tmp_path_factory.mktemp("tokens")))
+
+
+def connected(app: App, scenario: Callable[[Socket], Coroutine[Any, Any, None]], **headers: str) -> None:
+    """Run ``scenario`` on a new connection."""
+
+    async def run() -> None:
+        await scenario(Socket(app.app, headers))
+
+    asyncio.run(run())
+
+
+def test_frames_are_answered_by_the_decisions_of_the_policy(app: App):
+    async def scenario(socket: Socket) -> None:
+        opened = await socket.opened()
+        assert (opened["type"], opened["model"], opened["n_slots"]) == ("opened", app.served.model, 5)
+        told = []
+        for k, text in enumerate((snapshot(), delta(2)), start=1):
+            socket.send(line(k * S, text))
+            told.append(await socket.read())
+        assert [(m["type"], m["frame"], m["tier"]) for m in told] == [
+            ("decision", 1, "full"),
+            ("decision", 2, "full"),
+        ]
+        await socket.leave()
+
+    before = app.models.n_answered
+    connected(app, scenario)
+    assert app.models.n_answered == before + 2
+
+
+def test_a_bad_frame_is_refused_and_the_next_one_answered(app: App):
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        socket.send("{")
+        refused = await socket.read()
+        assert (refused["type"], refused["frame"]) == ("refused", 1)
+        socket.send(line(S, snapshot()))
+        assert (await socket.read())["type"] == "decision"
+        await socket.leave()
+
+    connected(app, scenario)
+
+
+def test_a_broken_connection_is_gone_on_with_where_it_stood(app: App):
+    async def run() -> None:
+        first = Socket(app.app, {})
+        opened = await first.opened()
+        first.send(line(S, snapshot()))
+        decision = await first.read()
+        await first.leave()
+        second = Socket(app.app, {})
+        again = await second.opened(json.dumps({"type": "open", "session": opened["session"]}))
+        assert (again["resumed"], again["next_frame"]) == (True, 2)
+        assert await second.read() == decision, "it may have been missed"
+        await second.leave()
+
+    asyncio.run(run())
+
+
+def test_a_newer_connection_takes_the_session_over(app: App):
+    async def run() -> None:
+        first, second = Socket(app.app, {}), Socket(app.app, {})
+        opened = await first.opened()
+        again = await second.opened(json.dumps({"type": "open", "session": opened["session"]}))
+        assert again["resumed"]
+        first.send(line(S, snapshot()))
+        assert (await first.next())["code"] == streaming.TAKEN_OVER
+        await second.leave()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "words"),
+    [
+        ({"text": "{"}, streaming.REFUSED, "not JSON"),
+        ({"text": "3"}, streaming.REFUSED, "open"),
+        ({"text": json.dumps({"type": "open", "surprise": 1})}, streaming.REFUSED, "surprise"),
+        ({"text": " " * (2**20 + 1)}, streaming.TOO_LONG, "longer"),
+        ({"bytes": b"x"}, streaming.UNSUPPORTED, "binary"),
+    ],
+)
+def test_a_first_message_that_opens_nothing_ends_the_connection(app: App, message, code, words):
+    async def scenario(socket: Socket) -> None:
+        assert (await socket.next())["type"] == "websocket.accept"
+        socket._in.put_nowait({"type": "websocket.receive", **message})
+        closed = await socket.next()
+        assert (closed["type"], closed["code"]) == ("websocket.close", code)
+        assert words in closed["reason"]
+        assert len(closed["reason"].encode()) <= 123
+
+    connected(app, scenario)
+
+
+def test_too_many_bad_frames_end_the_session():
+    app = App(limits={"streams": {"limits": {"max_refused": 2}}})
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        for _ in range(2):
+            socket.send("{")
+        assert [(await socket.read())["type"] for _ in range(3)] == ["refused", "refused", "closed"]
+        assert (await socket.next())["code"] == streaming.REFUSED
+
+    connected(app, scenario)
+
+
+def test_more_sessions_than_there_may_be_are_sent_away():
+    app = App(limits={"streams": {"max_sessions": 1}})
+
+    async def run() -> None:
+        first, second = Socket(app.app, {}), Socket(app.app, {})
+        await first.opened()
+        assert (await second.next())["type"] == "websocket.accept"
+        second.send(OPEN)
+        assert (await second.next())["code"] == streaming.TRY_LATER
+        await first.leave()
+
+    asyncio.run(run())
+
+
+def test_a_model_that_reads_other_arrays_ends_the_sessions_of_the_one_before():
+    app = App()
+    assert app.served is not None
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        assert app.served is not None
+        app.served = app.served._replace(trading=app.served.trading.replace(order_qty_e2=500))
+        socket.send(line(S, snapshot()))
+        assert (await socket.next())["code"] == streaming.REPLACED
+
+    connected(app, scenario)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 401),
+        (token("wrong-token-wrong-token"), 401),
+        ({**token(CLIENT), "origin": "https://evil.example"}, 403),
+    ],
+)
+def test_who_may_not_connect_is_told_why_before_anything_is_read(guarded: App, headers, status):
+    async def scenario(socket: Socket) -> None:
+        start, body = await socket.next(), await socket.next()
+        assert (start["type"], start["status"]) == ("websocket.http.response.start", status)
+        assert (b"content-type", b"application/problem+json") in start["headers"]
+        assert ProblemBody.model_validate_json(body["body"]).status == status
+
+    connected(guarded, scenario, **headers)
+
+
+@pytest.mark.parametrize("value", [CLIENT, ADMIN])
+def test_a_known_token_may_connect_and_no_other_goes_on_with_its_session(guarded: App, value: str):
+    async def run() -> None:
+        socket = Socket(guarded.app, token(value))
+        opened = await socket.opened()
+        await socket.leave()
+        other = Socket(guarded.app, token("another-client-token"))
+        again = await other.opened(json.dumps({"type": "open", "session": opened["session"]}))
+        assert not again["resumed"]
+        assert again["session"] != opened["session"]
+        await other.leave()
+
+    asyncio.run(run())
+
+
+def test_the_oldest_row_of_a_decision_is_told_by_its_age():
+    app = App()
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        # The first market speaks at 1 s and at 4 s, the second at 2 s: the oldest row is 0, 1 and 2 s old.
+        for at_s, text in ((1, snapshot()), (2, snapshot(2, ticker="KXB-26-B")), (4, delta(3))):
+            socket.send(line(at_s * S, text))
+            await socket.read()
+        await socket.leave()
+
+    connected(app, scenario)
+    assert app.watched.row_ages_ns == [0, 1 * S, 2 * S]

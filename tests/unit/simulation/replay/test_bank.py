@@ -1,0 +1,106 @@
+"""Banks: segments never span a gap, outcomes lie apart, nothing can be written."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made.replay_bank import bank_of, book, market, random_bank, rows_of
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import PriceBand
+from kalshi_platform.simulation.replay.bank import MAX_BANDS, NO_CLOSE, UNSETTLED, build_bank, find_segments
+
+
+def rows_valid(*valid):
+    return rows_of(*[book(k, ((4_000, 1),), ((5_000, 1),), valid=v) for k, v in enumerate(valid)])
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_segments_are_the_runs_of_valid_rows_that_can_be_stepped(valid):
+    starts, stops = find_segments(np.array(valid, np.uint8))
+    inside = np.zeros(len(valid), bool)
+    for start, stop in zip(starts, stops, strict=True):
+        assert stop - start >= 2
+        assert all(valid[start:stop])
+        assert start == 0 or not valid[start - 1]
+        assert stop == len(valid) or not valid[stop]
+        inside[start:stop] = True
+    for k in np.flatnonzero(~inside):  # what is left out is invalid or alone
+        alone = (k == 0 or not valid[k - 1]) and (k + 1 == len(valid) or not valid[k + 1])
+        assert not valid[k] or alone
+
+
+def test_segments_ages_and_markets_line_up():
+    bank = bank_of(market(rows_valid(1, 1, 0, 1, 1, 1), "A"), market(rows_valid(0, 1, 1), "B"))
+    segments = bank.arrays.segments
+    assert segments[["start", "stop", "market"]].tolist() == [(0, 2, 0), (3, 6, 0), (7, 9, 1)]
+    assert bank.arrays.age.tolist() == [0, 1, -1, 0, 1, 2, -1, 0, 1]
+    assert bank.n_rows == 9
+
+
+@pytest.mark.parametrize(
+    ("valid", "settles"),
+    [
+        ((1, 1, 1), [1]),
+        ((1, 1, 0, 1, 1), [0, 1]),  # trading went on after the first segment
+        ((1, 1, 0, 0), [1]),  # the market closed: its last rows cannot be traded
+        ((1, 1, 0, 1), [0]),  # one more row was tradable, though it is no segment
+    ],
+)
+def test_only_the_last_tradable_segment_settles(valid, settles):
+    bank = bank_of(market(rows_valid(*valid), settlement_e4=10_000))
+    assert bank.arrays.segments["settles"].tolist() == settles
+
+
+def test_an_unknown_outcome_never_settles():
+    bank = bank_of(market(rows_valid(1, 1), settlement_e4=UNSETTLED))
+    assert bank.arrays.segments["settles"].tolist() == [0]
+
+
+def test_markets_carry_their_fees_close_and_grid():
+    bands = (
+        PriceBand(start_e4=0, end_e4=1_000, step_e4=10),
+        PriceBand(start_e4=1_000, end_e4=10_000, step_e4=100),
+    )
+    fees = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier_e6": 500_000}
+    a = market(rows_valid(1, 1), "A", price_ranges=bands, close_ns=77, **fees)
+    b = market(rows_valid(1, 1), "B", provenance="quotes")
+    first, second = bank_of(a, b).arrays.markets
+    assert (first.taker_rate_e6, first.maker_rate_e6, first.close_ns) == (35_000, 8_750, 77)
+    assert first.bands_e4[:3].tolist() == [[0, 1_000, 10], [1_000, 10_000, 100], [0, 0, 0]]
+    assert (second.taker_rate_e6, second.maker_rate_e6, second.close_ns) == (70_000, 0, NO_CLOSE)
+    assert (first.source, second.source) == (0, 1)
+
+
+def test_events_are_numbered_by_first_appearance():
+    names = [("A", "E2"), ("B", "E1"), ("C", "E2")]
+    bank = bank_of(*[market(rows_valid(1, 1), ticker, event) for ticker, event in names])
+    assert bank.segment_events.tolist() == [0, 1, 0]
+
+
+def test_nothing_to_step_over_is_refused():
+    with pytest.raises(DataError, match="1 markets has two consecutive valid rows"):
+        bank_of(market(rows_valid(1, 0, 1)))
+
+
+def test_more_bands_than_fit_are_refused_by_name():
+    bands = tuple(
+        PriceBand(start_e4=1_000 * k, end_e4=1_000 * (k + 1), step_e4=100) for k in range(MAX_BANDS + 1)
+    )
+    with pytest.raises(DataError, match="M has 9 price bands"):
+        bank_of(market(rows_valid(1, 1), price_ranges=bands))
+
+
+def test_no_array_of_a_bank_can_be_written():
+    for array in random_bank(1).arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = array[0]
+
+
+def test_only_the_chosen_columns_are_kept():
+    rows = rows_valid(1, 1)
+    rows.features[:] = [[1, 2], [3, 4]]
+    bank = build_bank([market(rows)], ("second",), (1,), (0,))
+    assert bank.arrays.features.tolist() == [[2], [4]]
+    assert bank.arrays.temporal.tolist() == [[1], [3]]
+    assert bank.feature_names == ("second",)
