@@ -1,8 +1,9 @@
-"""Where numba keeps a compiled kernel: by its place in the package, not by where the package lies.
+"""The place of a compiled kernel in numba's cache, named by the kernel's package, not by the checkout.
 
-A job of ``ray job submit`` runs from a copy of the checkout in a folder of its own. By numba's own rule every
-copy would compile all kernels again, a minute of two cores; by this one it finds what the machine has.
-numba itself compares the hash of the kernel's file before it trusts a stored copy.
+``ray job submit`` runs a job from a copy of the checkout in a folder of its own. By numba's own rule every
+copy would compile all kernels again, which takes a minute of two cores; by this rule a copy finds the kernels
+that the machine already has. numba still compares the hash of the kernel's file before it trusts a stored
+one.
 """
 
 import os
@@ -15,7 +16,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class PackageCacheLocator(UserProvidedCacheLocator):
-    """Named to numba in NUMBA_CACHE_LOCATOR_CLASSES (``kalshi_platform/__init__.py``)."""
+    """The locator that NUMBA_CACHE_LOCATOR_CLASSES names (``kalshi_platform/__init__.py`` sets it)."""
 
     @classmethod
     def get_suitable_cache_subpath(cls, py_file: str) -> str:
@@ -25,7 +26,10 @@ class PackageCacheLocator(UserProvidedCacheLocator):
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Any:
-        """None for a function of another package, which numba then places by its own rules."""
+        """A locator for a kernel of this package.
+
+        None for any other function, which numba places by its own rules.
+        """
         if not os.path.abspath(py_file).startswith(f"{_PACKAGE}{os.sep}"):
             return None
         return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]

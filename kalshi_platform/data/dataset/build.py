@@ -1,9 +1,9 @@
-"""Recorded files to a dataset.
+"""The build of a dataset from recorded files.
 
-Order      shards, then their journal records, then the markets file, then the manifest, atomically: until
-           the last step a reader sees the dataset that was there before, or none.
+Order      shards, then their journal records, then the markets file, then the manifest, each written
+           atomically. Until the last step a reader sees the dataset that was there before, or none.
 Repeatable equal inputs give the same manifest byte for byte, whatever the workers, kills and repeats.
-One build  at a time in one place: two would delete each other's leftovers.
+One build  at a time in one place: two builds would delete each other's leftovers.
 """
 
 from collections import Counter, defaultdict
@@ -33,7 +33,7 @@ _COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "las
 
 
 class BuildConfig(Config):
-    """What a build does beyond its inputs."""
+    """Settings of a build beside its inputs."""
 
     split: SplitConfig = Field(default=SplitConfig())
     rows_a_job: int = Field(default=100_000, gt=0, description="source rows a job is cut to, about")
@@ -45,7 +45,7 @@ class BuildConfig(Config):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a build is."""
+    """Progress of a build, counted in jobs and in source rows."""
 
     jobs_done: int
     jobs: int
@@ -120,7 +120,10 @@ def _run(
     history: ResolutionHistory,
     progress: Callable[[Progress], None],
 ) -> list[BuiltJob]:
-    """Every job's record; ``progress`` is called at the start and after each job."""
+    """Run the unfinished jobs and return every job's record.
+
+    Calls ``progress`` at the start and after each job.
+    """
     built = dict(finished)
     total = sum(job.n_rows for job in jobs.values())
 
@@ -193,7 +196,10 @@ def _entry(market: BuiltMarket, split: Split) -> MarketEntry:
 def _clean(
     storage: Storage, old: Manifest | None, new: Manifest, built: Sequence[BuiltJob], swept: Sequence[Shard]
 ) -> None:
-    """Delete what an earlier manifest or build named and nothing names now; other people's files stay."""
+    """Delete files that an earlier manifest or build named and nothing names now.
+
+    Files of other owners stay.
+    """
     keep = {s.path for s in new.shards} | {s.path for job in built for s in job.shards}
     stale = {s.path for s in (*(old.shards if old else ()), *swept)} - keep
     stale |= {f.path for f in storage.list_files() if is_leftover(f.path)}

@@ -29,7 +29,7 @@ class Rows(NamedTuple):
 
 
 def empty(n: int, n_features: int) -> Rows:
-    """Room for ``n`` rows."""
+    """Zeroed columns for ``n`` rows with ``n_features`` features."""
     return Rows(
         recv_ns=np.zeros(n, "i8"),
         valid=np.zeros(n, "u1"),
@@ -45,5 +45,5 @@ def empty(n: int, n_features: int) -> Rows:
 
 
 def take(rows: Rows, index: slice) -> Rows:
-    """A view of the rows in ``index``."""
+    """View of the rows in ``index``."""
     return Rows(*(column[index] for column in rows))

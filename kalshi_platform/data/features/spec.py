@@ -1,18 +1,22 @@
 # ruff: noqa: E501 -- the table is one line a feature
-"""The feature table: what each number an agent sees is, its bounds and where it comes from.
+"""The feature table: every number an agent sees, with its bounds, its formula and its source.
 
-Owns       SPEC (one line a feature), its digest, the groups and the columns they take in ``Rows.features``.
-Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends
-           on a ticker, an event or any other identity. Rows are finite float32, computed in float64 (logarithms and exponentials
-           in float32: ``squash``).
-Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the others.
-Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel.advance``.
+Owns       SPEC (one line a feature), its digest, the feature sets and their columns in ``Rows.features``.
+Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid stream of rows; none
+           depends on a ticker, an event or any other identity. Features are finite float32, computed in
+           float64 (logarithms and exponentials in float32: ``squash``).
+Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the
+           others.
+Adding     a feature set = its lines here, its name in ROW_GROUPS, one kernel function called by
+           ``kernel.advance``.
+Source     is part of the digest and so never reworded. "brief" and "design" are the two papers this platform
+           began from, the number is a place in them; docs/architecture.md ("Origins") has what they say.
 
 Squashes   log(x; c) = min(log1p(x) / log1p(c), 1)     for unbounded times and sizes
            rate(n; w) = r / (1 + r), r = n / w seconds  messages a second, 0.5 at one a second
            soft(x; c) = x / (|x| + c)                   for unbounded changes, 0.5 at c
 Past       decayed(x; w): x_1, x_2, ... of the rows so far, each weighted exp(-age / w)
-           mean(x; w): average over time of what x was until this row, weighted the same way
+           mean(x; w): average of x over the time until this row, weighted the same way
            Both begin anew at the first valid row after an invalid one and stand still at invalid rows.
 Neutral    an empty YES bid side counts as price 0, an empty ask side as price 1 (that is what can be traded);
            in a trade-implied book an unseen side is unknown, not empty: mid = the known price, spread = 1.
@@ -29,7 +33,7 @@ from kalshi_platform.domain.errors import ContractError
 
 
 class Feature(NamedTuple):
-    """One column: its name, group, unit, bounds, formula and source."""
+    """One column: its name, feature set, unit, bounds, formula and source."""
 
     name: str
     group: str
@@ -150,19 +154,28 @@ def _check_known(groups: Sequence[str]) -> None:
 
 
 def features_of(groups: Sequence[str]) -> tuple[Feature, ...]:
-    """Lines of the table in ``groups``, table order; ContractError names the known groups."""
+    """Lines of the table that belong to ``groups``, in table order.
+
+    ContractError lists the known feature sets.
+    """
     _check_known(groups)
     return tuple(f for g in GROUPS if g in groups for f in SPEC if f.group == g)
 
 
 def columns(groups: Sequence[str]) -> list[int]:
-    """Columns of ``Rows.features`` that ``groups`` take, ascending; ``portfolio`` takes none (it is not stored)."""
+    """Columns of ``Rows.features`` that ``groups`` take, ascending.
+
+    ``portfolio`` takes none, rows do not store it.
+    """
     _check_known(groups)
     return [i for i, f in enumerate(_ROW_SPEC) if f.group in groups]
 
 
 def column_range(group: str) -> range:
-    """Columns of one row group: contiguous; ContractError for a group that rows do not store."""
+    """Columns of one stored feature set, which are contiguous.
+
+    ContractError for a set that rows do not store.
+    """
     if group not in ROW_GROUPS:
         raise ContractError(
             f"feature group {group!r} is not stored in rows; those are: {', '.join(ROW_GROUPS)}"
@@ -172,7 +185,10 @@ def column_range(group: str) -> range:
 
 
 def digest(groups: Sequence[str]) -> str:
-    """12 hex digits naming the meaning of ``groups``: changes with any name, bound, unit or formula in them."""
+    """12 hex digits that name the meaning of ``groups``.
+
+    Any change of a line of theirs changes the digits.
+    """
     return digest_of([list(f) for f in features_of(groups)])
 
 
@@ -188,7 +204,7 @@ MICROSTRUCTURE: Final = column_range(_MICRO)
 
 
 class FeatureConfig(Config):
-    """Which groups the policy sees; groups are switched on progressively, the stored rows stay the same."""
+    """Feature sets that a policy sees; the stored rows hold all of them whatever a policy sees."""
 
     groups: tuple[str, ...] = GROUPS
 
@@ -205,10 +221,10 @@ class FeatureConfig(Config):
 
     @property
     def has_portfolio(self) -> bool:
-        """The agent sees its own account."""
+        """True where the agent sees its own account."""
         return _OWN in self.groups
 
     @property
     def feature_digest(self) -> str:
-        """Digest of the groups switched on; models and serving compare it."""
+        """Digest of the feature sets switched on; models and serving compare it."""
         return digest(self.groups)
