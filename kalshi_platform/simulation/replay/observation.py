@@ -1,6 +1,6 @@
-"""What a policy sees of one environment, where it lies in the flat vector, and the kernels that write it.
+"""The observation of one environment: its content, its flat layout, and the kernels that write it.
 
-Replay and live serving write observations by these kernels alone, so that both show a policy the same bits.
+Replay and live serving write observations with these kernels only, so both show a policy the same bits.
 
 flat   market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x A); float32
 rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
@@ -39,34 +39,34 @@ class ObservationLayout(Config):
 
     @property
     def n_market(self) -> int:
-        """Row features a slot."""
+        """Number of row features a slot."""
         return len(self.market)
 
     @property
     def n_portfolio(self) -> int:
-        """Portfolio features a slot."""
+        """Number of portfolio features a slot."""
         return len(self.portfolio)
 
     @property
     def market_slice(self) -> slice:
-        """Row features, slot after slot."""
+        """Places of the row features, slot after slot."""
         return slice(0, self.n_slots * self.n_market)
 
     @property
     def portfolio_slice(self) -> slice:
-        """Portfolio features, slot after slot."""
+        """Places of the portfolio features, slot after slot."""
         start = self.market_slice.stop
         return slice(start, start + self.n_slots * self.n_portfolio)
 
     @property
     def slot_mask_slice(self) -> slice:
-        """1 where the slot holds a market."""
+        """Places of the slot mask: 1 where the slot holds a market."""
         start = self.portfolio_slice.stop
         return slice(start, start + self.n_slots)
 
     @property
     def action_mask_slice(self) -> slice:
-        """1 where the action can be taken, slot after slot."""
+        """Places of the action mask, slot after slot: 1 where the action can be taken."""
         start = self.slot_mask_slice.stop
         return slice(start, start + self.n_slots * N_ACTIONS)
 
@@ -91,13 +91,13 @@ class ObservationLayout(Config):
 
 
 def layout_for(n_slots: int, feature_names: Sequence[str], window: int, n_history: int) -> ObservationLayout:
-    """The layout of an environment over a bank with ``feature_names``."""
+    """Layout of an environment over a bank with ``feature_names``."""
     return ObservationLayout(n_slots=n_slots, market=tuple(feature_names), window=window, n_history=n_history)
 
 
 @kernel
 def squash_seconds(duration_ns: int) -> float:
-    """log(1 + seconds) / log(1 + one day), at most 1."""
+    """Squashed time log(1 + seconds) / log(1 + one day), at most 1."""
     if duration_ns <= 0:
         return 0.0  # the logarithm is a tenth of a step
     return min(np.log1p(duration_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
@@ -143,10 +143,10 @@ def write_portfolio(
 def update_mask(
     rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> None:
-    """Which actions each slot may take now; HOLD always.
+    """Write which actions each slot may take now; HOLD is always allowed.
 
-    Cash is shared: a slot may count on what is left if the slots before it spend the most they may, so that
-    any choice of available actions can be paid for together.
+    Cash is shared. A slot may count on the cash that is left if the slots before it spend the most they may,
+    so that the account can pay for any choice of allowed actions together.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
     for s in range(slots.shape[1]):

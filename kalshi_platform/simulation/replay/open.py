@@ -1,4 +1,4 @@
-"""From a dataset to a bank: shards are read and verified once, then memory-mapped from a local cache.
+"""Opens a dataset's split as a bank: reads and verifies the shards once, then maps a local cache.
 
 Owns       the key ``<dataset digest>-<split>[-<share>]-<groups digest>-<layout digest>`` of a cached
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
@@ -39,7 +39,10 @@ _LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.
 
 
 class Share(NamedTuple):
-    """What ``worker`` of ``workers`` opens: event k of the sorted ones where k mod workers = worker."""
+    """The events that one of several workers opens.
+
+    ``worker`` opens event k of the sorted ones where k mod ``workers`` = ``worker``.
+    """
 
     worker: int
     workers: int
@@ -47,7 +50,10 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class SplitOpener:
-    """Opens a split of a dataset, or a share of it; picklable, so that each process opens its own."""
+    """A recipe that opens a split of a dataset, or a share of it.
+
+    It is picklable, so each process opens its own.
+    """
 
     uri: str
     split: Split
@@ -55,11 +61,11 @@ class SplitOpener:
     share: Share | None = None
 
     def __call__(self) -> Bank:
-        """The bank."""
+        """Open the split; returns its bank."""
         return open_bank(self.uri, self.split, self.groups, share=self.share)
 
     def only(self, share: Share) -> Self:
-        """The opener of one share of the same split."""
+        """Opener of one share of the same split."""
         return replace(self, share=share)
 
 
@@ -71,10 +77,10 @@ def open_bank(
     feature_digest: str = FEATURE_DIGEST,
     share: Share | None = None,
 ) -> Bank:
-    """The bank of one split of the dataset at ``uri``, with the columns of ``groups``.
+    """Bank of one split of the dataset at ``uri``, with the columns of ``groups``.
 
-    ``progress`` is told (events read, events in all). ``share``: only those of the split's events; the bank
-    then knows in ``full_rows`` where its rows stand in the bank of the whole split.
+    ``progress`` receives (events read, events in all). ``share`` opens only those of the split's events; the
+    bank's ``full_rows`` then say where its rows stand in the bank of the whole split.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
     what the manifest says.
@@ -108,7 +114,7 @@ def open_bank(
 
 
 def bank_bytes(dataset: Dataset, split: Split, groups: tuple[str, ...]) -> int:
-    """Size of the arrays of one split's bank, from the manifest: nothing is read."""
+    """Size of the arrays of one split's bank, computed from the manifest alone."""
     values = len(_names(groups)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
     return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
 
@@ -127,7 +133,7 @@ def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketE
 
 
 def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
-    """(R + 1,) i4: row in the whole split's bank of every row of the chosen markets; the last entry is -1."""
+    """Row in the whole split's bank of every row of the chosen markets, (R + 1,) i4; the last entry is -1."""
     starts = np.cumsum([0] + [entry.n_rows for entry in entries])
     start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
     parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]

@@ -1,9 +1,9 @@
-"""One simulated event: its contracts, its trading day, its settlement, and what a recorder saw of it.
+"""One simulated event: its contracts, its trading day, its settlement, and the recording of it.
 
 Owns       the random streams (one an event, named by seed and index), names, times, lost messages.
 Units      times ns UTC in whole microseconds (level-2 files keep no more); fair values 1e-4 dollar.
 Invariants recv_ns strictly increases from message to message over all markets of an event; seq counts
-           the messages of the event's subscription and skips exactly what was lost.
+           the messages of the event's subscription and skips exactly those that were lost.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ _NETWORK_US: Final = 9_000
 
 
 class SimMarket(NamedTuple):
-    """One market: what a recording holds of it and, for oracles and tests only, its fair value."""
+    """One market: its recording and, for oracles and tests only, its fair value."""
 
     spec: MarketSpec
     settlement: Settlement
@@ -71,7 +71,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SimEvent:
-    """One event as generated."""
+    """One generated event: contracts, specifications, settlements and the rows that were received."""
 
     index: int
     event: str
@@ -151,7 +151,10 @@ def _specs(
 
 
 def _message_times_us(rng: np.random.Generator, n: int, duration_ns: int) -> np.ndarray:
-    """When the n messages may come, us since the opening: busier toward the close; (n,) i8."""
+    """Times at which the n messages may come, us since the opening, (n,) i8.
+
+    They get denser toward the close.
+    """
     span_us = duration_ns // 1_000 - 20_000_000
     return (1_000_000 + np.sort(rng.random(n)) ** 0.8 * span_us).astype("i8")
 
@@ -191,7 +194,7 @@ def _deltas(
 
 
 class _Recorder:
-    """Turns a tape into what was received of it, with at most one stretch of lost messages."""
+    """A recorder that turns a tape into the rows it received, with at most one stretch of lost messages."""
 
     def __init__(self, tape: Tape, opening: np.ndarray, grid: np.ndarray, open_ns: int, delay_us: np.ndarray):
         self._tape, self._depth, self._grid = tape, opening.copy(), grid
@@ -215,14 +218,14 @@ class _Recorder:
         return part
 
     def receive(self, until: int) -> None:
-        """Deltas up to tape row ``until`` arrive."""
+        """Receive the deltas up to tape row ``until``."""
         part = self._advance(until)
         rows = _deltas(self._tape, part, self._grid, self._open_ns, self._delay_us, self._seq)
         self._add(rows, self._tape.market[part], self._tape.fair[part] * DOLLAR_E4)
         self._seq += part.stop - part.start
 
     def snapshots(self, first_fair: np.ndarray) -> None:
-        """A snapshot of every market arrives before the next delta."""
+        """Receive a snapshot of every market, before the next delta."""
         tape, n = self._tape, self._depth.shape[0]
         for market in range(n):
             earlier = np.flatnonzero(tape.market[: self._at] == market)
@@ -233,13 +236,13 @@ class _Recorder:
             self._seq += 1
 
     def lose(self, until: int) -> None:
-        """Deltas up to tape row ``until`` never arrive; the next message shows it."""
+        """Lose the deltas up to tape row ``until``; the next message shows the hole in the numbers."""
         part = self._advance(until)
         self._seq += part.stop - part.start
         self._lost[:] = part.stop - part.start
 
     def wire(self) -> Wire:
-        """Everything received so far."""
+        """All rows received so far."""
         rows, *columns = zip(*self._parts, strict=True)
         return Wire(schema.concat(list(rows)), *(np.concatenate(c) for c in columns))
 
@@ -248,7 +251,7 @@ def _record(
     config: SimConfig, rng: np.random.Generator, tape: Tape, opening: np.ndarray, first_fair: np.ndarray,
     grid: np.ndarray, open_ns: int,
 ) -> Wire:  # fmt: skip
-    """What a recorder saw: snapshots, deltas and, in a share of the events, a hole and new snapshots."""
+    """Rows that a recorder received: snapshots, deltas and, in some events, a hole and new snapshots."""
     n_markets, n = opening.shape[0], tape.time_us.size
     # leave room for the snapshots, which are stamped just before the delta that follows them
     tape.time_us[:] += (np.arange(n) + 1) * n_markets
@@ -266,7 +269,7 @@ def _record(
 
 
 def simulate_event(config: SimConfig, index: int) -> SimEvent:
-    """Event ``index`` of the exchange ``config`` describes; depends on nothing else."""
+    """Event ``index`` of the exchange that ``config`` describes; it depends on nothing else."""
     rng = np.random.default_rng([config.seed, index])
     family = _draw_family(rng, config)
     n_markets = 1 if family == "single" else int(rng.integers(config.min_markets, config.max_markets + 1))
@@ -300,12 +303,15 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
 
 
 def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Taker outcome and YES price of fills of resting bids: the taker bought the other outcome."""
+    """Taker outcome and YES price of fills of resting bids; the taker bought the other outcome."""
     return (1 - side).astype("u1"), np.where(side == schema.YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
 
 
 def _usable(rows: schema.Events) -> np.ndarray:
-    """(n,) bool: all but deltas between a GAP and its snapshot; a print there ends its message itself."""
+    """Mask (n,) of all rows but the deltas between a GAP and its snapshot.
+
+    A print among those deltas ends its message itself; its flag is set here.
+    """
     n = rows.kind.size
     last_gap = np.maximum.accumulate(np.where(rows.kind == GAP, np.arange(n), -1))
     last_snapshot = np.maximum.accumulate(np.where(rows.kind == SNAPSHOT, np.arange(n), -1))
@@ -315,10 +321,10 @@ def _usable(rows: schema.Events) -> np.ndarray:
 
 
 def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
-    """One market's rows with GAPs and trade prints put in, as an importer would, and its fair values.
+    """Rows of one market with GAPs and prints put in, as an importer would, and its fair values.
 
-    A fill is one message: TRADE, then the DELTA it caused. Fair values are one a FLAG_LAST row. Deltas
-    between a GAP and the next snapshot are left out: no book is known they could change.
+    A fill is one message: TRADE, then the DELTA it caused. There is one fair value a FLAG_LAST row. Deltas
+    between a GAP and the next snapshot are left out, because no book is known that they could change.
     """
     index = np.flatnonzero(wire.market == market)
     rows, lost = schema.take(wire.rows, index), wire.lost[index]
@@ -342,7 +348,7 @@ def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
 
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
-    """The markets of event ``index`` in memory; the same values as in the files :func:`simulate` writes."""
+    """Markets of event ``index`` in memory, with the values of the files that :func:`simulate` writes."""
     event = simulate_event(config, index)
     return [
         SimMarket(spec, settlement, *market_rows(event.wire, m))
