@@ -1,6 +1,6 @@
 """A trained policy as a plain class: no Ray, no RLlib, nothing unpickled.
 
-Owns       the files ``policy.json`` (what it is) and ``policy.pt`` (its weights) and acting with them.
+Owns       the files ``policy.json`` (its spec) and ``policy.pt`` (its weights), and acting with them.
 Invariant  a policy refuses data whose feature table differs from the one it was trained on.
 """
 
@@ -23,11 +23,11 @@ WEIGHTS_FILE: Final = "policy.pt"
 
 
 class FrozenPolicy:
-    """Acts on batches of flat observations; weights never change.
+    """A policy that acts on batches of flat observations; its weights never change.
 
-    History windows come either from ``history`` and the ``rows`` the slots stand at (replay; codes of rows
-    that did not change since the last call are kept) or as ``windows`` (live). Levels without history take
-    neither. One instance serves one thread.
+    History windows come either from ``history`` and the ``rows`` the slots stand at (replay), or as
+    ``windows`` (live). In replay the policy keeps the codes of rows that did not change since the last call.
+    Levels without history take neither. One instance serves one thread.
     """
 
     def __init__(self, network: PolicyNetwork) -> None:
@@ -38,7 +38,7 @@ class FrozenPolicy:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read the policy in ``folder``: a checkpoint, or a training run, of which the best one is taken."""
+        """Policy in ``folder``: that of a checkpoint, or the best one of a training run."""
         folder = Path(folder)
         if not (folder / SPEC_FILE).exists() and (folder / "best" / SPEC_FILE).exists():
             folder = folder / "best"
@@ -59,7 +59,7 @@ class FrozenPolicy:
         torch.save(self.network.state_dict(), folder / WEIGHTS_FILE)
 
     def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
-        """Refuse data whose features are not the ones this policy was trained on."""
+        """Refuse data whose features are not those this policy was trained on."""
         self.spec.require_features(feature_digest, groups)
 
     def act(
@@ -114,7 +114,7 @@ class FrozenPolicy:
         history: History | None = None,
         windows: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Estimated value (N,) of each observation; arguments as in :meth:`act`."""
+        """Value (N,) of each observation, as the policy estimates it; arguments as in :meth:`act`."""
         _, value, _ = self._forward(flat, rows, history, windows)
         result: np.ndarray = value.sum(dim=1).numpy()
         return result
@@ -129,7 +129,7 @@ class FrozenPolicy:
     ) -> np.ndarray:
         """Probability (N, S, R) of each regime, 0 in an empty slot; arguments as in :meth:`act`.
 
-        ContractError for a level that tells no regimes apart.
+        ContractError for a level without regimes.
         """
         if not self.spec.level.n_regimes:
             raise ContractError(f"level {self.spec.level.name!r} has no regimes; advanced and complex do")
@@ -190,7 +190,7 @@ class FrozenPolicy:
 
 
 def read_spec(folder: Path) -> PolicySpec:
-    """The record of the policy in ``folder``; a DataError says what is wrong with the file."""
+    """Spec of the policy in ``folder``; a DataError names the field of the file that is wrong."""
     path = Path(folder) / SPEC_FILE
     try:
         values = json.loads(path.read_text())

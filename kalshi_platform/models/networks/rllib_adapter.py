@@ -33,30 +33,33 @@ HISTORY_ROWS: Final = "history_rows"
 
 
 class HistorySource(Protocol):
-    """Opens the rows that windows are gathered from, once a process."""
+    """An opener of the rows that windows are gathered from; it opens them once a process."""
 
     @property
     def history(self) -> History:
-        """The rows."""
+        """Rows that history windows are gathered from."""
 
     @property
     def bank(self) -> Bank:
-        """The rows with everything known of them; read by levels that learn to foresee."""
+        """Bank of the same rows; levels that learn to foresee read it."""
 
 
 def observation_space(spec: PolicySpec, inline_windows: bool) -> gym.spaces.Box:
-    """The one flat Box that RLlib is told of."""
+    """The one flat Box that RLlib takes for the observation space."""
     width = spec.width + (spec.windows_width if inline_windows else 0)
     return gym.spaces.Box(-np.inf, np.inf, (width,), np.float32)
 
 
 def action_space(spec: PolicySpec) -> gym.spaces.MultiDiscrete:
-    """One of N_ACTIONS a slot."""
+    """Space of one of N_ACTIONS a slot."""
     return gym.spaces.MultiDiscrete([N_ACTIONS] * spec.n_slots)
 
 
 class SlotPolicyModel(TorchModelV2, nn.Module):
-    """Built by RLlib from ``custom_model_config``: the keyword arguments below."""
+    """The network as RLlib's model.
+
+    RLlib builds it from ``custom_model_config``: the keyword arguments below.
+    """
 
     def __init__(
         self,
@@ -133,9 +136,9 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         return self._kept_gatherer
 
     def auxiliary_loss(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]] | None:
-        """Weighted loss of the heads beside PPO's and its parts; None for levels without such heads.
+        """Weighted loss of the heads beside PPO's, and its parts; None for levels without such heads.
 
-        Of the batch last given to :meth:`evaluate`.
+        ``batch`` is the batch last given to :meth:`evaluate`.
         """
         if not self.network.spec.level.has_auxiliary:
             return None
@@ -161,7 +164,7 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         return self._foresight
 
     def slot_mask(self, batch: dict[str, Any]) -> torch.Tensor:
-        """(B, S): 1 where a slot holds a market."""
+        """Slot mask (B, S): 1 where a slot holds a market."""
         return self.network.spec.split(batch["obs"])[2]
 
     def value_function(self) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""What a policy reads and decides: the record every checkpoint carries beside its weights.
+"""The spec of a policy: its inputs and outputs. Every checkpoint carries one beside its weights.
 
-Owns       the layout of the flat observation as the network sees it, and what identifies its features.
+Owns       the layout of the flat observation as the network sees it, and the digest of its features.
 Invariant  flat (width,) = market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x N_ACTIONS).
 Not        names of markets: no identifier of a market, event or series is part of it.
 """
@@ -50,11 +50,11 @@ class PolicySpec(Config):
 
     @property
     def reads_history(self) -> bool:
-        """Whether the network needs history windows."""
+        """True where the network needs history windows."""
         return self.level.window > 0
 
     def split(self, flat: torch.Tensor) -> Observation:
-        """Views of ``flat`` (B, width); columns after ``width`` are not looked at."""
+        """Views of ``flat`` (B, width); columns after ``width`` are ignored."""
         s, f, p = self.n_slots, len(self.market), len(self.portfolio)
         ends = (s * f, s * (f + p), s * (f + p + 1), self.width)
         b = flat.shape[0]
@@ -66,7 +66,7 @@ class PolicySpec(Config):
         )
 
     def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
-        """Refuse data whose features are not the ones this policy was trained on."""
+        """Refuse data whose features are not those this policy was trained on."""
         if feature_digest != self.feature_digest or tuple(groups) != self.groups:
             raise ContractError(
                 f"the policy was trained on feature table {self.feature_digest} "

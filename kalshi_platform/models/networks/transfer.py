@@ -1,6 +1,6 @@
-"""A larger network that starts from what a smaller one has learned: ``grow``.
+"""Growing: a larger network starts from a smaller one that has learned (``grow``).
 
-Owns       which part of a network becomes which part of a larger one, and saying where the two differ.
+Owns       which part of a network becomes which part of a larger one, and a report of where the two differ.
 How        Net2Net (Chen, Goodfellow and Shlens 2016): blocks are copied, copied units read nothing from new
            ones, added layers start as the identity. See ``models.embedding`` for the parts.
 Exact      everywhere but in two cases, which the report names: attention heads that are narrower than the
@@ -26,7 +26,7 @@ from kalshi_platform.models.networks.spec import PolicySpec
 
 
 class TransferReport(Config):
-    """What a network took over, and where it decides otherwise than its teacher."""
+    """Report of a growing: the part that the larger network took over, and where it decides otherwise."""
 
     teacher: str  # level
     student: str  # level
@@ -48,12 +48,17 @@ class _Widths(NamedTuple):
 
     @property
     def first(self) -> torch.Tensor:
-        """Map of its readers: they read the first copy, which leaves the others free to become new units."""
+        """Map of the layers that read the representation.
+
+        They read its first copy, which leaves the other copies free to become new units.
+        """
         return first(self.new, self.old)
 
 
 def grown_network(teacher: FrozenPolicy, spec: PolicySpec, seed: int) -> tuple[PolicyNetwork, TransferReport]:
-    """A network of ``spec`` that starts as ``teacher``; what is new in it depends on ``seed`` alone.
+    """A network of ``spec`` that starts as ``teacher``, and the report.
+
+    Its new parts depend on ``seed`` alone.
 
     ContractError where ``spec`` cannot hold the teacher.
     """
@@ -104,7 +109,7 @@ def divergence(
 
 
 def _require_room(old: PolicySpec, new: PolicySpec) -> None:
-    """Refuse a student that lacks something its teacher has."""
+    """Refuse a student that lacks a part of its teacher."""
     small, large = old.level, new.level
     wrong = []
     missing = [n for n in (*old.market, *old.portfolio) if n not in {*new.market, *new.portfolio}]
@@ -140,13 +145,13 @@ def _require_room(old: PolicySpec, new: PolicySpec) -> None:
 
 
 def _sizes_beside(old: PolicySpec, new: PolicySpec) -> list[int]:
-    """Width of what each encoder layer of ``new`` must carry."""
+    """Width of the teacher's layer that each encoder layer of ``new`` must carry."""
     sizes = old.level.hidden_sizes
     return [sizes[min(k, len(sizes) - 1)] for k in range(len(new.level.hidden_sizes))]
 
 
 def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
-    """What makes the student decide otherwise whatever its weights."""
+    """Reasons why the student decides otherwise whatever its weights."""
     small, large = old.level, new.level
     found = []
     if large.width % small.width:
@@ -173,7 +178,10 @@ def _grow_encoder(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths
 
 
 def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
-    """For each input of the student's encoder the teacher's input of the same name; -1 = it has none."""
+    """Map of the student's encoder inputs to the teacher's inputs of the same name.
+
+    -1 = the teacher has none.
+    """
     place = {name: k for k, name in enumerate((*old.market, *old.portfolio))}
     return torch.tensor([place.get(name, -1) for name in (*new.market, *new.portfolio)])
 
@@ -248,7 +256,7 @@ def _linears(layers: nn.Sequential) -> list[nn.Linear]:
 
 
 def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """Observations of the student's layout in the teacher's: its own features by name."""
+    """Observations (N, width) in the teacher's layout, its features taken by name from the student's."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
     seen = new.split(torch.from_numpy(flat))

@@ -1,1 +1,1 @@
-"""Model manifests and promotion gates."""
+"""The registry of models: their records, files and aliases."""

@@ -1,4 +1,4 @@
-"""What evaluation needs of a policy: anything with ``act`` is one, a frozen network as well as a rule.
+"""The interface that evaluation needs of a policy: anything with ``act``, a frozen network as well as a rule.
 
 Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i4.
 """
@@ -12,19 +12,19 @@ from kalshi_platform.simulation.replay.bank import Bank
 
 
 class Policy(Protocol):
-    """Chooses one action a slot, deterministically or from its own seeded generator."""
+    """A policy that chooses one action a slot, deterministically or from its own seeded generator."""
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8 actions."""
+        """Actions (N, S) int8."""
         ...
 
 
 @runtime_checkable
 class HasProbabilities(Protocol):
-    """A policy that can say how sure it is; the run doctor recomputes its entropy."""
+    """A policy that knows the probabilities of its actions; the checkup of a run recomputes their entropy."""
 
     def probabilities(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S, A) probabilities; zero where masked."""
+        """Probabilities (N, S, A) of the actions; zero where masked."""
         ...
 
 
@@ -35,9 +35,9 @@ class NetworkPolicy:
         self.network, self.history = network, bank.arrays
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8: the most probable available action of each slot."""
+        """Actions (N, S) int8: the most probable available action of each slot."""
         return self.network.act(flat, rows=rows, history=self.history)
 
     def probabilities(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S, A) probabilities of the available actions."""
+        """Probabilities (N, S, A) of the available actions."""
         return self.network.action_probabilities(flat, rows=rows, history=self.history)

@@ -16,7 +16,7 @@ from kalshi_platform.simulation.replay.bank import Bank
 
 CurriculumName = Literal["phases", "difficulty", "none"]
 
-#: Volatility below which a market is stable, and from which it is volatile (brief; dollars).
+#: Volatility below which a market is stable, and from which it is volatile, dollars.
 STABLE_BELOW: Final = 0.1
 VOLATILE_FROM: Final = 0.3
 _TOP_MARKETS: Final = 100
@@ -26,7 +26,7 @@ class CurriculumConfig(Config):
     """Name of the curriculum and how fast it runs."""
 
     name: CurriculumName = "none"
-    scale: float = Field(1.0, gt=0, description="multiplies the brief's episode counts")
+    scale: float = Field(1.0, gt=0, description="multiplies the episode counts of the stages")
 
 
 class Stage(Config):
