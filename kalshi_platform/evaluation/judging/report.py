@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML file that opens anywhere, the same figures as JSON, a terminal table.
 
-Owns   report.html, report.json (written atomically) and what the terminal shows.
+Owns   report.html, report.json (written atomically) and the view for the terminal.
 Not    any figure: all of them lie in the Evaluation.
 """
 
@@ -61,12 +61,12 @@ def write_report(
 
 
 def read_report(path: Path) -> Evaluation:
-    """The evaluation in a report.json."""
+    """Evaluation in the report.json at ``path``."""
     return Evaluation.parse(json.loads(Path(path).read_text()))
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a page whole or not at all; StorageError where it cannot be written."""
+    """Write a page as a whole file; StorageError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
@@ -80,7 +80,7 @@ def render_html(
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
 ) -> str:
-    """The whole page as text; nothing in it is fetched when it is opened."""
+    """Text of the whole page; opening it fetches nothing."""
     everyone = (evaluation.policy, *evaluation.baselines)
     return (
         page_environment()
@@ -98,7 +98,7 @@ def render_html(
 
 
 def page_environment(*packages: str) -> Environment:
-    """Where pages are rendered: templates of ``packages`` and of this one, everything escaped."""
+    """Renderer of pages: templates of ``packages`` and of this one, everything escaped."""
     loaders = [
         PackageLoader(package, "templates") for package in (*packages, "kalshi_platform.evaluation.judging")
     ]
@@ -114,7 +114,7 @@ def page_environment(*packages: str) -> Environment:
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """One sentence: what the table says."""
+    """One sentence that says what the table shows."""
     total = len(evaluation.comparisons)
     if not total:
         return "No baseline was played, so nothing can be said."
@@ -163,7 +163,7 @@ def _position_label(step: int, half: int) -> str:
 
 
 def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Markup]]:
-    """(title, chart) of every known curve the run recorded, over environment steps."""
+    """(title, chart) of every known curve in the run's metrics, over environment steps."""
     out = []
     for path, title in CURVES:
         points = [
@@ -189,24 +189,24 @@ def _number(row: Mapping[str, object], path: str) -> float | None:
 
 
 def dollars(cash_e6: int) -> str:
-    """Cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
+    """Text of cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
     return f"{cash_e6 / DOLLAR_E6:,.2f} $"
 
 
 def utc(time_ns: int) -> str:
-    """Time to the minute, UTC."""
+    """Text of a time to the minute, UTC."""
     return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def print_view(evaluation: Evaluation, html: Path) -> None:
-    """Print the table, the verdict and where the report is; a pipe gets the width the table needs."""
+    """Print the table, the verdict and the path of the report; a pipe gets the width the table needs."""
     console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
     console.print(terminal_view(evaluation))
     console.print(f"report: {html}", soft_wrap=True)
 
 
 def terminal_view(evaluation: Evaluation) -> RenderableType:
-    """The headline table, the verdict and the findings for a terminal."""
+    """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
     table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
     for name in ("", f"mean return [{evaluation.config.bootstrap.level:.0%} by event]", "policy - baseline"):

@@ -1,11 +1,11 @@
 """Intervals by resampling whole events: the markets of one event move together, so an event is one draw.
 
 Owns   the clustered bootstrap of a ratio of sums and of paired differences, seeded and vectorised.
-Units  those of the values given; levels and shares are fractions.
+Units  those of the values given; confidence and shares are fractions.
 Not    which statistic to report (metrics.py) or who beats whom (compare.py).
 
-Interval: BCa (Efron 1987) with the levels widened for few clusters: a percentile interval of n draws
-is too narrow by sqrt((n - 1) / n) and uses the normal where Student's t belongs (Hesterberg 2015).
+Interval: BCa (Efron 1987) with the tail probabilities widened for few clusters: a percentile interval of n
+draws is too narrow by sqrt((n - 1) / n) and uses the normal where Student's t belongs (Hesterberg 2015).
 """
 
 import math
@@ -23,7 +23,7 @@ _CHUNK_CELLS: Final = 2_000_000
 
 
 class BootstrapConfig(Config):
-    """How intervals are drawn."""
+    """Settings of the draws behind an interval."""
 
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap draws")
     level: float = Field(0.95, gt=0.5, lt=1.0, description="two-sided confidence level")
@@ -98,9 +98,9 @@ def event_mean_interval(cluster: np.ndarray, values: np.ndarray, config: Bootstr
 def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: BootstrapConfig) -> Interval:
     """Interval of Sharpe(ours) - Sharpe(theirs), returns (E,) of the same events in the same order.
 
-    Sharpe per event: mean / population std. Events are drawn jointly for both, so what they have in common
-    cancels. All zero, as of a policy that does not trade, is a Sharpe of 0; draws in which one of them is
-    the same gain everywhere have none and are left out.
+    Sharpe per event: mean / population std. Events are drawn jointly for both, so whatever both have in
+    common cancels. Returns that are all zero, as of a policy that does not trade, have a Sharpe of 0. Draws
+    in which one side gains the same everywhere have no Sharpe ratio and are left out.
     """
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 1:
@@ -127,7 +127,7 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
 
 
 def _sharpe_gap(weight: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """(K,) differences of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
+    """Differences (K,) of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
     return _weighted_sharpe(weight, ours) - _weighted_sharpe(weight, theirs)
 
 
@@ -143,7 +143,7 @@ def _weighted_sharpe(weight: np.ndarray, returns: np.ndarray) -> np.ndarray:
 
 
 def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> np.ndarray:
-    """(resamples,) draws of the ratio; draws whose denominator is 0 are dropped."""
+    """Draws (resamples,) of the ratio; draws whose denominator is 0 are dropped."""
     rng = np.random.default_rng([config.seed, num.size])
     n, left, parts = num.size, config.resamples, []
     share = np.full(n, 1.0 / n)
@@ -157,7 +157,7 @@ def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> n
 
 
 def _jackknife(num: np.ndarray, den: np.ndarray) -> np.ndarray:
-    """(E,) estimates with one cluster left out; clusters that hold all the weight are skipped."""
+    """Estimates (E,) with one cluster left out; clusters that hold all the weight are skipped."""
     rest = den.sum() - den
     keep = rest != 0
     return np.asarray((num.sum() - num[keep]) / rest[keep])

@@ -36,7 +36,7 @@ class RegimeHead(nn.Module):
         self.embedding = nn.Parameter(torch.zeros(n_regimes, width))
 
     def forward(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Slots (B, S, D), probabilities of the regimes (B, S, R), and the input that assigned them (B, S, D)."""
+        """Slots (B, S, D), probabilities of the regimes (B, S, R), and the input that assigned them."""
         seen = F.layer_norm(slots, (self.assign.in_features,))
         probabilities = self.assign(seen).softmax(-1)  # (B, S, D) -> (B, S, R)
         return slots + probabilities @ self.embedding, probabilities, seen
