@@ -1,4 +1,4 @@
-"""A run's folder: who may write in it, and whether the run in it is the one to continue.
+"""The folder of a run: which process may write in it, and whether the run in it is the one to continue.
 
 Files      config.json (TrainConfig), metrics.jsonl, checkpoints/, best, latest, .lock
 Invariant  one process writes a folder at a time: an actor that Ray has given up for lost may live a while.

@@ -1,4 +1,4 @@
-"""Where a run stands after an iteration, and showing it without flooding a log."""
+"""The progress of a run after an iteration, and a throttle that shows it without flooding a log."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
-    """Where a run stands after an iteration; everything but the clock repeats with the same settings."""
+    """Progress of a run after an iteration; everything but the clock repeats with the same settings."""
 
     iteration: int
     iterations: int
@@ -22,7 +22,7 @@ class Progress(NamedTuple):
     elapsed_s: float = 0.0
 
     def line(self) -> str:
-        """One line for the terminal."""
+        """The progress in one line, for the terminal."""
         left = (
             f"{self.seconds_left / 60:.0f} min" if self.seconds_left >= 120 else f"{self.seconds_left:.0f} s"
         )
@@ -40,7 +40,7 @@ class Progress(NamedTuple):
 
 
 class Throttle:
-    """Shows a run's first and last iteration and between them one line every few seconds."""
+    """A reporter that shows a run's first and last iteration and between them one line every few seconds."""
 
     def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
         self._say, self._every_s, self._next_s = say, every_s, 0.0

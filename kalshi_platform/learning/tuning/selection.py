@@ -1,6 +1,6 @@
-"""Which settings win: those whose seeds do best together, not the trial that was luckiest.
+"""The choice of a winner: the settings whose seeds do best together, not the trial that was luckiest.
 
-Rule   the best trials by validation return are trained again with further seeds; the settings with the
+Rule   the best trials by validation return are trained again with further seeds. The settings with the
        highest interquartile mean over those win (Agarwal et al. 2021), and the seed of median score is the
        run to use. A finalist's first run does not count: it was chosen for its score. Ties go to the trial
        that scored higher in the sweep.
@@ -35,7 +35,7 @@ def best_trials(records: Mapping[str, TrialRecord], most: int) -> list[TrialReco
 
 
 def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], seeds: int) -> list[Variant]:
-    """The further runs of the finalists, ``seeds`` each."""
+    """Further runs of the finalists, ``seeds`` each."""
     by_id = {v.id: v for v in planned}
     out = []
     for record in chosen:

@@ -20,7 +20,7 @@ from kalshi_platform.learning.tuning.trial import TRIALS, Task, reports_of_run, 
 
 
 class Place(NamedTuple):
-    """Where a sweep's data comes from and where its runs go."""
+    """Places of a sweep: its dataset, the folder of its runs, and the store they are mirrored to."""
 
     dataset: str
     out: Path
@@ -36,9 +36,9 @@ def run_stage(
     tracker: MlflowTracker,
     say: Callable[[str], None],
 ) -> dict[str, TrialRecord]:
-    """Run every trial of ``planned`` that has no final record yet; the records of all, by id.
+    """Run every trial of ``planned`` that has no final record yet; returns the records of all, by id.
 
-    A trial without a final record at the end was not finished: the sweep was interrupted.
+    A trial without a final record at the end did not finish, because the sweep was interrupted.
     """
     stopper = HeldOutMarketStopper(sweep.patience, sweep.min_gain, sweep.grace_validations)
     folder = place.out / TRIALS[stage]
@@ -117,10 +117,10 @@ def _task(variant: Variant, stage: str, place: Place, population: bool) -> Task:
 
 
 def _name(trial: Any) -> str:
-    """A trial is called in Ray as it is called in the sweep."""
+    """Name of a trial in Ray: its name in the sweep."""
     return str(trial.config["trial"]["id"])
 
 
 def _attempts(out: Path, stage: str) -> int:
-    """Starts of this stage before this one: Tune's logs of each lie beside each other."""
+    """Number of earlier starts of this stage; Tune's logs of all starts lie beside each other."""
     return len(list((out / "tune").glob(f"{stage}-*")))
