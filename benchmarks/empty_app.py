@@ -14,7 +14,7 @@ DECISION = '{"type":"decision","frame":%d,"group":0,"tier":"none","notes":[],"pa
 @serve.deployment
 @serve.ingress()
 class Empty:
-    """One replica."""
+    """One replica of the empty application."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -48,7 +48,7 @@ class Empty:
 
 
 def build_empty(answer: bytes) -> serve.Application:
-    """The application; ``answer`` is what ``/v1/decide`` returns."""
+    """Build the application; ``/v1/decide`` returns ``answer``."""
     return Empty.options(
         num_replicas=1, max_ongoing_requests=100, ray_actor_options={"num_cpus": 0}, logging_config=LOGGING
     ).bind(answer)

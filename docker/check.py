@@ -45,12 +45,15 @@ class Stage:
     steps: list[tuple[int, str, str]] = field(default_factory=list)
 
     def rests(self, word: str) -> list[str]:
-        """What follows every ``word`` of the stage, in order."""
+        """Rest of every instruction ``word`` of the stage, in order."""
         return [rest for _, each, rest in self.steps if each == word]
 
 
 def instructions(text: str) -> Iterator[tuple[int, str, str]]:
-    """(line, INSTRUCTION, rest) of a Dockerfile; continued lines are joined, comments left out."""
+    """Instructions (line, INSTRUCTION, rest) of a Dockerfile.
+
+    Continued lines are joined, comments left out.
+    """
     start, parts = 0, []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("#") or (not parts and not line.strip()):
@@ -66,7 +69,7 @@ def instructions(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def stages(text: str) -> list[Stage]:
-    """The stages of a Dockerfile; a ValueError names the line that is none of its language."""
+    """Stages of a Dockerfile; a ValueError names the line that is no instruction."""
     found: list[Stage] = []
     for line, word, rest in instructions(text):
         if word not in INSTRUCTIONS:
@@ -84,7 +87,7 @@ def stages(text: str) -> list[Stage]:
 
 
 def ignored(path: str, patterns: list[str]) -> bool:
-    """Whether .dockerignore keeps ``path`` (relative) out; the last pattern that fits wins."""
+    """True where .dockerignore keeps ``path`` (relative) out; the last pattern that fits wins."""
     out = False
     for pattern in patterns:
         bare = pattern.removeprefix("!").strip("/")
@@ -97,13 +100,13 @@ def ignored(path: str, patterns: list[str]) -> bool:
 
 
 def ignore_patterns(root: Path) -> list[str]:
-    """The lines of .dockerignore that say something."""
+    """Lines of .dockerignore that are neither empty nor comments."""
     lines = (root / ".dockerignore").read_text().splitlines()
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def image_problem(image: str, names: set[str]) -> str | None:
-    """Why ``image`` is not pinned, or None; ``names`` are stages and images built here."""
+    """Reason why ``image`` is not pinned, or None; ``names`` are stages and images built here."""
     if image in names:
         return None
     if "$" in image:
@@ -131,7 +134,7 @@ def copy_problems(root: Path, rest: str, earlier: set[str], patterns: list[str])
 
 
 def shell_problem(command: str) -> str | None:
-    """What ``sh -n`` says about a RUN, or None."""
+    """Complaint of ``sh -n`` about a RUN, or None."""
     done = subprocess.run(
         ["sh", "-n"], input=command, text=True, capture_output=True, timeout=20, check=False
     )
@@ -139,7 +142,7 @@ def shell_problem(command: str) -> str | None:
 
 
 def constraints(root: Path) -> dict[str, str]:
-    """name -> version of constraints.txt."""
+    """Version of each package in constraints.txt, by name."""
     lines = [line for line in (root / "constraints.txt").read_text().splitlines() if line and line[0] != "#"]
     return {canonicalize_name(name): version for name, _, version in (line.partition("==") for line in lines)}
 
@@ -189,7 +192,7 @@ def step_problems(
 
 
 def last_stage_problems(root: Path, stage: Stage) -> Iterator[str]:
-    """What the image that is run must have: a user that is not root, a health check, a program to start."""
+    """Things that the final image lacks: a user that is not root, a health check, a program to start."""
     user = (stage.rests("USER") or ["root"])[-1].partition(":")[0]
     if user in ("root", "0") or not user.isdigit():
         yield f"the last USER is {user}: give a number that is not 0, which Kubernetes can check"
@@ -280,7 +283,7 @@ def compose_problems(text: str, root: Path = ROOT) -> list[str]:
 
 
 def main() -> int:
-    """Check every file; the exit status."""
+    """Check every file and print the problems; returns the exit status."""
     problems = [f"{n}: {p}" for n in DOCKERFILES for p in dockerfile_problems((ROOT / n).read_text())]
     problems += [f"{COMPOSE}: {problem}" for problem in compose_problems((ROOT / COMPOSE).read_text())]
     print("\n".join(problems) or f"checked {', '.join((*DOCKERFILES, COMPOSE))}: no problem")

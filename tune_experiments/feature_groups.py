@@ -1,4 +1,4 @@
-"""Which feature groups earn their place beside the order book: one is added at a time, then all.
+"""Which feature sets earn their place beside the order book: one is added at a time, then all.
 
 Run       python -m tune_experiments.feature_groups [--local] [--dataset s3://bucket/prefix]
 Smoke     --smoke: the order book alone against everything, about two minutes on two cores

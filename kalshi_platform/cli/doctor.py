@@ -1,6 +1,6 @@
-"""``kalshi-platform doctor``: can this machine build, train and evaluate, and what to do where it cannot.
+"""``kalshi-platform doctor``: can this machine build, train and evaluate? If not, how is that mended?
 
-Each check is a function that returns one Finding and changes nothing on the machine; ``--deep`` alone
+Each check is a function that returns one Finding and changes nothing on the machine. ``--deep`` alone
 starts a Ray runtime and writes (and deletes) one small file in the storage.
 """
 
@@ -43,7 +43,7 @@ PROBE: Final = ".kalshi-platform-doctor"
 
 
 class Status(StrEnum):
-    """OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
+    """Result of a check. OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
 
     OK = "OK"
     WARN = "WARN"
@@ -52,7 +52,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; ``advice`` says what to do and is empty when there is nothing to do."""
+    """Result of one check; ``advice`` says what to do and is empty when there is nothing to do."""
 
     name: str
     status: Status
@@ -63,7 +63,7 @@ class Finding:
 def by_size(
     name: str, found_gib: float, limits_gib: tuple[float, float], detail: str, advice: str
 ) -> Finding:
-    """FAIL below the first limit, WARN below the second, else OK."""
+    """Finding by size: FAIL below the first limit, WARN below the second, else OK."""
     fail_below, warn_below = limits_gib
     if found_gib >= warn_below:
         return Finding(name, Status.OK, detail)
@@ -72,7 +72,7 @@ def by_size(
 
 
 def check_python() -> Finding:
-    """Version of the running interpreter."""
+    """Check the version of the running interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
     detail = f"{found} at {sys.executable}"
     if sys.version_info[:2] < MIN_PYTHON:
@@ -81,7 +81,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Installed versions against the ranges this package asks for."""
+    """Check installed versions against the ranges this package asks for."""
     from packaging.requirements import Requirement
 
     required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
@@ -101,7 +101,7 @@ def check_packages() -> Finding:
 
 
 def check_torch() -> Finding:
-    """Torch computes, and on what."""
+    """Check that torch computes, and on which device."""
     try:
         import torch
 
@@ -118,7 +118,7 @@ def check_torch() -> Finding:
 
 
 def check_numba() -> Finding:
-    """A kernel of ours compiles and is right; its machine code can be kept."""
+    """Check that a kernel of ours compiles and is right, and that its machine code can be kept."""
     started = time.perf_counter()
     try:
         from kalshi_platform.domain import fees
@@ -140,7 +140,7 @@ def check_numba() -> Finding:
 
 
 def check_ray(deep: bool) -> Finding:
-    """Ray's preconditions; with ``deep`` a runtime is started, runs one task and is stopped."""
+    """Check what Ray needs; with ``deep`` start a runtime, run one task and stop it."""
     shared = Path("/dev/shm")  # where Ray keeps its object store
     free_gib = shutil.disk_usage(shared).free / GIB if shared.is_dir() else 0.0
     detail = f"{metadata.version('ray')}, {free_gib:.1f} GiB shared memory free"
@@ -176,7 +176,7 @@ def _start_ray() -> float:
 
 
 def check_memory() -> Finding:
-    """Memory this process may still take: the machine's, or less where a container limits it."""
+    """Check the memory this process may still take: the machine's, or less where a container limits it."""
     from kalshi_platform.learning.training.machine import free_memory_bytes
 
     available = free_memory_bytes()
@@ -186,7 +186,7 @@ def check_memory() -> Finding:
 
 
 def check_cores() -> Finding:
-    """Cores this process may run on."""
+    """Check the number of cores this process may run on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detail = f"{cores} ({platform.machine()})"
     if cores < 2:
@@ -197,7 +197,7 @@ def check_cores() -> Finding:
 
 
 def check_plan() -> Finding:
-    """What ``train --workers auto`` would do here for level simple, and why."""
+    """Show the plan and reasons of ``train --workers auto`` for level simple on this machine."""
     from kalshi_platform.learning.training.machine import Machine, plan_workers
 
     try:
@@ -208,14 +208,14 @@ def check_plan() -> Finding:
 
 
 def check_disk() -> Finding:
-    """Free space where runs are written."""
+    """Check the free space of the present folder, where runs are written."""
     free_gib = shutil.disk_usage(Path.cwd()).free / GIB
     detail = f"{free_gib:.1f} GiB free at {Path.cwd()}"
     return by_size("disk", free_gib, DISK_GIB, detail, "free some space, or work in another folder")
 
 
 def check_clock() -> Finding:
-    """The wall clock is set, runs at the monotonic clock's pace, and somebody keeps it right."""
+    """Check that the wall clock is set, keeps the monotonic clock's pace, and is kept right by NTP."""
     wall, steady = time.time(), time.monotonic()
     time.sleep(CLOCK_PROBE_S)
     drift_s = (time.time() - wall) - (time.monotonic() - steady)
@@ -234,7 +234,7 @@ def check_clock() -> Finding:
 
 
 def _ntp_synchronised() -> bool | None:
-    """What systemd says; None where it is not there to ask."""
+    """Answer of systemd on NTP; None where there is no systemd to ask."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
@@ -244,7 +244,7 @@ def _ntp_synchronised() -> bool | None:
 
 
 def check_storage(uri: str, deep: bool) -> Finding:
-    """The storage at ``uri`` answers; with ``deep`` it also takes and gives up a file."""
+    """Check that the storage at ``uri`` answers; with ``deep`` also that it takes and gives up a file."""
     try:
         from kalshi_platform.storage.storage import open_storage
 
@@ -259,7 +259,7 @@ def check_storage(uri: str, deep: bool) -> Finding:
 
 
 def check_aws_variables() -> Finding:
-    """The AWS variables belong together, and the endpoint they name is there."""
+    """Check that the AWS variables belong together, and that the endpoint they name is there."""
     keys = [k for k in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(k)]
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     if len(keys) == 1:
@@ -278,7 +278,7 @@ def check_aws_variables() -> Finding:
 
 
 def examine(storage: str | None, deep: bool) -> Iterator[Finding]:
-    """Every check that applies, in order; each is computed when it is asked for."""
+    """Run every check that applies, in order, each when the caller asks for it."""
     checks: list[Callable[[], Finding]] = [
         check_python, check_packages, check_torch, check_numba, lambda: check_ray(deep),
         check_memory, check_cores, check_plan, check_disk, check_clock,
@@ -304,7 +304,7 @@ def doctor(
         bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")
     ] = False,
 ) -> None:
-    """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage; exit 1 if any fails."""
+    """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage. Exit 1 if any fails."""
     console = Console(highlight=False, soft_wrap=True)
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     found = []

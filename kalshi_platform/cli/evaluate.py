@@ -45,7 +45,10 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="evaluation seeds")] = len(_DEFAULT.seeds),
     final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
 ) -> None:
-    """Play the policy and the baselines on the same held-out episodes; exit 4 if the test split is shut."""
+    """Play the policy and the baselines on the same held-out episodes.
+
+    Exit 4 if the test split stays shut.
+    """
     wanted = _split(split)
     policy = FrozenPolicy.load(checkpoint)
     env_config = read_environment(checkpoint)
@@ -94,7 +97,7 @@ def _split(name: str) -> Split:
 
 
 def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
-    """Windows where they were asked for; else what the size of the split allows."""
+    """Settings of the evaluation: windows if the user wants them, else as the size of the split allows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:
         changes |= {"schedule": "windows", "episodes_per_market": episodes_per_market}
@@ -103,16 +106,19 @@ def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> 
 
 
 def _run_folders(checkpoint: Path) -> list[Path]:
-    """Where a run's files may lie: the run itself, or the run of run/checkpoints/000012 (links resolved)."""
+    """Folders that may hold a run's files.
+
+    The run itself, or the run of run/checkpoints/000012 (links resolved).
+    """
     return [checkpoint, *checkpoint.resolve().parents[:2]]
 
 
 def _log_folder(dataset: str, checkpoint: Path) -> Path:
-    """Beside a local dataset; for one in an object store, beside the checkpoint."""
+    """Folder of the log of openings: beside a local dataset, else beside the checkpoint."""
     return checkpoint if "://" in dataset else Path(dataset)
 
 
 def _training_metrics(checkpoint: Path) -> list[dict[str, Any]]:
-    """Rows of the run's metrics.jsonl; none where the checkpoint stands alone."""
+    """Rows of the run's metrics.jsonl; an empty list where the checkpoint stands alone."""
     run = next((f for f in _run_folders(checkpoint) if (f / METRICS).exists()), None)
     return [] if run is None else read_metrics(run)

@@ -1,8 +1,8 @@
-"""The command line every file of ``tune_experiments`` shares: ``python -m tune_experiments.NAME --help``.
+"""The command line of every file of ``tune_experiments``: ``python -m tune_experiments.NAME --help``.
 
-It runs as it is on a Ray cluster, as a job (``ray job submit --working-dir . -- python -m
-tune_experiments.NAME``) or, with ``--local``, on a Ray of its own. A lone ``--`` before the options, which a
-job's command line can carry, is ignored.
+An experiment runs as it is on a Ray cluster, as a job (``ray job submit --working-dir . -- python -m
+tune_experiments.NAME``), or with ``--local`` on a Ray of its own. A job's command line can carry a lone
+``--`` before the options; it is ignored.
 """
 
 import shlex
@@ -36,13 +36,13 @@ _LOG_WIDTH = 132
 
 
 def main(experiment: Experiment) -> None:
-    """Run ``experiment`` as the command line says; exits with the codes of every command."""
+    """Run ``experiment`` with the options of the command line, and exit with the codes of every command."""
     arguments = sys.argv[1:]
     application(experiment)(arguments[1:] if arguments[:1] == ["--"] else arguments)
 
 
 def application(experiment: Experiment) -> typer.Typer:
-    """The command line of one experiment."""
+    """Command line of one experiment."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=f"{experiment.question}\n\nExpected: {experiment.expectation}")(_command(experiment))
     return app
@@ -117,7 +117,7 @@ def _whole_way(
     as_json: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Sweep, judge the winner, make it challenger, write the page, show what was found."""
+    """Sweep, judge the winner, make it challenger, write the page, and show the result."""
     if models is not None:
         models.aliases()  # a registry that cannot be read is refused before the sweep
     record = run_sweep(experiment, request, say)
@@ -139,7 +139,7 @@ def _whole_way(
 
 @contextmanager
 def _ray(local: bool) -> Iterator[None]:
-    """A Ray to run on: the job's or the machine's, or one of our own that ends with us."""
+    """Connect to the job's or the machine's Ray, or start one that ends with the block."""
     if local:
         ray.init("local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     else:
@@ -157,7 +157,7 @@ def _ray(local: bool) -> Iterator[None]:
 
 
 def _simulated_dataset(place: Path, smoke: bool, say: Any) -> str:
-    """A simulated dataset beside the sweep, made unless it is there."""
+    """Address of a simulated dataset beside the sweep, made unless it is there."""
     recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, say)
     dataset = place / "dataset"
     say(f"building the dataset from {recordings}")

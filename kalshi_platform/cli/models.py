@@ -32,7 +32,7 @@ _WIDTH: Final = 160
 
 @app.command("list")
 def list_models(registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """Every registered model, oldest first, with its aliases and what it claims."""
+    """List every registered model, oldest first, with its aliases and its claims."""
     store = Registry(registry)
     records, current = store.models(), store.aliases().current
     names = {r.id: [alias for alias, model in current.items() if model == r.id] for r in records}
@@ -62,7 +62,7 @@ def show(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole record of one model."""
+    """Show the whole record of one model."""
     store = Registry(registry)
     record = store.record(store.resolve(model))
     if as_json:
@@ -78,7 +78,10 @@ def register(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a trained policy with what it does on the validation events; twice gives one model."""
+    """Register a trained policy with its results on the validation events.
+
+    Registering twice gives one model.
+    """
     record = register_run(Registry(registry), run, dataset, say=_say)
     if as_json:
         _print_json(record.model_dump(mode="json"))
@@ -102,7 +105,7 @@ def promote(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
+    """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
     found = promote_model(
         Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=_say
@@ -133,7 +136,7 @@ def rollback(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give an alias back to the model that had it before; again goes one further back."""
+    """Give an alias back to the model that had it before. Repeat to go one further back."""
     entry = Registry(registry).rollback(alias, reason=reason)
     if as_json:
         _print_json(entry.model_dump(mode="json"))
@@ -147,7 +150,7 @@ def history(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every change of the aliases, oldest first."""
+    """Show every change of the aliases, oldest first."""
     store = Registry(registry)
     entries = [e for e in store.aliases().entries if alias in (None, e.alias)]
     if as_json:
@@ -217,7 +220,7 @@ def _print_json(value: Any) -> None:
 
 
 def _console() -> Console:
-    """As wide as the terminal; wide enough for an id in one piece where there is none."""
+    """Console as wide as the terminal, or wide enough for a whole id where there is no terminal."""
     console = Console()
     return console if console.is_terminal else Console(width=_WIDTH)
 

@@ -43,7 +43,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
-    """Train each level from the last one kept; it is kept only if it is surely better and fast enough.
+    """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """

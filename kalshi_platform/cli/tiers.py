@@ -45,7 +45,7 @@ def build(
     smoke: Annotated[bool, typer.Option(help="every step, as small as it can be (seconds)")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Distil tiers 1 and 2, calibrate them, choose their exits, judge and store the set, in minutes."""
+    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set; this takes minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     store = Registry(registry)
@@ -61,7 +61,7 @@ def build(
 
 @app.command()
 def show(model: _MODEL, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """The newest tier set of a model and what its report found when it was made."""
+    """Show the newest tier set of a model, and its report from when it was made."""
     store = Registry(registry)
     tier_set = _newest(store, model)
     if as_json:
@@ -80,7 +80,7 @@ def report(
     final: Annotated[bool, typer.Option(help="on the test split; every opening is recorded")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the newest tier set again, on the half of the validation events that chose nothing."""
+    """Judge the newest tier set again, on the half of the validation events that chose nothing in it."""
     store = Registry(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
     folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)

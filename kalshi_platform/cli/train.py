@@ -41,7 +41,10 @@ def run(
     resume: Annotated[bool, typer.Option(help="continue the run in --out from its last checkpoint")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
-    """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
+    """Train a policy and validate it on held-out events; keep the best checkpoint.
+
+    --resume continues a run.
+    """
     console = Console(stderr=True)
 
     def say(line: str) -> None:
@@ -68,7 +71,7 @@ def run(
 
 
 def parse_workers(text: str) -> int:
-    """The number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
+    """Number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
     if text != "auto" and not text.isdecimal():
         raise ContractError(f"--workers {text!r} is neither a number of processes nor auto")
     return 0 if text == "auto" else int(text)
@@ -77,7 +80,10 @@ def parse_workers(text: str) -> int:
 def fitted(
     chosen: RunSettings, dataset: str, given: dict[str, Any], say: Callable[[str], None]
 ) -> RunSettings:
-    """``chosen`` with the machine's plan where ``given`` says nothing else; ``say`` hears its reasons."""
+    """Settings ``chosen`` with the machine's plan where ``given`` is silent.
+
+    ``say`` receives the plan's reasons.
+    """
     size = bank_bytes(Dataset.open(dataset), "train", chosen.env.groups)
     plan = plan_workers(Machine.here(), chosen.train.level, size, chosen.train)
     say(plan.line())
@@ -88,7 +94,7 @@ def fitted(
 
 
 def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
-    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not."""
+    """Values of the ``name=value`` pairs of ``option``: JSON, or plain text where they are no JSON."""
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
@@ -102,7 +108,7 @@ def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]
 
 
 def report(result: TrainResult, as_json: bool) -> None:
-    """What the run left behind, and what to do next."""
+    """Print the result of the run and the command to call next."""
     if as_json:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
         typer.echo(json.dumps(values))

@@ -1,4 +1,4 @@
-"""When a level has learned what it can: the brief's plateau, as a pure function of a history.
+"""Plateaus: a level has learned all it can when its Sharpe ratio stops rising. Pure functions of a history.
 
 Owns   PlateauConfig, the decision and the order of the levels.
 Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
@@ -19,7 +19,7 @@ SHARPE: Final = "sharpe"
 
 
 class PlateauConfig(Config):
-    """What counts as a plateau (brief, "ComplexityScalingStrategy")."""
+    """Settings of a plateau: the two windows that are compared and the least rise between them."""
 
     window: int = Field(50, ge=1, description="validations in each of the two windows that are compared")
     min_gain: float = Field(
@@ -36,7 +36,7 @@ def recent_gain(history: Sequence[float], window: int) -> float | None:
 
 
 class ComplexityScaler:
-    """Says when training at a level should end, and which level comes next."""
+    """A scaler that says when training at a level should end, and which level comes next."""
 
     def __init__(self, levels: Sequence[str], config: PlateauConfig | None = None) -> None:
         for name in levels:
@@ -47,17 +47,17 @@ class ComplexityScaler:
         self._config = config or PlateauConfig()
 
     def should_scale(self, history: Sequence[float]) -> bool:
-        """Whether the Sharpe ratios of a level's validations have stopped rising."""
+        """True where the Sharpe ratios of a level's validations have stopped rising."""
         gain = recent_gain(history, self._config.window)
         return gain is not None and gain < self._config.min_gain
 
     def next_level(self, level: str) -> str | None:
-        """The level after ``level``; None after the last."""
+        """Level after ``level``; None after the last."""
         at = self._levels.index(level) + 1
         return self._levels[at] if at < len(self._levels) else None
 
     def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
-        """For ``run_training(stop=...)``: why to stop after these validations, or None to go on."""
+        """Reason to stop after these validations, or None to go on; for ``run_training(stop=...)``."""
         history = [float(numbers[SHARPE]) for numbers in validations]
         if not self.should_scale(history):
             return None
