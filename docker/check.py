@@ -1,4 +1,4 @@
-"""What can be known of docker/ without an engine; ``python docker/check.py`` prints problems, exits 0 or 1.
+"""Check docker/ without an engine; ``python docker/check.py`` prints problems, exits 0 or 1.
 
 Dry-runs each Dockerfile on an empty file system, instruction by instruction: a COPY must find its sources in
 the context that .dockerignore leaves, or in a stage built before; a RUN must be shell that parses, and the

@@ -29,7 +29,9 @@ _DEFAULT = EvalConfig()
 
 @app.command()
 def run(
-    checkpoint: Annotated[Path, typer.Option(help="a checkpoint, or a run: its best one is taken")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="a checkpoint, or a run, of which the best checkpoint is judged")
+    ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
     split: Annotated[str, typer.Option(help="train, validation or test")] = "validation",
     out: Annotated[
@@ -40,9 +42,9 @@ def run(
         bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
     ] = False,
     episodes_per_market: Annotated[
-        int, typer.Option(min=0, help="windows a market and seed; 0 = whole lives, once")
+        int, typer.Option(min=0, help="stretches of each market a seed plays; 0 = each market once, whole")
     ] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="evaluation seeds")] = len(_DEFAULT.seeds),
+    seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
     final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.

@@ -60,12 +60,14 @@ def _command(experiment: Experiment) -> Any:
             Path | None, typer.Option(help=f"folder of the sweep  [default: {home()}/sweeps/NAME]")
         ] = None,
         storage: Annotated[
-            str, typer.Option(help="s3://bucket/prefix that runs are mirrored to: machines share no disk")
+            str, typer.Option(help="s3://bucket/prefix to mirror runs to, where machines share no disk")
         ] = "",
         local: Annotated[
             bool, typer.Option(help="start a Ray on this machine instead of joining one")
         ] = False,
-        smoke: Annotated[bool, typer.Option(help="the whole way in two minutes, with tiny budgets")] = False,
+        smoke: Annotated[
+            bool, typer.Option(help="go the whole way in two minutes, with tiny budgets")
+        ] = False,
         resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
         settings: Annotated[
             list[str] | None,
@@ -80,7 +82,7 @@ def _command(experiment: Experiment) -> Any:
         ] = None,
         registry: Annotated[
             str | None,
-            typer.Option(help="where the winner becomes challenger: a folder or s3://..."),
+            typer.Option(help="registry in which the winner becomes challenger: a folder or s3://..."),
         ] = None,
         register: Annotated[bool, typer.Option(help="register the winner")] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,

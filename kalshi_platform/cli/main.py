@@ -17,7 +17,7 @@ from kalshi_platform.cli.refusal import refusals
 
 #: name -> what ``--help`` says; the command is ``app`` of ``kalshi_platform.cli.<name>``.
 COMMANDS: Final = {
-    "quickstart": "Data (simulated or --data) to a trained policy and its held-out report, in minutes.",
+    "quickstart": "Go from data (simulated or yours) to a policy and its held-out report, in minutes.",
     "dataset": "Build, inspect and verify datasets.",
     "simulate": "Generate recordings of a simulated exchange.",
     "train": "Train a policy on the training events of a dataset.",

@@ -73,7 +73,9 @@ def show(
 
 @app.command()
 def register(
-    run: Annotated[Path, typer.Argument(help="a training run, of which the best is taken, or a checkpoint")],
+    run: Annotated[
+        Path, typer.Argument(help="a training run, whose best policy is registered, or a checkpoint")
+    ],
     dataset: Annotated[str, typer.Option(help="the dataset it was trained on", show_default=False)],
     registry: RegistryOption = None,
     as_json: JsonOption = False,
@@ -96,7 +98,7 @@ def promote(
     dataset: Annotated[
         str | None, typer.Option(help="the dataset it was trained on; not needed by challenger")
     ] = None,
-    alias: Annotated[str, typer.Option(help="what it becomes; challenger is not gated")] = CHAMPION,
+    alias: Annotated[str, typer.Option(help="alias to give it; challenger asks no gate")] = CHAMPION,
     reason: _REASON = "",
     gates: Annotated[
         list[str] | None,

@@ -31,7 +31,10 @@ def run(
     order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
     curriculum: Annotated[str, typer.Option(help="none, phases or difficulty")] = "none",
     workers: Annotated[
-        str, typer.Option(help="processes that sample; 0 = the trainer itself, auto = by the machine")
+        str,
+        typer.Option(
+            help="sampling processes; 0 = the trainer samples, auto = as many as the machine can use"
+        ),
     ] = "0",
     device: Annotated[str, typer.Option(help="where the network learns: auto, cpu or cuda")] = "auto",
     settings: Annotated[
