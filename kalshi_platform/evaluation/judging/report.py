@@ -209,7 +209,11 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
     table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
-    for name in ("", f"mean return [{evaluation.config.bootstrap.level:.0%} by event]", "policy - baseline"):
+    for name in (
+        "",
+        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by event]",
+        "policy - baseline",
+    ):
         table.add_column(name)
     for name in ("profit", "fees", "max drawdown", "markets > 0", "trades"):
         table.add_column(name, justify="right")

@@ -12,12 +12,14 @@ import math
 from typing import Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import AliasChoices, ConfigDict, Field
 from scipy import stats
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 
+#: Reports and settings on disk call the confidence of an interval ``level``.
+ON_DISK: Final = AliasChoices("confidence", "level")
 #: Resampled weights held at once: 2e6 x 8 bytes = 16 MB.
 _CHUNK_CELLS: Final = 2_000_000
 
@@ -25,18 +27,25 @@ _CHUNK_CELLS: Final = 2_000_000
 class BootstrapConfig(Config):
     """Settings of the draws behind an interval."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap draws")
-    level: float = Field(0.95, gt=0.5, lt=1.0, description="two-sided confidence level")
+    confidence: float = Field(
+        0.95, validation_alias=ON_DISK, serialization_alias="level", gt=0.5, lt=1.0,
+        description="two-sided, fraction",
+    )  # fmt: skip
     seed: int = Field(20_240_607, ge=0, description="seed of the draws")
 
 
 class Interval(Config):
     """An estimate with its clustered interval; ``low`` and ``high`` are None where it cannot be drawn."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     estimate: float | None
     low: float | None
     high: float | None
-    level: float
+    confidence: float = Field(validation_alias=ON_DISK, serialization_alias="level")
     n_clusters: int
     note: str = ""
 
@@ -72,15 +81,21 @@ def ratio_interval(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) ->
         raise ContractError("cluster sums contain NaN or infinity: drop or repair those episodes first")
     n = num.size
     if n == 0 or den.sum() == 0:
-        return Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=n, note="no data")
+        return Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note="no data"
+        )
     estimate = float(num.sum() / den.sum())
     if n == 1:
         note = "one event only: its spread is unknown"
-        return Interval(estimate=estimate, low=None, high=None, level=config.level, n_clusters=1, note=note)
+        return Interval(
+            estimate=estimate, low=None, high=None, confidence=config.confidence, n_clusters=1, note=note
+        )
     draws = _ratio_draws(num, den, config)
-    low, high = _bca_bounds(draws, estimate, _jackknife(num, den), n, config.level)
+    low, high = _bca_bounds(draws, estimate, _jackknife(num, den), n, config.confidence)
     note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
-    return Interval(estimate=estimate, low=low, high=high, level=config.level, n_clusters=n, note=note)
+    return Interval(
+        estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
+    )
 
 
 def mean_interval(cluster: np.ndarray, values: np.ndarray, config: BootstrapConfig) -> Interval:
@@ -110,7 +125,9 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     gap = _sharpe_gap(whole, ours, theirs)
     if n < 2 or not np.isfinite(gap).all():
         note = f"{n} events without spread: no Sharpe ratio" if n else "no data"
-        return Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=n, note=note)
+        return Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note=note
+        )
     estimate = float(gap[0])
     rng = np.random.default_rng([config.seed, n])
     share, left, found = np.full(n, 1.0 / n), config.resamples, []
@@ -121,9 +138,11 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     draws = np.concatenate(found)
     jackknife = _sharpe_gap(1.0 - np.eye(n), ours, theirs)
     jackknife = jackknife[np.isfinite(jackknife)]
-    low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.level)
+    low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.confidence)
     note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
-    return Interval(estimate=estimate, low=low, high=high, level=config.level, n_clusters=n, note=note)
+    return Interval(
+        estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
+    )
 
 
 def _sharpe_gap(weight: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -164,10 +183,10 @@ def _jackknife(num: np.ndarray, den: np.ndarray) -> np.ndarray:
 
 
 def _bca_bounds(
-    draws: np.ndarray, estimate: float, jackknife: np.ndarray, n: int, level: float
+    draws: np.ndarray, estimate: float, jackknife: np.ndarray, n: int, confidence: float
 ) -> tuple[float, float]:
     """Bias-corrected, accelerated bounds with the tail widened for ``n`` clusters."""
-    tail = (1.0 - level) / 2.0
+    tail = (1.0 - confidence) / 2.0
     z_tail = math.sqrt(n / (n - 1)) * float(stats.t.ppf(tail, n - 1))
     # Ties count half, so that a statistic with few distinct values is not called biased.
     below = float(np.mean(draws < estimate) + 0.5 * np.mean(draws == estimate))

@@ -42,7 +42,9 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
     k, e = matrix.values.shape
     if k == 0 or e == 0:
         note = "no seed was validated" if k == 0 else "the seeds share no event"
-        empty = Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=k, note=note)
+        empty = Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=k, note=note
+        )
         return SeedSpread(n_seeds=k, n_events=e, scores={}, iqm=empty, share_positive=None)
     scores = matrix.values.mean(axis=1)
     low, high, note = None, None, ""
@@ -51,7 +53,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
     elif e < 2:
         note = "one event only: its spread is unknown"
     else:
-        tail = (1.0 - config.level) / 2.0
+        tail = (1.0 - config.confidence) / 2.0
         low, high = (float(v) for v in np.quantile(_draws(matrix.values, config), (tail, 1.0 - tail)))
     return SeedSpread(
         n_seeds=k,
@@ -61,7 +63,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
             estimate=interquartile_mean(scores),
             low=low,
             high=high,
-            level=config.level,
+            confidence=config.confidence,
             n_clusters=k,
             note=note,
         ),

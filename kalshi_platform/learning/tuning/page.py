@@ -178,7 +178,7 @@ def score_interval(run: Run) -> Interval:
         estimate=run.score,
         low=v.low if v else None,
         high=v.high if v else None,
-        level=BootstrapConfig().level,
+        confidence=BootstrapConfig().confidence,
         n_clusters=len(v.events) if v else 0,
         note=note if v is None or v.low is None else "",
     )
@@ -277,7 +277,7 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
     table = Table(title=f"{len(comparison.runs)} runs")
     for name in ("run", "status"):
         table.add_column(name)
-    table.add_column(f"score [{BootstrapConfig().level:.0%} by event]")
+    table.add_column(f"score [{BootstrapConfig().confidence:.0%} by event]")
     for name in ("Sharpe", "drawdown", "trades", "steps"):
         table.add_column(name, justify="right")
     for run in best_first(comparison.runs):

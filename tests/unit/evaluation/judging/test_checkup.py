@@ -12,7 +12,7 @@ from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
 
 CONFIG = DoctorConfig()
-NONE = Interval(estimate=0.01, low=0.0, high=0.02, level=0.95, n_clusters=12)
+NONE = Interval(estimate=0.01, low=0.0, high=0.02, confidence=0.95, n_clusters=12)
 
 
 def trading(**changes):
