@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.progress import progress
-from kalshi_platform.data.dataset.build import BuildConfig, Progress, build_dataset
+from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
@@ -105,7 +105,7 @@ def cache(
         typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {_utc(int(bank.used_s * 1e9))}{state}")
 
 
-def _jobs_text(at: Progress) -> str:
+def _jobs_text(at: BuildProgress) -> str:
     reused = f", {at.reused} from an earlier attempt" if at.reused else ""
     return f"rows, {at.jobs_done}/{at.jobs} jobs{reused}"
 

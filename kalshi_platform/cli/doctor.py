@@ -1,6 +1,6 @@
 """``kalshi-platform doctor``: can this machine build, train and evaluate? If not, how is that mended?
 
-Each check is a function that returns one Finding and changes nothing on the machine. ``--deep`` alone
+Each check is a function that returns one Checked and changes nothing on the machine. ``--deep`` alone
 starts a Ray runtime and writes (and deletes) one small file in the storage.
 """
 
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class Checked:
     """Result of one check; ``advice`` says what to do and is empty when there is nothing to do."""
 
     name: str
@@ -62,25 +62,25 @@ class Finding:
 
 def by_size(
     name: str, found_gib: float, limits_gib: tuple[float, float], detail: str, advice: str
-) -> Finding:
-    """Finding by size: FAIL below the first limit, WARN below the second, else OK."""
+) -> Checked:
+    """Checked by size: FAIL below the first limit, WARN below the second, else OK."""
     fail_below, warn_below = limits_gib
     if found_gib >= warn_below:
-        return Finding(name, Status.OK, detail)
+        return Checked(name, Status.OK, detail)
     status = Status.FAIL if found_gib < fail_below else Status.WARN
-    return Finding(name, status, detail, advice)
+    return Checked(name, status, detail, advice)
 
 
-def check_python() -> Finding:
+def check_python() -> Checked:
     """Check the version of the running interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
     detail = f"{found} at {sys.executable}"
     if sys.version_info[:2] < MIN_PYTHON:
-        return Finding("python", Status.FAIL, detail, "install Python 3.11 or later and repeat `make setup`")
-    return Finding("python", Status.OK, detail)
+        return Checked("python", Status.FAIL, detail, "install Python 3.11 or later and repeat `make setup`")
+    return Checked("python", Status.OK, detail)
 
 
-def check_packages() -> Finding:
+def check_packages() -> Checked:
     """Check installed versions against the ranges this package asks for."""
     from packaging.requirements import Requirement
 
@@ -96,28 +96,28 @@ def check_packages() -> Finding:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
     if wrong:
-        return Finding("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
-    return Finding("packages", Status.OK, f"{len(required)} packages in their ranges")
+        return Checked("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
+    return Checked("packages", Status.OK, f"{len(required)} packages in their ranges")
 
 
-def check_torch() -> Finding:
+def check_torch() -> Checked:
     """Check that torch computes, and on which device."""
     try:
         import torch
 
         product = float((torch.ones(2, 2) @ torch.ones(2, 2)).sum())
     except (ImportError, OSError, RuntimeError) as err:
-        return Finding("torch", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+        return Checked("torch", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     detail = f"{torch.__version__} on {device}, {torch.get_num_threads()} threads"
     if product != 8.0:
-        return Finding(
+        return Checked(
             "torch", Status.FAIL, f"{detail}: 2x2 product sums to {product}, not 8", "reinstall torch"
         )
-    return Finding("torch", Status.OK, detail)
+    return Checked("torch", Status.OK, detail)
 
 
-def check_numba() -> Finding:
+def check_numba() -> Checked:
     """Check that a kernel of ours compiles and is right, and that its machine code can be kept."""
     started = time.perf_counter()
     try:
@@ -125,21 +125,21 @@ def check_numba() -> Finding:
 
         fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
     except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
-        return Finding("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+        return Checked("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     took_s = time.perf_counter() - started
     if fee_e6 != 17_500:
-        return Finding(
+        return Checked(
             "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
         )
     cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(fees.__file__).parent)
     detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {cache}"
     if not os.access(cache, os.W_OK):
         advice = "set NUMBA_CACHE_DIR to a writable local folder, else every process compiles again"
-        return Finding("numba", Status.WARN, detail + " (not writable)", advice)
-    return Finding("numba", Status.OK, detail)
+        return Checked("numba", Status.WARN, detail + " (not writable)", advice)
+    return Checked("numba", Status.OK, detail)
 
 
-def check_ray(deep: bool) -> Finding:
+def check_ray(deep: bool) -> Checked:
     """Check what Ray needs; with ``deep`` start a runtime, run one task and stop it."""
     shared = Path("/dev/shm")  # where Ray keeps its object store
     free_gib = shutil.disk_usage(shared).free / GIB if shared.is_dir() else 0.0
@@ -148,13 +148,13 @@ def check_ray(deep: bool) -> Finding:
         try:
             detail += f", runtime answered in {_start_ray():.1f} s"
         except Exception as err:  # Ray's start fails in many ways; all mean the same here
-            return Finding("ray", Status.FAIL, f"{detail}: {err}", "read /tmp/ray/session_latest/logs")
+            return Checked("ray", Status.FAIL, f"{detail}: {err}", "read /tmp/ray/session_latest/logs")
     if free_gib < SHARED_MEMORY_GIB:
         advice = (
             "give the container more shared memory (docker run --shm-size=2g): objects spill to disk else"
         )
-        return Finding("ray", Status.WARN, detail, advice)
-    return Finding("ray", Status.OK, detail)
+        return Checked("ray", Status.WARN, detail, advice)
+    return Checked("ray", Status.OK, detail)
 
 
 def _process_id() -> int:
@@ -175,7 +175,7 @@ def _start_ray() -> float:
     return time.perf_counter() - started
 
 
-def check_memory() -> Finding:
+def check_memory() -> Checked:
     """Check the memory this process may still take: the machine's, or less where a container limits it."""
     from kalshi_platform.learning.training.machine import free_memory_bytes
 
@@ -185,52 +185,52 @@ def check_memory() -> Finding:
     return by_size("memory", gib, MEMORY_GIB, f"{gib:.1f} GiB available", advice)
 
 
-def check_cores() -> Finding:
+def check_cores() -> Checked:
     """Check the number of cores this process may run on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detail = f"{cores} ({platform.machine()})"
     if cores < 2:
-        return Finding(
+        return Checked(
             "cores", Status.WARN, detail, "sampling and learning take turns: expect half the speed"
         )
-    return Finding("cores", Status.OK, detail)
+    return Checked("cores", Status.OK, detail)
 
 
-def check_plan() -> Finding:
+def check_plan() -> Checked:
     """Show the plan and reasons of ``train --workers auto`` for level simple on this machine."""
     from kalshi_platform.learning.training.machine import Machine, plan_workers
 
     try:
         plan = plan_workers(Machine.here(), "simple", bank_bytes=0)
     except PlatformError as err:
-        return Finding("plan", Status.FAIL, str(err), "free some memory, or train on another machine")
-    return Finding("plan", Status.OK, f"{plan.line()}\n     " + "\n     ".join(plan.because))
+        return Checked("plan", Status.FAIL, str(err), "free some memory, or train on another machine")
+    return Checked("plan", Status.OK, f"{plan.line()}\n     " + "\n     ".join(plan.because))
 
 
-def check_disk() -> Finding:
+def check_disk() -> Checked:
     """Check the free space of the present folder, where runs are written."""
     free_gib = shutil.disk_usage(Path.cwd()).free / GIB
     detail = f"{free_gib:.1f} GiB free at {Path.cwd()}"
     return by_size("disk", free_gib, DISK_GIB, detail, "free some space, or work in another folder")
 
 
-def check_clock() -> Finding:
+def check_clock() -> Checked:
     """Check that the wall clock is set, keeps the monotonic clock's pace, and is kept right by NTP."""
     wall, steady = time.time(), time.monotonic()
     time.sleep(CLOCK_PROBE_S)
     drift_s = (time.time() - wall) - (time.monotonic() - steady)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall))
     if not OLDEST_SANE_S < wall < NEWEST_SANE_S:
-        return Finding("clock", Status.FAIL, f"UTC is {stamp}", "set the clock: every recv_ns comes from it")
+        return Checked("clock", Status.FAIL, f"UTC is {stamp}", "set the clock: every recv_ns comes from it")
     if abs(drift_s) > CLOCK_TOLERANCE_S:
         detail = f"{stamp}; wall clock moved {drift_s * 1e3:+.1f} ms against the monotonic one"
-        return Finding("clock", Status.WARN, detail, "let NTP slew, not step, while recording")
+        return Checked("clock", Status.WARN, detail, "let NTP slew, not step, while recording")
     synchronised = _ntp_synchronised()
     if synchronised:
-        return Finding("clock", Status.OK, f"{stamp}, kept by NTP")
+        return Checked("clock", Status.OK, f"{stamp}, kept by NTP")
     state = "not synchronised" if synchronised is False else "synchronisation unknown (no systemd)"
     advice = "no matter for training; before recording or trading run NTP here, or on a container's host"
-    return Finding("clock", Status.WARN, f"{stamp}, {state}", advice)
+    return Checked("clock", Status.WARN, f"{stamp}, {state}", advice)
 
 
 def _ntp_synchronised() -> bool | None:
@@ -243,7 +243,7 @@ def _ntp_synchronised() -> bool | None:
     return {"yes": True, "no": False}.get(answer.stdout.strip())
 
 
-def check_storage(uri: str, deep: bool) -> Finding:
+def check_storage(uri: str, deep: bool) -> Checked:
     """Check that the storage at ``uri`` answers; with ``deep`` also that it takes and gives up a file."""
     try:
         from kalshi_platform.storage.storage import open_storage
@@ -254,32 +254,32 @@ def check_storage(uri: str, deep: bool) -> Finding:
             storage.write_bytes_atomic(PROBE, b"kalshi-platform doctor")
             storage.delete(PROBE)
     except PlatformError as err:
-        return Finding("storage", Status.FAIL, str(err), "put right what the message names and repeat")
-    return Finding("storage", Status.OK, f"{uri} {'takes and gives files' if deep else 'answers'}")
+        return Checked("storage", Status.FAIL, str(err), "put right what the message names and repeat")
+    return Checked("storage", Status.OK, f"{uri} {'takes and gives files' if deep else 'answers'}")
 
 
-def check_aws_variables() -> Finding:
+def check_aws_variables() -> Checked:
     """Check that the AWS variables belong together, and that the endpoint they name is there."""
     keys = [k for k in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(k)]
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     if len(keys) == 1:
-        return Finding("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
+        return Checked("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
     if not endpoint:
-        return Finding("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
+        return Checked("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
     except OSError as err:
-        return Finding(
+        return Checked(
             "aws", Status.FAIL, f"{endpoint}: {err}", "start the store or correct AWS_ENDPOINT_URL"
         )
-    return Finding("aws", Status.OK, f"{endpoint} accepts connections")
+    return Checked("aws", Status.OK, f"{endpoint} accepts connections")
 
 
-def examine(storage: str | None, deep: bool) -> Iterator[Finding]:
+def examine(storage: str | None, deep: bool) -> Iterator[Checked]:
     """Run every check that applies, in order, each when the caller asks for it."""
-    checks: list[Callable[[], Finding]] = [
+    checks: list[Callable[[], Checked]] = [
         check_python, check_packages, check_torch, check_numba, lambda: check_ray(deep),
         check_memory, check_cores, check_plan, check_disk, check_clock,
     ]  # fmt: skip

@@ -19,7 +19,7 @@ from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry
 from kalshi_platform.models.registry.evidence import Estimate
-from kalshi_platform.models.registry.gates import GateConfig, Judgement
+from kalshi_platform.models.registry.gates import GateConfig, GateJudgement
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -196,7 +196,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
     _console().print(table)
 
 
-def _print_judgement(judgement: Judgement) -> None:
+def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):

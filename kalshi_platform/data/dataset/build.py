@@ -44,8 +44,8 @@ class BuildConfig(Config):
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Progress of a build, counted in jobs and in source rows."""
+class BuildProgress:
+    """BuildProgress of a build, counted in jobs and in source rows."""
 
     jobs_done: int
     jobs: int
@@ -58,7 +58,7 @@ def build_dataset(
     inputs: Sequence[Path],
     out_uri: str | Path,
     config: BuildConfig,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[BuildProgress], None] = lambda _: None,
 ) -> Manifest:
     """Import ``inputs``, compute features and write the dataset; returns its manifest.
 
@@ -118,7 +118,7 @@ def _run(
     storage: Storage,
     workers: int | None,
     history: ResolutionHistory,
-    progress: Callable[[Progress], None],
+    progress: Callable[[BuildProgress], None],
 ) -> list[BuiltJob]:
     """Run the unfinished jobs and return every job's record.
 
@@ -129,7 +129,7 @@ def _run(
 
     def report() -> None:
         rows = sum(jobs[key].n_rows for key in built)
-        progress(Progress(len(built), len(jobs), rows, total, reused=len(finished)))
+        progress(BuildProgress(len(built), len(jobs), rows, total, reused=len(finished)))
 
     report()
     for job in run_jobs({k: job for k, job in jobs.items() if k not in built}, storage, workers, history):

@@ -1,7 +1,7 @@
 """The checkup of a run: its diseases, from facts recomputed by rolling its policy out.
 
 Owns   one small pure rule a disease: Facts -> Finding or None; ``examine`` applies them all.
-Units  money 1e-6 dollar, returns fractions of capital; thresholds in DoctorConfig.
+Units  money 1e-6 dollar, returns fractions of capital; thresholds in CheckupConfig.
 Not    claims: no rule reads what a checkpoint says of itself.
 """
 
@@ -26,7 +26,7 @@ _LAST_SECONDS: Final = CLOSE_LABELS[:2]
 _UNKNOWN_CLOSE: Final = CLOSE_LABELS[-1]
 
 
-class DoctorConfig(Config):
+class CheckupConfig(Config):
     """Thresholds at which a figure becomes a finding."""
 
     collapse_share: float = Field(0.95, gt=0, le=1, description="one trade's share of all trades")
@@ -63,10 +63,10 @@ class Facts:
     training_metrics: tuple[Mapping[str, object], ...] = field(default=())
 
 
-Rule = Callable[[Facts, DoctorConfig], Finding | None]
+Rule = Callable[[Facts, CheckupConfig], Finding | None]
 
 
-def never_trades(facts: Facts, config: DoctorConfig) -> Finding | None:
+def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy that held at every decision that had a choice."""
     t = facts.result.trading
     if sum(t.action_counts[1:]) > 0 or t.decisions == 0:
@@ -81,7 +81,7 @@ def never_trades(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def one_trade_only(facts: Facts, config: DoctorConfig) -> Finding | None:
+def one_trade_only(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy whose trades are nearly all the same action."""
     trades = facts.result.trading.action_counts[1:]
     total = sum(trades)
@@ -101,7 +101,7 @@ def one_trade_only(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def no_uncertainty(facts: Facts, config: DoctorConfig) -> Finding | None:
+def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy whose own probabilities carry no uncertainty anywhere."""
     entropy = facts.result.trading.mean_entropy
     if entropy is None or not entropy < config.collapse_entropy:
@@ -115,7 +115,7 @@ def no_uncertainty(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def overtrading(facts: Facts, config: DoctorConfig) -> Finding | None:
+def overtrading(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy whose fees take the profit, or that trades at most decisions."""
     t = facts.result.trading
     evidence: dict[str, float | int | str] = {
@@ -144,7 +144,7 @@ def overtrading(facts: Facts, config: DoctorConfig) -> Finding | None:
     return None
 
 
-def dead_features(facts: Facts, config: DoctorConfig) -> Finding | None:
+def dead_features(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find market features that never change.
 
     The portfolio's features depend on the policy and are left out.
@@ -165,7 +165,7 @@ def dead_features(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def not_a_number(facts: Facts, config: DoctorConfig) -> Finding | None:
+def not_a_number(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find NaN or infinity in the observations or in the training metrics."""
     bad_features = 0
     if facts.stats is not None:
@@ -189,7 +189,7 @@ def not_a_number(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def mask_never_binds(facts: Facts, config: DoctorConfig) -> Finding | None:
+def mask_never_binds(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a mask that never forbade a trade.
 
     It must forbid SELL without a position, so such a mask is not connected.
@@ -206,7 +206,7 @@ def mask_never_binds(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def action_never_possible(facts: Facts, config: DoctorConfig) -> Finding | None:
+def action_never_possible(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find an opening trade that the mask forbade at every decision."""
     t = facts.result.trading
     shut = [ACTION_NAMES[a] for a in (1, 3) if t.decisions > 0 and t.masked_counts[a] >= t.decisions]
@@ -221,7 +221,7 @@ def action_never_possible(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def concentrated_profit(facts: Facts, config: DoctorConfig) -> Finding | None:
+def concentrated_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy that earns nothing without its best event (or market)."""
     result = facts.result
     total = result.trading.pnl_e6
@@ -251,7 +251,7 @@ def concentrated_profit(facts: Facts, config: DoctorConfig) -> Finding | None:
     return None
 
 
-def last_second_edge(facts: Facts, config: DoctorConfig) -> Finding | None:
+def last_second_edge(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a profit that comes only from positions opened in the last minute before the market closed."""
     known = [s for s in facts.result.by_time_to_close if s.label != _UNKNOWN_CLOSE]
     late = sum(s.pnl_e6 for s in known if s.label in _LAST_SECONDS)
@@ -268,7 +268,7 @@ def last_second_edge(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def too_good(facts: Facts, config: DoctorConfig) -> Finding | None:
+def too_good(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find results beyond what trading can yield: they speak of a leak."""
     result, t = facts.result, facts.result.trading
     reasons: dict[str, float | int | str] = {}
@@ -290,7 +290,7 @@ def too_good(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def generalisation_gap(facts: Facts, config: DoctorConfig) -> Finding | None:
+def generalisation_gap(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find a policy that does much worse on held-out events than on the training events."""
     held_out, train = facts.result.mean_return.estimate, facts.train_return
     if train is None or held_out is None or train <= 0 or held_out >= config.generalisation * train:
@@ -304,7 +304,7 @@ def generalisation_gap(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def too_few_events(facts: Facts, config: DoctorConfig) -> Finding | None:
+def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Find too few independent draws for any interval to be trusted."""
     n = facts.result.n_events
     if n >= config.min_events:
@@ -336,7 +336,7 @@ RULES: Final[tuple[Rule, ...]] = (
 _ORDER: Final = {"error": 0, "warning": 1, "info": 2}
 
 
-def examine(facts: Facts, config: DoctorConfig | None = None) -> tuple[Finding, ...]:
+def examine(facts: Facts, config: CheckupConfig | None = None) -> tuple[Finding, ...]:
     """Findings of all rules, the worst first."""
-    found = [f for rule in RULES if (f := rule(facts, config or DoctorConfig())) is not None]
+    found = [f for rule in RULES if (f := rule(facts, config or CheckupConfig())) is not None]
     return tuple(sorted(found, key=lambda f: _ORDER[f.severity]))

@@ -80,7 +80,7 @@ def evaluate(
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
         fee_ladder=ladder,
         oracle=oracle,
-        findings=examine(facts, config.doctor),
+        findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
 

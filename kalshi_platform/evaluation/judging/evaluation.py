@@ -5,11 +5,11 @@ Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluat
 
 from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.judging.checkup import DoctorConfig, Finding
+from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
@@ -27,7 +27,9 @@ Schedule = Literal["markets", "events", "windows"]
 
 
 class EvalConfig(Config):
-    """Settings by which a policy is judged."""
+    """Settings by which a policy is judged; files call ``checkup`` by its first name, ``doctor``."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     split: Split = "validation"
     schedule: Schedule = "markets"
@@ -44,7 +46,9 @@ class EvalConfig(Config):
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
-    doctor: DoctorConfig = DoctorConfig()
+    checkup: CheckupConfig = Field(
+        CheckupConfig(), validation_alias=AliasChoices("checkup", "doctor"), serialization_alias="doctor"
+    )
 
     @classmethod
     def for_rows(cls, n_rows: int) -> "EvalConfig":

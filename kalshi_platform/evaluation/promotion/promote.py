@@ -15,7 +15,7 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.promotion.evidence import Measure, gather_evidence
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.registry.aliases import AliasEntry, check_alias
-from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.models.registry.gates import GateConfig, GateJudgement, judge
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
@@ -23,7 +23,7 @@ from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 class Promotion(NamedTuple):
     """Result of a promotion; ``entry`` is None where the gates refused."""
 
-    judgement: Judgement | None
+    judgement: GateJudgement | None
     entry: AliasEntry | None
 
 

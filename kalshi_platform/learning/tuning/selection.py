@@ -17,7 +17,7 @@ from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 
-class Choice(NamedTuple):
+class WinnerChoice(NamedTuple):
     """The settings that won, the run to use and the reason in words."""
 
     winner: str
@@ -47,7 +47,7 @@ def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], see
     return out
 
 
-def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> Choice:
+def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> WinnerChoice:
     """The winner among ``chosen`` by its ``further`` seeds; TrainingError where none of them has a score."""
     ranked = []
     for place, record in enumerate(chosen):
@@ -67,4 +67,4 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
         f"{record.id} {-score:+.4f} ({len(scored)} seeds)" for score, _, record, scored in ranked
     )
     why = f"highest interquartile mean of the validation return over seeds: {shown}"
-    return Choice(best[2].id, middle.run, why)
+    return WinnerChoice(best[2].id, middle.run, why)

@@ -19,7 +19,7 @@ from kalshi_platform.learning.tuning.tracking import MlflowTracker
 from kalshi_platform.learning.tuning.trial import TRIALS, Task, reports_of_run, run_trial
 
 
-class Place(NamedTuple):
+class SweepPlaces(NamedTuple):
     """Places of a sweep: its dataset, the folder of its runs, and the store they are mirrored to."""
 
     dataset: str
@@ -32,7 +32,7 @@ def run_stage(
     planned: Sequence[Variant],
     scheduler: TrialScheduler,
     sweep: SweepConfig,
-    place: Place,
+    place: SweepPlaces,
     tracker: MlflowTracker,
     say: Callable[[str], None],
 ) -> dict[str, TrialRecord]:
@@ -74,7 +74,7 @@ def _tuner(
     stopper: HeldOutMarketStopper,
     callbacks: list[Callback],
     sweep: SweepConfig,
-    place: Place,
+    place: SweepPlaces,
 ) -> tune.Tuner:
     population = sweep.scheduler == "pbt" and stage == "sweep"
     trials = [
@@ -105,7 +105,7 @@ def _tuner(
     )
 
 
-def _task(variant: Variant, stage: str, place: Place, population: bool) -> Task:
+def _task(variant: Variant, stage: str, place: SweepPlaces, population: bool) -> Task:
     name = TRIALS[stage]
     return Task(
         settings=variant.settings,

@@ -22,8 +22,8 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training.session import require_ready
 from kalshi_platform.learning.tuning.experiment import Experiment, space_in_words, variants
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
-from kalshi_platform.learning.tuning.selection import Choice, best_trials, choose, further_seeds
-from kalshi_platform.learning.tuning.stage import Place, run_stage
+from kalshi_platform.learning.tuning.selection import WinnerChoice, best_trials, choose, further_seeds
+from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
 from kalshi_platform.learning.tuning.tracking import MlflowTracker, require_tracking
 from kalshi_platform.storage.storage import open_storage
@@ -63,7 +63,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
         # Credentials and bucket are tried by a write before anything expensive starts.
         open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json.dumps(plan, indent=1).encode())
     _claim(request, plan)
-    place = Place(dataset.uri, request.out, request.storage)
+    place = SweepPlaces(dataset.uri, request.out, request.storage)
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
     tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
@@ -91,7 +91,7 @@ class _Found:
         self._started = started
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def write(self, trials: Iterable[TrialRecord], choice: Choice | None = None) -> SweepRecord:
+    def write(self, trials: Iterable[TrialRecord], choice: WinnerChoice | None = None) -> SweepRecord:
         """Write sweep.json as a whole file and return the record."""
         asked = self._experiment
         record = SweepRecord(

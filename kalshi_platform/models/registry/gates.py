@@ -67,7 +67,7 @@ class GateResult(Config):
     words: str = Field(description="why it refuses; empty where it passed")
 
 
-class Judgement(Config):
+class GateJudgement(Config):
     """Evidence, thresholds and answers together; the registry keeps one for every judged promotion."""
 
     evidence: Evidence
@@ -85,7 +85,7 @@ class Judgement(Config):
         return tuple(result.words for result in self.results if not result.passed)
 
 
-def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
+def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement:
     """Answers of all gates, in the order in which people read them."""
     config = config or GateConfig()
     results = [
@@ -106,7 +106,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
             drawdown_bounded(found, config),
             fast_enough(evidence.level, found, config),
         ]
-    return Judgement(evidence=evidence, gates=config, results=tuple(results))
+    return GateJudgement(evidence=evidence, gates=config, results=tuple(results))
 
 
 def digests_equal(digests: Iterable[Match]) -> GateResult:

@@ -19,7 +19,7 @@ import pyarrow as pa
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
-from kalshi_platform.models.registry.gates import Judgement
+from kalshi_platform.models.registry.gates import GateJudgement
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
 from kalshi_platform.storage.storage import open_storage
 
@@ -133,17 +133,17 @@ class Registry:
             )
         return data
 
-    def add_judgement(self, judgement: Judgement) -> str:
+    def add_judgement(self, judgement: GateJudgement) -> str:
         """Keep a judgement beside its model; returns the judgement's digest."""
         path = _path(judgement.evidence.model, f"evidence-{judgement.digest}.json")
         self._storage.create_exclusive(path, (judgement.model_dump_json(indent=1) + "\n").encode())
         return judgement.digest
 
-    def judgement(self, model: str, digest: str) -> Judgement:
+    def judgement(self, model: str, digest: str) -> GateJudgement:
         """Kept judgement of ``model``; DataError where its content does not have ``digest``."""
         path = _path(model, f"evidence-{digest}.json")
         address = self._storage.address(path)
-        found = Judgement.parse(_json(bytes(self._storage.read_bytes(path)), address))
+        found = GateJudgement.parse(_json(bytes(self._storage.read_bytes(path)), address))
         if found.digest != digest:
             raise DataError(f"{address} has digest {found.digest}: it was changed after it was written")
         return found

@@ -9,7 +9,7 @@ from made.registry_models import GOOD, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Latency, Match
-from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.models.registry.gates import GateConfig, GateJudgement, judge
 
 UNKNOWN = Estimate(value=0.05, low=None, high=None)
 
@@ -153,7 +153,7 @@ def test_budgets_are_those_of_the_brief():
 
 def test_a_judgement_is_json_and_comes_back_equal():
     judgement = judge(made_evidence())
-    again = Judgement.parse(json.loads(judgement.model_dump_json()))
+    again = GateJudgement.parse(json.loads(judgement.model_dump_json()))
     assert again == judgement
     assert again.digest == judgement.digest
 
