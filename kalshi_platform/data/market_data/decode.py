@@ -2,7 +2,7 @@
 
 Owns       which connection and subscription carries the book of a market, and what was counted.
 Invariant  a book that may be stale is preceded by a GAP row: after a hole in the numbers, an
-           ``unsubscribed``, or a reconnection (``kalshi-exchange.md`` 2.5).
+           ``unsubscribed``, or a reconnection (docs/exchange.md).
 Counted    unknown message types and fields, private frames, repeats, everything left out. Nothing is
            lost by that: the capture keeps every frame as received.
 Not here   whether the rows make sense (``validate.py``); deltas between a GAP and the next SNAPSHOT

@@ -146,7 +146,7 @@ def test_a_champion_that_nobody_can_play_is_replaced_only_on_purpose():
     assert judge(evidence, GateConfig(replace_unplayable=True)).passed
 
 
-def test_budgets_are_those_of_the_brief():
+def test_budgets_are_those_of_the_levels():
     budgets = GateConfig().latency_budget_ms
     assert budgets == {"tiny": 2.0, "simple": 2.0, "moderate": 10.0, "advanced": 30.0, "complex": 50.0}
 
