@@ -4,14 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kalshi_platform.simulation.replay.layout import Layout
+
 
 class StepParams(NamedTuple):
-    """Scalars of the environment itself."""
+    """Scalars of the environment itself, and where its observation is written."""
 
     interval_ns: int
     capital_e6: int
     holding_cost_per_day: float
     reward_scale: float
+    layout: Layout
 
 
 class Episodes(NamedTuple):
