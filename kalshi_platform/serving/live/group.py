@@ -38,7 +38,7 @@ from kalshi_platform.simulation.replay.bank import (
     read_only,
 )
 from kalshi_platform.simulation.replay.execution import IDLE, RESTING, clear_order
-from kalshi_platform.simulation.replay.layout import Layout, layout_of
+from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, allocate
@@ -108,7 +108,6 @@ def observe_group(
     params: ExecutionParams,
     capital_e6: int,
     rules: RuleInputs,
-    layout: Layout,
     flat: np.ndarray,
     at_rows: np.ndarray,
     forced: np.ndarray,
@@ -120,7 +119,7 @@ def observe_group(
     bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
     envs[0].now_ns = now_ns
     update_mask(bank.rows, bank.markets, envs[0], slots, 0, params)
-    write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, layout, flat, at_rows)
+    write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
     for s in range(slots.shape[1]):
         slot = slots[0, s]
         is_live = slot.state == LIVE
@@ -160,7 +159,7 @@ class LiveGroup:
         self._params = config.execution
         self._capital_e6 = config.capital_e6
         self.n_slots = s
-        self._layout = layout_of(s, self._columns.size, N_PORTFOLIO)
+        self.width = layout_of(s, self._columns.size, N_PORTFOLIO).width
         self.bank = read_only(
             BankArrays(
                 rows=self._rows,
@@ -230,7 +229,7 @@ class LiveGroup:
 
     def observe(self, now_ns: int) -> Batch:
         """The group at ``now_ns`` as a policy is shown it; the arrays are the caller's own."""
-        flat = np.empty((1, self._layout.width), np.float32)
+        flat = np.empty((1, self.width), np.float32)
         forced = np.empty((1, self.n_slots), np.int8)
         observe_group(
             self._kernel_bank,
@@ -240,7 +239,6 @@ class LiveGroup:
             self._params,
             self._capital_e6,
             self._rules,
-            self._layout,
             flat,
             self._at_rows,
             forced,

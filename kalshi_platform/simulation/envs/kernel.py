@@ -214,9 +214,7 @@ def reset_kernel(
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
         update_mask(bank.rows, bank.markets, envs[n], slots, n, params)
-        write_observation(
-            bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, step.layout, flat, at_rows
-        )
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
     return used
 
 
@@ -232,9 +230,7 @@ def observe_kernel(
 ) -> None:
     """Write the present observation of every environment."""
     for n in range(envs.size):
-        write_observation(
-            bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, step.layout, flat, at_rows
-        )
+        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
 
 
 @kernel
@@ -321,9 +317,9 @@ def step_kernel(
         truncated[n] = cut
         update_mask(rows, markets, env, slots, n, params)
         if ended or cut:
-            write_observation(bank, env, slots, n, limit, capital, step.layout, final_flat, final_rows)
+            write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
             n_records = write_records(rows, markets, env, slots, n, params, records, n_records)
             used = _restart(bank, episodes, used, envs, slots, n, capital)
             update_mask(rows, markets, env, slots, n, params)
-        write_observation(bank, env, slots, n, limit, capital, step.layout, flat, at_rows)
+        write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

@@ -4,17 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalshi_platform.simulation.replay.layout import Layout
-
 
 class StepParams(NamedTuple):
-    """Scalars of the environment itself, and where its observation is written."""
+    """Scalars of the environment itself."""
 
     interval_ns: int
     capital_e6: int
     holding_cost_per_day: float
     reward_scale: float
-    layout: Layout
 
 
 class Episodes(NamedTuple):

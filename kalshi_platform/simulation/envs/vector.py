@@ -44,7 +44,6 @@ class ReplayVectorEnv:
             capital_e6=config.capital_e6,
             holding_cost_per_day=config.holding_cost_per_day,
             reward_scale=config.reward_scale,
-            layout=self.layout,
         )
         self.envs, self.slots = allocate(n_envs, self.n_slots)
         self.final_flat = np.zeros((n_envs, self.layout.width), np.float32)

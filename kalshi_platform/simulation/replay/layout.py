@@ -1,14 +1,16 @@
 """Where everything stands in the flat observation: the only code that computes an offset in it.
 
 Layout     flat (width,) = market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x N_ACTIONS)
-Kernels    take a :class:`Layout` as it is, a tuple of integers, and add slot and column to its offsets.
+Kernels    take a :class:`Layout` as it is, or make one of sizes they know. Handing one over costs a call
+           from Python a microsecond: where a call takes few of them, it hands over the offsets it needs.
 Not        names of features: those of the market are the bank's, those of the portfolio observation.py's.
 """
 
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 #: A batch of observations as a numpy array or a torch tensor.
@@ -70,6 +72,10 @@ def layout_of(n_slots: int, n_market: int, n_portfolio: int) -> Layout:
         action_mask_at=action_mask_at,
         width=action_mask_at + n_slots * N_ACTIONS,
     )
+
+
+#: :func:`layout_of` for kernels.
+layout_in_kernel: Final = kernel(layout_of)
 
 
 def join(blocks: Blocks[np.ndarray]) -> np.ndarray:

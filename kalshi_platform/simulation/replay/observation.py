@@ -17,7 +17,7 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS, position_value_e6
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
-from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, raises_position
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 
@@ -110,13 +110,13 @@ def write_observation(
     n: int,
     position_limit_e2: int,
     capital_e6: int,
-    layout: Layout,
     flat: np.ndarray,
     at_rows: np.ndarray,
 ) -> None:
     """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
-    n_market = layout.n_market
-    for s in range(slots.shape[1]):
+    n_slots, n_market = slots.shape[1], bank.features.shape[1]
+    layout = layout_in_kernel(n_slots, n_market, N_PORTFOLIO)
+    for s in range(n_slots):
         slot = slots[n, s]
         for a in range(N_ACTIONS):
             flat[n, layout.action_mask_at + s * N_ACTIONS + a] = slot.mask[a]

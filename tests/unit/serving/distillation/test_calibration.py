@@ -86,7 +86,6 @@ def test_a_group_is_as_sure_as_its_least_sure_slot_with_a_choice():
 def test_serving_and_calibration_mean_the_same_confidence():
     from kalshi_platform.serving.inference.answering import answer
     from kalshi_platform.serving.inference.batch import holding
-    from kalshi_platform.simulation.replay.layout import layout_of
 
     rng = np.random.default_rng(5)
     logits = rng.normal(0, 2, (6, 2, 5)).astype(np.float32)
@@ -96,7 +95,7 @@ def test_serving_and_calibration_mean_the_same_confidence():
     decided = holding(6, 2)
     free = np.full((6, 2), -1, np.int8)
     answer(
-        logits, flat, np.arange(6), layout_of(2, 0, 0), free, 0.7, 1, decided.actions, decided.probabilities,
+        logits, flat, np.arange(6), 0, 2, free, 0.7, 1, decided.actions, decided.probabilities,
         decided.confidence, decided.tier, decided.notes,
     )  # fmt: skip
     own = group_confidence(confidence_of(logits, mask, 0.7), mask.sum(axis=2) > 1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.simulation.replay.account import N_ACTIONS
-from kalshi_platform.simulation.replay.layout import Blocks, Layout, join, layout_of
+from kalshi_platform.simulation.replay.layout import Blocks, Layout, join, layout_in_kernel, layout_of
 
 ROOT = Path(__file__).resolve().parents[4]
 OWNER = "kalshi_platform/simulation/replay/layout.py"
@@ -66,12 +66,15 @@ def test_split_takes_apart_what_join_puts_together(n, s, f, p, seed):
     np.testing.assert_array_equal(join(layout.split(flat)), flat)
 
 
-def test_a_kernel_takes_a_layout_as_it_is():
+def test_a_kernel_takes_a_layout_and_makes_the_same_one():
+    assert layout_in_kernel(3, 4, 2) == layout_of(3, 4, 2)
+
     @kernel
     def offset_of(layout: Layout, s: int, a: int) -> int:
-        return layout.action_mask_at + s * N_ACTIONS + a
+        own = layout_in_kernel(layout.n_slots, layout.n_market, layout.n_portfolio)
+        return layout.action_mask_at + own.action_mask_at + s * N_ACTIONS + a
 
-    assert offset_of(layout_of(3, 4, 2), 1, 2) == 28
+    assert offset_of(layout_of(3, 4, 2), 1, 2) == 21 + 21 + 5 + 2
 
 
 def python_files() -> list[Path]:
