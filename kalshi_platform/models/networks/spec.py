@@ -29,7 +29,7 @@ class PolicySpec(Config):
 
     @property
     def layout(self) -> Layout:
-        """Where everything stands in the flat observation."""
+        """Layout of the flat observation."""
         return layout_of(self.n_slots, len(self.market), len(self.portfolio))
 
     @property
