@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made.registry_models import DATASET, made_record
 from made.serving_tiers import spec_of as made_spec
 
-from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_FEATURE_SETS, SPEC, TEMPORAL, features_of
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -50,7 +50,7 @@ N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
 EXITS = {1: 0.6, 2: 0.6}
 ALLOWED = ("HOLD", "BUY_YES", "BUY_NO")
-ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_GROUPS)).model_dump(mode="json")
+ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_FEATURE_SETS)).model_dump(mode="json")
 #: The empty application's answer, about as long as ours.
 CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 680}).encode()
 
@@ -72,7 +72,7 @@ class Model(NamedTuple):
 
 
 def spec_of(level: Level) -> PolicySpec:
-    return made_spec(level, N_SLOTS, tuple(ROW_GROUPS))
+    return made_spec(level, N_SLOTS, tuple(ROW_FEATURE_SETS))
 
 
 def asked() -> Asked:

@@ -174,7 +174,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
         "aliases": ", ".join(aliases) or _NONE,
         "level": record.spec.level.name,
         "slots": record.spec.n_slots,
-        "feature groups": ", ".join(record.spec.groups),
+        "feature sets": ", ".join(record.spec.groups),
         "dataset": f"{record.dataset_digest} ({record.dataset})",
         "commit": record.commit or "unknown",
         "run": record.source_run,

@@ -74,9 +74,9 @@ def run_training(
     """
     dataset = Dataset.open(dataset_uri)
     require_ready(settings, dataset)
-    groups = settings.env.groups
-    open_train = SplitOpener(dataset_uri, "train", groups)
-    held_out = open_bank(dataset_uri, "validation", groups)
+    feature_sets = settings.env.groups
+    open_train = SplitOpener(dataset_uri, "train", feature_sets)
+    held_out = open_bank(dataset_uri, "validation", feature_sets)
     out.mkdir(parents=True, exist_ok=True)
     _record(out, settings, dataset, resume)
     write_environment(out, settings.env)

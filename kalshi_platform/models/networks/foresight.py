@@ -60,7 +60,7 @@ class Foresight:
         if _MID not in bank.feature_names:
             raise ContractError(
                 f"this level learns to foresee feature {_MID!r}, which is switched off (there are "
-                f"{', '.join(bank.feature_names)}); add group 'orderbook' to env.groups or take another level"
+                f"{', '.join(bank.feature_names)}); add 'orderbook' to env.groups or take another level"
             )
         self._mid = bank.arrays.features[:, bank.feature_names.index(_MID)]
         self._burst = bank.arrays.temporal[:, _BURST]

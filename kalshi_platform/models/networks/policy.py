@@ -59,9 +59,9 @@ class FrozenPolicy:
         (folder / SPEC_FILE).write_text(self.spec.model_dump_json(indent=1) + "\n")
         torch.save(self.network.state_dict(), folder / WEIGHTS_FILE)
 
-    def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
+    def require_features(self, feature_digest: str, feature_sets: tuple[str, ...]) -> None:
         """Refuse data whose features are not those this policy was trained on."""
-        self.spec.require_features(feature_digest, groups)
+        self.spec.require_features(feature_digest, feature_sets)
 
     def act(
         self,

@@ -25,7 +25,7 @@ class PolicySpec(Config):
     )
     n_history: int = Field(ge=0, description="temporal features in a row of history, H")
     feature_digest: str = Field(description="digest of the feature table the dataset was built with")
-    groups: tuple[str, ...] = Field(description="feature groups that are switched on")
+    groups: tuple[str, ...] = Field(description="feature sets that are switched on")
 
     @property
     def layout(self) -> Layout:
@@ -51,11 +51,11 @@ class PolicySpec(Config):
         """Views of ``flat`` (B, width); columns after ``width`` are ignored."""
         return self.layout.split(flat)
 
-    def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
+    def require_features(self, feature_digest: str, feature_sets: tuple[str, ...]) -> None:
         """Refuse data whose features are not those this policy was trained on."""
-        if feature_digest != self.feature_digest or tuple(groups) != self.groups:
+        if feature_digest != self.feature_digest or tuple(feature_sets) != self.groups:
             raise ContractError(
-                f"the policy was trained on feature table {self.feature_digest} "
-                f"with groups {list(self.groups)}, the data has {feature_digest} with groups {list(groups)}; "
+                f"the policy was trained on table {self.feature_digest} with sets {list(self.groups)}, "
+                f"the data has {feature_digest} with sets {list(feature_sets)}; "
                 "rebuild the dataset with the policy's table or train a policy on this one"
             )

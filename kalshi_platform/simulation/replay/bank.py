@@ -73,7 +73,7 @@ class BankArrays(NamedTuple):
     """Arrays that the kernels read: R rows, G segments, M markets. Nobody writes them after building."""
 
     rows: np.ndarray  # (R,) ROW_DTYPE
-    features: np.ndarray  # (R, F) f4: the columns of the enabled groups
+    features: np.ndarray  # (R, F) f4: the columns of the enabled feature sets
     temporal: np.ndarray  # (R, H) f4: the columns history windows are made of
     age: np.ndarray  # (R,) i4: rows since the first of the segment; -1 outside any segment
     segments: np.ndarray  # (G,) SEGMENT_DTYPE
@@ -179,7 +179,7 @@ def build_bank(
         raise DataError(
             f"none of {len(markets)} markets has two consecutive valid rows: nothing to step over"
         )
-    # picked a market at a time: the stored groups are several times wider than what is shown
+    # picked a market at a time: the stored feature sets are several times wider than what is shown
     features, temporal = (
         np.concatenate([x.rows.features[:, list(picked)] for x in markets]).astype(np.float32, copy=False)
         for picked in (feature_columns, temporal_columns)

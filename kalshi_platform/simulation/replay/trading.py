@@ -23,7 +23,7 @@ class TradingConfig(Config):
     n_slots: int = Field(
         5, ge=1, le=64, description="markets traded at the same time; empty slots are masked"
     )
-    groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature groups observed a slot")
+    groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature sets observed a slot")
     order_style: OrderStyle = "taker"
     latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
     decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every event")
