@@ -55,7 +55,7 @@ class PolicySpec(Config):
         """Refuse data whose features are not those this policy was trained on."""
         if feature_digest != self.feature_digest or tuple(feature_sets) != self.groups:
             raise ContractError(
-                f"the policy was trained on table {self.feature_digest} with sets {list(self.groups)}, "
-                f"the data has {feature_digest} with sets {list(feature_sets)}; "
+                f"the policy was trained on feature table {self.feature_digest} with sets "
+                f"{list(self.groups)}, the data has {feature_digest} with sets {list(feature_sets)}; "
                 "rebuild the dataset with the policy's table or train a policy on this one"
             )
