@@ -158,12 +158,12 @@ class _Pipeline:
         settings, teacher = self._config.run, FrozenPolicy.load(teacher_run)
         spec = teacher.spec.replace(level=level_named(level))
         network, report = grown_network(teacher, spec, settings.train.seed)
-        student = FrozenPolicy(network)
+        grown = FrozenPolicy(network)
         with torch_threads(1):
             seen = observations(self._bank, settings, teacher, _N_COMPARED)
-            kl = divergence(teacher, student, seen.flat, seen.rows, seen.history)
+            kl = divergence(teacher, grown, seen.flat, seen.rows, seen.history)
         return Transfer(
-            report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(student)
+            report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(grown)
         )
 
     def _judge(self, policy: FrozenPolicy) -> Judged:

@@ -30,7 +30,7 @@ class TransferReport(Config):
     """Report of a growing: the part that the larger network took over, and where it decides otherwise."""
 
     teacher: str  # level
-    student: str  # level
+    student: str  # level of the larger network; the name on disk
     exact: bool  # the same decisions up to rounding
     differences: tuple[str, ...]  # why not, in words
     new_features: tuple[str, ...]  # columns the teacher does not know; their first weights are zero
@@ -63,54 +63,54 @@ def grown_network(teacher: FrozenPolicy, spec: PolicySpec, seed: int) -> tuple[P
 
     ContractError where ``spec`` cannot hold the teacher.
     """
-    student = build_network(spec, seed)
-    return student, grow(teacher.network, student)
+    grown = build_network(spec, seed)
+    return grown, grow(teacher.network, grown)
 
 
-def grow(teacher: PolicyNetwork, student: PolicyNetwork) -> TransferReport:
-    """Overwrite weights of ``student`` so that it decides as ``teacher`` wherever its layers allow it.
+def grow(teacher: PolicyNetwork, grown: PolicyNetwork) -> TransferReport:
+    """Overwrite weights of ``grown`` so that it decides as ``teacher`` wherever its layers allow it.
 
-    ContractError names the part of the student that is smaller than the teacher's.
+    ContractError names the part of ``grown`` that is smaller than the teacher's.
     """
-    _require_room(teacher.spec, student.spec)
-    differences = _differences_of(teacher.spec, student.spec)
-    width = _Widths(student.spec.level.width, teacher.spec.level.width)
+    _require_room(teacher.spec, grown.spec)
+    differences = _differences_of(teacher.spec, grown.spec)
+    width = _Widths(grown.spec.level.width, teacher.spec.level.width)
     with torch.no_grad():
-        _grow_encoder(teacher, student, width)
-        _grow_history(teacher, student, width)
-        differences += _grow_attention(teacher, student, width)
-        _grow_heads(teacher, student, width)
+        _grow_encoder(teacher, grown, width)
+        _grow_history(teacher, grown, width)
+        differences += _grow_attention(teacher, grown, width)
+        _grow_heads(teacher, grown, width)
     known = {*teacher.spec.market, *teacher.spec.portfolio}
     return TransferReport(
         teacher=teacher.spec.level.name,
-        student=student.spec.level.name,
+        student=grown.spec.level.name,
         exact=not differences,
         differences=tuple(differences),
-        new_features=tuple(n for n in (*student.spec.market, *student.spec.portfolio) if n not in known),
+        new_features=tuple(n for n in (*grown.spec.market, *grown.spec.portfolio) if n not in known),
         teacher_parameters=sum(p.numel() for p in teacher.parameters()),
-        student_parameters=sum(p.numel() for p in student.parameters()),
+        student_parameters=sum(p.numel() for p in grown.parameters()),
     )
 
 
 def divergence(
-    teacher: FrozenPolicy, student: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, history: History
+    teacher: FrozenPolicy, grown: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, history: History
 ) -> float:
-    """Mean KL(teacher || student) of a slot's action probabilities in nats, over slots that hold a market.
+    """Mean KL(teacher || grown) of a slot's action probabilities in nats, over slots that hold a market.
 
-    ``flat`` (N, width) in the student's layout, ``rows`` (N, S) i4 of ``history``. 0: both decide alike.
+    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i4 of ``history``. 0: both decide alike.
     """
     old = teacher.action_probabilities(
-        _as_teacher_sees(teacher.spec, student.spec, flat), rows=rows, history=history
+        _as_teacher_sees(teacher.spec, grown.spec, flat), rows=rows, history=history
     )
-    new = student.action_probabilities(flat, rows=rows, history=history)
-    present = student.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
+    new = grown.action_probabilities(flat, rows=rows, history=history)
+    present = grown.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
     possible = old > 0
     ratio = np.log(np.where(possible, old, 1.0)) - np.log(np.where(possible, np.maximum(new, 1e-30), 1.0))
     return float((old * ratio).sum(-1, dtype=np.float64)[present].mean()) if present.any() else 0.0
 
 
 def _require_room(old: PolicySpec, new: PolicySpec) -> None:
-    """Refuse a student that lacks a part of its teacher."""
+    """Refuse a grown network that lacks a part of its teacher."""
     small, large = old.level, new.level
     wrong = []
     missing = [n for n in (*old.market, *old.portfolio) if n not in {*new.market, *new.portfolio}]
@@ -152,7 +152,7 @@ def _sizes_beside(old: PolicySpec, new: PolicySpec) -> list[int]:
 
 
 def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
-    """Reasons why the student decides otherwise whatever its weights."""
+    """Reasons why the grown network decides otherwise whatever its weights."""
     small, large = old.level, new.level
     found = []
     if large.width % small.width:
@@ -168,9 +168,9 @@ def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
     return found
 
 
-def _grow_encoder(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    columns = _feature_map(teacher.spec, student.spec)
-    old, new = _linears(teacher.encoder), _linears(student.encoder)
+def _grow_encoder(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    columns = _feature_map(teacher.spec, grown.spec)
+    old, new = _linears(teacher.encoder), _linears(grown.encoder)
     for k, layer in enumerate(new):
         source = old[k] if k < len(old) else embedding.identity(old[-1].out_features)
         rows = width.trunk if k == len(new) - 1 else first(layer.out_features, source.out_features)
@@ -179,7 +179,7 @@ def _grow_encoder(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths
 
 
 def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
-    """Map of the student's encoder inputs to the teacher's inputs of the same name.
+    """Map of the grown network's encoder inputs to the teacher's inputs of the same name.
 
     -1 = the teacher has none.
     """
@@ -187,27 +187,27 @@ def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
     return torch.tensor([place.get(name, -1) for name in (*new.market, *new.portfolio)])
 
 
-def _grow_history(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    if student.history is None:
+def _grow_history(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    if grown.history is None:
         return
-    assert student.fusion is not None
-    fusion = _linears(student.fusion)[0]
-    n_codes = student.history.width
+    assert grown.fusion is not None
+    fusion = _linears(grown.fusion)[0]
+    n_codes = grown.history.width
     if teacher.history is None:
         # What the encoder hands on is not negative, so the identity passes the ReLU; codes count for nothing.
         columns = torch.cat((width.first, torch.full((n_codes,), -1)))
         embed(fusion, embedding.identity(width.old), width.trunk, columns)
         return
     assert teacher.fusion is not None
-    embedding.embed_lstm(student.history.lstm, teacher.history.lstm)
+    embedding.embed_lstm(grown.history.lstm, teacher.history.lstm)
     codes = first(n_codes, teacher.history.width)
     columns = torch.cat((width.first, torch.where(codes >= 0, codes + width.old, -1)))
     embed(fusion, _linears(teacher.fusion)[0], width.trunk, columns)
 
 
-def _grow_attention(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> list[str]:
+def _grow_attention(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> list[str]:
     differences = []
-    for k, new in enumerate(student.attention):
+    for k, new in enumerate(grown.attention):
         assert isinstance(new, SlotAttention)
         if k >= len(teacher.attention):
             new.out.weight.zero_()  # a residual layer that adds nothing yet
@@ -226,22 +226,22 @@ def _grow_attention(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widt
     return differences
 
 
-def _grow_heads(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    embedding.embed_norm(student.norm, teacher.norm)
+def _grow_heads(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    embedding.embed_norm(grown.norm, teacher.norm)
     for new_head, old_head in (
-        (student.action_head, teacher.action_head),
-        (student.value_head, teacher.value_head),
+        (grown.action_head, teacher.action_head),
+        (grown.value_head, teacher.value_head),
     ):
         new, old = _linears(new_head), _linears(old_head)
         embed(new[0], old[0], width.first, width.first)
         embed(new[1], old[1], torch.arange(old[1].out_features), width.first)
-    if student.regimes is not None:
-        student.regimes.embedding.zero_()
+    if grown.regimes is not None:
+        grown.regimes.embedding.zero_()
         if teacher.regimes is not None:
             regimes = torch.arange(teacher.regimes.assign.out_features)
-            embed(student.regimes.assign, teacher.regimes.assign, regimes, width.first)
-            student.regimes.embedding.copy_(teacher.regimes.embedding[:, width.trunk])
-    new_micro, old_micro = student.microstructure, teacher.microstructure
+            embed(grown.regimes.assign, teacher.regimes.assign, regimes, width.first)
+            grown.regimes.embedding.copy_(teacher.regimes.embedding[:, width.trunk])
+    new_micro, old_micro = grown.microstructure, teacher.microstructure
     if new_micro is not None:
         new_micro.back.weight.zero_()
         new_micro.back.bias.zero_()
@@ -257,7 +257,7 @@ def _linears(layers: nn.Sequential) -> list[nn.Linear]:
 
 
 def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """Observations (N, width) in the teacher's layout, its features taken by name from the student's."""
+    """Observations (N, width) in the teacher's layout, its features taken by name from the larger one's."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
     seen = new.layout.split(flat)
