@@ -7,7 +7,7 @@ from ray import serve
 
 from serve_deployments.observability import LOGGING
 
-#: What ``/v1/stream`` answers to a frame, about as long as a decision for five markets.
+#: Answer of ``/v1/stream`` to a frame, about as long as a decision for five markets.
 DECISION = '{"type":"decision","frame":%d,"group":0,"tier":"none","notes":[],"padding":"' + "x" * 220 + '"}'
 
 

@@ -14,7 +14,7 @@ from kalshi_platform.learning.tuning.experiment import Experiment
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 _BOOK: Final = ("orderbook",)
-#: Of every arm: the book, and the time its history windows are made of.
+#: Sets of every arm: the book, and the clock, of which history windows are made.
 _ALWAYS: Final = (*_BOOK, "temporal")
 
 EXPERIMENT: Final = Experiment(

@@ -10,7 +10,7 @@ import typer
 
 from kalshi_platform.domain.errors import ExitCode, PlatformError
 
-#: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
+#: Exit status that a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED: Final = 130
 
 

@@ -41,7 +41,7 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 OK, NEGATIVE_LEVEL, OFF_LADDER, UNKNOWN_KIND = range(4)
 #: ``BEST`` of a side without levels.
 EMPTY: Final = -1
-#: What is known of the book.
+#: Modes: how much of the book is known.
 NOTHING, LEVELS_KNOWN, TOP, IMPLIED = range(4)
 #: Places in ``marks``; the first four hold one value a side, at place + side.
 BEST, TOTAL, TOP_PX, TOP_QTY = 0, 2, 4, 6

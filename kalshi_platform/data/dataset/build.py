@@ -28,7 +28,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, is_leftover, open_storage
 
-#: What the manifest says of a market as its job recorded it.
+#: Fields of a manifest's market that are copied from its job's record.
 _COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")
 
 

@@ -192,7 +192,7 @@ def digest(feature_sets: Sequence[str]) -> str:
     return digest_of([list(f) for f in features_of(feature_sets)])
 
 
-#: What shards carry: the digest of all stored feature sets.
+#: Digest of all stored feature sets; every shard carries it.
 FEATURE_DIGEST: Final = digest(ROW_FEATURE_SETS)
 ORDERBOOK: Final = column_range(_BOOK)
 TEMPORAL: Final = column_range(_TIME)

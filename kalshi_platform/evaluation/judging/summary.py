@@ -257,7 +257,7 @@ def _trading(sample: Sample) -> Trading:
         idle_decisions=idle,
         n_orders=orders,
         n_fills=int(r.n_fills.sum()),
-        # Of the size asked for; a sale may ask for less than an order's size, so this is a lower bound.
+        # A share of the orders' full size. A sale may ask for less than that, so this is a lower bound.
         fill_rate=traded / (orders * sample.config.order_qty_e2) if orders else None,
         trade_rate=acted / max(decisions - idle, 1),
         turnover_e6=int(r.turnover_e6.sum()),

@@ -29,7 +29,7 @@ from kalshi_platform.models.registry.store import Registry, now
 from kalshi_platform.simulation.envs.settings import read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
-#: What ``learning/training/session.py`` calls its record; training lies above this layer.
+#: Name of the record that ``learning/training/session.py`` writes; training lies above this layer.
 _RUN_FILE: Final = "run.json"
 _KEYS: Final = ("dataset", "dataset_digest", "commit", "packages")
 

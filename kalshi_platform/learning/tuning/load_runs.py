@@ -32,7 +32,7 @@ from kalshi_platform.learning.tuning.sweep_record import (
 RUN_FILE: Final = "run.json"
 BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
-#: What both run.json and sweep.json say of where a run came from.
+#: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
 _BASELINES: Final = TypeAdapter(dict[str, dict[str, float]])
 

@@ -42,7 +42,7 @@ WINNER: Final = "winner"
 VERSION: Final = 1
 #: Up to this many curves have a colour each; more are grey but for the winner's.
 _COLOURS: Final = 5
-#: What a chart can show before it is a smear; the best runs, the settings named first, every k-th event.
+#: Most that a chart can show before it smears: the best runs, the first settings, every k-th event.
 _MOST_ROWS, _MOST_AXES, _MOST_EVENTS = 40, 7, 150
 
 

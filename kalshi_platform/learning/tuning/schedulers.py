@@ -18,7 +18,7 @@ from ray.tune.schedulers import (
 from kalshi_platform.learning.training.folder import MAY_MUTATE
 from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, mutations
 
-#: What schedulers compare; in every report, the last validation carried forward.
+#: Figure that schedulers compare; every report has it, the last validation carried forward.
 METRIC: Final = "score"
 TIME: Final = "iteration"
 

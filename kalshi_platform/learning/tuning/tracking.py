@@ -23,7 +23,7 @@ from kalshi_platform.domain.places import home
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
-#: What our models are called in MLflow's registry.
+#: Name of our models in MLflow's registry.
 MODELS_NAME: Final = "kalshi-platform"
 
 logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # tables made on first use are no news

@@ -1,4 +1,4 @@
-"""Parts of ``models.transfer``: they place a small layer inside a larger one so that both compute the same.
+"""Parts of ``transfer.py``: they place a small layer inside a larger one so that both compute the same.
 
 Terms      a *map* is a (n_new,) i8 tensor. For each unit of the larger layer it names the unit of the smaller
            one that is copied into it, -1 = a new unit. Copied units read nothing from new ones; new units

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
-#: What the microstructure head predicts, in this order: see :class:`Targets`.
+#: Predictions of the microstructure head, in this order: see :class:`Targets`.
 N_FORESEEN = 2
 
 

@@ -17,7 +17,7 @@ from kalshi_platform.models.networks.networks import PolicyNetwork
 
 
 class History(Protocol):
-    """A source of history windows; ``replay.bank.BankArrays`` is one."""
+    """A source of history windows; ``simulation.replay.bank.BankArrays`` is one."""
 
     @property
     def temporal(self) -> np.ndarray:

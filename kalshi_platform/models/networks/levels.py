@@ -2,7 +2,7 @@
 
 Owns  widths, heads, layers, the history window and the latency budget of every level, and of the small
       networks that stand before a registered model (``TIER_LEVELS``).
-Not   the features a level sees: they are the environment's and lie in ``models.spec.PolicySpec``.
+Not   the features a level sees: they are the environment's and lie in ``networks.spec.PolicySpec``.
 """
 
 from typing import Final

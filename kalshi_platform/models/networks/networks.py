@@ -1,12 +1,12 @@
 """The policy network: slot encoder, temporal LSTM, fusion, attention over slots, action and value heads;
-in the larger levels also regimes and foresight of the market (``models.heads``).
+in the larger levels also regimes and foresight of the market (``heads.py``).
 
 Owns       everything that has weights. Plain torch, no RLlib.
 Shapes     B observations, S slots, F market and P portfolio features a slot, U distinct history windows of
            W rows x H temporal features, D = level.width, E = level.lstm_hidden.
 Invariant  permuting the slots permutes the logits and leaves the value; an empty slot influences nothing.
            Training may make a head foresee the market; a decision still depends on the observation alone.
-Not        action masking: ``models.actions``.
+Not        action masking: ``actions.py``.
 """
 
 from itertools import pairwise

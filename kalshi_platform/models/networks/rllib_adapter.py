@@ -147,7 +147,7 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         loss, parts = torch.zeros((), device=present.device), dict[str, torch.Tensor]()
         if self.network.regimes is not None:
             assert self._slots.regime_input is not None
-            # What a slot looks like is left to PPO: pulling it apart by regime would only serve this term.
+            # PPO alone shapes a slot's representation: pulling it apart by regime would only serve this term.
             assigned = self.network.regimes.assign(self._slots.regime_input.detach()).softmax(-1)
             information, found = regime_information(assigned, present)
             loss, parts = loss - information, parts | found

@@ -2,7 +2,7 @@
 
 Owns       which part of a network becomes which part of a larger one, and a report of where the two differ.
 How        Net2Net (Chen, Goodfellow and Shlens 2016): blocks are copied, copied units read nothing from new
-           ones, added layers start as the identity. See ``models.embedding`` for the parts.
+           ones, added layers start as the identity. See ``embedding.py`` for the parts.
 Exact      everywhere but in two cases, which the report names: attention heads that are narrower than the
            teacher's (their scores are approximated), and widths or windows that do not fit.
            Exact means: the same logits and values up to the rounding of float32 sums in another order.
@@ -194,7 +194,7 @@ def _grow_history(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) 
     fusion = _linears(grown.fusion)[0]
     n_codes = grown.history.width
     if teacher.history is None:
-        # What the encoder hands on is not negative, so the identity passes the ReLU; codes count for nothing.
+        # The encoder's outputs are not negative, so the identity passes the ReLU; codes count for nothing.
         columns = torch.cat((width.first, torch.full((n_codes,), -1)))
         embed(fusion, embedding.identity(width.old), width.trunk, columns)
         return

@@ -22,7 +22,7 @@ from kalshi_platform.simulation.replay.layout import layout_of
 
 RECORD_VERSION: Final = 1
 WEIGHTS_NAME: Final = "weights.safetensors"
-#: What each number a policy answers means; the exchange is sent orders by it.
+#: Meaning of each number that a policy answers; orders to the exchange follow it.
 ACTIONS: Final = {
     "HOLD": HOLD,
     "BUY_YES": BUY_YES,

@@ -31,7 +31,7 @@ NO_CLOSE: Final = 1 << 62
 MAX_BANDS: Final = 8
 
 
-#: What execution needs of one message; one record, so a step touches three cache lines (ADR-0002).
+#: Facts of one message that execution needs, in one record: a step touches three cache lines (ADR-0002).
 ROW_DTYPE: Final = np.dtype(
     [
         ("recv_ns", "i8"),
@@ -55,7 +55,7 @@ SEGMENT_DTYPE: Final = np.dtype(
     ],
     align=True,
 )
-#: What the account needs of a market.
+#: Facts of a market that the account needs.
 MARKET_DTYPE: Final = np.dtype(
     [
         ("taker_rate_e6", "i8"),
