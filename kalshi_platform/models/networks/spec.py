@@ -44,11 +44,6 @@ class PolicySpec(Config):
         return self.n_slots * (len(self.market) + len(self.portfolio) + 1 + N_ACTIONS)
 
     @property
-    def windows_width(self) -> int:
-        """Length of one observation's history windows, flattened: S x W x H."""
-        return self.n_slots * self.level.window * self.n_history
-
-    @property
     def reads_history(self) -> bool:
         """Whether the network needs history windows."""
         return self.level.window > 0
@@ -64,6 +59,15 @@ class PolicySpec(Config):
             slot_mask=flat[:, ends[1] : ends[2]],
             action_mask=flat[:, ends[2] : ends[3]].view(b, s, N_ACTIONS),
         )
+
+    def require_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse observations of another ``shape`` than (N, width)."""
+        if len(shape) != 2 or shape[1] != self.width:
+            raise ContractError(
+                f"observations have shape {shape}, the policy reads (N, {self.width}): "
+                f"{self.n_slots} slots x ({len(self.market)} market + {len(self.portfolio)} portfolio + 1 + "
+                f"{N_ACTIONS})"
+            )
 
     def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
         """Refuse data whose features are not the ones this policy was trained on."""

@@ -25,7 +25,7 @@ class ReplayVectorEnv:
     """``n_envs`` environments over one bank.
 
     Attributes callers may read between steps: ``envs`` (N,) ENV_DTYPE, ``slots`` (N, S) SLOT_DTYPE,
-    ``final_flat`` (N, width) and ``final_rows`` (N, S).
+    ``final_flat`` (N, width) and ``final_rows`` (N, S); ``episodes``, the source they are drawn from.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ReplayVectorEnv:
         self.layout: ObservationLayout = layout_for(
             config.n_slots, bank.feature_names, window, bank.arrays.temporal.shape[1]
         )
-        self._episodes = episodes
+        self.episodes = episodes
         self._execution = config.execution
         self._step = StepParams(
             interval_ns=config.interval_ns,
@@ -166,7 +166,7 @@ class ReplayVectorEnv:
         left = self._table.number.size - self._used
         if left >= self.n_envs:
             return
-        fresh = self._episodes.draw(2 * self.n_envs, self.n_slots)
+        fresh = self.episodes.draw(2 * self.n_envs, self.n_slots)
         if fresh.number.size == 0:
             return
         require_inside_segments(self.bank, fresh)
