@@ -19,7 +19,7 @@ from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.rollout.policy import Policy
 from kalshi_platform.simulation.rollout.stepper import Stepper
 
@@ -80,7 +80,7 @@ class _Session:
         self.policy, self.env, self.config, self.name = policy, env, config, name
         self.stepper = Stepper(env, policy)
         layout = env.layout
-        self.feature_names = (*layout.market, *layout.portfolio)
+        self.feature_names = (*env.bank.feature_names, *PORTFOLIO)
         self.events, market_event = number_events(env.bank)
         self.places = _places(env, market_event, config.grid_points)
         self.trackers = watch.allocate_trackers(env.n_envs, layout.n_slots, env.config.capital_e6)
@@ -116,10 +116,10 @@ class _Session:
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
         layout, stats, flat = self.env.layout, self.tallies.stats, self.stepper.flat
-        market, portfolio = slot_blocks(layout, flat)
+        blocks = layout.split(flat)
         seen = active & (self.trackers.held == 0)[:, None]
-        watch.watch_features(stats, market, seen, 0)
-        watch.watch_features(stats, portfolio, seen, layout.n_market)
+        watch.watch_features(stats, blocks.market, seen, 0)
+        watch.watch_features(stats, blocks.portfolio, seen, layout.n_market)
         if isinstance(self.policy, NetworkPolicy):
             open_choice = seen & (mask.sum(axis=2) > 1)
             if open_choice.any():
@@ -167,13 +167,6 @@ class _Session:
             capital_e6=self.env.config.capital_e6,
             wall_s=wall_s,
         )
-
-
-def slot_blocks(layout: ObservationLayout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, S, F) market and (N, S, P) portfolio views of ``flat`` (N, width)."""
-    market, portfolio = flat[:, layout.market_slice], flat[:, layout.portfolio_slice]
-    shape = (flat.shape[0], layout.n_slots)
-    return market.reshape(*shape, layout.n_market), portfolio.reshape(*shape, layout.n_portfolio)
 
 
 def _accounts(env: ReplayVectorEnv) -> watch.Accounts:

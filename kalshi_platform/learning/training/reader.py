@@ -40,7 +40,7 @@ class ColumnarReader(InputReader):
         spec, bank = network.spec, source.bank
         self._config = config
         self.network = network
-        env, self._episodes = source.vector_env(config.n_envs, config.level, config.seed, worker)
+        env, self._episodes = source.vector_env(config.n_envs, config.seed, worker)
         self._full_rows = bank.full_rows
         self._rng = np.random.default_rng([config.seed, worker, _ACTION_STREAM])
         self.stepper = Stepper(env, NetworkPolicy(network, bank.arrays, self._rng))

@@ -219,7 +219,7 @@ def _judge_tier(
     is_champion = made.number == Tier.FULL
     own = NetworkPolicy(made.policy.network, theatre.bank.arrays)
     alone = champion if is_champion else theatre.play(own, "tier")
-    mask, counted = choices(states)
+    mask, counted = choices(made.policy.spec.layout, states.flat)
     logits = states.logits if is_champion else _logits(made, theatre, states)
     right = calibration.best_of(logits, mask) == calibration.best_of(states.logits, mask)
     before, after = (

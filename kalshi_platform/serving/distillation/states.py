@@ -1,7 +1,7 @@
 """States a champion meets, with its answers: what students learn from and are judged by.
 
 Owns       which of the states that the champion meets are kept, and any network's answers to them.
-Shapes     K states of S slots, A actions; the flat observation (width,) as in replay/observation.py.
+Shapes     K states of S slots, A actions; the flat observation (width,) as in replay/layout.py.
 Kept       states in which at least one slot has a choice: of the others nothing can be learned.
 """
 
@@ -14,8 +14,8 @@ from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.history import WindowGatherer
 from kalshi_platform.models.networks.networks import Answer, PolicyNetwork
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, estimate_advantages, play
 from kalshi_platform.simulation.rollout.reservoir import Reservoir, States
 from kalshi_platform.simulation.rollout.stepper import Stepper
@@ -54,16 +54,16 @@ def collect_states(
         last_value = play(stepper, fragment, finals_at_once=False)
         estimate_advantages(fragment, last_value, gamma, gae_lambda)
         done += length
-        sample.add(_with_choice(fragment))
+        sample.add(_with_choice(env.layout, fragment))
         say(done)
     return sample.states()
 
 
-def _with_choice(fragment: Fragment) -> States:
+def _with_choice(layout: Layout, fragment: Fragment) -> States:
     """The states of a fragment in which a slot has a choice."""
-    n, length, s = fragment.rows.shape
+    n, length = fragment.terminated.shape
     flat = fragment.flat.reshape(n * length, -1)
-    which = np.flatnonzero(choices_in(flat, s)[1].any(axis=1))
+    which = np.flatnonzero(choices(layout, flat)[1].any(axis=1))
     per_slot = (fragment.rows, fragment.logits, fragment.value, fragment.advantage)
     rows, logits, value, advantage = (c.reshape(n * length, *c.shape[2:])[which] for c in per_slot)
     env = np.repeat(np.arange(n, dtype=np.int32), length)[which]
@@ -96,14 +96,7 @@ class Reader:
         return out
 
 
-def choices(states: States) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`choices_in` of kept states."""
-    return choices_in(states.flat, states.rows.shape[1])
-
-
-def choices_in(flat: np.ndarray, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
+def choices(layout: Layout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Action mask (K, S, A) bool, and which slots (K, S) hold a market with more than one legal action."""
-    start = flat.shape[1] - n_slots * (1 + N_ACTIONS)
-    mask = flat[:, start + n_slots :].reshape(len(flat), n_slots, N_ACTIONS) > 0.5
-    present = flat[:, start : start + n_slots] > 0.5
-    return mask, present & (mask.sum(axis=2) > 1)
+    mask = layout.action_mask(flat) > 0.5
+    return mask, (layout.slot_mask(flat) > 0.5) & (mask.sum(axis=2) > 1)

@@ -1,6 +1,6 @@
 """An even sample of the states a policy meets, bounded in memory.
 
-Shapes   K states of S slots, A actions; the flat observation (width,) as in replay/observation.py.
+Shapes   K states of S slots, A actions; the flat observation (width,) as in replay/layout.py.
 """
 
 from typing import NamedTuple

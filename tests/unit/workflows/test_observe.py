@@ -31,7 +31,7 @@ def test_every_fifth_step_of_a_plain_loop_is_kept(level, one_torch_thread):
     seen = observations(BANK, SETTINGS, policy, n=150)
     assert (seen.flat.shape, seen.rows.shape) == ((192, policy.spec.width), (192, 3))  # whole rounds of 64
 
-    network, (env, _) = policy.network, made_source().vector_env(64, level, 4)
+    network, (env, _) = policy.network, made_source().vector_env(64, 4)
     rng, codes = np.random.default_rng([4, 150]), None
     if policy.spec.reads_history:
         codes = HistoryCodes(network, BANK.arrays, 64)

@@ -25,6 +25,7 @@ from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 CONFIG = EnvConfig(n_slots=2, latency_ms=0)
 
@@ -151,8 +152,8 @@ def test_entropy_is_recomputed_from_the_networks_own_probabilities(hold_logit, e
     bank = random_bank(2)
     env = env_of(bank)
     spec = PolicySpec(
-        level=level_named("tiny"), n_slots=2, market=env.layout.market, portfolio=env.layout.portfolio,
-        n_history=env.layout.n_history, feature_digest="f" * 12, groups=(),
+        level=level_named("tiny"), n_slots=2, market=bank.feature_names, portfolio=PORTFOLIO,
+        n_history=bank.arrays.temporal.shape[1], feature_digest="f" * 12, groups=(),
     )  # fmt: skip
     network = build_network(spec, 0)
     with torch.no_grad():
@@ -202,8 +203,8 @@ def test_the_rule_needs_a_feature_that_exists_and_obeys_the_mask():
     bank = random_bank(2)
     env = env_of(bank)
     with pytest.raises(ContractError, match="no market feature 'imbalance'"):
-        ImbalanceRule(env.layout, "imbalance")
-    got = run_policy(ImbalanceRule(env.layout, "mid", threshold=0.1), env)
+        ImbalanceRule(env.layout, bank, "imbalance")
+    got = run_policy(ImbalanceRule(env.layout, bank, "mid", threshold=0.1), env)
     assert got.records.n_fills.sum() > 0
 
 

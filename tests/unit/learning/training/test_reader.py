@@ -34,7 +34,7 @@ class PlainLoop:
 
     def __init__(self, source: TrainingSource, config: TrainConfig, network) -> None:
         self.config, self.network = config, network
-        self.env, _ = source.vector_env(N, config.level, SEED, WORKER)
+        self.env, _ = source.vector_env(N, SEED, WORKER)
         self.rng = np.random.default_rng([SEED, WORKER, 1])
         self.codes = HistoryCodes(network, BANK.arrays, N) if network.spec.reads_history else None
         self.flat, self.rows = self.env.buffers()
