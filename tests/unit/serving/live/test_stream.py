@@ -11,7 +11,6 @@ from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.live.stream import warm
 from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
 from kalshi_platform.simulation.replay.observation import layout_for
 
@@ -22,7 +21,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
-        "model": MODEL.id, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
     }  # fmt: skip
 
 
@@ -335,8 +334,3 @@ def test_a_session_is_opened_once() -> None:
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         session(opening)
-
-
-def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
-    for window in (0, 8):
-        warm(MODEL._replace(window=window))
