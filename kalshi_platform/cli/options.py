@@ -21,7 +21,7 @@ RegistryOption = Annotated[
 
 
 class Fields:
-    """Fields of a settings model that are options of a command, with the type, default, bounds and help there.
+    """Fields of a settings model that are options of a command: type, default, bounds and help are its.
 
     Stands in ``Annotated[dict[str, Any], Fields(...)]``; the command is given field -> value.
     """

@@ -88,12 +88,12 @@ def failure_kind(error: Exception) -> str:
     return type(error).__name__
 
 
-def read_token(path: Path | None) -> dict[str, str]:
+def read_token(path: str | Path | None) -> dict[str, str]:
     """The header of the token in a file; none without a file. ContractError where there is no token."""
     if path is None:
         return {}
     try:
-        token = path.read_text().strip()
+        token = Path(path).read_text().strip()
     except OSError as err:
         raise ContractError(f"token file {path}: cannot be read ({err.strerror or err})") from None
     if not token or any(c.isspace() for c in token):

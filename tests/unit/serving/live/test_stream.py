@@ -307,10 +307,10 @@ def test_frames_are_acknowledged_every_so_often_and_when_asked() -> None:
 def test_a_resumed_client_is_told_where_it_stands_and_what_it_missed() -> None:
     stream = session()
     answers(stream, snapshot(), delta(2))
-    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1))]
+    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1), MODEL)]
     assert (told[0]["type"], told[0]["next_frame"], told[0]["resumed"]) == ("opened", 3, True)
     assert [(m["type"], m["frame"]) for m in told[1:]] == [("decision", 2)]
-    assert len(stream.resume(OpenMessage(type="open", decide_after=2))) == 1
+    assert len(stream.resume(OpenMessage(type="open", decide_after=2), MODEL)) == 1
 
 
 def test_a_session_is_opened_once() -> None:
