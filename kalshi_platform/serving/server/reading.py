@@ -47,6 +47,7 @@ from kalshi_platform.serving.server.problems import (
     wrong_number,
 )
 from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Layout
 
 _BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
 _N_ORDERS: Final = 64
@@ -64,30 +65,26 @@ def first_outside(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
 
 @kernel
 def place_rows(
-    rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, n_market: int, n_slots: int, flat: np.ndarray
+    rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, layout: Layout, flat: np.ndarray
 ) -> None:
     """Lay ``rows`` (A, F + P) f4 and what is allowed out in ``flat`` (N, width) f4, all zeros.
 
-    The layout is PolicySpec's; ``bits`` (A,) i8: bit a set where action a is allowed; F = ``n_market``.
+    ``bits`` (A,) i8: bit a set where action a is allowed.
     """
-    n_portfolio = rows.shape[1] - n_market
-    masks_at = n_slots * rows.shape[1]
-    actions_at = masks_at + n_slots
-    n_actions = (flat.shape[1] - actions_at) // n_slots
+    n_slots, n_market, n_portfolio = layout.n_slots, layout.n_market, layout.n_portfolio
     for n in range(flat.shape[0]):
         for s in range(n_slots):
-            flat[n, actions_at + s * n_actions + HOLD] = 1.0
+            flat[n, layout.action_mask_at + s * N_ACTIONS + HOLD] = 1.0
     for m in range(rows.shape[0]):
         n, s = slots[m] // n_slots, slots[m] % n_slots
         for c in range(n_market):
             flat[n, s * n_market + c] = rows[m, c]
-        at = n_slots * n_market + s * n_portfolio
         for c in range(n_portfolio):
-            flat[n, at + c] = rows[m, n_market + c]
-        flat[n, masks_at + s] = 1.0
-        for a in range(n_actions):
+            flat[n, layout.portfolio_at + s * n_portfolio + c] = rows[m, n_market + c]
+        flat[n, layout.slot_mask_at + s] = 1.0
+        for a in range(N_ACTIONS):
             if bits[m] >> a & 1:
-                flat[n, actions_at + s * n_actions + a] = 1.0
+                flat[n, layout.action_mask_at + s * N_ACTIONS + a] = 1.0
 
 
 @kernel
@@ -150,11 +147,11 @@ class Reader:
         self._orders: dict[tuple[str, ...], _Order] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
         self._history_bounds = bounds_of(self.history)
-        self._masks_at = spec.n_slots * len(self.columns)
+        self._layout = spec.layout
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
-        n, s = len(request.groups), self.spec.n_slots
+        n = len(request.groups)
         if n > self._max_groups:
             detail = f"{n} groups; at most {self._max_groups}: send several requests"
             raise Problem(413, "too-many-groups", detail, "groups")
@@ -169,14 +166,14 @@ class Reader:
                                       [market.id for market in who], now_ns)  # fmt: skip
         except ContractError as error:
             raise refusal("missing-feature", str(error), "columns") from None
-        flat = np.zeros((n, self.spec.width), np.float32)
+        flat = np.zeros((n, self._layout.width), np.float32)
         slots, bits = self._slots_and_bits(markets)
-        place_rows(filled.rows, slots, bits, len(self.spec.market), s, flat)
+        place_rows(filled.rows, slots, bits, self._layout, flat)
         windows = self._windows(n, markets, slots) if self.window else None
         is_whole = len(order.columns) == len(self.columns)
         return Asked(
             Batch(flat, windows, self._forced(n, markets, flat)),
-            occupied=flat[:, self._masks_at : self._masks_at + s] > 0,
+            occupied=self._layout.slot_mask(flat) > 0,
             stale_ns=0 if is_whole else int(filled.age_ns.max(initial=0)),
         )
 
@@ -254,8 +251,7 @@ class Reader:
             rate[at] = market.taker_rate_e6
             if market.exclusive_set is not None:
                 sets[at] = numbers.setdefault(market.exclusive_set, len(numbers))
-        allowed = flat[:, self._masks_at + shape[1] :].reshape(*shape, N_ACTIONS)
-        return forced_actions(bid, ask, sets, rate, allowed)
+        return forced_actions(bid, ask, sets, rate, self._layout.action_mask(flat))
 
     def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""
