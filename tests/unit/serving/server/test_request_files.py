@@ -1,8 +1,8 @@
-"""At most MOST files of the product execute code for one warm POST /v1/decide, what is recorded of it included.
+"""At most MOST files of the product execute code for one warm POST /v1/decide, its recording included.
 
-Counted by the interpreter's profile, not by eye; kernels, which it does not see, are counted with every kernel
-that is compiled into them. The request goes all the way: packed numbers, prices of exclusive markets, no tier
-sure before the last, a challenger beside the answers.
+Counted by the interpreter's profile, not by eye; kernels, which it does not see, are counted with every
+kernel that is compiled into them. The request goes all the way: packed numbers, prices of exclusive markets,
+no tier sure before the last, a challenger beside the answers.
 """
 
 import asyncio
@@ -120,7 +120,7 @@ def registry(tmp_path_factory) -> Registry:
 
 
 def all_the_way(example: dict[str, Any]) -> dict[str, Any]:
-    """The example with prices of exclusive markets whose bids add up to less than a dollar: none is forced."""
+    """The example with prices of exclusive markets; the bids add up to less than a dollar: none is forced."""
     for market in example["groups"][0]["markets"]:
         market |= {"bid_e4": 1_000, "ask_e4": 1_200, "exclusive_set": "who wins"}
     return example
@@ -184,5 +184,5 @@ def test_a_request_passes_few_files(registry, tmp_path, monkeypatch, elsewhere: 
     files = up_to_the_answer | recorded
     assert {"serving/server/http.py", "serving/server/reading.py", "domain/fees.py"} <= up_to_the_answer
     assert {"serving/server/observability.py", "serving/guard/shadow.py"} <= recorded
-    print(len(up_to_the_answer), len(files), *sorted(files), sep="\n")
+    print(f"{len(up_to_the_answer)} files to the answer, {len(files)} in all:", *sorted(files), sep="\n")
     assert len(files) <= MOST, sorted(files)
