@@ -363,7 +363,3 @@ class Service:
         if wait_ms := self._breaker.wait_ms:
             return f"answers, but is not asked for {wait_ms:.0f} ms: its last answers failed or came too late"
         return "ok"
-
-    async def close(self) -> None:
-        """Forget everything in flight."""
-        await self._answers.close()
