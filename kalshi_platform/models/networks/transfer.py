@@ -2,7 +2,7 @@
 
 Owns       which part of a network becomes which part of a larger one, and a report of where the two differ.
 How        Net2Net (Chen, Goodfellow and Shlens 2016): blocks are copied, copied units read nothing from new
-           ones, added layers start as the identity. See ``embedding.py`` for the parts.
+           ones, added layers start as the identity. See ``models.embedding`` for the parts.
 Exact      everywhere but in two cases, which the report names: attention heads that are narrower than the
            teacher's (their scores are approximated), and widths or windows that do not fit.
            Exact means: the same logits and values up to the rounding of float32 sums in another order.
@@ -18,11 +18,12 @@ from torch import nn
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks import embedding
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.embedding import embed, first, tiled
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.networks import PolicyNetwork, SlotAttention, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.layout import join
 
 
@@ -68,9 +69,9 @@ def grown_network(teacher: FrozenPolicy, spec: PolicySpec, seed: int) -> tuple[P
 
 
 def grow(teacher: PolicyNetwork, grown: PolicyNetwork) -> TransferReport:
-    """Overwrite weights of ``grown`` so that it decides as ``teacher`` wherever its layers allow it.
+    """Overwrite weights of ``student`` so that it decides as ``teacher`` wherever its layers allow it.
 
-    ContractError names the part of ``grown`` that is smaller than the teacher's.
+    ContractError names the part of the student that is smaller than the teacher's.
     """
     _require_room(teacher.spec, grown.spec)
     differences = _differences_of(teacher.spec, grown.spec)
@@ -93,16 +94,15 @@ def grow(teacher: PolicyNetwork, grown: PolicyNetwork) -> TransferReport:
 
 
 def divergence(
-    teacher: FrozenPolicy, grown: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, history: History
+    teacher: FrozenPolicy, grown: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, arrays: BankArrays
 ) -> float:
     """Mean KL(teacher || grown) of a slot's action probabilities in nats, over slots that hold a market.
 
-    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i4 of ``history``. 0: both decide alike.
+    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i4 of ``arrays``. 0: both decide alike.
     """
-    old = teacher.action_probabilities(
-        _as_teacher_sees(teacher.spec, grown.spec, flat), rows=rows, history=history
-    )
-    new = grown.action_probabilities(flat, rows=rows, history=history)
+    seen = _as_teacher_sees(teacher.spec, grown.spec, flat)
+    old = NetworkPolicy(teacher.network, arrays).probabilities(seen, rows)
+    new = NetworkPolicy(grown.network, arrays).probabilities(flat, rows)
     present = grown.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
     possible = old > 0
     ratio = np.log(np.where(possible, old, 1.0)) - np.log(np.where(possible, np.maximum(new, 1e-30), 1.0))
@@ -110,7 +110,7 @@ def divergence(
 
 
 def _require_room(old: PolicySpec, new: PolicySpec) -> None:
-    """Refuse a grown network that lacks a part of its teacher."""
+    """Refuse a student that lacks a part of its teacher."""
     small, large = old.level, new.level
     wrong = []
     missing = [n for n in (*old.market, *old.portfolio) if n not in {*new.market, *new.portfolio}]
@@ -152,7 +152,7 @@ def _sizes_beside(old: PolicySpec, new: PolicySpec) -> list[int]:
 
 
 def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
-    """Reasons why the grown network decides otherwise whatever its weights."""
+    """Reasons why the student decides otherwise whatever its weights."""
     small, large = old.level, new.level
     found = []
     if large.width % small.width:
@@ -179,7 +179,7 @@ def _grow_encoder(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) 
 
 
 def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
-    """Map of the grown network's encoder inputs to the teacher's inputs of the same name.
+    """Map of the student's encoder inputs to the teacher's inputs of the same name.
 
     -1 = the teacher has none.
     """
@@ -257,7 +257,7 @@ def _linears(layers: nn.Sequential) -> list[nn.Linear]:
 
 
 def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """Observations (N, width) in the teacher's layout, its features taken by name from the larger one's."""
+    """Observations (N, width) in the teacher's layout, its features taken by name from the student's."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
     seen = new.layout.split(flat)
