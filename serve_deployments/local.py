@@ -169,7 +169,7 @@ class Running:
 
 
 def readiness(url: str) -> dict[str, Any]:
-    """What ``/v1/readyz`` says; a reason where nobody answers."""
+    """Answer of ``/v1/readyz``, or the reason why nobody answers."""
     try:
         with urllib.request.urlopen(f"{url}/v1/readyz", timeout=5) as found:
             return dict(json.load(found))

@@ -7,12 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("kalshi_platform", "serve_deployments", "tune_experiments")
 #: Rooms whose docstrings still have to be rewritten.
-TO_DO = (
-    "kalshi_platform/data/market_data/", "kalshi_platform/learning/training/fragment.py",
-    "kalshi_platform/learning/training/reader.py", "kalshi_platform/learning/training/stock.py",
-    "kalshi_platform/evaluation/judging/rollout.py", "kalshi_platform/serving/", "kalshi_platform/storage/",
-    "serve_deployments/",
-)  # fmt: skip
+TO_DO = ("kalshi_platform/data/market_data/", "kalshi_platform/serving/", "kalshi_platform/storage/")
 RIDDLE = re.compile(r"(?:^|[.!?:;]\s+)(?:What|Whose|Whether|Had|Were|Of|As)\b")
 NEITHER_VERB_NOR_NOUN = re.compile(r"(?:Which|Where|How)\b")
 

@@ -24,7 +24,7 @@ from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 
 class Answer(NamedTuple):
-    """What the network says to B observations."""
+    """Answer of the network to B observations."""
 
     logits: torch.Tensor  # (B, S, N_ACTIONS), unmasked
     value: torch.Tensor  # (B, S), 0 where a slot is empty

@@ -58,7 +58,7 @@ class FrozenPolicy:
         self.spec.require_features(feature_digest, feature_sets)
 
     def act(self, flat: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-        """(N, S) int8: the most probable available action of each slot.
+        """Actions (N, S) int8: the most probable available action of each slot.
 
         ``flat`` (N, width) f4; ``windows`` (N, S, W, H) f4 where the level reads history.
         """
@@ -68,7 +68,7 @@ class FrozenPolicy:
         return actions
 
     def action_probabilities(self, flat: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-        """(N, S, N_ACTIONS) f4 probabilities, 0 where masked; arguments as in :meth:`act`."""
+        """Probabilities (N, S, N_ACTIONS) f4, 0 where masked; arguments as in :meth:`act`."""
         logits, _, mask = self._answer(flat, windows)
         probabilities: np.ndarray = mask_logits(logits, mask).softmax(-1).numpy()
         return probabilities

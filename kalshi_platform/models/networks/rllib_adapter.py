@@ -32,11 +32,14 @@ HISTORY_ROWS: Final = "history_rows"
 
 
 class BankSource(Protocol):
-    """The trainer's data, which lie above this layer: opened once a process, at the first use."""
+    """A source of the trainer's data, which lie above this layer.
+
+    Each process opens them once, at first use.
+    """
 
     @property
     def bank(self) -> Bank:
-        """The rows that windows are gathered from, with everything known of them."""
+        """Bank whose rows windows are gathered from."""
 
 
 def observation_space(spec: PolicySpec) -> gym.spaces.Box:

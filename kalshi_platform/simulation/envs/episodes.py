@@ -201,11 +201,11 @@ class FixedEpisodes:
         return Episodes(*(column[part] for column in self._table))
 
     def get_state(self) -> dict[str, Any]:
-        """How far the list has been played."""
+        """Number of the next episode, as plain values."""
         return {"next": self._next}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken, with the same list."""
+        """Continue exactly at the place where :meth:`get_state` was called, with the same list."""
         self._next = int(state["next"])
 
 
