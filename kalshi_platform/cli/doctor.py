@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -121,9 +121,11 @@ def check_numba() -> Finding:
     """A kernel of ours compiles and is right; its machine code can be kept."""
     started = time.perf_counter()
     try:
-        from kalshi_platform.domain import fees
+        from kalshi_platform.domain import fees, kernel_cache
 
         fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
+    except StorageError as err:
+        return Finding("numba", Status.FAIL, str(err), "no command runs without it")
     except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
         return Finding("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     took_s = time.perf_counter() - started
@@ -131,11 +133,7 @@ def check_numba() -> Finding:
         return Finding(
             "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
         )
-    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(fees.__file__).parent)
-    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {cache}"
-    if not os.access(cache, os.W_OK):
-        advice = "set NUMBA_CACHE_DIR to a writable local folder, else every process compiles again"
-        return Finding("numba", Status.WARN, detail + " (not writable)", advice)
+    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {kernel_cache.root()}"
     return Finding("numba", Status.OK, detail)
 
 

@@ -14,15 +14,15 @@ an upper bound for a policy limited to one order's size, within rounding.
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import allocating_kernel, kernel
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank
 
 _NEVER: Final = -(1 << 60)
 
 
-@njit(cache=True)
+@kernel
 def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate_e6: int) -> int:
     """Cash of going from ``held`` to ``wanted`` (-1, 0, +1 orders); _NEVER where no price allows it."""
     if wanted == held:
@@ -41,7 +41,7 @@ def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate
     return cash
 
 
-@njit(cache=True)
+@allocating_kernel
 def hindsight_e6(
     bid_e4: np.ndarray, ask_e4: np.ndarray, settlement_e4: int, qty_e2: int, rate_e6: int
 ) -> int:  # fmt: skip

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from numba import njit
 
 from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.models.networks.device import device_of
 from kalshi_platform.models.networks.networks import PolicyNetwork
 
@@ -28,7 +28,7 @@ class History(Protocol):
         """(R,) i4: rows since the first of the unbroken segment."""
 
 
-@njit(cache=True)
+@kernel
 def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, index: np.ndarray) -> int:
     """Number the distinct rows of a batch in order of first appearance.
 
