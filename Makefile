@@ -28,11 +28,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 	  "$$(grep '^torch==' constraints.txt)" -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[all]' -c constraints.txt
 	touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -e '.[dev,bench]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[all,bench]' -c constraints.txt
 	touch $@
 
 setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped where up to date)

@@ -20,7 +20,7 @@ COPY constraints.txt pyproject.toml README.md ./
 RUN torch="$(grep '^torch==' constraints.txt)" \
  && /opt/venv/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$torch" -c constraints.txt \
  && mkdir -p kalshi_platform tune_experiments serve_deployments \
- && /opt/venv/bin/pip install . -c constraints.txt \
+ && /opt/venv/bin/pip install '.[train,serve,track]' -c constraints.txt \
  && /opt/venv/bin/pip uninstall --yes kalshi-platform
 
 COPY kalshi_platform kalshi_platform

@@ -25,6 +25,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
+from kalshi_platform.domain.extras import EXTRAS, missing_packages
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -81,23 +82,26 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Installed versions against the ranges this package asks for."""
+    """Installed versions against the ranges this package asks for; extras that are not installed."""
     from packaging.requirements import Requirement
 
     required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
-    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = []
     for requirement in required:
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
     if wrong:
         return Finding("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
-    return Finding("packages", Status.OK, f"{len(required)} packages in their ranges")
+    if absent := [extra for extra in EXTRAS if missing_packages(extra)]:
+        advice = f"only for commands that need them: pip install 'kalshi-platform[{','.join(absent)}]'"
+        return Finding("packages", Status.WARN, f"extras not installed: {', '.join(absent)}", advice)
+    return Finding("packages", Status.OK, f"{len({r.name for r in required})} packages in their ranges")
 
 
 def check_torch() -> Finding:
