@@ -82,10 +82,3 @@ def hindsight_by_segment(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000)
         rate = int(markets["taker_rate_e6"][market]) * fee_scale_e6 // 1_000_000
         out[g] = hindsight_e6(bid[span], ask[span], settlement, qty_e2, rate)
     return out
-
-
-def hindsight_by_market(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
-    """(M,) i8: the sum over each market's segments, 1e-6 dollar."""
-    out = np.zeros(len(bank.markets), np.int64)
-    np.add.at(out, bank.arrays.segments["market"], hindsight_by_segment(bank, qty_e2, fee_scale_e6))
-    return out

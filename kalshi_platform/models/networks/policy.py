@@ -120,25 +120,6 @@ class FrozenPolicy:
         result: np.ndarray = value.sum(dim=1).numpy()
         return result
 
-    def regime_probabilities(
-        self,
-        flat: np.ndarray,
-        *,
-        rows: np.ndarray | None = None,
-        history: History | None = None,
-        windows: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Probability (N, S, R) of each regime, 0 in an empty slot; arguments as in :meth:`act`.
-
-        ContractError for a level that tells no regimes apart.
-        """
-        if not self.spec.level.n_regimes:
-            raise ContractError(f"level {self.spec.level.name!r} has no regimes; advanced and complex do")
-        seen, slots = self._represent(flat, rows, history, windows)
-        assert slots.regimes is not None
-        result: np.ndarray = (slots.regimes * seen.slot_mask[..., None]).numpy()
-        return result
-
     def _forward(
         self,
         flat: np.ndarray,

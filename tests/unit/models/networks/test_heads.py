@@ -197,26 +197,6 @@ def test_no_decision_changes_when_later_rows_change(level: str, rng: np.random.G
         assert not torch.equal(*targets)
 
 
-@pytest.mark.parametrize("level", ["advanced", "complex"])
-def test_regimes_can_be_read_from_a_policy(level: str, rng: np.random.Generator):
-    spec, bank = spec_of(level), named_bank()
-    policy = FrozenPolicy(build_network(spec, 1))
-    rows = rng.integers(0, 200, (6, 3)).astype(np.int32)
-    flat = observations(spec, bank, rows)
-    spec.split(torch.from_numpy(flat)).slot_mask[:, 2] = 0.0
-    rows[:, 2] = -1
-    p = policy.regime_probabilities(flat, rows=rows, history=bank.arrays)
-    assert p.shape == (6, 3, 5)
-    np.testing.assert_allclose(p[:, :2].sum(-1), 1.0, atol=1e-5)
-    assert (p[:, 2] == 0.0).all()
-
-
-def test_a_level_without_regimes_says_so():
-    policy = FrozenPolicy(build_network(spec_of("tiny"), 0))
-    with pytest.raises(ContractError, match="'tiny' has no regimes; advanced and complex do"):
-        policy.regime_probabilities(np.zeros((1, policy.spec.width), np.float32))
-
-
 def test_one_regime_alone_is_refused():
     with pytest.raises(ContractError, match="n_regimes=1: one regime tells nothing apart"):
         Level.parse({**level_named("advanced").model_dump(), "n_regimes": 1})
