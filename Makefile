@@ -54,11 +54,12 @@ test-integration: setup ## tests/integration, kernels compiled as they ship
 	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; \
 	NUMBA_CACHE_DIR="$$cache" $(BIN)/python -m pytest tests/integration $(ARGS)
 
-check: setup ## format, lint, types, layers; a missing tool fails
+check: setup ## format, lint, types, layers, Dockerfiles; a missing tool fails
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/*.Dockerfile
 
 bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
