@@ -9,10 +9,9 @@ Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its
 import copy
 import uuid
 from collections.abc import Callable
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, Final, Self
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
@@ -21,17 +20,9 @@ from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
-from kalshi_platform.simulation.replay.open import Share
+from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
 _OPEN_BANKS: Final[dict[str, Bank]] = {}
-
-
-@runtime_checkable
-class Shareable(Protocol):
-    """An ``open_bank`` that can open a part of its events; ``replay.open.SplitOpener`` is one."""
-
-    def only(self, share: Share) -> Callable[[], Bank]:
-        """What opens ``share``."""
 
 
 class TrainingSource:
@@ -61,7 +52,7 @@ class TrainingSource:
 
         ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
         """
-        if not isinstance(self._open_bank, Shareable):
+        if not isinstance(self._open_bank, SplitOpener):
             raise ContractError(
                 f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
                 f"{self._open_bank!r}; use worker_events=all"
@@ -80,7 +71,7 @@ class TrainingSource:
         """What RLlib's worker ``worker`` opens: its share (1, 2, ...), or everything (0, the learner)."""
         if not self._workers or worker == 0:
             return self
-        assert isinstance(self._open_bank, Shareable)  # shared_by refuses others
+        assert isinstance(self._open_bank, SplitOpener)  # shared_by refuses others
         share = Share(worker - 1, self._workers)
         own = copy.copy(self)
         own._open_bank = self._open_bank.only(share)
@@ -94,11 +85,6 @@ class TrainingSource:
         if self._key not in _OPEN_BANKS:
             _OPEN_BANKS[self._key] = self._open_bank()
         return _OPEN_BANKS[self._key]
-
-    @property
-    def history(self) -> History:
-        """Where history windows are gathered from."""
-        return self.bank.arrays
 
     def close(self) -> None:
         """Let go of the bank in this process."""

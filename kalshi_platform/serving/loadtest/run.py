@@ -88,7 +88,7 @@ def failure_kind(error: Exception) -> str:
     return type(error).__name__
 
 
-def read_token(path: str | None) -> dict[str, str]:
+def read_token(path: str | Path | None) -> dict[str, str]:
     """The header of the token in a file; none without a file. ContractError where there is no token."""
     if path is None:
         return {}
@@ -129,13 +129,13 @@ async def generate(config: LoadConfig) -> LoadResult:
     headers = read_token(config.token_file)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
         if config.stream is not None:
-            return await _measure_stream(config, session, Path(config.stream))
+            return await _measure_stream(config, session, config.stream)
         if config.bodies_file is None:
             example = await fetch_example(session, config.url)
             n = min(config.bodies, config.n_requests_about + 1)
             bodies = Bodies(varied_bodies(example, n, config.vary, config.seed))
         else:
-            bodies = Bodies(read_bodies(Path(config.bodies_file), config.bodies))
+            bodies = Bodies(read_bodies(config.bodies_file, config.bodies))
         return await _measure(config, HttpSender(session, config.url.rstrip("/") + DECIDE, bodies))
 
 

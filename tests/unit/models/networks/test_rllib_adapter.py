@@ -91,7 +91,7 @@ def made_batch(spec: PolicySpec, n: int, rng: np.random.Generator) -> dict[str, 
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_same_weights_give_the_same_outputs_in_both_shells(level: str, rng: np.random.Generator):
     spec = spec_of(level)
-    spaces = {"observation_space": observation_space(spec, False), "action_space": action_space(spec)}
+    spaces = {"observation_space": observation_space(spec), "action_space": action_space(spec)}
     old = SlotPolicyModel(
         spaces["observation_space"],
         spaces["action_space"],
@@ -101,7 +101,6 @@ def test_the_same_weights_give_the_same_outputs_in_both_shells(level: str, rng: 
         spec=spec,
         seed=3,
         source=Source(),
-        inline_windows=False,
     )
     config = {"spec": spec, "seed": 4, "source": Source()}
     new = RLModuleSpec(SlotRLModule, model_config=config, **spaces).build()
