@@ -16,9 +16,9 @@ import ray
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import refusals
-from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home

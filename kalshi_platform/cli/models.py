@@ -12,8 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from kalshi_platform.cli.options import JsonOption, RegistryOption
-from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run

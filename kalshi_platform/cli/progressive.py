@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive

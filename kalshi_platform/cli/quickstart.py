@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.simulation.simexchange.config import SimConfig

@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from kalshi_platform.cli.options import JsonOption, RegistryOption
-from kalshi_platform.cli.train import parse_assignments
+from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set

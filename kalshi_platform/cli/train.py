@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
@@ -85,20 +86,6 @@ def fitted(
         say(f"  {reason}")
     decided = {f"train.{name}": value for name, value in plan.settings().items()}
     return chosen.with_values(decided | given)
-
-
-def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
-    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ContractError(f"{option} {text!r} has no '='; write {option} name=value")
-        try:
-            found[name] = json.loads(value)
-        except json.JSONDecodeError:
-            found[name] = value
-    return found
 
 
 def report(result: TrainResult, as_json: bool) -> None:

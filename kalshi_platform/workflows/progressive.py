@@ -106,7 +106,7 @@ class _Pipeline:
         self._config, self._dataset_uri, self._out = config, dataset_uri, out
         self._say, self._measure = say, measure
         self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
-        self._scaler = ComplexityScaler(config.levels, config.plateau)
+        self._scaler = ComplexityScaler(config.plateau)
 
     def climb(self, record: ProgressiveRecord) -> LevelRecord:
         """Train and judge the level after the last of ``record``."""

@@ -19,7 +19,7 @@ from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows, empty
 from kalshi_platform.data.features.spec import TEMPORAL, columns, features_of
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.evaluation.judging.oracle import hindsight_by_market
+from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, mean_interval
 from kalshi_platform.learning.training.config import TrainConfig
@@ -104,7 +104,7 @@ def share_of_hindsight(leak: bool, iterations: int) -> float:
     held_out = jumping_bank(2, 20, leak)
     env = ReplayVectorEnv(held_out, FixedEpisodes(market_episodes(held_out, 1)), ONE_LOT, 20)
     made_e6 = run_policy(NetworkPolicy(policy.network, held_out.arrays), env).records.pnl_e6.sum()
-    return float(made_e6 / hindsight_by_market(held_out, LOT_E2).sum())
+    return float(made_e6 / hindsight_by_segment(held_out, LOT_E2).sum())
 
 
 def test_a_leak_of_the_future_price_is_turned_into_four_fifths_of_what_hindsight_allows(ray_runtime):

@@ -31,7 +31,7 @@ from kalshi_platform.domain.errors import ChecksumError, ContractError, DataErro
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage, open_storage
 
-_EVENTS_KEY: Final = b"kalshi_platform.data.market_data"
+_EVENTS_KEY: Final = b"kalshi_platform.events"
 _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
 _MARKETS_VERSION: Final = 1

@@ -65,7 +65,7 @@ ARROW_SCHEMA: Final = pa.schema(
         pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
         for name, dtype in zip(Events._fields, DTYPES, strict=True)
     ],
-    metadata={"kalshi_platform.data.market_data": str(SCHEMA_VERSION)},
+    metadata={"kalshi_platform.events": str(SCHEMA_VERSION)},
 )
 
 

@@ -14,7 +14,6 @@ from collections import Counter
 from typing import Final, Literal, NamedTuple, NoReturn
 
 import numpy as np
-from numba import njit
 
 from kalshi_platform.data.market_data.market_meta import grid_table
 from kalshi_platform.data.market_data.schema import (
@@ -229,7 +228,7 @@ def _grid_text(spec: MarketSpec) -> str:
     return ", ".join(f"{b.start_e4}..{b.end_e4} step {b.step_e4}" for b in spec.price_ranges)
 
 
-@njit(cache=True)
+@kernel
 def replay_levels(
     kind: np.ndarray,
     side: np.ndarray,
