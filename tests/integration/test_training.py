@@ -1,7 +1,6 @@
 """Training from end to end on made markets: numbers, resume, failures, both samplers."""
 
 import json
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -30,7 +29,6 @@ from kalshi_platform.domain.errors import (
 from kalshi_platform.evaluation.judging.validation import Validation, read_validation
 from kalshi_platform.learning.training import checkpoint, reader
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.folder import locked
 from kalshi_platform.learning.training.ppo import _outcomes, build_algorithm, ppo_config, sample_or_failure
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import train
@@ -293,14 +291,6 @@ def test_a_stop_hook_ends_the_run_with_its_reason_and_holds_after_a_resume(ray_r
     first = train(made_source(), tmp_path, config, Holds(), stop=stop)
     assert (first.stopped, first.iterations) == ("two validations are enough", 2)
     assert train(made_source(), tmp_path, config, Holds(), resume=True, stop=stop) == first
-
-
-def test_one_process_at_a_time_writes_a_run(tmp_path: Path):
-    other = locked(tmp_path, patience_s=0.0)
-    with locked(tmp_path), pytest.raises(ContractError, match=f"being written by process {os.getpid()}"):
-        other.__enter__()
-    with locked(tmp_path, patience_s=0.0):
-        assert (tmp_path / ".lock").read_text() == str(os.getpid())
 
 
 @pytest.mark.parametrize("num_env_runners", [1, 2])
