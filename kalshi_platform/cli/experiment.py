@@ -7,7 +7,7 @@ job's command line can carry, is ignored.
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
@@ -115,7 +116,7 @@ def _whole_way(
     models: Registry | None,
     final: bool,
     as_json: bool,
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Sweep, judge the winner, make it challenger, write the page, show what was found."""
     if models is not None:

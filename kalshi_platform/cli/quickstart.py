@@ -8,10 +8,11 @@ from rich.console import Console
 
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.simulation.simexchange.config import SimConfig
 from kalshi_platform.simulation.simexchange.simulate import simulate
-from kalshi_platform.workflows.quickstart import QuickstartConfig, Say, quickstart
+from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
 

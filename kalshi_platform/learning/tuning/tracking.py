@@ -20,6 +20,7 @@ from ray.tune import Callback
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
@@ -52,7 +53,7 @@ def require_tracking() -> None:
         ) from None
 
 
-def mirror_model(model: str, alias: str, address: str, say: Callable[[str], None]) -> None:
+def mirror_model(model: str, alias: str, address: str, say: Say) -> None:
     """Show ``model``, which lies at ``address`` in our registry, in MLflow's under the same alias."""
     client = MlflowClient(tracking_uri=tracking_uri())
     try:
@@ -87,7 +88,7 @@ class MlflowTracker(Callback):
         experiment: str,
         tags: Mapping[str, str],
         values: Mapping[str, Mapping[str, Any]],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self._say = say
         self._lost = False
