@@ -15,11 +15,11 @@ from rich.table import Table
 from kalshi_platform.cli.options import JsonOption, RegistryOption
 from kalshi_platform.cli.train import parse_assignments
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry
-from kalshi_platform.models.registry.evidence import Estimate
-from kalshi_platform.models.registry.gates import GateConfig, Judgement
+from kalshi_platform.models.registry.evidence import Estimate, Judgement
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 

@@ -11,9 +11,10 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.promotion.evidence import Measure, gather_evidence
+from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.registry.aliases import AliasEntry, check_alias
-from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.models.registry.evidence import Judgement
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
