@@ -408,9 +408,11 @@ def test_workers_with_events_of_their_own_send_rows_of_the_whole_split(dataset: 
         np.testing.assert_allclose(value.numpy()[held], batch["vf_preds"][held], atol=1e-5)
 
     def open_rows(worker: Any) -> list[int]:
-        from kalshi_platform.learning.training import source
+        import gc
 
-        return [bank.n_rows for bank in source._OPEN_BANKS.values()]
+        from kalshi_platform.simulation.replay.bank import Bank
+
+        return [each.n_rows for each in gc.get_objects() if isinstance(each, Bank)]
 
     opened = algorithm.env_runner_group.foreach_env_runner(open_rows, local_env_runner=False)
     assert opened == [[opener.only(Share(k, 2))().n_rows] for k in range(2)]

@@ -5,6 +5,7 @@ Not    any figure: all of them lie in the RunComparison.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -255,7 +256,7 @@ def _heat(comparison: RunComparison) -> Markup:
     score = {run.name: run.score or 0.0 for run in comparison.runs}
     rows = sorted(range(len(found.trials)), key=lambda k: -score[found.trials[k]])[:_MOST_ROWS]
     columns = sorted(range(len(found.events)), key=lambda e: sum(row[e] for row in found.returns))
-    columns = columns[:: -(-len(columns) // _MOST_EVENTS) or 1]
+    columns = columns[:: max(1, math.ceil(len(columns) / _MOST_EVENTS))]
     return return_map(
         [[found.returns[k][e] for e in columns] for k in rows],
         [found.trials[k] for k in rows],
