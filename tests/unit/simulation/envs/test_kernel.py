@@ -162,7 +162,7 @@ class TestClock:
         bank = bank_of(market(quiet(4), "A"), market(quiet(3, start_s=15.0), "B"))
         s = Script(bank, (0, 1))
         assert (s.slot(1).state, s.rows[0, 1], s.mask(1)) == (WAITING, -1, [1, 0, 0, 0, 0])
-        assert s.flat[0, s.vector.layout.slot_mask_slice].tolist() == [1.0, 0.0]
+        assert s.vector.layout.slot_mask(s.flat)[0].tolist() == [1.0, 0.0]
         s.step(HOLD, HOLD)
         assert s.slot(1).state == WAITING
         s.step(HOLD, HOLD)
@@ -401,8 +401,7 @@ class TestFuture:
 _PLAY = """
 import json, sys, hashlib
 sys.path.insert(0, {tests!r})
-from made.replay_bank import random_bank, play
-from test_env_kernel import training_env
+from made.replay_bank import play, random_bank, training_env
 digests = []
 for style in ("taker", "maker"):
     for source in ("recorded", "quotes", "trade_implied"):
