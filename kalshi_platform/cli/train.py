@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
@@ -42,11 +42,6 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
     """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-
     given = parse_assignments(settings or [])
     chosen = RunSettings().with_values(
         {
@@ -62,8 +57,8 @@ def run(
     )
     learner_device(chosen.train.learner_device)  # refused before anything is opened
     if workers == "auto":
-        chosen = fitted(chosen, dataset, given, say)
-    result = run_training(chosen, dataset, out, shown_to(say), resume)
+        chosen = fitted(chosen, dataset, given, tell)
+    result = run_training(chosen, dataset, out, shown_to(tell), resume)
     report(result, as_json)
 
 

@@ -17,7 +17,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
-from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
 from kalshi_platform.learning.training.checkpoint import LATEST

@@ -22,7 +22,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import verdict, write_report
-from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import LATEST
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics

@@ -35,7 +35,7 @@ class _Recipe:
     """A bank that is opened at its first use, and travels to another process unopened."""
 
     def __init__(self, open_bank: Callable[[], Bank]) -> None:
-        self.open_bank = open_bank
+        self.open_bank: Any = open_bank
         self._bank: Bank | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
