@@ -45,7 +45,7 @@ class LoadConfig(Config):
     timeout_s: float = Field(5.0, gt=0, le=300, description="an answer later than this is a failure")
     max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
     target_ms: float = Field(50.0, gt=0, description="the share answered within this is reported")
-    token_file: str | None = Field(None, description="file of the client token; None sends none")
+    token_file: str | None = Field(None, description="file of the client token; else KALSHI_PLATFORM_TOKEN")
     bodies_file: str | None = Field(None, description="request bodies, one JSON object a line; None asks")
     vary: float = Field(0.2, ge=0, le=1, description="largest change of a feature of the server's example")
     stream: str | None = Field(None, description="capture sent through /v1/stream, instead of decide")
