@@ -27,7 +27,7 @@ from ray.serve.schema import LoggingConfig
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.serving.inference.batch import Decisions
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Decisions
 from kalshi_platform.serving.inference.caches import CacheStats
 from kalshi_platform.serving.inference.tiered import TieredPolicy
 from kalshi_platform.serving.server.metrics import (
@@ -35,13 +35,11 @@ from kalshi_platform.serving.server.metrics import (
     FEATURE_AGE_SECONDS,
     FRAMES,
     METRICS,
-    NOTE_LABELS,
     READY,
     RELOADS,
     RESUMES,
     SESSIONS,
     TIER3_PAUSED,
-    TIER_LABELS,
     Key,
     Metric,
     ServeMetrics,
@@ -149,7 +147,7 @@ class Observability:
     def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
         """A tier did not answer and a lower one did; the notes of the decision count it."""
         self._say(
-            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_LABELS[tier],
+            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_NAMES[tier],
             error=type(error).__name__, reason=str(error)[:_LONGEST],
         )  # fmt: skip
 
@@ -304,7 +302,7 @@ def _chosen(request_id: str, share: float) -> bool:
 def _decision_fields(
     request_id: str, served: ModelNames, decisions: Decisions, timings_ms: Mapping[str, float]
 ) -> dict[str, object]:
-    tiers = Counter(TIER_LABELS[tier] for tier in decisions.tier.tolist())
+    tiers = Counter(TIER_NAMES[tier] for tier in decisions.tier.tolist())
     bits = int(np.bitwise_or.reduce(decisions.notes)) if len(decisions.notes) else 0
     return {
         "request_id": request_id,
@@ -312,7 +310,7 @@ def _decision_fields(
         "tier_set": served.tier_set,
         "groups": len(decisions.tier),
         "tiers": dict(tiers),
-        "notes": [name for bit, name in NOTE_LABELS.items() if bits & bit],
+        "notes": NOTES_OF[bits],
         "timings_ms": {stage: round(taken, 3) for stage, taken in timings_ms.items()},
     }
 

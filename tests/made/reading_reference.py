@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.features.spec import SPEC, Feature, features_of
+from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.requests import DecideRequest, MarketRow
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.rules import forced_actions
@@ -19,7 +19,6 @@ from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, columns_of
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 _FEATURE: Final[dict[str, Feature]] = {feature.name: feature for feature in SPEC}
 _N_ORDERS: Final = 64

@@ -11,6 +11,7 @@ from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.compare import compare
@@ -29,7 +30,7 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
-from kalshi_platform.models.registry.record import ACTIONS, ModelRecord
+from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry, now
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank

@@ -10,6 +10,7 @@ from typing import Final
 
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
@@ -21,7 +22,7 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
 )
 
-_HOLD: Final = "HOLD"
+_HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
 
 

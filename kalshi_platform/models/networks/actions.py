@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numba import njit
 
-from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.domain.actions import HOLD
 
 #: Logit of an illegal action: its probability is exactly 0 in float32, and every gradient stays finite.
 MASKED_LOGIT: Final = -1e9

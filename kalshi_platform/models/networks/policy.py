@@ -11,12 +11,12 @@ from typing import Final, Self
 import numpy as np
 import torch
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.networks.history import History, HistoryCodes
 from kalshi_platform.models.networks.networks import PolicyNetwork, Slots
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Blocks
 
 SPEC_FILE: Final = "policy.json"

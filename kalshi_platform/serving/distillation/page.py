@@ -29,7 +29,10 @@ HTML_NAME: Final = "tiers.html"
 JSON_NAME: Final = "tiers.json"
 _TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
 _DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
-NAMES: Final = {int(Tier.MLP): "1 MLP", int(Tier.LSTM): "2 LSTM", int(Tier.FULL): "3 champion"}
+#: Tiers as a page calls them, by number.
+NAMES: Final = {
+    int(t): f"{int(t)} {'champion' if t is Tier.FULL else t.name}" for t in (Tier.MLP, Tier.LSTM, Tier.FULL)
+}
 
 
 def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.actions import best_actions, sample_actions
 from kalshi_platform.models.networks.gae import gae
 from kalshi_platform.models.networks.history import History, HistoryCodes, WindowGatherer
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Layout
 
 #: Steps between two estimations of advantages; what comes later enters through the value.

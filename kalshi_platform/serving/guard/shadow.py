@@ -17,19 +17,17 @@ from typing import Final, NamedTuple, Protocol
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES, N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.guard.candidate import decided_slots, other_view
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.inference.tiered import TierError
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _LOG: Final = logging.getLogger(__name__)
 #: The champion's and the challenger's actions (N, S) i1, and the slots (N, S) bool that both had to decide.
 Compared = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-_NAME_OF: Final = {number: name for name, number in ACTIONS.items()}
 
 
 class Challenger(Protocol):
@@ -164,7 +162,8 @@ class Shadow:
                     if pairs[tier].any()
                 },
                 pairs={
-                    (_NAME_OF[a], _NAME_OF[b]): int(both[a, b]) for a, b in zip(*both.nonzero(), strict=True)
+                    (ACTION_NAMES[a], ACTION_NAMES[b]): int(both[a, b])
+                    for a, b in zip(*both.nonzero(), strict=True)
                 },
                 failures=self._failures,
                 switched_off=self._off,

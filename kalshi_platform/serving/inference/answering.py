@@ -9,9 +9,9 @@ Layout     of ``flat`` (N, width): ``slot_mask_at`` and ``action_mask_at`` are s
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.serving.inference.batch import FREE
-from kalshi_platform.simulation.replay.account import HOLD
 
 
 @kernel

@@ -12,12 +12,12 @@ Not         any identity: sets are numbers within one group, which no policy is 
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E6
 from kalshi_platform.serving.inference.batch import FREE
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD, N_ACTIONS
 
 
 @kernel

@@ -7,8 +7,8 @@ Invariant  where a kernel returns an index, a number is wrong and nothing of wha
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Layout
 
 

@@ -21,9 +21,7 @@ def test_a_token_comes_from_its_file_else_from_the_environment(tmp_path: Path) -
 @pytest.mark.parametrize(("text", "n"), [("two words", 2), ("one\nanother\n", 2), ("", 0), ("# none\n", 0)])
 def test_a_place_without_exactly_one_token_is_refused(tmp_path: Path, text: str, n: int) -> None:
     (tmp_path / "token").write_text(text)
-    with pytest.raises(
-        ContractError, match=rf"file .*/token holds {n} words; expected one token alone"
-    ):
+    with pytest.raises(ContractError, match=rf"file .*/token holds {n} words; expected one token alone"):
         read_token(tmp_path / "token")
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from made.serving_tiers import made_batch, made_policy
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.guard.shadow import Shadow, ShadowConfig
 from kalshi_platform.serving.inference.batch import Note, Tier
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.serving.inference import rules
 from kalshi_platform.serving.inference.batch import FREE
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD, N_ACTIONS
 
 NONE = -1
 

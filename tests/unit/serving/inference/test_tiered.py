@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made.serving_tiers import made_batch, made_policy
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.inference.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.inference.batch import FREE, Batch, Note, Tier, holding
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, N_ACTIONS
 
 MS = 1_000_000
 NO_CACHE = TieredConfig(inference_ttl_ms=0)
