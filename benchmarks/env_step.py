@@ -98,7 +98,7 @@ def share_of_sampling(source: TrainingSource) -> float:
     config = made.config("tiny")
     torch.manual_seed(0)
     reader = ColumnarReader(source, config, PolicyNetwork(source.policy_spec("tiny")), 0)
-    env, inside_s = reader._env, 0.0
+    env, inside_s = reader.stepper.env, 0.0
     step = env.step
 
     def timed(*arguments: np.ndarray) -> None:

@@ -177,7 +177,8 @@ def both_running(model: Model) -> Iterator[str]:
     from empty_app import build_empty
     from ray import serve
 
-    from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+    from kalshi_platform.serving.server.args import PolicyAppArgs
+    from kalshi_platform.serving.server.gate import AccessArgs
     from serve_deployments.app import build
     from serve_deployments.local import readiness
 
@@ -250,7 +251,7 @@ def tier_shares(results: list[LoadResult]) -> dict[str, float]:
     return {name: round(n / total, 3) for name, n in sorted(counts.items())}
 
 
-def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> str:
+def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> Path:
     path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
-    return str(path)
+    return path

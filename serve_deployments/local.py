@@ -26,7 +26,8 @@ import aiohttp
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
-from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
+from kalshi_platform.serving.server.gate import AccessArgs
 
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
@@ -123,8 +124,6 @@ class Running:
         self.url = f"http://{_shown(host)}:{port}"
 
     def __enter__(self) -> "Running":
-        from kalshi_platform.serving.server.models import require_model
-
         require_model(Registry(self.args.registry), self.args.model)  # before Ray takes its seconds
         require_free(self.host, self.port)
         import ray

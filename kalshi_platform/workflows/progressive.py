@@ -161,7 +161,7 @@ class _Pipeline:
         student = FrozenPolicy(network)
         with torch_threads(1):
             seen = observations(self._bank, settings, teacher, _N_COMPARED)
-            kl = divergence(teacher, student, seen.flat, seen.rows, seen.history)
+            kl = divergence(teacher, student, seen.flat, seen.rows, self._bank.arrays)
         return Transfer(
             report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(student)
         )

@@ -13,8 +13,8 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.api.requests import DecideRequest, MarketRow
+from kalshi_platform.serving.inference.answering import forced_actions
 from kalshi_platform.serving.inference.batch import Batch
-from kalshi_platform.serving.inference.rules import forced_actions
 from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
 from kalshi_platform.serving.server.problems import Problem

@@ -20,15 +20,16 @@ from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline, build_baseline
-from kalshi_platform.models.rules.protocols import NetworkPolicy, Policy
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.state import Episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import FULL_DEPTH, Bank
+from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
@@ -37,7 +38,7 @@ _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices,
 
 def trained(policy: FrozenPolicy) -> PolicyMaker:
     """A maker for a trained network."""
-    return lambda env: NetworkPolicy(policy, env.bank)
+    return lambda env: NetworkPolicy(policy.network, env.bank.arrays)
 
 
 def evaluate(

@@ -8,10 +8,9 @@ Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its
 
 import copy
 from collections.abc import Callable
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
@@ -20,15 +19,7 @@ from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
-from kalshi_platform.simulation.replay.open import Share
-
-
-@runtime_checkable
-class Shareable(Protocol):
-    """An ``open_bank`` that can open a part of its events; ``replay.open.SplitOpener`` is one."""
-
-    def only(self, share: Share) -> Callable[[], Bank]:
-        """What opens ``share``."""
+from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
 
 class _Recipe:
@@ -78,7 +69,7 @@ class TrainingSource:
 
         ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
         """
-        if not isinstance(self._recipe.open_bank, Shareable):
+        if not isinstance(self._recipe.open_bank, SplitOpener):
             raise ContractError(
                 f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
                 f"{self._recipe.open_bank!r}; use worker_events=all"
@@ -99,7 +90,7 @@ class TrainingSource:
             return self
         if worker not in self._of_workers:  # asked for by the sampler and by the policy: one bank for both
             open_bank = self._recipe.open_bank
-            assert isinstance(open_bank, Shareable)  # shared_by refuses others
+            assert isinstance(open_bank, SplitOpener)  # shared_by refuses others
             own = copy.copy(self)
             own._recipe = _Recipe(open_bank.only(Share(worker - 1, self._workers)))
             own._workers = 0
@@ -110,11 +101,6 @@ class TrainingSource:
     def bank(self) -> Bank:
         """The training split's rows, opened at the first use in this process."""
         return self._recipe.bank
-
-    @property
-    def history(self) -> History:
-        """Where history windows are gathered from."""
-        return self.bank.arrays
 
     def close(self) -> None:
         """Let go of the bank in this process."""

@@ -8,6 +8,7 @@ Not        names of markets: no identifier of a market, event or series is part 
 import torch
 from pydantic import Field
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.levels import Level
@@ -38,11 +39,6 @@ class PolicySpec(Config):
         return self.layout.width
 
     @property
-    def windows_width(self) -> int:
-        """Length of one observation's history windows, flattened: S x W x H."""
-        return self.n_slots * self.level.window * self.n_history
-
-    @property
     def reads_history(self) -> bool:
         """Whether the network needs history windows."""
         return self.level.window > 0
@@ -50,6 +46,15 @@ class PolicySpec(Config):
     def split(self, flat: torch.Tensor) -> Blocks[torch.Tensor]:
         """Views of ``flat`` (B, width); columns after ``width`` are not looked at."""
         return self.layout.split(flat)
+
+    def require_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse observations of another ``shape`` than (N, width)."""
+        if len(shape) != 2 or shape[1] != self.width:
+            raise ContractError(
+                f"observations have shape {shape}, the policy reads (N, {self.width}): "
+                f"{self.n_slots} slots x ({len(self.market)} market + {len(self.portfolio)} portfolio + 1 + "
+                f"{N_ACTIONS})"
+            )
 
     def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
         """Refuse data whose features are not the ones this policy was trained on."""

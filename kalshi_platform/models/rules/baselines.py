@@ -16,11 +16,11 @@ import numpy as np
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.rules.protocols import Policy
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.observation import portfolio_column
 from kalshi_platform.simulation.replay.trading import OrderStyle
+from kalshi_platform.simulation.rollout.policy import Policy
 
 _HALF_X2_E4: Final = 10_000
 

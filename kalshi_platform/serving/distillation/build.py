@@ -42,7 +42,7 @@ from kalshi_platform.serving.distillation.exits import calibrated_temperature, c
 from kalshi_platform.serving.distillation.halves import halves
 from kalshi_platform.serving.distillation.judge import Made, judge, judging_states
 from kalshi_platform.serving.distillation.report import REPORT_PREFIX, TierReport, stored_report
-from kalshi_platform.serving.distillation.states import States, collect_states
+from kalshi_platform.serving.distillation.states import collect_states
 from kalshi_platform.serving.distillation.students import Learning, distil, student_spec
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.serving.inference.export import engine_of, export_forms, time_group
@@ -52,6 +52,7 @@ from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.simulation.rollout.reservoir import States
 
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
 

@@ -7,14 +7,14 @@ import numpy as np
 
 from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.evaluation.judging.summary import event_means
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
-from kalshi_platform.models.rules.protocols import NetworkPolicy
 from kalshi_platform.serving.distillation import calibration
 from kalshi_platform.serving.distillation.cascade import Theatre, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
 from kalshi_platform.serving.distillation.judge import Made
-from kalshi_platform.serving.distillation.states import Reader, States, choices
+from kalshi_platform.serving.distillation.states import Reader, choices
 from kalshi_platform.serving.distillation.thresholds import (
     Choice,
     Pair,
@@ -25,6 +25,7 @@ from kalshi_platform.serving.distillation.thresholds import (
     shares_of,
 )
 from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.simulation.rollout.reservoir import States
 
 #: Thresholds of tiers 1 and 2; None = never.
 Exits = tuple[float | None, float | None]
@@ -46,7 +47,7 @@ def choose_exits(
     say: Say = silent,
 ) -> Choice:
     """Play every pair of candidate thresholds on the theatre's events and take the best: thresholds.py."""
-    champion = theatre.play(NetworkPolicy(theatre.champion, theatre.bank), "champion")
+    champion = theatre.play(NetworkPolicy(theatre.champion.network, theatre.bank.arrays), "champion")
     returns = event_means(champion.event, champion.returns)
     wanted = _cautious_first(made, theatre, states, config)
     pairs: list[Pair] = []

@@ -24,19 +24,20 @@ from kalshi_platform.evaluation.statistics.bootstrap import (
     event_mean_interval,
     ratio_interval,
 )
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.tiers import FormRecord
-from kalshi_platform.models.rules.protocols import NetworkPolicy
 from kalshi_platform.serving.distillation import calibration
 from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.cascade import Theatre, batch_of, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
-from kalshi_platform.serving.distillation.states import Reader, States, choices, collect_states
+from kalshi_platform.serving.distillation.states import Reader, choices, collect_states
 from kalshi_platform.serving.distillation.thresholds import expected_ms
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
+from kalshi_platform.simulation.rollout.reservoir import States
 
 #: Points of a tier's exit curve.
 _CURVE_POINTS: Final = 40
@@ -160,7 +161,7 @@ def judge(
     """Play champion, cascade and every tier alone on the theatre's events, and time the cascade."""
     started = time.perf_counter()
     champion, config = theatre.champion, theatre.config
-    alone = theatre.play(NetworkPolicy(champion, theatre.bank), "champion")
+    alone = theatre.play(NetworkPolicy(champion.network, theatre.bank.arrays), "champion")
     tiered = cascade_of(champion.spec, [m.ready for m in made])
     played = theatre.play_cascade(tiered)
     assert played.tally is not None
@@ -216,7 +217,8 @@ def _judge_tier(
 ) -> TierJudgement:
     config = theatre.config
     is_champion = made.number == Tier.FULL
-    alone = champion if is_champion else theatre.play(NetworkPolicy(made.policy, theatre.bank), "tier")
+    own = NetworkPolicy(made.policy.network, theatre.bank.arrays)
+    alone = champion if is_champion else theatre.play(own, "tier")
     mask, counted = choices(made.policy.spec.layout, states.flat)
     logits = states.logits if is_champion else _logits(made, theatre, states)
     right = calibration.best_of(logits, mask) == calibration.best_of(states.logits, mask)

@@ -16,15 +16,16 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.models.networks.device import torch_threads
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.levels import TIER_LEVELS
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import LearnConfig
 from kalshi_platform.serving.distillation.losses import advantage_weights, value_loss, weighted_kl
-from kalshi_platform.serving.distillation.states import Reader, States, choices
+from kalshi_platform.serving.distillation.states import Reader, choices
+from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.rollout.reservoir import States
 
 _BATCH: Final = 2_048
 
@@ -66,7 +67,7 @@ def distil(
     tier: int,
     learned: States,
     held_out: States,
-    history: History,
+    arrays: BankArrays,
     config: LearnConfig,
     seed: int,
     say: Say = silent,
@@ -81,7 +82,7 @@ def distil(
             raise DataError(
                 f"tier {tier}: no state to {name} has a choice; play more (states.steps, states.n_envs)"
             )
-    student = _Student(build_network(spec, seed), learned, held_out, history, config, seed)
+    student = _Student(build_network(spec, seed), learned, held_out, arrays, config, seed)
     with torch_threads(config.torch_threads):
         epochs, best, stopped = _learn(student, tier, config, say)
     learning = Learning(
@@ -145,12 +146,12 @@ class _Student:
         network: PolicyNetwork,
         learned: States,
         held_out: States,
-        history: History,
+        arrays: BankArrays,
         config: LearnConfig,
         seed: int,
     ) -> None:
         self.network, self._config = network, config
-        self._reader = Reader(network, history)
+        self._reader = Reader(network, arrays)
         self._learned, self._held_out = learned, held_out
         self._weight = _weights(network.spec.layout, learned, config)
         self._held_out_weight = _weights(network.spec.layout, held_out, config)

@@ -12,7 +12,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.layout import Layout
 
 #: In ``Batch.forced``: the rules leave the slot to the networks.
 FREE: Final = -1
@@ -96,16 +96,16 @@ def holding(n: int, n_slots: int) -> Decisions:
     )
 
 
-def require_batch(batch: Batch, spec: PolicySpec, window: int) -> None:
-    """ContractError where a batch's arrays are not what ``spec`` and the longest ``window`` ask for."""
-    n, s = batch.n, spec.n_slots
-    _require_array("flat", batch.flat, (n, spec.width), np.float32)
+def require_batch(batch: Batch, layout: Layout, window: int, n_history: int) -> None:
+    """ContractError where a batch's arrays are not what ``layout`` and the longest ``window`` ask for."""
+    n, s = batch.n, layout.n_slots
+    _require_array("flat", batch.flat, (n, layout.width), np.float32)
     _require_array("forced", batch.forced, (n, s), np.int8)
     if not window:
         return
     if batch.windows is None:
         raise ContractError(f"windows is missing: a tier of this model reads {window} rows of history")
-    _require_array("windows", batch.windows, (n, s, window, spec.n_history), np.float32)
+    _require_array("windows", batch.windows, (n, s, window, n_history), np.float32)
 
 
 def _require_array(name: str, array: np.ndarray, shape: tuple[int, ...], kind: type) -> None:

@@ -32,12 +32,6 @@ class CacheStats:
     expired: int = 0  # there, and too old
     evicted: int = 0
 
-    @property
-    def hit_rate(self) -> float:
-        """Share of looks that were answered; 0 before the first."""
-        looks = self.hits + self.misses + self.expired
-        return self.hits / looks if looks else 0.0
-
 
 class TimedCache(Generic[Value]):
     """At most ``capacity`` values, each served for ``ttl_ns``."""

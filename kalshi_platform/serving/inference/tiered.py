@@ -129,7 +129,7 @@ class TieredPolicy:
 
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
         """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
-        require_batch(batch, self.spec, self.window)
+        require_batch(batch, self.layout, self.window, self.spec.n_history)
         at = time.perf_counter_ns()
         keys = state_keys(batch, self.config.quantum) if self.config.inference_ttl_ms else []
         pending = Pending(batch, holding(batch.n, self.spec.n_slots), np.arange(batch.n), keys, now_ns)
@@ -270,15 +270,16 @@ class TieredPolicy:
 
     def _codes_of(self, tier: ReadyTier, batch: Batch, now_ns: int) -> np.ndarray | None:
         """Codes (N, S, E) of the windows; those of a window seen before come from the cache."""
-        spec = tier.engine.spec
-        if not spec.reads_history:
-            return None
+        cache = self.codes.get(tier.number)
+        if cache is None:
+            return None  # the tier reads no history
         assert batch.windows is not None  # require_batch saw to it
+        spec = tier.engine.spec
         rows = np.ascontiguousarray(batch.windows[:, :, self.window - spec.level.window :])
         rows = rows.reshape(-1, *rows.shape[2:])  # (N, S, W, H) -> (N * S, W, H)
         present = self.layout.slot_mask(batch.flat) > 0.5
         codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
-        cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
+        keys = row_bytes(rows, len(rows))
         places = np.flatnonzero(present).tolist()
         found = cache.get_many([keys[at] for at in places], now_ns)
         known = [at for at, code in zip(places, found, strict=True) if code is not None]

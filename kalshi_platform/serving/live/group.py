@@ -20,8 +20,8 @@ from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.serving.api.messages import Holding
+from kalshi_platform.serving.inference.answering import force_actions
 from kalshi_platform.serving.inference.batch import Batch
-from kalshi_platform.serving.inference.rules import force_actions
 from kalshi_platform.simulation.replay.account import clear_position, open_account, update_mark
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,

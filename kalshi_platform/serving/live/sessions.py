@@ -20,7 +20,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.live.stream import StreamLimits, StreamModel, StreamSession
+from kalshi_platform.serving.guard.served import ServedModel
+from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
 
 
 class SessionConfig(Config):
@@ -67,21 +68,21 @@ class SessionStore:
         """Sessions kept, with a connection or without."""
         return len(self._kept)
 
-    def open(self, text: str, model: StreamModel, now_ns: int, owner: str = "") -> Lease:
+    def open(self, text: str, served: ServedModel, now_ns: int, owner: str = "") -> Lease:
         """The session a client asks for by its first text, ``open``.
 
-        A session that is not here (any more), is another owner's, or was shown what ``model`` is not, is not
-        gone on with: the client gets a new one and replays what it kept. ContractError where the text is no
-        ``open`` message; LimitError where there are as many sessions with a connection as there may be.
+        A session that is not here (any more), is another owner's, or builds arrays that ``served`` does not
+        read, is not gone on with: the client gets a new one and replays what it kept. ContractError where the
+        text is no ``open`` message; LimitError where there are as many sessions with a connection as there
+        may be.
         """
         opening = _opening(text, self.config.limits.max_open_bytes)
         self.expire(now_ns)
         kept = self._kept.get(opening.session or "")
-        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, model):
-            kept.session.model = model
-            return self._lease(kept, kept.session.resume(opening))
+        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served):
+            return self._lease(kept, kept.session.resume(opening, served))
         self._make_room()
-        session = StreamSession(self._new_id(), opening, model, self.config.limits, self._resolutions)
+        session = StreamSession(self._new_id(), opening, served, self.config.limits, self._resolutions)
         kept = self._kept[session.id] = _Kept(session, owner, 0, None)
         return self._lease(kept, session.opened(resumed=False))
 
@@ -109,8 +110,8 @@ class SessionStore:
             del self._kept[name]
         return len(gone)
 
-    def _can_go_on(self, session: StreamSession, model: StreamModel) -> bool:
-        return not session.closed and session.model.shows_as(model)
+    def _can_go_on(self, session: StreamSession, served: ServedModel) -> bool:
+        return not session.closed and session.is_read_by(served)
 
     def _lease(self, kept: _Kept, messages: list[str]) -> Lease:
         self._n_connections += 1

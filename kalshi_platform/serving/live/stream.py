@@ -25,9 +25,9 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.books import LiveBooks
-from kalshi_platform.simulation.replay.trading import TradingConfig
 
 Decide = Callable[[Batch, int], Decisions]
 
@@ -44,18 +44,6 @@ class StreamLimits(Config):
     max_streams: int = Field(1_000, ge=1, description="connections and subscriptions a session may have")
     max_counters: int = Field(1_000, ge=1, description="different unknown types and fields")
     ack_every: int = Field(64, ge=1, description="frames between two acknowledgements")
-
-
-class StreamModel(NamedTuple):
-    """What a session needs of the model that decides."""
-
-    id: str
-    config: TradingConfig
-    window: int  # the most rows of history any of its tiers reads
-
-    def shows_as(self, other: "StreamModel") -> bool:
-        """True where both are shown the same arrays: one can follow the other in a session."""
-        return self.config == other.config and self.window == other.window
 
 
 class Due(NamedTuple):
@@ -83,17 +71,18 @@ class StreamSession:
         self,
         session: str,
         opening: OpenMessage,
-        model: StreamModel,
+        served: ServedModel,
         limits: StreamLimits | None = None,
         resolutions: ResolutionHistory | None = None,
     ) -> None:
-        """ContractError where the groups of ``opening`` do not fit the model."""
+        """ContractError where the groups of ``opening`` do not fit ``served``, of which no engine is kept."""
         self.id = session
-        self.model = model
+        self.model = served.key.model  # id of the one it was opened or taken up with
         self.limits = limits or StreamLimits()
+        self._trading, self._window = served.trading, served.window
         self._books = LiveBooks(
-            model.config,
-            model.window,
+            served.trading,
+            served.window,
             opening.markets,
             opening.groups,
             opening.use_yes_price,
@@ -101,7 +90,7 @@ class StreamSession:
             self.limits.max_markets,
         )
         own_ms = opening.decision_interval_ms
-        self._interval_ns = model.config.interval_ns if own_ms is None else own_ms * NS_PER_MS
+        self._interval_ns = served.trading.interval_ns if own_ms is None else own_ms * NS_PER_MS
         self._probabilities = opening.probabilities
         self._decide_after = opening.decide_after
         self._next_frame = opening.first_frame
@@ -120,10 +109,9 @@ class StreamSession:
         """Markets and groups, to be read only."""
         return self._books
 
-    @property
-    def n_refused(self) -> int:
-        """Texts refused so far."""
-        return self._n_refused
+    def is_read_by(self, served: ServedModel) -> bool:
+        """True where ``served`` reads the arrays that this session builds."""
+        return self._window == served.window and self._trading == served.trading
 
     def opened(self, resumed: bool) -> list[str]:
         """What a client is told first: where it stands, and the decisions it may have missed."""
@@ -131,9 +119,9 @@ class StreamSession:
             type="opened",
             session=self.id,
             resumed=resumed,
-            model=self.model.id,
+            model=self.model,
             next_frame=self._next_frame,
-            n_slots=self.model.config.n_slots,
+            n_slots=self._trading.n_slots,
             groups=self._books.tickers,
             decision_interval_ms=self._interval_ns // NS_PER_MS,
             ack_every=self.limits.ack_every,
@@ -141,9 +129,9 @@ class StreamSession:
         missed = [text for frame, text in self._last.values() if frame > self._decide_after]
         return [first, *missed]
 
-    def resume(self, opening: OpenMessage) -> list[str]:
-        """Go on after the connection broke; what was opened with stays, only ``decide_after`` is read."""
-        self._decide_after = opening.decide_after
+    def resume(self, opening: OpenMessage, served: ServedModel) -> list[str]:
+        """Go on with ``served`` after the connection broke; of ``opening`` only ``decide_after`` is read."""
+        self.model, self._decide_after = served.key.model, opening.decide_after
         return self.opened(resumed=True)
 
     def feed(self, text: str, now_ns: int) -> Fed:
@@ -175,7 +163,7 @@ class StreamSession:
         """The ``decision`` messages of ``due``; ``model`` where another one decided than the session's."""
         messages = []
         for n, group in enumerate(due.groups):
-            text = self._decision(due, decisions, n, group, model or self.model.id)
+            text = self._decision(due, decisions, n, group, model or self.model)
             self._last[group] = due.frame, text
             messages.append(text)
         return messages
@@ -288,21 +276,6 @@ class StreamSession:
     def _close(self, messages: list[str], reason: str) -> Fed:
         self.closed = True
         return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
-
-
-def warm(model: StreamModel) -> None:
-    """Compile (or load from the cache) every kernel of a session before the first frame matters."""
-    market, side = {"market_ticker": "WARM"}, [["0.4000", "2.00"]]
-    told: list[tuple[str, dict[str, Any]]] = [
-        ("orderbook_snapshot", {"yes_dollars_fp": side, "no_dollars_fp": side}),
-        ("orderbook_delta", {"price_dollars": "0.4000", "delta_fp": "-1.00", "side": "yes"}),
-        ("trade", {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "no"}),
-    ]
-    session = StreamSession("warm", OpenMessage(type="open"), model)
-    for k, (kind, fields) in enumerate(told, start=1):
-        fed = session.feed(_text(type=kind, sid=1, seq=k, msg={**market, **fields}), k)
-        if fed.due is None:
-            raise ContractError(f"a sound {kind} was answered by {fed.messages}")
 
 
 def _text(**fields: Any) -> str:

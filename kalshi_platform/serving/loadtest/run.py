@@ -114,16 +114,16 @@ async def generate(config: LoadConfig) -> LoadResult:
     """Run the test in this process."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
-    headers = bearer(read_token(None if config.token_file is None else Path(config.token_file)))
+    headers = bearer(read_token(config.token_file))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
         if config.stream is not None:
-            return await _measure_stream(config, session, Path(config.stream))
+            return await _measure_stream(config, session, config.stream)
         if config.bodies_file is None:
             example = await fetch_example(session, config.url)
             n = min(config.bodies, config.n_requests_about + 1)
             bodies = Bodies(varied_bodies(example, n, config.vary, config.seed))
         else:
-            bodies = Bodies(read_bodies(Path(config.bodies_file), config.bodies))
+            bodies = Bodies(read_bodies(config.bodies_file, config.bodies))
         return await _measure(config, HttpSender(session, config.url.rstrip("/") + DECIDE, bodies))
 
 

@@ -26,7 +26,7 @@ class ReplayVectorEnv:
     """``n_envs`` environments over one bank.
 
     Attributes callers may read between steps: ``envs`` (N,) ENV_DTYPE, ``slots`` (N, S) SLOT_DTYPE,
-    ``final_flat`` (N, width) and ``final_rows`` (N, S).
+    ``final_flat`` (N, width) and ``final_rows`` (N, S); ``episodes``, the source they are drawn from.
     """
 
     def __init__(self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int) -> None:
@@ -37,7 +37,7 @@ class ReplayVectorEnv:
         self.n_envs = n_envs
         self.n_slots = config.n_slots
         self.layout: Layout = layout_of(config.n_slots, len(bank.feature_names), N_PORTFOLIO)
-        self._episodes = episodes
+        self.episodes = episodes
         self._execution = config.execution
         self._step = StepParams(
             interval_ns=config.interval_ns,
@@ -163,7 +163,7 @@ class ReplayVectorEnv:
         left = self._table.number.size - self._used
         if left >= self.n_envs:
             return
-        fresh = self._episodes.draw(2 * self.n_envs, self.n_slots)
+        fresh = self.episodes.draw(2 * self.n_envs, self.n_slots)
         if fresh.number.size == 0:
             return
         require_inside_segments(self.bank, fresh)

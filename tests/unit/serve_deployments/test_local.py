@@ -17,8 +17,8 @@ from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.serving.server.access import read_tokens
-from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
 from serve_deployments.app import build
 from serve_deployments.local import (
     alias_to_serve,
@@ -71,54 +71,6 @@ def test_without_a_word_about_tokens_nothing_is_served():
         PolicyAppArgs.parse({"access": {}})
     with pytest.raises(ContractError, match=r"access\.token"):
         PolicyAppArgs.parse({"access": {"token": TOKEN}})
-
-
-def test_tokens_of_a_file_and_a_variable_are_all_known(tmp_path: Path):
-    (tmp_path / "tokens").write_text(f"# comment\n\n{TOKEN}\n")
-    tokens = read_tokens(tmp_path / "tokens", "T", {"T": "another-token-of-these\n"})
-    assert len(tokens) == 2
-    first, second = tokens.owner(f"Bearer {TOKEN}"), tokens.owner("Bearer another-token-of-these")
-    assert None not in (first, second)
-    assert first != second
-    assert tokens.owner(f"bearer  {TOKEN} ") == first
-
-
-@pytest.mark.parametrize(
-    "shown", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "Bearer é"]
-)
-def test_anything_else_is_nobody(tmp_path: Path, shown: str | None):
-    (tmp_path / "tokens").write_text(TOKEN)
-    assert read_tokens(tmp_path / "tokens", None).owner(shown) is None
-
-
-def test_tokens_are_kept_as_hashes_only(tmp_path: Path):
-    (tmp_path / "tokens").write_text(TOKEN)
-    tokens = read_tokens(tmp_path / "tokens", None)
-    assert TOKEN not in repr(vars(tokens))
-    assert TOKEN not in str(tokens.owner(f"Bearer {TOKEN}"))
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "holds no token"),
-        ("# only a comment\n", "holds no token"),
-        ("short", "5 characters"),
-        ("with a space in it", "space"),
-    ],
-)
-def test_a_token_file_that_guards_nothing_is_refused(tmp_path: Path, text: str, words: str):
-    (tmp_path / "tokens").write_text(text)
-    with pytest.raises(ContractError, match=words) as refusal:
-        read_tokens(tmp_path / "tokens", None)
-    assert "short" not in str(refusal.value), "a refusal does not show what it refuses"
-
-
-def test_places_without_tokens_are_refused_by_name(tmp_path: Path):
-    with pytest.raises(ContractError, match="nowhere"):
-        read_tokens(tmp_path / "nowhere", None)
-    with pytest.raises(ContractError, match="variable KALSHI_T"):
-        read_tokens(None, "KALSHI_T", {})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com"])

@@ -12,7 +12,6 @@ from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.live.stream import warm
 from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, portfolio_column
 
@@ -23,7 +22,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
-        "model": MODEL.id, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
     }  # fmt: skip
 
 
@@ -309,10 +308,10 @@ def test_frames_are_acknowledged_every_so_often_and_when_asked() -> None:
 def test_a_resumed_client_is_told_where_it_stands_and_what_it_missed() -> None:
     stream = session()
     answers(stream, snapshot(), delta(2))
-    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1))]
+    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1), MODEL)]
     assert (told[0]["type"], told[0]["next_frame"], told[0]["resumed"]) == ("opened", 3, True)
     assert [(m["type"], m["frame"]) for m in told[1:]] == [("decision", 2)]
-    assert len(stream.resume(OpenMessage(type="open", decide_after=2))) == 1
+    assert len(stream.resume(OpenMessage(type="open", decide_after=2), MODEL)) == 1
 
 
 def test_a_session_is_opened_once() -> None:
@@ -336,8 +335,3 @@ def test_a_session_is_opened_once() -> None:
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         session(opening)
-
-
-def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
-    for window in (0, 8):
-        warm(MODEL._replace(window=window))

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -94,7 +95,7 @@ def test_the_command_asks_for_what_it_was_told_and_prints_one_json_object(monkey
     done = CliRunner().invoke(app, [*words, "--token-file", "t", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout) == json.loads(measured().model_dump_json())
-    assert (asked[0].rate_per_s, asked[0].duration_s, asked[0].token_file) == (20, 5, "t")
+    assert (asked[0].rate_per_s, asked[0].duration_s, asked[0].token_file) == (20, 5, Path("t"))
     assert (tmp_path / "loadtest.html").exists()
 
 

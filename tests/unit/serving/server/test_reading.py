@@ -15,7 +15,7 @@ from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.packed import pack, packed_body, unpack
 from kalshi_platform.serving.api.requests import DecideRequest
-from kalshi_platform.serving.server import reading_kernels
+from kalshi_platform.serving.server import reading
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
@@ -254,16 +254,16 @@ def test_kernels_do_compiled_what_they_do_in_python():
     rows = np.array([[0.5, 0.25, -1], [0.125, 1, 0]], np.float32)
     low, high = np.array([0.0, 0, -1]), np.ones(3)
     for rows_, expected in ((rows, -1), (rows * 2, 2), (rows - 1, 0), (rows * np.nan, 0)):
-        for run in (reading_kernels.first_outside, reading_kernels.first_outside.py_func):
+        for run in (reading.first_outside, reading.first_outside.py_func):
             assert run(rows_, low, high) == expected
     # 2 slots, F = 2, P = 1: market m0 m0' m1 m1' | portfolio p0 p1 | slots | 5 actions each
     slots, bits = np.array([1, 2]), np.array([0b01010, 0b1])
-    for run in (reading_kernels.place_rows, reading_kernels.place_rows.py_func):
+    for run in (reading.place_rows, reading.place_rows.py_func):
         flat = np.zeros((2, 18), np.float32)
         run(rows, slots, bits, layout_of(2, 2, 1), flat)
         assert flat[0].tolist() == [0, 0, 0.5, 0.25, 0, -1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0]
         assert flat[1].tolist() == [0.125, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
-    for run in (reading_kernels.place_windows, reading_kernels.place_windows.py_func):
+    for run in (reading.place_windows, reading.place_windows.py_func):
         windows = np.zeros((4, 2, 3), np.float32)
         assert run(rows[:, None], slots, low, high, windows) == -1
         assert windows[1].tolist() == [[0, 0, 0], [0.5, 0.25, -1]]

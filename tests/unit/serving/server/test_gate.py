@@ -1,15 +1,17 @@
-"""Token buckets: exact, bounded, and nobody gets more by asking under many names."""
+"""Tokens known by their hashes, and token buckets: exact, bounded, nobody gets more under many names."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.serving.server.rate_limit import RateLimitConfig, RateLimiter
+from kalshi_platform.serving.server.gate import RateLimitConfig, RateLimiter, read_tokens
 
 S = 1_000_000_000
+TOKEN = "a-token-of-the-tests"
 
 
 def limiter(rate_per_s=2, burst=3, max_keys=100):
@@ -90,3 +92,51 @@ def test_whoever_comes_again_when_told_is_granted_and_a_ns_earlier_is_not(asks, 
             assert buckets.take(key, now + wait_ns - 1, cost) > 0
             now += wait_ns
             assert buckets.take(key, now, cost) == 0
+
+
+def test_tokens_of_a_file_and_a_variable_are_all_known(tmp_path: Path):
+    (tmp_path / "tokens").write_text(f"# comment\n\n{TOKEN}\n")
+    tokens = read_tokens(tmp_path / "tokens", "T", {"T": "another-token-of-these\n"})
+    assert len(tokens) == 2
+    first, second = tokens.owner(f"Bearer {TOKEN}"), tokens.owner("Bearer another-token-of-these")
+    assert None not in (first, second)
+    assert first != second
+    assert tokens.owner(f"bearer  {TOKEN} ") == first
+
+
+@pytest.mark.parametrize(
+    "shown", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "Bearer é"]
+)
+def test_anything_else_is_nobody(tmp_path: Path, shown: str | None):
+    (tmp_path / "tokens").write_text(TOKEN)
+    assert read_tokens(tmp_path / "tokens", None).owner(shown) is None
+
+
+def test_tokens_are_kept_as_hashes_only(tmp_path: Path):
+    (tmp_path / "tokens").write_text(TOKEN)
+    tokens = read_tokens(tmp_path / "tokens", None)
+    assert TOKEN not in repr(vars(tokens))
+    assert TOKEN not in str(tokens.owner(f"Bearer {TOKEN}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no token"),
+        ("# only a comment\n", "holds no token"),
+        ("short", "5 characters"),
+        ("with a space in it", "space"),
+    ],
+)
+def test_a_token_file_that_guards_nothing_is_refused(tmp_path: Path, text: str, words: str):
+    (tmp_path / "tokens").write_text(text)
+    with pytest.raises(ContractError, match=words) as refusal:
+        read_tokens(tmp_path / "tokens", None)
+    assert "short" not in str(refusal.value), "a refusal does not show what it refuses"
+
+
+def test_places_without_tokens_are_refused_by_name(tmp_path: Path):
+    with pytest.raises(ContractError, match="nowhere"):
+        read_tokens(tmp_path / "nowhere", None)
+    with pytest.raises(ContractError, match="variable KALSHI_T"):
+        read_tokens(None, "KALSHI_T", {})

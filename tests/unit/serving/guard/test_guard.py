@@ -16,12 +16,11 @@ from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.serving.guard import candidate as checks
 from kalshi_platform.serving.guard.candidate import CheckConfig
-from kalshi_platform.serving.guard.guard_events import EventKind
-from kalshi_platform.serving.guard.recorded import RecordedStates
-from kalshi_platform.serving.guard.reload import GuardConfig, ModelGuard
+from kalshi_platform.serving.guard.guard import GuardConfig, ModelGuard
 from kalshi_platform.serving.guard.watch import WatchConfig
-from kalshi_platform.serving.inference.batch import Batch, Note
-from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
+from kalshi_platform.serving.inference.batch import Batch, Note, holding
+from kalshi_platform.serving.inference.ready import ReadyModel
+from kalshi_platform.serving.inference.tiered import ReadyTier, free
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 MS, S = 1_000_000, 1_000_000_000
@@ -44,7 +43,7 @@ class Loader:
         self.loaded.append(loaded.record.id)
         engine = PlainEngine(loaded.policy.network)
         self.damage.get(loaded.record.id, lambda engine: None)(engine)
-        return TieredPolicy(loaded.record.spec, (ReadyTier(3, engine, 1.0, None),), TieredConfig())
+        return ReadyModel(loaded, (ReadyTier(3, engine, 1.0, None),), (), tier_set)
 
 
 @pytest.fixture(autouse=True)
@@ -89,16 +88,14 @@ def loader():
 
 
 def guard_of(registry, loader, clock=None, start=True, **config):
-    guard = ModelGuard(
-        registry, loader, GuardConfig(**config), clock=clock or Clock(), states=RecordedStates()
-    )
+    guard = ModelGuard(registry, GuardConfig(**config), load=loader, clock=clock or Clock())
     if start:
         guard.start()
     return guard
 
 
 def kinds(guard):
-    return [event.kind.value for event in guard.events]
+    return [event.kind for event in guard.events]
 
 
 def tier_set(record, created_at):
@@ -118,8 +115,12 @@ def tier_set(record, created_at):
 def answered(guard, n, latency_ms=1.0, failed=False, served=None):
     """``n`` requests answered by the active model, or by ``served``."""
     served = served or guard.active
+    nothing = Batch(np.empty((0, served.policy.spec.width), np.float32), None, free(0, 2))
     for _ in range(n):
-        guard.note(served, round(latency_ms * MS), failed)
+        if failed:
+            guard.failed(served, round(latency_ms * MS))
+        else:
+            guard.answered(served, nothing, holding(0, 2), round(latency_ms * MS))
 
 
 def swapped(registry, models, loader, clock=None, **config):
@@ -137,7 +138,6 @@ def swapped(registry, models, loader, clock=None, **config):
 def test_the_model_the_alias_names_is_served_after_its_checks(registry, models, loader):
     guard = guard_of(registry, loader)
     assert guard.active.key == (models[0], None)
-    assert guard.active.engines == {3: "torch"}
     assert (guard.active.since_ns, guard.previous) == (1_000 * S, None)
     assert guard.active.verdict.compared_on == "nothing"
     assert kinds(guard) == ["loaded"]
@@ -201,6 +201,58 @@ def test_a_candidate_compared_with_a_model_that_is_no_longer_active_is_not_swapp
     assert guard.active.record.id == models[1]
 
 
+def test_before_the_start_nothing_answers(registry, loader):
+    assert guard_of(registry, loader, start=False).current() is None
+
+
+def test_what_the_alias_names_is_served_with_the_settings_it_was_trained_in(registry, models, loader):
+    served = guard_of(registry, loader).current()
+    assert served.key == (models[0], None)
+    assert served.trading.n_slots == served.policy.spec.n_slots == 2
+    assert (served.window, served.full_ms) == (0, float("inf"))
+
+
+def test_tier_3_elsewhere_is_announced_before_a_check_and_a_listener_hears_what_happened(
+    registry, models, loader
+):
+    heard = []
+    guard = ModelGuard(
+        registry,
+        GuardConfig(check=CheckConfig(min_agreement=0.0)),
+        load=loader,
+        announce=lambda key: heard.append(("announced", key.model)),
+        listener=lambda event: heard.append((event.kind, event.model)),
+    )
+    guard.start()
+    registry.promote(CHAMPION, models[1], reason="better")
+    assert guard.refresh().accepted
+    loader.damage[models[2]] = damaged
+    registry.promote(CHAMPION, models[2], reason="a mistake")
+    assert not guard.refresh().accepted
+    registry.rollback(CHAMPION, reason="a mistake", seen=registry.aliases())
+    assert guard.refresh() is None
+    assert guard.rollback("by hand").key.model == models[0]
+    assert registry.aliases().model(CHAMPION) == models[0]
+    assert heard == [
+        ("announced", models[0]),
+        ("loaded", models[0]),
+        ("announced", models[1]),
+        ("swapped", models[1]),
+        ("announced", models[2]),
+        ("refused", models[2]),
+        ("rolled_back", models[1]),
+        ("alias_changed", models[1]),
+    ]
+
+
+def test_a_guard_without_a_shadow_compares_nothing(registry, loader):
+    guard = guard_of(registry, loader)
+    guard.follow_shadow()
+    answered(guard, 1)
+    assert guard.shadow() is None
+    guard.close()
+
+
 # refusing
 
 
@@ -245,7 +297,7 @@ def test_a_candidate_slower_than_its_levels_budget_is_refused_with_figure_and_bo
     cost_ms["p99"] = 2.25
     registry.promote(CHAMPION, models[1], reason="better")
     assert "p99 of 100 decisions is 2.25 ms, its level's budget 2 ms" in guard.refresh().reason
-    assert guard.counts[EventKind.REFUSED] == 1
+    assert kinds(guard)[-1] == "refused"
 
 
 def test_weights_that_were_changed_are_refused(registry, models, loader, tmp_path):
@@ -296,7 +348,7 @@ def test_a_registry_that_does_not_answer_is_an_event_and_no_verdict_on_anybody(
         broken.setattr(Registry, "artefact", fail)
         assert guard.refresh() is None
         assert guard.refresh() is None
-    assert (kinds(guard), guard.counts[EventKind.UNREACHABLE]) == (["loaded", "unreachable"], 2)
+    assert kinds(guard) == ["loaded", "unreachable"]
     assert guard.refresh().accepted
 
 
@@ -500,7 +552,7 @@ def test_what_the_alias_was_rolled_back_to_is_never_left_for_the_model_it_was_ro
     answered(guard, 20, failed=True)
     assert guard.active.record.id == models[0]
     assert kinds(guard)[-1] == "not_taken_back"
-    assert guard.counts[EventKind.NOT_TAKEN_BACK] == 1
+    assert kinds(guard).count("not_taken_back") == 1
 
 
 def test_of_two_replicas_that_take_the_same_model_back_one_writes_one_entry(registry, models, loader):
@@ -575,13 +627,12 @@ def test_a_rollback_by_hand_to_a_model_that_fails_its_checks_says_why(registry, 
     assert guard.active.record.id == models[1]
 
 
-def test_events_are_bounded_and_counted(registry, models, loader):
+def test_events_are_bounded(registry, models, loader):
     guard = guard_of(registry, loader, max_events=2)
     for model in (models[1], models[2], models[0]):
         registry.promote(CHAMPION, model, reason="next")
         guard.refresh()
     assert kinds(guard) == ["swapped", "swapped"]
-    assert guard.counts[EventKind.SWAPPED] == 3
 
 
 def test_a_refused_candidate_cannot_be_swapped_in(registry, models, loader):
@@ -600,7 +651,7 @@ def test_answers_and_refreshes_from_many_threads_leave_one_consistent_state(regi
         while not done.wait(0.001):
             served = guard.active
             seen.add((served.number, served.record.id))
-            guard.note(served, MS, failed=False)
+            answered(guard, 1, served=served)
 
     threads = [threading.Thread(target=answer) for _ in range(2)]
     for thread in threads:

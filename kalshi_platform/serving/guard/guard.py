@@ -1,97 +1,59 @@
-"""Which model answers: found in the registry, checked off the answering path, swapped, watched, taken back.
+"""Decides which model answers: finds it in the registry, checks it, swaps it in, watches it, takes it back.
 
-Owns       the active and the previous model of one replica, and the record of everything that changed them.
+Owns       the active and the previous model of one replica, the states they answered, the challenger beside
+           them, and the record of everything that changed them.
 Invariant  the active model is replaced by one assignment; a request keeps the model that it began with. A
            candidate that fails a check never becomes active and is not tried again until the alias changes.
 Watched    a model that was swapped in, against its bounds and the model before. Where it crosses them this
            replica goes back at once, and the registry's alias with it: of several replicas one writes, the
            others find it written. What the alias was rolled back to is never taken back by itself.
-Threads    ``note`` on the answering path (no input or output); ``refresh``, ``poll``, ``prepare`` and
-           ``rollback`` off it; everything else anywhere.
+Threads    ``current``, ``answered`` and ``failed`` on the answering path (no input or output); ``start``,
+           ``refresh``, ``poll``, ``prepare``, ``rollback`` and ``follow_shadow`` off it, because they load,
+           measure and talk to the registry; everything else anywhere.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Final, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError, StorageError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
-from kalshi_platform.models.registry.load import LoadedModel, load_model
-from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import CHAMPION, Registry
-from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
-from kalshi_platform.serving.guard.candidate import Active, CheckConfig, Verdict, examine
-from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvent, GuardEvents, ModelKey
+from kalshi_platform.models.registry.tiers import newest_tier_set
+from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
+from kalshi_platform.serving.guard.candidate import Candidate, CheckConfig, Rival, Wanted, examine
+from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
 from kalshi_platform.serving.guard.recorded import RecordedStates
+from kalshi_platform.serving.guard.served import ServedModel, Verdict
+from kalshi_platform.serving.guard.shadow import Challenger, Compared, Load
 from kalshi_platform.serving.guard.watch import Figures, Watch, WatchConfig, crossing
-from kalshi_platform.serving.inference.tiered import TieredPolicy
+from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.ready import ModelKey, key_of, ready_model
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
 
 _LOG: Final = logging.getLogger(__name__)
-#: Makes a model ready to answer, with every tier, also one that is asked elsewhere: all are checked here.
-Loader = Callable[[Registry, LoadedModel, TierSet | None], TieredPolicy]
 #: Answers between two looks at the figures.
 _LOOK_EVERY: Final = 32
 
 
 class GuardConfig(Config):
-    """What is served, and within which bounds."""
+    """Which aliases are followed, and within which bounds their models are served."""
 
     alias: str = CHAMPION
+    shadow: str | None = Field(None, description="alias of the model that decides beside it; None: none does")
     check: CheckConfig = Field(default_factory=CheckConfig)
     watch: WatchConfig = Field(default_factory=WatchConfig)
+    caches: TieredConfig = Field(default_factory=TieredConfig, description="caches of the model that answers")
     max_events: int = Field(200, ge=1, description="events kept")
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """A model that answers, or did, or may."""
-
-    number: int  # of this replica, ascending
-    policy: TieredPolicy
-    record: ModelRecord
-    tier_set: TierSet | None
-    entry: AliasEntry  # of the alias that asked for it
-    verdict: Verdict
-    probe_actions: np.ndarray  # what it decided of the probes of its check
-    watch: Watch
-    since_ns: int  # when it last became active; 0 before
-
-    @property
-    def key(self) -> ModelKey:
-        """What tells it apart."""
-        return ModelKey(self.record.id, self.tier_set.digest if self.tier_set else None)
-
-    @property
-    def engines(self) -> Mapping[int, str]:
-        """Tier -> what runs it."""
-        return {tier.number: tier.engine.form for tier in self.policy.tiers}
-
-
-class Wanted(NamedTuple):
-    """What the registry asks for."""
-
-    key: ModelKey
-    tier_set: TierSet | None
-    entry: AliasEntry
-    log: AliasLog
-    is_return: bool  # the alias was rolled back to another model than is active
-
-
-class Candidate(NamedTuple):
-    """What was prepared; ``served`` is None where it was refused."""
-
-    served: ServedModel | None
-    verdict: Verdict
-    wanted: Wanted
-    against: int | None  # number of the model it was compared with
 
 
 class _State(NamedTuple):
@@ -110,31 +72,44 @@ class _AliasRollback(NamedTuple):
 
 
 class ModelGuard:
-    """Keeps one replica's model honest."""
+    """Follows an alias and answers for the model it names: the one object that knows which model that is."""
 
     def __init__(
         self,
         registry: Registry,
-        loader: Loader,
         config: GuardConfig | None = None,
         *,
-        clock: Callable[[], int],
-        states: RecordedStates,
+        announce: Callable[[ModelKey], None] | None = None,
+        listener: Callable[[ModelEvent], None] = lambda event: None,
+        compared: Compared | None = None,
+        load: Load = ready_model,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """``clock`` gives ns since the epoch; ``states`` is filled by who answers."""
-        self.config, self.states = config or GuardConfig(), states
-        self._registry, self._loader, self._clock = registry, loader, clock
+        """``announce`` is called before a model is checked: whoever holds its tier 3 elsewhere loads it.
+
+        ``listener`` hears of every event, ``compared`` of every comparison with the challenger, in a thread
+        of its own. ``load`` makes the tiers of a verified model ready; ``clock`` gives ns since the epoch.
+        """
+        self.config, self.states = config or GuardConfig(), RecordedStates()
+        self._registry, self._load, self._announce, self._clock = registry, load, announce, clock
         self._numbers = count(1)
         self._state: _State | None = None
         self._changing = threading.Lock()  # held for an assignment, never while anything is computed or read
         self._refreshing = threading.Lock()  # one thread at a time talks to the registry
         self._refused: tuple[ModelKey, int] | None = None
         self._to_write: _AliasRollback | None = None
-        self._events = GuardEvents(self.config.max_events, clock)
+        self._events = GuardEvents(self.config.max_events, clock, listener)
+        alias = self.config.shadow
+        self._challenger = None if alias is None else Challenger(registry, alias, load, clock, compared)
+
+    def current(self) -> ServedModel | None:
+        """The model that answers; a request takes it once. None before ``start``."""
+        state = self._state
+        return None if state is None else state.active
 
     @property
     def active(self) -> ServedModel:
-        """What answers; take it once a request. ContractError before ``start``."""
+        """The model that answers; ContractError before ``start``."""
         return self._now.active
 
     @property
@@ -143,14 +118,31 @@ class ModelGuard:
         return self._now.previous
 
     @property
-    def events(self) -> tuple[GuardEvent, ...]:
-        """What happened, oldest first, the latest ``max_events``."""
-        return self._events.all
+    def events(self) -> tuple[ModelEvent, ...]:
+        """The latest ``max_events`` and those of the challenger, oldest first."""
+        if self._challenger is None:
+            return self._events.all
+        both = (*self._events.all, *self._challenger.events)
+        return tuple(sorted(both, key=lambda event: event.at_ns))
 
-    @property
-    def counts(self) -> Mapping[EventKind, int]:
-        """How often each kind of event happened since the start."""
-        return self._events.counts
+    def shadow(self) -> ShadowFound | None:
+        """How far the challenger would have decided otherwise; None where none is asked."""
+        return None if self._challenger is None else self._challenger.report()
+
+    # The answering path
+
+    def answered(self, served: ServedModel, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+        """Record an answer of ``served``: the states for later candidates, its time, for the challenger."""
+        self.states.add(served.number, batch, decisions)
+        self._note(served, taken_ns, failed=False)
+        if self._challenger is not None:
+            self._challenger.offer(served.number, batch, decisions, time.monotonic_ns())
+
+    def failed(self, served: ServedModel, taken_ns: int) -> None:
+        """Count a failure of the model's networks; too many of a new one bring back the one before."""
+        self._note(served, taken_ns, failed=True)
+
+    # Off the answering path
 
     def start(self) -> ServedModel:
         """Load, check and serve what the alias names now.
@@ -162,12 +154,12 @@ class ModelGuard:
         assert wanted is not None  # nothing is active or refused
         candidate = self.prepare(wanted)
         if candidate.served is None:
-            raise LimitError(f"{self.config.alias} is {wanted.key.model}, which cannot be served: "
-                             f"{candidate.verdict.reason}")  # fmt: skip
+            reason = candidate.verdict.reason
+            raise LimitError(f"{self.config.alias} is {wanted.key.model}, which cannot be served: {reason}")
         served = replace(candidate.served, since_ns=self._clock())
         with self._changing:
             self._state = _State(served, None, wanted.log, None)
-        self._events.tell(EventKind.LOADED, served.key, served.verdict.words)
+        self._events.add(EventKind.LOADED, served.key, served.verdict.words)
         return served
 
     def refresh(self) -> Verdict | None:
@@ -188,7 +180,7 @@ class ModelGuard:
                         return candidate.verdict
                     # The active model was taken back meanwhile: look again.
             except PlatformError as err:
-                self._events.tell(EventKind.UNREACHABLE, self.active.key, str(err))
+                self._events.add(EventKind.UNREACHABLE, self.active.key, str(err))
                 return None
 
     def poll(self) -> Wanted | None:
@@ -204,7 +196,7 @@ class ModelGuard:
                 "(kalshi-platform models promote)"
             )
         tier_set = newest_tier_set(self._registry, entry.model)
-        key = ModelKey(entry.model, tier_set.digest if tier_set else None)
+        key = key_of(entry.model, tier_set)
         with self._changing:
             state = self._state
             if state is not None and state.active.record.id == entry.model:
@@ -223,11 +215,16 @@ class ModelGuard:
         """
         active = self._state.active if self._state else None
         against = active.number if active else None
-        verdict = Verdict(model=wanted.key.model, tiers=wanted.key.tiers)
+        verdict = Verdict(model=wanted.key.model, tiers=wanted.key.tier_set)
         try:
             loaded = load_model(self._registry, wanted.key.model)
-            policy = self._loader(self._registry, loaded, wanted.tier_set)
-            rival = self._as_rival(active, must_agree=not wanted.is_return)
+            if self._announce is not None:
+                self._announce(wanted.key)
+            ready = self._load(self._registry, loaded, wanted.tier_set)
+            policy = TieredPolicy(loaded.record.spec, ready.tiers, self.config.caches)
+            rival = None
+            if active is not None:
+                rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
             budget_ms = loaded.record.spec.level.latency_budget_ms
             verdict, probe_actions = examine(policy, verdict, budget_ms, rival, self.config.check)
         except StorageError:
@@ -241,9 +238,8 @@ class ModelGuard:
         if not verdict.accepted:
             return self._refuse(wanted, verdict, against)
         served = ServedModel(
-            number=next(self._numbers), policy=policy, record=loaded.record, tier_set=wanted.tier_set,
-            entry=wanted.entry, verdict=verdict, probe_actions=probe_actions,
-            watch=Watch(self.config.watch), since_ns=0,
+            number=next(self._numbers), ready=ready, policy=policy, verdict=verdict,
+            probe_actions=probe_actions, watch=Watch(self.config.watch), since_ns=0,
         )  # fmt: skip
         return Candidate(served, verdict, wanted, against)
 
@@ -265,23 +261,8 @@ class ModelGuard:
             previous = None if candidate.wanted.is_return else state.active
             self._state = _State(served, previous, candidate.wanted.log, before)
         words = f"instead of {state.active.record.id}: {served.verdict.words}"
-        self._events.tell(EventKind.SWAPPED, served.key, words)
+        self._events.add(EventKind.SWAPPED, served.key, words)
         return True
-
-    def note(self, served: ServedModel, latency_ns: int, failed: bool) -> None:
-        """Count one request that ``served`` answered, or should have; cheap, and may take the model back.
-
-        A request in which a tier failed counts as failed, also where the tier below it answered.
-        """
-        now_ns, failures = self._clock(), served.policy.failures.total()
-        failed = failed or failures > served.watch.tier_failures
-        served.watch.tier_failures = failures
-        served.watch.add(now_ns, latency_ns, failed)
-        state = self._now
-        if state.before is None:
-            return
-        if failed or served.watch.total % _LOOK_EVERY == 0:
-            self._judge(state, state.before, now_ns)
 
     def rollback(self, reason: str) -> ServedModel:
         """Go back by hand, in this replica at once and then in the registry; the model that answers now.
@@ -296,11 +277,11 @@ class ModelGuard:
                 try:
                     self._write_rollback()
                 except PlatformError as err:  # tried again by the next refresh
-                    self._events.tell(EventKind.UNREACHABLE, self.active.key, str(err))
+                    self._events.add(EventKind.UNREACHABLE, self.active.key, str(err))
             return self.active
         state = self._now
         entry = self._registry.rollback(self.config.alias, reason=words, seen=state.log)
-        self._events.tell(EventKind.ALIAS_CHANGED, state.active.key, f"{words}; it names {entry.model} now")
+        self._events.add(EventKind.ALIAS_CHANGED, state.active.key, f"{words}; it names {entry.model} now")
         verdict = self.refresh()
         if self.active.record.id != entry.model:
             why = verdict.reason if verdict else "see the events"
@@ -308,6 +289,16 @@ class ModelGuard:
                 f"{self.config.alias} is {entry.model} again, but it cannot be served here: {why}"
             )
         return self.active
+
+    def follow_shadow(self) -> None:
+        """Bring the challenger and the registry together, after ``start``."""
+        if self._challenger is not None:
+            self._challenger.follow(self.active)
+
+    def close(self) -> None:
+        """End the comparison with the challenger."""
+        if self._challenger is not None:
+            self._challenger.close()
 
     @property
     def _now(self) -> _State:
@@ -318,24 +309,33 @@ class ModelGuard:
     def _latest(self, log: AliasLog) -> AliasEntry | None:
         return next((e for e in reversed(log.entries) if e.alias == self.config.alias), None)
 
-    def _as_rival(self, active: ServedModel | None, must_agree: bool) -> Active | None:
-        if active is None:
-            return None
-        recorded = self.states.decided_by(active.number)
-        return Active(active.policy.spec, active.policy.window, active.probe_actions, recorded, must_agree)
-
     def _refuse(self, wanted: Wanted, verdict: Verdict, against: int | None) -> Candidate:
         with self._changing:
             self._refused = (wanted.key, wanted.entry.number)
-        self._events.tell(EventKind.REFUSED, wanted.key, verdict.words)
+        self._events.add(EventKind.REFUSED, wanted.key, verdict.words)
         return Candidate(None, verdict, wanted, against)
+
+    def _note(self, served: ServedModel, taken_ns: int, *, failed: bool) -> None:
+        """Count one request that ``served`` answered, or should have; cheap, and may take the model back.
+
+        A request in which a tier failed counts as failed, also where the tier below it answered.
+        """
+        state = self._now
+        if state.active.number != served.number:
+            return  # it was replaced meanwhile, and is not judged any more
+        now_ns, failures = self._clock(), served.policy.failures.total()
+        failed = failed or failures > served.watch.tier_failures
+        served.watch.tier_failures = failures
+        served.watch.add(now_ns, taken_ns, failed)
+        if state.before is not None and (failed or served.watch.total % _LOOK_EVERY == 0):
+            self._judge(state, state.before, now_ns)
 
     def _judge(self, state: _State, before: Figures, now_ns: int) -> None:
         """Take the active model back, or end its watch, where it is time."""
         served, config = state.active, self.config.watch
         if now_ns - served.since_ns > round(config.watch_s * NS_PER_SECOND):
             if self._end_watch(state):
-                self._events.tell(
+                self._events.add(
                     EventKind.STANDS, served.key, f"{served.watch.figures(now_ns)} after its watch"
                 )
             return
@@ -345,7 +345,7 @@ class ModelGuard:
         if state.previous is None:
             if self._end_watch(state):
                 why = f"{words}; but {self.config.alias} was rolled back to it: look at it yourself"
-                self._events.tell(EventKind.NOT_TAKEN_BACK, served.key, why)
+                self._events.add(EventKind.NOT_TAKEN_BACK, served.key, why)
             return
         self._go_back(state, EventKind.TAKEN_BACK, f"automatic: {words}")
 
@@ -367,11 +367,12 @@ class ModelGuard:
                 return
             bad, good = now.active, replace(now.previous, since_ns=now_ns)
             self._state = _State(good, None, now.log, None)
-            entry = self._latest(now.log) or bad.entry
+            entry = self._latest(now.log)
+            assert entry is not None  # the log names the active model
             self._refused = (bad.key, entry.number)
             if bad.record.id != good.record.id:  # the alias says nothing about tier sets
                 self._to_write = _AliasRollback(bad.key, now.log, words)
-        self._events.tell(kind, bad.key, f"{words}; {good.record.id} answers again")
+        self._events.add(kind, bad.key, f"{words}; {good.record.id} answers again")
 
     def _write_rollback(self) -> None:
         """Roll the alias back as this replica was; where somebody changed it since, it is left as it is."""
@@ -381,8 +382,8 @@ class ModelGuard:
         try:
             entry = self._registry.rollback(self.config.alias, reason=wanted.reason, seen=wanted.log)
         except LimitError as err:
-            self._events.tell(EventKind.ALIAS_LEFT, wanted.model, str(err))
+            self._events.add(EventKind.ALIAS_LEFT, wanted.model, str(err))
         else:
             words = f"{wanted.reason}; it names {entry.model} now"
-            self._events.tell(EventKind.ALIAS_CHANGED, wanted.model, words)
+            self._events.add(EventKind.ALIAS_CHANGED, wanted.model, words)
         self._to_write = None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.models.networks.gae import gae
+from kalshi_platform.simulation.rollout.gae import gae
 
 
 def run(kernel, reward, value, terminated, truncated, final_value, last_value, gamma, lam):
