@@ -15,20 +15,14 @@ import numpy as np
 
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
+from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.messages import Holding
 from kalshi_platform.serving.inference.answering import force_actions
 from kalshi_platform.serving.inference.batch import Batch
-from kalshi_platform.simulation.replay.account import (
-    HOLD,
-    N_ACTIONS,
-    clear_position,
-    open_account,
-    update_mark,
-)
+from kalshi_platform.simulation.replay.account import clear_position, open_account, update_mark
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,

@@ -20,20 +20,17 @@ from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.books import LiveBooks
 
 Decide = Callable[[Batch, int], Decisions]
 
-_NAMES: Final = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
-_TIERS: Final = {int(tier): tier.name.lower() for tier in Tier}
-_NOTES: Final = [[str(note.name).lower() for note in Note if bits & note] for bits in range(1 << len(Note))]
 _CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
 
 
@@ -251,10 +248,10 @@ class StreamSession:
             "frame": due.frame,
             "recv_ns": due.recv_ns,
             "group": group,
-            "actions": {ticker: _NAMES[actions[s]] for s, ticker in slots},
+            "actions": {ticker: ACTION_NAMES[actions[s]] for s, ticker in slots},
             "confidence": float(decisions.confidence[n]),
-            "tier": _TIERS[int(decisions.tier[n])],
-            "notes": _NOTES[int(decisions.notes[n])],
+            "tier": TIER_NAMES[int(decisions.tier[n])],
+            "notes": NOTES_OF[int(decisions.notes[n])],
             "model": model,
         }
         if self._probabilities:
