@@ -3,6 +3,7 @@
 import numpy as np
 
 from kalshi_platform.data.book import ladder
+from kalshi_platform.data.market_data.levels import finer_levels
 from kalshi_platform.data.market_data.schema import KIND_NAMES, NO, YES, Events
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec
@@ -39,9 +40,7 @@ def regridded(book: ladder.BookState, tick_e4: int) -> ladder.BookState:
             "can only become finer; rebuild from the next snapshot"
         )
     step = old_tick_e4 // tick_e4
-    finer = ladder.new_book(tick_e4)
-    finer.depth[:, ::step] = book.depth
-    finer.marks[:] = book.marks
+    finer = ladder.BookState(finer_levels(book.depth, old_tick_e4, tick_e4), book.marks.copy())
     finer.marks[ladder.TICK_E4] = tick_e4
     for side in (YES, NO):
         best = book.marks[ladder.BEST + side]

@@ -86,7 +86,7 @@ def _build_event(
 
 def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
     try:
-        return build_rows(market.events, market.spec, history.of(market.spec))
+        return build_rows(market.events, market.spec, history.of(market.spec), market.tick_e4)
     except DataError as err:
         raise DataError(f"{market.source}: {err}") from None
 

@@ -58,10 +58,15 @@ class MarketState(NamedTuple):
     micro: Micro
 
 
-def new_state(spec: MarketSpec, resolutions: Resolutions | None = None) -> MarketState:
-    """A market before its first message; without ``resolutions`` no other market's outcome is known."""
+def new_state(
+    spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+) -> MarketState:
+    """A market before its first message; without ``resolutions`` no other market's outcome is known.
+
+    ``tick_e4``: spacing of the book's ladder where the prices to come are finer than the grid of ``spec``.
+    """
     return MarketState(
-        ladder.new_book(spec.tick_e4),
+        ladder.new_book(tick_e4 or spec.tick_e4),
         temporal.new_clock(spec.close_ns),
         np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64),
         trade_flow.new_trade_flow(),
@@ -305,16 +310,18 @@ def run(state: MarketState, events: Events, rows: Rows, ticker: str) -> tuple[Ma
     return state, row
 
 
-def build_rows(events: Events, spec: MarketSpec, resolutions: Resolutions | None = None) -> Rows:
+def build_rows(
+    events: Events, spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+) -> Rows:
     """Rows of one market, one a message, in order; DataError names the first event that cannot be applied.
 
     ``events`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``; ``resolutions`` what it
     may know of other markets' outcomes (``ResolutionHistory.of``), nothing by default. Rows after the last
-    FLAG_LAST (an unfinished message) give none.
+    FLAG_LAST (an unfinished message) give none. ``tick_e4``: as for :func:`new_state`, if the grid changed.
     """
     n_rows = int(np.count_nonzero(events.flags & FLAG_LAST))
     rows = rows_module.empty(n_rows, N_ROW_FEATURES)
-    run(new_state(spec, resolutions), events, rows, spec.ticker)
+    run(new_state(spec, resolutions, tick_e4), events, rows, spec.ticker)
     return rows
 
 

@@ -14,7 +14,7 @@ connections therefore work, and a trade arriving on a new connection never meets
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data.capture import Frame, read_frames
+from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -38,7 +39,7 @@ from kalshi_platform.data.market_data.schema import (
 )
 from kalshi_platform.data.market_data.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import PriceBand, settlement_value_e4
+from kalshi_platform.domain.market import settlement_value_e4
 from kalshi_platform.domain.units import DOLLAR_E4, parse_price
 
 #: Trades remembered so that a repeated one is known; repeats come with a reconnection, soon or never.
@@ -61,18 +62,6 @@ _STATUS: Final = {
     "determined": STATUS_DETERMINED,
     "settled": STATUS_SETTLED,
 }
-
-
-@dataclass(slots=True)
-class MarketFacts:
-    """What lifecycle frames said of a market; None where they said nothing."""
-
-    event: str | None = None
-    open_ns: int | None = None
-    close_ns: int | None = None
-    determined_ns: int | None = None
-    settlement_e4: int | None = None
-    price_ranges: tuple[PriceBand, ...] | None = None
 
 
 class Decoder:
@@ -309,20 +298,11 @@ class Decoder:
 
     def _lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         ticker, buffer = self._buffer(msg)
-        facts = self.facts.setdefault(ticker, MarketFacts())
-        facts.open_ns = wire.seconds_ns(msg, "open_ts") or facts.open_ns
-        facts.close_ns = wire.seconds_ns(msg, "close_ts") or facts.close_ns
-        facts.determined_ns = wire.seconds_ns(msg, "determination_ts") or facts.determined_ns
-        more = msg.get("additional_metadata")
-        if isinstance(more, dict) and isinstance(more.get("event_ticker"), str):
-            facts.event = more["event_ticker"]
-        if msg.get("price_ranges"):
-            facts.price_ranges = wire.price_bands(msg["price_ranges"])
-        value = msg.get("settlement_value")
-        if value is not None or msg.get("result"):
-            facts.settlement_e4 = settlement_value_e4(
-                msg.get("result"), parse_price(value) if value is not None else None
-            )
+        before = self.facts.get(ticker, MarketFacts())
+        facts = replace(before, **_told(msg))
+        self.facts[ticker] = facts
+        if facts != before:
+            buffer.tell(frame.recv_ns, facts)
         event_type = msg.get("event_type")
         status = _STATUS.get(event_type) if isinstance(event_type, str) else None
         if status is None:
@@ -330,6 +310,26 @@ class Decoder:
             return
         exch_ns = wire.exchange_time_ns(msg)
         buffer.add_status(frame.recv_ns, exch_ns, sid, seq, status, frame.line)
+
+
+def _told(msg: dict[str, Any]) -> dict[str, Any]:
+    """Fields of MarketFacts that one lifecycle message tells; DataError where a value cannot be."""
+    told: dict[str, Any] = {
+        "open_ns": wire.seconds_ns(msg, "open_ts") or None,
+        "close_ns": wire.seconds_ns(msg, "close_ts") or None,
+        "determined_ns": wire.seconds_ns(msg, "determination_ts") or None,
+    }
+    more = msg.get("additional_metadata")
+    if isinstance(more, dict) and isinstance(more.get("event_ticker"), str):
+        told["event"] = more["event_ticker"]
+    if msg.get("price_ranges"):
+        told["price_ranges"] = wire.price_bands(msg["price_ranges"])
+    value = msg.get("settlement_value")
+    if value is not None or msg.get("result"):
+        told["settlement_e4"] = settlement_value_e4(
+            msg.get("result"), parse_price(value) if value is not None else None
+        )
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _numbers(message: dict[str, Any]) -> tuple[int, int]:

@@ -5,11 +5,12 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.gaps import GAP_CELLS
 from kalshi_platform.data.market_data.schema import (
     DTYPES,
     FLAG_LAST,
     FLAG_START,
-    GAP,
     NO,
     NO_SIDE,
     SNAPSHOT,
@@ -27,10 +28,11 @@ Levels = list[tuple[int, int]]
 
 
 class RowBuffer:
-    """Collects the rows of one market in order of arrival."""
+    """Collects the rows of one market, and what lifecycle frames told between them, in order of arrival."""
 
     def __init__(self) -> None:
         self._cells = array("q")
+        self.told: list[Told] = []
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
@@ -66,15 +68,20 @@ class RowBuffer:
 
     def add_gap(self, recv_ns: int, sid: int, seq: int, missing: int, line: int) -> None:
         """Append a GAP; ``missing`` messages, UNKNOWN_QTY where uncountable."""
-        self.add(recv_ns, NO_TIME, sid, seq, GAP, NO_SIDE, NO_PRICE, missing, FLAG_LAST, line)
+        self.add(recv_ns, NO_TIME, sid, seq, *GAP_CELLS, missing, FLAG_LAST, line)
 
     def add_status(self, recv_ns: int, exch_ns: int, sid: int, seq: int, status: int, line: int) -> None:
         """Append a change of the trading state (STATUS_*)."""
         self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
 
+    def tell(self, recv_ns: int, facts: MarketFacts) -> None:
+        """Note that ``facts`` are known from the next row on."""
+        self.told.append(Told(len(self), recv_ns, facts))
+
     def clear(self) -> None:
-        """Forget the rows collected so far."""
+        """Forget the rows collected so far and what was told between them."""
         del self._cells[:]
+        self.told.clear()
 
     def rows(self) -> tuple[Events, np.ndarray]:
         """(rows collected so far, (n,) i8 line each came from)."""

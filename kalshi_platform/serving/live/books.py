@@ -138,7 +138,7 @@ class LiveBooks:
             place = self.places[ticker]
             group = self.groups[place.group]
             try:
-                self._learn(ticker, market, group, place.slot)
+                self._take_facts(ticker, market, group, place.slot)
             except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
                 refusal = refusal or err
             try:
@@ -151,14 +151,14 @@ class LiveBooks:
             raise refusal
         return list(touched)
 
-    def _learn(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
+    def _take_facts(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
         facts = self._decoder.facts.get(ticker)
         if facts is None:
             return
         known = (facts.open_ns, facts.close_ns, facts.price_ranges)
         if self._facts_seen.get(ticker) != known:
             self._facts_seen[ticker] = known
-            market.learn(facts)
+            market.take_facts(facts)
             group.describe(slot, market.spec)
 
     def _new_market(self, ticker: str) -> LiveMarket:

@@ -19,11 +19,11 @@ import numpy as np
 
 from kalshi_platform.data.market_data.capture import is_simulated_line, parse_line, read_lines
 from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
 from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, Events
-from kalshi_platform.data.market_data.validate import Origin
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -76,13 +76,14 @@ def _import_recording(
     where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
     found = []
     for ticker in sorted(decoder.markets):
-        rows, lines = decoder.markets.pop(ticker).rows()
+        buffer = decoder.markets.pop(ticker)
+        rows, lines = buffer.rows()
         if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
             counters["markets_without_book_or_trade"] += 1
             continue
         provenance = "simulated" if simulated else _provenance(rows)
-        facts = decoder.facts.get(ticker)
-        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
+        told = tuple(buffer.told)
+        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told))
     _check_price_scale(found, use_yes_price, where, counters)
     return found
 

@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.gaps import gap_at
 from kalshi_platform.data.market_data.importers.parquet import PartRows
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
-from kalshi_platform.data.market_data.schema import FLAG_LAST, GAP, NO_SIDE, Events, concat, empty, take
-from kalshi_platform.data.market_data.validate import Origin
+from kalshi_platform.data.market_data.schema import Events, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 
 #: Between two of their pieces messages may have come that nobody kept.
 _LEVEL_BY_LEVEL: Final = ("recorded", "simulated")
@@ -28,7 +28,12 @@ class Piece:
     rows: Events
     origin: Origin
     source: str  # name of the file
-    facts: MarketFacts | None = None
+    told: tuple[Told, ...] = ()  # by lifecycle frames between the rows, in their order
+
+    @property
+    def facts(self) -> MarketFacts | None:
+        """All that lifecycle frames had told in the end; None where they told nothing."""
+        return self.told[-1].facts if self.told else None
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -75,7 +80,7 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
     for piece in kept:
         if parts and best in _LEVEL_BY_LEVEL:
             counters["gaps_between_sources"] += 1
-            parts.append(_gap(piece.span_ns[0]))
+            parts.append(gap_at(piece.span_ns[0]))
         parts.append(piece.rows)
     rows = parts[0] if len(parts) == 1 else concat(parts)
     return rows, best, "+".join(dict.fromkeys(p.source for p in kept))
@@ -89,10 +94,3 @@ def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
             f"market {pieces[0].ticker} is simulated in {min(simulated)} and real in {min(real)}; "
             "import one of the two files"
         )
-
-
-def _gap(recv_ns: int) -> Events:
-    row = empty(1)
-    row.recv_ns[:], row.kind[:], row.side[:] = recv_ns, GAP, NO_SIDE
-    row.price_e4[:], row.qty_e2[:], row.flags[:] = NO_PRICE, UNKNOWN_QTY, FLAG_LAST
-    return row

@@ -78,6 +78,7 @@ class ImportedMarket:
     provenance: Provenance
     events: Events
     source: str  # names of the files the rows came from, joined with "+"
+    tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
 
 
 @dataclass(frozen=True, slots=True)
