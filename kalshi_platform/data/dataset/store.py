@@ -25,13 +25,12 @@ from kalshi_platform.data.dataset.manifest import (
     Split,
 )
 from kalshi_platform.data.market_data import schema
-from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, Events
+from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, Events
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage, open_storage
 
-_EVENTS_KEY: Final = b"kalshi_platform.data.market_data"
 _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
 _MARKETS_VERSION: Final = 1
@@ -79,7 +78,7 @@ def decode_events(data: pa.Buffer, address: str, group: int) -> Events:
     """Events of the market in row group ``group``; DataError names ``address`` if this is no such shard."""
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
-            _check_version(file.schema_arrow, _EVENTS_KEY, SCHEMA_VERSION, address)
+            _check_version(file.schema_arrow, VERSION_KEY.encode(), SCHEMA_VERSION, address)
             return schema.from_arrow(file.read_row_group(group, use_threads=False))
     except (pa.ArrowException, OSError, KeyError, IndexError) as err:
         raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None

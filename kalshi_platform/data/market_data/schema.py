@@ -25,6 +25,8 @@ import pyarrow as pa
 from kalshi_platform.domain.units import NO_TIME
 
 SCHEMA_VERSION: Final = 1
+#: Key of the version in the files' own metadata: a name on disk, whatever this module is called.
+VERSION_KEY: Final = "kalshi_platform.events"
 
 SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS = range(6)
 KIND_NAMES: Final = ("snapshot", "delta", "trade", "quote", "gap", "status")
@@ -65,7 +67,7 @@ ARROW_SCHEMA: Final = pa.schema(
         pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
         for name, dtype in zip(Events._fields, DTYPES, strict=True)
     ],
-    metadata={"kalshi_platform.data.market_data": str(SCHEMA_VERSION)},
+    metadata={VERSION_KEY: str(SCHEMA_VERSION)},
 )
 
 
