@@ -171,6 +171,7 @@ class Door:
         self.tick_e4 = spec.tick_e4
         self.inferred = False  # the grid was moved to what the prices show
         self._declared = declared
+        self._told: tuple[PriceBand, ...] | None = None
         self._grid = grid_table(spec.price_ranges)
         self._depth = new_levels(spec.tick_e4)
         self._marks = new_marks(spec.tick_e4)
@@ -178,10 +179,14 @@ class Door:
     def take_facts(self, facts: MarketFacts) -> None:
         """Hold what lifecycle frames told for true from the next row on.
 
-        Times are taken where the specification has none; a grid that a frame names is in force from then on.
+        Times are taken where the specification has none; a grid that was not told before is in force from now
+        on. A grid equal to the one in force changes nothing: an undeclared grid still follows the prices.
         """
         self.spec = with_times(self.spec, facts)
-        if facts.price_ranges is not None and facts.price_ranges != self.spec.price_ranges:
+        if facts.price_ranges is None or facts.price_ranges == self._told:
+            return
+        self._told = facts.price_ranges
+        if facts.price_ranges != self.spec.price_ranges:
             self._declared = True
             self._set_grid(facts.price_ranges)
 

@@ -101,9 +101,10 @@ def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
 
 
 def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
-    """Grids that lifecycle frames told of the market, by the row of ``piece`` from which on each is known.
+    """Grids that lifecycle frames told of the market, at most one for a row of ``piece``, in order.
 
-    What another source of the market told is known from its time on.
+    A grid that another source of the market told is known from the time of its frame on; the last grid told
+    before a row holds for the row.
     """
     told = []
     for other in pieces:
@@ -111,7 +112,8 @@ def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
             if facts.price_ranges is not None:
                 at = row if other is piece else int(np.searchsorted(piece.rows.recv_ns, recv_ns))
                 told.append(Told(at, recv_ns, facts))
-    return sorted(told, key=lambda telling: (telling.row, telling.recv_ns))
+    told.sort(key=lambda telling: (telling.row, telling.recv_ns))
+    return list({telling.row: telling for telling in told}.values())
 
 
 def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> Events:

@@ -47,9 +47,7 @@ def test_the_columns_become_arrow_without_a_copy(rows):
 
 
 def test_the_arrow_schema_carries_its_version_and_admits_no_null():
-    assert schema.ARROW_SCHEMA.metadata == {
-        b"kalshi_platform.data.market_data": str(schema.SCHEMA_VERSION).encode()
-    }
+    assert schema.ARROW_SCHEMA.metadata == {b"kalshi_platform.events": str(schema.SCHEMA_VERSION).encode()}
     assert schema.ARROW_SCHEMA.names == list(Events._fields)
     assert not any(field.nullable for field in schema.ARROW_SCHEMA)
     assert schema.ARROW_SCHEMA.field("price_e4").type == pa.int32()

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.door import Door
+from kalshi_platform.data.market_data.facts import MarketFacts
+from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -21,7 +23,6 @@ from kalshi_platform.data.market_data.schema import (
     Events,
     take,
 )
-from kalshi_platform.data.market_data.validate import Origin, validate
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.serving.live.market import LiveMarket
@@ -76,20 +77,18 @@ def one_by_one(market: LiveMarket, events: Events) -> tuple[list[Rows], Counter[
     messages=st.lists(MESSAGES, min_size=1, max_size=40),
     steps_ns=st.lists(st.sampled_from([0, 1, 10**6, 10**10]), min_size=1, max_size=5),
 )
-def test_rows_and_counts_equal_those_of_importing_with_gaps(
-    messages: list[tuple], steps_ns: list[int]
-) -> None:
+def test_rows_and_counts_equal_those_of_importing(messages: list[tuple], steps_ns: list[int]) -> None:
     events = events_of(messages, steps_ns)
     lines = np.arange(events.kind.size)
-    kept, counted = validate(take(events, slice(None)), SPEC, Origin("f", "line", lines), "gap")
+    counted: Counter[str] = Counter()
+    kept = Door(SPEC, True).admit(events, Origin("f", "line", lines), counted)
     imported = build_rows(kept, SPEC)
     live, counters = one_by_one(LiveMarket(SPEC, True), events)
     assert len(live) == imported.recv_ns.size
     for name, column in imported._asdict().items():
         got = [getattr(row, name)[0] for row in live]
         np.testing.assert_array_equal(np.array(got, column.dtype).reshape(column.shape), column, err_msg=name)
-    if (events.kind == 0).any() or (events.kind == DELTA).any():
-        assert counters == counted
+    assert counters == counted
 
 
 def message(kind: int, side: int, price_e4: int, qty_e2: int, now_ns: int = 5) -> Events:
@@ -130,7 +129,7 @@ def test_times_told_while_a_market_trades_hold_from_then_on() -> None:
     late, early = LiveMarket(unknown, True), LiveMarket(unknown.replace(close_ns=10**15), True)
     list(late.apply(snapshot(), 1, Counter()))
     list(early.apply(snapshot(), 1, Counter()))
-    late.learn(MarketFacts(close_ns=10**15))
+    late.take_facts(MarketFacts(close_ns=10**15))
     (a,), (b,) = (
         [row.features.copy() for row in market.apply(message(DELTA, 0, 4_000, 5), 2, Counter())]
         for market in (late, early)
@@ -140,5 +139,5 @@ def test_times_told_while_a_market_trades_hold_from_then_on() -> None:
 
 def test_what_the_metadata_says_is_not_changed_by_a_lifecycle_frame() -> None:
     market = LiveMarket(SPEC, True)
-    market.learn(MarketFacts(open_ns=5, close_ns=7))
+    market.take_facts(MarketFacts(open_ns=5, close_ns=7))
     assert (market.spec.open_ns, market.spec.close_ns) == (0, 10**15)
