@@ -42,6 +42,6 @@ def test_a_copy_with_another_kernel_compiles_its_own(tmp_path):
         folder.mkdir()
         shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
     run_from(first, tmp_path / "cache")
-    changed = second / package.name / "features" / "history.py"
+    changed = second / package.name / "data" / "features" / "history.py"
     changed.write_text(changed.read_text().replace("run = run + 1 if", "run = run + 2 if"))
     assert run_from(second, tmp_path / "cache") == "[0, 2, 0] 0"

@@ -401,8 +401,7 @@ class TestFuture:
 _PLAY = """
 import json, sys, hashlib
 sys.path.insert(0, {tests!r})
-from made.replay_bank import random_bank, play
-from test_env_kernel import training_env
+from made.replay_bank import play, random_bank, training_env
 digests = []
 for style in ("taker", "maker"):
     for source in ("recorded", "quotes", "trade_implied"):
