@@ -68,4 +68,4 @@ class FakeImport:
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet")
+        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet", spec.tick_e4)

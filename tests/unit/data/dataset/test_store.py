@@ -91,7 +91,7 @@ def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
     data = encode_events([("A", random_events(rng, 200_000)), ("B", random_events(rng, 10))])
     file = pq.ParquetFile(pa.BufferReader(data))
     assert file.num_row_groups == 2
-    assert file.schema_arrow.metadata[b"kalshi_platform.data.market_data"] == b"1"
+    assert file.schema_arrow.metadata[b"kalshi_platform.events"] == b"1"
     assert file.metadata.row_group(0).column(0).compression == "ZSTD"
 
 
