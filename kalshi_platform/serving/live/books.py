@@ -141,12 +141,15 @@ class LiveBooks:
                 self._take_facts(ticker, market, group, place.slot)
             except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
                 refusal = refusal or err
+            before = market.spec
             try:
                 for row in market.apply(rows, frame.line, self._decoder.counters):
                     if group.put(place.slot, row):
                         touched[place.group] = None
             except DataError as err:
                 refusal = refusal or err
+            if market.spec is not before:  # the prices showed a finer grid: orders are priced on it
+                group.describe(place.slot, market.spec)
         if refusal is not None:
             raise refusal
         return list(touched)
