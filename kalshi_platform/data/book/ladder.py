@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.levels import new_levels, size_after
+from kalshi_platform.data.market_data.price_levels import new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,

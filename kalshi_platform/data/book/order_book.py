@@ -3,7 +3,7 @@
 import numpy as np
 
 from kalshi_platform.data.book import ladder
-from kalshi_platform.data.market_data.levels import finer_levels
+from kalshi_platform.data.market_data.price_levels import finer_levels
 from kalshi_platform.data.market_data.schema import KIND_NAMES, NO, YES, Events
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec

@@ -1,17 +1,17 @@
 """The one door: every row of a market passes here once, before any book or feature is made of it.
 
-Owns       the clock, the grid in force and the sizes of the levels of one market, against which its rows are
-           checked, and the knowledge of whether the market has a book.
+Owns       the clock, the grid in force and the sizes of the price levels of one market, against which the
+           door checks its rows, and the knowledge whether the market has a book.
 Refused    a row that breaks a rule of ``faults.py``: importing refuses the file; a live session refuses the
            frame, and the market has lost its book (:meth:`Door.lose`)
-GAP        in place of a delta that takes more from a level than the level holds: a message was lost or
+GAP        in place of a delta that takes more from a price level than the level holds: a message was lost or
            altered where no sequence number shows it, so the book is invalid until its next snapshot
 Dropped    a delta before the first snapshot, or between a GAP and the next snapshot: it has no book to change
 Counted    every GAP made here and every row dropped
 Invariant  rows have the same fate however they are cut: one message at a time (``serving/live/market.py``) or
            a whole recording at once (``importers/run.py``). Importing and live trading agree because both
            stand behind this door.
-Not here   lost messages that sequence numbers show (``sequence.py``, which both use through ``decode.py``).
+Not here   lost messages that sequence numbers show: ``sequence.py``, used by both through ``decode.py``.
 """
 
 from collections import Counter
@@ -33,8 +33,8 @@ from kalshi_platform.data.market_data.faults import (
     refuse,
 )
 from kalshi_platform.data.market_data.gaps import gap_in_place_of, write_gaps
-from kalshi_platform.data.market_data.levels import finer_levels, new_levels, size_after
 from kalshi_platform.data.market_data.market_meta import coarsest_grid, grid_table
+from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_LAST,
@@ -64,13 +64,13 @@ HAS_BOOK, HAD_BOOK, LAST_NS, TICK_E4 = range(4)
 
 
 def new_marks(tick_e4: int) -> np.ndarray:
-    """(4,) i8 marks of a door that no row has passed."""
+    """Marks, (4,) i8, of a door that no row has passed."""
     return np.array([0, 0, np.iinfo(np.int64).min, tick_e4], np.int64)
 
 
 @inline_kernel
 def _fault_of_time(before_ns: int, now_ns: int, inside: bool) -> int:
-    """The rule that a row's time breaks, or 0; ``inside``: the row before it did not end its message."""
+    """Rule that a row's time breaks, or 0; ``inside``: the row before it did not end its message."""
     if now_ns < before_ns:
         return BACKWARDS
     if inside and now_ns != before_ns:
@@ -89,7 +89,7 @@ def _find_fault(
     last_ns: int,
     grid: np.ndarray,
 ) -> tuple[int, int, int]:
-    """The first rule of ``faults.py`` that any row breaks: (rule or 0, first such row, such rows)."""
+    """First rule of ``faults.py`` that any row breaks: (rule or 0, first such row, such rows)."""
     rule, at, n = 0, -1, 0
     before_ns, inside = last_ns, False
     for i in range(kind.size):
@@ -123,10 +123,10 @@ def judge(
 ) -> tuple[int, int, int, int]:
     """Decide the fate of every row of whole messages, in order, and move the door's state on.
 
-    Columns (n,) as in Events; grid (10_001,) bool, the YES prices in force; depth (2, levels) i8, 1e-2
-    contract, a ladder that holds every price of the grid; marks (4,) i8; fate (n,) u1, written.
-    Returns (rule broken or 0, first row that breaks it, rows that do, rows not kept). Nothing has changed
-    where a rule is broken, but for REPEATED_LEVEL: the snapshot before that level is in.
+    Columns (n,) as in Events; grid (10_001,) bool, the YES prices in force; depth (2, price levels) i8,
+    1e-2 contract, a ladder that holds every price of the grid; marks (4,) i8; fate (n,) u1, written.
+    Returns (rule broken or 0, first row that breaks it, rows that do, rows not kept). A broken rule leaves
+    the state unchanged, except REPEATED_LEVEL: the snapshot up to that row is in.
     """
     rule, at, n = _find_fault(recv_ns, kind, side, price_e4, qty_e2, flags, marks[LAST_NS], grid)
     if rule != 0:
@@ -159,14 +159,14 @@ def judge(
 
 
 class Door:
-    """The door of one market: what is known of the market, and which rows may pass.
+    """Door of one market: the facts known of the market, and the check that its rows must pass.
 
     ``spec`` carries the grid in force; ``tick_e4`` is the spacing of a ladder that holds every price that has
-    passed, on whatever grid it came.
+    passed, whatever grid was in force.
     """
 
     def __init__(self, spec: MarketSpec, declared: bool) -> None:
-        """``declared``: somebody said on which grid the market trades; the grid of ``spec`` is no default."""
+        """Open the door; ``declared``: a source names the grid of ``spec``, it is not just the default."""
         self.spec = spec
         self.tick_e4 = spec.tick_e4
         self.inferred = False  # the grid was moved to what the prices show
@@ -177,10 +177,11 @@ class Door:
         self._marks = new_marks(spec.tick_e4)
 
     def take_facts(self, facts: MarketFacts) -> None:
-        """Hold what lifecycle frames told for true from the next row on.
+        """Hold the facts of lifecycle frames for true from the next row on.
 
-        Times are taken where the specification has none; a grid that was not told before is in force from now
-        on. A grid equal to the one in force changes nothing: an undeclared grid still follows the prices.
+        Opening and closing time count where the specification has none. A grid that was not told before is
+        in force from now on; if it equals the grid in force nothing changes: an undeclared grid still
+        follows the prices.
         """
         self.spec = with_times(self.spec, facts)
         if facts.price_ranges is None or facts.price_ranges == self._told:
@@ -191,7 +192,7 @@ class Door:
             self._set_grid(facts.price_ranges)
 
     def admit(self, rows: Events, origin: Origin, counters: Counter[str]) -> Events:
-        """The rows that may pass, of ``rows`` that follow those admitted before; deltas may have become GAPs.
+        """Rows that pass, out of ``rows`` that follow those admitted before; deltas may have become GAPs.
 
         ``rows`` are whole messages; the same object comes back where every row passes. DataError names the
         first row that breaks a rule; nothing passes then, and the caller stops or calls :meth:`lose`.
@@ -200,7 +201,7 @@ class Door:
         return rows if not_kept == 0 else apply_fates(rows, fate, counters)
 
     def judge(self, rows: Events, origin: Origin) -> tuple[np.ndarray, int]:
-        """The fate of every row, (n,) u1, and how many rows are not kept; errors as :meth:`admit`."""
+        """Fate of every row, (n,) u1, and the number of rows not kept; errors as :meth:`admit`."""
         fate = np.empty(rows.kind.size, np.uint8)
         if rows.kind.size == 0:
             return fate, 0
@@ -214,7 +215,7 @@ class Door:
         return fate, not_kept
 
     def lose(self, message: Events) -> Events | None:
-        """The GAP that stands for ``message``, which was refused; None where it can have changed no book."""
+        """GAP that stands for a refused ``message``; None where ``message`` can have changed no book."""
         if (message.kind == TRADE).all():
             return None
         self._marks[HAS_BOOK] = 0
@@ -229,7 +230,7 @@ class Door:
         return found
 
     def _infer_grid(self, rows: Events) -> bool:
-        """Move to the coarsest known grid that holds all prices so far; False where none does."""
+        """Move to the coarsest known grid that holds all prices so far; False where no grid does."""
         prices_e4 = _yes_prices(rows)
         bands = coarsest_grid(prices_e4)
         grid = grid_table(bands)
@@ -240,7 +241,10 @@ class Door:
         return True
 
     def _set_grid(self, bands: tuple[PriceBand, ...]) -> None:
-        """Put ``bands`` in force; the ladder, which may hold orders on the old grid, only becomes finer."""
+        """Put ``bands`` in force.
+
+        The ladder may hold orders on the old grid, so the ladder only becomes finer.
+        """
         self.spec = self.spec.replace(price_ranges=bands)
         self._grid = grid_table(bands)
         finer_e4 = gcd(self.tick_e4, self.spec.tick_e4)
@@ -258,7 +262,10 @@ def _yes_prices(rows: Events) -> np.ndarray:
 
 
 def apply_fates(rows: Events, fate: np.ndarray, counters: Counter[str]) -> Events:
-    """``rows`` without those dropped and with GAPs where their fate says so; ``counters`` are added to."""
+    """Rows without those that ``fate`` (n,) drops, and with GAPs where it says BELOW_ZERO.
+
+    ``rows`` stay as they are; ``counters`` count every row that is dropped or becomes a GAP.
+    """
     for value, name in _COUNTERS.items():
         if count := int((fate == value).sum()):
             counters[name] += count

@@ -1,8 +1,8 @@
-"""Facts that the exchange's lifecycle frames tell of a market, and from which of its rows on they are known.
+"""Facts that the exchange's lifecycle frames tell of a market, and the row from which on each is known.
 
-Invariant  a :class:`MarketFacts` never changes: every telling is a new one, so what was known at a row can be
-           read off for ever.
-Not here   what the exchange's metadata say (``market_meta.py``); the grid in force at a row (``door.py``).
+Invariant  a :class:`MarketFacts` never changes: every telling makes a new one, so the facts known at a row
+           can be read off for ever.
+Not here   the exchange's metadata (``market_meta.py``); the grid in force at a row (``door.py``).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from kalshi_platform.domain.market import MarketSpec, PriceBand
 
 @dataclass(frozen=True, slots=True)
 class MarketFacts:
-    """Facts of one market as its lifecycle frames have told them so far; None where they said nothing."""
+    """Facts that the lifecycle frames of one market have told so far; None where they told nothing."""
 
     event: str | None = None
     open_ns: int | None = None

@@ -1,7 +1,7 @@
-"""Faults of a row: the rules it may break, in the order in which they are looked for, and their words.
+"""Faults of a row: the rules that a row may break, in the order in which they count, and their words.
 
-Every refusal names file, market, line or row, the value, what is allowed and what to do.
-Not here   who looks for a fault, and what becomes of the row (``door.py``).
+Every refusal names file, market, line or row, the value, the values allowed and the remedy.
+Not here   the search for a fault, and the fate of the row (``door.py``).
 """
 
 from typing import Final, Literal, NamedTuple, NoReturn
@@ -50,7 +50,7 @@ _PRICES: Final = (OUTSIDE, OFF_GRID)
 
 
 class Origin(NamedTuple):
-    """Where rows came from, for messages: ``source`` names the file, ``numbers`` count its lines or rows."""
+    """Origin of rows, for messages: ``source`` names the file, ``numbers`` count its lines or rows."""
 
     source: str
     unit: Literal["line", "row", "frame"]
@@ -63,7 +63,7 @@ class Origin(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """The first rule that rows break; ``rule`` is 0 where they break none."""
+    """First rule that rows break; ``rule`` is 0 where they break none."""
 
     rule: int
     at: int  # first row that breaks it
@@ -73,9 +73,9 @@ class Fault(NamedTuple):
 
 @inline_kernel
 def fault_of_values(kind: int, side: int, price_e4: int, qty_e2: int, level: bool, grid: np.ndarray) -> int:
-    """The first rule that the values of a row break, or 0.
+    """First rule that the values of a row break, or 0.
 
-    ``level``: the row is one level of a snapshot; ``grid`` (10_001,) bool: the YES prices there are.
+    ``level``: the row is one price level of a snapshot; ``grid`` (10_001,) bool: the YES prices in force.
     """
     priced = level or kind in (DELTA, TRADE) or (kind == QUOTE and price_e4 != NO_PRICE)
     if kind > STATUS:
@@ -91,7 +91,7 @@ def fault_of_values(kind: int, side: int, price_e4: int, qty_e2: int, level: boo
 
 @inline_kernel
 def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
-    """The first rule that the size of a row breaks, or 0; a GAP's is our own count, without bound."""
+    """First rule that the size of a row breaks, or 0; a GAP holds our own count, without bound."""
     if (level or kind == TRADE) and qty_e2 <= 0:
         return NO_SIZE
     if kind == QUOTE and qty_e2 < 0 and qty_e2 != UNKNOWN_QTY:
@@ -104,7 +104,7 @@ def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
 
 
 def refuse(rows: Events, spec: MarketSpec, origin: Origin, fault: Fault) -> NoReturn:
-    """Raise the DataError that says which row breaks which rule."""
+    """Raise the DataError that names the row, the rule, the value and the remedy."""
     at = fault.at
     numbers = origin.numbers
     number = numbers if isinstance(numbers, int) else numbers[at] if at < len(numbers) else "?"
@@ -115,7 +115,7 @@ def refuse(rows: Events, spec: MarketSpec, origin: Origin, fault: Fault) -> NoRe
 
 
 def _words(rows: Events, spec: MarketSpec, fault: Fault) -> str:
-    """The rule that is broken, the value, and what to do."""
+    """Sentence that names the rule, the value and the remedy."""
     rule, at, n, before_ns = fault
     if rule == BACKWARDS:
         return (
@@ -137,5 +137,5 @@ def _words(rows: Events, spec: MarketSpec, fault: Fault) -> str:
 
 
 def _grid_text(spec: MarketSpec) -> str:
-    """The market's price bands in words."""
+    """Price bands of the market in words."""
     return ", ".join(f"{b.start_e4}..{b.end_e4} step {b.step_e4}" for b in spec.price_ranges)

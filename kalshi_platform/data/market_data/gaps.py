@@ -1,7 +1,7 @@
-"""GAP rows: the one place that knows what they hold, and how rows are put in before others.
+"""GAP rows: the one place that knows their cells, and how rows are put in before others.
 
-A GAP says that messages were lost; the book is invalid until its next snapshot. Its time, ``sid`` and
-``seq`` are those of the row that showed the loss.
+A GAP says that messages were lost; the book is invalid until its next snapshot. The time, ``sid`` and ``seq``
+of a GAP are those of the row that showed the loss.
 """
 
 from typing import Final
@@ -49,7 +49,10 @@ def gap_in_place_of(message: Events) -> Events:
 
 
 def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Taker's outcome and YES price of fills of resting bids (n,): the taker bought the other outcome."""
+    """Outcome that the taker bought and YES price, of fills of resting bids (n,).
+
+    The taker bought the other outcome than the one that rested.
+    """
     return (1 - side).astype("u1"), np.where(side == YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
 
 
@@ -58,12 +61,12 @@ def put_before(
 ) -> tuple[Events, np.ndarray]:
     """Put GAPs and prints before the rows they belong to; returns (rows, (n,) position each came from).
 
-    A row may become up to three; the print and the delta it caused are one message:
+    One row becomes at most three; the print and the delta it caused are one message:
 
         DELTA marked FLAG_FILL, 7 messages missing before it   ->   GAP 7 | TRADE DELTA
 
     missing (n,) i8: messages lost before each row, UNKNOWN_QTY if uncountable, NOTHING_MISSING if none;
-    taker (n,) u1: the taker's outcome, NO_SIDE (everywhere, if ``taker`` is None) where not recorded.
+    taker (n,) u1: outcome that the taker bought, NO_SIDE where not recorded; None: recorded nowhere.
     """
     is_gap, is_fill = missing != NOTHING_MISSING, (rows.flags & FLAG_FILL) != 0
     own = np.arange(rows.kind.size) + np.cumsum(is_gap.astype(np.int64) + is_fill)

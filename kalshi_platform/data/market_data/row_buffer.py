@@ -1,4 +1,4 @@
-"""Rows of one market while they are being collected one by one: flat int64 storage, no object a row."""
+"""Rows of one market, collected one by one: flat int64 storage, no object a row."""
 
 from array import array
 from typing import Final
@@ -28,7 +28,7 @@ Levels = list[tuple[int, int]]
 
 
 class RowBuffer:
-    """Collects the rows of one market, and what lifecycle frames told between them, in order of arrival."""
+    """Rows of one market and the facts told between them, in order of arrival."""
 
     def __init__(self) -> None:
         self._cells = array("q")
@@ -41,7 +41,7 @@ class RowBuffer:
         self, recv_ns: int, exch_ns: int, sid: int, seq: int,
         kind: int, side: int, price_e4: int, qty_e2: int, flags: int, line: int,
     ) -> None:  # fmt: skip
-        """Append one row; DataError, and nothing is appended, where a number needs more than 64 bits."""
+        """Append one row; DataError, and nothing appended, where a number needs more than 64 bits."""
         try:
             self._cells.extend((recv_ns, exch_ns, sid, seq, kind, side, price_e4, qty_e2, flags, line))
         except OverflowError:
@@ -67,7 +67,7 @@ class RowBuffer:
             raise
 
     def add_gap(self, recv_ns: int, sid: int, seq: int, missing: int, line: int) -> None:
-        """Append a GAP; ``missing`` messages, UNKNOWN_QTY where uncountable."""
+        """Append a GAP of ``missing`` messages, UNKNOWN_QTY where uncountable."""
         self.add(recv_ns, NO_TIME, sid, seq, *GAP_CELLS, missing, FLAG_LAST, line)
 
     def add_status(self, recv_ns: int, exch_ns: int, sid: int, seq: int, status: int, line: int) -> None:
@@ -79,12 +79,12 @@ class RowBuffer:
         self.told.append(Told(len(self), recv_ns, facts))
 
     def clear(self) -> None:
-        """Forget the rows collected so far and what was told between them."""
+        """Forget the rows collected so far and the facts told between them."""
         del self._cells[:]
         self.told.clear()
 
     def rows(self) -> tuple[Events, np.ndarray]:
-        """(rows collected so far, (n,) i8 line each came from)."""
+        """(rows collected so far, (n,) i8 line each row came from)."""
         table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
         rows = Events(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
         return rows, table[:, -1].copy()

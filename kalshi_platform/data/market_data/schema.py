@@ -1,13 +1,14 @@
-"""The event format: one row a change, the same everywhere from importer to kernel.
+"""The row format: one row a change, the same everywhere from importer to kernel.
 
-A message (what the exchange sent at once) is one or more consecutive rows of one market with one
-``recv_ns``; its last row carries FLAG_LAST, and only there is the book meant to be looked at.
+A message (sent by the exchange at once) is one or more consecutive rows of one market with one
+``recv_ns``; its last row carries FLAG_LAST, and only there does the book mean anything.
 
 kind      rows of a message
 SNAPSHOT  one row FLAG_START (side NO_SIDE, price NO_PRICE, qty 0: the book is emptied and valid again),
-          then one row a level: side, own-side bid price, size
-DELTA     side, own-side bid price, signed change of the size at that level; FLAG_FILL if a trade caused it
-TRADE     side = the taker's outcome, price on the YES scale, size; FLAG_BLOCK never touched the book
+          then one row a price level: side, own-side bid price, size
+DELTA     side, own-side bid price, signed change of the size there; FLAG_FILL if a trade caused it
+TRADE     side = outcome that the taker bought, price on the YES scale, size; FLAG_BLOCK: it never touched the
+          book
 QUOTE     side, best own-side bid price (NO_PRICE: side empty), its size (UNKNOWN_QTY if not recorded);
           only the top of the book is known
 GAP       messages were lost here: the book is invalid until its next SNAPSHOT; qty = messages missing,
@@ -72,7 +73,7 @@ ARROW_SCHEMA: Final = pa.schema(
 
 
 def empty(n: int) -> Events:
-    """``n`` rows, zeroed, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
+    """Zeroed rows, ``n`` of them, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
     rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES))
     rows.exch_ns[:] = NO_TIME
     rows.sid[:] = NO_SEQ
@@ -88,7 +89,7 @@ def concat(parts: list[Events]) -> Events:
 
 
 def take(rows: Events, index: np.ndarray | slice) -> Events:
-    """The rows picked by ``index`` (integer array, boolean mask or slice)."""
+    """Rows picked by ``index`` (integer array, boolean mask or slice)."""
     return Events(*(column[index] for column in rows))
 
 

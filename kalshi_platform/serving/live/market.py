@@ -2,8 +2,8 @@
 
 Invariant  the same messages give the same rows, bit for bit, as a dataset built from their capture: both pass
            the one door (``data/market_data/door.py``). No row reaches a kernel that the door did not admit.
-Grid       a market whose grid nobody declared begins on whole cents and moves to the coarsest known grid
-           that holds the prices it shows, as importing infers it from all of them.
+Grid       a market whose grid no source declares begins on whole cents and moves to the coarsest known grid
+           that holds the prices it shows, as importing infers the grid from all of them.
 """
 
 from collections import Counter
@@ -23,24 +23,24 @@ from kalshi_platform.domain.market import MarketSpec
 
 
 class LiveMarket:
-    """A market as its messages come."""
+    """One market as its messages come."""
 
     def __init__(self, spec: MarketSpec, declared: bool, resolutions: Resolutions | None = None) -> None:
-        """``declared``: ``spec`` says on which grid the market trades, rather than the default."""
+        """Begin without a book; ``declared``: a source names the grid of ``spec``."""
         self._door = Door(spec, declared)
         self._stream = FeatureStream(spec, resolutions)
         self._tick_e4 = spec.tick_e4
 
     @property
     def spec(self) -> MarketSpec:
-        """The specification as it is known now, with the grid in force."""
+        """Specification as it is known now, with the grid in force."""
         return self._door.spec
 
     def apply(self, rows: Events, number: int, counters: Counter[str]) -> Iterator[Rows]:
-        """The row after each message in ``rows``, in a buffer that the next one overwrites.
+        """Row after each message in ``rows``, in a buffer that the next row overwrites.
 
-        ``number`` is the frame's, for messages. DataError where a message is refused: its book is then
-        invalid until the next snapshot, and a row says so first.
+        ``number`` is that of the frame, for messages. DataError where the door refuses a message: an
+        invalid row comes first, and the book is invalid until the next snapshot.
         """
         origin = Origin("stream", "frame", number)
         for message in _messages(rows):
@@ -59,7 +59,7 @@ class LiveMarket:
                 yield self._stream.push(part)
 
     def take_facts(self, facts: MarketFacts) -> None:
-        """Hold what lifecycle frames said for true from the next message on."""
+        """Hold the facts of lifecycle frames for true from the next message on."""
         before = self.spec
         self._door.take_facts(facts)
         if (before.open_ns, before.close_ns) != (self.spec.open_ns, self.spec.close_ns):
@@ -74,7 +74,7 @@ class LiveMarket:
 
 
 def _messages(rows: Events) -> Iterator[Events]:
-    """The messages in ``rows``, one by one."""
+    """Messages in ``rows``, one by one."""
     if rows.kind.size == 1:
         yield rows
         return

@@ -1,11 +1,11 @@
-"""Level-2 event Parquet: snapshots (a marker row, then a row a level) and signed deltas, with prints marked.
+"""Level-2 Parquet: snapshots (a marker row, then a row a price level) and signed deltas, with fills marked.
 
-A delta marked ``is_fill`` was caused by a trade: it becomes a TRADE row and the DELTA (FLAG_FILL) in one
-message. The taker took the other side than the one that rested. A marked delta that adds to its level
-cannot have been a print; it stays a plain delta and is counted.
+A trade caused a delta marked ``is_fill``, which becomes a TRADE row and the DELTA (FLAG_FILL) in one
+message. The taker took the other side than the one that rested. A marked delta that adds to its price level
+cannot have been a print: it stays a plain delta and is counted.
 
-A change of ``session`` is a restart of the recorder, a hole in ``seq`` (where recorded) lost messages:
-either puts a GAP before the next row of the market.
+A change of ``session`` is a restart of the recorder; a hole in ``seq`` (where recorded) means lost messages.
+Either puts a GAP before the next row of the market.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ _TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
 
 
 class _Source(NamedTuple):
-    """Columns of a part, levels of size zero left out; every array (n,)."""
+    """Columns of a part without price levels of size zero; every array (n,)."""
 
     at: np.ndarray  # position in the part
     recv_ns: np.ndarray
@@ -55,7 +55,7 @@ class _Source(NamedTuple):
 
 
 def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
-    """SNAPSHOT, DELTA, TRADE and GAP rows of every market of the part."""
+    """Pieces of every market of the part: SNAPSHOT, DELTA, TRADE and GAP rows."""
     source = read_part(part)
     cells = _read(source, counters)
     missing = _missing_before(source, cells, part.seq_gaps)
@@ -81,6 +81,7 @@ def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:
 
 
 def _read(source: PartRows, counters: Counter[str]) -> _Source:
+    """Columns of the part, checked; repeated deltas and price levels of size zero are left out."""
     n = len(source)
     kind = source.codes("type", _TYPES)
     start = source.bools("snap_start") & (kind == SNAPSHOT)
@@ -98,6 +99,7 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
 
     def optional(name: str) -> np.ndarray:
+        """Column ``name``, NO_SEQ where the file does not have it."""
         return source.ints(name, null=NO_SEQ) if name in source else np.full(n, NO_SEQ)
 
     cells = _Source(
@@ -115,7 +117,10 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
 
 
 def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.ndarray:
-    """(n,) bool: a delta whose number its stream has passed already; applied twice it spoils the book."""
+    """Mask (n,) of deltas whose number their stream has passed already.
+
+    Such a delta, applied twice, would spoil the book.
+    """
     repeated = np.zeros(len(cells.at), np.bool_)
     same = np.diff(source.market_of(cells.at)) == 0
     for column in (cells.session, cells.sid):
@@ -127,7 +132,7 @@ def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.nd
 
 
 def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
-    """(n,) bool: the row ends its message, because no further level of its snapshot follows."""
+    """Mask (n,) of rows that end their message: no further price level of their snapshot follows."""
     level = (cells.kind == SNAPSHOT) & ~cells.start
     market = source.market_of(cells.at)
     orphan = level.copy()
@@ -140,7 +145,10 @@ def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
 
 
 def _missing_before(source: PartRows, cells: _Source, gaps: tuple[SeqGap, ...]) -> np.ndarray:
-    """(n,) i8: messages missing before each row (UNKNOWN_QTY: uncountable), NOTHING_MISSING where none is."""
+    """Messages missing before each row, (n,) i8.
+
+    UNKNOWN_QTY where nobody can count them, NOTHING_MISSING where none is.
+    """
     n = len(cells.at)
     missing = np.full(n, NOTHING_MISSING)
     market = source.market_of(cells.at)

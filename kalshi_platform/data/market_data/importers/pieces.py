@@ -1,4 +1,4 @@
-"""Converted, not yet validated rows of one market from one source, and how sources become one market."""
+"""Converted rows of one market from one source, before the door, and how sources become one market."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Piece:
 
     @property
     def facts(self) -> MarketFacts | None:
-        """All that lifecycle frames had told in the end; None where they told nothing."""
+        """Facts that lifecycle frames had told in the end; None where they told nothing."""
         return self.told[-1].facts if self.told else None
 
     @property
@@ -42,7 +42,7 @@ class Piece:
 
 
 def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Provenance) -> list[Piece]:
-    """Rows grouped by market to one piece a market; ``at`` (n,) is each row's position in ``part``."""
+    """One piece a market; ``at`` (n,) is the position in ``part`` that each row came from."""
     numbers = part.numbers[at]
     cuts = np.searchsorted(part.market_of(at), np.arange(len(part.tickers) + 1))
     return [
@@ -56,12 +56,12 @@ def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Pr
 
 
 def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenance, str]:
-    """Validated pieces of one market to its rows, provenance and sources.
+    """Rows, provenance and sources of one market whose pieces passed the door.
 
-    Provenances are never mixed: the richest is kept, rows of the others are counted. Pieces of one
-    provenance follow each other in time (those with whole books with a GAP between: nobody knows what
-    happened meanwhile); where two overlap, the longer one is kept and the other's rows are counted.
-    DataError where one source is simulated and another is not: that is no one market.
+    Provenances are never mixed: the richest one is kept, the rows of the others are counted. Pieces of one
+    provenance follow each other in time; pieces with whole books get a GAP between them, because nobody
+    knows of the time between. Where two pieces overlap, the longer one is kept and the other one's rows are
+    counted. DataError where one source is simulated and another is not: they cannot tell of one market.
     """
     _refuse_simulated_beside_real(pieces)
     best = min(pieces, key=lambda p: RICHEST_FIRST.index(p.provenance)).provenance
@@ -87,6 +87,7 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
 
 
 def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
+    """Raise a DataError where some of the pieces are simulated and some are not."""
     simulated = {p.source for p in pieces if p.provenance == "simulated"}
     real = {p.source for p in pieces if p.provenance != "simulated"}
     if simulated and real:

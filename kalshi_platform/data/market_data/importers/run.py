@@ -1,4 +1,4 @@
-"""An import job to its validated events."""
+"""An import job to its events: read, convert, pass the door, merge."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -34,10 +34,10 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
 
 
 def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
-    """Read, convert and validate the events of ``job``, one ImportedEvent each, in ``job.events`` order.
+    """Import the events of ``job``, one ImportedEvent each, in ``job.events`` order.
 
-    Raises DataError naming file, market, row and value; events already yielded stay valid, the caller
-    decides whether to keep them.
+    DataError names file, market, row and value. Events already yielded stay valid; the caller decides
+    whether to keep them.
     """
     of_job: Counter[str] = Counter()
     pieces: dict[str, list[Piece]] = defaultdict(list)
@@ -70,7 +70,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 
 
 def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
-    """The rows of one market that pass its door, merged; None where none does."""
+    """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
     checked: list[Piece] = []
@@ -89,7 +89,7 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record with the times and the outcome that lifecycle frames told where the metadata is silent."""
+    """The record with times and outcome that lifecycle frames told where the metadata tells nothing."""
     spec, settlement = record.spec, record.settlement
     for facts in (p.facts for p in pieces if p.facts is not None):
         spec = with_times(spec, facts)
@@ -103,7 +103,7 @@ def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
 def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
     """Grids that lifecycle frames told of the market, at most one for a row of ``piece``, in order.
 
-    A grid that another source of the market told is known from the time of its frame on; the last grid told
+    A grid that another source of the market told is known from the time of its frame on. The last grid told
     before a row holds for the row.
     """
     told = []
@@ -117,7 +117,7 @@ def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
 
 
 def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> Events:
-    """The rows of ``piece`` that pass ``door``, which hears every telling at its row."""
+    """Rows of ``piece`` that pass ``door``, which hears every telling at its row."""
     cuts = [0, *(telling.row for telling in tellings), len(piece.rows.kind)]
     parts = []
     for i, (begin, end) in enumerate(pairwise(cuts)):

@@ -19,8 +19,8 @@ from kalshi_platform.data.market_data import door as the_door
 from kalshi_platform.data.market_data.door import BEFORE_SNAPSHOT, BELOW_ZERO, IN_GAP, KEPT, Door
 from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.faults import MAX_QTY_E2, Origin
-from kalshi_platform.data.market_data.levels import new_levels
 from kalshi_platform.data.market_data.market_meta import coarsest_grid, grid_table
+from kalshi_platform.data.market_data.price_levels import new_levels
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_LAST,

@@ -1,8 +1,8 @@
-"""Sizes of the price levels of one market as a dense ladder, and the one rule by which a row changes a level.
+"""Sizes of one market's price levels as a dense ladder, and the one rule by which a row changes a level.
 
-Owns    depth[side, price_e4 // tick_e4]: i8, 1e-2 contract, by own-side bid price; cents: 101 levels a side.
+Owns    depth[side, price_e4 // tick_e4]: i8, 1e-2 contract, by own-side bid price; on cents 101 a side.
 Users   the door (``door.py``), which decides whether a row may enter, and the book (``data/book/ladder.py``),
-        which also keeps the best levels and the totals. Both take a level's new size from :func:`size_after`.
+        which also keeps best prices and totals. Both take a level's new size from :func:`size_after`.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from kalshi_platform.domain.units import DOLLAR_E4
 
 
 def new_levels(tick_e4: int) -> np.ndarray:
-    """(2, levels) i8 zeros: an empty ladder of ``tick_e4``, which divides 10_000."""
+    """Empty ladder (2, price levels) i8 of ``tick_e4``, which divides 10_000."""
     return np.zeros((2, DOLLAR_E4 // tick_e4 + 1), np.int64)
 
 
@@ -26,5 +26,5 @@ def finer_levels(depth: np.ndarray, tick_e4: int, finer_e4: int) -> np.ndarray:
 
 @inline_kernel
 def size_after(depth: np.ndarray, kind: int, side: int, level: int, qty_e2: int) -> int:
-    """Size of ``depth[side, level]`` after a snapshot's level or a delta; below zero: the row cannot be."""
+    """Size of ``depth[side, level]`` after a snapshot's level or a delta; below zero: the row is wrong."""
     return qty_e2 if kind == SNAPSHOT else depth[side, level] + qty_e2

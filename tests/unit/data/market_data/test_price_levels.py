@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.data.market_data.levels import finer_levels, new_levels, size_after
+from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels, size_after
 from kalshi_platform.data.market_data.schema import DELTA, SNAPSHOT
 
 
