@@ -21,7 +21,7 @@ class BarePPO:
     def __init__(self, source: TrainingSource, config: TrainConfig) -> None:
         self.config = config
         self.network = build_network(source.policy_spec(config.level), config.seed)
-        self.env, _ = source.vector_env(config.n_envs, config.level, config.seed)
+        self.env, _ = source.vector_env(config.n_envs, config.seed)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
         )

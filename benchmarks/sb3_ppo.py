@@ -50,7 +50,7 @@ class ReplayVecEnv(VecEnv):
     def __init__(self, source: TrainingSource, config: TrainConfig) -> None:
         spec = source.policy_spec(config.level)
         super().__init__(config.n_envs, observation_space(spec, False), action_space(spec))
-        self._env, _ = source.vector_env(config.n_envs, config.level, config.seed)
+        self._env, _ = source.vector_env(config.n_envs, config.seed)
         self._flat, self._rows = self._env.buffers()
         self._reward = np.zeros(config.n_envs, np.float32)
         self._ended, self._cut = np.zeros(config.n_envs, bool), np.zeros(config.n_envs, bool)

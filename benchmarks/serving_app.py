@@ -44,6 +44,7 @@ from kalshi_platform.serving.loadtest.result import LoadConfig, LoadResult
 from kalshi_platform.serving.loadtest.run import run_load
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Blocks, join
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
@@ -107,8 +108,7 @@ def asked() -> Asked:
     slots, mask = np.ones((N_BODIES, N_SLOTS)), np.zeros((N_BODIES, N_SLOTS, N_ACTIONS))
     mask[..., [HOLD, 1, 3]] = 1
     n_market = len(spec.market)
-    parts = (rows[..., :n_market], rows[..., n_market:], slots, mask)
-    flat = np.concatenate([part.reshape(N_BODIES, -1) for part in parts], axis=1).astype(np.float32)
+    flat = join(Blocks(rows[..., :n_market], rows[..., n_market:], slots, mask)).astype(np.float32)
     return Asked(
         [packed_body(body) for body in bodies],
         bodies,

@@ -26,7 +26,7 @@ def observations(bank: Bank, settings: RunSettings, policy: FrozenPolicy, n: int
     source = TrainingSource(
         lambda: bank, policy.spec.feature_digest, settings.env, settings.episodes, settings.curriculum
     )
-    env, _ = source.vector_env(_N_ENVS, policy.spec.level.name, settings.train.seed)
+    env, _ = source.vector_env(_N_ENVS, settings.train.seed)
     rng = np.random.default_rng([settings.train.seed, n])
     flat, rows = env.buffers()
     reward = np.zeros(_N_ENVS, np.float32)

@@ -200,8 +200,8 @@ class BreaksAfter(ReplayVectorEnv):
 
 
 class BreakingSource(TrainingSource):
-    def vector_env(self, n_envs: int, level: str, seed: int, worker: int = 0) -> Any:
-        env, episodes = super().vector_env(n_envs, level, seed, worker)
+    def vector_env(self, n_envs: int, seed: int, worker: int = 0) -> Any:
+        env, episodes = super().vector_env(n_envs, seed, worker)
         env.__class__ = BreaksAfter
         return env, episodes
 

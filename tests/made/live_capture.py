@@ -80,7 +80,7 @@ def live(books: LiveBooks, frames: Iterable[Frame]) -> tuple[list[Seen], list[st
 def replayed(bank: Bank, segments: tuple[int, ...], config: EnvConfig, window: int) -> Seen:
     """What the environment shows while it holds, until a slot's data end."""
     episodes = FixedEpisodes(schedule(bank, *segments))
-    env = ReplayVectorEnv(bank, episodes, config, 1, window)
+    env = ReplayVectorEnv(bank, episodes, config, 1)
     flat, rows = env.buffers()
     out = np.zeros(1, np.float32), np.zeros(1, bool), np.zeros(1, bool)
     env.reset(flat, rows)

@@ -19,7 +19,7 @@ from kalshi_platform.models.rules.protocols import HasProbabilities, Policy
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 
 class RolloutConfig(Config):
@@ -83,7 +83,7 @@ class _Session:
         self.rows = np.zeros((n, s), np.int32)
         self.reward = np.zeros(n, np.float32)
         self.terminated, self.truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        self.feature_names = (*layout.market, *layout.portfolio)
+        self.feature_names = (*env.bank.feature_names, *PORTFOLIO)
         self.events, market_event = number_events(env.bank)
         self.places = _places(env, market_event, config.grid_points)
         self.trackers = watch.allocate_trackers(n, s, env.config.capital_e6)
@@ -124,10 +124,10 @@ class _Session:
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
         layout, stats = self.env.layout, self.tallies.stats
-        market, portfolio = slot_blocks(layout, self.flat)
+        blocks = layout.split(self.flat)
         seen = active & (self.trackers.held == 0)[:, None]
-        watch.watch_features(stats, market, seen, 0)
-        watch.watch_features(stats, portfolio, seen, layout.n_market)
+        watch.watch_features(stats, blocks.market, seen, 0)
+        watch.watch_features(stats, blocks.portfolio, seen, layout.n_market)
         if isinstance(self.policy, HasProbabilities):
             open_choice = seen & (mask.sum(axis=2) > 1)
             if open_choice.any():
@@ -174,13 +174,6 @@ class _Session:
             capital_e6=self.env.config.capital_e6,
             wall_s=wall_s,
         )
-
-
-def slot_blocks(layout: ObservationLayout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, S, F) market and (N, S, P) portfolio views of ``flat`` (N, width)."""
-    market, portfolio = flat[:, layout.market_slice], flat[:, layout.portfolio_slice]
-    shape = (flat.shape[0], layout.n_slots)
-    return market.reshape(*shape, layout.n_market), portfolio.reshape(*shape, layout.n_portfolio)
 
 
 def _accounts(env: ReplayVectorEnv) -> watch.Accounts:

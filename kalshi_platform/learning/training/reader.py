@@ -39,7 +39,7 @@ class ColumnarReader(InputReader):
         spec = network.spec
         self._config = config
         self.network = network
-        self._env, self._episodes = source.vector_env(config.n_envs, config.level, config.seed, worker)
+        self._env, self._episodes = source.vector_env(config.n_envs, config.seed, worker)
         self._full_rows = source.bank.full_rows
         self._rng = np.random.default_rng([config.seed, worker, _ACTION_STREAM])
         self._codes = HistoryCodes(network, source.history, config.n_envs) if spec.reads_history else None

@@ -20,6 +20,7 @@ from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.replay.open import Share
 
 _OPEN_BANKS: Final[dict[str, Bank]] = {}
@@ -105,21 +106,18 @@ class TrainingSource:
 
     def policy_spec(self, level: str) -> PolicySpec:
         """The record of a policy of ``level`` trained on this source."""
-        layout = self.vector_env(1, level, seed=0)[0].layout
         return PolicySpec(
             level=level_named(level),
-            n_slots=layout.n_slots,
-            market=layout.market,
-            portfolio=layout.portfolio,
-            n_history=layout.n_history,
+            n_slots=self.env.n_slots,
+            market=self.bank.feature_names,
+            portfolio=PORTFOLIO,
+            n_history=self.bank.arrays.temporal.shape[1],
             feature_digest=self.feature_digest,
             groups=self.env.groups,
         )
 
-    def vector_env(
-        self, n_envs: int, level: str, seed: int, worker: int = 0
-    ) -> tuple[ReplayVectorEnv, RandomEpisodes]:
+    def vector_env(self, n_envs: int, seed: int, worker: int = 0) -> tuple[ReplayVectorEnv, RandomEpisodes]:
         """``n_envs`` training environments and the source of their episodes."""
         episodes = RandomEpisodes(self.bank, self.episodes, self.curriculum, seed, worker)
-        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs, level_named(level).window)
+        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs)
         return env, episodes

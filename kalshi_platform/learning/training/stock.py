@@ -22,7 +22,7 @@ class StockVectorEnv(VectorEnv):
     def __init__(self, source: TrainingSource, config: TrainConfig, worker: int) -> None:
         spec = source.policy_spec(config.level)
         super().__init__(observation_space(spec, inline_windows=True), action_space(spec), config.n_envs)
-        self._env, self._episodes = source.vector_env(config.n_envs, config.level, config.seed, worker)
+        self._env, self._episodes = source.vector_env(config.n_envs, config.seed, worker)
         self._workers = max(1, config.num_env_runners)
         self._windows = WindowGatherer(source.history, spec.level.window) if spec.reads_history else None
         self._flat, self._rows = self._env.buffers()

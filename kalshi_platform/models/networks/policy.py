@@ -15,8 +15,9 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.networks.history import History, HistoryCodes
 from kalshi_platform.models.networks.networks import PolicyNetwork, Slots
-from kalshi_platform.models.networks.spec import Observation, PolicySpec
+from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Blocks
 
 SPEC_FILE: Final = "policy.json"
 WEIGHTS_FILE: Final = "policy.pt"
@@ -156,7 +157,7 @@ class FrozenPolicy:
         rows: np.ndarray | None,
         history: History | None,
         windows: np.ndarray | None,
-    ) -> tuple[Observation, Slots]:
+    ) -> tuple[Blocks[torch.Tensor], Slots]:
         if flat.ndim != 2 or flat.shape[1] != self.spec.width:
             raise ContractError(
                 f"observations have shape {flat.shape}, the policy reads (N, {self.spec.width}): "

@@ -23,6 +23,7 @@ from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.networks import PolicyNetwork, SlotAttention, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.layout import join
 
 
 class TransferReport(Config):
@@ -251,8 +252,7 @@ def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.n
     """Observations of the student's layout in the teacher's: its own features by name."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
-    seen = new.split(torch.from_numpy(flat))
+    seen = new.layout.split(flat)
     market = seen.market[..., [new.market.index(n) for n in old.market]]
     portfolio = seen.portfolio[..., [new.portfolio.index(n) for n in old.portfolio]]
-    pieces = (market, portfolio, seen.slot_mask, seen.action_mask)
-    return torch.cat([x.flatten(1) for x in pieces], dim=1).numpy()
+    return join(seen._replace(market=market, portfolio=portfolio))

@@ -21,7 +21,7 @@ from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.rules.protocols import Policy
 from kalshi_platform.serving.distillation.config import JudgeConfig
 from kalshi_platform.serving.distillation.halves import stage
-from kalshi_platform.serving.distillation.states import choices_in
+from kalshi_platform.serving.distillation.states import choices
 from kalshi_platform.serving.inference.batch import Batch, Tier
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -103,7 +103,7 @@ class WatchedCascade:
         # All slots of a group hold markets of one event here.
         segment = np.searchsorted(self._first_rows, rows[running].max(axis=1), side="right") - 1
         event = self._segment_event[segment]
-        _, counted = choices_in(flat[running], rows.shape[1])
+        _, counted = choices(self._tiered.layout, flat[running])
         np.add.at(self.tally.exits, (event, tier[running]), 1)
         np.add.at(self.tally.counted, event, counted.sum(axis=1))
         np.add.at(self.tally.agreed, event, (counted & same[running]).sum(axis=1))

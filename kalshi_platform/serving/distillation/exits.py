@@ -34,7 +34,7 @@ _EVERY_S: Final = 5.0
 
 def calibrated_temperature(policy: FrozenPolicy, theatre: Theatre, states: States) -> float:
     """The temperature at which a student's probabilities best foresee the champion's action."""
-    mask, counted = choices(states)
+    mask, counted = choices(policy.spec.layout, states.flat)
     wanted = calibration.best_of(states.logits, mask)
     logits = _logits(policy, theatre, states)
     return calibration.fit_temperature(logits[counted], mask[counted], wanted[counted])
@@ -106,7 +106,7 @@ def _play(pair: Exits, made: Sequence[Made], theatre: Theatre, config: Threshold
 
 
 def _confidence(made: Made, theatre: Theatre, states: States) -> np.ndarray:
-    mask, counted = choices(states)
+    mask, counted = choices(made.policy.spec.layout, states.flat)
     logits = _logits(made.policy, theatre, states)
     slots = calibration.confidence_of(logits, mask, made.temperature)
     return calibration.group_confidence(slots, counted)

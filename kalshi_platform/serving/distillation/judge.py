@@ -217,7 +217,7 @@ def _judge_tier(
     config = theatre.config
     is_champion = made.number == Tier.FULL
     alone = champion if is_champion else theatre.play(NetworkPolicy(made.policy, theatre.bank), "tier")
-    mask, counted = choices(states)
+    mask, counted = choices(made.policy.spec.layout, states.flat)
     logits = states.logits if is_champion else _logits(made, theatre, states)
     right = calibration.best_of(logits, mask) == calibration.best_of(states.logits, mask)
     before, after = (

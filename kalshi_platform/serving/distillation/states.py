@@ -17,6 +17,7 @@ from kalshi_platform.models.networks.history import History, HistoryCodes, Windo
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Layout
 
 #: Steps between two estimations of advantages; what comes later enters through the value.
 _FRAGMENT = 64
@@ -137,7 +138,7 @@ def collect_states(
         length = min(_FRAGMENT, steps - done)
         fragment, last_value = player.play(length)
         done += length
-        sample.add(_with_choice(fragment, last_value, gamma, gae_lambda))
+        sample.add(_with_choice(env.layout, fragment, last_value, gamma, gae_lambda))
         say(done)
     return sample.states()
 
@@ -192,7 +193,9 @@ class _Player:
         return np.where(self._sampling[:, None], drawn, best)
 
 
-def _with_choice(fragment: _Fragment, last_value: np.ndarray, gamma: float, lam: float) -> States:
+def _with_choice(
+    layout: Layout, fragment: _Fragment, last_value: np.ndarray, gamma: float, lam: float
+) -> States:
     """The states of a fragment in which a slot has a choice."""
     advantage, target = np.empty_like(fragment.value), np.empty_like(fragment.value)
     gae(
@@ -203,7 +206,7 @@ def _with_choice(fragment: _Fragment, last_value: np.ndarray, gamma: float, lam:
     m = n * length
     flat = fragment.flat.reshape(m, -1)
     env = np.repeat(np.arange(n, dtype=np.int32), length)
-    which = np.flatnonzero(choices_in(flat, s)[1].any(axis=1))
+    which = np.flatnonzero(choices(layout, flat)[1].any(axis=1))
     return States(
         flat=flat[which],
         rows=fragment.rows.reshape(m, s)[which],
@@ -242,14 +245,7 @@ class Reader:
         return out
 
 
-def choices(states: States) -> tuple[np.ndarray, np.ndarray]:
-    """:func:`choices_in` of kept states."""
-    return choices_in(states.flat, states.rows.shape[1])
-
-
-def choices_in(flat: np.ndarray, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
+def choices(layout: Layout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Action mask (K, S, A) bool, and which slots (K, S) hold a market with more than one legal action."""
-    start = flat.shape[1] - n_slots * (1 + N_ACTIONS)
-    mask = flat[:, start + n_slots :].reshape(len(flat), n_slots, N_ACTIONS) > 0.5
-    present = flat[:, start : start + n_slots] > 0.5
-    return mask, present & (mask.sum(axis=2) > 1)
+    mask = layout.action_mask(flat) > 0.5
+    return mask, (layout.slot_mask(flat) > 0.5) & (mask.sum(axis=2) > 1)

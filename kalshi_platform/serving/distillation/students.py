@@ -23,6 +23,7 @@ from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import LearnConfig
 from kalshi_platform.serving.distillation.losses import advantage_weights, value_loss, weighted_kl
 from kalshi_platform.serving.distillation.states import Reader, States, choices
+from kalshi_platform.simulation.replay.layout import Layout
 
 Say = Callable[[str], None]
 _EVERY_S: Final = 5.0
@@ -77,7 +78,7 @@ def distil(
     """
     started = time.perf_counter()
     for name, states in (("learn from", learned), ("stop by", held_out)):
-        if not choices(states)[1].any():
+        if not choices(spec.layout, states.flat)[1].any():
             raise DataError(
                 f"tier {tier}: no state to {name} has a choice; play more (states.steps, states.n_envs)"
             )
@@ -154,8 +155,8 @@ class _Student:
         self.network, self._config = network, config
         self._reader = Reader(network, history)
         self._learned, self._held_out = learned, held_out
-        self._weight = _weights(learned, config)
-        self._held_out_weight = _weights(held_out, config)
+        self._weight = _weights(network.spec.layout, learned, config)
+        self._held_out_weight = _weights(network.spec.layout, held_out, config)
         counted = self._weight > 0
         self._variance = float(learned.value[counted].var())
         self._rng = np.random.default_rng([seed, learned.n])
@@ -197,7 +198,7 @@ class _Student:
         """Weighted KL and agreement on the held-out states."""
         states, weight = self._held_out, self._held_out_weight
         logits = self._reader.logits(states)
-        mask, counted = choices(states)
+        mask, counted = choices(self.network.spec.layout, states.flat)
         kl = 0.0
         for at in range(0, states.n, _BATCH):
             part = slice(at, at + _BATCH)
@@ -209,6 +210,6 @@ class _Student:
         return kl / float(weight.sum()), float((best[0] == best[1])[counted].mean())
 
 
-def _weights(states: States, config: LearnConfig) -> np.ndarray:
-    counted = choices(states)[1]
+def _weights(layout: Layout, states: States, config: LearnConfig) -> np.ndarray:
+    counted = choices(layout, states.flat)[1]
     return advantage_weights(states.advantage, counted, config.weight_floor, config.weight_cap)

@@ -20,7 +20,7 @@ from kalshi_platform.serving.guard.recorded import Recorded
 from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.account import HOLD
 
 #: What a client must send: a model that reads anything else would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
@@ -167,9 +167,7 @@ def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
 
 def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
     """What is wrong with decisions: an illegal action, or probabilities that are none; else empty."""
-    s = spec.n_slots
-    masks = batch.flat[:, spec.width - s * (1 + N_ACTIONS) :]
-    allowed = masks[:, s:].reshape(batch.n, s, N_ACTIONS) > 0.5
+    allowed = spec.layout.action_mask(batch.flat) > 0.5
     allowed[..., HOLD] = True
     chosen = np.take_along_axis(allowed, found.actions[..., None].astype(np.int64), axis=2)[..., 0]
     bad = np.argwhere(~chosen & (found.actions != batch.forced))
@@ -229,8 +227,7 @@ def _compare(
 
 def decided_slots(spec: PolicySpec, batch: Batch) -> np.ndarray:
     """Slots (N, S) that a network decides: a market stands there and no rule forces it."""
-    start = spec.width - spec.n_slots * (1 + N_ACTIONS)
-    return (batch.flat[:, start : start + spec.n_slots] > 0.5) & (batch.forced == FREE)
+    return np.asarray((spec.layout.slot_mask(batch.flat) > 0.5) & (batch.forced == FREE))
 
 
 def _decided_groups(spec: PolicySpec, batch: Batch) -> int:

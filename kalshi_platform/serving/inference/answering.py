@@ -4,7 +4,7 @@ Shapes     N groups, S slots, A actions; K groups a tier was asked about, ``whic
 Formula    p_a = exp(l_a / T) / sum over allowed b of exp(l_b / T); the action is the allowed one with
            the highest logit, the first of equals, as models/networks/actions.py: best_actions chooses.
            Confidence of a group: the lowest of the slots' highest probabilities; 1 where no slot is free.
-Layout     of ``flat`` (N, width): ... | slot mask (S) from column ``masks_at`` on | action mask (S x A).
+Layout     of ``flat`` (N, width): ``slot_mask_at`` and ``action_mask_at`` are simulation/replay/layout.py's.
 """
 
 import numpy as np
@@ -30,7 +30,8 @@ def answer(
     logits: np.ndarray,
     flat: np.ndarray,
     which: np.ndarray,
-    masks_at: int,
+    slot_mask_at: int,
+    action_mask_at: int,
     forced: np.ndarray,
     temperature: float,
     tier: int,
@@ -50,10 +51,10 @@ def answer(
         n = which[k]
         lowest = 1.0
         for s in range(n_slots):
-            mask_at = masks_at + n_slots + s * n_actions
+            legal_at = action_mask_at + s * n_actions
             for a in range(n_actions):
                 probabilities[n, s, a] = 0.0
-            present = flat[n, masks_at + s] > 0.5
+            present = flat[n, slot_mask_at + s] > 0.5
             if not present or forced[n, s] != FREE:
                 action = forced[n, s] if present else HOLD
                 actions[n, s] = action
@@ -61,11 +62,11 @@ def answer(
                 continue
             chosen, top = HOLD, np.float64(logits[k, s, HOLD])
             for a in range(n_actions):
-                if flat[n, mask_at + a] > 0.5 and logits[k, s, a] > top:
+                if flat[n, legal_at + a] > 0.5 and logits[k, s, a] > top:
                     chosen, top = a, np.float64(logits[k, s, a])
             total = 0.0
             for a in range(n_actions):
-                if a == HOLD or flat[n, mask_at + a] > 0.5:
+                if a == HOLD or flat[n, legal_at + a] > 0.5:
                     share = np.exp((logits[k, s, a] - top) / temperature)
                     probabilities[n, s, a] = share
                     total += share
@@ -79,14 +80,15 @@ def answer(
 
 
 @kernel
-def has_choice(flat: np.ndarray, n: int, masks_at: int, forced: np.ndarray, n_actions: int) -> bool:
+def has_choice(
+    flat: np.ndarray, n: int, slot_mask_at: int, action_mask_at: int, forced: np.ndarray, n_actions: int
+) -> bool:
     """Whether any slot of group ``n`` is present, free, and allowed more than HOLD."""
-    n_slots = forced.shape[1]
-    for s in range(n_slots):
-        if flat[n, masks_at + s] < 0.5 or forced[n, s] != FREE:
+    for s in range(forced.shape[1]):
+        if flat[n, slot_mask_at + s] < 0.5 or forced[n, s] != FREE:
             continue
         for a in range(n_actions):
-            if a != HOLD and flat[n, masks_at + n_slots + s * n_actions + a] > 0.5:
+            if a != HOLD and flat[n, action_mask_at + s * n_actions + a] > 0.5:
                 return True
     return False
 
@@ -95,7 +97,8 @@ def has_choice(flat: np.ndarray, n: int, masks_at: int, forced: np.ndarray, n_ac
 def answer_by_rules(
     flat: np.ndarray,
     which: np.ndarray,
-    masks_at: int,
+    slot_mask_at: int,
+    action_mask_at: int,
     forced: np.ndarray,
     tier: int,
     actions: np.ndarray,
@@ -112,13 +115,13 @@ def answer_by_rules(
     n_open = 0
     for k in range(which.size):
         n = which[k]
-        if has_choice(flat, n, masks_at, forced, n_actions):
+        if has_choice(flat, n, slot_mask_at, action_mask_at, forced, n_actions):
             still_open[n_open] = n
             n_open += 1
             continue
         for s in range(forced.shape[1]):
             action = HOLD
-            if flat[n, masks_at + s] > 0.5 and forced[n, s] != FREE:
+            if flat[n, slot_mask_at + s] > 0.5 and forced[n, s] != FREE:
                 action = forced[n, s]
             actions[n, s] = action
             for a in range(n_actions):

@@ -111,7 +111,8 @@ class TieredPolicy:
             for tier in tiers
             if tier.engine.spec.reads_history
         }
-        self._masks_at = spec.width - spec.n_slots * (1 + N_ACTIONS)
+        self.layout = spec.layout
+        self._masks_at = self.layout.slot_mask_at, self.layout.action_mask_at
         self._by_number = {tier.number: tier for tier in tiers}
 
     def decide(self, batch: Batch, now_ns: int) -> Decisions:
@@ -209,7 +210,7 @@ class TieredPolicy:
         batch, d = pending.batch, pending.decisions
         still_open = np.empty_like(pending.open)
         n_open = answer_by_rules(
-            batch.flat, pending.open, self._masks_at, batch.forced, int(Tier.RULES),
+            batch.flat, pending.open, *self._masks_at, batch.forced, int(Tier.RULES),
             d.actions, d.probabilities, d.confidence, d.tier, still_open,
         )  # fmt: skip
         pending.open = still_open[:n_open]
@@ -258,7 +259,7 @@ class TieredPolicy:
         if not all_finite(logits):
             self._failed(tier, batch.n, "its logits are not finite", None)
         answer(
-            logits, batch.flat, which, self._masks_at, batch.forced, tier.temperature, tier.number,
+            logits, batch.flat, which, *self._masks_at, batch.forced, tier.temperature, tier.number,
             into.actions, into.probabilities, into.confidence, into.tier, into.notes,
         )  # fmt: skip
 
@@ -275,7 +276,7 @@ class TieredPolicy:
         assert batch.windows is not None  # require_batch saw to it
         rows = np.ascontiguousarray(batch.windows[:, :, self.window - spec.level.window :])
         rows = rows.reshape(-1, *rows.shape[2:])  # (N, S, W, H) -> (N * S, W, H)
-        present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
+        present = self.layout.slot_mask(batch.flat) > 0.5
         codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
         cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
         places = np.flatnonzero(present).tolist()

@@ -38,6 +38,7 @@ from kalshi_platform.simulation.replay.bank import (
     read_only,
 )
 from kalshi_platform.simulation.replay.execution import IDLE, RESTING, clear_order
+from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, allocate
@@ -158,7 +159,7 @@ class LiveGroup:
         self._params = config.execution
         self._capital_e6 = config.capital_e6
         self.n_slots = s
-        self.width = s * (self._columns.size + N_PORTFOLIO + 1 + N_ACTIONS)
+        self.width = layout_of(s, self._columns.size, N_PORTFOLIO).width
         self.bank = read_only(
             BankArrays(
                 rows=self._rows,

@@ -45,7 +45,6 @@ from kalshi_platform.serving.server.refusing import (
     rows_one_by_one,
     wrong_number,
 )
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
 _N_ORDERS: Final = 64
@@ -93,11 +92,11 @@ class Reader:
         self._orders: dict[tuple[str, ...], _Order] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
         self._history_bounds = bounds_of(self.history)
-        self._masks_at = spec.n_slots * len(self.columns)
+        self._layout = spec.layout
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
-        n, s = len(request.groups), self.spec.n_slots
+        n = len(request.groups)
         if n > self._max_groups:
             detail = f"{n} groups; at most {self._max_groups}: send several requests"
             raise Problem(413, "too-many-groups", detail, "groups")
@@ -112,14 +111,14 @@ class Reader:
                                       [market.id for market in who], now_ns)  # fmt: skip
         except ContractError as error:
             raise refusal("missing-feature", str(error), "columns") from None
-        flat = np.zeros((n, self.spec.width), np.float32)
+        flat = np.zeros((n, self._layout.width), np.float32)
         slots, bits = self._slots_and_bits(markets)
-        place_rows(filled.rows, slots, bits, len(self.spec.market), s, flat)
+        place_rows(filled.rows, slots, bits, self._layout, flat)
         windows = self._windows(n, markets, slots) if self.window else None
         is_whole = len(order.columns) == len(self.columns)
         return Asked(
             Batch(flat, windows, self._forced(n, markets, flat)),
-            occupied=flat[:, self._masks_at : self._masks_at + s] > 0,
+            occupied=self._layout.slot_mask(flat) > 0,
             stale_ns=0 if is_whole else int(filled.age_ns.max(initial=0)),
         )
 
@@ -197,8 +196,7 @@ class Reader:
             rate[at] = market.taker_rate_e6
             if market.exclusive_set is not None:
                 sets[at] = numbers.setdefault(market.exclusive_set, len(numbers))
-        allowed = flat[:, self._masks_at + shape[1] :].reshape(*shape, N_ACTIONS)
-        return forced_actions(bid, ask, sets, rate, allowed)
+        return forced_actions(bid, ask, sets, rate, self._layout.action_mask(flat))
 
     def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""

@@ -8,7 +8,8 @@ Invariant  where a kernel returns an index, a number is wrong and nothing of wha
 import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Layout
 
 
 @kernel
@@ -23,30 +24,26 @@ def first_outside(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
 
 @kernel
 def place_rows(
-    rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, n_market: int, n_slots: int, flat: np.ndarray
+    rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, layout: Layout, flat: np.ndarray
 ) -> None:
     """Lay ``rows`` (A, F + P) f4 and what is allowed out in ``flat`` (N, width) f4, all zeros.
 
-    The layout is PolicySpec's; ``bits`` (A,) i8: bit a set where action a is allowed; F = ``n_market``.
+    ``bits`` (A,) i8: bit a set where action a is allowed.
     """
-    n_portfolio = rows.shape[1] - n_market
-    masks_at = n_slots * rows.shape[1]
-    actions_at = masks_at + n_slots
-    n_actions = (flat.shape[1] - actions_at) // n_slots
+    n_slots, n_market, n_portfolio = layout.n_slots, layout.n_market, layout.n_portfolio
     for n in range(flat.shape[0]):
         for s in range(n_slots):
-            flat[n, actions_at + s * n_actions + HOLD] = 1.0
+            flat[n, layout.action_mask_at + s * N_ACTIONS + HOLD] = 1.0
     for m in range(rows.shape[0]):
         n, s = slots[m] // n_slots, slots[m] % n_slots
         for c in range(n_market):
             flat[n, s * n_market + c] = rows[m, c]
-        at = n_slots * n_market + s * n_portfolio
         for c in range(n_portfolio):
-            flat[n, at + c] = rows[m, n_market + c]
-        flat[n, masks_at + s] = 1.0
-        for a in range(n_actions):
+            flat[n, layout.portfolio_at + s * n_portfolio + c] = rows[m, n_market + c]
+        flat[n, layout.slot_mask_at + s] = 1.0
+        for a in range(N_ACTIONS):
             if bits[m] >> a & 1:
-                flat[n, actions_at + s * n_actions + a] = 1.0
+                flat[n, layout.action_mask_at + s * N_ACTIONS + a] = 1.0
 
 
 @kernel

@@ -17,7 +17,8 @@ from kalshi_platform.simulation.envs.records import EpisodeRecords, allocate_rec
 from kalshi_platform.simulation.envs.state import Episodes, StepParams
 from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout, layout_for
+from kalshi_platform.simulation.replay.layout import Layout, layout_of
+from kalshi_platform.simulation.replay.observation import N_PORTFOLIO
 from kalshi_platform.simulation.replay.state import allocate
 
 
@@ -28,18 +29,14 @@ class ReplayVectorEnv:
     ``final_flat`` (N, width) and ``final_rows`` (N, S).
     """
 
-    def __init__(
-        self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int, window: int = 0
-    ) -> None:
+    def __init__(self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int) -> None:
         if n_envs < 1:
             raise ContractError(f"n_envs={n_envs}; at least one environment is needed")
         self.bank = bank
         self.config = config
         self.n_envs = n_envs
         self.n_slots = config.n_slots
-        self.layout: ObservationLayout = layout_for(
-            config.n_slots, bank.feature_names, window, bank.arrays.temporal.shape[1]
-        )
+        self.layout: Layout = layout_of(config.n_slots, len(bank.feature_names), N_PORTFOLIO)
         self._episodes = episodes
         self._execution = config.execution
         self._step = StepParams(

@@ -197,8 +197,8 @@ def test_the_rule_needs_a_feature_that_exists_and_obeys_the_mask():
     bank = random_bank(2)
     env = env_of(bank)
     with pytest.raises(ContractError, match="no market feature 'imbalance'"):
-        ImbalanceRule(env.layout, "imbalance")
-    got = run_policy(ImbalanceRule(env.layout, "mid", threshold=0.1), env)
+        ImbalanceRule(env.layout, bank, "imbalance")
+    got = run_policy(ImbalanceRule(env.layout, bank, "mid", threshold=0.1), env)
     assert got.records.n_fills.sum() > 0
 
 

@@ -57,7 +57,7 @@ def test_kept_answers_are_those_the_network_gives_to_the_kept_state(bank, level)
     network = network_for(bank, level)
     states = collected(bank, network)
     assert states.n == 300
-    _, counted = choices(states)
+    _, counted = choices(network.spec.layout, states.flat)
     assert counted.any(axis=1).all()
     again = Reader(network, bank.arrays).logits(states)
     np.testing.assert_allclose(again[counted], states.logits[counted], rtol=1e-4, atol=1e-4)

@@ -89,7 +89,7 @@ def test_a_challenger_that_is_the_champion_differs_nowhere(champion):
 
 def test_empty_and_forced_slots_say_nothing_about_a_challenger(champion):
     batch, found = decided(champion, 2, HOLD)
-    batch.flat[0, champion._masks_at : champion._masks_at + 5] = 0  # no market in group 0
+    champion.layout.slot_mask(batch.flat)[0] = 0  # no market in group 0
     batch.forced[1, :4] = BUY_YES
     shadow = shadow_of(champion, Challenger(champion, lambda found: found.actions.fill(BUY_YES)))
     shadow.offer(batch, found, 0)

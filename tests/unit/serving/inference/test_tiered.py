@@ -23,7 +23,7 @@ def decide_by(kernel, logits, mask, present=None, forced=None, temperature=1.0):
     forced = np.full((n, s), FREE, np.int8) if forced is None else np.array(forced, np.int8)
     flat = np.concatenate((np.zeros((n, 3), np.float32), present, mask.reshape(n, -1)), axis=1)
     kernel(
-        logits, flat, np.arange(n), 3, forced, temperature, 2,
+        logits, flat, np.arange(n), 3, 3 + s, forced, temperature, 2,
         found.actions, found.probabilities, found.confidence, found.tier, found.notes,
     )  # fmt: skip
     return found
@@ -88,7 +88,7 @@ def test_a_group_without_a_choice_needs_no_network(kernel):
     flat = np.concatenate((present, mask.reshape(5, -1)), axis=1)
     found, still_open = holding(5, 1), np.empty(5, np.int64)
     n = kernel(
-        flat, np.arange(5), 0, forced, int(Tier.RULES),
+        flat, np.arange(5), 0, 1, forced, int(Tier.RULES),
         found.actions, found.probabilities, found.confidence, found.tier, still_open,
     )  # fmt: skip
     assert still_open[:n].tolist() == [3]

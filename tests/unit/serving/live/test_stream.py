@@ -13,7 +13,8 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.live.stream import warm
 from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
-from kalshi_platform.simulation.replay.observation import layout_for
+from kalshi_platform.simulation.replay.layout import layout_of
+from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, portfolio_column
 
 
 def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
@@ -134,12 +135,12 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
     }
     assert answers(stream, json.dumps(account)) == []
     answers(stream, delta(2), decide=policy)
-    layout = layout_for(3, [f.name for f in features_of(ROW_GROUPS)], 8, 16)
+    layout = layout_of(3, len(features_of(ROW_GROUPS)), N_PORTFOLIO)
     flat = policy.batches[-1].flat
     # 10 of 50 contracts; entry 0.38, mid 0.45; 50 of 200 dollars free
-    assert layout.portfolio_column("position", flat)[0, 0] == np.float32(0.2)
-    assert layout.portfolio_column("entry_distance", flat)[0, 0] == pytest.approx(0.07)
-    assert layout.portfolio_column("cash", flat)[0, 0] == np.float32(0.25)
+    assert portfolio_column("position", layout, flat)[0, 0] == np.float32(0.2)
+    assert portfolio_column("entry_distance", layout, flat)[0, 0] == pytest.approx(0.07)
+    assert portfolio_column("cash", layout, flat)[0, 0] == np.float32(0.25)
     assert layout.action_mask(flat)[0, 0].tolist() == [1, 1, 1, 0, 0]
     in_flight = {**account, "markets": {M: {**holding_yes, "in_flight": "SELL_YES"}}}
     answers(stream, json.dumps(in_flight), delta(3), decide=policy)
@@ -147,9 +148,9 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
     resting = {**account, "markets": {M: {"resting": {"action": "BUY_NO", "price_e4": 4_800, "qty_e2": 5}}}}
     answers(stream, json.dumps(resting), delta(4), decide=policy)
     flat = policy.batches[-1].flat
-    assert layout.portfolio_column("position", flat)[0, 0] == 0
-    assert layout.portfolio_column("resting_side", flat)[0, 0] == -1
-    assert layout.portfolio_column("resting_distance", flat)[0, 0] == pytest.approx(-0.03)
+    assert portfolio_column("position", layout, flat)[0, 0] == 0
+    assert portfolio_column("resting_side", layout, flat)[0, 0] == -1
+    assert portfolio_column("resting_distance", layout, flat)[0, 0] == pytest.approx(-0.03)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from kalshi_platform.serving.server import reading_kernels
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
+from kalshi_platform.simulation.replay.layout import layout_of
 
 APP = App()
 WINDOW = APP.policy.window
@@ -259,7 +260,7 @@ def test_kernels_do_compiled_what_they_do_in_python():
     slots, bits = np.array([1, 2]), np.array([0b01010, 0b1])
     for run in (reading_kernels.place_rows, reading_kernels.place_rows.py_func):
         flat = np.zeros((2, 18), np.float32)
-        run(rows, slots, bits, 2, 2, flat)
+        run(rows, slots, bits, layout_of(2, 2, 1), flat)
         assert flat[0].tolist() == [0, 0, 0.5, 0.25, 0, -1, 0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 1, 0]
         assert flat[1].tolist() == [0.125, 1, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0]
     for run in (reading_kernels.place_windows, reading_kernels.place_windows.py_func):

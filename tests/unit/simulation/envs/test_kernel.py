@@ -162,7 +162,7 @@ class TestClock:
         bank = bank_of(market(quiet(4), "A"), market(quiet(3, start_s=15.0), "B"))
         s = Script(bank, (0, 1))
         assert (s.slot(1).state, s.rows[0, 1], s.mask(1)) == (WAITING, -1, [1, 0, 0, 0, 0])
-        assert s.flat[0, s.vector.layout.slot_mask_slice].tolist() == [1.0, 0.0]
+        assert s.vector.layout.slot_mask(s.flat)[0].tolist() == [1.0, 0.0]
         s.step(HOLD, HOLD)
         assert s.slot(1).state == WAITING
         s.step(HOLD, HOLD)
