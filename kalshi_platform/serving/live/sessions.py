@@ -1,6 +1,6 @@
 """Sessions of streams, kept for a while after their connection broke; bounded, the clock passed in.
 
-Owns       which session a connecting client gets: its own, where it is still here, or a new one.
+Owns       the choice of the session for a connecting client: its own, if it is still here, or a new one.
 Invariant  at most ``max_sessions`` sessions; one connection a session, the newest: an older one no longer
            holds it. A session is given only to the owner that opened it.
 Time       ns of a clock that does not go back (``time.monotonic_ns``), another one than the frames'.
