@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from made.serving_app import spec_of
+from serving_app import spec_of
 from torch import nn
 
 from kalshi_platform.domain.timing import CallTimes, time_calls

@@ -112,7 +112,7 @@ class TieredPolicy:
             if tier.engine.spec.reads_history
         }
         self.layout = spec.layout
-        self._masks_at = self.layout.slot_mask_at, self.layout.action_mask_at
+        self._mask_offsets = self.layout.slot_mask_at, self.layout.action_mask_at
         self._by_number = {tier.number: tier for tier in tiers}
 
     def decide(self, batch: Batch, now_ns: int) -> Decisions:
@@ -210,7 +210,7 @@ class TieredPolicy:
         batch, d = pending.batch, pending.decisions
         still_open = np.empty_like(pending.open)
         n_open = answer_by_rules(
-            batch.flat, pending.open, *self._masks_at, batch.forced, int(Tier.RULES),
+            batch.flat, pending.open, *self._mask_offsets, batch.forced, int(Tier.RULES),
             d.actions, d.probabilities, d.confidence, d.tier, still_open,
         )  # fmt: skip
         pending.open = still_open[:n_open]
@@ -259,7 +259,7 @@ class TieredPolicy:
         if not all_finite(logits):
             self._failed(tier, batch.n, "its logits are not finite", None)
         answer(
-            logits, batch.flat, which, *self._masks_at, batch.forced, tier.temperature, tier.number,
+            logits, batch.flat, which, *self._mask_offsets, batch.forced, tier.temperature, tier.number,
             into.actions, into.probabilities, into.confidence, into.tier, into.notes,
         )  # fmt: skip
 
