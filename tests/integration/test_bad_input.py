@@ -152,7 +152,7 @@ def test_a_trade_that_comes_twice_counts_once_and_that_is_said(tmp_path):
     built = build(write(tmp_path / "t.parquet", twice), tmp_path / "out")
     assert built.exit_code == 0, built.output
     assert json.loads(built.stdout)["counters"]["repeated_trades"] == 1
-    rows = Dataset.open(tmp_path / "out").events_of("E-A")
+    rows = Dataset.open(tmp_path / "out").rows_of("E-A")
     np.testing.assert_array_equal(rows.recv_ns // 10**9, [T0 + 1, T0 + 2])
 
 

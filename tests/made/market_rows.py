@@ -9,7 +9,7 @@ import numpy as np
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
-from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, TRADE, Events, take
+from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, TRADE, MarketRows, take
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 
 SPEC = MarketSpec(ticker="M-1", event="M")
@@ -65,25 +65,25 @@ class MadeMarket:
         self.buffer.add(at, -1, 1, at, DELTA, side, price, -qty, FLAG_LAST | FLAG_FILL, line)
         return self
 
-    def rows(self) -> Events:
+    def rows(self) -> MarketRows:
         return self.buffer.rows()[0]
 
     def origin(self) -> Origin:
         return Origin("f.jsonl", "line", self.buffer.rows()[1])
 
-    def admit(self, spec: MarketSpec = SPEC, declared: bool = True) -> tuple[Events, Counter[str]]:
+    def admit(self, spec: MarketSpec = SPEC, declared: bool = True) -> tuple[MarketRows, Counter[str]]:
         """What a door of ``spec`` lets pass of all rows at once, and its counters."""
         counters: Counter[str] = Counter()
         return Door(spec, declared).admit(self.rows(), self.origin(), counters), counters
 
 
-def messages_of(rows: Events) -> Iterator[slice]:
+def messages_of(rows: MarketRows) -> Iterator[slice]:
     """Where each message of ``rows`` lies."""
     for begin, end in pairwise([0, *(np.flatnonzero(rows.flags & FLAG_LAST) + 1).tolist()]):
         yield slice(begin, end)
 
 
-def stretches(rows: Events, cuts: list[int]) -> Iterator[Events]:
+def stretches(rows: MarketRows, cuts: list[int]) -> Iterator[MarketRows]:
     """``rows`` cut before the messages numbered ``cuts``."""
     starts = [m.start for m in messages_of(rows)]
     at = sorted({starts[cut % len(starts)] for cut in cuts} | {0, rows.kind.size})

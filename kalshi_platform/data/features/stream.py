@@ -7,7 +7,7 @@ from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.resolution import Resolutions
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import N_ROW_FEATURES
-from kalshi_platform.data.market_data.schema import FLAG_LAST, Events
+from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.market import MarketSpec
 
@@ -21,7 +21,7 @@ class FeatureStream:
         self._state = kernel.new_state(spec, resolutions)
         self._rows = rows_module.empty(1, N_ROW_FEATURES)
 
-    def push(self, message: Events) -> Rows:
+    def push(self, message: MarketRows) -> Rows:
         """Apply the rows of one message; returns its row (length 1), a buffer the next push overwrites.
 
         ContractError where ``message`` is not exactly one message; DataError where a row cannot be applied

@@ -35,7 +35,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_PAUSED,
     STATUS_SETTLED,
     TRADE,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.data.market_data.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
 from kalshi_platform.domain.errors import DataError
@@ -154,7 +154,7 @@ class Decoder:
         elif message.get("type") != "trade":  # a trade changes no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
-    def drain(self) -> Iterator[tuple[str, Events]]:
+    def drain(self) -> Iterator[tuple[str, MarketRows]]:
         """(market, its rows) of every market that has rows since the last call; empties the buffers."""
         touched, self._touched = self._touched, {}
         for ticker in touched:

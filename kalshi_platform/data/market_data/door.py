@@ -44,7 +44,7 @@ from kalshi_platform.data.market_data.schema import (
     QUOTE,
     SNAPSHOT,
     TRADE,
-    Events,
+    MarketRows,
     take,
 )
 from kalshi_platform.domain.compiled import inline_kernel, kernel
@@ -123,7 +123,7 @@ def judge(
 ) -> tuple[int, int, int, int]:
     """Decide the fate of every row of whole messages, in order, and move the door's state on.
 
-    Columns (n,) as in Events; grid (10_001,) bool, the YES prices in force; depth (2, price levels) i8,
+    Columns (n,) as in MarketRows; grid (10_001,) bool, the YES prices in force; depth (2, price levels) i8,
     1e-2 contract, a ladder that holds every price of the grid; marks (4,) i8; fate (n,) u1, written.
     Returns (rule broken or 0, first row that breaks it, rows that do, rows not kept). A broken rule leaves
     the state unchanged, except REPEATED_LEVEL: the snapshot up to that row is in.
@@ -191,7 +191,7 @@ class Door:
             self._declared = True
             self._set_grid(facts.price_ranges)
 
-    def admit(self, rows: Events, origin: Origin, counters: Counter[str]) -> Events:
+    def admit(self, rows: MarketRows, origin: Origin, counters: Counter[str]) -> MarketRows:
         """Rows that pass, out of ``rows`` that follow those admitted before; deltas may have become GAPs.
 
         ``rows`` are whole messages; the same object comes back where every row passes. DataError names the
@@ -200,7 +200,7 @@ class Door:
         fate, not_kept = self.judge(rows, origin)
         return rows if not_kept == 0 else apply_fates(rows, fate, counters)
 
-    def judge(self, rows: Events, origin: Origin) -> tuple[np.ndarray, int]:
+    def judge(self, rows: MarketRows, origin: Origin) -> tuple[np.ndarray, int]:
         """Fate of every row, (n,) u1, and the number of rows not kept; errors as :meth:`admit`."""
         fate = np.empty(rows.kind.size, np.uint8)
         if rows.kind.size == 0:
@@ -214,14 +214,14 @@ class Door:
             refuse(rows, self.spec, origin, Fault(rule, at, n, before_ns))
         return fate, not_kept
 
-    def lose(self, message: Events) -> Events | None:
+    def lose(self, message: MarketRows) -> MarketRows | None:
         """GAP that stands for a refused ``message``; None where ``message`` can have changed no book."""
         if (message.kind == TRADE).all():
             return None
         self._marks[HAS_BOOK] = 0
         return gap_in_place_of(message)
 
-    def _run(self, rows: Events, fate: np.ndarray) -> tuple[int, int, int, int]:
+    def _run(self, rows: MarketRows, fate: np.ndarray) -> tuple[int, int, int, int]:
         """Call the kernel on the columns of ``rows``."""
         found: tuple[int, int, int, int] = judge(
             rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags,
@@ -229,7 +229,7 @@ class Door:
         )  # fmt: skip
         return found
 
-    def _infer_grid(self, rows: Events) -> bool:
+    def _infer_grid(self, rows: MarketRows) -> bool:
         """Move to the coarsest known grid that holds all prices so far; False where no grid does."""
         prices_e4 = _yes_prices(rows)
         bands = coarsest_grid(prices_e4)
@@ -253,7 +253,7 @@ class Door:
             self._marks[TICK_E4] = self.tick_e4 = finer_e4
 
 
-def _yes_prices(rows: Events) -> np.ndarray:
+def _yes_prices(rows: MarketRows) -> np.ndarray:
     """Prices of ``rows`` on the YES scale, those within 0..10_000."""
     priced = np.isin(rows.kind, (SNAPSHOT, DELTA, TRADE, QUOTE)) & ((rows.flags & FLAG_START) == 0)
     price = np.where((rows.side == NO) & (rows.kind != TRADE), DOLLAR_E4 - rows.price_e4, rows.price_e4)
@@ -261,7 +261,7 @@ def _yes_prices(rows: Events) -> np.ndarray:
     return found
 
 
-def apply_fates(rows: Events, fate: np.ndarray, counters: Counter[str]) -> Events:
+def apply_fates(rows: MarketRows, fate: np.ndarray, counters: Counter[str]) -> MarketRows:
     """Rows without those that ``fate`` (n,) drops, and with GAPs where it says BELOW_ZERO.
 
     ``rows`` stay as they are; ``counters`` count every row that is dropped or becomes a GAP.
@@ -269,7 +269,7 @@ def apply_fates(rows: Events, fate: np.ndarray, counters: Counter[str]) -> Event
     for value, name in _COUNTERS.items():
         if count := int((fate == value).sum()):
             counters[name] += count
-    rows = Events(*(column.copy() for column in rows))
+    rows = MarketRows(*(column.copy() for column in rows))
     write_gaps(rows, fate == BELOW_ZERO)
     dropped = (fate == BEFORE_SNAPSHOT) | (fate == IN_GAP)
     # A print and the delta it caused are one message: where the delta goes, the print must end it.

@@ -18,7 +18,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_ACTIVE,
     STATUS_SETTLED,
     TRADE,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.errors import DataError
@@ -103,7 +103,7 @@ def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
     return 0
 
 
-def refuse(rows: Events, spec: MarketSpec, origin: Origin, fault: Fault) -> NoReturn:
+def refuse(rows: MarketRows, spec: MarketSpec, origin: Origin, fault: Fault) -> NoReturn:
     """Raise the DataError that names the row, the rule, the value and the remedy."""
     at = fault.at
     numbers = origin.numbers
@@ -114,7 +114,7 @@ def refuse(rows: Events, spec: MarketSpec, origin: Origin, fault: Fault) -> NoRe
     raise DataError(f"{where} {_words(rows, spec, fault)}")
 
 
-def _words(rows: Events, spec: MarketSpec, fault: Fault) -> str:
+def _words(rows: MarketRows, spec: MarketSpec, fault: Fault) -> str:
     """Sentence that names the rule, the value and the remedy."""
     rule, at, n, before_ns = fault
     if rule == BACKWARDS:

@@ -15,7 +15,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     TRADE,
     YES,
-    Events,
+    MarketRows,
     empty,
     take,
 )
@@ -27,13 +27,13 @@ GAP_CELLS: Final = (GAP, NO_SIDE, NO_PRICE)
 NOTHING_MISSING: Final = -2
 
 
-def write_gaps(rows: Events, at: np.ndarray | slice, missing: np.ndarray | int = UNKNOWN_QTY) -> None:
+def write_gaps(rows: MarketRows, at: np.ndarray | slice, missing: np.ndarray | int = UNKNOWN_QTY) -> None:
     """Turn the rows ``at`` into GAPs of ``missing`` messages; their times, ``sid`` and ``seq`` stay."""
     rows.kind[at], rows.side[at], rows.price_e4[at] = GAP_CELLS
     rows.qty_e2[at], rows.flags[at] = missing, FLAG_LAST
 
 
-def gap_at(recv_ns: int) -> Events:
+def gap_at(recv_ns: int) -> MarketRows:
     """One GAP of unknown length between two sources, at ``recv_ns``."""
     row = empty(1)
     row.recv_ns[:] = recv_ns
@@ -41,9 +41,9 @@ def gap_at(recv_ns: int) -> Events:
     return row
 
 
-def gap_in_place_of(message: Events) -> Events:
+def gap_in_place_of(message: MarketRows) -> MarketRows:
     """One GAP that stands where the rows of ``message`` stood."""
-    row = Events(*(column[:1].copy() for column in message))
+    row = MarketRows(*(column[:1].copy() for column in message))
     write_gaps(row, slice(None))
     return row
 
@@ -57,8 +57,8 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
 
 
 def put_before(
-    rows: Events, missing: np.ndarray, taker: np.ndarray | None = None
-) -> tuple[Events, np.ndarray]:
+    rows: MarketRows, missing: np.ndarray, taker: np.ndarray | None = None
+) -> tuple[MarketRows, np.ndarray]:
     """Put GAPs and prints before the rows they belong to; returns (rows, (n,) position each came from).
 
     One row becomes at most three; the print and the delta it caused are one message:

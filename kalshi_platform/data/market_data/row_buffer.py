@@ -16,12 +16,12 @@ from kalshi_platform.data.market_data.schema import (
     SNAPSHOT,
     STATUS,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_PRICE, NO_TIME
 
-_WIDTH: Final = len(Events._fields) + 1  # the columns of Events and the line the row came from
+_WIDTH: Final = len(MarketRows._fields) + 1  # the columns of MarketRows and the line the row came from
 
 Levels = list[tuple[int, int]]
 """(own-side bid price, size) of one side of a snapshot."""
@@ -83,8 +83,8 @@ class RowBuffer:
         del self._cells[:]
         self.told.clear()
 
-    def rows(self) -> tuple[Events, np.ndarray]:
+    def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""
         table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
-        rows = Events(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
+        rows = MarketRows(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
         return rows, table[:, -1].copy()

@@ -46,7 +46,7 @@ STATUS_ACTIVE, STATUS_PAUSED, STATUS_CLOSED, STATUS_DETERMINED, STATUS_SETTLED =
 NO_SEQ: Final = -1
 
 
-class Events(NamedTuple):
+class MarketRows(NamedTuple):
     """Rows of one market as columns, ordered by ``recv_ns``; every array has the same length."""
 
     recv_ns: np.ndarray  # i8, our clock; the only one replay orders by
@@ -66,38 +66,38 @@ DTYPES: Final = tuple(np.dtype(code) for code in ("i8", "i8", "i4", "i8", "u1", 
 ARROW_SCHEMA: Final = pa.schema(
     [
         pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
-        for name, dtype in zip(Events._fields, DTYPES, strict=True)
+        for name, dtype in zip(MarketRows._fields, DTYPES, strict=True)
     ],
     metadata={VERSION_KEY: str(SCHEMA_VERSION)},
 )
 
 
-def empty(n: int) -> Events:
+def empty(n: int) -> MarketRows:
     """Zeroed rows, ``n`` of them, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
-    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES))
+    rows = MarketRows(*(np.zeros(n, dtype) for dtype in DTYPES))
     rows.exch_ns[:] = NO_TIME
     rows.sid[:] = NO_SEQ
     rows.seq[:] = NO_SEQ
     return rows
 
 
-def concat(parts: list[Events]) -> Events:
+def concat(parts: list[MarketRows]) -> MarketRows:
     """Parts joined in order."""
     if not parts:
         return empty(0)
-    return Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return MarketRows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def take(rows: Events, index: np.ndarray | slice) -> Events:
+def take(rows: MarketRows, index: np.ndarray | slice) -> MarketRows:
     """Rows picked by ``index`` (integer array, boolean mask or slice)."""
-    return Events(*(column[index] for column in rows))
+    return MarketRows(*(column[index] for column in rows))
 
 
-def to_arrow(rows: Events) -> pa.Table:
+def to_arrow(rows: MarketRows) -> pa.Table:
     """Columns as an Arrow table with the versioned schema; no copy."""
     return pa.Table.from_arrays([pa.array(column) for column in rows], schema=ARROW_SCHEMA)
 
 
-def from_arrow(table: pa.Table) -> Events:
+def from_arrow(table: pa.Table) -> MarketRows:
     """Columns of a table written by :func:`to_arrow`."""
-    return Events(*(table.column(name).to_numpy() for name in Events._fields))
+    return MarketRows(*(table.column(name).to_numpy() for name in MarketRows._fields))

@@ -17,7 +17,7 @@ from kalshi_platform.data.features.stream import FeatureStream
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.faults import Origin
-from kalshi_platform.data.market_data.schema import FLAG_LAST, Events, take
+from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 
@@ -36,7 +36,7 @@ class LiveMarket:
         """Specification as it is known now, with the grid in force."""
         return self._door.spec
 
-    def apply(self, rows: Events, number: int, counters: Counter[str]) -> Iterator[Rows]:
+    def apply(self, rows: MarketRows, number: int, counters: Counter[str]) -> Iterator[Rows]:
         """Row after each message in ``rows``, in a buffer that the next row overwrites.
 
         ``number`` is that of the frame, for messages. DataError where the door refuses a message: an
@@ -73,7 +73,7 @@ class LiveMarket:
             self._stream.regrid(self._tick_e4)
 
 
-def _messages(rows: Events) -> Iterator[Events]:
+def _messages(rows: MarketRows) -> Iterator[MarketRows]:
     """Messages in ``rows``, one by one."""
     if rows.kind.size == 1:
         yield rows

@@ -55,7 +55,7 @@ class SimMarket(NamedTuple):
 
     spec: MarketSpec
     settlement: Settlement
-    events: schema.Events
+    rows: schema.MarketRows
     fair_e4: np.ndarray  # (messages,) f8: fair YES value at each row with FLAG_LAST
 
 
@@ -65,7 +65,7 @@ class Wire(NamedTuple):
     Fills imply TRADE rows, ``lost`` implies GAP rows: see :func:`market_rows`.
     """
 
-    rows: schema.Events
+    rows: schema.MarketRows
     market: np.ndarray  # (n,) i4
     fair_e4: np.ndarray  # (n,) f8
     lost: np.ndarray  # (n,) i8: messages lost before the row, at the market's first row after a hole; else 0
@@ -160,7 +160,7 @@ def _message_times_us(rng: np.random.Generator, n: int, duration_ns: int) -> np.
 
 def _snapshot(
     depth: np.ndarray, grid: np.ndarray, market: int, recv_ns: int, seq: int, fair_e4: float
-) -> tuple[schema.Events, np.ndarray, np.ndarray]:
+) -> tuple[schema.MarketRows, np.ndarray, np.ndarray]:
     """Rows of one snapshot message of ``depth`` (2, G), with their market and fair columns."""
     side, level = np.nonzero(depth)
     rows = schema.empty(side.size + 1)
@@ -176,7 +176,7 @@ def _snapshot(
 
 def _deltas(
     tape: Tape, part: slice, grid: np.ndarray, open_ns: int, delay_us: np.ndarray, first_seq: int
-) -> schema.Events:
+) -> schema.MarketRows:
     """Delta rows of a stretch of the tape."""
     n = part.stop - part.start
     rows = schema.empty(n)
@@ -200,9 +200,9 @@ class _Recorder:
         self._open_ns, self._delay_us = open_ns, delay_us
         self._at, self._seq = 0, 1
         self._lost = np.zeros(opening.shape[0], "i8")  # by market, until its next row tells
-        self._parts: list[tuple[schema.Events, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._parts: list[tuple[schema.MarketRows, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def _add(self, rows: schema.Events, market: np.ndarray, fair_e4: np.ndarray) -> None:
+    def _add(self, rows: schema.MarketRows, market: np.ndarray, fair_e4: np.ndarray) -> None:
         lost = np.zeros(market.size, "i8")
         for m in np.flatnonzero(self._lost):
             if (own := np.flatnonzero(market == m)).size:
@@ -301,7 +301,7 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire)
 
 
-def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.Events, np.ndarray]:
+def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.MarketRows, np.ndarray]:
     """One market's rows as an importer would give them, and its fair values, one a FLAG_LAST row (f8).
 
     GAPs and trade prints are put in and the rows pass the market's door: deltas between a GAP and the next

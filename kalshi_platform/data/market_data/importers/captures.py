@@ -23,7 +23,7 @@ from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
-from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, Events
+from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, MarketRows
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -89,7 +89,7 @@ def _import_recording(
     return found
 
 
-def _provenance(rows: Events) -> Provenance:
+def _provenance(rows: MarketRows) -> Provenance:
     """Provenance of recorded rows: without any snapshot only prints tell of the book."""
     return "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
 
@@ -139,7 +139,7 @@ def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, cou
         )
 
 
-def _snapshot_tops(rows: Events) -> np.ndarray:
+def _snapshot_tops(rows: MarketRows) -> np.ndarray:
     """Best YES bid + best NO bid of every snapshot that has both sides, 1e-4 dollar."""
     is_snapshot = rows.kind == SNAPSHOT
     which = np.cumsum(is_snapshot & ((rows.flags & FLAG_START) != 0))

@@ -27,7 +27,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SEQ,
     NO_SIDE,
     SNAPSHOT,
-    Events,
+    MarketRows,
     empty,
 )
 from kalshi_platform.domain.market import Provenance
@@ -163,7 +163,7 @@ def _missing_before(source: PartRows, cells: _Source, gaps: tuple[SeqGap, ...]) 
     return missing
 
 
-def _rows(cells: _Source, ends: np.ndarray) -> Events:
+def _rows(cells: _Source, ends: np.ndarray) -> MarketRows:
     """Snapshot and delta rows, one a cell; fills are marked FLAG_FILL."""
     rows = empty(len(cells.at))
     for name in ("recv_ns", "exch_ns", "sid", "seq", "kind", "side", "price_e4", "qty_e2"):

@@ -11,7 +11,7 @@ from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.gaps import gap_at
 from kalshi_platform.data.market_data.importers.parquet import PartRows
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
-from kalshi_platform.data.market_data.schema import Events, concat, take
+from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 
@@ -25,7 +25,7 @@ class Piece:
 
     ticker: str
     provenance: Provenance
-    rows: Events
+    rows: MarketRows
     origin: Origin
     source: str  # name of the file
     told: tuple[Told, ...] = ()  # by lifecycle frames between the rows, in their order
@@ -41,7 +41,7 @@ class Piece:
         return int(self.rows.recv_ns[0]), int(self.rows.recv_ns[-1])
 
 
-def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Provenance) -> list[Piece]:
+def split_by_market(part: PartRows, rows: MarketRows, at: np.ndarray, provenance: Provenance) -> list[Piece]:
     """One piece a market; ``at`` (n,) is the position in ``part`` that each row came from."""
     numbers = part.numbers[at]
     cuts = np.searchsorted(part.market_of(at), np.arange(len(part.tickers) + 1))
@@ -55,7 +55,7 @@ def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Pr
     ]  # fmt: skip
 
 
-def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenance, str]:
+def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[MarketRows, Provenance, str]:
     """Rows, provenance and sources of one market whose pieces passed the door.
 
     Provenances are never mixed: the richest one is kept, the rows of the others are counted. Pieces of one
@@ -76,7 +76,7 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
         else:
             kept.append(piece)
     kept.sort(key=lambda p: p.span_ns)
-    parts: list[Events] = []
+    parts: list[MarketRows] = []
     for piece in kept:
         if parts and best in _LEVEL_BY_LEVEL:
             counters["gaps_between_sources"] += 1

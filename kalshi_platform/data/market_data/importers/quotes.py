@@ -16,7 +16,7 @@ import numpy as np
 from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
-from kalshi_platform.data.market_data.schema import FLAG_LAST, NO, QUOTE, YES, Events, empty
+from kalshi_platform.data.market_data.schema import FLAG_LAST, NO, QUOTE, YES, MarketRows, empty
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 
 
@@ -64,7 +64,7 @@ def _uncrossed(quotes: _Quotes, counters: Counter[str]) -> _Quotes:
     return _Quotes(quotes.at[keep], quotes.recv_ns[keep], quotes.price_e4[:, keep], quotes.qty_e2[:, keep])
 
 
-def _changes(source: PartRows, quotes: _Quotes, counters: Counter[str]) -> tuple[Events, np.ndarray]:
+def _changes(source: PartRows, quotes: _Quotes, counters: Counter[str]) -> tuple[MarketRows, np.ndarray]:
     """Rows of the sides that changed, and the record that each row belongs to."""
     n = len(quotes.at)
     market = source.market_of(quotes.at)

@@ -22,7 +22,7 @@ from kalshi_platform.data.market_data.importers.types import (
     Part,
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
-from kalshi_platform.data.market_data.schema import Events, concat, take
+from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
 
@@ -116,7 +116,7 @@ def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
     return list({telling.row: telling for telling in told}.values())
 
 
-def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> Events:
+def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> MarketRows:
     """Rows of ``piece`` that pass ``door``, which hears every telling at its row."""
     cuts = [0, *(telling.row for telling in tellings), len(piece.rows.kind)]
     parts = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.data.market_data.schema import Events
+from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
@@ -76,7 +76,7 @@ class ImportedMarket:
     spec: MarketSpec
     settlement: Settlement | None
     provenance: Provenance
-    events: Events
+    rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
 

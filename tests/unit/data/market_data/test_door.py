@@ -30,7 +30,7 @@ from kalshi_platform.data.market_data.schema import (
     SNAPSHOT,
     TRADE,
     YES,
-    Events,
+    MarketRows,
     concat,
     take,
 )
@@ -41,7 +41,7 @@ from kalshi_platform.domain.units import UNKNOWN_QTY
 # Fates
 
 
-def kinds(rows: Events) -> list[int]:
+def kinds(rows: MarketRows) -> list[int]:
     return rows.kind.tolist()
 
 
@@ -243,7 +243,7 @@ def made(messages: list[tuple[Any, ...]]) -> tuple[MadeMarket, list[tuple[int, M
     return market, told
 
 
-def passed(door: Door, parts: list[Events]) -> tuple[Events, Counter[str], str]:
+def passed(door: Door, parts: list[MarketRows]) -> tuple[MarketRows, Counter[str], str]:
     """What passes of ``parts`` that follow one another, and the words of the first refusal."""
     counters: Counter[str] = Counter()
     out = []
@@ -406,7 +406,7 @@ def test_a_hole_of_any_length_is_a_gap(tmp_path: Path) -> None:
         snapshot(1, {"0.4200": "75.00"}), delta(10 * MAX_QTY_E2, "0.4200", "1.00"),
     )  # fmt: skip
     both = assert_doors_agree(write_frames(tmp_path / "c.jsonl", frames))
-    assert both.markets[TICKER].events.qty_e2[-1] == 10 * MAX_QTY_E2 - 2
+    assert both.markets[TICKER].rows.qty_e2[-1] == 10 * MAX_QTY_E2 - 2
 
 
 def test_a_grid_told_by_one_recorder_holds_for_the_rows_of_another_from_its_time_on(tmp_path: Path) -> None:

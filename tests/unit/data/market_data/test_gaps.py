@@ -16,7 +16,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     TRADE,
     YES,
-    Events,
+    MarketRows,
     empty,
 )
 from kalshi_platform.domain.units import NO_PRICE, NO_TIME, UNKNOWN_QTY
@@ -24,7 +24,7 @@ from kalshi_platform.domain.units import NO_PRICE, NO_TIME, UNKNOWN_QTY
 CELLS = ("kind", "side", "price_e4", "qty_e2", "flags")
 
 
-def cells(rows: Events) -> list[tuple[int, ...]]:
+def cells(rows: MarketRows) -> list[tuple[int, ...]]:
     return list(zip(*(getattr(rows, name).tolist() for name in CELLS), strict=True))
 
 
@@ -43,7 +43,7 @@ def test_a_gap_in_place_of_a_message_keeps_its_time_and_number_and_leaves_the_me
     assert message.kind.tolist() == [0, 0]
 
 
-def deltas(*rows: tuple[int, int, int, int]) -> Events:
+def deltas(*rows: tuple[int, int, int, int]) -> MarketRows:
     """(side, own-side price, change, further flags) a row."""
     out = empty(len(rows))
     out.recv_ns[:] = out.seq[:] = np.arange(len(rows)) + 1

@@ -20,7 +20,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     STATUS,
     TRADE,
-    Events,
+    MarketRows,
     take,
 )
 from kalshi_platform.domain.errors import DataError
@@ -41,7 +41,7 @@ MESSAGES = st.one_of(
 )
 
 
-def events_of(messages: list[tuple], steps_ns: list[int]) -> Events:
+def rows_of(messages: list[tuple], steps_ns: list[int]) -> MarketRows:
     buffer, now_ns = RowBuffer(), 1
     for seq, (what, *said) in enumerate(messages, start=1):
         now_ns += steps_ns[seq % len(steps_ns)]
@@ -60,13 +60,13 @@ def events_of(messages: list[tuple], steps_ns: list[int]) -> Events:
     return buffer.rows()[0]
 
 
-def one_by_one(market: LiveMarket, events: Events) -> tuple[list[Rows], Counter[str]]:
+def one_by_one(market: LiveMarket, rows: MarketRows) -> tuple[list[Rows], Counter[str]]:
     """Copies of the rows a market gives for its messages, and what it counted."""
     counters: Counter[str] = Counter()
     out = []
     begin = 0
-    for end in (np.flatnonzero(events.flags & FLAG_LAST) + 1).tolist():
-        for row in market.apply(take(events, slice(begin, end)), begin, counters):
+    for end in (np.flatnonzero(rows.flags & FLAG_LAST) + 1).tolist():
+        for row in market.apply(take(rows, slice(begin, end)), begin, counters):
             out.append(Rows(*(column.copy() for column in row)))
         begin = end
     return out, counters
@@ -78,12 +78,12 @@ def one_by_one(market: LiveMarket, events: Events) -> tuple[list[Rows], Counter[
     steps_ns=st.lists(st.sampled_from([0, 1, 10**6, 10**10]), min_size=1, max_size=5),
 )
 def test_rows_and_counts_equal_those_of_importing(messages: list[tuple], steps_ns: list[int]) -> None:
-    events = events_of(messages, steps_ns)
-    lines = np.arange(events.kind.size)
+    rows = rows_of(messages, steps_ns)
+    lines = np.arange(rows.kind.size)
     counted: Counter[str] = Counter()
-    kept = Door(SPEC, True).admit(events, Origin("f", "line", lines), counted)
+    kept = Door(SPEC, True).admit(rows, Origin("f", "line", lines), counted)
     imported = build_rows(kept, SPEC)
-    live, counters = one_by_one(LiveMarket(SPEC, True), events)
+    live, counters = one_by_one(LiveMarket(SPEC, True), rows)
     assert len(live) == imported.recv_ns.size
     for name, column in imported._asdict().items():
         got = [getattr(row, name)[0] for row in live]
@@ -91,13 +91,13 @@ def test_rows_and_counts_equal_those_of_importing(messages: list[tuple], steps_n
     assert counters == counted
 
 
-def message(kind: int, side: int, price_e4: int, qty_e2: int, now_ns: int = 5) -> Events:
+def message(kind: int, side: int, price_e4: int, qty_e2: int, now_ns: int = 5) -> MarketRows:
     buffer = RowBuffer()
     buffer.add(now_ns, -1, 1, 1, kind, side, price_e4, qty_e2, FLAG_LAST, 1)
     return buffer.rows()[0]
 
 
-def snapshot(now_ns: int = 1) -> Events:
+def snapshot(now_ns: int = 1) -> MarketRows:
     buffer = RowBuffer()
     buffer.add_snapshot(now_ns, 1, 1, [(4_000, 100)], [(5_000, 100)], 1)
     return buffer.rows()[0]
@@ -114,7 +114,7 @@ def snapshot(now_ns: int = 1) -> Events:
     ],
 )
 def test_a_refused_message_leaves_an_invalid_row_unless_no_book_can_have_changed(
-    bad: Events, valid_after: int | None
+    bad: MarketRows, valid_after: int | None
 ) -> None:
     market, rows = LiveMarket(SPEC, True), []
     assert [int(row.valid[0]) for row in market.apply(snapshot(), 1, Counter())] == [1]
