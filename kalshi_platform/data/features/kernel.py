@@ -81,7 +81,7 @@ def regrid(state: MarketState, tick_e4: int) -> MarketState:
     return state._replace(book=regridded(state.book, tick_e4))
 
 
-def learned(state: MarketState, resolutions: Resolutions) -> MarketState:
+def take_facts(state: MarketState, resolutions: Resolutions) -> MarketState:
     """The same market knowing other outcomes."""
     state.facts[market_facts.STEP] = 0
     return state._replace(resolutions=resolutions)

@@ -44,6 +44,6 @@ class FeatureStream:
         """Opening and closing time of ``spec`` hold from now on: they became known while it trades."""
         self._state = kernel.rescheduled(self._state, spec)
 
-    def learn(self, resolutions: Resolutions) -> None:
+    def take_facts(self, resolutions: Resolutions) -> None:
         """More markets settled while this one trades: replaces what is known of other markets' outcomes."""
-        self._state = kernel.learned(self._state, resolutions)
+        self._state = kernel.take_facts(self._state, resolutions)

@@ -160,7 +160,7 @@ def test_a_live_market_learns_outcomes_as_markets_settle() -> None:
     stream = FeatureStream(OWN, ResolutionHistory([first]).of(OWN))
     live = [stream.push(messages[0]).features.copy()]
     whole = ResolutionHistory([first, second]).of(OWN)
-    stream.learn(whole)
+    stream.take_facts(whole)
     live.append(stream.push(messages[1]).features.copy())
     built = build_rows(at((1, QUOTE), (3, QUOTE)), OWN, whole)
     assert np.concatenate(live).tobytes() == built.features.tobytes()
