@@ -129,7 +129,7 @@ def martingale_bank(seed: int, n_events: int) -> tuple[Bank, np.ndarray]:
     for k in range(n_events):
         for made in generate_event(config, k):
             info = MarketInfo(made.spec, "simulated", 0.05)
-            markets.append(BankMarket(info, build_rows(made.events, made.spec), made.settlement.value_e4))
+            markets.append(BankMarket(info, build_rows(made.rows, made.spec), made.settlement.value_e4))
             fair.append(made.fair_e4)
     groups = ("orderbook", "temporal")
     names = [f.name for f in features_of(groups)]

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.data.market_data.capture import MAX_TIME_NS
-from kalshi_platform.data.market_data.validate import MAX_QTY_E2
+from kalshi_platform.data.market_data.faults import MAX_QTY_E2
 from kalshi_platform.domain.actions import TradeName
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import MarketSpec, Ticker
