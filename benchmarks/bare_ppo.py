@@ -12,23 +12,23 @@ from kalshi_platform.learning.training.learner import ppo_loss
 from kalshi_platform.learning.training.ppo import standardise
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.actions import mask_logits, sample_actions
-from kalshi_platform.models.networks.gae import gae
 from kalshi_platform.models.networks.history import HistoryCodes, WindowGatherer
 from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.simulation.rollout.gae import gae
 
 
 class BarePPO:
     def __init__(self, source: TrainingSource, config: TrainConfig) -> None:
         self.config = config
         self.network = build_network(source.policy_spec(config.level), config.seed)
-        self.env, _ = source.vector_env(config.n_envs, config.level, config.seed)
+        self.env, _ = source.vector_env(config.n_envs, config.seed)
         self.optimizer = torch.optim.Adam(
             self.network.parameters(), lr=config.learning_rate, eps=1e-5, fused=True
         )
         self.rng = np.random.default_rng(config.seed)
         n, t, spec = config.n_envs, config.fragment_length, self.network.spec
-        self.codes = HistoryCodes(self.network, source.history, n)
-        self.gatherer = WindowGatherer(source.history, spec.level.window)
+        self.codes = HistoryCodes(self.network, source.bank.arrays, n)
+        self.gatherer = WindowGatherer(source.bank.arrays, spec.level.window)
         self.flat, self.rows = self.env.buffers()
         self.env.reset(self.flat, self.rows)
         self.obs = np.zeros((n, t, spec.width), np.float32)

@@ -67,11 +67,11 @@ def check_accounts(env: ReplayVectorEnv) -> None:
 
 def decisions_per_s(source: TrainingSource) -> tuple[float, float]:
     """(decisions a second, orders a decision) on one core."""
-    env, _ = source.vector_env(made.N_ENVS, "tiny", seed=0)
+    env, _ = source.vector_env(made.N_ENVS, seed=0)
     play(env, WARM_UPS)
     results = []
     for _ in range(2):
-        env, _ = source.vector_env(made.N_ENVS, "tiny", seed=0)
+        env, _ = source.vector_env(made.N_ENVS, seed=0)
         results.append(play(env, STEPS))
         check_accounts(env)
     if results[0][3] != results[1][3]:
@@ -98,7 +98,7 @@ def share_of_sampling(source: TrainingSource) -> float:
     config = made.config("tiny")
     torch.manual_seed(0)
     reader = ColumnarReader(source, config, PolicyNetwork(source.policy_spec("tiny")), 0)
-    env, inside_s = reader._env, 0.0
+    env, inside_s = reader.stepper.env, 0.0
     step = env.step
 
     def timed(*arguments: np.ndarray) -> None:

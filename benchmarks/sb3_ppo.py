@@ -35,7 +35,7 @@ class FlatObservation(gym.ObservationWrapper):
 
 def gymnasium_envs(source: TrainingSource, config: TrainConfig) -> DummyVecEnv:
     """``n_envs`` environments of our own Gymnasium class, stepped one after the other by SB3."""
-    space = observation_space(source.policy_spec(config.level), False)
+    space = observation_space(source.policy_spec(config.level))
 
     def make(k: int) -> FlatObservation:
         env = ReplayEnv(source.bank, source.env, source.episodes, source.curriculum, seed=config.seed + k)
@@ -49,8 +49,8 @@ class ReplayVecEnv(VecEnv):
 
     def __init__(self, source: TrainingSource, config: TrainConfig) -> None:
         spec = source.policy_spec(config.level)
-        super().__init__(config.n_envs, observation_space(spec, False), action_space(spec))
-        self._env, _ = source.vector_env(config.n_envs, config.level, config.seed)
+        super().__init__(config.n_envs, observation_space(spec), action_space(spec))
+        self._env, _ = source.vector_env(config.n_envs, config.seed)
         self._flat, self._rows = self._env.buffers()
         self._reward = np.zeros(config.n_envs, np.float32)
         self._ended, self._cut = np.zeros(config.n_envs, bool), np.zeros(config.n_envs, bool)

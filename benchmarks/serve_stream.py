@@ -16,11 +16,15 @@ from typing import Any
 import aiohttp
 import numpy as np
 import serving_app as app
+from made.served import made_served
 
 from kalshi_platform.models.networks.levels import LEVELS
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.inference.batch import Batch
-from kalshi_platform.serving.live.stream import StreamModel, StreamSession
+from kalshi_platform.serving.inference.tiered import TieredPolicy
+from kalshi_platform.serving.live.stream import StreamSession
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.stream import OPENING, open_stream, stream_lines
 from kalshi_platform.simulation.replay.trading import TradingConfig
@@ -37,22 +41,23 @@ def capture(folder: Path) -> Path:
     return simulate(config, folder / "recording", file_format="capture").events
 
 
-def session_of(model: str, window: int) -> StreamSession:
+def session_of(model: str, policy: TieredPolicy) -> StreamSession:
     """A session in this process, as the application opens it."""
     trading = TradingConfig.of_environment(app.ENVIRONMENT)
-    return StreamSession("here", OpenMessage.parse(OPENING), StreamModel(model, trading, window))
+    return StreamSession("here", OpenMessage.parse(OPENING), made_served(policy, trading, model))
 
 
 def states(lines: list[str]) -> Batch:
     """The groups that are to be decided while ``lines`` are fed."""
-    session = session_of("none", LEVELS["moderate"].window)
+    alone = FrozenPolicy(build_network(app.spec_of(LEVELS["moderate"]), 0).eval())
+    session = session_of("none-000000000000", app.in_process({3: alone}, {3: None}))
     batches = [due.batch for line in lines if (due := session.feed(line, 0).due) is not None]
     return Batch(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
 def expected_actions(model: app.Model, lines: list[str]) -> list[dict[str, str]]:
     """Actions that a session in this process takes on ``lines``."""
-    session = session_of(model.id, model.policy.window)
+    session = session_of(model.id, model.policy)
     answers = [json.loads(text) for line in lines for text in session.step(line, 0, model.policy.decide)]
     return [answer["actions"] for answer in answers if answer["type"] == "decision"]
 
@@ -83,7 +88,7 @@ def main() -> Iterator[dict[str, object]]:
         assert expected, "the capture asks for no decision"
         config = LoadConfig(
             url="http://127.0.0.1", rate_per_s=RATE, duration_s=DURATION_S, warm_up_s=WARM_UP_S,
-            stream=str(recording),
+            stream=recording,
         )  # fmt: skip
         with app.both_running(model) as url:
             found = asyncio.run(served_actions(url, lines, len(expected)))

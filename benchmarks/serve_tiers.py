@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from made.serving_app import spec_of
+from serving_app import spec_of
 from torch import nn
 
 from kalshi_platform.domain.timing import CallTimes, time_calls
@@ -41,7 +41,6 @@ from kalshi_platform.serving.inference.graphs import (
     onnx_file,
 )
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 SLOTS, GROUPS, RUNS, WARM_UP, CALLS = 5, 20, 1_000, 100, 105
 #: So small that the caches are full, as in a process that has run a while, before the clock runs: what is new
@@ -90,8 +89,8 @@ def bare(network: PolicyNetwork) -> Callable[[np.ndarray, np.ndarray], np.ndarra
     return lambda flat, windows: session.run([LOGITS], {FLAT: flat})[0]
 
 
-def best_legal(flat: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    legal = flat[:, -SLOTS * N_ACTIONS :].reshape(logits.shape) > 0.5
+def best_legal(spec: PolicySpec, flat: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    legal = spec.layout.action_mask(flat) > 0.5
     return np.where(legal, logits, -np.inf).argmax(-1)
 
 
@@ -107,7 +106,9 @@ def one_tier(name: str, number: int, network: PolicyNetwork) -> Iterator[dict[st
     ]
     for batch, k in zip(batches[-GROUPS:], range(len(flat) - GROUPS, len(flat)), strict=True):
         found = policy.decide(batch, 0)
-        assert np.array_equal(found.actions, best_legal(batch.flat, peer(batch.flat, windows[k : k + 1])))
+        assert np.array_equal(
+            found.actions, best_legal(spec, batch.flat, peer(batch.flat, windows[k : k + 1]))
+        )
         assert found.tier[0] == (Tier.FULL if number == 3 else number)
     at = iter(range(len(batches)))
     ours = time_calls(lambda _: policy.decide(batches[next(at)], 0), RUNS, warm_up=WARM_UP)
@@ -166,14 +167,14 @@ def new_groups(spec: PolicySpec) -> Batch:
 def moving(spec: PolicySpec) -> Batch:
     """CALLS calls with the same GROUPS groups: of each one market has moved since the call before."""
     flat, windows = (x.reshape(CALLS, GROUPS, *x.shape[1:]) for x in new_groups(spec)[:2])
-    n_market = len(spec.market)
+    seen = [spec.layout.split(one_call) for one_call in flat]  # views
     for call in range(1, CALLS):
         stay = np.arange(SLOTS) != call % SLOTS
         windows[call][:, stay] = windows[call - 1][:, stay]
-        for slot in np.flatnonzero(stay):
-            columns = slice(slot * n_market, (slot + 1) * n_market)
-            flat[call][:, columns] = flat[call - 1][:, columns]
-        flat[call][:, SLOTS * n_market :] = flat[call - 1][:, SLOTS * n_market :]
+        before, now = seen[call - 1], seen[call]
+        now.market[:, stay] = before.market[:, stay]
+        for kept, copied in zip(before[1:], now[1:], strict=True):
+            copied[:] = kept
     n = CALLS * GROUPS
     return Batch(flat.reshape(n, -1), windows.reshape(n, *windows.shape[2:]), free(n, SLOTS))
 

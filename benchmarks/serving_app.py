@@ -27,6 +27,7 @@ from made.registry_models import DATASET, made_record
 from made.serving_tiers import spec_of as made_spec
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -43,7 +44,7 @@ from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, Ti
 from kalshi_platform.serving.loadtest.result import LoadConfig, LoadResult
 from kalshi_platform.serving.loadtest.run import run_load
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Blocks, join
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
@@ -107,8 +108,7 @@ def asked() -> Asked:
     slots, mask = np.ones((N_BODIES, N_SLOTS)), np.zeros((N_BODIES, N_SLOTS, N_ACTIONS))
     mask[..., [HOLD, 1, 3]] = 1
     n_market = len(spec.market)
-    parts = (rows[..., :n_market], rows[..., n_market:], slots, mask)
-    flat = np.concatenate([part.reshape(N_BODIES, -1) for part in parts], axis=1).astype(np.float32)
+    flat = join(Blocks(rows[..., :n_market], rows[..., n_market:], slots, mask)).astype(np.float32)
     return Asked(
         [packed_body(body) for body in bodies],
         bodies,
@@ -177,7 +177,8 @@ def both_running(model: Model) -> Iterator[str]:
     from empty_app import build_empty
     from ray import serve
 
-    from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+    from kalshi_platform.serving.server.args import PolicyAppArgs
+    from kalshi_platform.serving.server.gate import AccessArgs
     from serve_deployments.app import build
     from serve_deployments.local import readiness
 
@@ -250,7 +251,7 @@ def tier_shares(results: list[LoadResult]) -> dict[str, float]:
     return {name: round(n / total, 3) for name, n in sorted(counts.items())}
 
 
-def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> str:
+def write_bodies(folder: Path, bodies: list[dict[str, Any]], name: str = "bodies") -> Path:
     path = folder / f"{name}.jsonl"
     path.write_text("".join(json.dumps(body) + "\n" for body in bodies))
-    return str(path)
+    return path

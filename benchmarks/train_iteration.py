@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 
 import bare_ppo
 import sb3_ppo
+import stock_sampler
 import torch
 import training_input as made
-from ray.rllib.algorithms.ppo import PPO
 from stable_baselines3.common.vec_env import VecEnv
 
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.ppo import build_algorithm, ppo_config
+from kalshi_platform.learning.training.ppo import build_algorithm
 from kalshi_platform.learning.training.source import TrainingSource
 
 MakeEnvs = Callable[[TrainingSource, TrainConfig], VecEnv]
@@ -39,7 +39,7 @@ def ours(source: TrainingSource, level: str, runs: int = 4) -> float:
 
 
 def stock_rllib(source: TrainingSource) -> float:
-    algorithm = PPO(config=ppo_config(source, made.config("tiny", "stock")))
+    algorithm = stock_sampler.build(source, made.config("tiny"))
     measured = rate(algorithm.get_policy().model.network, algorithm.train, runs=1)
     algorithm.stop()
     return measured

@@ -35,11 +35,10 @@ def source() -> TrainingSource:
     return TrainingSource(bank, "0" * 12, episodes=EpisodeConfig(min_steps=500, max_steps=1_500))
 
 
-def config(level: str, sampler: str = "columnar") -> TrainConfig:
+def config(level: str) -> TrainConfig:
     """The settings that every peer is given."""
     return TrainConfig(
         level=level,
-        sampler=sampler,
         n_envs=N_ENVS,
         fragment_length=N_STEPS,
         minibatch=MINIBATCH,

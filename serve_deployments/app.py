@@ -7,7 +7,6 @@ Not        how either decides (service.py, full_tier.py); these classes only giv
 
 import asyncio
 import gc
-import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -17,22 +16,21 @@ from ray.serve.handle import DeploymentHandle
 
 from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.serving.guard.reload import GuardConfig
+from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.inference.batch import Batch, Decisions
-from kalshi_platform.serving.inference.tiered import TieredConfig
+from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.server.args import PolicyAppArgs
-from kalshi_platform.serving.server.full_tier import FullTierModels, Key
+from kalshi_platform.serving.server.full_tier import FullTierModels
 from kalshi_platform.serving.server.http import make_app
-from kalshi_platform.serving.server.models import GuardedModels, Served
+from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.service import AskFull, Service
 from kalshi_platform.serving.server.streaming import warm
-from serve_deployments.observability import LOGGING, Observability, ObservabilityArgs
+from serve_deployments.observability import LOG, LOGGING, start_exporting
 
-_LOG: Final = logging.getLogger("ray.serve.kalshi")
 #: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.
 _PREPARE_S: Final = 60.0
-#: What is told of an answer is told this long after it was made: by then it has left.
-_TELL_S: Final = 0.001
+#: An answer is counted and logged this long after it was made: by then it has left.
+_LATER_S: Final = 0.001
 
 
 @serve.deployment
@@ -46,11 +44,11 @@ class FullTier:
         self._following = asyncio.create_task(_every(args.poll_s, self._models.follow, "following"))
         _settle()
 
-    async def decide(self, key: Key, batch: Batch) -> Decisions:
+    async def decide(self, key: ModelKey, batch: Batch) -> Decisions:
         """Tier 3's answer to ``batch``."""
         return await self._models.decide(key, batch)
 
-    async def prepare(self, key: Key) -> None:
+    async def prepare(self, key: ModelKey) -> None:
         """Load what is about to be served."""
         await self._models.prepare(key)
 
@@ -64,34 +62,30 @@ class Ingress:
         self, args: PolicyAppArgs, full: DeploymentHandle | None
     ) -> None:
         """Ready once what the alias names is loaded and passed its checks."""
-        told = ObservabilityArgs(log_share=args.log_share, export_s=args.export_s)
-        observability = Observability(told)
-        models = GuardedModels(
+        observability = Observability(args.log_share, LOG)
+        loop = asyncio.get_running_loop()
+        guard = ModelGuard(
             Registry(args.registry),
-            GuardConfig(alias=args.model, check=args.check, watch=args.watch),
-            TieredConfig(inference_ttl_ms=args.inference_ttl_ms),
-            prepare=None if full is None else _preparing(full, asyncio.get_running_loop()),
-            reloaded=observability.reloaded,
-            shadow=args.shadow,
+            args.guard,
+            announce=None if full is None else _preparing(full, loop),
+            listener=observability.happened,
             compared=observability.metrics.shadow,
         )
-        served = await asyncio.to_thread(models.start)
+        served = await asyncio.to_thread(guard.start)
         await asyncio.to_thread(warm, served)
-        asking = None if full is None else _asking(full)
-        loop = asyncio.get_running_loop()
         self._service = Service(
-            args, models, asking, observer=observability, later=lambda act: loop.call_later(_TELL_S, act)
-        )
+            args, guard, None if full is None else _asking(full),
+            observability=observability, later=lambda act: loop.call_later(_LATER_S, act),
+        )  # fmt: skip
         await asyncio.to_thread(self._service.warm)
-        observability.follow(models.current)
-        observability.start()
+        start_exporting(lambda: observability.collect(guard.current()), args.export_s)
         _settle()
         self._tasks = [
-            asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(models.refresh), "following")),
+            asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(guard.refresh), "following")),
             asyncio.create_task(_every(args.probe_s, self._service.ready, "probing every tier")),
         ]
         if args.shadow is not None:
-            following = _every(args.poll_s, lambda: asyncio.to_thread(models.follow_shadow), "the shadow")
+            following = _every(args.poll_s, lambda: asyncio.to_thread(guard.follow_shadow), "the shadow")
             self._tasks.append(asyncio.create_task(following))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -109,20 +103,20 @@ def _settle() -> None:
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[object]], what: str) -> None:
-    """Do ``act`` again and again; what it may fail of is logged, the next attempt follows."""
+    """Call ``act`` every ``seconds``; log failures and continue."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await act()
         except PlatformError as error:
-            _LOG.warning("%s failed: %s", what, error)
+            LOG.warning("%s failed: %s", what, error)
         except Exception:  # it must not end because it failed once
-            _LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
+            LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
 
 
 def _asking(full: DeploymentHandle) -> AskFull:
-    async def ask(served: Served, batch: Batch) -> Decisions:
-        response = full.decide.remote(Key(served.model, served.tier_set), batch)
+    async def ask(key: ModelKey, batch: Batch) -> Decisions:
+        response = full.decide.remote(key, batch)
         try:
             return await response
         except BaseException:
@@ -132,19 +126,19 @@ def _asking(full: DeploymentHandle) -> AskFull:
     return ask
 
 
-def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Any:
+def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Callable[[ModelKey], None]:
     """Called in the thread that prepares a model, while the loop goes on answering."""
 
-    async def ask(model: str, tier_set: str | None) -> None:
-        await full.prepare.remote(Key(model, tier_set))
+    async def ask(key: ModelKey) -> None:
+        await full.prepare.remote(key)
 
-    def prepare(model: str, tier_set: str | None) -> None:
-        asked = asyncio.run_coroutine_threadsafe(ask(model, tier_set), loop)
+    def prepare(key: ModelKey) -> None:
+        asked = asyncio.run_coroutine_threadsafe(ask(key), loop)
         try:
             asked.result(_PREPARE_S)
         except Exception as error:  # without tier 3 the others are checked all the same
             asked.cancel()
-            _LOG.warning("tier 3 did not load %s before its check: %s", model, error)
+            LOG.warning("tier 3 did not load %s before its check: %s", key.model, error)
 
     return prepare
 

@@ -1,4 +1,4 @@
-"""Observations a policy meets when it trades: what two policies are compared on."""
+"""Observations a policy meets when it trades: the states on which two policies are compared."""
 
 from typing import NamedTuple
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.training.source import TrainingSource
-from kalshi_platform.models.networks.history import History
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.rollout.stepper import Stepper
 
 _N_ENVS, _EVERY = 64, 5
 
@@ -18,7 +19,6 @@ class Observations(NamedTuple):
 
     flat: np.ndarray  # (N, width) f4
     rows: np.ndarray  # (N, S) i4
-    history: History
 
 
 def observations(bank: Bank, settings: RunSettings, policy: FrozenPolicy, n: int) -> Observations:
@@ -26,19 +26,14 @@ def observations(bank: Bank, settings: RunSettings, policy: FrozenPolicy, n: int
     source = TrainingSource(
         lambda: bank, policy.spec.feature_digest, settings.env, settings.episodes, settings.curriculum
     )
-    env, _ = source.vector_env(_N_ENVS, policy.spec.level.name, settings.train.seed)
+    env, _ = source.vector_env(_N_ENVS, settings.train.seed)
     rng = np.random.default_rng([settings.train.seed, n])
-    flat, rows = env.buffers()
-    reward = np.zeros(_N_ENVS, np.float32)
-    terminated, truncated = np.zeros(_N_ENVS, bool), np.zeros(_N_ENVS, bool)
-    env.reset(flat, rows)
-    found = []
+    stepper = Stepper(env, NetworkPolicy(policy.network, bank.arrays, rng))
+    flat, rows = [], []
     for step in range(_EVERY * -(-n // _N_ENVS)):
         if step % _EVERY == 0:  # successive steps look alike
-            found.append((flat.copy(), rows.copy()))
-        actions = policy.act(flat, rows=rows, history=bank.arrays, deterministic=False, rng=rng)
-        env.step(actions, flat, rows, reward, terminated, truncated)
+            flat.append(stepper.flat.copy())
+            rows.append(stepper.rows.copy())
+        stepper.step()
     source.close()
-    return Observations(
-        np.concatenate([f for f, _ in found]), np.concatenate([r for _, r in found]), bank.arrays
-    )
+    return Observations(np.concatenate(flat), np.concatenate(rows))

@@ -75,11 +75,6 @@ def test_levels_without_such_heads_report_none(ray_runtime, tmp_path: Path):
     assert not {"regime_entropy", "microstructure_loss"} & read_metrics(tmp_path)[0].keys()
 
 
-def test_the_stock_sampler_cannot_train_foresight(ray_runtime):
-    with pytest.raises(ContractError, match=r"set train\.sampler=columnar"):
-        build_algorithm(made_source(), SMALL.replace(sampler="stock"))
-
-
 def test_a_run_starts_from_its_teacher(ray_runtime, tmp_path: Path):
     train(made_source(), tmp_path / "teacher", SMALL.replace(level="tiny"))
     config = SMALL.replace(level="simple", teacher=str(tmp_path / "teacher"))

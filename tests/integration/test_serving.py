@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from made.live_capture import in_order, simulated
 from made.registry_models import DATASET, made_policy, made_record
+from made.served import served_by
 from made.stream_texts import texts_of
 
 from kalshi_platform.data.market_data.capture import read_frames
@@ -25,11 +26,11 @@ from kalshi_platform.models.registry.record import WEIGHTS_NAME
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
 from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.ready import ready_tiers
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
-from kalshi_platform.serving.live.stream import StreamModel, StreamSession
-from kalshi_platform.simulation.replay.trading import TradingConfig
+from kalshi_platform.serving.live.stream import StreamSession
 from serve_deployments.local import free_port
 
 pytestmark = pytest.mark.ray
@@ -200,9 +201,11 @@ async def admin(world: World, method: str, path: str, **keywords: Any) -> tuple[
         return found.status, json.loads(await found.text())
 
 
-def policy_here(world: World, model: str) -> TieredPolicy:
+def served_here(world: World, model: str) -> ServedModel:
+    """The same tiers in this process, without the cache of answers."""
     ready = ready_tiers(world.registry, model)
-    return TieredPolicy(ready.model.record.spec, ready.tiers, TieredConfig(inference_ttl_ms=0))
+    policy = TieredPolicy(ready.model.record.spec, ready.tiers, TieredConfig(inference_ttl_ms=0))
+    return served_by(ready, policy)
 
 
 def as_request(batch: Batch, policy: TieredPolicy, info: dict[str, Any]) -> dict[str, Any]:
@@ -231,12 +234,10 @@ def as_request(batch: Batch, policy: TieredPolicy, info: dict[str, Any]) -> dict
 
 def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: World, tmp_path: Path):
     texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=50))))
-    policy = policy_here(world, world.models[0])
-    record = world.registry.record(world.models[0])
-    trading = TradingConfig.of_environment(record.environment)
+    served = served_here(world, world.models[0])
+    policy = served.policy
     opening = {"type": "open", "decision_interval_ms": 0, "probabilities": True}
-    model = StreamModel(world.models[0], trading, policy.window)
-    session = StreamSession("here", OpenMessage.parse(opening), model)
+    session = StreamSession("here", OpenMessage.parse(opening), served)
     batches: list[Batch] = []
 
     def decide(batch: Batch, now_ns: int) -> Any:
@@ -283,13 +284,11 @@ def without_numbers(message: dict[str, Any]) -> dict[str, Any]:
 def test_a_broken_stream_goes_on_where_it_stood(world: World, tmp_path: Path):
     texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=50))))
     half = len(texts) // 2
-    policy = policy_here(world, world.models[0])
-    trading = TradingConfig.of_environment(world.registry.record(world.models[0]).environment)
+    served = served_here(world, world.models[0])
     opening = {"type": "open", "decision_interval_ms": 0}
-    model = StreamModel(world.models[0], trading, policy.window)
-    session = StreamSession("here", OpenMessage.parse(opening), model)
+    session = StreamSession("here", OpenMessage.parse(opening), served)
     before, after = (
-        [json.loads(m) for text in part for m in session.step(text, 0, policy.decide)]
+        [json.loads(m) for text in part for m in session.step(text, 0, served.policy.decide)]
         for part in (texts[:half], texts[half:])
     )
 

@@ -15,12 +15,12 @@ from kalshi_platform.data.features import history
 from kalshi_platform.data.features.spec import GROUPS, TEMPORAL
 from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.market_meta import MarketRecord, records_from_rows
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.serving.live.books import LiveBooks
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import HOLD
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.replay.state import CLOSED, ENDED
@@ -80,7 +80,7 @@ def live(books: LiveBooks, frames: Iterable[Frame]) -> tuple[list[Seen], list[st
 def replayed(bank: Bank, segments: tuple[int, ...], config: EnvConfig, window: int) -> Seen:
     """What the environment shows while it holds, until a slot's data end."""
     episodes = FixedEpisodes(schedule(bank, *segments))
-    env = ReplayVectorEnv(bank, episodes, config, 1, window)
+    env = ReplayVectorEnv(bank, episodes, config, 1)
     flat, rows = env.buffers()
     out = np.zeros(1, np.float32), np.zeros(1, bool), np.zeros(1, bool)
     env.reset(flat, rows)

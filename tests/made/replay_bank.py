@@ -159,8 +159,8 @@ def play(env, steps, seed=0):
     return tuple(np.stack(column) for column in zip(*seen, strict=True))
 
 
-def training_env(bank, n_envs=4, seed=0, mode="concurrent", window=0, min_steps=10, max_steps=40, **config):
+def training_env(bank, n_envs=4, seed=0, mode="concurrent", min_steps=10, max_steps=40, **config):
     config.setdefault("n_slots", 3)
     episodes = EpisodeConfig(mode=mode, min_steps=min_steps, max_steps=max_steps)
     source = RandomEpisodes(bank, episodes, CurriculumConfig(), seed)
-    return ReplayVectorEnv(bank, source, EnvConfig(**config), n_envs, window)
+    return ReplayVectorEnv(bank, source, EnvConfig(**config), n_envs)

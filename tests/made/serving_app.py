@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 
-from kalshi_platform.serving.guard.candidate import Verdict
-from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvent
-from kalshi_platform.serving.guard.shadow import ShadowReport
+from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
+from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import TieredConfig
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.http import make_app
-from kalshi_platform.serving.server.models import Served
+from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.problems import Problem
-from kalshi_platform.serving.server.service import Service, probe_batch
+from kalshi_platform.serving.server.service import Service
 from kalshi_platform.simulation.replay.trading import TradingConfig
+from made.served import made_served
 from made.serving_tiers import PlainEngine, made_policy
 
 MODEL = "moderate-0123456789ab"
@@ -45,22 +46,22 @@ class Client:
 
 
 class Told(NamedTuple):
-    """What an observer was told of one decision."""
+    """One decision that was counted."""
 
     request_id: str
-    served: Served
+    served: ServedModel
     decisions: Decisions
     timings_ms: dict[str, float]
     occupied: np.ndarray
 
 
-class Watched:
-    """Keeps what it is told."""
+class Watched(Observability):
+    """Counts and logs, and keeps what it counts."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.answered: list[Told] = []
         self.problems: list[Problem] = []
-
         self.ages_ns: list[int] = []
         self.row_ages_ns: list[int] = []
         self.lost: list[BaseException] = []
@@ -69,67 +70,67 @@ class Watched:
     def decided(
         self,
         request_id: str,
-        served: Served,
+        served: ServedModel,
         decisions: Decisions,
         timings_ms: Mapping[str, float],
-        occupied: np.ndarray | None = None,
+        occupied: np.ndarray,
     ) -> None:
-        assert occupied is not None
+        super().decided(request_id, served, decisions, timings_ms, occupied)
         self.answered.append(Told(request_id, served, decisions, dict(timings_ms), occupied))
 
     def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
+        super().fell_back(request_id, model, tier, error)
         self.lost.append(error)
 
     def filled(self, age_ns: int) -> None:
+        super().filled(age_ns)
         self.ages_ns.append(age_ns)
 
-    def frames(self, n: int) -> None: ...
-
     def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
+        super().event(decisions, occupied, taken_ns, age_ns)
         self.row_ages_ns.append(age_ns)
 
-    def sessions(self, n: int, *, resumed: bool = False) -> None: ...
-
-    def ready(self, is_ready: bool) -> None: ...
-
     def tier3_paused(self, is_paused: bool) -> None:
+        super().tier3_paused(is_paused)
         self.paused.append(is_paused)
 
     def refused(self, request_id: str, problem: Problem) -> None:
+        super().refused(request_id, problem)
         self.problems.append(problem)
 
 
-class FixedModels:
-    """The one model of a test; what an administrator asks for is answered as the test says."""
+class FixedModel:
+    """A guard of the one model of a test; what an administrator asks for is answered as the test says."""
 
     def __init__(self, app: "App") -> None:
         self._app = app
         self.n_answered = self.n_failed = 0
         self.verdict: Verdict | None = None
         self.refusal: Exception | None = None
-        self.found: ShadowReport | None = None
+        self.found: ShadowFound | None = None
 
-    def current(self) -> Served | None:
+    def current(self) -> ServedModel | None:
         return self._app.served
 
-    def answered(self, served: Served, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
+    def answered(self, served: ServedModel, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
         self.n_answered += 1
 
-    def failed(self, served: Served, taken_ns: int) -> None:
+    def failed(self, served: ServedModel, taken_ns: int) -> None:
         self.n_failed += 1
 
     def refresh(self) -> Verdict | None:
         return self.verdict
 
-    def rollback(self, reason: str) -> str:
+    def rollback(self, reason: str) -> ServedModel:
         if self.refusal is not None:
             raise self.refusal
-        return "tiny-0123456789ab"
+        return made_served(self._app.policy, TradingConfig(), "tiny-0123456789ab")
 
-    def events(self) -> tuple[GuardEvent, ...]:
-        return (GuardEvent(at_ns=1, kind=EventKind.LOADED, model=MODEL, tiers=None, words="of the test"),)
+    @property
+    def events(self) -> tuple[ModelEvent, ...]:
+        return (ModelEvent(at_ns=1, kind="loaded", model=MODEL, tiers=None, words="of the test"),)
 
-    def shadow(self) -> ShadowReport | None:
+    def shadow(self) -> ShadowFound | None:
         return self.found
 
 
@@ -139,7 +140,7 @@ class App:
     def __init__(
         self,
         thresholds: tuple[float | None, float | None] = (None, None),
-        ask_full: Callable[[Served, Batch], Awaitable[Decisions]] | None = None,
+        ask_full: Callable[[ModelKey, Batch], Awaitable[Decisions]] | None = None,
         served: bool = True,
         **settings: Any,
     ) -> None:
@@ -150,10 +151,10 @@ class App:
         policy.decide(probe_batch(policy), 0)
         self.policy = policy
         self.engines: tuple[PlainEngine, ...] = engines
-        self.served: Served | None = Served(MODEL, None, policy, TradingConfig(n_slots=5)) if served else None
+        self.served = made_served(policy, TradingConfig(n_slots=5), MODEL) if served else None
         self.watched = Watched()
-        self.models = FixedModels(self)
-        self.service = Service(args, self.models, ask_full, observer=self.watched)
+        self.guard: Any = FixedModel(self)
+        self.service = Service(args, self.guard, ask_full, observability=self.watched)
         self.app = make_app(self.service)
         self.client = Client(self.app)
         self.own = token(CLIENT) if args.access.require_token else {}

@@ -4,14 +4,16 @@ import json
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier, holding
-from kalshi_platform.serving.live.stream import StreamLimits, StreamModel, StreamSession
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
+from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
 from kalshi_platform.simulation.replay.trading import TradingConfig
 from made.live_capture import ALL_GROUPS
+from made.served import reading
 
-MODEL = StreamModel("l1-0123456789ab", TradingConfig(n_slots=3, groups=ALL_GROUPS), 8)
+TRADING = TradingConfig(n_slots=3, groups=ALL_GROUPS)
+MODEL = reading(TRADING, 8, "l1-0123456789ab")
 T0_NS = 1_700_000_000_000_000_000
 M = "KXTEST-1-A"
 

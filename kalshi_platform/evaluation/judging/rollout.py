@@ -1,6 +1,6 @@
 """Let a policy trade a fixed schedule of episodes and keep what judging it needs, in bounded memory.
 
-Owns   the loop act -> step -> watch, vectorised over environments (no Python per environment).
+Owns   what is watched before and after each step, vectorised over environments (no Python per environment).
 Units  cash 1e-6 dollar, time ns; the curve is a fraction of capital, averaged over episodes.
 Not    what the figures mean (metrics.py, summary.py) nor how they are watched (watch.py).
 """
@@ -15,11 +15,13 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.statistics.metrics import sharpe_of_moments
-from kalshi_platform.models.rules.protocols import HasProbabilities, Policy
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
+from kalshi_platform.simulation.rollout.policy import Policy
+from kalshi_platform.simulation.rollout.stepper import Stepper
 
 
 class RolloutConfig(Config):
@@ -66,72 +68,63 @@ def run_policy(
     config = config or RolloutConfig()
     session = _Session(policy, env, config, name)
     started = time.perf_counter()
-    session.begin()
     while not env.done:
         session.advance()
     return session.result(time.perf_counter() - started)
 
 
 class _Session:
-    """One rollout under way: the environments' buffers and what has been seen so far."""
+    """One rollout under way: the stepper and what has been seen so far."""
 
     def __init__(self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str) -> None:
         self.policy, self.env, self.config, self.name = policy, env, config, name
+        self.stepper = Stepper(env, policy)
         layout = env.layout
-        n, s = env.n_envs, layout.n_slots
-        self.flat = np.zeros((n, layout.width), np.float32)
-        self.rows = np.zeros((n, s), np.int32)
-        self.reward = np.zeros(n, np.float32)
-        self.terminated, self.truncated = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-        self.feature_names = (*layout.market, *layout.portfolio)
+        self.feature_names = (*env.bank.feature_names, *PORTFOLIO)
         self.events, market_event = number_events(env.bank)
         self.places = _places(env, market_event, config.grid_points)
-        self.trackers = watch.allocate_trackers(n, s, env.config.capital_e6)
+        self.trackers = watch.allocate_trackers(env.n_envs, layout.n_slots, env.config.capital_e6)
         self.tallies = watch.allocate_tallies(len(self.events), config.grid_points, len(self.feature_names))
         self.accounts = _accounts(env)
         self.parts: list[EpisodeRecords] = []
         self.paths: list[tuple[int, int, float]] = []
         self.entropies: list[float] = []
         self.steps = self.idle = self.decisions = 0
-
-    def begin(self) -> None:
-        """Reset the environments and take a first look."""
-        self.env.reset(self.flat, self.rows)
-        self.trackers.held[:] = self.env.envs["active"] == 0
+        self.trackers.held[:] = env.envs["active"] == 0
         self._look()
 
     def advance(self) -> None:
         """One decision of every environment."""
-        layout = self.env.layout
-        active, mask = self.rows >= 0, layout.action_mask(self.flat) > 0
+        stepper = self.stepper
+        active, mask = stepper.rows >= 0, stepper.action_mask > 0
         if self.steps % self.config.stats_every == 0:
             self._inspect(active, mask)
-        actions = self.policy.act(self.flat, self.rows)
         can_trade = mask[..., 1:].any(axis=2) & active
         running = (self.trackers.held == 0)[:, None]
         self.decisions += int((active & running).sum())
         self.idle += int((active & running & ~can_trade).sum())
         before = self.env.episode.copy()
-        self.env.step(actions, self.flat, self.rows, self.reward, self.terminated, self.truncated)
-        watch.watch_rewards(self.trackers, self.reward)
-        if self.terminated.any() or self.truncated.any():
+        stepper.step()
+        watch.watch_rewards(self.trackers, stepper.reward)
+        if stepper.terminated.any() or stepper.truncated.any():
             self._finish(before)
         self._look()
         self.steps += 1
 
     def _look(self) -> None:
-        watch.watch_step(self.trackers, self.tallies, self.places, self.accounts, self.rows)
+        watch.watch_step(self.trackers, self.tallies, self.places, self.accounts, self.stepper.rows)
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
-        layout, stats = self.env.layout, self.tallies.stats
-        market, portfolio = slot_blocks(layout, self.flat)
+        layout, stats, flat = self.env.layout, self.tallies.stats, self.stepper.flat
+        blocks = layout.split(flat)
         seen = active & (self.trackers.held == 0)[:, None]
-        watch.watch_features(stats, market, seen, 0)
-        watch.watch_features(stats, portfolio, seen, layout.n_market)
-        if isinstance(self.policy, HasProbabilities):
+        watch.watch_features(stats, blocks.market, seen, 0)
+        watch.watch_features(stats, blocks.portfolio, seen, layout.n_market)
+        if isinstance(self.policy, NetworkPolicy):
             open_choice = seen & (mask.sum(axis=2) > 1)
             if open_choice.any():
-                share = np.asarray(self.policy.probabilities(self.flat, self.rows), np.float64)[open_choice]
+                all_shares = self.policy.probabilities(flat, self.stepper.rows)
+                share = np.asarray(all_shares, np.float64)[open_choice]
                 most = np.log(mask[open_choice].sum(axis=1))
                 logs = np.log(np.where(share > 0, share, 1.0))
                 self.entropies.append(float((-(share * logs).sum(axis=1) / most).mean()))
@@ -174,13 +167,6 @@ class _Session:
             capital_e6=self.env.config.capital_e6,
             wall_s=wall_s,
         )
-
-
-def slot_blocks(layout: ObservationLayout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, S, F) market and (N, S, P) portfolio views of ``flat`` (N, width)."""
-    market, portfolio = flat[:, layout.market_slice], flat[:, layout.portfolio_slice]
-    shape = (flat.shape[0], layout.n_slots)
-    return market.reshape(*shape, layout.n_market), portfolio.reshape(*shape, layout.n_portfolio)
 
 
 def _accounts(env: ReplayVectorEnv) -> watch.Accounts:

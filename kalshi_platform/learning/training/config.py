@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
 
-SamplerName = Literal["columnar", "stock"]
 Device = Literal["auto", "cpu", "cuda"]
 
 
@@ -18,8 +17,8 @@ class TrainConfig(Config):
     teacher: str = Field(
         "", description="folder of a policy whose weights the network starts from; empty = none"
     )
-    sampler: SamplerName = Field(
-        "columnar", description="stock = RLlib's own sampler: 10 times slower, for comparison"
+    sampler: Literal["columnar"] = Field(
+        "columnar", description="there is one; named because stored settings name it"
     )
 
     n_envs: int = Field(64, gt=0, description="environments stepped together in each process")
@@ -95,8 +94,6 @@ class TrainConfig(Config):
                 raise ValueError(
                     f"{name} needs processes that sample: set num_env_runners to 1 or more, not 0"
                 )
-            if wanted and self.sampler == "stock":
-                raise ValueError(f"{name} needs sampler='columnar': the stock one keeps its state to itself")
         return self
 
     @property

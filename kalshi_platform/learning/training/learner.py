@@ -29,19 +29,13 @@ def ppo_loss(
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Clipped surrogate + clipped value error - entropy bonus, averaged over slots that hold a market.
 
-    log_probs (B, S, A), a masked action at about -1e9; actions (B, S) int; present (B, S) 1 = holds a market.
-    Columnar sampler: value, old_*, advantage and target are (B, S); every slot's decision is judged by its
-    own reward. Stock sampler: old_*, advantage and target are (B,), of all slots together; then the joint
-    action has one ratio, and the values of the slots are summed.
+    log_probs (B, S, A), a masked action at about -1e9; actions (B, S) int; present (B, S) 1 = holds a market;
+    value, old_*, advantage and target (B, S): every slot's decision is judged by its own reward.
     Returns the loss and detached parts of it for the report.
     """
     log_prob = log_probs.gather(2, actions.long()[..., None])[..., 0]  # (B, S, A) -> (B, S)
     held = present.sum()
     entropy = -((log_probs.exp() * log_probs).sum(2) * present).sum() / held  # (B, S, A) -> ()
-    if advantage.dim() == 1:
-        log_prob, value = log_prob.sum(1), value.sum(1)  # (B, S) -> (B,)
-        present = torch.ones_like(advantage)
-        held = present.sum()
     log_ratio = (log_prob - old_log_prob) * present
     ratio = log_ratio.exp()
     surrogate = torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)

@@ -16,12 +16,7 @@ import numpy as np
 import ray
 from ray.exceptions import RayError
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
-from ray.rllib.policy.sample_batch import (
-    DEFAULT_POLICY_ID,
-    SampleBatch,
-    concat_samples,
-    convert_ma_batch_to_sample_batch,
-)
+from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
 from ray.rllib.utils.metrics import (
     LEARN_ON_BATCH_TIMER,
     NUM_AGENT_STEPS_SAMPLED,
@@ -31,7 +26,6 @@ from ray.rllib.utils.metrics import (
     SAMPLE_TIMER,
     SYNCH_WORKER_WEIGHTS_TIMER,
 )
-from ray.tune.registry import register_env
 
 from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.learning.training.callbacks import TrainingCallbacks
@@ -40,7 +34,6 @@ from kalshi_platform.learning.training.learner import LeanPPOPolicy
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
 from kalshi_platform.learning.training.source import TrainingSource
-from kalshi_platform.learning.training.stock import stock_env
 from kalshi_platform.models.networks.rllib_adapter import (
     HISTORY_ROWS,
     SlotPolicyModel,
@@ -48,7 +41,6 @@ from kalshi_platform.models.networks.rllib_adapter import (
     observation_space,
 )
 
-_STOCK_ENV = "kalshi_platform_replay"
 _MINIBATCH_STREAM = 2  # second part of the seed of the generator that orders minibatches
 
 
@@ -68,8 +60,7 @@ class ReplayPPO(PPO):
         super().setup(config)
         self.rounds_learned = 0
         settings: Any = self.config
-        given = settings.input_config.get(CONFIG_KEY)  # the stock sampler has none, and no overlap
-        self._overlap = given is not None and given.overlap
+        self._overlap = settings.input_config[CONFIG_KEY].overlap
         #: The batch that the next step learns from, already sampled; None where it samples first.
         self.waiting_batch: Any = None
 
@@ -87,7 +78,7 @@ class ReplayPPO(PPO):
         self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
         self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
         self.batch_statistics = describe_batch(batch)
-        batch["advantages"] = standardise(batch["advantages"], batch.get(HISTORY_ROWS))
+        batch["advantages"] = standardise(batch["advantages"], batch[HISTORY_ROWS])
         with self._timers[LEARN_ON_BATCH_TIMER]:
             statistics = self._learn(batch)
         self._counters[NUM_ENV_STEPS_TRAINED] += batch.count
@@ -166,18 +157,17 @@ def sample_or_failure(worker: Any) -> Any:
     """One batch of a worker, or a SamplerFailure that says why there is none."""
     # A worker that lets its exception out is killed by RLlib and the message lost.
     try:
-        # The stock sampler returns a batch of one policy inside a batch of many.
-        return convert_ma_batch_to_sample_batch(worker.sample())
+        return worker.sample()
     except Exception as err:
         return SamplerFailure(worker.worker_index, f"{type(err).__name__}: {err}", traceback.format_exc())
 
 
-def standardise(advantage: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+def standardise(advantage: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Advantages with mean 0 and standard deviation 1 over the slots that hold a market (``rows`` >= 0).
 
-    Both (B, S); (B,) and None from the stock sampler, which judges all slots together.
+    Both (B, S).
     """
-    held = np.ones(advantage.shape, bool) if rows is None or advantage.ndim == 1 else rows >= 0
+    held = rows >= 0
     mean, deviation = advantage[held].mean(), max(1e-4, float(advantage[held].std()))
     return np.where(held, (advantage - mean) / deviation, 0.0).astype(np.float32)
 
@@ -195,13 +185,12 @@ def describe_batch(batch: SampleBatch) -> dict[str, Any]:
 
 
 def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
-    """The RLlib configuration of a run, with the sampler that ``config.sampler`` names."""
+    """The RLlib configuration of a run."""
     device = learner_device(config.learner_device)
     spec = source.policy_spec(config.level)
     if config.worker_events == "own":
         source = source.shared_by(config.num_env_runners)
-    stock = config.sampler == "stock"
-    settings = (
+    return (
         PPOConfig()  # type: ignore[no-untyped-call]
         .api_stack(enable_rl_module_and_learner=False, enable_env_runner_and_connector_v2=False)
         .framework("torch")
@@ -235,7 +224,6 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
                     "spec": spec,
                     "seed": config.seed,
                     "source": source,
-                    "inline_windows": stock,
                     "teacher": config.teacher,
                     "auxiliary_coeff": config.auxiliary_coeff,
                 },
@@ -253,15 +241,11 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
         )
         .debugging(seed=config.seed, log_level="ERROR", log_sys_usage=False)
         .callbacks(TrainingCallbacks)
+        # RLlib would try the loss on a made-up batch of one number an observation; ours has one a slot.
+        .experimental(_disable_initialize_loss_from_dummy_batch=True)
+        .environment(env=None, observation_space=observation_space(spec), action_space=action_space(spec))
+        .offline_data(input_=columnar_input, input_config={SOURCE_KEY: source, CONFIG_KEY: config})
     )
-    if stock:
-        register_env(_STOCK_ENV, stock_env)
-        return settings.environment(
-            _STOCK_ENV, env_config={SOURCE_KEY: source, CONFIG_KEY: config}, disable_env_checking=True
-        )
-    return settings.environment(
-        env=None, observation_space=observation_space(spec, False), action_space=action_space(spec)
-    ).offline_data(input_=columnar_input, input_config={SOURCE_KEY: source, CONFIG_KEY: config})
 
 
 def _falling(start: float, steps: int) -> list[list[float]] | None:

@@ -1,6 +1,6 @@
-"""The columnar sampler: RLlib's ``InputReader`` that steps all environments of a process at once.
+"""The columnar sampler: the house's stepper behind RLlib's ``InputReader``, a fragment a call.
 
-Owns       the environments of a process, their random numbers and the columns of an iteration.
+Owns       the environments of a process, their random numbers, and the columns under RLlib's names.
 Device     environments and the network that samples are on the CPU; where the policy learns on a GPU in this
            process, a CPU copy of it samples and takes the policy's weights before every batch.
 Invariant  one forward pass a step for all environments; a window is encoded when a slot's row changes.
@@ -10,20 +10,21 @@ Not        the learner, and not the workers: RLlib creates one reader in each th
 from typing import Any
 
 import numpy as np
-import torch
 from ray.rllib.evaluation.metrics import RolloutMetrics
+from ray.rllib.evaluation.postprocessing import Postprocessing
 from ray.rllib.offline.input_reader import InputReader
 from ray.rllib.offline.io_context import IOContext
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch
 
-from kalshi_platform.learning.training import fragment as columns
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.source import TrainingSource
-from kalshi_platform.models.networks.actions import sample_actions
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import cpu_copy, off_cpu
-from kalshi_platform.models.networks.history import HistoryCodes
 from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.models.networks.rllib_adapter import HISTORY_ROWS
 from kalshi_platform.simulation.envs.records import EpisodeRecords
+from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, estimate_advantages, play
+from kalshi_platform.simulation.rollout.stepper import Stepper
 
 #: Where the reader finds its settings in RLlib's ``input_config``.
 SOURCE_KEY, CONFIG_KEY = "source", "train_config"
@@ -36,79 +37,27 @@ class ColumnarReader(InputReader):
     def __init__(
         self, source: TrainingSource, config: TrainConfig, network: PolicyNetwork, worker: int
     ) -> None:
-        spec = network.spec
+        spec, bank = network.spec, source.bank
         self._config = config
         self.network = network
-        self._env, self._episodes = source.vector_env(config.n_envs, config.level, config.seed, worker)
-        self._full_rows = source.bank.full_rows
+        env, self._episodes = source.vector_env(config.n_envs, config.seed, worker)
+        self._full_rows = bank.full_rows
         self._rng = np.random.default_rng([config.seed, worker, _ACTION_STREAM])
-        self._codes = HistoryCodes(network, source.history, config.n_envs) if spec.reads_history else None
-        self._columns = columns.allocate(config.n_envs, config.fragment_length, spec.width, spec.n_slots)
-        self._flat, self._rows = self._env.buffers()
-        self._actions = np.zeros((config.n_envs, spec.n_slots), np.int8)
-        self._step_columns = (
-            np.zeros(config.n_envs, np.float32),
-            np.zeros(config.n_envs, bool),
-            np.zeros(config.n_envs, bool),
-        )
+        self.stepper = Stepper(env, NetworkPolicy(network, bank.arrays, self._rng))
+        self._fragment = allocate(config.n_envs, config.fragment_length, spec.width, spec.n_slots)
         self._finished: list[EpisodeRecords] = []
-        self._env.reset(self._flat, self._rows)
 
     def next(self) -> SampleBatch:
         """The next fragment of every environment as one batch (N * T); valid until the next call."""
-        if self._codes is not None:
-            self._codes.forget()
-        out = self._columns
-        finals: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]] = []
-        with torch.inference_mode():
-            for t in range(self._config.fragment_length):
-                self._take_step(t)
-                cut = np.flatnonzero(out.truncated[:, t])
-                if cut.size:
-                    finals.append((t, cut, self._env.final_flat[cut], self._env.final_rows[cut]))
-            _, last_value, _ = self._forward(self._flat, self._rows)
-            self._value_final_observations(finals)
+        self.stepper.policy.forget()
+        out = self._fragment
+        last_value = play(self.stepper, out)
         if self._full_rows is not None:
             # Last: until here rows are this worker's own; the learner knows the whole split's only.
             out.rows[:] = self._full_rows[out.rows]
-        columns.estimate_advantages(out, last_value.numpy(), self._config.gamma, self._config.gae_lambda)
-        self._finished.append(self._env.drain_episodes())
-        return columns.sample_batch(out)
-
-    def _take_step(self, t: int) -> None:
-        out = self._columns
-        logits, value, mask = self._forward(self._flat, self._rows)
-        uniform = self._rng.random(self._actions.shape)
-        sample_actions(logits.numpy(), mask.numpy(), uniform, self._actions, out.log_prob[:, t])
-        out.flat[:, t] = self._flat
-        out.rows[:, t] = self._rows
-        out.actions[:, t] = self._actions
-        out.value[:, t] = value.numpy()
-        reward, terminated, truncated = self._step_columns
-        self._env.step(self._actions, self._flat, self._rows, reward, terminated, truncated)
-        out.reward[:, t] = self._env.slots["reward"]
-        out.terminated[:, t] = terminated
-        out.truncated[:, t] = truncated & ~terminated
-
-    def _forward(self, flat: np.ndarray, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        market, portfolio, slot_mask, action_mask = self.network.spec.split(torch.from_numpy(flat))
-        codes = None if self._codes is None else self._codes.at(rows)
-        logits, value = self.network.decide(market, codes, portfolio, slot_mask)
-        return logits, value, action_mask
-
-    def _value_final_observations(self, finals: list[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> None:
-        """One forward pass for all truncated episodes of the fragment."""
-        if not finals:
-            return
-        flat = np.concatenate([f for _, _, f, _ in finals])
-        rows = np.concatenate([r for _, _, _, r in finals])
-        market, portfolio, slot_mask, _ = self.network.spec.split(torch.from_numpy(flat))
-        codes = None if self._codes is None else self._codes.fresh(rows)
-        value = self.network.decide(market, codes, portfolio, slot_mask)[1].numpy()
-        at = 0
-        for t, cut, _, _ in finals:
-            self._columns.final_value[cut, t] = value[at : at + cut.size]
-            at += cut.size
+        estimate_advantages(out, last_value, self._config.gamma, self._config.gae_lambda)
+        self._finished.append(self.stepper.env.drain_episodes())
+        return sample_batch(out)
 
     def take_finished(self) -> list[EpisodeRecords]:
         """Records of the episodes finished since the last call, a list entry a fragment."""
@@ -121,18 +70,31 @@ class ColumnarReader(InputReader):
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the next fragment, apart from the weights; arrays and plain values."""
-        return {
-            "env": self._env.get_state(),
-            "episodes": self._episodes.get_state(),
-            "rng": self._rng.bit_generator.state,
-        }
+        return {**self.stepper.get_state(), "rng": self._rng.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue exactly where :meth:`get_state` was taken."""
-        self._env.set_state(state["env"])
-        self._episodes.set_state(state["episodes"])
+        self.stepper.set_state(state)
         self._rng.bit_generator.state = state["rng"]
-        self._env.observe(self._flat, self._rows)
+
+
+def sample_batch(fragment: Fragment) -> SampleBatch:
+    """The columns PPO learns from, as views (N * T, ...) of the fragment; rewards are summed over slots."""
+    columns = {
+        SampleBatch.OBS: fragment.flat,
+        HISTORY_ROWS: fragment.rows,
+        SampleBatch.ACTIONS: fragment.actions,
+        SampleBatch.ACTION_LOGP: fragment.log_prob,
+        SampleBatch.VF_PREDS: fragment.value,
+        SampleBatch.REWARDS: fragment.reward.sum(axis=2),
+        SampleBatch.TERMINATEDS: fragment.terminated,
+        SampleBatch.TRUNCATEDS: fragment.truncated,
+        Postprocessing.ADVANTAGES: fragment.advantage,
+        Postprocessing.VALUE_TARGETS: fragment.target,
+    }
+    n = fragment.terminated.size
+    flat = {name: column.reshape(n, *column.shape[2:]) for name, column in columns.items()}
+    return SampleBatch(flat)  # type: ignore[no-untyped-call]
 
 
 class LazyReader(InputReader):

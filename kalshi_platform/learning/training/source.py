@@ -1,18 +1,16 @@
 """What every process of a training run opens: the same bank, environments and features.
 
 Owns       the recipe, small enough to travel to a worker, and the bank it opens there once.
-Invariant  copies of a source share one bank in a process: RLlib copies its configuration many times.
+Invariant  copies of a source in one process share one bank: RLlib copies its configuration many times.
 Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its own events only; process 0,
            the learner, opens all of them, because it meets the rows of every worker.
 """
 
 import copy
-import uuid
 from collections.abc import Callable
-from typing import Any, Final, Protocol, Self, runtime_checkable
+from typing import Any, Self
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
@@ -20,17 +18,28 @@ from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.open import Share
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
+from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
-_OPEN_BANKS: Final[dict[str, Bank]] = {}
 
+class _Recipe:
+    """A bank that is opened at its first use, and travels to another process unopened."""
 
-@runtime_checkable
-class Shareable(Protocol):
-    """An ``open_bank`` that can open a part of its events; ``replay.open.SplitOpener`` is one."""
+    def __init__(self, open_bank: Callable[[], Bank]) -> None:
+        self.open_bank: Any = open_bank
+        self._bank: Bank | None = None
 
-    def only(self, share: Share) -> Callable[[], Bank]:
-        """What opens ``share``."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Recipe, (self.open_bank,)
+
+    @property
+    def bank(self) -> Bank:
+        if self._bank is None:
+            self._bank = self.open_bank()
+        return self._bank
+
+    def close(self) -> None:
+        self._bank = None
 
 
 class TrainingSource:
@@ -48,9 +57,9 @@ class TrainingSource:
         self.episodes = episodes or EpisodeConfig()
         self.curriculum = curriculum or CurriculumConfig()
         self.feature_digest = feature_digest
-        self._open_bank: Any = open_bank
-        self._key = uuid.uuid4().hex
+        self._recipe = _Recipe(open_bank)
         self._workers = 0
+        self._of_workers: dict[int, Self] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -60,10 +69,10 @@ class TrainingSource:
 
         ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
         """
-        if not isinstance(self._open_bank, Shareable):
+        if not isinstance(self._recipe.open_bank, SplitOpener):
             raise ContractError(
                 f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
-                f"{self._open_bank!r}; use worker_events=all"
+                f"{self._recipe.open_bank!r}; use worker_events=all"
             )
         events = {market.event for market in self.bank.markets}
         if len(events) < workers:
@@ -72,54 +81,45 @@ class TrainingSource:
                 f"use at most {len(events)} workers, or worker_events=all"
             )
         shared = copy.copy(self)
-        shared._workers = workers
+        shared._workers, shared._of_workers = workers, {}
         return shared
 
     def of_worker(self, worker: int) -> Self:
         """What RLlib's worker ``worker`` opens: its share (1, 2, ...), or everything (0, the learner)."""
         if not self._workers or worker == 0:
             return self
-        assert isinstance(self._open_bank, Shareable)  # shared_by refuses others
-        share = Share(worker - 1, self._workers)
-        own = copy.copy(self)
-        own._open_bank = self._open_bank.only(share)
-        own._key = f"{self._key}-{share.worker}of{share.workers}"
-        own._workers = 0
-        return own
+        if worker not in self._of_workers:  # asked for by the sampler and by the policy: one bank for both
+            open_bank = self._recipe.open_bank
+            assert isinstance(open_bank, SplitOpener)  # shared_by refuses others
+            own = copy.copy(self)
+            own._recipe = _Recipe(open_bank.only(Share(worker - 1, self._workers)))
+            own._workers = 0
+            self._of_workers[worker] = own
+        return self._of_workers[worker]
 
     @property
     def bank(self) -> Bank:
         """The training split's rows, opened at the first use in this process."""
-        if self._key not in _OPEN_BANKS:
-            _OPEN_BANKS[self._key] = self._open_bank()
-        return _OPEN_BANKS[self._key]
-
-    @property
-    def history(self) -> History:
-        """Where history windows are gathered from."""
-        return self.bank.arrays
+        return self._recipe.bank
 
     def close(self) -> None:
         """Let go of the bank in this process."""
-        _OPEN_BANKS.pop(self._key, None)
+        self._recipe.close()
 
     def policy_spec(self, level: str) -> PolicySpec:
         """The record of a policy of ``level`` trained on this source."""
-        layout = self.vector_env(1, level, seed=0)[0].layout
         return PolicySpec(
             level=level_named(level),
-            n_slots=layout.n_slots,
-            market=layout.market,
-            portfolio=layout.portfolio,
-            n_history=layout.n_history,
+            n_slots=self.env.n_slots,
+            market=self.bank.feature_names,
+            portfolio=PORTFOLIO,
+            n_history=self.bank.arrays.temporal.shape[1],
             feature_digest=self.feature_digest,
             groups=self.env.groups,
         )
 
-    def vector_env(
-        self, n_envs: int, level: str, seed: int, worker: int = 0
-    ) -> tuple[ReplayVectorEnv, RandomEpisodes]:
+    def vector_env(self, n_envs: int, seed: int, worker: int = 0) -> tuple[ReplayVectorEnv, RandomEpisodes]:
         """``n_envs`` training environments and the source of their episodes."""
         episodes = RandomEpisodes(self.bank, self.episodes, self.curriculum, seed, worker)
-        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs, level_named(level).window)
+        env = ReplayVectorEnv(self.bank, episodes, self.env, n_envs)
         return env, episodes

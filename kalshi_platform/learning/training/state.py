@@ -3,7 +3,7 @@
 Owns       weights, optimiser, round counter, the state of every worker's environments and generators, and
            with ``overlap`` the batch that was sampled and not yet learned from.
 Invariant  a run continued from a captured state produces the same numbers as one that was never stopped
-           (columnar sampler, same machine and threads; tested).
+           (same machine and threads; tested).
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from ray.rllib.policy.sample_batch import SampleBatch
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.learning.training.checkpoint import TrainingState
 from kalshi_platform.learning.training.ppo import ReplayPPO
-from kalshi_platform.learning.training.reader import LazyReader
+from kalshi_platform.learning.training.reader import ColumnarReader
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.state import Episodes
@@ -33,10 +33,7 @@ def frozen_copy(algorithm: ReplayPPO) -> FrozenPolicy:
 
 
 def capture(algorithm: ReplayPPO, run_values: dict[str, Any]) -> TrainingState:
-    """Everything apart from the weights; ``run_values`` are the run's own counters.
-
-    With the stock sampler environments start afresh after a resume: RLlib keeps their state to itself.
-    """
+    """Everything apart from the weights; ``run_values`` are the run's own counters."""
     workers = _foreach_sampler(algorithm, _sampler_state)
     values = {
         "run": run_values,
@@ -78,27 +75,24 @@ def restore(algorithm: ReplayPPO, policy: FrozenPolicy, state: TrainingState) ->
         parts.append({"values": values, "arrays": arrays})
 
     def put(worker: Any) -> None:
-        if isinstance(worker.input_reader, LazyReader):
-            part = parts[max(0, worker.worker_index - 1)]
-            worker.input_reader.reader.set_state({"env": _joined(part["arrays"]), **part["values"]})
+        part = parts[max(0, worker.worker_index - 1)]
+        _reader_of(worker).set_state({"env": _joined(part["arrays"]), **part["values"]})
 
     _foreach_sampler(algorithm, put)
 
 
 def advance_curriculum(algorithm: ReplayPPO, episodes_done: int) -> None:
-    """Tell every columnar sampler how many episodes the run has finished (stock ones count themselves)."""
+    """Tell every sampler how many episodes the run has finished."""
+    _foreach_sampler(algorithm, lambda worker: _reader_of(worker).advance(episodes_done))
 
-    def advance(worker: Any) -> None:
-        if isinstance(worker.input_reader, LazyReader):
-            worker.input_reader.reader.advance(episodes_done)
 
-    _foreach_sampler(algorithm, advance)
+def _reader_of(worker: Any) -> ColumnarReader:
+    reader: ColumnarReader = worker.input_reader.reader
+    return reader
 
 
 def _sampler_state(worker: Any) -> dict[str, Any]:
-    if not isinstance(worker.input_reader, LazyReader):
-        return {"values": {}, "arrays": {}}
-    state = worker.input_reader.reader.get_state()
+    state = _reader_of(worker).get_state()
     values = {"episodes": state["episodes"], "rng": state["rng"]}
     return {"values": values, "arrays": _split(state["env"])}
 

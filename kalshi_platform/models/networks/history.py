@@ -5,30 +5,17 @@ Why        at each step only one slot of an environment has a new event: of B x 
 Invariant  the network sees exactly the window that ends at the row; row -1 is an empty slot with code 0.
 """
 
-from typing import Protocol
-
 import numpy as np
 import torch
-from numba import njit
 
 from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.models.networks.device import device_of
 from kalshi_platform.models.networks.networks import PolicyNetwork
+from kalshi_platform.simulation.replay.bank import BankArrays
 
 
-class History(Protocol):
-    """Where windows come from; ``replay.bank.BankArrays`` is one."""
-
-    @property
-    def temporal(self) -> np.ndarray:
-        """(R, H) f4: temporal features of every row."""
-
-    @property
-    def age(self) -> np.ndarray:
-        """(R,) i4: rows since the first of the unbroken segment."""
-
-
-@njit(cache=True)
+@kernel
 def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, index: np.ndarray) -> int:
     """Number the distinct rows of a batch in order of first appearance.
 
@@ -54,16 +41,16 @@ def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, inde
 class WindowGatherer:
     """Distinct windows of a batch of rows, with scratch memory of its own: one a thread."""
 
-    def __init__(self, history: History, window: int) -> None:
-        self._history = history
+    def __init__(self, arrays: BankArrays, window: int) -> None:
+        self._arrays = arrays
         self._window = window
-        self._mark = np.zeros(history.age.size, np.int32)
+        self._mark = np.zeros(arrays.age.size, np.int32)
 
     def windows(self, rows: np.ndarray) -> torch.Tensor:
         """Window of each of ``rows`` (U,) i8: (U, W, H)."""
-        temporal = self._history.temporal
+        temporal = self._arrays.temporal
         out = np.empty((rows.size, self._window, temporal.shape[1]), np.float32)
-        gather_windows(temporal, self._history.age, rows, out)
+        gather_windows(temporal, self._arrays.age, rows, out)
         return torch.from_numpy(out)
 
     def distinct(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,11 +64,11 @@ class WindowGatherer:
 class HistoryCodes:
     """Codes of the windows that N environments stand at; only slots whose row changed are encoded again."""
 
-    def __init__(self, network: PolicyNetwork, history: History, n_envs: int) -> None:
+    def __init__(self, network: PolicyNetwork, arrays: BankArrays, n_envs: int) -> None:
         spec = network.spec
         self.n_envs = n_envs
         self._network = network
-        self._gather = WindowGatherer(history, spec.level.window)
+        self._gather = WindowGatherer(arrays, spec.level.window)
         self._rows = np.full((n_envs, spec.n_slots), -1, np.int32)
         shape = (n_envs, spec.n_slots, spec.level.lstm_hidden)
         self._codes = torch.zeros(shape, device=device_of(network))

@@ -16,11 +16,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.heads import MicrostructureHead, RegimeHead
 from kalshi_platform.models.networks.levels import Level
 from kalshi_platform.models.networks.slot_attention import slot_attention
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+
+
+class Answer(NamedTuple):
+    """What the network says to B observations."""
+
+    logits: torch.Tensor  # (B, S, N_ACTIONS), unmasked
+    value: torch.Tensor  # (B, S), 0 where a slot is empty
+    action_mask: torch.Tensor  # (B, S, N_ACTIONS), 1 = legal
 
 
 class Slots(NamedTuple):
@@ -111,6 +119,12 @@ class PolicyNetwork(nn.Module):
         assert self.history is not None, f"level {self.spec.level.name} reads no history"
         codes: torch.Tensor = self.history(windows)
         return codes
+
+    def answer(self, flat: torch.Tensor, history_codes: torch.Tensor | None) -> Answer:
+        """Logits, values and action mask of ``flat`` (B, width); ``history_codes`` as in :meth:`decide`."""
+        seen = self.spec.split(flat)
+        logits, value = self.decide(seen.market, history_codes, seen.portfolio, seen.slot_mask)
+        return Answer(logits, value, seen.action_mask)
 
     def decide(
         self,

@@ -1,7 +1,7 @@
 """The network as an RLlib ``TorchModelV2``: a thin translation, no weights and no decisions of its own.
 
-Observation  one flat float32 Box. Columnar sampler: (width,), windows gathered here from the rows in the
-             extra column HISTORY_ROWS. Stock sampler: (width + S * W * H,), windows inline.
+Observation  one flat float32 Box (width,); windows are gathered here from the rows in the extra column
+             HISTORY_ROWS.
 Device       that of the observations; rows and windows are gathered on the CPU.
 Output       masked logits (B, S * N_ACTIONS) for RLlib's MultiDiscrete distribution.
 """
@@ -16,38 +16,32 @@ from ray.rllib.models.torch.torch_modelv2 import TorchModelV2
 from ray.rllib.policy.view_requirement import ViewRequirement
 from torch import nn
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.actions import mask_logits
 from kalshi_platform.models.networks.foresight import Foresight
 from kalshi_platform.models.networks.heads import microstructure_loss, regime_information
-from kalshi_platform.models.networks.history import History, WindowGatherer
+from kalshi_platform.models.networks.history import WindowGatherer
 from kalshi_platform.models.networks.networks import Slots, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.networks.transfer import grown_network
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
 
 #: Column of a SampleBatch: bank row of every slot (B, S) int32, -1 = empty.
 HISTORY_ROWS: Final = "history_rows"
 
 
-class HistorySource(Protocol):
-    """Opens the rows that windows are gathered from, once a process."""
-
-    @property
-    def history(self) -> History:
-        """The rows."""
+class BankSource(Protocol):
+    """The trainer's data, which lie above this layer: opened once a process, at the first use."""
 
     @property
     def bank(self) -> Bank:
-        """The rows with everything known of them; read by levels that learn to foresee."""
+        """The rows that windows are gathered from, with everything known of them."""
 
 
-def observation_space(spec: PolicySpec, inline_windows: bool) -> gym.spaces.Box:
+def observation_space(spec: PolicySpec) -> gym.spaces.Box:
     """The one flat Box that RLlib is told of."""
-    width = spec.width + (spec.windows_width if inline_windows else 0)
-    return gym.spaces.Box(-np.inf, np.inf, (width,), np.float32)
+    return gym.spaces.Box(-np.inf, np.inf, (spec.width,), np.float32)
 
 
 def action_space(spec: PolicySpec) -> gym.spaces.MultiDiscrete:
@@ -68,8 +62,7 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         *,
         spec: PolicySpec,
         seed: int,
-        source: HistorySource,
-        inline_windows: bool,
+        source: BankSource,
         teacher: str = "",
         auxiliary_coeff: float = 0.0,
     ) -> None:
@@ -79,19 +72,13 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
             self.network = grown_network(FrozenPolicy.load(Path(teacher)), spec, seed)[0]
         else:
             self.network = build_network(spec, seed)
-        self._inline_windows = inline_windows
         self._source = source
         self._kept_gatherer: WindowGatherer | None = None
         self._auxiliary_coeff = auxiliary_coeff
         self._slots: Slots | None = None
         self._foresight: Foresight | None = None
-        if spec.level.microstructure and inline_windows:
-            raise ContractError(
-                f"level {spec.level.name!r} learns from the rows after an observation, which the stock "
-                "sampler does not tell; set train.sampler=columnar"
-            )
         self._value: torch.Tensor | None = None
-        if spec.reads_history and not inline_windows:
+        if spec.reads_history:
             highest = np.iinfo(np.int32).max
             self.view_requirements[HISTORY_ROWS] = ViewRequirement(
                 space=gym.spaces.Box(-1, highest, (spec.n_slots,), np.int32), used_for_compute_actions=True
@@ -110,26 +97,24 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         flat = batch["obs"]
         spec = self.network.spec
         market, portfolio, slot_mask, action_mask = spec.split(flat)
-        windows = index = None
-        if self._inline_windows and spec.reads_history:
-            windows = flat[:, spec.width :].reshape(-1, spec.level.window, spec.n_history)  # (B * S, W, H)
-            count = torch.arange(1, len(windows) + 1, device=flat.device)
-            index = count.view(slot_mask.shape) * (slot_mask > 0.5)  # (B, S)
-        elif spec.reads_history:
-            # Rows may come from another device; windows are gathered here and sent there.
-            rows = batch[HISTORY_ROWS].cpu().numpy()
-            windows, index = (part.to(flat.device) for part in self._gatherer.distinct(rows))
-        codes = self.network.slot_codes(windows, index)
+        codes = self.network.slot_codes(*self._windows(batch)) if spec.reads_history else None
         slots = self.network.represent(market, codes, portfolio, slot_mask)
         self._slots = slots if spec.level.has_auxiliary else None
         logits, value = self.network.judge(slots, slot_mask)
         return mask_logits(logits, action_mask), value
 
+    def _windows(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Distinct windows (U, W, H) of the batch and the 1-based index (B, S) into them."""
+        # Rows may come from another device; windows are gathered here and sent there.
+        windows, index = self._gatherer.distinct(batch[HISTORY_ROWS].cpu().numpy())
+        device = batch["obs"].device
+        return windows.to(device), index.to(device)
+
     @property
     def _gatherer(self) -> WindowGatherer:
         # At the first use: RLlib copies the model to each GPU before, and a copy of the bank with it.
         if self._kept_gatherer is None:
-            self._kept_gatherer = WindowGatherer(self._source.history, self.network.spec.level.window)
+            self._kept_gatherer = WindowGatherer(self._source.bank.arrays, self.network.spec.level.window)
         return self._kept_gatherer
 
     def auxiliary_loss(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]] | None:

@@ -1,28 +1,18 @@
 """What a policy reads and decides: the record every checkpoint carries beside its weights.
 
-Owns       the layout of the flat observation as the network sees it, and what identifies its features.
-Invariant  flat (width,) = market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x N_ACTIONS).
+Owns       what identifies the features of a policy. The flat observation is laid out as simulation/replay/
+           layout.py says.
 Not        names of markets: no identifier of a market, event or series is part of it.
 """
-
-from typing import NamedTuple
 
 import torch
 from pydantic import Field
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.levels import Level
-from kalshi_platform.simulation.replay.account import N_ACTIONS
-
-
-class Observation(NamedTuple):
-    """Views of a batch of flat observations."""
-
-    market: torch.Tensor  # (B, S, F)
-    portfolio: torch.Tensor  # (B, S, P)
-    slot_mask: torch.Tensor  # (B, S), 1 = a market stands there
-    action_mask: torch.Tensor  # (B, S, N_ACTIONS), 1 = legal
+from kalshi_platform.simulation.replay.layout import Blocks, Layout, layout_of
 
 
 class PolicySpec(Config):
@@ -39,31 +29,32 @@ class PolicySpec(Config):
     groups: tuple[str, ...] = Field(description="feature groups that are switched on")
 
     @property
-    def width(self) -> int:
-        """Length of one flat observation."""
-        return self.n_slots * (len(self.market) + len(self.portfolio) + 1 + N_ACTIONS)
+    def layout(self) -> Layout:
+        """Where everything stands in the flat observation."""
+        return layout_of(self.n_slots, len(self.market), len(self.portfolio))
 
     @property
-    def windows_width(self) -> int:
-        """Length of one observation's history windows, flattened: S x W x H."""
-        return self.n_slots * self.level.window * self.n_history
+    def width(self) -> int:
+        """Length of one flat observation."""
+        return self.layout.width
 
     @property
     def reads_history(self) -> bool:
         """Whether the network needs history windows."""
         return self.level.window > 0
 
-    def split(self, flat: torch.Tensor) -> Observation:
+    def split(self, flat: torch.Tensor) -> Blocks[torch.Tensor]:
         """Views of ``flat`` (B, width); columns after ``width`` are not looked at."""
-        s, f, p = self.n_slots, len(self.market), len(self.portfolio)
-        ends = (s * f, s * (f + p), s * (f + p + 1), self.width)
-        b = flat.shape[0]
-        return Observation(
-            market=flat[:, : ends[0]].view(b, s, f),
-            portfolio=flat[:, ends[0] : ends[1]].view(b, s, p),
-            slot_mask=flat[:, ends[1] : ends[2]],
-            action_mask=flat[:, ends[2] : ends[3]].view(b, s, N_ACTIONS),
-        )
+        return self.layout.split(flat)
+
+    def require_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse observations of another ``shape`` than (N, width)."""
+        if len(shape) != 2 or shape[1] != self.width:
+            raise ContractError(
+                f"observations have shape {shape}, the policy reads (N, {self.width}): "
+                f"{self.n_slots} slots x ({len(self.market)} market + {len(self.portfolio)} portfolio + 1 + "
+                f"{N_ACTIONS})"
+            )
 
     def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
         """Refuse data whose features are not the ones this policy was trained on."""

@@ -18,11 +18,13 @@ from torch import nn
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks import embedding
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.embedding import embed, first, tiled
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.networks import PolicyNetwork, SlotAttention, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.layout import join
 
 
 class TransferReport(Config):
@@ -87,16 +89,15 @@ def grow(teacher: PolicyNetwork, student: PolicyNetwork) -> TransferReport:
 
 
 def divergence(
-    teacher: FrozenPolicy, student: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, history: History
+    teacher: FrozenPolicy, student: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, arrays: BankArrays
 ) -> float:
     """Mean KL(teacher || student) of a slot's action probabilities in nats, over slots that hold a market.
 
-    ``flat`` (N, width) in the student's layout, ``rows`` (N, S) i4 of ``history``. 0: both decide alike.
+    ``flat`` (N, width) in the student's layout, ``rows`` (N, S) i4 of ``arrays``. 0: both decide alike.
     """
-    old = teacher.action_probabilities(
-        _as_teacher_sees(teacher.spec, student.spec, flat), rows=rows, history=history
-    )
-    new = student.action_probabilities(flat, rows=rows, history=history)
+    seen = _as_teacher_sees(teacher.spec, student.spec, flat)
+    old = NetworkPolicy(teacher.network, arrays).probabilities(seen, rows)
+    new = NetworkPolicy(student.network, arrays).probabilities(flat, rows)
     present = student.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
     possible = old > 0
     ratio = np.log(np.where(possible, old, 1.0)) - np.log(np.where(possible, np.maximum(new, 1e-30), 1.0))
@@ -251,8 +252,7 @@ def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.n
     """Observations of the student's layout in the teacher's: its own features by name."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
-    seen = new.split(torch.from_numpy(flat))
+    seen = new.layout.split(flat)
     market = seen.market[..., [new.market.index(n) for n in old.market]]
     portfolio = seen.portfolio[..., [new.portfolio.index(n) for n in old.portfolio]]
-    pieces = (market, portfolio, seen.slot_mask, seen.action_mask)
-    return torch.cat([x.flatten(1) for x in pieces], dim=1).numpy()
+    return join(seen._replace(market=market, portfolio=portfolio))

@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from safetensors.torch import save as write_safetensors
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.load import policy_of
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _PROBES: Final = 64
 _SEED: Final = 20_260_101
@@ -55,11 +55,10 @@ def probes(spec: PolicySpec, n: int = _PROBES) -> tuple[np.ndarray, np.ndarray]:
     """Seeded observations (n, width) f4, every slot full, some actions shut, and windows (n, S, W, H)."""
     rng = np.random.default_rng(_SEED)
     flat = rng.uniform(-1, 1, (n, spec.width)).astype(np.float32)
-    s = spec.n_slots
-    masks = flat[:, spec.width - s * (1 + N_ACTIONS) :]
-    masks[:, :s] = 1.0
-    shut = rng.random((n, s, N_ACTIONS)) < 0.2
-    shut[..., 0] = False  # HOLD is always legal
-    masks[:, s:] = np.where(shut, 0.0, 1.0).reshape(n, -1)
-    windows = rng.uniform(-1, 1, (n, s, spec.level.window, spec.n_history)).astype(np.float32)
+    seen = spec.layout.split(flat)  # views
+    seen.slot_mask[:] = 1.0
+    shut = rng.random(seen.action_mask.shape) < 0.2
+    shut[..., HOLD] = False  # always legal
+    seen.action_mask[:] = np.where(shut, 0.0, 1.0)
+    windows = rng.uniform(-1, 1, (n, spec.n_slots, spec.level.window, spec.n_history)).astype(np.float32)
     return flat, windows

@@ -13,22 +13,15 @@ from typing import Any, Final
 from pydantic import Field, field_validator
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.evidence import Performance
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
+from kalshi_platform.simulation.replay.layout import layout_of
 
 RECORD_VERSION: Final = 1
 WEIGHTS_NAME: Final = "weights.safetensors"
-#: What each number a policy answers means; the exchange is sent orders by it.
-ACTIONS: Final = {
-    "HOLD": HOLD,
-    "BUY_YES": BUY_YES,
-    "SELL_YES": SELL_YES,
-    "BUY_NO": BUY_NO,
-    "SELL_NO": SELL_NO,
-}
 MODEL_ID: Final = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -122,8 +115,8 @@ def model_id(
 
 def digests_of(spec: PolicySpec) -> Digests:
     """The digests of a policy by its own layout, as it was trained."""
-    layout = _layout(spec, spec.market, spec.portfolio, spec.n_history)
-    return Digests(observation=digest_of(layout), action=digest_of(ACTIONS), feature=spec.feature_digest)
+    shown = _shown(spec, spec.market, spec.portfolio, spec.n_history)
+    return Digests(observation=digest_of(shown), action=digest_of(ACTIONS), feature=spec.feature_digest)
 
 
 def running_digests(spec: PolicySpec) -> Digests:
@@ -136,18 +129,19 @@ def running_digests(spec: PolicySpec) -> Digests:
     except ContractError:
         market = ()  # the running table lacks a group: no layout of it can equal the recorded one
     portfolio = tuple(f.name for f in features_of(["portfolio"]))
-    layout = _layout(spec, market, portfolio, len(TEMPORAL) if spec.n_history else 0)
-    return Digests(observation=digest_of(layout), action=digest_of(ACTIONS), feature=FEATURE_DIGEST)
+    shown = _shown(spec, market, portfolio, len(TEMPORAL) if spec.n_history else 0)
+    return Digests(observation=digest_of(shown), action=digest_of(ACTIONS), feature=FEATURE_DIGEST)
 
 
-def _layout(
+def _shown(
     spec: PolicySpec, market: tuple[str, ...], portfolio: tuple[str, ...], n_history: int
 ) -> dict[str, Any]:
+    """Names and sizes of everything a policy is shown; their digest is the observation's."""
     return {
         "n_slots": spec.n_slots,
         "market": market,
         "portfolio": portfolio,
         "window": spec.level.window,
         "n_history": n_history,
-        "width": spec.n_slots * (len(market) + len(portfolio) + 1 + len(ACTIONS)),
+        "width": layout_of(spec.n_slots, len(market), len(portfolio)).width,
     }

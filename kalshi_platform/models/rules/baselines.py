@@ -14,12 +14,13 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.rules.protocols import Policy
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout
+from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.replay.observation import portfolio_column
 from kalshi_platform.simulation.replay.trading import OrderStyle
+from kalshi_platform.simulation.rollout.policy import Policy
 
 _HALF_X2_E4: Final = 10_000
 
@@ -42,7 +43,7 @@ def favourite_is_yes(bank: Bank, rows: np.ndarray) -> np.ndarray:
 class DoNothing:
     """Holds for ever: the floor every trader must beat after fees."""
 
-    layout: ObservationLayout
+    layout: Layout
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """(N, S) int8 of HOLD."""
@@ -55,7 +56,7 @@ class RandomTrader:
     ``trade_rate``: share of the decisions with a choice at which it acts, 0..1.
     """
 
-    def __init__(self, layout: ObservationLayout, trade_rate: float, seed: int) -> None:
+    def __init__(self, layout: Layout, trade_rate: float, seed: int) -> None:
         if not 0.0 <= trade_rate <= 1.0:
             raise ContractError(f"trade_rate={trade_rate} is outside 0..1")
         self.layout, self.trade_rate = layout, trade_rate
@@ -75,13 +76,13 @@ class RandomTrader:
 class HoldToSettlement:
     """Buys the favourite while flat and keeps what it has."""
 
-    layout: ObservationLayout
+    layout: Layout
     bank: Bank
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """(N, S) int8: a buy while the slot is flat and nothing is working, else HOLD."""
-        position = self.layout.portfolio_column("position", flat)
-        resting = self.layout.portfolio_column("resting_side", flat)
+        position = portfolio_column("position", self.layout, flat)
+        resting = portfolio_column("resting_side", self.layout, flat)
         buy = np.where(favourite_is_yes(self.bank, rows), BUY_YES, BUY_NO)
         idle = (position == 0) & (resting == 0) & (rows >= 0)
         return where_available(self.layout.action_mask(flat), np.where(idle, buy, HOLD))
@@ -94,14 +95,14 @@ class JoinTheBid:
     An order left behind by the book (further than ``requote_distance`` dollars from the best) is sent anew.
     """
 
-    layout: ObservationLayout
+    layout: Layout
     requote_distance: float = 0.0
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """(N, S) int8: BUY_YES flat, SELL_YES long, HOLD while a fitting order rests at the best price."""
-        position = self.layout.portfolio_column("position", flat)
-        resting = self.layout.portfolio_column("resting_side", flat)
-        behind = self.layout.portfolio_column("resting_distance", flat) > self.requote_distance
+        position = portfolio_column("position", self.layout, flat)
+        resting = portfolio_column("resting_side", self.layout, flat)
+        behind = portfolio_column("resting_distance", self.layout, flat) > self.requote_distance
         wanted = np.where(position > 0, SELL_YES, BUY_YES)
         side = np.where(position > 0, -1.0, 1.0)
         working = (resting == side) & ~behind
@@ -112,15 +113,16 @@ class JoinTheBid:
 class ImbalanceRule:
     """Follows the resting size: beyond ``threshold`` enters its side, leaves at zero."""
 
-    def __init__(self, layout: ObservationLayout, feature: str, threshold: float = 0.5) -> None:
-        if feature not in layout.market:
-            raise ContractError(f"no market feature {feature!r}; known: {', '.join(layout.market)}")
-        self.layout, self.feature, self.threshold = layout, feature, threshold
+    def __init__(self, layout: Layout, bank: Bank, feature: str, threshold: float = 0.5) -> None:
+        if feature not in bank.feature_names:
+            raise ContractError(f"no market feature {feature!r}; known: {', '.join(bank.feature_names)}")
+        self.layout, self.threshold = layout, threshold
+        self._column = bank.feature_names.index(feature)
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """(N, S) int8."""
-        lean = self.layout.market_column(self.feature, flat)
-        position = self.layout.portfolio_column("position", flat)
+        lean = self.layout.split(flat).market[:, :, self._column]
+        position = portfolio_column("position", self.layout, flat)
         enter = np.where(lean > self.threshold, BUY_YES, np.where(lean < -self.threshold, BUY_NO, HOLD))
         leave = np.where(position > 0, SELL_YES, SELL_NO)
         against = position * lean < 0
@@ -146,7 +148,7 @@ BASELINES: Final = (
 )
 
 
-def build_baseline(name: str, layout: ObservationLayout, bank: Bank, trade_rate: float, seed: int) -> Policy:
+def build_baseline(name: str, layout: Layout, bank: Bank, trade_rate: float, seed: int) -> Policy:
     """The baseline called ``name``; ContractError for an unknown one."""
     match name:
         case "do_nothing":

@@ -15,18 +15,19 @@ import numpy as np
 from kalshi_platform.data.features.history import gather_windows
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig, number_events, run_policy
 from kalshi_platform.evaluation.judging.summary import Sample, event_means, pool
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.rules.protocols import Policy
 from kalshi_platform.serving.distillation.config import JudgeConfig
 from kalshi_platform.serving.distillation.halves import stage
-from kalshi_platform.serving.distillation.states import choices_in
+from kalshi_platform.serving.distillation.states import choices
 from kalshi_platform.serving.inference.batch import Batch, Tier
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, TieredPolicy, free
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Nothing but returns is looked at.
 _WATCHED: Final = RolloutConfig(grid_points=2, stats_every=1_000_000_000)
@@ -80,7 +81,8 @@ class WatchedCascade:
     """A policy for ``run_policy``: the cascade acts, the champion is asked beside it."""
 
     def __init__(self, tiered: TieredPolicy, champion: FrozenPolicy, bank: Bank) -> None:
-        self._tiered, self._champion, self._bank = tiered, champion, bank
+        self._tiered, self._bank = tiered, bank
+        self._champion = NetworkPolicy(champion.network, bank.arrays)
         self._first_rows = np.ascontiguousarray(bank.arrays.segments["start"])
         self._segment_event = bank.segment_events
         n_events = int(self._segment_event.max()) + 1
@@ -94,7 +96,7 @@ class WatchedCascade:
         """(N, S) int8: the cascade's actions."""
         batch = batch_of(self._bank, flat, rows, self._tiered.window)
         found = self._tiered.decide(batch, 0)
-        wanted = self._champion.act(flat, rows=rows, history=self._bank.arrays)
+        wanted = self._champion.act(flat, rows)
         self._count(flat, rows, found.tier, found.actions == wanted)
         return found.actions
 
@@ -103,7 +105,7 @@ class WatchedCascade:
         # All slots of a group hold markets of one event here.
         segment = np.searchsorted(self._first_rows, rows[running].max(axis=1), side="right") - 1
         event = self._segment_event[segment]
-        _, counted = choices_in(flat[running], rows.shape[1])
+        _, counted = choices(self._tiered.layout, flat[running])
         np.add.at(self.tally.exits, (event, tier[running]), 1)
         np.add.at(self.tally.counted, event, counted.sum(axis=1))
         np.add.at(self.tally.agreed, event, (counted & same[running]).sum(axis=1))

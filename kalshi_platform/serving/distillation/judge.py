@@ -6,7 +6,7 @@ Units      latencies milliseconds of the thread's own time, one group, one threa
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.summary import Sample, event_means
@@ -23,21 +24,21 @@ from kalshi_platform.evaluation.statistics.bootstrap import (
     event_mean_interval,
     ratio_interval,
 )
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.tiers import FormRecord
-from kalshi_platform.models.rules.protocols import NetworkPolicy
 from kalshi_platform.serving.distillation import calibration
 from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.cascade import Theatre, batch_of, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
-from kalshi_platform.serving.distillation.states import Reader, States, choices, collect_states
+from kalshi_platform.serving.distillation.states import Reader, choices, collect_states
 from kalshi_platform.serving.distillation.thresholds import expected_ms
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
+from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
 #: Points of a tier's exit curve.
 _CURVE_POINTS: Final = 40
 
@@ -155,12 +156,12 @@ def judge(
     seed: int,
     split: Split,
     half: bool,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Judgement:
     """Play champion, cascade and every tier alone on the theatre's events, and time the cascade."""
     started = time.perf_counter()
     champion, config = theatre.champion, theatre.config
-    alone = theatre.play(NetworkPolicy(champion, theatre.bank), "champion")
+    alone = theatre.play(NetworkPolicy(champion.network, theatre.bank.arrays), "champion")
     tiered = cascade_of(champion.spec, [m.ready for m in made])
     played = theatre.play_cascade(tiered)
     assert played.tally is not None
@@ -216,8 +217,9 @@ def _judge_tier(
 ) -> TierJudgement:
     config = theatre.config
     is_champion = made.number == Tier.FULL
-    alone = champion if is_champion else theatre.play(NetworkPolicy(made.policy, theatre.bank), "tier")
-    mask, counted = choices(states)
+    own = NetworkPolicy(made.policy.network, theatre.bank.arrays)
+    alone = champion if is_champion else theatre.play(own, "tier")
+    mask, counted = choices(made.policy.spec.layout, states.flat)
     logits = states.logits if is_champion else _logits(made, theatre, states)
     right = calibration.best_of(logits, mask) == calibration.best_of(states.logits, mask)
     before, after = (

@@ -14,18 +14,19 @@ import torch
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.models.networks.device import torch_threads
-from kalshi_platform.models.networks.history import History
 from kalshi_platform.models.networks.levels import TIER_LEVELS
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import LearnConfig
 from kalshi_platform.serving.distillation.losses import advantage_weights, value_loss, weighted_kl
-from kalshi_platform.serving.distillation.states import Reader, States, choices
+from kalshi_platform.serving.distillation.states import Reader, choices
+from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
-_EVERY_S: Final = 5.0
 _BATCH: Final = 2_048
 
 
@@ -66,10 +67,10 @@ def distil(
     tier: int,
     learned: States,
     held_out: States,
-    history: History,
+    arrays: BankArrays,
     config: LearnConfig,
     seed: int,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> tuple[FrozenPolicy, Learning]:
     """A student of ``spec`` taught by ``learned``; its weights are those best on ``held_out``.
 
@@ -77,11 +78,11 @@ def distil(
     """
     started = time.perf_counter()
     for name, states in (("learn from", learned), ("stop by", held_out)):
-        if not choices(states)[1].any():
+        if not choices(spec.layout, states.flat)[1].any():
             raise DataError(
                 f"tier {tier}: no state to {name} has a choice; play more (states.steps, states.n_envs)"
             )
-    student = _Student(build_network(spec, seed), learned, held_out, history, config, seed)
+    student = _Student(build_network(spec, seed), learned, held_out, arrays, config, seed)
     with torch_threads(config.torch_threads):
         epochs, best, stopped = _learn(student, tier, config, say)
     learning = Learning(
@@ -124,14 +125,12 @@ def _learn(student: "_Student", tier: int, config: LearnConfig, say: Say) -> tup
 def _progress(
     say: Say, tier: int, epoch: int, config: LearnConfig, started: float
 ) -> Callable[[float], None]:
-    last = time.perf_counter()
+    throttle = Throttle(wait_first=True)
 
     def show(share: float) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        if now - last < _EVERY_S:
+        if not throttle.is_due():
             return
-        last = now
+        now = time.perf_counter()
         done = (epoch + share) / config.epochs
         left = min((now - started) * (1 - done) / done, max(config.limit_s - (now - started), 0))
         say(f"tier {tier}: pass {epoch + 1} of {config.epochs}, at most {left:.0f} s left")
@@ -147,15 +146,15 @@ class _Student:
         network: PolicyNetwork,
         learned: States,
         held_out: States,
-        history: History,
+        arrays: BankArrays,
         config: LearnConfig,
         seed: int,
     ) -> None:
         self.network, self._config = network, config
-        self._reader = Reader(network, history)
+        self._reader = Reader(network, arrays)
         self._learned, self._held_out = learned, held_out
-        self._weight = _weights(learned, config)
-        self._held_out_weight = _weights(held_out, config)
+        self._weight = _weights(network.spec.layout, learned, config)
+        self._held_out_weight = _weights(network.spec.layout, held_out, config)
         counted = self._weight > 0
         self._variance = float(learned.value[counted].var())
         self._rng = np.random.default_rng([seed, learned.n])
@@ -197,7 +196,7 @@ class _Student:
         """Weighted KL and agreement on the held-out states."""
         states, weight = self._held_out, self._held_out_weight
         logits = self._reader.logits(states)
-        mask, counted = choices(states)
+        mask, counted = choices(self.network.spec.layout, states.flat)
         kl = 0.0
         for at in range(0, states.n, _BATCH):
             part = slice(at, at + _BATCH)
@@ -209,6 +208,6 @@ class _Student:
         return kl / float(weight.sum()), float((best[0] == best[1])[counted].mean())
 
 
-def _weights(states: States, config: LearnConfig) -> np.ndarray:
-    counted = choices(states)[1]
+def _weights(layout: Layout, states: States, config: LearnConfig) -> np.ndarray:
+    counted = choices(layout, states.flat)[1]
     return advantage_weights(states.advantage, counted, config.weight_floor, config.weight_cap)

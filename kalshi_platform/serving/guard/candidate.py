@@ -1,8 +1,8 @@
-"""Whether a loaded model may be served: its numbers, its speed, how far it decides as the active one.
+"""Checks before a loaded model is served: its numbers, its speed, how far it decides as the active one.
 
 Units      latencies ms of the thread's own time, agreement a fraction of slots.
 Invariant  nothing here touches the active model: what it decided was recorded, or kept from its own check.
-Not        loading and verifying digests (models/registry/load.py), nor what happens then (reload.py).
+Not        loading and verifying digests (models/registry/load.py), nor what happens then (guard.py).
 """
 
 import math
@@ -12,15 +12,19 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.export import probes
+from kalshi_platform.models.registry.tiers import TierSet
 from kalshi_platform.serving.guard.recorded import Recorded
+from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
+from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 #: What a client must send: a model that reads anything else would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
@@ -41,72 +45,52 @@ class CheckConfig(Config):
     )
 
 
-class Verdict(Config):
-    """What was found of a candidate; ``reason`` is empty where it may be served."""
+class Wanted(NamedTuple):
+    """A change that the registry asks for."""
 
-    model: str
-    tiers: str | None = Field(description="digest of its tier set; None: the network alone")
-    reason: str = ""
-    probes: int = Field(0, description="seeded groups on which its numbers were checked")
-    recorded: int = Field(0, description="recorded groups on which they were checked")
-    compared_on: str = Field("nothing", description="recorded, probes, or nothing: there was no active model")
-    compared_groups: int = 0
-    compared_slots: int = 0
-    agreement: float | None = None
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    budget_ms: float | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Whether it may be served."""
-        return not self.reason
-
-    @property
-    def words(self) -> str:
-        """One line for people: the reason, or what was found good."""
-        if not self.accepted:
-            return self.reason
-        found = []
-        if self.p99_ms is not None:
-            found.append(f"p99 {self.p99_ms:.2f} of {self.budget_ms:g} ms")
-        if self.agreement is not None:
-            found.append(
-                f"decides as the active model in {self.agreement:.1%} of {self.compared_slots} slots of "
-                f"{self.compared_groups} groups ({self.compared_on})"
-            )
-        return "; ".join(found) or "no active model to compare with"
+    key: ModelKey
+    tier_set: TierSet | None
+    entry: AliasEntry
+    log: AliasLog
+    is_return: bool  # the alias was rolled back to another model than is active
 
 
-class Active(NamedTuple):
-    """What a candidate is compared with."""
+class Candidate(NamedTuple):
+    """A prepared change; ``served`` is None where it was refused."""
 
-    spec: PolicySpec
-    window: int
-    probe_actions: np.ndarray  # what it decided of its own probes, see ``Examined``
-    recorded: Recorded | None
+    served: ServedModel | None
+    verdict: Verdict
+    wanted: Wanted
+    against: int | None  # number of the model it was compared with
+
+
+class Rival(NamedTuple):
+    """The active model, with what a candidate is compared on."""
+
+    served: ServedModel
+    recorded: Recorded | None  # groups that it answered lately
     must_agree: bool  # the candidate is refused where it decides too differently
 
 
 class Examined(NamedTuple):
-    """A verdict, and what the candidate decided of the probes (N, S) i1: none where it was refused before."""
+    """A verdict, and the candidate's actions (N, S) i1 on the probes: none where it was refused before."""
 
     verdict: Verdict
     probe_actions: np.ndarray
 
 
 def examine(
-    policy: TieredPolicy, verdict: Verdict, budget_ms: float, active: Active | None, config: CheckConfig
+    policy: TieredPolicy, verdict: Verdict, budget_ms: float, rival: Rival | None, config: CheckConfig
 ) -> Examined:
-    """Check ``policy`` whole, off the answering path; ``verdict`` says who it is and is filled in.
+    """Check ``policy`` whole, off the answering path, and fill in ``verdict``, which names the model.
 
     The checks run on copies without caches, so that the policy enters service with clean ones. What an
     engine raises is a reason like any other; anything else that is raised is the caller's to catch.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
-    if active and (reason := other_view(policy.spec, policy.window, active.spec, active.window)):
+    if rival and (reason := other_view(policy, rival.served.policy)):
         return Examined(verdict.replace(reason=reason), none)
-    probed, recorded = _probe_batch(policy), active.recorded if active else None
+    probed, recorded = _probe_batch(policy), rival.recorded if rival else None
     verdict = verdict.replace(probes=probed.n, recorded=recorded.batch.n if recorded else 0)
     checked = _without_cache(policy)
     for batch in (probed, recorded.batch) if recorded else (probed,):
@@ -118,23 +102,23 @@ def examine(
         reason = f"p99 of {config.runs} decisions is {times[1]:.2f} ms, its level's budget {budget_ms:g} ms"
         return Examined(verdict.replace(reason=reason), none)
     actions = checked.decide(probed, 0).actions
-    if active:
-        verdict = _compare(checked, verdict, (probed, actions), active, recorded, config)
+    if rival:
+        verdict = _compare(checked, verdict, (probed, actions), rival, config)
     if not verdict.reason and checked.failures:
         verdict = verdict.replace(reason=f"tiers failed while it was compared: {dict(checked.failures)}")
     return Examined(verdict, actions)
 
 
-def other_view(spec: PolicySpec, window: int, active: PolicySpec, active_window: int) -> str:
+def other_view(policy: TieredPolicy, active: TieredPolicy) -> str:
     """Why a model cannot answer what clients of the active one send, in words; empty where it can."""
-    if changed := [name for name in _VIEW if getattr(spec, name) != getattr(active, name)]:
+    if changed := [name for name in _VIEW if getattr(policy.spec, name) != getattr(active.spec, name)]:
         return (
             f"it reads other {', '.join(changed)} than the active model: every client would be refused; "
             "deploy it as an application of its own, or restart this one with it"
         )
-    if window != active_window:
+    if policy.window != active.window:
         return (
-            f"it reads {window} rows of history, clients of the active model send {active_window}: "
+            f"it reads {policy.window} rows of history, clients of the active model send {active.window}: "
             "restart this application with it"
         )
     return ""
@@ -167,9 +151,7 @@ def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
 
 def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
     """What is wrong with decisions: an illegal action, or probabilities that are none; else empty."""
-    s = spec.n_slots
-    masks = batch.flat[:, spec.width - s * (1 + N_ACTIONS) :]
-    allowed = masks[:, s:].reshape(batch.n, s, N_ACTIONS) > 0.5
+    allowed = spec.layout.action_mask(batch.flat) > 0.5
     allowed[..., HOLD] = True
     chosen = np.take_along_axis(allowed, found.actions[..., None].astype(np.int64), axis=2)[..., 0]
     bad = np.argwhere(~chosen & (found.actions != batch.forced))
@@ -201,16 +183,15 @@ def _compare(
     policy: TieredPolicy,
     verdict: Verdict,
     probed: tuple[Batch, np.ndarray],
-    active: Active,
-    recorded: Recorded | None,
+    rival: Rival,
     config: CheckConfig,
 ) -> Verdict:
     """The verdict with the agreement, and the reason where it is too low."""
-    if recorded is not None and _decided_groups(policy.spec, recorded.batch) >= config.min_states:
-        batch, before = recorded
+    if rival.recorded and _decided_groups(policy.spec, rival.recorded.batch) >= config.min_states:
+        batch, before = rival.recorded
         now, name, bound = policy.decide(batch, 0).actions, "recorded", config.min_agreement
     else:
-        (batch, now), before = probed, active.probe_actions
+        (batch, now), before = probed, rival.served.probe_actions
         name, bound = "probes", config.min_probe_agreement
     free_slots = decided_slots(policy.spec, batch)
     n = int(free_slots.sum())
@@ -218,7 +199,7 @@ def _compare(
     verdict = verdict.replace(
         compared_on=name, compared_groups=batch.n, compared_slots=n, agreement=agreement
     )
-    if active.must_agree and agreement is not None and agreement < bound:
+    if rival.must_agree and agreement is not None and agreement < bound:
         reason = (
             f"it decides as the active model in {agreement:.1%} of {n} slots of {batch.n} groups ({name}), "
             f"at least {bound:.1%} are asked for"
@@ -229,8 +210,7 @@ def _compare(
 
 def decided_slots(spec: PolicySpec, batch: Batch) -> np.ndarray:
     """Slots (N, S) that a network decides: a market stands there and no rule forces it."""
-    start = spec.width - spec.n_slots * (1 + N_ACTIONS)
-    return (batch.flat[:, start : start + spec.n_slots] > 0.5) & (batch.forced == FREE)
+    return np.asarray((spec.layout.slot_mask(batch.flat) > 0.5) & (batch.forced == FREE))
 
 
 def _decided_groups(spec: PolicySpec, batch: Batch) -> int:

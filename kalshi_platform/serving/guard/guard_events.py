@@ -1,30 +1,24 @@
-"""What happened to the models of one replica: kept, counted and logged.
+"""What happened to the models of one replica: kept and logged, and handed to one listener.
 
-Invariant  at most ``kept`` events are kept, oldest first; the counts are of all of them.
+Invariant  at most ``kept`` events are kept, oldest first; an event that repeats the latest is not kept again.
 Threads    any.
 """
 
 import logging
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-from kalshi_platform.domain.config import Config
+from kalshi_platform.serving.api.requests import ModelEvent
+from kalshi_platform.serving.inference.ready import ModelKey
 
 _LOG: Final = logging.getLogger(__name__)
 
 
-class ModelKey(NamedTuple):
-    """What tells two served models apart."""
-
-    model: str
-    tiers: str | None  # digest of the tier set
-
-
 class EventKind(StrEnum):
-    """What happened."""
+    """The ``kind`` of a ModelEvent."""
 
     LOADED = "loaded"  # the first model
     SWAPPED = "swapped"
@@ -41,44 +35,34 @@ class EventKind(StrEnum):
     SHADOW_ENDED = "shadow_ended"  # it failed too often, or there is nothing to compare any more
 
 
-class GuardEvent(Config):
-    """One thing that happened."""
-
-    at_ns: int
-    kind: EventKind
-    model: str
-    tiers: str | None
-    words: str
-
-
 class GuardEvents:
     """The events of one replica."""
 
-    def __init__(self, kept: int, clock: Callable[[], int]) -> None:
-        """``clock`` gives ns."""
-        self._events: deque[GuardEvent] = deque(maxlen=kept)
-        self._counts: Counter[EventKind] = Counter()
-        self._lock, self._clock = threading.Lock(), clock
+    def __init__(
+        self,
+        kept: int,
+        clock: Callable[[], int],
+        listener: Callable[[ModelEvent], None] = lambda event: None,
+    ) -> None:
+        """``clock`` gives ns; ``listener`` hears of every event that is kept, in the thread that adds it."""
+        self._events: deque[ModelEvent] = deque(maxlen=kept)
+        self._lock, self._clock, self._listener = threading.Lock(), clock, listener
 
     @property
-    def all(self) -> tuple[GuardEvent, ...]:
-        """Those that are kept, oldest first."""
+    def all(self) -> tuple[ModelEvent, ...]:
+        """The kept events, oldest first."""
         with self._lock:
             return tuple(self._events)
 
-    @property
-    def counts(self) -> Mapping[EventKind, int]:
-        """How often each kind happened since the start, 0 included."""
+    def add(self, kind: EventKind, key: ModelKey, words: str) -> None:
+        """Keep and log an event, unless it only repeats the latest."""
+        event = ModelEvent(
+            at_ns=self._clock(), kind=kind.value, model=key.model, tiers=key.tier_set, words=words
+        )
         with self._lock:
-            return {kind: self._counts[kind] for kind in EventKind}
-
-    def tell(self, kind: EventKind, key: ModelKey, words: str) -> None:
-        """Record an event; one that only repeats the latest is counted, not listed or logged again."""
-        event = GuardEvent(at_ns=self._clock(), kind=kind, model=key.model, tiers=key.tiers, words=words)
-        with self._lock:
-            self._counts[kind] += 1
             latest = self._events[-1] if self._events else None
-            if latest is not None and latest.replace(at_ns=event.at_ns) == event:
+            if latest is not None and latest.model_copy(update={"at_ns": event.at_ns}) == event:
                 return
             self._events.append(event)
         _LOG.warning("%s: %s: %s", kind.value, key.model, words)
+        self._listener(event)

@@ -1,53 +1,48 @@
 """A challenger decides beside the champion, off the answer's path: how often would it have done otherwise?
 
+Owns       the challenger of one replica: the alias that names it, its tiers, its thread, and the counts.
 Counted    slots in which both had a choice, and those decided differently, by the champion's tier and by pair
            of actions. What the difference would have been worth is not known and not claimed.
-Invariant  ``offer`` waits for no decision and changes nothing; at most ``max_waiting`` calls wait, more are
-           dropped and counted; a challenger that failed ``max_failures`` times is asked no more.
-Threads    ``offer`` on the answering path; the challenger is asked by one thread of this class only, which
-           shares processors with the answering path: its cost is the challenger's own computing.
+Invariant  one comparison is of one pair of models: another champion or another challenger begins a new one.
+           A challenger that cannot be loaded or reads other columns is an event, and not tried again until
+           the alias names something else. ``offer`` waits for no decision and changes nothing; at most
+           ``max_waiting`` calls wait, more are dropped and counted; a challenger that failed ``max_failures``
+           times is asked no more. Nothing that happens here reaches an answer.
+Threads    ``offer`` on the answering path; ``follow`` and ``close`` off it, one thread at a time; the
+           challenger is asked by one thread of this module only, which shares processors with the answering
+           path: its cost is the challenger's own computing.
+Not        the model that answers (guard.py).
 """
 
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES, N_ACTIONS
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.domain.errors import ContractError, PlatformError, StorageError
+from kalshi_platform.models.registry.load import LoadedModel, load_model
+from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
+from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
 from kalshi_platform.serving.guard.candidate import decided_slots, other_view
+from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
+from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
-from kalshi_platform.serving.inference.tiered import TierError
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.serving.inference.ready import ModelKey, ReadyModel, key_of
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
 
 _LOG: Final = logging.getLogger(__name__)
+_MAX_EVENTS: Final = 50
+#: Makes the tiers of a verified model ready, also a tier that is asked elsewhere: all are checked here.
+Load = Callable[[Registry, LoadedModel, TierSet | None], ReadyModel]
 #: The champion's and the challenger's actions (N, S) i1, and the slots (N, S) bool that both had to decide.
 Compared = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-_NAME_OF: Final = {number: name for name, number in ACTIONS.items()}
-
-
-class Challenger(Protocol):
-    """What is asked; a TieredPolicy that nobody else asks."""
-
-    @property
-    def spec(self) -> PolicySpec:
-        """What it reads."""
-        ...
-
-    @property
-    def window(self) -> int:
-        """Rows of history it reads."""
-        ...
-
-    def decide(self, batch: Batch, now_ns: int) -> Decisions:
-        """Decide N groups."""
-        ...
 
 
 class ShadowConfig(Config):
@@ -57,24 +52,119 @@ class ShadowConfig(Config):
     max_failures: int = Field(5, ge=1, description="after so many it is switched off")
 
 
-class ShadowReport(NamedTuple):
-    """What was found since the start."""
+class _Pair(NamedTuple):
+    """The two models of one comparison."""
 
-    model: str
-    offered: int  # calls
-    dropped: int  # calls that found the queue full, or came while it was off
-    groups: int  # groups compared
-    slots: int  # slots compared: a market stands there and no rule forces it
-    differing: int  # of them decided differently
-    by_tier: dict[str, tuple[int, int]]  # the champion's tier -> slots, differing
-    pairs: dict[tuple[str, str], int]  # champion's and challenger's action -> slots, where they differ
-    failures: int
-    switched_off: str  # why; empty while it is asked
+    champion: int  # number of the served model
+    challenger: ModelKey
+
+
+class Challenger:
+    """Follows an alias and has the model it names decide beside the active one."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        alias: str,
+        load: Load,
+        clock: Callable[[], int],
+        compared: Compared | None = None,
+        config: ShadowConfig | None = None,
+    ) -> None:
+        """``clock`` gives ns since the epoch, for events."""
+        self.alias, self.config = alias, config
+        self._registry, self._load, self._compared = registry, load, compared
+        self._events = GuardEvents(_MAX_EVENTS, clock)
+        self._loaded: tuple[ModelKey, TieredPolicy] | None = None
+        self._refused: ModelKey | None = None
+        self._running: tuple[_Pair, Shadow] | None = None  # replaced by one assignment
 
     @property
-    def disagreement(self) -> float | None:
-        """Share of slots decided differently; None before the first."""
-        return self.differing / self.slots if self.slots else None
+    def events(self) -> tuple[ModelEvent, ...]:
+        """The kept events of challengers, oldest first."""
+        return self._events.all
+
+    def offer(self, number: int, batch: Batch, decisions: Decisions, now_ns: int) -> bool:
+        """Hand on what the served model ``number`` decided; False where nobody compares it."""
+        running = self._running
+        if running is None or running[0].champion != number:
+            return False
+        return running[1].offer(batch, decisions, now_ns)
+
+    def report(self) -> ShadowFound | None:
+        """Counts of the present comparison; None where there is none."""
+        running = self._running
+        return None if running is None else running[1].report()
+
+    def follow(self, active: ServedModel) -> None:
+        """Bring the shadow of ``active`` and the registry together; a failure is an event."""
+        try:
+            self._follow(active)
+        except PlatformError as err:
+            self._events.add(EventKind.UNREACHABLE, ModelKey(self.alias, None), str(err))
+
+    def close(self) -> None:
+        """End the comparison."""
+        running, self._running = self._running, None
+        if running is not None:
+            running[1].stop()
+
+    def _follow(self, active: ServedModel) -> None:
+        model = self._registry.aliases().model(self.alias)
+        if model is None:
+            self._end(ModelKey(self.alias, None), f"{self._registry.uri} has no alias {self.alias!r}")
+            return
+        tier_set = newest_tier_set(self._registry, model)
+        key = key_of(model, tier_set)
+        if self._refused != key:
+            self._refused = None
+        if key == active.key:
+            self._end(key, f"{self.alias} is the model that answers: there is nothing to compare")
+            return
+        pair = _Pair(active.number, key)
+        if self._running is not None and self._running[0] == pair:
+            if reason := self._running[1].report().switched_off:
+                self._events.add(EventKind.SHADOW_ENDED, key, reason)
+            return
+        self.close()
+        if self._refused == key:
+            return
+        policy = self._ready(key, tier_set, active)
+        if policy is None:
+            return
+        shadow = Shadow(key.model, policy, active.policy, self.config, self._compared)
+        shadow.start()
+        self._running = pair, shadow
+        self._events.add(EventKind.SHADOWED, key, f"it decides beside {active.key.model}")
+
+    def _ready(self, key: ModelKey, tier_set: TierSet | None, active: ServedModel) -> TieredPolicy | None:
+        """The challenger, loaded now or before; None where it cannot be compared with ``active``."""
+        if self._loaded is not None and self._loaded[0] == key:
+            return self._loaded[1]
+        self._loaded = None  # of two challengers one is in memory
+        try:
+            ready = self._load(self._registry, load_model(self._registry, key.model), tier_set)
+            # Without the cache of answers: each call is decided.
+            policy = TieredPolicy(ready.model.record.spec, ready.tiers, TieredConfig(inference_ttl_ms=0))
+        except StorageError:
+            raise  # says nothing about the challenger
+        except PlatformError as err:
+            reason = str(err)
+        except Exception as err:  # whatever a challenger's code raises, nobody waits for it
+            _LOG.exception("challenger %s could not be prepared", key.model)
+            reason = f"preparing it failed: {type(err).__name__}: {err}"
+        else:
+            reason = other_view(policy, active.policy)
+            if not reason:
+                self._loaded = key, policy
+                return policy
+        self._refused = key
+        self._events.add(EventKind.SHADOW_REFUSED, key, reason)
+        return None
+
+    def _end(self, key: ModelKey, reason: str) -> None:
+        self.close()
+        self._events.add(EventKind.SHADOW_ENDED, key, reason)
 
 
 class _Call(NamedTuple):
@@ -89,31 +179,27 @@ class Shadow:
     def __init__(
         self,
         model: str,
-        challenger: Challenger,
-        spec: PolicySpec,
-        window: int,
+        challenger: TieredPolicy,
+        champion: TieredPolicy,
         config: ShadowConfig | None = None,
         compared: Compared | None = None,
     ) -> None:
-        """``spec`` and ``window`` are the champion's; ContractError where the challenger reads other.
+        """ContractError where ``challenger``, which nobody else asks, reads other columns than ``champion``.
 
-        ``compared`` is told of every comparison, in the shadow's thread.
+        ``compared`` is given every comparison, in the shadow's thread.
         """
-        if reason := other_view(challenger.spec, challenger.window, spec, window):
+        if reason := other_view(challenger, champion):
             raise ContractError(f"{model} cannot be a challenger here: {reason}")
-        self.model, self.spec, self.config = model, spec, config or ShadowConfig()
+        self.model, self.spec, self.config = model, champion.spec, config or ShadowConfig()
         self._compared = compared
         self._challenger = challenger
         self._waiting: deque[_Call] = deque()
-        self._changed = (
-            threading.Condition()
-        )  # guards everything below; not held while the challenger decides
+        self._changed = threading.Condition()  # guards all below; not held while the challenger decides
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._offered = self._dropped = self._groups = self._failures = 0
-        self._pairs = np.zeros(
-            (max(Tier) + 1, N_ACTIONS, N_ACTIONS), np.int64
-        )  # tier, champion's, challenger's
+        # of tier, champion's action, challenger's action
+        self._pairs = np.zeros((max(Tier) + 1, N_ACTIONS, N_ACTIONS), np.int64)
         self._off = ""
 
     def start(self) -> None:
@@ -145,13 +231,13 @@ class Shadow:
             self._changed.notify()
         return True
 
-    def report(self) -> ShadowReport:
+    def report(self) -> ShadowFound:
         """What was found so far."""
         with self._changed:
             pairs = self._pairs.copy()
             differing = pairs * ~np.eye(N_ACTIONS, dtype=np.bool_)
             both = differing.sum(0)
-            return ShadowReport(
+            return ShadowFound(
                 model=self.model,
                 offered=self._offered,
                 dropped=self._dropped,
@@ -164,7 +250,8 @@ class Shadow:
                     if pairs[tier].any()
                 },
                 pairs={
-                    (_NAME_OF[a], _NAME_OF[b]): int(both[a, b]) for a, b in zip(*both.nonzero(), strict=True)
+                    f"{ACTION_NAMES[a]} > {ACTION_NAMES[b]}": int(both[a, b])
+                    for a, b in zip(*both.nonzero(), strict=True)
                 },
                 failures=self._failures,
                 switched_off=self._off,

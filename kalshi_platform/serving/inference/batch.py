@@ -6,13 +6,13 @@ Not        names of markets: who asks keeps them, a group's slots are answered i
 """
 
 from enum import IntEnum, IntFlag
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Layout
 
 #: In ``Batch.forced``: the rules leave the slot to the networks.
 FREE: Final = -1
@@ -34,6 +34,15 @@ class Note(IntFlag):
     CACHED = 1  # the answer of an equal quantised state, at most the cache's bound old
     DEADLINE = 2  # a higher tier would have been asked, there was no time for it
     FALLBACK = 4  # a tier that would have been asked failed; the best tier below it answers
+
+
+#: Names of tiers and notes on the wire and in metrics; the members' in lower case.
+TierName = Literal["rules", "mlp", "lstm", "full", "none"]
+NoteName = Literal["cached", "deadline", "fallback"]
+TIER_NAMES: Final = {int(tier): tier.name.lower() for tier in Tier}
+NOTE_NAMES: Final = {int(note): str(note.name).lower() for note in Note}
+#: The names of the notes that a sum of bits holds.
+NOTES_OF: Final = [[NOTE_NAMES[note] for note in Note if bits & note] for bits in range(1 << len(Note))]
 
 
 class Batch(NamedTuple):
@@ -87,16 +96,16 @@ def holding(n: int, n_slots: int) -> Decisions:
     )
 
 
-def require_batch(batch: Batch, spec: PolicySpec, window: int) -> None:
-    """ContractError where a batch's arrays are not what ``spec`` and the longest ``window`` ask for."""
-    n, s = batch.n, spec.n_slots
-    _require_array("flat", batch.flat, (n, spec.width), np.float32)
+def require_batch(batch: Batch, layout: Layout, window: int, n_history: int) -> None:
+    """ContractError where a batch's arrays are not what ``layout`` and the longest ``window`` ask for."""
+    n, s = batch.n, layout.n_slots
+    _require_array("flat", batch.flat, (n, layout.width), np.float32)
     _require_array("forced", batch.forced, (n, s), np.int8)
     if not window:
         return
     if batch.windows is None:
         raise ContractError(f"windows is missing: a tier of this model reads {window} rows of history")
-    _require_array("windows", batch.windows, (n, s, window, spec.n_history), np.float32)
+    _require_array("windows", batch.windows, (n, s, window, n_history), np.float32)
 
 
 def _require_array(name: str, array: np.ndarray, shape: tuple[int, ...], kind: type) -> None:

@@ -27,7 +27,6 @@ from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.engine_onnx import OnnxEngine
 from kalshi_platform.serving.inference.engine_torch import TorchEngine, TorchScriptEngine
 from kalshi_platform.serving.inference.graphs import decide_onnx, encode_onnx
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 EXACT: Final = 1e-4
 INT8_AGREEMENT: Final = 0.995
@@ -119,17 +118,11 @@ def checked_observations(spec: PolicySpec, n: int = _PROBES) -> tuple[np.ndarray
     In an empty slot all else is noise: a form must not look at it.
     """
     flat, windows = probes(spec, n)
-    present = slot_masks(spec, flat)  # a view
+    present = spec.layout.slot_mask(flat)  # a view
     rng = np.random.default_rng(n)
     present[n // 2 :] = rng.random((n - n // 2, spec.n_slots)) < 0.6
     present[-1:] = 0.0
     return flat, windows
-
-
-def slot_masks(spec: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """View (N, S) of the slots that hold a market."""
-    end = spec.width - spec.n_slots * N_ACTIONS
-    return flat[:, end - spec.n_slots : end]
 
 
 def group_logits(engine: Engine, flat: np.ndarray, windows: np.ndarray | None) -> np.ndarray:
@@ -138,13 +131,13 @@ def group_logits(engine: Engine, flat: np.ndarray, windows: np.ndarray | None) -
         return engine.logits(flat, None)
     n, s = windows.shape[:2]
     codes = engine.encode(windows.reshape(n * s, *windows.shape[2:])).reshape(n, s, -1)
-    return engine.logits(flat, codes * slot_masks(engine.spec, flat)[:, :, None])
+    return engine.logits(flat, codes * engine.spec.layout.slot_mask(flat)[:, :, None])
 
 
 def deviation(spec: PolicySpec, flat: np.ndarray, truth: np.ndarray, found: np.ndarray) -> Deviation:
     """How far ``found`` is from ``truth``, both (N, S, A); probabilities and actions of present slots."""
-    present = slot_masks(spec, flat) > 0.5
-    legal = flat[:, spec.width - spec.n_slots * N_ACTIONS :].reshape(truth.shape)[present] > 0.5
+    present = spec.layout.slot_mask(flat) > 0.5
+    legal = spec.layout.action_mask(flat)[present] > 0.5
     if not np.isfinite(found).all():
         return Deviation(float(np.finfo(np.float32).max), float(np.abs(truth).max()), 1.0, 0.0)
     wanted = np.where(legal, truth[present], -np.inf)

@@ -1,8 +1,7 @@
 """A registered model with its tiers, each in the form that is fastest on this machine.
 
 Checked    the model (models/registry/load.py), every file's sha256, that a form reads and writes what its
-           tier's
-           record says, and that on this machine it still answers like the tier's weights.
+           tier's record says, and that on this machine it still answers like the tier's weights.
 Chosen     by the time of a group alone plus its share of a call with BATCH groups: an event of a stream asks
            about one group, a call over HTTP about many.
 Not        anything that unpickles: weights are safetensors, graphs are ONNX.
@@ -18,6 +17,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.load import LoadedModel, load_model, policy_of
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import (
@@ -27,6 +27,7 @@ from kalshi_platform.models.registry.tiers import (
     newest_tier_set,
     tier_artefact,
 )
+from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.engine_torch import TorchEngine
 from kalshi_platform.serving.inference.export import (
@@ -37,7 +38,7 @@ from kalshi_platform.serving.inference.export import (
     group_logits,
     time_group,
 )
-from kalshi_platform.serving.inference.tiered import ReadyTier
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy, free
 
 #: Groups in the larger of the two calls that are timed: 100 markets, five a group.
 BATCH: Final = 20
@@ -78,8 +79,15 @@ class EngineChoice(Config):
         return next(timing.group_p50_ms for timing in self.measured if timing.form == self.chosen)
 
 
+class ModelKey(NamedTuple):
+    """Names the tiers that answer: equal keys decide alike."""
+
+    model: str  # id
+    tier_set: str | None  # digest; None: the network alone
+
+
 class ReadyModel(NamedTuple):
-    """A model, its tiers ready to be asked, and how each is run."""
+    """A verified model with its tiers, the engine of each chosen by its time."""
 
     model: LoadedModel
     tiers: tuple[ReadyTier, ...]
@@ -87,12 +95,30 @@ class ReadyModel(NamedTuple):
     tier_set: TierSet | None  # None: none was made of this model; it is its own only tier
 
     @property
+    def key(self) -> ModelKey:
+        """Model id and digest of the tier set."""
+        return key_of(self.model.record.id, self.tier_set)
+
+    @property
     def note(self) -> str:
-        """What is served, in words."""
+        """One line for people: the model, its tier set, and what runs each tier."""
         run = ", ".join(f"tier {choice.tier} as {choice.chosen}" for choice in self.choices)
         if self.tier_set is None:
             return f"{self.model.record.id} has no tier set, every group asks the whole network: {run}"
         return f"{self.model.record.id} with tier set {self.tier_set.digest}: {run}"
+
+
+def key_of(model: str, tier_set: TierSet | None) -> ModelKey:
+    """Key of the model with id ``model`` behind the tiers of ``tier_set``."""
+    return ModelKey(model, tier_set.digest if tier_set else None)
+
+
+def probe_batch(policy: TieredPolicy) -> Batch:
+    """One seeded group with every slot full, to see whether a tier answers."""
+    spec = policy.spec
+    flat, _ = probes(spec, 1)
+    windows = np.zeros((1, spec.n_slots, policy.window, spec.n_history), np.float32)
+    return Batch(flat, windows if policy.window else None, free(1, spec.n_slots))
 
 
 def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS) -> ReadyModel:

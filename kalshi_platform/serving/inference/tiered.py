@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.units import NS_PER_MS
@@ -24,7 +25,6 @@ from kalshi_platform.serving.inference.answering import all_finite, answer, answ
 from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
 from kalshi_platform.serving.inference.caches import QUANTUM, TimedCache, row_bytes, state_keys
 from kalshi_platform.serving.inference.engine import Engine
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTHING: Final = Note(0)
@@ -111,7 +111,8 @@ class TieredPolicy:
             for tier in tiers
             if tier.engine.spec.reads_history
         }
-        self._masks_at = spec.width - spec.n_slots * (1 + N_ACTIONS)
+        self.layout = spec.layout
+        self._mask_offsets = self.layout.slot_mask_at, self.layout.action_mask_at
         self._by_number = {tier.number: tier for tier in tiers}
 
     def decide(self, batch: Batch, now_ns: int) -> Decisions:
@@ -128,7 +129,7 @@ class TieredPolicy:
 
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
         """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
-        require_batch(batch, self.spec, self.window)
+        require_batch(batch, self.layout, self.window, self.spec.n_history)
         at = time.perf_counter_ns()
         keys = state_keys(batch, self.config.quantum) if self.config.inference_ttl_ms else []
         pending = Pending(batch, holding(batch.n, self.spec.n_slots), np.arange(batch.n), keys, now_ns)
@@ -209,7 +210,7 @@ class TieredPolicy:
         batch, d = pending.batch, pending.decisions
         still_open = np.empty_like(pending.open)
         n_open = answer_by_rules(
-            batch.flat, pending.open, self._masks_at, batch.forced, int(Tier.RULES),
+            batch.flat, pending.open, *self._mask_offsets, batch.forced, int(Tier.RULES),
             d.actions, d.probabilities, d.confidence, d.tier, still_open,
         )  # fmt: skip
         pending.open = still_open[:n_open]
@@ -258,7 +259,7 @@ class TieredPolicy:
         if not all_finite(logits):
             self._failed(tier, batch.n, "its logits are not finite", None)
         answer(
-            logits, batch.flat, which, self._masks_at, batch.forced, tier.temperature, tier.number,
+            logits, batch.flat, which, *self._mask_offsets, batch.forced, tier.temperature, tier.number,
             into.actions, into.probabilities, into.confidence, into.tier, into.notes,
         )  # fmt: skip
 
@@ -269,15 +270,16 @@ class TieredPolicy:
 
     def _codes_of(self, tier: ReadyTier, batch: Batch, now_ns: int) -> np.ndarray | None:
         """Codes (N, S, E) of the windows; those of a window seen before come from the cache."""
-        spec = tier.engine.spec
-        if not spec.reads_history:
-            return None
+        cache = self.codes.get(tier.number)
+        if cache is None:
+            return None  # the tier reads no history
         assert batch.windows is not None  # require_batch saw to it
+        spec = tier.engine.spec
         rows = np.ascontiguousarray(batch.windows[:, :, self.window - spec.level.window :])
         rows = rows.reshape(-1, *rows.shape[2:])  # (N, S, W, H) -> (N * S, W, H)
-        present = batch.flat[:, self._masks_at : self._masks_at + spec.n_slots] > 0.5
+        present = self.layout.slot_mask(batch.flat) > 0.5
         codes = np.zeros((len(rows), spec.level.lstm_hidden), np.float32)
-        cache, keys = self.codes[tier.number], row_bytes(rows, len(rows))
+        keys = row_bytes(rows, len(rows))
         places = np.flatnonzero(present).tolist()
         found = cache.get_many([keys[at] for at in places], now_ns)
         known = [at for at, code in zip(places, found, strict=True) if code is not None]

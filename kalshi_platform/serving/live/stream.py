@@ -5,10 +5,11 @@ In         ``account`` and ``ack`` messages (``messages.py``); every other text 
            clock, connection 0). Frames are numbered 1, 2, 3 ... in order, refused ones too.
 Out        ``opened``, ``placed``, ``decision``, ``ack``, ``refused``, ``closed``; ``docs/streaming.md`` shows
            them.
-Decisions  as the environment's: at the first event of a group at least the interval after its last decision.
-           Frames of one instant are one event: a later one decides again, and its decision replaces.
-Invariant  the same texts in the same order give the same batches and answers, whatever was answered before,
-           however often the connection broke. ``feed`` never raises on what a client sends.
+Decisions  at the same times as in the environment: when a group gets its first new row at least the interval
+           after its last decision. Frames of one instant belong together: a later one decides again, and its
+           decision replaces the earlier one.
+Invariant  the same texts in the same order give the same batches and answers, whatever the session answered
+           before, however often the connection broke. No text of a client makes ``feed`` raise.
 """
 
 from collections.abc import Callable
@@ -20,25 +21,22 @@ from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.guard.served import ServedModel
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.books import LiveBooks
-from kalshi_platform.simulation.replay.trading import TradingConfig
 
 Decide = Callable[[Batch, int], Decisions]
 
-_NAMES: Final = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
-_TIERS: Final = {int(tier): tier.name.lower() for tier in Tier}
-_NOTES: Final = [[str(note.name).lower() for note in Note if bits & note] for bits in range(1 << len(Note))]
 _CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
 
 
 class StreamLimits(Config):
-    """What one session may cost."""
+    """Limits of what one session may cost."""
 
     max_markets: int = Field(500, ge=1, description="markets a session may have")
     max_frame_bytes: int = Field(1 << 18, ge=1_024, description="longest text, in characters")
@@ -49,20 +47,8 @@ class StreamLimits(Config):
     ack_every: int = Field(64, ge=1, description="frames between two acknowledgements")
 
 
-class StreamModel(NamedTuple):
-    """What a session needs of the model that decides."""
-
-    id: str
-    config: TradingConfig
-    window: int  # the most rows of history any of its tiers reads
-
-    def shows_as(self, other: "StreamModel") -> bool:
-        """True where both are shown the same arrays: one can follow the other in a session."""
-        return self.config == other.config and self.window == other.window
-
-
 class Due(NamedTuple):
-    """Groups that are to be decided now."""
+    """Groups that need a decision now, and the batch to decide on."""
 
     frame: int
     recv_ns: int
@@ -72,7 +58,7 @@ class Due(NamedTuple):
 
 
 class Fed(NamedTuple):
-    """What one text led to."""
+    """Answers to one text, and the decisions that are due after it."""
 
     messages: list[str]
     due: Due | None = None
@@ -80,23 +66,24 @@ class Fed(NamedTuple):
 
 
 class StreamSession:
-    """The live state of one client, fed a text at a time; one thread at a time."""
+    """Live state of one client, fed a text at a time; one thread at a time."""
 
     def __init__(
         self,
         session: str,
         opening: OpenMessage,
-        model: StreamModel,
+        served: ServedModel,
         limits: StreamLimits | None = None,
         resolutions: ResolutionHistory | None = None,
     ) -> None:
-        """ContractError where the groups of ``opening`` do not fit the model."""
+        """ContractError where the groups of ``opening`` do not fit ``served``, of which no engine is kept."""
         self.id = session
-        self.model = model
+        self.model = served.key.model  # id of the one it was opened or taken up with
         self.limits = limits or StreamLimits()
+        self._trading, self._window = served.trading, served.window
         self._books = LiveBooks(
-            model.config,
-            model.window,
+            served.trading,
+            served.window,
             opening.markets,
             opening.groups,
             opening.use_yes_price,
@@ -104,7 +91,7 @@ class StreamSession:
             self.limits.max_markets,
         )
         own_ms = opening.decision_interval_ms
-        self._interval_ns = model.config.interval_ns if own_ms is None else own_ms * NS_PER_MS
+        self._interval_ns = served.trading.interval_ns if own_ms is None else own_ms * NS_PER_MS
         self._probabilities = opening.probabilities
         self._decide_after = opening.decide_after
         self._next_frame = opening.first_frame
@@ -115,7 +102,7 @@ class StreamSession:
 
     @property
     def next_frame(self) -> int:
-        """The number the next frame will get."""
+        """Number that the next frame will get."""
         return self._next_frame
 
     @property
@@ -123,20 +110,19 @@ class StreamSession:
         """Markets and groups, to be read only."""
         return self._books
 
-    @property
-    def n_refused(self) -> int:
-        """Texts refused so far."""
-        return self._n_refused
+    def is_read_by(self, served: ServedModel) -> bool:
+        """True where ``served`` reads the arrays that this session builds."""
+        return self._window == served.window and self._trading == served.trading
 
     def opened(self, resumed: bool) -> list[str]:
-        """What a client is told first: where it stands, and the decisions it may have missed."""
+        """First messages to a client: the state of the session, and the decisions it may have missed."""
         first = _text(
             type="opened",
             session=self.id,
             resumed=resumed,
-            model=self.model.id,
+            model=self.model,
             next_frame=self._next_frame,
-            n_slots=self.model.config.n_slots,
+            n_slots=self._trading.n_slots,
             groups=self._books.tickers,
             decision_interval_ms=self._interval_ns // NS_PER_MS,
             ack_every=self.limits.ack_every,
@@ -144,9 +130,9 @@ class StreamSession:
         missed = [text for frame, text in self._last.values() if frame > self._decide_after]
         return [first, *missed]
 
-    def resume(self, opening: OpenMessage) -> list[str]:
-        """Go on after the connection broke; what was opened with stays, only ``decide_after`` is read."""
-        self._decide_after = opening.decide_after
+    def resume(self, opening: OpenMessage, served: ServedModel) -> list[str]:
+        """Go on with ``served`` after the connection broke; of ``opening`` only ``decide_after`` is read."""
+        self.model, self._decide_after = served.key.model, opening.decide_after
         return self.opened(resumed=True)
 
     def feed(self, text: str, now_ns: int) -> Fed:
@@ -178,20 +164,21 @@ class StreamSession:
         """The ``decision`` messages of ``due``; ``model`` where another one decided than the session's."""
         messages = []
         for n, group in enumerate(due.groups):
-            text = self._decision(due, decisions, n, group, model or self.model.id)
+            text = self._decision(due, decisions, n, group, model or self.model)
             self._last[group] = due.frame, text
             messages.append(text)
         return messages
 
     def row_age_ns(self, due: Due) -> int:
-        """How old the oldest row is that ``due`` shows; asked before the next text is fed.
+        """Age of the oldest row that ``due`` shows; ask before the next text is fed.
 
-        Rows change with their market: in a quiet one the latest may be minutes old and still be the book.
+        A row changes with its market: in a quiet market the latest row may be minutes old and still be the
+        book.
         """
         return max(self._books.groups[group].oldest_row_age_ns for group in due.groups)
 
     def step(self, text: str, now_ns: int, decide: Decide) -> list[str]:
-        """Feed one text and have what is due decided at once, in this process."""
+        """Feed one text and decide at once, in this process, if a decision is due."""
         messages, due, _ = self.feed(text, now_ns)
         if due is None:
             return messages
@@ -200,11 +187,13 @@ class StreamSession:
     # What comes in
 
     def _number(self) -> int:
+        """Number of the frame that has just come."""
         number = self._next_frame
         self._next_frame += 1
         return number
 
     def _parsed(self, text: str) -> dict[str, Any]:
+        """JSON object in ``text``; DataError where it is none or too long."""
         if len(text) > self.limits.max_frame_bytes:
             raise DataError(f"{len(text)} characters; at most {self.limits.max_frame_bytes} are read")
         return _json_object(text)
@@ -212,6 +201,7 @@ class StreamSession:
     def _frame(
         self, text: str, message: dict[str, Any], number: int, now_ns: int
     ) -> tuple[Frame, dict[str, Any]]:
+        """Frame in a text, and the message in the frame."""
         if "raw" in message:
             frame = frame_of(message, number, "the capture line")
             return frame, _json_object(frame.raw)
@@ -219,6 +209,7 @@ class StreamSession:
         return Frame(number, max(now_ns, self._books.now_ns), 0, text), message
 
     def _control(self, message: dict[str, Any]) -> Fed:
+        """Answer a message that is no frame."""
         if message["type"] == "ack":
             return Fed([self._ack()])
         if message["type"] == "open":
@@ -230,12 +221,14 @@ class StreamSession:
         return Fed([])
 
     def _is_flooded(self) -> bool:
+        """True where the client has made the session remember too much."""
         books, limits = self._books, self.limits
         return books.n_streams > limits.max_streams or len(books.counters) > limits.max_counters
 
     # What is decided
 
     def _due(self, touched: list[int], number: int) -> Due | None:
+        """Batch of the groups in ``touched`` that need a decision now; None where none does."""
         now_ns = self._books.now_ns
         groups = [g for g in touched if self._is_due(g, now_ns)]
         for g in groups:
@@ -247,6 +240,7 @@ class StreamSession:
         return Due(number, now_ns, tuple(groups), live, _joined(batches))
 
     def _is_due(self, group: int, now_ns: int) -> bool:
+        """True where the interval since the last decision of ``group`` is over."""
         while len(self._decided_ns) <= group:
             self._decided_ns.append(-1)
         last_ns = self._decided_ns[group]
@@ -255,6 +249,7 @@ class StreamSession:
     # What goes out
 
     def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
+        """Text of one ``decision`` message."""
         live = due.live[n].tolist()
         slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
         actions = decisions.actions[n].tolist()
@@ -263,10 +258,10 @@ class StreamSession:
             "frame": due.frame,
             "recv_ns": due.recv_ns,
             "group": group,
-            "actions": {ticker: _NAMES[actions[s]] for s, ticker in slots},
+            "actions": {ticker: ACTION_NAMES[actions[s]] for s, ticker in slots},
             "confidence": float(decisions.confidence[n]),
-            "tier": _TIERS[int(decisions.tier[n])],
-            "notes": _NOTES[int(decisions.notes[n])],
+            "tier": TIER_NAMES[int(decisions.tier[n])],
+            "notes": NOTES_OF[int(decisions.notes[n])],
             "model": model,
         }
         if self._probabilities:
@@ -274,13 +269,16 @@ class StreamSession:
         return _text(**fields)
 
     def _placed(self, ticker: str) -> str:
+        """Text of one ``placed`` message."""
         place = self._books.places[ticker]
         return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot)
 
     def _ack(self) -> str:
+        """Text of one ``ack`` message."""
         return _text(type="ack", frame=self._next_frame - 1)
 
     def _refused(self, number: int | None, why: Exception) -> Fed:
+        """Answer to a refused text; the session closes after too many of them."""
         self._n_refused += 1
         problem = {"title": "message refused" if number is None else "frame refused", "detail": str(why)}
         messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
@@ -289,30 +287,18 @@ class StreamSession:
         return self._close(messages, f"{self._n_refused} texts were refused")
 
     def _close(self, messages: list[str], reason: str) -> Fed:
+        """Close the session, and tell the client the reason."""
         self.closed = True
         return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
 
 
-def warm(model: StreamModel) -> None:
-    """Compile (or load from the cache) every kernel of a session before the first frame matters."""
-    market, side = {"market_ticker": "WARM"}, [["0.4000", "2.00"]]
-    told: list[tuple[str, dict[str, Any]]] = [
-        ("orderbook_snapshot", {"yes_dollars_fp": side, "no_dollars_fp": side}),
-        ("orderbook_delta", {"price_dollars": "0.4000", "delta_fp": "-1.00", "side": "yes"}),
-        ("trade", {"yes_price_dollars": "0.4000", "count_fp": "1.00", "taker_side": "no"}),
-    ]
-    session = StreamSession("warm", OpenMessage(type="open"), model)
-    for k, (kind, fields) in enumerate(told, start=1):
-        fed = session.feed(_text(type=kind, sid=1, seq=k, msg={**market, **fields}), k)
-        if fed.due is None:
-            raise ContractError(f"a sound {kind} was answered by {fed.messages}")
-
-
 def _text(**fields: Any) -> str:
+    """JSON text of a message with these fields."""
     return to_json(fields).decode()
 
 
 def _json_object(text: str) -> dict[str, Any]:
+    """JSON object in ``text``; DataError where it is none."""
     try:
         value = from_json(text)
     except ValueError as err:
@@ -323,6 +309,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _joined(batches: list[Batch]) -> Batch:
+    """One batch of all rows of several."""
     if len(batches) == 1:
         return batches[0]
     windows = [batch.windows for batch in batches if batch.windows is not None]

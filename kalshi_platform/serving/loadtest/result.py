@@ -12,6 +12,7 @@ fixed before the first request; who asked during a stall waited, and is counted 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -36,19 +37,27 @@ _MOMENTS: Final = 60
 class LoadConfig(Config):
     """One load test."""
 
-    url: str = Field(pattern=r"^https?://[^/\s]+(/.*)?$", description="where the server listens")
+    url: str = Field(
+        "http://127.0.0.1:8000", pattern=r"^https?://[^/\s]+(/.*)?$", description="where the server listens"
+    )
     rate_per_s: float = Field(50.0, gt=0, le=100_000, description="requests, or frames, meant a second")
-    duration_s: float = Field(30.0, gt=0, le=86_400, description="measured time, after the warm-up")
-    warm_up_s: float = Field(3.0, ge=0, le=600, description="sent before, left out of every figure")
+    duration_s: float = Field(30.0, gt=0, le=86_400, description="measured seconds, after the warm-up")
+    warm_up_s: float = Field(3.0, ge=0, le=600, description="seconds sent before, left out of every figure")
     arrivals: Literal["poisson", "constant"] = Field("poisson", description="how requests are spread")
     seed: int = Field(0, ge=0, description="of arrivals and bodies")
-    timeout_s: float = Field(5.0, gt=0, le=300, description="an answer later than this is a failure")
+    timeout_s: float = Field(5.0, gt=0, le=300, description="a later answer is a failure")
     max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
     target_ms: float = Field(50.0, gt=0, description="the share answered within this is reported")
-    token_file: str | None = Field(None, description="file of the client token; None sends none")
-    bodies_file: str | None = Field(None, description="request bodies, one JSON object a line; None asks")
+    token_file: Path | None = Field(
+        None, description="file of the client token; without it KALSHI_PLATFORM_TOKEN, else none is sent"
+    )
+    bodies_file: Path | None = Field(
+        None, description="request bodies, one JSON object a line; without it GET /v1/example is varied"
+    )
     vary: float = Field(0.2, ge=0, le=1, description="largest change of a feature of the server's example")
-    stream: str | None = Field(None, description="capture sent through /v1/stream, instead of decide")
+    stream: Path | None = Field(
+        None, description="capture sent through /v1/stream, instead of POST /v1/decide"
+    )
     bodies: int = Field(4_096, ge=1, le=100_000, description="different bodies at most, repeated in turn")
 
     @model_validator(mode="after")

@@ -1,41 +1,24 @@
-"""Settings of the served policy: what ``args`` of the application says in a Serve config file.
+"""Settings of the served policy: ``args`` of the application in a Serve config file.
 
 Invariant  the defaults are the safe ones: a token is asked for, bodies, rates and sizes are bounded.
 Not        secrets: a file or an environment variable is named, never its content.
 """
 
-from pathlib import Path
-
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.models.registry.store import CHAMPION
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.registry.record import MODEL_ID
+from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.serving.guard.candidate import CheckConfig
+from kalshi_platform.serving.guard.guard import GuardConfig
 from kalshi_platform.serving.guard.watch import WatchConfig
+from kalshi_platform.serving.inference.tiered import TieredConfig
 from kalshi_platform.serving.live.sessions import SessionConfig
 from kalshi_platform.serving.server.breaker import BreakerConfig
 from kalshi_platform.serving.server.feature_cache import FeatureCacheConfig
+from kalshi_platform.serving.server.gate import AccessArgs, RateLimitConfig
 from kalshi_platform.serving.server.idempotency import IdempotencyConfig
-from kalshi_platform.serving.server.rate_limit import RateLimitConfig
-
-
-class AccessArgs(Config):
-    """Who may ask."""
-
-    require_token: bool = Field(True, description="refuse whoever shows no client token")
-    token_file: Path | None = Field(None, description="client tokens, one a line; # begins a comment")
-    token_env: str | None = Field(None, description="environment variable with client tokens, one a line")
-    admin_token_file: Path | None = Field(None, description="tokens that may reload and roll back")
-    admin_token_env: str | None = Field(None, description="environment variable with such tokens")
-
-    @model_validator(mode="after")
-    def _somebody_may_ask(self) -> "AccessArgs":
-        if self.require_token and self.token_file is None and self.token_env is None:
-            raise ValueError(
-                "require_token is true and neither token_file nor token_env says where client tokens are; "
-                "name one, or set require_token: false on a machine where only loopback is served"
-            )
-        return self
 
 
 class LimitArgs(Config):
@@ -99,3 +82,27 @@ class PolicyAppArgs(Config):
     log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
     export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")
     inference_ttl_ms: int = Field(50, ge=0, description="an answer to an equal state is given again so long")
+
+    @property
+    def guard(self) -> GuardConfig:
+        """Settings of the guard of one replica's model."""
+        caches = TieredConfig(inference_ttl_ms=self.inference_ttl_ms)
+        return GuardConfig(
+            alias=self.model, shadow=self.shadow, check=self.check, watch=self.watch, caches=caches
+        )
+
+
+def require_model(registry: Registry, name: str) -> str:
+    """Return the id that alias ``name`` stands for; ContractError says how to get a model if it has none."""
+    if MODEL_ID.fullmatch(name):
+        raise ContractError(
+            f"model {name!r} is an id: a service follows an alias, so that a bad model can be taken back; "
+            "promote it (kalshi-platform models) and name the alias"
+        )
+    model = registry.aliases().model(name)
+    if model is None:
+        raise ContractError(
+            f"{registry.uri} has no {name}: train a model and promote it (kalshi-platform quickstart, then "
+            "kalshi-platform models), or name another registry"
+        )
+    return model

@@ -173,10 +173,6 @@ class FeatureCache:
         _take_in(values, plan.sent, plan.kept, plan.kept_at, lines, now_ns, rows, self._values, self._sent_ns)
         return Filled(rows, age_ns)
 
-    def clear(self) -> None:
-        """Forget every market; what was counted stays."""
-        self._line_of.clear()
-
     def _recall(
         self, plan: _Plan, lines: np.ndarray, rows: np.ndarray, markets: Sequence[str], now_ns: int
     ) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tier 3 of a few models: what an ingress asks about never mixes versions.
+"""Tier 3 of a few models, in a process of its own: an answer never mixes versions.
 
 Invariant  a question is answered by the model and tier set it names or not at all.
 Threads    decisions on the event loop; what is not there is loaded in a thread, once for all askers.
@@ -8,28 +8,20 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from typing import Final, NamedTuple
+from typing import Final
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set, tier_sets
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Tier
-from kalshi_platform.serving.inference.ready import ready_model
+from kalshi_platform.serving.inference.ready import ModelKey, key_of, probe_batch, ready_model
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
-from kalshi_platform.serving.server.models import require_model
-from kalshi_platform.serving.server.service import probe_batch
+from kalshi_platform.serving.server.args import require_model
 
 #: The one that is served and the one that is about to be, or was.
 KEPT: Final = 2
 _LOG: Final = logging.getLogger(__name__)
-
-
-class Key(NamedTuple):
-    """Whose tier 3."""
-
-    model: str
-    tier_set: str | None  # digest; None: the network alone
 
 
 class FullTierModels:
@@ -38,15 +30,15 @@ class FullTierModels:
     def __init__(self, registry: Registry, alias: str) -> None:
         self._registry, self._alias = registry, alias
         self._config = TieredConfig(inference_ttl_ms=0)  # the ingress remembers answers, this side only codes
-        self._loading: dict[Key, asyncio.Task[TieredPolicy]] = {}
-        self._models: OrderedDict[Key, TieredPolicy] = OrderedDict()
+        self._loading: dict[ModelKey, asyncio.Task[TieredPolicy]] = {}
+        self._models: OrderedDict[ModelKey, TieredPolicy] = OrderedDict()
 
-    async def decide(self, key: Key, batch: Batch) -> Decisions:
+    async def decide(self, key: ModelKey, batch: Batch) -> Decisions:
         """Tier 3's answer to ``batch``; TierError where the network fails."""
         policy = self._models.get(key) or await self.prepare(key)
         return policy.ask(int(Tier.FULL), batch, time.monotonic_ns())
 
-    async def prepare(self, key: Key) -> TieredPolicy:
+    async def prepare(self, key: ModelKey) -> TieredPolicy:
         """Have ``key`` ready to be asked."""
         if key in self._models:
             self._models.move_to_end(key)
@@ -65,12 +57,11 @@ class FullTierModels:
         """Have what the alias names now ready; errors of the registry as they are."""
         await self.prepare(await asyncio.to_thread(self._wanted))
 
-    def _wanted(self) -> Key:
+    def _wanted(self) -> ModelKey:
         model = require_model(self._registry, self._alias)
-        newest = newest_tier_set(self._registry, model)
-        return Key(model, newest.digest if newest else None)
+        return key_of(model, newest_tier_set(self._registry, model))
 
-    def _load(self, key: Key) -> TieredPolicy:
+    def _load(self, key: ModelKey) -> TieredPolicy:
         model = load_model(self._registry, key.model)
         found = {each.digest: each for each in tier_sets(self._registry, key.model)}
         if key.tier_set is not None and key.tier_set not in found:

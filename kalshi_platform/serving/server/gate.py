@@ -1,29 +1,74 @@
-"""Who is let in: tokens, rates, no browsers. The same for requests and for streams.
+"""Who is let in, and how often: tokens, rates, no browsers. The same for requests and for streams.
 
-Invariant  without a known token nobody is served where tokens are required; a token that is not known is
-           refused everywhere; attempts without a token are counted against the address they come from.
+Invariant  without a known token nobody is served where tokens are required; an unknown token is refused
+           everywhere; attempts without a token are counted against the address they come from. A token is
+           kept as its sha256 only and compared in constant time with every known one; a client is told apart
+           by the first hex digits of that hash, which is all that logs may show.
+Rates      a token bucket a client, in exact integers: in any span of t seconds a client is granted at most
+           ``burst + rate_per_s * t`` requests; at most ``max_keys`` buckets are kept.
+Units      time ns of a clock that does not go back.
+Threads    one: the event loop that serves.
 """
 
+import hashlib
+import hmac
+import os
 import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
 
+from pydantic import Field, model_validator
 from starlette.requests import HTTPConnection
 
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.serving.server.access import read_tokens
-from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.api.tokens import token_lines, tokens_in
 from kalshi_platform.serving.server.problems import Problem
-from kalshi_platform.serving.server.rate_limit import RateLimiter
+
+#: Shorter tokens can be guessed.
+MIN_TOKEN_CHARS: Final = 16
+#: Stands for every key that found the table full of busy ones.
+_SHARED: Final = None
+
+
+class AccessArgs(Config):
+    """Who may ask."""
+
+    require_token: bool = Field(True, description="refuse whoever shows no client token")
+    token_file: Path | None = Field(None, description="client tokens, one a line; # begins a comment")
+    token_env: str | None = Field(None, description="environment variable with client tokens, one a line")
+    admin_token_file: Path | None = Field(None, description="tokens that may reload and roll back")
+    admin_token_env: str | None = Field(None, description="environment variable with such tokens")
+
+    @model_validator(mode="after")
+    def _somebody_may_ask(self) -> "AccessArgs":
+        if self.require_token and self.token_file is None and self.token_env is None:
+            raise ValueError(
+                "require_token is true and neither token_file nor token_env says where client tokens are; "
+                "name one, or set require_token: false on a machine where only loopback is served"
+            )
+        return self
+
+
+class RateLimitConfig(Config):
+    """What every key is granted."""
+
+    rate_per_s: int = Field(200, gt=0, description="tokens a second")
+    burst: int = Field(400, gt=0, description="tokens that an idle key has saved up")
+    max_keys: int = Field(10_000, gt=0, description="buckets kept; further keys share one")
 
 
 class Gate:
     """Lets in who shows a token it knows, as often as the limits say."""
 
-    def __init__(self, args: PolicyAppArgs) -> None:
-        access = args.access
+    def __init__(self, access: AccessArgs, rates: RateLimitConfig) -> None:
         self._required = access.require_token
         self._clients = read_tokens(access.token_file, access.token_env)
         self._admins = read_tokens(access.admin_token_file, access.admin_token_env)
-        self._rates = RateLimiter(args.limits.rates)
+        self._rates = RateLimiter(rates)
 
     def client(self, asked: HTTPConnection) -> str:
         """Name of who asks; Problem 401 without a token that is known, 429 where it asks too often."""
@@ -78,3 +123,103 @@ def _unauthorized(wanted: str | None) -> Problem:
 def _address(asked: HTTPConnection) -> str:
     """Of the peer: behind HAProxy that is HAProxy, so everybody without a token shares one rate."""
     return asked.client.host if asked.client else "unknown"
+
+
+class Tokens:
+    """Known tokens, as hashes."""
+
+    def __init__(self, hashes: tuple[bytes, ...]) -> None:
+        self._hashes = hashes
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def owner(self, authorization: str | None) -> str | None:
+        """Short name of whoever showed ``Authorization: Bearer <token>``; None where it is none of these."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        shown = _hash(token.strip())
+        known = False
+        for each in self._hashes:  # every one, so that the time taken tells nothing
+            known |= hmac.compare_digest(each, shown)
+        return shown.hex()[:12] if known else None
+
+
+def read_tokens(
+    file: Path | None, variable: str | None, environment: Mapping[str, str] = os.environ
+) -> Tokens:
+    """Tokens of a file and of an environment variable; ContractError where a named place holds none."""
+    lines: list[str] = []
+    if file is not None:
+        lines += _checked(tokens_in(file), f"token file {file}")
+    if variable is not None:
+        lines += _checked(token_lines(environment.get(variable, "")), f"environment variable {variable}")
+    return Tokens(tuple(_hash(line) for line in dict.fromkeys(lines)))
+
+
+def _checked(lines: list[str], where: str) -> list[str]:
+    if not lines:
+        raise ContractError(
+            f"{where} holds no token: write one a line, at least {MIN_TOKEN_CHARS} characters"
+        )
+    for number, line in enumerate(lines, 1):
+        if len(line) < MIN_TOKEN_CHARS or " " in line:
+            raise ContractError(
+                f"{where}: token {number} has {len(line)} characters or a space in it; expected at least "
+                f"{MIN_TOKEN_CHARS} without spaces: openssl rand -hex 32 makes one"
+            )
+    return lines
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+class RateLimiter:
+    """Token buckets, kept as the time at which each is full again (GCRA, ITU-T I.371).
+
+    Times are kept in units of 1 / ``rate_per_s`` ns, in which a token is 1e9 long: nothing is rounded.
+    A bucket that is full again tells no more than one that is not there, so only such buckets are dropped;
+    where all are busy, keys without one share a single bucket. A key that then gets one of its own starts
+    with what the shared one has left, because it may have used it.
+    """
+
+    def __init__(self, config: RateLimitConfig | None = None) -> None:
+        self.config = config or RateLimitConfig()
+        self._full_at: OrderedDict[str | None, int] = OrderedDict()  # by the latest grant, oldest first
+
+    def __len__(self) -> int:
+        """Buckets kept, the shared one not counted."""
+        return len(self._full_at) - (_SHARED in self._full_at)
+
+    def take(self, key: str, now_ns: int, cost: int = 1) -> int:
+        """0 where ``cost`` tokens were granted; else none was, and the ns to wait until they would be.
+
+        ContractError where ``cost`` is not in 1..burst: it could never be granted.
+        """
+        if not 1 <= cost <= self.config.burst:
+            raise ContractError(
+                f"cost {cost} of one request is outside 1..{self.config.burst} (burst): split the request"
+            )
+        now = now_ns * self.config.rate_per_s
+        bucket = self._bucket(key, now)
+        start = self._full_at.get(bucket, self._full_at.get(_SHARED, now))
+        full_at = max(start, now) + cost * NS_PER_SECOND
+        over = full_at - now - self.config.burst * NS_PER_SECOND
+        if over > 0:
+            return -(-over // self.config.rate_per_s)
+        self._full_at[bucket] = full_at
+        self._full_at.move_to_end(bucket)
+        return 0
+
+    def _bucket(self, key: str, now: int) -> str | None:
+        """The key whose bucket pays: its own where it has one or there is room, else the shared one."""
+        if key in self._full_at or len(self) < self.config.max_keys:
+            return key
+        oldest = next(k for k in self._full_at if k is not _SHARED)
+        # The oldest grant is full again burst / rate seconds after it: busy keys hold a place no longer.
+        if self._full_at[oldest] > now:
+            return _SHARED
+        del self._full_at[oldest]
+        return key

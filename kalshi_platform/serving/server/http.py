@@ -30,7 +30,6 @@ from kalshi_platform.serving.api.requests import (
     DecideRequest,
     DecideResponse,
     Health,
-    ModelEvent,
     ModelHistory,
     ModelInfo,
     ProblemBody,
@@ -107,7 +106,7 @@ def make_app(service: Service) -> FastAPI:
         title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
     )  # fmt: skip
-    gate = Gate(service.args)
+    gate = Gate(service.args.access, service.args.limits.rates)
     decide = _deciding(service, gate)
     app.add_middleware(Door, service=service, decide=decide)
 
@@ -127,8 +126,8 @@ def make_app(service: Service) -> FastAPI:
 
 
 def answer_problem(service: Service, problem: Problem, request_id: str) -> Response:
-    """The answer to a refused request, told to the observer."""
-    service.observer.refused(request_id, problem)
+    """Answer a refused request, and count it."""
+    service.observability.refused(request_id, problem)
     return Response(problem.body(request_id), problem.status, problem.headers, MEDIA_TYPE)
 
 
@@ -194,8 +193,9 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
     )  # fmt: skip
     async def events(request: Request) -> Response:
         gate.admin(request)
-        told = [ModelEvent(**event.model_dump()) for event in service.models.events()]
-        found = ModelHistory(model=service.served().model, events=told, shadow=service.shadow())
+        found = ModelHistory(
+            model=service.served().key.model, events=list(service.guard.events), shadow=service.guard.shadow()
+        )
         return _json(found.model_dump_json())
 
     @app.post(
@@ -205,14 +205,14 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
     async def reload(request: Request) -> Response:
         gate.admin(request)
         before = service.served()
-        verdict = await asyncio.to_thread(service.models.refresh)
+        verdict = await asyncio.to_thread(service.guard.refresh)
         if verdict is not None and not verdict.accepted:
-            detail = f"{verdict.model} was refused: {verdict.reason}; {before.model} goes on answering"
+            detail = f"{verdict.model} was refused: {verdict.reason}; {before.key.model} goes on answering"
             raise Problem(409, "model-refused", detail)
         now = service.served()
         found = verdict.words if verdict else "the registry names what is served"
         changed = now.number != before.number
-        return _json(ReloadResponse(model=now.model, changed=changed, found=found).model_dump_json())
+        return _json(ReloadResponse(model=now.key.model, changed=changed, found=found).model_dump_json())
 
     body = {
         "required": True,
@@ -232,12 +232,12 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
         except ValidationError as error:
             raise of_validation(error) from None
         try:
-            model = await asyncio.to_thread(service.models.rollback, wanted.reason)
+            served = await asyncio.to_thread(service.guard.rollback, wanted.reason)
         except LimitError as error:
             raise Problem(409, "no-rollback", str(error)) from None
         except StorageError as error:
             raise Problem(503, "registry", str(error), headers={"Retry-After": "5"}) from None
-        return _json(RollbackResponse(model=model).model_dump_json())
+        return _json(RollbackResponse(model=served.key.model).model_dump_json())
 
 
 def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:
@@ -249,7 +249,7 @@ def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:
         try:
             client = gate.client(socket)
         except Problem as problem:
-            service.observer.refused(request_id, problem)
+            service.observability.refused(request_id, problem)
             await deny(socket, problem, request_id)
             return
         await streams.serve(socket, client)
@@ -279,7 +279,7 @@ def _describe(app: FastAPI, service: Service) -> None:
             parts = document.setdefault("components", {})
             own = schema_of(DecideRequest)
             parts.setdefault("schemas", {}).update(own.pop("$defs", {}))
-            current = service.models.current()
+            current = service.guard.current()
             if current is not None:
                 own["example"] = example_request(service.info(), "example-1").model_dump(
                     mode="json", exclude_none=True
@@ -296,17 +296,20 @@ def _describe(app: FastAPI, service: Service) -> None:
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes."""
-    too_long = Problem(413, "body-too-long", f"the body is longer than {limit} bytes: send several requests")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise too_long
+        raise _too_long(limit)
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > limit:
-            raise too_long
+            raise _too_long(limit)
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_long(limit: int) -> Problem:
+    return Problem(413, "body-too-long", f"the body is longer than {limit} bytes: send several requests")
 
 
 def _require_json(request: Request) -> None:

@@ -123,15 +123,6 @@ class Answers:
         task.add_done_callback(lambda done: self._landed(key, done))
         return Answer(await asyncio.shield(task), repeated=False)
 
-    async def close(self) -> None:
-        """Cancel what is in flight and forget everything."""
-        tasks = [found.task for found in self._in_flight.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._kept.clear()
-        self._bytes = 0
-
     async def _make(self, key: Key, digest: bytes, answer: Awaitable[bytes]) -> bytes:
         return self._made_now(key, digest, await answer)
 

@@ -2,12 +2,13 @@
 
 Owns       which columns a request must have, their bounds, and filling in what was sent shortly before.
 Way        kernels check and place all numbers at once; only where one of them finds something wrong are the
-           markets looked at one by one, for the words of the refusal (refusing.py).
-Shapes     M markets of a request over all its groups, A active ones, N groups, S slots, F + P features,
-           W x H history. Market m stands in slot ``slots[m]`` = g * S + s.
+           markets looked at one by one, for the words of the refusal (problems.py). Where a kernel returns
+           an index, a number is wrong and nothing of what was written counts.
+Shapes     M markets of a request over all its groups, C columns it names, A active markets, N groups,
+           S slots, F + P features, W x H history; ``slots`` (A,) i8: g * S + s of each active market.
 Invariant  every number of a batch lies within its bounds in the feature table; a market that is not active
            is no slot of the batch and is answered HOLD.
-Not        deciding (kalshi_platform/serving/inference/tiered.py) and what may be asked at all (api.py).
+Not        deciding (inference/tiered.py), nor what may be asked at all (api/requests.py).
 """
 
 from collections.abc import Sequence
@@ -16,27 +17,24 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, HOLD, N_ACTIONS
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.packed import unpack_alike
 from kalshi_platform.serving.api.requests import (
-    ACTION_NAMES,
-    NOTE_NAMES,
-    TIER_NAMES,
     DecideRequest,
     MarketRow,
 )
-from kalshi_platform.serving.inference.batch import Batch, Decisions
-from kalshi_platform.serving.inference.rules import forced_actions
+from kalshi_platform.serving.inference.answering import forced_actions
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
-from kalshi_platform.serving.server.problems import Problem
-from kalshi_platform.serving.server.reading_kernels import first_outside, place_rows, place_windows
-from kalshi_platform.serving.server.refusing import (
+from kalshi_platform.serving.server.problems import (
     FEATURE,
     Place,
+    Problem,
     bounds_of,
     history_one_by_one,
     refusal,
@@ -45,10 +43,62 @@ from kalshi_platform.serving.server.refusing import (
     rows_one_by_one,
     wrong_number,
 )
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.simulation.replay.layout import Layout
 
 _BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
 _N_ORDERS: Final = 64
+
+
+@kernel
+def first_outside(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
+    """Index m * C + c of the first of ``rows`` (M, C) outside [low, high] (C,) or NaN; -1 where none is."""
+    for m in range(rows.shape[0]):
+        for c in range(rows.shape[1]):
+            if not (rows[m, c] >= low[c] and rows[m, c] <= high[c]):
+                return m * rows.shape[1] + c
+    return -1
+
+
+@kernel
+def place_rows(
+    rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, layout: Layout, flat: np.ndarray
+) -> None:
+    """Lay ``rows`` (A, F + P) f4 and what is allowed out in ``flat`` (N, width) f4, all zeros.
+
+    ``bits`` (A,) i8: bit a set where action a is allowed.
+    """
+    n_slots, n_market, n_portfolio = layout.n_slots, layout.n_market, layout.n_portfolio
+    for n in range(flat.shape[0]):
+        for s in range(n_slots):
+            flat[n, layout.action_mask_at + s * N_ACTIONS + HOLD] = 1.0
+    for m in range(rows.shape[0]):
+        n, s = slots[m] // n_slots, slots[m] % n_slots
+        for c in range(n_market):
+            flat[n, s * n_market + c] = rows[m, c]
+        for c in range(n_portfolio):
+            flat[n, layout.portfolio_at + s * n_portfolio + c] = rows[m, n_market + c]
+        flat[n, layout.slot_mask_at + s] = 1.0
+        for a in range(N_ACTIONS):
+            if bits[m] >> a & 1:
+                flat[n, layout.action_mask_at + s * N_ACTIONS + a] = 1.0
+
+
+@kernel
+def place_windows(
+    rows: np.ndarray, slots: np.ndarray, low: np.ndarray, high: np.ndarray, windows: np.ndarray
+) -> int:
+    """Write ``rows`` (A, K, H) to the end of each market's window in ``windows`` (N * S, W, H) f4, K <= W.
+
+    Returns -1, or the index of the first market with a number outside [low, high] (H,).
+    """
+    first = windows.shape[1] - rows.shape[1]
+    for m in range(rows.shape[0]):
+        for k in range(rows.shape[1]):
+            for c in range(rows.shape[2]):
+                if not (rows[m, k, c] >= low[c] and rows[m, k, c] <= high[c]):
+                    return m
+                windows[slots[m], first + k, c] = rows[m, k, c]
+    return -1
 
 
 class _Order(NamedTuple):
@@ -93,11 +143,11 @@ class Reader:
         self._orders: dict[tuple[str, ...], _Order] = {}
         self.history = features_of(["temporal"])[: spec.n_history]
         self._history_bounds = bounds_of(self.history)
-        self._masks_at = spec.n_slots * len(self.columns)
+        self._layout = spec.layout
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         """The request's groups as a batch; Problem names the first field that is wrong."""
-        n, s = len(request.groups), self.spec.n_slots
+        n = len(request.groups)
         if n > self._max_groups:
             detail = f"{n} groups; at most {self._max_groups}: send several requests"
             raise Problem(413, "too-many-groups", detail, "groups")
@@ -112,14 +162,14 @@ class Reader:
                                       [market.id for market in who], now_ns)  # fmt: skip
         except ContractError as error:
             raise refusal("missing-feature", str(error), "columns") from None
-        flat = np.zeros((n, self.spec.width), np.float32)
+        flat = np.zeros((n, self._layout.width), np.float32)
         slots, bits = self._slots_and_bits(markets)
-        place_rows(filled.rows, slots, bits, len(self.spec.market), s, flat)
+        place_rows(filled.rows, slots, bits, self._layout, flat)
         windows = self._windows(n, markets, slots) if self.window else None
         is_whole = len(order.columns) == len(self.columns)
         return Asked(
             Batch(flat, windows, self._forced(n, markets, flat)),
-            occupied=flat[:, self._masks_at : self._masks_at + s] > 0,
+            occupied=self._layout.slot_mask(flat) > 0,
             stale_ns=0 if is_whole else int(filled.age_ns.max(initial=0)),
         )
 
@@ -197,8 +247,7 @@ class Reader:
             rate[at] = market.taker_rate_e6
             if market.exclusive_set is not None:
                 sets[at] = numbers.setdefault(market.exclusive_set, len(numbers))
-        allowed = flat[:, self._masks_at + shape[1] :].reshape(*shape, N_ACTIONS)
-        return forced_actions(bid, ask, sets, rate, allowed)
+        return forced_actions(bid, ask, sets, rate, self._layout.action_mask(flat))
 
     def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
         """(N, S, W, H) f4, the present row last, zeros before the first."""
@@ -246,7 +295,7 @@ def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, ob
             "probabilities": {m.id: probabilities[g][s] for s, m in enumerate(group.markets)},
             "confidence": confidence[g],
             "tier": TIER_NAMES[tiers[g]],
-            "notes": [name for bit, name in NOTE_NAMES.items() if notes[g] & bit],
+            "notes": NOTES_OF[notes[g]],
         }
         for g, group in enumerate(request.groups)
     ]

@@ -17,10 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import holding
 from kalshi_platform.serving.live.sessions import Lease, SessionStore
-from kalshi_platform.serving.live.stream import Due, StreamModel, StreamSession
-from kalshi_platform.serving.server.models import Served
+from kalshi_platform.serving.live.stream import Due, StreamSession
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
 from kalshi_platform.serving.server.service import Service
 
@@ -60,7 +60,7 @@ class Streams:
             await _close(socket, end)
         finally:
             self._open -= 1
-            self._service.observer.sessions(self._open)
+            self._service.observability.sessions(self._open)
             if lease is not None:
                 self._store.leave(lease, time.monotonic_ns())
 
@@ -72,13 +72,12 @@ class Streams:
         except TimeoutError:
             raise _EndError(REFUSED, f"no open message within {OPEN_S:g} s") from None
         try:
-            model = stream_model(self._service.served())
-            lease = self._store.open(text, model, time.monotonic_ns(), client)
+            lease = self._store.open(text, self._service.served(), time.monotonic_ns(), client)
         except ContractError as error:
             raise _EndError(REFUSED, str(error)) from None
         except (LimitError, Problem) as error:
             raise _EndError(TRY_LATER, str(error)) from None
-        self._service.observer.sessions(self._open, resumed=lease.session.next_frame > 1)
+        self._service.observability.sessions(self._open, resumed=lease.session.next_frame > 1)
         for message in lease.messages:
             await socket.send_text(message)
         return lease
@@ -90,7 +89,7 @@ class Streams:
         if not self._store.holds(lease):
             raise _EndError(TAKEN_OVER, "a newer connection goes on with this session")
         fed = lease.session.feed(text, time.time_ns())
-        self._service.observer.frames(1)
+        self._service.observability.frames(1)
         messages = fed.messages
         if fed.due is not None:
             messages = messages + await self._decided(lease, fed.due, arrived_ns)
@@ -101,16 +100,16 @@ class Streams:
 
     async def _decided(self, lease: Lease, due: Due, arrived_ns: int) -> list[str]:
         served = self._service.served()
-        if not stream_model(served).shows_as(lease.session.model):
+        if not lease.session.is_read_by(served):
             raise _EndError(
-                REPLACED, f"{served.model} answers now and reads other arrays: open a new session"
+                REPLACED, f"{served.key.model} answers now and reads other arrays: open a new session"
             )
         deadline_ns = arrived_ns + round(self._service.args.deadline_ms * NS_PER_MS)
         request_id = f"{lease.session.id}:{due.frame}"
         decisions = await self._service.decide_batch(request_id, served, due.batch, deadline_ns, {})
         taken_ns = time.monotonic_ns() - arrived_ns
-        self._service.observer.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
-        return lease.session.answer(due, decisions, served.model)
+        self._service.observability.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
+        return lease.session.answer(due, decisions, served.key.model)
 
     async def _text(self, socket: WebSocket) -> str:
         message = await socket.receive()
@@ -124,9 +123,9 @@ class Streams:
         return str(text)
 
 
-def warm(served: Served) -> None:
+def warm(served: ServedModel) -> None:
     """Decode, apply and decide a made book: kernels are compiled or loaded before a client waits for them."""
-    session = StreamSession("warm", OpenMessage(type="open"), stream_model(served))
+    session = StreamSession("warm", OpenMessage(type="open"), served)
     levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
     change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
     texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
@@ -135,11 +134,6 @@ def warm(served: Served) -> None:
         fed = session.feed(json.dumps(frame), time.time_ns())
         if fed.due is not None:
             session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
-
-
-def stream_model(served: Served) -> StreamModel:
-    """What a session is shown by."""
-    return StreamModel(served.model, served.trading, served.policy.window)
 
 
 async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:

@@ -28,6 +28,14 @@ class EpisodeSource(Protocol):
         """At most ``n`` further episodes of ``n_slots`` slots."""
         ...
 
+    def get_state(self) -> dict[str, Any]:
+        """Everything that decides the next draws, as plain values."""
+        ...
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where :meth:`get_state` was taken."""
+        ...
+
 
 def empty_table(n: int, n_slots: int) -> Episodes:
     """``n`` episodes with every slot empty."""
@@ -191,6 +199,14 @@ class FixedEpisodes:
         part = slice(self._next, self._next + n)
         self._next += n
         return Episodes(*(column[part] for column in self._table))
+
+    def get_state(self) -> dict[str, Any]:
+        """How far the list has been played."""
+        return {"next": self._next}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue exactly where :meth:`get_state` was taken, with the same list."""
+        self._next = int(state["next"])
 
 
 def market_episodes(

@@ -7,12 +7,12 @@ import numpy as np
 from gymnasium import spaces
 
 from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import EpisodeSource, RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
 
 Observation = dict[str, np.ndarray]
@@ -49,7 +49,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         self._fixed_source = source
         self._build(seed)
         layout = self._vector.layout
-        s, f, p, h = layout.n_slots, layout.n_market, layout.n_portfolio, layout.n_history
+        s, f, p, h = layout.n_slots, layout.n_market, layout.n_portfolio, bank.arrays.temporal.shape[1]
         blocks: dict[str, spaces.Space[Any]] = {
             "market": spaces.Box(-1.0, 1.0, (s, f), np.float32),
             "portfolio": spaces.Box(-1.0, 1.0, (s, p), np.float32),
@@ -65,7 +65,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         source = self._fixed_source or RandomEpisodes(
             self._bank, self._episode_config, self._curriculum, seed
         )
-        self._vector = ReplayVectorEnv(self._bank, source, self._config, 1, self._window)
+        self._vector = ReplayVectorEnv(self._bank, source, self._config, 1)
         self._flat, self._rows = self._vector.buffers()
         self._reward = np.zeros(1, np.float32)
         self._terminated = np.zeros(1, bool)
@@ -113,17 +113,12 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
 
     def _named(self, flat: np.ndarray, rows: np.ndarray) -> Observation:
         """Blocks of the flat observation, copied: no live buffer is handed out."""
-        layout = self._vector.layout
-        s = layout.n_slots
-        named = {
-            "market": flat[0, layout.market_slice].reshape(s, -1).copy(),
-            "portfolio": flat[0, layout.portfolio_slice].reshape(s, -1).copy(),
-            "slot_mask": flat[0, layout.slot_mask_slice].copy(),
-            "action_mask": flat[0, layout.action_mask_slice].reshape(s, -1).copy(),
-        }
+        blocks = self._vector.layout.split(flat)
+        named = {name: block[0].copy() for name, block in blocks._asdict().items()}
         if self._window:
-            history = np.zeros((s, self._window, layout.n_history), np.float32)
             arrays = self._bank.arrays
+            shape = (self._vector.n_slots, self._window, arrays.temporal.shape[1])
+            history = np.zeros(shape, np.float32)
             gather_windows(arrays.temporal, arrays.age, rows[0].astype(np.int64), history)
             named["history"] = history
         return named

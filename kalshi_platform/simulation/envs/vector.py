@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import EpisodeSource, empty_table, require_inside_segments
 from kalshi_platform.simulation.envs.kernel import OK, observe_kernel, reset_kernel, step_kernel
 from kalshi_platform.simulation.envs.records import EpisodeRecords, allocate_records, join_records
 from kalshi_platform.simulation.envs.state import Episodes, StepParams
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
-from kalshi_platform.simulation.replay.observation import ObservationLayout, layout_for
+from kalshi_platform.simulation.replay.layout import Layout, layout_of
+from kalshi_platform.simulation.replay.observation import N_PORTFOLIO
 from kalshi_platform.simulation.replay.state import allocate
 
 
@@ -25,22 +26,18 @@ class ReplayVectorEnv:
     """``n_envs`` environments over one bank.
 
     Attributes callers may read between steps: ``envs`` (N,) ENV_DTYPE, ``slots`` (N, S) SLOT_DTYPE,
-    ``final_flat`` (N, width) and ``final_rows`` (N, S).
+    ``final_flat`` (N, width) and ``final_rows`` (N, S); ``episodes``, the source they are drawn from.
     """
 
-    def __init__(
-        self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int, window: int = 0
-    ) -> None:
+    def __init__(self, bank: Bank, episodes: EpisodeSource, config: EnvConfig, n_envs: int) -> None:
         if n_envs < 1:
             raise ContractError(f"n_envs={n_envs}; at least one environment is needed")
         self.bank = bank
         self.config = config
         self.n_envs = n_envs
         self.n_slots = config.n_slots
-        self.layout: ObservationLayout = layout_for(
-            config.n_slots, bank.feature_names, window, bank.arrays.temporal.shape[1]
-        )
-        self._episodes = episodes
+        self.layout: Layout = layout_of(config.n_slots, len(bank.feature_names), N_PORTFOLIO)
+        self.episodes = episodes
         self._execution = config.execution
         self._step = StepParams(
             interval_ns=config.interval_ns,
@@ -166,7 +163,7 @@ class ReplayVectorEnv:
         left = self._table.number.size - self._used
         if left >= self.n_envs:
             return
-        fresh = self._episodes.draw(2 * self.n_envs, self.n_slots)
+        fresh = self.episodes.draw(2 * self.n_envs, self.n_slots)
         if fresh.number.size == 0:
             return
         require_inside_segments(self.bank, fresh)

@@ -1,24 +1,24 @@
-"""What a policy sees of one environment, where it lies in the flat vector, and the kernels that write it.
+"""What a policy sees of one environment, and the kernels that write it to the flat vector.
 
 Replay and live serving write observations by these kernels alone, so that both show a policy the same bits.
 
-flat   market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x A); float32
+flat   (width,) float32, its parts where layout.py says
 rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
 Not    any ticker, event or market number: a row number only addresses the window and is never an input.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS, position_value_e6
+from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
+from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, raises_position
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 
@@ -28,71 +28,9 @@ N_PORTFOLIO: Final = len(PORTFOLIO)
 _LOG_DAY: Final = float(np.log1p(86_400.0))
 
 
-class ObservationLayout(Config):
-    """Names and places of everything in the flat observation of one environment."""
-
-    n_slots: int
-    market: tuple[str, ...]
-    portfolio: tuple[str, ...] = PORTFOLIO
-    window: int = 0
-    n_history: int = 16
-
-    @property
-    def n_market(self) -> int:
-        """Row features a slot."""
-        return len(self.market)
-
-    @property
-    def n_portfolio(self) -> int:
-        """Portfolio features a slot."""
-        return len(self.portfolio)
-
-    @property
-    def market_slice(self) -> slice:
-        """Row features, slot after slot."""
-        return slice(0, self.n_slots * self.n_market)
-
-    @property
-    def portfolio_slice(self) -> slice:
-        """Portfolio features, slot after slot."""
-        start = self.market_slice.stop
-        return slice(start, start + self.n_slots * self.n_portfolio)
-
-    @property
-    def slot_mask_slice(self) -> slice:
-        """1 where the slot holds a market."""
-        start = self.portfolio_slice.stop
-        return slice(start, start + self.n_slots)
-
-    @property
-    def action_mask_slice(self) -> slice:
-        """1 where the action can be taken, slot after slot."""
-        start = self.slot_mask_slice.stop
-        return slice(start, start + self.n_slots * N_ACTIONS)
-
-    @property
-    def width(self) -> int:
-        """Length of the flat observation."""
-        return self.action_mask_slice.stop
-
-    def market_column(self, name: str, flat: np.ndarray) -> np.ndarray:
-        """(N, S) view of one row feature in ``flat`` (N, width)."""
-        block = flat[:, self.market_slice].reshape(flat.shape[0], self.n_slots, self.n_market)
-        return block[:, :, self.market.index(name)]
-
-    def portfolio_column(self, name: str, flat: np.ndarray) -> np.ndarray:
-        """(N, S) view of one portfolio feature in ``flat`` (N, width)."""
-        block = flat[:, self.portfolio_slice].reshape(flat.shape[0], self.n_slots, self.n_portfolio)
-        return block[:, :, self.portfolio.index(name)]
-
-    def action_mask(self, flat: np.ndarray) -> np.ndarray:
-        """(N, S, A) view of the action mask in ``flat`` (N, width)."""
-        return flat[:, self.action_mask_slice].reshape(flat.shape[0], self.n_slots, N_ACTIONS)
-
-
-def layout_for(n_slots: int, feature_names: Sequence[str], window: int, n_history: int) -> ObservationLayout:
-    """The layout of an environment over a bank with ``feature_names``."""
-    return ObservationLayout(n_slots=n_slots, market=tuple(feature_names), window=window, n_history=n_history)
+def portfolio_column(name: str, layout: Layout, flat: np.ndarray) -> np.ndarray:
+    """(N, S) view of one portfolio feature in ``flat`` (N, width)."""
+    return layout.split(flat).portfolio[:, :, PORTFOLIO.index(name)]
 
 
 @kernel
@@ -177,22 +115,19 @@ def write_observation(
     at_rows: np.ndarray,
 ) -> None:
     """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
-    n_slots = slots.shape[1]
-    n_market = bank.features.shape[1]
-    portfolio_at = n_slots * n_market
-    mask_at = portfolio_at + n_slots * N_PORTFOLIO
-    action_at = mask_at + n_slots
+    n_slots, n_market = slots.shape[1], bank.features.shape[1]
+    layout = layout_in_kernel(n_slots, n_market, N_PORTFOLIO)
     for s in range(n_slots):
         slot = slots[n, s]
         for a in range(N_ACTIONS):
-            flat[n, action_at + s * N_ACTIONS + a] = slot.mask[a]
-        first, own = s * n_market, portfolio_at + s * N_PORTFOLIO
+            flat[n, layout.action_mask_at + s * N_ACTIONS + a] = slot.mask[a]
+        first, own = s * n_market, layout.portfolio_at + s * N_PORTFOLIO
         if slot.state not in (LIVE, CLOSED):
             for f in range(n_market):
                 flat[n, first + f] = 0.0
             for f in range(N_PORTFOLIO):
                 flat[n, own + f] = 0.0
-            flat[n, mask_at + s] = 0.0
+            flat[n, layout.slot_mask_at + s] = 0.0
             at_rows[n, s] = -1
             continue
         cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
@@ -200,5 +135,5 @@ def write_observation(
             flat[n, first + f] = bank.features[cursor, f]
         stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
         write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
-        flat[n, mask_at + s] = 1.0
+        flat[n, layout.slot_mask_at + s] = 1.0
         at_rows[n, s] = cursor

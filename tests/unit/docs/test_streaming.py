@@ -4,7 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from made.stream_texts import MODEL, Policy
+from made.served import reading
+from made.stream_texts import TRADING, Policy
 
 from kalshi_platform.serving.live.sessions import SessionStore
 
@@ -18,7 +19,7 @@ def test_the_session_on_the_page_is_answered_as_it_says() -> None:
         for line in block.splitlines()
     ]
     store = SessionStore(new_id=lambda: "s-1")
-    model = MODEL._replace(id="tiny-0123456789ab")
+    model = reading(TRADING, 8, "tiny-0123456789ab")
     lease = store.open(steps[0].removeprefix("> "), model, 0)
     answers = [json.loads(message) for message in lease.messages]
     for step in steps[1:]:

@@ -2,6 +2,8 @@
 
 import socket
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,15 @@ from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.serving.server.access import read_tokens
-from kalshi_platform.serving.server.args import AccessArgs, PolicyAppArgs
+from kalshi_platform.serving.server.args import PolicyAppArgs
+from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
 from serve_deployments.app import build
 from serve_deployments.local import (
     alias_to_serve,
     curl_line,
+    free_port,
     own_admin_token,
+    readiness,
     require_free,
     require_safe,
     switches,
@@ -67,54 +71,6 @@ def test_without_a_word_about_tokens_nothing_is_served():
         PolicyAppArgs.parse({"access": {}})
     with pytest.raises(ContractError, match=r"access\.token"):
         PolicyAppArgs.parse({"access": {"token": TOKEN}})
-
-
-def test_tokens_of_a_file_and_a_variable_are_all_known(tmp_path: Path):
-    (tmp_path / "tokens").write_text(f"# comment\n\n{TOKEN}\n")
-    tokens = read_tokens(tmp_path / "tokens", "T", {"T": "another-token-of-these\n"})
-    assert len(tokens) == 2
-    first, second = tokens.owner(f"Bearer {TOKEN}"), tokens.owner("Bearer another-token-of-these")
-    assert None not in (first, second)
-    assert first != second
-    assert tokens.owner(f"bearer  {TOKEN} ") == first
-
-
-@pytest.mark.parametrize(
-    "shown", [None, "", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer", "Bearer é"]
-)
-def test_anything_else_is_nobody(tmp_path: Path, shown: str | None):
-    (tmp_path / "tokens").write_text(TOKEN)
-    assert read_tokens(tmp_path / "tokens", None).owner(shown) is None
-
-
-def test_tokens_are_kept_as_hashes_only(tmp_path: Path):
-    (tmp_path / "tokens").write_text(TOKEN)
-    tokens = read_tokens(tmp_path / "tokens", None)
-    assert TOKEN not in repr(vars(tokens))
-    assert TOKEN not in str(tokens.owner(f"Bearer {TOKEN}"))
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "holds no token"),
-        ("# only a comment\n", "holds no token"),
-        ("short", "5 characters"),
-        ("with a space in it", "space"),
-    ],
-)
-def test_a_token_file_that_guards_nothing_is_refused(tmp_path: Path, text: str, words: str):
-    (tmp_path / "tokens").write_text(text)
-    with pytest.raises(ContractError, match=words) as refusal:
-        read_tokens(tmp_path / "tokens", None)
-    assert "short" not in str(refusal.value), "a refusal does not show what it refuses"
-
-
-def test_places_without_tokens_are_refused_by_name(tmp_path: Path):
-    with pytest.raises(ContractError, match="nowhere"):
-        read_tokens(tmp_path / "nowhere", None)
-    with pytest.raises(ContractError, match="variable KALSHI_T"):
-        read_tokens(None, "KALSHI_T", {})
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.com"])
@@ -185,3 +141,35 @@ def test_the_curl_line_shows_where_the_token_is_and_not_the_token(tmp_path: Path
     line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=tmp_path / "tokens"))
     assert TOKEN not in line
     assert line.count(f"$(head -n 1 {tmp_path / 'tokens'})") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"),
+    [
+        (200, '{"ready": true, "model": "m"}', {"ready": True, "model": "m"}),
+        (503, '{"ready": false, "reason": "starting"}', {"ready": False, "reason": "starting"}),
+        (404, "<html>", {"ready": False, "reason": "404 <html>"}),
+    ],
+)
+def test_what_the_server_says_of_itself_is_read_whatever_its_status(status: int, text: str, said: dict):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert readiness(f"http://127.0.0.1:{server.server_port}") == said
+        thread.join()
+
+
+def test_a_server_that_is_not_there_is_not_ready():
+    state = readiness(f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    assert state["ready"] is False
+    assert "refused" in state["reason"] or "connect" in state["reason"]

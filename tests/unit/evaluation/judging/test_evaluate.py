@@ -13,6 +13,7 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE, open_held_out
 from kalshi_platform.models.rules.baselines import DoNothing, HoldToSettlement, RandomTrader
 from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.observation import portfolio_column
 
 ENV = EnvConfig(n_slots=2, latency_ms=0)
 QUICK = EvalConfig(
@@ -25,11 +26,12 @@ class Foresight:
 
     def __init__(self, env):
         self.layout = env.layout
+        self.columns = [env.bank.feature_names.index(n) for n in ("mid", "next_mid")]
 
     def act(self, flat, rows):
         mask = self.layout.action_mask(flat) > 0
-        mid, after = (self.layout.market_column(n, flat) for n in ("mid", "next_mid"))
-        position = self.layout.portfolio_column("position", flat)
+        mid, after = (self.layout.split(flat).market[:, :, c] for c in self.columns)
+        position = portfolio_column("position", self.layout, flat)
         up, down = after - mid > 0.015, after - mid < -0.015
         wanted = np.where(position == 0, np.where(up, 1, np.where(down, 3, 0)), 0)
         wanted = np.where((position > 0) & down, 2, np.where((position < 0) & up, 4, wanted))

@@ -4,11 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 from made.evaluation_bank import bank_of, market, random_bank
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig, run_policy
+from kalshi_platform.models.networks.acting import NetworkPolicy
+from kalshi_platform.models.networks.levels import level_named
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.rules.baselines import (
     DoNothing,
     HoldToSettlement,
@@ -19,6 +25,7 @@ from kalshi_platform.models.rules.baselines import (
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 CONFIG = EnvConfig(n_slots=2, latency_ms=0)
 
@@ -140,21 +147,20 @@ def test_observations_are_summed_per_feature():
     assert not got.tallies.stats[:, watch.STAT_BAD].any()
 
 
-def test_entropy_is_recomputed_from_the_policys_own_probabilities():
-    class Even:
-        def __init__(self, layout):
-            self.layout = layout
-
-        def act(self, flat, rows):
-            return np.zeros(rows.shape, np.int8)
-
-        def probabilities(self, flat, rows):
-            mask = self.layout.action_mask(flat)
-            return mask / mask.sum(2, keepdims=True)
-
+@pytest.mark.parametrize(("hold_logit", "entropy"), [(0.0, 1.0), (50.0, 0.0)])
+def test_entropy_is_recomputed_from_the_networks_own_probabilities(hold_logit, entropy):
     bank = random_bank(2)
     env = env_of(bank)
-    assert run_policy(Even(env.layout), env).mean_entropy == pytest.approx(1.0)
+    spec = PolicySpec(
+        level=level_named("tiny"), n_slots=2, market=bank.feature_names, portfolio=PORTFOLIO,
+        n_history=bank.arrays.temporal.shape[1], feature_digest="f" * 12, groups=(),
+    )  # fmt: skip
+    network = build_network(spec, 0)
+    with torch.no_grad():
+        network.action_head[-1].weight.zero_()
+        network.action_head[-1].bias[HOLD] = hold_logit
+    got = run_policy(NetworkPolicy(network, bank.arrays), env)
+    assert got.mean_entropy == pytest.approx(entropy, abs=1e-6)
 
 
 def test_the_random_trader_trades_at_the_rate_it_was_given():
@@ -197,8 +203,8 @@ def test_the_rule_needs_a_feature_that_exists_and_obeys_the_mask():
     bank = random_bank(2)
     env = env_of(bank)
     with pytest.raises(ContractError, match="no market feature 'imbalance'"):
-        ImbalanceRule(env.layout, "imbalance")
-    got = run_policy(ImbalanceRule(env.layout, "mid", threshold=0.1), env)
+        ImbalanceRule(env.layout, bank, "imbalance")
+    got = run_policy(ImbalanceRule(env.layout, bank, "mid", threshold=0.1), env)
     assert got.records.n_fills.sum() > 0
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from made.bank import made_bank
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.learning.training.learner import ppo_loss
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.device import cpu_copy, device_of, off_cpu
@@ -17,7 +18,6 @@ from kalshi_platform.models.networks.rllib_adapter import (
     observation_space,
 )
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 META = torch.device("meta")
 
@@ -43,25 +43,20 @@ def source() -> TrainingSource:
     )
 
 
-def model_of(source: TrainingSource, level: str, inline: bool) -> SlotPolicyModel:
+def model_of(source: TrainingSource, level: str) -> SlotPolicyModel:
     spec = source.policy_spec(level)
     actions = action_space(spec)
     assert isinstance(actions, gym.spaces.MultiDiscrete)
     return SlotPolicyModel(
-        observation_space(spec, inline), actions, 3 * N_ACTIONS, {}, "m",
-        spec=spec, seed=0, source=source, inline_windows=inline,
+        observation_space(spec), actions, 3 * N_ACTIONS, {}, "m", spec=spec, seed=0, source=source
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("level", "inline"), [("tiny", False), ("simple", False), ("simple", True), ("moderate", False)]
-)
-def test_the_model_and_its_loss_stay_on_the_device_of_the_observations(source, level, inline):
-    model = model_of(source, level, inline).to(META)
-    spec = model.network.spec
-    width = spec.width + (spec.windows_width if inline else 0)
+@pytest.mark.parametrize("level", ["tiny", "simple", "moderate"])
+def test_the_model_and_its_loss_stay_on_the_device_of_the_observations(source, level):
+    model = model_of(source, level).to(META)
     rows = np.array([[0, 5, -1], [7, 5, 2]], np.int32)
-    batch = {"obs": torch.zeros((2, width), device=META), HISTORY_ROWS: FarRows(rows)}
+    batch = {"obs": torch.zeros((2, model.network.spec.width), device=META), HISTORY_ROWS: FarRows(rows)}
     logits, value = model.evaluate(batch)
     assert (logits.device, value.device) == (META, META)
     assert (tuple(logits.shape), tuple(value.shape)) == ((2, 3, N_ACTIONS), (2, 3))
@@ -79,10 +74,10 @@ def test_the_model_and_its_loss_stay_on_the_device_of_the_observations(source, l
 def test_a_model_that_is_copied_to_a_device_does_not_copy_the_bank(source):
     from copy import deepcopy
 
-    model = model_of(source, "simple", False)
+    model = model_of(source, "simple")
     again = deepcopy(model)
     assert again._source is source
-    assert again._gatherer._history is source.history
+    assert again._gatherer._arrays is source.bank.arrays
 
 
 def test_the_copy_that_samples_has_the_same_sizes_and_takes_the_weights(source):

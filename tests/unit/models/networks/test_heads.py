@@ -10,6 +10,7 @@ from made.bank import N_FEATURES, TEMPORAL, made_bank
 
 from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.foresight import HORIZON_ROWS, Foresight, look_ahead
 from kalshi_platform.models.networks.heads import (
     MicrostructureHead,
@@ -18,9 +19,9 @@ from kalshi_platform.models.networks.heads import (
     microstructure_loss,
     regime_information,
 )
+from kalshi_platform.models.networks.history import HistoryCodes
 from kalshi_platform.models.networks.levels import Level, level_named
 from kalshi_platform.models.networks.networks import build_network
-from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 
@@ -181,14 +182,14 @@ def test_no_decision_changes_when_later_rows_change(level: str, rng: np.random.G
         weight.data += 0.02 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(5))
     rows = np.array([[20, 320, 620], [40, 340, 640]], np.int32)
     flat = observations(spec, bank, rows)
-    before = FrozenPolicy(network).action_probabilities(flat, rows=rows, history=bank.arrays)
+    before = NetworkPolicy(network, bank.arrays).probabilities(flat, rows)
     later = {"features": bank.arrays.features.copy(), "temporal": bank.arrays.temporal.copy()}
     after_rows = np.concatenate([np.arange(r + 1, 300 * (k + 1)) for k, r in enumerate(rows[1])])
     for column in later.values():
         column[after_rows] = rng.normal(size=column[after_rows].shape)
     changed = BankArrays(**{**bank.arrays._asdict(), **later})
     changed_flat = observations(spec, replace(bank, arrays=changed), rows)
-    after = FrozenPolicy(network).action_probabilities(changed_flat, rows=rows, history=changed)
+    after = NetworkPolicy(network, changed).probabilities(changed_flat, rows)
     np.testing.assert_array_equal(after, before)
     if level == "complex":  # and what it is trained on does change
         targets = [
@@ -198,23 +199,16 @@ def test_no_decision_changes_when_later_rows_change(level: str, rng: np.random.G
 
 
 @pytest.mark.parametrize("level", ["advanced", "complex"])
-def test_regimes_can_be_read_from_a_policy(level: str, rng: np.random.Generator):
+def test_a_network_tells_the_regime_of_every_slot(level: str, rng: np.random.Generator):
     spec, bank = spec_of(level), named_bank()
-    policy = FrozenPolicy(build_network(spec, 1))
+    network = build_network(spec, 1)
     rows = rng.integers(0, 200, (6, 3)).astype(np.int32)
-    flat = observations(spec, bank, rows)
-    spec.split(torch.from_numpy(flat)).slot_mask[:, 2] = 0.0
-    rows[:, 2] = -1
-    p = policy.regime_probabilities(flat, rows=rows, history=bank.arrays)
-    assert p.shape == (6, 3, 5)
-    np.testing.assert_allclose(p[:, :2].sum(-1), 1.0, atol=1e-5)
-    assert (p[:, 2] == 0.0).all()
-
-
-def test_a_level_without_regimes_says_so():
-    policy = FrozenPolicy(build_network(spec_of("tiny"), 0))
-    with pytest.raises(ContractError, match="'tiny' has no regimes; advanced and complex do"):
-        policy.regime_probabilities(np.zeros((1, policy.spec.width), np.float32))
+    seen = spec.split(torch.from_numpy(observations(spec, bank, rows)))
+    codes = HistoryCodes(network, bank.arrays, 6).at(rows)
+    regimes = network.represent(seen.market, codes, seen.portfolio, seen.slot_mask).regimes
+    assert regimes is not None
+    assert regimes.shape == (6, 3, 5)
+    np.testing.assert_allclose(regimes.sum(-1).detach(), 1.0, atol=1e-5)
 
 
 def test_one_regime_alone_is_refused():

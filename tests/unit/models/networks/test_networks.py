@@ -9,14 +9,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.networks.history import HistoryCodes, WindowGatherer, distinct_rows
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, level_named
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_HISTORY = 4, 3
 
@@ -206,24 +207,17 @@ def test_a_saved_policy_acts_as_before_and_replay_agrees_with_live(
     policy.save(tmp_path)
     again = FrozenPolicy.load(tmp_path)
     flat, rows = made_batch(spec, 12, rng)
-    probabilities = policy.action_probabilities(flat, rows=rows, history=MadeHistory())
-    np.testing.assert_array_equal(
-        again.action_probabilities(flat, rows=rows, history=MadeHistory()), probabilities
-    )
+    probabilities = NetworkPolicy(policy.network, MadeHistory()).probabilities(flat, rows)
+    replayed = NetworkPolicy(again.network, MadeHistory())
+    np.testing.assert_array_equal(replayed.probabilities(flat, rows), probabilities)
     windows = np.zeros((12, N_SLOTS, spec.level.window, N_HISTORY), np.float32)
     if spec.reads_history:
         gatherer = WindowGatherer(MadeHistory(), spec.level.window)
         windows = gatherer.windows(rows.reshape(-1).astype(np.int64)).numpy().reshape(windows.shape)
-    np.testing.assert_allclose(
-        again.action_probabilities(flat, windows=windows), probabilities, atol=1e-6, rtol=1e-4
-    )
-    actions = again.act(flat, rows=rows, history=MadeHistory())
-    assert actions.dtype == np.int8
-    np.testing.assert_array_equal(actions, probabilities.argmax(-1))
-    drawn = [
-        again.act(flat, windows=windows, deterministic=False, rng=np.random.default_rng(9)) for _ in range(2)
-    ]
-    np.testing.assert_array_equal(drawn[0], drawn[1])
+    np.testing.assert_allclose(again.action_probabilities(flat, windows), probabilities, atol=1e-6, rtol=1e-4)
+    for actions in (replayed.act(flat, rows), again.act(flat, windows)):
+        assert actions.dtype == np.int8
+        np.testing.assert_array_equal(actions, probabilities.argmax(-1))
 
 
 def test_a_policy_refuses_what_it_was_not_trained_on(tmp_path: Path):
@@ -234,7 +228,7 @@ def test_a_policy_refuses_what_it_was_not_trained_on(tmp_path: Path):
     policy.require_features("f" * 12, ("orderbook",))
     with pytest.raises(ContractError, match=r"have shape \(1, 3\), the policy reads \(N, 44\)"):
         policy.act(np.zeros((1, 3), np.float32))
-    with pytest.raises(ContractError, match="pass windows, or rows together with history"):
+    with pytest.raises(ContractError, match="reads history: pass windows"):
         policy.act(np.zeros((1, spec.width), np.float32))
 
 

@@ -8,14 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks import embedding
+from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.levels import LEVELS, Level, level_named
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.networks.transfer import divergence, grow, grown_network
-from kalshi_platform.simulation.replay.account import HOLD
 
 N_HISTORY = 3
 EXACT = [("tiny", name) for name in ("simple", "moderate", "advanced", "complex")] + [
@@ -66,9 +67,9 @@ def observations(spec: PolicySpec, seed: int, n: int = 40) -> tuple[np.ndarray, 
 
 def decisions(network: PolicyNetwork, flat: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Logits of the slots that hold a market, and all values."""
-    policy = FrozenPolicy(network)
-    logits, value, _ = policy._forward(flat, rows, MadeHistory(), None)
-    return logits.numpy()[rows >= 0], value.numpy()
+    policy = NetworkPolicy(network, MadeHistory())
+    policy.act(flat, rows)
+    return policy.logits[rows >= 0], policy.value
 
 
 @settings(max_examples=6)

@@ -95,7 +95,7 @@ def test_serving_and_calibration_mean_the_same_confidence():
     decided = holding(6, 2)
     free = np.full((6, 2), -1, np.int8)
     answer(
-        logits, flat, np.arange(6), 0, free, 0.7, 1, decided.actions, decided.probabilities,
+        logits, flat, np.arange(6), 0, 2, free, 0.7, 1, decided.actions, decided.probabilities,
         decided.confidence, decided.tier, decided.notes,
     )  # fmt: skip
     own = group_confidence(confidence_of(logits, mask, 0.7), mask.sum(axis=2) > 1)

@@ -1,4 +1,4 @@
-"""States a champion meets: an even sample, the champion's own answers, halves of events."""
+"""States a champion meets: the champion's own answers, halves of events."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import JudgeConfig
 from kalshi_platform.serving.distillation.halves import episodes_of, halves
-from kalshi_platform.serving.distillation.states import Reader, Reservoir, States, choices, collect_states
+from kalshi_platform.serving.distillation.states import Reader, choices, collect_states
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
@@ -57,7 +57,7 @@ def test_kept_answers_are_those_the_network_gives_to_the_kept_state(bank, level)
     network = network_for(bank, level)
     states = collected(bank, network)
     assert states.n == 300
-    _, counted = choices(states)
+    _, counted = choices(network.spec.layout, states.flat)
     assert counted.any(axis=1).all()
     again = Reader(network, bank.arrays).logits(states)
     np.testing.assert_allclose(again[counted], states.logits[counted], rtol=1e-4, atol=1e-4)
@@ -72,34 +72,6 @@ def test_the_same_seed_collects_the_same_states(bank):
         np.testing.assert_array_equal(a, b)
     other = collected(bank, network, seed=1)
     assert not np.array_equal(first.flat, other.flat)
-
-
-def numbered(numbers: np.ndarray) -> States:
-    column = numbers.astype(np.float32)[:, None]
-    return States(column, column, column, column, column, numbers.astype(np.int32))
-
-
-def test_a_reservoir_keeps_everything_until_it_is_full():
-    sample = Reservoir(10, np.random.default_rng(0))
-    assert sample.states() is None
-    sample.add(numbered(np.arange(4)))
-    sample.add(numbered(np.arange(4, 7)))
-    np.testing.assert_array_equal(sample.states().env, np.arange(7))
-
-
-def test_a_reservoir_is_an_even_sample_of_the_stream():
-    # 200 draws of 50 from 500: the mean of all numbers is 249.5, of 10,000 draws its error is about 1.4
-    rng = np.random.default_rng(1)
-    means = []
-    for _ in range(200):
-        sample = Reservoir(50, rng)
-        for part in np.split(np.arange(500), (30, 45, 200)):
-            sample.add(numbered(part))
-        kept = sample.states()
-        assert np.unique(kept.env).size == 50
-        np.testing.assert_array_equal(kept.flat[:, 0], kept.env)
-        means.append(kept.env.mean())
-    assert np.mean(means) == pytest.approx(249.5, abs=7)
 
 
 def test_halves_depend_on_the_names_alone_and_share_nothing():

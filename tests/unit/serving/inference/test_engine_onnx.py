@@ -25,7 +25,6 @@ from kalshi_platform.serving.inference.export import (
     group_logits,
     onnx_files,
     quantised,
-    slot_masks,
 )
 
 #: Also the students' levels, which have no attention.
@@ -73,7 +72,7 @@ def test_a_form_answers_like_the_policy_with_full_and_empty_slots(level, form):
     legal = flat[:, -logits[0].size :].reshape(logits.shape) > 0.5
     shares = torch.from_numpy(np.where(legal, logits, -1e9)).softmax(-1).numpy()
     wanted = policy.action_probabilities(flat, windows=seen)
-    present = slot_masks(policy.spec, flat) > 0.5
+    present = policy.spec.layout.slot_mask(flat) > 0.5
     assert 0 < present.mean() < 1
     assert not present[-1].any()
     np.testing.assert_allclose(shares[present], wanted[present], atol=1e-5)
@@ -106,7 +105,7 @@ def test_what_lies_in_an_empty_slot_changes_no_other_slot(form):
     found = engine("moderate", form)
     spec = found.spec
     flat, windows = checked_observations(spec, 8)
-    slot_masks(spec, flat)[:] = (1.0, 0.0)
+    spec.layout.slot_mask(flat)[:] = (1.0, 0.0)
     other = flat.copy()
     n_market = len(spec.market)
     other[:, n_market : 2 * n_market] += 3.0  # the market of slot 1
@@ -196,7 +195,7 @@ def test_deviation_is_as_worked_by_hand():
     # one group of two slots, slot 1 empty; actions 0 and 1 legal in slot 0
     spec = policy_of("tiny").spec
     flat = np.zeros((1, spec.width), np.float32)
-    slot_masks(spec, flat)[:] = (1.0, 0.0)
+    spec.layout.slot_mask(flat)[:] = (1.0, 0.0)
     flat[0, -10:-8] = 1.0
     truth, found = np.zeros((1, 2, 5), np.float32), np.zeros((1, 2, 5), np.float32)
     truth[0, 0] = (1.0, 0.0, 9.0, 0.0, 0.0)  # probabilities 1 / (1 + 1/e) = 0.7311 and 0.2689

@@ -98,7 +98,7 @@ def test_the_tiers_decide_together_like_their_networks(registry, exported, costs
     tiers = tuple(tier._replace(exit_threshold=None) for tier in ready.tiers)
     decided = TieredPolicy(policy.spec, tiers).decide(Batch(flat, windows, free(6, policy.spec.n_slots)), 0)
     wanted = policy.act(flat, windows=windows)
-    present = export.slot_masks(policy.spec, flat) > 0.5
+    present = policy.spec.layout.slot_mask(flat) > 0.5
     assert np.array_equal(decided.actions[present], wanted[present])
 
 

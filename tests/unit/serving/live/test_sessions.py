@@ -4,7 +4,8 @@ import json
 from itertools import count
 
 import pytest
-from made.stream_texts import MODEL, answers, delta, snapshot
+from made.served import reading
+from made.stream_texts import MODEL, TRADING, answers, delta, snapshot
 
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.serving.live.sessions import SessionConfig, SessionStore
@@ -43,7 +44,7 @@ def test_whoever_cannot_go_on_gets_a_new_session_and_says_where_its_frames_begin
         store,
         now_s=10 if how == "late" else 1,
         owner="you" if how == "another owner" else "me",
-        model=MODEL._replace(window=9) if how == "another view" else MODEL,
+        model=reading(TRADING, 9, "l1-0123456789ab") if how == "another view" else MODEL,
         session="s-0" if how == "unknown" else "s-1",
         first_frame=40,
     )
@@ -53,7 +54,7 @@ def test_whoever_cannot_go_on_gets_a_new_session_and_says_where_its_frames_begin
 def test_a_model_that_is_shown_the_same_takes_a_session_over(store) -> None:
     lease, _ = opened(store)
     store.leave(lease, 0)
-    _, told = opened(store, session="s-1", model=MODEL._replace(id="l1-ffffffffffff"))
+    _, told = opened(store, session="s-1", model=reading(TRADING, 8, "l1-ffffffffffff"))
     assert (told["resumed"], told["model"]) == (True, "l1-ffffffffffff")
 
 

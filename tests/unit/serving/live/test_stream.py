@@ -9,11 +9,11 @@ from made.stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, ses
 
 from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
+from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.live.stream import warm
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
-from kalshi_platform.simulation.replay.observation import layout_for
+from kalshi_platform.simulation.replay.layout import layout_of
+from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, portfolio_column
 
 
 def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
@@ -22,7 +22,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
-        "model": MODEL.id, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
     }  # fmt: skip
 
 
@@ -134,12 +134,12 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
     }
     assert answers(stream, json.dumps(account)) == []
     answers(stream, delta(2), decide=policy)
-    layout = layout_for(3, [f.name for f in features_of(ROW_GROUPS)], 8, 16)
+    layout = layout_of(3, len(features_of(ROW_GROUPS)), N_PORTFOLIO)
     flat = policy.batches[-1].flat
     # 10 of 50 contracts; entry 0.38, mid 0.45; 50 of 200 dollars free
-    assert layout.portfolio_column("position", flat)[0, 0] == np.float32(0.2)
-    assert layout.portfolio_column("entry_distance", flat)[0, 0] == pytest.approx(0.07)
-    assert layout.portfolio_column("cash", flat)[0, 0] == np.float32(0.25)
+    assert portfolio_column("position", layout, flat)[0, 0] == np.float32(0.2)
+    assert portfolio_column("entry_distance", layout, flat)[0, 0] == pytest.approx(0.07)
+    assert portfolio_column("cash", layout, flat)[0, 0] == np.float32(0.25)
     assert layout.action_mask(flat)[0, 0].tolist() == [1, 1, 1, 0, 0]
     in_flight = {**account, "markets": {M: {**holding_yes, "in_flight": "SELL_YES"}}}
     answers(stream, json.dumps(in_flight), delta(3), decide=policy)
@@ -147,9 +147,9 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
     resting = {**account, "markets": {M: {"resting": {"action": "BUY_NO", "price_e4": 4_800, "qty_e2": 5}}}}
     answers(stream, json.dumps(resting), delta(4), decide=policy)
     flat = policy.batches[-1].flat
-    assert layout.portfolio_column("position", flat)[0, 0] == 0
-    assert layout.portfolio_column("resting_side", flat)[0, 0] == -1
-    assert layout.portfolio_column("resting_distance", flat)[0, 0] == pytest.approx(-0.03)
+    assert portfolio_column("position", layout, flat)[0, 0] == 0
+    assert portfolio_column("resting_side", layout, flat)[0, 0] == -1
+    assert portfolio_column("resting_distance", layout, flat)[0, 0] == pytest.approx(-0.03)
 
 
 @pytest.mark.parametrize(
@@ -308,10 +308,10 @@ def test_frames_are_acknowledged_every_so_often_and_when_asked() -> None:
 def test_a_resumed_client_is_told_where_it_stands_and_what_it_missed() -> None:
     stream = session()
     answers(stream, snapshot(), delta(2))
-    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1))]
+    told = [json.loads(m) for m in stream.resume(OpenMessage(type="open", decide_after=1), MODEL)]
     assert (told[0]["type"], told[0]["next_frame"], told[0]["resumed"]) == ("opened", 3, True)
     assert [(m["type"], m["frame"]) for m in told[1:]] == [("decision", 2)]
-    assert len(stream.resume(OpenMessage(type="open", decide_after=2))) == 1
+    assert len(stream.resume(OpenMessage(type="open", decide_after=2), MODEL)) == 1
 
 
 def test_a_session_is_opened_once() -> None:
@@ -335,8 +335,3 @@ def test_a_session_is_opened_once() -> None:
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
         session(opening)
-
-
-def test_warming_runs_a_frame_of_every_kind_whatever_the_model_reads() -> None:
-    for window in (0, 8):
-        warm(MODEL._replace(window=window))

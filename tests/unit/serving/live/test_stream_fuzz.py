@@ -109,9 +109,9 @@ def check_books(stream: StreamSession) -> None:
 
 def check_shown(flat: np.ndarray) -> None:
     """Features lie within the bounds of the feature table."""
-    features = features_of(MODEL.config.groups)
+    features = features_of(MODEL.trading.groups)
     market = [f for f in features if f.group != "portfolio"]
-    n_slots = MODEL.config.n_slots
+    n_slots = MODEL.trading.n_slots
     assert np.isfinite(flat).all()
     block = flat[:, : n_slots * len(market)].reshape(-1, n_slots, len(market))
     live = block[(flat[:, -6 * n_slots : -5 * n_slots] > 0).reshape(-1, n_slots)]

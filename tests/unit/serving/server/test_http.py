@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,18 @@ from starlette.routing import Mount
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import LimitError, StorageError
-from kalshi_platform.serving.api.requests import DecideRequest, DecideResponse, ModelInfo, ProblemBody
-from kalshi_platform.serving.guard.candidate import Verdict
-from kalshi_platform.serving.guard.shadow import ShadowReport
+from kalshi_platform.serving.api.requests import (
+    DecideRequest,
+    DecideResponse,
+    ModelInfo,
+    ProblemBody,
+    ShadowFound,
+)
+from kalshi_platform.serving.guard.served import Verdict
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError, free
 from kalshi_platform.serving.server.http import make_app
-from kalshi_platform.serving.server.models import Served
 
 
 @pytest.fixture(scope="module")
@@ -295,24 +301,24 @@ class TestTokens:
 
 
 def asking(answer: Any) -> Any:
-    """Tier 3 elsewhere that does ``answer(served, batch)``."""
+    """Tier 3 elsewhere that does ``answer(key, batch)``."""
 
-    async def ask(served: Served, batch: Batch) -> Decisions:
-        return await answer(served, batch)
+    async def ask(key: ModelKey, batch: Batch) -> Decisions:
+        return await answer(key, batch)
 
     return ask
 
 
-async def never(served: Served, batch: Batch) -> Decisions:
+async def never(key: ModelKey, batch: Batch) -> Decisions:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-async def broken(served: Served, batch: Batch) -> Decisions:
+async def broken(key: ModelKey, batch: Batch) -> Decisions:
     raise RuntimeError("its actor died")
 
 
-async def failing(served: Served, batch: Batch) -> Decisions:
+async def failing(key: ModelKey, batch: Batch) -> Decisions:
     raise TierError("logits are not finite")
 
 
@@ -330,14 +336,14 @@ def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
     assert decisions.tier[0] == Tier.LSTM
     assert decisions.notes[0] == Note[note.upper()]
     assert len(app.watched.lost) == (note == "fallback")
-    assert app.models.n_failed == (full is failing), "a dead host is not the model's fault"
-    assert app.models.n_answered == (full is not failing)
+    assert app.guard.n_failed == (full is failing), "a dead host is not the model's fault"
+    assert app.guard.n_answered == (full is not failing)
 
 
 def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
     asked = []
 
-    async def gone(served: Served, batch: Batch) -> Decisions:
+    async def gone(key: ModelKey, batch: Batch) -> Decisions:
         asked.append(batch.n)
         raise RuntimeError("its actor died")
 
@@ -349,8 +355,8 @@ def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
         assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
     assert asked == [1, 1]
     assert app.watched.paused == [True]
-    assert app.models.n_failed == 0
-    app.service._ask_full = asking(lambda served, batch: _full(app, served, batch))
+    assert app.guard.n_failed == 0
+    app.service._ask_full = asking(lambda key, batch: _full(app, key, batch))
     found = app.client.get("/v1/readyz")
     assert found.status_code == 200, "the tiers below decide"
     assert found.json()["tiers"]["3"].startswith("answers, but is not asked for ")
@@ -362,7 +368,7 @@ def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
     for k in range(3):
         body["request_id"] = f"failing-{k}"
         assert app.decide(body).json()["groups"][0]["notes"] == ["fallback"]
-    assert app.models.n_failed == 3
+    assert app.guard.n_failed == 3
     assert app.watched.paused == []
 
 
@@ -386,8 +392,8 @@ def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
 def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     asked = []
 
-    async def full(served: Served, batch: Batch) -> Decisions:
-        asked.append(served)
+    async def full(key: ModelKey, batch: Batch) -> Decisions:
+        asked.append(key)
         raise AssertionError
 
     app = App(ask_full=full)
@@ -401,11 +407,11 @@ def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     ("measured_ms", "asked"), [(0.5, "replica"), (1.0, "deployment"), (None, "deployment")]
 )
 def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
-    app = App(ask_full=asking(lambda served, batch: _full(app, served, batch)), tier3_inside_ms=1.0)
+    app = App(ask_full=asking(lambda key, batch: _full(app, key, batch)), tier3_inside_ms=1.0)
     tiers = tuple(tier._replace(group_p50_ms=measured_ms) for tier in app.policy.tiers)
     here = TieredPolicy(app.policy.spec, tiers, TieredConfig(inference_ttl_ms=0))
     assert app.served is not None
-    app.served = app.served._replace(policy=here)
+    app.served = replace(app.served, policy=here)
     assert app.client.get("/v1/model").json()["tier3_asked"] == asked
     n_asked, expected = app.engines[2].n_asked, app.policy.decide(example_batch(app), 0)
     assert app.engines[2].n_asked == n_asked + 1
@@ -416,7 +422,7 @@ def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
     body = {**app.example(), "request_id": "when-it-is-broken"}
     group = app.decide(body).json()["groups"][0]
     assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
-    assert app.models.n_failed == 1, "the model's own fault, wherever it was asked"
+    assert app.guard.n_failed == 1, "the model's own fault, wherever it was asked"
 
 
 def example_batch(app: App) -> Batch:
@@ -435,13 +441,13 @@ def test_a_deadline_of_nothing_does_not_ask_tier_3_here_either():
 
 def test_tier_3_elsewhere_answers_like_tier_3_here():
     here = App()
-    elsewhere = App(ask_full=asking(lambda served, batch: _full(here, served, batch)))
+    elsewhere = App(ask_full=asking(lambda key, batch: _full(here, key, batch)))
     body = here.example()
     assert elsewhere.decide(body).json()["groups"] == here.decide(body).json()["groups"]
 
 
-async def _full(app: App, served: Served, batch: Batch) -> Decisions:
-    assert served.model == MODEL
+async def _full(app: App, key: ModelKey, batch: Batch) -> Decisions:
+    assert key.model == MODEL
     return app.policy.ask(3, batch, 0)
 
 
@@ -528,25 +534,27 @@ class TestAdministration:
             return guarded.client.get("/v1/models/events", headers=token(ADMIN)).json()["shadow"]
 
         assert shadow() is None
-        by_tier, pairs = {"mlp": (5, 3)}, {("HOLD", "BUY_NO"): 2, ("BUY_YES", "HOLD"): 1}
-        guarded.models.found = ShadowReport("tiny-1", 3, 1, 2, 10, 3, by_tier, pairs, 0, "")
+        guarded.guard.found = ShadowFound(
+            model="tiny-1", offered=3, dropped=1, groups=2, slots=10, differing=3, by_tier={"mlp": (5, 3)},
+            pairs={"HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}, failures=0, switched_off="",
+        )  # fmt: skip
         found = shadow()
         assert (found["model"], found["slots"], found["differing"]) == ("tiny-1", 10, 3)
         assert found["by_tier"] == {"mlp": [5, 3]}
         assert found["pairs"] == {"HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}
 
     def test_a_reload_without_news_changes_nothing(self, guarded: App):
-        guarded.models.verdict = None
+        guarded.guard.verdict = None
         found = guarded.client.post("/v1/models/reload", headers=token(ADMIN)).json()
         assert (found["model"], found["changed"]) == (MODEL, False)
 
     def test_a_refused_model_is_told_with_its_reason(self, guarded: App):
-        guarded.models.verdict = Verdict(model="tiny-00000000bad0", tiers=None, reason="answers nan")
+        guarded.guard.verdict = Verdict(model="tiny-00000000bad0", tiers=None, reason="answers nan")
         response = guarded.client.post("/v1/models/reload", headers=token(ADMIN))
         assert "answers nan" in refused(response, 409, "model-refused").detail
 
     def test_a_rollback_says_which_model_answers(self, guarded: App):
-        guarded.models.refusal = None
+        guarded.guard.refusal = None
         response = guarded.client.post(
             "/v1/models/rollback", json={"reason": "it trades too much"}, headers=token(ADMIN)
         )
@@ -564,6 +572,6 @@ class TestAdministration:
         ],
     )
     def test_a_rollback_that_cannot_be_is_told(self, guarded: App, error, status, kind):
-        guarded.models.refusal = error
+        guarded.guard.refusal = error
         response = guarded.client.post("/v1/models/rollback", json={"reason": "x"}, headers=token(ADMIN))
         assert str(error) in refused(response, status, kind).detail

@@ -179,18 +179,6 @@ def test_an_answer_larger_than_everything_that_may_be_kept_is_given_and_not_kept
     asyncio.run(scene())
 
 
-def test_closing_cancels_what_is_in_flight():
-    async def scene():
-        kept, make = answers(), Maker()
-        make.gate.clear()
-        (waiting,) = await begun(kept.once("me", "1", b"x", make))
-        await kept.close()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
-
-    asyncio.run(scene())
-
-
 @given(
     asks=st.lists(
         st.tuples(st.sampled_from("ab"), st.sampled_from("123456"), st.integers(0, S)), max_size=40

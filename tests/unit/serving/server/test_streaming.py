@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from made.serving_app import ADMIN, CLIENT, App, token, token_files
-from made.stream_texts import delta, line, snapshot
+from made.served import made_served, reading
+from made.serving_app import ADMIN, CLIENT, MODEL, App, token, token_files
+from made.stream_texts import TRADING, delta, line, snapshot
 
 from kalshi_platform.serving.api.requests import ProblemBody
 from kalshi_platform.serving.server import streaming
@@ -78,7 +79,7 @@ def connected(app: App, scenario: Callable[[Socket], Coroutine[Any, Any, None]],
 def test_frames_are_answered_by_the_decisions_of_the_policy(app: App):
     async def scenario(socket: Socket) -> None:
         opened = await socket.opened()
-        assert (opened["type"], opened["model"], opened["n_slots"]) == ("opened", app.served.model, 5)
+        assert (opened["type"], opened["model"], opened["n_slots"]) == ("opened", app.served.key.model, 5)
         told = []
         for k, text in enumerate((snapshot(), delta(2)), start=1):
             socket.send(line(k * S, text))
@@ -89,9 +90,9 @@ def test_frames_are_answered_by_the_decisions_of_the_policy(app: App):
         ]
         await socket.leave()
 
-    before = app.models.n_answered
+    before = app.guard.n_answered
     connected(app, scenario)
-    assert app.models.n_answered == before + 2
+    assert app.guard.n_answered == before + 2
 
 
 def test_a_bad_frame_is_refused_and_the_next_one_answered(app: App):
@@ -192,7 +193,7 @@ def test_a_model_that_reads_other_arrays_ends_the_sessions_of_the_one_before():
     async def scenario(socket: Socket) -> None:
         await socket.opened()
         assert app.served is not None
-        app.served = app.served._replace(trading=app.served.trading.replace(order_qty_e2=500))
+        app.served = made_served(app.policy, app.served.trading.replace(order_qty_e2=500), MODEL)
         socket.send(line(S, snapshot()))
         assert (await socket.next())["code"] == streaming.REPLACED
 
@@ -245,3 +246,8 @@ def test_the_oldest_row_of_a_decision_is_told_by_its_age():
 
     connected(app, scenario)
     assert app.watched.row_ages_ns == [0, 1 * S, 2 * S]
+
+
+@pytest.mark.parametrize("window", [0, 8])
+def test_kernels_are_warmed_whatever_the_model_reads(window: int):
+    streaming.warm(reading(TRADING, window, MODEL))

@@ -24,6 +24,7 @@ from made.replay_bank import (
 )
 
 from kalshi_platform.data.market_data.schema import NO
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_YES
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -33,7 +34,7 @@ from kalshi_platform.simulation.envs.episodes import (
     event_episodes,
 )
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_YES, position_value_e6
+from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import Bank, read_only
 from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, WAITING
 
@@ -162,7 +163,7 @@ class TestClock:
         bank = bank_of(market(quiet(4), "A"), market(quiet(3, start_s=15.0), "B"))
         s = Script(bank, (0, 1))
         assert (s.slot(1).state, s.rows[0, 1], s.mask(1)) == (WAITING, -1, [1, 0, 0, 0, 0])
-        assert s.flat[0, s.vector.layout.slot_mask_slice].tolist() == [1.0, 0.0]
+        assert s.vector.layout.slot_mask(s.flat)[0].tolist() == [1.0, 0.0]
         s.step(HOLD, HOLD)
         assert s.slot(1).state == WAITING
         s.step(HOLD, HOLD)

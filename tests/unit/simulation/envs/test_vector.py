@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made.replay_bank import Script, bank_of, book, market, play, random_bank, rows_of, training_env
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
@@ -15,7 +16,7 @@ from kalshi_platform.simulation.envs.episodes import (
 )
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
+from kalshi_platform.simulation.replay.observation import portfolio_column
 
 ASK = ((5_000, 100_000),)
 
@@ -90,10 +91,10 @@ def test_a_finished_environment_restarts_in_the_same_step():
     env.step(np.array([[HOLD]], np.int8), flat, rows, *out)
     assert out[2].tolist() == [True]
     assert env.final_rows.tolist() == [[2]]  # where the first episode ended
-    position = env.layout.portfolio_column("position", env.final_flat)
-    assert position.tolist() == env.layout.portfolio_column("position", held).tolist() == [[np.float32(0.2)]]
+    position = portfolio_column("position", env.layout, env.final_flat)
+    assert position.tolist() == portfolio_column("position", env.layout, held).tolist() == [[np.float32(0.2)]]
     assert rows.tolist() == [[3]]  # where the second begins, with nothing held
-    assert env.layout.portfolio_column("position", flat).tolist() == [[0.0]]
+    assert portfolio_column("position", env.layout, flat).tolist() == [[0.0]]
     assert env.equity_e6.tolist() == [200_000_000]
     assert env.episode.tolist() == [1]
     assert not env.done
@@ -105,7 +106,7 @@ def test_environments_without_an_episode_stand_still():
     flat, rows, reward, terminated, truncated = play(env, 70)
     assert env.done
     assert (rows[:, 2:] == -1).all()
-    assert (flat[:, 2:, env.layout.market_slice] == 0).all()
+    assert (flat[:, 2:, : env.layout.portfolio_at] == 0).all()
     assert (reward[:, 2:] == 0).all()
     assert (terminated | truncated).sum(0).tolist() == [1, 1, 0, 0, 0]
     assert env.drain_episodes().episode.tolist() == [0, 1]

@@ -1,0 +1,96 @@
+"""The record of a model that answers: what it is, since when it answers, and how it has been doing.
+
+Way        LoadedModel (bytes verified) -> ReadyModel (engines timed) -> ServedModel (checked and numbered).
+Invariant  request, stream and metrics read the same record; a request keeps the one that it began with.
+Not        how a model is found, checked and replaced (guard.py).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from pydantic import Field
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.serving.guard.watch import Watch
+from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.ready import ModelKey, ReadyModel
+from kalshi_platform.serving.inference.tiered import TieredPolicy
+from kalshi_platform.simulation.replay.trading import TradingConfig
+
+
+class Verdict(Config):
+    """Result of a candidate's checks; ``reason`` is empty where it may be served."""
+
+    model: str
+    tiers: str | None = Field(description="digest of its tier set; None: the network alone")
+    reason: str = ""
+    probes: int = Field(0, description="seeded groups on which its numbers were checked")
+    recorded: int = Field(0, description="recorded groups on which they were checked")
+    compared_on: str = Field("nothing", description="recorded, probes, or nothing: there was no active model")
+    compared_groups: int = 0
+    compared_slots: int = 0
+    agreement: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    budget_ms: float | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """True where the candidate may be served."""
+        return not self.reason
+
+    @property
+    def words(self) -> str:
+        """One line for people: the reason, or the figures that passed."""
+        if not self.accepted:
+            return self.reason
+        passed = []
+        if self.p99_ms is not None:
+            passed.append(f"p99 {self.p99_ms:.2f} of {self.budget_ms:g} ms")
+        if self.agreement is not None:
+            passed.append(
+                f"decides as the active model in {self.agreement:.1%} of {self.compared_slots} slots of "
+                f"{self.compared_groups} groups ({self.compared_on})"
+            )
+        return "; ".join(passed) or "no active model to compare with"
+
+
+@dataclass(frozen=True, eq=False)
+class ServedModel:
+    """A model that answers, or did, or may."""
+
+    number: int  # of this replica, ascending
+    ready: ReadyModel
+    policy: TieredPolicy  # its tiers and its caches
+    verdict: Verdict
+    probe_actions: np.ndarray  # (N, S) i1, its own answers to the probes of its check
+    watch: Watch
+    since_ns: int  # when it last became active; 0 before
+
+    @cached_property
+    def key(self) -> ModelKey:
+        """Model id and digest of the tier set."""
+        return self.ready.key
+
+    @property
+    def record(self) -> ModelRecord:
+        """The registry's record of the model."""
+        return self.ready.model.record
+
+    @cached_property
+    def trading(self) -> TradingConfig:
+        """Slots, feature groups and trading settings of the environment that trained it."""
+        return TradingConfig.of_environment(self.record.environment)
+
+    @property
+    def window(self) -> int:
+        """Rows of history its longest-sighted tier reads."""
+        return self.policy.window
+
+    @cached_property
+    def full_ms(self) -> float:
+        """Median time of tier 3 on one group in this process, ms; infinite where it was not measured."""
+        last = self.policy.tiers[-1]
+        return float("inf") if last.number != Tier.FULL or last.group_p50_ms is None else last.group_p50_ms
