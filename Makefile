@@ -44,7 +44,7 @@ serve: setup ## the model of `make run` on http://127.0.0.1:8000, until Ctrl-C
 	$(BIN)/kalshi-platform serve --local --registry "$(REGISTRY)" $(ARGS)
 
 # The legs run side by side, and the files of the second in three processes: half of their time is waiting, for Ray to
-# start or for a process to be missed. Kernels with bounds checks lie in a folder of their own (domain/compiled.py).
+# start or for a process to be missed. Kernels with bounds checks lie in a folder of their own (domain/kernel_cache.py).
 test: setup ## every test
 	$(MAKE) --no-print-directory -j2 test-unit test-integration
 
