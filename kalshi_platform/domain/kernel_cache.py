@@ -68,7 +68,7 @@ def root() -> Path:
     else:
         home = os.environ.get("KALSHI_PLATFORM_CACHE")
         folder = (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
-    # numba would run a kernel that was compiled without bounds checks although NUMBA_BOUNDSCHECK asks for them.
+    # numba would run a kernel compiled without bounds checks although NUMBA_BOUNDSCHECK asks for them.
     return folder / "checked" if config.BOUNDSCHECK and folder.name != "checked" else folder
 
 

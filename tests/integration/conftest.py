@@ -1,4 +1,4 @@
-"""The order of the files, so that the longest do not start last in one process while the others have ended."""
+"""The order of the files: the longest do not start last in one process while the others have ended."""
 
 import pytest
 
