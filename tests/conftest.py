@@ -1,8 +1,7 @@
 """Shared by all tests: hypothesis profile, the recorded data, seeds, one Ray runtime.
 
-Kernel tests run twice: compiled (``make test``, first leg) with ``NUMBA_BOUNDSCHECK=1`` and a cache folder
-of its own, because numba ignores the switch where a compiled copy already lies in the cache; and as plain
-Python through ``kernel.py_func`` inside the tests themselves.
+Kernel tests run twice: compiled, in ``make test`` with ``NUMBA_BOUNDSCHECK=1`` (domain/kernel_cache.py keeps
+those kernels apart), and as plain Python through ``kernel.py_func`` inside the tests themselves.
 """
 
 import os
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from kalshi_platform.domain import kernel_cache
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,8 +26,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Opened datasets are cached in a folder of this session, not in the user's home."""
+    """Opened datasets are cached in a folder of this session, not in the user's home; kernels stay there."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(kernel_cache.root()))
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
+from kalshi_platform.domain.extras import EXTRAS, missing_packages
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -63,7 +64,7 @@ class Checked:
 def by_size(
     name: str, found_gib: float, limits_gib: tuple[float, float], detail: str, advice: str
 ) -> Checked:
-    """Checked by size: FAIL below the first limit, WARN below the second, else OK."""
+    """Check by size: FAIL below the first limit, WARN below the second, else OK."""
     fail_below, warn_below = limits_gib
     if found_gib >= warn_below:
         return Checked(name, Status.OK, detail)
@@ -81,23 +82,26 @@ def check_python() -> Checked:
 
 
 def check_packages() -> Checked:
-    """Check installed versions against the ranges this package asks for."""
+    """Check installed versions against the ranges this package asks for; name the absent extras."""
     from packaging.requirements import Requirement
 
     required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
-    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = []
     for requirement in required:
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
     if wrong:
         return Checked("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
-    return Checked("packages", Status.OK, f"{len(required)} packages in their ranges")
+    if absent := [extra for extra in EXTRAS if missing_packages(extra)]:
+        advice = f"only for commands that need them: pip install 'kalshi-platform[{','.join(absent)}]'"
+        return Checked("packages", Status.WARN, f"extras not installed: {', '.join(absent)}", advice)
+    return Checked("packages", Status.OK, f"{len({r.name for r in required})} packages in their ranges")
 
 
 def check_torch() -> Checked:
@@ -121,9 +125,11 @@ def check_numba() -> Checked:
     """Check that a kernel of ours compiles and is right, and that its machine code can be kept."""
     started = time.perf_counter()
     try:
-        from kalshi_platform.domain import fees
+        from kalshi_platform.domain import fees, kernel_cache
 
         fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
+    except StorageError as err:
+        return Checked("numba", Status.FAIL, str(err), "no command runs without it")
     except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
         return Checked("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     took_s = time.perf_counter() - started
@@ -131,11 +137,7 @@ def check_numba() -> Checked:
         return Checked(
             "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
         )
-    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(fees.__file__).parent)
-    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {cache}"
-    if not os.access(cache, os.W_OK):
-        advice = "set NUMBA_CACHE_DIR to a writable local folder, else every process compiles again"
-        return Checked("numba", Status.WARN, detail + " (not writable)", advice)
+    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {kernel_cache.root()}"
     return Checked("numba", Status.OK, detail)
 
 

@@ -7,7 +7,7 @@ Invariant  every feature lies in [low, high], a subset of [-1, 1], for every val
            float64 (logarithms and exponentials in float32: ``squash``).
 Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the
            others.
-Adding     a feature set = its lines here, its name in ROW_FEATURE_SETS, one kernel function called by
+Adding     a feature set = its lines here, its name in ROW_GROUPS, one kernel function called by
            ``kernel.advance``.
 Source     is part of the digest and so never reworded. "brief" and "design" are the two papers this platform
            began from, the number is a place in them; docs/architecture.md ("Origins") has what they say.
@@ -26,9 +26,7 @@ Neutral    an empty YES bid side counts as price 0, an empty ask side as price 1
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pydantic import field_validator
-
-from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError
 
 
@@ -154,7 +152,7 @@ def _check_known(feature_sets: Sequence[str]) -> None:
 
 
 def features_of(feature_sets: Sequence[str]) -> tuple[Feature, ...]:
-    """Lines of the table that belong to ``feature_sets``, in table order.
+    """Lines of the table that belong to ``groups``, in table order.
 
     ContractError lists the known feature sets.
     """
@@ -163,7 +161,7 @@ def features_of(feature_sets: Sequence[str]) -> tuple[Feature, ...]:
 
 
 def columns(feature_sets: Sequence[str]) -> list[int]:
-    """Columns of ``Rows.features`` that ``feature_sets`` take, ascending.
+    """Columns of ``Rows.features`` that ``groups`` take, ascending.
 
     ``portfolio`` takes none, rows do not store it.
     """
@@ -185,7 +183,7 @@ def column_range(feature_set: str) -> range:
 
 
 def digest(feature_sets: Sequence[str]) -> str:
-    """12 hex digits that name the meaning of ``feature_sets``.
+    """12 hex digits that name the meaning of ``groups``.
 
     Any change of a line of theirs changes the digits.
     """
@@ -201,30 +199,3 @@ MARKET_META: Final = column_range(_META)
 TEMPORAL_ADV: Final = column_range(_CLOSE)
 RESOLUTION: Final = column_range(_PAST)
 MICROSTRUCTURE: Final = column_range(_MICRO)
-
-
-class FeatureConfig(Config):
-    """Feature sets that a policy sees; the stored rows hold all of them whatever a policy sees."""
-
-    groups: tuple[str, ...] = FEATURE_SETS
-
-    @field_validator("groups")
-    @classmethod
-    def _known(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
-        _check_known(groups)
-        return tuple(g for g in FEATURE_SETS if g in groups)
-
-    @property
-    def columns(self) -> list[int]:
-        """Columns of ``Rows.features`` to show."""
-        return columns(self.groups)
-
-    @property
-    def has_portfolio(self) -> bool:
-        """True where the agent sees its own account."""
-        return _OWN in self.groups
-
-    @property
-    def feature_digest(self) -> str:
-        """Digest of the feature sets switched on; models and serving compare it."""
-        return digest(self.groups)

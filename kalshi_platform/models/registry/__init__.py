@@ -1,1 +1,4 @@
-"""The registry of models: their records, files and aliases."""
+"""Registered models, their aliases and tiers: an append-only store.
+
+Not here   the gates of a promotion (evaluation/promotion). Begin reading at store.py.
+"""

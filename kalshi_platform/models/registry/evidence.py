@@ -1,11 +1,11 @@
-"""Evidence about a model: numbers measured by playing it, on which the gates decide.
+"""The evidence of a promotion: numbers measured by playing a model, and the gates' answers to them.
 
 Units  returns and drawdowns are fractions of the episode's capital, latencies milliseconds.
-Not    the measuring (evaluation/promotion/evidence.py) nor the thresholds (gates.py).
+Not    the measuring nor the thresholds (both in evaluation/promotion).
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -91,3 +91,31 @@ class Evidence(Config):
     found: Performance | None = Field(description="None where the model could not be played")
     why_not: str = Field(description="why the model or the champion could not be played; else empty")
     judged_at: str
+
+
+class GateResult(Config):
+    """One gate's answer."""
+
+    name: str
+    passed: bool
+    found: str
+    allowed: str
+    words: str = Field(description="why it refuses; empty where it passed")
+
+
+class GateJudgement(Config):
+    """Evidence, thresholds and answers together: what the registry keeps of a promotion."""
+
+    evidence: Evidence
+    gates: dict[str, Any] = Field(description="the thresholds it was judged by, as the gates were then")
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where every gate passed."""
+        return all(result.passed for result in self.results)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """The words of every gate that refused."""
+        return tuple(result.words for result in self.results if not result.passed)

@@ -6,10 +6,11 @@ markets.
 """
 
 import numpy as np
-from numba import njit
+
+from kalshi_platform.domain.compiled import kernel
 
 
-@njit(cache=True)
+@kernel
 def gae(
     reward: np.ndarray,
     value: np.ndarray,
