@@ -236,8 +236,8 @@ def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
 
 def kill_samplers() -> None:
     """SIGKILL every sampling process of this test's Ray, as the out-of-memory killer or a lost node would."""
-    found = [p for p in psutil.Process().children(recursive=True) if "RolloutWorker" in p.name()]
-    found = found or [p for p in psutil.process_iter() if "ray::RolloutWorker" in " ".join(p.cmdline())]
+    family = psutil.Process().children(recursive=True)  # other tests may sample beside this one
+    found = [p for p in family if "ray::RolloutWorker" in " ".join(p.cmdline())]
     assert found, "no sampling process to kill"
     for process in found:
         process.kill()
