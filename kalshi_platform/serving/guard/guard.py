@@ -184,7 +184,7 @@ class ModelGuard:
                 return None
 
     def poll(self) -> Wanted | None:
-        """The model that the alias names now, with its newest tier set; None where it is active or was refused.
+        """The model that the alias names now, with its newest tier set; None if it is active or was refused.
 
         ContractError where the alias names nothing; errors of the registry as they are.
         """
