@@ -28,11 +28,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) \
 	  "$$(grep '^torch==' constraints.txt)" -c constraints.txt
-	$(BIN)/python -m pip install --quiet -e '.[dev]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[all]' -c constraints.txt
 	touch $@
 
 $(VENV)/.installed-bench: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet -e '.[dev,bench]' -c constraints.txt
+	$(BIN)/python -m pip install --quiet -e '.[all,bench]' -c constraints.txt
 	touch $@
 
 setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped where up to date)
@@ -54,11 +54,12 @@ test-integration: setup ## tests/integration, kernels compiled as they ship
 	cache=$$(mktemp -d); trap 'rm -rf "$$cache"' EXIT; \
 	NUMBA_CACHE_DIR="$$cache" $(BIN)/python -m pytest tests/integration $(ARGS)
 
-check: setup ## format, lint, types, layers; a missing tool fails
+check: setup ## format, lint, types, layers, Dockerfiles; a missing tool fails
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/*.Dockerfile
 
 bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -20,11 +20,11 @@ RUN python -m venv /opt/venv
 WORKDIR /src
 
 # Dependencies apart from the code: an edit of the code does not download them again.
-COPY constraints.txt pyproject.toml README.md ./
+COPY constraints.txt pyproject.toml README.md LICENSE ./
 RUN torch="$(grep '^torch==' constraints.txt)" \
  && /opt/venv/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "$torch" -c constraints.txt \
  && mkdir -p kalshi_platform tune_experiments serve_deployments \
- && /opt/venv/bin/pip install . -c constraints.txt \
+ && /opt/venv/bin/pip install '.[serve]' -c constraints.txt \
  && /opt/venv/bin/pip uninstall --yes kalshi-platform
 
 COPY kalshi_platform kalshi_platform

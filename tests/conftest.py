@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from kalshi_platform.domain import kernel_cache
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -26,8 +27,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Opened datasets are cached in a folder of this session, not in the user's home."""
+    """Opened datasets are cached in a folder of this session, not in the user's home; kernels stay there."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NUMBA_CACHE_DIR", str(kernel_cache.root()))
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
 
 app = typer.Typer(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
@@ -26,6 +27,7 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open
 @app.command()
 def mlflow(port: Port = 5000, browser: Browser = False) -> None:
     """Every tracked trial: parameters, validations, models. Ends with Ctrl-C."""
+    require_extras("dashboard mlflow", "train", "track")
     from kalshi_platform.learning.tuning.tracking import tracking_uri
 
     uri = tracking_uri()
@@ -47,6 +49,7 @@ def tensorboard(
     browser: Browser = False,
 ) -> None:
     """Learning curves of every trial as they grow. Ends with Ctrl-C."""
+    require_extras("dashboard tensorboard", "train")
     logs = folder or home() / "sweeps"
     if not logs.is_dir():
         raise ContractError(f"{logs} is not a folder: name a sweep's, or run one first")

@@ -24,7 +24,8 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
+from kalshi_platform.domain.extras import EXTRAS, missing_packages
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -81,23 +82,26 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Installed versions against the ranges this package asks for."""
+    """Installed versions against the ranges this package asks for; extras that are not installed."""
     from packaging.requirements import Requirement
 
     required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
-    required = [r for r in required if r.marker is None or r.marker.evaluate({"extra": ""})]
     wrong = []
     for requirement in required:
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
     if wrong:
         return Finding("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
-    return Finding("packages", Status.OK, f"{len(required)} packages in their ranges")
+    if absent := [extra for extra in EXTRAS if missing_packages(extra)]:
+        advice = f"only for commands that need them: pip install 'kalshi-platform[{','.join(absent)}]'"
+        return Finding("packages", Status.WARN, f"extras not installed: {', '.join(absent)}", advice)
+    return Finding("packages", Status.OK, f"{len({r.name for r in required})} packages in their ranges")
 
 
 def check_torch() -> Finding:
@@ -121,9 +125,11 @@ def check_numba() -> Finding:
     """A kernel of ours compiles and is right; its machine code can be kept."""
     started = time.perf_counter()
     try:
-        from kalshi_platform.domain import fees
+        from kalshi_platform.domain import fees, kernel_cache
 
         fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
+    except StorageError as err:
+        return Finding("numba", Status.FAIL, str(err), "no command runs without it")
     except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
         return Finding("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     took_s = time.perf_counter() - started
@@ -131,11 +137,7 @@ def check_numba() -> Finding:
         return Finding(
             "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
         )
-    cache = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(fees.__file__).parent)
-    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {cache}"
-    if not os.access(cache, os.W_OK):
-        advice = "set NUMBA_CACHE_DIR to a writable local folder, else every process compiles again"
-        return Finding("numba", Status.WARN, detail + " (not writable)", advice)
+    detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {kernel_cache.root()}"
     return Finding("numba", Status.OK, detail)
 
 

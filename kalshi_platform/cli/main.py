@@ -14,6 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from kalshi_platform import __version__
 from kalshi_platform.cli.refusal import refusals
+from kalshi_platform.domain.extras import require_extras
 
 #: name -> what ``--help`` says; the command is ``app`` of ``kalshi_platform.cli.<name>``.
 COMMANDS: Final = {
@@ -31,6 +32,16 @@ COMMANDS: Final = {
     "loadtest": "Measure how fast a running server answers, at a fixed rate.",
     "bench": "Run the benchmarks against their peers.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
+}
+
+#: Commands that need more than a base installation, and the extras of pyproject.toml that bring it.
+NEEDS: Final = {
+    "quickstart": ("train", "serve"),
+    "train": ("train",),
+    "progressive": ("train",),
+    "tiers": ("serve",),
+    "serve": ("serve",),
+    "loadtest": ("serve",),
 }
 
 
@@ -59,6 +70,7 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The real command named by the first argument, and the arguments left for it."""
         name, _, rest = super().resolve_command(ctx, args)
+        require_extras(str(name), *NEEDS.get(str(name), ()))
         return name, load_command(str(name)), rest
 
     def invoke(self, ctx: Any) -> Any:

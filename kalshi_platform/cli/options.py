@@ -1,6 +1,7 @@
 """Options that several commands share, and options that a settings model declares: one wording each."""
 
 import inspect
+import json
 from collections.abc import Callable
 from typing import Annotated, Any, get_type_hints
 
@@ -8,6 +9,7 @@ import typer
 from annotated_types import Ge, Le
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
 RegistryOption = Annotated[
@@ -18,6 +20,20 @@ RegistryOption = Annotated[
         "else ~/.local/share/kalshi-platform/registry]",
     ),
 ]
+
+
+def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
+    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ContractError(f"{option} {text!r} has no '='; write {option} name=value")
+        try:
+            found[name] = json.loads(value)
+        except json.JSONDecodeError:
+            found[name] = value
+    return found
 
 
 class Fields:

@@ -1,19 +1,40 @@
-"""How every kernel is compiled: machine code cached on disk, no allocation, no exception from arithmetic.
+"""How every kernel is compiled: machine code cached on disk, no exception from arithmetic.
 
 A kernel is a module-level function of scalars and arrays, changed in place; it returns a status.
 
-``_nrt=False``      numba's reference counting is off. A kernel that allocates or slices is then refused when
-                    it compiles, which is what a hot loop wants, and arrays handed from kernel to kernel cost
-                    nothing: with counting on, the book's kernel ran at 6 instead of 42 million events/s.
-``error_model``     a division by zero gives inf or nan as in numpy, without a branch that can raise.
-``inline_kernel``   the same, pasted into its callers: for small parts of a hot loop.
+``kernel``             numba's reference counting is off (``_nrt=False``). A kernel that allocates is then
+                       refused when it compiles, which is what a hot loop wants, and arrays handed from
+                       kernel to kernel cost nothing: with counting on, the book's kernel ran at 6 instead
+                       of 42 million events/s.
+``inline_kernel``      the same, pasted into its callers: for small parts of a hot loop.
+``allocating_kernel``  with reference counting, for one that makes scratch arrays before its loop.
+``summing_kernel``     allocates too, and its sums may be reordered into vector lanes: for networks, which
+                       round anyway. NaN and infinity keep their meaning.
+
+A division by zero gives inf or nan as in numpy, without a branch that can raise (``error_model``). Machine
+code is kept by domain/kernel_cache.py and made again when a source that it came from changes.
 """
 
 from typing import Any, Final
 
 from numba import njit
 
-_OPTIONS: Final[dict[str, Any]] = {"cache": True, "error_model": "numpy", "_nrt": False}
+from kalshi_platform.domain.kernel_cache import KernelCache
 
-kernel: Final = njit(**_OPTIONS)
-inline_kernel: Final = njit(**_OPTIONS, inline="always")
+
+def _compiled(**options: Any) -> Any:
+    """Decorator that compiles a function with numba's ``options`` and keeps the machine code on disk."""
+
+    def decorate(function: Any) -> Any:
+        dispatcher: Any = njit(error_model="numpy", **options)(function)
+        if dispatcher is not function:  # NUMBA_DISABLE_JIT gives the function back
+            dispatcher._cache = KernelCache(function)  # type: ignore[no-untyped-call]
+        return dispatcher
+
+    return decorate
+
+
+kernel: Final = _compiled(_nrt=False)
+inline_kernel: Final = _compiled(_nrt=False, inline="always")
+allocating_kernel: Final = _compiled()
+summing_kernel: Final = _compiled(fastmath={"reassoc", "contract", "arcp", "nsz"})

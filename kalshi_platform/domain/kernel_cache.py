@@ -1,31 +1,119 @@
-"""Where numba keeps a compiled kernel: by its place in the package, not by where the package lies.
+"""Where compiled kernels are kept: in a folder named by the sources that their machine code is made of.
 
-A job of ``ray job submit`` runs from a copy of the checkout in a folder of its own. By numba's own rule every
-copy would compile all kernels again, a minute of two cores; by this one it finds what the machine has.
-numba itself compares the hash of the kernel's file before it trusts a stored copy.
+Sources    a kernel's file and every file of the package that it imports, and those import in turn: whatever
+           a kernel calls, or freezes as a constant, comes from one of them. numba itself looks only at the
+           kernel's own file, and would go on running machine code with an old callee inside.
+Copies     a folder's name holds no path. A job of ``ray job submit`` runs from a copy of the checkout, and
+           finds what the machine has compiled instead of compiling for a minute.
+Processes  each finds the folders by itself, so that a Ray worker has the cache of its driver. Nothing is set
+           in the environment.
+
+They lie in ``NUMBA_CACHE_DIR`` where that is set, else in ``kernels`` of ``KALSHI_PLATFORM_CACHE``, else of
+``~/.cache/kalshi-platform``.
 """
 
+import functools
+import hashlib
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from numba.core.caching import UserProvidedCacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+from kalshi_platform.domain.errors import StorageError
+
+_PACKAGE: Final = Path(__file__).resolve().parents[1]
+_NAME: Final = _PACKAGE.name
+#: ``from kalshi_platform.a import b, c`` (one line or parentheses) and ``import kalshi_platform.a``.
+_IMPORT: Final = re.compile(
+    rf"^\s*(?:from ({_NAME}[.\w]*) import (\([^)]*\)|.*)|import ({_NAME}[.\w]*))", re.MULTILINE
+)
 
 
-class PackageCacheLocator(UserProvidedCacheLocator):
-    """Named to numba in NUMBA_CACHE_LOCATOR_CLASSES (``kalshi_platform/__init__.py``)."""
+def imported(source: str) -> set[Path]:
+    """Files of this package that ``source``, the text of a module, imports."""
+    files: set[Path] = set()
+    for parent, names, module in _IMPORT.findall(source):
+        wanted = [module] if module else [parent, *(f"{parent}.{name}" for name in re.findall(r"\w+", names))]
+        files.update(file for name in wanted if (file := _file_of(name)))
+    return files
 
-    @classmethod
-    def get_suitable_cache_subpath(cls, py_file: str) -> str:
-        """Folder below NUMBA_CACHE_DIR: the kernel's package, e.g. ``kalshi_platform.domain``."""
-        folder = Path(py_file).resolve().parent
-        return ".".join((_PACKAGE.name, *folder.relative_to(_PACKAGE).parts))
+
+def sources_of(file: Path) -> list[Path]:
+    """``file`` and all files of the package that it imports, at first or second hand, ordered by path."""
+    found = {file}
+    waiting = [file]
+    while waiting:
+        fresh = _neighbours(waiting.pop()) - found
+        found |= fresh
+        waiting.extend(fresh)
+    return sorted(found)
+
+
+@functools.cache
+def folder_name(file: Path) -> str:
+    """Module and digest of the sources of ``file``, e.g. ``kalshi_platform.domain.fees-0123456789ab``."""
+    digest = hashlib.sha256()
+    for source in sources_of(file):
+        digest.update(f"{_module_of(source)}\0{_read(source)}\0".encode())
+    return f"{_module_of(file)}-{digest.hexdigest()[:12]}"
+
+
+def root() -> Path:
+    """Folder of all compiled kernels."""
+    if chosen := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(chosen)
+    home = os.environ.get("KALSHI_PLATFORM_CACHE")
+    return (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
+
+
+@functools.cache
+def _read(file: Path) -> str:
+    """Text of ``file``, once a process: an edit made after the import is not in the code that runs."""
+    return file.read_text(encoding="utf-8")
+
+
+@functools.cache
+def _neighbours(file: Path) -> set[Path]:
+    return imported(_read(file))
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    place = _PACKAGE.parent.joinpath(*module.split("."))
+    return next((f for f in (place.with_suffix(".py"), place / "__init__.py") if f.is_file()), None)
+
+
+def _module_of(file: Path) -> str:
+    return ".".join(file.relative_to(_PACKAGE.parent).with_suffix("").parts)
+
+
+class _Locator(InTreeCacheLocator):
+    """Tells numba the folder of a kernel of this package."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)  # type: ignore[no-untyped-call]
+        self._cache_path = str(root() / folder_name(Path(py_file).resolve()))
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Any:
         """None for a function of another package, which numba then places by its own rules."""
-        if not os.path.abspath(py_file).startswith(f"{_PACKAGE}{os.sep}"):
+        if not Path(py_file).resolve().is_relative_to(_PACKAGE):
             return None
-        return super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
+        found = super().from_function(py_func, py_file)  # type: ignore[no-untyped-call]
+        if found is None:  # numba's word for a folder that cannot be written
+            raise StorageError(
+                f"compiled kernels cannot be kept in {root()}: name a writable folder in NUMBA_CACHE_DIR"
+            )
+        return found
+
+
+class _Places(CompileResultCacheImpl):
+    _locator_classes = [_Locator, *CompileResultCacheImpl._locator_classes]  # noqa: RUF012
+
+
+class KernelCache(FunctionCache):
+    """numba's cache of one function's machine code, in this package's folders."""
+
+    _impl_class = _Places

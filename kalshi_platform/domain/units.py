@@ -83,11 +83,3 @@ def parse_rfc3339(text: str) -> Ns:
         raise refusal from None
     whole = stamp - _EPOCH
     return Ns((whole.days * 86_400 + whole.seconds) * NS_PER_SECOND + int((digits or "").ljust(9, "0")))
-
-
-def format_dollars(cash_e6: int) -> str:
-    """Cash in 1e-6 dollar as a plain dollar string, exact: -1_250_000 -> "-1.25"."""
-    sign = "-" if cash_e6 < 0 else ""
-    whole, fraction = divmod(abs(cash_e6), DOLLAR_E6)
-    text = f"{fraction:06d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{whole}.{text}"

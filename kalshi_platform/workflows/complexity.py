@@ -1,6 +1,6 @@
 """When a level has learned what it can: the brief's plateau, as a pure function of a history.
 
-Owns   PlateauConfig, the decision and the order of the levels.
+Owns   PlateauConfig and the decision.
 Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
 """
 
@@ -35,26 +35,24 @@ def recent_gain(history: Sequence[float], window: int) -> float | None:
     return (math.fsum(last) - math.fsum(before)) / window
 
 
-class ComplexityScaler:
-    """Says when training at a level should end, and which level comes next."""
+def require_levels(levels: Sequence[str]) -> None:
+    """Raise ContractError unless ``levels`` names at least one level, each once."""
+    for name in levels:
+        level_named(name)
+    if len(set(levels)) != len(levels) or not levels:
+        raise ContractError(f"levels {list(levels)}: want at least one, each once")
 
-    def __init__(self, levels: Sequence[str], config: PlateauConfig | None = None) -> None:
-        for name in levels:
-            level_named(name)
-        if len(set(levels)) != len(levels) or not levels:
-            raise ContractError(f"levels {list(levels)}: want at least one, each once")
-        self._levels = tuple(levels)
-        self._config = config or PlateauConfig()
+
+class ComplexityScaler:
+    """Says when training at a level should end."""
+
+    def __init__(self, config: PlateauConfig) -> None:
+        self._config = config
 
     def should_scale(self, history: Sequence[float]) -> bool:
         """Whether the Sharpe ratios of a level's validations have stopped rising."""
         gain = recent_gain(history, self._config.window)
         return gain is not None and gain < self._config.min_gain
-
-    def next_level(self, level: str) -> str | None:
-        """The level after ``level``; None after the last."""
-        at = self._levels.index(level) + 1
-        return self._levels[at] if at < len(self._levels) else None
 
     def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
         """For ``run_training(stop=...)``: why to stop after these validations, or None to go on."""

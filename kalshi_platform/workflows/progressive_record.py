@@ -17,7 +17,7 @@ from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Int
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.models.networks.transfer import TransferReport
 from kalshi_platform.models.registry.evidence import Latency
-from kalshi_platform.workflows.complexity import ComplexityScaler, PlateauConfig
+from kalshi_platform.workflows.complexity import PlateauConfig, require_levels
 
 RECORD_FILE: Final = "progressive.json"
 PAGE_FILE: Final = "progressive.html"
@@ -36,7 +36,7 @@ class ProgressiveConfig(Config):
 
     @model_validator(mode="after")
     def _levels_are_known(self) -> "ProgressiveConfig":
-        ComplexityScaler(self.levels)
+        require_levels(self.levels)
         if self.run.train.teacher:
             raise ValueError(
                 f"run.train.teacher={self.run.train.teacher!r}: the pipeline chooses the teacher itself"

@@ -22,9 +22,7 @@ Neutral    an empty YES bid side counts as price 0, an empty ask side as price 1
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from pydantic import field_validator
-
-from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError
 
 
@@ -185,30 +183,3 @@ MARKET_META: Final = column_range(_META)
 TEMPORAL_ADV: Final = column_range(_CLOSE)
 RESOLUTION: Final = column_range(_PAST)
 MICROSTRUCTURE: Final = column_range(_MICRO)
-
-
-class FeatureConfig(Config):
-    """Which groups the policy sees; groups are switched on progressively, the stored rows stay the same."""
-
-    groups: tuple[str, ...] = GROUPS
-
-    @field_validator("groups")
-    @classmethod
-    def _known(cls, groups: tuple[str, ...]) -> tuple[str, ...]:
-        _check_known(groups)
-        return tuple(g for g in GROUPS if g in groups)
-
-    @property
-    def columns(self) -> list[int]:
-        """Columns of ``Rows.features`` to show."""
-        return columns(self.groups)
-
-    @property
-    def has_portfolio(self) -> bool:
-        """The agent sees its own account."""
-        return _OWN in self.groups
-
-    @property
-    def feature_digest(self) -> str:
-        """Digest of the groups switched on; models and serving compare it."""
-        return digest(self.groups)

@@ -14,15 +14,15 @@ an upper bound for a policy limited to one order's size, within rounding.
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import allocating_kernel, kernel
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank
 
 _NEVER: Final = -(1 << 60)
 
 
-@njit(cache=True)
+@kernel
 def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate_e6: int) -> int:
     """Cash of going from ``held`` to ``wanted`` (-1, 0, +1 orders); _NEVER where no price allows it."""
     if wanted == held:
@@ -41,7 +41,7 @@ def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate
     return cash
 
 
-@njit(cache=True)
+@allocating_kernel
 def hindsight_e6(
     bid_e4: np.ndarray, ask_e4: np.ndarray, settlement_e4: int, qty_e2: int, rate_e6: int
 ) -> int:  # fmt: skip
@@ -81,11 +81,4 @@ def hindsight_by_segment(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000)
         settlement = int(markets["settlement_e4"][market]) if segments["settles"][g] else UNSETTLED
         rate = int(markets["taker_rate_e6"][market]) * fee_scale_e6 // 1_000_000
         out[g] = hindsight_e6(bid[span], ask[span], settlement, qty_e2, rate)
-    return out
-
-
-def hindsight_by_market(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
-    """(M,) i8: the sum over each market's segments, 1e-6 dollar."""
-    out = np.zeros(len(bank.markets), np.int64)
-    np.add.at(out, bank.arrays.segments["market"], hindsight_by_segment(bank, qty_e2, fee_scale_e6))
     return out

@@ -12,8 +12,8 @@ A round trip begins when the position leaves zero and ends when it returns to ze
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
 
@@ -124,13 +124,13 @@ def allocate_tallies(n_events: int, n_grid: int, n_features: int) -> Tallies:
     )
 
 
-@njit(cache=True)
+@kernel
 def market_of_row(row: int, places: Places) -> int:
     """Index of the market whose segment holds ``row``."""
     return int(places.segment_market[np.searchsorted(places.segment_start, row, side="right") - 1])
 
 
-@njit(cache=True)
+@kernel
 def close_bin(close_ns: int, at_ns: int) -> int:
     """Bin of the time left to ``close_ns``; past it counts as none left."""
     if close_ns == NO_CLOSE:
@@ -142,13 +142,13 @@ def close_bin(close_ns: int, at_ns: int) -> int:
     return CLOSE_EDGES_NS.size
 
 
-@njit(cache=True)
+@kernel
 def price_bin(mid_e4: int) -> int:
     """Bin of a price, one a ten cents; 1.00 falls into the last."""
     return min(max(mid_e4 // PRICE_BIN_E4, 0), N_PRICE_BINS - 1)
 
 
-@njit(cache=True)
+@kernel
 def position_bin(position_e2: int, limit_e2: int) -> int:
     """Bin of a signed position; only flat falls into the middle one."""
     half = N_POSITION_BINS // 2
@@ -158,13 +158,13 @@ def position_bin(position_e2: int, limit_e2: int) -> int:
     return half + steps if position_e2 > 0 else half - steps
 
 
-@njit(cache=True)
+@kernel
 def grid_bin(at_ns: int, places: Places, n_grid: int) -> int:
     """Cell of the equity grid at ``at_ns``, clipped to its ends."""
     return min(max((at_ns - places.grid_start_ns) // places.grid_step_ns, 0), n_grid - 1)
 
 
-@njit(cache=True)
+@kernel
 def _book_trip(tallies: Tallies, market: int, places: Places, mid_e4: int, at_ns: int, pnl_e6: int) -> None:
     event = places.market_event[market]
     b = price_bin(mid_e4)
@@ -176,7 +176,7 @@ def _book_trip(tallies: Tallies, market: int, places: Places, mid_e4: int, at_ns
     tallies.close_trips[event, c] += 1
 
 
-@njit(cache=True)
+@kernel
 def _watch_slot(
     trackers: Trackers, tallies: Tallies, places: Places, account: Accounts, n: int, s: int, row: int
 ) -> None:
@@ -202,7 +202,7 @@ def _watch_slot(
     tallies.heat[position_bin(position, places.position_limit_e2), price_bin(mid)] += 1
 
 
-@njit(cache=True)
+@kernel
 def watch_step(
     trackers: Trackers, tallies: Tallies, places: Places, account: Accounts,
     rows: np.ndarray,
@@ -225,7 +225,7 @@ def watch_step(
         trackers.drawdown_e6[n] = max(trackers.drawdown_e6[n], trackers.peak_e6[n] - equity)
 
 
-@njit(cache=True)
+@kernel
 def watch_rewards(trackers: Trackers, reward: np.ndarray) -> None:
     """Add this step's rewards (N,) to the sums of the running episodes."""
     for n in range(reward.size):
@@ -235,7 +235,7 @@ def watch_rewards(trackers: Trackers, reward: np.ndarray) -> None:
             trackers.reward_sumsq[n] += reward[n] * reward[n]
 
 
-@njit(cache=True)
+@kernel
 def close_episode(
     trackers: Trackers, tallies: Tallies, places: Places, n: int, slots: np.ndarray, markets: np.ndarray,
     pnl_e6: np.ndarray, end_ns: int, capital_e6: int,
@@ -270,7 +270,7 @@ def close_episode(
     return int(drawdown)
 
 
-@njit(cache=True)
+@kernel
 def watch_features(stats: np.ndarray, values: np.ndarray, active: np.ndarray, first: int) -> None:
     """Add values (N, S, F) of the active slots to ``stats`` (.., 6), whose row ``first`` is feature 0."""
     for n in range(values.shape[0]):

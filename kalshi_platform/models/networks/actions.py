@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 import torch
-from numba import njit
 
-from kalshi_platform.simulation.replay.account import HOLD
+from kalshi_platform.domain.actions import HOLD
+from kalshi_platform.domain.compiled import kernel
 
 #: Logit of an illegal action: its probability is exactly 0 in float32, and every gradient stays finite.
 MASKED_LOGIT: Final = -1e9
@@ -21,7 +21,7 @@ def mask_logits(logits: torch.Tensor, action_mask: torch.Tensor) -> torch.Tensor
     return torch.where(action_mask > 0.5, logits, MASKED_LOGIT)
 
 
-@njit(cache=True)
+@kernel
 def sample_actions(
     logits: np.ndarray,
     action_mask: np.ndarray,
@@ -57,7 +57,7 @@ def sample_actions(
             log_prob[i, j] = logits[i, j, chosen] - top - np.log(total)
 
 
-@njit(cache=True)
+@kernel
 def best_actions(logits: np.ndarray, action_mask: np.ndarray, actions: np.ndarray) -> None:
     """Write the most probable legal action of every slot.
 

@@ -7,15 +7,15 @@ Invariant  the network sees exactly the window that ends at the row; row -1 is a
 
 import numpy as np
 import torch
-from numba import njit
 
 from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.models.networks.device import device_of
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.simulation.replay.bank import BankArrays
 
 
-@njit(cache=True)
+@kernel
 def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, index: np.ndarray) -> int:
     """Number the distinct rows of a batch in order of first appearance.
 

@@ -6,17 +6,15 @@ Shapes     projections (B, S, 3, h, D/h) f4 as the linear layer leaves them: que
            present (B, S) f4, 0 = empty: never looked at; weights (B, h, S, S) f4; mixed (B, S, h, D/h) f4.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 
-#: Sums may be reordered into vector lanes; NaN and infinity keep their meaning.
-_REORDER: Final = {"reassoc", "contract", "arcp", "nsz"}
+from kalshi_platform.domain.compiled import summing_kernel
 
 
-@njit(cache=True, fastmath=_REORDER, error_model="numpy")
+@summing_kernel
 def attend(projections: np.ndarray, present: np.ndarray, weights: np.ndarray, mixed: np.ndarray) -> None:
     """Write softmax(q k' / sqrt(D/h)) over the present slots and the values it mixes; no slot: zeros."""
     n_batch, n_slots, _, n_heads, width = projections.shape
@@ -50,7 +48,7 @@ def attend(projections: np.ndarray, present: np.ndarray, weights: np.ndarray, mi
                             mixed[b, i, h, d] += share * projections[b, j, 2, h, d]
 
 
-@njit(cache=True, fastmath=_REORDER, error_model="numpy")
+@summing_kernel
 def attend_backward(
     projections: np.ndarray, weights: np.ndarray, grad_mixed: np.ndarray, grad: np.ndarray
 ) -> None:

@@ -16,12 +16,12 @@ Units      prices 1e-4 dollar on the YES scale, fees and sums 1e-6 dollar, rates
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E6
 from kalshi_platform.serving.inference.batch import FREE
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD, N_ACTIONS
 
 
 @kernel

@@ -23,7 +23,7 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.api.requests import ModelEvent
 from kalshi_platform.serving.guard.guard_events import EventKind
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Decisions
+from kalshi_platform.serving.inference.batch import NOTE_NAMES, NOTES_OF, TIER_NAMES, Decisions
 from kalshi_platform.serving.inference.caches import CacheStats
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy
@@ -37,7 +37,6 @@ from kalshi_platform.serving.server.metrics import (
     FRAMES,
     GROUPS,
     MODEL,
-    NOTE_LABELS,
     NOTES,
     READY,
     REFUSALS,
@@ -49,7 +48,6 @@ from kalshi_platform.serving.server.metrics import (
     SHADOW,
     STAGE_SECONDS,
     TIER3_PAUSED,
-    TIER_LABELS,
     Metric,
 )
 from kalshi_platform.serving.server.problems import Problem
@@ -67,11 +65,11 @@ _RESULTS: Final[Mapping[str, str]] = {
 #: A metric's name and the values of its labels, in their order.
 Key = tuple[str, tuple[str, ...]]
 
-_TIER_KEYS: Final[dict[int, Key]] = {tier: (DECISIONS.name, (name,)) for tier, name in TIER_LABELS.items()}
-_NOTE_KEYS: Final[dict[int, Key]] = {note: (NOTES.name, (name,)) for note, name in NOTE_LABELS.items()}
+_TIER_KEYS: Final[dict[int, Key]] = {tier: (DECISIONS.name, (name,)) for tier, name in TIER_NAMES.items()}
+_NOTE_KEYS: Final[dict[int, Key]] = {note: (NOTES.name, (name,)) for note, name in NOTE_NAMES.items()}
 _ACTION_KEYS: Final[dict[tuple[int, int], Key]] = {
     (tier, action): (ACTIONS_TAKEN.name, (name, took))
-    for tier, name in TIER_LABELS.items()
+    for tier, name in TIER_NAMES.items()
     for action, took in ACTION_LABELS.items()
 }
 
@@ -227,7 +225,7 @@ class Observability:
     def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
         """A tier did not answer and a lower one did; the notes of the decision count it."""
         self._say(
-            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_LABELS[tier],
+            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_NAMES[tier],
             error=type(error).__name__, reason=str(error)[:_LONGEST],
         )  # fmt: skip
 
@@ -303,7 +301,7 @@ def _chosen(request_id: str, share: float) -> bool:
 def _decision_fields(
     request_id: str, key: ModelKey, decisions: Decisions, timings_ms: Mapping[str, float]
 ) -> dict[str, object]:
-    tiers = Counter(TIER_LABELS[tier] for tier in decisions.tier.tolist())
+    tiers = Counter(TIER_NAMES[tier] for tier in decisions.tier.tolist())
     bits = int(np.bitwise_or.reduce(decisions.notes)) if len(decisions.notes) else 0
     return {
         "request_id": request_id,
@@ -311,6 +309,6 @@ def _decision_fields(
         "tier_set": key.tier_set,
         "groups": len(decisions.tier),
         "tiers": dict(tiers),
-        "notes": [name for bit, name in NOTE_LABELS.items() if bits & bit],
+        "notes": NOTES_OF[bits],
         "timings_ms": {stage: round(taken, 3) for stage, taken in timings_ms.items()},
     }

@@ -12,7 +12,8 @@ Not here   who orders what (agents.py), prices in money (contracts.py).
 from typing import Final, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from kalshi_platform.domain.compiled import kernel
 
 #: No order, no level.
 NONE: Final = -1
@@ -85,7 +86,7 @@ def new_tape(n_markets: int, capacity: int) -> Tape:
     )
 
 
-@njit(cache=True)
+@kernel
 def publish(tape: Tape, market: int, side: int, level: int, change: int, is_fill: int) -> None:
     """Append one change at the tape's clock; a full tape drops it, and the caller's loop ends there."""
     i = tape.n[0]
@@ -103,7 +104,7 @@ def publish(tape: Tape, market: int, side: int, level: int, change: int, is_fill
     tape.n[0] = i + 1
 
 
-@njit(cache=True)
+@kernel
 def _change_depth(book: Book, market: int, side: int, level: int, change: int) -> None:
     book.depth[market, side, level] += change
     best = book.best[market, side]
@@ -113,7 +114,7 @@ def _change_depth(book: Book, market: int, side: int, level: int, change: int) -
     book.best[market, side] = best
 
 
-@njit(cache=True)
+@kernel
 def _unlink(book: Book, market: int, order: int) -> None:
     side, level = book.side[order], book.level[order]
     older, younger = book.older[order], book.younger[order]
@@ -130,7 +131,7 @@ def _unlink(book: Book, market: int, order: int) -> None:
     book.n_free[0] += 1
 
 
-@njit(cache=True)
+@kernel
 def rest(book: Book, tape: Tape, market: int, side: int, level: int, qty: int, owner: int) -> int:
     """Queue a bid of ``owner`` that does not cross; returns its order number, NONE if it may not rest.
 
@@ -160,7 +161,7 @@ def rest(book: Book, tape: Tape, market: int, side: int, level: int, qty: int, o
     return order
 
 
-@njit(cache=True)
+@kernel
 def cancel(book: Book, tape: Tape, market: int, order: int) -> None:
     """Take a living order out of its queue."""
     side, level, qty = book.side[order], book.level[order], book.qty[order]
@@ -169,7 +170,7 @@ def cancel(book: Book, tape: Tape, market: int, order: int) -> None:
     publish(tape, market, side, level, -qty, 0)
 
 
-@njit(cache=True)
+@kernel
 def resize(book: Book, tape: Tape, market: int, order: int, qty: int) -> None:
     """Change a living order's size in one message: less keeps its place, more goes to the back."""
     side, level, change = book.side[order], book.level[order], qty - book.qty[order]
@@ -192,7 +193,7 @@ def resize(book: Book, tape: Tape, market: int, order: int, qty: int) -> None:
     publish(tape, market, side, level, change, 0)
 
 
-@njit(cache=True)
+@kernel
 def take(book: Book, tape: Tape, market: int, side: int, limit: int, qty: int) -> int:
     """Immediate-or-cancel bid on ``side`` up to position ``limit``; returns what was filled.
 

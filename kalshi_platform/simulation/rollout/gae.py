@@ -5,10 +5,11 @@ decision in one market does not move another. One advantage for all slots carrie
 """
 
 import numpy as np
-from numba import njit
+
+from kalshi_platform.domain.compiled import kernel
 
 
-@njit(cache=True)
+@kernel
 def gae(
     reward: np.ndarray,
     value: np.ndarray,

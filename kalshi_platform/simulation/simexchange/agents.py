@@ -12,8 +12,8 @@ Not here   when the fair probability moves and who acts next (kernel.py).
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.simulation.matching.engine import NONE, Book, Tape, cancel, resize, rest, take
 
 #: Quotes of one trader a side, and noise orders of one market that can rest at the same time.
@@ -64,29 +64,29 @@ def new_agents(n_markets: int, n_makers: int) -> Agents:
     )
 
 
-@njit(cache=True)
+@kernel
 def _alive(book: Book, order: int, tag: int) -> bool:
     """Order numbers are used again, so a living order is ours only with our tag on it."""
     return order != NONE and book.qty[order] > 0 and book.owner[order] == tag
 
 
-@njit(cache=True)
+@kernel
 def _quote_tag(market: int, agent: int, side: int, j: int) -> int:
     return market * _TAGS_A_MARKET + (agent * 2 + side) * MAX_LEVELS + j
 
 
-@njit(cache=True)
+@kernel
 def _noise_tag(market: int, slot: int) -> int:
     return market * _TAGS_A_MARKET + _TAGS_A_MARKET - 1 - slot
 
 
-@njit(cache=True)
+@kernel
 def floor_level(grid: np.ndarray, price_e4: float) -> int:
     """Highest grid position not above ``price_e4``; NONE below the grid."""
     return int(np.searchsorted(grid, price_e4, side="right")) - 1
 
 
-@njit(cache=True)
+@kernel
 def nearest_level(grid: np.ndarray, price_e4: float) -> int:
     """Grid position nearest to ``price_e4``; NONE where the price is nearer to 0 than to the grid."""
     below = floor_level(grid, price_e4)
@@ -97,7 +97,7 @@ def nearest_level(grid: np.ndarray, price_e4: float) -> int:
     return below
 
 
-@njit(cache=True)
+@kernel
 def consensus_e4(agents: Agents, tape: Tape, params: Params, market: int) -> float:
     """What makers together take for the YES probability, 1e-4 dollar."""
     p = tape.now_fair[market]
@@ -105,13 +105,13 @@ def consensus_e4(agents: Agents, tape: Tape, params: Params, market: int) -> flo
     return min(max(p * 10_000.0 + error, 20.0), 9_980.0)
 
 
-@njit(cache=True)
+@kernel
 def _pause(rng: np.random.Generator, tape: Tape) -> None:
     """Reaction time inside a burst: some hundred microseconds."""
     tape.now_us[0] += 50 + int(rng.random() * 800.0)
 
 
-@njit(cache=True)
+@kernel
 def _size_e2(rng: np.random.Generator, median_e2: float, log_sd: float) -> int:
     """Log-normal size, whole contracts mostly, hundredths sometimes (the exchange takes both)."""
     size = median_e2 * np.exp(log_sd * rng.standard_normal())
@@ -119,7 +119,7 @@ def _size_e2(rng: np.random.Generator, median_e2: float, log_sd: float) -> int:
     return max(int(size / unit + 0.5) * unit, unit)
 
 
-@njit(cache=True)
+@kernel
 def _targets(
     agents: Agents, tape: Tape, params: Params, grid: np.ndarray, market: int, agent: int, out: np.ndarray
 ) -> None:  # fmt: skip
@@ -134,7 +134,7 @@ def _targets(
             out[side, j] = nearest_level(grid, np.floor(price_e4 / _ROUND_E4 + 0.5) * _ROUND_E4)
 
 
-@njit(cache=True)
+@kernel
 def _cancel_stale(
     rng: np.random.Generator,
     book: Book,
@@ -161,7 +161,7 @@ def _cancel_stale(
                 agents.quotes[market, agent, side, j] = NONE
 
 
-@njit(cache=True)
+@kernel
 def _quote_size_e2(rng: np.random.Generator, agents: Agents, params: Params, market: int, agent: int,
                    side: int, j: int) -> int:  # fmt: skip
     deeper = 1.0 + 0.5 * j
@@ -173,7 +173,7 @@ def _quote_size_e2(rng: np.random.Generator, agents: Agents, params: Params, mar
     return _size_e2(rng, params.informed_e2 * deeper * np.exp(tilt), 0.15)
 
 
-@njit(cache=True)
+@kernel
 def _place_missing(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params,
     market: int, agent: int, want: np.ndarray,
@@ -201,7 +201,7 @@ def _place_missing(
                 resize(book, tape, market, quoted, size)
 
 
-@njit(cache=True)
+@kernel
 def _withdraw_noise(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, market: int,
     want: np.ndarray,
@@ -217,7 +217,7 @@ def _withdraw_noise(
             cancel(book, tape, market, order)
 
 
-@njit(cache=True)
+@kernel
 def _sweep(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int,
@@ -232,7 +232,7 @@ def _sweep(
             take(book, tape, market, side, limit, 1_000_000_000)
 
 
-@njit(cache=True)
+@kernel
 def requote(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, agent: int, want: np.ndarray,
@@ -243,7 +243,7 @@ def requote(
     _place_missing(rng, book, tape, agents, params, market, agent, want[agent])
 
 
-@njit(cache=True)
+@kernel
 def requote_all(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, want: np.ndarray,
@@ -263,7 +263,7 @@ def requote_all(
         _place_missing(rng, book, tape, agents, params, market, agent, want[agent])
 
 
-@njit(cache=True)
+@kernel
 def revise_lean(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, market: int
 ) -> None:
@@ -277,7 +277,7 @@ def revise_lean(
             resize(book, tape, market, order, size)
 
 
-@njit(cache=True)
+@kernel
 def noise_limit(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int,
@@ -293,7 +293,7 @@ def noise_limit(
     agents.noise[market, slot] = rest(book, tape, market, side, level, size, _noise_tag(market, slot))
 
 
-@njit(cache=True)
+@kernel
 def noise_cancel(rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, market: int) -> None:
     """Somebody gives up."""
     slot = int(rng.random() * NOISE_SLOTS)
@@ -303,7 +303,7 @@ def noise_cancel(rng: np.random.Generator, book: Book, tape: Tape, agents: Agent
     agents.noise[market, slot] = NONE
 
 
-@njit(cache=True)
+@kernel
 def noise_market(
     rng: np.random.Generator, book: Book, tape: Tape, params: Params, grid: np.ndarray, market: int
 ) -> None:
@@ -319,7 +319,7 @@ def noise_market(
     take(book, tape, market, side, limit, size)
 
 
-@njit(cache=True)
+@kernel
 def informed_market(
     rng: np.random.Generator, book: Book, tape: Tape, params: Params, grid: np.ndarray, market: int
 ) -> None:

@@ -72,18 +72,6 @@ class SimConfig(Config):
             )
         return self
 
-    @property
-    def agent_rate(self) -> float:
-        """Sum of the relative rates of all agents."""
-        return (
-            self.maker_rate
-            + self.lean_rate
-            + self.noise_limit_rate
-            + self.noise_cancel_rate
-            + self.noise_market_rate
-            + self.informed_market_rate
-        )
-
     @classmethod
     def martingale(cls, seed: int = 0) -> "SimConfig":
         """No signal at all: the consensus is the fair probability and sizes say nothing about either."""

@@ -11,8 +11,8 @@ from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand
 from kalshi_platform.domain.units import DOLLAR_E4
 
@@ -89,7 +89,7 @@ def grid_prices_e4(bands: tuple[PriceBand, ...]) -> np.ndarray:
     return np.array(prices, "i4")
 
 
-@njit(cache=True)
+@kernel
 def fair_probability(forecast: float, remaining_variance: float, lower: float, upper: float) -> float:
     """P(lower < X <= upper) for X ~ N(forecast, remaining_variance)."""
     scale = sqrt(2.0 * remaining_variance)

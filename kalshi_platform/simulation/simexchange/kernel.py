@@ -9,8 +9,8 @@ Model  the forecast moves at news times with Gaussian increments whose variance 
 from math import sqrt
 
 import numpy as np
-from numba import njit
 
+from kalshi_platform.domain.compiled import allocating_kernel, kernel
 from kalshi_platform.simulation.matching.engine import Book, Tape
 from kalshi_platform.simulation.simexchange.agents import (
     Agents,
@@ -28,7 +28,7 @@ from kalshi_platform.simulation.simexchange.contracts import fair_probability
 _OPENING_NOISE_ORDERS = 12
 
 
-@njit(cache=True)
+@kernel
 def _act(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, want: np.ndarray,
@@ -50,7 +50,7 @@ def _act(
         informed_market(rng, book, tape, params, grid, market)
 
 
-@njit(cache=True)
+@kernel
 def _open(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     want: np.ndarray,
@@ -63,7 +63,7 @@ def _open(
             noise_limit(rng, book, tape, agents, params, grid, market)
 
 
-@njit(cache=True)
+@allocating_kernel
 def trade_event(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     lower: np.ndarray, upper: np.ndarray, times_us: np.ndarray, opening: np.ndarray,

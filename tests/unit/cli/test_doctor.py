@@ -72,6 +72,14 @@ def test_a_package_outside_its_range_is_named_with_the_range(monkeypatch):
     assert finding.status is Status.FAIL
     assert f"numpy {metadata.version('numpy')}, needed <1" in finding.detail
     assert "no-such-package is missing" in finding.detail
+    assert "x is missing" not in finding.detail
+
+
+def test_an_extra_that_is_not_installed_is_named_and_no_failure(monkeypatch):
+    monkeypatch.setattr(doctor, "missing_packages", lambda extra: ["mlflow"] if extra == "track" else [])
+    finding = doctor.check_packages()
+    assert (finding.status, finding.detail) == (Status.WARN, "extras not installed: track")
+    assert "kalshi-platform[track]" in finding.advice
 
 
 def test_an_old_interpreter_fails(monkeypatch):

@@ -1,9 +1,11 @@
 """The command line's frame: instant help, one message an error, exit codes a script can rely on."""
 
 import errno
+import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import typer
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform import __version__
 from kalshi_platform.cli import main
+from kalshi_platform.domain import extras, kernel_cache
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError, TrainingError
 
 
@@ -91,3 +94,68 @@ def test_every_command_has_help_of_its_own(name):
     assert outcome.exit_code == 0, outcome.output
     assert f"Usage: root {name} " in outcome.output
     assert "--install-completion" not in outcome.output
+
+
+@pytest.mark.parametrize("name", main.NEEDS)
+def test_a_command_whose_extra_is_missing_says_which_to_install(monkeypatch, name):
+    needed = main.NEEDS[name]
+    monkeypatch.setattr(extras, "find_spec", lambda package: None)
+    outcome = CliRunner().invoke(main.app, [name, "--help"])
+    assert outcome.exit_code == 2
+    assert outcome.stderr.startswith(f"kalshi-platform: {name} needs packages that are not installed")
+    assert f"pip install 'kalshi-platform[{','.join(needed)}]'" in outcome.stderr
+    only_the_last = extras.EXTRAS[needed[-1]]
+    monkeypatch.setattr(extras, "find_spec", lambda package: None if package in only_the_last else object())
+    assert f"'kalshi-platform[{needed[-1]}]'" in CliRunner().invoke(main.app, [name, "--help"]).stderr
+
+
+#: Packages that a base installation lacks, as imported, and the extra that brings them.
+EXTRA_OF = {name: extra for extra, names in extras.EXTRAS.items() for name in names} | {
+    "ray.air": "train", "ray.rllib": "train", "ray.tune": "train", "ray.serve": "serve", "starlette": "serve",
+}  # fmt: skip
+
+
+def extras_imported(module: Path) -> set[str]:
+    """Extras whose packages ``module`` and what it imports of ours import, at the top or when they run."""
+    text = "\n".join(file.read_text() for file in kernel_cache.sources_of(module))
+    names = re.findall(r"^\s*(?:from|import) ([\w.]+)", text, re.MULTILINE)
+    for line in re.findall(r"^\s*from ray import (.+)", text, re.MULTILINE):
+        names += [f"ray.{name}" for name in line.split(", ")]
+    parts = {f"{name}." for name in names}
+    return {extra for package, extra in EXTRA_OF.items() if any(p.startswith(f"{package}.") for p in parts)}
+
+
+@pytest.mark.parametrize("name", [name for name in main.COMMANDS if name != "dashboard"])  # asks by itself
+def test_a_command_imports_no_extra_but_those_it_says_it_needs(name):
+    folder = Path(main.__file__).parent
+    assert extras_imported(folder / f"{name}.py") <= set(main.NEEDS.get(name, ()))
+
+
+#: Makes the packages of all extras as absent as if they had never been installed.
+WITHOUT_EXTRAS = """
+import sys
+from importlib.machinery import PathFinder
+
+class BasePackages(PathFinder):
+    @classmethod
+    def find_spec(cls, name, *where):
+        absent = any(f"{name}.".startswith(f"{package}.") for package in PACKAGES)
+        return None if absent else PathFinder.find_spec(name, *where)
+
+sys.meta_path[sys.meta_path.index(PathFinder)] = BasePackages
+from kalshi_platform.cli.main import app
+"""
+
+
+def test_a_dataset_is_built_and_verified_where_no_extra_is_installed(tmp_path):
+    recordings, dataset = str(tmp_path / "recordings"), str(tmp_path / "dataset")
+    program = WITHOUT_EXTRAS.replace("PACKAGES", repr(sorted(EXTRA_OF))) + (
+        f"app(['simulate', '--out', {recordings!r}, '--events', '3'], standalone_mode=False)\n"
+        f"app(['dataset', 'build', '--input', {recordings!r}, '--out', {dataset!r}], standalone_mode=False)\n"
+        f"app(['dataset', 'verify', {dataset!r}], standalone_mode=False)\n"
+        "app(['train', '--dataset', 'x', '--out', 'y'])\n"
+    )
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 2, outcome.stderr
+    assert outcome.stderr.strip().endswith("run pip install 'kalshi-platform[train]'")
+    assert (tmp_path / "dataset" / "manifest.json").is_file()

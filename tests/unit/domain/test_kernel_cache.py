@@ -1,47 +1,112 @@
-"""Compiled kernels are found again by a copy of the package in another folder."""
+"""A kernel's machine code is found by a copy of the package, and made again when a source of it changes."""
 
+import ast
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import kalshi_platform
+import pytest
 
+import kalshi_platform
+from kalshi_platform.domain import kernel_cache
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.fees import model_fee_e6
+
+PACKAGE = Path(kalshi_platform.__file__).resolve().parent
+
+#: One kernel that takes nothing from other files, one that calls another's kernel, one with its constant.
 PROGRAM = """
 import numpy as np
 from kalshi_platform.data.features.history import segment_age
+from kalshi_platform.evaluation.judging.oracle import hindsight_e6
+from kalshi_platform.evaluation.judging.watch import close_bin
+
 age = np.zeros(3, np.int32)
 segment_age(np.array([1, 1, 0], np.uint8), age)
-print(age.tolist(), sum(segment_age.stats.cache_hits.values()))
+bid, ask = np.array([4_000, 6_000], np.int32), np.array([4_100, 6_100], np.int32)
+cash_e6 = hindsight_e6(bid, ask, -1, 100, 1_000_000)
+first_bin = close_bin(15_000_000_000, 0)
+for kernel, answer in ((segment_age, age.tolist()), (hindsight_e6, cash_e6), (close_bin, first_bin)):
+    print(answer, "found" if kernel.stats.cache_hits else "compiled")
 """
 
 
-def run_from(folder: Path, cache: Path) -> str:
-    env = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], cwd=folder, env=env, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+def run_copy(folder: Path, *changes: tuple[str, str, str]) -> list[str]:
+    """PROGRAM's lines, run from a copy of the package with ``changes`` (file, old text, new text)."""
+    shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, old, new in changes:
+        file = folder / PACKAGE.name / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+    env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
+    env["KALSHI_PLATFORM_CACHE"] = str(folder.parent / "cache")
+    command = [sys.executable, "-c", PROGRAM]  # imports from the folder it runs in
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
 
 
-def test_a_copy_of_the_package_finds_the_kernels_of_the_original(tmp_path):
-    package = Path(kalshi_platform.__file__).parent
-    first, second = tmp_path / "a", tmp_path / "b"
-    for folder in (first, second):
-        folder.mkdir()
-        shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    assert run_from(first, tmp_path / "cache") == "[0, 1, 0] 0"
-    assert run_from(second, tmp_path / "cache") == "[0, 1, 0] 1"
+def test_a_copy_finds_the_kernels_of_the_original_and_compiles_those_whose_sources_changed(tmp_path):
+    # One contract bought at .41 and sold at .60 would gain .19; at a rate of 1 the fees take .2419 + .24.
+    age, cash, edge = "[0, 1, 0]", "0", "1"
+    original = run_copy(tmp_path / "original")
+    assert original == [f"{age} compiled", f"{cash} compiled", f"{edge} compiled"]
+    copy = run_copy(tmp_path / "copy", ("learning/training/ppo.py", '"""', '"""Edited. '))
+    assert copy == [f"{age} found", f"{cash} found", f"{edge} found"]
+    kernel = ("data/features/history.py", "run = run + 1 if", "run = run + 2 if")
+    assert run_copy(tmp_path / "kernel", kernel) == ["[0, 2, 0] compiled", f"{cash} found", f"{edge} found"]
+    called = ("domain/fees.py", "return rate_e6 * whole + (", "return rate_e6 * whole + 0 * (")
+    assert run_copy(tmp_path / "called", called)[:2] == [f"{age} found", "190000 compiled"]
+    constant = ("domain/units.py", "SECOND: Final = 1_000_000_000", "SECOND: Final = 2_000_000_000")
+    assert run_copy(tmp_path / "constant", constant)[2] == "0 compiled"
 
 
-def test_a_copy_with_another_kernel_compiles_its_own(tmp_path):
-    package = Path(kalshi_platform.__file__).parent
-    first, second = tmp_path / "a", tmp_path / "b"
-    for folder in (first, second):
-        folder.mkdir()
-        shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-    run_from(first, tmp_path / "cache")
-    changed = second / package.name / "data" / "features" / "history.py"
-    changed.write_text(changed.read_text().replace("run = run + 1 if", "run = run + 2 if"))
-    assert run_from(second, tmp_path / "cache") == "[0, 2, 0] 0"
+def test_imports_found_by_text_are_those_of_the_syntax_tree():
+    def modules(node: ast.AST) -> list[str]:
+        if isinstance(node, ast.Import):
+            return [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "kernel_cache.imported reads no relative imports"
+            return [str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)]
+        return []
+
+    for file in PACKAGE.rglob("*.py"):
+        source = file.read_text()
+        names = {name for node in ast.walk(ast.parse(source)) for name in modules(node)}
+        places = [
+            PACKAGE.parent.joinpath(*name.split(".")) for name in names if name.startswith(PACKAGE.name)
+        ]
+        forms = [form for place in places for form in (place.with_suffix(".py"), place / "__init__.py")]
+        assert kernel_cache.imported(source) == {form for form in forms if form.is_file()}, file
+
+
+def test_the_sources_of_a_kernel_are_its_file_and_what_that_imports_at_any_hand():
+    names = {str(f.relative_to(PACKAGE)) for f in kernel_cache.sources_of(PACKAGE / "domain/fees.py")}
+    assert {"domain/fees.py", "domain/market.py", "domain/units.py", "domain/compiled.py"} <= names
+    assert not any(name.startswith(("learning", "serving", "data")) for name in names)
+
+
+def test_every_kernel_is_compiled_by_the_decorators_of_compiled():
+    users = [str(f.relative_to(PACKAGE)) for f in PACKAGE.rglob("*.py") if "njit(" in f.read_text()]
+    assert users == ["domain/compiled.py"]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.raises(StorageError, match=f"{tmp_path}/file: name a writable folder in NUMBA_CACHE_DIR"):
+        kernel_cache.KernelCache(model_fee_e6.py_func)
+
+
+def test_importing_the_package_does_nothing():
+    code = """
+import os, sys
+before = dict(os.environ)
+import kalshi_platform
+assert dict(os.environ) == before
+assert not {"hashlib", "numba", "numpy"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

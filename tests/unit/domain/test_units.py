@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.units import NS_PER_SECOND, format_dollars, parse_price, parse_qty, parse_rfc3339
+from kalshi_platform.domain.units import NS_PER_SECOND, parse_price, parse_qty, parse_rfc3339
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,22 +76,6 @@ def test_known_instants_parse_to_the_nanosecond():
 def test_what_is_no_rfc3339_time_is_refused_and_named(text):
     with pytest.raises(DataError, match="RFC 3339"):
         parse_rfc3339(text)
-
-
-@given(st.integers(-(10**15), 10**15))
-def test_formatted_cash_reads_back_as_the_same_amount(cash_e6):
-    text = format_dollars(cash_e6)
-    assert Decimal(text) * 1_000_000 == cash_e6
-    assert len(text.partition(".")[2]) >= 2
-
-
-def test_formatted_cash_drops_no_digit_and_shows_cents():
-    assert [format_dollars(x) for x in (-1_250_000, 0, 1, 10_000_000)] == [
-        "-1.25",
-        "0.00",
-        "0.000001",
-        "10.00",
-    ]
 
 
 @pytest.mark.parametrize("text", ["1e17", "1e999999", "0e999999", "9" * 5_000])

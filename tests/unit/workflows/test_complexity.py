@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.workflows.complexity import ComplexityScaler, PlateauConfig, recent_gain
+from kalshi_platform.workflows.complexity import ComplexityScaler, PlateauConfig, recent_gain, require_levels
 
 
 def validations(history: list[float]) -> list[dict[str, float]]:
@@ -18,7 +18,7 @@ def test_the_gain_is_the_difference_of_two_means_worked_by_hand():
 
 
 def test_fewer_than_two_windows_decide_nothing():
-    scaler = ComplexityScaler(["simple"], PlateauConfig(window=3))
+    scaler = ComplexityScaler(PlateauConfig(window=3))
     assert recent_gain([0.0] * 5, 3) is None
     assert not scaler.should_scale([0.0] * 5)
     assert scaler.stop(validations([0.0] * 5)) is None
@@ -26,7 +26,7 @@ def test_fewer_than_two_windows_decide_nothing():
 
 
 def test_the_brief_compares_fifty_with_the_fifty_before_and_asks_for_a_twentieth():
-    scaler = ComplexityScaler(["simple"])
+    scaler = ComplexityScaler(PlateauConfig())
     assert not scaler.should_scale([0.0] * 99)
     assert not scaler.should_scale([0.0] * 50 + [0.05] * 50)  # a gain of 0.05 is not below 0.05
     assert scaler.should_scale([0.0] * 50 + [0.049] * 50)
@@ -34,7 +34,7 @@ def test_the_brief_compares_fifty_with_the_fifty_before_and_asks_for_a_twentieth
 
 
 def test_the_reason_names_the_gain_and_the_windows():
-    reason = ComplexityScaler(["simple"], PlateauConfig(window=2)).stop(validations([0.1, 0.1, 0.12, 0.12]))
+    reason = ComplexityScaler(PlateauConfig(window=2)).stop(validations([0.1, 0.1, 0.12, 0.12]))
     assert reason == (
         "plateau: mean Sharpe of the last 2 validations is +0.020 against the 2 before, less than +0.05"
     )
@@ -46,15 +46,9 @@ def test_a_constant_added_to_every_entry_changes_nothing(history: list[float], s
     assert recent_gain([x + shift for x in history], 4) == pytest.approx(gain, abs=1e-9)
 
 
-def test_levels_follow_each_other_and_end():
-    scaler = ComplexityScaler(["simple", "advanced"])
-    assert scaler.next_level("simple") == "advanced"
-    assert scaler.next_level("advanced") is None
-
-
 @pytest.mark.parametrize("levels", [[], ["simple", "simple"]])
 def test_levels_are_wanted_once_each(levels: list[str]):
     with pytest.raises(ContractError, match="want at least one, each once"):
-        ComplexityScaler(levels)
+        require_levels(levels)
     with pytest.raises(ContractError, match="'huge' is unknown"):
-        ComplexityScaler([*levels, "huge"])
+        require_levels([*levels, "huge"])

@@ -3,7 +3,6 @@
 import pytest
 
 from kalshi_platform.data.features import spec
-from kalshi_platform.data.features.spec import FeatureConfig
 from kalshi_platform.domain.errors import ContractError
 
 
@@ -36,8 +35,6 @@ def test_an_unknown_group_is_refused_with_the_known_ones() -> None:
     known = f"known groups: {', '.join(spec.GROUPS)}"
     with pytest.raises(ContractError, match=rf"'weather' is unknown; {known}"):
         spec.columns(["orderbook", "weather"])
-    with pytest.raises(ContractError, match=known):
-        FeatureConfig(groups=("weather",))
     with pytest.raises(ContractError, match="not stored in rows"):
         spec.column_range("portfolio")
 
@@ -53,14 +50,3 @@ def test_a_changed_formula_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -
     first, *rest = spec.SPEC
     monkeypatch.setattr(spec, "SPEC", (first._replace(formula="b"), *rest))
     assert spec.digest(["orderbook"]) != before
-
-
-def test_groups_are_switched_on_one_after_the_other() -> None:
-    book = FeatureConfig(groups=("orderbook",))
-    more = book.replace(groups=("portfolio", "temporal", "orderbook"))
-    assert (book.columns, book.has_portfolio) == (list(range(12)), False)
-    assert (more.columns, more.has_portfolio) == (list(range(28)), True)
-    assert more.groups == ("orderbook", "temporal", "portfolio")
-    every = FeatureConfig()
-    assert (every.columns, every.groups) == (list(range(spec.N_ROW_FEATURES)), spec.GROUPS)
-    assert book.feature_digest != more.feature_digest

@@ -1,4 +1,4 @@
-"""Requests become arrays: as the plain reader reads them, packed or not, and what is wrong is named."""
+"""Requests become arrays, packed or not, and what is wrong is refused by its kind and field."""
 
 import base64
 import copy
@@ -8,17 +8,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made.reading_reference import Reader as PlainReader
 from made.serving_app import App
 
 from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.packed import pack, packed_body, unpack
-from kalshi_platform.serving.api.requests import DecideRequest
+from kalshi_platform.serving.api.requests import DecideRequest, MarketRow
+from kalshi_platform.serving.inference.answering import forced_actions
+from kalshi_platform.serving.inference.batch import FREE, Batch
+from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server import reading
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
+from kalshi_platform.simulation.replay.account import BUY_NO, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import layout_of
 
 APP = App()
@@ -52,33 +57,62 @@ EXAMPLE = made()
 MARKET = "groups.0.markets.1"
 
 
-def reader(kind: Any = Reader) -> Any:
-    return kind(SPEC, WINDOW, FeatureCache(columns_of(SPEC)), 8)
+def read(body: dict[str, Any]) -> Asked:
+    reader = Reader(SPEC, WINDOW, FeatureCache(COLUMNS), 8)
+    return reader.read(DecideRequest.model_validate(body), "me", 0)
 
 
-def read(body: dict[str, Any], kind: Any = Reader) -> Asked:
-    found: Asked = reader(kind).read(DecideRequest.model_validate(body), "me", 0)
-    return found
+def read_plainly(body: dict[str, Any]) -> Asked:
+    """The meaning of a request of whole rows in plain Python: one slot at a time, features by their names."""
+    n, s = len(body["groups"]), SPEC.n_slots
+    market, own = np.zeros((n, s, len(SPEC.market)), "f4"), np.zeros((n, s, len(SPEC.portfolio)), "f4")
+    slots, allowed = np.zeros((n, s), "f4"), np.zeros((n, s, N_ACTIONS), "f4")
+    windows = np.zeros((n, s, WINDOW, N_HISTORY), "f4")
+    bid, ask = np.full((n, s), NO_PRICE, np.int32), np.full((n, s), NO_PRICE, np.int32)
+    sets, rate = np.full((n, s), -1, np.int32), np.zeros((n, s), np.int64)
+    allowed[..., ACTIONS["HOLD"]] = 1.0
+    for at in np.ndindex(n, s):
+        markets = body["groups"][at[0]]["markets"]
+        if at[1] >= len(markets) or markets[at[1]]["state"] != "active":
+            continue
+        one = markets[at[1]]
+        values = dict(zip(body["columns"], one["row"], strict=True))
+        market[at], own[at] = [values[f] for f in SPEC.market], [values[f] for f in SPEC.portfolio]
+        slots[at] = 1.0
+        allowed[at][[ACTIONS[name] for name in one["allowed"]]] = 1.0
+        rows = one["history"][-WINDOW:]
+        windows[at][WINDOW - len(rows) :] = rows
+        if "bid_e4" in one or "ask_e4" in one:
+            bid[at], ask[at] = one.get("bid_e4", NO_PRICE), one.get("ask_e4", NO_PRICE)
+            rate[at] = one.get("taker_rate_e6", MarketRow.model_fields["taker_rate_e6"].default)
+            sets[at] = {None: -1, "one": 0, "two": 1}[one.get("exclusive_set")]
+    forced = free(n, s)
+    if ((bid != NO_PRICE) | (ask != NO_PRICE)).any():
+        forced = forced_actions(bid, ask, sets, rate, allowed)
+    flat = np.concatenate([part.reshape(n, -1) for part in (market, own, slots, allowed)], axis=1)
+    return Asked(Batch(flat, windows, forced), slots > 0, 0)
 
 
-def outcome(body: dict[str, Any], kind: Any) -> Asked | tuple[object, ...]:
-    """What is read, or what a refusal says."""
+def refusal(body: dict[str, Any]) -> tuple[str, str | None] | None:
+    """Kind and field of the refusal of ``body``; None where it is read."""
     try:
-        return read(body, kind)
+        read(body)
     except Problem as problem:
-        return problem.status, problem.kind, problem.detail, problem.field
+        return problem.kind, problem.field
+    return None
 
 
 def assert_equal(found: Asked, expected: Asked) -> None:
     for mine, theirs in zip(
         (*found.batch, found.occupied), (*expected.batch, expected.occupied), strict=True
     ):
-        assert (mine is None) == (theirs is None)
-        if mine is not None:
-            assert (mine.dtype, mine.shape) == (theirs.dtype, theirs.shape)
-            assert mine.tobytes() == theirs.tobytes()
-            assert mine.flags.c_contiguous
+        assert (mine.dtype, mine.shape) == (theirs.dtype, theirs.shape)
+        assert mine.tobytes() == theirs.tobytes()
+        assert mine.flags.c_contiguous
     assert found.stale_ns == expected.stale_ns
+
+
+PRICES, RATES = st.integers(0, 10_000), st.sampled_from([0, 70_000, 1_000_000])
 
 
 @st.composite
@@ -100,14 +134,15 @@ def bodies(draw: Any) -> dict[str, Any]:
                 "state": draw(st.sampled_from(["active", "active", "active", "paused"])),
                 "row": rng.uniform(0, 1, len(columns)).tolist(),
                 "allowed": draw(
-                    st.lists(st.sampled_from(["HOLD", "BUY_YES", "SELL_NO", "BUY_NO"]), max_size=4)
+                    st.sampled_from([[], ["HOLD", "BUY_YES"], ["SELL_NO"], ["BUY_NO", "BUY_YES"]])
                 ),
                 "history": rng.uniform(0, 1, (rows, N_HISTORY)).tolist(),
             }
             if draw(st.booleans()):
-                market |= {"bid_e4": draw(st.integers(0, 10_000)), "exclusive_set": "one"}
+                market |= {"bid_e4": draw(PRICES), "taker_rate_e6": draw(RATES)}
+                market["exclusive_set"] = draw(st.sampled_from(["one", "two"]))
             if draw(st.booleans()):
-                market["ask_e4"] = draw(st.integers(0, 10_000))
+                market["ask_e4"] = draw(PRICES)
             markets.append(market)
         groups.append({"markets": markets})
     return {**EXAMPLE, "columns": columns, "groups": groups}
@@ -115,8 +150,8 @@ def bodies(draw: Any) -> dict[str, Any]:
 
 @settings(max_examples=60, deadline=None)
 @given(body=bodies(), data=st.data())
-def test_what_is_read_is_bit_for_bit_what_the_plain_reader_reads_packed_or_not(body, data):
-    expected = read(body, PlainReader)
+def test_what_is_read_is_bit_for_bit_what_the_request_means_packed_or_not(body, data):
+    expected = read_plainly(body)
     assert_equal(read(body), expected)
     packed = packed_body(body)
     assert_equal(read(packed), expected)
@@ -130,42 +165,59 @@ def test_what_is_read_is_bit_for_bit_what_the_plain_reader_reads_packed_or_not(b
 
 @settings(max_examples=60, deadline=None)
 @given(body=bodies(), data=st.data())
-def test_what_the_plain_reader_refuses_is_refused_in_the_same_words(body, data):
-    market = data.draw(st.sampled_from([m for group in body["groups"] for m in group["markets"]]))
+def test_one_wrong_thing_anywhere_is_refused_by_kind_and_field(body, data):
+    g = data.draw(st.integers(0, len(body["groups"]) - 1))
+    s = data.draw(st.integers(0, len(body["groups"][g]["markets"]) - 1))
+    market, at = body["groups"][g]["markets"][s], f"groups.{g}.markets.{s}"
     wrong = data.draw(st.sampled_from([-1.5, 1.0000001, 2.0]))
     change = data.draw(st.sampled_from(["row", "history", "short row", "short history", "no history", "id"]))
+    # The history of a market that is not active is not looked at, nor what lies before the window.
+    seen = market["state"] == "active"
     if change == "row":
-        market["row"][data.draw(st.integers(0, len(COLUMNS) - 1))] = wrong
+        c = data.draw(st.integers(0, len(COLUMNS) - 1))
+        market["row"][c] = wrong
+        expected = ("out-of-bounds", f"{at}.row.{c}")
     elif change == "history":
-        market["history"][data.draw(st.integers(0, len(market["history"]) - 1))][0] = wrong
+        i = data.draw(st.integers(0, len(market["history"]) - 1))
+        market["history"][i][0] = wrong
+        seen = seen and i >= len(market["history"]) - WINDOW
+        expected = ("out-of-bounds", f"{at}.history.{i}.0") if seen else None
     elif change == "short row":
         market["row"].pop()
+        expected = ("wrong-shape", f"{at}.row")
     elif change == "short history":
         market["history"][-1].pop()
+        expected = ("wrong-shape", f"{at}.history.{len(market['history']) - 1}") if seen else None
     elif change == "no history":
         market["history"] = data.draw(st.sampled_from([None, []]))
+        expected = ("missing-history", f"{at}.history") if seen else None
     else:
-        body["groups"][0]["markets"][-1]["id"] = body["groups"][0]["markets"][0]["id"]
-    expected = outcome(body, PlainReader)
-    if isinstance(expected, Asked):  # the market was not active
-        assert_equal(read(body), expected)
-    else:
-        assert outcome(body, Reader) == expected
+        market["id"] = body["groups"][g]["markets"][0]["id"]
+        expected = ("repeated-market", f"{at}.id") if s else None
+    assert refusal(body) == expected
+
+
+@pytest.mark.parametrize(("rate", "forced"), [(0, [BUY_NO, BUY_NO, FREE]), (1_000_000, [FREE, FREE, FREE])])
+def test_the_rules_are_asked_with_each_markets_set_price_and_rate(rate, forced):
+    """NO of the first two costs 2 x .40 and pays 1 at least; at a rate of 1 each sale leaves .36 of .60."""
+    body = copy.deepcopy(EXAMPLE)
+    markets = body["groups"][0]["markets"][:3]
+    for market, name in zip(markets, ("one", "one", "two"), strict=True):
+        market |= {"bid_e4": 6_000, "taker_rate_e6": rate, "exclusive_set": name, "allowed": ["BUY_NO"]}
+    body["groups"][0]["markets"] = markets
+    assert read(body).batch.forced[0, :3].tolist() == forced
 
 
 def test_left_out_columns_are_filled_and_their_age_is_told():
-    body = copy.deepcopy(EXAMPLE)
-    mine, plain = reader(), reader(PlainReader)
-    for each in (mine, plain):
-        each.read(DecideRequest.model_validate(body), "me", 0)
+    reader, body = Reader(SPEC, WINDOW, FeatureCache(COLUMNS), 8), copy.deepcopy(EXAMPLE)
+    whole = reader.read(DecideRequest.model_validate(body), "me", 0)
     gone = next(k for k, name in enumerate(COLUMNS) if CLASS_OF_COLUMN[name] is not FeatureClass.FAST)
     del body["columns"][gone]
     for market in body["groups"][0]["markets"]:
         del market["row"][gone]
-    request = DecideRequest.model_validate(packed_body(body))
-    found = mine.read(request, "me", 7_000)
+    found = reader.read(DecideRequest.model_validate(packed_body(body)), "me", 7_000)
     assert found.stale_ns == 7_000
-    assert_equal(found, plain.read(DecideRequest.model_validate(body), "me", 7_000))
+    assert_equal(found, whole._replace(stale_ns=7_000))
 
 
 def changed(name: str, value: Any) -> dict[str, Any]:

@@ -1,0 +1,269 @@
+"""Promotion gates: what a model must show before it may trade, as pure functions of the evidence.
+
+Owns   GateConfig (the thresholds), one function a gate, and the words of every refusal.
+Units  as in models/registry/evidence.py.
+Rule   a gate that cannot be judged is not passed.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from pydantic import Field
+
+from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
+from kalshi_platform.domain.config import Config
+from kalshi_platform.models.networks.levels import LEVELS
+from kalshi_platform.models.registry.evidence import (
+    Estimate,
+    Evidence,
+    GateResult,
+    Judgement,
+    Match,
+    Performance,
+)
+
+_HOLD: Final = ACTION_NAMES[HOLD]
+_DIRTY: Final = "-dirty"
+
+
+class GateConfig(Config):
+    """What is good enough."""
+
+    max_action_share: float = Field(
+        0.95, gt=0, le=1, description="of the decisions that trade, one action's largest share"
+    )
+    max_hold_share: float = Field(
+        0.999, gt=0, le=1, description="share of HOLD among all decisions; a policy may be patient, not idle"
+    )
+    min_entropy_share: float = Field(
+        0.01, ge=0, lt=1, description="a policy below it has one answer to everything"
+    )
+    fee_scale: float = Field(
+        2.0,
+        gt=0,
+        description="still profitable at so many times the fees: the room for fills worse than simulated. "
+        "The fee ladder's next rung above full is double; 1.5 would need a rollout of its own",
+    )
+    max_drawdown: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="worst fall in one market, share of its capital. A default position at its limit ($50 of "
+        "$200) can lose a quarter; falling further means losing it more than once",
+    )
+    latency_budget_ms: dict[str, float] = Field(
+        {level.name: level.latency_budget_ms for level in LEVELS.values()},
+        description="99th percentile of one decision, by level (brief)",
+    )
+    replace_unplayable: bool = Field(
+        False,
+        description="pass without a comparison where the champion cannot be played by this program, as "
+        "after a new feature table; otherwise no model could ever follow it",
+    )
+    claim_tolerance: float = Field(
+        1e-4, ge=0, description="how far claims may lie from what is found: rounding differs between machines"
+    )
+
+
+def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
+    """Every gate's answer, in the order in which they are read."""
+    config = config or GateConfig()
+    results = [
+        digests_equal(evidence.digests),
+        dataset_same(evidence),
+        clean_tree(evidence.commit),
+    ]
+    if (found := evidence.found) is None:
+        results.append(_gate("played", False, "not played", "played", evidence.why_not))
+    else:
+        results += [
+            claims_hold(evidence.claimed, found, config),
+            beats_baselines(found),
+            beats_champion(evidence, config),
+            actions_vary(found, config),
+            entropy_left(found, config),
+            survives_fees(found, config),
+            drawdown_bounded(found, config),
+            fast_enough(evidence.level, found, config),
+        ]
+    return Judgement(evidence=evidence, gates=config.model_dump(mode="json"), results=tuple(results))
+
+
+def digests_equal(digests: Iterable[Match]) -> GateResult:
+    """Observation, actions and features mean to this program what they meant in training."""
+    changed = [m for m in digests if not m.equal]
+    words = "; ".join(
+        f"the {m.name} digest is {m.found} in this program, the model was trained with {m.recorded}"
+        for m in changed
+    )
+    return _gate(
+        "digests", not changed, _names(changed, "all equal"), "all equal", f"stale model: {words}; train anew"
+    )
+
+
+def dataset_same(evidence: Evidence) -> GateResult:
+    """The model was trained, its claims measured and it is judged on one and the same dataset."""
+    changed = [m for m in evidence.datasets if not m.equal]
+    words = "; ".join(f"its {m.name} is {m.recorded}, the one opened is {m.found}" for m in changed)
+    return _gate(
+        "dataset",
+        not changed,
+        _names(changed, "the same"),
+        "the same",
+        f"stale model: {words}; judge it on its own dataset, or train on this one",
+    )
+
+
+def clean_tree(commit: str | None) -> GateResult:
+    """The code that trained it is a commit one can go back to."""
+    if commit is None:
+        words = (
+            "the run records no commit, so nobody can go back to the code that trained it; "
+            "train in a git checkout"
+        )
+    else:
+        words = f"it was trained from a changed checkout ({commit}); commit the changes and train again"
+    clean = commit is not None and not commit.endswith(_DIRTY)
+    return _gate("clean tree", clean, commit or "unknown", "a commit without changes", words)
+
+
+def claims_hold(claimed: Performance | None, found: Performance, config: GateConfig) -> GateResult:
+    """What the record claims is what was found; latency is not compared, it belongs to the machine."""
+    allowed = f"within {config.claim_tolerance:g}"
+    if claimed is None:
+        return _gate("claims", False, "no claims", allowed, "it was registered without being judged")
+    pairs = {
+        "mean return": (claimed.mean_return.value, found.mean_return.value),
+        "lower bound": (claimed.mean_return.low, found.mean_return.low),
+        "worst drawdown": (claimed.worst_drawdown, found.worst_drawdown),
+        "trade rate": (claimed.trade_rate, found.trade_rate),
+    }
+    off = {name: pair for name, pair in pairs.items() if not _close(*pair, config.claim_tolerance)}
+    words = "; ".join(
+        f"it claims a {name} of {_number(a)}, found {_number(b)}" for name, (a, b) in off.items()
+    )
+    return _gate("claims", not off, ", ".join(off) or "agree", allowed, words)
+
+
+def beats_baselines(found: Performance) -> GateResult:
+    """Against every baseline the whole interval of the paired difference lies above zero."""
+    if not found.baselines:
+        return _gate("baselines", False, "none played", "above 0", "no baseline was played beside it")
+    lost = {name: e for name, e in found.baselines.items() if not _above_zero(e)}
+    words = "; ".join(
+        f"it does not beat {name}: difference {_interval(e)}, its interval must lie above 0"
+        for name, e in lost.items()
+    )
+    worst = min(found.baselines.values(), key=lambda e: float("-inf") if e.low is None else e.low)
+    return _gate("baselines", not lost, _interval(worst), "interval above 0", words)
+
+
+def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
+    """Against the present champion too; passed where there is none or it is the model itself."""
+    champion, gap = evidence.champion, evidence.against_champion
+    if champion is None or champion == evidence.model:
+        return _gate("champion", True, "no other champion", "interval above 0", "")
+    if gap is None:
+        words = (
+            f"it was not compared with the champion {champion}: {evidence.why_not}. Roll back to one that "
+            "this program can play, or accept the change unseen with --gate replace_unplayable=true"
+        )
+        return _gate("champion", config.replace_unplayable, "not compared", "interval above 0", words)
+    words = f"it is not better than the champion {champion}: difference {_interval(gap)} on the same episodes"
+    return _gate("champion", _above_zero(gap), _interval(gap), "interval above 0", words)
+
+
+def actions_vary(found: Performance, config: GateConfig) -> GateResult:
+    """Neither one trade nor HOLD is the answer to everything."""
+    shares = found.action_shares
+    trades = {name: n for name, n in found.action_counts.items() if name != _HOLD}
+    total = sum(trades.values())
+    top = max(trades, key=lambda name: trades[name]) if total else _HOLD
+    share, hold = (trades[top] / total if total else 0.0), shares.get(_HOLD, 0.0)
+    allowed = f"a trade <= {config.max_action_share:.0%}, HOLD <= {config.max_hold_share:.1%}"
+    words = f"collapsed: {share:.1%} of its trades are {top}, at most {config.max_action_share:.0%} may be"
+    if hold > config.max_hold_share or not total:
+        words = f"collapsed: {hold:.2%} of its decisions are HOLD, at most {config.max_hold_share:.1%} may be"
+    passed = bool(total) and share <= config.max_action_share and hold <= config.max_hold_share
+    return _gate("actions", passed, f"{top} {share:.1%}, HOLD {hold:.1%}", allowed, words)
+
+
+def entropy_left(found: Performance, config: GateConfig) -> GateResult:
+    """Its probabilities are not all zeros and ones."""
+    entropy, floor = found.entropy_share, config.min_entropy_share
+    words = (
+        f"collapsed: its probabilities keep {_number(entropy)} of the largest entropy, "
+        f"at least {floor:g} is asked"
+    )
+    passed = entropy is not None and entropy >= floor
+    return _gate("entropy", passed, _number(entropy), f">= {floor:g}", words)
+
+
+def survives_fees(found: Performance, config: GateConfig) -> GateResult:
+    """Its mean return stays above zero at a multiple of the fees."""
+    scale = config.fee_scale
+    at = next((f.mean_return for f in found.fees if f.scale == scale), None)
+    if at is None:
+        return _gate("fees", False, "not played", "> 0", f"it was not played at {scale:g} times the fees")
+    words = (
+        f"at {scale:g} times the fees its mean return is {_interval(at)}: the edge is smaller than the fees"
+    )
+    return _gate(
+        "fees", at.value is not None and at.value > 0, _interval(at), f"> 0 at {scale:g} x fees", words
+    )
+
+
+def drawdown_bounded(found: Performance, config: GateConfig) -> GateResult:
+    """No single market costs more than the bound at any time."""
+    words = (
+        f"in its worst market it falls by {found.worst_drawdown:.2%} of the capital, "
+        f"at most {config.max_drawdown:.2%} is allowed (worst return {found.worst_market_return:+.1%} "
+        f"in {found.worst_market})"
+    )
+    return _gate(
+        "drawdown",
+        found.worst_drawdown <= config.max_drawdown,
+        f"{found.worst_drawdown:.1%}",
+        f"<= {config.max_drawdown:.1%}",
+        words,
+    )
+
+
+def fast_enough(level: str, found: Performance, config: GateConfig) -> GateResult:
+    """The 99th percentile of a decision's time is within the budget of its level."""
+    budget, latency = config.latency_budget_ms.get(level), found.latency
+    if budget is None:
+        words = f"level {level!r} has no latency budget; there are {', '.join(config.latency_budget_ms)}"
+        return _gate("latency", False, f"{latency.p99_ms:.2f} ms", "a budget", words)
+    words = (
+        f"too slow: a decision takes {latency.p99_ms:.2f} ms at the 99th percentile, "
+        f"level {level} may take {budget:g} ms"
+    )
+    return _gate(
+        "latency", latency.p99_ms <= budget, f"p99 {latency.p99_ms:.2f} ms", f"<= {budget:g} ms", words
+    )
+
+
+def _gate(name: str, passed: bool, found: str, allowed: str, words: str) -> GateResult:
+    return GateResult(name=name, passed=passed, found=found, allowed=allowed, words="" if passed else words)
+
+
+def _above_zero(estimate: Estimate) -> bool:
+    return estimate.low is not None and estimate.low > 0.0
+
+
+def _close(a: float | None, b: float | None, tolerance: float) -> bool:
+    return a == b if a is None or b is None else abs(a - b) <= tolerance
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:+.4f}"
+
+
+def _interval(estimate: Estimate) -> str:
+    bounds = "no interval" if estimate.low is None else f"{estimate.low:+.4f} .. {_number(estimate.high)}"
+    return f"{_number(estimate.value)} ({bounds})"
+
+
+def _names(changed: list[Match], none: str) -> str:
+    return ", ".join(m.name for m in changed) + " differ" if changed else none

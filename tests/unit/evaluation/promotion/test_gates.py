@@ -1,0 +1,170 @@
+"""Every gate made to refuse alone, with its words; one model passes them all."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made.registry_models import GOOD, estimate, made_evidence
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
+from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Judgement, Latency, Match
+
+UNKNOWN = Estimate(value=0.05, low=None, high=None)
+
+
+def found(**changes: object):
+    """Evidence that claims and found agree on, so that only the gate in question refuses."""
+    performance = GOOD.replace(**changes)
+    return made_evidence(found=performance.model_dump(), claimed=performance.model_dump())
+
+
+def test_a_good_model_passes_every_gate():
+    judgement = judge(made_evidence())
+    assert judgement.passed
+    assert judgement.refusals == ()
+    assert [r.name for r in judgement.results] == [
+        "digests", "dataset", "clean tree", "claims", "baselines", "champion", "actions", "entropy", "fees",
+        "drawdown", "latency",
+    ]  # fmt: skip
+
+
+REFUSED = [
+    (
+        "digests",
+        made_evidence(digests=(Match(name="action", recorded="a" * 12, found="b" * 12),)),
+        "stale model: the action digest is bbbbbbbbbbbb in this program, the model was trained with aaa",
+    ),
+    (
+        "dataset",
+        made_evidence(datasets=(Match(name="dataset", recorded="a" * 12, found="b" * 12),)),
+        "stale model: its dataset is aaaaaaaaaaaa, the one opened is bbbbbbbbbbbb",
+    ),
+    (
+        "clean tree",
+        made_evidence(commit="0123456789ab-dirty"),
+        "it was trained from a changed checkout (0123456789ab-dirty)",
+    ),
+    ("clean tree", made_evidence(commit=None), "the run records no commit"),
+    ("claims", made_evidence(claimed=None), "it was registered without being judged"),
+    (
+        "claims",
+        made_evidence(claimed=GOOD.replace(mean_return=estimate(0.0502))),
+        "it claims a mean return of +0.0502, found +0.0500; it claims a lower bound of +0.0402, found",
+    ),
+    (
+        "baselines",
+        found(baselines={"do_nothing": estimate(0.05), "random": estimate(0.009)}),
+        "it does not beat random: difference +0.0090 (-0.0010 .. +0.0190), its interval must lie above 0",
+    ),
+    (
+        "baselines",
+        found(baselines={"random": UNKNOWN}),
+        "it does not beat random: difference +0.0500 (no inte",
+    ),
+    ("baselines", found(baselines={}), "no baseline was played"),
+    (
+        "champion",
+        made_evidence(against_champion=estimate(0.005)),
+        "it is not better than the champion tiny-000000000002: difference +0.0050 (-0.0050 .. +0.0150)",
+    ),
+    (
+        "champion",
+        made_evidence(against_champion=None, why_not="its weights are damaged"),
+        "it was not compared with the champion tiny-000000000002: its weights are damaged. Roll back",
+    ),
+    (
+        "actions",
+        found(action_counts={"HOLD": 900, "BUY_YES": 96, "SELL_YES": 4, "BUY_NO": 0, "SELL_NO": 0}),
+        "collapsed: 96.0% of its trades are BUY_YES, at most 95% may be",
+    ),
+    (
+        "actions",
+        found(action_counts={"HOLD": 9_995, "BUY_YES": 3, "SELL_YES": 2, "BUY_NO": 0, "SELL_NO": 0}),
+        "collapsed: 99.95% of its decisions are HOLD, at most 99.9% may be",
+    ),
+    (
+        "actions",
+        found(action_counts={"HOLD": 10, "BUY_YES": 0, "SELL_YES": 0, "BUY_NO": 0, "SELL_NO": 0}),
+        "collapsed: 100.00% of its decisions are HOLD",
+    ),
+    (
+        "entropy",
+        found(entropy_share=0.009),
+        "collapsed: its probabilities keep +0.0090 of the largest entropy",
+    ),
+    ("entropy", found(entropy_share=None), "keep unknown of the largest entropy"),
+    (
+        "fees",
+        found(fees=(FeeResult(scale=2.0, mean_return=estimate(-0.001)),)),
+        "at 2 times the fees its mean return is -0.0010 (-0.0110 .. +0.0090): the edge is smaller",
+    ),
+    ("fees", found(fees=()), "it was not played at 2 times the fees"),
+    (
+        "drawdown",
+        found(worst_drawdown=0.2501, worst_market_return=-0.2),
+        "in its worst market it falls by 25.01% of the capital, at most 25.00% is allowed",
+    ),
+    (
+        "latency",
+        found(latency=Latency(p50_ms=0.2, p99_ms=2.01, wall_p99_ms=2.01, runs=500)),
+        "too slow: a decision takes 2.01 ms at the 99th percentile, level tiny may take 2 ms",
+    ),
+    ("latency", made_evidence(level="vast"), "level 'vast' has no latency budget; there are tiny, simple"),
+]
+
+
+@pytest.mark.parametrize(
+    ("gate", "evidence", "words"), REFUSED, ids=[f"{name}-{i}" for i, (name, *_) in enumerate(REFUSED)]
+)
+def test_each_gate_refuses_alone_and_says_why(gate, evidence, words):
+    judgement = judge(evidence)
+    assert [r.name for r in judgement.results if not r.passed] == [gate]
+    (said,) = judgement.refusals
+    assert words in said
+
+
+def test_every_gate_has_a_case_that_refuses():
+    assert {r.name for r in judge(made_evidence()).results} == {name for name, *_ in REFUSED}
+
+
+def test_a_model_that_could_not_be_played_is_refused_without_figures():
+    judgement = judge(made_evidence(found=None, why_not="its weights are damaged"))
+    assert not judgement.passed
+    assert judgement.refusals == ("its weights are damaged",)
+
+
+@pytest.mark.parametrize("champion", [None, "tiny-000000000001"], ids=["no champion", "itself"])
+def test_without_another_champion_there_is_nothing_to_beat(champion):
+    assert judge(made_evidence(champion=champion, against_champion=None)).passed
+
+
+def test_a_champion_that_nobody_can_play_is_replaced_only_on_purpose():
+    evidence = made_evidence(against_champion=None, why_not="other feature table")
+    assert not judge(evidence).passed
+    assert judge(evidence, GateConfig(replace_unplayable=True)).passed
+
+
+def test_budgets_are_those_of_the_brief():
+    budgets = GateConfig().latency_budget_ms
+    assert budgets == {"tiny": 2.0, "simple": 2.0, "moderate": 10.0, "advanced": 30.0, "complex": 50.0}
+
+
+def test_a_judgement_is_json_and_comes_back_equal():
+    judgement = judge(made_evidence())
+    again = Judgement.parse(json.loads(judgement.model_dump_json()))
+    assert again == judgement
+    assert again.digest == judgement.digest
+
+
+def test_an_unknown_threshold_is_refused():
+    with pytest.raises(ContractError, match=r"GateConfig\.max_losses"):
+        GateConfig().replace(max_losses=1)
+
+
+@given(st.floats(-1, 1), st.floats(0, 0.5))
+def test_a_lower_bound_decides_and_nothing_else(value, half):
+    gap = estimate(value, half)
+    passed = judge(made_evidence(against_champion=gap)).passed
+    assert passed == (gap.low > 0)
