@@ -69,7 +69,8 @@ def root() -> Path:
         home = os.environ.get("KALSHI_PLATFORM_CACHE")
         folder = (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
     # numba would run a kernel compiled without bounds checks although NUMBA_BOUNDSCHECK asks for them.
-    return folder / "checked" if config.BOUNDSCHECK and folder.name != "checked" else folder
+    checked = config.BOUNDSCHECK and folder.name != "checked"  # type: ignore[attr-defined]
+    return folder / "checked" if checked else folder
 
 
 @functools.cache

@@ -7,7 +7,7 @@ Invariant  every feature lies in [low, high], a subset of [-1, 1], for every val
            float64 (logarithms and exponentials in float32: ``squash``).
 Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the
            others.
-Adding     a feature set = its lines here, its name in ROW_GROUPS, one kernel function called by
+Adding     a feature set = its lines here, its name in ROW_FEATURE_SETS, one kernel function called by
            ``kernel.advance``.
 Source     is part of the digest and so never reworded. "brief" and "design" are the two papers this platform
            began from, the number is a place in them; docs/architecture.md ("Origins") has what they say.
@@ -152,7 +152,7 @@ def _check_known(feature_sets: Sequence[str]) -> None:
 
 
 def features_of(feature_sets: Sequence[str]) -> tuple[Feature, ...]:
-    """Lines of the table that belong to ``groups``, in table order.
+    """Lines of the table that belong to ``feature_sets``, in table order.
 
     ContractError lists the known feature sets.
     """
@@ -161,7 +161,7 @@ def features_of(feature_sets: Sequence[str]) -> tuple[Feature, ...]:
 
 
 def columns(feature_sets: Sequence[str]) -> list[int]:
-    """Columns of ``Rows.features`` that ``groups`` take, ascending.
+    """Columns of ``Rows.features`` that ``feature_sets`` take, ascending.
 
     ``portfolio`` takes none, rows do not store it.
     """
@@ -183,7 +183,7 @@ def column_range(feature_set: str) -> range:
 
 
 def digest(feature_sets: Sequence[str]) -> str:
-    """12 hex digits that name the meaning of ``groups``.
+    """12 hex digits that name the meaning of ``feature_sets``.
 
     Any change of a line of theirs changes the digits.
     """

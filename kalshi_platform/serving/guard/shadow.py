@@ -232,7 +232,7 @@ class Shadow:
         return True
 
     def report(self) -> ShadowFound:
-        """What was found so far."""
+        """Counts so far."""
         with self._changed:
             pairs = self._pairs.copy()
             differing = pairs * ~np.eye(N_ACTIONS, dtype=np.bool_)
@@ -276,7 +276,7 @@ class Shadow:
                     return
 
     def _failed(self, err: Exception) -> bool:
-        """Count a failure; whether it was one too many."""
+        """Count a failure; True where it was one too many."""
         with self._changed:
             self._failures += 1
             _LOG.warning("challenger %s failed: %s: %s", self.model, type(err).__name__, err)

@@ -1,4 +1,4 @@
-"""What is decided of every slot: by rules that come before any network, else by a network's logits.
+"""Decides every slot: by rules that come before any network, else by a network's logits.
 
 Crossed    best bid at or above best ask: the local book is broken, or caught inside one match -> HOLD.
 Arbitrage  of mutually exclusive markets at most one pays its YES. One NO contract in each of n legs costs
@@ -26,7 +26,7 @@ from kalshi_platform.serving.inference.batch import FREE
 
 @kernel
 def _leg_e6(bid_e4: int, taker_rate_e6: int, allowed: float) -> int:
-    """What a leg adds to the sum, per contract; 0 where it is none."""
+    """Return what a leg adds to the sum, per contract; 0 where it is none."""
     if bid_e4 <= 0 or allowed <= 0.5:
         return 0
     return max(CONTRACT_E2 * bid_e4 - model_fee_e6(taker_rate_e6, bid_e4, CONTRACT_E2), 0)

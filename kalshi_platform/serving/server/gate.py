@@ -54,7 +54,7 @@ class AccessArgs(Config):
 
 
 class RateLimitConfig(Config):
-    """What every key is granted."""
+    """Tokens that every key is granted."""
 
     rate_per_s: int = Field(200, gt=0, description="tokens a second")
     burst: int = Field(400, gt=0, description="tokens that an idle key has saved up")

@@ -1,4 +1,4 @@
-"""What one replica counts and logs about itself.
+"""Counts and logs of one replica about itself.
 
 Metrics    counted in plain Python; ``serve_deployments/observability.py`` exports them beside the answers.
 Cost       a count is a dictionary entry or a bisection (under 1 us); nothing waits and nothing is exported on
@@ -258,7 +258,7 @@ class Observability:
         self.metrics.add(RESUMES, n=int(resumed))
 
     def ready(self, is_ready: bool) -> None:
-        """What the last probe of this replica found."""
+        """Every tier was probed; ``is_ready`` says if the replica can decide."""
         self.metrics.set(READY, value=float(is_ready))
 
     def tier3_paused(self, is_paused: bool) -> None:
@@ -294,7 +294,7 @@ def _policy_caches(policy: TieredPolicy) -> dict[str, CacheStats]:
 
 
 def _chosen(request_id: str, share: float) -> bool:
-    """Whether a request is logged: the same ones in every replica and on every retry."""
+    """True where a request is logged: the same ones in every replica and on every retry."""
     return share >= 1 or zlib.crc32(request_id.encode()) < share * 2**32
 
 

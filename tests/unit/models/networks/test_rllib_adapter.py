@@ -15,6 +15,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from ray.rllib.models.torch.torch_action_dist import TorchMultiCategorical as OldMultiCategorical
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.models.networks.actions import mask_logits
 from kalshi_platform.models.networks.history import WindowGatherer
 from kalshi_platform.models.networks.levels import LEVELS, level_named
@@ -26,7 +27,6 @@ from kalshi_platform.models.networks.rllib_adapter import (
     observation_space,
 )
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_HISTORY, N_ROWS = 4, 3, 40
 
@@ -34,9 +34,10 @@ N_SLOTS, N_HISTORY, N_ROWS = 4, 3, 40
 class Source:
     """Rows to gather windows from, as a training source has them: two unbroken segments."""
 
-    class history:  # noqa: N801
-        temporal = np.random.default_rng(1).normal(size=(N_ROWS, N_HISTORY)).astype(np.float32)
-        age = np.tile(np.arange(N_ROWS // 2, dtype=np.int32), 2)
+    class bank:  # noqa: N801
+        class arrays:  # noqa: N801
+            temporal = np.random.default_rng(1).normal(size=(N_ROWS, N_HISTORY)).astype(np.float32)
+            age = np.tile(np.arange(N_ROWS // 2, dtype=np.int32), 2)
 
 
 class SlotRLModule(TorchRLModule, ValueFunctionAPI):
@@ -46,7 +47,7 @@ class SlotRLModule(TorchRLModule, ValueFunctionAPI):
         """Build the network, as the ModelV2 shell does."""
         spec: PolicySpec = self.model_config["spec"]
         self.network = build_network(spec, self.model_config["seed"])
-        self._gatherer = WindowGatherer(self.model_config["source"].history, spec.level.window)
+        self._gatherer = WindowGatherer(self.model_config["source"].bank.arrays, spec.level.window)
 
     def _decide(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         spec = self.network.spec

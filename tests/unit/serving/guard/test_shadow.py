@@ -266,7 +266,7 @@ def guard_of(registry, **keywords):
 
 @pytest.fixture
 def compared():
-    """What a shadow told."""
+    """Comparisons that a shadow handed on."""
     return []
 
 
