@@ -34,7 +34,10 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
-    """Simulate or import, build, train, judge on test events; repeat the command to continue a killed one."""
+    """Simulate or import, build, train, and judge on test events.
+
+    Repeat the command to continue a killed one.
+    """
     if data is not None and not data.exists():
         raise ContractError(f"--data {data} does not exist")
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
@@ -52,7 +55,7 @@ def run(
 
 
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:
-    """Recordings of the simulated exchange ``config``, made unless they are there already."""
+    """Folder of recordings of the simulated exchange ``config``, made unless they are there already."""
     folder = out / f"simulated-{config.digest}"
     if not folder.exists():
         say(f"simulating {config.n_events} events")

@@ -18,7 +18,9 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    preset: Annotated[Preset, typer.Option(help="martingale: nothing to learn")] = "default",
+    preset: Annotated[
+        Preset, typer.Option(help="kind of exchange; in martingale there is nothing to learn")
+    ] = "default",
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",

@@ -1,1 +1,1 @@
-"""Work that strings the wings together: quickstart, progressive, publish."""
+"""Workflows that string the wings together: quickstart, progressive, publish."""

@@ -1,1 +1,1 @@
-"""Dataset building: import, validate, featurise, in parallel with Ray."""
+"""Datasets: manifest, splits, shards, and a resumable build in parallel with Ray."""

@@ -1,1 +1,1 @@
-"""The feature table, its kernels and the dataset builder."""
+"""The feature table and its kernels: one incremental kernel for replay and for live trading."""

@@ -1,1 +1,1 @@
-"""A policy judged on held-out events: rollouts, report, checkup."""
+"""Judging a policy on held-out events: rollouts, baselines, the report, the checkup of a run."""

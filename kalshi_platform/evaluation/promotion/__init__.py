@@ -1,1 +1,1 @@
-"""The measurements and the gates between a run and a champion."""
+"""Promotion: the measurements and decisions between a finished run and a champion."""

@@ -1,1 +1,1 @@
-"""PPO configuration, columnar sampler, callbacks, run loop."""
+"""Training: PPO's settings, the columnar sampler, the learner, and the loop of a run."""

@@ -1,1 +1,1 @@
-"""Sweeps: Ray Tune over training runs, stopped on held-out events, with one record of what became of each."""
+"""Sweeps: Ray Tune over training runs, stopped on held-out events, with one record of every trial's fate."""

@@ -1,1 +1,1 @@
-"""Networks (torch only) and the RLlib adapter."""
+"""Policy networks (torch only), their levels, and the RLlib adapter."""

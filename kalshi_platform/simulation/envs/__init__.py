@@ -1,1 +1,1 @@
-"""Vectorised replay environment, Gymnasium view, episodes, curriculum, rewards."""
+"""Replay environments: one vectorised, its Gymnasium view, episodes, curriculum, rewards."""

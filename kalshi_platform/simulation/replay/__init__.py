@@ -1,1 +1,1 @@
-"""Feature shards opened for stepping; execution model and account."""
+"""Replay: feature shards opened as a bank, the model of execution, the account, the observation."""
