@@ -1,0 +1,28 @@
+"""Complexity levels: the sizes of the brief, and sizes that do not fit together."""
+
+import pytest
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.levels import Level, level_named
+
+
+def test_an_unknown_level_is_refused_with_the_names_there_are():
+    with pytest.raises(ContractError, match="'huge' is unknown; there are tiny, simple, moderate"):
+        level_named("huge")
+
+
+def test_one_regime_alone_is_refused():
+    with pytest.raises(ContractError, match="n_regimes=1: one regime tells nothing apart"):
+        Level.parse({**level_named("advanced").model_dump(), "n_regimes": 1})
+
+
+def test_levels_are_the_briefs():
+    names = ("simple", "moderate", "advanced", "complex")
+    levels = [level_named(name) for name in names]
+    assert [x.hidden_sizes for x in levels] == [(64,), (128, 64), (256, 128, 64), (512, 256, 128)]
+    assert [x.lstm_hidden for x in levels] == [32, 64, 128, 256]
+    assert [x.attention_heads for x in levels[1:]] == [2, 4, 8]
+    assert [x.attention_layers for x in levels[1:]] == [1, 2, 3]
+    assert [x.latency_budget_ms for x in levels] == [2, 10, 30, 50]
+    assert [x.n_regimes > 0 for x in levels] == [False, False, True, True]
+    assert [x.microstructure for x in levels] == [False, False, False, True]
