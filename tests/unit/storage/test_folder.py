@@ -10,6 +10,8 @@ import sys
 import pytest
 
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.storage.contract import StoreAwayError, StoreFailedError
+from kalshi_platform.storage.folder import Folder
 from kalshi_platform.storage.storage import open_storage
 
 
@@ -74,3 +76,59 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path):
 
 def test_listing_a_folder_that_does_not_exist_is_empty(tmp_path):
     assert open_storage(tmp_path / "nothing").list_files() == []
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space"),
+        (errno.EDQUOT, "free some space"),
+        (errno.EFBIG, "ulimit -f"),
+        (errno.EACCES, "change its owner"),
+        (errno.EROFS, "read-only"),
+        (errno.ENOENT, "check the address"),
+        (errno.EIO, "check the folder and the disk"),  # any other
+    ],
+)
+def test_each_error_of_the_system_has_its_remedy_and_none_is_worth_another_try(
+    tmp_path, monkeypatch, number, remedy
+):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StoreFailedError) as failed:
+        Folder(tmp_path).write("x", b"1")
+    assert failed.value.reason == os.strerror(number)
+    assert remedy in failed.value.remedy
+    assert not isinstance(failed.value, StoreAwayError)
+
+
+def test_a_folder_and_a_file_are_not_taken_for_each_other(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("a/b", b"1")
+    assert folder.exists("a/b")
+    assert not folder.exists("a")
+    with pytest.raises(StoreFailedError) as failed:
+        folder.read("a")
+    assert "a folder, not a file" in failed.value.remedy
+    with pytest.raises(StoreFailedError) as failed:
+        folder.create("a/b/c", b"1")
+    assert "a part of the path is a file" in failed.value.remedy
+
+
+def test_files_at_any_depth_are_listed_with_their_sizes(tmp_path):
+    folder = Folder(tmp_path)
+    for path in ("top", "a/1", "a/b/22", "c/333"):
+        folder.write(path, path.rpartition("/")[2].encode())
+    assert sorted(folder.list("")) == [("a/1", 1), ("a/b/22", 2), ("c/333", 3), ("top", 3)]
+    assert sorted(folder.list("a")) == [("a/1", 1), ("a/b/22", 2)]
+    assert folder.list("nothing") == []
+
+
+def test_a_mapped_file_is_the_file(tmp_path):
+    folder = Folder(tmp_path)
+    folder.write("x", b"hello")
+    assert bytes(folder.map("x")) == bytes(folder.read("x")) == b"hello"
+    with pytest.raises(StoreFailedError):
+        folder.map("nothing")

@@ -83,7 +83,7 @@ class TestLiquidation:
     def close(self, kernel, position_e2, params=None, bids=((4_000, 1),), asks=((5_000, 1),)):
         arrays = bank_of(market(rows_of(book(0, bids, asks), book(1, bids, asks)))).arrays
         _, slots = allocate(1, 1)
-        slots[0, 0].position_e2 = position_e2
+        slots[0, 0].position_e2, slots[0, 0].mark2_e4 = position_e2, 9_000  # marked at the mid of 0.45
         return kernel(arrays.rows[0], arrays.markets[0], slots[0, 0], params or self.PARAMS)
 
     @pytest.mark.parametrize("kernel", [liquidation_e6, liquidation_e6.py_func], ids=["numba", "python"])

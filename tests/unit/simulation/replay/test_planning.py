@@ -48,9 +48,17 @@ def test_the_neighbour_price_is_the_nearest_valid_one_strictly_inside(drawn):
 
 
 PARAMS = ExecutionParams(
-    maker=False, latency_ns=0, order_ttl_ns=0, order_qty_e2=1_000, position_limit_e2=1_500, max_slippage_e4=200,
-    improve_ticks=0, unknown_fill_e2=100, fee_scale_e6=1_000_000, unit_e6=100,
-)  # fmt: skip
+    maker=False,
+    latency_ns=0,
+    order_ttl_ns=0,
+    order_qty_e2=1_000,
+    position_limit_e2=1_500,
+    max_slippage_e4=200,
+    improve_ticks=0,
+    unknown_fill_e2=100,
+    fee_scale_e6=1_000_000,
+    unit_e6=100,
+)
 KERNELS = pytest.mark.parametrize("of", [lambda k: k, lambda k: k.py_func], ids=["numba", "python"])
 
 
@@ -109,7 +117,7 @@ def test_a_maker_rests_at_its_own_best_and_improves_by_ticks_short_of_crossing()
     assert limit_price_e4(*places((), ((4_300, 1),)), BUY_YES, maker) == -1
 
 
-def test_an_order_reserves_its_cost_and_the_highest_fee_and_is_not_sent_where_they_exceed_the_budget():
+def test_an_order_reserves_its_cost_and_the_highest_fee_and_is_not_sent_beyond_the_budget():
     row, spec = places(((4_000, 1),), ((5_000, 1),))
     _, slots = allocate(1, 1)
     # 10 at 0.52: 5.20; fee 0.07 x 10 x 0.25 = 0.175; a balance unit of 0.0001
