@@ -13,7 +13,7 @@ from numba import njit
 
 from kalshi_platform.data.book import ladder
 from kalshi_platform.data.book.ladder import BEST
-from kalshi_platform.data.market_data.schema import NO, YES, Events
+from kalshi_platform.data.market_data.schema import NO, YES, MarketRows
 
 N_EVENTS = 2_000_000
 CENTS = 100
@@ -40,8 +40,8 @@ def follow(
     return kind.size
 
 
-def columns(events: Events) -> tuple[np.ndarray, ...]:
-    return events.kind, events.side, events.price_e4, events.qty_e2, events.flags
+def columns(rows: MarketRows) -> tuple[np.ndarray, ...]:
+    return rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags
 
 
 def check_agreement(ours: list[np.ndarray], peer: list[np.ndarray]) -> None:
@@ -63,7 +63,7 @@ def main() -> Iterator[dict[str, object]]:
     n = data.size
     ours = [np.zeros(n, np.int64) for _ in range(2)]
     peer = [np.zeros(n, np.int64) for _ in range(2)]
-    assert follow(*ladder.new_book(CENTS), *columns(given.events), *ours) == n
+    assert follow(*ladder.new_book(CENTS), *columns(given.rows), *ours) == n
     assert replay_input.follow_hftbacktest(replay_input.hftbacktest_on(data), *peer) == n
     check_agreement(ours, peer)
 
@@ -76,9 +76,9 @@ def main() -> Iterator[dict[str, object]]:
 
     rates = replay_input.best_rates(
         n,
-        lambda: lambda: follow(*ladder.new_book(CENTS), *columns(given.events), *ours),
+        lambda: lambda: follow(*ladder.new_book(CENTS), *columns(given.rows), *ours),
         peer_run(replay_input.follow_hftbacktest, *peer),
-        lambda: lambda: ladder.apply_rows(*ladder.new_book(CENTS), *columns(given.events)),
+        lambda: lambda: ladder.apply_rows(*ladder.new_book(CENTS), *columns(given.rows)),
         peer_run(replay_input.run_hftbacktest),
     )
     for k, bench in enumerate(("book_replay", "book_replay_blind")):

@@ -20,7 +20,7 @@ from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import N_ROW_FEATURES, TEMPORAL
 from kalshi_platform.data.market_data import schema
-from kalshi_platform.data.market_data.schema import FLAG_LAST, Events
+from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows
 from kalshi_platform.domain.market import MarketSpec
 
 N_EVENTS = 2_000_000
@@ -29,16 +29,16 @@ N_COMPARED = TEMPORAL.stop
 CENTS = 100
 
 
-def check_books(rows: Rows, events: Events, bid_tick: np.ndarray, ask_tick: np.ndarray) -> None:
+def check_books(rows: Rows, recorded: MarketRows, bid_tick: np.ndarray, ask_tick: np.ndarray) -> None:
     """Best prices of the rows equal the peer's after the last event of each message."""
-    last = np.flatnonzero(events.flags & FLAG_LAST)
+    last = np.flatnonzero(recorded.flags & FLAG_LAST)
     for ours, peer in ((rows.bid_px_e4[:, 0], bid_tick[last]), (rows.ask_px_e4[:, 0], ask_tick[last])):
         np.testing.assert_array_equal(ours, np.where((peer < 0) | (peer > CENTS), -1, peer * CENTS))
 
 
-def specification(events: Events) -> MarketSpec:
+def specification(rows: MarketRows) -> MarketSpec:
     """A market of which all is known, so that no feature is spared; it closes 36 h after the last row."""
-    first_ns, last_ns = int(events.recv_ns[0]), int(events.recv_ns[-1])
+    first_ns, last_ns = int(rows.recv_ns[0]), int(rows.recv_ns[-1])
     known = {"open_ns": first_ns, "close_ns": last_ns + 36 * 3_600 * 10**9, "category": "Economics"}
     return replay_input.SPEC.replace(**known)
 
@@ -47,12 +47,12 @@ def main() -> Iterator[dict[str, object]]:
     """Two result lines; AssertionError where the answers differ."""
     given = replay_input.load(N_EVENTS)
     data = replay_input.as_hftbacktest(given)
-    once = schema.take(given.events, slice(0, given.n_once))
+    once = schema.take(given.rows, slice(0, given.n_once))
     piece = schema.take(once, slice(0, N_PLAIN))
-    parts = [schema.take(given.events, slice(i, i + given.n_once)) for i in range(0, data.size, given.n_once)]
+    parts = [schema.take(given.rows, slice(i, i + given.n_once)) for i in range(0, data.size, given.n_once)]
     ticks = np.zeros(data.size, np.int64), np.zeros(data.size, np.int64)
     replay_input.follow_hftbacktest(replay_input.hftbacktest_on(data), *ticks)
-    spec = specification(given.events)
+    spec = specification(given.rows)
     check_books(build_rows(once, spec), once, *(t[: given.n_once] for t in ticks))
     ours = build_rows(piece, spec).features[:, :N_COMPARED]
     np.testing.assert_allclose(ours, plain_features.replay(piece, spec.close_ns), atol=2e-6)

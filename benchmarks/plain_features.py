@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from kalshi_platform.data.market_data.schema import FLAG_LAST, FLAG_START, SNAPSHOT, YES, Events
+from kalshi_platform.data.market_data.schema import FLAG_LAST, FLAG_START, SNAPSHOT, YES, MarketRows
 
 
 def squashed(x: float, full: float) -> float:
@@ -82,14 +82,14 @@ def _rate(n: int, window_s: int) -> float:
     return n / (n + window_s)
 
 
-def replay(events: Events, close_ns: int | None) -> list[np.ndarray]:
+def replay(rows: MarketRows, close_ns: int | None) -> list[np.ndarray]:
     """Features (28,) f4 of every message of a level-2 stream of snapshots and deltas."""
     books: dict[int, dict[int, int]] = {0: {}, 1: {}}
     history: list[dict[str, int]] = []
     resync_ns = 0
     out = []
     names = ("recv_ns", "kind", "side", "price_e4", "qty_e2", "flags")
-    for values in zip(*(getattr(events, name).tolist() for name in names), strict=True):
+    for values in zip(*(getattr(rows, name).tolist() for name in names), strict=True):
         event = dict(zip(names, values, strict=True))
         if event["flags"] & FLAG_START:
             books = {0: {}, 1: {}}

@@ -23,7 +23,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     SNAPSHOT,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E4, NO_PRICE
@@ -38,7 +38,7 @@ NEXT_FEED, FOR_EVER_NS = 2, 4 * 10**18
 class ReplayInput(NamedTuple):
     """The stream, where it came from, and how many events one repetition has."""
 
-    events: Events
+    rows: MarketRows
     source: str
     n_once: int
 
@@ -51,51 +51,49 @@ def load(n_at_least: int) -> ReplayInput:
     return ReplayInput(_joined([once] * n), RECORDED.name if RECORDED.is_file() else "random", once.kind.size)
 
 
-def _recorded() -> list[Events]:
+def _recorded() -> list[MarketRows]:
     table = pl.read_parquet(RECORDED)
     return [_market(part) for _, part in table.group_by("market_ticker", maintain_order=True)]
 
 
-def _market(table: pl.DataFrame) -> Events:
-    events = schema.empty(table.height)
+def _market(table: pl.DataFrame) -> MarketRows:
+    rows = schema.empty(table.height)
     start = table["snap_start"].fill_null(value=False).to_numpy()
     snapshot = (table["type"] == "snapshot").to_numpy()
-    events.recv_ns[:] = table["recv_ts_us"].to_numpy() * 1_000
-    events.kind[:] = np.where(snapshot, SNAPSHOT, DELTA)
+    rows.recv_ns[:] = table["recv_ts_us"].to_numpy() * 1_000
+    rows.kind[:] = np.where(snapshot, SNAPSHOT, DELTA)
     side = table["side"].replace_strict({"yes": YES, "no": NO}, default=NO_SIDE, return_dtype=pl.UInt8)
-    events.side[:] = side.fill_null(NO_SIDE).to_numpy()
-    events.price_e4[:] = table["price_e4"].fill_null(NO_PRICE).to_numpy()
-    events.qty_e2[:] = table["size_e2"].fill_null(0).to_numpy()
+    rows.side[:] = side.fill_null(NO_SIDE).to_numpy()
+    rows.price_e4[:] = table["price_e4"].fill_null(NO_PRICE).to_numpy()
+    rows.qty_e2[:] = table["size_e2"].fill_null(0).to_numpy()
     # a message ends where no further snapshot level follows
     more = np.append(snapshot[1:] & ~start[1:], False)
-    events.flags[:] = start * FLAG_START + ~more * FLAG_LAST
-    return events
+    rows.flags[:] = start * FLAG_START + ~more * FLAG_LAST
+    return rows
 
 
-def _random(seed: int) -> Events:
+def _random(seed: int) -> MarketRows:
     """A snapshot of 15 levels a side, then orders coming and going around them; YES stays under 1 - NO."""
     rng = np.random.default_rng([seed])
-    events = schema.empty(30_000)
+    rows = schema.empty(30_000)
     depth = np.zeros((2, 45), np.int64)
-    events.recv_ns[:] = 1_680_000_000_000_000_000 + np.cumsum(
-        rng.exponential(5e8, events.kind.size).astype("i8")
-    )
-    events.recv_ns[:31] = events.recv_ns[0]
-    events.kind[:31], events.kind[31:] = SNAPSHOT, DELTA
-    events.side[0], events.price_e4[0] = NO_SIDE, NO_PRICE
-    events.flags[0], events.flags[30:] = FLAG_START, FLAG_LAST
-    for i in range(1, events.kind.size):
+    rows.recv_ns[:] = 1_680_000_000_000_000_000 + np.cumsum(rng.exponential(5e8, rows.kind.size).astype("i8"))
+    rows.recv_ns[:31] = rows.recv_ns[0]
+    rows.kind[:31], rows.kind[31:] = SNAPSHOT, DELTA
+    rows.side[0], rows.price_e4[0] = NO_SIDE, NO_PRICE
+    rows.flags[0], rows.flags[30:] = FLAG_START, FLAG_LAST
+    for i in range(1, rows.kind.size):
         side = i % 2 if i < 31 else rng.integers(2)
         level = 44 - i // 2 if i < 31 else 44 - min(int(rng.exponential(5)), 44)
         held = int(depth[side, level])
         qty = int(rng.integers(1, 300)) * CONTRACT_E2
         change = qty if i < 31 or held == 0 or rng.random() < 0.45 else -min(held, 2 * qty)
         depth[side, level] += change
-        events.side[i], events.price_e4[i], events.qty_e2[i] = side, level * 100, change
-    return events
+        rows.side[i], rows.price_e4[i], rows.qty_e2[i] = side, level * 100, change
+    return rows
 
 
-def _joined(parts: list[Events]) -> Events:
+def _joined(parts: list[MarketRows]) -> MarketRows:
     moved, end_ns = [], 0
     for part in parts:
         shift = end_ns + _SEAM_NS - int(part.recv_ns[0]) if end_ns else 0
@@ -114,7 +112,7 @@ def as_hftbacktest(given: ReplayInput) -> Any:
     from hftbacktest import BUY_EVENT, DEPTH_CLEAR_EVENT, DEPTH_EVENT, LOCAL_EVENT, SELL_EVENT
     from hftbacktest.types import event_dtype
 
-    once = schema.take(given.events, slice(0, given.n_once))
+    once = schema.take(given.rows, slice(0, given.n_once))
     out = np.zeros(given.n_once, event_dtype)
     start = once.side == NO_SIDE
     what = np.where(start, DEPTH_CLEAR_EVENT, DEPTH_EVENT | np.where(once.side == NO, SELL_EVENT, BUY_EVENT))
@@ -128,8 +126,8 @@ def as_hftbacktest(given: ReplayInput) -> Any:
             continue
         depth[side, price] = depth.get((side, price), 0) + change
         out["qty"][i] = depth[side, price] / CONTRACT_E2
-    out = np.tile(out, given.events.kind.size // given.n_once)
-    out["exch_ts"] = out["local_ts"] = given.events.recv_ns + np.arange(out.size)
+    out = np.tile(out, given.rows.kind.size // given.n_once)
+    out["exch_ts"] = out["local_ts"] = given.rows.recv_ns + np.arange(out.size)
     return out
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import serving_app as app
 
-from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.serving.loadtest.open_loop import arrivals_ns
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.run import run_load

@@ -27,6 +27,7 @@ from made.registry_models import DATASET, made_record
 from made.serving_tiers import spec_of as made_spec
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -43,7 +44,6 @@ from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, Ti
 from kalshi_platform.serving.loadtest.result import LoadConfig, LoadResult
 from kalshi_platform.serving.loadtest.run import run_load
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Blocks, join
 
 N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"

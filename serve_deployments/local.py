@@ -9,6 +9,7 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 
 # ruff: noqa: PLC0415
 
+import asyncio
 import json
 import os
 import secrets
@@ -16,11 +17,11 @@ import signal
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+
+import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.places import home
@@ -170,17 +171,22 @@ class Running:
 
 def readiness(url: str) -> dict[str, Any]:
     """What ``/v1/readyz`` says; a reason where nobody answers."""
+    return asyncio.run(_readiness(url))
+
+
+async def _readiness(url: str) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(f"{url}/v1/readyz", timeout=5) as found:
-            return dict(json.load(found))
-    except urllib.error.HTTPError as error:
-        text = error.read().decode(errors="replace")
-        try:
-            return dict(json.loads(text))
-        except ValueError:
-            return {"ready": False, "reason": f"{error.code} {text[:200]}"}
-    except OSError as error:
-        return {"ready": False, "reason": str(error)}
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5.0)) as http,
+            http.get(f"{url}/v1/readyz") as found,
+        ):
+            text = await found.text(errors="replace")
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        return {"ready": False, "reason": str(error) or type(error).__name__}
+    try:
+        return dict(json.loads(text))
+    except ValueError:
+        return {"ready": False, "reason": f"{found.status} {text[:200]}"}
 
 
 def curl_line(url: str, access: AccessArgs) -> str:

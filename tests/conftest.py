@@ -1,8 +1,7 @@
 """Shared by all tests: hypothesis profile, the recorded data, seeds, one Ray runtime.
 
-Kernel tests run twice: compiled (``make test``, first leg) with ``NUMBA_BOUNDSCHECK=1`` and a cache folder
-of its own, because numba ignores the switch where a compiled copy already lies in the cache; and as plain
-Python through ``kernel.py_func`` inside the tests themselves.
+Kernel tests run twice: compiled, in ``make test`` with ``NUMBA_BOUNDSCHECK=1`` (domain/kernel_cache.py keeps
+those kernels apart), and as plain Python through ``kernel.py_func`` inside the tests themselves.
 """
 
 import os

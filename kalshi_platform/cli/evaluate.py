@@ -17,6 +17,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.settings import read_environment
@@ -74,17 +75,13 @@ def run(
         config,
         subject=subject,
         training_metrics=metrics,
-        say=_sayer(console),
+        say=tell,
     )
     html, _ = write_report(found, out or checkpoint / "evaluation", metrics)
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     print_view(found, html)
-
-
-def _sayer(console: Console) -> Any:
-    return lambda message: console.print(message, style="dim", highlight=False)
 
 
 def _split(name: str) -> Split:

@@ -7,14 +7,13 @@ job's command line can carry, is ignored.
 
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import ray
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.cli.quickstart import simulated
@@ -22,6 +21,7 @@ from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
+from kalshi_platform.evaluation.pages.terminal import output, show, tell
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
@@ -31,8 +31,6 @@ from kalshi_platform.simulation.simexchange.config import SimConfig
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
 _EVENTS = {True: 100, False: 300}
-#: Columns of a table where stdout is a file or a pipe.
-_LOG_WIDTH = 132
 
 
 def main(experiment: Experiment) -> None:
@@ -91,20 +89,15 @@ def _command(experiment: Experiment) -> Any:
             parse_assignments(settings or []), parse_assignments(sweep_settings or [], "--sweep")
         )
         place = (out or home() / "sweeps" / chosen.name).absolute()
-        console = Console(stderr=True)
-
-        def say(line: str) -> None:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
-
         with refusals(), _ray(local):
             request = SweepRequest(
-                dataset=dataset or _simulated_dataset(place, smoke, say),
+                dataset=dataset or _simulated_dataset(place, smoke),
                 out=place,
                 storage=storage,
                 resume=resume,
                 command=shlex.join(["python", *sys.argv]),
             )
-            _whole_way(chosen, request, Registry(registry) if register else None, final, as_json, say)
+            _whole_way(chosen, request, Registry(registry) if register else None, final, as_json)
 
     return run
 
@@ -115,14 +108,13 @@ def _whole_way(
     models: Registry | None,
     final: bool,
     as_json: bool,
-    say: Callable[[str], None],
 ) -> None:
     """Sweep, judge the winner, make it challenger, write the page, show what was found."""
     if models is not None:
         models.aliases()  # a registry that cannot be read is refused before the sweep
-    record = run_sweep(experiment, request, say)
-    judge_winner(record, request.out, final, say)
-    model = register_winner(record, request.out, models, say) if models is not None else None
+    record = run_sweep(experiment, request, tell)
+    judge_winner(record, request.out, final, tell)
+    model = register_winner(record, request.out, models, tell) if models is not None else None
     comparison = compare_runs([request.out])
     html, _ = write_page(comparison, request.out)
     if as_json:
@@ -132,9 +124,8 @@ def _whole_way(
     if model is not None:
         promote = f"kalshi-platform models promote {model.id} --dataset {record.dataset}"
         lines.append(f"challenger: {model.id}\nnext: {promote}")
-    output = Console(width=None if sys.stdout.isatty() else _LOG_WIDTH)
-    output.print(terminal_view(comparison))
-    output.print("\n".join(lines), soft_wrap=True, highlight=False)
+    show(terminal_view(comparison))
+    output().print("\n".join(lines), soft_wrap=True, highlight=False)
 
 
 @contextmanager
@@ -156,10 +147,10 @@ def _ray(local: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _simulated_dataset(place: Path, smoke: bool, say: Any) -> str:
+def _simulated_dataset(place: Path, smoke: bool) -> str:
     """A simulated dataset beside the sweep, made unless it is there."""
-    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, say)
+    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, tell)
     dataset = place / "dataset"
-    say(f"building the dataset from {recordings}")
+    tell(f"building the dataset from {recordings}")
     build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
     return str(dataset)

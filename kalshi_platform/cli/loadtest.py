@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import Fields, with_fields
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.evaluation.pages.terminal import show, tell
 from kalshi_platform.serving.loadtest.page import load_view, write_load_report
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.run import run_load
 
 app = typer.Typer(help="Measure how fast a running server answers, at a fixed rate.")
-
-#: Columns of the table where stdout is a file or a pipe.
-_LOG_WIDTH = 120
 
 
 @app.command()
@@ -48,20 +45,12 @@ def loadtest(
 ) -> None:
     """Load a server and report; exit 4 where the generator could not keep its own schedule."""
     config = LoadConfig.parse(settings)
-    console = Console(stderr=True)
-    console.print(
-        f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...",
-        style="dim",
-        highlight=False,
-    )
+    tell(f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...")
     found = run_load(config)
     html = write_load_report(found, out)[0] if out is not None else None
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
     else:
-        shown = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
-        shown.print(load_view(found))
-        if html is not None:
-            shown.print(f"report: {html}", soft_wrap=True)
+        show(load_view(found), html)
     if found.problem is not None:
         raise LimitError(f"these figures are not to be believed: {found.problem}")

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.evaluation.pages.terminal import output, tell
+from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry
-from kalshi_platform.models.registry.evidence import Estimate
-from kalshi_platform.models.registry.gates import GateConfig, Judgement
+from kalshi_platform.models.registry.evidence import Estimate, Judgement
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -26,7 +26,6 @@ app = typer.Typer(help="Register, promote, roll back and list models.", no_args_
 
 _REASON = Annotated[str, typer.Option(help="why, in words; kept in the log")]
 _NONE: Final = "-"
-_WIDTH: Final = 160
 
 
 @app.command("list")
@@ -52,7 +51,7 @@ def list_models(registry: RegistryOption = None, as_json: JsonOption = False) ->
             r.commit or "unknown",
             r.created_at[:19],
         )
-    _console().print(table)
+    output().print(table)
 
 
 @app.command()
@@ -78,7 +77,7 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Register a trained policy with what it does on the validation events; twice gives one model."""
-    record = register_run(Registry(registry), run, dataset, say=_say)
+    record = register_run(Registry(registry), run, dataset, say=tell)
     if as_json:
         _print_json(record.model_dump(mode="json"))
         return
@@ -104,7 +103,7 @@ def promote(
     """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
     found = promote_model(
-        Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=_say
+        Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=tell
     )
     entry = found.entry
     if as_json:
@@ -160,7 +159,7 @@ def history(
             str(e.number), e.at[:19], e.alias, e.kind, e.model, e.previous or _NONE, e.by,
             e.evidence or _NONE, e.reason,
         )  # fmt: skip
-    _console().print(table)
+    output().print(table)
 
 
 def _print_record(record: ModelRecord, aliases: list[str]) -> None:
@@ -187,7 +186,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
     table = Table(title=record.id, show_header=False)
     for name, value in rows.items():
         table.add_row(name, str(value))
-    _console().print(table)
+    output().print(table)
 
 
 def _print_judgement(judgement: Judgement) -> None:
@@ -198,7 +197,7 @@ def _print_judgement(judgement: Judgement) -> None:
     for r in judgement.results:
         mark = "[green]passed[/]" if r.passed else "[red]refused[/]"
         table.add_row(r.name, mark, r.found, r.allowed)
-    _console().print(table)
+    output().print(table)
 
 
 def _sentence(entry: AliasEntry) -> str:
@@ -213,13 +212,3 @@ def _estimate(e: Estimate) -> str:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value) + "\n")
-
-
-def _console() -> Console:
-    """As wide as the terminal; wide enough for an id in one piece where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
-
-
-def _say(line: str) -> None:
-    Console(stderr=True).print(line, style="dim", highlight=False, markup=False)

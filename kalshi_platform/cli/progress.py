@@ -6,7 +6,6 @@ Both go to stderr, so that stdout carries the command's result only.
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from rich.console import Console
 from rich.progress import (
@@ -18,11 +17,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from kalshi_platform.domain.saying import Throttle
+
 #: ``show(done, total, what is done)``
 Show = Callable[[int, int, str], None]
-
-#: Seconds between two plain lines: a log of an hour stays readable, and no CI takes the build for hung.
-LINE_EVERY_S: Final = 5.0
 
 
 @contextmanager
@@ -49,13 +47,14 @@ def progress(
 
 
 class _Lines:
-    """Plain lines, at most one every LINE_EVERY_S; a command that is quicker than that prints none."""
+    """Plain lines, at most one every SAY_EVERY_S; a command that is quicker than that prints none."""
 
     def __init__(self, verb: str, console: Console, clock_s: Callable[[], float]) -> None:
         self._verb = verb
         self._console = console
         self._clock_s = clock_s
-        self._start_s = self._line_s = clock_s()
+        self._start_s = clock_s()
+        self._throttle = Throttle(wait_first=True, clock_s=clock_s)
         self._first_done: int | None = None
 
     def show(self, done: int, total: int, text: str) -> None:
@@ -63,9 +62,8 @@ class _Lines:
         now_s = self._clock_s()
         if self._first_done is None:
             self._first_done, self._start_s = done, now_s
-        if now_s - self._line_s < LINE_EVERY_S:
+        if not self._throttle.is_due():
             return
-        self._line_s = now_s
         left = self._left(done - self._first_done, total - done, now_s)
         line = f"{self._verb}: {done:,} of {total:,} {text}{left}"
         self._console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive
@@ -57,12 +57,7 @@ def run(
             "min_first_sharpe": min_sharpe,
         }
     )
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    record = run_progressive(config, dataset, out, say)
+    record = run_progressive(config, dataset, out, tell)
     if as_json:
         typer.echo(record.model_dump_json())
     else:

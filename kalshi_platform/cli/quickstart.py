@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange.config import SimConfig
 from kalshi_platform.simulation.simexchange.simulate import simulate
-from kalshi_platform.workflows.quickstart import QuickstartConfig, Say, quickstart
+from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
 
@@ -38,13 +39,8 @@ def run(
         raise ContractError(f"--data {data} does not exist")
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
     chosen = _DEFAULT.replace(seeds=seeds, run=run_settings)
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-    recordings = data or simulated(SimConfig(n_events=events), out, say)
-    outcome = quickstart(chosen, recordings, out, say)
+    recordings = data or simulated(SimConfig(n_events=events), out, tell)
+    outcome = quickstart(chosen, recordings, out, tell)
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
         return

@@ -8,20 +8,18 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.evaluation.pages.terminal import output
 
 app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables")]
-#: Columns of a table where stdout is a file or a pipe.
-_LOG_WIDTH: Final = 132
 
 
 @app.command()
@@ -43,7 +41,7 @@ def compare(
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
-    console = _console()
+    console = output()
     console.print(terminal_view(found))
     console.print(f"page: {html}", soft_wrap=True)
 
@@ -62,7 +60,7 @@ def list_runs(
     if as_json:
         sys.stdout.write(json.dumps(rows) + "\n")
         return
-    console = _console()
+    console = output()
     if not rows:
         console.print(f"no run or sweep below {folder}")
         return
@@ -81,10 +79,6 @@ def list_runs(
         )
         table.add_row(*map(Text, cells))
     console.print(table)
-
-
-def _console() -> Console:
-    return Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
 
 
 def _places(root: Path) -> Iterator[Path]:

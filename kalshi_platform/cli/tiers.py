@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
 from kalshi_platform.serving.distillation.build import build_tiers, report_tiers
@@ -48,7 +48,7 @@ def build(
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     store = Registry(registry)
-    tier_set = build_tiers(store, model, dataset, config.with_values(values), _say)
+    tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
     report = stored_report(store, tier_set)
     html, _ = write_page(report, out or _folder(report))
     if as_json:
@@ -83,9 +83,9 @@ def report(
     store = Registry(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
     folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)
-    found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=_say)
+    found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=tell)
     if found.opened_before:
-        _say(f"the test split was opened {found.opened_before} times before: its figures are no longer fresh")
+        tell(f"the test split was opened {found.opened_before} times before: its figures are no longer fresh")
     html, _ = write_page(found, out or _folder(found))
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
@@ -106,7 +106,3 @@ def _folder(found: TierReport) -> Path:
 
 def _folder_of(model: str) -> Path:
     return Path("runs") / "tiers" / model
-
-
-def _say(line: str) -> None:
-    Console(stderr=True).print(line, style="dim", highlight=False, markup=False, soft_wrap=True)

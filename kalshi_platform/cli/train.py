@@ -1,18 +1,18 @@
 """``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
-from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.simulation.replay.open import bank_bytes
@@ -43,11 +43,6 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
     """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
-    console = Console(stderr=True)
-
-    def say(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-
     given = parse_assignments(settings or [])
     chosen = RunSettings().with_values(
         {
@@ -63,8 +58,8 @@ def run(
     )
     learner_device(chosen.train.learner_device)  # refused before anything is opened
     if workers == "auto":
-        chosen = fitted(chosen, dataset, given, say)
-    result = run_training(chosen, dataset, out, Throttle(say), resume)
+        chosen = fitted(chosen, dataset, given, tell)
+    result = run_training(chosen, dataset, out, shown_to(tell), resume)
     report(result, as_json)
 
 
@@ -75,9 +70,7 @@ def parse_workers(text: str) -> int:
     return 0 if text == "auto" else int(text)
 
 
-def fitted(
-    chosen: RunSettings, dataset: str, given: dict[str, Any], say: Callable[[str], None]
-) -> RunSettings:
+def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -> RunSettings:
     """``chosen`` with the machine's plan where ``given`` says nothing else; ``say`` hears its reasons."""
     size = bank_bytes(Dataset.open(dataset), "train", chosen.env.groups)
     plan = plan_workers(Machine.here(), chosen.train.level, size, chosen.train)

@@ -19,6 +19,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from numba import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
 
 from kalshi_platform.domain.errors import StorageError
@@ -61,11 +62,15 @@ def folder_name(file: Path) -> str:
 
 
 def root() -> Path:
-    """Folder of all compiled kernels."""
+    """Folder of all compiled kernels; those with bounds checks have one of their own."""
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(chosen)
-    home = os.environ.get("KALSHI_PLATFORM_CACHE")
-    return (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
+        folder = Path(chosen)
+    else:
+        home = os.environ.get("KALSHI_PLATFORM_CACHE")
+        folder = (Path(home) if home else Path.home() / ".cache" / "kalshi-platform") / "kernels"
+    # numba would run a kernel compiled without bounds checks although NUMBA_BOUNDSCHECK asks for them.
+    checked = config.BOUNDSCHECK and folder.name != "checked"  # type: ignore[attr-defined]
+    return folder / "checked" if checked else folder
 
 
 @functools.cache

@@ -1,1 +1,4 @@
-"""Files in a folder or a bucket: whole-file writes, patience with a store."""
+"""Files in a folder or a bucket: durable writes, locks between processes, patience with a store.
+
+Not here   what the files mean (each wing knows its own). Begin reading at storage.py.
+"""

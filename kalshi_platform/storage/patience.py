@@ -1,50 +1,31 @@
 """Waiting for an object store that fails for a while: ask again, say so, give up in time.
 
-Owns    which failures pass by themselves, how long one call waits for them, what the user sees then.
+Owns    how long one call waits for a failure that passes, and what the user sees meanwhile.
 Units   seconds of a monotonic clock.
-Not     the wording of a failure that stays (``storage/storage.py``), nor local disks: they do not recover.
+Not     telling which failure passes: who talks to the store knows its errors (``bucket.py``, ``folder.py``).
+        Every client below tries once: nothing but this repeats.
 """
 
 import logging
 import math
 import os
 import random
-import re
 import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Throttle
+from kalshi_platform.storage.contract import StoreAwayError
 
 #: Environment variable: how long one operation waits for a store that fails, seconds; 0 = not at all.
 PATIENCE_VARIABLE: Final = "KALSHI_PLATFORM_STORE_PATIENCE_S"
 DEFAULT_PATIENCE_S: Final = 90.0
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 8.0
-#: Between two lines about the same wait.
-_SAY_EVERY_S: Final = 5.0
-
-#: What AWS's SDK writes of a store that is down, restarting or overloaded.
-_TRANSIENT: Final = re.compile(
-    r"NETWORK_CONNECTION|SLOW_?DOWN|THROTTL|SERVICE_?UNAVAILABLE|INTERNAL_?(FAILURE|ERROR)|REQUEST_?TIMEOUT"
-    r"|TIMED? ?-?OUT|CONNECTION (RESET|REFUSED)|HTTP STATUS CODE:? 5\d\d|BANDWIDTH_LIMIT|UNABLE TO CONNECT",
-    re.IGNORECASE,
-)
-#: Network failures that repeating cannot help: a certificate that is not trusted (curl's codes).
-_PERMANENT: Final = re.compile(r"curlCode: (35|51|58|60|77)\b")
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-def is_transient(err: Exception) -> bool:
-    """True where the store may answer the same request later: network, 5xx, overload, time-outs."""
-    if isinstance(err, FileNotFoundError | PermissionError | ContractError):
-        return False
-    if isinstance(err, TimeoutError | ConnectionError):
-        return True
-    text = str(err)
-    return _PERMANENT.search(text) is None and _TRANSIENT.search(text) is not None
 
 
 def wanted_patience_s() -> float:
@@ -65,7 +46,7 @@ def wanted_patience_s() -> float:
 
 
 class Patience:
-    """Repeats an operation while its failure is transient and ``limit_s`` is not used up."""
+    """Repeats an operation while its failure is a StoreAwayError and ``limit_s`` is not used up."""
 
     def __init__(
         self,
@@ -78,32 +59,30 @@ class Patience:
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
 
     def call(self, operation: Callable[[], _T], what: str) -> _T:
-        """``operation()``; its last failure where it stays transient for too long or is permanent.
+        """``operation()``; raises its last StoreAwayError at the limit, and every other failure at once.
 
         ``what`` names the wait in the log. Pauses double from 0.25 s to 8 s, each drawn from its upper half:
         workers that failed together do not return together. The last one ends at the limit.
         """
         started_s = self._clock()
-        said_s = -math.inf
+        saying = Throttle(clock_s=self._clock)
         pause_s = _FIRST_PAUSE_S
         attempts = 0
         while True:
             try:
-                found = operation()
-            except Exception as err:
+                answer = operation()
+            except StoreAwayError:
                 attempts += 1
-                now_s = self._clock()
-                left_s = self.limit_s - (now_s - started_s)
-                if left_s <= 0 or not is_transient(err):
+                left_s = self.limit_s - (self._clock() - started_s)
+                if left_s <= 0:
                     raise
-                if now_s - said_s >= _SAY_EVERY_S:
+                if saying.is_due():
                     _log.warning(
                         "waiting for the store to %s: %d failures, up to %.0f s more", what, attempts, left_s
                     )
-                    said_s = now_s
                 self._sleep(min(left_s, pause_s * (0.5 + 0.5 * self._jitter())))
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 if attempts:
                     _log.warning("the store is back after %.1f s: %s", self._clock() - started_s, what)
-                return found
+                return answer

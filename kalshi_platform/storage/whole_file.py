@@ -1,20 +1,111 @@
-"""Writing a local file so that a reader, or a crash, meets the old file or the new one, never half of it."""
+"""Durable writes to a local disk: a reader, a crash or a power cut meets the old content or the new, whole.
+
+Order      bytes under a temporary name beside the target, fsync, rename (or link), fsync of the folder.
+Leftovers  a killed writer leaves a hidden ``.<name>.<number>.partial``, never half a file under its name.
+Errors     OSError as the system gives it: the caller knows what its user can do.
+"""
 
 import os
-from contextlib import suppress
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+_LEFTOVER: Final = re.compile(r"\.[^/]+\.\d+\.partial")
 
 
-def write_whole(path: Path, data: bytes | str) -> None:
-    """Write ``data`` (text as UTF-8) under a temporary name, sync it, rename it; OSError where that fails."""
-    partial = path.with_name(f".{path.name}.partial")
+def write_whole(path: Path, data: bytes | str | pa.Buffer, *, sync_name: bool = True) -> None:
+    """Replace ``path`` by ``data`` (text as UTF-8).
+
+    ``sync_name=False`` leaves the fsync of the folder to the caller, who writes many files into one folder.
+    """
+    with _synced(path, data) as partial:
+        os.replace(partial, path)
+    if sync_name:
+        sync(path.parent)
+
+
+def create_whole(path: Path, data: bytes) -> bool:
+    """Write ``data`` where no file is; False, and nothing written, where there is one."""
+    with _synced(path, data) as partial:
+        try:
+            os.link(partial, path)  # a link fails where its name is taken; a rename would replace it
+        except FileExistsError:
+            return False
+        finally:
+            partial.unlink()
+    sync(path.parent)
+    return True
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add ``line`` to a log in one write; it is on the disk when this returns."""
+    is_new = not path.exists()
+    with path.open("a") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        sync(path.parent)
+
+
+@contextmanager
+def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A new folder for the block to fill; a block without an error ends with it, synced, as ``target``.
+
+    Where files lie in ``target`` already, ``replace`` moves them away and deletes them; else OSError.
+    """
+    partial, old = _temporary(target), _temporary(target)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for path in (*partial.rglob("*"), partial):
+            sync(path)
+        if replace:  # deleted in place, half of it would lie under its name for a while
+            with suppress(FileNotFoundError):
+                target.rename(old)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync(target.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def is_leftover(path: str) -> bool:
+    """True for the unfinished file or folder of a killed writer; delete it only where nobody writes."""
+    return _LEFTOVER.fullmatch(path.rsplit("/", 1)[-1]) is not None
+
+
+def sync(path: Path) -> None:
+    """Put a file's bytes, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _synced(target: Path, data: bytes | str | pa.Buffer) -> Iterator[Path]:
+    """A synced file beside ``target`` that holds ``data``; removed where anything fails."""
+    partial = _temporary(target)
     try:
         with partial.open("wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        yield partial
     except BaseException:
         with suppress(OSError):
-            partial.unlink(missing_ok=True)
+            partial.unlink()
         raise
+
+
+def _temporary(target: Path) -> Path:
+    """A name beside ``target`` that no other writer has."""
+    return target.with_name(f".{target.name}.{int.from_bytes(os.urandom(6))}.partial")

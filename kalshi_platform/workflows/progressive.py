@@ -14,14 +14,15 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
-from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
 from kalshi_platform.learning.training.checkpoint import LATEST
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
-from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import run_training
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.levels import level_named
@@ -45,7 +46,6 @@ from kalshi_platform.workflows.progressive_record import (
 )
 from kalshi_platform.workflows.progressive_report import write_progressive
 
-Say = Callable[[str], None]
 #: Times one decision of a policy.
 Measure = Callable[[FrozenPolicy], Latency]
 #: Observations on which a grown network is compared with its teacher.
@@ -56,7 +56,7 @@ def run_progressive(
     config: ProgressiveConfig,
     dataset_uri: str,
     out: Path,
-    say: Say = lambda line: None,
+    say: Say = silent,
     measure: Measure = measure_latency,
 ) -> ProgressiveRecord:
     """Train level after level while each is better than the last; progressive.json and .html say why.
@@ -123,7 +123,7 @@ class _Pipeline:
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
-            Throttle(self._say),
+            shown_to(self._say),
             resume=resume,
             stop=self._scaler.stop,
         )

@@ -9,32 +9,35 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from kalshi_platform.evaluation.judging.report import page_environment, training_charts, write_text
+from kalshi_platform.evaluation.judging.report import training_charts
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Series, percent
+from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.formats import percent, plain
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
-from kalshi_platform.workflows.progressive_record import PAGE_FILE, RECORD_FILE, ProgressiveRecord
+from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveRecord
 
 Rows = Sequence[Mapping[str, object]]
 
 
 def write_progressive(record: ProgressiveRecord, out: Path) -> tuple[Path, Path]:
     """Write progressive.html and progressive.json into ``out``; returns their paths."""
-    html = render_progressive(record, _metrics(record, out))
-    text = record.model_dump_json(indent=1) + "\n"
-    return write_text(Path(out) / PAGE_FILE, html), write_text(Path(out) / RECORD_FILE, text)
+    return write_html_and_json(
+        Path(out) / PAGE_FILE, render_progressive(record, _metrics(record, out)), record
+    )
 
 
 def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -> str:
     """The whole page as text; ``metrics`` holds the rows of metrics.jsonl of each level."""
-    environment = page_environment("kalshi_platform.workflows")
-    environment.filters.update(sharpe_interval=sharpe_interval)
-    return environment.get_template("progressive.html.j2").render(
+    return render(
+        "kalshi_platform.workflows",
+        "progressive.html.j2",
+        {"sharpe_interval": sharpe_interval},
         r=record,
         curves=[
             ("validation score", _curve(metrics, "score", percent)),
-            ("validation Sharpe an event", _curve(metrics, "sharpe", charts.plain)),
+            ("validation Sharpe an event", _curve(metrics, "sharpe", plain)),
         ],
         training={name: training_charts(rows) for name, rows in metrics.items()},
         slots={name: k for k, name in enumerate(metrics)},
@@ -63,7 +66,7 @@ def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str])
             xs, ys = zip(*points, strict=True)
             lines.append(Series(level, xs, ys, slot))
     if not lines:
-        return Markup('<p class="none">not validated often enough for a curve</p>')
+        return charts.nothing("not validated often enough for a curve")
     last = max(line.x[-1] for line in lines)
     first = min(line.x[0] for line in lines)
     return charts.line_chart(lines, name, [(first, f"{first:,}"), (last, f"{last:,} steps")], form)

@@ -5,11 +5,11 @@ Tiers  where the data is too little to make and judge them, the whole network is
 Repeat a model, tier set or alias that is there already is kept.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.record import ModelRecord
@@ -17,8 +17,6 @@ from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
 from kalshi_platform.serving.distillation.build import build_tiers
 from kalshi_platform.serving.distillation.config import TiersConfig
-
-Say = Callable[[str], None]
 
 
 class Published(NamedTuple):

@@ -9,7 +9,6 @@ Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/
 Repeat   finished parts are kept, a killed run continues where it stopped.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,15 +17,16 @@ from pydantic import Field
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import verdict, write_report
-from kalshi_platform.evaluation.pages.charts import interval_text
+from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import LATEST
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
-from kalshi_platform.learning.training.progress import Throttle
+from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import Registry
@@ -70,9 +70,6 @@ class Outcome(NamedTuple):
     registry: str
 
 
-Say = Callable[[str], None]
-
-
 def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) -> Outcome:
     """Run every stage that is not finished yet; ``say`` receives one line a stage and step.
 
@@ -89,7 +86,7 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
-        shown = Throttle(say)
+        shown = shown_to(say)
         run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
         runs.append(run)
     judged, middle = _judge(config.run, dataset, runs, say)

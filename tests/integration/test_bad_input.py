@@ -54,11 +54,6 @@ def off_grid_price(folder):
     write(folder / "bad.parquet", [trade("E-A", 1, 4_200), trade("E-A", 2, 4_215)])
 
 
-def negative_level(folder):
-    rows = [book("E-A", 1, "start"), book("E-A", 1, "level", "yes", 4_000, 500)]
-    write(folder / "bad.parquet", [*rows, book("E-A", 2, "delta", "yes", 4_000, -700)], BOOK_SCHEMA)
-
-
 def time_backwards(folder):
     write(folder / "bad.parquet", [trade("E-A", 7, 4_200), trade("E-A", 5, 4_200)])
 
@@ -77,7 +72,6 @@ def empty_gzip(folder):
         (truncated_gzip, r"bad\.jsonl\.gz: gzip data ends in the middle, after line \d+"),
         (broken_line, r"bad\.jsonl: line 3 is not JSON .*oops"),
         (off_grid_price, r"bad\.parquet: row 1, market E-A: trade has a price off the market's grid.*4215"),
-        (negative_level, r"bad\.parquet: row 2, market E-A: delta takes 700 from a level holding 500"),
         (time_backwards, r"bad\.parquet: row 1, market E-A: trade is 2000000000 ns before"),
         (empty_file, r"bad\.parquet: the file is empty"),
         (empty_gzip, r"bad\.jsonl\.gz: the file is empty"),
@@ -128,6 +122,19 @@ def test_a_frame_that_is_no_json_is_counted_and_its_missing_number_is_a_gap(fold
     assert summary["counters"]["frames_not_json_objects"] == 1
 
 
+def test_a_level_below_zero_is_a_gap_that_the_summary_counts(folder, tmp_path):
+    rows = [book("E-A", 1, "start"), book("E-A", 1, "level", "yes", 4_000, 500)]
+    write(folder / "e.parquet", [*rows, book("E-A", 2, "delta", "yes", 4_000, -700)], BOOK_SCHEMA)
+    built = build(folder, tmp_path / "out")
+    assert built.exit_code == 0, built.output
+    summary = json.loads(built.stdout)
+    assert (summary["gaps"], summary["counters"]["negative_levels_to_gaps"]) == (1, 1)
+    assert (
+        "negative_levels_to_gaps: 1"
+        in CliRunner().invoke(app, ["dataset", "info", str(tmp_path / "out")]).stdout
+    )
+
+
 def test_a_market_without_metadata_is_kept_with_its_outcome_unknown_and_that_is_said(folder, tmp_path):
     (folder / "m.json").write_text(json.dumps({"markets": [rest("GOOD-0-A", "GOOD-0", result="yes")]}))
     built = build(folder, tmp_path / "out")
@@ -145,7 +152,7 @@ def test_a_trade_that_comes_twice_counts_once_and_that_is_said(tmp_path):
     built = build(write(tmp_path / "t.parquet", twice), tmp_path / "out")
     assert built.exit_code == 0, built.output
     assert json.loads(built.stdout)["counters"]["repeated_trades"] == 1
-    rows = Dataset.open(tmp_path / "out").events_of("E-A")
+    rows = Dataset.open(tmp_path / "out").rows_of("E-A")
     np.testing.assert_array_equal(rows.recv_ns // 10**9, [T0 + 1, T0 + 2])
 
 

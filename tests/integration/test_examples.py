@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from made.scripts import load_script
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.evaluation.judging.report import read_report
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
 from kalshi_platform.simulation.rollout import allocate
 
 minimal = load_script("examples/minimal.py")

@@ -18,6 +18,7 @@ from ray.cloudpickle import register_pickle_by_value
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows, empty
 from kalshi_platform.data.features.spec import TEMPORAL, columns, features_of
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
@@ -31,7 +32,6 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.simulation.replay.bank import Bank, BankMarket, MarketInfo, build_bank
 from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 
@@ -129,7 +129,7 @@ def martingale_bank(seed: int, n_events: int) -> tuple[Bank, np.ndarray]:
     for k in range(n_events):
         for made in generate_event(config, k):
             info = MarketInfo(made.spec, "simulated", 0.05)
-            markets.append(BankMarket(info, build_rows(made.events, made.spec), made.settlement.value_e4))
+            markets.append(BankMarket(info, build_rows(made.rows, made.spec), made.settlement.value_e4))
             fair.append(made.fair_e4)
     groups = ("orderbook", "temporal")
     names = [f.name for f in features_of(groups)]

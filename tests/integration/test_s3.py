@@ -61,9 +61,7 @@ def test_files_come_back_and_go_away(bucket):
     storage.write_bytes_atomic("a/b.bin", b"hello")
     storage.write_bytes_atomic("big.bin", bytes(12_000_000))  # above the single-PUT size
     assert bytes(storage.read_bytes("a/b.bin")) == b"hello"
-    with storage.open_input("a/b.bin") as file:
-        file.seek(1)
-        assert file.read(3) == b"ell"
+    assert bytes(storage.read_mapped("a/b.bin")) == b"hello"
     assert storage.list_files() == [("a/b.bin", 5), ("big.bin", 12_000_000)]
     assert storage.exists("a/b.bin")
     assert not storage.exists("a/c.bin")
@@ -87,9 +85,9 @@ def test_an_object_is_created_once_by_whoever_comes_first(bucket):
 
 
 def test_a_store_that_does_not_answer_is_named(bucket, monkeypatch):
-    storage = open_storage(f"s3://{bucket}", patience_s=1.0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    with pytest.raises(StorageError, match=r"cannot create s3://.*/x: NETWORK_CONNECTION.*AWS_ENDPOINT_URL"):
+    storage = open_storage(f"s3://{bucket}", patience_s=1.0)
+    with pytest.raises(StorageError, match=r"cannot create s3://.*/x: Could not connect.*AWS_ENDPOINT_URL"):
         storage.create_exclusive("x", b"1")
 
 

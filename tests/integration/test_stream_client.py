@@ -11,13 +11,11 @@ import pytest
 from aiohttp import web
 from made.live_capture import in_order, simulated
 from made.stream_texts import MODEL, M, Policy, delta, session, snapshot, texts_of
-from websockets.asyncio.server import serve
-from websockets.datastructures import Headers
-from websockets.http11 import Response
 
 from kalshi_platform.data.market_data.capture import read_frames
-from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.serving.api.decide_client import DecideClient, ServiceError, read_token
+from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.serving.api import stream_client
+from kalshi_platform.serving.api.decide_client import DecideClient, ServiceError
 from kalshi_platform.serving.api.messages import AccountMessage
 from kalshi_platform.serving.api.stream_client import StreamClient, StreamClientConfig
 from kalshi_platform.serving.live.sessions import SessionConfig, SessionStore
@@ -41,29 +39,55 @@ class Server:
         self.forget = False
         self.tokens: list[str | None] = []
 
-    async def __call__(self, socket: Any) -> None:
-        self.tokens.append(socket.request.headers.get("Authorization"))
+    async def __call__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+        self.tokens.append(request.headers.get("Authorization"))
         if self.forget:
             self.store = SessionStore(self.config)
-        lease = self.store.open(await socket.recv(), MODEL, 0)
+        lease = self.store.open(await socket.receive_str(), MODEL, 0)
         for message in lease.messages:
-            await socket.send(message)
+            await socket.send_str(message)
         left = self.breaks.pop(0) if self.breaks else -1
         async for text in socket:
-            for message in lease.session.step(text, 0, self.policy):
-                await socket.send(message)
+            for message in lease.session.step(text.data, 0, self.policy):
+                await socket.send_str(message)
             left -= 1
             if left == 0:
-                socket.transport.abort()
+                request.transport.abort()
                 break
         self.store.leave(lease, 0)
 
 
 @asynccontextmanager
-async def running(server: Callable[[Any], Awaitable[None]], **options: Any):
-    async with serve(server, "127.0.0.1", 0, **options) as listening:
-        port = listening.sockets[0].getsockname()[1]
-        yield f"ws://127.0.0.1:{port}/v1/stream"
+async def served(method: str, path: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]):
+    """An HTTP server with one route, on a free port: its address."""
+    app = web.Application()
+    app.router.add_route(method, path, handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def running(
+    server: Callable[[web.Request, web.WebSocketResponse], Awaitable[None]], token: str | None = None
+):
+    """A server of streams; refuses whoever does not show ``token``, where there is one."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if token is not None and request.headers.get("Authorization") != f"Bearer {token}":
+            return web.Response(status=401)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await server(request, socket)
+        return socket
+
+    async with served("GET", "/v1/stream", answer) as url:
+        yield f"{url.replace('http', 'ws')}/v1/stream"
 
 
 def client(url: str, **options: Any) -> StreamClient:
@@ -178,12 +202,8 @@ def test_refusals_are_given_out_and_a_closed_session_ends_the_client() -> None:
 
 
 def test_the_token_is_shown_and_a_wrong_one_is_not_tried_again() -> None:
-    def only_mine(connection: Any, request: Any) -> Response | None:
-        right = request.headers.get("Authorization") == "Bearer right-token"
-        return None if right else Response(401, "Unauthorized", Headers(), b"")
-
     async def run() -> None:
-        async with running(Server(), process_request=only_mine) as url:
+        async with running(Server(), token="right-token") as url:
             async with client(url, token="right-token") as stream:
                 stream.send_frame(snapshot())
                 await stream.flush()
@@ -197,14 +217,63 @@ def test_the_token_is_shown_and_a_wrong_one_is_not_tried_again() -> None:
 
 @pytest.mark.parametrize("code", [1003, 1008, 1009, 4000])
 def test_a_session_ended_for_good_is_not_tried_again(code: int) -> None:
-    async def ending(socket: Any) -> None:
-        await socket.recv()
-        await socket.close(code, "because")
+    async def ending(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.receive_str()
+        await socket.close(code=code, message=b"because")
 
     async def run() -> None:
         async with running(ending) as url, client(url) as stream:
             stream.send_frame(snapshot())
             with pytest.raises(ServiceError, match=f"ended the session .{code}.: because"):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+def test_a_server_that_ends_every_connection_cleanly_is_tried_again_with_pauses_and_given_up() -> None:
+    async def ending(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.receive_str()
+        await socket.close(code=1001, message=b"restarting")
+
+    async def run() -> None:
+        async with running(ending) as url, client(url, attempts=4) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(
+                ServiceError, match=r"after 4 attempts: the connection ended .1001. restarting"
+            ):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left_after_the_time_to_open() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def run() -> None:
+        server = await asyncio.start_server(silent, "127.0.0.1", 0)
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with server, client(url, attempts=2, open_timeout_s=0.05) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match="after 2 attempts"):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+def test_a_message_that_is_too_long_would_come_again_and_ends_the_client(monkeypatch) -> None:
+    monkeypatch.setattr(stream_client, "_MAX_BYTES", 1_000)
+
+    async def talkative(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.receive_str()
+        await socket.send_str("x" * 2_000)
+        await socket.receive()
+
+    async def run() -> None:
+        async with running(talkative) as url, client(url) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=r"ended the session .1009."):
                 await stream.flush()
 
     asyncio.run(run())
@@ -251,16 +320,8 @@ async def deciding(answers: list[web.Response | None], asked: list[dict]):
             request.transport.abort()
         return answer or web.Response()
 
-    app = web.Application()
-    app.router.add_post("/v1/decide", decide)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-    finally:
-        await runner.cleanup()
+    async with served("POST", "/v1/decide", decide) as url:
+        yield url
 
 
 @pytest.mark.parametrize("first", [None, web.json_response({}, status=503)], ids=["broken", "503"])
@@ -297,16 +358,3 @@ def test_no_answer_twice_is_an_error() -> None:
                 await http.decide({})
 
     asyncio.run(run())
-
-
-def test_a_token_comes_from_its_file_or_the_environment(tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    file.write_text("of-the-file\n")
-    assert read_token(file) == "of-the-file"
-    assert read_token(None, {"KALSHI_PLATFORM_TOKEN": " of-the-environment "}) == "of-the-environment"
-    assert read_token(None, {}) is None
-    file.write_text("two words")
-    with pytest.raises(ContractError, match="holds 2 words"):
-        read_token(file)
-    with pytest.raises(ContractError, match="cannot be read"):
-        read_token(tmp_path / "absent")

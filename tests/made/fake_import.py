@@ -13,7 +13,7 @@ from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
-from made.strategies import random_events
+from made.strategies import random_rows
 
 NS_PER_DAY = 86_400_000_000_000
 
@@ -64,8 +64,8 @@ class FakeImport:
         spec = MarketSpec(ticker=f"{event}-{name}", event=event, category="Climate")
         if spec.ticker in self.markets:
             spec = self.markets[spec.ticker].spec
-        rows = random_events(rng, 200)
+        rows = random_rows(rng, 200)
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet")
+        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet", spec.tick_e4)

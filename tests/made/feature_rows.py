@@ -18,7 +18,7 @@ from kalshi_platform.data.market_data.schema import (
     QUOTE,
     SNAPSHOT,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_PRICE, NS_PER_DAY, NS_PER_SECOND
@@ -44,18 +44,18 @@ Row = tuple[int, ...]
 Build = Callable[..., Rows]
 
 
-def messages(*parts: tuple[int, list[Row]]) -> Events:
+def messages(*parts: tuple[int, list[Row]]) -> MarketRows:
     """Messages (recv_ns, rows of (kind, side, price_e4, qty_e2[, flags]))."""
     columns = [(ns, *row[:4], row[4] if len(row) > 4 else 0) for ns, rows in parts for row in rows]
-    events = schema.empty(len(columns))
+    recorded = schema.empty(len(columns))
     names = ("recv_ns", "kind", "side", "price_e4", "qty_e2", "flags")
     for name, values in zip(names, zip(*columns, strict=True), strict=True):
-        getattr(events, name)[:] = values
-    events.flags[np.cumsum([len(rows) for _, rows in parts]) - 1] |= FLAG_LAST
-    return events
+        getattr(recorded, name)[:] = values
+    recorded.flags[np.cumsum([len(rows) for _, rows in parts]) - 1] |= FLAG_LAST
+    return recorded
 
 
-def at(*parts: tuple[float, list[Row]]) -> Events:
+def at(*parts: tuple[float, list[Row]]) -> MarketRows:
     """Messages at seconds after START_NS."""
     return messages(*((START_NS + round(s * NS_PER_SECOND), rows) for s, rows in parts))
 
@@ -69,12 +69,19 @@ def feature(rows: Rows, name: str) -> list[float]:
     return [float(x) for x in rows.features[:, COLUMN[name]]]
 
 
-def build_in_python(events: Events, spec: MarketSpec, resolutions: Resolutions | None = None) -> Rows:
+def build_in_python(recorded: MarketRows, spec: MarketSpec, resolutions: Resolutions | None = None) -> Rows:
     """``build_rows`` by the kernel's plain Python."""
-    rows = rows_module.empty(int(np.count_nonzero(events.flags & FLAG_LAST)), N_ROW_FEATURES)
-    columns = (events.recv_ns, events.kind, events.side, events.price_e4, events.qty_e2, events.flags)
+    rows = rows_module.empty(int(np.count_nonzero(recorded.flags & FLAG_LAST)), N_ROW_FEATURES)
+    columns = (
+        recorded.recv_ns,
+        recorded.kind,
+        recorded.side,
+        recorded.price_e4,
+        recorded.qty_e2,
+        recorded.flags,
+    )
     result = kernel.advance.py_func(kernel.new_state(spec, resolutions), *columns, 0, rows, 0)
-    assert result == (events.kind.size, rows.valid.size, 0)
+    assert result == (recorded.kind.size, rows.valid.size, 0)
     return rows
 
 

@@ -15,12 +15,12 @@ from kalshi_platform.data.features import history
 from kalshi_platform.data.features.spec import GROUPS, TEMPORAL
 from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.market_meta import MarketRecord, records_from_rows
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.serving.live.books import LiveBooks
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import HOLD
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.replay.state import CLOSED, ENDED

@@ -101,7 +101,7 @@ def load(*inputs: Path, **options: Any) -> tuple[dict[str, ImportedMarket], Coun
 
 
 def table(market: ImportedMarket, *names: str) -> list[tuple[int, ...]]:
-    columns = (getattr(market.events, name).tolist() for name in names)
+    columns = (getattr(market.rows, name).tolist() for name in names)
     return list(zip(*columns, strict=True))
 
 

@@ -1,7 +1,7 @@
 """Valid event streams for property tests: any choice of operations becomes a stream the exchange could send.
 
-``event_streams()`` is the hypothesis strategy (it shrinks to few, small operations); ``random_events()`` the
-same from a numpy generator, for long streams. Both go through :func:`build_events`, which keeps a plain
+``row_streams()`` is the hypothesis strategy (it shrinks to few, small operations); ``random_rows()`` the
+same from a numpy generator, for long streams. Both go through :func:`made_rows`, which keeps a plain
 book so that deltas never take more than a level holds, and numbers messages by seq.
 Import it as ``from strategies import event_streams``: pytest puts this folder on the path.
 """
@@ -30,7 +30,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_PAUSED,
     TRADE,
     YES,
-    Events,
+    MarketRows,
 )
 
 Knowledge = Literal["levels", "quotes", "prints"]
@@ -93,7 +93,7 @@ class _Writer:
         self.message([(DELTA, *key, change, flags)])
 
 
-def build_events(ops: Iterable[Op], tick_e4: int = 100) -> Events:
+def made_rows(ops: Iterable[Op], tick_e4: int = 100) -> MarketRows:
     """The stream the operations describe; prices are ticks of ``tick_e4``, one message an operation."""
     out = _Writer(tick_e4)
     n_ticks = 10_000 // tick_e4
@@ -123,23 +123,23 @@ def build_events(ops: Iterable[Op], tick_e4: int = 100) -> Events:
     return _columns(out.rows)
 
 
-def _columns(rows: list[tuple[int, int, int, int, int, int, int]]) -> Events:
-    events = schema.empty(len(rows))
+def _columns(rows: list[tuple[int, int, int, int, int, int, int]]) -> MarketRows:
+    out = schema.empty(len(rows))
     if rows:
         names = ("recv_ns", "seq", "kind", "side", "price_e4", "qty_e2", "flags")
         for name, values in zip(names, zip(*rows, strict=True), strict=True):
-            getattr(events, name)[:] = values
-    return events
+            getattr(out, name)[:] = values
+    return out
 
 
 @st.composite
-def event_streams(
+def row_streams(
     draw: st.DrawFn,
     knowledge: Knowledge | None = None,
     tick_e4: int = 100,
     max_messages: int = 60,
     starts_synced: bool = False,
-) -> Events:
+) -> MarketRows:
     """Any valid stream of a source that knows levels, quotes or prints (drawn where None).
 
     Holds gaps, pauses, empty sides, prices 0 and 1, huge sizes and equal times; ``starts_synced`` puts a
@@ -157,16 +157,16 @@ def event_streams(
     ops: list[Op] = draw(st.lists(op, max_size=max_messages))
     if starts_synced:
         ops = [("snapshot", 0, YES, draw(st.integers(0, 99)), 1_000, draw(st.integers(0, 7))), *ops]
-    return build_events(ops, tick_e4)
+    return made_rows(ops, tick_e4)
 
 
-def random_events(
+def random_rows(
     rng: np.random.Generator,
     n_messages: int,
     knowledge: Knowledge = "levels",
     tick_e4: int = 100,
     mean_gap_ns: int = 1_000_000_000,
-) -> Events:
+) -> MarketRows:
     """A long stream from ``rng``: the same operations as :func:`event_streams`, snapshot first."""
     names = list(MIX[knowledge])
     what = rng.choice(names, n_messages, p=list(MIX[knowledge].values()))
@@ -181,4 +181,4 @@ def random_events(
     ]
     if knowledge == "levels":
         ops = [("snapshot", 0, YES, int(0.4 * 10_000 / tick_e4), 1_000, 7), *ops]
-    return build_events(ops, tick_e4)
+    return made_rows(ops, tick_e4)

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier, holding
 from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
 from kalshi_platform.simulation.replay.trading import TradingConfig
 from made.live_capture import ALL_GROUPS
 from made.served import reading

@@ -1,5 +1,6 @@
 """The direction of imports is enforced: the tree passes, and a planted bad import is named."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -55,3 +56,17 @@ def test_a_planted_bad_import_breaks_its_contract(tree, where, line, contract):
     outcome = lint(tree)
     assert outcome.returncode != 0
     assert f"{contract} BROKEN" in outcome.stdout
+
+
+def test_nothing_happens_at_import():
+    """A module defines; it calls nothing for its effect and loops over nothing."""
+    acting = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for name in PACKAGES
+        for path in sorted((ROOT / name).rglob("*.py"))
+        for node in ast.parse(path.read_text()).body
+        if (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call))
+        or isinstance(node, ast.For | ast.While | ast.With | ast.AugAssign | ast.Delete)
+    ]
+    # The package names the folder of compiled kernels before numba can be imported.
+    assert [each for each in acting if not each.startswith("kalshi_platform/__init__.py")] == []

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.data.market_data.price_levels import new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
@@ -67,7 +68,7 @@ def new_book(tick_e4: int) -> BookState:
     marks[TOP_PX : TOP_PX + 2] = NO_PRICE
     marks[TRADING_STATUS] = STATUS_ACTIVE
     marks[TICK_E4] = tick_e4
-    return BookState(np.zeros((2, DOLLAR_E4 // tick_e4 + 1), np.int64), marks)
+    return BookState(new_levels(tick_e4), marks)
 
 
 @kernel
@@ -107,7 +108,7 @@ def _apply_level(
         return OFF_LADDER
     if marks[MODE] != LEVELS_KNOWN or marks[VALID] == 0:
         return OK  # nothing to change: the book waits for a snapshot
-    size = qty_e2 if kind == SNAPSHOT else depth[side, level] + qty_e2
+    size = size_after(depth, kind, side, level, qty_e2)
     if size < 0:
         return NEGATIVE_LEVEL
     set_level(depth, marks, side, level, size)

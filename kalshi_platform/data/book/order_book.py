@@ -3,19 +3,20 @@
 import numpy as np
 
 from kalshi_platform.data.book import ladder
-from kalshi_platform.data.market_data.schema import KIND_NAMES, NO, YES, Events
+from kalshi_platform.data.market_data.price_levels import finer_levels
+from kalshi_platform.data.market_data.schema import KIND_NAMES, NO, YES, MarketRows
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE
 
 
-def refusal(events: Events, row: int, status: int, book: ladder.BookState, ticker: str) -> DataError:
-    """The error for event ``row`` that a kernel refused with ``status``."""
-    kind, side = int(events.kind[row]), int(events.side[row])
-    price_e4, qty_e2 = int(events.price_e4[row]), int(events.qty_e2[row])
+def refusal(rows: MarketRows, row: int, status: int, book: ladder.BookState, ticker: str) -> DataError:
+    """The error for row ``row`` that a kernel refused with ``status``."""
+    kind, side = int(rows.kind[row]), int(rows.side[row])
+    price_e4, qty_e2 = int(rows.price_e4[row]), int(rows.qty_e2[row])
     tick_e4 = int(book.marks[ladder.TICK_E4])
     what = KIND_NAMES[kind] if kind < len(KIND_NAMES) else f"kind {kind}"
-    where = f"{ticker}: event {row} ({what}, seq {int(events.seq[row])}, recv_ns {int(events.recv_ns[row])})"
+    where = f"{ticker}: row {row} ({what}, seq {int(rows.seq[row])}, recv_ns {int(rows.recv_ns[row])})"
     if status == ladder.NEGATIVE_LEVEL:
         held = int(book.depth[side, price_e4 // tick_e4])
         return DataError(
@@ -39,9 +40,7 @@ def regridded(book: ladder.BookState, tick_e4: int) -> ladder.BookState:
             "can only become finer; rebuild from the next snapshot"
         )
     step = old_tick_e4 // tick_e4
-    finer = ladder.new_book(tick_e4)
-    finer.depth[:, ::step] = book.depth
-    finer.marks[:] = book.marks
+    finer = ladder.BookState(finer_levels(book.depth, old_tick_e4, tick_e4), book.marks.copy())
     finer.marks[ladder.TICK_E4] = tick_e4
     for side in (YES, NO):
         best = book.marks[ladder.BEST + side]
@@ -56,13 +55,13 @@ class OrderBook:
         self.ticker = spec.ticker
         self.state = ladder.new_book(spec.tick_e4)
 
-    def apply(self, events: Events) -> None:
+    def apply(self, rows: MarketRows) -> None:
         """Apply rows in order; DataError names the first that cannot be, the rows before it stay applied."""
         n, status = ladder.apply_rows(
-            *self.state, events.kind, events.side, events.price_e4, events.qty_e2, events.flags
+            *self.state, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags
         )
         if status != ladder.OK:
-            raise refusal(events, n, status, self.state, self.ticker)
+            raise refusal(rows, n, status, self.state, self.ticker)
 
     def regrid(self, tick_e4: int) -> None:
         """Move to a finer ladder, same content: the market's tick changed while it trades."""

@@ -26,7 +26,8 @@ from kalshi_platform.data.market_data.importers import ImportJob, discover
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.storage.storage import Storage, is_leftover, open_storage
+from kalshi_platform.storage.storage import Storage, open_storage
+from kalshi_platform.storage.whole_file import is_leftover
 
 #: What the manifest says of a market as its job recorded it.
 _COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")

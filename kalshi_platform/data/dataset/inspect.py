@@ -10,7 +10,7 @@ from pydantic import Field
 from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
-from kalshi_platform.data.dataset.store import Dataset, decode_events
+from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
@@ -116,7 +116,7 @@ def _check_markets(
             yield f"{address}: market {entry.ticker}: manifest says settled = {entry.settled}"
 
 
-def _check_events(
+def _check_market_rows(
     dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
 ) -> Iterator[str]:
     address = dataset.storage.address(shard.path)
@@ -125,8 +125,8 @@ def _check_events(
         yield f"{address}: {n_groups} row groups, the manifest lists {len(entries)} markets"
         return
     for entry in entries:
-        events = decode_events(data, address, entry.batch)
-        found = (events.recv_ns.size, int(events.recv_ns[0]), int(events.recv_ns[-1]))
+        rows = decode_market_rows(data, address, entry.batch)
+        found = (rows.recv_ns.size, int(rows.recv_ns[0]), int(rows.recv_ns[-1]))
         listed = (entry.n_events, entry.first_ns, entry.last_ns)
         if found != listed:
             yield f"{address}: market {entry.ticker}: rows, first and last ns {found}, manifest {listed}"
@@ -143,4 +143,4 @@ def _check_features(
         yield f"{address}: markets and rows {found}, manifest {listed}"
 
 
-_CHECKS = {"markets": _check_markets, "events": _check_events, "features": _check_features}
+_CHECKS = {"markets": _check_markets, "events": _check_market_rows, "features": _check_features}

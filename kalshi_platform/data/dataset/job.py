@@ -13,7 +13,7 @@ import pyarrow as pa
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Shard, ShardKind
 from kalshi_platform.data.dataset.shard import encode_rows
-from kalshi_platform.data.dataset.store import encode_events
+from kalshi_platform.data.dataset.store import encode_market_rows
 from kalshi_platform.data.dataset.volatility import mid_volatility
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
@@ -71,9 +71,9 @@ def _build_event(
     if not event.markets:
         return [], []
     rows = [(market.spec.ticker, _rows(market, history)) for market in event.markets]
-    events_file = encode_events([(market.spec.ticker, market.events) for market in event.markets])
+    rows_file = encode_market_rows([(market.spec.ticker, market.rows) for market in event.markets])
     encoded = (
-        encode_shard("events", f"events/{name}", events_file, name),
+        encode_shard("events", f"events/{name}", rows_file, name),
         encode_shard("features", f"features/{FEATURE_DIGEST}/{name}", encode_rows(rows), name),
     )
     for shard in encoded:
@@ -86,23 +86,23 @@ def _build_event(
 
 def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
     try:
-        return build_rows(market.events, market.spec, history.of(market.spec))
+        return build_rows(market.rows, market.spec, history.of(market.spec), market.tick_e4)
     except DataError as err:
         raise DataError(f"{market.source}: {err}") from None
 
 
 def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
-    events = market.events
+    recorded = market.rows
     return BuiltMarket(
         spec=market.spec,
         settlement=market.settlement,
         provenance=market.provenance,
         source=market.source,
-        n_events=events.recv_ns.size,
+        n_events=recorded.recv_ns.size,
         n_rows=rows.recv_ns.size,
-        n_gaps=int(np.count_nonzero(events.kind == schema.GAP)),
-        first_ns=int(events.recv_ns[0]),
-        last_ns=int(events.recv_ns[-1]),
+        n_gaps=int(np.count_nonzero(recorded.kind == schema.GAP)),
+        first_ns=int(recorded.recv_ns[0]),
+        last_ns=int(recorded.recv_ns[-1]),
         batch=batch,
         volatility=mid_volatility(rows),
     )

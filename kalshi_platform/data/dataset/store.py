@@ -25,13 +25,12 @@ from kalshi_platform.data.dataset.manifest import (
     Split,
 )
 from kalshi_platform.data.market_data import schema
-from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, Events
+from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage, open_storage
 
-_EVENTS_KEY: Final = b"kalshi_platform.events"
 _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
 _MARKETS_VERSION: Final = 1
@@ -58,8 +57,8 @@ _MARKETS_SCHEMA: Final = pa.schema(
 )
 
 
-def encode_events(markets: Sequence[tuple[str, Events]]) -> pa.Buffer:
-    """Parquet bytes: a row group (zstd) for each ``(ticker, events)``, in order; equal rows, equal bytes."""
+def encode_market_rows(markets: Sequence[tuple[str, MarketRows]]) -> pa.Buffer:
+    """Parquet bytes: a row group (zstd) for each ``(ticker, rows)``, in order; equal rows, equal bytes."""
     tickers = json.dumps([ticker for ticker, _ in markets])
     written = ARROW_SCHEMA.with_metadata({**ARROW_SCHEMA.metadata, _TICKERS_KEY: tickers.encode()})
     sink = pa.BufferOutputStream()
@@ -67,19 +66,19 @@ def encode_events(markets: Sequence[tuple[str, Events]]) -> pa.Buffer:
     with pq.ParquetWriter(
         sink, written, compression="zstd", use_dictionary=False, write_statistics=False
     ) as writer:
-        for ticker, events in markets:
-            if not events.recv_ns.size:
-                raise ContractError(f"market {ticker} has no events: a row group cannot be empty")
-            table = schema.to_arrow(events).cast(written)
+        for ticker, rows in markets:
+            if not rows.recv_ns.size:
+                raise ContractError(f"market {ticker} has no rows: a row group cannot be empty")
+            table = schema.to_arrow(rows).cast(written)
             writer.write_table(table, row_group_size=table.num_rows)
     return sink.getvalue()
 
 
-def decode_events(data: pa.Buffer, address: str, group: int) -> Events:
+def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
     """Events of the market in row group ``group``; DataError names ``address`` if this is no such shard."""
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
-            _check_version(file.schema_arrow, _EVENTS_KEY, SCHEMA_VERSION, address)
+            _check_version(file.schema_arrow, VERSION_KEY.encode(), SCHEMA_VERSION, address)
             return schema.from_arrow(file.read_row_group(group, use_threads=False))
     except (pa.ArrowException, OSError, KeyError, IndexError) as err:
         raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
@@ -183,11 +182,11 @@ class Dataset:
         except KeyError:
             raise ContractError(f"{self.uri} has no market {ticker!r}") from None
 
-    def events_of(self, ticker: str) -> Events:
+    def rows_of(self, ticker: str) -> MarketRows:
         """Recorded events of a market, verified."""
         entry = self.entry(ticker)
         shard = self.shard(entry.event, "events")
-        return decode_events(self.read_verified(shard), self.storage.address(shard.path), entry.batch)
+        return decode_market_rows(self.read_verified(shard), self.storage.address(shard.path), entry.batch)
 
     def shard(self, event: str | None, kind: ShardKind) -> Shard:
         """The file of ``event`` (None for the markets file); ContractError where the dataset lacks it."""

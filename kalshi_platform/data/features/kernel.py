@@ -32,7 +32,7 @@ from kalshi_platform.data.market_data.schema import (
     SNAPSHOT,
     TRADE,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.errors import DataError
@@ -58,10 +58,15 @@ class MarketState(NamedTuple):
     micro: Micro
 
 
-def new_state(spec: MarketSpec, resolutions: Resolutions | None = None) -> MarketState:
-    """A market before its first message; without ``resolutions`` no other market's outcome is known."""
+def new_state(
+    spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+) -> MarketState:
+    """A market before its first message; without ``resolutions`` no other market's outcome is known.
+
+    ``tick_e4``: spacing of the book's ladder where the prices to come are finer than the grid of ``spec``.
+    """
     return MarketState(
-        ladder.new_book(spec.tick_e4),
+        ladder.new_book(tick_e4 or spec.tick_e4),
         temporal.new_clock(spec.close_ns),
         np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64),
         trade_flow.new_trade_flow(),
@@ -76,7 +81,7 @@ def regrid(state: MarketState, tick_e4: int) -> MarketState:
     return state._replace(book=regridded(state.book, tick_e4))
 
 
-def learned(state: MarketState, resolutions: Resolutions) -> MarketState:
+def take_facts(state: MarketState, resolutions: Resolutions) -> MarketState:
     """The same market knowing other outcomes."""
     state.facts[market_facts.STEP] = 0
     return state._replace(resolutions=resolutions)
@@ -278,48 +283,49 @@ def _plain(column: np.ndarray) -> np.ndarray:
     return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
 
 
-def run(state: MarketState, events: Events, rows: Rows, ticker: str) -> tuple[MarketState, int]:
-    """Apply ``events``, writing rows from 0 on; returns (state, rows written), DataError where refused.
+def run(state: MarketState, rows: MarketRows, out: Rows, ticker: str) -> tuple[MarketState, int]:
+    """Apply ``rows``, writing feature rows from 0 on; returns (state, rows written), DataError where refused.
 
-    ``rows`` must have room for every FLAG_LAST in ``events``. The state is changed in place; use the
+    ``out`` must have room for every FLAG_LAST in ``rows``. The state is changed in place; use the
     returned one, whose ring may have grown.
     """
     columns = tuple(
-        _plain(c)
-        for c in (events.recv_ns, events.kind, events.side, events.price_e4, events.qty_e2, events.flags)
+        _plain(c) for c in (rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags)
     )
-    at, row, status = advance(state, *columns, 0, rows, 0)
+    at, row, status = advance(state, *columns, 0, out, 0)
     while status in (RING_FULL, TRADES_FULL):
         if status == RING_FULL:
             state = state._replace(clock=temporal.grown(state.clock))
         else:
             state = state._replace(flow=trade_flow.grown(state.flow))
-        at, row, status = advance(state, *columns, at, rows, row)
+        at, row, status = advance(state, *columns, at, out, row)
     if status == TIME_BACKWARDS:
         raise DataError(
-            f"{ticker}: event {at} has recv_ns {int(events.recv_ns[at])}, before the last message at "
+            f"{ticker}: row {at} has recv_ns {int(rows.recv_ns[at])}, before the last message at "
             f"{int(state.clock.marks[temporal.LAST_NS])}; order the rows by recv_ns"
         )
     if status != ladder.OK:
-        raise refusal(events, at, status, state.book, ticker)
+        raise refusal(rows, at, status, state.book, ticker)
     return state, row
 
 
-def build_rows(events: Events, spec: MarketSpec, resolutions: Resolutions | None = None) -> Rows:
+def build_rows(
+    rows: MarketRows, spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+) -> Rows:
     """Rows of one market, one a message, in order; DataError names the first event that cannot be applied.
 
-    ``events`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``; ``resolutions`` what it
+    ``rows`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``; ``resolutions`` what it
     may know of other markets' outcomes (``ResolutionHistory.of``), nothing by default. Rows after the last
-    FLAG_LAST (an unfinished message) give none.
+    FLAG_LAST (an unfinished message) give none. ``tick_e4``: as for :func:`new_state`, if the grid changed.
     """
-    n_rows = int(np.count_nonzero(events.flags & FLAG_LAST))
-    rows = rows_module.empty(n_rows, N_ROW_FEATURES)
-    run(new_state(spec, resolutions), events, rows, spec.ticker)
-    return rows
+    n_rows = int(np.count_nonzero(rows.flags & FLAG_LAST))
+    out = rows_module.empty(n_rows, N_ROW_FEATURES)
+    run(new_state(spec, resolutions, tick_e4), rows, out, spec.ticker)
+    return out
 
 
 def warm() -> None:
     """Compile the kernel (or load it from the cache) before the first event matters."""
-    events = schema.empty(1)
-    events.kind[0], events.side[0], events.flags[0] = SNAPSHOT, NO_SIDE, FLAG_START | FLAG_LAST
-    build_rows(events, MarketSpec(ticker="WARM", event="WARM"))
+    rows = schema.empty(1)
+    rows.kind[0], rows.side[0], rows.flags[0] = SNAPSHOT, NO_SIDE, FLAG_START | FLAG_LAST
+    build_rows(rows, MarketSpec(ticker="WARM", event="WARM"))

@@ -7,7 +7,7 @@ from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.resolution import Resolutions
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import N_ROW_FEATURES
-from kalshi_platform.data.market_data.schema import FLAG_LAST, Events
+from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.market import MarketSpec
 
@@ -21,7 +21,7 @@ class FeatureStream:
         self._state = kernel.new_state(spec, resolutions)
         self._rows = rows_module.empty(1, N_ROW_FEATURES)
 
-    def push(self, message: Events) -> Rows:
+    def push(self, message: MarketRows) -> Rows:
         """Apply the rows of one message; returns its row (length 1), a buffer the next push overwrites.
 
         ContractError where ``message`` is not exactly one message; DataError where a row cannot be applied
@@ -44,6 +44,6 @@ class FeatureStream:
         """Opening and closing time of ``spec`` hold from now on: they became known while it trades."""
         self._state = kernel.rescheduled(self._state, spec)
 
-    def learn(self, resolutions: Resolutions) -> None:
+    def take_facts(self, resolutions: Resolutions) -> None:
         """More markets settled while this one trades: replaces what is known of other markets' outcomes."""
-        self._state = kernel.learned(self._state, resolutions)
+        self._state = kernel.take_facts(self._state, resolutions)

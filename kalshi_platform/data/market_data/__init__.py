@@ -1,1 +1,1 @@
-"""Event schema, capture files, Parquet shards, object store, validation, importers."""
+"""Market data: capture files, frames, the row format, the one door, metadata, importers."""

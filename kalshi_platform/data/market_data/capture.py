@@ -33,7 +33,7 @@ MAX_TIME_NS: Final = 1 << 62
 
 
 class Frame(NamedTuple):
-    """One received frame."""
+    """One frame of the exchange and when it was received."""
 
     line: int  # 1-based line of the capture file
     recv_ns: int
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(1-based number, line without its end) of a plain or gzip text file, streamed.
+    """(1-based number, line without its end) of every line of a plain or gzip text file, streamed.
 
     DataError where the file cannot be opened, is empty, or its gzip data is cut off or damaged.
     """
@@ -74,8 +74,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def read_frames(path: Path) -> Iterator[Frame]:
     """Frames of a capture file in file order, streamed; blank lines are passed over.
 
-    DataError names file and line for cut or damaged gzip data, a line that is no JSON object, a
-    missing or mistyped key, and an empty file.
+    DataError names file and line for cut or damaged gzip data, a line that is no JSON object, a key that
+    is missing or of the wrong type, and an empty file.
     """
     for number, line in read_lines(path):
         if line:
@@ -83,7 +83,7 @@ def read_frames(path: Path) -> Iterator[Frame]:
 
 
 def parse_line(line: bytes, path: Path, number: int) -> Frame:
-    """One capture line; DataError names what is wrong with it."""
+    """Frame of one capture line; DataError says which part of the line is wrong."""
     try:
         record = from_json(line)
     except ValueError as err:
@@ -95,7 +95,7 @@ def parse_line(line: bytes, path: Path, number: int) -> Frame:
 
 
 def frame_of(record: object, number: int, where: str) -> Frame:
-    """The frame of one parsed capture line; DataError, which begins with ``where``, says what is wrong."""
+    """Frame of one parsed capture line; DataError begins with ``where`` and says which part is wrong."""
     if not isinstance(record, dict):
         raise DataError(f"{where} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
     for key, kind in (("recv_ns", int), ("conn", int), ("raw", str)):
@@ -117,14 +117,14 @@ _FORMAT: Final = 'a capture line is {"recv_ns": <int, ns>, "conn": <int>, "raw":
 
 
 class CaptureWriter:
-    """Writes one new capture file; what was flushed survives a crash or a power cut.
+    """Writer of one new capture file; a crash or a power cut loses no frame that was flushed.
 
-    A name ending in ``.gz`` is compressed, one gzip member a flush. An existing file is refused: a
-    recording is never altered after the fact, a new session writes a new file.
+    A file whose name ends in ``.gz`` is compressed, one gzip member a flush. The writer refuses a file that
+    exists: nobody alters a recording after the fact, a new session writes a new file.
     """
 
     def __init__(self, path: Path, flush_bytes: int = 1 << 20, level: int = 6) -> None:
-        """Create ``path`` (``flush_bytes``: text collected before a flush by itself)."""
+        """Create ``path``; ``flush_bytes`` of collected text cause a flush."""
         if flush_bytes <= 0:
             raise ContractError(f"flush_bytes={flush_bytes}; expected at least 1")
         try:
@@ -139,7 +139,7 @@ class CaptureWriter:
         self._size = 0
 
     def append(self, recv_ns: int, conn: int, raw: str) -> None:
-        """Add one frame; it is on disk after the next flush."""
+        """Add one frame; the next flush writes the frame to disk."""
         line = (
             json.dumps({"recv_ns": recv_ns, "conn": conn, "raw": raw}, separators=(",", ":")).encode() + b"\n"
         )
@@ -149,7 +149,7 @@ class CaptureWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was collected as one gzip member (or plain text) and fsync it."""
+        """Write the collected frames as one gzip member (or plain text) and fsync the file."""
         if not self._lines:
             return
         text = b"".join(self._lines)
@@ -160,7 +160,7 @@ class CaptureWriter:
         self._size = 0
 
     def close(self) -> None:
-        """Flush and close; closing twice is harmless."""
+        """Flush and close the file; closing twice is harmless."""
         if not self._file.closed:
             self.flush()
             self._file.close()

@@ -1,20 +1,20 @@
 """Frames of one recording to rows, market by market; stateful, fed in order of arrival.
 
-Owns       which connection and subscription carries the book of a market, and what was counted.
-Invariant  a book that may be stale is preceded by a GAP row: after a hole in the numbers, an
-           ``unsubscribed``, or a reconnection (``kalshi-exchange.md`` 2.5).
-Counted    unknown message types and fields, private frames, repeats, everything left out. Nothing is
+Owns       the connection and subscription that carries the book of each market, and the counters.
+Invariant  a GAP row precedes a book that may be stale: after a hole in the numbers, an ``unsubscribed``,
+           or a reconnection.
+Counted    unknown message types and fields, private frames, repeats, every frame left out. Nothing is
            lost by that: the capture keeps every frame as received.
-Not here   whether the rows make sense (``validate.py``); deltas between a GAP and the next SNAPSHOT
-           are passed on and dropped there.
+Not here   the check of the rows (``door.py``): the decoder passes on deltas between a GAP and the next
+           SNAPSHOT, and the door drops them.
 
-A connection is taken for dead once a new one has appeared and until it speaks again; parallel
-connections therefore work, and a trade arriving on a new connection never meets a stale book.
+The decoder takes a connection for dead once a new one has appeared and until the old one speaks again.
+Parallel connections therefore work, and a trade that arrives on a new connection never meets a stale book.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data.capture import Frame, read_frames
+from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -34,11 +35,11 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_PAUSED,
     STATUS_SETTLED,
     TRADE,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.data.market_data.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import PriceBand, settlement_value_e4
+from kalshi_platform.domain.market import settlement_value_e4
 from kalshi_platform.domain.units import DOLLAR_E4, parse_price
 
 #: Trades remembered so that a repeated one is known; repeats come with a reconnection, soon or never.
@@ -63,23 +64,14 @@ _STATUS: Final = {
 }
 
 
-@dataclass(slots=True)
-class MarketFacts:
-    """What lifecycle frames said of a market; None where they said nothing."""
-
-    event: str | None = None
-    open_ns: int | None = None
-    close_ns: int | None = None
-    determined_ns: int | None = None
-    settlement_e4: int | None = None
-    price_ranges: tuple[PriceBand, ...] | None = None
-
-
 class Decoder:
-    """Frames of one recording (one file, or several that follow one another) to rows by market."""
+    """Decoder of one recording: one file, or several that follow one another."""
 
     def __init__(self, use_yes_price: bool = False) -> None:
-        """``use_yes_price``: how the book channel was subscribed; a capture does not say it."""
+        """Begin without markets.
+
+        ``use_yes_price`` says how the recorder subscribed the book channel; a capture does not tell.
+        """
         self.markets: dict[str, RowBuffer] = {}
         self.facts: dict[str, MarketFacts] = {}
         self.counters: Counter[str] = Counter()
@@ -126,7 +118,8 @@ class Decoder:
     def feed_message(self, frame: Frame, message: dict[str, Any]) -> None:
         """Decode one frame whose text was parsed to ``message``; errors as :meth:`feed`.
 
-        A refused frame counts as lost: books it may have changed are spoilt (:meth:`refuse_message`).
+        A refused frame counts as lost: the books that the frame may have changed are spoilt
+        (:meth:`refuse_message`).
         """
         self.counters["frames"] += 1
         self._hear(frame.conn)
@@ -140,16 +133,18 @@ class Decoder:
             raise
 
     def refuse_message(self, frame: Frame, message: dict[str, Any]) -> None:
-        """A frame that was not fed: its number is used up and what it told is lost.
+        """Count a frame that was not fed as lost, and use up the frame's number.
 
-        The book of the market it names is spoilt; where it names none that is known, every book of its
-        subscription. DataError where its numbers cannot be: the next frame's then show that one is missing.
+        The book of the market that ``message`` names is spoilt; where ``message`` names no known market,
+        every book of the subscription is. DataError where ``sid`` or ``seq`` cannot be: the number of the
+        next frame then shows the loss.
         """
         sid, seq = _numbers(message)
         if seq == NO_SEQ or self._arrive(frame, sid, seq):
             self._spoil_by(frame, message, sid, seq)
 
     def _spoil_by(self, frame: Frame, message: dict[str, Any], sid: int, seq: int) -> None:
+        """Put a GAP into every book that a refused frame may have changed."""
         self.counters["refused_frames"] += 1
         msg = message.get("msg")
         ticker = msg.get("market_ticker") if isinstance(msg, dict) else None
@@ -159,8 +154,8 @@ class Decoder:
         elif message.get("type") != "trade":  # a trade changes no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
-    def drain(self) -> Iterator[tuple[str, Events]]:
-        """(market, its rows) of every market with rows since the last call; the buffers are emptied."""
+    def drain(self) -> Iterator[tuple[str, MarketRows]]:
+        """(market, its rows) of every market that has rows since the last call; empties the buffers."""
         touched, self._touched = self._touched, {}
         for ticker in touched:
             buffer = self.markets[ticker]
@@ -170,7 +165,7 @@ class Decoder:
 
     @property
     def n_streams(self) -> int:
-        """Subscriptions and connections remembered."""
+        """Number of subscriptions and connections that the decoder remembers."""
         return len(self._sequence) + len(self._alive)
 
     def _arrive(self, frame: Frame, sid: int, seq: int) -> bool:
@@ -184,6 +179,7 @@ class Decoder:
         return True
 
     def _dispatch(self, frame: Frame, kind: str, sid: int, seq: int, msg: Any) -> None:
+        """Hand a message to the method for its type; count a message of any other type."""
         handler = self._handlers.get(kind)
         if handler is not None:
             if not isinstance(msg, dict):
@@ -203,28 +199,32 @@ class Decoder:
     # Connections and subscriptions
 
     def _hear(self, conn: int) -> None:
+        """Take ``conn`` for alive and, if it is new, every other connection for dead."""
         if conn not in self._alive:
             for other in self._alive:
                 self._alive[other] = False
         self._alive[conn] = True
 
     def _lose(self, stream: Stream, seq: int, missing: int, frame: Frame) -> None:
-        """Messages of a stream were lost: every book it carries is spoilt."""
+        """Count messages of a stream as lost and spoil every book that the stream carries."""
         self.counters["sequence_gaps"] += 1
         if missing > 0:
             self.counters["messages_missing"] += missing
         self._spoil(self._sequence.tickers(stream), stream, seq, missing, frame)
 
     def _spoil(self, tickers: Iterable[str], stream: Stream, seq: int, missing: int, frame: Frame) -> None:
+        """Put a GAP into the books of those ``tickers`` that ``stream`` carries."""
         for ticker in sorted(tickers):
             if self._carrier.get(ticker) == stream:
                 self._add_gap(ticker, frame, stream[1], seq, missing)
 
     def _add_gap(self, ticker: str, frame: Frame, sid: int, seq: int, missing: int) -> None:
+        """Add a GAP of ``missing`` messages to the rows of a market."""
         self._touched[ticker] = None
         self.markets[ticker].add_gap(frame.recv_ns, sid, seq, missing, frame.line)
 
     def _control(self, frame: Frame, kind: str, sid: int, msg: Any) -> None:
+        """Take an answer of the exchange to a command: a subscription may begin or end."""
         self.counters[f"control_frames:{kind}"] += 1
         if kind == "subscribed" and isinstance(msg, dict) and type(msg.get("sid")) is int:
             sid = msg["sid"]  # a subscription begins: whatever used this number before has ended
@@ -240,6 +240,7 @@ class Decoder:
     # Messages
 
     def _buffer(self, msg: dict[str, Any]) -> tuple[str, RowBuffer]:
+        """Ticker that a message names and the buffer of that market."""
         ticker = msg.get("market_ticker")
         if not isinstance(ticker, str) or not ticker:
             raise DataError(f"market_ticker = {ticker!r}; expected a market's ticker")
@@ -250,6 +251,7 @@ class Decoder:
         return ticker, buffer
 
     def _snapshot(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Add a whole book to the rows of its market."""
         ticker, buffer = self._buffer(msg)
         yes, no = wire.levels_of(msg, "yes"), wire.levels_of(msg, "no")
         if self._use_yes_price:
@@ -264,6 +266,7 @@ class Decoder:
         buffer.add_snapshot(frame.recv_ns, sid, seq, yes, no, frame.line)
 
     def _delta(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Add a change of one price level to the rows of its market."""
         ticker, buffer = self._buffer(msg)
         if self._carrier.setdefault(ticker, (frame.conn, sid)) != (frame.conn, sid):
             self.counters["deltas_of_another_subscription"] += 1
@@ -278,6 +281,7 @@ class Decoder:
         buffer.add(frame.recv_ns, exch_ns, sid, seq, DELTA, side, price_e4, qty_e2, FLAG_LAST, frame.line)
 
     def _trade(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Add a trade to the rows of its market, unless it is a repeat."""
         ticker, buffer = self._buffer(msg)
         trade_id = msg.get("trade_id")
         if isinstance(trade_id, str) and self._is_repeated(trade_id):
@@ -296,7 +300,10 @@ class Decoder:
         buffer.add(frame.recv_ns, exch_ns, sid, seq, TRADE, taker, price_e4, qty_e2, flags, frame.line)
 
     def _is_repeated(self, trade_id: str) -> bool:
-        """True for a trade seen before; remembers it otherwise, and forgets the oldest beyond the bound."""
+        """True for a trade seen before.
+
+        Remembers any other trade, and forgets the oldest one beyond the bound.
+        """
         if trade_id in self._trade_ids:
             return True
         if len(trade_id) > _TRADE_ID_CHARS:
@@ -308,21 +315,13 @@ class Decoder:
         return False
 
     def _lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Take the facts that a lifecycle message tells; add a row where the trading state changes."""
         ticker, buffer = self._buffer(msg)
-        facts = self.facts.setdefault(ticker, MarketFacts())
-        facts.open_ns = wire.seconds_ns(msg, "open_ts") or facts.open_ns
-        facts.close_ns = wire.seconds_ns(msg, "close_ts") or facts.close_ns
-        facts.determined_ns = wire.seconds_ns(msg, "determination_ts") or facts.determined_ns
-        more = msg.get("additional_metadata")
-        if isinstance(more, dict) and isinstance(more.get("event_ticker"), str):
-            facts.event = more["event_ticker"]
-        if msg.get("price_ranges"):
-            facts.price_ranges = wire.price_bands(msg["price_ranges"])
-        value = msg.get("settlement_value")
-        if value is not None or msg.get("result"):
-            facts.settlement_e4 = settlement_value_e4(
-                msg.get("result"), parse_price(value) if value is not None else None
-            )
+        before = self.facts.get(ticker, MarketFacts())
+        facts = replace(before, **_told(msg))
+        self.facts[ticker] = facts
+        if facts != before:
+            buffer.tell(frame.recv_ns, facts)
         event_type = msg.get("event_type")
         status = _STATUS.get(event_type) if isinstance(event_type, str) else None
         if status is None:
@@ -332,8 +331,28 @@ class Decoder:
         buffer.add_status(frame.recv_ns, exch_ns, sid, seq, status, frame.line)
 
 
+def _told(msg: dict[str, Any]) -> dict[str, Any]:
+    """Fields of MarketFacts that one lifecycle message tells; DataError where a value cannot be."""
+    told: dict[str, Any] = {
+        "open_ns": wire.seconds_ns(msg, "open_ts") or None,
+        "close_ns": wire.seconds_ns(msg, "close_ts") or None,
+        "determined_ns": wire.seconds_ns(msg, "determination_ts") or None,
+    }
+    more = msg.get("additional_metadata")
+    if isinstance(more, dict) and isinstance(more.get("event_ticker"), str):
+        told["event"] = more["event_ticker"]
+    if msg.get("price_ranges"):
+        told["price_ranges"] = wire.price_bands(msg["price_ranges"])
+    value = msg.get("settlement_value")
+    if value is not None or msg.get("result"):
+        told["settlement_e4"] = settlement_value_e4(
+            msg.get("result"), parse_price(value) if value is not None else None
+        )
+    return {name: value for name, value in told.items() if value is not None}
+
+
 def _numbers(message: dict[str, Any]) -> tuple[int, int]:
-    """(sid, seq) of a message, NO_SEQ where it has none; DataError where one cannot be."""
+    """(sid, seq) of a message, NO_SEQ where it has none; DataError where one of them cannot be."""
     sid, seq = message.get("sid"), message.get("seq")
     if type(sid) is not int:
         return NO_SEQ, NO_SEQ
@@ -347,4 +366,5 @@ def _numbers(message: dict[str, Any]) -> tuple[int, int]:
 
 
 def _mirrored(levels: Levels) -> Levels:
+    """Price levels moved from the YES scale to the own scale of NO."""
     return [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in levels]

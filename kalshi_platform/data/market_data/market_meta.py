@@ -4,7 +4,7 @@ Read from flat records (``markets.parquet``: one row a market) or REST answers (
 nested markets, ``{"markets": [...]}``, ``{"market": {...}}``, ``{"events": [...]}``).
 
 Fees: the metadata at hand does not carry them, so every market gets the exchange's default, quadratic
-with multiplier 1. That is not true of every series at every time (the INX* dailies paid half before
+with multiplier 1. Some series had another multiplier at some times (the INX* dailies paid half before
 2026); a point-in-time fee table replaces the default where one is recorded.
 """
 
@@ -38,7 +38,7 @@ _GRIDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MarketRecord:
-    """What one metadata source says of one market."""
+    """Facts that one metadata source tells of one market."""
 
     spec: MarketSpec
     settlement: Settlement | None
@@ -48,10 +48,10 @@ class MarketRecord:
 
     @property
     def known_ns(self) -> int | None:
-        """When the outcome was public for certain; None where it is unknown or no time bounds it.
+        """Time at which the outcome was public for certain; None if no time bounds it or it is unknown.
 
-        The time of determination where the source tells it, else the latest expiration, which is later (often
-        by days): never a time at which the outcome may still have been open.
+        This is the time of determination where the source tells it, else the latest expiration, which is
+        later (often by days): never a time at which the outcome may still have been open.
         """
         if self.settlement is None:
             return None
@@ -76,7 +76,7 @@ def inferred_event(ticker: str) -> str:
 
 
 def unknown_market(ticker: str) -> MarketRecord:
-    """A market of which only the ticker is known; its settlement is unknown."""
+    """Record of a market of which only the ticker is known."""
     return MarketRecord(MarketSpec(ticker=ticker, event=inferred_event(ticker)), None, grid_declared=False)
 
 
@@ -90,7 +90,7 @@ def coarsest_grid(prices_e4: np.ndarray) -> tuple[PriceBand, ...]:
 
 @lru_cache(maxsize=256)
 def grid_table(price_ranges: tuple[PriceBand, ...]) -> np.ndarray:
-    """(10_001,) bool: the YES prices a market with these bands may have."""
+    """YES prices that a market with these bands may have, (10_001,) bool."""
     table = np.zeros(DOLLAR_E4 + 1, np.bool_)
     for band in price_ranges:
         table[band.start_e4 : band.end_e4 + 1 : band.step_e4] = True
@@ -113,7 +113,7 @@ def is_rest_document(document: Any) -> bool:
 
 
 def records_from_rest(document: Any, source: str, counters: Counter[str]) -> Iterator[MarketRecord]:
-    """A REST answer with markets, nested in events or not, to market records."""
+    """REST answer with markets, nested in events or not, to market records."""
     for number, (event, market) in enumerate(_rest_markets(document)):
         where = f"{source}: market {number}"
         yield _record(market, check_ticker(market.get("ticker"), where), event, where, counters)
@@ -139,12 +139,14 @@ def _rest_markets(document: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[st
 
 
 def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Markets that lie beside the event in a REST answer."""
     return {"markets": document["markets"]} if isinstance(document.get("markets"), list) else {}
 
 
 def _record(
     row: Mapping[str, Any], ticker: str, event: Mapping[str, Any], where: str, counters: Counter[str]
 ) -> MarketRecord:
+    """Record of one market; a field that ``row`` lacks is read from ``event``."""
     event_ticker = row.get("event_ticker") or event.get("event_ticker")
     if not event_ticker:
         counters["event_inferred"] += 1
@@ -172,6 +174,7 @@ def _record(
 
 
 def _time(text: Any) -> int | None:
+    """RFC 3339 text to ns; None where there is none."""
     if not text:
         return None
     if not isinstance(text, str):
@@ -180,7 +183,10 @@ def _time(text: Any) -> int | None:
 
 
 def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> Settlement | None:
-    """Settlement where the record tells it; a result that names no value (void, say) stays unknown."""
+    """Settlement where the record tells it, else None.
+
+    A result that names no value (void, say) is counted and stays unknown.
+    """
     value = row.get("settlement_value_dollars")
     result = row.get("result")
     if not value and result not in ("yes", "no", "", None):
@@ -193,7 +199,10 @@ def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> 
 
 
 def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> MarketRecord:
-    """Two sources on one market: what either knows; DataError where outcome or event contradict."""
+    """Everything that two sources know of one market.
+
+    DataError where their outcomes or events contradict each other.
+    """
     a, b = first.settlement, second.settlement
     if a is not None and b is not None and a.value_e4 != b.value_e4:
         raise DataError(

@@ -1,36 +1,38 @@
-"""Rows of one market while they are being collected one by one: flat int64 storage, no object a row."""
+"""Rows of one market, collected one by one: flat int64 storage, no object a row."""
 
 from array import array
 from typing import Final
 
 import numpy as np
 
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.gaps import GAP_CELLS
 from kalshi_platform.data.market_data.schema import (
     DTYPES,
     FLAG_LAST,
     FLAG_START,
-    GAP,
     NO,
     NO_SIDE,
     SNAPSHOT,
     STATUS,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_PRICE, NO_TIME
 
-_WIDTH: Final = len(Events._fields) + 1  # the columns of Events and the line the row came from
+_WIDTH: Final = len(MarketRows._fields) + 1  # the columns of MarketRows and the line the row came from
 
 Levels = list[tuple[int, int]]
 """(own-side bid price, size) of one side of a snapshot."""
 
 
 class RowBuffer:
-    """Collects the rows of one market in order of arrival."""
+    """Rows of one market and the facts told between them, in order of arrival."""
 
     def __init__(self) -> None:
         self._cells = array("q")
+        self.told: list[Told] = []
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
@@ -39,7 +41,7 @@ class RowBuffer:
         self, recv_ns: int, exch_ns: int, sid: int, seq: int,
         kind: int, side: int, price_e4: int, qty_e2: int, flags: int, line: int,
     ) -> None:  # fmt: skip
-        """Append one row; DataError, and nothing is appended, where a number needs more than 64 bits."""
+        """Append one row; DataError, and nothing appended, where a number needs more than 64 bits."""
         try:
             self._cells.extend((recv_ns, exch_ns, sid, seq, kind, side, price_e4, qty_e2, flags, line))
         except OverflowError:
@@ -65,19 +67,24 @@ class RowBuffer:
             raise
 
     def add_gap(self, recv_ns: int, sid: int, seq: int, missing: int, line: int) -> None:
-        """Append a GAP; ``missing`` messages, UNKNOWN_QTY where uncountable."""
-        self.add(recv_ns, NO_TIME, sid, seq, GAP, NO_SIDE, NO_PRICE, missing, FLAG_LAST, line)
+        """Append a GAP of ``missing`` messages, UNKNOWN_QTY where uncountable."""
+        self.add(recv_ns, NO_TIME, sid, seq, *GAP_CELLS, missing, FLAG_LAST, line)
 
     def add_status(self, recv_ns: int, exch_ns: int, sid: int, seq: int, status: int, line: int) -> None:
         """Append a change of the trading state (STATUS_*)."""
         self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
 
-    def clear(self) -> None:
-        """Forget the rows collected so far."""
-        del self._cells[:]
+    def tell(self, recv_ns: int, facts: MarketFacts) -> None:
+        """Note that ``facts`` are known from the next row on."""
+        self.told.append(Told(len(self), recv_ns, facts))
 
-    def rows(self) -> tuple[Events, np.ndarray]:
-        """(rows collected so far, (n,) i8 line each came from)."""
+    def clear(self) -> None:
+        """Forget the rows collected so far and the facts told between them."""
+        del self._cells[:]
+        self.told.clear()
+
+    def rows(self) -> tuple[MarketRows, np.ndarray]:
+        """(rows collected so far, (n,) i8 line each row came from)."""
         table = np.array(self._cells, "i8").reshape(-1, _WIDTH)
-        rows = Events(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
+        rows = MarketRows(*(table[:, i].astype(dtype) for i, dtype in enumerate(DTYPES)))
         return rows, table[:, -1].copy()

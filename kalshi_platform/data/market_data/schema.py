@@ -1,13 +1,14 @@
-"""The event format: one row a change, the same everywhere from importer to kernel.
+"""The row format: one row a change, the same everywhere from importer to kernel.
 
-A message (what the exchange sent at once) is one or more consecutive rows of one market with one
-``recv_ns``; its last row carries FLAG_LAST, and only there is the book meant to be looked at.
+A message (sent by the exchange at once) is one or more consecutive rows of one market with one
+``recv_ns``; its last row carries FLAG_LAST, and only there does the book mean anything.
 
 kind      rows of a message
 SNAPSHOT  one row FLAG_START (side NO_SIDE, price NO_PRICE, qty 0: the book is emptied and valid again),
-          then one row a level: side, own-side bid price, size
-DELTA     side, own-side bid price, signed change of the size at that level; FLAG_FILL if a trade caused it
-TRADE     side = the taker's outcome, price on the YES scale, size; FLAG_BLOCK never touched the book
+          then one row a price level: side, own-side bid price, size
+DELTA     side, own-side bid price, signed change of the size there; FLAG_FILL if a trade caused it
+TRADE     side = outcome that the taker bought, price on the YES scale, size; FLAG_BLOCK: it never touched the
+          book
 QUOTE     side, best own-side bid price (NO_PRICE: side empty), its size (UNKNOWN_QTY if not recorded);
           only the top of the book is known
 GAP       messages were lost here: the book is invalid until its next SNAPSHOT; qty = messages missing,
@@ -25,6 +26,8 @@ import pyarrow as pa
 from kalshi_platform.domain.units import NO_TIME
 
 SCHEMA_VERSION: Final = 1
+#: Key of the version in the files' own metadata: a name on disk, whatever this module is called.
+VERSION_KEY: Final = "kalshi_platform.events"
 
 SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS = range(6)
 KIND_NAMES: Final = ("snapshot", "delta", "trade", "quote", "gap", "status")
@@ -43,7 +46,7 @@ STATUS_ACTIVE, STATUS_PAUSED, STATUS_CLOSED, STATUS_DETERMINED, STATUS_SETTLED =
 NO_SEQ: Final = -1
 
 
-class Events(NamedTuple):
+class MarketRows(NamedTuple):
     """Rows of one market as columns, ordered by ``recv_ns``; every array has the same length."""
 
     recv_ns: np.ndarray  # i8, our clock; the only one replay orders by
@@ -63,38 +66,38 @@ DTYPES: Final = tuple(np.dtype(code) for code in ("i8", "i8", "i4", "i8", "u1", 
 ARROW_SCHEMA: Final = pa.schema(
     [
         pa.field(name, pa.from_numpy_dtype(dtype), nullable=False)
-        for name, dtype in zip(Events._fields, DTYPES, strict=True)
+        for name, dtype in zip(MarketRows._fields, DTYPES, strict=True)
     ],
-    metadata={"kalshi_platform.events": str(SCHEMA_VERSION)},
+    metadata={VERSION_KEY: str(SCHEMA_VERSION)},
 )
 
 
-def empty(n: int) -> Events:
-    """``n`` rows, zeroed, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
-    rows = Events(*(np.zeros(n, dtype) for dtype in DTYPES))
+def empty(n: int) -> MarketRows:
+    """Zeroed rows, ``n`` of them, with ``exch_ns``, ``sid`` and ``seq`` marked absent."""
+    rows = MarketRows(*(np.zeros(n, dtype) for dtype in DTYPES))
     rows.exch_ns[:] = NO_TIME
     rows.sid[:] = NO_SEQ
     rows.seq[:] = NO_SEQ
     return rows
 
 
-def concat(parts: list[Events]) -> Events:
+def concat(parts: list[MarketRows]) -> MarketRows:
     """Parts joined in order."""
     if not parts:
         return empty(0)
-    return Events(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return MarketRows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def take(rows: Events, index: np.ndarray | slice) -> Events:
-    """The rows picked by ``index`` (integer array, boolean mask or slice)."""
-    return Events(*(column[index] for column in rows))
+def take(rows: MarketRows, index: np.ndarray | slice) -> MarketRows:
+    """Rows picked by ``index`` (integer array, boolean mask or slice)."""
+    return MarketRows(*(column[index] for column in rows))
 
 
-def to_arrow(rows: Events) -> pa.Table:
+def to_arrow(rows: MarketRows) -> pa.Table:
     """Columns as an Arrow table with the versioned schema; no copy."""
     return pa.Table.from_arrays([pa.array(column) for column in rows], schema=ARROW_SCHEMA)
 
 
-def from_arrow(table: pa.Table) -> Events:
+def from_arrow(table: pa.Table) -> MarketRows:
     """Columns of a table written by :func:`to_arrow`."""
-    return Events(*(table.column(name).to_numpy() for name in Events._fields))
+    return MarketRows(*(table.column(name).to_numpy() for name in MarketRows._fields))

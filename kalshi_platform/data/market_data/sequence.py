@@ -1,7 +1,7 @@
 """Lost messages: ``seq`` counts per subscription (``sid``) of one connection, over all of its markets.
 
 Every frame that carries ``sid`` and ``seq`` takes a number: book and trade frames, and ``ok``,
-``unsubscribed`` and ``error`` answers too; feed them all, or gaps appear that never were.
+``unsubscribed`` and ``error`` answers too. Feed all of them, or the tracker reports gaps that never were.
 A number at or below the last one is a repeat. A hole spoils every book of the subscription.
 """
 
@@ -17,7 +17,7 @@ UNCOUNTABLE: Final = -1
 
 
 class Arrival(Enum):
-    """What a sequence number says of its frame."""
+    """Meaning of a sequence number for its frame."""
 
     NEXT = "next"
     REPEAT = "repeat"  # already seen: ignore the frame
@@ -34,25 +34,28 @@ class StreamState:
 
 
 class SequenceTracker:
-    """Follows the numbers of every stream of one recording, across its files."""
+    """Last numbers of every stream of one recording, across its files."""
 
     def __init__(self) -> None:
         self._streams: dict[Stream, StreamState] = {}
 
     def __len__(self) -> int:
-        """Streams seen and not ended."""
+        """Number of streams seen and not ended."""
         return len(self._streams)
 
     def start_file(self) -> None:
-        """A further file of the same recording begins: a lower number is then a restart, not a repeat."""
+        """Begin a further file of the same recording.
+
+        A lower number is then a restart of its stream, not a repeat.
+        """
         for state in self._streams.values():
             state.resuming = True
 
     def observe(self, stream: Stream, seq: int) -> tuple[Arrival, int]:
-        """Take one number; returns what it means and the messages missing before it.
+        """Take one number; returns its meaning and the number of messages missing before it.
 
-        The first number seen of a stream is always NEXT: a recording may begin in the middle, and
-        books are invalid until their snapshot anyway.
+        The first number of a stream is always NEXT: a recording may begin in the middle, and books are
+        invalid until their snapshot anyway.
         """
         state = self._streams.get(stream)
         if state is None:
@@ -72,7 +75,7 @@ class SequenceTracker:
         return Arrival.GAP, seq - expected
 
     def carry(self, stream: Stream, ticker: str) -> None:
-        """The stream carries the book of ``ticker`` (it sent its snapshot or a delta)."""
+        """Note that the stream carries the book of ``ticker``: it sent its snapshot or a delta."""
         state = self._streams.get(stream)
         if state is not None:
             state.tickers.add(ticker)
@@ -83,6 +86,6 @@ class SequenceTracker:
         return state.tickers if state is not None else set()
 
     def end(self, stream: Stream) -> set[str]:
-        """The subscription ended (``unsubscribed``): forget it and return the markets it carried."""
+        """Forget a subscription that ended, and return the markets it carried."""
         state = self._streams.pop(stream, None)
         return state.tickers if state is not None else set()

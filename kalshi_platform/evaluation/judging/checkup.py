@@ -13,6 +13,7 @@ from typing import Final, Literal
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.watch import CLOSE_LABELS, STAT_BAD, STAT_COUNT, STAT_MAX, STAT_MIN
@@ -20,7 +21,6 @@ from kalshi_platform.evaluation.statistics import metrics
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 Severity = Literal["error", "warning", "info"]
-ACTION_NAMES: Final = ("HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO")
 #: Time-to-close bins that count as the last seconds: under a minute.
 _LAST_SECONDS: Final = CLOSE_LABELS[:2]
 _UNKNOWN_CLOSE: Final = CLOSE_LABELS[-1]

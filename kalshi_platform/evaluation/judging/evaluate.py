@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.checkup import Facts, examine
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, OracleResult, Subject
@@ -32,7 +33,6 @@ from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
-Say = Callable[[str], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
 
 
@@ -50,7 +50,7 @@ def evaluate(
     subject: Subject | None = None,
     train_return: float | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
-    say: Say = lambda message: None,
+    say: Say = silent,
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
@@ -92,9 +92,7 @@ def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | N
     return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
 
 
-def play(
-    maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = lambda message: None
-) -> Sample:
+def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """The policy's episodes alone: two policies' samples of one bank and ``config`` can be paired."""
     return _Stage(bank, config, say).play(maker, env, "policy")
 

@@ -1,7 +1,6 @@
 """The test split opens only on purpose, and every opening is written down before a byte of it is read."""
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.judging.evaluation import Subject
+from kalshi_platform.storage.whole_file import append_line
 
 OPENINGS_FILE: Final = "test_split_openings.jsonl"
 
@@ -30,8 +30,5 @@ def open_held_out(split: Split, final: bool, log_folder: Path, subject: Subject)
     earlier = len(path.read_text().splitlines()) if path.exists() else 0
     path.parent.mkdir(parents=True, exist_ok=True)
     line = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **subject.model_dump(mode="json")}
-    with path.open("a") as file:
-        file.write(json.dumps(line, sort_keys=True) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(path, json.dumps(line, sort_keys=True))
     return earlier

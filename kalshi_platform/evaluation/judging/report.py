@@ -6,24 +6,22 @@ Not    any figure: all of them lie in the Evaluation.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Series, interval_text, percent
-from kalshi_platform.storage.whole_file import write_whole
+from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.formats import dollars, interval_text, percent, plain, utc
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.terminal import show
 
 HTML_NAME: Final = "report.html"
 JSON_NAME: Final = "report.json"
@@ -38,8 +36,6 @@ CURVES: Final = (
     ("vf_explained_var", "variance explained by the value"),
     ("steps_per_s", "steps/s"),
 )
-#: Columns of the table where stdout is a file or a pipe.
-_LOG_WIDTH: Final = 132
 _SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -54,25 +50,14 @@ def write_report(
     ``training_metrics`` are the rows of metrics.jsonl; ``siblings`` are evaluations of the same question for
     other training seeds, shown in one table. StorageError where the folder cannot be written.
     """
-    out = Path(out)
-    html = render_html(evaluation, training_metrics, siblings)
-    text = evaluation.model_dump_json(indent=1) + "\n"
-    return write_text(out / HTML_NAME, html), write_text(out / JSON_NAME, text)
+    return write_html_and_json(
+        Path(out) / HTML_NAME, render_html(evaluation, training_metrics, siblings), evaluation
+    )
 
 
 def read_report(path: Path) -> Evaluation:
     """The evaluation in a report.json."""
     return Evaluation.parse(json.loads(Path(path).read_text()))
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a page whole or not at all; StorageError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as err:
-        raise StorageError(f"{path} could not be written: {err}; free space or choose another --out") from err
-    return path
 
 
 def render_html(
@@ -82,35 +67,17 @@ def render_html(
 ) -> str:
     """The whole page as text; nothing in it is fetched when it is opened."""
     everyone = (evaluation.policy, *evaluation.baselines)
-    return (
-        page_environment()
-        .get_template("report.html.j2")
-        .render(
-            e=evaluation,
-            everyone=everyone,
-            differences={c.baseline: c for c in evaluation.comparisons},
-            charts=_charts(evaluation, everyone),
-            training=training_charts(training_metrics),
-            siblings=siblings,
-            verdict=verdict(evaluation),
-        )
+    return render(
+        "kalshi_platform.evaluation.judging",
+        "report.html.j2",
+        e=evaluation,
+        everyone=everyone,
+        differences={c.baseline: c for c in evaluation.comparisons},
+        charts=_charts(evaluation, everyone),
+        training=training_charts(training_metrics),
+        siblings=siblings,
+        verdict=verdict(evaluation),
     )
-
-
-def page_environment(*packages: str) -> Environment:
-    """Where pages are rendered: templates of ``packages`` and of this one, everything escaped."""
-    loaders = [
-        PackageLoader(package, "templates") for package in (*packages, "kalshi_platform.evaluation.judging")
-    ]
-    environment = Environment(
-        loader=ChoiceLoader(loaders),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(percent=percent, interval=interval_text, dollars=dollars, utc=utc)
-    return environment
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -176,7 +143,7 @@ def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Mar
         xs, ys = zip(*points, strict=True)
         ticks = [(xs[0], f"{xs[0]:,.0f}"), (xs[-1], f"{xs[-1]:,.0f} steps")]
         line = Series(title, xs, ys)
-        chart = charts.line_chart([line], title, ticks, charts.plain, 170, 360, with_zero=False)
+        chart = charts.line_chart([line], title, ticks, plain, *charts.SMALL, with_zero=False)
         out.append((title, chart))
     return out
 
@@ -188,21 +155,9 @@ def _number(row: Mapping[str, object], path: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def dollars(cash_e6: int) -> str:
-    """Cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
-    return f"{cash_e6 / DOLLAR_E6:,.2f} $"
-
-
-def utc(time_ns: int) -> str:
-    """Time to the minute, UTC."""
-    return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
-
-
 def print_view(evaluation: Evaluation, html: Path) -> None:
-    """Print the table, the verdict and where the report is; a pipe gets the width the table needs."""
-    console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
-    console.print(terminal_view(evaluation))
-    console.print(f"report: {html}", soft_wrap=True)
+    """Print the table, the verdict and where the report is."""
+    show(terminal_view(evaluation), html)
 
 
 def terminal_view(evaluation: Evaluation) -> RenderableType:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.judging.rollout import Rollout, number_events
@@ -24,7 +25,6 @@ from kalshi_platform.evaluation.statistics.bootstrap import (
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
-from kalshi_platform.simulation.replay.account import HOLD
 from kalshi_platform.simulation.replay.bank import Bank
 
 

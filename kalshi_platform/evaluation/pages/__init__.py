@@ -1,1 +1,4 @@
-"""The kit of all pages."""
+"""The kit of all pages: frame and style, charts, formats, both files, tables on a terminal.
+
+Not here   any page: each stands beside what it shows. Begin reading at page.py.
+"""

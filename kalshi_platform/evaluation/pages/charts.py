@@ -6,16 +6,22 @@ Units  pixels of a 720 wide view box that the page stretches; data units are the
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup, escape
 
+from kalshi_platform.evaluation.pages.formats import interval_text, percent
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 
+#: How a number is written on an axis.
+Format = Callable[[float], str]
 WIDTH: Final = 720
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 12, 30
+#: Room round the field of a chart.
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 30
+#: Height and width of the view box of a chart that stands beside others.
+SMALL: Final = (170, 360)
 
 
 @dataclass(frozen=True)
@@ -52,19 +58,6 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
     first = math.ceil(low / step - 1e-9)
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def percent(value: float) -> str:
-    """A fraction as percent with as many digits as it needs."""
-    if abs(value) < 5e-7:
-        return "0 %"
-    digits = max(0, min(4, 1 - math.floor(math.log10(abs(value) * 100))))
-    return f"{value * 100:.{digits}f} %"
-
-
-def plain(value: float) -> str:
-    """A number with four significant digits."""
-    return f"{value:.4g}"
 
 
 def draw_text(x: float, y: float, text: str, kind: str = "tick", anchor: str = "middle") -> str:
@@ -108,7 +101,13 @@ def svg(height: int, parts: Sequence[str], label: str, width: int = WIDTH) -> Ma
     return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>')
 
 
-def _padded(values: Sequence[float], with_zero: bool = True) -> tuple[float, float]:
+def nothing(why: str = "no data") -> Markup:
+    """What stands in the place of a chart that cannot be drawn."""
+    return Markup('<p class="none">{}</p>').format(why)
+
+
+def padded(values: Sequence[float], with_zero: bool = True) -> tuple[float, float]:
+    """The ends of an axis that shows ``values`` with some room round them."""
     points = [*values, 0.0] if with_zero else list(values)
     low, high = min(points), max(points)
     pad = abs(low) * 0.1 or 0.001 if low == high else 0.06 * (high - low)
@@ -119,7 +118,7 @@ def line_chart(
     series: Sequence[Series],
     label: str,
     x_ticks: Sequence[tuple[float, str]],
-    y_format: object = percent,
+    y_format: Format = percent,
     height: int = 260,
     width: int = WIDTH,
     with_zero: bool = True,
@@ -127,16 +126,15 @@ def line_chart(
     """Lines over a shared x; ``x_ticks`` are (value, text)."""
     shown = [s for s in series if any(v is not None for v in s.y)]
     if not shown:
-        return Markup('<p class="none">no data</p>')
+        return nothing()
     xs = [v for s in shown for v in (s.x[0], s.x[-1])]
-    low, high = _padded([v for s in shown for v in s.y if v is not None], with_zero)
-    x = Scale(min(xs), max(xs), _LEFT, width - _RIGHT)
-    y = Scale(low, high, height - _BOTTOM, _TOP)
-    form = y_format if callable(y_format) else plain
+    low, high = padded([v for s in shown for v in s.y if v is not None], with_zero)
+    x = Scale(min(xs), max(xs), LEFT, width - RIGHT)
+    y = Scale(low, high, height - BOTTOM, TOP)
     parts = []
     for tick in nice_ticks(low, high):
-        parts.append(draw_line(_LEFT, y(tick), width - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
+        parts.append(draw_line(LEFT, y(tick), width - RIGHT, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(LEFT - 6, y(tick) + 4, y_format(tick), anchor="end"))
     for k, (at, text) in enumerate(x_ticks):
         anchor = "start" if k == 0 else ("end" if k == len(x_ticks) - 1 else "middle")
         parts.append(draw_text(x(at), height - 10, text, anchor=anchor))
@@ -156,16 +154,16 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
     """Estimates with their intervals, one a row, and the line of zero; fractions shown in percent."""
     known = [(name, i) for name, i in rows if i.estimate is not None]
     if not known:
-        return Markup('<p class="none">no data</p>')
+        return nothing()
     row_h, left = 30, 214
-    height = row_h * len(known) + _BOTTOM + 18
+    height = row_h * len(known) + BOTTOM + 18
     ends = [v for _, i in known for v in (i.estimate, i.low, i.high) if v is not None]
-    low, high = _padded(ends)
-    x = Scale(low, high, left, WIDTH - _RIGHT - 8)
+    low, high = padded(ends)
+    x = Scale(low, high, left, WIDTH - RIGHT - 8)
     parts = []
     for tick in nice_ticks(low, high, 6):
-        parts.append(draw_line(x(tick), 4, x(tick), height - _BOTTOM - 14, "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(x(tick), height - _BOTTOM + 2, percent(tick)))
+        parts.append(draw_line(x(tick), 4, x(tick), height - BOTTOM - 14, "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(x(tick), height - BOTTOM + 2, percent(tick)))
     parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
     for k, (name, i) in enumerate(known):
         mid = row_h * k + 20
@@ -178,37 +176,27 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
     return svg(height, parts, label)
 
 
-def interval_text(i: Interval) -> str:
-    """Estimate and bounds in words, percent."""
-    if i.estimate is None:
-        return "no data"
-    if i.low is None or i.high is None:
-        return f"{percent(i.estimate)} (no interval: {i.note})"
-    return f"{percent(i.estimate)} [{percent(i.low)}, {percent(i.high)}]"
-
-
 def bar_chart(
-    bars: Sequence[tuple[str, float]], label: str, y_format: object = percent, height: int = 240
+    bars: Sequence[tuple[str, float]], label: str, y_format: Format = percent, height: int = 240
 ) -> Markup:
     """Signed bars, one a name, in the order given; names only in the tooltips."""
     if not bars:
-        return Markup('<p class="none">no data</p>')
-    low, high = _padded([v for _, v in bars])
-    y = Scale(low, high, height - _BOTTOM, _TOP)
-    form = y_format if callable(y_format) else plain
-    slot = (WIDTH - _LEFT - _RIGHT) / len(bars)
+        return nothing()
+    low, high = padded([v for _, v in bars])
+    y = Scale(low, high, height - BOTTOM, TOP)
+    slot = (WIDTH - LEFT - RIGHT) / len(bars)
     gap = 2 if slot > 6 else 0
     parts = []
     for tick in nice_ticks(low, high):
-        parts.append(draw_line(_LEFT, y(tick), WIDTH - _RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(_LEFT - 6, y(tick) + 4, form(tick), anchor="end"))
+        parts.append(draw_line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(LEFT - 6, y(tick) + 4, y_format(tick), anchor="end"))
     for k, (name, value) in enumerate(bars):
         top, foot = min(y(value), y(0.0)), max(y(value), y(0.0))
         width = min(slot - gap, 48)
-        at = _LEFT + k * slot + (slot - width) / 2
+        at = LEFT + k * slot + (slot - width) / 2
         kind = "bar good" if value > 0 else "bar bad"
-        parts.append(draw_rect(at, top, width, foot - top, kind, f"{name}: {form(value)}"))
-    parts.append(draw_text((_LEFT + WIDTH) / 2, height - 8, f"{len(bars)} events, worst to best", "axis"))
+        parts.append(draw_rect(at, top, width, foot - top, kind, f"{name}: {y_format(value)}"))
+    parts.append(draw_text((LEFT + WIDTH) / 2, height - 8, f"{len(bars)} events, worst to best", "axis"))
     return svg(height, parts, label)
 
 
@@ -218,11 +206,11 @@ def heat_map(
     """Counts as the strength of one colour (square root, so that rare cells stay visible)."""
     total = sum(map(sum, counts))
     if total == 0:
-        return Markup('<p class="none">no data</p>')
+        return nothing()
     most = max(max(row) for row in counts)
     left, cell_h = 118, 24
-    cell_w = (WIDTH - left - _RIGHT) / len(columns)
-    height = cell_h * len(rows) + _BOTTOM + 4
+    cell_w = (WIDTH - left - RIGHT) / len(columns)
+    height = cell_h * len(rows) + BOTTOM + 4
     parts = []
     for r, row in enumerate(reversed(counts)):
         name = rows[len(rows) - 1 - r]

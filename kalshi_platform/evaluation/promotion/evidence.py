@@ -11,7 +11,9 @@ from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
@@ -28,13 +30,12 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
-from kalshi_platform.models.registry.record import ACTIONS, ModelRecord
+from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry, now
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
 
-Say = Callable[[str], None]
 Measure = Callable[[FrozenPolicy], Latency]
 #: The test split stays shut: it belongs to the final evaluation alone.
 JUDGED_SPLIT: Final[Split] = "validation"
@@ -48,7 +49,7 @@ def gather_evidence(
     champion: str | None = None,
     config: EvalConfig | None = None,
     measure: Measure = measure_latency,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Evidence:
     """Everything the gates ask about ``model`` (an id), on the validation split of ``dataset_uri``.
 
@@ -105,7 +106,7 @@ def measure_performance(
     env: EnvConfig,
     config: EvalConfig,
     measure: Measure = measure_latency,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Performance:
     """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions."""
     judged = evaluate(trained(policy), bank, env, config, say=say)

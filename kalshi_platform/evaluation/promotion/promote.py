@@ -5,15 +5,16 @@ Rule   ``challenger`` asks only that the model loads and fits this program; ever
 Races  the log of aliases is read before the evidence is gathered: a change in between refuses this one.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.promotion.evidence import Measure, gather_evidence
+from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.registry.aliases import AliasEntry, check_alias
-from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.models.registry.evidence import Judgement
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
@@ -35,7 +36,7 @@ def promote_model(
     gates: GateConfig | None = None,
     config: EvalConfig | None = None,
     measure: Measure = measure_latency,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = silent,
 ) -> Promotion:
     """Give ``alias`` to the model ``name`` (an alias or an id) where the gates allow it.
 

@@ -7,12 +7,12 @@ Not        promotion: whatever is claimed here is measured again by evidence.py 
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.promotion.evidence import (
     JUDGED_SPLIT,
@@ -41,7 +41,7 @@ def register_run(
     *,
     config: EvalConfig | None = None,
     measure: Measure = measure_latency,
-    say: Callable[[str], None] = lambda line: None,
+    say: Say = silent,
 ) -> ModelRecord:
     """Register the best policy of ``run`` (a run's folder, or one of its checkpoints).
 

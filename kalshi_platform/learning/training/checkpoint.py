@@ -12,6 +12,8 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,6 +23,7 @@ import torch
 from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
 from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
+from kalshi_platform.storage.whole_file import sync, whole_folder
 
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
@@ -46,36 +49,41 @@ def write_checkpoint(
 ) -> Path:
     """Write checkpoint ``iteration`` and point ``latest`` at it; a StorageError leaves no partial one."""
     target = run / CHECKPOINTS / f"{iteration:06d}"
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        policy.save(partial)
-        torch.save(state.optimizer, partial / _OPTIMIZER)
-        (partial / _STATE).write_text(json.dumps(state.values, indent=1) + "\n")
-        np.savez(partial / _ARRAYS, allow_pickle=False, **state.arrays)
-        if validation is not None:
-            (partial / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
-        sums = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-        (partial / _MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1) + "\n")
-        for path in (*partial.iterdir(), partial):
-            _sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        _sync(target.parent)
+        with new_checkpoint(target) as folder:
+            policy.save(folder)
+            torch.save(state.optimizer, folder / _OPTIMIZER)
+            (folder / _STATE).write_text(json.dumps(state.values, indent=1) + "\n")
+            np.savez(folder / _ARRAYS, allow_pickle=False, **state.arrays)
+            if validation is not None:
+                (folder / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
+            sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
+            (folder / _MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1) + "\n")
         point(run, LATEST, target)
     except OSError as err:
-        shutil.rmtree(partial, ignore_errors=True)
         raise StorageError(f"checkpoint {target} could not be written: {err}; free space and resume") from err
     return target
 
 
+@contextmanager
+def new_checkpoint(target: Path) -> Iterator[Path]:
+    """A folder to fill that becomes the checkpoint ``target``; folders that a killed writer left are deleted.
+
+    One process writes a run's folder at a time (``storage/locks.py``): no other fills one of them now.
+    """
+    for leftover in target.parent.glob(".*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with whole_folder(target, replace=True) as folder:
+        yield folder
+
+
 def point(run: Path, name: str, target: Path) -> None:
-    """Make ``run/name`` a link to the checkpoint ``target``, atomically."""
+    """Make ``run/name`` a link to the checkpoint ``target``, atomically and durably."""
     fresh = run / f".{name}.partial"
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.relative_to(run))
     os.replace(fresh, run / name)
+    sync(run)
 
 
 def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
@@ -145,11 +153,3 @@ def remove_old(run: Path, keep: int) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,15 +1,11 @@
-"""A run's folder: who may write in it, and whether the run in it is the one to continue.
+"""A run's folder: whether the run in it is the one to continue.
 
 Files      config.json (TrainConfig), metrics.jsonl, checkpoints/, best, latest, .lock
-Invariant  one process writes a folder at a time: an actor that Ray has given up for lost may live a while.
+Invariant  one process writes a folder at a time (``storage/locks.py``): an actor that Ray has given up for
+           lost may live a while.
 """
 
-import fcntl
 import json
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,35 +24,6 @@ MAY_CHANGE: Final = frozenset(
 MAY_MUTATE: Final = frozenset(
     {"learning_rate", "entropy_coeff", "clip", "value_coeff", "value_clip", "gamma", "gae_lambda"}
 )
-_LOCK: Final = ".lock"
-
-
-@contextmanager
-def locked(out: Path, patience_s: float = 60.0) -> Iterator[None]:
-    """Hold the folder for this process; ContractError where another one keeps it for ``patience_s``."""
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / _LOCK).open("a+") as file:
-        end_s = time.monotonic() + patience_s
-        while not _try_lock(file.fileno()):
-            if time.monotonic() >= end_s:
-                file.seek(0)
-                raise ContractError(
-                    f"{out} is being written by process {file.read().strip() or 'unknown'}: wait for it, end "
-                    "it, or choose another folder"
-                )
-            time.sleep(0.2)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def claim(out: Path, config: TrainConfig, resume: bool, mutated: frozenset[str] = frozenset()) -> None:

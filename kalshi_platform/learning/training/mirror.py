@@ -6,12 +6,11 @@ Invariant  what ``pull`` brings is the run after one of its iterations, whole, w
 """
 
 import json
-import shutil
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS, LATEST, point
+from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS, LATEST, new_checkpoint, point
 from kalshi_platform.learning.training.folder import CONFIG
 from kalshi_platform.learning.training.metrics import METRICS
 from kalshi_platform.storage.storage import open_storage
@@ -66,18 +65,14 @@ class Mirror:
 
     def _fetch_checkpoint(self, run: Path, checkpoint: str) -> None:
         target = run / CHECKPOINTS / checkpoint
-        partial = target.with_name(f".{checkpoint}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
         files = self._storage.list_files(f"{CHECKPOINTS}/{checkpoint}")
         if not files:
             raise DataError(
                 f"{self._storage.address(MIRROR_FILE)} names checkpoint {checkpoint}, absent there"
             )
-        for file in files:
-            (partial / Path(file.path).name).write_bytes(bytes(self._storage.read_bytes(file.path)))
-        shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
+        with new_checkpoint(target) as folder:
+            for file in files:
+                (folder / Path(file.path).name).write_bytes(bytes(self._storage.read_bytes(file.path)))
 
     def _write(self, name: str, path: Path) -> None:
         self._storage.write_bytes_atomic(name, path.read_bytes())

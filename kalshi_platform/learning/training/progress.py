@@ -1,8 +1,9 @@
 """Where a run stands after an iteration, and showing it without flooding a log."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from kalshi_platform.domain.saying import Say, Throttle
 
 
 class Progress(NamedTuple):
@@ -39,14 +40,12 @@ class Progress(NamedTuple):
         return "  ".join(shown)
 
 
-class Throttle:
-    """Shows a run's first and last iteration and between them one line every few seconds."""
+def shown_to(say: Say) -> Callable[[Progress], None]:
+    """Show a run's first and last iteration with ``say``, and between them one line every few seconds."""
+    throttle = Throttle()
 
-    def __init__(self, say: Callable[[str], None], every_s: float = 5.0) -> None:
-        self._say, self._every_s, self._next_s = say, every_s, 0.0
+    def show(progress: Progress) -> None:
+        if throttle.is_due(force=progress.iteration == progress.iterations):
+            say(progress.line())
 
-    def __call__(self, progress: Progress) -> None:
-        """Show ``progress`` if it is due."""
-        if time.monotonic() >= self._next_s or progress.iteration == progress.iterations:
-            self._say(progress.line())
-            self._next_s = time.monotonic() + self._every_s
+    return show

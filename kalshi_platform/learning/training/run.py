@@ -31,7 +31,7 @@ from kalshi_platform.learning.training.checkpoint import (
     write_checkpoint,
 )
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.folder import claim, locked
+from kalshi_platform.learning.training.folder import claim
 from kalshi_platform.learning.training.metrics import METRICS
 from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm
 from kalshi_platform.learning.training.progress import Progress
@@ -40,6 +40,7 @@ from kalshi_platform.learning.training.state import advance_curriculum, capture,
 from kalshi_platform.learning.training.stopping import without_gain
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.storage import locks
 from kalshi_platform.storage.whole_file import write_whole
 
 Validate = Callable[[FrozenPolicy], Validation]
@@ -110,7 +111,7 @@ def train(
     """
     out = Path(out)
     watchers = Watchers(validate, progress, stop)
-    with locked(out), _ray_running(config.num_env_runners), torch_threads(config.torch_threads):
+    with locks.writing(out), _ray_running(config.num_env_runners), torch_threads(config.torch_threads):
         claim(out, config, resume, mutated)
         restarts = 0
         while True:

@@ -1,15 +1,14 @@
 """What every process of a training run opens: the same bank, environments and features.
 
 Owns       the recipe, small enough to travel to a worker, and the bank it opens there once.
-Invariant  copies of a source share one bank in a process: RLlib copies its configuration many times.
+Invariant  copies of a source in one process share one bank: RLlib copies its configuration many times.
 Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its own events only; process 0,
            the learner, opens all of them, because it meets the rows of every worker.
 """
 
 import copy
-import uuid
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, Self
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.levels import level_named
@@ -22,7 +21,25 @@ from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
-_OPEN_BANKS: Final[dict[str, Bank]] = {}
+
+class _Recipe:
+    """A bank that is opened at its first use, and travels to another process unopened."""
+
+    def __init__(self, open_bank: Callable[[], Bank]) -> None:
+        self.open_bank: Any = open_bank
+        self._bank: Bank | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Recipe, (self.open_bank,)
+
+    @property
+    def bank(self) -> Bank:
+        if self._bank is None:
+            self._bank = self.open_bank()
+        return self._bank
+
+    def close(self) -> None:
+        self._bank = None
 
 
 class TrainingSource:
@@ -40,9 +57,9 @@ class TrainingSource:
         self.episodes = episodes or EpisodeConfig()
         self.curriculum = curriculum or CurriculumConfig()
         self.feature_digest = feature_digest
-        self._open_bank: Any = open_bank
-        self._key = uuid.uuid4().hex
+        self._recipe = _Recipe(open_bank)
         self._workers = 0
+        self._of_workers: dict[int, Self] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -52,10 +69,10 @@ class TrainingSource:
 
         ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
         """
-        if not isinstance(self._open_bank, SplitOpener):
+        if not isinstance(self._recipe.open_bank, SplitOpener):
             raise ContractError(
                 f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
-                f"{self._open_bank!r}; use worker_events=all"
+                f"{self._recipe.open_bank!r}; use worker_events=all"
             )
         events = {market.event for market in self.bank.markets}
         if len(events) < workers:
@@ -64,31 +81,30 @@ class TrainingSource:
                 f"use at most {len(events)} workers, or worker_events=all"
             )
         shared = copy.copy(self)
-        shared._workers = workers
+        shared._workers, shared._of_workers = workers, {}
         return shared
 
     def of_worker(self, worker: int) -> Self:
         """What RLlib's worker ``worker`` opens: its share (1, 2, ...), or everything (0, the learner)."""
         if not self._workers or worker == 0:
             return self
-        assert isinstance(self._open_bank, SplitOpener)  # shared_by refuses others
-        share = Share(worker - 1, self._workers)
-        own = copy.copy(self)
-        own._open_bank = self._open_bank.only(share)
-        own._key = f"{self._key}-{share.worker}of{share.workers}"
-        own._workers = 0
-        return own
+        if worker not in self._of_workers:  # asked for by the sampler and by the policy: one bank for both
+            open_bank = self._recipe.open_bank
+            assert isinstance(open_bank, SplitOpener)  # shared_by refuses others
+            own = copy.copy(self)
+            own._recipe = _Recipe(open_bank.only(Share(worker - 1, self._workers)))
+            own._workers = 0
+            self._of_workers[worker] = own
+        return self._of_workers[worker]
 
     @property
     def bank(self) -> Bank:
         """The training split's rows, opened at the first use in this process."""
-        if self._key not in _OPEN_BANKS:
-            _OPEN_BANKS[self._key] = self._open_bank()
-        return _OPEN_BANKS[self._key]
+        return self._recipe.bank
 
     def close(self) -> None:
         """Let go of the bank in this process."""
-        _OPEN_BANKS.pop(self._key, None)
+        self._recipe.close()
 
     def policy_spec(self, level: str) -> PolicySpec:
         """The record of a policy of ``level`` trained on this source."""

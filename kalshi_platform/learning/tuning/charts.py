@@ -20,10 +20,9 @@ from kalshi_platform.evaluation.pages.charts import (
     draw_rect,
     draw_text,
     nice_ticks,
-    percent,
-    plain,
     svg,
 )
+from kalshi_platform.evaluation.pages.formats import percent, plain
 
 #: From this ratio of the largest to the smallest value on, an axis of positive numbers is logarithmic.
 LOG_FROM: Final = 20.0

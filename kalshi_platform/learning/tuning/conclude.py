@@ -6,12 +6,12 @@ Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, w
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -32,7 +32,7 @@ BASELINES_FILE: Final = "baselines.json"
 WINNER: Final = "winner"
 
 
-def judge_winner(record: SweepRecord, out: Path, final: bool, say: Callable[[str], None]) -> Path:
+def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
     """Evaluate the sweep's winner; the folder of its report. What was judged before is not judged again."""
     if record.winner_run is None:
         raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
@@ -51,9 +51,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Callable[[str
     return winner
 
 
-def register_winner(
-    record: SweepRecord, out: Path, registry: Registry, say: Callable[[str], None]
-) -> ModelRecord:
+def register_winner(record: SweepRecord, out: Path, registry: Registry, say: Say) -> ModelRecord:
     """Register the winner and make it the challenger, which only a gated promotion makes champion."""
     if record.winner_run is None:
         raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
@@ -64,7 +62,7 @@ def register_winner(
     return model
 
 
-def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Callable[[str], None]) -> Evaluation:
+def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) -> Evaluation:
     env = read_environment(run)
     bank = open_bank(record.dataset, split, env.groups)
     metrics = read_metrics(run)

@@ -5,7 +5,6 @@ Invariant  a trial with a final record is never run again; one without goes on f
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,14 +13,13 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.saying import Say, Throttle
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 from kalshi_platform.storage.whole_file import write_whole
 
 TRIAL_FILE: Final = "trial.json"
-#: Seconds between two lines of progress.
-LINE_EVERY_S: Final = 5.0
 
 
 class Ledger(Callback):
@@ -33,7 +31,7 @@ class Ledger(Callback):
         stage: Literal["sweep", "finalist"],
         planned: Sequence[Variant],
         why_stopped: Callable[[str], str | None],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self.folder = folder
         self.records: dict[str, TrialRecord] = {}
@@ -43,7 +41,7 @@ class Ledger(Callback):
         self._say = say
         self._last: dict[str, Mapping[str, Any]] = {}
         self._restarts: dict[str, int] = {}
-        self._line_s = 0.0
+        self._throttle = Throttle()
         for variant in planned:
             if (found := read_trial(folder / variant.id)) is not None:
                 _require_best(folder / variant.id, found)
@@ -63,8 +61,7 @@ class Ledger(Callback):
     ) -> None:
         """A report."""
         self._last[str(trial)] = result
-        if time.monotonic() - self._line_s >= LINE_EVERY_S:
-            self._line_s = time.monotonic()
+        if self._throttle.is_due():
             self._say(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -5,6 +5,7 @@ Not    any figure: all of them lie in the RunComparison.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,16 +20,11 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.checkup import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
-from kalshi_platform.evaluation.judging.report import (
-    HTML_NAME,
-    JSON_NAME,
-    page_environment,
-    read_report,
-    verdict,
-    write_text,
-)
+from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Series, interval_text, percent
+from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.formats import interval_text, percent
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.tuning import words
 from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
@@ -97,10 +93,7 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
 
 def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
     """Write compare.html and compare.json into ``out``; StorageError where it cannot be written."""
-    out = Path(out)
-    html = render_html(comparison, out)
-    text = comparison.model_dump_json(indent=1) + "\n"
-    return write_text(out / COMPARE_HTML, html), write_text(out / COMPARE_JSON, text)
+    return write_html_and_json(Path(out) / COMPARE_HTML, render_html(comparison, out), comparison)
 
 
 def read_page(path: Path) -> RunComparison:
@@ -142,10 +135,11 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
 
 def render_html(comparison: RunComparison, out: Path) -> str:
     """The page as text; the one thing outside it is the link to the winner's report, relative to ``out``."""
-    environment = page_environment("kalshi_platform.learning.tuning")
-    environment.filters.update(value=value_text, setting=setting_text, score=score_text)
     report = comparison.winner_report
-    return environment.get_template("compare.html.j2").render(
+    return render(
+        "kalshi_platform.learning.tuning",
+        "compare.html.j2",
+        {"value": value_text, "setting": setting_text, "score": score_text},
         c=comparison,
         f=comparison.findings,
         ordered=best_first(comparison.runs),
@@ -213,7 +207,7 @@ def _curves(comparison: RunComparison) -> Markup:
         for name, slot in _curve_slots(comparison).items()
     ]
     if not series:
-        return Markup('<p class="none">no run was validated while it trained</p>')
+        return charts.nothing("no run was validated while it trained")
     low, high = min(s.x[0] for s in series), max(s.x[-1] for s in series)
     ticks = (
         [(float(x), f"{x:,.0f}") for x in charts.nice_ticks(low, high)]
@@ -255,7 +249,7 @@ def _heat(comparison: RunComparison) -> Markup:
     score = {run.name: run.score or 0.0 for run in comparison.runs}
     rows = sorted(range(len(found.trials)), key=lambda k: -score[found.trials[k]])[:_MOST_ROWS]
     columns = sorted(range(len(found.events)), key=lambda e: sum(row[e] for row in found.returns))
-    columns = columns[:: -(-len(columns) // _MOST_EVENTS) or 1]
+    columns = columns[:: max(1, math.ceil(len(columns) / _MOST_EVENTS))]
     return return_map(
         [[found.returns[k][e] for e in columns] for k in rows],
         [found.trials[k] for k in rows],

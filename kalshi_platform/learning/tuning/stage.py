@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig
 from ray.tune.schedulers import TrialScheduler
 
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
 from kalshi_platform.learning.tuning.schedulers import ExplainedASHA
@@ -34,7 +35,7 @@ def run_stage(
     sweep: SweepConfig,
     place: Place,
     tracker: MlflowTracker,
-    say: Callable[[str], None],
+    say: Say,
 ) -> dict[str, TrialRecord]:
     """Run every trial of ``planned`` that has no final record yet; the records of all, by id.
 

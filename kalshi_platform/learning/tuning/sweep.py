@@ -7,7 +7,7 @@ Repeat     with ``resume`` trials that ended are kept and the others go on from 
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.training.session import require_ready
 from kalshi_platform.learning.tuning.experiment import Experiment, space_in_words, variants
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
@@ -30,8 +31,6 @@ from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
 
 PLAN_FILE: Final = "plan.json"
-
-Say = Callable[[str], None]
 
 
 class SweepRequest(Config):

@@ -20,13 +20,12 @@ from ray.tune import Callback
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 #: What our models are called in MLflow's registry.
 MODELS_NAME: Final = "kalshi-platform"
-
-logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # tables made on first use are no news
 
 
 def tracking_uri() -> str:
@@ -38,13 +37,18 @@ def tracking_uri() -> str:
     return f"sqlite:///{home() / 'mlflow.db'}"
 
 
+def _client() -> MlflowClient:
+    logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # tables made on first use are no news
+    return MlflowClient(tracking_uri=tracking_uri())
+
+
 def require_tracking() -> None:
     """StorageError where the place runs are tracked in cannot be reached; called before a sweep starts."""
     # MLflow repeats a failed request for minutes; a sweep is told at once.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     try:
-        MlflowClient(tracking_uri=tracking_uri()).search_experiments(max_results=1)
+        _client().search_experiments(max_results=1)
     except MlflowException as err:
         raise StorageError(
             f"runs cannot be tracked at {_shown(tracking_uri())}: {_reason(err)}; start that server, or "
@@ -52,9 +56,9 @@ def require_tracking() -> None:
         ) from None
 
 
-def mirror_model(model: str, alias: str, address: str, say: Callable[[str], None]) -> None:
+def mirror_model(model: str, alias: str, address: str, say: Say) -> None:
     """Show ``model``, which lies at ``address`` in our registry, in MLflow's under the same alias."""
-    client = MlflowClient(tracking_uri=tracking_uri())
+    client = _client()
     try:
         if not client.search_registered_models(f"name = '{MODELS_NAME}'"):
             client.create_registered_model(MODELS_NAME)
@@ -87,7 +91,7 @@ class MlflowTracker(Callback):
         experiment: str,
         tags: Mapping[str, str],
         values: Mapping[str, Mapping[str, Any]],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         self._say = say
         self._lost = False
@@ -145,7 +149,7 @@ class MlflowTracker(Callback):
 
     def _connected(self) -> MlflowClient:
         if self._client is None:
-            self._client = MlflowClient(tracking_uri=tracking_uri())
+            self._client = _client()
         return self._client
 
     def _run(self, name: str) -> str:

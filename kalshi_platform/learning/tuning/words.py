@@ -8,7 +8,7 @@ import json
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.pages.charts import interval_text, percent, plain
+from kalshi_platform.evaluation.pages.formats import interval_text, percent, plain, probability
 from kalshi_platform.learning.tuning.findings import Findings
 
 #: A probability or p-value decides at this level: the usual one in twenty.
@@ -55,7 +55,9 @@ def _weaknesses(found: Findings) -> list[str]:
     if d is None or d.probability is None:
         weak.append(f"no deflated Sharpe ratio ({d.note if d else found.why})")
     elif d.probability < 1 - LEVEL:
-        weak.append(f"the deflated Sharpe ratio gives it {_share(d.probability)}, below {percent(1 - LEVEL)}")
+        weak.append(
+            f"the deflated Sharpe ratio gives it {probability(d.probability)}, below {percent(1 - LEVEL)}"
+        )
     for s in found.superiority:
         if s.p_value is None:
             weak.append(f"no test against {s.benchmark} ({s.note})")
@@ -70,11 +72,6 @@ def _count(found: Findings) -> str:
 
 def _behind(trials: int, events: int) -> str:
     return f"{trials} trial{'' if trials == 1 else 's'}, {events} event{'' if events == 1 else 's'}"
-
-
-def _share(value: float) -> str:
-    """A probability with one decimal; one that is estimated is never certain."""
-    return "> 99.9 %" if value > 0.999 else "< 0.1 %" if value < 0.001 else f"{100 * value:.1f} %"
 
 
 def _p(value: float, resamples: int) -> str:
@@ -107,7 +104,7 @@ def _deflated(found: Findings) -> tuple[Figure, ...]:
         f"luck; the winner shows {d.sharpe:.3f}. This is the probability that the true one exceeds that luck."
     )
     tone: Tone = "good" if d.probability >= 1 - LEVEL else "flat" if d.probability >= 0.5 else "bad"
-    return (Figure(name=name, value=_share(d.probability), meaning=meaning, behind=behind, tone=tone),)
+    return (Figure(name=name, value=probability(d.probability), meaning=meaning, behind=behind, tone=tone),)
 
 
 def _overfitting(found: Findings) -> Figure:
@@ -125,7 +122,7 @@ def _overfitting(found: Findings) -> Figure:
         f"{slope} Trials that are all alike also come near one half."
     )
     tone: Tone = "good" if o.probability <= LEVEL else "bad" if o.probability >= LOTS else "flat"
-    return Figure(name=name, value=_share(o.probability), meaning=meaning, behind=behind, tone=tone)
+    return Figure(name=name, value=probability(o.probability), meaning=meaning, behind=behind, tone=tone)
 
 
 def _superiority(found: Findings) -> tuple[Figure, ...]:

@@ -8,10 +8,10 @@ Not      the weights: a trainer may change them between two steps (then :meth:`N
 import numpy as np
 import torch
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
 from kalshi_platform.models.networks.history import HistoryCodes
 from kalshi_platform.models.networks.networks import PolicyNetwork
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import BankArrays
 
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import torch
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.replay.account import HOLD
 
 #: Logit of an illegal action: its probability is exactly 0 in float32, and every gradient stays finite.
 MASKED_LOGIT: Final = -1e9

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.heads import MicrostructureHead, RegimeHead
 from kalshi_platform.models.networks.levels import Level
 from kalshi_platform.models.networks.slot_attention import slot_attention
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 
 class Answer(NamedTuple):

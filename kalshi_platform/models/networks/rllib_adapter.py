@@ -16,6 +16,7 @@ from ray.rllib.models.torch.torch_modelv2 import TorchModelV2
 from ray.rllib.policy.view_requirement import ViewRequirement
 from torch import nn
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.actions import mask_logits
 from kalshi_platform.models.networks.foresight import Foresight
 from kalshi_platform.models.networks.heads import microstructure_loss, regime_information
@@ -24,7 +25,6 @@ from kalshi_platform.models.networks.networks import Slots, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.networks.transfer import grown_network
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
 
 #: Column of a SampleBatch: bank row of every slot (B, S) int32, -1 = empty.

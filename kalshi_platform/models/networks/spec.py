@@ -8,10 +8,10 @@ Not        names of markets: no identifier of a market, event or series is part 
 import torch
 from pydantic import Field
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.levels import Level
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Blocks, Layout, layout_of
 
 

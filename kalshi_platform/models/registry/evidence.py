@@ -1,11 +1,11 @@
-"""What was found out about a model by playing it: the numbers that gates decide on.
+"""The evidence of a promotion: what playing a model showed, and what the gates answered to it.
 
 Units  returns and drawdowns are fractions of the episode's capital, latencies milliseconds.
-Not    how they are found (evaluation/promotion/evidence.py) nor what is good enough (gates.py).
+Not    how it is found, nor what is good enough (both in evaluation/promotion).
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field
 
@@ -91,3 +91,31 @@ class Evidence(Config):
     found: Performance | None = Field(description="None where the model could not be played")
     why_not: str = Field(description="why the model or the champion could not be played; else empty")
     judged_at: str
+
+
+class GateResult(Config):
+    """One gate's answer."""
+
+    name: str
+    passed: bool
+    found: str
+    allowed: str
+    words: str = Field(description="why it refuses; empty where it passed")
+
+
+class Judgement(Config):
+    """Evidence, thresholds and answers together: what the registry keeps of a promotion."""
+
+    evidence: Evidence
+    gates: dict[str, Any] = Field(description="the thresholds it was judged by, as the gates were then")
+    results: tuple[GateResult, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where every gate passed."""
+        return all(result.passed for result in self.results)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """The words of every gate that refused."""
+        return tuple(result.words for result in self.results if not result.passed)

@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from safetensors.torch import save as write_safetensors
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.load import policy_of
-from kalshi_platform.simulation.replay.account import HOLD
 
 _PROBES: Final = 64
 _SEED: Final = 20_260_101

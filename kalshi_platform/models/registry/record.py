@@ -13,23 +13,15 @@ from typing import Any, Final
 from pydantic import Field, field_validator
 
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, features_of
+from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.evidence import Performance
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay.layout import layout_of
 
 RECORD_VERSION: Final = 1
 WEIGHTS_NAME: Final = "weights.safetensors"
-#: What each number a policy answers means; the exchange is sent orders by it.
-ACTIONS: Final = {
-    "HOLD": HOLD,
-    "BUY_YES": BUY_YES,
-    "SELL_YES": SELL_YES,
-    "BUY_NO": BUY_NO,
-    "SELL_NO": SELL_NO,
-}
 MODEL_ID: Final = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 

@@ -3,7 +3,7 @@
 Layout     models/<id>/weights.safetensors, record.json (written last: without it there is no model),
            models/<id>/evidence-<digest>.json (a judgement), aliases/000012.json (see aliases.py)
 Invariant  a record's id follows from its content; no file is ever replaced once its record stands.
-Not        judging a model (evaluation/promotion/evidence.py, gates.py) nor loading it (load.py).
+Not        judging a model (evaluation/promotion) nor loading it (load.py).
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import pyarrow as pa
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
-from kalshi_platform.models.registry.gates import Judgement
+from kalshi_platform.models.registry.evidence import Judgement
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
 from kalshi_platform.storage.storage import open_storage
 

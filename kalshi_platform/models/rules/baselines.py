@@ -14,8 +14,8 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.observation import portfolio_column

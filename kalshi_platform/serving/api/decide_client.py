@@ -2,12 +2,9 @@
 
 Invariant  a request is sent at most twice, both times with one ``request_id``: the server answers a repeated
            id as it did the first time, so nothing is decided twice.
-Tokens     come from a file or the environment, never from an argument that a process list shows.
 """
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -16,31 +13,13 @@ import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.serving.api.packed import packed_body
+from kalshi_platform.serving.api.tokens import bearer
 
-TOKEN_VARIABLE: Final = "KALSHI_PLATFORM_TOKEN"
 _BUSY: Final = 500
 
 
 class ServiceError(PlatformError):
     """A service of this platform could not be reached, or refused what was asked."""
-
-
-def read_token(
-    file: Path | None = None, environment: Mapping[str, str] = os.environ, variable: str = TOKEN_VARIABLE
-) -> str | None:
-    """The token in ``file``, else in the environment; None where neither is given.
-
-    ContractError where the file cannot be read or holds no single token.
-    """
-    if file is None:
-        return environment.get(variable, "").strip() or None
-    try:
-        words = file.read_text().split()
-    except (OSError, UnicodeDecodeError) as err:
-        raise ContractError(f"token file {file} cannot be read ({err}): write the token into it") from None
-    if len(words) != 1:
-        raise ContractError(f"token file {file} holds {len(words)} words; expected the token alone")
-    return words[0]
 
 
 class DecideClient:
@@ -56,7 +35,7 @@ class DecideClient:
         """
         self._is_packed = packed
         self._url = url.rstrip("/") + "/v1/decide"
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = bearer(token)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._http: aiohttp.ClientSession | None = None
 

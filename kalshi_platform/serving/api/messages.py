@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.data.market_data.capture import MAX_TIME_NS
-from kalshi_platform.data.market_data.validate import MAX_QTY_E2
+from kalshi_platform.data.market_data.faults import MAX_QTY_E2
+from kalshi_platform.domain.actions import TradeName
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import MarketSpec, Ticker
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -20,7 +21,6 @@ from kalshi_platform.simulation.replay.bank import MAX_BANDS
 _MAX_CASH_E6: Final = 10**15
 _MAX_FEE_MULTIPLIER_E6: Final = 10**9  # a thousand times the exchange's fee: exact in 64 bits
 
-Action = Literal["BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO"]
 Int = Annotated[int, Field(strict=True)]
 CashE6 = Annotated[int, Field(strict=True, ge=0, le=_MAX_CASH_E6)]
 TimeNs = Annotated[int, Field(strict=True, ge=0, lt=MAX_TIME_NS)]
@@ -30,7 +30,7 @@ FrameNumber = Annotated[int, Field(strict=True, ge=0, lt=MAX_TIME_NS)]
 class RestingOrder(Config):
     """An own order in the exchange's book."""
 
-    action: Action
+    action: TradeName
     price_e4: Int = Field(gt=0, lt=DOLLAR_E4, description="limit on the YES scale")
     qty_e2: Int = Field(gt=0, le=MAX_QTY_E2, description="what is left of it")
 
@@ -42,7 +42,9 @@ class Holding(Config):
     cost_e6: CashE6 = Field(0, description="paid for the open position, fees not included")
     opened_ns: TimeNs = Field(0, description="when the position last left zero")
     resting: RestingOrder | None = None
-    in_flight: Action | None = Field(None, description="an order was sent and has not reached the exchange")
+    in_flight: TradeName | None = Field(
+        None, description="an order was sent and has not reached the exchange"
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

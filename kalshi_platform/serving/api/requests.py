@@ -6,24 +6,20 @@ Packed     text in the place of a whole row or history packs its numbers
            (kalshi_platform/serving/api/packed.py).
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from kalshi_platform.domain.actions import ActionName
 from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.models.registry.record import ACTIONS
-from kalshi_platform.serving.inference.batch import Note, Tier
+from kalshi_platform.serving.inference.batch import NoteName, TierName
 
-ActionName = Literal["HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO"]
 #: The exchange's own words (REST ``status``) and those of its filters; only ``active`` is traded.
 MarketState = Literal[
     "active", "paused", "inactive", "initialized", "closed",
     "determined", "disputed", "amended", "settled", "finalized",
 ]  # fmt: skip
-ACTION_NAMES: Final[tuple[str, ...]] = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
-TIER_NAMES: Final = {int(tier): tier.name.lower() for tier in Tier}
-NOTE_NAMES: Final = {int(note): note.name.lower() for note in Note if note.name}
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 PriceE4 = Annotated[int, Field(ge=0, le=DOLLAR_E4)]
@@ -114,8 +110,8 @@ class GroupDecision(BaseModel):
         description="by market id: HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO; calibrated, of the tier"
     )
     confidence: float = Field(description="the lowest over the markets of the highest probability")
-    tier: Literal["rules", "mlp", "lstm", "full", "none"]
-    notes: list[Literal["cached", "deadline", "fallback"]] = Field(
+    tier: TierName
+    notes: list[NoteName] = Field(
         description="cached: the answer to an equal state; deadline: no time for a higher tier; fallback: a "
         "higher tier failed"
     )

@@ -12,26 +12,36 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NoReturn, Self
 
+import aiohttp
+from aiohttp import ClientWebSocketResponse, WSMsgType
 from pydantic import Field
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.config import Config
 from kalshi_platform.serving.api.decide_client import ServiceError
 from kalshi_platform.serving.api.frame_log import FrameLog
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+from kalshi_platform.serving.api.tokens import bearer
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_BYTES: Final = 1 << 24
+#: Between two pings; a server that answers none within half of it is taken for lost.
+_HEARTBEAT_S: Final = 20.0
 _TOO_MANY: Final = 429
 #: Close codes after which the same would happen again: not text, refused, too long, taken over.
 _FINAL: Final = (1003, 1008, 1009, 4000)
-_LOST: Final = (ConnectionClosed, InvalidHandshake, OSError, TimeoutError)
+_TEXT: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
 Sleep = Callable[[float], Awaitable[None]]
 Message = dict[str, Any]
+
+
+class _EndedError(Exception):
+    """The connection ended in a way that another one may mend."""
+
+
+_LOST: Final = (_EndedError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class StreamClientConfig(Config):
@@ -62,7 +72,7 @@ class StreamClient:
     ) -> None:
         self._config = config
         self._opening = opening or OpenMessage(type="open")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._headers = bearer(token)
         self._sleep = sleep
         self._log = FrameLog(config.keep_frames, config.most_unacknowledged)
         self._answers: asyncio.Queue[Message | None] = asyncio.Queue()
@@ -164,52 +174,56 @@ class StreamClient:
     async def _connect_once(self) -> object:
         """One connection, until it breaks; returns why. ServiceError where trying again would not help."""
         config = self._config
-        try:
-            async with connect(
-                config.url,
-                additional_headers=self._headers,
-                open_timeout=config.open_timeout_s,
-                max_size=_MAX_BYTES,
-            ) as connection:
-                await self._serve(connection)
-        except InvalidStatus as err:
-            status = err.response.status_code
-            if 400 <= status < 500 and status != _TOO_MANY:
-                raise ServiceError(f"{config.url} answered {status}: check the address and token") from None
-            return err
-        except ConnectionClosed as err:
-            if err.rcvd is not None and err.rcvd.code in _FINAL:
-                raise ServiceError(
-                    f"{config.url} ended the session ({err.rcvd.code}): {err.rcvd.reason}"
-                ) from None
-            return err
-        except _LOST as err:
-            return err
-        return "the server closed the connection"
+        forever = aiohttp.ClientTimeout(total=None)
+        async with aiohttp.ClientSession(headers=self._headers, timeout=forever) as http:
+            try:
+                async with asyncio.timeout(config.open_timeout_s):
+                    socket = await http.ws_connect(
+                        config.url, max_msg_size=_MAX_BYTES, heartbeat=_HEARTBEAT_S
+                    )  # fmt: skip
+                async with socket:
+                    return await self._serve(socket)
+            except aiohttp.WSServerHandshakeError as err:
+                if 400 <= err.status < 500 and err.status != _TOO_MANY:
+                    raise ServiceError(
+                        f"{config.url} answered {err.status}: check the address and token"
+                    ) from None
+                return err
+            except _LOST as err:
+                return err
 
-    async def _serve(self, connection: ClientConnection) -> None:
-        """Open or resume, then send and receive until the connection breaks."""
-        await connection.send(self._open_text())
-        opened = self._take_in(await connection.recv())
+    async def _serve(self, socket: ClientWebSocketResponse) -> NoReturn:
+        """Open or resume, then send and receive until the connection ends, which is an error."""
+        await socket.send_str(self._open_text())
+        opened = self._take_in(await self._receive(socket))
         if opened["type"] != "opened":
             raise ServiceError(f"{self._config.url} did not open the session: {opened}")
         self._log.rewind(opened["next_frame"])
         self.n_connections += 1
-        sender = asyncio.create_task(self._send(connection))
+        sender = asyncio.create_task(self._send(socket))
         try:
-            async for text in connection:
-                message = self._take_in(text)
+            while True:
+                message = self._take_in(await self._receive(socket))
                 if message["type"] == "ack":
                     self._log.acknowledge(message["frame"])
                     await self._tell_progress()
-        except asyncio.CancelledError:
-            await connection.close()  # the user is done: the server is told so
-            raise
         finally:
             sender.cancel()
             (failure,) = await asyncio.gather(sender, return_exceptions=True)
-        if isinstance(failure, BaseException) and not isinstance(failure, (*_LOST, asyncio.CancelledError)):
-            raise failure
+            if isinstance(failure, Exception) and not isinstance(failure, _LOST):
+                raise failure
+
+    async def _receive(self, socket: ClientWebSocketResponse) -> str | bytes:
+        """The next text; _EndedError where the connection ended, ServiceError where it ended for good."""
+        message = await socket.receive()
+        if message.type in _TEXT:
+            return message.data
+        code, why = socket.close_code, message.extra or ""
+        if isinstance(message.data, aiohttp.WebSocketError):  # what this side found wrong
+            code, why = message.data.code, str(message.data)
+        if code in _FINAL:
+            raise ServiceError(f"{self._config.url} ended the session ({code}): {why}")
+        raise _EndedError(f"the connection ended ({code}) {why}".rstrip())
 
     def _open_text(self) -> str:
         changes: dict[str, Any] = {
@@ -221,11 +235,11 @@ class StreamClient:
             changes["groups"] = self.groups
         return self._opening.replace(**changes).model_dump_json()
 
-    async def _send(self, connection: ClientConnection) -> None:
+    async def _send(self, socket: ClientWebSocketResponse) -> None:
         while True:
             self._news.clear()
             while (text := self._log.take()) is not None:
-                await connection.send(text)
+                await socket.send_str(text)
             await self._news.wait()
 
     def _take_in(self, text: str | bytes) -> Message:

@@ -8,7 +8,7 @@ Looked at  training events teach; one half of the validation events calibrates a
 import hashlib
 import platform
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.promotion.evidence import JUDGED_SPLIT, judged_environment
@@ -53,7 +54,6 @@ from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
 
 
@@ -99,7 +99,7 @@ def build_tiers(
     model: str,
     dataset_uri: str,
     config: TiersConfig | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> TierSet:
     """Make, judge and store the tiers of ``model`` (an alias or an id); its report is ``stored_report``.
 
@@ -144,7 +144,7 @@ def report_tiers(
     final: bool = False,
     log_folder: Path | None = None,
     config: TiersConfig | None = None,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> TierReport:
     """Judge the newest tier set of ``model`` again; ``final``: on the test split instead of the judging half.
 
@@ -228,14 +228,13 @@ def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
 
 def _training_states(work: _Work, bank: Bank) -> States:
     """What the champion meets on training events, as in training: 1 to S markets, drawn at random."""
-    config, started, told = work.config.states, time.perf_counter(), time.perf_counter()
+    config, started, throttle = work.config.states, time.perf_counter(), Throttle(wait_first=True)
     episodes = RandomEpisodes(bank, EpisodeConfig(), CurriculumConfig(), work.config.seed)
     env = ReplayVectorEnv(bank, episodes, work.env, config.n_envs)
 
     def show(done: int) -> None:
-        nonlocal told
-        if (at := time.perf_counter()) - told >= 5:
-            told, left = at, (at - started) / done * (config.steps - done)
+        if throttle.is_due():
+            left = (time.perf_counter() - started) / done * (config.steps - done)
             work.say(f"states: {done * config.n_envs:,} decisions played, {left:.0f} s left")
 
     with torch_threads(1):

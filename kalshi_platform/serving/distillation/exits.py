@@ -1,11 +1,11 @@
 """Calibrating the students and choosing where groups leave, on the calibrating half of the events."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import numpy as np
 
+from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.evaluation.judging.summary import event_means
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -27,10 +27,8 @@ from kalshi_platform.serving.distillation.thresholds import (
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
 #: Thresholds of tiers 1 and 2; None = never.
 Exits = tuple[float | None, float | None]
-_EVERY_S: Final = 5.0
 
 
 def calibrated_temperature(policy: FrozenPolicy, theatre: Theatre, states: States) -> float:
@@ -46,20 +44,20 @@ def choose_exits(
     theatre: Theatre,
     states: States,
     config: ThresholdsConfig,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Choice:
     """Play every pair of candidate thresholds on the theatre's events and take the best: thresholds.py."""
     champion = theatre.play(NetworkPolicy(theatre.champion.network, theatre.bank.arrays), "champion")
     returns = event_means(champion.event, champion.returns)
     wanted = _cautious_first(made, theatre, states, config)
     pairs: list[Pair] = []
-    started = told = time.perf_counter()
+    started, throttle = time.perf_counter(), Throttle(wait_first=True)
     for pair in wanted:
         if pairs and time.perf_counter() - started > config.limit_s:
             break
         pairs.append(_play(pair, made, theatre, config))
-        if (now := time.perf_counter()) - told >= _EVERY_S:
-            told, left = now, (now - started) / len(pairs) * (len(wanted) - len(pairs))
+        if throttle.is_due():
+            left = (time.perf_counter() - started) / len(pairs) * (len(wanted) - len(pairs))
             say(f"exits: {len(pairs)} of {len(wanted)} pairs of thresholds played, {left:.0f} s left")
     choice = choose(pairs, float(returns.mean()), returns.size, config)
     if left_out := len(wanted) - len(pairs):

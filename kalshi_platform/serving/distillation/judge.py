@@ -6,7 +6,7 @@ Units      latencies milliseconds of the thread's own time, one group, one threa
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.summary import Sample, event_means
@@ -38,7 +39,6 @@ from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
 from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
 #: Points of a tier's exit curve.
 _CURVE_POINTS: Final = 40
 
@@ -156,7 +156,7 @@ def judge(
     seed: int,
     split: Split,
     half: bool,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> Judgement:
     """Play champion, cascade and every tier alone on the theatre's events, and time the cascade."""
     started = time.perf_counter()

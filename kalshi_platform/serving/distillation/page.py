@@ -5,18 +5,19 @@ Not    any figure: all of them lie in the TierReport.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from markupsafe import Markup
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kalshi_platform.evaluation.judging.report import page_environment, write_text
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Scale, Series, interval_text, percent, plain
+from kalshi_platform.evaluation.pages.charts import Scale, Series
+from kalshi_platform.evaluation.pages.formats import interval_text, ms, percent, plain, share
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.terminal import show
 from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.judge import TierJudgement
 from kalshi_platform.serving.distillation.report import TierReport
@@ -26,17 +27,17 @@ from kalshi_platform.serving.inference.batch import Tier
 
 HTML_NAME: Final = "tiers.html"
 JSON_NAME: Final = "tiers.json"
-_LOG_WIDTH: Final = 150
 _TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
 _DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
-NAMES: Final = {int(Tier.MLP): "1 MLP", int(Tier.LSTM): "2 LSTM", int(Tier.FULL): "3 champion"}
+#: Tiers as a page calls them, by number.
+NAMES: Final = {
+    int(t): f"{int(t)} {'champion' if t is Tier.FULL else t.name}" for t in (Tier.MLP, Tier.LSTM, Tier.FULL)
+}
 
 
 def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
     """Write tiers.html and tiers.json into ``out``; StorageError where it cannot be written."""
-    out = Path(out)
-    text = report.model_dump_json(indent=1) + "\n"
-    return write_text(out / HTML_NAME, render_html(report)), write_text(out / JSON_NAME, text)
+    return write_html_and_json(Path(out) / HTML_NAME, render_html(report), report)
 
 
 def read_page(path: Path) -> TierReport:
@@ -46,9 +47,10 @@ def read_page(path: Path) -> TierReport:
 
 def render_html(report: TierReport) -> str:
     """The whole page as text; nothing in it is fetched when it is opened."""
-    environment = page_environment("kalshi_platform.serving.distillation")
-    environment.filters.update(threshold=threshold_text, ms=ms, share=share)
-    return environment.get_template("tiers.html.j2").render(
+    return render(
+        "kalshi_platform.serving.distillation",
+        "tiers.html.j2",
+        {"threshold": threshold_text},
         r=report,
         j=report.judgement,
         names=NAMES,
@@ -86,16 +88,6 @@ def threshold_text(value: float | None) -> str:
     return "never" if value is None else f"{value:.4f}"
 
 
-def share(value: float) -> str:
-    """A share in percent to the tenth: 99.4 and 99.9 are far apart here."""
-    return f"{value * 100:.1f} %"
-
-
-def ms(value: float) -> str:
-    """Milliseconds to the microsecond."""
-    return f"{value:.3f}"
-
-
 def reliability_chart(before: Reliability, after: Reliability) -> Markup:
     """Share of right actions over confidence, before and after the temperature, with the diagonal."""
     lines = [_DIAGONAL]
@@ -122,24 +114,24 @@ def learning_chart(learning: Learning) -> Markup:
     x = [float(k + 1) for k in range(len(values))]
     ticks = [(x[0], "1"), (x[-1], f"{len(values)} passes")]
     line = Series("held-out KL", x, values)
-    return charts.line_chart([line], "held-out KL", ticks, plain, 170, 360)
+    return charts.line_chart([line], "held-out KL", ticks, plain, *charts.SMALL)
 
 
 def choice_chart(choice: Choice, height: int = 300) -> Markup:
     """Every pair of thresholds: mean return over expected latency; the chosen one in colour."""
-    left, right, top, bottom = 72, 16, 14, 44
+    left, bottom = 72, 44
     times = [p.expected_ms for p in choice.pairs]
     values = [*(p.mean_return for p in choice.pairs), choice.champion_return]
-    x = Scale(*_widened(times), left, charts.WIDTH - right)
-    y = Scale(*_widened(values), height - bottom, top)
+    x = Scale(*charts.padded(times, with_zero=False), left, charts.WIDTH - charts.RIGHT)
+    y = Scale(*charts.padded(values, with_zero=False), height - bottom, charts.TOP)
     parts = []
     for tick in charts.nice_ticks(y.low, y.high):
-        parts.append(charts.draw_line(left, y(tick), charts.WIDTH - right, y(tick), "grid"))
+        parts.append(charts.draw_line(left, y(tick), charts.WIDTH - charts.RIGHT, y(tick), "grid"))
         parts.append(charts.draw_text(left - 6, y(tick) + 4, percent(tick), anchor="end"))
     for tick in charts.nice_ticks(x.low, x.high):
         parts.append(charts.draw_text(x(tick), height - bottom + 18, plain(tick)))
     line = y(choice.champion_return)
-    parts.append(charts.draw_line(left, line, charts.WIDTH - right, line, "zero"))
+    parts.append(charts.draw_line(left, line, charts.WIDTH - charts.RIGHT, line, "zero"))
     for k, pair in sorted(enumerate(choice.pairs), key=lambda item: item[0] == choice.chosen):
         kind = "point s0" if k == choice.chosen else "point s1"
         parts.append(charts.draw_point(x(pair.expected_ms), y(pair.mean_return), kind, _pair_text(pair)))
@@ -151,22 +143,13 @@ def choice_chart(choice: Choice, height: int = 300) -> Markup:
 def _pair_text(pair: Pair) -> str:
     return (
         f"tier 1 at {threshold_text(pair.first)}, tier 2 at {threshold_text(pair.second)}: "
-        f"{ms(pair.expected_ms)} ms, return {percent(pair.mean_return)}, agreement {share(pair.agreement)}"
+        f"{ms(pair.expected_ms)}, return {percent(pair.mean_return)}, agreement {share(pair.agreement)}"
     )
 
 
-def _widened(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    pad = 0.06 * (high - low) or max(abs(low) * 0.1, 1e-3)
-    return low - pad, high + pad
-
-
 def print_view(report: TierReport, html: Path | None) -> None:
-    """Print the table, what was chosen and why; a pipe gets the width the table needs."""
-    console = Console() if Console().is_terminal else Console(width=_LOG_WIDTH)
-    console.print(terminal_view(report))
-    if html is not None:
-        console.print(f"report: {html}", soft_wrap=True)
+    """Print the table, what was chosen and why."""
+    show(terminal_view(report), html)
 
 
 def terminal_view(report: TierReport) -> RenderableType:
@@ -175,7 +158,7 @@ def terminal_view(report: TierReport) -> RenderableType:
     table = Table(title=f"tiers of {report.model} · {events_text(report)}")
     for name in ("", "runs as"):
         table.add_column(name)
-    for name in ("p50 ms", "p99 ms", "exit at", "decides", "agrees", "ECE before", "ECE after"):
+    for name in ("p50", "p99", "exit at", "decides", "agrees", "ECE before", "ECE after"):
         table.add_column(name, justify="right")
     table.add_column("mean return alone")
     for t in j.tiers:

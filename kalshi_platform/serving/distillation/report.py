@@ -10,6 +10,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.pages.formats import ms, share
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
 from kalshi_platform.serving.distillation.config import TiersConfig
@@ -48,15 +49,15 @@ class TierReport(Config):
         early = sum(t.exit_share for t in j.tiers[:-1])
         if j.value_kept is not None and j.value_kept.estimate is not None:
             asked = 1 - self.config.thresholds.max_value_loss
-            kept = f"{j.value_kept.estimate:.1%} of the champion's return kept ({asked:.1%} asked for)"
+            kept = f"{share(j.value_kept.estimate)} of the champion's return kept ({share(asked)} asked for)"
         elif j.difference.estimate is not None:
             kept = f"{j.difference.estimate:+.3%} of capital an event against the champion's return"
         else:
             kept = "no event to compare returns on"
         return (
-            f"{early:.1%} of the groups leave before the champion is asked; expected {j.expected_ms:.3f} ms "
-            f"instead of {j.champion_expected_ms:.3f}; {j.agreement:.1%} of the actions are the champion's; "
-            f"{kept}."
+            f"{share(early)} of the groups leave before the champion is asked; expected {ms(j.expected_ms)} "
+            f"instead of {ms(j.champion_expected_ms)}; {share(j.agreement)} of the actions are the "
+            f"champion's; {kept}."
         )
 
 

@@ -14,6 +14,7 @@ import torch
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.levels import TIER_LEVELS
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
@@ -26,8 +27,6 @@ from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.rollout.reservoir import States
 
-Say = Callable[[str], None]
-_EVERY_S: Final = 5.0
 _BATCH: Final = 2_048
 
 
@@ -71,7 +70,7 @@ def distil(
     arrays: BankArrays,
     config: LearnConfig,
     seed: int,
-    say: Say = lambda line: None,
+    say: Say = silent,
 ) -> tuple[FrozenPolicy, Learning]:
     """A student of ``spec`` taught by ``learned``; its weights are those best on ``held_out``.
 
@@ -126,14 +125,12 @@ def _learn(student: "_Student", tier: int, config: LearnConfig, say: Say) -> tup
 def _progress(
     say: Say, tier: int, epoch: int, config: LearnConfig, started: float
 ) -> Callable[[float], None]:
-    last = time.perf_counter()
+    throttle = Throttle(wait_first=True)
 
     def show(share: float) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        if now - last < _EVERY_S:
+        if not throttle.is_due():
             return
-        last = now
+        now = time.perf_counter()
         done = (epoch + share) / config.epochs
         left = min((now - started) * (1 - done) / done, max(config.limit_s - (now - started), 0))
         say(f"tier {tier}: pass {epoch + 1} of {config.epochs}, at most {left:.0f} s left")

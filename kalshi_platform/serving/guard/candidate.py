@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.models.networks.spec import PolicySpec
@@ -24,7 +25,6 @@ from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free
-from kalshi_platform.simulation.replay.account import HOLD
 
 #: What a client must send: a model that reads anything else would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")

@@ -46,7 +46,7 @@ _LOOK_EVERY: Final = 32
 
 
 class GuardConfig(Config):
-    """Which aliases are followed, and within which bounds their models are served."""
+    """Aliases that are followed, and the bounds within which their models are served."""
 
     alias: str = CHAMPION
     shadow: str | None = Field(None, description="alias of the model that decides beside it; None: none does")
@@ -114,7 +114,7 @@ class ModelGuard:
 
     @property
     def previous(self) -> ServedModel | None:
-        """What a rollback goes back to; None where nothing was swapped, or it was gone back to."""
+        """The model that a rollback goes back to; None where nothing was swapped, or it was gone back to."""
         return self._now.previous
 
     @property
@@ -126,7 +126,7 @@ class ModelGuard:
         return tuple(sorted(both, key=lambda event: event.at_ns))
 
     def shadow(self) -> ShadowFound | None:
-        """How far the challenger would have decided otherwise; None where none is asked."""
+        """Counts of the challenger that decides beside the active model; None where none does."""
         return None if self._challenger is None else self._challenger.report()
 
     # The answering path
@@ -184,7 +184,7 @@ class ModelGuard:
                 return None
 
     def poll(self) -> Wanted | None:
-        """What the alias names now and its newest tier set; None where that is active, or was refused.
+        """The model that the alias names now, with its newest tier set; None if it is active or was refused.
 
         ContractError where the alias names nothing; errors of the registry as they are.
         """
@@ -350,7 +350,7 @@ class ModelGuard:
         self._go_back(state, EventKind.TAKEN_BACK, f"automatic: {words}")
 
     def _end_watch(self, state: _State) -> bool:
-        """Whether this call ended the watch: of two threads one does."""
+        """True where this call ended the watch: of two threads one does."""
         with self._changing:
             now = self._now
             if now.active.number != state.active.number or now.before is None:

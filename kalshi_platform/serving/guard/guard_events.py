@@ -1,4 +1,4 @@
-"""What happened to the models of one replica: kept and logged, and handed to one listener.
+"""Events of the models of one replica: kept and logged, and handed to one listener.
 
 Invariant  at most ``kept`` events are kept, oldest first; an event that repeats the latest is not kept again.
 Threads    any.

@@ -4,6 +4,7 @@ Invariant  at most ``capacity`` groups are kept, the latest ones; what is handed
 Threads    any: the answering path adds, who checks a candidate reads.
 """
 
+import math
 import threading
 from typing import NamedTuple
 
@@ -52,7 +53,8 @@ class RecordedStates:
         whole = [n for n, (note, tier) in enumerate(told) if tier != Tier.NONE and not note & _CUT_SHORT]
         with self._lock:
             ring = self._ring(batch)
-            for n in whole[:: -(-len(whole) // self.per_call) or 1]:  # a call has few groups, most have one
+            apart = max(1, math.ceil(len(whole) / self.per_call))  # most calls have one group
+            for n in whole[::apart]:
                 at = self._next
                 ring.flat[at], ring.forced[at] = batch.flat[n], batch.forced[n]
                 if ring.windows is not None and batch.windows is not None:

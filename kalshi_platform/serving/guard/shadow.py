@@ -23,10 +23,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES, N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, PlatformError, StorageError
 from kalshi_platform.models.registry.load import LoadedModel, load_model
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
 from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
@@ -36,7 +36,6 @@ from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
 from kalshi_platform.serving.inference.ready import ModelKey, ReadyModel, key_of
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_EVENTS: Final = 50
@@ -44,7 +43,6 @@ _MAX_EVENTS: Final = 50
 Load = Callable[[Registry, LoadedModel, TierSet | None], ReadyModel]
 #: The champion's and the challenger's actions (N, S) i1, and the slots (N, S) bool that both had to decide.
 Compared = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
-_NAME_OF: Final = {number: name for name, number in ACTIONS.items()}
 
 
 class ShadowConfig(Config):
@@ -234,7 +232,7 @@ class Shadow:
         return True
 
     def report(self) -> ShadowFound:
-        """What was found so far."""
+        """Counts so far."""
         with self._changed:
             pairs = self._pairs.copy()
             differing = pairs * ~np.eye(N_ACTIONS, dtype=np.bool_)
@@ -252,7 +250,7 @@ class Shadow:
                     if pairs[tier].any()
                 },
                 pairs={
-                    f"{_NAME_OF[a]} > {_NAME_OF[b]}": int(both[a, b])
+                    f"{ACTION_NAMES[a]} > {ACTION_NAMES[b]}": int(both[a, b])
                     for a, b in zip(*both.nonzero(), strict=True)
                 },
                 failures=self._failures,
@@ -278,7 +276,7 @@ class Shadow:
                     return
 
     def _failed(self, err: Exception) -> bool:
-        """Count a failure; whether it was one too many."""
+        """Count a failure; True where it was one too many."""
         with self._changed:
             self._failures += 1
             _LOG.warning("challenger %s failed: %s: %s", self.model, type(err).__name__, err)

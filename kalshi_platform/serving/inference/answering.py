@@ -1,4 +1,4 @@
-"""What is decided of every slot: by rules that come before any network, else by a network's logits.
+"""Decides every slot: by rules that come before any network, else by a network's logits.
 
 Crossed    best bid at or above best ask: the local book is broken, or caught inside one match -> HOLD.
 Arbitrage  of mutually exclusive markets at most one pays its YES. One NO contract in each of n legs costs
@@ -16,17 +16,17 @@ Units      prices 1e-4 dollar on the YES scale, fees and sums 1e-6 dollar, rates
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E6
 from kalshi_platform.serving.inference.batch import FREE
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD, N_ACTIONS
 
 
 @kernel
 def _leg_e6(bid_e4: int, taker_rate_e6: int, allowed: float) -> int:
-    """What a leg adds to the sum, per contract; 0 where it is none."""
+    """Return what a leg adds to the sum, per contract; 0 where it is none."""
     if bid_e4 <= 0 or allowed <= 0.5:
         return 0
     return max(CONTRACT_E2 * bid_e4 - model_fee_e6(taker_rate_e6, bid_e4, CONTRACT_E2), 0)

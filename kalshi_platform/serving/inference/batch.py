@@ -6,12 +6,12 @@ Not        names of markets: who asks keeps them, a group's slots are answered i
 """
 
 from enum import IntEnum, IntFlag
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Layout
 
 #: In ``Batch.forced``: the rules leave the slot to the networks.
@@ -34,6 +34,15 @@ class Note(IntFlag):
     CACHED = 1  # the answer of an equal quantised state, at most the cache's bound old
     DEADLINE = 2  # a higher tier would have been asked, there was no time for it
     FALLBACK = 4  # a tier that would have been asked failed; the best tier below it answers
+
+
+#: Names of tiers and notes on the wire and in metrics; the members' in lower case.
+TierName = Literal["rules", "mlp", "lstm", "full", "none"]
+NoteName = Literal["cached", "deadline", "fallback"]
+TIER_NAMES: Final = {int(tier): tier.name.lower() for tier in Tier}
+NOTE_NAMES: Final = {int(note): str(note.name).lower() for note in Note}
+#: The names of the notes that a sum of bits holds.
+NOTES_OF: Final = [[NOTE_NAMES[note] for note in Note if bits & note] for bits in range(1 << len(Note))]
 
 
 class Batch(NamedTuple):

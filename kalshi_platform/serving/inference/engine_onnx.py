@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.tiers import FormName
 from kalshi_platform.serving.inference.graphs import CODES, FLAT, LOGITS, WINDOWS
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _PROVIDERS: Final = ["CPUExecutionProvider"]
 _ERRORS_ONLY: Final = 3

@@ -8,12 +8,12 @@ from typing import Final
 import numpy as np
 import torch
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.tiers import FormName
 from kalshi_platform.serving.inference.graphs import DecideGraph, EncodeGraph, decide_script, encode_script
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 #: A traced graph is compiled during its first calls; they belong to loading, not to the first decision.
 _WARM_UP: Final = 3

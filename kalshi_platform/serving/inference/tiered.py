@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, NoReturn
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.units import NS_PER_MS
@@ -24,7 +25,6 @@ from kalshi_platform.serving.inference.answering import all_finite, answer, answ
 from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
 from kalshi_platform.serving.inference.caches import QUANTUM, TimedCache, row_bytes, state_keys
 from kalshi_platform.serving.inference.engine import Engine
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 _LOG: Final = logging.getLogger(__name__)
 _NOTHING: Final = Note(0)

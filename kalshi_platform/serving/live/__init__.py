@@ -1,1 +1,1 @@
-"""Books and observations from the exchange's frames."""
+"""Live streams of frames to decisions: markets, groups, sessions."""

@@ -1,8 +1,8 @@
-"""Frames of one session to live groups: which market a frame concerns and which slot it stands in.
+"""Frames of one session to live groups: the market that a frame concerns and the slot where it stands.
 
 Owns       the decoder, the markets and the groups of one session, and its clock.
 Invariant  the clock never goes back; every frame either has its whole effect or is refused, and a refused one
-           leaves no book that may be stale valid.
+           leaves no book valid that may be stale.
 Groups     those named when the session opened, then one for every ``n_slots`` further markets, in order of
            first appearance.
 Not        numbers of frames, answers and limits of a session (``stream.py``).
@@ -24,7 +24,7 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
 class Place(NamedTuple):
-    """Where a market stands."""
+    """Group and slot in which a market stands."""
 
     group: int
     slot: int
@@ -43,7 +43,7 @@ class LiveBooks:
         resolutions: ResolutionHistory | None = None,
         max_markets: int = 500,
     ) -> None:
-        """ContractError where a group is too large or a market is named twice."""
+        """Begin with ``groups``; ContractError where one is too large or a market is named twice."""
         self._config = config
         self._window = window
         self._specs = {spec.ticker: spec for spec in markets}
@@ -65,16 +65,16 @@ class LiveBooks:
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What the decoder and the doors counted."""
+        """Counters of the decoder and of the doors."""
         return self._decoder.counters
 
     @property
     def n_streams(self) -> int:
-        """Connections and subscriptions the decoder remembers."""
+        """Number of connections and subscriptions that the decoder remembers."""
         return self._decoder.n_streams
 
     def specification(self, ticker: str) -> MarketSpec:
-        """What is known of a market that has a place."""
+        """Specification, as known now, of a market that has a place."""
         return self._markets[ticker].spec
 
     def newly_placed(self) -> list[str]:
@@ -85,10 +85,10 @@ class LiveBooks:
         return news
 
     def feed(self, frame: Frame, message: dict[str, Any]) -> list[int]:
-        """Apply one frame, parsed to ``message``; the groups in which a slot stands at a new valid row.
+        """Apply one frame, parsed to ``message``; returns the groups with a slot at a new valid row.
 
-        DataError where the frame is refused: its effect is then that of a lost frame. LimitError where it
-        would be one market too many; the session cannot go on.
+        DataError where the frame is refused: its effect is then that of a lost frame. LimitError where the
+        frame would bring one market too many; the session cannot go on.
         """
         if frame.recv_ns < self.now_ns:
             late = Frame(frame.line, self.now_ns, frame.conn, frame.raw)
@@ -107,6 +107,7 @@ class LiveBooks:
         return self._apply(frame)
 
     def _refuse(self, frame: Frame, message: dict[str, Any]) -> None:
+        """Treat a frame as lost and hand on the GAPs that follow from the loss."""
         self._decoder.refuse_message(frame, message)
         self._apply(frame)
 
@@ -128,7 +129,7 @@ class LiveBooks:
             )
 
     def _apply(self, frame: Frame) -> list[int]:
-        """Hand the decoded rows to markets and slots; the first refusal is raised after the last row."""
+        """Hand the decoded rows to markets and slots; raises the first refusal after the last row."""
         touched: dict[int, None] = {}
         refusal: DataError | None = None
         for ticker, rows in self._decoder.drain():
@@ -138,30 +139,35 @@ class LiveBooks:
             place = self.places[ticker]
             group = self.groups[place.group]
             try:
-                self._learn(ticker, market, group, place.slot)
+                self._take_facts(ticker, market, group, place.slot)
             except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
                 refusal = refusal or err
+            before = market.spec
             try:
                 for row in market.apply(rows, frame.line, self._decoder.counters):
                     if group.put(place.slot, row):
                         touched[place.group] = None
             except DataError as err:
                 refusal = refusal or err
+            if market.spec is not before:  # the prices showed a finer grid: orders are priced on it
+                group.describe(place.slot, market.spec)
         if refusal is not None:
             raise refusal
         return list(touched)
 
-    def _learn(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
+    def _take_facts(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
+        """Hand new facts of lifecycle frames to the market and its slot."""
         facts = self._decoder.facts.get(ticker)
         if facts is None:
             return
         known = (facts.open_ns, facts.close_ns, facts.price_ranges)
         if self._facts_seen.get(ticker) != known:
             self._facts_seen[ticker] = known
-            market.learn(facts)
+            market.take_facts(facts)
             group.describe(slot, market.spec)
 
     def _new_market(self, ticker: str) -> LiveMarket:
+        """Market of ``ticker``, which gets a place if no group names it."""
         spec = self._specs.get(ticker)
         declared = spec is not None
         if spec is None:
@@ -179,6 +185,7 @@ class LiveBooks:
         return market
 
     def _add_group(self, named: Sequence[str]) -> None:
+        """Open a group with the markets ``named``."""
         number = len(self.groups)
         if len(named) > self._config.n_slots:
             raise ContractError(
@@ -197,11 +204,12 @@ class LiveBooks:
             )
 
     def _place(self, ticker: str, group: int) -> None:
+        """Give ``ticker`` the next slot of a group."""
         self.places[ticker] = Place(group, len(self.tickers[group]))
         self.tickers[group].append(ticker)
 
     def set_account(self, account: AccountMessage) -> None:
-        """The whole account of one group; ContractError where a group or market it names is not there."""
+        """Set the whole account of one group; ContractError names a group or market not there."""
         if account.group >= len(self.groups):
             raise ContractError(f"account.group = {account.group}; there are {len(self.groups)} groups")
         own = self.tickers[account.group]

@@ -1,12 +1,12 @@
 """One group of live markets as a policy sees it: a bank of a single row a slot.
 
-Owns       the rows, features, history windows and records of S slots, in the shapes replay has them.
+Owns       the rows, features, history windows and records of S slots, in the shapes that replay has.
 Invariant  the kernels of replay (``simulation/replay/observation.py``) write the observation, so that the
-           same messages
-           show a policy the same bits live and in replay; a window never reaches over an invalid row.
-Slots      a slot whose book is invalid looks empty until it is valid again, its window then starts anew;
-           what the account holds there stays.
-Not        which message concerns which slot (``live_books.py``), nor any order: the client owns its account.
+           same messages show a policy the same bits live and in replay; a window never reaches over an
+           invalid row.
+Slots      a slot whose book is invalid looks empty until the book is valid again, and its window then starts
+           anew; the account's holding there stays.
+Not        the slot that a message concerns (``books.py``), nor any order: the client owns its account.
 """
 
 from typing import NamedTuple
@@ -15,20 +15,14 @@ import numpy as np
 
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
+from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.messages import Holding
 from kalshi_platform.serving.inference.answering import force_actions
 from kalshi_platform.serving.inference.batch import Batch
-from kalshi_platform.simulation.replay.account import (
-    HOLD,
-    N_ACTIONS,
-    clear_position,
-    open_account,
-    update_mark,
-)
+from kalshi_platform.simulation.replay.account import clear_position, open_account, update_mark
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,
@@ -90,7 +84,7 @@ def place_row(
 
 
 class RuleInputs(NamedTuple):
-    """What the rules look at, one group's; written by :func:`observe_group`."""
+    """Inputs of the rules for one group; :func:`observe_group` writes them."""
 
     bid_e4: np.ndarray  # (1, S) i4
     ask_e4: np.ndarray  # (1, S) i4
@@ -112,7 +106,7 @@ def observe_group(
     at_rows: np.ndarray,
     forced: np.ndarray,
 ) -> None:
-    """Write the observation at ``now_ns`` of the one environment in ``envs``, and what the rules demand.
+    """Write the observation at ``now_ns`` of the one environment in ``envs``, and the rules' demands.
 
     flat (1, width) f4, at_rows (1, S) i4, forced (1, S) i1, all written.
     """
@@ -139,7 +133,7 @@ class LiveGroup:
     """
 
     def __init__(self, config: TradingConfig, window: int) -> None:
-        """``window``: rows of history a slot, the most any tier of the model reads; 0 = none."""
+        """Make an empty group; ``window``: rows of history a slot, 0 if no tier reads any."""
         shown = [group for group in config.groups if group != "portfolio"]
         s = config.n_slots
         self._columns = np.array(columns(shown), np.int64)
@@ -188,14 +182,14 @@ class LiveGroup:
         return int(self.envs["now_ns"][0])
 
     def describe(self, s: int, spec: MarketSpec) -> None:
-        """Fees, grid and event of the market in slot ``s``; DataError where it has too many price bands."""
+        """Set fees, grid and event of the market in slot ``s``; DataError for too many price bands."""
         self._markets[s] = market_record(spec, "recorded")
         if spec.mutually_exclusive:
             number = self._event_sets.setdefault(spec.event, len(self._event_sets))
             self._rules.exclusive_set[0, s] = number
 
     def put(self, s: int, row: Rows) -> bool:
-        """Let slot ``s`` stand at ``row`` (length 1), empty where it is not valid; returns whether it is."""
+        """Let slot ``s`` stand at ``row`` (length 1), or empty it; True where ``row`` is valid."""
         if not row.valid[0]:
             self._kernel_slots["state"][0, s] = EMPTY
             return False
@@ -212,11 +206,11 @@ class LiveGroup:
         return True
 
     def set_cash(self, cash_e6: int, reserved_e6: int) -> None:
-        """What the client says the account has, and what of it is reserved for orders."""
+        """Set the cash of the account, and the part of it that orders reserve, as the client tells."""
         self.envs["cash_e6"][0], self.envs["reserved_e6"][0] = cash_e6, reserved_e6
 
     def set_holding(self, s: int, holding: Holding) -> None:
-        """What the client says it holds and has ordered in slot ``s``."""
+        """Set the client's position and orders in slot ``s``."""
         slot = self.slots[0, s]
         slot.position_e2, slot.cost_e6 = holding.position_e2, holding.cost_e6
         slot.opened_ns = holding.opened_ns
@@ -228,7 +222,7 @@ class LiveGroup:
             slot.order_qty_e2 = order.qty_e2
 
     def observe(self, now_ns: int) -> Batch:
-        """The group at ``now_ns`` as a policy is shown it; the arrays are the caller's own."""
+        """Observation of the group at ``now_ns``; the arrays are the caller's own."""
         flat = np.empty((1, self.width), np.float32)
         forced = np.empty((1, self.n_slots), np.int8)
         observe_group(
@@ -251,11 +245,11 @@ class LiveGroup:
 
     @property
     def live(self) -> np.ndarray:
-        """(S,) bool: slots in which a market stood at the last observation."""
+        """Slots (S,) bool in which a market stood at the last observation."""
         return self._at_rows[0] >= 0
 
     @property
     def oldest_row_age_ns(self) -> int:
-        """How old the oldest row was that the last observation showed; 0 where it showed none."""
+        """Age of the oldest row that the last observation showed; 0 where it showed none."""
         shown_ns = self._rows["recv_ns"][self.live]
         return self.now_ns - int(shown_ns.min()) if shown_ns.size else 0

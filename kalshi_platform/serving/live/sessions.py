@@ -1,6 +1,6 @@
 """Sessions of streams, kept for a while after their connection broke; bounded, the clock passed in.
 
-Owns       which session a connecting client gets: its own, where it is still here, or a new one.
+Owns       the choice of the session for a connecting client: its own, if it is still here, or a new one.
 Invariant  at most ``max_sessions`` sessions; one connection a session, the newest: an older one no longer
            holds it. A session is given only to the owner that opened it.
 Time       ns of a clock that does not go back (``time.monotonic_ns``), another one than the frames'.
@@ -25,7 +25,7 @@ from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
 
 
 class SessionConfig(Config):
-    """How many sessions are kept, and for how long after their connection broke."""
+    """Number of sessions kept, and the time for which they are kept without a connection."""
 
     max_sessions: int = Field(64, ge=1)
     keep_s: int = Field(300, ge=0, description="life of a session without a connection")
@@ -33,7 +33,7 @@ class SessionConfig(Config):
 
 
 class Lease(NamedTuple):
-    """A connection's hold on a session."""
+    """Hold of a connection on a session."""
 
     session: StreamSession
     number: int  # of the connection; a later one takes the session over
@@ -42,6 +42,8 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class _Kept:
+    """One session of the store, its owner and its connection."""
+
     session: StreamSession
     owner: str
     connection: int
@@ -49,7 +51,7 @@ class _Kept:
 
 
 class SessionStore:
-    """The sessions of one process; one thread (the event loop that serves)."""
+    """Sessions of one process; one thread (the event loop that serves)."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class SessionStore:
         resolutions: ResolutionHistory | None = None,
         new_id: Callable[[], str] = lambda: token_urlsafe(16),
     ) -> None:
-        """``new_id`` gives names nobody can guess: whoever knows one may go on with its session."""
+        """Begin empty; ``new_id`` must give names that nobody can guess, a name opens its session."""
         self.config = config or SessionConfig()
         self._resolutions = resolutions
         self._new_id = new_id
@@ -65,7 +67,7 @@ class SessionStore:
         self._n_connections = 0
 
     def __len__(self) -> int:
-        """Sessions kept, with a connection or without."""
+        """Number of sessions kept, with a connection or without."""
         return len(self._kept)
 
     def open(self, text: str, served: ServedModel, now_ns: int, owner: str = "") -> Lease:
@@ -87,12 +89,12 @@ class SessionStore:
         return self._lease(kept, session.opened(resumed=False))
 
     def holds(self, lease: Lease) -> bool:
-        """True while the connection of ``lease`` is the one its session is fed by."""
+        """True while the connection of ``lease`` is the one that feeds its session."""
         kept = self._kept.get(lease.session.id)
         return kept is not None and kept.connection == lease.number
 
     def leave(self, lease: Lease, now_ns: int) -> None:
-        """The connection of ``lease`` ended: its session waits for another, a closed one is forgotten."""
+        """End the connection of ``lease``: its session waits for another, a closed one is forgotten."""
         if not self.holds(lease):
             return
         if lease.session.closed:
@@ -102,7 +104,7 @@ class SessionStore:
         self._kept.move_to_end(lease.session.id)
 
     def expire(self, now_ns: int) -> int:
-        """Forget sessions that waited too long; returns how many."""
+        """Forget sessions that waited too long; returns their number."""
         oldest_ns = now_ns - self.config.keep_s * NS_PER_SECOND
         left = {n: kept.left_ns for n, kept in self._kept.items() if kept.left_ns is not None}
         gone = [name for name, left_ns in left.items() if left_ns <= oldest_ns]
@@ -114,6 +116,7 @@ class SessionStore:
         return not session.closed and session.is_read_by(served)
 
     def _lease(self, kept: _Kept, messages: list[str]) -> Lease:
+        """Give the session to a new connection."""
         self._n_connections += 1
         kept.connection, kept.left_ns = self._n_connections, None
         return Lease(kept.session, self._n_connections, messages)
@@ -131,6 +134,7 @@ class SessionStore:
 
 
 def _opening(text: str, max_bytes: int) -> OpenMessage:
+    """``open`` message in the first text of a client; ContractError where it is none."""
     if len(text) > max_bytes:
         raise ContractError(f"the open message has {len(text)} characters; at most {max_bytes} are read")
     try:

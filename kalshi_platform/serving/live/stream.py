@@ -5,10 +5,11 @@ In         ``account`` and ``ack`` messages (``messages.py``); every other text 
            clock, connection 0). Frames are numbered 1, 2, 3 ... in order, refused ones too.
 Out        ``opened``, ``placed``, ``decision``, ``ack``, ``refused``, ``closed``; ``docs/streaming.md`` shows
            them.
-Decisions  as the environment's: at the first event of a group at least the interval after its last decision.
-           Frames of one instant are one event: a later one decides again, and its decision replaces.
-Invariant  the same texts in the same order give the same batches and answers, whatever was answered before,
-           however often the connection broke. ``feed`` never raises on what a client sends.
+Decisions  at the same times as in the environment: when a group gets its first new row at least the interval
+           after its last decision. Frames of one instant belong together: a later one decides again, and its
+           decision replaces the earlier one.
+Invariant  the same texts in the same order give the same batches and answers, whatever the session answered
+           before, however often the connection broke. No text of a client makes ``feed`` raise.
 """
 
 from collections.abc import Callable
@@ -20,25 +21,22 @@ from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.books import LiveBooks
 
 Decide = Callable[[Batch, int], Decisions]
 
-_NAMES: Final = tuple(sorted(ACTIONS, key=ACTIONS.__getitem__))
-_TIERS: Final = {int(tier): tier.name.lower() for tier in Tier}
-_NOTES: Final = [[str(note.name).lower() for note in Note if bits & note] for bits in range(1 << len(Note))]
 _CONTROL: Final = ("open", "account", "ack")  # a tuple: a type may be anything, also what cannot be hashed
 
 
 class StreamLimits(Config):
-    """What one session may cost."""
+    """Limits of what one session may cost."""
 
     max_markets: int = Field(500, ge=1, description="markets a session may have")
     max_frame_bytes: int = Field(1 << 18, ge=1_024, description="longest text, in characters")
@@ -50,7 +48,7 @@ class StreamLimits(Config):
 
 
 class Due(NamedTuple):
-    """Groups that are to be decided now."""
+    """Groups that need a decision now, and the batch to decide on."""
 
     frame: int
     recv_ns: int
@@ -60,7 +58,7 @@ class Due(NamedTuple):
 
 
 class Fed(NamedTuple):
-    """What one text led to."""
+    """Answers to one text, and the decisions that are due after it."""
 
     messages: list[str]
     due: Due | None = None
@@ -68,7 +66,7 @@ class Fed(NamedTuple):
 
 
 class StreamSession:
-    """The live state of one client, fed a text at a time; one thread at a time."""
+    """Live state of one client, fed a text at a time; one thread at a time."""
 
     def __init__(
         self,
@@ -104,7 +102,7 @@ class StreamSession:
 
     @property
     def next_frame(self) -> int:
-        """The number the next frame will get."""
+        """Number that the next frame will get."""
         return self._next_frame
 
     @property
@@ -117,7 +115,7 @@ class StreamSession:
         return self._window == served.window and self._trading == served.trading
 
     def opened(self, resumed: bool) -> list[str]:
-        """What a client is told first: where it stands, and the decisions it may have missed."""
+        """First messages to a client: the state of the session, and the decisions it may have missed."""
         first = _text(
             type="opened",
             session=self.id,
@@ -172,14 +170,15 @@ class StreamSession:
         return messages
 
     def row_age_ns(self, due: Due) -> int:
-        """How old the oldest row is that ``due`` shows; asked before the next text is fed.
+        """Age of the oldest row that ``due`` shows; ask before the next text is fed.
 
-        Rows change with their market: in a quiet one the latest may be minutes old and still be the book.
+        A row changes with its market: in a quiet market the latest row may be minutes old and still be the
+        book.
         """
         return max(self._books.groups[group].oldest_row_age_ns for group in due.groups)
 
     def step(self, text: str, now_ns: int, decide: Decide) -> list[str]:
-        """Feed one text and have what is due decided at once, in this process."""
+        """Feed one text and decide at once, in this process, if a decision is due."""
         messages, due, _ = self.feed(text, now_ns)
         if due is None:
             return messages
@@ -188,11 +187,13 @@ class StreamSession:
     # What comes in
 
     def _number(self) -> int:
+        """Number of the frame that has just come."""
         number = self._next_frame
         self._next_frame += 1
         return number
 
     def _parsed(self, text: str) -> dict[str, Any]:
+        """JSON object in ``text``; DataError where it is none or too long."""
         if len(text) > self.limits.max_frame_bytes:
             raise DataError(f"{len(text)} characters; at most {self.limits.max_frame_bytes} are read")
         return _json_object(text)
@@ -200,6 +201,7 @@ class StreamSession:
     def _frame(
         self, text: str, message: dict[str, Any], number: int, now_ns: int
     ) -> tuple[Frame, dict[str, Any]]:
+        """Frame in a text, and the message in the frame."""
         if "raw" in message:
             frame = frame_of(message, number, "the capture line")
             return frame, _json_object(frame.raw)
@@ -207,6 +209,7 @@ class StreamSession:
         return Frame(number, max(now_ns, self._books.now_ns), 0, text), message
 
     def _control(self, message: dict[str, Any]) -> Fed:
+        """Answer a message that is no frame."""
         if message["type"] == "ack":
             return Fed([self._ack()])
         if message["type"] == "open":
@@ -218,12 +221,14 @@ class StreamSession:
         return Fed([])
 
     def _is_flooded(self) -> bool:
+        """True where the client has made the session remember too much."""
         books, limits = self._books, self.limits
         return books.n_streams > limits.max_streams or len(books.counters) > limits.max_counters
 
     # What is decided
 
     def _due(self, touched: list[int], number: int) -> Due | None:
+        """Batch of the groups in ``touched`` that need a decision now; None where none does."""
         now_ns = self._books.now_ns
         groups = [g for g in touched if self._is_due(g, now_ns)]
         for g in groups:
@@ -235,6 +240,7 @@ class StreamSession:
         return Due(number, now_ns, tuple(groups), live, _joined(batches))
 
     def _is_due(self, group: int, now_ns: int) -> bool:
+        """True where the interval since the last decision of ``group`` is over."""
         while len(self._decided_ns) <= group:
             self._decided_ns.append(-1)
         last_ns = self._decided_ns[group]
@@ -243,6 +249,7 @@ class StreamSession:
     # What goes out
 
     def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
+        """Text of one ``decision`` message."""
         live = due.live[n].tolist()
         slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
         actions = decisions.actions[n].tolist()
@@ -251,10 +258,10 @@ class StreamSession:
             "frame": due.frame,
             "recv_ns": due.recv_ns,
             "group": group,
-            "actions": {ticker: _NAMES[actions[s]] for s, ticker in slots},
+            "actions": {ticker: ACTION_NAMES[actions[s]] for s, ticker in slots},
             "confidence": float(decisions.confidence[n]),
-            "tier": _TIERS[int(decisions.tier[n])],
-            "notes": _NOTES[int(decisions.notes[n])],
+            "tier": TIER_NAMES[int(decisions.tier[n])],
+            "notes": NOTES_OF[int(decisions.notes[n])],
             "model": model,
         }
         if self._probabilities:
@@ -262,13 +269,16 @@ class StreamSession:
         return _text(**fields)
 
     def _placed(self, ticker: str) -> str:
+        """Text of one ``placed`` message."""
         place = self._books.places[ticker]
         return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot)
 
     def _ack(self) -> str:
+        """Text of one ``ack`` message."""
         return _text(type="ack", frame=self._next_frame - 1)
 
     def _refused(self, number: int | None, why: Exception) -> Fed:
+        """Answer to a refused text; the session closes after too many of them."""
         self._n_refused += 1
         problem = {"title": "message refused" if number is None else "frame refused", "detail": str(why)}
         messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
@@ -277,15 +287,18 @@ class StreamSession:
         return self._close(messages, f"{self._n_refused} texts were refused")
 
     def _close(self, messages: list[str], reason: str) -> Fed:
+        """Close the session, and tell the client the reason."""
         self.closed = True
         return Fed([*messages, _text(type="closed", reason=reason)], closed=True)
 
 
 def _text(**fields: Any) -> str:
+    """JSON text of a message with these fields."""
     return to_json(fields).decode()
 
 
 def _json_object(text: str) -> dict[str, Any]:
+    """JSON object in ``text``; DataError where it is none."""
     try:
         value = from_json(text)
     except ValueError as err:
@@ -296,6 +309,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def _joined(batches: list[Batch]) -> Batch:
+    """One batch of all rows of several."""
     if len(batches) == 1:
         return batches[0]
     windows = [batch.windows for batch in batches if batch.windows is not None]

@@ -14,21 +14,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from kalshi_platform.evaluation.judging.report import page_environment, write_text
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import (
+    LEFT,
+    RIGHT,
     Scale,
     Series,
     draw_line,
     draw_rect,
     draw_text,
-    percent,
     svg,
 )
+from kalshi_platform.evaluation.pages.formats import ms, percent
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.serving.loadtest.result import EDGES_MS, LoadResult, Percentiles
 
 HTML_NAME: Final = "loadtest.html"
-JSON_NAME: Final = "loadtest.json"
 #: Percentiles shown: (text, field).
 SHOWN: Final = (
     ("p50", "p50_ms"),
@@ -37,21 +38,19 @@ SHOWN: Final = (
     ("p99.9", "p999_ms"),
     ("max", "max_ms"),
 )
-_LEFT, _HEIGHT = 64, 240
+_HEIGHT: Final = 240
 
 
 def write_load_report(result: LoadResult, out: Path) -> tuple[Path, Path]:
     """Write loadtest.html and loadtest.json into ``out``; returns their paths."""
-    out = Path(out)
-    text = result.model_dump_json(indent=1) + "\n"
-    return write_text(out / HTML_NAME, render_load(result)), write_text(out / JSON_NAME, text)
+    return write_html_and_json(Path(out) / HTML_NAME, render_load(result), result)
 
 
 def render_load(result: LoadResult) -> str:
     """The whole page as text; nothing in it is fetched when it is opened."""
-    environment = page_environment("kalshi_platform.serving.loadtest")
-    environment.filters.update(ms=ms)
-    return environment.get_template("loadtest.html.j2").render(
+    return render(
+        "kalshi_platform.serving.loadtest",
+        "loadtest.html.j2",
         r=result,
         shown=SHOWN,
         verdict=verdict(result),
@@ -76,14 +75,6 @@ def verdict(result: LoadResult) -> str:
         f"within {config.target_ms:g} ms (p50 {ms(latency.p50_ms)}, p99 {ms(latency.p99_ms)}); "
         + ("none failed." if failed == 0 else f"{failed:,} failed.")
     )
-
-
-def ms(value: float | None) -> str:
-    """Milliseconds with three significant digits: "0.812 ms"."""
-    if value is None:
-        return "-"
-    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{digits}f} ms"
 
 
 def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
@@ -123,7 +114,7 @@ def _over_time(result: LoadResult) -> Markup:
         )
     ]
     if len(at) < 2:
-        return Markup('<p class="none">too short for a curve</p>')
+        return charts.nothing("too short for a curve")
     ticks = [(at[0], f"{at[0]:.0f} s"), (at[-1], f"{at[-1]:.0f} s")]
     return charts.line_chart(series, "latency over time", ticks, _unlog, with_zero=False)
 
@@ -140,15 +131,15 @@ def _histogram(result: LoadResult) -> Markup:
     """Answers by latency, the range that has any; the target is a line."""
     seen = [k for k, n in enumerate(result.histogram) if n]
     if not seen:
-        return Markup('<p class="none">no answers</p>')
+        return charts.nothing("no answers")
     first, last = seen[0], seen[-1]
     counts = result.histogram[first : last + 1]
-    x = Scale(first, last + 1, _LEFT, charts.WIDTH - 16)
+    x = Scale(first, last + 1, LEFT, charts.WIDTH - RIGHT)
     y = Scale(0.0, float(max(counts)), _HEIGHT - 30, 14)
     parts = []
     for tick in charts.nice_ticks(0.0, float(max(counts)), 4):
-        parts.append(draw_line(_LEFT, y(tick), charts.WIDTH - 16, y(tick), "grid"))
-        parts.append(draw_text(_LEFT - 6, y(tick) + 4, f"{tick:,.0f}", anchor="end"))
+        parts.append(draw_line(LEFT, y(tick), charts.WIDTH - RIGHT, y(tick), "grid"))
+        parts.append(draw_text(LEFT - 6, y(tick) + 4, f"{tick:,.0f}", anchor="end"))
     for k, n in enumerate(counts, start=first):
         title = f"{_range(k)}: {n:,} ({percent(n / result.answered)})"
         width = x(k + 1) - x(k) - 1
@@ -171,7 +162,7 @@ def _range(k: int) -> str:
 def _exits(result: LoadResult) -> Markup:
     """Share of the answered that each tier decided."""
     if not result.tiers:
-        return Markup('<p class="none">the answers name no tier</p>')
+        return charts.nothing("the answers name no tier")
     row_h, left = 28, 110
     x = Scale(0.0, 1.0, left, charts.WIDTH - 80)
     parts: list[str] = []

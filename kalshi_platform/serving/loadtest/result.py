@@ -48,7 +48,9 @@ class LoadConfig(Config):
     timeout_s: float = Field(5.0, gt=0, le=300, description="a later answer is a failure")
     max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
     target_ms: float = Field(50.0, gt=0, description="the share answered within this is reported")
-    token_file: Path | None = Field(None, description="file of the client token; without it none is sent")
+    token_file: Path | None = Field(
+        None, description="file of the client token; without it KALSHI_PLATFORM_TOKEN, else none is sent"
+    )
     bodies_file: Path | None = Field(
         None, description="request bodies, one JSON object a line; without it GET /v1/example is varied"
     )

@@ -24,6 +24,7 @@ import aiohttp
 
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, PlatformError
+from kalshi_platform.serving.api.tokens import bearer, read_token
 from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies
 from kalshi_platform.serving.loadtest.open_loop import Attempt, Sender, arrivals_ns, open_loop
 from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, summarise
@@ -88,19 +89,6 @@ def failure_kind(error: Exception) -> str:
     return type(error).__name__
 
 
-def read_token(path: str | Path | None) -> dict[str, str]:
-    """The header of the token in a file; none without a file. ContractError where there is no token."""
-    if path is None:
-        return {}
-    try:
-        token = Path(path).read_text().strip()
-    except OSError as err:
-        raise ContractError(f"token file {path}: cannot be read ({err.strerror or err})") from None
-    if not token or any(c.isspace() for c in token):
-        raise ContractError(f"token file {path}: expected one token and nothing else")
-    return {"Authorization": f"Bearer {token}"}
-
-
 async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     """The server's own example of a request; ContractError says what stands in the way."""
     place = f"{url.rstrip('/')}{EXAMPLE}"
@@ -126,7 +114,7 @@ async def generate(config: LoadConfig) -> LoadResult:
     """Run the test in this process."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
-    headers = read_token(config.token_file)
+    headers = bearer(read_token(config.token_file))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
         if config.stream is not None:
             return await _measure_stream(config, session, config.stream)

@@ -9,7 +9,7 @@ Repeats    a capture shorter than the test is sent again and again: the clock of
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +31,6 @@ _PAUSE_NS: Final = 1_000_000_000
 _CONNECTIONS: Final = 1_000
 #: Nothing said for so long after the last acknowledgement: nothing more will be.
 _QUIET_S: Final = 0.25
-
-Say = Callable[[str], Awaitable[None]]
 
 
 def stream_lines(path: Path, n: int) -> list[str]:

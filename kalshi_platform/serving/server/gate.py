@@ -25,6 +25,7 @@ from starlette.requests import HTTPConnection
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.serving.api.tokens import token_lines, tokens_in
 from kalshi_platform.serving.server.problems import Problem
 
 #: Shorter tokens can be guessed.
@@ -53,7 +54,7 @@ class AccessArgs(Config):
 
 
 class RateLimitConfig(Config):
-    """What every key is granted."""
+    """Tokens that every key is granted."""
 
     rate_per_s: int = Field(200, gt=0, description="tokens a second")
     burst: int = Field(400, gt=0, description="tokens that an idle key has saved up")
@@ -151,21 +152,10 @@ def read_tokens(
     """Tokens of a file and of an environment variable; ContractError where a named place holds none."""
     lines: list[str] = []
     if file is not None:
-        try:
-            found = _lines(Path(file).read_text())
-        except (OSError, UnicodeDecodeError) as err:
-            raise ContractError(
-                f"token file {file} cannot be read ({err}): write one token a line into it"
-            ) from None
-        lines += _checked(found, f"token file {file}")
+        lines += _checked(tokens_in(file), f"token file {file}")
     if variable is not None:
-        lines += _checked(_lines(environment.get(variable, "")), f"environment variable {variable}")
+        lines += _checked(token_lines(environment.get(variable, "")), f"environment variable {variable}")
     return Tokens(tuple(_hash(line) for line in dict.fromkeys(lines)))
-
-
-def _lines(text: str) -> list[str]:
-    stripped = (line.strip() for line in text.splitlines())
-    return [line for line in stripped if line and not line.startswith("#")]
 
 
 def _checked(lines: list[str], where: str) -> list[str]:

@@ -8,8 +8,8 @@ Not        counting (observability.py).
 
 from typing import Final, Literal, NamedTuple
 
-from kalshi_platform.models.registry.record import ACTIONS
-from kalshi_platform.serving.inference.batch import Note, Tier
+from kalshi_platform.domain.actions import ACTION_NAMES
+from kalshi_platform.serving.inference.batch import NOTE_NAMES, TIER_NAMES
 
 #: Bounds of latencies, s: 50 us to 5 s. 0.075 is the alert's, 0.050 the promise's.
 LATENCY_S: Final = (
@@ -21,9 +21,7 @@ AGE_S: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 300.0, 900.0, 
 SIZES: Final = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 
 
-TIER_LABELS: Final = {int(tier): tier.name.lower() for tier in Tier}
-NOTE_LABELS: Final = {int(note): str(note.name).lower() for note in Note}
-ACTION_LABELS: Final = {number: name.lower() for name, number in ACTIONS.items()}
+ACTION_LABELS: Final = {number: name.lower() for number, name in enumerate(ACTION_NAMES)}
 
 
 class Metric(NamedTuple):
@@ -49,7 +47,7 @@ REFUSALS: Final = Metric(
 DECISIONS: Final = Metric(
     "kalshi_serve_decisions_total", "counter",
     "Groups decided, by the tier that decided; its share of all is the tier's exit share.", ("tier",), (),
-    tuple(TIER_LABELS.values()),
+    tuple(TIER_NAMES.values()),
 )  # fmt: skip
 ACTIONS_TAKEN: Final = Metric(
     "kalshi_serve_actions_total", "counter", "Slots with a market, by tier and action.",
@@ -58,7 +56,7 @@ ACTIONS_TAKEN: Final = Metric(
 NOTES: Final = Metric(
     "kalshi_serve_notes_total", "counter",
     "Groups answered from the cache (cached), by a lower tier for lack of time (deadline), or because a "
-    "tier failed (fallback).", ("note",), (), tuple(NOTE_LABELS.values()),
+    "tier failed (fallback).", ("note",), (), tuple(NOTE_NAMES.values()),
 )  # fmt: skip
 CACHE_LOOKS: Final = Metric(
     "kalshi_serve_cache_looks_total", "counter",

@@ -1,4 +1,4 @@
-"""What one replica counts and logs about itself.
+"""Counts and logs of one replica about itself.
 
 Metrics    counted in plain Python; ``serve_deployments/observability.py`` exports them beside the answers.
 Cost       a count is a dictionary entry or a bisection (under 1 us); nothing waits and nothing is exported on
@@ -23,7 +23,7 @@ from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.api.requests import ModelEvent
 from kalshi_platform.serving.guard.guard_events import EventKind
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Decisions
+from kalshi_platform.serving.inference.batch import NOTE_NAMES, NOTES_OF, TIER_NAMES, Decisions
 from kalshi_platform.serving.inference.caches import CacheStats
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy
@@ -37,7 +37,6 @@ from kalshi_platform.serving.server.metrics import (
     FRAMES,
     GROUPS,
     MODEL,
-    NOTE_LABELS,
     NOTES,
     READY,
     REFUSALS,
@@ -49,7 +48,6 @@ from kalshi_platform.serving.server.metrics import (
     SHADOW,
     STAGE_SECONDS,
     TIER3_PAUSED,
-    TIER_LABELS,
     Metric,
 )
 from kalshi_platform.serving.server.problems import Problem
@@ -67,11 +65,11 @@ _RESULTS: Final[Mapping[str, str]] = {
 #: A metric's name and the values of its labels, in their order.
 Key = tuple[str, tuple[str, ...]]
 
-_TIER_KEYS: Final[dict[int, Key]] = {tier: (DECISIONS.name, (name,)) for tier, name in TIER_LABELS.items()}
-_NOTE_KEYS: Final[dict[int, Key]] = {note: (NOTES.name, (name,)) for note, name in NOTE_LABELS.items()}
+_TIER_KEYS: Final[dict[int, Key]] = {tier: (DECISIONS.name, (name,)) for tier, name in TIER_NAMES.items()}
+_NOTE_KEYS: Final[dict[int, Key]] = {note: (NOTES.name, (name,)) for note, name in NOTE_NAMES.items()}
 _ACTION_KEYS: Final[dict[tuple[int, int], Key]] = {
     (tier, action): (ACTIONS_TAKEN.name, (name, took))
-    for tier, name in TIER_LABELS.items()
+    for tier, name in TIER_NAMES.items()
     for action, took in ACTION_LABELS.items()
 }
 
@@ -227,7 +225,7 @@ class Observability:
     def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
         """A tier did not answer and a lower one did; the notes of the decision count it."""
         self._say(
-            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_LABELS[tier],
+            logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_NAMES[tier],
             error=type(error).__name__, reason=str(error)[:_LONGEST],
         )  # fmt: skip
 
@@ -260,7 +258,7 @@ class Observability:
         self.metrics.add(RESUMES, n=int(resumed))
 
     def ready(self, is_ready: bool) -> None:
-        """What the last probe of this replica found."""
+        """Every tier was probed; ``is_ready`` says if the replica can decide."""
         self.metrics.set(READY, value=float(is_ready))
 
     def tier3_paused(self, is_paused: bool) -> None:
@@ -296,14 +294,14 @@ def _policy_caches(policy: TieredPolicy) -> dict[str, CacheStats]:
 
 
 def _chosen(request_id: str, share: float) -> bool:
-    """Whether a request is logged: the same ones in every replica and on every retry."""
+    """True where a request is logged: the same ones in every replica and on every retry."""
     return share >= 1 or zlib.crc32(request_id.encode()) < share * 2**32
 
 
 def _decision_fields(
     request_id: str, key: ModelKey, decisions: Decisions, timings_ms: Mapping[str, float]
 ) -> dict[str, object]:
-    tiers = Counter(TIER_LABELS[tier] for tier in decisions.tier.tolist())
+    tiers = Counter(TIER_NAMES[tier] for tier in decisions.tier.tolist())
     bits = int(np.bitwise_or.reduce(decisions.notes)) if len(decisions.notes) else 0
     return {
         "request_id": request_id,
@@ -311,6 +309,6 @@ def _decision_fields(
         "tier_set": key.tier_set,
         "groups": len(decisions.tier),
         "tiers": dict(tiers),
-        "notes": [name for bit, name in NOTE_LABELS.items() if bits & bit],
+        "notes": NOTES_OF[bits],
         "timings_ms": {stage: round(taken, 3) for stage, taken in timings_ms.items()},
     }

@@ -103,7 +103,7 @@ class Place(NamedTuple):
 
 
 def bounds_of(features: Sequence[Feature]) -> Bounds:
-    """What columns may hold."""
+    """Lowest and highest numbers that columns may hold."""
     return np.array([f.low for f in features], np.float64), np.array([f.high for f in features], np.float64)
 
 

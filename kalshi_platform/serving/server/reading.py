@@ -17,21 +17,18 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.registry.record import ACTIONS
 from kalshi_platform.serving.api.packed import unpack_alike
 from kalshi_platform.serving.api.requests import (
-    ACTION_NAMES,
-    NOTE_NAMES,
-    TIER_NAMES,
     DecideRequest,
     MarketRow,
 )
 from kalshi_platform.serving.inference.answering import forced_actions
-from kalshi_platform.serving.inference.batch import Batch, Decisions
+from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
 from kalshi_platform.serving.server.problems import (
@@ -46,7 +43,6 @@ from kalshi_platform.serving.server.problems import (
     rows_one_by_one,
     wrong_number,
 )
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Layout
 
 _BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
@@ -299,7 +295,7 @@ def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, ob
             "probabilities": {m.id: probabilities[g][s] for s, m in enumerate(group.markets)},
             "confidence": confidence[g],
             "tier": TIER_NAMES[tiers[g]],
-            "notes": [name for bit, name in NOTE_NAMES.items() if notes[g] & bit],
+            "notes": NOTES_OF[notes[g]],
         }
         for g, group in enumerate(request.groups)
     ]

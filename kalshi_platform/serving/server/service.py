@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from kalshi_platform.data.features.spec import SPEC
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.serving.api.requests import (
-    ACTION_NAMES,
     DecideRequest,
     FeatureInfo,
     ModelInfo,

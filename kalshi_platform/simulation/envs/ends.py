@@ -9,15 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
-from kalshi_platform.simulation.replay.account import (
-    N_ACTIONS,
-    liquidation_mark2_e4,
-    position_value_e6,
-    settle,
-)
+from kalshi_platform.simulation.replay.account import liquidation_mark2_e4, position_value_e6, settle
 from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING

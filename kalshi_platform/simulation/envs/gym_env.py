@@ -7,12 +7,12 @@ import numpy as np
 from gymnasium import spaces
 
 from kalshi_platform.data.features.history import gather_windows
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import EpisodeSource, RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
 
 Observation = dict[str, np.ndarray]

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.prefetch import prefetch
 from kalshi_platform.simulation.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
@@ -23,8 +24,6 @@ from kalshi_platform.simulation.envs.records import EpisodeRecords
 from kalshi_platform.simulation.envs.rewards import step_reward
 from kalshi_platform.simulation.envs.state import Episodes, StepParams
 from kalshi_platform.simulation.replay.account import (
-    HOLD,
-    N_ACTIONS,
     clear_position,
     open_account,
     position_value_e6,

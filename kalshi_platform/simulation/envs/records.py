@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.domain.actions import N_ACTIONS
 
 
 class EpisodeRecords(NamedTuple):

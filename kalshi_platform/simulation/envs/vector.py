@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import EpisodeSource, empty_table, require_inside_segments
 from kalshi_platform.simulation.envs.kernel import OK, observe_kernel, reset_kernel, step_kernel
 from kalshi_platform.simulation.envs.records import EpisodeRecords, allocate_records, join_records
 from kalshi_platform.simulation.envs.state import Episodes, StepParams
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout, layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO

@@ -12,11 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.compiled import kernel
-
-HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
-N_ACTIONS = 5
-
 
 #: Fields of an environment's record.
 ACCOUNT_ENV_FIELDS: Final = [

@@ -1,13 +1,12 @@
 """The cache of opened datasets: one folder a bank, a limit on their size, the oldest use leaves first.
 
-Layout     <cache>/banks/<key>/<array>.npy and ``in_use.lock``; <cache>/banks/.<key>.<uuid>/ while written.
+Layout     <cache>/banks/<key>/<array>.npy and ``in_use.lock``; while it is written, a hidden folder.
 Locks      whoever maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays lives; only
            the holder of the exclusive lock deletes, so a bank in use is never removed, whoever uses it.
-Invariant  a folder under its key is complete: it appears by a rename. An evicted one is renamed away first.
+Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
 Units      bytes; 1 GB = 1e9 bytes.
 """
 
-import fcntl
 import logging
 import math
 import os
@@ -15,14 +14,16 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.storage import locks
+from kalshi_platform.storage.whole_file import whole_folder
 
 #: Environment variables: where the cache lies, and how much it may hold in GB.
 CACHE_VARIABLE: Final = "KALSHI_PLATFORM_CACHE"
@@ -91,7 +92,7 @@ def banks() -> list[CachedBank]:
     found = []
     for folder in _folders():
         with suppress(FileNotFoundError):  # evicted by another process meanwhile
-            with _exclusive(folder) as free:
+            with locks.exclusive_if_free(folder / _LOCK) as free:
                 in_use = not free
             found.append(CachedBank(folder.name, _size(folder), _used_s(folder), in_use))
     return sorted(found, key=lambda bank: bank.used_s)
@@ -101,17 +102,10 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
     """The arrays of bank ``key``, memory-mapped and held against eviction; None where it is not cached."""
     folder = cache_folder() / key
     try:
-        lease = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lease = locks.take_shared(folder / _LOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        fcntl.flock(lease, fcntl.LOCK_SH)
-        try:
-            same = os.path.samestat(os.fstat(lease), os.stat(folder / _LOCK))
-        except FileNotFoundError:
-            same = False
-        if not same:  # evicted between opening and locking; there may be a new one, or none
-            return open_arrays(key)
         os.utime(folder / _LOCK)
         return {path.stem: _mapped(path, lease) for path in sorted(folder.glob("*.npy"))}
     finally:
@@ -123,22 +117,17 @@ def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
     _make_room(sum(array.nbytes for array in arrays.values()), key)
-    temporary = root / f".{key}.{uuid.uuid4().hex}"
-    temporary.mkdir()
-    lease = os.open(temporary / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(lease, fcntl.LOCK_SH)  # held over the rename: nobody evicts what is about to be mapped
-        for name, array in arrays.items():
-            np.save(temporary / f"{name}.npy", np.asarray(array).view(np.ndarray))
+    with ExitStack() as held:
         try:
-            temporary.rename(root / key)
+            with whole_folder(root / key) as folder:
+                # Held over the rename: nobody evicts what is about to be mapped.
+                held.callback(os.close, locks.take_shared(folder / _LOCK))
+                for name, array in arrays.items():
+                    np.save(folder / f"{name}.npy", np.asarray(array).view(np.ndarray))
         except OSError:
             if not (root / key).exists():
                 raise
         found = open_arrays(key)
-    finally:
-        os.close(lease)
-        shutil.rmtree(temporary, ignore_errors=True)
     return found if found is not None else store_arrays(key, arrays)
 
 
@@ -183,7 +172,7 @@ def _evict(need_bytes: float, keep: str) -> Evicted:
 
 def _remove(folder: Path) -> int | None:
     """Bytes freed by deleting ``folder``; None where somebody holds it."""
-    with suppress(FileNotFoundError), _exclusive(folder) as free:
+    with suppress(FileNotFoundError), locks.exclusive_if_free(folder / _LOCK) as free:
         if not free:
             return None
         size = _size(folder)
@@ -192,21 +181,6 @@ def _remove(folder: Path) -> int | None:
         shutil.rmtree(away)
         return size
     return 0  # another process removed it first
-
-
-@contextmanager
-def _exclusive(folder: Path) -> Iterator[bool]:
-    """True inside where nobody uses ``folder``: then nobody can map it until the end of the block."""
-    handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(handle)
 
 
 def _is_stale(temporary: Path) -> bool:

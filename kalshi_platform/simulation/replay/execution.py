@@ -19,9 +19,10 @@ from typing import Any, Final
 
 from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.data.market_data.schema import NO, NO_SIDE, YES
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, book_fill, unit_price_e4
+from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, TOP_ONLY
 from kalshi_platform.simulation.replay.planning import (
     ExecutionParams,

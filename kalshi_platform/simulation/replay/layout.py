@@ -10,8 +10,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 #: A batch of observations as a numpy array or a torch tensor.
 Flat = TypeVar("Flat")

@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS, position_value_e6
+from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel

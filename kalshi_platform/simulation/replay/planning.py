@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import model_fee_e6
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES, unit_price_e4
+from kalshi_platform.simulation.replay.account import unit_price_e4
 
 
 class ExecutionParams(NamedTuple):

@@ -9,7 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.simulation.replay.account import ACCOUNT_ENV_FIELDS, ACCOUNT_SLOT_FIELDS, N_ACTIONS
+from kalshi_platform.domain.actions import N_ACTIONS
+from kalshi_platform.simulation.replay.account import ACCOUNT_ENV_FIELDS, ACCOUNT_SLOT_FIELDS
 from kalshi_platform.simulation.replay.execution import ORDER_FIELDS
 
 #: WAITING opens later; CLOSED traded its last and still waits to be paid its outcome.

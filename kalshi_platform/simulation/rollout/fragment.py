@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.simulation.rollout.gae import gae
 from kalshi_platform.simulation.rollout.policy import ActorCritic
 from kalshi_platform.simulation.rollout.stepper import Stepper

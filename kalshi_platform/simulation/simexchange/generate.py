@@ -6,24 +6,26 @@ Invariants recv_ns strictly increases from message to message over all markets o
            the messages of the event's subscription and skips exactly what was lost.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.door import KEPT, Door, apply_fates
+from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.gaps import NOTHING_MISSING, put_before
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
     FLAG_LAST,
     FLAG_START,
-    GAP,
     NO_SIDE,
     SNAPSHOT,
-    TRADE,
 )
 from kalshi_platform.domain.market import MarketSpec, Settlement
-from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.simulation.matching.engine import Tape, new_book, new_tape
 from kalshi_platform.simulation.simexchange.agents import Params, new_agents
 from kalshi_platform.simulation.simexchange.config import SimConfig
@@ -53,7 +55,7 @@ class SimMarket(NamedTuple):
 
     spec: MarketSpec
     settlement: Settlement
-    events: schema.Events
+    rows: schema.MarketRows
     fair_e4: np.ndarray  # (messages,) f8: fair YES value at each row with FLAG_LAST
 
 
@@ -63,7 +65,7 @@ class Wire(NamedTuple):
     Fills imply TRADE rows, ``lost`` implies GAP rows: see :func:`market_rows`.
     """
 
-    rows: schema.Events
+    rows: schema.MarketRows
     market: np.ndarray  # (n,) i4
     fair_e4: np.ndarray  # (n,) f8
     lost: np.ndarray  # (n,) i8: messages lost before the row, at the market's first row after a hole; else 0
@@ -158,7 +160,7 @@ def _message_times_us(rng: np.random.Generator, n: int, duration_ns: int) -> np.
 
 def _snapshot(
     depth: np.ndarray, grid: np.ndarray, market: int, recv_ns: int, seq: int, fair_e4: float
-) -> tuple[schema.Events, np.ndarray, np.ndarray]:
+) -> tuple[schema.MarketRows, np.ndarray, np.ndarray]:
     """Rows of one snapshot message of ``depth`` (2, G), with their market and fair columns."""
     side, level = np.nonzero(depth)
     rows = schema.empty(side.size + 1)
@@ -174,7 +176,7 @@ def _snapshot(
 
 def _deltas(
     tape: Tape, part: slice, grid: np.ndarray, open_ns: int, delay_us: np.ndarray, first_seq: int
-) -> schema.Events:
+) -> schema.MarketRows:
     """Delta rows of a stretch of the tape."""
     n = part.stop - part.start
     rows = schema.empty(n)
@@ -198,9 +200,9 @@ class _Recorder:
         self._open_ns, self._delay_us = open_ns, delay_us
         self._at, self._seq = 0, 1
         self._lost = np.zeros(opening.shape[0], "i8")  # by market, until its next row tells
-        self._parts: list[tuple[schema.Events, np.ndarray, np.ndarray, np.ndarray]] = []
+        self._parts: list[tuple[schema.MarketRows, np.ndarray, np.ndarray, np.ndarray]] = []
 
-    def _add(self, rows: schema.Events, market: np.ndarray, fair_e4: np.ndarray) -> None:
+    def _add(self, rows: schema.MarketRows, market: np.ndarray, fair_e4: np.ndarray) -> None:
         lost = np.zeros(market.size, "i8")
         for m in np.flatnonzero(self._lost):
             if (own := np.flatnonzero(market == m)).size:
@@ -299,52 +301,26 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
     return SimEvent(index, specs[0].event, family, contracts, specs, settlements, wire)
 
 
-def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Taker outcome and YES price of fills of resting bids: the taker bought the other outcome."""
-    return (1 - side).astype("u1"), np.where(side == schema.YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
+def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.MarketRows, np.ndarray]:
+    """One market's rows as an importer would give them, and its fair values, one a FLAG_LAST row (f8).
 
-
-def _usable(rows: schema.Events) -> np.ndarray:
-    """(n,) bool: all but deltas between a GAP and its snapshot; a print there ends its message itself."""
-    n = rows.kind.size
-    last_gap = np.maximum.accumulate(np.where(rows.kind == GAP, np.arange(n), -1))
-    last_snapshot = np.maximum.accumulate(np.where(rows.kind == SNAPSHOT, np.arange(n), -1))
-    blind = last_gap > last_snapshot
-    rows.flags[blind & (rows.kind == TRADE)] = FLAG_LAST
-    return ~(blind & (rows.kind == DELTA))
-
-
-def market_rows(wire: Wire, market: int) -> tuple[schema.Events, np.ndarray]:
-    """One market's rows with GAPs and trade prints put in, as an importer would, and its fair values.
-
-    A fill is one message: TRADE, then the DELTA it caused. Fair values are one a FLAG_LAST row. Deltas
-    between a GAP and the next snapshot are left out: no book is known they could change.
+    GAPs and trade prints are put in and the rows pass the market's door: deltas between a GAP and the next
+    snapshot are left out.
     """
     index = np.flatnonzero(wire.market == market)
-    rows, lost = schema.take(wire.rows, index), wire.lost[index]
-    is_fill, is_gap = rows.flags & FLAG_FILL != 0, lost > 0
-    own = np.arange(index.size) + np.cumsum(is_fill.astype("i8") + is_gap)
-    source = np.zeros(own[-1] + 1, "i8")
-    source[own] = np.arange(index.size)
-    prints = own[is_fill] - 1
-    source[prints] = np.flatnonzero(is_fill)
-    gaps = own[is_gap] - 1 - is_fill[is_gap]
-    source[gaps] = np.flatnonzero(is_gap)
-    out = schema.take(rows, source)
-    out.kind[prints], out.flags[prints] = TRADE, 0
-    out.qty_e2[prints] *= -1
-    out.side[prints], out.price_e4[prints] = trade_of_fill(out.side[prints], out.price_e4[prints])
-    out.kind[gaps], out.side[gaps], out.price_e4[gaps] = GAP, NO_SIDE, NO_PRICE
-    out.exch_ns[gaps], out.qty_e2[gaps], out.flags[gaps] = NO_TIME, lost[is_gap], FLAG_LAST
-    kept = _usable(out)
-    out, fair_e4 = schema.take(out, kept), wire.fair_e4[index][source][kept]
-    return out, fair_e4[out.flags & FLAG_LAST != 0]
+    lost = wire.lost[index]
+    missing = np.where(lost > 0, lost, NOTHING_MISSING)
+    rows, source = put_before(schema.take(wire.rows, index), missing)
+    fate, _ = Door(spec, declared=True).judge(rows, Origin("simulation", "row", np.arange(source.size)))
+    fair_e4 = wire.fair_e4[index][source][fate == KEPT]
+    rows = apply_fates(rows, fate, Counter())
+    return rows, fair_e4[rows.flags & FLAG_LAST != 0]
 
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
     """The markets of event ``index`` in memory; the same values as in the files :func:`simulate` writes."""
     event = simulate_event(config, index)
     return [
-        SimMarket(spec, settlement, *market_rows(event.wire, m))
+        SimMarket(spec, settlement, *market_rows(event.wire, m, spec))
         for m, (spec, settlement) in enumerate(zip(event.specs, event.settlements, strict=True))
     ]

@@ -6,9 +6,6 @@ Invariants the folder appears under its name only when it is complete; equal con
 """
 
 import gzip
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +23,7 @@ from kalshi_platform.simulation.simexchange.level2_file import (
     market_rows_of,
     write_markets,
 )
+from kalshi_platform.storage.whole_file import whole_folder
 
 FileFormat = Literal["parquet", "capture"]
 Progress = Callable[[int, int], None]
@@ -58,31 +56,14 @@ def simulate(
     """
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise ContractError(f"{out_dir} exists and is not an empty folder; choose another --out or remove it")
-    with _whole_folder(out_dir) as folder:
-        counts = _write(config, folder, file_format, progress or (lambda done, total: None))
-    return SimFiles(out_dir / EVENTS_NAMES[file_format], out_dir / MARKETS_NAME, config.n_events, *counts)
-
-
-@contextmanager
-def _whole_folder(out_dir: Path) -> Iterator[Path]:
-    """A temporary folder beside ``out_dir`` that takes its name when the block ends without an error."""
     try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+        with whole_folder(out_dir) as folder:
+            counts = _write(config, folder, file_format, progress or (lambda done, total: None))
     except OSError as err:
         raise StorageError(
-            f"{out_dir}: cannot be created ({err.strerror or err}); choose another --out"
+            f"{out_dir}: cannot be written ({err.strerror or err}); free some space or choose another --out"
         ) from None
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if out_dir.exists():
-            out_dir.rmdir()
-        os.replace(folder, out_dir)
-    except OSError as err:
-        raise StorageError(f"{out_dir}: cannot be written ({err.strerror or err}); free some space") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return SimFiles(out_dir / EVENTS_NAMES[file_format], out_dir / MARKETS_NAME, config.n_events, *counts)
 
 
 def _write(

@@ -9,7 +9,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from kalshi_platform.cli.progress import LINE_EVERY_S, progress
+from kalshi_platform.cli.progress import progress
+from kalshi_platform.domain.saying import SAY_EVERY_S
 
 
 class Clock:
@@ -43,7 +44,7 @@ def watch(out, clock, steps, total=100, wait_s=1.0):
 def test_a_line_comes_every_five_seconds_however_many_steps_there_are(out, clock):
     lines = watch(out, clock, range(101), wait_s=0.25)
     # 101 steps at 0.00, 0.25, ... 25.00 s: a line at 5, 10, 15, 20 and 25 s.
-    assert LINE_EVERY_S == 5.0
+    assert SAY_EVERY_S == 5.0
     assert len(lines) == 5
 
 

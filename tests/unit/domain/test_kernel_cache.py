@@ -110,3 +110,13 @@ assert dict(os.environ) == before
 assert not {"hashlib", "numba", "numpy"} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_kernels_with_bounds_checks_have_a_folder_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernel_cache.config, "BOUNDSCHECK", None)
+    assert kernel_cache.root() == tmp_path
+    monkeypatch.setattr(kernel_cache.config, "BOUNDSCHECK", 1)
+    assert kernel_cache.root() == tmp_path / "checked"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "checked"))  # told by a process that has checks on
+    assert kernel_cache.root() == tmp_path / "checked"

@@ -2,6 +2,8 @@
 
 import socket
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,9 @@ from serve_deployments.app import build
 from serve_deployments.local import (
     alias_to_serve,
     curl_line,
+    free_port,
     own_admin_token,
+    readiness,
     require_free,
     require_safe,
     switches,
@@ -137,3 +141,35 @@ def test_the_curl_line_shows_where_the_token_is_and_not_the_token(tmp_path: Path
     line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=tmp_path / "tokens"))
     assert TOKEN not in line
     assert line.count(f"$(head -n 1 {tmp_path / 'tokens'})") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"),
+    [
+        (200, '{"ready": true, "model": "m"}', {"ready": True, "model": "m"}),
+        (503, '{"ready": false, "reason": "starting"}', {"ready": False, "reason": "starting"}),
+        (404, "<html>", {"ready": False, "reason": "404 <html>"}),
+    ],
+)
+def test_what_the_server_says_of_itself_is_read_whatever_its_status(status: int, text: str, said: dict):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert readiness(f"http://127.0.0.1:{server.server_port}") == said
+        thread.join()
+
+
+def test_a_server_that_is_not_there_is_not_ready():
+    state = readiness(f"http://127.0.0.1:{free_port('127.0.0.1')}")
+    assert state["ready"] is False
+    assert "refused" in state["reason"] or "connect" in state["reason"]

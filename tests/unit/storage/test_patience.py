@@ -4,19 +4,19 @@ import logging
 import pickle
 
 import pytest
-from pyarrow import fs
 
 from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.storage.contract import StoreAwayError, StoreFailedError
+from kalshi_platform.storage.folder import Folder
 from kalshi_platform.storage.patience import (
     DEFAULT_PATIENCE_S,
     PATIENCE_VARIABLE,
     Patience,
-    is_transient,
     wanted_patience_s,
 )
 from kalshi_platform.storage.storage import Storage, open_storage
 
-DOWN = "AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 7, Couldn't connect to server"
+AWAY = StoreAwayError("could not connect", "check that it runs")
 
 
 class FakeTime:
@@ -34,15 +34,13 @@ class FakeTime:
         return Patience(limit_s, lambda: self.now_s, self.sleep, lambda: jitter)
 
 
-class FailingFiles:
-    """A file system of one object whose first ``failures`` requests raise ``error``."""
+class FailingStore:
+    """A folder with one file whose first ``failures`` operations raise ``error``."""
 
-    def __init__(self, failures: int, error: Exception) -> None:
+    def __init__(self, folder, failures: int, error: Exception) -> None:
         self.left, self.error, self.asked = failures, error, 0
-        self.memory, _ = fs.FileSystem.from_uri("mock://")
-        self.memory.create_dir("bucket")
-        with self.memory.open_output_stream("bucket/x") as stream:
-            stream.write(b"hello")
+        self.folder = Folder(folder)
+        self.folder.write("x", b"hello")
 
     def __getattr__(self, name: str):
         def ask(*args):
@@ -50,82 +48,65 @@ class FailingFiles:
             if self.left:
                 self.left -= 1
                 raise self.error
-            return getattr(self.memory, name)(*args)
+            return getattr(self.folder, name)(*args)
 
         return ask
 
 
-def storage_of(files: FailingFiles, patience: Patience) -> Storage:
-    return Storage("s3://bucket", files, "bucket", is_local=False, patience=patience)
-
-
-@pytest.mark.parametrize("action", ["read", "write", "list", "exists", "open", "delete"])
-def test_a_store_that_fails_for_a_while_is_asked_again(action, caplog):
+@pytest.mark.parametrize("action", ["read", "map", "write", "create", "list", "exists", "delete"])
+def test_a_store_that_fails_for_a_while_is_asked_again(action, tmp_path, caplog):
     time = FakeTime()
-    storage = storage_of(FailingFiles(9, OSError(DOWN)), time.patience(90))
+    storage = Storage("s3://bucket", FailingStore(tmp_path, 9, AWAY), time.patience(90))
     with caplog.at_level(logging.WARNING):
         result = {
             "read": lambda: bytes(storage.read_bytes("x")),
+            "map": lambda: bytes(storage.read_mapped("x")),
             "write": lambda: storage.write_bytes_atomic("x", b"new"),
+            "create": lambda: storage.create_exclusive("y", b"new"),
             "list": storage.list_files,
             "exists": lambda: storage.exists("x"),
-            "open": lambda: storage.open_input("x").read(2),
             "delete": lambda: storage.delete("x"),
         }[action]()
-    assert result in (b"hello", None, [("x", 5)], True, b"he")
+    assert result in (b"hello", None, [("x", 5)], True)
     # 0.25 doubled to 8, then 8: the longest pause
     assert time.pauses == [0.25, 0.5, 1, 2, 4, 8, 8, 8, 8]
     lines = [record.message for record in caplog.records]
     assert len(lines) < 9  # not one a failure
     assert all("s3://bucket" in line for line in lines)
+    assert lines[0].endswith("1 failures, up to 90 s more")
     assert lines[-1].startswith("the store is back after 39.8 s")
 
 
-def test_a_store_that_stays_away_is_given_up_at_the_limit():
+def test_a_store_that_stays_away_is_given_up_at_the_limit(tmp_path):
     time = FakeTime()
-    with pytest.raises(StorageError, match=r"cannot read s3://bucket/x: .*waited 20 s"):
-        storage_of(FailingFiles(1_000, OSError(DOWN)), time.patience(20)).read_bytes("x")
+    storage = Storage("s3://bucket", FailingStore(tmp_path, 1_000, AWAY), time.patience(20))
+    with pytest.raises(StorageError) as refused:
+        storage.read_bytes("x")
+    assert str(refused.value) == (
+        "cannot read s3://bucket/x: could not connect, waited 20 s (KALSHI_PLATFORM_STORE_PATIENCE_S); "
+        "check that it runs"
+    )
     assert time.now_s == 20
 
 
-def test_pauses_are_drawn_from_their_upper_half():
+def test_pauses_are_drawn_from_their_upper_half(tmp_path):
     time = FakeTime()
-    storage_of(FailingFiles(3, OSError("SLOW_DOWN")), time.patience(90, jitter=0.0)).read_bytes("x")
+    Storage("s3://bucket", FailingStore(tmp_path, 3, AWAY), time.patience(90, jitter=0.0)).read_bytes("x")
     assert time.pauses == [0.125, 0.25, 0.5]
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        OSError("AWS Error NO_SUCH_BUCKET during PutObject operation"),
-        OSError("AWS Error ACCESS_DENIED during HeadObject operation: No response body."),
-        OSError("AWS Error INVALID_ACCESS_KEY_ID during GetObject"),
-        OSError("AWS Error SIGNATURE_DOES_NOT_MATCH"),
-        OSError("AWS Error NETWORK_CONNECTION: curlCode: 60, SSL peer certificate was not OK"),
-        FileNotFoundError("SERVICE_UNAVAILABLE is the name of this object"),
-    ],
-)
-def test_what_stays_wrong_is_refused_at_once(error):
-    time, files = FakeTime(), FailingFiles(5, error)
-    with pytest.raises(StorageError):
-        storage_of(files, time.patience(90)).read_bytes("x")
-    assert (files.asked, time.pauses) == (1, [])
+def test_a_store_that_refuses_is_asked_once(tmp_path):
+    time, store = FakeTime(), FailingStore(tmp_path, 5, StoreFailedError("no such bucket", "create it"))
+    with pytest.raises(StorageError, match="cannot read s3://bucket/x: no such bucket; create it"):
+        Storage("s3://bucket", store, time.patience(90)).read_bytes("x")
+    assert (store.asked, time.pauses) == (1, [])
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        DOWN,
-        "AWS Error SLOW_DOWN during PutObject operation",
-        "AWS Error UNKNOWN (HTTP status 503): HTTP status code 503",
-        "AWS Error INTERNAL_FAILURE",
-        "AWS Error SERVICE_UNAVAILABLE",
-        "AWS Error REQUEST_TIMEOUT",
-        "curlCode: 28, Timeout was reached, operation timed out",
-    ],
-)
-def test_network_overload_time_outs_and_5xx_pass_by_themselves(text):
-    assert is_transient(OSError(text))
+def test_an_error_of_ours_is_not_repeated(tmp_path):
+    time, store = FakeTime(), FailingStore(tmp_path, 5, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        Storage("s3://bucket", store, time.patience(90)).read_bytes("x")
+    assert store.asked == 1
 
 
 def test_a_local_disk_is_never_waited_for(tmp_path, monkeypatch):

@@ -13,16 +13,14 @@ import time
 import pytest
 
 from kalshi_platform.domain.errors import ContractError, StorageError
-from kalshi_platform.storage.storage import is_leftover, open_storage
+from kalshi_platform.storage.storage import open_storage
 
 
 def test_what_is_written_is_read_back(tmp_path):
     storage = open_storage(tmp_path / "new")
     storage.write_bytes_atomic("a/b.bin", b"hello")
     assert bytes(storage.read_bytes("a/b.bin")) == b"hello"
-    with storage.open_input("a/b.bin") as file:
-        file.seek(1)
-        assert file.read(3) == b"ell"
+    assert bytes(storage.read_mapped("a/b.bin")) == b"hello"
     assert storage.exists("a/b.bin")
     assert not storage.exists("a")
     assert storage.list_files() == [("a/b.bin", 5)]
@@ -77,7 +75,7 @@ def test_reading_what_is_not_there_names_the_file(tmp_path):
     with pytest.raises(StorageError, match=rf"cannot read {tmp_path}/nothing: .*check the address"):
         open_storage(tmp_path).read_bytes("nothing")
     with pytest.raises(StorageError, match=rf"cannot read {tmp_path}/nothing"):
-        open_storage(tmp_path).open_input("nothing")
+        open_storage(tmp_path).read_mapped("nothing")
 
 
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
@@ -137,12 +135,6 @@ def test_a_write_that_the_kernel_cuts_short_is_refused(tmp_path):
     )
     assert done.stderr.startswith(f"refused: cannot write {tmp_path}/x: ")
     assert os.listdir(tmp_path) == []
-
-
-def test_the_leftover_of_a_killed_write_is_recognised():
-    assert is_leftover("events/.EVENT.0123.parquet.4711.partial")
-    assert not is_leftover("events/EVENT.0123.parquet")
-    assert not is_leftover("notes.partial")
 
 
 def test_an_unreachable_store_is_refused_quickly_without_its_keys(monkeypatch):

@@ -1,11 +1,11 @@
-"""Recorded files of any known format to validated Events, recognised by schema, never by name.
+"""Recorded files of any known format to rows that passed the door, recognised by schema, never by name.
 
     plan = discover([Path("recordings/")])
     for job in plan.jobs():              # picklable; run them in any process, in any order
-        for event in run_job(job):       # ImportedEvent, every market validated
+        for event in run_job(job):       # ImportedEvent: the markets of one event
             ...
 
-Formats: capture files (``capture``), level-2 event Parquet (``level2``), quote Parquet (``quotes``),
+Formats: capture files (``capture``), level-2 Parquet (``level2``), quote Parquet (``quotes``),
 trade Parquet (``trades``), market metadata as Parquet or REST JSON (``metadata``).
 """
 

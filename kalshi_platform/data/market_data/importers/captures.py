@@ -1,13 +1,13 @@
 """Capture files of one job to pieces: files that follow one another are one recording, decoded together.
 
-A recorder that starts a new file in mid-connection goes on counting; so files are decoded in order of
-time by one decoder, which sees no gap where there is none. Files whose times overlap come from different
-recorders and are decoded apart (``pieces.merge`` then keeps the longer record of a market).
+A recorder that starts a new file in mid-connection goes on counting. One decoder therefore reads such files
+in order of time, and sees no gap where there is none. Files whose times overlap come from different
+recorders, and each gets its own decoder (``pieces.merge`` then keeps the longer record of a market).
 
-``use_yes_price`` cannot be seen in a frame. With the wrong setting most snapshots come out crossed, which
-no real book is: the file is refused and the other setting named.
+No frame shows ``use_yes_price``. With the wrong setting most snapshots come out crossed, as no real book
+is: the importer refuses the file and names the other setting.
 
-Simulated files are decoded apart from recorded ones; a file that holds lines of both is refused.
+Simulated files have a decoder apart from recorded ones; a file that holds lines of both is refused.
 """
 
 import re
@@ -19,11 +19,11 @@ import numpy as np
 
 from kalshi_platform.data.market_data.capture import is_simulated_line, parse_line, read_lines
 from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
-from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, Events
-from kalshi_platform.data.market_data.validate import Origin
+from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, MarketRows
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -32,14 +32,14 @@ _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
 
 
 class CaptureIndex(NamedTuple):
-    """What one capture file holds."""
+    """Tickers that one capture file names, and whether it is simulated."""
 
     mentions: dict[str, int]  # ticker -> how often it is named
     simulated: bool
 
 
 def index_capture(path: Path) -> CaptureIndex:
-    """Tickers named in a capture file and how often; the whole file is read: a cut one is refused early."""
+    """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
     simulated: bool | None = None
     for number, line in read_lines(path):
@@ -59,7 +59,7 @@ def index_capture(path: Path) -> CaptureIndex:
 
 
 def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[str]) -> list[Piece]:
-    """Rows of every market of the capture files; counters of whole files are added to ``counters``."""
+    """Pieces of every market of the capture files; counters of whole files go to ``counters``."""
     pieces: list[Piece] = []
     for simulated in (False, True):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
@@ -70,24 +70,27 @@ def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[st
 def _import_recording(
     files: list[Path], simulated: bool, use_yes_price: bool, counters: Counter[str]
 ) -> list[Piece]:
+    """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
     decoder.feed_files(files)
     counters.update(decoder.counters)
     where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
     found = []
     for ticker in sorted(decoder.markets):
-        rows, lines = decoder.markets.pop(ticker).rows()
+        buffer = decoder.markets.pop(ticker)
+        rows, lines = buffer.rows()
         if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
             counters["markets_without_book_or_trade"] += 1
             continue
         provenance = "simulated" if simulated else _provenance(rows)
-        facts = decoder.facts.get(ticker)
-        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, facts))
+        told = tuple(buffer.told)
+        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told))
     _check_price_scale(found, use_yes_price, where, counters)
     return found
 
 
-def _provenance(rows: Events) -> Provenance:
+def _provenance(rows: MarketRows) -> Provenance:
+    """Provenance of recorded rows: without any snapshot only prints tell of the book."""
     return "recorded" if (rows.kind == SNAPSHOT).any() else "trade_implied"
 
 
@@ -122,6 +125,7 @@ def _span(path: Path) -> tuple[int, int]:
 
 
 def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:
+    """Refuse a recording most of whose snapshots are crossed: ``use_yes_price`` is wrong then."""
     two_sided, crossed = 0, 0
     for piece in pieces:
         sums = _snapshot_tops(piece.rows)
@@ -135,7 +139,7 @@ def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, cou
         )
 
 
-def _snapshot_tops(rows: Events) -> np.ndarray:
+def _snapshot_tops(rows: MarketRows) -> np.ndarray:
     """Best YES bid + best NO bid of every snapshot that has both sides, 1e-4 dollar."""
     is_snapshot = rows.kind == SNAPSHOT
     which = np.cumsum(is_snapshot & ((rows.flags & FLAG_START) != 0))

@@ -1,11 +1,11 @@
-"""Level-2 event Parquet: snapshots (a marker row, then a row a level) and signed deltas, with prints marked.
+"""Level-2 Parquet: snapshots (a marker row, then a row a price level) and signed deltas, with fills marked.
 
-A delta marked ``is_fill`` was caused by a trade: it becomes a TRADE row and the DELTA (FLAG_FILL) in one
-message. The taker took the other side than the one that rested. A marked delta that adds to its level
-cannot have been a print; it stays a plain delta and is counted.
+A trade caused a delta marked ``is_fill``, which becomes a TRADE row and the DELTA (FLAG_FILL) in one
+message. The taker took the other side than the one that rested. A marked delta that adds to its price level
+cannot have been a print: it stays a plain delta and is counted.
 
-A change of ``session`` is a restart of the recorder, a hole in ``seq`` (where recorded) lost messages:
-either puts a GAP before the next row of the market.
+A change of ``session`` is a restart of the recorder; a hole in ``seq`` (where recorded) means lost messages.
+Either puts a GAP before the next row of the market.
 """
 
 from collections import Counter
@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from kalshi_platform.data.market_data.gaps import NOTHING_MISSING, put_before
 from kalshi_platform.data.market_data.importers.parquet import PartRows, column_names, read_all, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.trades import SIDES
@@ -23,23 +24,20 @@ from kalshi_platform.data.market_data.schema import (
     FLAG_FILL,
     FLAG_LAST,
     FLAG_START,
-    GAP,
-    NO,
     NO_SEQ,
     NO_SIDE,
     SNAPSHOT,
-    TRADE,
-    Events,
+    MarketRows,
     empty,
 )
-from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
+from kalshi_platform.domain.market import Provenance
+from kalshi_platform.domain.units import NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
 
 _TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
-_NO_GAP: Final = -2
 
 
 class _Source(NamedTuple):
-    """Columns of a part, levels of size zero left out; every array (n,)."""
+    """Columns of a part without price levels of size zero; every array (n,)."""
 
     at: np.ndarray  # position in the part
     recv_ns: np.ndarray
@@ -57,11 +55,13 @@ class _Source(NamedTuple):
 
 
 def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
-    """SNAPSHOT, DELTA, TRADE and GAP rows of every market of the part."""
+    """Pieces of every market of the part: SNAPSHOT, DELTA, TRADE and GAP rows."""
     source = read_part(part)
     cells = _read(source, counters)
-    rows, at = _rows(cells, _missing_before(source, cells, part.seq_gaps), _message_ends(source, cells))
-    return split_by_market(source, rows, at, "simulated" if part.simulated else PROVENANCE["level2"])
+    missing = _missing_before(source, cells, part.seq_gaps)
+    rows, at = put_before(_rows(cells, _message_ends(source, cells)), missing, cells.taker)
+    provenance: Provenance = "simulated" if part.simulated else PROVENANCE["level2"]
+    return split_by_market(source, rows, cells.at[at], provenance)
 
 
 def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:
@@ -81,6 +81,7 @@ def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:
 
 
 def _read(source: PartRows, counters: Counter[str]) -> _Source:
+    """Columns of the part, checked; repeated deltas and price levels of size zero are left out."""
     n = len(source)
     kind = source.codes("type", _TYPES)
     start = source.bools("snap_start") & (kind == SNAPSHOT)
@@ -98,6 +99,7 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
 
     def optional(name: str) -> np.ndarray:
+        """Column ``name``, NO_SEQ where the file does not have it."""
         return source.ints(name, null=NO_SEQ) if name in source else np.full(n, NO_SEQ)
 
     cells = _Source(
@@ -115,7 +117,10 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
 
 
 def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.ndarray:
-    """(n,) bool: a delta whose number its stream has passed already; applied twice it spoils the book."""
+    """Mask (n,) of deltas whose number their stream has passed already.
+
+    Such a delta, applied twice, would spoil the book.
+    """
     repeated = np.zeros(len(cells.at), np.bool_)
     same = np.diff(source.market_of(cells.at)) == 0
     for column in (cells.session, cells.sid):
@@ -127,7 +132,7 @@ def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.nd
 
 
 def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
-    """(n,) bool: the row ends its message, because no further level of its snapshot follows."""
+    """Mask (n,) of rows that end their message: no further price level of their snapshot follows."""
     level = (cells.kind == SNAPSHOT) & ~cells.start
     market = source.market_of(cells.at)
     orphan = level.copy()
@@ -140,9 +145,12 @@ def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
 
 
 def _missing_before(source: PartRows, cells: _Source, gaps: tuple[SeqGap, ...]) -> np.ndarray:
-    """(n,) i8: messages missing before each row (UNKNOWN_QTY: uncountable), _NO_GAP where none are."""
+    """Messages missing before each row, (n,) i8.
+
+    UNKNOWN_QTY where nobody can count them, NOTHING_MISSING where none is.
+    """
     n = len(cells.at)
-    missing = np.full(n, _NO_GAP)
+    missing = np.full(n, NOTHING_MISSING)
     market = source.market_of(cells.at)
     restarted = np.flatnonzero((np.diff(cells.session) != 0) & (np.diff(market) == 0)) + 1
     missing[restarted] = UNKNOWN_QTY
@@ -155,30 +163,11 @@ def _missing_before(source: PartRows, cells: _Source, gaps: tuple[SeqGap, ...]) 
     return missing
 
 
-def _rows(cells: _Source, missing: np.ndarray, ends: np.ndarray) -> tuple[Events, np.ndarray]:
-    """Rows with GAPs and TRADEs put in before the rows they belong to, and the position each came from."""
-    gap = missing != _NO_GAP
-    own = np.arange(len(cells.at)) + np.cumsum(gap.astype(np.int64) + cells.fill)
-    n_rows = int(own[-1]) + 1 if len(own) else 0
-    origin = np.zeros(n_rows, np.int64)
-    origin[own] = np.arange(len(own))
-    origin[own[cells.fill] - 1] = np.flatnonzero(cells.fill)
-    at_gap = own[gap] - 1 - cells.fill[gap]
-    origin[at_gap] = np.flatnonzero(gap)
-    rows = empty(n_rows)
+def _rows(cells: _Source, ends: np.ndarray) -> MarketRows:
+    """Snapshot and delta rows, one a cell; fills are marked FLAG_FILL."""
+    rows = empty(len(cells.at))
     for name in ("recv_ns", "exch_ns", "sid", "seq", "kind", "side", "price_e4", "qty_e2"):
-        getattr(rows, name)[:] = getattr(cells, name)[origin]
-    rows.flags[own] = np.where(ends, FLAG_LAST, 0) | np.where(cells.start, FLAG_START, 0)
-    rows.flags[own] |= np.where(cells.fill, FLAG_FILL, 0).astype(np.uint8)
-    _write_trades(rows, own[cells.fill] - 1, cells)
-    rows.kind[at_gap], rows.side[at_gap], rows.price_e4[at_gap] = GAP, NO_SIDE, NO_PRICE
-    rows.exch_ns[at_gap], rows.qty_e2[at_gap], rows.flags[at_gap] = NO_TIME, missing[gap], FLAG_LAST
-    return rows, cells.at[origin]
-
-
-def _write_trades(rows: Events, where: np.ndarray, cells: _Source) -> None:
-    side, price, taker = cells.side[cells.fill], cells.price_e4[cells.fill], cells.taker[cells.fill]
-    rows.kind[where] = TRADE
-    rows.side[where] = np.where(taker == NO_SIDE, NO - side, taker)
-    rows.price_e4[where] = np.where(side == NO, DOLLAR_E4 - price, price)
-    rows.qty_e2[where] = -cells.qty_e2[cells.fill]
+        getattr(rows, name)[:] = getattr(cells, name)
+    rows.flags[:] = np.where(ends, FLAG_LAST, 0) | np.where(cells.start, FLAG_START, 0)
+    rows.flags[cells.fill] |= FLAG_FILL
+    return rows

@@ -14,7 +14,10 @@ from kalshi_platform.data.market_data.market_meta import (
 
 
 def read_catalogue(files: list[tuple[Path, FileKind]], counters: Counter[str]) -> dict[str, MarketRecord]:
-    """Ticker to what the metadata files say of it; DataError where they contradict each other."""
+    """Records of the metadata files by ticker, merged where several files tell of a market.
+
+    DataError where two files contradict each other.
+    """
     catalogue: dict[str, MarketRecord] = {}
     for path, kind in files:
         if kind is FileKind.METADATA_TABLE:

@@ -1,6 +1,6 @@
-"""Row-wise market data in Parquet: which rows belong to which market, and those rows as numpy columns.
+"""Row-wise market data in Parquet: the rows that belong to each market, as numpy columns.
 
-A file is indexed once, by its ticker column alone; a part is read row group by row group and filtered
+The ticker column alone makes the index of a file. A part is read row group by row group, each filtered
 before the next one is opened, so memory follows the part, not the file.
 """
 
@@ -72,7 +72,7 @@ LAYOUTS: Final[dict[DataKind, Layout]] = {
 
 
 class TickerRows(NamedTuple):
-    """Where the rows of one market lie in a file."""
+    """Row groups that hold the rows of one market, and the number of those rows."""
 
     ticker: str
     n_rows: int
@@ -94,10 +94,13 @@ def index_tickers(path: Path) -> list[TickerRows]:
 
 
 class PartRows:
-    """The rows of a part, grouped by market, file order kept within each."""
+    """Rows of a part, grouped by market, file order kept within each."""
 
     def __init__(self, path: Path, table: pa.Table, numbers: np.ndarray) -> None:
-        """``table`` has a dictionary-encoded ticker column; ``numbers`` (n,) are 0-based rows of the file."""
+        """Group ``table``, whose ticker column is dictionary-encoded, by market.
+
+        ``numbers`` (n,) are the 0-based rows of the file.
+        """
         tickers = table.column(TICKER).combine_chunks()
         codes = tickers.indices.to_numpy()
         names = tickers.dictionary.to_pylist()
@@ -117,11 +120,11 @@ class PartRows:
         return column in self._table.column_names
 
     def market_of(self, at: np.ndarray) -> np.ndarray:
-        """Which of ``tickers`` each position belongs to."""
+        """Number of the market in ``tickers`` that each position belongs to."""
         return np.searchsorted(self.starts, at, side="right") - 1
 
     def ints(self, column: str, null: int | None = None) -> np.ndarray:
-        """(n,) i8; a null becomes ``null``, or is refused where that is None."""
+        """Column as (n,) i8; ``null`` stands for a null, which is refused where ``null`` is None."""
         try:
             values = self._table.column(column).combine_chunks().cast(pa.int64())
         except pa.ArrowInvalid as err:
@@ -135,13 +138,16 @@ class PartRows:
         return whole
 
     def bools(self, column: str) -> np.ndarray:
-        """(n,) bool; null counts as false."""
+        """Column as (n,) bool; null counts as false."""
         values = pc.fill_null(self._table.column(column).combine_chunks().cast(pa.bool_()), False)
         flags: np.ndarray = values.to_numpy(zero_copy_only=False)
         return flags
 
     def codes(self, column: str, values: Mapping[str, int], null: int | None = None) -> np.ndarray:
-        """(n,) i8: the code of each string; any other string, and null unless given a code, is refused."""
+        """Code of each string of a column, (n,) i8.
+
+        Any other string, and null unless ``null`` is its code, is refused.
+        """
         encoded = self._table.column(column).combine_chunks().cast(pa.string()).dictionary_encode()
         known = np.array([values.get(name, -2) for name in encoded.dictionary.to_pylist()] + [-1], np.int64)
         found = known[pc.fill_null(encoded.indices.cast(pa.int64()), len(known) - 1).to_numpy()]
@@ -154,13 +160,13 @@ class PartRows:
         return result
 
     def distinct_codes(self, column: str) -> np.ndarray:
-        """(n,) i8: equal values have equal codes; null is -1."""
+        """Codes (n,) i8: equal values have equal codes; null is -1."""
         indices = self._table.column(column).combine_chunks().dictionary_encode().indices
         codes: np.ndarray = pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
         return codes
 
     def time_ns(self, kind: DataKind) -> np.ndarray:
-        """(n,) i8 ns from the finest time column present."""
+        """Times (n,) i8, ns, from the finest time column present."""
         name, unit_ns = next((t, u) for t, u in LAYOUTS[kind].times.items() if t in self)
         stamps = self.ints(name)
         if (bad := np.flatnonzero((stamps <= 0) | (stamps > _LAST_NS // unit_ns))).size:
@@ -169,7 +175,7 @@ class PartRows:
         return times
 
     def refuse(self, at: int, what: str) -> NoReturn:
-        """DataError on the row at position ``at`` of this part."""
+        """Raise a DataError about the row at position ``at`` of this part."""
         ticker = self.tickers[int(self.market_of(np.array([at]))[0])]
         raise DataError(
             f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}; "
@@ -181,7 +187,7 @@ _LAST_NS: Final = 7_258_118_400 * 10**9  # 2200-01-01
 
 
 def read_part(part: Part) -> PartRows:
-    """The rows of ``part``; DataError where the file is damaged."""
+    """Rows of ``part``; DataError where the file is damaged."""
     path, layout = Path(part.path), LAYOUTS[part.kind]
     wanted = pa.array(part.tickers)
     tables, numbers = [], []
@@ -202,7 +208,7 @@ def read_part(part: Part) -> PartRows:
 
 
 def read_all(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A whole (small) Parquet file; DataError where it is damaged."""
+    """Whole table of a (small) Parquet file; DataError where the file is damaged."""
     with _opened(path) as file:
         try:
             return file.read(columns=columns)
@@ -225,6 +231,7 @@ def is_simulated(path: Path) -> bool:
 
 
 def _opened(path: Path) -> Any:
+    """Open Parquet file; DataError where the file is damaged."""
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as err:
@@ -232,6 +239,7 @@ def _opened(path: Path) -> Any:
 
 
 def _read(file: Any, path: Path, group: int, columns: list[str]) -> pa.Table:
+    """Columns of one row group, the tickers as strings; DataError where the file is damaged."""
     try:
         table = file.read_row_group(group, columns=columns)
         at = table.column_names.index(TICKER)
@@ -241,4 +249,5 @@ def _read(file: Any, path: Path, group: int, columns: list[str]) -> pa.Table:
 
 
 def _damaged(path: Path, err: Exception) -> NoReturn:
+    """Raise the DataError for a file that pyarrow cannot read."""
     raise DataError(f"{path}: cannot be read as Parquet ({err}); copy the file again") from None

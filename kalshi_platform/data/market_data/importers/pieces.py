@@ -1,4 +1,4 @@
-"""Converted, not yet validated rows of one market from one source, and how sources become one market."""
+"""Converted rows of one market from one source, before the door, and how sources become one market."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.gaps import gap_at
 from kalshi_platform.data.market_data.importers.parquet import PartRows
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
-from kalshi_platform.data.market_data.schema import FLAG_LAST, GAP, NO_SIDE, Events, concat, empty, take
-from kalshi_platform.data.market_data.validate import Origin
+from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 
 #: Between two of their pieces messages may have come that nobody kept.
 _LEVEL_BY_LEVEL: Final = ("recorded", "simulated")
@@ -25,10 +25,15 @@ class Piece:
 
     ticker: str
     provenance: Provenance
-    rows: Events
+    rows: MarketRows
     origin: Origin
     source: str  # name of the file
-    facts: MarketFacts | None = None
+    told: tuple[Told, ...] = ()  # by lifecycle frames between the rows, in their order
+
+    @property
+    def facts(self) -> MarketFacts | None:
+        """Facts that lifecycle frames had told in the end; None where they told nothing."""
+        return self.told[-1].facts if self.told else None
 
     @property
     def span_ns(self) -> tuple[int, int]:
@@ -36,8 +41,8 @@ class Piece:
         return int(self.rows.recv_ns[0]), int(self.rows.recv_ns[-1])
 
 
-def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Provenance) -> list[Piece]:
-    """Rows grouped by market to one piece a market; ``at`` (n,) is each row's position in ``part``."""
+def split_by_market(part: PartRows, rows: MarketRows, at: np.ndarray, provenance: Provenance) -> list[Piece]:
+    """One piece a market; ``at`` (n,) is the position in ``part`` that each row came from."""
     numbers = part.numbers[at]
     cuts = np.searchsorted(part.market_of(at), np.arange(len(part.tickers) + 1))
     return [
@@ -50,13 +55,13 @@ def split_by_market(part: PartRows, rows: Events, at: np.ndarray, provenance: Pr
     ]  # fmt: skip
 
 
-def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenance, str]:
-    """Validated pieces of one market to its rows, provenance and sources.
+def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[MarketRows, Provenance, str]:
+    """Rows, provenance and sources of one market whose pieces passed the door.
 
-    Provenances are never mixed: the richest is kept, rows of the others are counted. Pieces of one
-    provenance follow each other in time (those with whole books with a GAP between: nobody knows what
-    happened meanwhile); where two overlap, the longer one is kept and the other's rows are counted.
-    DataError where one source is simulated and another is not: that is no one market.
+    Provenances are never mixed: the richest one is kept, the rows of the others are counted. Pieces of one
+    provenance follow each other in time; pieces with whole books get a GAP between them, because nobody
+    knows of the time between. Where two pieces overlap, the longer one is kept and the other one's rows are
+    counted. DataError where one source is simulated and another is not: they cannot tell of one market.
     """
     _refuse_simulated_beside_real(pieces)
     best = min(pieces, key=lambda p: RICHEST_FIRST.index(p.provenance)).provenance
@@ -71,17 +76,18 @@ def merge(pieces: list[Piece], counters: Counter[str]) -> tuple[Events, Provenan
         else:
             kept.append(piece)
     kept.sort(key=lambda p: p.span_ns)
-    parts: list[Events] = []
+    parts: list[MarketRows] = []
     for piece in kept:
         if parts and best in _LEVEL_BY_LEVEL:
             counters["gaps_between_sources"] += 1
-            parts.append(_gap(piece.span_ns[0]))
+            parts.append(gap_at(piece.span_ns[0]))
         parts.append(piece.rows)
     rows = parts[0] if len(parts) == 1 else concat(parts)
     return rows, best, "+".join(dict.fromkeys(p.source for p in kept))
 
 
 def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
+    """Raise a DataError where some of the pieces are simulated and some are not."""
     simulated = {p.source for p in pieces if p.provenance == "simulated"}
     real = {p.source for p in pieces if p.provenance != "simulated"}
     if simulated and real:
@@ -89,10 +95,3 @@ def _refuse_simulated_beside_real(pieces: list[Piece]) -> None:
             f"market {pieces[0].ticker} is simulated in {min(simulated)} and real in {min(real)}; "
             "import one of the two files"
         )
-
-
-def _gap(recv_ns: int) -> Events:
-    row = empty(1)
-    row.recv_ns[:], row.kind[:], row.side[:] = recv_ns, GAP, NO_SIDE
-    row.price_e4[:], row.qty_e2[:], row.flags[:] = NO_PRICE, UNKNOWN_QTY, FLAG_LAST
-    return row

@@ -24,7 +24,7 @@ _DATA_KINDS: dict[FileKind, DataKind] = {
 
 @dataclass(frozen=True, slots=True)
 class IndexedFile:
-    """One file with rows, and which markets they belong to."""
+    """One file with rows, and the markets that the rows belong to."""
 
     path: Path
     kind: DataKind
@@ -35,7 +35,7 @@ class IndexedFile:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """What was found in the inputs."""
+    """Files, markets and metadata found in the inputs, ready to be cut into jobs."""
 
     sources: tuple[str, ...]  # names of the files that hold rows or metadata
     skipped: dict[str, str]  # file in a walked directory -> why it was left out
@@ -49,7 +49,7 @@ class ImportPlan:
 
     @property
     def n_events(self) -> int:
-        """Events with rows."""
+        """Number of events with rows."""
         return len({self.event_of(m.ticker) for f in self.files for m in f.markets})
 
     def event_of(self, ticker: str) -> str:
@@ -78,7 +78,7 @@ class ImportPlan:
         return self._make_jobs(batches)
 
     def _units(self) -> Iterator[tuple[list[str], int, tuple[int, int]]]:
-        """Sets of events that must travel together, in file order: (events, rows, (file, place in it))."""
+        """Sets of events that must travel together, in file order: (events, rows, (file, place))."""
         rows: Counter[str] = Counter()
         first: dict[str, tuple[int, int]] = {}
         group = _Groups()
@@ -96,6 +96,7 @@ class ImportPlan:
             yield events, sum(rows[e] for e in events), first[events[0]]
 
     def _make_jobs(self, batches: list[list[str]]) -> list[ImportJob]:
+        """One job for each batch of events, with the parts of files that hold their rows."""
         batch_of = {event: number for number, events in enumerate(batches) for event in events}
         parts: list[list[Part]] = [[] for _ in batches]
         event_of: list[dict[str, str]] = [{} for _ in batches]
@@ -129,22 +130,24 @@ class _Groups:
         self._parent: dict[str, str] = {}
 
     def leader(self, event: str) -> str:
+        """Event that stands for the set of ``event``."""
         while (parent := self._parent.get(event, event)) != event:
             event = parent
         return event
 
     def join(self, events: Iterable[str]) -> None:
+        """Make one set of the sets of ``events``."""
         leaders = sorted({self.leader(e) for e in events})
         for other in leaders[1:]:
             self._parent[other] = leaders[0]
 
 
 def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
-    """Walk ``inputs``, recognise every file by its schema and index which rows belong to which event.
+    """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
-    ``use_yes_price``: how the book channel of capture files was subscribed.
-    DataError for a file named explicitly that is of no known schema, for a broken or empty data file
-    anywhere, and where nothing can be imported; unknown files met in a directory are listed in ``skipped``.
+    ``use_yes_price`` says how the recorder subscribed the book channel of capture files.
+    DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
+    anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """
     skipped: dict[str, str] = {}
     counters: Counter[str] = Counter()
@@ -197,6 +200,7 @@ def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _index(path: Path, kind: DataKind) -> IndexedFile:
+    """Index of one file: its markets, the holes in its sequence numbers, its provenance."""
     if kind == "capture":
         mentions, simulated = index_capture(path)
         markets = tuple(TickerRows(ticker, n, ()) for ticker, n in mentions.items())

@@ -2,10 +2,10 @@
 
 Each record is a message of the sides that changed (the first record of a market: both). A NO bid is
 10_000 minus the YES ask. Null, a bid of 0 and an ask of 0 or 10_000 all mean an empty side: the exchange
-reports them so. A record that changes nothing makes no message.
+reports an empty side so. A record that changes nothing makes no message.
 
-A crossed or locked pair (bid at or above the ask) cannot rest on the exchange; it is a snapshot taken in
-the middle of a match. Such records are dropped and counted; the quote before them stands on.
+A crossed or locked pair (bid at or above the ask) cannot rest on the exchange; a recorder took it in
+the middle of a match. The importer drops and counts such records; the quote before them stands on.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ import numpy as np
 from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
-from kalshi_platform.data.market_data.schema import FLAG_LAST, NO, QUOTE, YES, Events, empty
+from kalshi_platform.data.market_data.schema import FLAG_LAST, NO, QUOTE, YES, MarketRows, empty
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 
 
@@ -30,7 +30,7 @@ class _Quotes(NamedTuple):
 
 
 def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
-    """QUOTE rows of every market of the part."""
+    """Pieces of every market of the part: QUOTE rows."""
     source = read_part(part)
     quotes = _uncrossed(_read(source), counters)
     rows, record = _changes(source, quotes, counters)
@@ -38,6 +38,7 @@ def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
 
 
 def _read(source: PartRows) -> _Quotes:
+    """Quotes of the part; DataError names a price that cannot be."""
     bid, ask = source.ints("yes_bid_e4", null=0), source.ints("yes_ask_e4", null=0)
     for name, price in (("yes_bid_e4", bid), ("yes_ask_e4", ask)):
         if (bad := np.flatnonzero((price < 0) | (price > DOLLAR_E4))).size:
@@ -53,6 +54,7 @@ def _read(source: PartRows) -> _Quotes:
 
 
 def _uncrossed(quotes: _Quotes, counters: Counter[str]) -> _Quotes:
+    """``quotes`` without crossed and locked ones, which are counted."""
     bid, no_bid = quotes.price_e4
     both = (bid != NO_PRICE) & (no_bid != NO_PRICE)
     crossed, locked = both & (bid + no_bid > DOLLAR_E4), both & (bid + no_bid == DOLLAR_E4)
@@ -62,8 +64,8 @@ def _uncrossed(quotes: _Quotes, counters: Counter[str]) -> _Quotes:
     return _Quotes(quotes.at[keep], quotes.recv_ns[keep], quotes.price_e4[:, keep], quotes.qty_e2[:, keep])
 
 
-def _changes(source: PartRows, quotes: _Quotes, counters: Counter[str]) -> tuple[Events, np.ndarray]:
-    """Rows of the sides that changed, and the record each belongs to."""
+def _changes(source: PartRows, quotes: _Quotes, counters: Counter[str]) -> tuple[MarketRows, np.ndarray]:
+    """Rows of the sides that changed, and the record that each row belongs to."""
     n = len(quotes.at)
     market = source.market_of(quotes.at)
     first = np.diff(market, prepend=-1) != 0

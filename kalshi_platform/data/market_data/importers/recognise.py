@@ -1,7 +1,7 @@
-"""What a file is, told from its first bytes and its columns or keys, never from its name.
+"""Kind of a file, told by its first bytes and its columns or keys, never by its name.
 
 A name matters in one case only: a file that calls itself data (``.parquet``, ``.jsonl``, ``.json``, ``.gz``)
-and is empty is refused wherever it lies, because somebody expects it to hold something.
+and is empty is refused wherever it lies, because somebody expects data in it.
 """
 
 from enum import Enum
@@ -32,11 +32,14 @@ class FileKind(Enum):
 
 
 class UnknownSchemaError(DataError):
-    """A readable file of no known schema; the message says what it holds instead."""
+    """A readable file is of no known schema; the message names the columns or keys it has."""
 
 
 def recognise(path: Path) -> FileKind:
-    """Kind of a file; UnknownSchemaError for a schema unknown here, DataError for a damaged or empty file."""
+    """Kind of a file.
+
+    UnknownSchemaError for a schema unknown here, DataError for a damaged or empty file.
+    """
     head = _head(path)
     if head.startswith(_PARQUET_MAGIC):
         return _parquet_kind(path)
@@ -49,7 +52,7 @@ def recognise(path: Path) -> FileKind:
 
 
 def read_json(path: Path) -> Any:
-    """A whole JSON document, plain or gzip; DataError where it is damaged."""
+    """Whole JSON document, plain or gzip; DataError where the file is damaged."""
     text = b"\n".join(line for _, line in read_lines(path))
     try:
         return from_json(text)
@@ -66,6 +69,7 @@ _KNOWN: Final = (
 
 
 def _head(path: Path) -> bytes:
+    """First 64 bytes of a file; DataError where it cannot be read or is empty."""
     try:
         with path.open("rb") as file:
             head = file.read(64)
@@ -87,6 +91,7 @@ def _first_text(path: Path, head: bytes) -> bytes:
 
 
 def _parquet_kind(path: Path) -> FileKind:
+    """Kind of a Parquet file, by its columns."""
     columns = column_names(path)
     for layout in LAYOUTS.values():
         if layout.matches(columns):
@@ -97,6 +102,7 @@ def _parquet_kind(path: Path) -> FileKind:
 
 
 def _json_kind(path: Path) -> FileKind:
+    """Kind of a JSON file, by its keys."""
     _, first = next((n, line) for n, line in read_lines(path) if line.strip())
     try:
         record = from_json(first)
@@ -116,6 +122,7 @@ def _json_kind(path: Path) -> FileKind:
 
 
 def _is_single_line(path: Path) -> bool:
+    """True for a file with one line that is not blank."""
     lines = (line for _, line in read_lines(path) if line.strip())
     next(lines)
     return next(lines, None) is None

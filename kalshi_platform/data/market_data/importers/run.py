@@ -1,11 +1,14 @@
-"""An import job to its validated events."""
+"""An import job to its events: read, convert, pass the door, merge."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
+from math import gcd
 
 import numpy as np
 
-from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.door import Door
+from kalshi_platform.data.market_data.facts import Told, with_times
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
@@ -18,12 +21,10 @@ from kalshi_platform.data.market_data.importers.types import (
     ImportJob,
     Part,
 )
-from kalshi_platform.data.market_data.market_meta import MarketRecord, coarsest_grid, unknown_market
-from kalshi_platform.data.market_data.schema import DELTA, FLAG_START, NO, QUOTE, SNAPSHOT, TRADE
-from kalshi_platform.data.market_data.validate import OnNegative, validate
+from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
+from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
-from kalshi_platform.domain.units import DOLLAR_E4
 
 _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
     "level2": import_level2,
@@ -32,11 +33,11 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
 }
 
 
-def run_job(job: ImportJob, on_negative: OnNegative = "refuse") -> Iterator[ImportedEvent]:
-    """Read, convert and validate the events of ``job``, one ImportedEvent each, in ``job.events`` order.
+def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
+    """Import the events of ``job``, one ImportedEvent each, in ``job.events`` order.
 
-    Raises DataError naming file, market, row and value; events already yielded stay valid, the caller
-    decides whether to keep them.
+    DataError names file, market, row and value. Events already yielded stay valid; the caller decides
+    whether to keep them.
     """
     of_job: Counter[str] = Counter()
     pieces: dict[str, list[Piece]] = defaultdict(list)
@@ -60,7 +61,7 @@ def run_job(job: ImportJob, on_negative: OnNegative = "refuse") -> Iterator[Impo
         markets = []
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), on_negative, counters)
+            market = _market(record, pieces.pop(ticker), counters)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -68,61 +69,61 @@ def run_job(job: ImportJob, on_negative: OnNegative = "refuse") -> Iterator[Impo
         yield ImportedEvent(event, markets, +counters)
 
 
-def _market(
-    record: MarketRecord, pieces: list[Piece], on_negative: OnNegative, counters: Counter[str]
-) -> ImportedMarket | None:
-    record = _with_grid(_with_facts(record, pieces), pieces, counters)
+def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
+    """Market whose rows passed the door, from all of its pieces; None where no row passes."""
+    record = _with_facts(record, pieces)
+    doors = [Door(record.spec, record.grid_declared) for _ in pieces]
     checked: list[Piece] = []
-    for piece in pieces:
-        rows, counted = validate(piece.rows, record.spec, piece.origin, on_negative)
-        counters.update(counted)
+    for piece, door in zip(pieces, doors, strict=True):
+        rows = _admit(door, piece, _tellings(piece, pieces), counters)
         if len(rows.kind):
             checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
+    counters["grid_inferred"] += int(any(door.inferred for door in doors))
     if not checked:
         return None
     rows, provenance, source = merge(checked, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
-    return ImportedMarket(record.spec, record.settlement, provenance, rows, source)
+    spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
+    tick_e4 = gcd(*(door.tick_e4 for door in doors))
+    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4)
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record completed by what lifecycle frames said; the metadata wins where it speaks."""
-    spec, settlement, declared = record.spec, record.settlement, record.grid_declared
+    """The record with times and outcome that lifecycle frames told where the metadata tells nothing."""
+    spec, settlement = record.spec, record.settlement
     for facts in (p.facts for p in pieces if p.facts is not None):
-        known = _known(facts, with_grid=not declared)
-        spec = spec.replace(
-            **{k: v for k, v in known.items() if k == "price_ranges" or getattr(spec, k) is None}
-        )
-        declared = declared or facts.price_ranges is not None
+        spec = with_times(spec, facts)
         if settlement is None and facts.settlement_e4 is not None:
             settlement = Settlement(
                 ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
             )
-    return MarketRecord(spec, settlement, declared)
+    return MarketRecord(spec, settlement, record.grid_declared)
 
 
-def _known(facts: MarketFacts, with_grid: bool) -> dict[str, object]:
-    known: dict[str, object] = {"open_ns": facts.open_ns, "close_ns": facts.close_ns}
-    if with_grid:
-        known["price_ranges"] = facts.price_ranges
-    return {name: value for name, value in known.items() if value is not None}
+def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
+    """Grids that lifecycle frames told of the market, at most one for a row of ``piece``, in order.
+
+    A grid that another source of the market told is known from the time of its frame on. The last grid told
+    before a row holds for the row.
+    """
+    told = []
+    for other in pieces:
+        for row, recv_ns, facts in other.told:
+            if facts.price_ranges is not None:
+                at = row if other is piece else int(np.searchsorted(piece.rows.recv_ns, recv_ns))
+                told.append(Told(at, recv_ns, facts))
+    told.sort(key=lambda telling: (telling.row, telling.recv_ns))
+    return list({telling.row: telling for telling in told}.values())
 
 
-def _with_grid(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> MarketRecord:
-    """The record with the coarsest grid that holds the prices, where no source declares one."""
-    if record.grid_declared:
-        return record
-    bands = coarsest_grid(np.concatenate([_yes_prices(piece) for piece in pieces]))
-    if bands == record.spec.price_ranges:
-        return record
-    counters["grid_inferred"] += 1
-    return MarketRecord(record.spec.replace(price_ranges=bands), record.settlement, grid_declared=False)
-
-
-def _yes_prices(piece: Piece) -> np.ndarray:
-    """Prices of the piece on the YES scale, those within 0..10_000."""
-    rows = piece.rows
-    priced = np.isin(rows.kind, (SNAPSHOT, DELTA, TRADE, QUOTE)) & ((rows.flags & FLAG_START) == 0)
-    price = np.where((rows.side == NO) & (rows.kind != TRADE), DOLLAR_E4 - rows.price_e4, rows.price_e4)
-    found: np.ndarray = price[priced & (rows.price_e4 >= 0) & (rows.price_e4 <= DOLLAR_E4)]
-    return found
+def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> MarketRows:
+    """Rows of ``piece`` that pass ``door``, which hears every telling at its row."""
+    cuts = [0, *(telling.row for telling in tellings), len(piece.rows.kind)]
+    parts = []
+    for i, (begin, end) in enumerate(pairwise(cuts)):
+        if end > begin:
+            stretch = slice(begin, end)
+            parts.append(door.admit(take(piece.rows, stretch), piece.origin.part(stretch), counters))
+        if i < len(tellings):
+            door.take_facts(tellings[i].facts)
+    return parts[0] if len(parts) == 1 else concat(parts)

@@ -1,10 +1,11 @@
-"""Trade Parquet: every row a print; the book they imply is built downstream, nothing is invented here.
+"""Trade Parquet: every row is a print; the book that prints imply is made later, nothing is invented here.
 
 Rows without a trade id are all kept: equal rows are prints of one order against several resting ones,
-and with them the counts add up to the exchange's own volume. Where there is an id, repeats are dropped.
+and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
+dropped.
 
 Prints of one taker at one instant are put into the order in which an order walks the book (best price
-first); the files hold them in any order, and the last one says where the book stands afterwards.
+first). Files hold such prints in any order, and the last print says where the book stands afterwards.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ SIDES: Final = {"yes": YES, "no": NO}
 
 
 def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
-    """TRADE rows of every market of the part, one message a print."""
+    """Pieces of every market of the part: TRADE rows, one message a print."""
     source = read_part(part)
     recv_ns = source.time_ns("trades")
     taker = source.codes("taker_side", SIDES)

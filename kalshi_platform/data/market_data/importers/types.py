@@ -1,8 +1,8 @@
-"""What an importer is asked for and what it hands back; every type is small, frozen and picklable.
+"""Requests to an importer and its results; every type is small, frozen and picklable.
 
 Part          rows of some markets in one file
 ImportJob     one or more whole events and every part that holds rows of them
-ImportedEvent validated rows of all markets of one event
+ImportedEvent rows of all markets of one event that passed the door
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.data.market_data.schema import Events
+from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
@@ -71,21 +71,22 @@ class ImportJob:
 
 @dataclass(frozen=True, slots=True)
 class ImportedMarket:
-    """One market's validated rows, with what is known of it."""
+    """Rows of one market that passed the door, with the facts known of the market."""
 
     spec: MarketSpec
     settlement: Settlement | None
     provenance: Provenance
-    events: Events
+    rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
+    tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedEvent:
-    """All markets of one event that have usable rows (there may be none), ordered by ticker.
+    """Markets of one event that have usable rows (there may be none), ordered by ticker.
 
-    ``counters`` hold what was counted while importing; counts that belong to a whole file (unknown
-    frames, say) lie on the first event of its job, so that sums over events are right.
+    ``counters`` belong to this event. Counts of a whole file (unknown frames, say) lie on the first event of
+    its job, so that sums over events are right.
     """
 
     event: str

@@ -58,13 +58,13 @@ def test_the_dataset_holds_events_and_their_features(fake, tmp_path):
     assert manifest.counters == {"duplicates": 6, "frames:ok:": 2}
     for event in EVENTS:
         for ticker, rows in read_rows(dataset, event):
-            events = dataset.events_of(ticker)
+            recorded = dataset.rows_of(ticker)
             entry = dataset.entry(ticker)
-            assert (entry.n_events, entry.n_rows) == (events.recv_ns.size, rows.recv_ns.size)
-            assert entry.n_gaps == np.count_nonzero(events.kind == schema.GAP)
+            assert (entry.n_events, entry.n_rows) == (recorded.recv_ns.size, rows.recv_ns.size)
+            assert entry.n_gaps == np.count_nonzero(recorded.kind == schema.GAP)
             assert entry.settled == (ticker in dataset.settlements())
             for name, have, want in zip(
-                Rows._fields, rows, build_rows(events, dataset.specs()[ticker]), strict=True
+                Rows._fields, rows, build_rows(recorded, dataset.specs()[ticker]), strict=True
             ):
                 np.testing.assert_array_equal(have, want, name)
     assert find_problems(dataset) == []
@@ -175,7 +175,7 @@ def test_rows_know_other_markets_outcomes_and_a_new_one_rebuilds_only_those_it_c
     for event in ("EV0", "EV1", "EV2"):
         rows = dict(read_rows(dataset, event))[f"{event}-A"]
         spec = fake.markets[f"{event}-A"].spec
-        again = build_rows(dataset.events_of(spec.ticker), spec, history.of(spec))
+        again = build_rows(dataset.rows_of(spec.ticker), spec, history.of(spec))
         assert rows.features.tobytes() == again.features.tobytes()
         rates[event] = float(rows.features[-1, RESOLUTION.start])
     assert rates == {"EV0": 0.5, "EV1": 1.0, "EV2": 0.5}  # 1 and 0; 1 without its own 0; nothing known

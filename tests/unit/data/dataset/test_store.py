@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made.strategies import event_streams, random_events
+from made.strategies import random_rows, row_streams
 
 from kalshi_platform.data.dataset.job import encode_shard, write_shard
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
 from kalshi_platform.data.dataset.store import (
     Dataset,
-    decode_events,
+    decode_market_rows,
     decode_markets,
-    encode_events,
+    encode_market_rows,
     encode_markets,
 )
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
@@ -43,14 +43,14 @@ BARE = MarketSpec(ticker="EV-B", event="EV")
 
 def make_dataset(root, rng, split_of=lambda ticker: "train"):
     storage = open_storage(root)
-    markets = [("EV-A", random_events(rng, 50)), ("EV-B", random_events(rng, 30, "quotes"))]
+    markets = [("EV-A", random_rows(rng, 50)), ("EV-B", random_rows(rng, 30, "quotes"))]
     encoded = [
         encode_shard(
             "markets",
             "markets",
             encode_markets([(SPEC, None), (BARE, Settlement(ticker="EV-B", value_e4=10_000))]),
         ),
-        encode_shard("events", "events/EV", encode_events(markets), "EV"),
+        encode_shard("events", "events/EV", encode_market_rows(markets), "EV"),
         encode_shard("features", "features/f/EV", pa.py_buffer(b"rows"), "EV"),
     ]
     for shard in encoded:
@@ -68,27 +68,27 @@ def make_dataset(root, rng, split_of=lambda ticker: "train"):
     return dict(markets), manifest
 
 
-def entry(ticker, split, batch, events):
+def entry(ticker, split, batch, rows):
     return MarketEntry(
-        ticker=ticker, event="EV", split=split, provenance="recorded", n_events=events.recv_ns.size,
-        n_rows=1, n_gaps=0, first_ns=int(events.recv_ns[0]), last_ns=int(events.recv_ns[-1]), batch=batch,
+        ticker=ticker, event="EV", split=split, provenance="recorded", n_events=rows.recv_ns.size,
+        n_rows=1, n_gaps=0, first_ns=int(rows.recv_ns[0]), last_ns=int(rows.recv_ns[-1]), batch=batch,
         volatility=0.0, settled=False,
     )  # fmt: skip
 
 
-@given(st.lists(event_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
+@given(st.lists(row_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
 def test_events_come_back_bit_for_bit(streams):
-    data = encode_events([(f"M{i}", events) for i, events in enumerate(streams)])
-    assert data.equals(encode_events([(f"M{i}", events) for i, events in enumerate(streams)]))
-    for group, events in enumerate(streams):
-        back = decode_events(data, "x", group)
-        for have, want in zip(back, events, strict=True):
+    data = encode_market_rows([(f"M{i}", rows) for i, rows in enumerate(streams)])
+    assert data.equals(encode_market_rows([(f"M{i}", rows) for i, rows in enumerate(streams)]))
+    for group, rows in enumerate(streams):
+        back = decode_market_rows(data, "x", group)
+        for have, want in zip(back, rows, strict=True):
             assert have.dtype == want.dtype
             np.testing.assert_array_equal(have, want)
 
 
 def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
-    data = encode_events([("A", random_events(rng, 200_000)), ("B", random_events(rng, 10))])
+    data = encode_market_rows([("A", random_rows(rng, 200_000)), ("B", random_rows(rng, 10))])
     file = pq.ParquetFile(pa.BufferReader(data))
     assert file.num_row_groups == 2
     assert file.schema_arrow.metadata[b"kalshi_platform.events"] == b"1"
@@ -96,19 +96,19 @@ def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
 
 
 def test_a_market_without_events_is_refused_by_name():
-    with pytest.raises(ContractError, match="market A has no events"):
-        encode_events([("A", random_events(np.random.default_rng(0), 0, "quotes"))])
+    with pytest.raises(ContractError, match="market A has no rows"):
+        encode_market_rows([("A", random_rows(np.random.default_rng(0), 0, "quotes"))])
 
 
 def test_a_file_of_another_schema_is_refused_by_name():
     sink = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}), sink)
     with pytest.raises(DataError, match=r"events/E.parquet: schema version none"):
-        decode_events(pa.py_buffer(sink.getvalue()), "events/E.parquet", 0)
+        decode_market_rows(pa.py_buffer(sink.getvalue()), "events/E.parquet", 0)
     with pytest.raises(DataError, match=r"markets.parquet: schema version none"):
         decode_markets(pa.py_buffer(sink.getvalue()), "markets.parquet")
     with pytest.raises(DataError, match=r"E.parquet: no event shard"):
-        decode_events(pa.py_buffer(b"junk"), "E.parquet", 0)
+        decode_market_rows(pa.py_buffer(b"junk"), "E.parquet", 0)
 
 
 def test_specifications_and_settlements_come_back_equal():
@@ -133,8 +133,8 @@ def test_a_dataset_hands_out_what_was_written(tmp_path, rng):
     assert dataset.digest == manifest.digest
     assert dataset.specs() == {"EV-A": SPEC, "EV-B": BARE}
     assert dataset.settlements() == {"EV-B": Settlement(ticker="EV-B", value_e4=10_000)}
-    for ticker, events in markets.items():
-        for have, want in zip(dataset.events_of(ticker), events, strict=True):
+    for ticker, rows in markets.items():
+        for have, want in zip(dataset.rows_of(ticker), rows, strict=True):
             np.testing.assert_array_equal(have, want)
     assert [e.ticker for e in dataset.entries("train")] == ["EV-A", "EV-B"]
     assert dataset.entries("test") == ()
@@ -144,7 +144,7 @@ def test_unknown_markets_and_events_are_refused(tmp_path, rng):
     make_dataset(tmp_path, rng)
     dataset = Dataset.open(tmp_path)
     with pytest.raises(ContractError, match="no market 'NO'"):
-        dataset.events_of("NO")
+        dataset.rows_of("NO")
     with pytest.raises(ContractError, match="no features shard of event 'NO'"):
         dataset.shard("NO", "features")
 
@@ -162,7 +162,7 @@ def test_a_damaged_shard_is_refused_by_name_and_never_skipped(tmp_path, rng, kin
         dataset.read_verified(shard)
     if kind == "events":
         with pytest.raises(ChecksumError, match=str(path)):
-            dataset.events_of("EV-A")
+            dataset.rows_of("EV-A")
     if kind == "markets":
         with pytest.raises(ChecksumError, match=str(path)):
             dataset.specs()

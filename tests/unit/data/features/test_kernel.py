@@ -20,7 +20,7 @@ from made.feature_rows import (
     feature,
     messages,
 )
-from made.strategies import START_NS, build_events, event_streams, random_events
+from made.strategies import START_NS, made_rows, random_rows, row_streams
 
 from kalshi_platform.data.features import kernel, temporal
 from kalshi_platform.data.features import rows as rows_module
@@ -41,7 +41,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS_PAUSED,
     TRADE,
     YES,
-    Events,
+    MarketRows,
 )
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, PriceBand
@@ -62,13 +62,13 @@ def at_times(*seconds: float) -> Rows:
     return build_rows(messages(*((START_NS + round(s * NS_PER_SECOND), quote) for s in seconds)), SPEC)
 
 
-def streamed(events: Events, spec: MarketSpec) -> Rows:
+def streamed(recorded: MarketRows, spec: MarketSpec) -> Rows:
     stream = FeatureStream(spec, KNOWN)
-    ends = np.flatnonzero(events.flags & FLAG_LAST) + 1
+    ends = np.flatnonzero(recorded.flags & FLAG_LAST) + 1
     out = rows_module.empty(ends.size, N_ROW_FEATURES)
     first = 0
     for n, end in enumerate(ends.tolist()):
-        row = stream.push(schema.take(events, slice(first, end)))
+        row = stream.push(schema.take(recorded, slice(first, end)))
         first = end
         for target, column in zip(out, row, strict=True):
             target[n] = column[0]
@@ -78,33 +78,33 @@ def streamed(events: Events, spec: MarketSpec) -> Rows:
 # --- invariants --------------------------------------------------------------------------------
 
 
-@given(events=event_streams(), cut=st.floats(0, 1))
-def test_features_of_a_prefix_are_the_prefix_of_the_features(events: Events, cut: float) -> None:
-    ends = np.flatnonzero(events.flags & FLAG_LAST) + 1
+@given(recorded=row_streams(), cut=st.floats(0, 1))
+def test_features_of_a_prefix_are_the_prefix_of_the_features(recorded: MarketRows, cut: float) -> None:
+    ends = np.flatnonzero(recorded.flags & FLAG_LAST) + 1
     n = int(cut * ends.size)
-    prefix = schema.take(events, slice(0, int(ends[n - 1]) if n else 0))
-    whole = build_rows(events, SPEC, KNOWN)
+    prefix = schema.take(recorded, slice(0, int(ends[n - 1]) if n else 0))
+    whole = build_rows(recorded, SPEC, KNOWN)
     assert_same_bits(build_rows(prefix, SPEC, KNOWN), rows_module.take(whole, slice(0, n)))
 
 
-@given(events=event_streams())
-def test_streamed_rows_equal_built_rows_bit_for_bit(events: Events) -> None:
-    assert_same_bits(streamed(events, SPEC), build_rows(events, SPEC, KNOWN))
+@given(recorded=row_streams())
+def test_streamed_rows_equal_built_rows_bit_for_bit(recorded: MarketRows) -> None:
+    assert_same_bits(streamed(recorded, SPEC), build_rows(recorded, SPEC, KNOWN))
 
 
 def test_streamed_rows_equal_built_rows_over_a_ring_that_grows(rng: np.random.Generator) -> None:
-    events = random_events(rng, 3_000, mean_gap_ns=10 * MS)  # all within 5 minutes; the ring begins at 1,024
-    assert_same_bits(streamed(events, SPEC), build_rows(events, SPEC, KNOWN))
+    recorded = random_rows(rng, 3_000, mean_gap_ns=10 * MS)  # all within 5 minutes; the ring begins at 1,024
+    assert_same_bits(streamed(recorded, SPEC), build_rows(recorded, SPEC, KNOWN))
 
 
 def test_streamed_rows_equal_built_rows_over_a_ring_of_trades_that_grows(rng: np.random.Generator) -> None:
-    events = random_events(rng, 900, "prints", mean_gap_ns=10 * MS)  # the ring of trades begins at 256
-    assert_same_bits(streamed(events, SPEC), build_rows(events, SPEC, KNOWN))
+    recorded = random_rows(rng, 900, "prints", mean_gap_ns=10 * MS)  # the ring of trades begins at 256
+    assert_same_bits(streamed(recorded, SPEC), build_rows(recorded, SPEC, KNOWN))
 
 
-@given(events=event_streams())
-def test_every_feature_lies_within_its_bounds(events: Events) -> None:
-    rows = build_rows(events, SPEC, KNOWN)
+@given(recorded=row_streams())
+def test_every_feature_lies_within_its_bounds(recorded: MarketRows) -> None:
+    rows = build_rows(recorded, SPEC, KNOWN)
     assert np.isfinite(rows.features).all()
     for name, i in COLUMN.items():
         line = features_of(ROW_GROUPS)[i]
@@ -112,31 +112,31 @@ def test_every_feature_lies_within_its_bounds(events: Events) -> None:
         assert ((column >= line.low) & (column <= line.high)).all(), name
 
 
-@given(events=event_streams())
-def test_features_do_not_depend_on_the_ladder_s_tick(events: Events) -> None:
-    assert_same_bits(build_rows(events, SPEC, KNOWN), build_rows(events, TENTHS, KNOWN))
+@given(recorded=row_streams())
+def test_features_do_not_depend_on_the_ladder_s_tick(recorded: MarketRows) -> None:
+    assert_same_bits(build_rows(recorded, SPEC, KNOWN), build_rows(recorded, TENTHS, KNOWN))
 
 
-@given(events=event_streams())
-def test_features_do_not_depend_on_who_the_market_is(events: Events) -> None:
+@given(recorded=row_streams())
+def test_features_do_not_depend_on_who_the_market_is(recorded: MarketRows) -> None:
     other = SPEC.replace(ticker="OTHER", event="E2", series="S")
-    assert_same_bits(build_rows(events, SPEC, KNOWN), build_rows(events, other, KNOWN))
+    assert_same_bits(build_rows(recorded, SPEC, KNOWN), build_rows(recorded, other, KNOWN))
 
 
-@given(events=event_streams(max_messages=25))
+@given(recorded=row_streams(max_messages=25))
 def test_the_kernel_compiled_equals_the_kernel_in_plain_python(
-    events: Events,
+    recorded: MarketRows,
 ) -> None:
-    compiled = build_rows(events, SPEC, KNOWN)
-    plain = build_in_python(events, SPEC, KNOWN)
+    compiled = build_rows(recorded, SPEC, KNOWN)
+    plain = build_in_python(recorded, SPEC, KNOWN)
     for name, x, y in zip(Rows._fields[:-1], compiled, plain, strict=False):
         np.testing.assert_array_equal(x, y, err_msg=name)
     np.testing.assert_allclose(compiled.features, plain.features, rtol=1e-5, atol=1e-6)
 
 
-@given(events=event_streams("quotes"))
-def test_activity_counts_every_message_of_the_window_and_no_other(events: Events) -> None:
-    rows = build_rows(events, SPEC, KNOWN)
+@given(recorded=row_streams("quotes"))
+def test_activity_counts_every_message_of_the_window_and_no_other(recorded: MarketRows) -> None:
+    rows = build_rows(recorded, SPEC, KNOWN)
     times = rows.recv_ns
     for name, window_s in (("activity_10s", 10), ("activity_1min", 60), ("activity_5min", 300)):
         for i, now in enumerate(times):
@@ -342,35 +342,35 @@ def test_where_a_book_of_prints_becomes_a_book_of_levels_the_rows_break() -> Non
 
 
 def test_an_unfinished_message_gives_no_row() -> None:
-    events = build_events([("snapshot", 0, YES, 40, 100, 3)])
-    assert build_rows(schema.take(events, slice(0, 3)), SPEC).valid.size == 0
+    recorded = made_rows([("snapshot", 0, YES, 40, 100, 3)])
+    assert build_rows(schema.take(recorded, slice(0, 3)), SPEC).valid.size == 0
 
 
 def test_columns_of_an_arrow_table_build_the_same_rows(rng: np.random.Generator) -> None:
-    events = random_events(rng, 200)
-    from_table = schema.from_arrow(schema.to_arrow(events))
+    recorded = random_rows(rng, 200)
+    from_table = schema.from_arrow(schema.to_arrow(recorded))
     assert not from_table.kind.flags.writeable
-    assert_same_bits(build_rows(from_table, SPEC), build_rows(events, SPEC))
+    assert_same_bits(build_rows(from_table, SPEC), build_rows(recorded, SPEC))
     assert len(kernel.advance.signatures) == 1
 
 
 def test_time_going_backwards_is_refused_with_both_times() -> None:
-    events = messages((START_NS + 5, [SNAP]), (START_NS + 4, [SNAP]))
-    with pytest.raises(DataError, match=rf"KX-T: event 1 .*recv_ns {START_NS + 4}, before .*{START_NS + 5}"):
-        build_rows(events, SPEC)
+    recorded = messages((START_NS + 5, [SNAP]), (START_NS + 4, [SNAP]))
+    with pytest.raises(DataError, match=rf"KX-T: row 1 .*recv_ns {START_NS + 4}, before .*{START_NS + 5}"):
+        build_rows(recorded, SPEC)
 
 
-def test_a_refused_event_is_named() -> None:
-    events = messages((START_NS, [SNAP]), (START_NS, [(schema.DELTA, YES, 4_000, -1)]))
-    with pytest.raises(DataError, match=r"KX-T: event 1 .*delta.*holding 0 by -1"):
-        build_rows(events, SPEC)
+def test_a_refused_row_is_named() -> None:
+    recorded = messages((START_NS, [SNAP]), (START_NS, [(schema.DELTA, YES, 4_000, -1)]))
+    with pytest.raises(DataError, match=r"KX-T: row 1 .*delta.*holding 0 by -1"):
+        build_rows(recorded, SPEC)
 
 
 @pytest.mark.parametrize("n", [0, 2], ids=["none", "two"])
 def test_a_stream_takes_exactly_one_message_at_a_time(n: int) -> None:
-    events = messages(*[(START_NS, [SNAP])] * n) if n else schema.empty(1)
+    recorded = messages(*[(START_NS, [SNAP])] * n) if n else schema.empty(1)
     with pytest.raises(ContractError, match="KX-T: push takes one message"):
-        FeatureStream(SPEC).push(events)
+        FeatureStream(SPEC).push(recorded)
 
 
 def test_a_stream_goes_on_over_a_finer_tick() -> None:
@@ -396,7 +396,7 @@ def test_a_ring_that_grows_keeps_its_messages() -> None:
 def test_the_recorded_s_and_p_books_stay_sane(recorded_data: Path) -> None:
     table = pl.read_parquet(recorded_data / "events" / "spx-2023-04.parquet")
     for _, part in table.group_by("market_ticker", maintain_order=True):
-        rows = build_rows(_spx_events(part), SPEC)
+        rows = build_rows(_spx_rows(part), SPEC)
         assert rows.valid.all()
         both = (rows.bid_px_e4[:, 0] != NO_PRICE) & (rows.ask_px_e4[:, 0] != NO_PRICE)
         assert both.mean() > 0.95
@@ -405,7 +405,7 @@ def test_the_recorded_s_and_p_books_stay_sane(recorded_data: Path) -> None:
         assert np.median(spread) <= 1_000
 
 
-def _spx_events(part: pl.DataFrame) -> Events:
+def _spx_rows(part: pl.DataFrame) -> MarketRows:
     rows: list[tuple[int, Any]] = []
     snapshot: list[tuple[int, ...]] = []
     for r in part.iter_rows(named=True):

@@ -27,8 +27,8 @@ def test_what_is_not_known_of_the_depth_is_neutral(build) -> None:
     sized = build(at((0, quote(4_000, 5_000, 300, 100))), SPEC)
     assert feature(sized, "depth_pressure") == [0.5]  # the tops are known: (300 - 100) / 400
     assert feature(sized, "bid_concentration") == [0.0]
-    for events in (at((0, quote(4_000, 5_000, 300, UNKNOWN_QTY))), at((0, [(TRADE, YES, 4_000, 100)]))):
-        rows = build(events, SPEC)
+    for recorded in (at((0, quote(4_000, 5_000, 300, UNKNOWN_QTY))), at((0, [(TRADE, YES, 4_000, 100)]))):
+        rows = build(recorded, SPEC)
         for name in ("depth_pressure", "bid_concentration", "ask_concentration"):
             assert feature(rows, name) == [0.0]
     assert feature(build(at((0, [SNAP])), SPEC), "depth_pressure") == [0.0]

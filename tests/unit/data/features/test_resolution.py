@@ -156,11 +156,11 @@ def test_without_outcomes_the_groups_are_neutral() -> None:
 
 def test_a_live_market_learns_outcomes_as_markets_settle() -> None:
     first, second = settled("E1", START_NS + 1, 10_000), settled("E2", START_NS + 2 * NS_PER_SECOND, 0)
-    events = [at((s, QUOTE)) for s in (1, 3)]
+    messages = [at((s, QUOTE)) for s in (1, 3)]
     stream = FeatureStream(OWN, ResolutionHistory([first]).of(OWN))
-    live = [stream.push(events[0]).features.copy()]
+    live = [stream.push(messages[0]).features.copy()]
     whole = ResolutionHistory([first, second]).of(OWN)
-    stream.learn(whole)
-    live.append(stream.push(events[1]).features.copy())
+    stream.take_facts(whole)
+    live.append(stream.push(messages[1]).features.copy())
     built = build_rows(at((1, QUOTE), (3, QUOTE)), OWN, whole)
     assert np.concatenate(live).tobytes() == built.features.tobytes()

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from made.feature_rows import SPEC, at, build_in_python, feature, quote
-from made.strategies import event_streams
+from made.strategies import row_streams
 
 from kalshi_platform.data.features import trade_flow
 from kalshi_platform.data.features.kernel import build_rows
-from kalshi_platform.data.market_data.schema import FLAG_BLOCK, NO, STATUS, STATUS_ACTIVE, TRADE, YES, Events
+from kalshi_platform.data.market_data.schema import (
+    FLAG_BLOCK,
+    NO,
+    STATUS,
+    STATUS_ACTIVE,
+    TRADE,
+    YES,
+    MarketRows,
+)
 from kalshi_platform.domain.units import NS_PER_SECOND
 
 NOTHING = [(STATUS, YES, -1, STATUS_ACTIVE)]
@@ -81,17 +89,17 @@ def test_block_trades_are_no_flow() -> None:
         assert feature(rows, name)[0] == feature(rows, name)[1]
 
 
-@given(events=event_streams("prints"))
-def test_the_running_sums_equal_a_count_over_the_window(events: Events) -> None:
-    rows = build_rows(events, SPEC)
-    printed = (events.kind == TRADE) & (events.flags & FLAG_BLOCK == 0)
-    ends = np.flatnonzero(events.flags & 2)
+@given(recorded=row_streams("prints"))
+def test_the_running_sums_equal_a_count_over_the_window(recorded: MarketRows) -> None:
+    rows = build_rows(recorded, SPEC)
+    printed = (recorded.kind == TRADE) & (recorded.flags & FLAG_BLOCK == 0)
+    ends = np.flatnonzero(recorded.flags & 2)
     for n, end in enumerate(ends):
         before = np.arange(end + 1)
-        age_ns = events.recv_ns[end] - events.recv_ns[before]
+        age_ns = recorded.recv_ns[end] - recorded.recv_ns[before]
         picked = before[printed[before] & (age_ns < 300 * NS_PER_SECOND)]
-        signed = np.where(events.side[picked] == YES, 1, -1) * events.qty_e2[picked]
-        volume = int(events.qty_e2[picked].sum())
+        signed = np.where(recorded.side[picked] == YES, 1, -1) * recorded.qty_e2[picked]
+        volume = int(recorded.qty_e2[picked].sum())
         expected = int(signed.sum()) / volume if volume else 0.0
         assert feature(rows, "yes_net_flow")[n] == np.float32(expected)
 

@@ -7,38 +7,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.data.market_data import schema
-from kalshi_platform.data.market_data.schema import DTYPES, NO_SEQ, Events
+from kalshi_platform.data.market_data.schema import DTYPES, NO_SEQ, MarketRows
 from kalshi_platform.domain.units import NO_TIME
 
 
-def any_rows(n: int, seed: int) -> Events:
+def any_rows(n: int, seed: int) -> MarketRows:
     """Rows of any bits: what the format must carry, not what a market can do."""
     rng = np.random.default_rng([seed, n])
-    return Events(*(rng.integers(0, 256, n * dtype.itemsize, "u1").view(dtype) for dtype in DTYPES))
+    return MarketRows(*(rng.integers(0, 256, n * dtype.itemsize, "u1").view(dtype) for dtype in DTYPES))
 
 
-def events() -> st.SearchStrategy[Events]:
+def recorded() -> st.SearchStrategy[MarketRows]:
     return st.builds(any_rows, st.integers(0, 20), st.integers(0, 2**32))
 
 
-def assert_same(left: Events, right: Events) -> None:
-    for name, a, b in zip(Events._fields, left, right, strict=True):
+def assert_same(left: MarketRows, right: MarketRows) -> None:
+    for name, a, b in zip(MarketRows._fields, left, right, strict=True):
         assert a.dtype == b.dtype, name
         np.testing.assert_array_equal(a, b, err_msg=name)
 
 
-@given(events())
+@given(recorded())
 def test_rows_survive_arrow_bit_for_bit(rows):
     assert_same(schema.from_arrow(schema.to_arrow(rows)), rows)
 
 
-@given(events(), st.integers(0, 20))
+@given(recorded(), st.integers(0, 20))
 def test_cutting_and_joining_gives_the_rows_back(rows, cut):
     parts = [schema.take(rows, slice(None, cut)), schema.take(rows, slice(cut, None))]
     assert_same(schema.concat(parts), rows)
 
 
-@given(events())
+@given(recorded())
 def test_the_columns_become_arrow_without_a_copy(rows):
     table = schema.to_arrow(rows)
     buffer = table.column("recv_ns").chunk(0).buffers()[1]
@@ -48,7 +48,7 @@ def test_the_columns_become_arrow_without_a_copy(rows):
 
 def test_the_arrow_schema_carries_its_version_and_admits_no_null():
     assert schema.ARROW_SCHEMA.metadata == {b"kalshi_platform.events": str(schema.SCHEMA_VERSION).encode()}
-    assert schema.ARROW_SCHEMA.names == list(Events._fields)
+    assert schema.ARROW_SCHEMA.names == list(MarketRows._fields)
     assert not any(field.nullable for field in schema.ARROW_SCHEMA)
     assert schema.ARROW_SCHEMA.field("price_e4").type == pa.int32()
 

@@ -1,4 +1,4 @@
-"""The report: self-contained, escaped, complete, atomic; its charts draw what they are given."""
+"""The report: self-contained, escaped, complete, atomic."""
 
 import json
 import re
@@ -19,9 +19,6 @@ from kalshi_platform.evaluation.judging.report import (
     verdict,
     write_report,
 )
-from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Series, nice_ticks, percent
-from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
@@ -134,34 +131,3 @@ def test_training_curves_skip_what_a_line_lacks():
     # three of five lines carry a score
     assert len(re.search(r'points="([^"]*)"', str(got[0][1])).group(1).split()) == 3
     assert training_charts([]) == []
-
-
-def test_ticks_are_round_and_inside():
-    assert nice_ticks(0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert nice_ticks(-13, 27) == pytest.approx([-10, 0, 10, 20])
-    assert nice_ticks(3.0, 3.0) == [3.0]
-
-
-def test_percent_keeps_two_significant_digits():
-    assert [percent(v) for v in (0, 0.5, 0.0123, -0.00012, 1e-9)] == [
-        "0 %",
-        "50 %",
-        "1.2 %",
-        "-0.012 %",
-        "0 %",
-    ]
-
-
-def test_an_interval_is_drawn_between_its_bounds():
-    wide = Interval(estimate=0.0, low=-0.1, high=0.1, level=0.95, n_clusters=9)
-    lone = Interval(estimate=0.05, low=None, high=None, level=0.95, n_clusters=1, note="one event only")
-    chart = str(charts.forest_plot([("a", wide), ("b", lone)], "x", "y"))
-    assert chart.count("whisker") == 1
-    assert chart.count("<circle") == 2
-    assert "one event only" in chart
-
-
-def test_charts_without_data_say_so():
-    assert "no data" in charts.line_chart([Series("a", [0, 1], [None, None])], "x", [])
-    assert "no data" in charts.heat_map([[0, 0]], ["r"], ["a", "b"], "x")
-    assert "no data" in charts.bar_chart([], "x")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from made.evaluation_bank import bank_of, market, random_bank
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig, run_policy
@@ -24,7 +25,6 @@ from kalshi_platform.models.rules.baselines import (
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import HOLD
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 
 CONFIG = EnvConfig(n_slots=2, latency_ms=0)

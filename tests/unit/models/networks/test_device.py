@@ -6,6 +6,7 @@ import pytest
 import torch
 from made.bank import made_bank
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.learning.training.learner import ppo_loss
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.device import cpu_copy, device_of, off_cpu
@@ -17,7 +18,6 @@ from kalshi_platform.models.networks.rllib_adapter import (
     observation_space,
 )
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 
 META = torch.device("meta")
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.actions import best_actions, mask_logits, sample_actions
@@ -17,7 +18,6 @@ from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, level_na
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_HISTORY = 4, 3
 

@@ -16,6 +16,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.core.rl_module.torch.torch_rl_module import TorchRLModule
 from ray.rllib.models.torch.torch_action_dist import TorchMultiCategorical as OldMultiCategorical
 
+from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.models.networks.actions import mask_logits
 from kalshi_platform.models.networks.history import WindowGatherer
 from kalshi_platform.models.networks.levels import LEVELS, level_named
@@ -27,7 +28,6 @@ from kalshi_platform.models.networks.rllib_adapter import (
     observation_space,
 )
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.replay.account import HOLD, N_ACTIONS
 
 N_SLOTS, N_HISTORY, N_ROWS = 4, 3, 40
 

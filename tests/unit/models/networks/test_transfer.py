@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks import embedding
 from kalshi_platform.models.networks.acting import NetworkPolicy
@@ -16,7 +17,6 @@ from kalshi_platform.models.networks.networks import PolicyNetwork, build_networ
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.networks.transfer import divergence, grow, grown_network
-from kalshi_platform.simulation.replay.account import HOLD
 
 N_HISTORY = 3
 EXACT = [("tiny", name) for name in ("simple", "moderate", "advanced", "complex")] + [

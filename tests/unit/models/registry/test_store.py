@@ -12,10 +12,10 @@ from made.registry_models import GOOD, made_evidence, made_policy, made_record
 from safetensors.torch import save
 
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError, StorageError
+from kalshi_platform.evaluation.promotion.gates import judge
 from kalshi_platform.models.registry import load as loading
 from kalshi_platform.models.registry import record as records
 from kalshi_platform.models.registry.export import export_weights, probes, require_equal
-from kalshi_platform.models.registry.gates import judge
 from kalshi_platform.models.registry.load import load_model, policy_of
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, ModelRecord
 from kalshi_platform.models.registry.store import REGISTRY_VARIABLE, Registry, default_registry

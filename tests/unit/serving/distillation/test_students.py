@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import LearnConfig, TiersConfig
 from kalshi_platform.serving.distillation.students import distil, student_spec
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.rollout.reservoir import States
 
 CHAMPION = PolicySpec(

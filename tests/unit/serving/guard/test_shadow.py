@@ -10,6 +10,7 @@ from made import registry_models
 from made.registry_models import made_record
 from made.serving_tiers import made_batch, made_policy
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.timing import CallTimes
 from kalshi_platform.models.registry.store import CHAMPION, Registry
@@ -21,7 +22,6 @@ from kalshi_platform.serving.inference import ready as load
 from kalshi_platform.serving.inference.batch import Note, Tier
 from kalshi_platform.serving.inference.ready import probe_batch
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -266,7 +266,7 @@ def guard_of(registry, **keywords):
 
 @pytest.fixture
 def compared():
-    """What a shadow told."""
+    """Comparisons that a shadow handed on."""
     return []
 
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import TAKER_RATE_E6, model_fee_e6
 from kalshi_platform.serving.inference import answering
 from kalshi_platform.serving.inference.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.inference.batch import FREE, Tier, holding
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, N_ACTIONS
 
 #: No price, or no set.
 NONE = -1

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made.serving_tiers import made_batch, made_policy
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.inference.batch import Batch, Note, Tier
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
-from kalshi_platform.simulation.replay.account import HOLD
 
 MS = 1_000_000
 NO_CACHE = TieredConfig(inference_ttl_ms=0)

@@ -116,3 +116,18 @@ def test_a_damaged_recording_looks_as_in_replay(tmp_path: Path, damaged, counted
     assert not refused
     assert books.counters[counted] > 0
     assert sum(compare_markets(bank, shown, books) for bank in banks) > 50
+
+
+def test_orders_are_priced_on_the_grid_that_the_prices_showed(tmp_path: Path) -> None:
+    capture = simulated(tmp_path, seed=5, fine_grid_share=1.0)
+    (capture.parent / "markets.parquet").unlink()  # nobody declares a grid
+    _, (bank,) = built(capture, tmp_path / "data")
+    settings = config(1, order_style="maker", improve_ticks=1)
+    books = LiveBooks(settings, WINDOW)
+    _, refused = live(books, in_order(read_frames(capture)))
+    assert not refused
+    for record, info in zip(bank.arrays.markets, bank.markets, strict=True):
+        place = books.places[info.ticker]
+        assert record["bands_e4"][0, 2] == 10
+        shown = books.groups[place.group].bank.markets["bands_e4"][place.slot]
+        np.testing.assert_array_equal(shown, record["bands_e4"])

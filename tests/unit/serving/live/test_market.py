@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.market_data.decode import MarketFacts
+from kalshi_platform.data.market_data.door import Door
+from kalshi_platform.data.market_data.facts import MarketFacts
+from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -18,10 +20,9 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     STATUS,
     TRADE,
-    Events,
+    MarketRows,
     take,
 )
-from kalshi_platform.data.market_data.validate import Origin, validate
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.serving.live.market import LiveMarket
@@ -40,7 +41,7 @@ MESSAGES = st.one_of(
 )
 
 
-def events_of(messages: list[tuple], steps_ns: list[int]) -> Events:
+def rows_of(messages: list[tuple], steps_ns: list[int]) -> MarketRows:
     buffer, now_ns = RowBuffer(), 1
     for seq, (what, *said) in enumerate(messages, start=1):
         now_ns += steps_ns[seq % len(steps_ns)]
@@ -59,13 +60,13 @@ def events_of(messages: list[tuple], steps_ns: list[int]) -> Events:
     return buffer.rows()[0]
 
 
-def one_by_one(market: LiveMarket, events: Events) -> tuple[list[Rows], Counter[str]]:
+def one_by_one(market: LiveMarket, rows: MarketRows) -> tuple[list[Rows], Counter[str]]:
     """Copies of the rows a market gives for its messages, and what it counted."""
     counters: Counter[str] = Counter()
     out = []
     begin = 0
-    for end in (np.flatnonzero(events.flags & FLAG_LAST) + 1).tolist():
-        for row in market.apply(take(events, slice(begin, end)), begin, counters):
+    for end in (np.flatnonzero(rows.flags & FLAG_LAST) + 1).tolist():
+        for row in market.apply(take(rows, slice(begin, end)), begin, counters):
             out.append(Rows(*(column.copy() for column in row)))
         begin = end
     return out, counters
@@ -76,29 +77,27 @@ def one_by_one(market: LiveMarket, events: Events) -> tuple[list[Rows], Counter[
     messages=st.lists(MESSAGES, min_size=1, max_size=40),
     steps_ns=st.lists(st.sampled_from([0, 1, 10**6, 10**10]), min_size=1, max_size=5),
 )
-def test_rows_and_counts_equal_those_of_importing_with_gaps(
-    messages: list[tuple], steps_ns: list[int]
-) -> None:
-    events = events_of(messages, steps_ns)
-    lines = np.arange(events.kind.size)
-    kept, counted = validate(take(events, slice(None)), SPEC, Origin("f", "line", lines), "gap")
+def test_rows_and_counts_equal_those_of_importing(messages: list[tuple], steps_ns: list[int]) -> None:
+    rows = rows_of(messages, steps_ns)
+    lines = np.arange(rows.kind.size)
+    counted: Counter[str] = Counter()
+    kept = Door(SPEC, True).admit(rows, Origin("f", "line", lines), counted)
     imported = build_rows(kept, SPEC)
-    live, counters = one_by_one(LiveMarket(SPEC, True), events)
+    live, counters = one_by_one(LiveMarket(SPEC, True), rows)
     assert len(live) == imported.recv_ns.size
     for name, column in imported._asdict().items():
         got = [getattr(row, name)[0] for row in live]
         np.testing.assert_array_equal(np.array(got, column.dtype).reshape(column.shape), column, err_msg=name)
-    if (events.kind == 0).any() or (events.kind == DELTA).any():
-        assert counters == counted
+    assert counters == counted
 
 
-def message(kind: int, side: int, price_e4: int, qty_e2: int, now_ns: int = 5) -> Events:
+def message(kind: int, side: int, price_e4: int, qty_e2: int, now_ns: int = 5) -> MarketRows:
     buffer = RowBuffer()
     buffer.add(now_ns, -1, 1, 1, kind, side, price_e4, qty_e2, FLAG_LAST, 1)
     return buffer.rows()[0]
 
 
-def snapshot(now_ns: int = 1) -> Events:
+def snapshot(now_ns: int = 1) -> MarketRows:
     buffer = RowBuffer()
     buffer.add_snapshot(now_ns, 1, 1, [(4_000, 100)], [(5_000, 100)], 1)
     return buffer.rows()[0]
@@ -115,7 +114,7 @@ def snapshot(now_ns: int = 1) -> Events:
     ],
 )
 def test_a_refused_message_leaves_an_invalid_row_unless_no_book_can_have_changed(
-    bad: Events, valid_after: int | None
+    bad: MarketRows, valid_after: int | None
 ) -> None:
     market, rows = LiveMarket(SPEC, True), []
     assert [int(row.valid[0]) for row in market.apply(snapshot(), 1, Counter())] == [1]
@@ -130,7 +129,7 @@ def test_times_told_while_a_market_trades_hold_from_then_on() -> None:
     late, early = LiveMarket(unknown, True), LiveMarket(unknown.replace(close_ns=10**15), True)
     list(late.apply(snapshot(), 1, Counter()))
     list(early.apply(snapshot(), 1, Counter()))
-    late.learn(MarketFacts(close_ns=10**15))
+    late.take_facts(MarketFacts(close_ns=10**15))
     (a,), (b,) = (
         [row.features.copy() for row in market.apply(message(DELTA, 0, 4_000, 5), 2, Counter())]
         for market in (late, early)
@@ -140,5 +139,5 @@ def test_times_told_while_a_market_trades_hold_from_then_on() -> None:
 
 def test_what_the_metadata_says_is_not_changed_by_a_lifecycle_frame() -> None:
     market = LiveMarket(SPEC, True)
-    market.learn(MarketFacts(open_ns=5, close_ns=7))
+    market.take_facts(MarketFacts(open_ns=5, close_ns=7))
     assert (market.spec.open_ns, market.spec.close_ns) == (0, 10**15)

@@ -9,9 +9,9 @@ from made.stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, ses
 
 from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
+from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.simulation.replay.account import BUY_NO, HOLD
 from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, portfolio_column
 

@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from kalshi_platform.cli import loadtest as command
 from kalshi_platform.cli.main import app
-from kalshi_platform.serving.loadtest.page import load_view, ms, render_load, verdict, write_load_report
+from kalshi_platform.serving.loadtest.page import load_view, render_load, verdict, write_load_report
 from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, Timings, summarise
 
 MS = 1_000_000
@@ -75,14 +74,6 @@ def test_a_test_without_an_answer_still_makes_a_page():
     nothing = measured(n=3, failed=3)
     assert "no request was answered" in render_load(nothing)
     assert "no request was answered" in text_of(nothing)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.0123, "0.0123 ms"), (0.8, "0.800 ms"), (12.345, "12.3 ms"), (1234.5, "1234 ms"), (None, "-")],
-)
-def test_milliseconds_keep_three_digits(value, text):
-    assert ms(value) == text
 
 
 def test_the_report_is_two_files_and_the_json_is_the_result(tmp_path):

@@ -25,7 +25,7 @@ from kalshi_platform.serving.loadtest.result import (
     Timings,
     summarise,
 )
-from kalshi_platform.serving.loadtest.run import read_answer, read_token, run_load
+from kalshi_platform.serving.loadtest.run import read_answer, run_load
 
 MS = 1_000_000
 
@@ -269,19 +269,6 @@ def test_an_answer_says_who_decided():
     assert one == Attempt(ANSWERED, "mlp", ("cached",), {"fill": 0.25})
     assert read_answer({"groups": [group, full]})[1:3] == ("mixed", ("cached", "deadline"))
     assert read_answer({"n": 4}) == Attempt(ANSWERED)
-
-
-def test_a_token_comes_from_a_file_and_a_file_without_one_is_refused(tmp_path):
-    file = tmp_path / "token"
-    file.write_text("secret-of-the-client\n")
-    assert read_token(str(file)) == {"Authorization": "Bearer secret-of-the-client"}
-    assert read_token(None) == {}
-    for content in ("", "two words"):
-        file.write_text(content)
-        with pytest.raises(ContractError, match="expected one token"):
-            read_token(str(file))
-    with pytest.raises(ContractError, match="cannot be read"):
-        read_token(str(tmp_path / "absent"))
 
 
 @pytest.fixture

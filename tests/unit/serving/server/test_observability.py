@@ -1,4 +1,4 @@
-"""What a replica counts and logs about itself."""
+"""Counts and logs of one replica about itself."""
 
 import json
 import logging

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from made.serving_app import App
 
 from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
+from kalshi_platform.domain.actions import BUY_NO, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.registry.record import ACTIONS
@@ -23,7 +24,6 @@ from kalshi_platform.serving.server import reading
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
-from kalshi_platform.simulation.replay.account import BUY_NO, N_ACTIONS
 from kalshi_platform.simulation.replay.layout import layout_of
 
 APP = App()

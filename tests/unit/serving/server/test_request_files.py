@@ -78,7 +78,7 @@ class Files:
 
 
 def kernel_files(kernel: Any) -> set[str]:
-    """Where ``kernel`` and the kernels that it calls are written."""
+    """Files of ``kernel`` and of the kernels that it calls."""
     code, names = kernel.py_func.__code__, kernel.py_func.__globals__
     inner = [names[name] for name in code.co_names if isinstance(names.get(name), Dispatcher)]
     return {code.co_filename}.union(*(kernel_files(each) for each in inner))

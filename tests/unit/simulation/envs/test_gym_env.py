@@ -7,11 +7,11 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from made.replay_bank import bank_of, book, market, random_bank, rows_of
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD, SELL_YES
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, market_episodes
 from kalshi_platform.simulation.envs.gym_env import ReplayEnv
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD, SELL_YES
 
 SHORT = EpisodeConfig(min_steps=5, max_steps=20)
 

@@ -24,6 +24,7 @@ from made.replay_bank import (
 )
 
 from kalshi_platform.data.market_data.schema import NO
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_YES
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -33,7 +34,7 @@ from kalshi_platform.simulation.envs.episodes import (
     event_episodes,
 )
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_YES, position_value_e6
+from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import Bank, read_only
 from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, WAITING
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made.replay_bank import Script, bank_of, book, market, play, random_bank, rows_of, training_env
 
+from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
@@ -15,7 +16,6 @@ from kalshi_platform.simulation.envs.episodes import (
 )
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.account import BUY_YES, HOLD
 from kalshi_platform.simulation.replay.observation import portfolio_column
 
 ASK = ((5_000, 100_000),)

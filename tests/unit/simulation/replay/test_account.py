@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay import account
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay.state import allocate
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.replay import cache
+from kalshi_platform.storage import locks
 
 MB = 10**6
 
@@ -124,14 +125,14 @@ def test_a_killed_process_leaves_no_lock():
 
 def test_a_bank_evicted_between_opening_and_locking_is_not_mapped(monkeypatch):
     store("a", 1)
-    flock = cache.fcntl.flock
+    flock = locks.fcntl.flock
 
     def evicted_first(handle: int, how: int) -> None:
-        monkeypatch.setattr(cache.fcntl, "flock", flock)
+        monkeypatch.setattr(locks.fcntl, "flock", flock)
         assert cache.empty_cache().banks == 1
         flock(handle, how)
 
-    monkeypatch.setattr(cache.fcntl, "flock", evicted_first)
+    monkeypatch.setattr(locks.fcntl, "flock", evicted_first)
     assert cache.open_arrays("a") is None
 
 
@@ -143,7 +144,7 @@ def test_leftovers_of_killed_writers_are_removed_but_not_the_folder_of_a_living_
         then = os.stat(folder).st_mtime - age_s
         os.utime(folder / name, (then, then))
     writing = os.open(folder / ".writing.1" / "in_use.lock", os.O_RDWR)
-    cache.fcntl.flock(writing, cache.fcntl.LOCK_SH)
+    locks.fcntl.flock(writing, locks.fcntl.LOCK_SH)
     done = cache.empty_cache()
     os.close(writing)
     assert (done.leftovers, done.freed_bytes) == (1, 1_000)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from made.replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
 
 from kalshi_platform.data.market_data.schema import NO, YES
+from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.simulation.replay.account import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.simulation.replay.bank import MARKET_DTYPE, _bands
 from kalshi_platform.simulation.replay.execution import IDLE, RESTING, SEEKING
 from kalshi_platform.simulation.replay.planning import neighbour_price

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.simulation.replay.account import N_ACTIONS
 from kalshi_platform.simulation.replay.layout import Blocks, Layout, join, layout_in_kernel, layout_of
 
 ROOT = Path(__file__).resolve().parents[4]

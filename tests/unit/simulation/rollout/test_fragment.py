@@ -5,7 +5,7 @@ import pytest
 from made.policies import RandomActor
 from made.replay_bank import random_bank, training_env
 
-from kalshi_platform.simulation.replay.account import N_ACTIONS
+from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.simulation.rollout.fragment import allocate, estimate_advantages, play
 from kalshi_platform.simulation.rollout.stepper import Stepper
 

@@ -63,7 +63,7 @@ def imbalance_rule(book, settlement_e4):
 
 
 def market_book(market):
-    e = market.events
+    e = market.rows
     out = np.empty((market.fair_e4.size, 3))
     books(e.kind, e.side, e.price_e4, e.qty_e2, e.flags, np.zeros((2, 1_001), "i8"), out)
     times = e.recv_ns[e.flags & FLAG_LAST != 0]

@@ -127,10 +127,10 @@ def test_lost_messages_leave_a_hole_a_gap_row_in_every_market_and_new_snapshots(
         assert holes.size == 1
         assert (holes > 1).all()
         for market in generate_event(GAPPY, index):
-            kind = market.events.kind
+            kind = market.rows.kind
             at = np.flatnonzero(kind == GAP)
             assert at.size == 1
-            assert market.events.qty_e2[at[0]] == holes[0] - 1
+            assert market.rows.qty_e2[at[0]] == holes[0] - 1
             after = kind[at[0] + 1 :]
             assert not (after[: np.argmax(after == SNAPSHOT)] == DELTA).any()
 
@@ -157,33 +157,33 @@ def depth_at_the_end(event):
 
 
 def test_a_fill_is_a_print_on_the_other_side_and_the_delta_it_caused():
-    events = generate_event(SimConfig(gap_share=0.0), 0)[0].events
-    at = np.flatnonzero(events.kind == TRADE)
+    rows = generate_event(SimConfig(gap_share=0.0), 0)[0].rows
+    at = np.flatnonzero(rows.kind == TRADE)
     assert at.size > 20
-    assert (events.kind[at + 1] == DELTA).all()
-    assert (events.flags[at + 1] & FLAG_FILL != 0).all()
-    assert (events.qty_e2[at] == -events.qty_e2[at + 1]).all()
-    assert (events.side[at] == 1 - events.side[at + 1]).all()
-    no_rested = events.side[at + 1] == NO
-    own = np.where(no_rested, DOLLAR_E4 - events.price_e4[at], events.price_e4[at])
-    np.testing.assert_array_equal(own, events.price_e4[at + 1])
+    assert (rows.kind[at + 1] == DELTA).all()
+    assert (rows.flags[at + 1] & FLAG_FILL != 0).all()
+    assert (rows.qty_e2[at] == -rows.qty_e2[at + 1]).all()
+    assert (rows.side[at] == 1 - rows.side[at + 1]).all()
+    no_rested = rows.side[at + 1] == NO
+    own = np.where(no_rested, DOLLAR_E4 - rows.price_e4[at], rows.price_e4[at])
+    np.testing.assert_array_equal(own, rows.price_e4[at + 1])
 
 
 def test_a_print_between_a_gap_and_its_snapshot_is_kept_and_ends_its_message_itself():
     n_blind = 0
     for index in range(30):
         for market in generate_event(GAPPY, index):
-            events, gap = market.events, int(np.argmax(market.events.kind == GAP))
-            blind = slice(gap + 1, gap + 1 + int(np.argmax(events.kind[gap + 1 :] == SNAPSHOT)))
-            assert (events.kind[blind] == TRADE).all()
-            assert (events.flags[blind] == FLAG_LAST).all()
+            rows, gap = market.rows, int(np.argmax(market.rows.kind == GAP))
+            blind = slice(gap + 1, gap + 1 + int(np.argmax(rows.kind[gap + 1 :] == SNAPSHOT)))
+            assert (rows.kind[blind] == TRADE).all()
+            assert (rows.flags[blind] == FLAG_LAST).all()
             n_blind += blind.stop - blind.start
     assert n_blind > 0
 
 
 def test_fair_values_are_one_a_message():
     for market in generate_event(GAPPY, 1):
-        assert market.fair_e4.size == np.count_nonzero(market.events.flags & FLAG_LAST)
+        assert market.fair_e4.size == np.count_nonzero(market.rows.flags & FLAG_LAST)
         assert ((market.fair_e4 > 0) & (market.fair_e4 < DOLLAR_E4)).all()
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from kalshi_platform.cli.dataset import app as dataset_app
 from kalshi_platform.cli.simulate import app
 from kalshi_platform.data.market_data.importers import discover, run_job
-from kalshi_platform.data.market_data.schema import GAP, Events, take
+from kalshi_platform.data.market_data.schema import GAP, MarketRows, take
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange import SimConfig, generate_event, simulate
 from kalshi_platform.simulation.simexchange.generate import simulate_event
@@ -45,9 +45,9 @@ def test_the_importer_reads_the_parquet_as_exactly_the_rows_in_memory(tmp_path):
         for market in generate_event(SMALL, index):
             other = found.pop(market.spec.ticker)
             assert (other.spec, other.settlement) == (market.spec, market.settlement)
-            for name, mine, theirs in zip(Events._fields, market.events, other.events, strict=True):
+            for name, mine, theirs in zip(MarketRows._fields, market.rows, other.rows, strict=True):
                 np.testing.assert_array_equal(mine, theirs, err_msg=f"{market.spec.ticker} {name}")
-            n_gaps += int((market.events.kind == GAP).sum())
+            n_gaps += int((market.rows.kind == GAP).sum())
     assert not found
     assert n_gaps > 0
 
@@ -58,7 +58,7 @@ def test_the_importer_reads_the_capture_as_the_same_changes_prints_and_snapshots
     found = imported(tmp_path / "out")
     for index in range(config.n_events):
         for market in generate_event(config, index):
-            rows, others = market.events, found[market.spec.ticker].events
+            rows, others = market.rows, found[market.spec.ticker].rows
             for kind in range(6):  # a print and its delta are two frames: their order may differ
                 mine, theirs = take(rows, rows.kind == kind), take(others, others.kind == kind)
                 for name in ("recv_ns", "side", "price_e4", "qty_e2"):
@@ -69,7 +69,7 @@ def test_a_capture_with_lost_messages_has_a_gap_in_every_market_of_the_event(tmp
     config = SMALL.replace(gap_share=1.0)
     simulate(config, tmp_path / "out", file_format="capture")
     for ticker, market in imported(tmp_path / "out").items():
-        assert (market.events.kind == GAP).sum() == 1, ticker
+        assert (market.rows.kind == GAP).sum() == 1, ticker
 
 
 @pytest.mark.parametrize("file_format", FORMATS)

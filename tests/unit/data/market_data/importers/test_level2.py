@@ -31,7 +31,7 @@ def test_simulated_files_that_follow_one_another_are_joined_with_a_gap(tmp_path:
     simulated(tmp_path / "b.parquet", (3, 4))
     markets, counters = load(tmp_path)
     assert markets["E-A"].provenance == "simulated"
-    assert markets["E-A"].events.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT, SNAPSHOT]
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT, SNAPSHOT]
     assert counters["gaps_between_sources"] == 1
 
 

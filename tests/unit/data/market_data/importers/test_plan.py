@@ -36,7 +36,7 @@ def test_trades_become_prints_and_equal_rows_are_all_kept(tmp_path: Path) -> Non
     markets, _ = load(path)
     assert table(markets["E-A"], *CORE) == [(TRADE, YES, 4_200, 100, FLAG_LAST)] * 2
     assert table(markets["E-B"], *CORE) == [(TRADE, NO, 100, 50, FLAG_LAST)]
-    assert markets["E-A"].events.recv_ns.tolist() == [(T0 + 1) * 10**9] * 2
+    assert markets["E-A"].rows.recv_ns.tolist() == [(T0 + 1) * 10**9] * 2
     assert markets["E-A"].provenance == "trade_implied"
     assert markets["E-A"].source == "x.bin"
 
@@ -46,14 +46,14 @@ def test_prints_of_one_order_are_put_in_the_order_it_walks_the_book(tmp_path: Pa
         trade("E-A", 1, p, side="no") for p in (3_000, 3_200)
     ]
     markets, counters = load(write(tmp_path / "t.parquet", [*rows, trade("E-A", 2, 3_500)]))
-    assert markets["E-A"].events.price_e4.tolist() == [3_600, 3_800, 4_000, 3_200, 3_000, 3_500]
+    assert markets["E-A"].rows.price_e4.tolist() == [3_600, 3_800, 4_000, 3_200, 3_000, 3_500]
     assert counters["prints_put_in_walk_order"] > 0
 
 
 def test_trades_with_an_id_are_kept_once(tmp_path: Path) -> None:
     rows = [trade("E-A", i, 4_200, trade_id=name) for i, name in enumerate(["a", "b", "a", None, None])]
     markets, counters = load(write(tmp_path / "t.parquet", rows))
-    assert len(markets["E-A"].events.kind) == 4
+    assert len(markets["E-A"].rows.kind) == 4
     assert counters["repeated_trades"] == 1
 
 
@@ -87,7 +87,7 @@ def test_quotes_emit_only_the_sides_that_changed(tmp_path: Path) -> None:
 def test_crossed_and_locked_quotes_are_dropped_and_counted(tmp_path: Path) -> None:
     rows = [quote("E-A", 1, 4_000, 4_200), quote("E-A", 2, 4_300, 4_200), quote("E-A", 3, 4_200, 4_200)]
     markets, counters = load(write(tmp_path / "q", [*rows, quote("E-A", 4, 4_100, 4_200)]))
-    assert markets["E-A"].events.price_e4.tolist() == [4_000, 5_800, 4_100]
+    assert markets["E-A"].rows.price_e4.tolist() == [4_000, 5_800, 4_100]
     assert counters["quotes_crossed"] == counters["quotes_locked"] == 1
 
 
@@ -149,8 +149,8 @@ def test_a_new_session_is_a_gap_until_its_snapshot(tmp_path: Path) -> None:
         BOOK_SCHEMA,
     )
     markets, counters = load(path)
-    assert markets["E-A"].events.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT]
-    assert markets["E-A"].events.qty_e2[2] == UNKNOWN_QTY
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT]
+    assert markets["E-A"].rows.qty_e2[2] == UNKNOWN_QTY
     assert counters["deltas_quarantined"] == 1
 
 
@@ -177,9 +177,9 @@ def test_a_hole_in_level2_numbers_is_a_gap_in_every_market_of_the_subscription(t
     )
     markets, counters = load(path)
     for ticker in ("E-A", "E-B"):
-        assert markets[ticker].events.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP]
-        assert markets[ticker].events.qty_e2[-1] == 2
-    assert markets["E-C"].events.kind.tolist() == [SNAPSHOT, DELTA]
+        assert markets[ticker].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP]
+        assert markets[ticker].rows.qty_e2[-1] == 2
+    assert markets["E-C"].rows.kind.tolist() == [SNAPSHOT, DELTA]
     assert counters["repeated_deltas"] == 1
     assert counters["fills_that_add"] == 1
 
@@ -207,7 +207,7 @@ def test_jobs_hold_whole_events_whatever_the_order_of_rows_and_row_groups(
             assert [m.spec.ticker for m in event.markets] == [n for n in names if n.startswith(event.event)]
             for market in event.markets:
                 wanted = [r["count_e2"] for r in rows if r["market_ticker"] == market.spec.ticker]
-                assert market.events.qty_e2.tolist() == wanted
+                assert market.rows.qty_e2.tolist() == wanted
 
 
 def test_strings_may_be_dictionaries_or_large(tmp_path: Path) -> None:
@@ -238,5 +238,5 @@ def test_all_recorded_data_passes_the_door(recorded_data: Path) -> None:
         0,
         0,
     )
-    spx = markets["INXD-23APR10-B4075"].events
+    spx = markets["INXD-23APR10-B4075"].rows
     assert spx.recv_ns[0] == 1_681_133_462_651_062_000

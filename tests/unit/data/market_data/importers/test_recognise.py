@@ -19,7 +19,7 @@ from made.market_files import (
     write,
 )
 
-from kalshi_platform.data.market_data.importers import discover, run_job
+from kalshi_platform.data.market_data.importers import discover
 from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
 from kalshi_platform.data.market_data.schema import GAP, SNAPSHOT
 from kalshi_platform.domain.errors import DataError
@@ -128,7 +128,6 @@ def test_impossible_rows_are_refused_with_file_row_and_value(
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([book("E-A", 1, "start"), book("E-A", 2, "delta", "yes", 4_000, -1)], "delta takes 1 from a level"),
         ([book("E-A", 1, "level", "yes", 4_000, 5)], "a snapshot level without its marker"),
         ([book("E-A", 1, "start"), book("E-A", 2, "delta", None, 4_000, 1)], "a level or delta without"),
         ([book("E-A", 1, "start"), book("E-A", 2, "start", type="update")], "type = 'update'"),
@@ -139,8 +138,8 @@ def test_impossible_level2_rows_are_refused(tmp_path: Path, rows: list[Any], mes
         load(write(tmp_path / "x.parquet", rows, BOOK_SCHEMA))
 
 
-def test_a_negative_level_can_be_taken_as_a_gap(tmp_path: Path) -> None:
+def test_a_level_below_zero_is_a_gap(tmp_path: Path) -> None:
     rows = [book("E-A", 1, "start"), book("E-A", 2, "delta", "yes", 4_000, -1)]
-    (job,) = discover([write(tmp_path / "x", rows, BOOK_SCHEMA)]).jobs()
-    (event,) = run_job(job, on_negative="gap")
-    assert event.markets[0].events.kind.tolist() == [SNAPSHOT, GAP]
+    markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
+    assert counters["negative_levels_to_gaps"] == 1

@@ -32,8 +32,8 @@ def test_capture_files_that_follow_one_another_are_one_recording(tmp_path: Path)
     capture(tmp_path / "2.jsonl.gz", [(3, 1, delta("E-A", 3)), (4, 1, delta("E-A", 6))])
     capture(tmp_path / "1.jsonl", [(1, 1, snapshot("E-A", 1)), (2, 1, snapshot("F-B", 2))])
     markets, counters = load(tmp_path)
-    assert markets["E-A"].events.kind.tolist() == [SNAPSHOT, SNAPSHOT, SNAPSHOT, DELTA, GAP]
-    assert markets["F-B"].events.kind.tolist() == [
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, SNAPSHOT, DELTA, GAP]
+    assert markets["F-B"].rows.kind.tolist() == [
         SNAPSHOT,
         SNAPSHOT,
         SNAPSHOT,
@@ -77,7 +77,7 @@ def test_the_wrong_price_scale_is_refused_and_the_right_one_named(tmp_path: Path
     ):
         load(path)
     markets, _ = load(path, use_yes_price=True)
-    assert markets["E-A"].events.price_e4.tolist() == [NO_PRICE, 4_000, 5_500, 3_000]
+    assert markets["E-A"].rows.price_e4.tolist() == [NO_PRICE, 4_000, 5_500, 3_000]
 
 
 def test_lifecycle_frames_settle_a_market_without_metadata(tmp_path: Path) -> None:
@@ -205,6 +205,6 @@ def test_files_that_follow_one_another_are_joined_and_overlapping_ones_not(tmp_p
     write(tmp_path / "b.parquet", [trade("E-A", s, 4_300) for s in (5, 6)])
     write(tmp_path / "c.parquet", [trade("E-A", 2, 9_900)])
     markets, counters = load(tmp_path)
-    assert markets["E-A"].events.price_e4.tolist() == [4_200] * 3 + [4_300] * 2
+    assert markets["E-A"].rows.price_e4.tolist() == [4_200] * 3 + [4_300] * 2
     assert markets["E-A"].source == "a.parquet+b.parquet"
     assert counters["rows_of_overlapping_source"] == 1

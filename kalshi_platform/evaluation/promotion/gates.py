@@ -1,7 +1,7 @@
 """Promotion gates: what a model must show before it may trade, as pure functions of the evidence.
 
 Owns   GateConfig (the thresholds), one function a gate, and the words of every refusal.
-Units  as in evidence.py.
+Units  as in models/registry/evidence.py.
 Rule   a gate that cannot be judged is not passed.
 """
 
@@ -10,11 +10,19 @@ from typing import Final
 
 from pydantic import Field
 
+from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.models.networks.levels import LEVELS
-from kalshi_platform.models.registry.evidence import Estimate, Evidence, Match, Performance
+from kalshi_platform.models.registry.evidence import (
+    Estimate,
+    Evidence,
+    GateResult,
+    Judgement,
+    Match,
+    Performance,
+)
 
-_HOLD: Final = "HOLD"
+_HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
 
 
@@ -57,34 +65,6 @@ class GateConfig(Config):
     )
 
 
-class GateResult(Config):
-    """One gate's answer."""
-
-    name: str
-    passed: bool
-    found: str
-    allowed: str
-    words: str = Field(description="why it refuses; empty where it passed")
-
-
-class Judgement(Config):
-    """Evidence, thresholds and answers together: what the registry keeps of a promotion."""
-
-    evidence: Evidence
-    gates: GateConfig
-    results: tuple[GateResult, ...]
-
-    @property
-    def passed(self) -> bool:
-        """Whether every gate passed."""
-        return all(result.passed for result in self.results)
-
-    @property
-    def refusals(self) -> tuple[str, ...]:
-        """The words of every gate that refused."""
-        return tuple(result.words for result in self.results if not result.passed)
-
-
 def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
     """Every gate's answer, in the order in which they are read."""
     config = config or GateConfig()
@@ -106,7 +86,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
             drawdown_bounded(found, config),
             fast_enough(evidence.level, found, config),
         ]
-    return Judgement(evidence=evidence, gates=config, results=tuple(results))
+    return Judgement(evidence=evidence, gates=config.model_dump(mode="json"), results=tuple(results))
 
 
 def digests_equal(digests: Iterable[Match]) -> GateResult:

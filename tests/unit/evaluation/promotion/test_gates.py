@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from made.registry_models import GOOD, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Latency, Match
-from kalshi_platform.models.registry.gates import GateConfig, Judgement, judge
+from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
+from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Judgement, Latency, Match
 
 UNKNOWN = Estimate(value=0.05, low=None, high=None)
 

@@ -1,0 +1,38 @@
+"""Facts that the exchange's lifecycle frames tell of a market, and the row from which on each is known.
+
+Invariant  a :class:`MarketFacts` never changes: every telling makes a new one, so the facts known at a row
+           can be read off for ever.
+Not here   the exchange's metadata (``market_meta.py``); the grid in force at a row (``door.py``).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kalshi_platform.domain.market import MarketSpec, PriceBand
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """Facts that the lifecycle frames of one market have told so far; None where they told nothing."""
+
+    event: str | None = None
+    open_ns: int | None = None
+    close_ns: int | None = None
+    determined_ns: int | None = None
+    settlement_e4: int | None = None
+    price_ranges: tuple[PriceBand, ...] | None = None
+
+
+class Told(NamedTuple):
+    """One telling: ``facts`` are known from row ``row`` of the market's rows on."""
+
+    row: int
+    recv_ns: int
+    facts: MarketFacts
+
+
+def with_times(spec: MarketSpec, facts: MarketFacts) -> MarketSpec:
+    """``spec`` with the opening and closing time of ``facts`` where it has none; else ``spec`` itself."""
+    times = {"open_ns": facts.open_ns, "close_ns": facts.close_ns}
+    news = {name: t for name, t in times.items() if t is not None and getattr(spec, name) is None}
+    return spec.replace(**news) if news else spec

@@ -1,0 +1,60 @@
+"""How figures are written on every page and in every table.
+
+Units  fractions in percent, money in dollars, times in milliseconds or UTC; each with its unit.
+"""
+
+import math
+from datetime import UTC, datetime
+
+from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+
+
+def percent(value: float) -> str:
+    """A fraction as percent with as many digits as it needs."""
+    if abs(value) < 5e-7:
+        return "0 %"
+    digits = max(0, min(4, 1 - math.floor(math.log10(abs(value) * 100))))
+    return f"{value * 100:.{digits}f} %"
+
+
+def share(value: float) -> str:
+    """A share of a whole in percent to the tenth: 99.4 and 99.9 are far apart."""
+    return f"{value * 100:.1f} %"
+
+
+def probability(value: float) -> str:
+    """An estimated probability as a share; never certain."""
+    return "> 99.9 %" if value > 0.999 else "< 0.1 %" if value < 0.001 else share(value)
+
+
+def plain(value: float) -> str:
+    """A number with four significant digits."""
+    return f"{value:.4g}"
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three significant digits, "0.812 ms"; "-" where unknown."""
+    if value is None:
+        return "-"
+    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f} ms"
+
+
+def dollars(cash_e6: int) -> str:
+    """Cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
+    return f"{cash_e6 / DOLLAR_E6:,.2f} $"
+
+
+def utc(time_ns: int) -> str:
+    """Time to the minute, UTC."""
+    return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def interval_text(i: Interval) -> str:
+    """Estimate and bounds in percent, or why there are none."""
+    if i.estimate is None:
+        return "no data"
+    if i.low is None or i.high is None:
+        return f"{percent(i.estimate)} (no interval: {i.note})"
+    return f"{percent(i.estimate)} [{percent(i.low)}, {percent(i.high)}]"

@@ -1,0 +1,56 @@
+"""One HTML file that opens anywhere and the same figures as JSON beside it: how every page is made.
+
+Owns   the frame and the style that pages share, the filters of their templates, writing both files whole.
+Not    any figure nor any template of one page: those stand beside what they show.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.pages.formats import dollars, interval_text, ms, percent, share, utc
+from kalshi_platform.storage.whole_file import write_whole
+
+Filters = Mapping[str, Callable[..., str]]
+_FILTERS: Final[Filters] = MappingProxyType(
+    {"percent": percent, "share": share, "interval": interval_text, "dollars": dollars, "ms": ms, "utc": utc}
+)
+
+
+def render(package: str, template: str, filters: Filters = MappingProxyType({}), **values: Any) -> str:
+    """The page of a ``template`` in ``package``, everything escaped; nothing in it is fetched when it opens.
+
+    ``filters`` come beside those of ``formats.py``. A value that the template names and nobody gave raises.
+    """
+    loaders = [PackageLoader(each, "templates") for each in (package, "kalshi_platform.evaluation.pages")]
+    environment = Environment(
+        loader=ChoiceLoader(loaders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({**_FILTERS, **filters})
+    return environment.get_template(template).render(**values)
+
+
+def write_html_and_json(path: Path, html: str, record: BaseModel) -> tuple[Path, Path]:
+    """Write the page to ``path`` and ``record`` as JSON beside it; returns both paths.
+
+    StorageError where one cannot be written.
+    """
+    beside = path.with_suffix(".json")
+    for place, text in ((path, html), (beside, record.model_dump_json(indent=1) + "\n")):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(place, text)
+        except OSError as err:
+            raise StorageError(
+                f"{place} could not be written: {err}; free space or choose another --out"
+            ) from err
+    return path, beside

@@ -1,0 +1,82 @@
+"""Locks between the processes of one machine: each ends with the process that holds it, even a killed one.
+
+Owns       a folder locked for one writer, whose number a waiting process is told; shared locks of readers and
+           the exclusive one that is given only while no reader is there.
+Units      seconds of a monotonic clock.
+Invariant  a lock counts only while its file still has its name: one deleted with its folder is taken again.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from kalshi_platform.domain.errors import ContractError
+
+_WRITER: Final = ".lock"
+_PAUSE_S: Final = 0.2
+
+
+@contextmanager
+def writing(folder: Path, patience_s: float = 60.0) -> Iterator[None]:
+    """Hold ``folder`` for this process; ContractError where another one keeps it for ``patience_s``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _WRITER).open("a+") as file:
+        end_s = time.monotonic() + patience_s
+        while not _try_exclusive(file.fileno()):
+            if time.monotonic() >= end_s:
+                file.seek(0)
+                raise ContractError(
+                    f"{folder} is being written by process {file.read().strip() or 'unknown'}: wait for it, "
+                    "end it, or choose another folder"
+                )
+            time.sleep(_PAUSE_S)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def take_shared(path: Path) -> int:
+    """The handle of a shared lock on the file ``path``, made where it is absent; closing it gives it back.
+
+    A duplicate of the handle (``os.dup``) shares the lock, which ends when the last one is closed.
+    FileNotFoundError or NotADirectoryError where the folder of ``path`` is gone.
+    """
+    while True:
+        handle = _open(path)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            if os.path.samestat(os.fstat(handle), os.stat(path)):
+                return handle
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # deleted between opening and locking; there may be a new one, or none
+
+
+@contextmanager
+def exclusive_if_free(path: Path) -> Iterator[bool]:
+    """True inside the block where nobody holds ``path``: then nobody can until the block ends."""
+    handle = _open(path)
+    try:
+        yield _try_exclusive(handle)
+    finally:
+        os.close(handle)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _try_exclusive(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

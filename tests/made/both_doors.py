@@ -1,0 +1,121 @@
+"""The same frames through the importer and through a live session, to be held against each other."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic_core import from_json
+
+from kalshi_platform.data.features.kernel import build_rows
+from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.market_data.capture import CaptureWriter, read_frames
+from kalshi_platform.data.market_data.importers import ImportedMarket, discover, run_job
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.serving.live.books import LiveBooks
+from kalshi_platform.simulation.replay.trading import TradingConfig
+
+#: Counters of what happens to frames and rows.
+FATES = (
+    "deltas_before_snapshot", "deltas_quarantined", "negative_levels_to_gaps", "sequence_gaps",
+    "messages_missing", "repeated_frames", "reconnections",
+)  # fmt: skip
+T0_NS = 1_700_000_000 * 10**9
+
+
+class Imported(NamedTuple):
+    """What importing gave: markets, the feature rows of each, and counters."""
+
+    markets: dict[str, ImportedMarket]
+    rows: dict[str, Rows]
+    counters: Counter[str]
+
+
+class Lived(NamedTuple):
+    """What a live session gave: the feature rows of each market, counters, what was refused."""
+
+    rows: dict[str, list[Rows]]
+    counters: Counter[str]
+    refused: list[str]
+    specs: dict[str, MarketSpec]
+
+
+def write_frames(path: Path, frames: Sequence[tuple[int, dict[str, Any]]]) -> Path:
+    """A capture of (connection, message), one a millisecond."""
+    with CaptureWriter(path) as writer:
+        for n, (conn, message) in enumerate(frames):
+            writer.append(T0_NS + n * 10**6, conn, json.dumps(message))
+    return path
+
+
+def imported(*inputs: Path) -> Imported:
+    """The markets of ``inputs`` and the feature rows a dataset would hold; DataError where refused."""
+    plan = discover(list(inputs))
+    found = Imported({}, {}, Counter(plan.counters))
+    for job in plan.jobs():
+        for event in run_job(job):
+            found.counters.update(event.counters)
+            for market in event.markets:
+                found.markets[market.spec.ticker] = market
+                found.rows[market.spec.ticker] = build_rows(market.rows, market.spec, None, market.tick_e4)
+    return found
+
+
+class _Watched(LiveBooks):
+    """Live books that keep a copy of every row they put into a slot."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.kept: dict[str, list[Rows]] = {}
+
+    def _add_group(self, named: Sequence[str]) -> None:
+        super()._add_group(named)
+        number, group = len(self.groups) - 1, self.groups[-1]
+        put = group.put
+
+        def watched(s: int, row: Rows) -> bool:
+            kept = self.kept.setdefault(self.tickers[number][s], [])
+            kept.append(Rows(*(column.copy() for column in row)))
+            return put(s, row)
+
+        group.put = watched  # type: ignore[method-assign]
+
+
+def lived(capture: Path, specs: Sequence[MarketSpec] = ()) -> Lived:
+    """The rows of a live session that is fed the frames of ``capture``; ``specs`` declare their grids."""
+    books = _Watched(TradingConfig(n_slots=1), 0, specs)
+    refused = []
+    for frame in read_frames(capture):
+        try:
+            books.feed(frame, from_json(frame.raw))
+        except DataError as err:
+            refused.append(str(err))
+    known = {ticker: books.specification(ticker) for ticker in books.kept}
+    return Lived(books.kept, Counter(books.counters), refused, known)
+
+
+def assert_same_rows(live: list[Rows], replay: Rows, ticker: str) -> None:
+    """Every column of every row is the same to the bit."""
+    assert len(live) == replay.recv_ns.size, ticker
+    for name, column in replay._asdict().items():
+        got = np.array([getattr(row, name)[0] for row in live], column.dtype).reshape(column.shape)
+        assert got.tobytes() == column.tobytes(), f"{ticker}: {name}"
+
+
+def assert_doors_agree(capture: Path, *metadata: Path, specs: Sequence[MarketSpec] = ()) -> Imported:
+    """Import ``capture`` and live through it; rows, fates and grids must be equal, and nothing refused.
+
+    Every market of ``capture`` must show a book or a trade: others are not imported.
+    """
+    replay, live = imported(capture, *metadata), lived(capture, specs)
+    assert not live.refused
+    for ticker, rows in replay.rows.items():
+        assert_same_rows(live.rows[ticker], rows, ticker)
+        assert live.specs[ticker].price_ranges == replay.markets[ticker].spec.price_ranges
+    assert live.rows.keys() == replay.rows.keys()
+    for name in FATES:
+        assert live.counters[name] == replay.counters[name], name
+    return replay

@@ -1,0 +1,29 @@
+"""Ladders: sizes stay where they are when the spacing becomes finer; one rule changes a level."""
+
+import numpy as np
+import pytest
+
+from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels, size_after
+from kalshi_platform.data.market_data.schema import DELTA, SNAPSHOT
+
+
+@pytest.mark.parametrize(("tick_e4", "levels"), [(100, 101), (10, 1_001), (1, 10_001)])
+def test_a_ladder_has_a_level_for_every_price_from_nought_to_a_dollar(tick_e4: int, levels: int) -> None:
+    assert new_levels(tick_e4).shape == (2, levels)
+
+
+def test_a_finer_ladder_holds_the_same_sizes_at_the_same_prices() -> None:
+    depth = new_levels(100)
+    depth[0, 42], depth[1, 100] = 7, 9
+    finer = finer_levels(depth, 100, 10)
+    assert finer[0, 420] == 7
+    assert finer[1, 1_000] == 9
+    assert finer.sum() == 16
+
+
+@pytest.mark.parametrize(
+    ("kind", "qty_e2", "size"), [(SNAPSHOT, 3, 3), (DELTA, 3, 8), (DELTA, -5, 0), (DELTA, -6, -1)]
+)
+def test_a_snapshot_sets_a_level_and_a_delta_changes_it(kind: int, qty_e2: int, size: int) -> None:
+    depth = np.array([[0, 5], [0, 0]])
+    assert size_after.py_func(depth, kind, 0, 1, qty_e2) == size

@@ -1,0 +1,55 @@
+"""The kit of pages: one frame, one style, both files whole."""
+
+import json
+import sys
+
+import pytest
+from jinja2 import UndefinedError
+
+from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+
+
+class Record(Config):
+    value: float
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package with one template, for as long as the test runs."""
+    (tmp_path / "some_pages" / "templates").mkdir(parents=True)
+    (tmp_path / "some_pages" / "__init__.py").touch()
+    (tmp_path / "some_pages" / "templates" / "one.html.j2").write_text(
+        "{% extends 'page.html.j2' %}{% block title %}{{ name }}{% endblock %}"
+        "{% block main %}<p>{{ value | percent }} {{ value | loud }}</p>{% endblock %}"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "some_pages"
+    sys.modules.pop("some_pages", None)
+
+
+def test_a_page_has_the_frame_the_style_the_formats_and_its_own_filters(package):
+    page = render(package, "one.html.j2", {"loud": lambda v: f"{v}!"}, name="<i>", value=0.5)
+    assert page.startswith("<!doctype html>")
+    assert "<title>&lt;i&gt;</title>" in page
+    assert "--card" in page
+    assert "<p>50 % 0.5!</p>" in page
+
+
+def test_a_value_that_nobody_gave_raises(package):
+    with pytest.raises(UndefinedError, match="name"):
+        render(package, "one.html.j2", {"loud": str}, value=0.5)
+
+
+def test_the_page_and_its_figures_lie_side_by_side(tmp_path):
+    html, beside = write_html_and_json(tmp_path / "new" / "some.html", "<p>", Record(value=0.5))
+    assert html.read_text() == "<p>"
+    assert (beside.name, json.loads(beside.read_text())) == ("some.json", {"value": 0.5})
+    assert sorted(path.name for path in html.parent.iterdir()) == ["some.html", "some.json"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/some\.html could not be written.*choose another --out"):
+        write_html_and_json(tmp_path / "file" / "some.html", "<p>", Record(value=0.5))
