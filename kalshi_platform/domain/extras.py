@@ -8,7 +8,7 @@ from kalshi_platform.domain.errors import ContractError
 #: extra -> packages under the names they are imported by.
 EXTRAS: Final = {
     "train": ("lz4", "ormsgpack", "tensorboard", "tensorboardX", "tree"),
-    "serve": ("aiohttp", "fastapi", "onnx", "onnxruntime", "uvicorn"),
+    "serve": ("aiohttp", "fastapi", "onnx", "onnxruntime", "uvicorn", "websockets"),
     "track": ("mlflow",),
 }
 
