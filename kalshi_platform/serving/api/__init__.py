@@ -1,1 +1,4 @@
-"""Requests and messages on the wire, and their clients."""
+"""The wire: bodies of requests and answers, messages of a stream, and the clients that send them.
+
+Not here   the server (serving/server). Begin reading at requests.py.
+"""

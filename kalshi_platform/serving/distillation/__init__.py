@@ -1,1 +1,4 @@
-"""Small tiers from a champion: replayed states, distillation, calibration, exit thresholds, their report."""
+"""Small tiers made from a registered model: replayed states, students, calibration, exits, report.
+
+Not here   deciding with the tiers (serving/inference). Begin reading at build.py.
+"""

@@ -1,1 +1,4 @@
-"""Decisions of a model, a tier at a time: batch, caches, engines, rules."""
+"""Decisions of one model: caches and rules first, then its tiers until one is sure enough.
+
+Not here   requests (serving/server), live books (serving/live). Begin reading at tiered.py.
+"""
