@@ -6,8 +6,8 @@ Shapes     U windows of W rows x H features; N groups of S slots; E width of a c
 Invariant  the value head and the predictions of microstructure and regimes are no part of a graph.
 Why flat   the graph itself cuts the observation into its parts: cutting outside takes a copy of each part and
            saves nothing (level moderate, one group: 46 us inside, 43 outside plus 3 for the copies).
-Why traced ``torch.jit`` is on its way out, but the graph that ``torch.export`` makes of level moderate takes
-           327 us a group, the traced graph 97 and the eager network 152.
+Why traced  ``torch.jit`` is on its way out, but the graph that ``torch.export`` makes of level moderate takes
+            327 us a group, the traced graph 97 and the eager network 152.
 """
 
 import tempfile
