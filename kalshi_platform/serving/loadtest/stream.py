@@ -23,13 +23,13 @@ from kalshi_platform.serving.loadtest.open_loop import Pacer, pace_by_thread
 from kalshi_platform.serving.loadtest.result import ANSWERED, Timings
 
 STREAM: Final = "/v1/stream"
-#: Every event of a group is decided, so that as many frames as possible are measured.
+#: Every new row of a group is decided, so that as many frames as possible are measured.
 OPENING: Final = {"type": "open", "decision_interval_ms": 0}
 #: Time between two rounds of a capture on the clock of its frames.
 _PAUSE_NS: Final = 1_000_000_000
 #: Connections of one round; a capture with more of them would meet the next round's.
 _CONNECTIONS: Final = 1_000
-#: Nothing said for so long after the last acknowledgement: nothing more will be.
+#: A server that says nothing for so long after the last acknowledgement has said everything.
 _QUIET_S: Final = 0.25
 
 
@@ -57,7 +57,7 @@ def _line(frame: Frame, turn: int, span_ns: int) -> str:
 
 
 class StreamClock:
-    """When each frame was due, sent and decided."""
+    """Times at which each frame was due, sent and decided."""
 
     def __init__(self, due_ns: np.ndarray, first_frame: int) -> None:
         n = len(due_ns)
@@ -91,7 +91,7 @@ class StreamClock:
             self._refused.add(k)
 
     def timings(self) -> tuple[Timings, int]:
-        """(What happened to the frames that asked for a decision or failed, number of quiet ones)."""
+        """(Timings of the frames that asked for a decision or failed, number of quiet frames)."""
         outcome: list[str | None] = []
         for k, done_ns in enumerate(self.done_ns.tolist()):
             if done_ns:
@@ -119,7 +119,10 @@ class StreamClock:
 async def open_stream(
     session: aiohttp.ClientSession, url: str, timeout_s: float
 ) -> tuple[aiohttp.ClientWebSocketResponse, int]:
-    """(A stream that was opened, the number its first frame will get); ContractError where it is refused."""
+    """Open a stream; returns its socket and the number that its first frame will get.
+
+    ContractError where the server refuses it or does not answer.
+    """
     place = url.rstrip("/") + STREAM
     try:
         socket = await session.ws_connect(place, max_msg_size=0)
@@ -151,7 +154,7 @@ async def stream_loop(
     pace: Pacer = pace_by_thread,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> StreamClock:
-    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has them all, or hangs."""
+    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has answered all, or hangs."""
     times = StreamClock(due_ns, first_frame)
     waiting: asyncio.Queue[int | None] = asyncio.Queue()
 
@@ -186,7 +189,7 @@ async def stream_loop(
 async def _until_all_is_said(
     times: StreamClock, n: int, listening: "asyncio.Task[None]", timeout_s: float
 ) -> None:
-    """Until the server has the last frame and is silent, the stream ends, or ``timeout_s`` are over."""
+    """Wait until the server has the last frame and is silent, the stream ends, or time is over."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + timeout_s
     while times.acked < n - 1 and not listening.done() and loop.time() < end_s:
