@@ -27,7 +27,7 @@ from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
 from kalshi_platform.learning.tuning.sweep import SweepRequest, run_sweep
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange import SimConfig
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
 _EVENTS = {True: 100, False: 300}

@@ -10,8 +10,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
-from kalshi_platform.simulation.simexchange.config import SimConfig
-from kalshi_platform.simulation.simexchange.simulate import simulate
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")

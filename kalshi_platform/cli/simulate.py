@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.progress import progress
-from kalshi_platform.simulation.simexchange.config import Preset, SimConfig
-from kalshi_platform.simulation.simexchange.simulate import FileFormat, SimFiles, simulate
+from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
 app = typer.Typer(help="Generate recordings of a simulated exchange.")
 

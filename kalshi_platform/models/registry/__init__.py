@@ -2,3 +2,5 @@
 
 Not here   the gates of a promotion (evaluation/promotion). Begin reading at store.py.
 """
+
+__all__ = ["aliases", "evidence", "export", "load", "record", "store", "tiers"]

@@ -1,4 +1,6 @@
-"""The wire: bodies of requests and answers, messages of a stream, and the clients that send them.
+"""Requests, answers and messages on the wire, and the clients that send them.
 
-Not here   the server (serving/server). Begin reading at requests.py.
+Not here   the server's side of a request (server/). Begin reading at requests.py.
 """
+
+__all__ = ["decide_client", "messages", "packed", "requests", "stream_client", "tokens"]

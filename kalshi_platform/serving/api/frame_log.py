@@ -1,10 +1,10 @@
-"""Texts that a client of a stream has sent or will send: numbered, and kept while it may need them.
+"""Texts that a client of a stream has sent or will send, numbered, and kept for a server that lost some.
 
 Owns       the numbers of frames (1, 2, 3 ... in order), the places of other messages between them, and the
            point up to which the present connection has sent them.
-Invariant  the log keeps every frame that the server has not acknowledged. Of the acknowledged frames it keeps
-           the newest ``keep``, from which the client shows the past to a server that lost the session; and it
-           keeps the newest message of each key.
+Invariant  the log keeps every frame that the server has not acknowledged. It also keeps the newest ``keep``
+           acknowledged frames, from which the client shows the past to a server that lost the session, and
+           the newest message of each key.
 """
 
 from bisect import bisect_left

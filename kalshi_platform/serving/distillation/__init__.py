@@ -1,4 +1,6 @@
-"""Small tiers made from a registered model: replayed states, students, calibration, exits, report.
+"""Small tiers taught by a registered model: states, students, calibration, exits, the report on them.
 
-Not here   deciding with the tiers (serving/inference). Begin reading at build.py.
+Not here   running the tiers (inference/). Begin reading at build.py.
 """
+
+__all__ = ["build", "config", "page", "report"]

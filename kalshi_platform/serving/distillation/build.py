@@ -230,7 +230,7 @@ def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
 def _training_states(work: _Work, bank: Bank) -> States:
     """Let the champion play training events, and keep states that it meets.
 
-    As in training, an episode has 1 to S markets, drawn at random.
+    An episode has 1 to S markets, drawn at random, as in training.
     """
     config, started, throttle = work.config.states, time.perf_counter(), Throttle(wait_first=True)
     episodes = RandomEpisodes(bank, EpisodeConfig(), CurriculumConfig(), work.config.seed)

@@ -1,4 +1,6 @@
-"""Decides which model a replica serves: checks a candidate, swaps it in, watches it, takes it back.
+"""The guard of the served model: a candidate is checked, swapped in, watched, taken back.
 
-Not here   how a model decides (serving/inference). Begin reading at guard.py.
+Not here   decisions (inference/) and HTTP (server/). Begin reading at guard.py.
 """
+
+__all__ = ["candidate", "guard", "guard_events", "served", "watch"]

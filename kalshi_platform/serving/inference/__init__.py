@@ -1,4 +1,6 @@
-"""Decisions of one model: caches and rules first, then its tiers until one is sure enough.
+"""Decisions of one model, a tier at a time: batch, caches, engines, rules.
 
-Not here   requests (serving/server), live books (serving/live). Begin reading at tiered.py.
+Not here   requests and HTTP (server/), frames (live/). Begin reading at tiered.py.
 """
+
+__all__ = ["answering", "batch", "caches", "engine", "export", "ready", "tiered"]

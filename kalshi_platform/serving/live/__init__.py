@@ -1,4 +1,6 @@
-"""Live streams: frames of the exchange in, decisions out; markets, groups and sessions.
+"""Live streams: frames of the exchange to books, observations and decisions, a session a client.
 
-Not here   the WebSocket (server/streaming.py). Begin reading at stream.py.
+Not here   the socket (server/streaming.py). Begin reading at stream.py.
 """
+
+__all__ = ["sessions", "stream"]

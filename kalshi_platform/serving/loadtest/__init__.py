@@ -1,4 +1,6 @@
-"""Load test of a running server on a fixed schedule, and the page of its result.
+"""The load test: an open loop of requests or frames, its figures and its page.
 
-Not here   the server's own code: the generator speaks HTTP and WebSocket only. Begin reading at run.py.
+Not here   the server under test (server/). Begin reading at run.py.
 """
+
+__all__ = ["page", "result", "run"]

@@ -1,5 +1,6 @@
-"""The HTTP and WebSocket service of one replica: tokens, limits, reading, answering, counting.
+"""The HTTP service: access, reading a request, answering it, metrics; no Ray.
 
-Not here   Ray Serve (serve_deployments/), a model's decision (serving/inference). Begin reading at
-           service.py.
+Not here   Ray Serve's deployments (serve_deployments/). Begin reading at service.py.
 """
+
+__all__ = ["args", "full_tier", "gate", "http", "metrics", "observability", "service", "streaming"]
