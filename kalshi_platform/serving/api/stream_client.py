@@ -1,10 +1,11 @@
 """Client of ``/v1/stream``: frames in, decisions out, whatever the connection does meanwhile.
 
-Owns       the connection: it is opened again with growing pauses, the session resumed, or, where the server
-           has lost it, shown again from the frames that were kept.
-Invariant  frames reach the server in order and once; a decision is given out once. One for the same group and
-           the same ``recv_ns`` as the one before replaces it.
-Not        orders: whoever uses this sends them, and tells the account (``send_account``).
+Owns       the connection: where it breaks, the client opens another with growing pauses and resumes the
+           session; where the server has lost the session, the client shows it the past again from the frames
+           it kept.
+Invariant  frames reach the server in order and once; the caller gets a decision once. A decision for the same
+           group and the same ``recv_ns`` as the one before replaces that one.
+Not        orders: the caller sends them to the exchange, and tells the server its account (``send_account``).
 """
 
 import asyncio
@@ -37,7 +38,7 @@ Message = dict[str, Any]
 
 
 class StreamClientConfig(Config):
-    """Where a stream is and how hard to try."""
+    """Address of a stream, and how hard the client tries to reach it."""
 
     url: str = Field(description="ws://127.0.0.1:8000/v1/stream")
     keep_frames: int = Field(200_000, ge=0, description="acknowledged frames kept to show them again")
@@ -49,7 +50,7 @@ class StreamClientConfig(Config):
 
 
 class StreamClient:
-    """One stream; ``async with``, then send frames and iterate over what is answered.
+    """Client of one stream: enter ``async with``, then send frames and iterate over the answers.
 
     Iterating gives ``decision`` and ``refused`` messages and ends when the client is closed; ServiceError
     where the server closed the session or cannot be reached.
@@ -84,7 +85,7 @@ class StreamClient:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close the connection; what was not sent is lost."""
+        """Close the connection; frames that were not sent are lost."""
         if self._task is None:
             return
         self._task.cancel()
@@ -93,14 +94,14 @@ class StreamClient:
             raise bug
 
     def send_frame(self, text: str) -> int:
-        """Send a frame, as received or as a capture line; returns its number. LimitError: too many wait."""
+        """Send a frame, as received or as a capture line; returns its number. LimitError if too many wait."""
         self._raise_failure()
         number = self._log.add_frame(text)
         self._news.set()
         return number
 
     def send_account(self, account: AccountMessage) -> None:
-        """Tell what one group's account holds after the frames sent so far."""
+        """Tell the server what one group's account holds after the frames sent so far."""
         self._raise_failure()
         self._log.add_message(account.model_dump_json(), f"account {account.group}")
         self._news.set()
@@ -115,10 +116,10 @@ class StreamClient:
         self._raise_failure()
 
     async def feed_capture(self, path: Path) -> int:
-        """Send every frame of a capture file, with its own times, and wait until all were applied.
+        """Send every frame of a capture file, with its own times, and wait until the server applied all.
 
-        Frames are sent in order of their times, as one client would have received them. Returns how many.
-        DataError where the file cannot be read.
+        The frames go out in order of their times, as one client would have received them. Returns their
+        number. DataError where the file cannot be read.
         """
         frames = sorted(read_frames(path), key=lambda frame: frame.recv_ns)
         for frame in frames:
@@ -130,7 +131,7 @@ class StreamClient:
         return len(frames)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """Decisions and refusals as they come."""
+        """Yield decisions and refusals as they come."""
         while (message := await self._answers.get()) is not None:
             yield message
         self._raise_failure()
@@ -142,7 +143,7 @@ class StreamClient:
     # The connection
 
     async def _run(self) -> None:
-        """Connect, again and again; ends by being cancelled or with a failure that everybody is told."""
+        """Connect again and again, until cancelled or a failure is final; every caller then gets it."""
         try:
             await self._connect_for_ever()
         except ServiceError as err:
@@ -164,7 +165,7 @@ class StreamClient:
             await self._sleep(pause_s)
 
     async def _connect_once(self) -> object:
-        """One connection, until it breaks; returns why. ServiceError where trying again would not help."""
+        """Hold one connection until it breaks; returns why. ServiceError where another would not help."""
         try:
             socket = await self._opening_handshake()
             try:
@@ -184,7 +185,7 @@ class StreamClient:
             return err
 
     def _opening_handshake(self) -> connect:
-        """The connection once it is awaited; ServiceError where ``url`` is no address of a WebSocket."""
+        """Return a connection to await. ServiceError where ``url`` is no address of a WebSocket."""
         config = self._config
         try:
             return connect(
@@ -199,7 +200,7 @@ class StreamClient:
             raise ServiceError(f"{config.url} is no address of a stream: {err}") from None
 
     def _ending(self, closed: ConnectionClosed) -> str:
-        """The words for an end that another connection may mend; ServiceError for an end for good."""
+        """Return why the connection ended, where another may mend it. ServiceError where it ended for good."""
         is_ours = closed.rcvd is None or closed.rcvd_then_sent is False
         first = closed.sent if is_ours else closed.rcvd
         code, why = (_NO_CLOSE_FRAME, "") if first is None else (first.code, first.reason)
@@ -208,7 +209,7 @@ class StreamClient:
         return f"the connection ended ({code}) {why}".rstrip()
 
     async def _serve(self, socket: ClientConnection) -> NoReturn:
-        """Open or resume, then send and receive until the connection ends, which is an error."""
+        """Open or resume the session, then send and receive until the connection ends, which raises."""
         await socket.send(self._open_text())
         opened = self._take_in(await socket.recv())
         if opened["type"] != "opened":
@@ -234,7 +235,7 @@ class StreamClient:
             "first_frame": self._log.first_frame,
             "decide_after": max(self._decided.values(), default=0),
         }
-        if self._log.first_frame > 1:  # the order of first appearance is not in what is left
+        if self._log.first_frame > 1:  # the frames that are left do not show who appeared first
             changes["groups"] = self.groups
         return self._opening.replace(**changes).model_dump_json()
 
@@ -246,7 +247,7 @@ class StreamClient:
             await self._news.wait()
 
     def _take_in(self, text: str | bytes) -> Message:
-        """Note what a message says and pass on what concerns the user."""
+        """Take in one message of the server, and queue decisions and refusals for the caller."""
         try:
             message: Message = json.loads(text)
         except ValueError:

@@ -32,9 +32,9 @@ from kalshi_platform.serving.loadtest.stream import open_stream, stream_lines, s
 
 DECIDE: Final = "/v1/decide"
 EXAMPLE: Final = "/v1/example?packed=true"
-#: Between the end of the preparations and the first request.
+#: Time between the end of the preparations and the first request.
 _LEAD_NS: Final = 200_000_000
-#: What a generator may take beside the test itself: start, example, the last answers.
+#: Seconds that a generator may take beside the test itself: start, example, the last answers.
 _SPARE_S: Final = 120.0
 #: Exit code of the generator -> the error it stands for.
 _REFUSALS: Final = {int(kind.exit_code): kind for kind in (ContractError, DataError)}
@@ -53,7 +53,7 @@ class HttpSender:
             return answer.status, await answer.read()
 
     def judge(self, answer: tuple[int, bytes]) -> Attempt:
-        """Answered where the status is 200 and the body is JSON; then who decided, and with what notes."""
+        """Outcome of an answer: answered where the status is 200 and the body is JSON, else the failure."""
         status, body = answer
         if status != 200:
             return Attempt(f"status_{status}")
@@ -68,7 +68,7 @@ class HttpSender:
 
 
 def read_answer(answer: Any) -> Attempt:
-    """Who decided an answer's groups ("mixed": several tiers), with what notes, and the server's timings."""
+    """Read who decided an answer's groups ("mixed": several tiers), its notes, and the server's timings."""
     groups = answer.get("groups") if isinstance(answer, dict) else None
     if not isinstance(groups, list) or not groups:
         return Attempt(ANSWERED)
@@ -79,7 +79,7 @@ def read_answer(answer: Any) -> Attempt:
 
 
 def failure_kind(error: Exception) -> str:
-    """A short name for why no answer came."""
+    """Short name of the reason why no answer came."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -90,7 +90,7 @@ def failure_kind(error: Exception) -> str:
 
 
 async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    """The server's own example of a request; ContractError says what stands in the way."""
+    """Fetch the server's own example of a request; ContractError says what stands in the way."""
     place = f"{url.rstrip('/')}{EXAMPLE}"
     try:
         async with session.get(place) as answer:
@@ -111,7 +111,7 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
 
 
 async def generate(config: LoadConfig) -> LoadResult:
-    """Run the test in this process."""
+    """Run the test in this process and return its result."""
     headers = bearer(read_token(config.token_file))
     if config.stream is not None:
         return await _measure_stream(config, headers, config.stream)
@@ -155,7 +155,7 @@ def _told(found: LoadResult, started: str) -> LoadResult:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No pause of this process's garbage collector inside."""
+    """Switch this process's garbage collector off inside the block, so that it makes no pause."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -166,7 +166,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def run_load(config: LoadConfig) -> LoadResult:
-    """Run the test in a process of its own; ContractError with its message where it refuses."""
+    """Run the test in a process of its own; a ContractError or DataError there is raised here."""
     limit_s = config.warm_up_s + config.duration_s + config.timeout_s + _SPARE_S
     command = [sys.executable, "-m", "kalshi_platform.serving.loadtest.run"]
     try:
@@ -185,7 +185,7 @@ def run_load(config: LoadConfig) -> LoadResult:
 
 
 def main() -> int:
-    """Read a LoadConfig from stdin, write a LoadResult to stdout; the exit code of the error, if any."""
+    """Read a LoadConfig from stdin, write a LoadResult to stdout; returns the exit code."""
     try:
         config = LoadConfig.model_validate_json(sys.stdin.read())
         result = asyncio.run(generate(config))

@@ -25,13 +25,13 @@ from kalshi_platform.serving.loadtest.open_loop import Pacer, pace_by_thread
 from kalshi_platform.serving.loadtest.result import ANSWERED, Timings
 
 STREAM: Final = "/v1/stream"
-#: Every event of a group is decided, so that as many frames as possible are measured.
+#: Every new row of a group is decided, so that as many frames as possible are measured.
 OPENING: Final = {"type": "open", "decision_interval_ms": 0}
 #: Time between two rounds of a capture on the clock of its frames.
 _PAUSE_NS: Final = 1_000_000_000
 #: Connections of one round; a capture with more of them would meet the next round's.
 _CONNECTIONS: Final = 1_000
-#: Nothing said for so long after the last acknowledgement: nothing more will be.
+#: A server that says nothing for so long after the last acknowledgement has said everything.
 _QUIET_S: Final = 0.25
 
 
@@ -59,7 +59,7 @@ def _line(frame: Frame, turn: int, span_ns: int) -> str:
 
 
 class StreamClock:
-    """When each frame was due, sent and decided."""
+    """Times at which each frame was due, sent and decided."""
 
     def __init__(self, due_ns: np.ndarray, first_frame: int) -> None:
         n = len(due_ns)
@@ -93,7 +93,7 @@ class StreamClock:
             self._refused.add(k)
 
     def timings(self) -> tuple[Timings, int]:
-        """(What happened to the frames that asked for a decision or failed, number of quiet ones)."""
+        """(Timings of the frames that asked for a decision or failed, number of quiet frames)."""
         outcome: list[str | None] = []
         for k, done_ns in enumerate(self.done_ns.tolist()):
             if done_ns:
@@ -122,7 +122,10 @@ class StreamClock:
 async def open_stream(
     url: str, headers: Mapping[str, str], timeout_s: float
 ) -> AsyncIterator[tuple[ClientConnection, int]]:
-    """A stream that was opened and the number of its first frame; ContractError where it is refused."""
+    """Open a stream; yields its socket and the number that its first frame will get.
+
+    ContractError where the server refuses it or does not answer.
+    """
     place = url.rstrip("/") + STREAM
     async with await _connected(url, headers, timeout_s) as socket:
         try:
@@ -139,7 +142,7 @@ async def open_stream(
 
 
 async def _connected(url: str, headers: Mapping[str, str], timeout_s: float) -> ClientConnection:
-    """A connection that costs as little as it can; ContractError where there is none."""
+    """Return a connection that costs as little as it can. ContractError where there is none."""
     place = url.rstrip("/") + STREAM
     try:
         return await connect(
@@ -172,7 +175,7 @@ async def stream_loop(
     pace: Pacer = pace_by_thread,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> StreamClock:
-    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has them all, or hangs."""
+    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has answered all, or hangs."""
     times = StreamClock(due_ns, first_frame)
     waiting: asyncio.Queue[int | None] = asyncio.Queue()
 
@@ -207,7 +210,7 @@ async def stream_loop(
 async def _until_all_is_said(
     times: StreamClock, n: int, listening: "asyncio.Task[None]", timeout_s: float
 ) -> None:
-    """Until the server has the last frame and is silent, the stream ends, or ``timeout_s`` are over."""
+    """Wait until the server has the last frame and is silent, the stream ends, or time is over."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + timeout_s
     while times.acked < n - 1 and not listening.done() and loop.time() < end_s:
