@@ -200,7 +200,7 @@ class StreamClient:
             raise ServiceError(f"{config.url} is no address of a stream: {err}") from None
 
     def _ending(self, closed: ConnectionClosed) -> str:
-        """Return why the connection ended, where another may mend it. ServiceError where it ended for good."""
+        """Return why the connection ended, if another may mend it. ServiceError if it ended for good."""
         is_ours = closed.rcvd is None or closed.rcvd_then_sent is False
         first = closed.sent if is_ours else closed.rcvd
         code, why = (_NO_CLOSE_FRAME, "") if first is None else (first.code, first.reason)
