@@ -170,7 +170,7 @@ class Running:
 
 
 def readiness(url: str) -> dict[str, Any]:
-    """What ``/v1/readyz`` says; a reason where nobody answers."""
+    """Answer of ``/v1/readyz``, or the reason why nobody answers."""
     return asyncio.run(_readiness(url))
 
 

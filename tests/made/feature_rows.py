@@ -1,4 +1,4 @@
-"""Small message streams and their feature rows, for the tests of the feature groups."""
+"""Small message streams and their feature rows, for the tests of the feature sets."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from kalshi_platform.data.features import kernel
 from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.resolution import Resolutions
 from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
@@ -36,7 +36,7 @@ KNOWN = Resolutions(
     START_NS + np.array([1, 3, 100]) * NS_PER_SECOND,
     np.array([[0.5, 0.5, 0.0, 0.5], [1.0, 0.5, 0.1, 0.7], [0.5, 1.0, 0.2, 0.8], [0.25, 0.0, 0.3, 1.0]]),
 )
-COLUMN = {f.name: i for i, f in enumerate(features_of(ROW_GROUPS))}
+COLUMN = {f.name: i for i, f in enumerate(features_of(ROW_FEATURE_SETS))}
 SNAP = (SNAPSHOT, NO_SIDE, NO_PRICE, 0, FLAG_START)
 MS = 1_000_000
 

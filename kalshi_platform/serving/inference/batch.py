@@ -19,13 +19,22 @@ FREE: Final = -1
 
 
 class Tier(IntEnum):
-    """Who decided a group."""
+    """Who decided a group. The values are those of files and metrics; :attr:`order` is the cascade's."""
 
     NONE = 0  # nobody could: HOLD everywhere
     RULES = 4  # every slot that may trade was forced
     MLP = 1
     LSTM = 2
     FULL = 3
+
+    @property
+    def order(self) -> int:
+        """Place in the cascade: nobody, rules, tier 1, tier 2, tier 3."""
+        return int(TIER_ORDER[self])
+
+
+#: ``Tier.order`` by value, to look up arrays of tiers.
+TIER_ORDER: Final = np.argsort([Tier.NONE, Tier.RULES, Tier.MLP, Tier.LSTM, Tier.FULL])
 
 
 class Note(IntFlag):

@@ -22,7 +22,16 @@ from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.inference.answering import all_finite, answer, answer_by_rules, still_unsure
-from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions, Note, Tier, holding, require_batch
+from kalshi_platform.serving.inference.batch import (
+    FREE,
+    TIER_ORDER,
+    Batch,
+    Decisions,
+    Note,
+    Tier,
+    holding,
+    require_batch,
+)
 from kalshi_platform.serving.inference.caches import QUANTUM, TimedCache, row_bytes, state_keys
 from kalshi_platform.serving.inference.engine import Engine
 
@@ -240,8 +249,8 @@ class TieredPolicy:
             if tier.number == Tier.FULL or self._lets_out(tier):
                 continue
             answered_by = pending.decisions.tier[pending.open]
-            below = Tier.MLP if why & Note.DEADLINE else tier.number
-            which = pending.open[answered_by < below]
+            below = Tier.MLP if why & Note.DEADLINE else Tier(tier.number)
+            which = pending.open[TIER_ORDER[answered_by] < below.order]
             if not which.size:
                 continue
             try:

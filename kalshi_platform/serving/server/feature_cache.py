@@ -1,6 +1,6 @@
 """Columns that change slowly may be left out of a request: they are filled with what that market sent last.
 
-Owns       the class of every feature group, and the values last sent of the slow and static columns.
+Owns       the class of every feature set, and the values last sent of the slow and static columns.
 Units      time ns of one clock that does not run backwards; values as the feature table has them.
 Invariant  what is filled is exactly what the same owner sent last for the same market and column, at most the
            class's bound before ``now_ns``; a fast column is never filled.
@@ -49,7 +49,7 @@ CLASS_OF_GROUP: Final[Mapping[str, FeatureClass]] = MappingProxyType(
     }
 )
 CLASS_OF_COLUMN: Final[Mapping[str, FeatureClass]] = MappingProxyType(
-    {feature.name: CLASS_OF_GROUP[feature.group] for feature in SPEC}
+    {feature.name: CLASS_OF_GROUP[feature.feature_set] for feature in SPEC}
 )
 
 #: Column lists remembered; clients use a few, an endless variety of them must not fill the memory.

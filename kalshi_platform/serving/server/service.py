@@ -304,7 +304,7 @@ class Service:
             feature_digest=spec.feature_digest,
             columns=[
                 FeatureInfo(
-                    name=name, group=known[name].group, low=known[name].low, high=known[name].high,
+                    name=name, group=known[name].feature_set, low=known[name].low, high=known[name].high,
                     max_age_ms=self._max_age_ms(name),
                 )
                 for name in reader.columns

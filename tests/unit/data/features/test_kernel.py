@@ -26,7 +26,7 @@ from kalshi_platform.data.features import kernel, temporal
 from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.rows import LEVELS, Rows
-from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.features.stream import FeatureStream
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import (
@@ -107,7 +107,7 @@ def test_every_feature_lies_within_its_bounds(recorded: MarketRows) -> None:
     rows = build_rows(recorded, SPEC, KNOWN)
     assert np.isfinite(rows.features).all()
     for name, i in COLUMN.items():
-        line = features_of(ROW_GROUPS)[i]
+        line = features_of(ROW_FEATURE_SETS)[i]
         column = rows.features[:, i]
         assert ((column >= line.low) & (column <= line.high)).all(), name
 
