@@ -30,9 +30,9 @@ from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.replay.open import open_bank
-from kalshi_platform.simulation.rollout import Fragment, Stepper, allocate, estimate_advantages, play
-from kalshi_platform.simulation.simexchange.config import SimConfig
-from kalshi_platform.simulation.simexchange.simulate import simulate
+from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, estimate_advantages, play
+from kalshi_platform.simulation.rollout.stepper import Stepper
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 
 class Knobs(NamedTuple):

@@ -9,7 +9,7 @@ from kalshi_platform.evaluation.judging.report import read_report
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.rollout import allocate
+from kalshi_platform.simulation.rollout.fragment import allocate
 
 minimal = load_script("examples/minimal.py")
 
