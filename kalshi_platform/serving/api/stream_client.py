@@ -15,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
-import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMsgType
 from pydantic import Field
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.config import Config
@@ -28,21 +28,13 @@ from kalshi_platform.serving.api.tokens import bearer
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_BYTES: Final = 1 << 24
-#: Between two pings; the client takes a server that answers none within half of it for lost.
-_HEARTBEAT_S: Final = 20.0
 _TOO_MANY: Final = 429
 #: Close codes after which the same would happen again: not text, refused, too long, taken over.
 _FINAL: Final = (1003, 1008, 1009, 4000)
-_TEXT: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
+_NO_CLOSE_FRAME: Final = 1006
+_LOST: Final = (WebSocketException, OSError)
 Sleep = Callable[[float], Awaitable[None]]
 Message = dict[str, Any]
-
-
-class _EndedError(Exception):
-    """The connection ended in a way that a new connection may mend."""
-
-
-_LOST: Final = (_EndedError, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class StreamClientConfig(Config):
@@ -174,29 +166,52 @@ class StreamClient:
 
     async def _connect_once(self) -> object:
         """Hold one connection until it breaks; returns why. ServiceError where another would not help."""
-        config = self._config
-        forever = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=forever) as http:
+        try:
+            socket = await self._opening_handshake()
             try:
-                async with asyncio.timeout(config.open_timeout_s):
-                    socket = await http.ws_connect(
-                        config.url, max_msg_size=_MAX_BYTES, heartbeat=_HEARTBEAT_S
-                    )  # fmt: skip
-                async with socket:
-                    return await self._serve(socket)
-            except aiohttp.WSServerHandshakeError as err:
-                if 400 <= err.status < 500 and err.status != _TOO_MANY:
-                    raise ServiceError(
-                        f"{config.url} answered {err.status}: check the address and token"
-                    ) from None
-                return err
-            except _LOST as err:
-                return err
+                return await self._serve(socket)
+            finally:
+                await socket.close()
+        except InvalidStatus as err:
+            status = err.response.status_code
+            if 400 <= status < 500 and status != _TOO_MANY:
+                raise ServiceError(
+                    f"{self._config.url} answered {status}: check the address and token"
+                ) from None
+            return err
+        except ConnectionClosed as err:
+            return self._ending(err)
+        except _LOST as err:
+            return err
 
-    async def _serve(self, socket: ClientWebSocketResponse) -> NoReturn:
+    def _opening_handshake(self) -> connect:
+        """Return a connection to await. ServiceError where ``url`` is no address of a WebSocket."""
+        config = self._config
+        try:
+            return connect(
+                config.url,
+                additional_headers=self._headers,
+                open_timeout=config.open_timeout_s,
+                max_size=_MAX_BYTES,
+                # A bounded queue, once full, would hide the server's answer to a close frame for 10 s.
+                max_queue=None,
+            )
+        except (WebSocketException, ValueError) as err:
+            raise ServiceError(f"{config.url} is no address of a stream: {err}") from None
+
+    def _ending(self, closed: ConnectionClosed) -> str:
+        """Return why the connection ended, if another may mend it. ServiceError if it ended for good."""
+        is_ours = closed.rcvd is None or closed.rcvd_then_sent is False
+        first = closed.sent if is_ours else closed.rcvd
+        code, why = (_NO_CLOSE_FRAME, "") if first is None else (first.code, first.reason)
+        if code in _FINAL:
+            raise ServiceError(f"{self._config.url} ended the session ({code}): {why}") from None
+        return f"the connection ended ({code}) {why}".rstrip()
+
+    async def _serve(self, socket: ClientConnection) -> NoReturn:
         """Open or resume the session, then send and receive until the connection ends, which raises."""
-        await socket.send_str(self._open_text())
-        opened = self._take_in(await self._receive(socket))
+        await socket.send(self._open_text())
+        opened = self._take_in(await socket.recv())
         if opened["type"] != "opened":
             raise ServiceError(f"{self._config.url} did not open the session: {opened}")
         self._log.rewind(opened["next_frame"])
@@ -204,7 +219,7 @@ class StreamClient:
         sender = asyncio.create_task(self._send(socket))
         try:
             while True:
-                message = self._take_in(await self._receive(socket))
+                message = self._take_in(await socket.recv())
                 if message["type"] == "ack":
                     self._log.acknowledge(message["frame"])
                     await self._tell_progress()
@@ -213,18 +228,6 @@ class StreamClient:
             (failure,) = await asyncio.gather(sender, return_exceptions=True)
             if isinstance(failure, Exception) and not isinstance(failure, _LOST):
                 raise failure
-
-    async def _receive(self, socket: ClientWebSocketResponse) -> str | bytes:
-        """Receive a text; _EndedError where the connection ended, ServiceError where it ended for good."""
-        message = await socket.receive()
-        if message.type in _TEXT:
-            return message.data
-        code, why = socket.close_code, message.extra or ""
-        if isinstance(message.data, aiohttp.WebSocketError):  # an error that this side found
-            code, why = message.data.code, str(message.data)
-        if code in _FINAL:
-            raise ServiceError(f"{self._config.url} ended the session ({code}): {why}")
-        raise _EndedError(f"the connection ended ({code}) {why}".rstrip())
 
     def _open_text(self) -> str:
         changes: dict[str, Any] = {
@@ -236,11 +239,11 @@ class StreamClient:
             changes["groups"] = self.groups
         return self._opening.replace(**changes).model_dump_json()
 
-    async def _send(self, socket: ClientWebSocketResponse) -> None:
+    async def _send(self, socket: ClientConnection) -> None:
         while True:
             self._news.clear()
             while (text := self._log.take()) is not None:
-                await socket.send_str(text)
+                await socket.send(text)
             await self._news.wait()
 
     def _take_in(self, text: str | bytes) -> Message:

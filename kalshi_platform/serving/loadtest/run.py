@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,12 +112,12 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
 
 async def generate(config: LoadConfig) -> LoadResult:
     """Run the test in this process and return its result."""
+    headers = bearer(read_token(config.token_file))
+    if config.stream is not None:
+        return await _measure_stream(config, headers, config.stream)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
-    headers = bearer(read_token(config.token_file))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
-        if config.stream is not None:
-            return await _measure_stream(config, session, config.stream)
         if config.bodies_file is None:
             example = await fetch_example(session, config.url)
             n = min(config.bodies, config.n_requests_about + 1)
@@ -136,12 +136,11 @@ async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
     return _told(summarise(config, start_ns, timings), started)
 
 
-async def _measure_stream(config: LoadConfig, session: aiohttp.ClientSession, capture: Path) -> LoadResult:
+async def _measure_stream(config: LoadConfig, headers: Mapping[str, str], capture: Path) -> LoadResult:
     offsets_ns = arrivals_ns(config)
     lines = stream_lines(capture, len(offsets_ns))
-    socket, first_frame = await open_stream(session, config.url, config.timeout_s)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    async with socket:
+    async with open_stream(config.url, headers, config.timeout_s) as (socket, first_frame):
+        started = datetime.now(UTC).isoformat(timespec="seconds")
         with _no_collection():
             start_ns = time.perf_counter_ns() + _LEAD_NS
             times = await stream_loop(start_ns + offsets_ns, lines, socket, first_frame, config.timeout_s)

