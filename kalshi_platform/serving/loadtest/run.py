@@ -63,7 +63,7 @@ class HttpSender:
             return Attempt("not_json")
 
     def failure(self, error: Exception) -> str:
-        """The kind of a failure to get any answer."""
+        """Name of the kind of a failure to get any answer."""
         return failure_kind(error)
 
 
