@@ -31,7 +31,7 @@ class Bin(Config):
 
 
 class Reliability(Config):
-    """Confidence against accuracy."""
+    """Confidence against accuracy in bins, and their expected calibration error."""
 
     ece: float
     n: int

@@ -41,7 +41,7 @@ def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
 
 
 def read_page(path: Path) -> TierReport:
-    """The report in a tiers.json."""
+    """Read the report in the tiers.json at ``path``."""
     return TierReport.parse(json.loads(Path(path).read_text()))
 
 

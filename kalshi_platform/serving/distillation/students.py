@@ -31,7 +31,7 @@ _BATCH: Final = 2_048
 
 
 class Epoch(Config):
-    """One pass over the states."""
+    """Figures of one pass over the states."""
 
     loss: float  # mean over the pass's steps: weighted KL and the value's share
     held_out_kl: float  # weighted, nats

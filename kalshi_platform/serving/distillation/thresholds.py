@@ -39,7 +39,7 @@ class Choice(Config):
 
     @property
     def pair(self) -> Pair:
-        """The pair that was taken."""
+        """The pair of thresholds that was taken."""
         return self.pairs[self.chosen]
 
 
@@ -85,9 +85,9 @@ def expected_ms(
     p50_ms: Mapping[int, float],
     full_overhead_ms: float,
 ) -> float:
-    """Expected ms of a group: the medians of the tiers it is asked of, averaged by ``exit_shares``.
+    """Expected ms of a group: the medians of the tiers asked about it, averaged by ``exit_shares``.
 
-    A group that leaves at tier k is asked of every tier up to k that may exit; tier 3 costs
+    About a group that leaves at tier k the cascade asks every tier up to k that may exit; tier 3 costs
     ``full_overhead_ms`` more. A group without a choice costs nothing.
     """
     at_1 = p50_ms[1] if first is not None else 0.0

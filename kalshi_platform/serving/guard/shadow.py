@@ -232,7 +232,7 @@ class Shadow:
         return True
 
     def report(self) -> ShadowFound:
-        """Counts so far."""
+        """Counts of the comparison so far."""
         with self._changed:
             pairs = self._pairs.copy()
             differing = pairs * ~np.eye(N_ACTIONS, dtype=np.bool_)

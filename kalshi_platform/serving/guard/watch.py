@@ -58,11 +58,11 @@ class Watch:
 
     @property
     def total(self) -> int:
-        """Requests since the start."""
+        """Number of requests since the start."""
         return self._n
 
     def add(self, now_ns: int, latency_ns: int, failed: bool) -> None:
-        """Count one request."""
+        """Count one request that ended at ``now_ns`` after ``latency_ns``."""
         with self._lock:
             at = self._n % self.config.max_requests
             self._at_ns[at], self._latency_ns[at], self._failed[at] = now_ns, latency_ns, failed

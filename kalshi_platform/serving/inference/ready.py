@@ -101,7 +101,7 @@ class ReadyModel(NamedTuple):
 
     @property
     def note(self) -> str:
-        """One line for people: the model, its tier set, and what runs each tier."""
+        """One line for people: the model, its tier set, and the form that runs each tier."""
         run = ", ".join(f"tier {choice.tier} as {choice.chosen}" for choice in self.choices)
         if self.tier_set is None:
             return f"{self.model.record.id} has no tier set, every group asks the whole network: {run}"

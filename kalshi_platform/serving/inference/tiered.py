@@ -79,7 +79,7 @@ class Pending:
 
     @property
     def question(self) -> Batch:
-        """Batch that tier 3 is asked about: the open groups."""
+        """Batch to ask tier 3 about: the open groups."""
         return self.batch if self.open.size == self.batch.n else self.batch.take(self.open)
 
     def passed(self, stage: str, since_ns: int) -> int:

@@ -19,7 +19,7 @@ from kalshi_platform.serving.loadtest.result import ANSWERED, NOT_SENT, LoadConf
 
 
 class Attempt(NamedTuple):
-    """How one request ended."""
+    """Outcome of one request, and the server's account of it."""
 
     outcome: str  # ANSWERED or the kind of failure
     tier: str = ""

@@ -48,7 +48,7 @@ class HttpSender:
         self._headers = {"Content-Type": "application/json"}
 
     async def ask(self, k: int) -> tuple[int, bytes]:
-        """(status, body) of request ``k``."""
+        """Send request ``k``; returns the (status, body) of its answer."""
         async with self._session.post(self._url, data=self._bodies.of(k), headers=self._headers) as answer:
             return answer.status, await answer.read()
 
@@ -63,7 +63,7 @@ class HttpSender:
             return Attempt("not_json")
 
     def failure(self, error: Exception) -> str:
-        """The kind of a failure to get any answer."""
+        """Name of the kind of a failure to get any answer."""
         return failure_kind(error)
 
 

@@ -271,7 +271,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _describe(app: FastAPI, service: Service) -> None:
-    """Add what FastAPI cannot know to the OpenAPI document: the body of decide, tokens."""
+    """Add to the OpenAPI document what FastAPI cannot know: the body of decide, tokens."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

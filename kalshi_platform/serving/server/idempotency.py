@@ -40,7 +40,7 @@ class RequestIdReusedError(ContractError):
 
 
 class Answer(NamedTuple):
-    """Answer to a request."""
+    """Answer to a request, made for it or for an earlier one."""
 
     body: bytes
     repeated: bool  # made for an earlier request with the same id, or for one in flight beside it
@@ -74,7 +74,7 @@ class Answers:
     """Answers by client and request id; each is made once."""
 
     def __init__(self, config: IdempotencyConfig, clock: Callable[[], int]) -> None:
-        """``clock`` gives ns, e.g. ``time.monotonic_ns``."""
+        """Begin empty; ``clock`` gives ns, e.g. ``time.monotonic_ns``."""
         self.config = config
         self._clock = clock
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()  # oldest first

@@ -90,7 +90,7 @@ class Snapshot(NamedTuple):
 
 
 class ServeMetrics:
-    """Counters of one replica."""
+    """Counters, gauges and histograms of one replica."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -195,7 +195,7 @@ class ServeMetrics:
 
 
 class Observability:
-    """Counts and logs what one replica does."""
+    """Counts and logs the decisions, refusals and model changes of one replica."""
 
     def __init__(self, log_share: float = 1.0, log: logging.Logger | None = None) -> None:
         """``log_share``: share of the decided requests that are logged; ``log``: None is this module's."""

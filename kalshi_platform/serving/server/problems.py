@@ -46,7 +46,7 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
         self.headers = headers or {}
 
     def body(self, request_id: str) -> bytes:
-        """The problem details as JSON."""
+        """JSON text of the problem details for the answer to ``request_id``."""
         told = {
             "type": TYPE_PREFIX + self.kind,
             "title": HTTPStatus(self.status).phrase,

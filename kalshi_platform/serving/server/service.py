@@ -97,7 +97,7 @@ class Service:
         return served
 
     def reader(self, served: ServedModel) -> Reader:
-        """Return the reader for ``served``; a reload that reads the same columns keeps what markets sent."""
+        """Return the reader for ``served``; with the same columns, the values that markets sent stay."""
         if self._reader is None or self._reader[0] != served.number:
             spec, limits = served.policy.spec, self.args.limits
             if self._features is None or self._features.names != columns_of(spec):
@@ -115,7 +115,10 @@ class Service:
             reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
-        """Answer a request as JSON; Problem says what is wrong with it."""
+        """Answer the request in ``body`` as JSON; Problem says what is wrong with it.
+
+        ``client`` is the name by which the gate let the caller in; ``arrived_ns`` is of the monotonic clock.
+        """
         try:
             request = DecideRequest.model_validate_json(body)
         except ValidationError as error:
@@ -212,7 +215,7 @@ class Service:
         return _Begun(request_id, served, pending, deadline_ns, now_ns, failed, stages_ns)
 
     def asks_here(self, served: ServedModel) -> bool:
-        """True if tier 3 of ``served`` is asked in this process."""
+        """True if this process asks its own tier 3 of ``served``."""
         return self._ask_full is None or served.full_ms < self.args.tier3_inside_ms
 
     def _needs_remote(self, begun: _Begun) -> bool:

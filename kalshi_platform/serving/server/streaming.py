@@ -30,7 +30,7 @@ OPEN_S: Final = 10.0
 
 
 class _EndError(Exception):
-    """The server ends the connection."""
+    """The server ends the connection with ``code`` and ``reason``."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class _EndError(Exception):
 
 
 class Streams:
-    """Every stream of one replica."""
+    """Stream connections of one replica and their sessions."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
