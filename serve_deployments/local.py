@@ -57,7 +57,7 @@ def own_admin_token() -> Path:
 
 
 def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
-    """The alias to follow and, where it is not the one that trades, words about it.
+    """The alias to follow and, where no gate has passed its model, words about it.
 
     Without ``model`` the champion; where the registry has none, the challenger: on a developer's machine a
     model that no gate has passed is worth looking at. ContractError where there is neither.

@@ -2,7 +2,7 @@
 
 Units      ns of one monotonic clock.
 Invariant  nothing that a server does moves a due time; the generator's own lateness is in ``sent - due``.
-Not        what is sent (``loadtest.py``) nor what it means (``load_result.py``).
+Not        what is sent (``bodies.py``, ``stream.py``) nor what it means (``result.py``).
 """
 
 import asyncio

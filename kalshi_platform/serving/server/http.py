@@ -5,8 +5,8 @@ Invariant  every answer that is not a success is ``application/problem+json``; e
 Quick      POST /v1/decide is answered by the outermost layer itself: FastAPI's routing, dependencies and exit
            stacks cost 0.03 ms on warm caches and 0.15 ms on cold ones, more than reading a request does. Its
            route is there for the OpenAPI document and for a path below a prefix, and answers the same.
-Not        deciding (service.py). The models of api.py describe the bodies in the OpenAPI document; a decision
-           is read from and written as bytes once, without FastAPI's own second pass.
+Not        deciding (service.py). The models of serving/api/requests.py describe the bodies in the OpenAPI
+           document; a decision is read from and written as bytes once, without FastAPI's own second pass.
 """
 
 import asyncio
