@@ -1,7 +1,7 @@
 """The peer of ``train_iteration_simple``: PPO in plain PyTorch over the same environment, network and loss.
 
-What a careful engineer writes without any framework: columns, codes of unchanged windows kept, minibatches of
-consecutive steps. Whatever RLlib costs beyond this is overhead.
+A careful engineer writes it without any framework: columns, codes of unchanged windows kept, minibatches of
+consecutive steps. Every cost of RLlib beyond this is overhead.
 """
 
 import numpy as np

@@ -45,7 +45,10 @@ def columns(rows: MarketRows) -> tuple[np.ndarray, ...]:
 
 
 def check_agreement(ours: list[np.ndarray], peer: list[np.ndarray]) -> None:
-    """Best bid and ask equal after every event; a side that is empty here lies outside 0..100 cents there."""
+    """Check that best bid and ask are equal after every event.
+
+    Our empty side lies outside 0..100 cents there.
+    """
     for name, mine, other, empty in zip(("bid", "ask"), ours, peer, (-1, CENTS + 1), strict=True):
         other_known = np.where((other < 0) | (other > CENTS), empty, other)
         wrong = np.flatnonzero(mine != other_known)
@@ -57,7 +60,7 @@ def check_agreement(ours: list[np.ndarray], peer: list[np.ndarray]) -> None:
 
 
 def main() -> Iterator[dict[str, object]]:
-    """Two result lines; AssertionError where the answers differ."""
+    """Yield two result lines; AssertionError where the answers differ."""
     given = replay_input.load(N_EVENTS)
     data = replay_input.as_hftbacktest(given)
     n = data.size

@@ -56,7 +56,7 @@ class PeakMemory:
 
 
 def main() -> Iterator[dict[str, object]]:
-    """One line an input and number of workers."""
+    """Yield one line for each input and number of workers."""
     warm()
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ def _measure(name: str, inputs: list[Path], out: Path, workers: int, source: str
 
 
 def _random_trades(path: Path) -> Path:
-    """200,000 prints of 600 markets in 100 events, in the format of the recorded trades."""
+    """Write 200,000 prints of 600 markets in 100 events, in the format of the recorded trades."""
     rng = np.random.default_rng([2, 0])
     n = 200_000
     market = rng.integers(0, 600, n)

@@ -7,14 +7,14 @@ from ray import serve
 
 from serve_deployments.observability import LOGGING
 
-#: What ``/v1/stream`` answers to a frame, about as long as a decision for five markets.
+#: Answer of ``/v1/stream`` to a frame, about as long as a decision for five markets.
 DECISION = '{"type":"decision","frame":%d,"group":0,"tier":"none","notes":[],"padding":"' + "x" * 220 + '"}'
 
 
 @serve.deployment
 @serve.ingress()
 class Empty:
-    """One replica."""
+    """One replica of the empty application."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -48,7 +48,7 @@ class Empty:
 
 
 def build_empty(answer: bytes) -> serve.Application:
-    """The application; ``answer`` is what ``/v1/decide`` returns."""
+    """Build the application; ``/v1/decide`` returns ``answer``."""
     return Empty.options(
         num_replicas=1, max_ongoing_requests=100, ray_actor_options={"num_cpus": 0}, logging_config=LOGGING
     ).bind(answer)

@@ -33,12 +33,15 @@ TARGET_DECISIONS_S, TARGET_SHARE = 500_000, 0.2
 
 
 def random_actions(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """(N, S) int8: one available action a slot, uniformly."""
+    """Actions (N, S) int8: one available action a slot, uniformly."""
     return np.asarray((rng.random(mask.shape, np.float32) * mask).argmax(2).astype(np.int8))
 
 
 def play(env: ReplayVectorEnv, steps: int) -> tuple[float, int, int, str]:
-    """(seconds in ``step``, decisions, orders, digest of all written) of random trading for ``steps``."""
+    """Trade at random for ``steps``.
+
+    Returns (seconds in ``step``, decisions, orders, digest of all written).
+    """
     rng = np.random.default_rng([2, env.n_envs])
     flat, rows = env.buffers()
     reward = np.zeros(env.n_envs, np.float32)
@@ -66,7 +69,7 @@ def check_accounts(env: ReplayVectorEnv) -> None:
 
 
 def decisions_per_s(source: TrainingSource) -> tuple[float, float]:
-    """(decisions a second, orders a decision) on one core."""
+    """Decisions a second and orders a decision, on one core."""
     env, _ = source.vector_env(made.N_ENVS, seed=0)
     play(env, WARM_UPS)
     results = []
@@ -121,7 +124,7 @@ def share_of_sampling(source: TrainingSource) -> float:
 
 
 def main() -> Iterator[dict[str, object]]:
-    """One line; raises where an answer is wrong, and says which targets are missed."""
+    """Yield one line; raises where an answer is wrong, and says which targets are missed."""
     source = made.source()
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})

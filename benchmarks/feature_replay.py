@@ -30,21 +30,24 @@ CENTS = 100
 
 
 def check_books(rows: Rows, recorded: MarketRows, bid_tick: np.ndarray, ask_tick: np.ndarray) -> None:
-    """Best prices of the rows equal the peer's after the last event of each message."""
+    """Check that best prices of the rows equal the peer's after the last event of each message."""
     last = np.flatnonzero(recorded.flags & FLAG_LAST)
     for ours, peer in ((rows.bid_px_e4[:, 0], bid_tick[last]), (rows.ask_px_e4[:, 0], ask_tick[last])):
         np.testing.assert_array_equal(ours, np.where((peer < 0) | (peer > CENTS), -1, peer * CENTS))
 
 
 def specification(rows: MarketRows) -> MarketSpec:
-    """A market of which all is known, so that no feature is spared; it closes 36 h after the last row."""
+    """Specification of a market of which all is known, so that no feature is spared.
+
+    It closes 36 h after the last row.
+    """
     first_ns, last_ns = int(rows.recv_ns[0]), int(rows.recv_ns[-1])
     known = {"open_ns": first_ns, "close_ns": last_ns + 36 * 3_600 * 10**9, "category": "Economics"}
     return replay_input.SPEC.replace(**known)
 
 
 def main() -> Iterator[dict[str, object]]:
-    """Two result lines; AssertionError where the answers differ."""
+    """Yield two result lines; AssertionError where the answers differ."""
     given = replay_input.load(N_EVENTS)
     data = replay_input.as_hftbacktest(given)
     once = schema.take(given.rows, slice(0, given.n_once))

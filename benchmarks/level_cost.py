@@ -1,4 +1,4 @@
-"""What a training sample costs at each level and history window, and how long one decision takes.
+"""The cost of a training sample at each level and history window, and the time of one decision.
 
 Not part of ``run.py``: it has no peer; its figures stand in docs/adr/0005. CPU time of one thread, so that
 other load on the machine counts little; the latency is wall time and is only worth reading on an idle one.

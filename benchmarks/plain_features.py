@@ -18,7 +18,10 @@ def squashed(x: float, full: float) -> float:
 
 
 def orderbook_features(bids: dict[int, int], no_bids: dict[int, int]) -> list[float]:
-    """Books as {own-side bid price 1e-4 dollar: size 1e-2 contract}."""
+    """Features of feature set orderbook.
+
+    The books are {own-side bid price 1e-4 dollar: size 1e-2 contract}.
+    """
     bid = max(bids) / 10_000 if bids else 0.0
     ask = 1.0 - max(no_bids) / 10_000 if no_bids else 1.0
     mid = (bid + ask) / 2
@@ -44,7 +47,10 @@ def orderbook_features(bids: dict[int, int], no_bids: dict[int, int]) -> list[fl
 
 
 def temporal_features(history: list[dict[str, int]], resync_ns: int, close_ns: int | None) -> list[float]:
-    """``history``: messages as {"recv_ns": ...}, the current one last."""
+    """Features of feature set temporal.
+
+    ``history`` are messages as {"recv_ns": ...}, the present one last.
+    """
     now = history[-1]["recv_ns"]
     previous = history[:-1]
     gap_s = (now - previous[-1]["recv_ns"]) / 1e9 if previous else None

@@ -36,7 +36,7 @@ NEXT_FEED, FOR_EVER_NS = 2, 4 * 10**18
 
 
 class ReplayInput(NamedTuple):
-    """The stream, where it came from, and how many events one repetition has."""
+    """A stream of level-2 events, its origin, and the number of events of one repetition."""
 
     rows: MarketRows
     source: str
@@ -44,7 +44,7 @@ class ReplayInput(NamedTuple):
 
 
 def load(n_at_least: int) -> ReplayInput:
-    """Repetitions of the recorded days (or of a random stream) until there are ``n_at_least`` events."""
+    """Repeat the recorded days (or a random stream) until there are ``n_at_least`` events."""
     parts = _recorded() if RECORDED.is_file() else [_random(seed) for seed in (1, 2)]
     once = _joined(parts)
     n = -(-n_at_least // once.kind.size)
@@ -73,7 +73,7 @@ def _market(table: pl.DataFrame) -> MarketRows:
 
 
 def _random(seed: int) -> MarketRows:
-    """A snapshot of 15 levels a side, then orders coming and going around them; YES stays under 1 - NO."""
+    """Random stream: a snapshot of 15 levels a side, then orders coming and going; YES stays under 1 - NO."""
     rng = np.random.default_rng([seed])
     rows = schema.empty(30_000)
     depth = np.zeros((2, 45), np.int64)
@@ -132,7 +132,7 @@ def as_hftbacktest(given: ReplayInput) -> Any:
 
 
 def hftbacktest_on(data: Any) -> Any:
-    """A backtest of the one market on its fastest depth: a dense vector over the range of interest."""
+    """Backtest of the one market on its fastest depth: a dense vector over the range of interest."""
     from hftbacktest import BacktestAsset, ROIVectorMarketDepthBacktest
 
     asset = (

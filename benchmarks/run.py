@@ -68,11 +68,14 @@ PACKAGES = ("torch", "ray", "numba", "numpy", "onnxruntime", "hftbacktest", "sta
 
 
 class BenchmarkError(Exception):
-    """A benchmark crashed, took too long, or said something that is not a result."""
+    """A benchmark crashed, took too long, or printed something that is not a result."""
 
 
 def parse_lines(name: str, text: str) -> list[dict]:
-    """The results among what a benchmark printed; BenchmarkError where none or a field is missing."""
+    """Results among the lines a benchmark printed.
+
+    BenchmarkError where there is none or a field is missing.
+    """
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     if not lines:
         raise BenchmarkError(f"{name} printed no result")
@@ -83,7 +86,7 @@ def parse_lines(name: str, text: str) -> list[dict]:
 
 
 def run_child(name: str) -> None:
-    """Body of the subprocess: import the benchmark, run it, print what it returns."""
+    """Import the benchmark, run it, and print its results; this is the body of the subprocess."""
     sys.path.insert(0, str(HERE.parent))
     results: Iterable[dict] | None = import_module(name).main()
     for result in results or ():
@@ -109,7 +112,7 @@ def run_one(name: str, limit_s: float, command: list[str] | None = None) -> list
 
 
 def below_target(line: dict) -> str | None:
-    """What to say of a result that misses its target; None where it is met or there is none."""
+    """Remark on a result that misses its target; None where it meets the target or has none."""
     if line.get("meets_targets") is False:
         return f"{line['bench']}: by its own account, see its line"
     target = TARGET_RATIOS.get(line["bench"])
@@ -119,7 +122,7 @@ def below_target(line: dict) -> str | None:
 
 
 def machine() -> list[str]:
-    """What the figures depend on: processor, cores, memory, versions, commit."""
+    """Facts that the figures depend on: processor, cores, memory, versions, commit."""
     cpu = platform.processor() or platform.machine()
     for row in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if row.startswith("model name"):
@@ -144,7 +147,7 @@ def commit() -> str:
 
 
 def section(lines: list[dict], notes: list[str], about: list[str], took_s: float) -> str:
-    """A dated section of RESULTS.md."""
+    """Text of a dated section of RESULTS.md."""
     stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     head = [f"## {stamp}, commit {commit()}", "", *(f"- {row}" for row in about), f"- took {took_s:.0f} s"]
     body = ["", "```json", *(json.dumps(line) for line in lines), "```"]
@@ -153,7 +156,7 @@ def section(lines: list[dict], notes: list[str], about: list[str], took_s: float
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the chosen benchmarks, print their lines, record them; 1 where one failed."""
+    """Run the chosen benchmarks, print their lines, record them; returns 1 where one failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", action="append", choices=LIMITS_S, help="this one; repeat for more")
     parser.add_argument("--no-record", action="store_true", help="leave RESULTS.md as it is")

@@ -1,6 +1,7 @@
 """The peers of ``train_iteration_sb3``: Stable-Baselines3's PPO over the same environment and network.
 
-As it is used: one Gymnasium environment each in its DummyVecEnv. And handed our vector environment.
+One peer is SB3 in its usual form, with one Gymnasium environment each in its DummyVecEnv. The other is handed
+our vector environment.
 """
 
 from typing import Any
@@ -119,7 +120,7 @@ class SlotPolicy(ActorCriticPolicy):
 
 
 def build(source: TrainingSource, config: TrainConfig, envs: VecEnv) -> PPO:
-    """SB3's PPO over ``envs`` with the settings of ``config``."""
+    """Build SB3's PPO over ``envs`` with the settings of ``config``."""
     return PPO(
         SlotPolicy,
         envs,

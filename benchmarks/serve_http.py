@@ -40,7 +40,7 @@ def decided(url: str, body: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
 
 
 def check_actions(url: str, model: app.Model, asked: app.Asked) -> bytes:
-    """Compare answers with decisions in this process; returns one answer."""
+    """Compare answers over HTTP with decisions in this process; returns one answer."""
     expected = model.policy.decide(asked.batch, 0)
     text = b""
     for n in range(CHECKED):

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import serving_app as app
 from made.served import made_served
@@ -36,19 +35,19 @@ PEER = "stream of a constant for every frame, same switches"
 
 
 def capture(folder: Path) -> Path:
-    """One simulated event of five markets."""
+    """Write a capture of one simulated event of five markets; returns its path."""
     config = SimConfig(n_events=1, single_share=0.0, gap_share=0.0, messages_per_market=400)
     return simulate(config, folder / "recording", file_format="capture").events
 
 
 def session_of(model: str, policy: TieredPolicy) -> StreamSession:
-    """A session in this process, as the application opens it."""
+    """A session in this process, opened as the application opens it."""
     trading = TradingConfig.of_environment(app.ENVIRONMENT)
     return StreamSession("here", OpenMessage.parse(OPENING), made_served(policy, trading, model))
 
 
 def states(lines: list[str]) -> Batch:
-    """The groups that are to be decided while ``lines`` are fed."""
+    """Groups that fall due while ``lines`` are fed."""
     alone = FrozenPolicy(build_network(app.spec_of(LEVELS["moderate"]), 0).eval())
     session = session_of("none-000000000000", app.in_process({3: alone}, {3: None}))
     batches = [due.batch for line in lines if (due := session.feed(line, 0).due) is not None]
@@ -63,17 +62,16 @@ def expected_actions(model: app.Model, lines: list[str]) -> list[dict[str, str]]
 
 
 async def served_actions(url: str, lines: list[str], n: int) -> list[dict[str, str]]:
-    """The first ``n`` decisions of ``lines`` over the stream."""
+    """First ``n`` decisions of ``lines`` over the stream."""
     found: list[dict[str, str]] = []
-    async with aiohttp.ClientSession() as session:
-        socket, _ = await open_stream(session, url, 10.0)
-        async with socket:
-            for line in lines:
-                await socket.send_str(line)
-            while len(found) < n:
-                answer: dict[str, Any] = json.loads((await socket.receive(10.0)).data)
-                if answer["type"] == "decision":
-                    found.append(answer["actions"])
+    async with open_stream(url, {}, 10.0) as (socket, _):
+        for line in lines:
+            await socket.send(line)
+        while len(found) < n:
+            async with asyncio.timeout(10.0):
+                answer: dict[str, Any] = json.loads(await socket.recv())
+            if answer["type"] == "decision":
+                found.append(answer["actions"])
     return found
 
 

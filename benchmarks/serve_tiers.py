@@ -53,7 +53,7 @@ EXITS = {1: 0.6, 2: 0.6}
 
 
 class Whole(nn.Module):
-    """The whole of what is served as one graph, as a bare session would run it."""
+    """The whole served model as one graph, as a bare session would run it."""
 
     def __init__(self, network: PolicyNetwork) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def tier_of(number: int, network: PolicyNetwork, exit_threshold: float | None = 
 
 
 def bare(network: PolicyNetwork) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Logits of (flat, windows) by one session."""
+    """Logits of (flat, windows) by one bare session, as a function."""
     spec = network.spec
     flat, windows = (torch.from_numpy(x) for x in probes(spec, 3))
     example, names = ((flat, windows), [FLAT, WINDOWS]) if spec.reads_history else ((flat,), [FLAT])
@@ -143,7 +143,7 @@ def line(name: str, ours: CallTimes, peer: str, theirs: CallTimes) -> dict[str, 
 
 
 def cascade(networks: dict[int, PolicyNetwork]) -> Iterator[dict[str, object]]:
-    """All three tiers, a call with GROUPS groups against calls with one."""
+    """Yield lines for all three tiers: a call with GROUPS groups against calls with one."""
     spec = networks[3].spec
     calibration = Batch(*probes(spec, 400), free(400, SLOTS))
     tiers, left = [], calibration
@@ -165,7 +165,7 @@ def new_groups(spec: PolicySpec) -> Batch:
 
 
 def moving(spec: PolicySpec) -> Batch:
-    """CALLS calls with the same GROUPS groups: of each one market has moved since the call before."""
+    """CALLS calls with the same GROUPS groups; in each group one market has moved since the call before."""
     flat, windows = (x.reshape(CALLS, GROUPS, *x.shape[1:]) for x in new_groups(spec)[:2])
     seen = [spec.layout.split(one_call) for one_call in flat]  # views
     for call in range(1, CALLS):
@@ -180,7 +180,7 @@ def moving(spec: PolicySpec) -> Batch:
 
 
 def batch_line(name: str, policy: TieredPolicy, batch: Batch) -> dict[str, object]:
-    """The calls of ``batch`` at once, against every group's calls one after the other."""
+    """Result line: the calls of ``batch`` at once, against every group's calls one after the other."""
     by_group = np.arange(batch.n).reshape(CALLS, GROUPS).T.reshape(-1)
     many = [Batch(*(x[k : k + GROUPS] for x in batch)) for k in range(0, batch.n, GROUPS)]
     alone = [batch.take(by_group[k : k + 1]) for k in range(batch.n)]

@@ -1,4 +1,4 @@
-"""What the serving benchmarks measure: our application and an empty one on one local Serve, same switches.
+"""The two applications of the serving benchmarks: ours and an empty one, on one local Serve, same switches.
 
 Model      level moderate behind tiers 1 and 2, random weights; thresholds are such that of the bodies sent
            EXITS leave at tier 1 and at tier 2, as a tier report finds them.
@@ -6,7 +6,7 @@ Empty      a FastAPI ingress that reads the same body and returns a constant as 
            answers every frame with a constant. Its log is written as ours is: the cheaper way.
 Bodies     numbers packed (kalshi_platform/serving/api/packed.py), 10 kB; the empty application reads the
            same.
-Rounds     ours and the empty one in turn (A B A B), so that whatever else the machine does meets both.
+Rounds     ours and the empty one in turn (A B A B), so that other work of the machine meets both.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from made.registry_models import DATASET, made_record
 from made.serving_tiers import spec_of as made_spec
 
-from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_GROUPS, SPEC, TEMPORAL, features_of
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, ROW_FEATURE_SETS, SPEC, TEMPORAL, features_of
 from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level
 from kalshi_platform.models.networks.networks import build_network
@@ -50,7 +50,7 @@ N_SLOTS, N_BODIES, EMPTY = 5, 512, "/empty"
 #: Share of the groups that reach a tier and leave there.
 EXITS = {1: 0.6, 2: 0.6}
 ALLOWED = ("HOLD", "BUY_YES", "BUY_NO")
-ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_GROUPS)).model_dump(mode="json")
+ENVIRONMENT = EnvConfig(n_slots=N_SLOTS, groups=tuple(ROW_FEATURE_SETS)).model_dump(mode="json")
 #: The empty application's answer, about as long as ours.
 CONSTANT = json.dumps({"groups": [{"tier": "none", "notes": []}], "padding": "x" * 680}).encode()
 
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
 
 class Model(NamedTuple):
-    """What is served."""
+    """A served model: its place in a registry, its id and its tiers."""
 
     registry: Path
     id: str
@@ -72,7 +72,7 @@ class Model(NamedTuple):
 
 
 def spec_of(level: Level) -> PolicySpec:
-    return made_spec(level, N_SLOTS, tuple(ROW_GROUPS))
+    return made_spec(level, N_SLOTS, tuple(ROW_FEATURE_SETS))
 
 
 def asked() -> Asked:
@@ -117,7 +117,7 @@ def asked() -> Asked:
 
 
 def made_model(folder: Path, batch: Batch) -> Model:
-    """A registered model with its tier set; the exits are chosen on ``batch``."""
+    """Make a registered model with its tier set; its exits are chosen on ``batch``."""
     registry = Registry(folder)
     levels = {1: TIER_LEVELS[1], 2: TIER_LEVELS[2], 3: LEVELS["moderate"]}
     policies = {k: FrozenPolicy(build_network(spec_of(level), k).eval()) for k, level in levels.items()}
@@ -142,7 +142,7 @@ def made_model(folder: Path, batch: Batch) -> Model:
 
 
 def registered(registry: Registry, policy: FrozenPolicy) -> str:
-    """Id of ``policy`` as a model that passed every gate."""
+    """Register ``policy`` as a model that passed every gate; returns its id."""
     record = registry.add(*made_record(policy, ENVIRONMENT))
     registry.promote(CHAMPION, record.id, reason="the benchmark's")
     return record.id
@@ -157,7 +157,7 @@ def in_process(policies: dict[int, FrozenPolicy], thresholds: dict[int, float | 
 
 
 def chosen_exits(policies: dict[int, FrozenPolicy], batch: Batch) -> dict[int, float | None]:
-    """Thresholds at which EXITS of those that come leave."""
+    """Thresholds at which EXITS of the groups that reach a tier leave it."""
     plain = in_process(policies, dict.fromkeys(policies))
     left, found = np.arange(batch.n), dict[int, float | None]()
     for number, share in EXITS.items():
@@ -169,7 +169,7 @@ def chosen_exits(policies: dict[int, FrozenPolicy], batch: Batch) -> dict[int, f
 
 @contextmanager
 def both_running(model: Model) -> Iterator[str]:
-    """Our application at / and the empty one at EMPTY; yields the address of both."""
+    """Serve our application at / and the empty one at EMPTY; yields the address of both."""
     from serve_deployments.local import free_port, switches
 
     os.environ.update(switches("127.0.0.1", ha_proxy=True))
@@ -205,7 +205,7 @@ def both_running(model: Model) -> Iterator[str]:
 
 
 def in_turn(config: LoadConfig, rounds: int) -> tuple[list[LoadResult], list[LoadResult]]:
-    """(ours, of the empty application), a result a round; every round has arrivals of its own."""
+    """Results (ours, of the empty application), one a round; every round has arrivals of its own."""
     ours, empty = [], []
     for k in range(rounds):
         for found, url in ((ours, config.url), (empty, config.url + EMPTY)):
@@ -218,14 +218,14 @@ def in_turn(config: LoadConfig, rounds: int) -> tuple[list[LoadResult], list[Loa
 
 
 def median_ms(results: list[LoadResult], field: str) -> float:
-    """The median over the rounds of one percentile."""
+    """Median over the rounds of one percentile."""
     return statistics.median(getattr(result.latency, field) for result in results)
 
 
 def line(
     bench: str, ours: list[LoadResult], empty: list[LoadResult], field: str, peer: str
 ) -> dict[str, Any]:
-    """A result: milliseconds of ours and of the peer, and the peer's over ours."""
+    """Result line: milliseconds of ours and of the peer, and the peer's over ours."""
     mine, theirs = median_ms(ours, field), median_ms(empty, field)
     return {
         "bench": bench,

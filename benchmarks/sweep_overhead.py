@@ -1,9 +1,9 @@
-"""What a sweep costs beside the training itself: Tune, its logs, MLflow, a checkpoint an iteration, reports.
+"""The cost of a sweep beside the training itself: Tune, its logs, MLflow, a checkpoint an iteration, reports.
 
 sweep_overhead  samples a second of a trial inside a sweep against the same run alone, which writes a
                 checkpoint only where it validates and reports to nobody. Both train the same iterations of
-                level simple in a process of their own, from the second iteration to the last; what a
-                trial's process takes to start stands beside it (``start_s``).
+                level simple in a process of their own, from the second iteration to the last; the time that
+                a trial's process takes to start stands beside it (``start_s``).
 Checked: both runs end with the same validation score, to the bit.
 """
 
@@ -69,7 +69,7 @@ ray.shutdown()
 
 
 def measure(program: str, dataset: Path, out: Path) -> dict[str, float]:
-    """What one of the programs printed, run alone with a home of its own."""
+    """Run one of the programs alone, with a home of its own; returns the figures that it printed."""
     env = {**os.environ, "KALSHI_PLATFORM_HOME": str(out.parent / "home")}
     command = [sys.executable, "-c", program, str(dataset), str(out), json.dumps(SETTINGS)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import numpy as np
 import train_iteration
 import training_input as made
 
-from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, TEMPORAL, features_of
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_FEATURE_SETS, TEMPORAL, features_of
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.simulation.envs.config import EpisodeConfig
 from kalshi_platform.simulation.replay.bank import Bank, read_only
@@ -22,7 +22,7 @@ def bank() -> Bank:
     features = rng.uniform(-1, 1, (small.n_rows, N_ROW_FEATURES)).astype(np.float32)
     temporal = np.ascontiguousarray(features[:, list(TEMPORAL)])
     arrays = small.arrays._replace(features=features, temporal=temporal)
-    return Bank(read_only(arrays), small.markets, tuple(f.name for f in features_of(ROW_GROUPS)))
+    return Bank(read_only(arrays), small.markets, tuple(f.name for f in features_of(ROW_FEATURE_SETS)))
 
 
 def main() -> Iterator[dict[str, object]]:

@@ -26,17 +26,17 @@ N_SAMPLES = N_ENVS * N_STEPS
 
 
 def bank() -> Bank:
-    """Twelve events of five markets with 2,000 rows each; every process makes its own."""
+    """Bank of twelve events of five markets with 2,000 rows each; every process makes its own."""
     return made_bank(n_events=12, per_event=5, n_rows=2_000)
 
 
 def source() -> TrainingSource:
-    """Episodes of 500 to 1,500 steps over :func:`bank`."""
+    """Source of episodes of 500 to 1,500 steps over :func:`bank`."""
     return TrainingSource(bank, "0" * 12, episodes=EpisodeConfig(min_steps=500, max_steps=1_500))
 
 
 def config(level: str) -> TrainConfig:
-    """The settings that every peer is given."""
+    """Settings that every peer is given."""
     return TrainConfig(
         level=level,
         n_envs=N_ENVS,
@@ -60,7 +60,7 @@ def samples_per_s(iterate: Callable[[], object], runs: int, warm_ups: int = 1) -
 
 
 def line(bench: str, value: float, peer: str, peer_value: float) -> dict[str, object]:
-    """One result."""
+    """Result line of a benchmark."""
     return {
         "bench": bench,
         "value": round(value),
@@ -73,7 +73,7 @@ def line(bench: str, value: float, peer: str, peer_value: float) -> dict[str, ob
 
 @contextmanager
 def runtime(num_cpus: int = 2) -> Iterator[None]:
-    """Ray without a dashboard and the thread count of training, for every peer alike."""
+    """Start Ray without a dashboard, with the thread count of training, for every peer alike."""
     # "local": never the cluster that somebody else runs on this machine
     ray.init(
         "local", num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, configure_logging=False

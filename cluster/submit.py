@@ -2,10 +2,10 @@
 
     python cluster/submit.py curriculum_sweep -- --dataset s3://bucket/data --storage s3://bucket/sweeps
 
-Owns: what is checked before a byte is uploaded (address, token, experiment, size, that the cluster answers,
-asks for the token and runs this Ray), what is uploaded (the packages a job imports, nothing else), and the
-exit status. Is not: a launcher of clusters (docs/cluster.md), nor a copy of ``ray job``, which follows and
-stops what runs.
+Owns: the checks before a byte is uploaded (address, token, experiment, size, that the cluster answers, asks
+for the token and runs this Ray), the selection of what is uploaded (the packages a job imports, nothing
+else), and the exit status. Is not: a launcher of clusters (docs/cluster.md), nor a copy of ``ray job``, which
+follows and stops running jobs.
 
 Exit status: the job's own where it ran to an end; 1 if it was stopped or never started; 2 wrong call, address
 or token; 130 interrupted while following (the job goes on).
@@ -48,7 +48,7 @@ _SECRET: Final = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL|ACCESS_KEY
 
 @dataclass(frozen=True)
 class Submission:
-    """What is sent: ``entrypoint`` is a shell command run in the uploaded copy of ``working_dir``."""
+    """A job to send: ``entrypoint`` is a shell command run in the uploaded copy of ``working_dir``."""
 
     address: str
     entrypoint: str
@@ -151,7 +151,7 @@ def excludes_of(working_dir: Path) -> tuple[str, ...]:
 
 
 def check_size(working_dir: Path) -> int:
-    """Bytes that would be uploaded; raises ContractError naming the largest files above MAX_UPLOAD_BYTES."""
+    """Number of bytes to upload; a ContractError names the largest files above MAX_UPLOAD_BYTES."""
     sizes = {
         path: path.stat().st_size
         for name in NEEDED
@@ -187,7 +187,7 @@ def env_of(assignments: list[str]) -> dict[str, str]:
 
 
 def check_cluster(address: str, token: str | None) -> str:
-    """The cluster's Ray version; raises ContractError unless it answers, accepts the token and runs this Ray.
+    """Version of the cluster's Ray; ContractError unless it answers, accepts the token and runs this Ray.
 
     A cluster that answers without a token takes jobs from anybody who reaches it: refused, unless ``token``
     is None (--no-auth), which in turn is refused by a cluster that asks for one.
@@ -225,7 +225,7 @@ def check_cluster(address: str, token: str | None) -> str:
 
 
 def _get(url: str, token: str | None) -> tuple[int, bytes]:
-    """(status, body) of a GET, or ContractError. Neither proxy nor redirect sees the token."""
+    """Status and body of a GET, or ContractError; neither proxy nor redirect sees the token."""
     request = urllib.request.Request(url)
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
@@ -245,7 +245,7 @@ def _get(url: str, token: str | None) -> tuple[int, bytes]:
 
 
 def exit_status_of(status: str, driver_exit_code: int | None) -> int:
-    """0 for a job that succeeded, its driver's own status where it failed, 1 where it was stopped."""
+    """Exit status: 0 for a job that succeeded, its driver's own where it failed, 1 where it was stopped."""
     if status == "SUCCEEDED":
         return 0
     return driver_exit_code if driver_exit_code and 0 < driver_exit_code < 256 else 1
@@ -257,7 +257,7 @@ async def _follow(client: Any, job: str, into: Any) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Parser of the command line."""
     made = argparse.ArgumentParser(
         prog="cluster/submit.py",
         usage="%(prog)s [options] experiment [-- its arguments]",
@@ -286,13 +286,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(words: list[str]) -> argparse.Namespace:
-    """The options, with what follows the first ``--`` untouched in ``arguments``."""
+    """Options of the command line; the words after the first ``--`` stay untouched in ``arguments``."""
     cut = words.index("--") if "--" in words else len(words)
     return parser().parse_args(words[:cut], argparse.Namespace(arguments=words[cut + 1 :]))
 
 
 def plan(options: argparse.Namespace, environ: dict[str, str], home: Path) -> tuple[Submission, str | None]:
-    """What would be submitted, and the token (None with --no-auth); every refusal that needs no network."""
+    """Plan a submission without the network; returns it with the token (None with --no-auth), or refuses."""
     address = address_of(options.address, environ, allow_remote=options.allow_remote_http)
     if options.no_auth and urlsplit(address).hostname not in LOOPBACK:
         raise ContractError(f"--no-auth: only for a cluster on this machine, not {address}")
@@ -309,7 +309,7 @@ def plan(options: argparse.Namespace, environ: dict[str, str], home: Path) -> tu
 
 
 def submit(submission: Submission, token: str | None, *, wait: bool, as_json: bool) -> int:
-    """Send ``submission``, say how to follow it, follow it; the exit status."""
+    """Send ``submission``, say how to follow it, and follow it; returns the exit status."""
     say = sys.stderr if as_json else sys.stdout
     # Ray reads mode and token from the environment once, when it is imported.
     os.environ["RAY_AUTH_MODE"] = "token" if token else "disabled"
@@ -345,7 +345,7 @@ def submit(submission: Submission, token: str | None, *, wait: bool, as_json: bo
 
 
 def main(arguments: list[str]) -> int:
-    """The command; errors in plain words on stderr."""
+    """Run the command and return its exit status; errors go to stderr in plain words."""
     options = parse(arguments)
     try:
         submission, token = plan(options, dict(os.environ), Path.home())

@@ -27,7 +27,7 @@ TIMEOUT_S = 3.0
 
 
 def problem_of(url: str) -> str | None:
-    """What is wrong with the answer at ``url``, or None."""
+    """Problem with the answer at ``url``, or None."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
             text = answer.read(200).decode(errors="replace")
@@ -37,7 +37,7 @@ def problem_of(url: str) -> str | None:
 
 
 def is_ray_node(processes: Path = Path("/proc")) -> bool:
-    """Whether the container's first processes were told to be a Ray node (``ray start``, ``serve run``)."""
+    """True where the container's first processes are a Ray node (``ray start``, ``serve run``)."""
     for command_line in processes.glob("[0-9]*/cmdline"):
         try:
             words = command_line.read_bytes().split(b"\0")
@@ -49,7 +49,7 @@ def is_ray_node(processes: Path = Path("/proc")) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the problems of the role named in ``arguments``; the exit status."""
+    """Print the problems of the role named in ``arguments``; returns the exit status."""
     if len(arguments) != 1 or arguments[0] not in CHECKS:
         print(f"healthz: role {arguments} is unknown; give one of {', '.join(CHECKS)}", file=sys.stderr)
         return 1

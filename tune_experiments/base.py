@@ -1,6 +1,6 @@
-"""What every experiment starts from, and what makes its smoke form small: settings, no code.
+"""Settings that every experiment starts from, and the small ones of a smoke run; no code.
 
-A decision every 30 s of market time and short episodes, as in the quickstart: PPO learns in minutes then.
+A decision every 30 s of market time and short episodes, as in the quickstart: PPO then learns in minutes.
 """
 
 from typing import Any, Final

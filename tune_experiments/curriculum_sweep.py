@@ -1,4 +1,4 @@
-"""Does a curriculum over markets help: the brief's three phases, its difficulty schedule, or neither?
+"""Does a curriculum over markets help: three phases, a schedule of difficulty, or neither?
 
 Run       python -m tune_experiments.curriculum_sweep [--local] [--dataset s3://bucket/prefix]
           ray job submit --working-dir . -- python -m tune_experiments.curriculum_sweep
@@ -15,7 +15,7 @@ from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 EXPERIMENT: Final = Experiment(
     name="curriculum",
-    question="Does a curriculum over markets help: the brief's phases, its difficulty schedule, or neither?",
+    question="Does a curriculum over markets help: three phases, a schedule of difficulty, or neither?",
     expectation="None is better than the others on simulated markets; the curricula start slower.",
     space={"curriculum.name": ["none", "phases", "difficulty"]},
     base=BASE,

@@ -18,7 +18,7 @@ app = typer.Typer(help="Run the benchmarks against their peers.")
 
 
 def runner_script() -> Path:
-    """``benchmarks/run.py`` beside the package; ContractError where this is not a checkout."""
+    """Path of ``benchmarks/run.py`` beside the package; ContractError where this is not a checkout."""
     script = Path(kalshi_platform.__file__).resolve().parents[1] / "benchmarks" / "run.py"
     if not script.is_file():
         raise ContractError(f"{script} is not there: benchmarks run from a checkout, with `make bench`")

@@ -26,7 +26,7 @@ Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open
 
 @app.command()
 def mlflow(port: Port = 5000, browser: Browser = False) -> None:
-    """Every tracked trial: parameters, validations, models. Ends with Ctrl-C."""
+    """Show every tracked trial in MLflow: parameters, validations, models. Ctrl-C ends it."""
     require_extras("dashboard mlflow", "train", "track")
     from kalshi_platform.learning.tuning.tracking import tracking_uri
 
@@ -48,7 +48,7 @@ def tensorboard(
     port: Port = 6006,
     browser: Browser = False,
 ) -> None:
-    """Learning curves of every trial as they grow. Ends with Ctrl-C."""
+    """Show the learning curves of every trial as they grow. Ctrl-C ends it."""
     require_extras("dashboard tensorboard", "train")
     logs = folder or home() / "sweeps"
     if not logs.is_dir():
@@ -60,7 +60,7 @@ def tensorboard(
 
 @app.command()
 def ray(browser: Browser = False) -> None:
-    """The cluster's jobs, actors and logs: the dashboard of the Ray that runs on this machine."""
+    """Show jobs, actors and logs of the Ray that runs on this machine."""
     import ray as ray_
 
     if not ray_.is_initialized():
@@ -85,7 +85,7 @@ def sweep(
     folder: Annotated[Path, typer.Argument(help="the sweep's folder", show_default=False)],
     browser: Browser = False,
 ) -> None:
-    """The page that compares a sweep's trials; written again from what lies there."""
+    """Write the page that compares a sweep's trials again, from the files in its folder, and show it."""
     from kalshi_platform.learning.tuning.page import compare_runs, write_page
 
     html, _ = write_page(compare_runs([folder]), folder)
@@ -93,7 +93,7 @@ def sweep(
 
 
 def _free(port: int) -> int:
-    """``port`` where nobody listens on it, else an error that says so; any free one for 0."""
+    """``port`` if nobody listens on it, else an error that says so; any free port for 0."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

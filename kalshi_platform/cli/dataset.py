@@ -1,6 +1,6 @@
 """``kalshi-platform dataset``: build, inspect and verify datasets.
 
-Tables and progress go to stderr's or stdout's terminal; with ``--json`` stdout carries one JSON object only.
+Tables go to stdout, progress to stderr; with ``--json`` stdout carries one JSON object only.
 """
 
 import json
@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.progress import progress
-from kalshi_platform.data.dataset.build import BuildConfig, Progress, build_dataset
+from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
@@ -45,7 +45,7 @@ def build(
     split_salt: Annotated[str, typer.Option(help="another salt draws other splits")] = _DEFAULT_SPLIT.salt,
     as_json: AsJson = False,
 ) -> None:
-    """Import recordings, compute features and write a dataset; repeat the command to resume after a kill."""
+    """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
     config = BuildConfig(
         split=SplitConfig(salt=split_salt),
         workers=workers,
@@ -58,13 +58,13 @@ def build(
 
 @app.command()
 def info(uri: Uri, as_json: AsJson = False) -> None:
-    """What a dataset holds: markets, events, gaps, splits, provenance, time span."""
+    """Show what a dataset holds: markets, events, gaps, splits, provenance, time span."""
     _print_summary(summarise(Dataset.open(uri)), as_json)
 
 
 @app.command()
 def verify(uri: Uri, as_json: AsJson = False) -> None:
-    """Read every byte again and compare with the manifest; exit code 3 names what is wrong."""
+    """Read every byte again and compare it with the manifest. Exit code 3 names the files that differ."""
     dataset = Dataset.open(uri)
     with progress("verifying") as show:
         problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
@@ -83,7 +83,7 @@ def cache(
     empty: Annotated[bool, typer.Option("--empty", help="remove every bank that no process uses")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What opened datasets take on this machine, least recently used first; --empty frees it."""
+    """Show which opened datasets lie on this machine, the least recently used first. --empty removes them."""
     done = empty_cache() if empty else None
     held, limit = banks(), limit_bytes()
     if as_json:
@@ -105,7 +105,7 @@ def cache(
         typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {_utc(int(bank.used_s * 1e9))}{state}")
 
 
-def _jobs_text(at: Progress) -> str:
+def _jobs_text(at: BuildProgress) -> str:
     reused = f", {at.reused} from an earlier attempt" if at.reused else ""
     return f"rows, {at.jobs_done}/{at.jobs} jobs{reused}"
 

@@ -1,6 +1,6 @@
-"""``kalshi-platform doctor``: can this machine build, train and evaluate, and what to do where it cannot.
+"""``kalshi-platform doctor``: can this machine build, train and evaluate? If not, how is that mended?
 
-Each check is a function that returns one Finding and changes nothing on the machine; ``--deep`` alone
+Each check is a function that returns one Checked and changes nothing on the machine. ``--deep`` alone
 starts a Ray runtime and writes (and deletes) one small file in the storage.
 """
 
@@ -44,7 +44,7 @@ PROBE: Final = ".kalshi-platform-doctor"
 
 
 class Status(StrEnum):
-    """OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
+    """Result of a check. OK: nothing to do. WARN: works, with a limit. FAIL: a command will not work."""
 
     OK = "OK"
     WARN = "WARN"
@@ -52,8 +52,8 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found; ``advice`` says what to do and is empty when there is nothing to do."""
+class Checked:
+    """Result of one check; ``advice`` says what to do and is empty when there is nothing to do."""
 
     name: str
     status: Status
@@ -63,26 +63,26 @@ class Finding:
 
 def by_size(
     name: str, found_gib: float, limits_gib: tuple[float, float], detail: str, advice: str
-) -> Finding:
-    """FAIL below the first limit, WARN below the second, else OK."""
+) -> Checked:
+    """Check by size: FAIL below the first limit, WARN below the second, else OK."""
     fail_below, warn_below = limits_gib
     if found_gib >= warn_below:
-        return Finding(name, Status.OK, detail)
+        return Checked(name, Status.OK, detail)
     status = Status.FAIL if found_gib < fail_below else Status.WARN
-    return Finding(name, status, detail, advice)
+    return Checked(name, status, detail, advice)
 
 
-def check_python() -> Finding:
-    """Version of the running interpreter."""
+def check_python() -> Checked:
+    """Check the version of the running interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
     detail = f"{found} at {sys.executable}"
     if sys.version_info[:2] < MIN_PYTHON:
-        return Finding("python", Status.FAIL, detail, "install Python 3.11 or later and repeat `make setup`")
-    return Finding("python", Status.OK, detail)
+        return Checked("python", Status.FAIL, detail, "install Python 3.11 or later and repeat `make setup`")
+    return Checked("python", Status.OK, detail)
 
 
-def check_packages() -> Finding:
-    """Installed versions against the ranges this package asks for; extras that are not installed."""
+def check_packages() -> Checked:
+    """Check installed versions against the ranges this package asks for; name the absent extras."""
     from packaging.requirements import Requirement
 
     required = [Requirement(line) for line in metadata.requires("kalshi-platform") or []]
@@ -97,52 +97,52 @@ def check_packages() -> Finding:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version}, needed {requirement.specifier}")
     if wrong:
-        return Finding("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
+        return Checked("packages", Status.FAIL, "; ".join(wrong), "run `make setup`")
     if absent := [extra for extra in EXTRAS if missing_packages(extra)]:
         advice = f"only for commands that need them: pip install 'kalshi-platform[{','.join(absent)}]'"
-        return Finding("packages", Status.WARN, f"extras not installed: {', '.join(absent)}", advice)
-    return Finding("packages", Status.OK, f"{len({r.name for r in required})} packages in their ranges")
+        return Checked("packages", Status.WARN, f"extras not installed: {', '.join(absent)}", advice)
+    return Checked("packages", Status.OK, f"{len({r.name for r in required})} packages in their ranges")
 
 
-def check_torch() -> Finding:
-    """Torch computes, and on what."""
+def check_torch() -> Checked:
+    """Check that torch computes, and on which device."""
     try:
         import torch
 
         product = float((torch.ones(2, 2) @ torch.ones(2, 2)).sum())
     except (ImportError, OSError, RuntimeError) as err:
-        return Finding("torch", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+        return Checked("torch", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU"
     detail = f"{torch.__version__} on {device}, {torch.get_num_threads()} threads"
     if product != 8.0:
-        return Finding(
+        return Checked(
             "torch", Status.FAIL, f"{detail}: 2x2 product sums to {product}, not 8", "reinstall torch"
         )
-    return Finding("torch", Status.OK, detail)
+    return Checked("torch", Status.OK, detail)
 
 
-def check_numba() -> Finding:
-    """A kernel of ours compiles and is right; its machine code can be kept."""
+def check_numba() -> Checked:
+    """Check that a kernel of ours compiles and is right, and that its machine code can be kept."""
     started = time.perf_counter()
     try:
         from kalshi_platform.domain import fees, kernel_cache
 
         fee_e6 = int(fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, 100))
     except StorageError as err:
-        return Finding("numba", Status.FAIL, str(err), "no command runs without it")
+        return Checked("numba", Status.FAIL, str(err), "no command runs without it")
     except Exception as err:  # numba raises its own tree, LLVM plain RuntimeErrors
-        return Finding("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
+        return Checked("numba", Status.FAIL, f"{type(err).__name__}: {err}", "run `make setup` again")
     took_s = time.perf_counter() - started
     if fee_e6 != 17_500:
-        return Finding(
+        return Checked(
             "numba", Status.FAIL, f"fee kernel gives {fee_e6}, not 17500", "run `make clean`, repeat"
         )
     detail = f"{metadata.version('numba')}, first kernel ready in {took_s:.2f} s, cache {kernel_cache.root()}"
-    return Finding("numba", Status.OK, detail)
+    return Checked("numba", Status.OK, detail)
 
 
-def check_ray(deep: bool) -> Finding:
-    """Ray's preconditions; with ``deep`` a runtime is started, runs one task and is stopped."""
+def check_ray(deep: bool) -> Checked:
+    """Check what Ray needs; with ``deep`` start a runtime, run one task and stop it."""
     shared = Path("/dev/shm")  # where Ray keeps its object store
     free_gib = shutil.disk_usage(shared).free / GIB if shared.is_dir() else 0.0
     detail = f"{metadata.version('ray')}, {free_gib:.1f} GiB shared memory free"
@@ -150,13 +150,13 @@ def check_ray(deep: bool) -> Finding:
         try:
             detail += f", runtime answered in {_start_ray():.1f} s"
         except Exception as err:  # Ray's start fails in many ways; all mean the same here
-            return Finding("ray", Status.FAIL, f"{detail}: {err}", "read /tmp/ray/session_latest/logs")
+            return Checked("ray", Status.FAIL, f"{detail}: {err}", "read /tmp/ray/session_latest/logs")
     if free_gib < SHARED_MEMORY_GIB:
         advice = (
             "give the container more shared memory (docker run --shm-size=2g): objects spill to disk else"
         )
-        return Finding("ray", Status.WARN, detail, advice)
-    return Finding("ray", Status.OK, detail)
+        return Checked("ray", Status.WARN, detail, advice)
+    return Checked("ray", Status.OK, detail)
 
 
 def _process_id() -> int:
@@ -177,8 +177,8 @@ def _start_ray() -> float:
     return time.perf_counter() - started
 
 
-def check_memory() -> Finding:
-    """Memory this process may still take: the machine's, or less where a container limits it."""
+def check_memory() -> Checked:
+    """Check the memory this process may still take: the machine's, or less where a container limits it."""
     from kalshi_platform.learning.training.machine import free_memory_bytes
 
     available = free_memory_bytes()
@@ -187,56 +187,56 @@ def check_memory() -> Finding:
     return by_size("memory", gib, MEMORY_GIB, f"{gib:.1f} GiB available", advice)
 
 
-def check_cores() -> Finding:
-    """Cores this process may run on."""
+def check_cores() -> Checked:
+    """Check the number of cores this process may run on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detail = f"{cores} ({platform.machine()})"
     if cores < 2:
-        return Finding(
+        return Checked(
             "cores", Status.WARN, detail, "sampling and learning take turns: expect half the speed"
         )
-    return Finding("cores", Status.OK, detail)
+    return Checked("cores", Status.OK, detail)
 
 
-def check_plan() -> Finding:
-    """What ``train --workers auto`` would do here for level simple, and why."""
+def check_plan() -> Checked:
+    """Show the plan and reasons of ``train --workers auto`` for level simple on this machine."""
     from kalshi_platform.learning.training.machine import Machine, plan_workers
 
     try:
         plan = plan_workers(Machine.here(), "simple", bank_bytes=0)
     except PlatformError as err:
-        return Finding("plan", Status.FAIL, str(err), "free some memory, or train on another machine")
-    return Finding("plan", Status.OK, f"{plan.line()}\n     " + "\n     ".join(plan.because))
+        return Checked("plan", Status.FAIL, str(err), "free some memory, or train on another machine")
+    return Checked("plan", Status.OK, f"{plan.line()}\n     " + "\n     ".join(plan.because))
 
 
-def check_disk() -> Finding:
-    """Free space where runs are written."""
+def check_disk() -> Checked:
+    """Check the free space of the present folder, where runs are written."""
     free_gib = shutil.disk_usage(Path.cwd()).free / GIB
     detail = f"{free_gib:.1f} GiB free at {Path.cwd()}"
     return by_size("disk", free_gib, DISK_GIB, detail, "free some space, or work in another folder")
 
 
-def check_clock() -> Finding:
-    """The wall clock is set, runs at the monotonic clock's pace, and somebody keeps it right."""
+def check_clock() -> Checked:
+    """Check that the wall clock is set, keeps the monotonic clock's pace, and is kept right by NTP."""
     wall, steady = time.time(), time.monotonic()
     time.sleep(CLOCK_PROBE_S)
     drift_s = (time.time() - wall) - (time.monotonic() - steady)
     stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall))
     if not OLDEST_SANE_S < wall < NEWEST_SANE_S:
-        return Finding("clock", Status.FAIL, f"UTC is {stamp}", "set the clock: every recv_ns comes from it")
+        return Checked("clock", Status.FAIL, f"UTC is {stamp}", "set the clock: every recv_ns comes from it")
     if abs(drift_s) > CLOCK_TOLERANCE_S:
         detail = f"{stamp}; wall clock moved {drift_s * 1e3:+.1f} ms against the monotonic one"
-        return Finding("clock", Status.WARN, detail, "let NTP slew, not step, while recording")
+        return Checked("clock", Status.WARN, detail, "let NTP slew, not step, while recording")
     synchronised = _ntp_synchronised()
     if synchronised:
-        return Finding("clock", Status.OK, f"{stamp}, kept by NTP")
+        return Checked("clock", Status.OK, f"{stamp}, kept by NTP")
     state = "not synchronised" if synchronised is False else "synchronisation unknown (no systemd)"
     advice = "no matter for training; before recording or trading run NTP here, or on a container's host"
-    return Finding("clock", Status.WARN, f"{stamp}, {state}", advice)
+    return Checked("clock", Status.WARN, f"{stamp}, {state}", advice)
 
 
 def _ntp_synchronised() -> bool | None:
-    """What systemd says; None where it is not there to ask."""
+    """Answer of systemd on NTP; None where there is no systemd to ask."""
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
@@ -245,8 +245,8 @@ def _ntp_synchronised() -> bool | None:
     return {"yes": True, "no": False}.get(answer.stdout.strip())
 
 
-def check_storage(uri: str, deep: bool) -> Finding:
-    """The storage at ``uri`` answers; with ``deep`` it also takes and gives up a file."""
+def check_storage(uri: str, deep: bool) -> Checked:
+    """Check that the storage at ``uri`` answers; with ``deep`` also that it takes and gives up a file."""
     try:
         from kalshi_platform.storage.storage import open_storage
 
@@ -256,32 +256,32 @@ def check_storage(uri: str, deep: bool) -> Finding:
             storage.write_bytes_atomic(PROBE, b"kalshi-platform doctor")
             storage.delete(PROBE)
     except PlatformError as err:
-        return Finding("storage", Status.FAIL, str(err), "put right what the message names and repeat")
-    return Finding("storage", Status.OK, f"{uri} {'takes and gives files' if deep else 'answers'}")
+        return Checked("storage", Status.FAIL, str(err), "put right what the message names and repeat")
+    return Checked("storage", Status.OK, f"{uri} {'takes and gives files' if deep else 'answers'}")
 
 
-def check_aws_variables() -> Finding:
-    """The AWS variables belong together, and the endpoint they name is there."""
+def check_aws_variables() -> Checked:
+    """Check that the AWS variables belong together, and that the endpoint they name is there."""
     keys = [k for k in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if os.environ.get(k)]
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
     if len(keys) == 1:
-        return Finding("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
+        return Checked("aws", Status.FAIL, f"{keys[0]} is set alone", "set both access key and secret key")
     if not endpoint:
-        return Finding("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
+        return Checked("aws", Status.OK, "default endpoint; name a bucket with --storage to test it")
     parts = urlsplit(endpoint)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), CONNECT_TIMEOUT_S).close()
     except OSError as err:
-        return Finding(
+        return Checked(
             "aws", Status.FAIL, f"{endpoint}: {err}", "start the store or correct AWS_ENDPOINT_URL"
         )
-    return Finding("aws", Status.OK, f"{endpoint} accepts connections")
+    return Checked("aws", Status.OK, f"{endpoint} accepts connections")
 
 
-def examine(storage: str | None, deep: bool) -> Iterator[Finding]:
-    """Every check that applies, in order; each is computed when it is asked for."""
-    checks: list[Callable[[], Finding]] = [
+def examine(storage: str | None, deep: bool) -> Iterator[Checked]:
+    """Run every check that applies, in order, each when the caller asks for it."""
+    checks: list[Callable[[], Checked]] = [
         check_python, check_packages, check_torch, check_numba, lambda: check_ray(deep),
         check_memory, check_cores, check_plan, check_disk, check_clock,
     ]  # fmt: skip
@@ -306,7 +306,7 @@ def doctor(
         bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")
     ] = False,
 ) -> None:
-    """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage; exit 1 if any fails."""
+    """Check Python, packages, torch, numba, Ray, memory, cores, disk, clock, storage. Exit 1 if any fails."""
     console = Console(highlight=False, soft_wrap=True)
     colours = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "red"}
     found = []

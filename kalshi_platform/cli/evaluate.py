@@ -30,7 +30,9 @@ _DEFAULT = EvalConfig()
 
 @app.command()
 def run(
-    checkpoint: Annotated[Path, typer.Option(help="a checkpoint, or a run: its best one is taken")],
+    checkpoint: Annotated[
+        Path, typer.Option(help="a checkpoint, or a run, of which the best checkpoint is judged")
+    ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
     split: Annotated[str, typer.Option(help="train, validation or test")] = "validation",
     out: Annotated[
@@ -41,12 +43,15 @@ def run(
         bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
     ] = False,
     episodes_per_market: Annotated[
-        int, typer.Option(min=0, help="windows a market and seed; 0 = whole lives, once")
+        int, typer.Option(min=0, help="stretches of each market a seed plays; 0 = each market once, whole")
     ] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="evaluation seeds")] = len(_DEFAULT.seeds),
+    seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
     final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
 ) -> None:
-    """Play the policy and the baselines on the same held-out episodes; exit 4 if the test split is shut."""
+    """Play the policy and the baselines on the same held-out episodes.
+
+    Exit 4 if the test split stays shut.
+    """
     wanted = _split(split)
     policy = FrozenPolicy.load(checkpoint)
     env_config = read_environment(checkpoint)
@@ -91,7 +96,7 @@ def _split(name: str) -> Split:
 
 
 def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
-    """Windows where they were asked for; else what the size of the split allows."""
+    """Settings of the evaluation: windows if the user wants them, else as the size of the split allows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:
         changes |= {"schedule": "windows", "episodes_per_market": episodes_per_market}
@@ -100,16 +105,19 @@ def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> 
 
 
 def _run_folders(checkpoint: Path) -> list[Path]:
-    """Where a run's files may lie: the run itself, or the run of run/checkpoints/000012 (links resolved)."""
+    """Folders that may hold a run's files.
+
+    The run itself, or the run of run/checkpoints/000012 (links resolved).
+    """
     return [checkpoint, *checkpoint.resolve().parents[:2]]
 
 
 def _log_folder(dataset: str, checkpoint: Path) -> Path:
-    """Beside a local dataset; for one in an object store, beside the checkpoint."""
+    """Folder of the log of openings: beside a local dataset, else beside the checkpoint."""
     return checkpoint if "://" in dataset else Path(dataset)
 
 
 def _training_metrics(checkpoint: Path) -> list[dict[str, Any]]:
-    """Rows of the run's metrics.jsonl; none where the checkpoint stands alone."""
+    """Rows of the run's metrics.jsonl; an empty list where the checkpoint stands alone."""
     run = next((f for f in _run_folders(checkpoint) if (f / METRICS).exists()), None)
     return [] if run is None else read_metrics(run)

@@ -1,8 +1,8 @@
-"""The command line every file of ``tune_experiments`` shares: ``python -m tune_experiments.NAME --help``.
+"""The command line of every file of ``tune_experiments``: ``python -m tune_experiments.NAME --help``.
 
-It runs as it is on a Ray cluster, as a job (``ray job submit --working-dir . -- python -m
-tune_experiments.NAME``) or, with ``--local``, on a Ray of its own. A lone ``--`` before the options, which a
-job's command line can carry, is ignored.
+An experiment runs as it is on a Ray cluster, as a job (``ray job submit --working-dir . -- python -m
+tune_experiments.NAME``), or with ``--local`` on a Ray of its own. A job's command line can carry a lone
+``--`` before the options; it is ignored.
 """
 
 import shlex
@@ -27,20 +27,20 @@ from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
 from kalshi_platform.learning.tuning.sweep import SweepRequest, run_sweep
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange import SimConfig
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
 _EVENTS = {True: 100, False: 300}
 
 
 def main(experiment: Experiment) -> None:
-    """Run ``experiment`` as the command line says; exits with the codes of every command."""
+    """Run ``experiment`` with the options of the command line, and exit with the codes of every command."""
     arguments = sys.argv[1:]
     application(experiment)(arguments[1:] if arguments[:1] == ["--"] else arguments)
 
 
 def application(experiment: Experiment) -> typer.Typer:
-    """The command line of one experiment."""
+    """Command line of one experiment."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=f"{experiment.question}\n\nExpected: {experiment.expectation}")(_command(experiment))
     return app
@@ -58,12 +58,14 @@ def _command(experiment: Experiment) -> Any:
             Path | None, typer.Option(help=f"folder of the sweep  [default: {home()}/sweeps/NAME]")
         ] = None,
         storage: Annotated[
-            str, typer.Option(help="s3://bucket/prefix that runs are mirrored to: machines share no disk")
+            str, typer.Option(help="s3://bucket/prefix to mirror runs to, where machines share no disk")
         ] = "",
         local: Annotated[
             bool, typer.Option(help="start a Ray on this machine instead of joining one")
         ] = False,
-        smoke: Annotated[bool, typer.Option(help="the whole way in two minutes, with tiny budgets")] = False,
+        smoke: Annotated[
+            bool, typer.Option(help="go the whole way in two minutes, with tiny budgets")
+        ] = False,
         resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
         settings: Annotated[
             list[str] | None,
@@ -78,7 +80,7 @@ def _command(experiment: Experiment) -> Any:
         ] = None,
         registry: Annotated[
             str | None,
-            typer.Option(help="where the winner becomes challenger: a folder or s3://..."),
+            typer.Option(help="registry in which the winner becomes challenger: a folder or s3://..."),
         ] = None,
         register: Annotated[bool, typer.Option(help="register the winner")] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
@@ -109,7 +111,7 @@ def _whole_way(
     final: bool,
     as_json: bool,
 ) -> None:
-    """Sweep, judge the winner, make it challenger, write the page, show what was found."""
+    """Sweep, judge the winner, make it challenger, write the page, and show the result."""
     if models is not None:
         models.aliases()  # a registry that cannot be read is refused before the sweep
     record = run_sweep(experiment, request, tell)
@@ -130,7 +132,7 @@ def _whole_way(
 
 @contextmanager
 def _ray(local: bool) -> Iterator[None]:
-    """A Ray to run on: the job's or the machine's, or one of our own that ends with us."""
+    """Connect to the job's or the machine's Ray, or start one that ends with the block."""
     if local:
         ray.init("local", include_dashboard=False, log_to_driver=False, configure_logging=False)
     else:
@@ -148,7 +150,7 @@ def _ray(local: bool) -> Iterator[None]:
 
 
 def _simulated_dataset(place: Path, smoke: bool) -> str:
-    """A simulated dataset beside the sweep, made unless it is there."""
+    """Address of a simulated dataset beside the sweep, made unless it is there."""
     recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, tell)
     dataset = place / "dataset"
     tell(f"building the dataset from {recordings}")

@@ -1,4 +1,4 @@
-"""``kalshi-platform loadtest``: how fast a running server answers, at a fixed rate it cannot slow down.
+"""``kalshi-platform loadtest``: how fast does a running server answer, at a rate that it cannot slow down?
 
 With ``--json`` stdout carries one JSON object only, the content of loadtest.json; progress goes to stderr.
 """
@@ -43,7 +43,10 @@ def loadtest(
     out: Annotated[Path | None, typer.Option(help="folder of loadtest.html and loadtest.json")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
 ) -> None:
-    """Load a server and report; exit 4 where the generator could not keep its own schedule."""
+    """Send requests to a server and report its latency.
+
+    Exit 4 where the generator missed its own schedule.
+    """
     config = LoadConfig.parse(settings)
     tell(f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...")
     found = run_load(config)

@@ -1,7 +1,7 @@
 """The command ``kalshi-platform``: one group a module of this package, imported only when it is used.
 
 Owns   the list of commands, ``--version``, and the way an error becomes one message and an exit code.
-Not    what a command does: each module named in COMMANDS exposes ``app``, a ``typer.Typer``.
+Not    the commands: each module named in COMMANDS exposes ``app``, a ``typer.Typer``.
 
 ``--help`` must answer at once, so ray, torch and numba are imported by the command that needs them.
 """
@@ -18,7 +18,7 @@ from kalshi_platform.domain.extras import require_extras
 
 #: name -> what ``--help`` says; the command is ``app`` of ``kalshi_platform.cli.<name>``.
 COMMANDS: Final = {
-    "quickstart": "Data (simulated or --data) to a trained policy and its held-out report, in minutes.",
+    "quickstart": "Go from data (simulated or yours) to a policy and its held-out report, in minutes.",
     "dataset": "Build, inspect and verify datasets.",
     "simulate": "Generate recordings of a simulated exchange.",
     "train": "Train a policy on the training events of a dataset.",
@@ -46,7 +46,7 @@ NEEDS: Final = {
 
 
 def load_command(name: str) -> Any:
-    """The click command behind ``name``, one of COMMANDS; this is where its module is imported."""
+    """Click command behind ``name``, one of COMMANDS; this function imports its module."""
     command = typer.main.get_command(import_module(f"kalshi_platform.cli.{name}").app)
     # Shell completion is installed once, for the whole program.
     command.params = [p for p in command.params if p.name not in ("install_completion", "show_completion")]
@@ -55,20 +55,23 @@ def load_command(name: str) -> Any:
 
 
 class LazyGroup(TyperGroup):
-    """Lists its commands without importing them; maps deliberate errors to a message and a code."""
+    """A group that lists its commands without importing them.
+
+    It turns a deliberate error into one message and an exit code.
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Command names, in the order of COMMANDS."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A stand-in that knows the command's name and help only; None where there is no such command."""
+        """Stand-in that knows the command's name and help only; None where there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         return TyperCommand(cmd_name, help=COMMANDS[cmd_name], short_help=COMMANDS[cmd_name])
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The real command named by the first argument, and the arguments left for it."""
+        """Command named by the first argument, and the arguments left for it."""
         name, _, rest = super().resolve_command(ctx, args)
         require_extras(str(name), *NEEDS.get(str(name), ()))
         return name, load_command(str(name)), rest

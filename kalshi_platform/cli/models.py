@@ -18,7 +18,7 @@ from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry
-from kalshi_platform.models.registry.evidence import Estimate, Judgement
+from kalshi_platform.models.registry.evidence import Estimate, GateJudgement
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -30,7 +30,7 @@ _NONE: Final = "-"
 
 @app.command("list")
 def list_models(registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """Every registered model, oldest first, with its aliases and what it claims."""
+    """List every registered model, oldest first, with its aliases and its claims."""
     store = Registry(registry)
     records, current = store.models(), store.aliases().current
     names = {r.id: [alias for alias, model in current.items() if model == r.id] for r in records}
@@ -60,7 +60,7 @@ def show(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The whole record of one model."""
+    """Show the whole record of one model."""
     store = Registry(registry)
     record = store.record(store.resolve(model))
     if as_json:
@@ -71,12 +71,17 @@ def show(
 
 @app.command()
 def register(
-    run: Annotated[Path, typer.Argument(help="a training run, of which the best is taken, or a checkpoint")],
+    run: Annotated[
+        Path, typer.Argument(help="a training run, whose best policy is registered, or a checkpoint")
+    ],
     dataset: Annotated[str, typer.Option(help="the dataset it was trained on", show_default=False)],
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Register a trained policy with what it does on the validation events; twice gives one model."""
+    """Register a trained policy with its results on the validation events.
+
+    Registering twice gives one model.
+    """
     record = register_run(Registry(registry), run, dataset, say=tell)
     if as_json:
         _print_json(record.model_dump(mode="json"))
@@ -91,7 +96,7 @@ def promote(
     dataset: Annotated[
         str | None, typer.Option(help="the dataset it was trained on; not needed by challenger")
     ] = None,
-    alias: Annotated[str, typer.Option(help="what it becomes; challenger is not gated")] = CHAMPION,
+    alias: Annotated[str, typer.Option(help="alias to give it; challenger asks no gate")] = CHAMPION,
     reason: _REASON = "",
     gates: Annotated[
         list[str] | None,
@@ -100,7 +105,7 @@ def promote(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge a model from its own files and make it champion; exit 4 with the reasons if a gate refuses."""
+    """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
     found = promote_model(
         Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=tell
@@ -131,7 +136,7 @@ def rollback(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give an alias back to the model that had it before; again goes one further back."""
+    """Give an alias back to the model that had it before. Repeat to go one further back."""
     entry = Registry(registry).rollback(alias, reason=reason)
     if as_json:
         _print_json(entry.model_dump(mode="json"))
@@ -145,7 +150,7 @@ def history(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Every change of the aliases, oldest first."""
+    """Show every change of the aliases, oldest first."""
     store = Registry(registry)
     entries = [e for e in store.aliases().entries if alias in (None, e.alias)]
     if as_json:
@@ -167,7 +172,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
         "aliases": ", ".join(aliases) or _NONE,
         "level": record.spec.level.name,
         "slots": record.spec.n_slots,
-        "feature groups": ", ".join(record.spec.groups),
+        "feature sets": ", ".join(record.spec.groups),
         "dataset": f"{record.dataset_digest} ({record.dataset})",
         "commit": record.commit or "unknown",
         "run": record.source_run,
@@ -189,7 +194,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
     output().print(table)
 
 
-def _print_judgement(judgement: Judgement) -> None:
+def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):

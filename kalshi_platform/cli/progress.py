@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a plain line every few seconds where nobody sees a bar.
+"""Progress of a long command: a bar on a terminal, elsewhere a plain line every few seconds.
 
 Both go to stderr, so that stdout carries the command's result only.
 """
@@ -27,7 +27,7 @@ Show = Callable[[int, int, str], None]
 def progress(
     verb: str, console: Console | None = None, clock_s: Callable[[], float] = time.monotonic
 ) -> Iterator[Show]:
-    """A function to call with every step; ``verb`` says what is being done ("building")."""
+    """Yield a function to call with every step; ``verb`` names the work, such as "building"."""
     console = console or Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(verb, console, clock_s).show
@@ -58,7 +58,10 @@ class _Lines:
         self._first_done: int | None = None
 
     def show(self, done: int, total: int, text: str) -> None:
-        """One step further; what was done before the first call says nothing about the speed."""
+        """Show the present step if a line is due.
+
+        Work done before the first call says nothing about the speed.
+        """
         now_s = self._clock_s()
         if self._first_done is None:
             self._first_done, self._start_s = done, now_s

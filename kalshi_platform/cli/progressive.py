@@ -24,18 +24,18 @@ def run(
         Path,
         typer.Option(help="folder for the levels and the report; repeat to continue", show_default=False),
     ],
-    levels: Annotated[str, typer.Option(help="in the order they are tried")] = ",".join(_DEFAULT.levels),
+    levels: Annotated[str, typer.Option(help="levels to try, in this order")] = ",".join(_DEFAULT.levels),
     steps_per_level: Annotated[
         int, typer.Option(min=1, help="environment steps a level may use")
     ] = _DEFAULT.steps_per_level,
     plateau_window: Annotated[
-        int, typer.Option(min=1, help="validations in each of the two windows a plateau is seen in")
+        int, typer.Option(min=1, help="validations in each of the two windows that a plateau compares")
     ] = _DEFAULT.plateau.window,
     min_gain: Annotated[
-        float, typer.Option(help="Sharpe an event a level must gain over the last one kept")
+        float, typer.Option(help="Sharpe ratio per event that a level must gain over the last one kept")
     ] = _DEFAULT.min_gain_sharpe,
     min_sharpe: Annotated[
-        float, typer.Option(help="Sharpe an event the first level must reach")
+        float, typer.Option(help="Sharpe ratio per event that the first level must reach")
     ] = _DEFAULT.min_first_sharpe,
     settings: Annotated[
         list[str] | None,
@@ -43,7 +43,7 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
-    """Train each level from the last one kept; it is kept only if it is surely better and fast enough.
+    """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """

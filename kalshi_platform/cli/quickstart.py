@@ -10,8 +10,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
-from kalshi_platform.simulation.simexchange.config import SimConfig
-from kalshi_platform.simulation.simexchange.simulate import simulate
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
@@ -34,7 +33,10 @@ def run(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
-    """Simulate or import, build, train, judge on test events; repeat the command to continue a killed one."""
+    """Simulate or import, build, train, and judge on test events.
+
+    Repeat the command to continue a killed one.
+    """
     if data is not None and not data.exists():
         raise ContractError(f"--data {data} does not exist")
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
@@ -52,7 +54,7 @@ def run(
 
 
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:
-    """Recordings of the simulated exchange ``config``, made unless they are there already."""
+    """Folder of recordings of the simulated exchange ``config``, made unless they are there already."""
     folder = out / f"simulated-{config.digest}"
     if not folder.exists():
         say(f"simulating {config.n_events} events")

@@ -1,4 +1,4 @@
-"""How a deliberate error becomes one message and an exit code, for every program of this package."""
+"""Refusals: every program of this package turns a deliberate error into one message and an exit code."""
 
 import errno
 import sys
@@ -10,19 +10,19 @@ import typer
 
 from kalshi_platform.domain.errors import ExitCode, PlatformError
 
-#: What a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
+#: Exit status that a shell reports for a process ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED: Final = 130
 
 
 def message_of(error: PlatformError) -> str:
-    """What the user reads; Ray glues the remote stack trace to the message, so ask its cause first."""
+    """Message for the user; Ray glues the remote stack trace to it, so an error's cause is asked first."""
     cause = getattr(error, "cause", None)
     return str(cause if isinstance(cause, PlatformError) else error)
 
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Inside, a deliberate error, Ctrl-C or a full disk ends the program without a stack trace."""
+    """End the program without a stack trace on a deliberate error, Ctrl-C or a full disk in the block."""
     try:
         yield
     except PlatformError as err:

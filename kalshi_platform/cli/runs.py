@@ -1,6 +1,6 @@
 """``kalshi-platform runs``: compare training runs and sweeps, or list those below a folder.
 
-With ``--json`` stdout carries JSON only: the content of compare.json, or one array of what was found.
+With ``--json`` stdout carries JSON only: the content of compare.json, or one array of the runs found.
 """
 
 import json
@@ -33,7 +33,7 @@ def compare(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge runs together and write the page; exit 3 where a folder is neither a run nor a sweep."""
+    """Judge runs together and write the page. Exit 3 where a folder is neither a run nor a sweep."""
     from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
 
     found = compare_runs(folders)
@@ -53,7 +53,7 @@ def list_runs(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """What runs and sweeps lie below a folder; the trials of a sweep are counted, not listed."""
+    """List the runs and sweeps below a folder; the trials of a sweep are counted, not listed."""
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder: name one that holds runs or sweeps")
     rows = [_row(found, folder) for found in _places(folder)]
@@ -82,7 +82,7 @@ def list_runs(
 
 
 def _places(root: Path) -> Iterator[Path]:
-    """Folders of runs and sweeps below ``root`` by name; nothing inside one is looked at."""
+    """Folders of runs and sweeps below ``root``, by name; the search does not enter such a folder."""
     from kalshi_platform.learning.tuning.load_runs import is_run, is_sweep
 
     for at, folders, _ in os.walk(root):

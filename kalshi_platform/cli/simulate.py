@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.progress import progress
-from kalshi_platform.simulation.simexchange.config import Preset, SimConfig
-from kalshi_platform.simulation.simexchange.simulate import FileFormat, SimFiles, simulate
+from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
 app = typer.Typer(help="Generate recordings of a simulated exchange.")
 
@@ -18,7 +17,9 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    preset: Annotated[Preset, typer.Option(help="martingale: nothing to learn")] = "default",
+    preset: Annotated[
+        Preset, typer.Option(help="kind of exchange; in martingale there is nothing to learn")
+    ] = "default",
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",

@@ -34,17 +34,20 @@ def build(
     dataset: _DATASET,
     out: _OUT = None,
     registry: RegistryOption = None,
-    seed: Annotated[int, typer.Option(min=0, help="of everything that is drawn")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="seed of all random draws")] = 0,
     max_value_loss: Annotated[
         float, typer.Option(min=0.0, max=0.99, help="share of the model's return that early exits may cost")
     ] = TiersConfig().thresholds.max_value_loss,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="another setting, e.g. learn.epochs=4")
     ] = None,
-    smoke: Annotated[bool, typer.Option(help="every step, as small as it can be (seconds)")] = False,
+    smoke: Annotated[
+        bool,
+        typer.Option(help="take every step in its smallest form, in seconds; only to see that all works"),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Distil tiers 1 and 2, calibrate them, choose their exits, judge and store the set, in minutes."""
+    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set; this takes minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     store = Registry(registry)
@@ -60,7 +63,7 @@ def build(
 
 @app.command()
 def show(model: _MODEL, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """The newest tier set of a model and what its report found when it was made."""
+    """Show the newest tier set of a model, and its report from when it was made."""
     store = Registry(registry)
     tier_set = _newest(store, model)
     if as_json:
@@ -76,10 +79,10 @@ def report(
     dataset: _DATASET,
     out: _OUT = None,
     registry: RegistryOption = None,
-    final: Annotated[bool, typer.Option(help="on the test split; every opening is recorded")] = False,
+    final: Annotated[bool, typer.Option(help="judge on the test split; every opening is recorded")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the newest tier set again, on the half of the validation events that chose nothing."""
+    """Judge the newest tier set again, on the half of the validation events that chose nothing in it."""
     store = Registry(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
     folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)

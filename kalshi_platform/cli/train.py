@@ -32,7 +32,10 @@ def run(
     order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
     curriculum: Annotated[str, typer.Option(help="none, phases or difficulty")] = "none",
     workers: Annotated[
-        str, typer.Option(help="processes that sample; 0 = the trainer itself, auto = by the machine")
+        str,
+        typer.Option(
+            help="sampling processes; 0 = the trainer samples, auto = as many as the machine can use"
+        ),
     ] = "0",
     device: Annotated[str, typer.Option(help="where the network learns: auto, cpu or cuda")] = "auto",
     settings: Annotated[
@@ -42,7 +45,10 @@ def run(
     resume: Annotated[bool, typer.Option(help="continue the run in --out from its last checkpoint")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
-    """Train, validating on held-out events; the best checkpoint is kept, --resume continues a stopped run."""
+    """Train a policy and validate it on held-out events; keep the best checkpoint.
+
+    --resume continues a run.
+    """
     given = parse_assignments(settings or [])
     chosen = RunSettings().with_values(
         {
@@ -64,14 +70,17 @@ def run(
 
 
 def parse_workers(text: str) -> int:
-    """The number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
+    """Number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
     if text != "auto" and not text.isdecimal():
         raise ContractError(f"--workers {text!r} is neither a number of processes nor auto")
     return 0 if text == "auto" else int(text)
 
 
 def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -> RunSettings:
-    """``chosen`` with the machine's plan where ``given`` says nothing else; ``say`` hears its reasons."""
+    """Settings ``chosen`` with the machine's plan where ``given`` is silent.
+
+    ``say`` receives the plan's reasons.
+    """
     size = bank_bytes(Dataset.open(dataset), "train", chosen.env.groups)
     plan = plan_workers(Machine.here(), chosen.train.level, size, chosen.train)
     say(plan.line())
@@ -82,7 +91,7 @@ def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -
 
 
 def report(result: TrainResult, as_json: bool) -> None:
-    """What the run left behind, and what to do next."""
+    """Print the result of the run and the command to call next."""
     if as_json:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
         typer.echo(json.dumps(values))

@@ -1,4 +1,4 @@
-"""Which commit this program is: what a run, a sweep and a model record, and what a promotion asks for."""
+"""The commit this program is built from. Runs, sweeps and models record it; a promotion asks for it."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ COMMIT_VARIABLE: Final = "KALSHI_PLATFORM_COMMIT"
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout this program runs from, "-dirty" at its end if it was changed.
+    """Commit of the checkout this program runs from, "-dirty" at its end if files were changed.
 
-    Outside of a checkout what ``KALSHI_PLATFORM_COMMIT`` says; None where it says nothing.
+    Outside of a checkout the value of ``KALSHI_PLATFORM_COMMIT``; None where the variable is not set.
     """
     try:
         commit = subprocess.run(

@@ -1,18 +1,19 @@
-"""How every kernel is compiled: machine code cached on disk, no exception from arithmetic.
+"""The one way every kernel is compiled: machine code cached on disk, no exception from arithmetic.
 
-A kernel is a module-level function of scalars and arrays, changed in place; it returns a status.
+A kernel is a module-level function of scalars and arrays. It changes its arrays in place and returns a
+status.
 
-``kernel``             numba's reference counting is off (``_nrt=False``). A kernel that allocates is then
-                       refused when it compiles, which is what a hot loop wants, and arrays handed from
+``kernel``             numba's reference counting is off (``_nrt=False``). numba then refuses to compile a
+                       kernel that allocates, which is what a hot loop wants, and arrays handed from
                        kernel to kernel cost nothing: with counting on, the book's kernel ran at 6 instead
-                       of 42 million events/s.
-``inline_kernel``      the same, pasted into its callers: for small parts of a hot loop.
-``allocating_kernel``  with reference counting, for one that makes scratch arrays before its loop.
-``summing_kernel``     allocates too, and its sums may be reordered into vector lanes: for networks, which
+                       of 42 million rows/s.
+``inline_kernel``      the same; numba pastes it into its callers. For small parts of a hot loop.
+``allocating_kernel``  with reference counting, for a kernel that makes scratch arrays before its loop.
+``summing_kernel``     allocates too, and numba may reorder its sums into vector lanes: for networks, which
                        round anyway. NaN and infinity keep their meaning.
 
-A division by zero gives inf or nan as in numpy, without a branch that can raise (``error_model``). Machine
-code is kept by domain/kernel_cache.py and made again when a source that it came from changes.
+A division by zero gives inf or nan as in numpy, without a branch that can raise (``error_model``).
+domain/kernel_cache.py keeps the machine code, and makes it again when a source that it came from changes.
 """
 
 from typing import Any, Final

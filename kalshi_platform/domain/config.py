@@ -21,7 +21,7 @@ class Config(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with ``changes``, validated again (``model_copy(update=...)`` skips validation)."""
-        return self.parse({**self.model_dump(), **changes})
+        return self.parse({**self.model_dump(by_alias=False), **changes})
 
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:

@@ -62,4 +62,7 @@ class TrainingError(PlatformError):
 
 
 class WorkersLostError(TrainingError):
-    """Sampling processes died without an error of their own: killed, out of memory, or their node lost."""
+    """Sampling processes died without an error of their own.
+
+    Somebody killed them, memory ran out, or their node was lost.
+    """

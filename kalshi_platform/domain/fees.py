@@ -1,11 +1,12 @@
-"""Exact trading fees, in integers (``kalshi-exchange.md`` section 5).
+"""Exact trading fees, in integers (docs/exchange.md, "Fees").
 
 Model fee    rate x multiplier x contracts x P x (1 - P), rounded up to 1e-6 dollar
 Balance      moves in whole units: 1e-4 dollar for direct members, one cent for non-direct ones
-Accumulator  per order; what alignment took beyond the fee comes back as soon as it makes a whole unit
+Accumulator  one per order. Aligning a fill to the balance unit takes a little more than the fee; the exchange
+             collects that excess and pays it back as soon as it makes a whole unit
 
-The functions are numba kernels on scalars so that the replay environment, the live session and the
-tests use one arithmetic; called from Python they take and return plain integers.
+The functions are numba kernels on scalars, so that the replay environment, the live session and the tests
+use one arithmetic. Called from Python they take and return plain integers.
 """
 
 from typing import Final
@@ -26,20 +27,22 @@ NON_DIRECT_UNIT_E6: Final = 10_000
 
 
 def taker_rate_e6(spec: MarketSpec) -> int:
-    """Taker fee rate of the market, 1e-6, its multiplier applied (rounded up)."""
+    """Taker fee rate of the market in 1e-6, its fee multiplier applied and rounded up."""
     return -(-TAKER_RATE_E6 * spec.fee_multiplier_e6 // 1_000_000)
 
 
 def maker_rate_e6(spec: MarketSpec) -> int:
-    """Maker fee rate of the market, 1e-6, its multiplier applied (rounded up)."""
+    """Maker fee rate of the market in 1e-6, its fee multiplier applied and rounded up."""
     return -(-_MAKER_RATE_E6[spec.fee_type] * spec.fee_multiplier_e6 // 1_000_000)
 
 
 @kernel
 def model_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
-    """rate x qty x P x (1 - P), rounded up to 1e-6 dollar; exact to 3e9 contracts and any rate below 900.
+    """Fee of one fill, 1e-6 dollar: rate x qty x P x (1 - P), rounded up.
 
-    The plain product needs more than 64 bits, so whole dollars and the rest are multiplied apart.
+    Exact to 3e9 contracts and a rate below 900.
+
+    The plain product needs more than 64 bits, so the kernel multiplies whole dollars and the rest apart.
     """
     size = qty_e2 * price_e4 * (10_000 - price_e4)  # 1e-10 dollar
     whole, rest = size // 10_000_000_000, size % 10_000_000_000
@@ -48,10 +51,10 @@ def model_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
 
 @kernel
 def apply_fill(revenue_e6: int, trade_fee_e6: int, accumulator_e6: int, unit_e6: int) -> tuple[int, int, int]:
-    """Align one fill to the balance unit; all values 1e-6 dollar.
+    """Align one fill to the balance unit; all values are in 1e-6 dollar.
 
-    ``revenue_e6`` is the signed cash of the fill before fees. Returns (balance change, net fee,
-    the order's new accumulator); balance change = revenue - net fee, a multiple of ``unit_e6``.
+    ``revenue_e6`` is the signed cash of the fill before fees. Returns (balance change, net fee, the order's
+    new accumulator). The balance change is revenue - net fee and a multiple of ``unit_e6``.
     """
     net = revenue_e6 - trade_fee_e6
     aligned = (net // unit_e6) * unit_e6  # floors toward minus infinity

@@ -1,8 +1,8 @@
-"""Where compiled kernels are kept: in a folder named by the sources that their machine code is made of.
+"""The cache of compiled kernels: a folder named by the sources that their machine code is made of.
 
-Sources    a kernel's file and every file of the package that it imports, and those import in turn: whatever
-           a kernel calls, or freezes as a constant, comes from one of them. numba itself looks only at the
-           kernel's own file, and would go on running machine code with an old callee inside.
+Sources    a kernel's file and every file of the package that it imports, and those import in turn: everything
+           that a kernel calls, or freezes as a constant, comes from one of them. numba itself looks only at
+           the kernel's own file, and would go on running machine code with an old callee inside.
 Copies     a folder's name holds no path. A job of ``ray job submit`` runs from a copy of the checkout, and
            finds what the machine has compiled instead of compiling for a minute.
 Processes  each finds the folders by itself, so that a Ray worker has the cache of its driver. Nothing is set

@@ -1,8 +1,8 @@
-"""What is known of a market before it resolves, and, kept apart, how it resolved.
+"""Facts about a market that are known before it resolves and, kept apart from them, how it resolved.
 
-A policy may see facts derived from :class:`MarketSpec`; nothing that builds a market's observations may read
-the :class:`Settlement` of a market of its own event. Those of other events enter from the time they were
-public (``data/features/resolution.py``).
+A policy may see facts derived from :class:`MarketSpec`. Code that builds a market's observations never reads
+the :class:`Settlement` of a market of the same event. Outcomes of other events enter an observation from the
+time they were public (``data/features/resolution.py``).
 """
 
 from math import gcd
@@ -56,7 +56,10 @@ class MarketSpec(Config):
         return gcd(DOLLAR_E4, *(x for b in self.price_ranges for x in (b.start_e4, b.end_e4, b.step_e4)))
 
     def on_grid(self, price_e4: int) -> bool:
-        """True where a band contains ``price_e4`` on its steps; a band edge is valid in either band."""
+        """True where a band contains ``price_e4`` on its steps.
+
+        A price on the edge of two bands may fit either.
+        """
         return any(
             b.start_e4 <= price_e4 <= b.end_e4 and (price_e4 - b.start_e4) % b.step_e4 == 0
             for b in self.price_ranges
@@ -64,7 +67,7 @@ class MarketSpec(Config):
 
 
 class Settlement(Config):
-    """How a market resolved: what one YES contract paid, 1e-4 dollar, and when that became known."""
+    """The outcome of a market: how much one YES contract paid, 1e-4 dollar, and when that became known."""
 
     ticker: Ticker
     value_e4: int = Field(ge=0, le=DOLLAR_E4)
@@ -72,7 +75,10 @@ class Settlement(Config):
 
 
 def settlement_value_e4(result: str | None, settlement_value: int | None = None) -> int | None:
-    """Payment of one YES, 1e-4 dollar: from the value where given, else from ``result``; None = unknown."""
+    """Payment of one YES, 1e-4 dollar: the value where it is given, else ``result`` as a price.
+
+    None = unknown.
+    """
     if settlement_value is not None:
         return settlement_value
     if result in (None, ""):

@@ -1,6 +1,7 @@
-"""Where this program keeps what it makes when nobody says where.
+"""The folder where this program keeps its files when the caller names none.
 
-A sweep started by ``ray job submit`` runs in a temporary copy of the checkout: relative paths would be lost.
+A sweep started by ``ray job submit`` runs in a temporary copy of the checkout; files at relative paths would
+be lost with it.
 """
 
 import os
@@ -12,5 +13,5 @@ HOME_VARIABLE: Final = "KALSHI_PLATFORM_HOME"
 
 
 def home() -> Path:
-    """``$KALSHI_PLATFORM_HOME``, or ``~/.local/share/kalshi-platform``."""
+    """Folder of this program's files: ``$KALSHI_PLATFORM_HOME``, or ``~/.local/share/kalshi-platform``."""
     return Path(os.environ.get(HOME_VARIABLE) or Path.home() / ".local" / "share" / "kalshi-platform")

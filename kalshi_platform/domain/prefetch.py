@@ -1,7 +1,7 @@
-"""Ask the processor for memory before it is needed: a hint that changes no result.
+"""Hints that ask the processor for memory before a kernel needs it; a hint changes no result.
 
-A kernel that walks many environments waits for main memory at each one's rows. Requested a few
-environments ahead, they arrive while the others are worked on. In plain Python nothing happens.
+A kernel that walks many environments waits for main memory at the rows of each one. If the kernel requests
+those rows a few environments ahead, they arrive while it works on the others. Plain Python ignores the hint.
 """
 
 from typing import Any, Final
@@ -42,7 +42,10 @@ _prefetch_items: Final[Any] = intrinsic(_items)
 
 
 def prefetch(array: np.ndarray, first: int, count: int) -> None:
-    """Request ``array[first : first + count]`` (C order); nothing is read, so any index will do."""
+    """Request ``array[first : first + count]`` (C order) from memory.
+
+    Nothing is read, so any index will do.
+    """
 
 
 @overload(prefetch)

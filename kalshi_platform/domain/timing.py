@@ -1,9 +1,10 @@
-"""How long a call takes: its warm-up left out, its tail seen, other programs on the machine not counted.
+"""Timing of a call: without its warm-up, with its tail, and without other programs on the machine.
 
 Units      clocks ns, results milliseconds.
-Judged     is the time the thread itself computes: waiting for a processor belongs to what else runs on the
-           machine (at a load of 12 on two cores the 99th percentile of a decision was 9 ms by the wall, the
-           median 0.17 ms). Work that a call hands to other threads is not seen: time what runs in one.
+Judged     is the time that the thread itself computes. Time spent waiting for a processor says what else runs
+           on the machine: at a load of 12 on two cores the 99th percentile of a decision was 9 ms by the
+           wall clock and the median 0.17 ms. The thread's clock does not see work that a call hands to other
+           threads, so time only calls that compute in one thread.
 """
 
 import time
@@ -22,7 +23,7 @@ _ENOUGH_NS: Final = 10 * NS_PER_SECOND
 
 
 class CallTimes(NamedTuple):
-    """Percentiles of a call's time; of the thread's own but for ``wall_p99_ms``."""
+    """Percentiles of a call's time: of the thread's own time, and ``wall_p99_ms`` by the wall clock."""
 
     p50_ms: float
     p99_ms: float
@@ -33,9 +34,9 @@ class CallTimes(NamedTuple):
 def time_calls(
     call: Callable[[int], object], runs: int = RUNS, min_runs: int = MIN_RUNS, warm_up: int = _WARM_UP
 ) -> CallTimes:
-    """Time ``call(k)`` for k = 0, 1, ...: ``runs`` times, at least ``min_runs`` where 10 s are over.
+    """Time ``call(k)`` for k = 0, 1, ..., ``runs`` times; after 10 s stop at ``min_runs`` already.
 
-    ``warm_up`` calls come first and are not counted.
+    The first ``warm_up`` calls are not timed. Returns percentiles in milliseconds.
     """
     own_ns, wall_ns = np.empty(runs, np.int64), np.empty(runs, np.int64)
     for k in range(warm_up):

@@ -55,7 +55,10 @@ def _scaled(text: str, scale: int, what: str) -> int:
 
 
 def parse_price(text: str) -> PriceE4:
-    """Dollar string to 1e-4 dollar; DataError where it is no number, too fine, or outside 0..1."""
+    """Price in 1e-4 dollar from a dollar string.
+
+    DataError if it is no number, too fine, or outside 0..1 dollar.
+    """
     price = _scaled(text, DOLLAR_E4, "price")
     if not 0 <= price <= DOLLAR_E4:
         raise DataError(f"price {text!r} is outside 0..1 dollar")
@@ -63,14 +66,18 @@ def parse_price(text: str) -> PriceE4:
 
 
 def parse_qty(text: str) -> QtyE2:
-    """Contract count string (may be signed) to 1e-2 contract; DataError where it is no number or too fine."""
+    """Size in 1e-2 contract from a count string, which may be signed.
+
+    DataError if it is no number or too fine.
+    """
     return QtyE2(_scaled(text, CONTRACT_E2, "quantity"))
 
 
 def parse_rfc3339(text: str) -> Ns:
-    """RFC 3339 time (at most 9 fraction digits, zone required) to ns; DataError where it is not one.
+    """Time in ns since 1970 UTC from an RFC 3339 string; DataError for anything else.
 
-    The exchange drops trailing zeros of the fraction, so the number of digits varies.
+    The string has a zone and at most 9 fraction digits. The exchange drops trailing zeros of the fraction, so
+    the number of digits varies.
     """
     refusal = DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)")
     match = _RFC3339.fullmatch(text) if isinstance(text, str) else None

@@ -1,1 +1,1 @@
-"""Metrics, held-out evaluator, baselines, report, run doctor."""
+"""Evaluation: statistics, judging on held-out events, promotion, the kit of all pages."""

@@ -1,1 +1,1 @@
-"""Training on RLlib, sweeps on Ray Tune."""
+"""Learning: training with PPO on RLlib, sweeps on Ray Tune."""

@@ -1,1 +1,1 @@
-"""Networks (torch only) and the RLlib adapter."""
+"""Models: networks and the RLlib adapter, rules written by hand, the registry."""

@@ -1,1 +1,4 @@
-"""Work that strings the wings together: quickstart, progressive, publish."""
+"""Workflows that string the wings together: quickstart, progressive, publish.
+
+Not here   the steps themselves: each calls a wing. Begin reading at quickstart.py.
+"""

@@ -1,4 +1,4 @@
-"""When a level has learned what it can: the brief's plateau, as a pure function of a history.
+"""Plateaus: a level has learned all it can when its Sharpe ratio stops rising. Pure functions of a history.
 
 Owns   PlateauConfig and the decision.
 Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
@@ -19,7 +19,7 @@ SHARPE: Final = "sharpe"
 
 
 class PlateauConfig(Config):
-    """What counts as a plateau (brief, "ComplexityScalingStrategy")."""
+    """Settings of a plateau: the two windows that are compared and the least rise between them."""
 
     window: int = Field(50, ge=1, description="validations in each of the two windows that are compared")
     min_gain: float = Field(
@@ -44,18 +44,18 @@ def require_levels(levels: Sequence[str]) -> None:
 
 
 class ComplexityScaler:
-    """Says when training at a level should end."""
+    """A scaler that says when training at a level should end."""
 
     def __init__(self, config: PlateauConfig) -> None:
         self._config = config
 
     def should_scale(self, history: Sequence[float]) -> bool:
-        """Whether the Sharpe ratios of a level's validations have stopped rising."""
+        """True where the Sharpe ratios of a level's validations have stopped rising."""
         gain = recent_gain(history, self._config.window)
         return gain is not None and gain < self._config.min_gain
 
     def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
-        """For ``run_training(stop=...)``: why to stop after these validations, or None to go on."""
+        """Reason to stop after these validations, or None to go on; for ``run_training(stop=...)``."""
         history = [float(numbers[SHARPE]) for numbers in validations]
         if not self.should_scale(history):
             return None

@@ -1,4 +1,4 @@
-"""Observations a policy meets when it trades: the states on which two policies are compared."""
+"""Observations that a policy meets when it trades; two policies are compared on them."""
 
 from typing import NamedTuple
 

@@ -1,8 +1,8 @@
-"""From a simple network to a complex one, as far as it pays: ``run_progressive``.
+"""Progressive training: from a simple network to a complex one, as far as it pays (``run_progressive``).
 
 Owns       the order: train a level from the last one kept, judge it on validation events, keep it or stop.
-Invariant  the test split stays shut. A repeated command keeps finished levels and continues the one that was
-           interrupted.
+Invariant  the test split stays shut. A repeated command keeps finished levels and continues the interrupted
+           one.
 """
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ def run_progressive(
 ) -> ProgressiveRecord:
     """Train level after level while each is better than the last; progressive.json and .html say why.
 
-    ContractError where ``out`` holds a pipeline of other settings or data. The record's ``require_kept``
+    ContractError where ``out`` holds a pipeline of other settings or data. ``require_kept`` of the record
     raises where even the first level is not worth using.
     """
     out = Path(out)
@@ -78,7 +78,7 @@ def run_progressive(
 
 
 def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> ProgressiveRecord:
-    """A fresh record, or the one in ``out`` if it asks the same of the same data."""
+    """A fresh record, or the one in ``out`` if it has the same settings and data."""
     fresh = ProgressiveRecord(
         config=config,
         dataset=dataset.uri,
@@ -98,7 +98,7 @@ def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> Progressiv
 
 
 class _Pipeline:
-    """What stays the same over the levels."""
+    """Everything that stays the same over the levels: settings, validation bank, scaler."""
 
     def __init__(
         self, config: ProgressiveConfig, dataset_uri: str, out: Path, say: Say, measure: Measure
@@ -154,16 +154,16 @@ class _Pipeline:
         )
 
     def _transfer(self, level: str, teacher_run: Path) -> Transfer:
-        """The network as it starts from its teacher, compared and judged before it is trained."""
+        """Grow the network of ``level`` from its teacher; compare and judge it before any training."""
         settings, teacher = self._config.run, FrozenPolicy.load(teacher_run)
         spec = teacher.spec.replace(level=level_named(level))
         network, report = grown_network(teacher, spec, settings.train.seed)
-        student = FrozenPolicy(network)
+        grown = FrozenPolicy(network)
         with torch_threads(1):
             seen = observations(self._bank, settings, teacher, _N_COMPARED)
-            kl = divergence(teacher, student, seen.flat, seen.rows, self._bank.arrays)
+            kl = divergence(teacher, grown, seen.flat, seen.rows, self._bank.arrays)
         return Transfer(
-            report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(student)
+            report=report, kl=kl, n_observations=len(seen.flat), before_training=self._judge(grown)
         )
 
     def _judge(self, policy: FrozenPolicy) -> Judged:
@@ -171,7 +171,7 @@ class _Pipeline:
 
 
 def judge(policy: FrozenPolicy, bank: Bank, env: EnvConfig) -> Judged:
-    """The policy on the whole lives of the bank's markets, or windows of them, as training validates."""
+    """Judge the policy as training validates: on whole lives of the bank's markets, or on windows of them."""
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
     result = score(trained(policy), bank, env, config)
     return Judged(

@@ -1,4 +1,4 @@
-"""What a progressive run was asked, what became of every level, and why it was kept or not.
+"""Records of a progressive run: its settings, the result of every level, and why it was kept or not.
 
 Owns     ProgressiveConfig, the records in progressive.json and the decision on a level, a pure function.
 Folder   <out>/progressive.json, progressive.html, <k>-<level>/ (a training run each)
@@ -24,7 +24,7 @@ PAGE_FILE: Final = "progressive.html"
 
 
 class ProgressiveConfig(Config):
-    """Levels from simple to complex, each started from the last one kept."""
+    """Settings of a progressive run: levels from simple to complex, each started from the last one kept."""
 
     run: RunSettings = RunSettings()
     levels: tuple[str, ...] = Field(("simple", "moderate", "advanced"), min_length=1)
@@ -44,13 +44,13 @@ class ProgressiveConfig(Config):
         return self
 
     def settings_of(self, level: str, teacher: str) -> RunSettings:
-        """The run of one level."""
+        """Settings of the run of one level."""
         train = {"level": level, "total_env_steps": self.steps_per_level, "teacher": teacher}
         return self.run.with_values({f"train.{name}": value for name, value in train.items()})
 
 
 class Judged(Config):
-    """A policy on the validation events."""
+    """Result of a policy on the validation events."""
 
     score: Interval  # mean return over events
     sharpe: float
@@ -58,7 +58,7 @@ class Judged(Config):
 
 
 class Transfer(Config):
-    """How a level began: what it took over from the last one kept, before any training."""
+    """Start of a level before any training: the part it took over from the last level kept, and its score."""
 
     report: TransferReport
     kl: float  # nats a slot, of the teacher's decisions against the grown network's
@@ -67,7 +67,7 @@ class Transfer(Config):
 
 
 class LevelRecord(Config):
-    """One level: its training, what it is worth and what was decided."""
+    """One level: its training, its score, and the decision on it."""
 
     level: str
     run: str  # folder of the run, relative to the pipeline's
@@ -84,7 +84,7 @@ class LevelRecord(Config):
 
 
 class ProgressiveRecord(Config):
-    """The whole answer; progressive.json is this record."""
+    """Record of the whole pipeline; progressive.json is this record."""
 
     version: int = 1
     config: ProgressiveConfig
@@ -96,17 +96,17 @@ class ProgressiveRecord(Config):
 
     @property
     def kept(self) -> LevelRecord | None:
-        """The level to use: the last one kept."""
+        """Last level kept, the one to use; None before any."""
         return next((x for x in reversed(self.levels) if x.kept), None)
 
     @property
     def is_finished(self) -> bool:
-        """Nothing is left to train: a level was not kept, or it was the last."""
+        """True where nothing is left to train: a level was not kept, or it was the last."""
         return bool(self.levels) and (not self.levels[-1].kept or len(self.levels) == len(self.config.levels))
 
     @property
     def verdict(self) -> str:
-        """One sentence: which level to use and why the pipeline ended."""
+        """One sentence that says which level to use and why the pipeline ended."""
         if not self.levels:
             return "No level is finished yet."
         last, kept = self.levels[-1], self.kept
@@ -119,7 +119,7 @@ class ProgressiveRecord(Config):
         return f"Use {kept.level}, the last level asked for: {last.reason}."
 
     def require_kept(self) -> LevelRecord:
-        """The level to use; a LimitError where even the first is not worth it."""
+        """Level to use; a LimitError where even the first is not worth it."""
         if self.kept is None:
             raise LimitError(
                 f"{self.verdict} Train longer (--steps-per-level), on more events, or lower --min-sharpe"
@@ -128,7 +128,10 @@ class ProgressiveRecord(Config):
 
 
 def decide_first(config: ProgressiveConfig, judged: Judged) -> tuple[bool, str]:
-    """Whether the first level is worth growing from; latency is only reported: nothing smaller could stay."""
+    """Decide whether the first level is worth growing from; returns (kept, reason).
+
+    Its latency is only reported, because no smaller level could take its place.
+    """
     kept = judged.sharpe >= config.min_first_sharpe
     word = "reaches" if kept else "is below"
     return kept, (
@@ -139,10 +142,11 @@ def decide_first(config: ProgressiveConfig, judged: Judged) -> tuple[bool, str]:
 def decide(
     config: ProgressiveConfig, rival: str, difference: Interval, latency: Latency, budget_ms: float
 ) -> tuple[bool, str]:
-    """Whether a level replaces ``rival``: it gains enough, surely, and decides fast enough.
+    """Decide whether a level replaces ``rival``: it gains enough, surely, and decides fast enough.
 
     Enough: the paired difference of Sharpe is at least ``min_gain_sharpe``. Surely: its whole interval,
     events drawn jointly for both, lies above zero. Fast: p99 of one decision within ``budget_ms``.
+    Returns (kept, reason).
     """
     wrong = []
     gain = difference.estimate
@@ -166,7 +170,7 @@ def decide(
 
 
 def read_progressive(folder: Path) -> ProgressiveRecord | None:
-    """The record in ``folder``; None where there is none, DataError where it is damaged."""
+    """Record in ``folder``; None where there is none, DataError where it is damaged."""
     path = Path(folder) / RECORD_FILE
     try:
         return ProgressiveRecord.parse(json.loads(path.read_text()))

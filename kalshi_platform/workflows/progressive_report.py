@@ -29,7 +29,7 @@ def write_progressive(record: ProgressiveRecord, out: Path) -> tuple[Path, Path]
 
 
 def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -> str:
-    """The whole page as text; ``metrics`` holds the rows of metrics.jsonl of each level."""
+    """Text of the whole page; ``metrics`` holds the rows of metrics.jsonl of each level."""
     return render(
         "kalshi_platform.workflows",
         "progressive.html.j2",
@@ -45,7 +45,7 @@ def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -
 
 
 def sharpe_interval(value: Interval | None) -> str:
-    """A difference of Sharpe ratios with its interval."""
+    """Text of a difference of Sharpe ratios with its interval."""
     if value is None or value.estimate is None:
         return "-"
     bounds = "" if value.low is None else f" [{value.low:+.3f}, {value.high:+.3f}]"
@@ -58,7 +58,7 @@ def _metrics(record: ProgressiveRecord, out: Path) -> dict[str, Rows]:
 
 
 def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str]) -> Markup:
-    """One line a level over the steps of its own training."""
+    """Chart with one line a level over the steps of its own training."""
     lines = []
     for slot, (level, rows) in enumerate(metrics.items()):
         points = [(row["env_steps"], row["validation"][name]) for row in rows if name in row["validation"]]  # type: ignore[index, operator]

@@ -1,7 +1,7 @@
-"""From a finished run to a model that can be served: registered, its tiers made, champion by the gates.
+"""Publishing: a finished run is registered, its tiers are made, and the gates decide whether it is champion.
 
 Rule   the model always becomes challenger, which promises nothing; champion only through the gates.
-Tiers  where the data is too little to make and judge them, the whole network is served alone; it is said.
+Tiers  with too little data to make and judge tiers, the whole network is served alone, and the log says so.
 Repeat a model, tier set or alias that is there already is kept.
 """
 
@@ -20,7 +20,7 @@ from kalshi_platform.serving.distillation.config import TiersConfig
 
 
 class Published(NamedTuple):
-    """What became of a run."""
+    """Result of publishing a run: the model's record, its tiers, and whether it is champion."""
 
     record: ModelRecord
     tier_set: TierSet | None  # None: too little data to make one
@@ -31,7 +31,10 @@ class Published(NamedTuple):
 def publish_run(
     registry: Registry, run: Path, dataset_uri: str, tiers: TiersConfig | None = None, say: Say = print
 ) -> Published:
-    """Register the best policy of ``run``, make its tiers, ask the gates; errors as those of the steps."""
+    """Register the best policy of ``run``, make its tiers and ask the gates.
+
+    Each step raises its own errors.
+    """
     say(f"registering {run.name} in {registry.uri}")
     record = register_run(registry, run, dataset_uri, say=say)
     promote_model(registry, record.id, alias=CHALLENGER, say=say)

@@ -39,7 +39,7 @@ from kalshi_platform.workflows.publish import Published, publish_run
 
 
 class QuickstartConfig(Config):
-    """What the quickstart does; the defaults take a few minutes on two cores."""
+    """Settings of the quickstart; the defaults take a few minutes on two cores."""
 
     seeds: int = Field(default=1, ge=1, description="training runs, each with its own seed")
     tiers: TiersConfig = TiersConfig()
@@ -60,7 +60,7 @@ class QuickstartConfig(Config):
 
 
 class Outcome(NamedTuple):
-    """What the quickstart found."""
+    """Results of the quickstart."""
 
     evaluation: Evaluation  # the seed with the median return
     siblings: tuple[Evaluation, ...]  # every seed, in order
@@ -99,7 +99,10 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
 
 
 def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> tuple[list[Evaluation], int]:
-    """Open the test split once and judge every seed on it; which of them has the median return."""
+    """Open the test split once and judge every seed on it.
+
+    Returns (evaluations, index of the median return).
+    """
     opened = Dataset.open(dataset)
     subject = Subject(
         dataset=str(dataset),

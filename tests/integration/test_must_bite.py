@@ -170,7 +170,9 @@ def judge(bank: Bank, fair_e4: np.ndarray, act: Act) -> tuple[np.ndarray, np.nda
 def interval(bank: Bank, values: np.ndarray) -> Interval:
     """Interval of the mean over episodes, resampling whole events."""
     segment = event_episodes(bank, 3).segment[:, 0]
-    return mean_interval(bank.segment_events[segment], values, BootstrapConfig(level=0.99, resamples=4_000))
+    return mean_interval(
+        bank.segment_events[segment], values, BootstrapConfig(confidence=0.99, resamples=4_000)
+    )
 
 
 @pytest.fixture(scope="module")

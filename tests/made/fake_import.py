@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
@@ -69,3 +70,19 @@ class FakeImport:
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
         return ImportedMarket(spec, settlement, provenance, rows, "source.parquet", spec.tick_e4)
+
+
+EVENTS = tuple(f"EV{i}" for i in range(6))
+
+
+def build(out, **changes):
+    return build_dataset([], out, BuildConfig(workers=0, **changes))
+
+
+def files(root):
+    """Every file of a dataset but its journal, which only a resumed build reads."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and ".build" not in path.parts
+    }

@@ -1,4 +1,4 @@
-"""Small message streams and their feature rows, for the tests of the feature groups."""
+"""Small message streams and their feature rows, for the tests of the feature sets."""
 
 from collections.abc import Callable
 
@@ -6,9 +6,10 @@ import numpy as np
 
 from kalshi_platform.data.features import kernel
 from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import Resolutions
 from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_GROUPS, features_of
+from kalshi_platform.data.features.spec import N_ROW_FEATURES, ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
@@ -20,7 +21,7 @@ from kalshi_platform.data.market_data.schema import (
     YES,
     MarketRows,
 )
-from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.units import NO_PRICE, NS_PER_DAY, NS_PER_SECOND
 from made.strategies import START_NS
 
@@ -36,7 +37,7 @@ KNOWN = Resolutions(
     START_NS + np.array([1, 3, 100]) * NS_PER_SECOND,
     np.array([[0.5, 0.5, 0.0, 0.5], [1.0, 0.5, 0.1, 0.7], [0.5, 1.0, 0.2, 0.8], [0.25, 0.0, 0.3, 1.0]]),
 )
-COLUMN = {f.name: i for i, f in enumerate(features_of(ROW_GROUPS))}
+COLUMN = {f.name: i for i, f in enumerate(features_of(ROW_FEATURE_SETS))}
 SNAP = (SNAPSHOT, NO_SIDE, NO_PRICE, 0, FLAG_START)
 MS = 1_000_000
 
@@ -89,3 +90,12 @@ def assert_same_bits(a: Rows, b: Rows) -> None:
     for name, x, y in zip(Rows._fields, a, b, strict=True):
         assert (x.dtype, x.shape) == (y.dtype, y.shape), name
         assert x.tobytes() == y.tobytes(), name
+
+
+TENTHS = SPEC.replace(price_ranges=(PriceBand(start_e4=0, end_e4=10_000, step_e4=10),))
+
+
+def book_features(*levels: tuple[int, int, int], spec: MarketSpec = SPEC) -> dict[str, float]:
+    """Features after one snapshot of (side, price_e4, qty_e2)."""
+    rows = build_rows(messages((START_NS, [SNAP, *((SNAPSHOT, *level) for level in levels)])), spec)
+    return {name: float(rows.features[0, i]) for name, i in COLUMN.items()}

@@ -12,7 +12,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features import history
-from kalshi_platform.data.features.spec import GROUPS, TEMPORAL
+from kalshi_platform.data.features.spec import FEATURE_SETS, TEMPORAL
 from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.market_meta import MarketRecord, records_from_rows
 from kalshi_platform.domain.actions import HOLD
@@ -28,7 +28,7 @@ from kalshi_platform.simulation.simexchange.config import SimConfig
 from kalshi_platform.simulation.simexchange.simulate import simulate
 from made.replay_bank import schedule
 
-ALL_GROUPS = GROUPS
+ALL_GROUPS = FEATURE_SETS
 #: now_ns -> (flat (width,), windows (S, W, H)) of one group, the last of each instant.
 Seen = dict[int, tuple[np.ndarray, np.ndarray]]
 

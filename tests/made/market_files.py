@@ -145,3 +145,10 @@ def rest(ticker: str, event: str, **more: Any) -> dict[str, Any]:
         "result": "",
         **more,
     }
+
+
+def simulated(path: Path, seconds: tuple[int, ...] = (1,), ticker: str = "E-A") -> Path:
+    rows = [book(ticker, second, "start") for second in seconds]
+    schema = pa.schema(list(BOOK_SCHEMA.items()), metadata={"kalshi_platform.provenance": "simulated"})
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    return path

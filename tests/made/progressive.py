@@ -15,7 +15,7 @@ CONFIG = ProgressiveConfig(levels=("simple", "moderate"))
 
 def interval(estimate: float | None, low: float | None = None, high: float | None = None) -> Interval:
     note = "" if low is not None else "one event only"
-    return Interval(estimate=estimate, low=low, high=high, level=0.95, n_clusters=12, note=note)
+    return Interval(estimate=estimate, low=low, high=high, confidence=0.95, n_clusters=12, note=note)
 
 
 def latency(p99_ms: float) -> Latency:

@@ -20,6 +20,7 @@ from kalshi_platform.models.registry.evidence import (
 )
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
+from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 GROUPS = ("orderbook", "temporal")
@@ -114,3 +115,7 @@ def made_evidence(**changes: object) -> Evidence:
         judged_at="2026-01-01T00:00:00+00:00",
     )
     return evidence.replace(**changes)
+
+
+def add(registry: Registry, seed: int = 0, level: str = "tiny") -> ModelRecord:
+    return registry.add(*made_record(made_policy(level, seed)))

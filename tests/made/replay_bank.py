@@ -8,9 +8,20 @@ from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
-from kalshi_platform.simulation.envs.episodes import FixedEpisodes, RandomEpisodes, empty_table
+from kalshi_platform.simulation.envs.episodes import (
+    FixedEpisodes,
+    RandomEpisodes,
+    empty_table,
+)
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.bank import (
+    UNSETTLED,
+    Bank,
+    BankMarket,
+    MarketInfo,
+    build_bank,
+    read_only,
+)
 
 T0_NS = 1_700_000_000 * NS_PER_SECOND
 CAPITAL_E6 = 200_000_000
@@ -164,3 +175,22 @@ def training_env(bank, n_envs=4, seed=0, mode="concurrent", min_steps=10, max_st
     episodes = EpisodeConfig(mode=mode, min_steps=min_steps, max_steps=max_steps)
     source = RandomEpisodes(bank, episodes, CurriculumConfig(), seed)
     return ReplayVectorEnv(bank, source, EnvConfig(**config), n_envs)
+
+
+DEEP = 100_000
+
+
+BID, ASK = ((4_000, DEEP),), ((5_000, DEEP),)
+
+
+def quiet(n=3, start_s=0.0, step_s=10.0, bids=BID, asks=ASK):
+    return rows_of(*[book(start_s + step_s * k, bids, asks) for k in range(n)])
+
+
+def changed(bank: Bank, **arrays) -> Bank:
+    """The bank with other arrays; write-protected like any, so that kernels are not compiled again."""
+    return Bank(read_only(bank.arrays._replace(**arrays)), bank.markets, bank.feature_names)
+
+
+def same(one, two):
+    return all((a == b).all() for a, b in zip(one, two, strict=True))

@@ -1,1 +1,6 @@
-"""Level-2 order book reconstruction."""
+"""Order books of a market, rebuilt price level by price level from its rows.
+
+Not here   matching and queue places (simulation/). Begin reading at ladder.py.
+"""
+
+__all__ = ["ladder", "order_book"]

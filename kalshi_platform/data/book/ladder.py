@@ -1,19 +1,20 @@
 """Level-2 book of one market as kernels on dense ladders.
 
 Owns       depth[side, price_e4 // tick_e4]: int64, 1e-2 contract; side 0 = YES bids, 1 = NO bids (the
-           exchange sends bids only; a NO bid at q is a YES ask at 1 - q). Whole cents: 101 levels a side.
+           exchange sends bids only; a NO bid at q is a YES ask at 1 - q). Whole cents: 101 price levels a
+           side.
 Invariant  after every row applied with OK: depth >= 0; TOTAL + side = sum of depth[side]; BEST + side = the
            highest level holding something, EMPTY if none.
-Knowledge  MODE says what the rows so far allow to know:
-           NOTHING   no row told anything: invalid
+Knowledge  MODE says how much the rows so far have shown of the book:
+           NOTHING   no row said anything: the book is invalid
            LEVELS    snapshot + deltas: prices and sizes of every level
            TOP       quotes: the best price a side; valid once both sides were quoted
            IMPLIED   prints of a market without book rows: a taker-yes print at p was the YES ask, a taker-no
-                     print at p the YES bid; sizes unknown, never invented
-           A snapshot or a quote ends IMPLIED for good. A GAP empties the book and makes it invalid until
-           the next snapshot (LEVELS), both quotes (TOP) or the next print (IMPLIED); deltas before that are
-           ignored.
-Not here   matching, queue position and fills (replay), features (features/).
+                     print at p the YES bid; sizes are unknown, never invented
+A snapshot or a quote ends IMPLIED for good. A GAP empties the book and makes it invalid until
+the next snapshot (LEVELS), both quotes (TOP) or the next print (IMPLIED). The kernel ignores
+deltas that come before that.
+Not here   matching, queue position and fills (simulation/), features (data/features/).
 """
 
 from typing import Final, NamedTuple
@@ -41,7 +42,7 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 OK, NEGATIVE_LEVEL, OFF_LADDER, UNKNOWN_KIND = range(4)
 #: ``BEST`` of a side without levels.
 EMPTY: Final = -1
-#: What is known of the book.
+#: Modes: how much of the book is known.
 NOTHING, LEVELS_KNOWN, TOP, IMPLIED = range(4)
 #: Places in ``marks``; the first four hold one value a side, at place + side.
 BEST, TOTAL, TOP_PX, TOP_QTY = 0, 2, 4, 6
@@ -73,7 +74,7 @@ def new_book(tick_e4: int) -> BookState:
 
 @kernel
 def clear(depth: np.ndarray, marks: np.ndarray) -> None:
-    """Empty both sides; knowledge, validity and trading status stay."""
+    """Empty both sides of the book; mode, validity and trading status stay as they are."""
     depth[:] = 0
     for side in range(2):
         marks[BEST + side] = EMPTY
@@ -85,7 +86,10 @@ def clear(depth: np.ndarray, marks: np.ndarray) -> None:
 
 @kernel
 def set_level(depth: np.ndarray, marks: np.ndarray, side: int, level: int, qty_e2: int) -> None:
-    """Make ``depth[side, level]`` equal ``qty_e2`` >= 0; scans only where the best level empties."""
+    """Set ``depth[side, level]`` to ``qty_e2`` >= 0.
+
+    The kernel scans for a new best only if the best level empties.
+    """
     marks[TOTAL + side] += qty_e2 - depth[side, level]
     depth[side, level] = qty_e2
     best = marks[BEST + side]
@@ -156,7 +160,10 @@ def _apply_print(marks: np.ndarray, side: int, price_e4: int) -> int:
 def apply_row(
     depth: np.ndarray, marks: np.ndarray, kind: int, side: int, price_e4: int, qty_e2: int, flags: int
 ) -> int:
-    """Apply one event row in place; returns OK or why the row cannot be, the book then unchanged."""
+    """Apply one row in place.
+
+    Returns OK, or the reason why the row cannot be applied and the book is unchanged.
+    """
     if kind == DELTA or (kind == SNAPSHOT and flags & FLAG_START == 0):
         return _apply_level(depth, marks, kind, side, price_e4, qty_e2)
     if kind == TRADE:
@@ -187,7 +194,7 @@ def apply_rows(
     qty_e2: np.ndarray,
     flags: np.ndarray,
 ) -> tuple[int, int]:
-    """Apply event columns (n,) in order; returns (rows applied, OK or the status of the first refused)."""
+    """Apply row columns (n,) in order; returns (rows applied, OK or the status of the first row refused)."""
     for i in range(kind.size):
         status = apply_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if status != OK:
@@ -197,7 +204,7 @@ def apply_rows(
 
 @kernel
 def is_tradable(marks: np.ndarray) -> bool:
-    """The book is valid and the market is trading."""
+    """True where the book is valid and the market is trading."""
     return marks[VALID] == 1 and marks[TRADING_STATUS] == STATUS_ACTIVE
 
 

@@ -1,4 +1,4 @@
-"""A book to look at from Python: the ladder kernels behind methods, status codes turned into messages."""
+"""A book to look at from Python: methods over the ladder kernels, status codes turned into messages."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE
 
 
 def refusal(rows: MarketRows, row: int, status: int, book: ladder.BookState, ticker: str) -> DataError:
-    """The error for row ``row`` that a kernel refused with ``status``."""
+    """Error that explains why a kernel refused row ``row`` of ``rows`` with ``status``."""
     kind, side = int(rows.kind[row]), int(rows.side[row])
     price_e4, qty_e2 = int(rows.price_e4[row]), int(rows.qty_e2[row])
     tick_e4 = int(book.marks[ladder.TICK_E4])
@@ -56,7 +56,10 @@ class OrderBook:
         self.state = ladder.new_book(spec.tick_e4)
 
     def apply(self, rows: MarketRows) -> None:
-        """Apply rows in order; DataError names the first that cannot be, the rows before it stay applied."""
+        """Apply rows in order.
+
+        DataError names the first row that cannot be applied, the rows before it stay applied.
+        """
         n, status = ladder.apply_rows(
             *self.state, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags
         )
@@ -64,25 +67,28 @@ class OrderBook:
             raise refusal(rows, n, status, self.state, self.ticker)
 
     def regrid(self, tick_e4: int) -> None:
-        """Move to a finer ladder, same content: the market's tick changed while it trades."""
+        """Move the book to a finer ladder, same content: the market's tick changed while it trades."""
         self.state = regridded(self.state, tick_e4)
 
     @property
     def valid(self) -> bool:
-        """The book is what the exchange shows: snapshot (quotes, a print) seen and no gap since."""
+        """True where the book is what the exchange shows.
+
+        A snapshot, quotes or a print came, and no gap since.
+        """
         return bool(self.state.marks[ladder.VALID])
 
     @property
     def tradable(self) -> bool:
-        """Valid, and the market is active."""
+        """True where the book is valid and the market is active."""
         return bool(ladder.is_tradable(self.state.marks))
 
     def best_bid(self) -> int:
-        """Best YES bid; NO_PRICE where none."""
+        """Best YES bid, 1e-4 dollar; NO_PRICE where there is none."""
         return int(ladder.best_price_e4(self.state.marks, YES))
 
     def best_ask(self) -> int:
-        """Best YES ask (1 - best NO bid); NO_PRICE where none."""
+        """Best YES ask, 1e-4 dollar: 1 - the best NO bid; NO_PRICE where there is none."""
         no_bid = int(ladder.best_price_e4(self.state.marks, NO))
         return NO_PRICE if no_bid == NO_PRICE else DOLLAR_E4 - no_bid
 

@@ -1,1 +1,6 @@
-"""Dataset building: import, validate, featurise, in parallel with Ray."""
+"""Datasets: manifest, splits, shards on disk or in a bucket, and a build that can be resumed.
+
+Not here   recordings (market_data/) and opening for stepping (simulation/replay). Begin reading at store.py.
+"""
+
+__all__ = ["build", "inspect", "manifest", "shard", "split", "store"]

@@ -1,9 +1,9 @@
-"""Recorded files to a dataset.
+"""The build of a dataset from recorded files.
 
-Order      shards, then their journal records, then the markets file, then the manifest, atomically: until
-           the last step a reader sees the dataset that was there before, or none.
+Order      shards, then their journal records, then the markets file, then the manifest, each written
+           atomically. Until the last step a reader sees the dataset that was there before, or none.
 Repeatable equal inputs give the same manifest byte for byte, whatever the workers, kills and repeats.
-One build  at a time in one place: two would delete each other's leftovers.
+One build  at a time in one place: two builds would delete each other's leftovers.
 """
 
 from collections import Counter, defaultdict
@@ -29,12 +29,12 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, open_storage
 from kalshi_platform.storage.whole_file import is_leftover
 
-#: What the manifest says of a market as its job recorded it.
+#: Fields of a manifest's market that are copied from its job's record.
 _COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")
 
 
 class BuildConfig(Config):
-    """What a build does beyond its inputs."""
+    """Settings of a build beside its inputs."""
 
     split: SplitConfig = Field(default=SplitConfig())
     rows_a_job: int = Field(default=100_000, gt=0, description="source rows a job is cut to, about")
@@ -45,8 +45,8 @@ class BuildConfig(Config):
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a build is."""
+class BuildProgress:
+    """BuildProgress of a build, counted in jobs and in source rows."""
 
     jobs_done: int
     jobs: int
@@ -59,7 +59,7 @@ def build_dataset(
     inputs: Sequence[Path],
     out_uri: str | Path,
     config: BuildConfig,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: Callable[[BuildProgress], None] = lambda _: None,
 ) -> Manifest:
     """Import ``inputs``, compute features and write the dataset; returns its manifest.
 
@@ -119,15 +119,18 @@ def _run(
     storage: Storage,
     workers: int | None,
     history: ResolutionHistory,
-    progress: Callable[[Progress], None],
+    progress: Callable[[BuildProgress], None],
 ) -> list[BuiltJob]:
-    """Every job's record; ``progress`` is called at the start and after each job."""
+    """Run the unfinished jobs and return every job's record.
+
+    Calls ``progress`` at the start and after each job.
+    """
     built = dict(finished)
     total = sum(job.n_rows for job in jobs.values())
 
     def report() -> None:
         rows = sum(jobs[key].n_rows for key in built)
-        progress(Progress(len(built), len(jobs), rows, total, reused=len(finished)))
+        progress(BuildProgress(len(built), len(jobs), rows, total, reused=len(finished)))
 
     report()
     for job in run_jobs({k: job for k, job in jobs.items() if k not in built}, storage, workers, history):
@@ -194,7 +197,10 @@ def _entry(market: BuiltMarket, split: Split) -> MarketEntry:
 def _clean(
     storage: Storage, old: Manifest | None, new: Manifest, built: Sequence[BuiltJob], swept: Sequence[Shard]
 ) -> None:
-    """Delete what an earlier manifest or build named and nothing names now; other people's files stay."""
+    """Delete files that an earlier manifest or build named and nothing names now.
+
+    Files of other owners stay.
+    """
     keep = {s.path for s in new.shards} | {s.path for job in built for s in job.shards}
     stale = {s.path for s in (*(old.shards if old else ()), *swept)} - keep
     stale |= {f.path for f in storage.list_files() if is_leftover(f.path)}

@@ -1,4 +1,4 @@
-"""What a dataset holds, and whether it is what its manifest says."""
+"""Figures of a dataset, and a check that its files are what its manifest says."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from kalshi_platform.domain.errors import DataError, StorageError
 
 
 class SplitSummary(Config):
-    """One split."""
+    """Counts of one split."""
 
     events: int
     markets: int
@@ -25,7 +25,7 @@ class SplitSummary(Config):
 
 
 class DatasetSummary(Config):
-    """The figures of ``dataset info``."""
+    """Figures that ``dataset info`` shows."""
 
     uri: str
     dataset_digest: str
@@ -81,10 +81,13 @@ def summarise(dataset: Dataset) -> DatasetSummary:
 def find_problems(
     dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[str]:
-    """Read every byte again; one line for each thing that is not as the manifest says, empty if all is.
+    """Read every byte again.
 
-    Checked: sha256 of every shard, its layout, markets and rows, times and the markets file. That no event
-    is in two splits is already checked when the manifest is read. ``progress(done, total)`` counts shards.
+    One line for each file that differs from the manifest, an empty list if none does.
+
+    Checked: sha256 of every shard, its layout, markets and rows, times and the markets file. Reading the
+    manifest has already checked that no event is in two splits. ``progress(done, total)`` receives the number
+    of shards.
     """
     by_event: dict[str | None, list[MarketEntry]] = {}
     for entry in dataset.manifest.markets:

@@ -1,4 +1,4 @@
-"""One import job to its shards: import, validate, write events, compute features, write them.
+"""One import job: import, validate, write the events shard, compute features, write the feature shard.
 
 Memory   one event at a time: its rows, its features and two encoded shards.
 """
@@ -26,9 +26,10 @@ from kalshi_platform.storage.storage import Storage
 
 
 def run_and_record(job: ImportJob, key: str, storage: Storage, history: ResolutionHistory) -> BuiltJob:
-    """Write the shards of every event of ``job``, then its journal record; ``history`` of all markets.
+    """Write the shards of every event of ``job``, then the job's journal record, which is returned.
 
-    DataError names the file and value that were refused; StorageError what could not be written.
+    ``history`` holds the outcomes of all markets. DataError names the file and value that were refused,
+    StorageError the file that could not be written.
     """
     shards: list[Shard] = []
     markets: list[BuiltMarket] = []
@@ -46,7 +47,7 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
 
 
 class EncodedShard(NamedTuple):
-    """A shard's bytes and what the manifest will say of them."""
+    """Bytes of a shard and its entry for the manifest."""
 
     shard: Shard
     data: pa.Buffer
@@ -60,7 +61,7 @@ def encode_shard(kind: ShardKind, stem: str, data: pa.Buffer, event: str | None 
 
 
 def write_shard(storage: Storage, encoded: EncodedShard) -> None:
-    """Store the shard, whole or not at all."""
+    """Store the shard as a whole file; a failure leaves no part of it."""
     storage.write_bytes_atomic(encoded.shard.path, encoded.data)
 
 

@@ -1,10 +1,10 @@
-"""What a build has finished so far, so that the same command after a kill redoes only the rest.
+"""Records of the jobs a build has finished, so that the same command after a kill redoes only the rest.
 
 Owns       ``.build/<key>.json`` in the dataset's storage: one record a job, written after the job's shards.
 Key        everything the job's output depends on: the rows it reads (file contents by sha256), metadata,
            the outcomes of other markets that its markets may know, the feature table, and the source code
-           between a file and its shard. Another key, another job.
-Not        the split: it is decided when all events are known, so another salt rebuilds nothing.
+           between a file and its shard. Another key is another job.
+Not        the split: the build divides events when all of them are known, so another salt rebuilds nothing.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ _CODE: Final = ("domain", "data")
 
 
 class BuiltMarket(Config):
-    """What the manifest and the markets file need of a market whose shards are written."""
+    """Facts of a market whose shards are written, as the manifest and the markets file need them."""
 
     spec: MarketSpec
     settlement: Settlement | None
@@ -48,7 +48,7 @@ class BuiltMarket(Config):
 
 
 class BuiltJob(Config):
-    """A finished job: its shards exist, whole."""
+    """Record of a finished job: all of its shards are written in full."""
 
     key: str
     shards: tuple[Shard, ...]
@@ -57,13 +57,13 @@ class BuiltJob(Config):
 
 
 class Journal:
-    """The records of one dataset's storage."""
+    """Records of the finished jobs in one dataset's storage."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
 
     def finished(self, keys: set[str]) -> dict[str, BuiltJob]:
-        """Records of ``keys`` whose shards all exist in full; anything else must be done (again)."""
+        """Records of ``keys`` whose shards all exist in full; the build must do every other job (again)."""
         sizes = {f.path: f.n_bytes for f in self._storage.list_files()}
         jobs: dict[str, BuiltJob] = {}
         for key in sorted(keys):
@@ -73,11 +73,11 @@ class Journal:
         return jobs
 
     def write(self, job: BuiltJob) -> None:
-        """Record a job; call it only after its shards are written."""
+        """Record a finished job; call this only after the job's shards are written."""
         self._storage.write_bytes_atomic(_path(job.key), job.model_dump_json().encode())
 
     def sweep(self, keep: set[str]) -> list[Shard]:
-        """Delete the records of every job but ``keep``; returns the shards they named."""
+        """Delete the records of every job but ``keep``; returns the shards that those records named."""
         shards: list[Shard] = []
         for file in self._storage.list_files(JOURNAL_FOLDER):
             key = Path(file.path).stem
@@ -100,9 +100,10 @@ def _path(key: str) -> str:
 
 
 def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory) -> str:
-    """Name of a job by everything its output depends on; ``content`` maps source path -> sha256.
+    """Name of a job, made from everything its output depends on; ``content`` maps source path -> sha256.
 
-    Of ``history`` only what the job's own markets may know: other markets' outcomes change no other job.
+    Only the part of ``history`` that the job's own markets may know counts, so that a further outcome changes
+    no other job.
     """
     parts = [
         {**asdict(part), "path": Path(part.path).name, "content": content[part.path]} for part in job.parts
@@ -129,20 +130,23 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
 
 
 def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
-    """Digests of what the job's markets may know, once for each event, series and category."""
+    """Digests of the outcomes that the job's markets may know, one for each event, series and category."""
     specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
     return sorted({digest(history.of(spec)) for spec in specs.values()})
 
 
 def file_digest(path: str) -> str:
-    """sha256 of a source file."""
+    """Sha256 of a source file, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache
 def code_digest() -> str:
-    """Digest of the code between a source file and its shard: a changed kernel must not reuse old shards."""
+    """Digest of the code between a source file and its shard.
+
+    After a change of that code, of a kernel for example, a build reuses no old shard.
+    """
     root = Path(kalshi_platform.__file__).parent
     files = sorted(path for package in _CODE for path in (root / package).rglob("*.py"))
     return digest_of([[str(p.relative_to(root)), hashlib.sha256(p.read_bytes()).hexdigest()] for p in files])

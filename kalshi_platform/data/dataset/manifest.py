@@ -1,6 +1,7 @@
-"""The manifest of a dataset: what lies where, with checksums; written last, so a reader sees all or nothing.
+"""The manifest of a dataset: which file holds what, with checksums. The build writes it last, so that a
+reader sees a whole dataset or none.
 
-A dataset is named by its manifest's digest. Paths are relative to the dataset's root and end in the first
+The digest of its manifest is a dataset's name. Paths are relative to the dataset's root and end in the first
 hex digits of the content's sha256, so that a rebuild never writes over a shard that an earlier manifest
 names: ``markets.<hash>.parquet`` (specifications and settlements), ``events/<event>.<hash>.parquet`` (one
 row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
@@ -26,7 +27,7 @@ ShardKind = Literal["markets", "events", "features"]
 
 
 class Shard(Config):
-    """One file of the dataset."""
+    """One file of the dataset, with its size and checksum."""
 
     path: str
     kind: ShardKind
@@ -36,7 +37,7 @@ class Shard(Config):
 
 
 class MarketEntry(Config):
-    """One market of the dataset: where its rows are and what is known of it."""
+    """One market of the dataset: which split it is in, where its rows are, how many there are and when."""
 
     ticker: str
     event: str
@@ -53,7 +54,7 @@ class MarketEntry(Config):
 
 
 class Manifest(Config):
-    """A dataset: its feature table, shards, markets and what was seen while importing it."""
+    """Content of ``manifest.json``: feature digest, shards, markets, and counters of the import."""
 
     version: int = MANIFEST_VERSION
     feature_digest: str
@@ -83,12 +84,12 @@ class Manifest(Config):
         return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
 
     def to_bytes(self) -> bytes:
-        """The file's content: canonical JSON, one digest one text."""
+        """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
         return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, address: str) -> Self:
-        """Parse and check; DataError names ``address`` and what is wrong with it."""
+        """Parse and check a manifest; DataError names ``address`` and the field that is wrong."""
         try:
             values: Any = json.loads(data)
         except ValueError as err:

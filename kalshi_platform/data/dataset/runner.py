@@ -1,9 +1,9 @@
-"""Runs the jobs of a build, here or in Ray workers; which of the two never changes a byte of the result.
+"""Runs the jobs of a build in this process or in Ray workers; both give the same bytes.
 
 Bounds    at most two jobs a worker are in flight, and workers hand back only records (no rows), so memory
           does not grow with the dataset. Ray's object store is kept small for the same reason.
-Failure   the first refused job ends the build: waiting jobs are cancelled, running ones are abandoned;
-          what they wrote is named by no manifest.
+Failure   the first refused job ends the build. Waiting jobs are cancelled and running ones abandoned; no
+          manifest names the files that they wrote.
 """
 
 import logging
@@ -28,11 +28,11 @@ _ROWS_THAT_PAY_A_WORKER = 1_000_000
 def run_jobs(
     jobs: Mapping[str, ImportJob], storage: Storage, workers: int | None, history: ResolutionHistory
 ) -> Iterator[BuiltJob]:
-    """Finish ``jobs`` (key -> job) in any order; ``workers`` below 2 stays in this process, None chooses.
+    """Run ``jobs`` (key -> job) and yield their records in any order.
 
-    ``history``: the known outcomes of all markets, from which each market gets what it may know.
-
-    Raises the PlatformError of the first job that is refused.
+    ``workers`` below 2 stays in this process, None chooses by :func:`paying_workers`. ``history`` holds the
+    known outcomes of all markets, from which each market gets the part it may know. Raises the PlatformError
+    of the first job that is refused.
     """
     if workers is None:
         workers = paying_workers(sum(job.n_rows for job in jobs.values()), os.cpu_count() or 1)
@@ -44,7 +44,10 @@ def run_jobs(
 
 
 def paying_workers(rows: int, cores: int) -> int:
-    """Workers that finish ``rows`` source rows sooner than fewer would: one a million, at most one a core."""
+    """Number of workers that pays for ``rows`` source rows.
+
+    One a million rows, at least one, at most one a core.
+    """
     return max(min(rows // _ROWS_THAT_PAY_A_WORKER, cores), 1)
 
 

@@ -1,8 +1,8 @@
 """Feature shards: the rows of one event's markets as an Arrow IPC file, one record batch a market.
 
-Owns    the layout of the file: scalar columns as they are, level and feature columns as fixed-size lists.
-Keyed   by the digest of the feature table and the version of this layout, both in the file's metadata;
-        a shard of another digest or version is refused, never reinterpreted.
+Owns    the layout of the file: scalar columns as they are, price levels and features as fixed-size lists.
+Keyed   by the digest of the feature table and the version of this layout, both in the file's metadata.
+        :func:`decode_rows` refuses a shard of another digest or version and never reinterprets it.
 Arrays  read back are views of the file's decompressed buffers, so they are read-only.
 """
 
@@ -59,7 +59,10 @@ def encode_rows(markets: Sequence[tuple[str, Rows]], feature_digest: str = FEATU
 def decode_rows(
     data: pa.Buffer, address: str, feature_digest: str = FEATURE_DIGEST
 ) -> list[tuple[str, Rows]]:
-    """Markets of a shard, in order; DataError names ``address`` where it is not of this feature table."""
+    """Markets of a shard, in order.
+
+    DataError names ``address`` where the shard is of another feature table.
+    """
     try:
         with pa.ipc.open_file(data) as reader:
             metadata = reader.schema.metadata or {}

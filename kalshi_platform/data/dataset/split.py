@@ -1,14 +1,14 @@
-"""Which events a model learns from, is tuned on, and is judged on.
+"""The division of a dataset's events: which a model learns from, which tune it, and which judge it.
 
 Unit     the event: its markets move together, so a market is never split from its siblings.
-Strata   events of each provenance are divided on their own, so that a few recorded events beside thousands
-         of another provenance are in every split; those of which there are fewer events than splits are
+Strata   the events of each provenance are divided on their own, so that a few recorded events beside
+         thousands of another provenance reach every split. Provenances with fewer events than splits are
          divided together.
 Order    within a stratum, sorted by sha256(salt + event); the first 250 of every 300 are train, then 25, 25.
-Quotas   each boundary is rounded on its own: the ratio is exact to one event a stratum and, from three
-         events of a provenance on, no split is without it. The price: an event added later may move one
-         event across each boundary (more where its stratum becomes large enough to stand alone), so a model
-         must not be judged on another build than the one it learned from (manifests carry a digest).
+Quotas   each boundary is rounded on its own: the ratio is exact to one event a stratum, and from three
+         events of a provenance on no split is without it. The price: an event added later may move one
+         event across each boundary (more if its stratum becomes large enough to stand alone). A model must
+         therefore be judged on the build it learned from; manifests carry a digest to check that.
 Time     with ``time_cut_ns`` train lies before the cut and the rest after it; an event nearer to the cut
          than ``embargo_ns``, or across it, belongs to no split.
 """
@@ -28,7 +28,7 @@ SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 
 class SplitConfig(Config):
-    """How events are divided."""
+    """Shares of the splits, the salt that draws them, and an optional cut in time."""
 
     salt: str = Field(default="kalshi-platform-1", description="another salt draws another division")
     train: int = Field(default=250, gt=0, description="share of train, relative to the other two")
@@ -39,7 +39,7 @@ class SplitConfig(Config):
 
 
 class EventFacts(NamedTuple):
-    """What decides where an event goes, beside its name."""
+    """Facts that decide, beside its name, which split an event goes to."""
 
     first_ns: int  # first and last receive time; only a time cut looks at them
     last_ns: int
@@ -47,7 +47,7 @@ class EventFacts(NamedTuple):
 
 
 def assign_splits(events: Mapping[str, EventFacts], config: SplitConfig) -> dict[str, Split | None]:
-    """Split of every event; None = left out by the embargo."""
+    """Split of every event (name -> split); None where the embargo leaves the event out."""
     if config.time_cut_ns is None:
         shares = (config.train, config.validation, config.test)
         return dict(_divide_strata(events, SPLITS, shares, config.salt))
@@ -87,7 +87,10 @@ def _divide(
 
 
 def _bounds(n: int, shares: Sequence[int]) -> list[int]:
-    """Where each part but the first begins: monotone in ``n``, so a new event moves one event a bound."""
+    """Index where each part but the first begins.
+
+    The index is monotone in ``n``, so a new event moves one event a bound.
+    """
     total, parts = sum(shares), len(shares)
     bounds: list[int] = []
     for part in range(1, parts):

@@ -1,7 +1,7 @@
-"""Shards of events and markets as Parquet, and the dataset that holds them.
+"""Parquet shards of recorded rows and of markets, and :class:`Dataset`, the only way to a dataset's files.
 
-Owns    the layout of ``events/*.parquet`` (zstd, one row group a market) and ``markets.*.parquet``;
-        Dataset: the only way to a dataset's files, which checks every byte against the manifest.
+Owns    the layout of ``events/*.parquet`` (zstd, one row group a market) and ``markets.*.parquet``.
+        Dataset checks every byte it reads against the manifest.
 Not     feature shards, whose layout lies above this layer (``data/dataset/shard.py``); Dataset hands out
         their verified bytes.
 """
@@ -85,7 +85,7 @@ def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
 
 
 def encode_markets(markets: Sequence[tuple[MarketSpec, Settlement | None]]) -> pa.Buffer:
-    """Parquet bytes: one row a market, what was known while it traded beside how it resolved."""
+    """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
     rows = [_market_row(spec, settlement) for spec, settlement in markets]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA), sink, compression="zstd")
@@ -93,7 +93,7 @@ def encode_markets(markets: Sequence[tuple[MarketSpec, Settlement | None]]) -> p
 
 
 def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Settlement | None]]:
-    """Markets in file order; DataError names ``address`` if this is no such file."""
+    """Markets in file order; DataError names ``address`` if the file is no markets file."""
     try:
         table = pq.read_table(pa.BufferReader(data), use_threads=False)
         _check_version(table.schema, _MARKETS_KEY, _MARKETS_VERSION, address)
@@ -133,7 +133,7 @@ def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> 
 
 
 class Dataset:
-    """A complete dataset: what its manifest names, each file checked against its sha256 when it is read."""
+    """A complete dataset: the files its manifest names, each checked against its sha256 when it is read."""
 
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
         self.storage = storage
@@ -155,20 +155,20 @@ class Dataset:
 
     @property
     def uri(self) -> str:
-        """Where the dataset lies."""
+        """Address of the dataset: a folder or ``s3://bucket/prefix``."""
         return self.storage.uri
 
     @cached_property
     def digest(self) -> str:
-        """The dataset's name: 12 hex digits over its manifest."""
+        """Name of the dataset: 12 hex digits over its manifest."""
         return digest_of(self.manifest.model_dump(mode="json"))
 
     def specs(self) -> dict[str, MarketSpec]:
-        """Ticker -> what is known of the market while it trades."""
+        """Facts known of every market while it trades, by ticker."""
         return {spec.ticker: spec for spec, _ in self._markets}
 
     def settlements(self) -> dict[str, Settlement]:
-        """Ticker -> how the market resolved; only markets whose outcome is known."""
+        """Outcome by ticker, for the markets whose outcome is known."""
         return {spec.ticker: settlement for spec, settlement in self._markets if settlement}
 
     def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
@@ -196,7 +196,10 @@ class Dataset:
             raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}") from None
 
     def read_verified(self, shard: Shard) -> pa.Buffer:
-        """The shard's bytes (a memory map where local); ChecksumError where they are not what was written."""
+        """Bytes of the shard (a memory map where local).
+
+        ChecksumError where they are not the bytes that were written.
+        """
         data = self.storage.read_mapped(shard.path)
         found = hashlib.sha256(data).hexdigest()
         if found != shard.sha256:

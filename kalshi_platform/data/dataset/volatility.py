@@ -1,4 +1,4 @@
-"""How much a market's price moved, as one number: what curricula sort markets by."""
+"""One number for how much a market's price moved; curricula sort markets by it."""
 
 import numpy as np
 

@@ -1,1 +1,6 @@
-"""The feature table, its kernels and the dataset builder."""
+"""The feature table and its kernels: one incremental kernel for replay and for live trading.
+
+Not here   the policy's own state (simulation/replay/observation.py). Begin reading at spec.py.
+"""
+
+__all__ = ["history", "kernel", "resolution", "rows", "spec", "stream"]

@@ -1,7 +1,7 @@
-"""History windows: the last W temporal rows of a market as a slice of the rows, never over a break.
+"""History windows: the last W rows of a market's temporal features, never over a break.
 
-A segment is a run of rows over which replay may step: it ends at every invalid row. Windows do not reach
-beyond their own segment, so a model never sees rows joined over lost messages.
+A segment is a run of rows over which replay may step; it ends at every invalid row. A window does not reach
+beyond its own segment, so a model never sees rows joined over lost messages.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from kalshi_platform.domain.compiled import kernel
 
 @kernel
 def segment_age(valid: np.ndarray, age: np.ndarray) -> None:
-    """Rows since the first row of the unbroken segment, 0-based.
+    """Write for every row how many rows of its unbroken segment came before it.
 
     valid (R,) u1, rows of one market in order; age (R,) i4, written. Invalid rows belong to no segment: 0.
     """
@@ -44,7 +44,7 @@ def gather_windows(temporal: np.ndarray, age: np.ndarray, rows: np.ndarray, out:
 
 
 def warm(width: int = 1) -> None:
-    """Compile (or load from the cache) before the first window matters."""
+    """Compile the kernels (or load them from the cache) before the first window matters."""
     age = np.zeros(1, np.int32)
     segment_age(np.ones(1, np.uint8), age)
     gather_windows(

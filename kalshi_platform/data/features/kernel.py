@@ -1,8 +1,8 @@
-"""The one incremental kernel: advances a market by messages and writes a row for each.
+"""The one incremental kernel: it advances a market by messages and writes a feature row for each.
 
-Building a dataset is one call over all events (:func:`build_rows`); live trading calls the same kernel a
-message at a time (``stream.FeatureStream``), so both give the same bits. A row depends only on rows of the
-message it ends and of those before it.
+Building a dataset is one call over all rows of a market (:func:`build_rows`). Live trading calls the same
+kernel a message at a time (``stream.FeatureStream``), so both give the same bits. A feature row depends only
+on the rows of the message it ends and of those before it.
 """
 
 from typing import Final, NamedTuple
@@ -47,7 +47,7 @@ _BOTH: Final = 3
 
 
 class MarketState(NamedTuple):
-    """All a market carries from one message to the next."""
+    """Everything the kernel carries of a market from one message to the next."""
 
     book: ladder.BookState
     clock: Clock
@@ -61,7 +61,7 @@ class MarketState(NamedTuple):
 def new_state(
     spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
 ) -> MarketState:
-    """A market before its first message; without ``resolutions`` no other market's outcome is known.
+    """State of a market before its first message; without ``resolutions`` no other market's outcome is known.
 
     ``tick_e4``: spacing of the book's ladder where the prices to come are finer than the grid of ``spec``.
     """
@@ -77,7 +77,7 @@ def new_state(
 
 
 def regrid(state: MarketState, tick_e4: int) -> MarketState:
-    """The same market on a finer ladder."""
+    """Move the market's book to a finer ladder of ``tick_e4`` and return the new state."""
     return state._replace(book=regridded(state.book, tick_e4))
 
 
@@ -88,7 +88,7 @@ def take_facts(state: MarketState, resolutions: Resolutions) -> MarketState:
 
 
 def rescheduled(state: MarketState, spec: MarketSpec) -> MarketState:
-    """The same market with the times of ``spec``."""
+    """State of the same market with the opening and closing time of ``spec``, written in place."""
     times_ns = market_facts.new_facts(spec)
     for place in (market_facts.OPEN_NS, market_facts.CLOSE_NS):
         state.facts[place] = times_ns[place]
@@ -115,7 +115,7 @@ def _note(
     qty_e2: int,
     flags: int,
 ) -> None:
-    """Remember what the row says beyond the book: the print, a gap, a resync."""
+    """Remember what the row says beside the book: a print, a gap, a resync."""
     if kind == DELTA:
         return
     if _is_print(kind, flags):
@@ -132,7 +132,7 @@ def _note(
 
 @inline_kernel
 def _is_print(kind: int, flags: int) -> bool:
-    """A trade that met the book."""
+    """True for a trade that met the book."""
     return kind == TRADE and flags & FLAG_BLOCK == 0
 
 
@@ -156,7 +156,9 @@ def _write_levels(
     row: int,
     touched: int,
 ) -> int:
-    """Levels of ``side`` on the YES scale into ``row``, from the row before where nothing touched them.
+    """Write the price levels of ``side`` on the YES scale into ``row``.
+
+    Copy the row before if none was touched.
 
     Returns their size, 1e-2 contract, UNKNOWN_QTY where not known.
     """
@@ -190,7 +192,10 @@ def _write_book(
     touched: int,
     now_ns: int,
 ) -> tuple[float, float, float]:
-    """Levels and features of the book as it stands into ``row``; returns (mid, spread, imbalance)."""
+    """Write price levels and features of the book as it stands into ``row``.
+
+    Returns (mid, spread, imbalance).
+    """
     bid_size = _write_levels(depth, marks, YES, bid_px, bid_qty, row, touched)
     ask_size = _write_levels(depth, marks, NO, ask_px, ask_qty, row, touched)
     mode = marks[ladder.MODE]
@@ -206,7 +211,7 @@ def _write_book(
 
 @inline_kernel
 def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: int) -> None:
-    """The row of the message that ends at ``now_ns``; the next message begins empty."""
+    """Write the row of the message that ends at ``now_ns`` and begin the next message empty."""
     (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
     known_ns, values = other
     out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
@@ -244,10 +249,11 @@ def advance(
     rows: Rows,
     row: int,
 ) -> tuple[int, int, int]:
-    """Apply event columns (n,) from ``start`` on; write one row from ``row`` on at each FLAG_LAST.
+    """Apply row columns (n,) from ``start`` on; write one feature row from ``row`` on at each FLAG_LAST.
 
-    Returns (first event not applied, next row, status); after RING_FULL or TRADES_FULL grow that ring and
-    call again with these; after any other status but OK the event is refused and the state before it holds.
+    Returns (first row not applied, next feature row, status). After RING_FULL or TRADES_FULL the caller grows
+    that ring and calls again with these two numbers. After any other status but OK the row is refused and the
+    state before it holds.
     """
     (depth, marks), (ring_ns, clock), message, (trades, sums, _), _, _, _ = state
     touched = _BOTH  # the first row of a call has no row before it to copy from
@@ -279,15 +285,18 @@ def advance(
 
 
 def _plain(column: np.ndarray) -> np.ndarray:
-    """Contiguous and writable: numba would compile again for the read-only columns of an Arrow table."""
+    """The column, contiguous and writable.
+
+    Numba would compile again for the read-only columns of an Arrow table.
+    """
     return column if column.flags.c_contiguous and column.flags.writeable else column.copy()
 
 
 def run(state: MarketState, rows: MarketRows, out: Rows, ticker: str) -> tuple[MarketState, int]:
-    """Apply ``rows``, writing feature rows from 0 on; returns (state, rows written), DataError where refused.
+    """Apply ``rows``, writing feature rows from 0 on; returns (state, feature rows written).
 
-    ``out`` must have room for every FLAG_LAST in ``rows``. The state is changed in place; use the
-    returned one, whose ring may have grown.
+    ``out`` must have room for every FLAG_LAST in ``rows``. The kernel changes the state in place; use the
+    returned one, whose rings may have grown. DataError names the row that the kernel refused.
     """
     columns = tuple(
         _plain(c) for c in (rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags)
@@ -312,11 +321,14 @@ def run(state: MarketState, rows: MarketRows, out: Rows, ticker: str) -> tuple[M
 def build_rows(
     rows: MarketRows, spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
 ) -> Rows:
-    """Rows of one market, one a message, in order; DataError names the first event that cannot be applied.
+    """Feature rows of one market, one a message, in order.
 
-    ``rows`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``; ``resolutions`` what it
-    may know of other markets' outcomes (``ResolutionHistory.of``), nothing by default. Rows after the last
-    FLAG_LAST (an unfinished message) give none. ``tick_e4``: as for :func:`new_state`, if the grid changed.
+    DataError names the first row that cannot be applied.
+
+    ``rows`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``. ``resolutions`` are the
+    outcomes of other markets that it may know (``ResolutionHistory.of``), none by default. Rows after the
+    last FLAG_LAST belong to an unfinished message and give no feature row. ``tick_e4``: as for
+    :func:`new_state`, if the grid changed.
     """
     n_rows = int(np.count_nonzero(rows.flags & FLAG_LAST))
     out = rows_module.empty(n_rows, N_ROW_FEATURES)
@@ -325,7 +337,7 @@ def build_rows(
 
 
 def warm() -> None:
-    """Compile the kernel (or load it from the cache) before the first event matters."""
+    """Compile the kernel (or load it from the cache) before the first message matters."""
     rows = schema.empty(1)
     rows.kind[0], rows.side[0], rows.flags[0] = SNAPSHOT, NO_SIDE, FLAG_START | FLAG_LAST
     build_rows(rows, MarketSpec(ticker="WARM", event="WARM"))

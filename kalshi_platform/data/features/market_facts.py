@@ -1,7 +1,7 @@
-"""Groups ``market_meta`` (7) and ``temporal_adv`` (6): what the metadata says, at the time of a row.
+"""Feature sets ``market_meta`` (7) and ``temporal_adv`` (6): metadata as known at the time of a row.
 
 Owns   the market's category and times as the kernel holds them; formulas in ``spec.SPEC``.
-Not    the market's identity: only the category's group of four, and times relative to now.
+Not    the market's identity: features tell only the kind of its category, and times relative to now.
 """
 
 import math
@@ -36,7 +36,7 @@ OPEN_NS, CLOSE_NS, GROUP, STEP = range(4)
 
 
 def new_facts(spec: MarketSpec) -> np.ndarray:
-    """(4,) i8 facts of a market before its first message."""
+    """Facts (4,) i8 of a market before its first message."""
     times = [NO_TIME if t is None else t for t in (spec.open_ns, spec.close_ns)]
     group = _GROUP_OF.get((spec.category or "").strip().lower(), OTHER)
     return np.array([*times, group, 0], np.int64)
@@ -46,9 +46,10 @@ def new_facts(spec: MarketSpec) -> np.ndarray:
 def write_market_meta(
     out: np.ndarray, row: int, facts: np.ndarray, values: np.ndarray, capacity: float, now_ns: int
 ) -> None:
-    """Write the group into ``out[row]``, out (n, F) f4.
+    """Write feature set ``market_meta`` into ``out[row]``, out (n, F) f4.
 
-    values: of ``Resolutions``, at facts[STEP]; capacity: the feature of that name, which trades change.
+    values: of ``Resolutions``, read at facts[STEP]; capacity: the feature ``capacity_used``, which trades
+    change.
     """
     group, open_ns, close_ns, step = facts[GROUP], facts[OPEN_NS], facts[CLOSE_NS], facts[STEP]
     rate = values[step, CATEGORY_RATE]
@@ -66,7 +67,7 @@ def write_market_meta(
 
 @inline_kernel
 def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: float, log_hours: float) -> None:
-    """Write the group into ``out[row]``, out (n, F) f4.
+    """Write feature set ``temporal_adv`` into ``out[row]``, out (n, F) f4.
 
     hours: until the close, -1 if unknown; log_hours: log(1 + hours), 0 if unknown.
     """

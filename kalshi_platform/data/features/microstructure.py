@@ -1,10 +1,10 @@
-"""Group ``microstructure``: 12 features of how the book got to where it is, formulas in ``spec.SPEC``.
+"""Feature set ``microstructure``: 12 features of how the book came to be as it is, formulas in ``spec.SPEC``.
 
-Owns       sums of each side's levels, since when its best price stands, and the decayed past of spread,
-           imbalance and mid.
-Invariant  nothing of before a broken row reaches a valid one: the decayed past begins anew at the first valid
-           row after it, and invalid rows change none of it.
-Unit       prices in dollars, times ns; decay by time with 60 s, not by messages.
+Owns       sums over each side's price levels, the time since its best price stands, and decayed averages of
+           spread, imbalance and mid over the past rows.
+Invariant  no valid row knows anything from before a broken row: the averages begin anew at the first valid
+           row after it, and invalid rows change none of them.
+Unit       prices in dollars, times ns. Weights decay with time (60 s), not with the number of messages.
 """
 
 import math
@@ -41,14 +41,14 @@ _N_PAST: Final = 14
 
 
 class Micro(NamedTuple):
-    """What the group remembers; changed in place by the kernels."""
+    """Memory of the feature set; the kernels change it in place."""
 
     marks: np.ndarray  # (6,) i8
     past: np.ndarray  # (14,) f8
 
 
 def new_micro() -> Micro:
-    """Before the first message."""
+    """Memory of a market before its first message."""
     marks = np.zeros(_N_MARKS, np.int64)
     marks[BEST_E4 : BEST_E4 + 2] = _UNSEEN
     marks[LAST_NS] = NO_TIME
@@ -69,7 +69,7 @@ def note_side(
 ) -> None:
     """Remember a side whose levels the message touched: px, qty (n, LEVELS), in ``row``, on the YES scale.
 
-    size_e2: of the levels together, UNKNOWN_QTY where not known; deep: more than the top is known.
+    size_e2: total of the levels, UNKNOWN_QTY where not known; deep: more than the best price is known.
     """
     best_e4 = px_e4[row, 0]
     if best_e4 != marks[BEST_E4 + side]:
@@ -85,7 +85,7 @@ def note_side(
 
 @inline_kernel
 def _begin(past: np.ndarray, mid: float, spread: float, imbalance: float) -> None:
-    """The decayed past at the first valid row after a broken one."""
+    """Begin the decayed averages anew at the first valid row after a broken one."""
     past[MEAN_SPREAD] = spread
     past[MEAN_IMBALANCE] = imbalance
     past[MOVE] = past[SQUARES] = past[MOVED] = 0.0
@@ -95,7 +95,7 @@ def _begin(past: np.ndarray, mid: float, spread: float, imbalance: float) -> Non
 
 @inline_kernel
 def _decay(past: np.ndarray, elapsed_ns: int, mid: float) -> None:
-    """The decayed past at the next valid row: until now the last row's spread and imbalance held."""
+    """Move the decayed averages to the next valid row; the last row's spread and imbalance held until now."""
     kept = exp_of(elapsed_ns * _DECAY_A_NS)
     spread, imbalance, change = past[SPREAD], past[IMBALANCE], mid - past[MID]
     mean_spread = spread + kept * (past[MEAN_SPREAD] - spread)
@@ -114,7 +114,7 @@ def _decay(past: np.ndarray, elapsed_ns: int, mid: float) -> None:
 
 @inline_kernel
 def _write_book_shape(out: np.ndarray, row: int, marks: np.ndarray, past: np.ndarray, now_ns: int) -> None:
-    """depth_pressure to ask_age: of the sides as they were noted."""
+    """Write the features depth_pressure to ask_age, from the sides as :func:`note_side` remembers them."""
     bids, asks = past[WEIGHTED + YES], past[WEIGHTED + NO]
     bid_share, ask_share = past[SHARE + YES], past[SHARE + NO]
     bid_ns, ask_ns = marks[SINCE_NS + YES], marks[SINCE_NS + NO]
@@ -133,7 +133,7 @@ def _write_book_shape(out: np.ndarray, row: int, marks: np.ndarray, past: np.nda
 def _write_past(
     out: np.ndarray, row: int, past: np.ndarray, n_burst: int, mid: float, spread: float, imbalance: float
 ) -> None:
-    """spread_ratio to moving_share at a valid row."""
+    """Write the features spread_ratio to moving_share of a valid row."""
     both = spread + past[MEAN_SPREAD]
     ratio = spread / both if both > 0.0 else 0.5
     velocity = soft(past[MOVE], _HALF_MOVE)
@@ -162,10 +162,10 @@ def write_microstructure(
     spread: float,
     imbalance: float,
 ) -> None:
-    """Advance by one message and write the group into ``out[row]``, out (n, F) f4.
+    """Advance by one message and write the feature set into ``out[row]``, out (n, F) f4.
 
-    gap_ns: since the market's previous message, -1 at its first; the sides were noted (:func:`note_side`).
-    An invalid row shows an average spread, nothing moving.
+    gap_ns: time since the market's previous message, -1 at its first. The caller has noted the sides
+    (:func:`note_side`). An invalid row gets an average spread and nothing moving.
     """
     _write_book_shape(out, row, marks, past, now_ns)
     n_burst = 0

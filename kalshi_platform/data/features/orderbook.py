@@ -1,4 +1,4 @@
-"""Group ``orderbook``: 12 features of the book as it stands, formulas in ``spec.SPEC``."""
+"""Feature set ``orderbook``: 12 features of the book as it stands, formulas in ``spec.SPEC``."""
 
 import math
 from typing import Final
@@ -26,7 +26,9 @@ def write_orderbook(
     ask_size_e2: int,
     total_e2: int,
 ) -> tuple[float, float, float]:
-    """Write the group into its columns of ``out[row]``, out (n, F) f4; returns (mid, spread, imbalance).
+    """Write the feature set into its columns of ``out[row]``, out (n, F) f4.
+
+    Returns (mid, spread, imbalance).
 
     bid, ask: best YES prices, 1e-4 dollar, NO_PRICE where none; implied: a missing side is unknown, not
     empty; sizes: of the best levels a side and displayed in total, 1e-2 contract, UNKNOWN_QTY where unknown.

@@ -1,11 +1,12 @@
-"""Group ``resolution`` and the category's rate: what settled markets teach, as it was known at each moment.
+"""Feature set ``resolution`` and the category's rate: outcomes of other markets, as known at each moment.
 
-Owns       the outcomes of all markets that the metadata holds, and, for each market, what they say as a step
-           function of time.
+Owns       the outcomes of all markets that the metadata holds and, for each market, a step function of time
+           made of those it may know.
 Invariant  an outcome counts from the time it became known on (``MarketRecord.known_ns``), never before, and
            never for a market of its own event: one temperature decides six markets.
-Similar    of the same series, another event. Without a series or category nothing is known: neutral values.
-Speed      computed once a market; the kernel only moves along it.
+Similar    markets share the series and belong to another event. A market without series or category knows
+           nothing and gets neutral values.
+Speed      the step function is computed once a market; the kernel only moves along it.
 """
 
 import hashlib
@@ -29,22 +30,22 @@ _NEUTRAL: Final = (0.5, 0.5, 0.0, 0.5)
 
 
 class Resolutions(NamedTuple):
-    """What is known of other markets' outcomes, constant from one time to the next."""
+    """Step function of the known outcomes of other markets: constant from one time to the next."""
 
     known_ns: np.ndarray  # (K,) i8, strictly increasing
     values: np.ndarray  # (K + 1, 4) f8: values[k] holds from known_ns[k - 1] until known_ns[k]
 
 
 def nothing_known() -> Resolutions:
-    """No outcome of any other market is known, at any time."""
+    """Step function of a market that never knows an outcome of another one: neutral values at all times."""
     return Resolutions(np.zeros(0, np.int64), np.array([_NEUTRAL]))
 
 
 class ResolutionHistory:
-    """Every known outcome, small and picklable; :meth:`of` gives what a market may know of it.
+    """All known outcomes, small and picklable; :meth:`of` gives those that one market may know.
 
-    The order of ``records`` does not matter; those without an outcome, or the time it became known, are left
-    out.
+    The order of ``records`` does not matter. Records without an outcome, or without the time it became known,
+    are left out.
     """
 
     def __init__(self, records: Iterable[MarketRecord] = ()) -> None:
@@ -64,7 +65,10 @@ class ResolutionHistory:
         self._category = _coded([row[5] for row in rows])
 
     def of(self, spec: MarketSpec) -> Resolutions:
-        """What a market may know; equal for all markets of one event, series and category."""
+        """Outcomes that the market ``spec`` may know.
+
+        Equal for all markets of one event, series and category.
+        """
         foreign = ~_equal(self._event, spec.event)
         similar = foreign & _equal(self._series, spec.series)
         alike = foreign & _equal(self._category, spec.category)
@@ -86,12 +90,12 @@ class ResolutionHistory:
 
 
 def digest(resolutions: Resolutions) -> str:
-    """sha256 of the step function: changes with anything that its features depend on."""
+    """Sha256 of the step function, in hex; it changes with anything that the features depend on."""
     return hashlib.sha256(resolutions.known_ns.tobytes() + resolutions.values.tobytes()).hexdigest()
 
 
 def _coded(labels: Sequence[str]) -> tuple[dict[str, int], np.ndarray]:
-    """Labels as numbers, so that a comparison costs microseconds: (label -> number, (n,) i8)."""
+    """Numbers for labels, so that a comparison costs microseconds: (label -> number, (n,) i8)."""
     code: dict[str, int] = {}
     return code, np.array([code.setdefault(label, len(code)) for label in labels], np.int64)
 
@@ -102,7 +106,7 @@ def _equal(coded: tuple[dict[str, int], np.ndarray], label: str | None) -> np.nd
 
 
 def _running_mean(x: np.ndarray, counted: np.ndarray, empty: float) -> np.ndarray:
-    """Mean of the counted x up to each place, ``empty`` before the first; bounded as x is."""
+    """Mean of the counted x up to each place, ``empty`` before the first; it stays within the bounds of x."""
     n = np.cumsum(counted)
     total = np.cumsum(np.where(counted, x, 0.0))
     mean: np.ndarray = np.where(n > 0, total / np.maximum(n, 1), empty)
@@ -111,7 +115,7 @@ def _running_mean(x: np.ndarray, counted: np.ndarray, empty: float) -> np.ndarra
 
 @inline_kernel
 def advance_known(known_ns: np.ndarray, step: int, now_ns: int) -> int:
-    """The step that holds at ``now_ns``, from an earlier one."""
+    """Number of the step that holds at ``now_ns``, searched from an earlier ``step`` on."""
     while step < known_ns.size and known_ns[step] <= now_ns:
         step += 1
     return step
@@ -119,7 +123,7 @@ def advance_known(known_ns: np.ndarray, step: int, now_ns: int) -> int:
 
 @inline_kernel
 def write_resolution(out: np.ndarray, row: int, values: np.ndarray, step: int) -> None:
-    """Write the group into ``out[row]``, out (n, F) f4, from the step that holds now."""
+    """Write the feature set into ``out[row]``, out (n, F) f4, from the ``step`` that holds now."""
     out[row, _FIRST] = values[step, SIMILAR_RATE]
     out[row, _FIRST + 1] = values[step, SIMILAR_CONFIDENCE]
     out[row, _FIRST + 2] = values[step, CALIBRATION]

@@ -25,11 +25,11 @@ class Rows(NamedTuple):
     print_px_e4: np.ndarray  # (n,) i4: price of the trade in this message; NO_PRICE if none
     print_qty_e2: np.ndarray  # (n,) i8
     print_side: np.ndarray  # (n,) u1: the taker's outcome; NO_SIDE if none
-    features: np.ndarray  # (n, F) f4: columns of the feature table, all row groups, in table order
+    features: np.ndarray  # (n, F) f4: columns of the feature table, all stored feature sets, in table order
 
 
 def empty(n: int, n_features: int) -> Rows:
-    """Room for ``n`` rows."""
+    """Zeroed columns for ``n`` rows with ``n_features`` features."""
     return Rows(
         recv_ns=np.zeros(n, "i8"),
         valid=np.zeros(n, "u1"),
@@ -45,5 +45,5 @@ def empty(n: int, n_features: int) -> Rows:
 
 
 def take(rows: Rows, index: slice) -> Rows:
-    """A view of the rows in ``index``."""
+    """View of the rows in ``index``."""
     return Rows(*(column[index] for column in rows))

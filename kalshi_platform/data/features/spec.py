@@ -1,18 +1,22 @@
 # ruff: noqa: E501 -- the table is one line a feature
-"""The feature table: what each number an agent sees is, its bounds and where it comes from.
+"""The feature table: every number an agent sees, with its bounds, its formula and its source.
 
-Owns       SPEC (one line a feature), its digest, the groups and the columns they take in ``Rows.features``.
-Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid event stream; none depends
-           on a ticker, an event or any other identity. Rows are finite float32, computed in float64 (logarithms and exponentials
-           in float32: ``squash``).
-Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the others.
-Adding     a group = its lines here, its name in ROW_GROUPS, one kernel function called by ``kernel.advance``.
+Owns       SPEC (one line a feature), its digest, the feature sets and their columns in ``Rows.features``.
+Invariant  every feature lies in [low, high], a subset of [-1, 1], for every valid stream of rows; none
+           depends on a ticker, an event or any other identity. Features are finite float32, computed in
+           float64 (logarithms and exponentials in float32: ``squash``).
+Left out   lead and lag between markets: a row knows its own market only; attention over slots sees the
+           others.
+Adding     a feature set = its lines here, its name in ROW_FEATURE_SETS, one kernel function called by
+           ``kernel.advance``.
+Source     is part of the digest and so never reworded. "brief" and "design" are the two papers this platform
+           began from, the number is a place in them; docs/architecture.md ("Origins") has what they say.
 
 Squashes   log(x; c) = min(log1p(x) / log1p(c), 1)     for unbounded times and sizes
            rate(n; w) = r / (1 + r), r = n / w seconds  messages a second, 0.5 at one a second
            soft(x; c) = x / (|x| + c)                   for unbounded changes, 0.5 at c
 Past       decayed(x; w): x_1, x_2, ... of the rows so far, each weighted exp(-age / w)
-           mean(x; w): average over time of what x was until this row, weighted the same way
+           mean(x; w): average of x over the time until this row, weighted the same way
            Both begin anew at the first valid row after an invalid one and stand still at invalid rows.
 Neutral    an empty YES bid side counts as price 0, an empty ask side as price 1 (that is what can be traded);
            in a trade-implied book an unseen side is unknown, not empty: mid = the known price, spread = 1.
@@ -27,10 +31,10 @@ from kalshi_platform.domain.errors import ContractError
 
 
 class Feature(NamedTuple):
-    """One column: its name, group, unit, bounds, formula and source."""
+    """One column: its name, feature set, unit, bounds, formula and source."""
 
     name: str
-    group: str
+    feature_set: str
     unit: str
     low: float
     high: float
@@ -93,7 +97,7 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("lifecycle", _META, "fraction", 0, 1, "(now - open_ns) / (close_ns - open_ns), clipped; 0 if either is unknown", "brief phase 3, 2"),
     Feature("capacity_used", _META, "squashed", 0, 1, "log(contracts traded in the recording so far; 1_000_000), without block trades; no cap is published", "brief phase 3, 3"),
     Feature("category_rate", _META, "probability", 0, 1, "mean value of a YES in the markets of this category whose outcome is known now, none of this event; 0.5 without", "brief phase 3, 4"),
-    # h: hours until close_ns, >= 0. The flags of 1 h and 24 h equal those of temporal: the group stands alone
+    # h: hours until close_ns, >= 0. The flags of 1 h and 24 h equal those of temporal: the set stands alone
     Feature("close_log_hours", _CLOSE, "squashed", 0, 1, "log(h; 48); 0 if unknown: temporal's time_to_close spreads over a year, this over two days", "brief phase 4, 1"),
     Feature("closes_in_1h", _CLOSE, "flag", 0, 1, "h < 1; 0 if unknown", "brief phase 4, 1"),
     Feature("closes_in_6h", _CLOSE, "flag", 0, 1, "h < 6; 0 if unknown", "brief phase 4, 1"),
@@ -129,53 +133,65 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("staleness", _OWN, "squashed", 0, 1, "log(seconds since the slot's own last message; 86_400)", "design 6"),
 )  # fmt: skip
 
-#: Groups stored in ``Rows.features``, in its column order.
-ROW_GROUPS: Final = (_BOOK, _TIME, _FLOW, _META, _CLOSE, _PAST, _MICRO)
-#: Every group a configuration may switch on.
-GROUPS: Final = (*ROW_GROUPS, _OWN)
+#: Feature sets stored in ``Rows.features``, in its column order.
+ROW_FEATURE_SETS: Final = (_BOOK, _TIME, _FLOW, _META, _CLOSE, _PAST, _MICRO)
+#: Every feature set a configuration may switch on.
+FEATURE_SETS: Final = (*ROW_FEATURE_SETS, _OWN)
 
-_ROW_SPEC: Final = tuple(f for g in ROW_GROUPS for f in SPEC if f.group == g)
+_ROW_SPEC: Final = tuple(f for g in ROW_FEATURE_SETS for f in SPEC if f.feature_set == g)
 #: Width of ``Rows.features``.
 N_ROW_FEATURES: Final = len(_ROW_SPEC)
 #: Width of one slot's portfolio block.
-N_PORTFOLIO: Final = sum(f.group == _OWN for f in SPEC)
+N_PORTFOLIO: Final = sum(f.feature_set == _OWN for f in SPEC)
 
 
-def _check_known(groups: Sequence[str]) -> None:
-    for group in groups:
-        if group not in GROUPS:
-            raise ContractError(f"feature group {group!r} is unknown; known groups: {', '.join(GROUPS)}")
+def _check_known(feature_sets: Sequence[str]) -> None:
+    for name in feature_sets:
+        if name not in FEATURE_SETS:
+            raise ContractError(f"feature set {name!r} is unknown; known sets: {', '.join(FEATURE_SETS)}")
 
 
-def features_of(groups: Sequence[str]) -> tuple[Feature, ...]:
-    """Lines of the table in ``groups``, table order; ContractError names the known groups."""
-    _check_known(groups)
-    return tuple(f for g in GROUPS if g in groups for f in SPEC if f.group == g)
+def features_of(feature_sets: Sequence[str]) -> tuple[Feature, ...]:
+    """Lines of the table that belong to ``feature_sets``, in table order.
+
+    ContractError lists the known feature sets.
+    """
+    _check_known(feature_sets)
+    return tuple(f for g in FEATURE_SETS if g in feature_sets for f in SPEC if f.feature_set == g)
 
 
-def columns(groups: Sequence[str]) -> list[int]:
-    """Columns of ``Rows.features`` that ``groups`` take, ascending; ``portfolio`` takes none (it is not stored)."""
-    _check_known(groups)
-    return [i for i, f in enumerate(_ROW_SPEC) if f.group in groups]
+def columns(feature_sets: Sequence[str]) -> list[int]:
+    """Columns of ``Rows.features`` that ``feature_sets`` take, ascending.
+
+    ``portfolio`` takes none, rows do not store it.
+    """
+    _check_known(feature_sets)
+    return [i for i, f in enumerate(_ROW_SPEC) if f.feature_set in feature_sets]
 
 
-def column_range(group: str) -> range:
-    """Columns of one row group: contiguous; ContractError for a group that rows do not store."""
-    if group not in ROW_GROUPS:
+def column_range(feature_set: str) -> range:
+    """Columns of one stored feature set, which are contiguous.
+
+    ContractError for a set that rows do not store.
+    """
+    if feature_set not in ROW_FEATURE_SETS:
         raise ContractError(
-            f"feature group {group!r} is not stored in rows; those are: {', '.join(ROW_GROUPS)}"
+            f"feature set {feature_set!r} is not stored in rows; those are: {', '.join(ROW_FEATURE_SETS)}"
         )
-    where = columns([group])
+    where = columns([feature_set])
     return range(where[0], where[-1] + 1)
 
 
-def digest(groups: Sequence[str]) -> str:
-    """12 hex digits naming the meaning of ``groups``: changes with any name, bound, unit or formula in them."""
-    return digest_of([list(f) for f in features_of(groups)])
+def digest(feature_sets: Sequence[str]) -> str:
+    """12 hex digits that name the meaning of ``feature_sets``.
+
+    Any change of a line of theirs changes the digits.
+    """
+    return digest_of([list(f) for f in features_of(feature_sets)])
 
 
-#: What shards carry: the digest of all row groups.
-FEATURE_DIGEST: Final = digest(ROW_GROUPS)
+#: Digest of all stored feature sets; every shard carries it.
+FEATURE_DIGEST: Final = digest(ROW_FEATURE_SETS)
 ORDERBOOK: Final = column_range(_BOOK)
 TEMPORAL: Final = column_range(_TIME)
 TRADE_FLOW: Final = column_range(_FLOW)

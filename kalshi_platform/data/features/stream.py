@@ -13,19 +13,25 @@ from kalshi_platform.domain.market import MarketSpec
 
 
 class FeatureStream:
-    """One market's features as its messages come; equal, bit for bit, to :func:`kernel.build_rows`."""
+    """Features of one market as its messages come; equal, bit for bit, to :func:`kernel.build_rows`."""
 
     def __init__(self, spec: MarketSpec, resolutions: Resolutions | None = None) -> None:
-        """``resolutions``: what is known of other markets' outcomes (``ResolutionHistory.of``)."""
+        """Begin before the first message.
+
+        ``resolutions`` are the known outcomes of other markets, none by default.
+        """
         self.ticker = spec.ticker
         self._state = kernel.new_state(spec, resolutions)
         self._rows = rows_module.empty(1, N_ROW_FEATURES)
 
     def push(self, message: MarketRows) -> Rows:
-        """Apply the rows of one message; returns its row (length 1), a buffer the next push overwrites.
+        """Apply the rows of one message.
 
-        ContractError where ``message`` is not exactly one message; DataError where a row cannot be applied
-        (the market must then be rebuilt from its next snapshot). A refused message gives no row.
+        Returns its feature row (length 1), a buffer the next push overwrites.
+
+        ContractError where ``message`` is not exactly one message. DataError where a row cannot be applied;
+        the caller must then rebuild the market from its next snapshot. A refused message gives no feature
+        row.
         """
         ends = np.flatnonzero(message.flags & FLAG_LAST)
         if ends.size != 1 or ends[0] != message.flags.size - 1:
@@ -37,11 +43,14 @@ class FeatureStream:
         return self._rows
 
     def regrid(self, tick_e4: int) -> None:
-        """The market's tick became finer while it trades: move the book to the finer ladder."""
+        """Move the book to a finer ladder of ``tick_e4``: the market's tick became finer while it trades."""
         self._state = kernel.regrid(self._state, tick_e4)
 
     def reschedule(self, spec: MarketSpec) -> None:
-        """Opening and closing time of ``spec`` hold from now on: they became known while it trades."""
+        """Use the opening and closing time of ``spec`` from now on.
+
+        They became known while the market trades.
+        """
         self._state = kernel.rescheduled(self._state, spec)
 
     def take_facts(self, resolutions: Resolutions) -> None:

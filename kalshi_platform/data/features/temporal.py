@@ -1,4 +1,4 @@
-"""Group ``temporal``: 16 features of the market's clock, formulas in ``spec.SPEC``.
+"""Feature set ``temporal``: 16 features of the market's clock, formulas in ``spec.SPEC``.
 
 Owns       the ring of message times (ns): every message of the last 5 minutes and always the last 21.
 Invariant  windows count exactly, by time: a message at t is in a window of w at ``now`` iff now - t < w.
@@ -35,14 +35,14 @@ HEAD, TAIL_10S, TAIL_1MIN, TAIL_5MIN, LAST_NS, RESYNC_NS, CLOSE_NS, MINUTE_NS, M
 
 
 class Clock(NamedTuple):
-    """When messages came; changed in place by the kernels."""
+    """Times of a market's messages; the kernels change them in place."""
 
     ring_ns: np.ndarray  # (power of two,) i8
     marks: np.ndarray  # (10,) i8
 
 
 def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
-    """No message yet; ``size`` messages fit into 5 minutes before :func:`grown` is needed."""
+    """Clock before the first message; ``size`` messages fit into 5 minutes before :func:`grown` is needed."""
     marks = np.zeros(10, np.int64)
     marks[LAST_NS] = marks[RESYNC_NS] = NO_TIME
     marks[WEEKDAY] = _EPOCH_WEEKDAY  # minute 0 of 1970, as MINUTE_NS says
@@ -51,7 +51,7 @@ def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
 
 
 def grown(clock: Clock) -> Clock:
-    """The same clock with room for twice as many messages."""
+    """Clock with the same messages and room for twice as many."""
     size = clock.ring_ns.size
     ring_ns = np.zeros(2 * size, np.int64)
     head = int(clock.marks[HEAD])
@@ -72,7 +72,7 @@ def _tail(ring_ns: np.ndarray, marks: np.ndarray, which: int, now_ns: int, windo
 
 @inline_kernel
 def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
-    """A message at ``now_ns`` fits without pushing out one that a window still counts."""
+    """True where a message at ``now_ns`` fits without pushing out one that a window still counts."""
     head = marks[HEAD]
     size = ring_ns.size
     if head - marks[TAIL_5MIN] < size:
@@ -82,13 +82,16 @@ def has_room(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> bool:
 
 @inline_kernel
 def since_last_ns(marks: np.ndarray, now_ns: int) -> int:
-    """Time since the previous message; -1 at the first. Before :func:`write_temporal` moves the clock on."""
+    """Time since the previous message, -1 at the first.
+
+    Call this before :func:`write_temporal` moves the clock on.
+    """
     return now_ns - marks[LAST_NS] if marks[HEAD] > 0 else -1
 
 
 @inline_kernel
 def _write_gap(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> None:
-    """log_gap, is_burst, is_active, is_quiet: all 0 at the first message."""
+    """Write log_gap, is_burst, is_active and is_quiet, all 0 at the first message."""
     last_ns = marks[LAST_NS]
     seen = marks[HEAD] > 0
     gap_ns = now_ns - last_ns if seen else 0
@@ -112,7 +115,7 @@ def _write_activity(out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.nd
 
 @inline_kernel
 def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
-    """Of the 21 last messages, the one at ``now_ns`` included; it is already in the ring."""
+    """Acceleration over the last 21 messages; the one at ``now_ns`` is already in the ring."""
     head = marks[HEAD]
     if head <= 2 * _GAPS:
         return 0.0
@@ -126,7 +129,7 @@ def _acceleration(ring_ns: np.ndarray, marks: np.ndarray, now_ns: int) -> float:
 
 @kernel
 def _set_minute(marks: np.ndarray, now_ns: int) -> None:
-    """Divisions that a row need not pay while its minute lasts."""
+    """Divide once a minute to find minute and weekday, so that the rows within it need not."""
     day = now_ns // NS_PER_DAY
     minute = (now_ns - day * NS_PER_DAY) // _NS_1MIN
     marks[MINUTE_NS] = day * NS_PER_DAY + minute * _NS_1MIN
@@ -136,7 +139,10 @@ def _set_minute(marks: np.ndarray, now_ns: int) -> None:
 
 @inline_kernel
 def _write_calendar(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -> tuple[float, float]:
-    """Returns (hours until the close, -1 if unknown; their log(1 + x))."""
+    """Write the features time_to_close to weekday_cos; returns (hours until the close, log(1 + hours)).
+
+    Unknown hours are -1, their log is then 0.
+    """
     close_ns = marks[CLOSE_NS]
     left_ns = max(close_ns - now_ns, 0)
     known = close_ns != NO_TIME
@@ -159,10 +165,10 @@ def _write_calendar(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -
 def write_temporal(
     out: np.ndarray, row: int, ring_ns: np.ndarray, marks: np.ndarray, now_ns: int
 ) -> tuple[float, float]:
-    """Advance the clock by one message at ``now_ns``; write the group into ``out[row]``, out (n, F) f4.
+    """Advance the clock by one message at ``now_ns``; write the feature set into ``out[row]``, out (n, F) f4.
 
-    Returns (hours until the close, -1 if unknown; their log(1 + x)). The caller has
-    made room (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
+    Returns (hours until the close, -1 if unknown; log(1 + hours)). The caller has made room
+    (:func:`has_room`) and set RESYNC_NS where the message held a gap or snapshot.
     """
     _write_gap(out, row, marks, now_ns)
     _write_activity(out, row, ring_ns, marks, now_ns)

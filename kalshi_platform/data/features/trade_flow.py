@@ -1,9 +1,9 @@
-"""Group ``trade_flow``: 6 features of who traded what lately, formulas in ``spec.SPEC``.
+"""Feature set ``trade_flow``: 6 features of who traded what lately, formulas in ``spec.SPEC``.
 
 Owns       the ring of trades: every trade of the last 5 minutes and always the last 20; running sums over
            them and the contracts traded so far. Block trades never come here.
-Invariant  sums are integers, so what leaves the window leaves nothing behind; a trade at t is in the window
-           at ``now`` iff now - t < 5 minutes.
+Invariant  sums are integers, so a trade that leaves the window leaves no rounding behind; a trade at t is in
+           the window at ``now`` iff now - t < 5 minutes.
 """
 
 import math
@@ -37,7 +37,7 @@ _NET, _LARGE_YES, _LARGE_NO, _ACCELERATION, _PRICE, CAPACITY = range(6)
 
 
 class TradeFlow(NamedTuple):
-    """Trades of one market; changed in place by the kernels."""
+    """Trades of one market; the kernels change them in place."""
 
     ring: np.ndarray  # (power of two, 4) i8: ns, taker's side, YES price, size
     sums: np.ndarray  # (11,) i8
@@ -45,12 +45,12 @@ class TradeFlow(NamedTuple):
 
 
 def new_trade_flow(size: int = 256) -> TradeFlow:
-    """No trade yet; ``size`` trades fit into 5 minutes before :func:`grown` is needed."""
+    """Trades before the first one; ``size`` trades fit into 5 minutes before :func:`grown` is needed."""
     return TradeFlow(np.zeros((max(size, MIN_RING), 4), np.int64), np.zeros(_N_SUMS, np.int64), np.zeros(6))
 
 
 def grown(flow: TradeFlow) -> TradeFlow:
-    """The same trades with room for twice as many."""
+    """Ring with the same trades and room for twice as many."""
     size = flow.ring.shape[0]
     ring = np.zeros((2 * size, 4), np.int64)
     head = int(flow.sums[HEAD])
@@ -61,7 +61,7 @@ def grown(flow: TradeFlow) -> TradeFlow:
 
 @inline_kernel
 def _expire(ring: np.ndarray, sums: np.ndarray, now_ns: int) -> None:
-    """Take the trades that left the window out of the sums."""
+    """Subtract from the sums the trades that left the window."""
     mask = ring.shape[0] - 1
     while sums[TAIL] < sums[HEAD] and now_ns - ring[sums[TAIL] & mask, _NS] >= _WINDOW_NS:
         slot = sums[TAIL] & mask
@@ -75,7 +75,7 @@ def _expire(ring: np.ndarray, sums: np.ndarray, now_ns: int) -> None:
 
 @inline_kernel
 def has_trade_room(ring: np.ndarray, sums: np.ndarray, now_ns: int) -> bool:
-    """A trade at ``now_ns`` fits without pushing out one that the window still counts."""
+    """True where a trade at ``now_ns`` fits without pushing out one that the window still counts."""
     if sums[HEAD] - sums[TAIL] < ring.shape[0]:
         return True
     _expire(ring, sums, now_ns)
@@ -128,7 +128,10 @@ def _compute(sums: np.ndarray, levels: np.ndarray) -> None:
 def write_trade_flow(
     out: np.ndarray, row: int, ring: np.ndarray, sums: np.ndarray, levels: np.ndarray, now_ns: int, mid: float
 ) -> None:
-    """Write the group as it stands at ``now_ns`` into ``out[row]``, out (n, F) f4; ``mid`` in dollars."""
+    """Write the feature set as it stands at ``now_ns`` into ``out[row]``, out (n, F) f4.
+
+    ``mid`` in dollars.
+    """
     _expire(ring, sums, now_ns)
     if sums[CHANGED] != 0:
         _compute(sums, levels)

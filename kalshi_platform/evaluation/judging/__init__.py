@@ -1,1 +1,17 @@
-"""A policy judged on held-out events: rollouts, report, checkup."""
+"""Judging a policy on held-out events: its rollouts, baselines beside it, the report, the checkup of a run.
+
+Not here   intervals (statistics/) and the decision on a champion (promotion/). Begin reading at evaluate.py.
+"""
+
+__all__ = [
+    "checkup",
+    "compare",
+    "evaluate",
+    "evaluation",
+    "fee_ladder",
+    "held_out",
+    "report",
+    "rollout",
+    "summary",
+    "validation",
+]

@@ -1,8 +1,8 @@
-"""The run doctor: what is wrong with a finished run, from facts recomputed by rolling its policy out.
+"""The checkup of a run: its diseases, from facts recomputed by rolling its policy out.
 
 Owns   one small pure rule a disease: Facts -> Finding or None; ``examine`` applies them all.
-Units  money 1e-6 dollar, returns fractions of capital; thresholds in DoctorConfig.
-Not    claims: nothing here reads what a checkpoint says of itself.
+Units  money 1e-6 dollar, returns fractions of capital; thresholds in CheckupConfig.
+Not    claims: no rule reads what a checkpoint says of itself.
 """
 
 import math
@@ -26,8 +26,8 @@ _LAST_SECONDS: Final = CLOSE_LABELS[:2]
 _UNKNOWN_CLOSE: Final = CLOSE_LABELS[-1]
 
 
-class DoctorConfig(Config):
-    """Where a figure becomes a finding."""
+class CheckupConfig(Config):
+    """Thresholds at which a figure becomes a finding."""
 
     collapse_share: float = Field(0.95, gt=0, le=1, description="one trade's share of all trades")
     collapse_entropy: float = Field(0.02, ge=0, le=1, description="mean entropy of the policy, of the most")
@@ -42,7 +42,7 @@ class DoctorConfig(Config):
 
 
 class Finding(Config):
-    """One thing the doctor saw."""
+    """One disease that a rule found, with its evidence and a remedy."""
 
     severity: Severity
     rule: str
@@ -53,7 +53,7 @@ class Finding(Config):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at; everything but ``result`` may be unknown."""
+    """Facts that the rules look at; everything but ``result`` may be unknown."""
 
     result: PolicyResult
     stats: np.ndarray | None = None  # (F, 6) f8: see watch.STAT_*
@@ -63,11 +63,11 @@ class Facts:
     training_metrics: tuple[Mapping[str, object], ...] = field(default=())
 
 
-Rule = Callable[[Facts, DoctorConfig], Finding | None]
+Rule = Callable[[Facts, CheckupConfig], Finding | None]
 
 
-def never_trades(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """The policy held at every decision that had a choice."""
+def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy that held at every decision that had a choice."""
     t = facts.result.trading
     if sum(t.action_counts[1:]) > 0 or t.decisions == 0:
         return None
@@ -81,8 +81,8 @@ def never_trades(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def one_trade_only(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Nearly all trades are the same action."""
+def one_trade_only(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy whose trades are nearly all the same action."""
     trades = facts.result.trading.action_counts[1:]
     total = sum(trades)
     if total < config.min_trades or max(trades) / total < config.collapse_share:
@@ -101,8 +101,8 @@ def one_trade_only(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def no_uncertainty(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """The policy's own probabilities carry no uncertainty anywhere."""
+def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy whose own probabilities carry no uncertainty anywhere."""
     entropy = facts.result.trading.mean_entropy
     if entropy is None or not entropy < config.collapse_entropy:
         return None
@@ -115,8 +115,8 @@ def no_uncertainty(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def overtrading(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Fees take the profit, or the policy trades at most decisions."""
+def overtrading(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy whose fees take the profit, or that trades at most decisions."""
     t = facts.result.trading
     evidence: dict[str, float | int | str] = {
         "gross_e6": t.gross_e6,
@@ -144,8 +144,11 @@ def overtrading(facts: Facts, config: DoctorConfig) -> Finding | None:
     return None
 
 
-def dead_features(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Market features that never change; the portfolio's depend on what the policy does."""
+def dead_features(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find market features that never change.
+
+    The portfolio's features depend on the policy and are left out.
+    """
     if facts.stats is None:
         return None
     flat = (facts.stats[:, STAT_COUNT] > 1) & (facts.stats[:, STAT_MIN] == facts.stats[:, STAT_MAX])
@@ -162,8 +165,8 @@ def dead_features(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def not_a_number(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """NaN or infinity in the observations or in the training metrics."""
+def not_a_number(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find NaN or infinity in the observations or in the training metrics."""
     bad_features = 0
     if facts.stats is not None:
         bad_features = int((facts.stats[:, STAT_BAD] > 0).sum())
@@ -186,8 +189,11 @@ def not_a_number(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def mask_never_binds(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """No trade was ever unavailable: SELL without a position must be, so the mask is not connected."""
+def mask_never_binds(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a mask that never forbade a trade.
+
+    It must forbid SELL without a position, so such a mask is not connected.
+    """
     t = facts.result.trading
     if t.decisions == 0 or sum(t.masked_counts[1:]) > 0:
         return None
@@ -200,8 +206,8 @@ def mask_never_binds(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def action_never_possible(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """An opening trade that was masked at every decision."""
+def action_never_possible(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find an opening trade that the mask forbade at every decision."""
     t = facts.result.trading
     shut = [ACTION_NAMES[a] for a in (1, 3) if t.decisions > 0 and t.masked_counts[a] >= t.decisions]
     if not shut:
@@ -215,8 +221,8 @@ def action_never_possible(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def concentrated_profit(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Without its best event (or market) the policy earns nothing."""
+def concentrated_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy that earns nothing without its best event (or market)."""
     result = facts.result
     total = result.trading.pnl_e6
     for kind, profits in (
@@ -245,8 +251,8 @@ def concentrated_profit(facts: Facts, config: DoctorConfig) -> Finding | None:
     return None
 
 
-def last_second_edge(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """All profit comes from positions opened in the last minute before the market closed."""
+def last_second_edge(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a profit that comes only from positions opened in the last minute before the market closed."""
     known = [s for s in facts.result.by_time_to_close if s.label != _UNKNOWN_CLOSE]
     late = sum(s.pnl_e6 for s in known if s.label in _LAST_SECONDS)
     early = sum(s.pnl_e6 for s in known if s.label not in _LAST_SECONDS)
@@ -262,8 +268,8 @@ def last_second_edge(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def too_good(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Results beyond what trading can yield: they speak of a leak."""
+def too_good(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find results beyond what trading can yield: they speak of a leak."""
     result, t = facts.result, facts.result.trading
     reasons: dict[str, float | int | str] = {}
     if facts.oracle_pnl_e6 is not None and t.pnl_e6 > facts.oracle_pnl_e6 and t.pnl_e6 > 0:
@@ -284,8 +290,8 @@ def too_good(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def generalisation_gap(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Much worse on held-out events than on the training events."""
+def generalisation_gap(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find a policy that does much worse on held-out events than on the training events."""
     held_out, train = facts.result.mean_return.estimate, facts.train_return
     if train is None or held_out is None or train <= 0 or held_out >= config.generalisation * train:
         return None
@@ -298,8 +304,8 @@ def generalisation_gap(facts: Facts, config: DoctorConfig) -> Finding | None:
     )
 
 
-def too_few_events(facts: Facts, config: DoctorConfig) -> Finding | None:
-    """Too few independent draws for any interval to be trusted."""
+def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Find too few independent draws for any interval to be trusted."""
     n = facts.result.n_events
     if n >= config.min_events:
         return None
@@ -330,7 +336,7 @@ RULES: Final[tuple[Rule, ...]] = (
 _ORDER: Final = {"error": 0, "warning": 1, "info": 2}
 
 
-def examine(facts: Facts, config: DoctorConfig | None = None) -> tuple[Finding, ...]:
-    """Every finding, the worst first."""
-    found = [f for rule in RULES if (f := rule(facts, config or DoctorConfig())) is not None]
+def examine(facts: Facts, config: CheckupConfig | None = None) -> tuple[Finding, ...]:
+    """Findings of all rules, the worst first."""
+    found = [f for rule in RULES if (f := rule(facts, config or CheckupConfig())) is not None]
     return tuple(sorted(found, key=lambda f: _ORDER[f.severity]))

@@ -1,4 +1,4 @@
-"""Does the policy beat a baseline? The paired difference on the same episodes, clustered by event.
+"""Comparison of a policy with a baseline: the paired difference on the same episodes, clustered by event.
 
 Pairing   both played the same schedule: one observation a (seed, episode, slot), matched exactly. A policy
           without randomness on a fixed schedule plays it once and meets every seed of a random baseline.
@@ -15,7 +15,7 @@ from kalshi_platform.evaluation.statistics.metrics import probabilistic_sharpe
 
 
 class Comparison(Config):
-    """The policy against one baseline; differences are fractions of the episode's capital."""
+    """Comparison of the policy with one baseline; differences are fractions of the episode's capital."""
 
     baseline: str
     difference: Interval

@@ -1,8 +1,8 @@
-"""Judge a policy on the markets of one split, beside the baselines, on the same episodes.
+"""Judges a policy on the markets of one split, beside the baselines, on the same episodes.
 
 Owns   the schedule, the order of the rollouts, and putting their figures together.
 Units  returns are fractions of the episode's capital.
-Not    opening the data: the test split is guarded by held_out.py before a bank of it exists.
+Not    opening the data: held_out.py guards the test split before a bank of it exists.
 """
 
 import time
@@ -37,7 +37,7 @@ _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices,
 
 
 def trained(policy: FrozenPolicy) -> PolicyMaker:
-    """A maker for a trained network."""
+    """Maker of the policy that plays ``policy``, a trained network."""
     return lambda env: NetworkPolicy(policy.network, env.bank.arrays)
 
 
@@ -55,7 +55,7 @@ def evaluate(
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
     ``train_return`` (mean return on training events) and ``training_metrics`` (rows of metrics.jsonl)
-    only inform the run doctor. ``say`` receives one line a rollout.
+    only inform the checkup. ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
@@ -81,31 +81,31 @@ def evaluate(
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
         fee_ladder=ladder,
         oracle=oracle,
-        findings=examine(facts, config.doctor),
+        findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
 
 
 def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
-    """The policy alone: what training validates with between iterations; no baselines, ladder or doctor."""
+    """Play the policy alone and return its figures, as training does between iterations to validate it."""
     config = config or EvalConfig()
     return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
 
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
-    """The policy's episodes alone: two policies' samples of one bank and ``config`` can be paired."""
+    """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
     return _Stage(bank, config, say).play(maker, env, "policy")
 
 
 class _Stage:
-    """One bank and one schedule, on which everybody plays."""
+    """One bank and one schedule, on which all policies play."""
 
     def __init__(self, bank: Bank, config: EvalConfig, say: Say) -> None:
         self.bank, self.config, self.say = bank, config, say
 
     @property
     def is_random(self) -> bool:
-        """The seed decides the episodes."""
+        """True where the seed decides the episodes."""
         return self.config.schedule == "windows"
 
     def schedule(self, n_slots: int, seed: int) -> Episodes:
@@ -125,7 +125,7 @@ class _Stage:
     def play(
         self, maker: PolicyMaker, env_config: EnvConfig, name: str, random_policy: bool = False
     ) -> Sample:
-        """Roll out over every seed that can change the result."""
+        """Roll the policy out over every seed that can change the result."""
         seeds = self.config.seeds if self.is_random or random_policy else self.config.seeds[:1]
         rollouts = []
         for seed in seeds:
@@ -138,7 +138,7 @@ class _Stage:
         return pool(self.bank, env_config, seeds, rollouts)
 
     def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
-        """Roll out a baseline, each random seed with a generator of its own."""
+        """Roll a baseline out; each random seed has a generator of its own."""
         style = baseline.order_style or env.order_style
         seeds = iter(self.config.seeds)
 
@@ -148,7 +148,7 @@ class _Stage:
         return self.play(make, env.replace(order_style=style), baseline.name, baseline.is_random)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
-        """The hindsight optimum where it bounds the policy: takers, full depth, whole lives."""
+        """Hindsight optimum where it bounds the policy (takers, full depth, whole lives), else None."""
         full_depth = bool((self.bank.arrays.markets["source"] == FULL_DEPTH).all())
         if not full_depth or env.order_style != "taker" or self.is_random:
             return None

@@ -1,15 +1,15 @@
-"""What an evaluation is asked and what it answers: frozen records that travel as JSON.
+"""Questions and answers of an evaluation: frozen records that travel as JSON.
 
 Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluation and nothing else.
 """
 
 from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.judging.checkup import DoctorConfig, Finding
+from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
@@ -27,7 +27,9 @@ Schedule = Literal["markets", "events", "windows"]
 
 
 class EvalConfig(Config):
-    """How a policy is judged."""
+    """Settings by which a policy is judged; files call ``checkup`` by its first name, ``doctor``."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     split: Split = "validation"
     schedule: Schedule = "markets"
@@ -44,11 +46,13 @@ class EvalConfig(Config):
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
-    doctor: DoctorConfig = DoctorConfig()
+    checkup: CheckupConfig = Field(
+        CheckupConfig(), validation_alias=AliasChoices("checkup", "doctor"), serialization_alias="doctor"
+    )
 
     @classmethod
     def for_rows(cls, n_rows: int) -> "EvalConfig":
-        """Whole lives of every market where ``n_rows`` held-out rows can be played; else one window each."""
+        """Settings that fit ``n_rows`` held-out rows: whole lives of every market, else one window each."""
         if n_rows <= WHOLE_LIVES_UP_TO:
             return cls()
         return cls(schedule="windows", episodes_per_market=1)
@@ -64,7 +68,7 @@ class EvalConfig(Config):
 
 
 class Subject(Config):
-    """What was judged, on what."""
+    """Names of the judged policy and of the data it was judged on."""
 
     checkpoint: str = ""
     dataset: str = ""
@@ -74,7 +78,7 @@ class Subject(Config):
 
 
 class OracleResult(Config):
-    """The hindsight optimum of the same markets, and how much of it the policy captured."""
+    """Hindsight optimum of the same markets, and the share of it that the policy captured."""
 
     pnl_e6: int
     captured: float | None
@@ -82,7 +86,7 @@ class OracleResult(Config):
 
 
 class Evaluation(Config):
-    """The whole answer; ``report.json`` is this record."""
+    """Everything that an evaluation found; ``report.json`` is this record."""
 
     version: int = REPORT_VERSION
     subject: Subject
@@ -103,5 +107,5 @@ class Evaluation(Config):
 
     @property
     def score(self) -> float:
-        """The figure to select by: mean return over events, a fraction of capital."""
+        """Mean return over events, a fraction of capital: the figure to select by."""
         return self.policy.mean_return.estimate or 0.0

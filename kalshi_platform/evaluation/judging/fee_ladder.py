@@ -17,7 +17,7 @@ LADDER: Final = (("none", 0), ("half", 500_000), ("full", FULL_E6), ("double", 2
 
 
 class FeeRung(Config):
-    """The result at one scale of the exchange's fees."""
+    """Result at one scale of the exchange's fees."""
 
     label: str
     fee_scale_e6: int
@@ -33,7 +33,7 @@ def climb(
     bootstrap: BootstrapConfig,
     known: Sequence[Sample] = (),
 ) -> tuple[FeeRung, ...]:
-    """One rung a scale; ``play`` rolls the policy out, ``known`` holds what was already played."""
+    """One rung a scale of the fees; ``play`` rolls the policy out, ``known`` holds samples already played."""
     at_hand = {sample.config.digest: sample for sample in known}
     rungs = []
     for label, scale in LADDER:

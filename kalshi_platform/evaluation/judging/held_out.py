@@ -1,4 +1,4 @@
-"""The test split opens only on purpose, and every opening is written down before a byte of it is read."""
+"""The guard of the test split: it opens on purpose only, and every opening is written down first."""
 
 import json
 from datetime import UTC, datetime
@@ -14,10 +14,10 @@ OPENINGS_FILE: Final = "test_split_openings.jsonl"
 
 
 def open_held_out(split: Split, final: bool, log_folder: Path, subject: Subject) -> int:
-    """Allow reading ``split``; returns how often the test split has been opened before, per the log.
+    """Allow reading ``split``; returns how often the log says that the test split was opened before.
 
-    The test split needs ``final=True``, LimitError otherwise; the opening is appended to
-    ``test_split_openings.jsonl`` in ``log_folder`` and synced to disk before this returns.
+    The test split needs ``final=True``, LimitError otherwise. The opening is appended to
+    ``test_split_openings.jsonl`` in ``log_folder`` and synced to disk before this function returns.
     """
     if split != "test":
         return 0

@@ -1,8 +1,8 @@
-"""The hindsight optimum of one market: the most a trader of one order's size could have made, knowing it all.
+"""The hindsight optimum of one market: the most that a trader of one order's size could have made.
 
 Owns   a dynamic program over a market's rows with positions NO, flat, YES of one order each.
 Units  1e-6 dollar for ``qty_e2`` = 1e-2 contract; prices 1e-4 dollar.
-Not    a policy: it reads the future and the outcome, and serves only as the yardstick of a result.
+Not    a policy: it reads the future and the outcome, and serves only to measure a result by.
 
 Position q at row t earns by moving at the best bid and ask of row t with taker fees, and at the end by
 settlement (or by closing at the last bid or ask):
@@ -24,7 +24,7 @@ _NEVER: Final = -(1 << 60)
 
 @kernel
 def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate_e6: int) -> int:
-    """Cash of going from ``held`` to ``wanted`` (-1, 0, +1 orders); _NEVER where no price allows it."""
+    """Cash of going from ``held`` to ``wanted`` (-1, 0, +1 orders); _NEVER where no price allows the move."""
     if wanted == held:
         return 0
     cash = 0
@@ -47,7 +47,7 @@ def hindsight_e6(
 ) -> int:  # fmt: skip
     """Greatest cash, 1e-6 dollar, over bid_e4, ask_e4 (T,) i4 (NO_PRICE = side empty), starting flat.
 
-    ``settlement_e4`` is what one YES pays after the last row; UNSETTLED closes at the last row's prices.
+    ``settlement_e4`` is the payment of one YES after the last row; UNSETTLED closes at the last row's prices.
     Fees are those of ``model_fee_e6`` before alignment to the balance unit. Never below 0.
     """
     last = bid_e4.size - 1
@@ -72,7 +72,7 @@ def hindsight_e6(
 
 
 def hindsight_by_segment(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
-    """(G,) i8: the optimum of every segment of ``bank``, 1e-6 dollar, for orders of ``qty_e2``."""
+    """Optimum of every segment of ``bank``, (G,) i8, 1e-6 dollar, for orders of ``qty_e2``."""
     rows, segments, markets = bank.arrays.rows, bank.arrays.segments, bank.arrays.markets
     bid, ask = rows["bid_px_e4"][:, 0], rows["ask_px_e4"][:, 0]
     out = np.zeros(segments.size, np.int64)

@@ -1,6 +1,6 @@
 """The report of an evaluation: one HTML file that opens anywhere, the same figures as JSON, a terminal table.
 
-Owns   report.html, report.json (written atomically) and what the terminal shows.
+Owns   report.html, report.json (written atomically) and the view for the terminal.
 Not    any figure: all of them lie in the Evaluation.
 """
 
@@ -56,7 +56,7 @@ def write_report(
 
 
 def read_report(path: Path) -> Evaluation:
-    """The evaluation in a report.json."""
+    """Evaluation in the report.json at ``path``."""
     return Evaluation.parse(json.loads(Path(path).read_text()))
 
 
@@ -65,7 +65,7 @@ def render_html(
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
 ) -> str:
-    """The whole page as text; nothing in it is fetched when it is opened."""
+    """Text of the whole page; opening it fetches nothing."""
     everyone = (evaluation.policy, *evaluation.baselines)
     return render(
         "kalshi_platform.evaluation.judging",
@@ -81,7 +81,7 @@ def render_html(
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """One sentence: what the table says."""
+    """One sentence that says what the table shows."""
     total = len(evaluation.comparisons)
     if not total:
         return "No baseline was played, so nothing can be said."
@@ -130,7 +130,7 @@ def _position_label(step: int, half: int) -> str:
 
 
 def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Markup]]:
-    """(title, chart) of every known curve the run recorded, over environment steps."""
+    """(title, chart) of every known curve in the run's metrics, over environment steps."""
     out = []
     for path, title in CURVES:
         points = [
@@ -156,15 +156,19 @@ def _number(row: Mapping[str, object], path: str) -> float | None:
 
 
 def print_view(evaluation: Evaluation, html: Path) -> None:
-    """Print the table, the verdict and where the report is."""
+    """Print the table, the verdict and the path of the report."""
     show(terminal_view(evaluation), html)
 
 
 def terminal_view(evaluation: Evaluation) -> RenderableType:
-    """The headline table, the verdict and the findings for a terminal."""
+    """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
     table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
-    for name in ("", f"mean return [{evaluation.config.bootstrap.level:.0%} by event]", "policy - baseline"):
+    for name in (
+        "",
+        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by event]",
+        "policy - baseline",
+    ):
         table.add_column(name)
     for name in ("profit", "fees", "max drawdown", "markets > 0", "trades"):
         table.add_column(name, justify="right")

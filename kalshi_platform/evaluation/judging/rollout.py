@@ -25,7 +25,7 @@ from kalshi_platform.simulation.rollout.stepper import Stepper
 
 
 class RolloutConfig(Config):
-    """What is sampled while a policy trades."""
+    """Settings of the sampling while a policy trades."""
 
     grid_points: int = Field(400, ge=2, le=100_000, description="points of the equity curve")
     stats_every: int = Field(8, ge=1, description="observations are inspected every so many steps")
@@ -33,12 +33,12 @@ class RolloutConfig(Config):
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a policy did. K episodes, M records (episode, slot), G grid points, F + P features."""
+    """Record of a policy's trading. K episodes, M records (episode, slot), G grid points, F + P features."""
 
     records: EpisodeRecords  # (M,)
     episode: np.ndarray  # (K,) i8
     drawdown_e6: np.ndarray  # (K,) i8: largest fall of the episode's equity
-    step_sharpe: np.ndarray  # (K,) f8: of the rewards of its steps (the brief's ratio)
+    step_sharpe: np.ndarray  # (K,) f8: Sharpe ratio of the rewards of its steps
     curve_ns: np.ndarray  # (G,) i8
     curve_return: np.ndarray  # (G,) f8: mean over episodes of (equity - capital) / capital
     tallies: watch.Tallies
@@ -74,7 +74,7 @@ def run_policy(
 
 
 class _Session:
-    """One rollout under way: the stepper and what has been seen so far."""
+    """One rollout under way: the stepper and the counts so far."""
 
     def __init__(self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str) -> None:
         self.policy, self.env, self.config, self.name = policy, env, config, name
@@ -94,7 +94,7 @@ class _Session:
         self._look()
 
     def advance(self) -> None:
-        """One decision of every environment."""
+        """Decide once in every environment, and watch the step."""
         stepper = self.stepper
         active, mask = stepper.rows >= 0, stepper.action_mask > 0
         if self.steps % self.config.stats_every == 0:
@@ -145,7 +145,7 @@ class _Session:
             t.held[n] = self.env.envs["active"][n] == 0
 
     def result(self, wall_s: float) -> Rollout:
-        """Everything seen, once all episodes are done."""
+        """Rollout of everything seen, once all episodes are done."""
         if not self.parts:
             raise ContractError(f"{self.name}: no episode finished; the schedule is empty")
         episode, drawdown, ratio = (np.array(column) for column in zip(*self.paths, strict=True))

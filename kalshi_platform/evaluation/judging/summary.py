@@ -1,4 +1,4 @@
-"""From rollouts to the figures of one policy, with the spread of every figure that decides anything.
+"""Figures of one policy from its rollouts, with the spread of every figure that decides anything.
 
 Owns   pooling the rollouts of several seeds, per-market and aggregate metrics, slices.
 Units  returns are fractions of the episode's capital, one a market and episode; money 1e-6 dollar.
@@ -39,7 +39,7 @@ class Slice(Config):
 
 
 class SeedRow(Config):
-    """The result of one seed alone."""
+    """Result of one seed alone."""
 
     seed: int
     n_records: int
@@ -57,7 +57,7 @@ class EventReturn(Config):
 
 
 class Trading(Config):
-    """How the policy traded, summed over everything."""
+    """Habits of the policy, summed over everything it did: decisions, orders, fills, fees, trips."""
 
     decisions: int
     idle_decisions: int
@@ -78,7 +78,7 @@ class Trading(Config):
 
 
 class PolicyResult(Config):
-    """Everything reported of one policy; intervals are clustered by event."""
+    """All figures reported of one policy; intervals are clustered by event."""
 
     name: str
     meaning: str
@@ -128,7 +128,7 @@ class Sample:
 
 
 def pool(bank: Bank, config: EnvConfig, seeds: Sequence[int], rollouts: Sequence[Rollout]) -> Sample:
-    """Join the rollouts of ``seeds`` (same bank, settings and policy)."""
+    """Join the rollouts of ``seeds``, made with the same bank, settings and policy."""
     events, market_event = number_events(bank)
     records = join_records([r.records for r in rollouts])
     return Sample(
@@ -145,7 +145,7 @@ def pool(bank: Bank, config: EnvConfig, seeds: Sequence[int], rollouts: Sequence
 
 
 def summarise(sample: Sample, name: str, meaning: str, bootstrap: BootstrapConfig) -> PolicyResult:
-    """All figures of one policy."""
+    """All figures of the policy whose rollouts ``sample`` holds."""
     markets = _markets(sample)
     events = _events(sample)
     event_returns = np.array([e.mean_return for e in events])
@@ -214,7 +214,7 @@ def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
 
 
 def _step_sharpe(sample: Sample) -> np.ndarray:
-    """(M,) the Sharpe ratio of the step rewards of each record's episode."""
+    """Sharpe ratio (M,) of the step rewards of each record's episode."""
     parts = []
     for rollout in sample.rollouts:
         order = np.argsort(rollout.episode)
@@ -257,7 +257,7 @@ def _trading(sample: Sample) -> Trading:
         idle_decisions=idle,
         n_orders=orders,
         n_fills=int(r.n_fills.sum()),
-        # Of the size asked for; a sale may ask for less than an order's size, so this is a lower bound.
+        # A share of the orders' full size. A sale may ask for less than that, so this is a lower bound.
         fill_rate=traded / (orders * sample.config.order_qty_e2) if orders else None,
         trade_rate=acted / max(decisions - idle, 1),
         turnover_e6=int(r.turnover_e6.sum()),
@@ -285,7 +285,7 @@ def _per_seed(sample: Sample, bootstrap: BootstrapConfig) -> tuple[SeedRow, ...]
 
 
 def _by_market(sample: Sample, labels: list[str], bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
-    """The mean return by a label of the market."""
+    """Mean return for each label of the markets; ``labels`` has one a market."""
     of_record = np.array(labels)[sample.records.market]
     out = []
     for label in sorted(set(of_record.tolist())):
@@ -304,7 +304,7 @@ def _by_market(sample: Sample, labels: list[str], bootstrap: BootstrapConfig) ->
 
 
 def _by_trip(sample: Sample, by: str, labels: list[str], bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
-    """Profit a round trip, dollars, by where it was entered."""
+    """Profit a round trip, dollars, for each bin of its entry: price or time to close."""
     pnl = np.sum([getattr(r.tallies, f"{by}_pnl_e6") for r in sample.rollouts], axis=0)
     trips = np.sum([getattr(r.tallies, f"{by}_trips") for r in sample.rollouts], axis=0)
     out = []

@@ -1,7 +1,7 @@
-"""What one validation of a policy found, event by event; it lies in the checkpoint it judged.
+"""``validation.json``: the result of one validation, event by event; it lies in the checkpoint it judged.
 
-Owns   the record ``validation.json`` of a checkpoint: selection, early stopping and every correction for
-       having looked at many trials are computed from it.
+Owns   the record. Selection, early stopping and every correction for having looked at many trials are
+       computed from it.
 Units  returns are fractions of the episode's capital, an event the mean of its markets.
 """
 
@@ -17,7 +17,7 @@ VALIDATION_FILE: Final = "validation.json"
 
 
 class Validation(Config):
-    """A policy on the validation events."""
+    """Result of a policy on the validation events."""
 
     score: float  # mean return over events: what runs are selected by; larger is better
     low: float | None  # interval of the score, clustered by event; None for one event alone
@@ -29,7 +29,7 @@ class Validation(Config):
 
     @classmethod
     def of(cls, result: PolicyResult) -> "Validation":
-        """The record of an evaluated policy; DataError where no event could be scored."""
+        """Record of an evaluated policy; DataError where no event could be scored."""
         mean = result.mean_return
         if mean.estimate is None:
             raise DataError(f"no held-out episode could be scored ({mean.note}); validate on more events")
@@ -45,13 +45,13 @@ class Validation(Config):
 
     @property
     def numbers(self) -> dict[str, float]:
-        """The scalars that stand in every line of metrics.jsonl; a bound that is not known is left out."""
+        """Scalars for every line of metrics.jsonl; a bound that is not known is left out."""
         found = self.model_dump(exclude={"events"})
         return {name: value for name, value in found.items() if value is not None}
 
 
 def read_validation(checkpoint: Path) -> Validation | None:
-    """The validation of the policy in ``checkpoint``; None where it was never validated."""
+    """Validation of the policy in ``checkpoint``; None where nobody validated it."""
     path = Path(checkpoint) / VALIDATION_FILE
     if not path.is_file():
         return None

@@ -3,8 +3,8 @@
 Owns       the equity curve on a real-time grid, drawdown, round trips by entry price and by time to
            close, the position x price histogram and the spread of the observations.
 Units      cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar (YES), time ns.
-Invariant  the curve ends at the sum of the records' P&L, and so does each P&L table: whatever a
-           settlement pays in the last, unobserved moment is booked when the episode's record comes.
+Invariant  the curve ends at the sum of the records' P&L, and so does each P&L table: a settlement's payment
+           in the last, unobserved moment is booked when the episode's record comes.
 
 A round trip begins when the position leaves zero and ends when it returns to zero or the episode ends.
 """
@@ -58,7 +58,7 @@ class Trackers(NamedTuple):
 
 
 class Tallies(NamedTuple):
-    """What has been counted. E events, B price bins, C time-to-close bins, G grid points, F features."""
+    """Counts so far. E events, B price bins, C time-to-close bins, G grid points, F features."""
 
     curve_e6: np.ndarray  # (G,) i8: change of equity in each grid cell
     price_pnl_e6: np.ndarray  # (E, B) i8
@@ -71,7 +71,7 @@ class Tallies(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Facts of the bank and the grid the kernels look things up in."""
+    """Facts of the bank and of the time grid that the kernels look up."""
 
     segment_start: np.ndarray  # (K,) i8, ascending
     segment_market: np.ndarray  # (K,) i4
@@ -86,7 +86,7 @@ class Places(NamedTuple):
 
 
 def allocate_trackers(n_envs: int, n_slots: int, capital_e6: int) -> Trackers:
-    """Every environment at the start of an episode."""
+    """Trackers of environments that are all at the start of an episode."""
     wide, slots = np.zeros(n_envs, np.int64), np.zeros((n_envs, n_slots), np.int64)
     return Trackers(
         held=np.zeros(n_envs, np.uint8),
@@ -108,7 +108,7 @@ def allocate_trackers(n_envs: int, n_slots: int, capital_e6: int) -> Trackers:
 
 
 def allocate_tallies(n_events: int, n_grid: int, n_features: int) -> Tallies:
-    """Nothing counted yet."""
+    """Tallies with nothing counted yet."""
     stats = np.zeros((n_features, 6))
     stats[:, STAT_MIN], stats[:, STAT_MAX] = np.inf, -np.inf
     by_price, by_close = (n_events, N_PRICE_BINS), (n_events, len(CLOSE_LABELS))
@@ -132,7 +132,7 @@ def market_of_row(row: int, places: Places) -> int:
 
 @kernel
 def close_bin(close_ns: int, at_ns: int) -> int:
-    """Bin of the time left to ``close_ns``; past it counts as none left."""
+    """Bin of the time left to ``close_ns``; a time past the close counts as none left."""
     if close_ns == NO_CLOSE:
         return CLOSE_EDGES_NS.size + 1
     left = close_ns - at_ns
@@ -144,7 +144,7 @@ def close_bin(close_ns: int, at_ns: int) -> int:
 
 @kernel
 def price_bin(mid_e4: int) -> int:
-    """Bin of a price, one a ten cents; 1.00 falls into the last."""
+    """Bin of a price, one a ten cents; 1.00 falls into the last bin."""
     return min(max(mid_e4 // PRICE_BIN_E4, 0), N_PRICE_BINS - 1)
 
 
@@ -240,9 +240,10 @@ def close_episode(
     trackers: Trackers, tallies: Tallies, places: Places, n: int, slots: np.ndarray, markets: np.ndarray,
     pnl_e6: np.ndarray, end_ns: int, capital_e6: int,
 ) -> int:  # fmt: skip
-    """Book what the records (one a slot: slots, markets, pnl_e6 (k,)) hold beyond the last look.
+    """Book the part of the records that lies beyond the last look.
 
-    Returns the episode's largest drawdown, 1e-6 dollar; the trackers stand at a fresh episode after.
+    The records are one a slot: slots, markets, pnl_e6 (k,). Returns the episode's largest drawdown, 1e-6
+    dollar. The trackers then stand at a fresh episode.
     """
     for i in range(slots.size):
         s = slots[i]

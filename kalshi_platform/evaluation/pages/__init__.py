@@ -2,3 +2,5 @@
 
 Not here   any page: each stands beside what it shows. Begin reading at page.py.
 """
+
+__all__ = ["charts", "formats", "page", "terminal"]

@@ -26,7 +26,10 @@ SMALL: Final = (170, 360)
 
 @dataclass(frozen=True)
 class Series:
-    """One line: x ascending; y may hold None where unknown. ``slot`` picks the colour, 0 = the policy."""
+    """One line of a chart: x ascending; y holds None where unknown.
+
+    ``slot`` picks the colour, 0 = the policy.
+    """
 
     name: str
     x: Sequence[float]
@@ -36,7 +39,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Scale:
-    """Linear map of low..high to start..stop."""
+    """A linear map of low..high to start..stop."""
 
     low: float
     high: float
@@ -61,12 +64,12 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def draw_text(x: float, y: float, text: str, kind: str = "tick", anchor: str = "middle") -> str:
-    """One line of text."""
+    """SVG of one line of text."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def draw_name(x: float, y: float, text: str, most: int, kind: str = "name", anchor: str = "end") -> str:
-    """A name cut to ``most`` characters in its middle, whole in its tooltip."""
+    """SVG of a name cut to ``most`` characters in its middle; its tooltip shows the whole name."""
     if len(text) <= most:
         return draw_text(x, y, text, kind, anchor)
     head = (most - 1) // 2
@@ -78,12 +81,12 @@ def draw_name(x: float, y: float, text: str, most: int, kind: str = "name", anch
 
 
 def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """A straight line."""
+    """SVG of a straight line."""
     return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
 def draw_rect(x: float, y: float, w: float, h: float, kind: str, title: str, extra: str = "") -> str:
-    """A rectangle of at least half a pixel, with its tooltip."""
+    """SVG of a rectangle of at least half a pixel, with its tooltip."""
     return (
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(w, 0.5):.1f}" height="{max(h, 0.5):.1f}" '
         f"{extra}><title>{escape(title)}</title></rect>"
@@ -91,18 +94,18 @@ def draw_rect(x: float, y: float, w: float, h: float, kind: str, title: str, ext
 
 
 def draw_point(x: float, y: float, kind: str, title: str) -> str:
-    """A dot with its tooltip."""
+    """SVG of a dot with its tooltip."""
     return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(title)}</title></circle>'
 
 
 def svg(height: int, parts: Sequence[str], label: str, width: int = WIDTH) -> Markup:
-    """The picture made of ``parts``; ``label`` is what a screen reader says."""
+    """The picture made of ``parts``; a screen reader says ``label``."""
     body = "".join(parts)
     return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>')
 
 
 def nothing(why: str = "no data") -> Markup:
-    """What stands in the place of a chart that cannot be drawn."""
+    """Text in place of a chart that cannot be drawn."""
     return Markup('<p class="none">{}</p>').format(why)
 
 
@@ -123,7 +126,7 @@ def line_chart(
     width: int = WIDTH,
     with_zero: bool = True,
 ) -> Markup:
-    """Lines over a shared x; ``x_ticks`` are (value, text)."""
+    """Chart of lines over a shared x; ``x_ticks`` are (value, text)."""
     shown = [s for s in series if any(v is not None for v in s.y)]
     if not shown:
         return nothing()
@@ -151,7 +154,10 @@ def line_chart(
 
 
 def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> Markup:
-    """Estimates with their intervals, one a row, and the line of zero; fractions shown in percent."""
+    """Chart of estimates with their intervals, one a row, and the line of zero.
+
+    Fractions shown in percent.
+    """
     known = [(name, i) for name, i in rows if i.estimate is not None]
     if not known:
         return nothing()
@@ -179,7 +185,7 @@ def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> 
 def bar_chart(
     bars: Sequence[tuple[str, float]], label: str, y_format: Format = percent, height: int = 240
 ) -> Markup:
-    """Signed bars, one a name, in the order given; names only in the tooltips."""
+    """Chart of signed bars, one a name, in the order given; names only in the tooltips."""
     if not bars:
         return nothing()
     low, high = padded([v for _, v in bars])
@@ -203,7 +209,7 @@ def bar_chart(
 def heat_map(
     counts: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str], label: str
 ) -> Markup:
-    """Counts as the strength of one colour (square root, so that rare cells stay visible)."""
+    """Chart of counts as the strength of one colour (square root, so that rare cells stay visible)."""
     total = sum(map(sum, counts))
     if total == 0:
         return nothing()

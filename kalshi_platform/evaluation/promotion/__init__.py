@@ -1,1 +1,6 @@
-"""The measurements and the gates between a run and a champion."""
+"""Promotion: the measurements and gates between a finished run and a champion.
+
+Not here   the store of models (models/registry). Begin reading at promote.py.
+"""
+
+__all__ = ["evidence", "gates", "latency", "promote", "registration"]

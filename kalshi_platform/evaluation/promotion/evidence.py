@@ -1,9 +1,9 @@
 """Evidence about a registered model, recomputed from the artefact and the dataset, never from its claims.
 
-Owns   which rollouts a judgement needs, and reading their figures into models/registry/evidence.py's record.
-Fees   a model is judged at the exchange's full fees, whatever it was trained with; the ladder is theirs.
+Owns   the rollouts that a judgement needs; their figures become the record of models/registry/evidence.py.
+Fees   a model is judged at the exchange's full fees, whatever fees it was trained with.
 Pairs  the champion plays the same episodes in its own environment: a return is a share of the capital
-       its own settings give a market, so the two compare what a dollar earns.
+       its own settings give a market, so the comparison is of what a dollar earns.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def gather_evidence(
     measure: Measure = measure_latency,
     say: Say = silent,
 ) -> Evidence:
-    """Everything the gates ask about ``model`` (an id), on the validation split of ``dataset_uri``.
+    """Gather everything the gates ask about ``model`` (an id), on the validation split of ``dataset_uri``.
 
     ``champion`` is the id to compare with; ``config`` defaults to what the size of the split allows. A
     model that cannot be loaded or played, or a champion that cannot be compared, yields evidence that says
@@ -91,12 +91,12 @@ def gather_evidence(
 
 
 def judged_environment(record: ModelRecord) -> EnvConfig:
-    """The environment a model was trained in, at the exchange's full fees."""
+    """Environment settings that the model was trained in, at the exchange's full fees."""
     return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6)
 
 
 def judging_config(bank: Bank) -> EvalConfig:
-    """Whole lives of every validation market where the split is small enough; see EvalConfig.for_rows."""
+    """Settings that play whole lives of every validation market if the split is small enough."""
     return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT)
 
 
@@ -114,7 +114,7 @@ def measure_performance(
 
 
 def performance_of(judged: Evaluation, latency: Latency) -> Performance:
-    """The figures of an evaluation that gates look at."""
+    """Figures of an evaluation that the gates look at."""
     policy = judged.policy
     worst = min(policy.markets, key=lambda market: market.mean_return)
     counts = policy.trading.action_counts
@@ -146,7 +146,7 @@ def _against(
     config: EvalConfig,
     say: Say,
 ) -> Estimate:
-    """The paired difference challenger - champion; raises where this program cannot play the champion."""
+    """Paired difference challenger - champion; raises where this program cannot play the champion."""
     rival = load_model(registry, champion)
     own, other = judged_environment(challenger.record), judged_environment(rival.record)
     rival_bank = bank if other.groups == own.groups else open_bank(dataset_uri, JUDGED_SPLIT, other.groups)

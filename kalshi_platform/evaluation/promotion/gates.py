@@ -1,4 +1,4 @@
-"""Promotion gates: what a model must show before it may trade, as pure functions of the evidence.
+"""Promotion gates: rules that a model must pass before it may trade, as pure functions of the evidence.
 
 Owns   GateConfig (the thresholds), one function a gate, and the words of every refusal.
 Units  as in models/registry/evidence.py.
@@ -16,8 +16,8 @@ from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
     Estimate,
     Evidence,
+    GateJudgement,
     GateResult,
-    Judgement,
     Match,
     Performance,
 )
@@ -27,7 +27,7 @@ _DIRTY: Final = "-dirty"
 
 
 class GateConfig(Config):
-    """What is good enough."""
+    """Thresholds of the gates."""
 
     max_action_share: float = Field(
         0.95, gt=0, le=1, description="of the decisions that trade, one action's largest share"
@@ -53,7 +53,7 @@ class GateConfig(Config):
     )
     latency_budget_ms: dict[str, float] = Field(
         {level.name: level.latency_budget_ms for level in LEVELS.values()},
-        description="99th percentile of one decision, by level (brief)",
+        description="99th percentile of one decision, by level",
     )
     replace_unplayable: bool = Field(
         False,
@@ -65,7 +65,7 @@ class GateConfig(Config):
     )
 
 
-def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
+def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement:
     """Every gate's answer, in the order in which they are read."""
     config = config or GateConfig()
     results = [
@@ -86,11 +86,11 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> Judgement:
             drawdown_bounded(found, config),
             fast_enough(evidence.level, found, config),
         ]
-    return Judgement(evidence=evidence, gates=config.model_dump(mode="json"), results=tuple(results))
+    return GateJudgement(evidence=evidence, gates=config.model_dump(mode="json"), results=tuple(results))
 
 
 def digests_equal(digests: Iterable[Match]) -> GateResult:
-    """Observation, actions and features mean to this program what they meant in training."""
+    """Check that observation, actions and features mean to this program what they meant in training."""
     changed = [m for m in digests if not m.equal]
     words = "; ".join(
         f"the {m.name} digest is {m.found} in this program, the model was trained with {m.recorded}"
@@ -102,7 +102,7 @@ def digests_equal(digests: Iterable[Match]) -> GateResult:
 
 
 def dataset_same(evidence: Evidence) -> GateResult:
-    """The model was trained, its claims measured and it is judged on one and the same dataset."""
+    """Check that one dataset trained the model, gave its claims and judges it."""
     changed = [m for m in evidence.datasets if not m.equal]
     words = "; ".join(f"its {m.name} is {m.recorded}, the one opened is {m.found}" for m in changed)
     return _gate(
@@ -115,7 +115,7 @@ def dataset_same(evidence: Evidence) -> GateResult:
 
 
 def clean_tree(commit: str | None) -> GateResult:
-    """The code that trained it is a commit one can go back to."""
+    """Check that the code that trained the model is a commit one can go back to."""
     if commit is None:
         words = (
             "the run records no commit, so nobody can go back to the code that trained it; "
@@ -128,7 +128,7 @@ def clean_tree(commit: str | None) -> GateResult:
 
 
 def claims_hold(claimed: Performance | None, found: Performance, config: GateConfig) -> GateResult:
-    """What the record claims is what was found; latency is not compared, it belongs to the machine."""
+    """Compare the record's claims with what was found; latency is left out, it belongs to the machine."""
     allowed = f"within {config.claim_tolerance:g}"
     if claimed is None:
         return _gate("claims", False, "no claims", allowed, "it was registered without being judged")
@@ -146,7 +146,7 @@ def claims_hold(claimed: Performance | None, found: Performance, config: GateCon
 
 
 def beats_baselines(found: Performance) -> GateResult:
-    """Against every baseline the whole interval of the paired difference lies above zero."""
+    """Check that the whole interval of the paired difference to every baseline lies above zero."""
     if not found.baselines:
         return _gate("baselines", False, "none played", "above 0", "no baseline was played beside it")
     lost = {name: e for name, e in found.baselines.items() if not _above_zero(e)}
@@ -159,7 +159,10 @@ def beats_baselines(found: Performance) -> GateResult:
 
 
 def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
-    """Against the present champion too; passed where there is none or it is the model itself."""
+    """Check the same against the present champion.
+
+    Passed where there is none or the model is the champion.
+    """
     champion, gap = evidence.champion, evidence.against_champion
     if champion is None or champion == evidence.model:
         return _gate("champion", True, "no other champion", "interval above 0", "")
@@ -174,7 +177,7 @@ def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
 
 
 def actions_vary(found: Performance, config: GateConfig) -> GateResult:
-    """Neither one trade nor HOLD is the answer to everything."""
+    """Check that neither one trade nor HOLD is the model's answer to nearly everything."""
     shares = found.action_shares
     trades = {name: n for name, n in found.action_counts.items() if name != _HOLD}
     total = sum(trades.values())
@@ -189,7 +192,7 @@ def actions_vary(found: Performance, config: GateConfig) -> GateResult:
 
 
 def entropy_left(found: Performance, config: GateConfig) -> GateResult:
-    """Its probabilities are not all zeros and ones."""
+    """Check that the model's probabilities are not all zeros and ones."""
     entropy, floor = found.entropy_share, config.min_entropy_share
     words = (
         f"collapsed: its probabilities keep {_number(entropy)} of the largest entropy, "
@@ -200,7 +203,7 @@ def entropy_left(found: Performance, config: GateConfig) -> GateResult:
 
 
 def survives_fees(found: Performance, config: GateConfig) -> GateResult:
-    """Its mean return stays above zero at a multiple of the fees."""
+    """Check that the mean return stays above zero at a multiple of the fees."""
     scale = config.fee_scale
     at = next((f.mean_return for f in found.fees if f.scale == scale), None)
     if at is None:
@@ -214,7 +217,7 @@ def survives_fees(found: Performance, config: GateConfig) -> GateResult:
 
 
 def drawdown_bounded(found: Performance, config: GateConfig) -> GateResult:
-    """No single market costs more than the bound at any time."""
+    """Check that no single market costs more than the bound at any time."""
     words = (
         f"in its worst market it falls by {found.worst_drawdown:.2%} of the capital, "
         f"at most {config.max_drawdown:.2%} is allowed (worst return {found.worst_market_return:+.1%} "
@@ -230,7 +233,7 @@ def drawdown_bounded(found: Performance, config: GateConfig) -> GateResult:
 
 
 def fast_enough(level: str, found: Performance, config: GateConfig) -> GateResult:
-    """The 99th percentile of a decision's time is within the budget of its level."""
+    """Check that the 99th percentile of a decision's time is within the budget of the model's level."""
     budget, latency = config.latency_budget_ms.get(level), found.latency
     if budget is None:
         words = f"level {level!r} has no latency budget; there are {', '.join(config.latency_budget_ms)}"

@@ -1,4 +1,4 @@
-"""How long one decision takes: one group of slots, one thread, history windows included, as in serving."""
+"""The latency of a policy: one group of slots, one thread, history windows included, as in serving."""
 
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.models.networks.device import torch_threads
@@ -8,10 +8,11 @@ from kalshi_platform.models.registry.export import probes
 
 
 def measure_latency(policy: FrozenPolicy) -> Latency:
-    """Percentiles of ``policy.act`` for one environment, 1,000 calls (at least 200 where 10 s are over).
+    """Measure ``policy.act`` for one environment; returns percentiles of 1,000 calls.
 
+    At least 200 calls where 10 s are over.
     Judged is the time the thread itself computes (``domain/timing.py`` says why); a policy decides without
-    waiting for anything else. The wall's percentile is reported beside it. Every call sees another
+    waiting for anything else. The percentile by the wall clock is reported beside it. Every call sees another
     observation, with windows where the level reads history.
     """
     flat, windows = probes(policy.spec)

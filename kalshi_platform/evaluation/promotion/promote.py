@@ -1,7 +1,9 @@
-"""Giving an alias to a model: evidence is gathered and judged first, and a refusal changes nothing.
+"""Promotion: an alias is given to a model after its evidence is gathered and judged.
 
-Rule   ``challenger`` asks only that the model loads and fits this program; every other alias is a place
-       from which models trade, and is gated against what the alias names now.
+A refusal changes nothing.
+
+Rule   ``challenger`` asks only that the model loads and fits this program. Models trade from every other
+       alias, so it is gated against the model that the alias names now.
 Races  the log of aliases is read before the evidence is gathered: a change in between refuses this one.
 """
 
@@ -14,15 +16,15 @@ from kalshi_platform.evaluation.promotion.evidence import Measure, gather_eviden
 from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.registry.aliases import AliasEntry, check_alias
-from kalshi_platform.models.registry.evidence import Judgement
+from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
 
 class Promotion(NamedTuple):
-    """What became of it; ``entry`` is None where the gates refused."""
+    """Result of a promotion; ``entry`` is None where the gates refused."""
 
-    judgement: Judgement | None
+    judgement: GateJudgement | None
     entry: AliasEntry | None
 
 
@@ -41,7 +43,7 @@ def promote_model(
     """Give ``alias`` to the model ``name`` (an alias or an id) where the gates allow it.
 
     ``dataset_uri`` is needed by every alias but challenger. LimitError where somebody else changed the alias
-    meanwhile; a model that an ungated alias cannot load is refused as by ``load_model``.
+    meanwhile. An alias without gates refuses a model that ``load_model`` refuses, with the same error.
     """
     check_alias(alias)
     model, seen = registry.resolve(name), registry.aliases()

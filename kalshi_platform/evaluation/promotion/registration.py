@@ -1,8 +1,8 @@
-"""A training run becomes a registered model: exported, proved equal, judged once for its claims.
+"""Registration of a training run: its best policy is exported, proved equal, and judged once for its claims.
 
 Reads      run.json and env.json of the run (learning/training/session.py writes them) and its best
            checkpoint.
-Not        promotion: whatever is claimed here is measured again by evidence.py before anybody relies on it.
+Not        promotion: evidence.py measures every claim again before anybody relies on it.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from kalshi_platform.models.registry.store import Registry, now
 from kalshi_platform.simulation.envs.settings import read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
-#: What ``learning/training/session.py`` calls its record; training lies above this layer.
+#: Name of the record that ``learning/training/session.py`` writes; training lies above this layer.
 _RUN_FILE: Final = "run.json"
 _KEYS: Final = ("dataset", "dataset_digest", "commit", "packages")
 
@@ -86,7 +86,10 @@ def register_run(
 
 
 def _read_run(run: Path) -> dict[str, Any]:
-    """run.json in the run's folder, or above the checkpoint named; DataError where there is none."""
+    """Content of run.json, in the run's folder or above the checkpoint named.
+
+    DataError where there is none.
+    """
     folder = Path(run).resolve()
     path = next((p / _RUN_FILE for p in (folder, *folder.parents[:2]) if (p / _RUN_FILE).is_file()), None)
     if path is None:

@@ -1,42 +1,51 @@
 """Intervals by resampling whole events: the markets of one event move together, so an event is one draw.
 
 Owns   the clustered bootstrap of a ratio of sums and of paired differences, seeded and vectorised.
-Units  those of the values given; levels and shares are fractions.
+Units  those of the values given; confidence and shares are fractions.
 Not    which statistic to report (metrics.py) or who beats whom (compare.py).
 
-Interval: BCa (Efron 1987) with the levels widened for few clusters: a percentile interval of n draws
-is too narrow by sqrt((n - 1) / n) and uses the normal where Student's t belongs (Hesterberg 2015).
+Interval: BCa (Efron 1987) with the tail probabilities widened for few clusters: a percentile interval of n
+draws is too narrow by sqrt((n - 1) / n) and uses the normal where Student's t belongs (Hesterberg 2015).
 """
 
 import math
 from typing import Final
 
 import numpy as np
-from pydantic import Field
+from pydantic import AliasChoices, ConfigDict, Field
 from scipy import stats
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 
+#: Reports and settings on disk call the confidence of an interval ``level``.
+ON_DISK: Final = AliasChoices("confidence", "level")
 #: Resampled weights held at once: 2e6 x 8 bytes = 16 MB.
 _CHUNK_CELLS: Final = 2_000_000
 
 
 class BootstrapConfig(Config):
-    """How intervals are drawn."""
+    """Settings of the draws behind an interval."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     resamples: int = Field(10_000, ge=100, le=1_000_000, description="bootstrap draws")
-    level: float = Field(0.95, gt=0.5, lt=1.0, description="two-sided confidence level")
+    confidence: float = Field(
+        0.95, validation_alias=ON_DISK, serialization_alias="level", gt=0.5, lt=1.0,
+        description="two-sided, fraction",
+    )  # fmt: skip
     seed: int = Field(20_240_607, ge=0, description="seed of the draws")
 
 
 class Interval(Config):
     """An estimate with its clustered interval; ``low`` and ``high`` are None where it cannot be drawn."""
 
+    model_config = ConfigDict(serialize_by_alias=True)
+
     estimate: float | None
     low: float | None
     high: float | None
-    level: float
+    confidence: float = Field(validation_alias=ON_DISK, serialization_alias="level")
     n_clusters: int
     note: str = ""
 
@@ -72,15 +81,21 @@ def ratio_interval(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) ->
         raise ContractError("cluster sums contain NaN or infinity: drop or repair those episodes first")
     n = num.size
     if n == 0 or den.sum() == 0:
-        return Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=n, note="no data")
+        return Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note="no data"
+        )
     estimate = float(num.sum() / den.sum())
     if n == 1:
         note = "one event only: its spread is unknown"
-        return Interval(estimate=estimate, low=None, high=None, level=config.level, n_clusters=1, note=note)
+        return Interval(
+            estimate=estimate, low=None, high=None, confidence=config.confidence, n_clusters=1, note=note
+        )
     draws = _ratio_draws(num, den, config)
-    low, high = _bca_bounds(draws, estimate, _jackknife(num, den), n, config.level)
+    low, high = _bca_bounds(draws, estimate, _jackknife(num, den), n, config.confidence)
     note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
-    return Interval(estimate=estimate, low=low, high=high, level=config.level, n_clusters=n, note=note)
+    return Interval(
+        estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
+    )
 
 
 def mean_interval(cluster: np.ndarray, values: np.ndarray, config: BootstrapConfig) -> Interval:
@@ -98,9 +113,9 @@ def event_mean_interval(cluster: np.ndarray, values: np.ndarray, config: Bootstr
 def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: BootstrapConfig) -> Interval:
     """Interval of Sharpe(ours) - Sharpe(theirs), returns (E,) of the same events in the same order.
 
-    Sharpe per event: mean / population std. Events are drawn jointly for both, so what they have in common
-    cancels. All zero, as of a policy that does not trade, is a Sharpe of 0; draws in which one of them is
-    the same gain everywhere have none and are left out.
+    Sharpe per event: mean / population std. Events are drawn jointly for both, so whatever both have in
+    common cancels. Returns that are all zero, as of a policy that does not trade, have a Sharpe of 0. Draws
+    in which one side gains the same everywhere have no Sharpe ratio and are left out.
     """
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if ours.shape != theirs.shape or ours.ndim != 1:
@@ -110,7 +125,9 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     gap = _sharpe_gap(whole, ours, theirs)
     if n < 2 or not np.isfinite(gap).all():
         note = f"{n} events without spread: no Sharpe ratio" if n else "no data"
-        return Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=n, note=note)
+        return Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note=note
+        )
     estimate = float(gap[0])
     rng = np.random.default_rng([config.seed, n])
     share, left, found = np.full(n, 1.0 / n), config.resamples, []
@@ -121,13 +138,15 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     draws = np.concatenate(found)
     jackknife = _sharpe_gap(1.0 - np.eye(n), ours, theirs)
     jackknife = jackknife[np.isfinite(jackknife)]
-    low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.level)
+    low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.confidence)
     note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
-    return Interval(estimate=estimate, low=low, high=high, level=config.level, n_clusters=n, note=note)
+    return Interval(
+        estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
+    )
 
 
 def _sharpe_gap(weight: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """(K,) differences of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
+    """Differences (K,) of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
     return _weighted_sharpe(weight, ours) - _weighted_sharpe(weight, theirs)
 
 
@@ -143,7 +162,7 @@ def _weighted_sharpe(weight: np.ndarray, returns: np.ndarray) -> np.ndarray:
 
 
 def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> np.ndarray:
-    """(resamples,) draws of the ratio; draws whose denominator is 0 are dropped."""
+    """Draws (resamples,) of the ratio; draws whose denominator is 0 are dropped."""
     rng = np.random.default_rng([config.seed, num.size])
     n, left, parts = num.size, config.resamples, []
     share = np.full(n, 1.0 / n)
@@ -157,17 +176,17 @@ def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> n
 
 
 def _jackknife(num: np.ndarray, den: np.ndarray) -> np.ndarray:
-    """(E,) estimates with one cluster left out; clusters that hold all the weight are skipped."""
+    """Estimates (E,) with one cluster left out; clusters that hold all the weight are skipped."""
     rest = den.sum() - den
     keep = rest != 0
     return np.asarray((num.sum() - num[keep]) / rest[keep])
 
 
 def _bca_bounds(
-    draws: np.ndarray, estimate: float, jackknife: np.ndarray, n: int, level: float
+    draws: np.ndarray, estimate: float, jackknife: np.ndarray, n: int, confidence: float
 ) -> tuple[float, float]:
     """Bias-corrected, accelerated bounds with the tail widened for ``n`` clusters."""
-    tail = (1.0 - level) / 2.0
+    tail = (1.0 - confidence) / 2.0
     z_tail = math.sqrt(n / (n - 1)) * float(stats.t.ppf(tail, n - 1))
     # Ties count half, so that a statistic with few distinct values is not called biased.
     below = float(np.mean(draws < estimate) + 0.5 * np.mean(draws == estimate))

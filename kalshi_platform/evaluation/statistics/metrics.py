@@ -1,11 +1,10 @@
-"""What a result is made of: pure functions of returns, with formulas and sources.
+"""Metrics of a result: pure functions of returns, with formulas and sources.
 
-Owns   the brief's per-market and aggregate metrics, Sharpe ratios and their significance, drawdown,
-       interquartile mean.
+Owns   per-market and aggregate metrics, Sharpe ratios and their significance, drawdown, interquartile mean.
 Units  returns are fractions of the episode's capital; time is ns; ratios are per period unless named annual.
 Not    intervals (bootstrap.py), comparisons (compare.py).
 
-A tick is not an independent draw: no function here multiplies by the square root of a number of steps.
+A message is not an independent draw: no function here multiplies by the square root of a number of steps.
 """
 
 import math
@@ -18,9 +17,9 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_DAY
 
-#: Smallest standard deviation a Sharpe ratio is divided by (brief, "Validation Strategy").
+#: Smallest standard deviation a Sharpe ratio is divided by.
 SHARPE_STD_FLOOR: Final = 0.01
-#: Smallest absolute mean a consistency is divided by (brief, "Validation Strategy").
+#: Smallest absolute mean a consistency is divided by.
 CONSISTENCY_MEAN_FLOOR: Final = 1.0
 NS_PER_YEAR: Final = 365.25 * NS_PER_DAY
 #: Below this span an annual figure would be an extrapolation of more than 52 times.
@@ -29,7 +28,7 @@ _EULER_GAMMA: Final = 0.577_215_664_901_532_9
 
 
 class MarketMetrics(Config):
-    """One market over its episodes (brief, "Validation Strategy")."""
+    """Metrics of one market over its episodes."""
 
     ticker: str
     event: str
@@ -43,7 +42,7 @@ class MarketMetrics(Config):
 
 
 class AggregateMetrics(Config):
-    """Over the markets, each counted once (brief, "Validation Strategy")."""
+    """Metrics over all markets, each counted once."""
 
     n_markets: int
     mean_return: float
@@ -53,14 +52,14 @@ class AggregateMetrics(Config):
 
 
 def sharpe(returns: np.ndarray, floor: float = SHARPE_STD_FLOOR) -> float:
-    """mean / max(std, floor) per period, population std; 0 for no returns."""
+    """Sharpe ratio per period: mean / max(std, floor), population std; 0 for no returns."""
     if returns.size == 0:
         return 0.0
     return float(returns.mean() / max(float(returns.std()), floor))
 
 
 def sharpe_of_moments(count: np.ndarray, total: np.ndarray, total_sq: np.ndarray) -> np.ndarray:
-    """The same Sharpe ratio for many series from their running sums; all (M,), counts may be 0."""
+    """Sharpe ratios of many series from their running sums, as :func:`sharpe`; all (M,), counts may be 0."""
     n = np.maximum(count, 1)
     mean = total / n
     std = np.sqrt(np.maximum(total_sq / n - mean**2, 0.0))
@@ -68,7 +67,10 @@ def sharpe_of_moments(count: np.ndarray, total: np.ndarray, total_sq: np.ndarray
 
 
 def consistency(returns: np.ndarray, floor: float = CONSISTENCY_MEAN_FLOOR) -> float:
-    """1 - std / max(|mean|, floor); 1 = every period alike. The floor makes small returns look alike."""
+    """Consistency 1 - std / max(|mean|, floor); 1 = every period alike.
+
+    The floor makes small returns look alike.
+    """
     if returns.size == 0:
         return 0.0
     return float(1.0 - returns.std() / max(abs(float(returns.mean())), floor))
@@ -87,7 +89,7 @@ def grouped_moments(
 
 
 def aggregate(mean_returns: np.ndarray, sharpes: np.ndarray) -> AggregateMetrics:
-    """The brief's aggregate of per-market mean returns and Sharpe ratios, both (K,)."""
+    """Aggregate of per-market mean returns and Sharpe ratios, both (K,)."""
     if mean_returns.size == 0:
         raise ContractError("no market has a finished episode: nothing to aggregate")
     return AggregateMetrics(
@@ -123,8 +125,9 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float |
 
 
 def expected_max_sharpe(n_trials: int, trial_sharpe_variance: float) -> float:
-    """Sharpe ratio the best of ``n_trials`` worthless trials is expected to show (same authors, 2014).
+    """Sharpe ratio that the best of ``n_trials`` worthless trials is expected to show.
 
+    Bailey, Lopez de Prado 2014:
     sqrt(V) ((1 - g) Phi^-1(1 - 1/N) + g Phi^-1(1 - 1/(N e))), g = 0.5772; 0 for one trial.
     """
     if n_trials < 1 or trial_sharpe_variance < 0:
@@ -139,7 +142,10 @@ def expected_max_sharpe(n_trials: int, trial_sharpe_variance: float) -> float:
 
 
 def deflated_sharpe(returns: np.ndarray, n_trials: int, trial_sharpe_variance: float) -> float | None:
-    """Probabilistic Sharpe against what the best of ``n_trials`` would show by luck; None where undefined."""
+    """Probabilistic Sharpe against the ratio that the best of ``n_trials`` shows by luck.
+
+    None where undefined.
+    """
     return probabilistic_sharpe(returns, expected_max_sharpe(n_trials, trial_sharpe_variance))
 
 
@@ -173,7 +179,7 @@ def interquartile_mean(values: np.ndarray) -> float:
 
 
 def interquartile_means(values: np.ndarray) -> np.ndarray:
-    """(B,) interquartile means of the rows of ``values`` (B, K) f8, K > 0."""
+    """Interquartile means (B,) of the rows of ``values`` (B, K) f8, K > 0."""
     ordered = np.sort(values, axis=1)
     edges = np.arange(values.shape[1] + 1) / values.shape[1]
     weight = np.clip(np.minimum(edges[1:], 0.75) - np.maximum(edges[:-1], 0.25), 0.0, None)

@@ -1,9 +1,9 @@
-"""How much of a winner is luck: corrections for having looked at many trials.
+"""Corrections for having looked at many trials: how much of a winner is luck.
 
 Owns       the matrix trial x event, the effective number of trials, the deflated Sharpe ratio of the
            winner and the probability of backtest overfitting (CSCV).
 Units      returns are fractions of an episode's capital; an event is one independent draw; Sharpe per event.
-Invariant  what cannot be computed is a record whose figure is None and whose note says why; never NaN.
+Invariant  a figure that cannot be computed is None in its record, and the record's note says why; never NaN.
 Not        tests against baselines (superiority.py), the spread over training seeds (seeds.py).
 """
 
@@ -33,7 +33,7 @@ _TIE_DECIMALS: Final = 12
 
 @dataclass(frozen=True)
 class TrialReturns:
-    """What every trial earned on every event: ``values`` (N, E) f8, all finite, names of both sides."""
+    """Return of every trial on every event: ``values`` (N, E) f8, all finite, names of both sides."""
 
     trials: tuple[str, ...]
     events: tuple[str, ...]
@@ -48,7 +48,7 @@ class TrialReturns:
 
     @classmethod
     def of(cls, returns: Mapping[str, Mapping[str, float]]) -> "TrialReturns":
-        """The matrix of trial -> event -> return, over the events that every trial was judged on, sorted."""
+        """Matrix of trial -> event -> return, over the events that every trial was judged on, sorted."""
         common = set.intersection(*map(set, returns.values())) if returns else set()
         events = tuple(sorted(common))
         rows = [[row[event] for event in events] for row in returns.values()]
@@ -57,7 +57,7 @@ class TrialReturns:
 
     @property
     def too_few(self) -> str:
-        """Why nothing can be corrected; empty where there are enough trials and events."""
+        """Reason why nothing can be corrected; empty where there are enough trials and events."""
         n, e = self.values.shape
         if n < 2:
             return f"{n} trial with validation returns: nothing was selected from, nothing to correct"
@@ -67,7 +67,7 @@ class TrialReturns:
 
 
 class EffectiveTrials(Config):
-    """How many independent trials the tried ones amount to."""
+    """Number of independent trials that the tried ones amount to."""
 
     n_trials: int
     n_events: int
@@ -77,7 +77,7 @@ class EffectiveTrials(Config):
 
 
 class DeflatedSharpe(Config):
-    """The winner's Sharpe ratio against what the best of as many worthless trials would show."""
+    """Sharpe ratio of the winner beside the ratio that the best of as many worthless trials would show."""
 
     winner: str
     n_trials: int
@@ -91,7 +91,7 @@ class DeflatedSharpe(Config):
 
 
 class CscvConfig(Config):
-    """How events are cut into halves again and again."""
+    """Settings of the repeated cut of the events into halves."""
 
     blocks: int = Field(
         MAX_BLOCKS, ge=4, le=MAX_BLOCKS, multiple_of=2, description="most blocks of events; an even number"
@@ -122,8 +122,8 @@ def effective_trials(returns: TrialReturns) -> EffectiveTrials:
 
     Bailey, Lopez de Prado 2014 ("The Deflated Sharpe Ratio", appendix on the number of independent trials).
     A negative r counts as 0, so that 1 <= effective <= N. The participation ratio of the correlation's
-    eigenvalues was tried too: it counts twice what trials have in common, because that lowers the variance of
-    their Sharpe ratios already. Of 400 sweeps of 20 worthless trials on 40 events with r = 0, 0.5, 0.9 the
+    eigenvalues was tried too. It counts twice what trials have in common, because that lowers the variance of
+    their Sharpe ratios already. From 400 sweeps of 20 worthless trials on 40 events with r = 0, 0.5, 0.9 the
     deflated ratio's 95 % passed 0.3, 3.0, 6.2 % with this number and 0.3, 7.0, 9.0 % with that one. Where
     trials fall into a few tight groups this number is too large, which errs to the strict side. Trials
     without spread (they never trade) count as copies of each other, unrelated to the rest.
@@ -141,7 +141,7 @@ def effective_trials(returns: TrialReturns) -> EffectiveTrials:
 
 
 def _correlation(values: np.ndarray) -> np.ndarray:
-    """(N, N) correlations of the rows of ``values`` (N, E); constant rows: 1 with each other, else 0."""
+    """Correlations (N, N) of the rows of ``values`` (N, E); constant rows: 1 with each other, else 0."""
     centred = values - values.mean(axis=1, keepdims=True)
     spread = np.sqrt((centred**2).mean(axis=1))
     flat = spread <= NO_SPREAD
@@ -154,14 +154,17 @@ def _correlation(values: np.ndarray) -> np.ndarray:
 
 
 def sharpes(values: np.ndarray) -> np.ndarray:
-    """(N,) mean / population std of each row of ``values`` (N, E), no floor; 0 for a row without spread."""
+    """Sharpe ratios (N,): mean / population std of each row of ``values`` (N, E), no floor.
+
+    0 without spread.
+    """
     std = values.std(axis=1)
     flat = std <= NO_SPREAD
     return np.asarray(np.where(flat, 0.0, values.mean(axis=1) / np.where(flat, 1.0, std)))
 
 
 def deflate(returns: TrialReturns, winner: str, effective: EffectiveTrials) -> DeflatedSharpe:
-    """The deflated Sharpe ratio of ``winner``, one of the trials (metrics.deflated_sharpe).
+    """Deflated Sharpe ratio of ``winner``, one of the trials (metrics.deflated_sharpe).
 
     The effective number of trials is rounded up. With one trial nothing was selected and the probability is
     that of a Sharpe ratio above zero. ContractError where ``winner`` is not among the trials.

@@ -1,4 +1,4 @@
-"""The spread over training seeds: what a setting is worth, not what its luckiest run was.
+"""The spread over training seeds: the worth of a setting, not of its luckiest run.
 
 Owns   the interquartile mean over seeds and its bootstrap interval.
 Units  returns are fractions of an episode's capital; an event is one draw, shared by all seeds.
@@ -20,7 +20,7 @@ _CHUNK: Final = 2_000
 
 
 class SeedSpread(Config):
-    """One setting trained from several seeds."""
+    """Spread of one setting that was trained from several seeds."""
 
     n_seeds: int
     n_events: int
@@ -34,15 +34,17 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
 
     The interval is a percentile bootstrap that redraws seeds and, apart from that, events: the runs share
     their events, so both kinds of chance are crossed and each is resampled as a whole (Owen 2007, the
-    pigeonhole bootstrap). It says what other seeds on other events of the same kind would show. Fewer than
-    MIN_SEEDS seeds or two events: no interval, and the note says so.
+    pigeonhole bootstrap). It covers other seeds on other events of the same kind. With fewer than MIN_SEEDS
+    seeds or two events there is no interval, and the note says so.
     """
     config = config or BootstrapConfig()
     matrix = TrialReturns.of(runs)
     k, e = matrix.values.shape
     if k == 0 or e == 0:
         note = "no seed was validated" if k == 0 else "the seeds share no event"
-        empty = Interval(estimate=None, low=None, high=None, level=config.level, n_clusters=k, note=note)
+        empty = Interval(
+            estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=k, note=note
+        )
         return SeedSpread(n_seeds=k, n_events=e, scores={}, iqm=empty, share_positive=None)
     scores = matrix.values.mean(axis=1)
     low, high, note = None, None, ""
@@ -51,7 +53,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
     elif e < 2:
         note = "one event only: its spread is unknown"
     else:
-        tail = (1.0 - config.level) / 2.0
+        tail = (1.0 - config.confidence) / 2.0
         low, high = (float(v) for v in np.quantile(_draws(matrix.values, config), (tail, 1.0 - tail)))
     return SeedSpread(
         n_seeds=k,
@@ -61,7 +63,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
             estimate=interquartile_mean(scores),
             low=low,
             high=high,
-            level=config.level,
+            confidence=config.confidence,
             n_clusters=k,
             note=note,
         ),
@@ -70,7 +72,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
 
 
 def _draws(values: np.ndarray, config: BootstrapConfig) -> np.ndarray:
-    """(resamples,) interquartile means of redrawn seeds on redrawn events; values (K, E)."""
+    """Interquartile means (resamples,) of redrawn seeds on redrawn events; values (K, E)."""
     k, e = values.shape
     rng = np.random.default_rng([config.seed, k, e])
     share = np.full(e, 1.0 / e)

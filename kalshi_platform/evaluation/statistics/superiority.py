@@ -1,4 +1,4 @@
-"""Is any trial better than a benchmark, given how many were tried? Hansen's test of superior ability.
+"""Hansen's test of superior ability: is any trial better than a benchmark, given how many were tried?
 
 Owns   one record a benchmark: doing nothing (every return 0) and each baseline.
 Units  returns are fractions of an episode's capital; a loss is a negative return.
@@ -21,14 +21,14 @@ DO_NOTHING: Final = "doing nothing"
 
 
 class SuperiorityConfig(Config):
-    """How the test is drawn."""
+    """Settings of the draws of the test."""
 
     resamples: int = Field(5_000, ge=100, le=100_000, description="bootstrap draws")
     seed: int = Field(20_240_607, ge=0, description="seed of the draws")
 
 
 class Superiority(Config):
-    """The hypothesis "no trial is better than the benchmark"; a small p-value speaks against it."""
+    """Test of the hypothesis "no trial is better than the benchmark"; a small p-value speaks against it."""
 
     benchmark: str
     n_trials: int  # trials whose difference to the benchmark has a spread; the others are left out
@@ -47,7 +47,7 @@ def superiority(
     baselines: Mapping[str, Mapping[str, float]],
     config: SuperiorityConfig | None = None,
 ) -> tuple[Superiority, ...]:
-    """The test against doing nothing and against each of ``baselines`` (name -> event -> return).
+    """Tests against doing nothing and against each of ``baselines`` (name -> event -> return).
 
     Hansen 2005, "A test for superior predictive ability". The events of a baseline and of the trials are
     matched by name; where they share too few, the answer is a note.

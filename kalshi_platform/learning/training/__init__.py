@@ -1,1 +1,18 @@
-"""PPO configuration, columnar sampler, callbacks, run loop."""
+"""Training: PPO's settings, the columnar sampler, the learner, and the loop of a run.
+
+Not here   many runs (tuning/) and the stepping of environments (simulation/rollout). Begin reading at run.py.
+"""
+
+__all__ = [
+    "checkpoint",
+    "config",
+    "folder",
+    "machine",
+    "metrics",
+    "mirror",
+    "progress",
+    "run",
+    "session",
+    "source",
+    "stopping",
+]

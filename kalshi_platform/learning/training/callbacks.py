@@ -1,4 +1,4 @@
-"""What happens round an iteration: the curriculum moves on, the policy is validated, the result is completed.
+"""Hooks round an iteration: the curriculum moves on, the policy is validated, the result is completed.
 
 RLlib makes the callbacks object itself, one a process; the run sets ``hooks`` on the trainer's own.
 """
@@ -13,13 +13,13 @@ Hook = Callable[[Any, dict[str, Any]], None]
 
 
 class TrainingCallbacks(RLlibCallback):
-    """Calls every hook with each result."""
+    """RLlib's callbacks, which call every hook with each result."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks: list[Hook] = []
 
     def on_train_result(self, *, algorithm: Any, result: dict[str, Any], **kwargs: Any) -> None:
-        """RLlib's call after an iteration; Tune reads what hooks put into ``result``."""
+        """Call the hooks after an iteration; Tune reads the entries that hooks put into ``result``."""
         for hook in self.hooks:
             hook(algorithm, result)

@@ -33,7 +33,7 @@ _OPTIMIZER, _STATE, _ARRAYS, _MANIFEST = "optimizer.pt", "state.json", "arrays.n
 
 
 class TrainingState(NamedTuple):
-    """Everything a run continues from, apart from the policy's weights."""
+    """Everything that a run continues from, apart from the policy's weights."""
 
     optimizer: dict[str, Any]
     values: dict[str, Any]  # plain values: counters, settings, states of generators
@@ -47,7 +47,10 @@ def write_checkpoint(
     state: TrainingState,
     validation: Validation | None = None,
 ) -> Path:
-    """Write checkpoint ``iteration`` and point ``latest`` at it; a StorageError leaves no partial one."""
+    """Write checkpoint ``iteration`` and point ``latest`` at it.
+
+    After a StorageError no partial one is left.
+    """
     target = run / CHECKPOINTS / f"{iteration:06d}"
     try:
         with new_checkpoint(target) as folder:
@@ -87,7 +90,7 @@ def point(run: Path, name: str, target: Path) -> None:
 
 
 def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
-    """The policy and state in ``folder``; a DataError names the file that is missing or damaged."""
+    """Policy and state in ``folder``; a DataError names the file that is missing or damaged."""
     verify(folder)
     values = json.loads((folder / _STATE).read_text())
     with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
@@ -96,7 +99,7 @@ def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
 
 
 def verify(folder: Path) -> None:
-    """Compare every file of a checkpoint with its manifest."""
+    """Compare every file of a checkpoint with its manifest; a DataError names the one that differs."""
     manifest = folder / _MANIFEST
     try:
         sums: dict[str, str] = json.loads(manifest.read_text())["sha256"]
@@ -119,8 +122,8 @@ def verify(folder: Path) -> None:
 def newest_sound(run: Path) -> Path:
     """The checkpoint ``latest`` names or, where its files are damaged, the newest sound one before it.
 
-    A damaged one is named in the log and passed over, and ``latest`` is pointed at the one that is sound.
-    Where all are damaged, the error of the newest is raised.
+    The log names a damaged checkpoint, and ``latest`` is pointed at the sound one. Where all are damaged, the
+    error of the newest is raised.
     """
     first: DataError | None = None
     newest = (run / LATEST).resolve().name

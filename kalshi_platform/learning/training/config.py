@@ -10,7 +10,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainConfig(Config):
-    """PPO, its sampler and when to validate and stop; defaults are for two CPU cores."""
+    """Settings of PPO, its sampler, validation and stopping; the defaults are for two CPU cores."""
 
     seed: int = Field(0, ge=0)
     level: str = Field("simple", description="complexity level of the network, see models/networks/levels.py")
@@ -98,10 +98,10 @@ class TrainConfig(Config):
 
     @property
     def batch_size(self) -> int:
-        """Samples of one iteration."""
+        """Number of samples of one iteration."""
         return self.n_envs * self.fragment_length * max(1, self.num_env_runners)
 
     @property
     def iterations(self) -> int:
-        """Iterations until ``total_env_steps`` are reached."""
+        """Number of iterations until ``total_env_steps`` are reached."""
         return -(-self.total_env_steps // self.batch_size)

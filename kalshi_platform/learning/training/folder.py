@@ -1,4 +1,4 @@
-"""A run's folder: whether the run in it is the one to continue.
+"""The folder of a run: is the run in it the one to continue?
 
 Files      config.json (TrainConfig), metrics.jsonl, checkpoints/, best, latest, .lock
 Invariant  one process writes a folder at a time (``storage/locks.py``): an actor that Ray has given up for

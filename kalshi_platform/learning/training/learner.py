@@ -1,4 +1,4 @@
-"""The PPO loss on RLlib's torch policy: what PPO needs in one pass over the logits, and nothing else.
+"""The PPO loss on RLlib's torch policy, computed in one pass over the logits.
 
 Leaves out, against RLlib's PPOTorchPolicy: the KL penalty (clipping alone, Schulman et al. 2017, eq. 7), a
 second distribution for the old policy, one ``Categorical`` a slot, explained variance in every minibatch.
@@ -67,7 +67,7 @@ class LeanPPOPolicy(PPOTorchPolicy):
         super().__init__(observation_space, action_space, config)  # type: ignore[no-untyped-call]
 
     def loss(self, model: Any, dist_class: Any, train_batch: Any) -> torch.Tensor:
-        """Loss of one minibatch; what is reported of it waits in ``model.tower_stats``."""
+        """Loss of one minibatch; its numbers for the report wait in ``model.tower_stats``."""
         logits, value = model.evaluate(train_batch)
         total, parts = ppo_loss(
             logits.log_softmax(-1),
@@ -96,5 +96,5 @@ class LeanPPOPolicy(PPOTorchPolicy):
         return {name: float(part) for name, part in self.model.tower_stats.items()}
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Adam in one fused kernel: the loop over small parameters cost more than the arithmetic."""
+        """Adam in one fused kernel; the loop over small parameters cost more than the arithmetic."""
         return torch.optim.Adam(self.model.parameters(), lr=self.config["lr"], eps=1e-5, fused=True)

@@ -1,9 +1,9 @@
-"""What a machine can do for a training run: workers, environments, threads and memory, each with its reason.
+"""Plans a training run for a machine: workers, environments, threads and memory, each with its reason.
 
 Owns    the reading of the machine and the one rule that sets a run by it: :func:`plan_workers`.
-Units   bytes; cores are whole, of what this process may use (affinity and cgroup), not of the chassis.
-Source  shares of an iteration and bytes are measured on two cores (benchmarks/RESULTS.md). What a GPU does is
-        reasoned, not measured: no machine with one has run this.
+Units   bytes; cores are whole and count those this process may use (affinity and cgroup).
+Source  shares of an iteration and bytes are measured on two cores (benchmarks/RESULTS.md). The rule for a GPU
+        is reasoned, not measured: no machine with one has run this.
 """
 
 import os
@@ -35,7 +35,7 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 class Machine(NamedTuple):
-    """What this process may use."""
+    """Cores, memory and GPUs that this process may use."""
 
     cores: int
     memory_bytes: int  # still free
@@ -44,7 +44,7 @@ class Machine(NamedTuple):
 
     @classmethod
     def here(cls) -> Self:
-        """This machine, or where this process is connected to a Ray cluster, the cluster's cores."""
+        """Read this machine; where this process is connected to a Ray cluster, the cluster's cores count."""
         cores, cluster = _own_cores(), False
         ray: Any = sys.modules.get("ray")  # a process that has not imported Ray is connected to nothing
         if ray is not None and ray.is_initialized():
@@ -57,7 +57,7 @@ class Machine(NamedTuple):
 
 
 class WorkerPlan(NamedTuple):
-    """How to run on a machine, and why."""
+    """Plan of a run on a machine, with its reasons."""
 
     num_env_runners: int
     n_envs: int  # of each process that samples
@@ -67,7 +67,7 @@ class WorkerPlan(NamedTuple):
     because: tuple[str, ...]
 
     def settings(self) -> dict[str, Any]:
-        """The ``TrainConfig`` fields that the plan decides."""
+        """Values of the ``TrainConfig`` fields that the plan decides."""
         return {
             "num_env_runners": self.num_env_runners,
             "n_envs": self.n_envs,
@@ -75,7 +75,7 @@ class WorkerPlan(NamedTuple):
         }
 
     def line(self) -> str:
-        """The plan without its reasons."""
+        """The plan in one line, without its reasons."""
         return (
             f"{self.num_env_runners} sampling workers, {self.n_envs} environments each, "
             f"{self.torch_threads} torch threads, learning on {self.learner_device}, "
@@ -84,7 +84,10 @@ class WorkerPlan(NamedTuple):
 
 
 def learner_device(wanted: Device) -> str:
-    """``cpu`` or ``cuda``: where the network learns. ContractError where a wanted GPU is not there."""
+    """Device on which the network learns, ``cpu`` or ``cuda``.
+
+    ContractError where a wanted GPU is not there.
+    """
     return _device(wanted, torch.cuda.is_available())
 
 
@@ -95,12 +98,12 @@ def plan_workers(
     config: TrainConfig | None = None,
     sample_bytes: int = 1_000,
 ) -> WorkerPlan:
-    """Workers, environments, threads and memory for ``level`` on ``machine``.
+    """Plan workers, environments, threads and memory for ``level`` on ``machine``.
 
-    ``bank_bytes``: size of the training split opened; ``config``: what the run wants otherwise, its
-    ``n_envs`` taken as the environments of all workers together: a batch stays about as large anywhere;
-    ``sample_bytes``: of one sample of a batch. ContractError for an unknown level, a GPU that is not there,
-    or memory that not even sampling in the trainer's process fits.
+    ``bank_bytes`` is the size of the training split opened, ``sample_bytes`` that of one sample of a batch.
+    ``config`` holds the other settings of the run. Its ``n_envs`` is the number of environments of all
+    workers together, so that a batch stays about as large anywhere. ContractError for an unknown level, a GPU
+    that is not there, or too little memory even to sample in the trainer's process.
     """
     level_named(level)
     config = config or TrainConfig(level=level)
@@ -150,7 +153,7 @@ def _workers(machine: Machine, level: str, device: str) -> tuple[int, str]:
 
 
 def _envs_each(config: TrainConfig, workers: int) -> int:
-    """Least environments a worker that together are as many as wanted and fill whole minibatches."""
+    """Least environments a worker that together are at least as many as wanted and fill whole minibatches."""
     n = -(-config.n_envs // workers)
     while n * workers * config.fragment_length % config.minibatch:
         n += 1  # ends: n = minibatch divides
@@ -178,7 +181,7 @@ def _own_cores() -> int:
 
 
 def cgroup_cores(root: Path) -> float | None:
-    """Cores that a container's quota allows (cgroup 2, else 1); None where there is no quota."""
+    """Number of cores that a container's quota allows (cgroup 2, else 1); None where there is no quota."""
     both = root / "cpu.max"
     if both.is_file():
         quota, period = both.read_text().split()

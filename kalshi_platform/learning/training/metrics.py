@@ -10,7 +10,7 @@ METRICS: Final = "metrics.jsonl"
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Lines of the run's metrics.jsonl; DataError names a broken one."""
+    """Lines of the run's metrics.jsonl; a DataError names a broken one."""
     path = run / METRICS
     rows = []
     for number, line in enumerate(path.read_text().splitlines(), start=1):

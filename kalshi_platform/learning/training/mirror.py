@@ -1,8 +1,8 @@
-"""A run's folder kept in an object store as well, so that it survives the machine it runs on.
+"""A run's folder kept in an object store as well, so that the run survives the machine it runs on.
 
-Owns       which files of a run travel, and in what order: checkpoints never change once they are written,
+Owns       which files of a run travel, and in which order: checkpoints never change once they are written;
            ``mirror.json`` comes last and says which of them belong together.
-Invariant  what ``pull`` brings is the run after one of its iterations, whole, whenever the machine was lost.
+Invariant  ``pull`` brings the whole run as it was after one of its iterations, whenever the machine was lost.
 """
 
 import json
@@ -21,7 +21,7 @@ _LOOSE: Final = (CONFIG, METRICS, "run.json", "env.json", "trial.json")
 
 
 class Mirror:
-    """The copy of one run below ``uri`` (a folder or s3://bucket/prefix)."""
+    """Copy of one run below ``uri`` (a folder or s3://bucket/prefix)."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -29,7 +29,7 @@ class Mirror:
         self._sent: set[str] = set()
 
     def push(self, run: Path) -> None:
-        """Bring the copy up to the run's last checkpoint; StorageError leaves the copy as it was."""
+        """Bring the copy up to the run's last checkpoint; after a StorageError the copy is as it was."""
         links = {name: (run / name).resolve().name for name in (LATEST, BEST) if (run / name).exists()}
         for checkpoint in sorted(set(links.values())):
             if checkpoint not in self._sent:
@@ -46,7 +46,10 @@ class Mirror:
         self._sent = set(links.values())
 
     def pull(self, run: Path) -> bool:
-        """Bring the run to this machine unless a newer one is here; False where there is no copy yet."""
+        """Bring the run to this machine unless a newer one is here.
+
+        Returns False where there is no copy yet.
+        """
         if not self._storage.exists(MIRROR_FILE):
             return False
         record = json.loads(bytes(self._storage.read_bytes(MIRROR_FILE)))

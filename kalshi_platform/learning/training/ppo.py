@@ -3,9 +3,9 @@
 Owns       the translation of settings and one training step: sample, standardise advantages, learn.
 Invariant  a failure in any sampler ends the run with that failure. RLlib itself restarts or drops failed
            workers and then returns empty results for ever.
-Overlap    the workers sample batch k + 1 while the learner, from the same weights, learns batch k: one
-           iteration stale, and the loss's ratio is to the policy that sampled. Both are done when a training
-           step ends, so that a state taken between two steps is exact; it holds the batch that waits.
+Overlap    the workers sample batch k + 1 while the learner learns batch k from the same weights. The batch is
+           one iteration stale; the loss compares with the policy that sampled it. Both are done when a
+           training step ends, so a state taken between two steps is exact; it holds the waiting batch.
 Numbers    two threads of torch in the trainer's process; a remote sampler gets one (Ray sets it).
 """
 
@@ -45,7 +45,7 @@ _MINIBATCH_STREAM = 2  # second part of the seed of the generator that orders mi
 
 
 class SamplerFailure(NamedTuple):
-    """What a worker sends instead of a batch when its sampler raised."""
+    """Message of a worker in place of a batch when its sampler raised."""
 
     worker: int
     error: str
@@ -53,10 +53,13 @@ class SamplerFailure(NamedTuple):
 
 
 class ReplayPPO(PPO):
-    """PPO whose training step stops on the first sampler failure and whose randomness is seeded by place."""
+    """PPO whose training step stops at the first sampler failure and whose randomness is seeded by place."""
 
     def setup(self, config: Any) -> None:
-        """Build workers and policy; counts the rounds learned, which seed the order of minibatches."""
+        """Build workers and policy.
+
+        Begins to count the rounds learned, which seed the order of minibatches.
+        """
         super().setup(config)
         self.rounds_learned = 0
         settings: Any = self.config
@@ -66,11 +69,14 @@ class ReplayPPO(PPO):
 
     @classmethod
     def get_default_policy_class(cls, config: Any) -> type[LeanPPOPolicy]:
-        """RLlib's hook for the policy class."""
+        """Policy class that RLlib builds; RLlib calls this hook."""
         return LeanPPOPolicy
 
     def training_step(self) -> dict[str, Any]:  # type: ignore[override]  # None: of the other stack
-        """Sample one batch, learn from it, send the weights to the workers; RLlib's learner statistics."""
+        """Sample one batch, learn from it, send the weights to the workers.
+
+        Returns RLlib's learner statistics.
+        """
         with self._timers[SAMPLE_TIMER]:
             batch = self._sample() if self.waiting_batch is None else self.waiting_batch
         self.waiting_batch = None
@@ -98,13 +104,16 @@ class ReplayPPO(PPO):
         return self._joined(_outcomes(self._start_sampling()))
 
     def _start_sampling(self) -> list[Any]:
-        """Ask every worker for its next batch; the answers to come, in the order of the workers."""
+        """Ask every worker for its next batch.
+
+        Returns references to the answers, in the order of the workers.
+        """
         group: Any = self.env_runner_group
         workers = group._worker_manager.actors()
         return [workers[k].apply.remote(sample_or_failure) for k in sorted(workers)]
 
     def _joined(self, outcomes: list[Any]) -> Any:
-        """One batch of all workers' batches; TrainingError where one of them failed or died."""
+        """One batch joined from those of all workers; TrainingError where a worker failed or died."""
         for outcome in outcomes:
             if isinstance(outcome, SamplerFailure):
                 raise TrainingError(
@@ -120,7 +129,10 @@ class ReplayPPO(PPO):
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 
     def _learn(self, batch: Any) -> dict[str, float]:
-        """Epochs over contiguous minibatches in a seeded order; mean statistics of all gradient steps."""
+        """Learn in epochs over contiguous minibatches in a seeded order.
+
+        Returns mean statistics of all steps.
+        """
         policy: Any = self.get_policy()
         config: Any = self.config
         size = config.minibatch_size
@@ -143,7 +155,7 @@ class ReplayPPO(PPO):
 
 
 def _outcomes(pending: list[Any]) -> list[Any]:
-    """What the workers answered; Ray's error in the place of one that died."""
+    """Answers of the workers; Ray's error in place of the answer of one that died."""
     found: list[Any] = []
     for answer in pending:
         try:
@@ -173,7 +185,7 @@ def standardise(advantage: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def describe_batch(batch: SampleBatch) -> dict[str, Any]:
-    """What a batch says of the policy before it learns: shares of actions, critic, rewards."""
+    """Statistics of a batch before the policy learns from it: shares of actions, critic, rewards."""
     target, value = batch["value_targets"], batch["vf_preds"]
     spread = float(target.var())
     counts = np.bincount(np.asarray(batch["actions"]).reshape(-1).astype(np.int64), minlength=5)

@@ -1,4 +1,4 @@
-"""Where a run stands after an iteration, and showing it without flooding a log."""
+"""The progress of a run after an iteration, and a throttle that shows it without flooding a log."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -7,7 +7,7 @@ from kalshi_platform.domain.saying import Say, Throttle
 
 
 class Progress(NamedTuple):
-    """Where a run stands after an iteration; everything but the clock repeats with the same settings."""
+    """Progress of a run after an iteration; everything but the clock repeats with the same settings."""
 
     iteration: int
     iterations: int
@@ -23,7 +23,7 @@ class Progress(NamedTuple):
     elapsed_s: float = 0.0
 
     def line(self) -> str:
-        """One line for the terminal."""
+        """The progress in one line, for the terminal."""
         left = (
             f"{self.seconds_left / 60:.0f} min" if self.seconds_left >= 120 else f"{self.seconds_left:.0f} s"
         )

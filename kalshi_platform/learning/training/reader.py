@@ -32,7 +32,7 @@ _ACTION_STREAM = 1  # second part of the seed of the generator that draws action
 
 
 class ColumnarReader(InputReader):
-    """Samples ``fragment_length`` steps of ``n_envs`` environments a call of :meth:`next`."""
+    """A reader that samples ``fragment_length`` steps of ``n_envs`` environments a call of :meth:`next`."""
 
     def __init__(
         self, source: TrainingSource, config: TrainConfig, network: PolicyNetwork, worker: int
@@ -48,7 +48,7 @@ class ColumnarReader(InputReader):
         self._finished: list[EpisodeRecords] = []
 
     def next(self) -> SampleBatch:
-        """The next fragment of every environment as one batch (N * T); valid until the next call."""
+        """Next fragment of every environment as one batch (N * T); valid until the next call."""
         self.stepper.policy.forget()
         out = self._fragment
         last_value = play(self.stepper, out)
@@ -73,13 +73,13 @@ class ColumnarReader(InputReader):
         return {**self.stepper.get_state(), "rng": self._rng.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken."""
+        """Continue exactly at the place where :meth:`get_state` was called."""
         self.stepper.set_state(state)
         self._rng.bit_generator.state = state["rng"]
 
 
 def sample_batch(fragment: Fragment) -> SampleBatch:
-    """The columns PPO learns from, as views (N * T, ...) of the fragment; rewards are summed over slots."""
+    """Columns that PPO learns from, as views (N * T, ...) of the fragment; rewards are summed over slots."""
     columns = {
         SampleBatch.OBS: fragment.flat,
         HISTORY_ROWS: fragment.rows,
@@ -98,11 +98,11 @@ def sample_batch(fragment: Fragment) -> SampleBatch:
 
 
 class LazyReader(InputReader):
-    """Builds the :class:`ColumnarReader` at its first use and stands in for RLlib's sampler.
+    """A reader that builds the :class:`ColumnarReader` at its first use and stands in for RLlib's sampler.
 
     With remote workers RLlib creates a reader in the trainer's process too and never calls it: its
     environments must not cost memory.
-    ``RolloutWorker.get_metrics`` reads episodes from ``worker.sampler``, which is this.
+    ``RolloutWorker.get_metrics`` reads episodes from ``worker.sampler``, which is this reader.
     """
 
     def __init__(self, context: IOContext) -> None:
@@ -111,7 +111,7 @@ class LazyReader(InputReader):
 
     @property
     def reader(self) -> ColumnarReader:
-        """The reader of this process."""
+        """Reader of this process."""
         if self._reader is None:
             given, worker = self._context.input_config, self._context.worker_index
             network = cpu_copy(self._learned) if off_cpu(self._learned) else self._learned
@@ -127,7 +127,7 @@ class LazyReader(InputReader):
         return network
 
     def next(self) -> SampleBatch:
-        """The next batch, sampled with the policy's present weights."""
+        """Next batch, sampled with the policy's present weights."""
         reader = self.reader
         if reader.network is not self._learned:
             reader.network.load_state_dict(self._learned.state_dict())
@@ -160,7 +160,7 @@ def rollout_metrics(finished: list[EpisodeRecords]) -> list[Any]:
 
 
 def columnar_input(context: IOContext) -> InputReader:
-    """For ``offline_data(input_=...)``; RLlib accepts a plain function only."""
+    """Reader for ``offline_data(input_=...)``; RLlib accepts a plain function only."""
     reader = LazyReader(context)
     worker: Any = context.worker
     worker.sampler = reader

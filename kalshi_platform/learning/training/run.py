@@ -1,8 +1,8 @@
-"""One training run from settings to a folder with the best policy: ``train``.
+"""One training run, from settings to a folder with the best policy: ``train``.
 
 Folder     config.json, metrics.jsonl (a line an iteration), checkpoints/, best, latest
 Invariant  the same settings and data give the same numbers, whether the run was interrupted or not.
-Loss       a crash costs what was done since the last checkpoint: an iteration, unless told otherwise.
+Loss       a crash costs the work since the last checkpoint: one iteration, unless settings say otherwise.
 """
 
 import json
@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrainResult(NamedTuple):
-    """What a run left behind; ``best`` holds the policy to evaluate."""
+    """Result of a run; ``best`` is the folder of the policy to evaluate."""
 
     out: Path
     best: Path
@@ -64,7 +64,7 @@ class TrainResult(NamedTuple):
 
 
 class Watchers(NamedTuple):
-    """Who looks at a run while it goes on; none of them changes its numbers."""
+    """Callers that look at a run while it goes on; none of them changes its numbers."""
 
     validate: Validate | None = None
     progress: Callable[[Progress], None] | None = None
@@ -73,7 +73,7 @@ class Watchers(NamedTuple):
 
 @dataclass
 class _Counters:
-    """What a run counts itself; stored in every checkpoint."""
+    """Counts of a run, stored in every checkpoint."""
 
     iteration: int = 0
     env_steps: int = 0
@@ -86,7 +86,7 @@ class _Counters:
 
     @property
     def last_numbers(self) -> dict[str, float]:
-        """Numbers of the last validation; they stand in every line until the next one."""
+        """Numbers of the last validation, which stand in every line until the next one."""
         return {} if not self.validations else dict(self.validations[-1])
 
 
@@ -149,7 +149,7 @@ def _attempt(
 
 
 class _Run:
-    """The loop, and the hook that completes every result."""
+    """The loop of one attempt, and the hook that completes every result."""
 
     def __init__(self, algorithm: ReplayPPO, out: Path, config: TrainConfig, watchers: Watchers) -> None:
         self._algorithm = algorithm
@@ -162,7 +162,7 @@ class _Run:
         callbacks.hooks.append(self._after_iteration)
 
     def resume(self) -> None:
-        """Continue from the newest sound checkpoint; metrics written after it are taken back."""
+        """Continue from the newest sound checkpoint; metrics written after it are removed."""
         folder = newest_sound(self._out)
         policy, state = read_checkpoint(folder)
         restore(self._algorithm, policy, state)
@@ -188,7 +188,11 @@ class _Run:
         )
 
     def _has_stopped(self) -> bool:
-        """Asked after every iteration and of a resumed run: it must not go on where it had stopped."""
+        """True where the patience is used up or the stop hook gives a reason.
+
+        The loop asks after every iteration and at the start of a resumed run, which must not go on past its
+        stop.
+        """
         count, config = self._count, self._config
         scores = [numbers["score"] for numbers in count.validations]
         count.stopped = ""
@@ -220,7 +224,7 @@ class _Run:
         self._report(result, took_s)
 
     def _score(self, policy: FrozenPolicy) -> Validation | None:
-        """Validate and take note of the best; None where nobody validates."""
+        """Validate the policy and note whether it is the best; None where the run has no validation."""
         if self._watch.validate is None:
             return None
         count = self._count
@@ -232,7 +236,10 @@ class _Run:
         return found
 
     def _keep(self, policy: FrozenPolicy, validation: Validation | None) -> None:
-        """Write the checkpoint; the best one so far is pointed at and never removed."""
+        """Write the checkpoint and point ``best`` at it if it is the best so far.
+
+        The best is never removed.
+        """
         count = self._count
         written = write_checkpoint(
             self._out, count.iteration, policy, capture(self._algorithm, dict(count.__dict__)), validation
@@ -288,7 +295,7 @@ def _finite(value: float) -> float | None:
 
 @contextmanager
 def _ray_running(num_env_runners: int) -> Any:
-    """The Ray this process is connected to; else one of its own, whatever else runs on the machine."""
+    """Use the Ray this process is connected to, else start one of its own that ends with the block."""
     started = not ray.is_initialized()
     if started:
         ray.init(

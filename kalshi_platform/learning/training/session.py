@@ -1,8 +1,7 @@
-"""A training run on a dataset: open its splits, train, validate on held-out events, leave a folder behind.
+"""A training run on a dataset: opens its splits, trains, validates on held-out events, leaves a folder.
 
-Folder   what ``learning/training/run.py`` writes, plus run.json (all settings, dataset and feature digests,
-         commit,
-         versions) and env.json (what the policy must be judged in)
+Folder   the files of ``learning/training/run.py``, plus run.json (all settings, dataset and feature digests,
+         commit, versions) and env.json (the environment in which the policy must be judged)
 """
 
 import importlib.metadata
@@ -40,7 +39,7 @@ _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "r
 
 
 class RunSettings(Config):
-    """Everything that decides a run, apart from the data."""
+    """Settings that decide a run together with the data."""
 
     env: EnvConfig = EnvConfig()
     episodes: EpisodeConfig = EpisodeConfig()
@@ -48,7 +47,7 @@ class RunSettings(Config):
     train: TrainConfig = TrainConfig()
 
     def with_values(self, assignments: dict[str, Any]) -> "RunSettings":
-        """A copy with dotted settings replaced, e.g. train.learning_rate; ContractError names a wrong one."""
+        """Copy with dotted settings replaced, e.g. train.learning_rate; a ContractError names a wrong one."""
         values = self.model_dump()
         for path, value in assignments.items():
             section, _, name = path.partition(".")
@@ -70,15 +69,14 @@ def run_training(
 ) -> TrainResult:
     """Train on the train split of the dataset at ``dataset_uri``, validated on its validation split.
 
-    ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where
-    ``resume``
-    meets another dataset or other settings than the run began with.
+    ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where a
+    resumed run meets another dataset or other settings than it began with.
     """
     dataset = Dataset.open(dataset_uri)
     require_ready(settings, dataset)
-    groups = settings.env.groups
-    open_train = SplitOpener(dataset_uri, "train", groups)
-    held_out = open_bank(dataset_uri, "validation", groups)
+    feature_sets = settings.env.groups
+    open_train = SplitOpener(dataset_uri, "train", feature_sets)
+    held_out = open_bank(dataset_uri, "validation", feature_sets)
     out.mkdir(parents=True, exist_ok=True)
     _record(out, settings, dataset, resume)
     write_environment(out, settings.env)
@@ -99,10 +97,10 @@ def run_training(
 
 
 def require_ready(settings: RunSettings, dataset: Dataset) -> None:
-    """Refuse a run that could not begin: called before anything expensive, for one run or a whole sweep.
+    """Refuse a run that could not begin; called before anything expensive, for one run or a whole sweep.
 
-    DataError where the dataset has another feature table or no market in a split the run needs;
-    ContractError names an unknown feature group or level, or a GPU that is asked for and absent.
+    DataError where the dataset has another feature table or no market in a split the run needs; ContractError
+    names an unknown feature set or level, or a GPU that the settings ask for and the machine lacks.
     """
     made = dataset.manifest.feature_digest
     if made != FEATURE_DIGEST:
@@ -122,7 +120,7 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
 
 
 def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation]:
-    """What training calls to score a policy: its returns on held-out events, shares of the capital."""
+    """A function that scores a policy in training: its returns on held-out events, as shares of capital."""
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
 
     def validate(policy: FrozenPolicy) -> Validation:

@@ -1,8 +1,8 @@
-"""What every process of a training run opens: the same bank, environments and features.
+"""The source of a training run: every process opens the same bank, environments and features from it.
 
-Owns       the recipe, small enough to travel to a worker, and the bank it opens there once.
+Owns       the recipe, small enough to travel to a worker, and the bank that each process opens once.
 Invariant  copies of a source in one process share one bank: RLlib copies its configuration many times.
-Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its own events only; process 0,
+Shares     a source that is ``shared_by`` workers gives worker k = 1, 2, ... its own events only. Process 0,
            the learner, opens all of them, because it meets the rows of every worker.
 """
 
@@ -65,7 +65,7 @@ class TrainingSource:
         return self
 
     def shared_by(self, workers: int) -> Self:
-        """The same source, of which each of ``workers`` opens only its own events.
+        """The same source, in which each of ``workers`` opens only its own events.
 
         ContractError where ``open_bank`` cannot open shares or there are fewer events than workers.
         """
@@ -85,7 +85,7 @@ class TrainingSource:
         return shared
 
     def of_worker(self, worker: int) -> Self:
-        """What RLlib's worker ``worker`` opens: its share (1, 2, ...), or everything (0, the learner)."""
+        """Source for RLlib's worker ``worker``: its share (1, 2, ...), or everything (0, the learner)."""
         if not self._workers or worker == 0:
             return self
         if worker not in self._of_workers:  # asked for by the sampler and by the policy: one bank for both
@@ -99,15 +99,15 @@ class TrainingSource:
 
     @property
     def bank(self) -> Bank:
-        """The training split's rows, opened at the first use in this process."""
+        """Bank of the training split, opened at the first use in this process."""
         return self._recipe.bank
 
     def close(self) -> None:
-        """Let go of the bank in this process."""
+        """Release the bank in this process."""
         self._recipe.close()
 
     def policy_spec(self, level: str) -> PolicySpec:
-        """The record of a policy of ``level`` trained on this source."""
+        """Spec of a policy of ``level`` trained on this source."""
         return PolicySpec(
             level=level_named(level),
             n_slots=self.env.n_slots,

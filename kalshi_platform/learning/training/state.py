@@ -24,7 +24,7 @@ _WAITING = "waiting/"
 
 
 def frozen_copy(algorithm: ReplayPPO) -> FrozenPolicy:
-    """The present policy with weights of its own."""
+    """Copy of the present policy with weights of its own."""
     policy: Any = algorithm.get_policy()
     network = policy.model.network
     copy = PolicyNetwork(network.spec)
@@ -33,7 +33,7 @@ def frozen_copy(algorithm: ReplayPPO) -> FrozenPolicy:
 
 
 def capture(algorithm: ReplayPPO, run_values: dict[str, Any]) -> TrainingState:
-    """Everything apart from the weights; ``run_values`` are the run's own counters."""
+    """State of the algorithm apart from the weights; ``run_values`` are the run's own counters."""
     workers = _foreach_sampler(algorithm, _sampler_state)
     values = {
         "run": run_values,
@@ -98,13 +98,13 @@ def _sampler_state(worker: Any) -> dict[str, Any]:
 
 
 def _split(env: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The environments' state as named arrays: the waiting episodes column by column."""
+    """State of the environments as named arrays; the waiting episodes are stored column by column."""
     columns = {f"table.{name}": column for name, column in env["table"]._asdict().items()}
     return {"envs": env["envs"], "slots": env["slots"], **columns}
 
 
 def _joined(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """The inverse of :func:`_split`."""
+    """State of the environments from named arrays, the inverse of :func:`_split`."""
     table = Episodes(*(arrays[f"table.{name}"] for name in Episodes._fields))
     return {"envs": arrays["envs"], "slots": arrays["slots"], "table": table}
 

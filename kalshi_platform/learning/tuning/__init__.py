@@ -1,1 +1,6 @@
-"""Sweeps: Ray Tune over training runs, stopped on held-out events, with one record of what became of each."""
+"""Sweeps: Ray Tune over training runs, the record of every trial, and the page that compares them.
+
+Not here   one run (training/) and the questions asked (tune_experiments/). Begin reading at sweep.py.
+"""
+
+__all__ = ["conclude", "experiment", "load_runs", "page", "sweep", "tracking"]

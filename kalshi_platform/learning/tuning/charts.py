@@ -1,4 +1,4 @@
-"""Charts that only comparing runs needs, in the look of evaluation/pages/charts.py.
+"""Charts that only the comparison of runs needs, in the look of evaluation/pages/charts.py.
 
 Owns   parallel coordinates of settings against score, and the map trial x event of returns.
 Units  pixels of a 720 wide view box that the page stretches.
@@ -34,7 +34,7 @@ _TOP, _FOOT, _SIDE = 34, 20, 60
 
 @dataclass(frozen=True)
 class Axis:
-    """One setting: where each run stands on it, 0 foot to 1 top, None where unknown, and what is labelled."""
+    """One setting: the place of each run on it (0 foot to 1 top, None where unknown) and its labels."""
 
     name: str
     places: tuple[float | None, ...]
@@ -43,7 +43,7 @@ class Axis:
 
 
 def axis_of(name: str, values: Sequence[Any], form: Any = plain) -> Axis:
-    """An axis for ``values``, one a run, None = unknown: by size for numbers, else by order of the words."""
+    """Axis for ``values``, one a run, None = unknown: by size for numbers, else by order of the words."""
     known = [v for v in values if v is not None]
     texts = tuple("unknown" if v is None else _word(v, form) for v in values)
     if not all(_is_number(v) for v in known):
@@ -95,7 +95,9 @@ def _word(value: object, form: Any) -> str:
 def parallel_coordinates(
     axes: Sequence[Axis], names: Sequence[str], strength: Sequence[float], best: int | None, label: str
 ) -> Markup:
-    """One line a run through its place on every axis; ``strength`` 0..1 is how clearly it is drawn.
+    """Chart with one line a run through its place on every axis.
+
+    ``strength`` 0..1 is how clearly it is drawn.
 
     ``best`` is the run drawn last and in the policy's colour. A line stops before an axis it is unknown on.
     """
@@ -140,7 +142,7 @@ def _run_line(axes: Sequence[Axis], run: int, x: Scale, y: Scale, name: str, kin
 def return_map(
     values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], label: str
 ) -> Markup:
-    """Returns (rows x columns) as colour: gain or loss, stronger for more (by its square root)."""
+    """Map of returns (rows x columns) as colour: gain or loss, stronger for more (by its square root)."""
     most = max((abs(v) for row in values for v in row), default=0.0)
     if not rows or not columns:
         return Markup('<p class="none">no data</p>')

@@ -1,8 +1,8 @@
 """The end of a sweep: the winner beside the baselines on validation events, then once on the test events.
 
-Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, which the corrections for
-       having looked at many trials compare with. The test split is opened for the winner alone, and never
-       again for the same sweep: an opening is recorded beside the dataset before a byte of it is read.
+Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, with which the corrections for
+       having looked at many trials compare. The test split opens for the winner alone, and never again
+       for the same sweep: the opening is recorded beside the dataset before a byte of it is read.
 """
 
 import json
@@ -33,7 +33,7 @@ WINNER: Final = "winner"
 
 
 def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
-    """Evaluate the sweep's winner; the folder of its report. What was judged before is not judged again."""
+    """Evaluate the sweep's winner and return the folder of its report; a judgement already made is kept."""
     if record.winner_run is None:
         raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
     run = out / record.winner_run
@@ -52,7 +52,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
 
 
 def register_winner(record: SweepRecord, out: Path, registry: Registry, say: Say) -> ModelRecord:
-    """Register the winner and make it the challenger, which only a gated promotion makes champion."""
+    """Register the winner and make it the challenger; only a gated promotion makes it champion."""
     if record.winner_run is None:
         raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
     say(f"registering {record.winner_run} in {registry.uri}")

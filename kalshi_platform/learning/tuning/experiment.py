@@ -1,4 +1,4 @@
-"""A question asked of the data, as data: what is varied, from which settings, and how long it may take."""
+"""Experiments: a question asked of the data, the settings it varies, their base, and limits in time."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ SchedulerName = Literal["asha", "pbt", "none"]
 
 
 class SweepConfig(Config):
-    """How a sweep searches, stops and ends; what it searches lies in its :class:`Experiment`."""
+    """Settings of a sweep's search, stops and end; the space it searches lies in its :class:`Experiment`."""
 
     samples: int = Field(1, ge=1, description="draws of the random settings for each point of the grid")
     seed: int = Field(0, ge=0, description="root of the drawn settings and of every run's randomness")
@@ -54,7 +54,10 @@ class Experiment:
     smoke_sweep: Mapping[str, Any] = field(default_factory=dict)
 
     def smoked(self) -> "Experiment":
-        """The same question in at most two minutes on two cores: it shows that everything works, no more."""
+        """Small form of the question, at most two minutes on two cores.
+
+        It only shows that everything works.
+        """
         return replace(
             self,
             name=f"{self.name}-smoke",
@@ -64,14 +67,14 @@ class Experiment:
         )
 
     def with_settings(self, base: Mapping[str, Any], sweep: Mapping[str, Any]) -> "Experiment":
-        """A copy with settings replaced; ContractError names a wrong one, or one the space varies."""
+        """Copy with settings replaced; a ContractError names a wrong one, or one that the space varies."""
         if clash := sorted(set(base) & set(_names(self.space))):
             raise ContractError(f"{self.name} varies {', '.join(clash)}: it cannot be set for every trial")
         return replace(self, base=self.base.with_values(dict(base)), sweep=self.sweep.replace(**sweep))
 
 
 class Variant(Config):
-    """One point of the space: what differs from the base, and the whole settings that follow."""
+    """One point of the space: the values that differ from the base, and the whole settings that follow."""
 
     id: str
     values: dict[str, Any]
@@ -79,7 +82,7 @@ class Variant(Config):
 
 
 def variants(experiment: Experiment, sweep: SweepConfig) -> tuple[Variant, ...]:
-    """Every trial of the sweep, in order, the same for the same seed; a ContractError names a bad value.
+    """All trials of the sweep, in order, the same for the same seed; a ContractError names a bad value.
 
     All settings are built here, before anything expensive starts.
     """
@@ -95,7 +98,10 @@ def variants(experiment: Experiment, sweep: SweepConfig) -> tuple[Variant, ...]:
 
 
 def _points(space: Mapping[str, Any], samples: int, seed: int) -> list[dict[str, Any]]:
-    """Grid lists in all combinations, each with ``samples`` draws of the random settings."""
+    """Points of the space.
+
+    Grid lists in all combinations, each with ``samples`` draws of the random settings.
+    """
     grid = {k: tuple(v) for k, v in space.items() if isinstance(v, Sequence) and not isinstance(v, str)}
     drawn = {k: v for k, v in space.items() if k not in grid}
     rng = np.random.RandomState(seed)  # Ray Tune's domains take no other generator
@@ -109,7 +115,7 @@ def _points(space: Mapping[str, Any], samples: int, seed: int) -> list[dict[str,
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A value that is a mapping of settings sets them all: one arm of a comparison changes several."""
+    """Settings of one point by dotted name; a value that is a mapping (an arm) sets several."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
         flat |= value if isinstance(value, Mapping) else {name: value}
@@ -117,7 +123,7 @@ def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _names(space: Mapping[str, Any]) -> set[str]:
-    """Every setting the space varies, those inside the values of an arm as well."""
+    """Names of all settings that the space varies, those inside an arm as well."""
     found = set()
     for name, value in space.items():
         arms = [arm for arm in value if isinstance(arm, Mapping)] if isinstance(value, Sequence) else []
@@ -126,7 +132,7 @@ def _names(space: Mapping[str, Any]) -> set[str]:
 
 
 def space_in_words(space: Mapping[str, Any]) -> dict[str, Any]:
-    """What was searched, for the record: the list, or the domain as Ray Tune prints it."""
+    """Searched space for the record: each list, or each domain as Ray Tune prints it."""
     return {
         name: f"{type(v).__name__.lower()} {v.domain_str}" if isinstance(v, Domain) else list(v)
         for name, v in space.items()
@@ -134,10 +140,10 @@ def space_in_words(space: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mutations(space: Mapping[str, Any], allowed: frozenset[str]) -> dict[str, Any]:
-    """Settings population-based training changes between two iterations: the space, by names in ``train``.
+    """Settings of ``train`` that population-based training changes between two iterations.
 
-    ContractError where it varies another setting: a trial that takes over another one's weights takes over
-    all of its settings, and those must not change in the middle of a run.
+    ContractError where the space varies another setting: a trial that takes over another one's weights takes
+    over all of its settings, and those must not change in the middle of a run.
     """
     fixed = [name for name in space if name.removeprefix("train.") not in allowed]
     if fixed:

@@ -1,11 +1,11 @@
-"""What the comparison found: the winner, and how much of its lead may be luck.
+"""Findings of a comparison: the winner, and how much of its lead may be luck.
 
-Owns   which runs are trials of one question, and the corrections of evaluation/ applied to them.
+Owns   which runs are trials of one question, and applies the corrections of evaluation/statistics to them.
 Units  returns are fractions of an episode's capital; an event is one draw.
 
-Paired statistics need the same events, so only runs of one dataset enter them: that of the winner. Finalists
-are further seeds of what had won already; they are not trials, and the trial that won is not one of its own
-seeds, because it was chosen for being lucky.
+Paired statistics need the same events, so only runs of one dataset enter them: the winner's. Finalists are
+further seeds of settings that had won already, so they are not trials. The trial that won is not one of its
+own seeds, because it was chosen for being lucky.
 """
 
 import json
@@ -31,7 +31,7 @@ from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep
 
 
 class FindingsConfig(Config):
-    """How the corrections are drawn."""
+    """Settings of the draws behind the corrections."""
 
     cscv: CscvConfig = CscvConfig()
     superiority: SuperiorityConfig = SuperiorityConfig()
@@ -39,7 +39,7 @@ class FindingsConfig(Config):
 
 
 class LeftOut(Config):
-    """A run that is not in the paired statistics."""
+    """A run that is not in the paired statistics, and the reason."""
 
     run: str
     why: str
@@ -102,7 +102,10 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
 
 
 def _winner(loaded: Loaded) -> tuple[Run | None, str]:
-    """The sweep's own winner where it is all there is; else the best score on the commonest dataset."""
+    """Winner, and the reason.
+
+    The sweep's own winner where all runs belong to it, else the best score on the commonest dataset.
+    """
     judged = [run for run in loaded.runs if run.stage != "finalist" and run.validation is not None]
     candidates = [run for run in judged if run.dataset_digest is not None]
     if not candidates:
@@ -121,13 +124,13 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
 
 
 def _commonest_digest(runs: Sequence[Run]) -> str | None:
-    """The dataset most runs were made on; of equally common ones the first met; None where none is known."""
+    """Digest of the dataset that most runs were made on, the first one met if several; None where unknown."""
     counted = Counter(run.dataset_digest for run in runs if run.dataset_digest is not None)
     return counted.most_common(1)[0][0] if counted else None
 
 
 def _why_not(run: Run, digest: str | None) -> str | None:
-    """Why ``run`` is not in the paired statistics; None where it is."""
+    """Reason why ``run`` is not in the paired statistics; None where it is in them."""
     if run.validation is None:
         return run.problems[0] if run.problems else f"never validated ({run.status}: {run.reason})"
     if run.dataset_digest is None:
@@ -144,7 +147,7 @@ DO_NOTHING: Final = "do_nothing"
 
 
 def _baselines(sweeps: Sequence[Sweep], digest: str | None) -> dict[str, dict[str, float]]:
-    """Baselines known on the dataset; of equal names with other returns the sweep's name tells them apart."""
+    """Baselines played on the dataset; a baseline with other returns gets its sweep's name before its own."""
     found: dict[str, dict[str, float]] = {}
     for sweep in sweeps:
         if sweep.record.dataset_digest != digest:
@@ -172,5 +175,5 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
 
 
 def _setting(run: Run) -> dict[str, Any]:
-    """What makes two finalists the same setting: all that was varied but the seed."""
+    """Values that tell the settings of two finalists apart: all that were varied but the seed."""
     return {name: value for name, value in run.values.items() if name != "train.seed"}

@@ -1,7 +1,7 @@
-"""What becomes of every trial, written down the moment it is known: ``trial.json`` in the run's folder.
+"""The ledger of a stage: it writes ``trial.json`` in a trial's folder the moment that the trial has ended.
 
-Owns       the records of a stage, the restarts counted, and the line that says how far the sweep is.
-Invariant  a trial with a final record is never run again; one without goes on from its checkpoint.
+Owns       the records of a stage, the count of restarts, and the line that says how far the sweep is.
+Invariant  a trial with a final record never runs again; one without goes on from its checkpoint.
 """
 
 import json
@@ -59,28 +59,28 @@ class Ledger(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A report."""
+        """Note a trial's report, and say every few seconds how far the stage is."""
         self._last[str(trial)] = result
         if self._throttle.is_due():
             self._say(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial's process failed or its machine was lost; Tune starts it again."""
+        """Count a restart: the trial's process failed or its machine was lost, and Tune starts it again."""
         name = str(trial)
         self._restarts[name] = self._restarts.get(name, 0) + 1
         self._say(f"{name}: failed ({_last_line(trial)}); going on from its last checkpoint")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial ended by itself or was stopped."""
+        """Record a trial that ended by itself or was stopped."""
         reason = self._why_stopped(trial.trial_id)
         self._close(str(trial), "stopped" if reason else "finished", reason or "used its whole budget")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed for good."""
+        """Record a trial that failed for good."""
         self._close(str(trial), "failed", _last_line(trial))
 
     def line(self) -> str:
-        """How far the stage is."""
+        """Progress of the stage in one line."""
         running = {name: last for name, last in self._last.items() if name not in self.records}
         shown = "  ".join(
             f"{name} {last['iteration']}/{self._iterations(name)} {last['score']:+.4f}"
@@ -94,7 +94,10 @@ class Ledger(Callback):
         return self._planned[name].settings.train.iterations
 
     def _seconds_left(self, running: Mapping[str, Mapping[str, Any]]) -> float | None:
-        """Were nobody stopped: iterations left, at the measured seconds each, over the running trials."""
+        """Upper bound of the time left, as if no trial were stopped early; None before the first iteration.
+
+        The iterations left take the measured seconds each, spread over the running trials.
+        """
         done = sum(int(last["iteration"]) for last in running.values())
         spent_s = sum(float(last["train_s"]) for last in running.values())
         if not done:
@@ -124,7 +127,7 @@ class Ledger(Callback):
 
 
 def _last_line(trial: Any) -> str:
-    """What a trial's error says in the end; Ray puts stack traces of several processes before it."""
+    """Last line of a trial's error; Ray puts stack traces of several processes before it."""
     text = str(trial.get_error()).strip()
     if any(f"{error.__name__}:" in text for error in (ActorDiedError, ActorUnavailableError)):
         return "its process or machine was lost"
@@ -132,7 +135,7 @@ def _last_line(trial: Any) -> str:
 
 
 def _require_best(run: Path, record: TrialRecord) -> None:
-    """Refuse a trial that ended with a score and whose policy is gone: it may be the one that wins."""
+    """Refuse a trial that ended with a score and lost its policy: that policy may be the one that wins."""
     if record.score is not None and not (run / BEST).exists():
         raise DataError(
             f"{run} ended ({record.status}) but its best checkpoint is missing: restore it, or delete "
@@ -141,13 +144,13 @@ def _require_best(run: Path, record: TrialRecord) -> None:
 
 
 def write_trial(run: Path, record: TrialRecord) -> None:
-    """Write the final record of a trial, whole or not at all."""
+    """Write the final record of a trial as a whole file."""
     run.mkdir(parents=True, exist_ok=True)
     write_whole(run / TRIAL_FILE, record.model_dump_json(indent=1) + "\n")
 
 
 def read_trial(run: Path) -> TrialRecord | None:
-    """The final record of a trial that ended; None for one that did not. DataError where it is damaged."""
+    """Final record of a trial that ended, None for one that did not; DataError where it is damaged."""
     path = run / TRIAL_FILE
     if not path.is_file():
         return None

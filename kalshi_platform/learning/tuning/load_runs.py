@@ -1,9 +1,9 @@
-"""Run folders and sweep folders read back into records, as they are: nothing is judged here.
+"""Reads run folders and sweep folders back into records, and judges nothing.
 
 Owns       ``load``: any mix of runs and sweeps to one list of uniquely named runs, and the sweeps' records.
 Units      scores and returns are fractions of an episode's capital.
-Invariant  a run that failed, was never validated or is damaged in part is still a run: what could not be read
-           stands in its ``problems``. A folder that is neither a run nor a sweep is refused.
+Invariant  a run that failed, was never validated or is damaged in part is still a run: its ``problems`` say
+           what could not be read. A folder that is neither a run nor a sweep is refused.
 """
 
 import json
@@ -32,20 +32,20 @@ from kalshi_platform.learning.tuning.sweep_record import (
 RUN_FILE: Final = "run.json"
 BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
-#: What both run.json and sweep.json say of where a run came from.
+#: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
 _BASELINES: Final = TypeAdapter(dict[str, dict[str, float]])
 
 
 class CurvePoint(Config):
-    """A validation during training."""
+    """Score of one validation during training."""
 
     env_steps: int
     score: float
 
 
 class Run(Config):
-    """One run: a trial or finalist of a sweep, or one that was trained alone."""
+    """One run: a trial or finalist of a sweep, or a run trained alone."""
 
     name: str  # unique among the runs loaded together
     stage: Literal["run", "sweep", "finalist"]
@@ -69,12 +69,12 @@ class Run(Config):
     problems: tuple[str, ...]
 
     def value(self, setting: str) -> Any:
-        """What ``setting`` was; None where it is not known."""
+        """Value of ``setting`` in this run; None where it is not known."""
         return self.values.get(setting, self.settings.get(setting))
 
 
 class Sweep(Config):
-    """One sweep and what lies beside its record."""
+    """Record of one sweep and the baselines that lie beside it."""
 
     folder: str
     record: SweepRecord
@@ -82,7 +82,7 @@ class Sweep(Config):
 
 
 class Loaded(Config):
-    """Everything that was read."""
+    """All runs and sweeps that were read."""
 
     runs: tuple[Run, ...]
     sweeps: tuple[Sweep, ...]
@@ -91,7 +91,7 @@ class Loaded(Config):
 def load(folders: Sequence[Path]) -> Loaded:
     """Read ``folders``, each a run or a sweep; a run met twice is taken once.
 
-    ContractError for no folder at all; DataError for one that is neither a run nor a sweep, or whose
+    ContractError for no folder at all. DataError for a folder that is neither a run nor a sweep, or whose
     sweep.json or baselines.json is damaged.
     """
     if not folders:
@@ -170,7 +170,7 @@ def _read_run(folder: Path) -> Run:
 
 
 def _complete(folder: Path, told: dict[str, Any], about: dict[str, Any], score: float | None) -> Run:
-    """The run in ``folder``; ``told`` by its sweep goes before what the folder says, ``about`` after it."""
+    """The run in ``folder``: values ``told`` by its sweep win over the folder's, and those over ``about``."""
     problems: list[str] = []
     record = _run_record(folder, problems)
     rows = _rows(folder, problems)
@@ -201,7 +201,7 @@ def _complete(folder: Path, told: dict[str, Any], about: dict[str, Any], score: 
 
 
 def _progress(rows: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """How far a run came by its own files: what a sweep's record says better."""
+    """Progress of a run by its own files; the record of its sweep, if any, knows better."""
     last: Mapping[str, Any] = rows[-1] if rows else {}
     done, wanted = int(last.get("env_steps", 0)), settings.get("train.total_env_steps")
     finished = wanted is not None and done >= wanted
@@ -254,7 +254,7 @@ def _best(folder: Path, problems: list[str]) -> Validation | None:
 
 
 def _curve(rows: Sequence[Mapping[str, Any]]) -> tuple[CurvePoint, ...]:
-    """Scores over environment steps: where they changed, and the last, carried forward to the end."""
+    """Scores over environment steps: those that changed, and the last one carried forward to the end."""
     points: list[CurvePoint] = []
     for number, row in enumerate(rows, start=1):
         score, steps = (row.get("validation") or {}).get("score"), row.get("env_steps")
@@ -266,14 +266,14 @@ def _curve(rows: Sequence[Mapping[str, Any]]) -> tuple[CurvePoint, ...]:
 
 
 def _flat(settings: object) -> dict[str, Any]:
-    """Two levels to dotted names: {"train": {"seed": 0}} -> {"train.seed": 0}."""
+    """Settings by dotted name: {"train": {"seed": 0}} -> {"train.seed": 0}."""
     if not isinstance(settings, dict):
         return {}
     return {f"{s}.{n}": v for s, part in settings.items() if isinstance(part, dict) for n, v in part.items()}
 
 
 def _uniquely_named(runs: list[Run]) -> list[Run]:
-    """Names as they are where unique, else with the sweep before them, else numbered."""
+    """Runs with unique names: as they are, else with the sweep before them, else numbered."""
     taken = Counter(run.name for run in runs)
     seen: Counter[str] = Counter()
     out = []

@@ -1,6 +1,6 @@
 """The page that compares runs: one HTML file that opens anywhere, and the same figures as JSON.
 
-Owns   compare.html and compare.json (written atomically) and what the terminal shows.
+Owns   compare.html and compare.json (written atomically) and the view for the terminal.
 Not    any figure: all of them lie in the RunComparison.
 """
 
@@ -38,12 +38,12 @@ WINNER: Final = "winner"
 VERSION: Final = 1
 #: Up to this many curves have a colour each; more are grey but for the winner's.
 _COLOURS: Final = 5
-#: What a chart can show before it is a smear; the best runs, the settings named first, every k-th event.
+#: Most that a chart can show before it smears: the best runs, the first settings, every k-th event.
 _MOST_ROWS, _MOST_AXES, _MOST_EVENTS = 40, 7, 150
 
 
 class WinnerReport(Config):
-    """The headline of the winner's own evaluation."""
+    """Headline of the winner's own evaluation."""
 
     html: str  # path of the report
     split: str
@@ -73,7 +73,7 @@ class RunComparison(Config):
 
 
 def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) -> RunComparison:
-    """Read ``folders`` (runs and sweeps in any mix) and judge them together; errors as in load.load."""
+    """Read ``folders`` (runs and sweeps in any mix) and judge them together; errors as in load_runs.load."""
     loaded = load(folders)
     found = find(loaded, config)
     problems = [f"{run.name}: {problem}" for run in loaded.runs for problem in run.problems]
@@ -97,12 +97,12 @@ def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
 
 
 def read_page(path: Path) -> RunComparison:
-    """The comparison in a compare.json."""
+    """Comparison in the compare.json at ``path``."""
     return RunComparison.parse(json.loads(Path(path).read_text()))
 
 
 def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> WinnerReport | None:
-    """The report in <sweep>/winner, or in the evaluation folder of a run trained alone."""
+    """Headline of the report in <sweep>/winner, or in the evaluation folder of a run trained alone."""
     winner = next((run for run in loaded.runs if run.name == found.winner), None)
     if winner is None:
         return None
@@ -134,7 +134,10 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
 
 
 def render_html(comparison: RunComparison, out: Path) -> str:
-    """The page as text; the one thing outside it is the link to the winner's report, relative to ``out``."""
+    """Text of the page.
+
+    It needs nothing beside it, and its link to the winner's report is relative to ``out``.
+    """
     report = comparison.winner_report
     return render(
         "kalshi_platform.learning.tuning",
@@ -157,26 +160,26 @@ def render_html(comparison: RunComparison, out: Path) -> str:
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
-    """Trials before finalists, by score, those without one last."""
+    """Runs ordered for the page: trials before finalists, by score, those without one last."""
     return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
 
 
 def score_interval(run: Run) -> Interval:
-    """The run's score with the interval its validation gave it."""
+    """Score of the run with the interval that its validation gave it."""
     v = run.validation
     note = "never validated" if v is None else "one event only"
     return Interval(
         estimate=run.score,
         low=v.low if v else None,
         high=v.high if v else None,
-        level=BootstrapConfig().level,
+        confidence=BootstrapConfig().confidence,
         n_clusters=len(v.events) if v else 0,
         note=note if v is None or v.low is None else "",
     )
 
 
 def score_text(run: Run) -> str:
-    """Score and interval in words; "-" where the run has none."""
+    """Text of score and interval; "-" where the run has none."""
     return "-" if run.score is None else interval_text(score_interval(run))
 
 
@@ -191,7 +194,7 @@ def _curve_slots(comparison: RunComparison) -> dict[str, int]:
 
 
 def _legend(comparison: RunComparison) -> list[tuple[int, str]]:
-    """(colour, text) under the learning curves."""
+    """(colour, text) of the entries under the learning curves."""
     slots = _curve_slots(comparison)
     winner = [(0, f"{name} (winner)") for name, slot in slots.items() if slot == 0]
     others = [(slot, name) for name, slot in slots.items() if slot]
@@ -264,11 +267,11 @@ def _finalists(found: Findings) -> Markup:
 
 
 def terminal_view(comparison: RunComparison) -> RenderableType:
-    """The runs, the corrected figures and the verdict for a terminal."""
+    """Runs, corrected figures and verdict for a terminal."""
     table = Table(title=f"{len(comparison.runs)} runs")
     for name in ("run", "status"):
         table.add_column(name)
-    table.add_column(f"score [{BootstrapConfig().level:.0%} by event]")
+    table.add_column(f"score [{BootstrapConfig().confidence:.0%} by event]")
     for name in ("Sharpe", "drawdown", "trades", "steps"):
         table.add_column(name, justify="right")
     for run in best_first(comparison.runs):

@@ -1,4 +1,4 @@
-"""Ray Tune's schedulers, made to say why they ended a trial and to remember across a restart.
+"""Ray Tune's schedulers, extended: they say why they ended a trial, and they survive a restart.
 
 Tune keeps no scheduler state when an experiment is restored: its rungs would start empty. Ours are filled
 again from the reports of the trials (``remember`` for ended ones, replayed reports for those that go on).
@@ -18,7 +18,7 @@ from ray.tune.schedulers import (
 from kalshi_platform.learning.training.folder import MAY_MUTATE
 from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, mutations
 
-#: What schedulers compare; in every report, the last validation carried forward.
+#: Figure that schedulers compare; every report has it, the last validation carried forward.
 METRIC: Final = "score"
 TIME: Final = "iteration"
 
@@ -41,7 +41,7 @@ class ExplainedASHA(AsyncHyperBandScheduler):
         self.reasons: dict[str, str] = {}
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Ray Tune's question after each report."""
+        """Decide whether a trial goes on, and keep the reason of a cut; Ray Tune asks after each report."""
         action: str = super().on_trial_result(tune_controller, trial, result)
         if action == TrialScheduler.STOP:
             self.reasons[trial.trial_id] = (

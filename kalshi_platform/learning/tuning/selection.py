@@ -1,6 +1,6 @@
-"""Which settings win: those whose seeds do best together, not the trial that was luckiest.
+"""The choice of a winner: the settings whose seeds do best together, not the trial that was luckiest.
 
-Rule   the best trials by validation return are trained again with further seeds; the settings with the
+Rule   the best trials by validation return are trained again with further seeds. The settings with the
        highest interquartile mean over those win (Agarwal et al. 2021), and the seed of median score is the
        run to use. A finalist's first run does not count: it was chosen for its score. Ties go to the trial
        that scored higher in the sweep.
@@ -17,7 +17,7 @@ from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 
-class Choice(NamedTuple):
+class WinnerChoice(NamedTuple):
     """The settings that won, the run to use and the reason in words."""
 
     winner: str
@@ -35,7 +35,7 @@ def best_trials(records: Mapping[str, TrialRecord], most: int) -> list[TrialReco
 
 
 def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], seeds: int) -> list[Variant]:
-    """The further runs of the finalists, ``seeds`` each."""
+    """Further runs of the finalists, ``seeds`` each."""
     by_id = {v.id: v for v in planned}
     out = []
     for record in chosen:
@@ -47,7 +47,7 @@ def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], see
     return out
 
 
-def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> Choice:
+def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> WinnerChoice:
     """The winner among ``chosen`` by its ``further`` seeds; TrainingError where none of them has a score."""
     ranked = []
     for place, record in enumerate(chosen):
@@ -67,4 +67,4 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
         f"{record.id} {-score:+.4f} ({len(scored)} seeds)" for score, _, record, scored in ranked
     )
     why = f"highest interquartile mean of the validation return over seeds: {shown}"
-    return Choice(best[2].id, middle.run, why)
+    return WinnerChoice(best[2].id, middle.run, why)

@@ -20,8 +20,8 @@ from kalshi_platform.learning.tuning.tracking import MlflowTracker
 from kalshi_platform.learning.tuning.trial import TRIALS, Task, reports_of_run, run_trial
 
 
-class Place(NamedTuple):
-    """Where a sweep's data comes from and where its runs go."""
+class SweepPlaces(NamedTuple):
+    """Places of a sweep: its dataset, the folder of its runs, and the store they are mirrored to."""
 
     dataset: str
     out: Path
@@ -33,13 +33,13 @@ def run_stage(
     planned: Sequence[Variant],
     scheduler: TrialScheduler,
     sweep: SweepConfig,
-    place: Place,
+    place: SweepPlaces,
     tracker: MlflowTracker,
     say: Say,
 ) -> dict[str, TrialRecord]:
-    """Run every trial of ``planned`` that has no final record yet; the records of all, by id.
+    """Run every trial of ``planned`` that has no final record yet; returns the records of all, by id.
 
-    A trial without a final record at the end was not finished: the sweep was interrupted.
+    A trial without a final record at the end did not finish, because the sweep was interrupted.
     """
     stopper = HeldOutMarketStopper(sweep.patience, sweep.min_gain, sweep.grace_validations)
     folder = place.out / TRIALS[stage]
@@ -75,7 +75,7 @@ def _tuner(
     stopper: HeldOutMarketStopper,
     callbacks: list[Callback],
     sweep: SweepConfig,
-    place: Place,
+    place: SweepPlaces,
 ) -> tune.Tuner:
     population = sweep.scheduler == "pbt" and stage == "sweep"
     trials = [
@@ -106,7 +106,7 @@ def _tuner(
     )
 
 
-def _task(variant: Variant, stage: str, place: Place, population: bool) -> Task:
+def _task(variant: Variant, stage: str, place: SweepPlaces, population: bool) -> Task:
     name = TRIALS[stage]
     return Task(
         settings=variant.settings,
@@ -118,10 +118,10 @@ def _task(variant: Variant, stage: str, place: Place, population: bool) -> Task:
 
 
 def _name(trial: Any) -> str:
-    """A trial is called in Ray as it is called in the sweep."""
+    """Name of a trial in Ray: its name in the sweep."""
     return str(trial.config["trial"]["id"])
 
 
 def _attempts(out: Path, stage: str) -> int:
-    """Starts of this stage before this one: Tune's logs of each lie beside each other."""
+    """Number of earlier starts of this stage; Tune's logs of all starts lie beside each other."""
     return len(list((out / "tune").glob(f"{stage}-*")))

@@ -1,4 +1,4 @@
-"""Stops a trial that no longer gets better on the validation events: Ray Tune's ``Stopper``.
+"""Ray Tune's ``Stopper`` that ends a trial which no longer gets better on the validation events.
 
 Invariant  the decision is a function of the trial's own validation scores, so it is the same after a resume.
            The best checkpoint is the run's: it was kept when its score was measured.
@@ -16,7 +16,10 @@ SCORES, BEST_SCORE, BEST_ITERATION = "validation_scores", "best_score", "best_it
 
 
 class HeldOutMarketStopper(Stopper):
-    """Ends a trial after ``patience`` validations without a gain of ``min_gain``; 0 patience = never."""
+    """A stopper that ends a trial after ``patience`` validations without a gain of ``min_gain``.
+
+    0 = never.
+    """
 
     def __init__(self, patience: int, min_gain: float, grace: int) -> None:
         self.patience, self.min_gain, self.grace = patience, min_gain, grace
@@ -24,18 +27,18 @@ class HeldOutMarketStopper(Stopper):
         self.reasons: dict[str, str] = {}
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
-        """Ray Tune's question after each report."""
+        """True where the trial should end; Ray Tune asks after each report."""
         reason = self.reason(result)
         if reason is not None:
             self.reasons[trial_id] = reason
         return reason is not None
 
     def stop_all(self) -> bool:
-        """Never: every trial is judged by itself."""
+        """False: every trial is judged by itself."""
         return False
 
     def reason(self, result: Mapping[str, Any]) -> str | None:
-        """Why a trial with this report should end; None where it should not."""
+        """Reason why a trial with this report should end; None where it should go on."""
         scores = result[SCORES]
         since = without_gain(scores, self.min_gain)
         if not self.patience or len(scores) < self.grace or since < self.patience:

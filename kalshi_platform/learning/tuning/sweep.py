@@ -1,8 +1,8 @@
 """A sweep from a question to a winner: check everything, run the trials, try the best with further seeds.
 
-Folder     see learning/tuning/sweep_record.py; plan.json says what was asked, sweep.json what came of it
+Folder     see learning/tuning/sweep_record.py; plan.json holds the question, sweep.json the results
 Repeat     with ``resume`` trials that ended are kept and the others go on from their last checkpoint. Tune's
-           own restore is not used: it keeps no scheduler state, and it unpickles what lies in the storage.
+           own restore is not used: it keeps no scheduler state, and it unpickles files of the storage.
 """
 
 import json
@@ -23,8 +23,8 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.training.session import require_ready
 from kalshi_platform.learning.tuning.experiment import Experiment, space_in_words, variants
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
-from kalshi_platform.learning.tuning.selection import Choice, best_trials, choose, further_seeds
-from kalshi_platform.learning.tuning.stage import Place, run_stage
+from kalshi_platform.learning.tuning.selection import WinnerChoice, best_trials, choose, further_seeds
+from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
 from kalshi_platform.learning.tuning.tracking import MlflowTracker, require_tracking
 from kalshi_platform.storage.storage import open_storage
@@ -34,7 +34,7 @@ PLAN_FILE: Final = "plan.json"
 
 
 class SweepRequest(Config):
-    """Where a sweep's data comes from and where it goes."""
+    """Places of one sweep: its dataset, its folder, its mirror, and whether to resume."""
 
     dataset: str
     out: Path
@@ -44,7 +44,7 @@ class SweepRequest(Config):
 
 
 def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepRecord:
-    """Run ``experiment`` on a Ray that is connected; its record, also written as sweep.json.
+    """Run ``experiment`` on a connected Ray; returns its record, which is also written as sweep.json.
 
     ContractError or DataError before anything expensive where a setting, the dataset or the folder is wrong;
     TrainingError where no trial reached a score.
@@ -62,7 +62,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
         # Credentials and bucket are tried by a write before anything expensive starts.
         open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json.dumps(plan, indent=1).encode())
     _claim(request, plan)
-    place = Place(dataset.uri, request.out, request.storage)
+    place = SweepPlaces(dataset.uri, request.out, request.storage)
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
     tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
@@ -81,7 +81,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
 
 
 class _Found:
-    """Writes the record of a sweep, again whenever more is known."""
+    """A writer of the sweep's record; it writes again whenever more is known."""
 
     def __init__(
         self, experiment: Experiment, request: SweepRequest, dataset: Dataset, started: float
@@ -90,8 +90,8 @@ class _Found:
         self._started = started
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def write(self, trials: Iterable[TrialRecord], choice: Choice | None = None) -> SweepRecord:
-        """sweep.json, whole or not at all."""
+    def write(self, trials: Iterable[TrialRecord], choice: WinnerChoice | None = None) -> SweepRecord:
+        """Write sweep.json as a whole file and return the record."""
         asked = self._experiment
         record = SweepRecord(
             name=asked.name,
@@ -116,7 +116,7 @@ class _Found:
 
 
 def _plan(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
-    """Everything that decides which trials there are and what they compute."""
+    """Everything that decides which trials there are and what they compute, as JSON values."""
     return {
         "experiment": experiment.name,
         "dataset": dataset.digest,
@@ -128,7 +128,7 @@ def _plan(experiment: Experiment, dataset: Dataset) -> dict[str, Any]:
 
 
 def _claim(request: SweepRequest, plan: Mapping[str, Any]) -> None:
-    """Take the folder for this sweep, or check that it holds the one to continue."""
+    """Take the folder for this sweep, or check that it holds the sweep to continue."""
     path = request.out / PLAN_FILE
     if path.exists():
         if not request.resume:
@@ -150,5 +150,5 @@ def _claim(request: SweepRequest, plan: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` so that a reader sees the old file or the new one, whole."""
+    """Write ``value`` as a whole file: a reader sees the old one or the new one."""
     write_whole(path, json.dumps(value, indent=1) + "\n")

@@ -1,8 +1,8 @@
-"""What a sweep was asked and what became of every trial: ``sweep.json`` in the sweep's folder.
+"""``sweep.json``: the question of a sweep and the fate of every trial.
 
 Folder   <sweep>/sweep.json, trials/<id>/ (a training run each, see learning/training/session.py),
-         finalists/<id>/
-         (the same for further seeds of the best), compare.html, winner/ (evaluation of the winner)
+         finalists/<id>/ (the same for further seeds of the best), compare.html, winner/ (evaluation of the
+         winner)
 """
 
 import json
@@ -20,7 +20,7 @@ TrialStatus = Literal["finished", "stopped", "failed", "unfinished"]
 
 
 class TrialRecord(Config):
-    """One trial: what was varied and what became of it."""
+    """Record of one trial: the values it was given and how it ended."""
 
     id: str
     stage: Literal["sweep", "finalist"]
@@ -36,7 +36,7 @@ class TrialRecord(Config):
 
 
 class SweepRecord(Config):
-    """One sweep."""
+    """Record of one sweep."""
 
     name: str
     question: str
@@ -59,7 +59,7 @@ class SweepRecord(Config):
 
 
 def read_sweep(folder: Path) -> SweepRecord:
-    """The record in ``folder``; DataError where there is none or it is damaged."""
+    """Record in ``folder``; DataError where there is none or it is damaged."""
     path = Path(folder) / SWEEP_FILE
     try:
         return SweepRecord.parse(json.loads(path.read_text()))

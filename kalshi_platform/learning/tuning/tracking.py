@@ -1,10 +1,10 @@
-"""Every trial as an MLflow run: settings as parameters, validations as metrics.
+"""Tracking: every trial is shown as an MLflow run, with settings as parameters and validations as metrics.
 
-Where      ``MLFLOW_TRACKING_URI``, or an SQLite file in this program's home (``domain/places.py``).
+Place      ``MLFLOW_TRACKING_URI``, or an SQLite file in this program's home (``domain/places.py``).
 Cost       one request a validation, from the driver; trials themselves know nothing of it.
 Models     a sweep's challenger stands in MLflow's registry too, to be looked at; ours alone decides.
-Failure    a server that cannot be reached is refused before a sweep starts; one that goes away later costs
-           the tracking, said once, and not the sweep: what it would have shown lies in the runs' folders.
+Failure    a server that cannot be reached is refused before a sweep starts. One that goes away later costs
+           the tracking and not the sweep: the tracker says so once, and the figures lie in the runs' folders.
 """
 
 import logging
@@ -24,12 +24,12 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
-#: What our models are called in MLflow's registry.
+#: Name of our models in MLflow's registry.
 MODELS_NAME: Final = "kalshi-platform"
 
 
 def tracking_uri() -> str:
-    """Where runs are tracked."""
+    """Address of the MLflow tracking."""
     given = os.environ.get(URI_VARIABLE)
     if given:
         return given
@@ -43,7 +43,7 @@ def _client() -> MlflowClient:
 
 
 def require_tracking() -> None:
-    """StorageError where the place runs are tracked in cannot be reached; called before a sweep starts."""
+    """Raise StorageError where the tracking address cannot be reached; called before a sweep starts."""
     # MLflow repeats a failed request for minutes; a sweep is told at once.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -72,7 +72,7 @@ def mirror_model(model: str, alias: str, address: str, say: Say) -> None:
 
 
 def _reason(err: Exception) -> str:
-    """The first line of the error, with the address as it may be shown."""
+    """First line of the error, with the address in a form that may be shown."""
     uri = tracking_uri()
     return str(err).splitlines()[0].replace(uri, _shown(uri))[:300]
 
@@ -109,14 +109,14 @@ class MlflowTracker(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A report; only one with a new validation is written."""
+        """Write a report to MLflow if it holds a new validation."""
         name = str(trial)
         if self._written.get(name) != result["validated_at"]:
             self._written[name] = int(result["validated_at"])
             self._try(lambda: self._write(name, result))
 
     def close(self, record: TrialRecord) -> None:
-        """Say how a trial ended."""
+        """Write to MLflow how a trial ended."""
         self._try(lambda: self._end(record))
 
     def _write(self, name: str, result: Mapping[str, Any]) -> None:
@@ -153,7 +153,7 @@ class MlflowTracker(Callback):
         return self._client
 
     def _run(self, name: str) -> str:
-        """MLflow's run of a trial; the one an earlier start of this sweep has made, where there is one."""
+        """Id of MLflow's run of a trial; an earlier start of this sweep may have made it."""
         if name not in self._runs:
             client = self._connected()
             known = client.get_experiment_by_name(self._experiment)

@@ -1,9 +1,9 @@
 """One trial: a training run in a process of its own that reports to Ray Tune after every iteration.
 
-Owns       the report, the run's folder and what happens when the process is started a second time.
-State      lies in the run's folder (and its mirror, where the sweep has a storage), never in Tune: whatever
-           was lost, a trial started again goes on from its last checkpoint, and replays its earlier reports
-           so that the scheduler knows what it knew.
+Owns       the report, the run's folder, and the second start of a process.
+State      lies in the run's folder (and its mirror, where the sweep has a storage), never in Tune. Whatever
+           was lost, a trial started again goes on from its last checkpoint and replays its earlier reports,
+           so that the scheduler knows as much as before.
 """
 
 import json
@@ -28,7 +28,7 @@ _ORIGIN: Final = "origin.json"
 
 
 class Task(Config):
-    """Everything the process of a trial needs; it travels in Tune's configuration."""
+    """Everything that the process of a trial needs; it travels in Tune's configuration."""
 
     settings: RunSettings
     dataset: str
@@ -38,7 +38,10 @@ class Task(Config):
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
-    """Ray Tune's function: train, report, go on where an earlier start left off."""
+    """Train and report, or go on where an earlier start left off.
+
+    Ray Tune calls this in the trial's process.
+    """
     task = Task.parse(dict(config["trial"]["task"]))
     # Not from the configuration: population-based training copies that from trial to trial.
     trial = tune.get_context().get_trial_name()
@@ -72,7 +75,7 @@ def run_trial(config: Mapping[str, Any]) -> None:
 
 
 def report_of_progress(progress: Progress) -> dict[str, Any]:
-    """What Tune is told after an iteration; every key is in every report."""
+    """Report to Tune after an iteration; every report has every key."""
     return {
         **_validated(progress.validations),
         "iteration": progress.iteration,
@@ -85,7 +88,7 @@ def report_of_progress(progress: Progress) -> dict[str, Any]:
 
 
 def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
-    """The reports a run made up to now, read from its metrics."""
+    """Reports that a run has made up to now, read from its metrics."""
     seen: list[Mapping[str, Any]] = []
     for line in read_metrics(run):
         numbers = line["validation"]
@@ -103,7 +106,7 @@ def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def _validated(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first iteration is validated, so there is always one."""
+    """Part of a report about validations; there is always one, because the first iteration is validated."""
     last = validations[-1]
     best = max(validations, key=lambda numbers: numbers["score"])
     return {
@@ -117,7 +120,7 @@ def _validated(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _replay(run: Path) -> None:
-    """Tell the scheduler again what it was told before this process; the last checkpoint is the end of it."""
+    """Report again everything up to the run's last checkpoint, so that the scheduler knows it."""
     if not (run / LATEST).exists():
         return
     last = int((run / LATEST).resolve().name)
@@ -150,7 +153,7 @@ def _copy(path: Path, folder: Path) -> None:
 def _take_over(run: Path, trial: str) -> None:
     """Continue from another trial's checkpoint where population-based training handed one over.
 
-    The run keeps its own best policy: what it takes over is where it goes on, not what it has found.
+    The run keeps its own best policy: the foreign checkpoint is where it goes on, not something it found.
     """
     given = tune.get_checkpoint()
     if given is None:

@@ -1,6 +1,6 @@
 """The findings in words: one sentence a figure, and one for all of them.
 
-Owns   what a deflated figure means, how much stands behind it, and when it speaks for the winner.
+Owns   the meaning of a deflated figure, the strength of the evidence, and when it speaks for the winner.
 Not    any figure: those lie in Findings.
 """
 
@@ -20,7 +20,7 @@ Tone = Literal["good", "bad", "flat"]
 
 
 class Figure(Config):
-    """One corrected figure as it is shown."""
+    """One corrected figure in the form in which the page shows it."""
 
     name: str
     value: str
@@ -30,12 +30,12 @@ class Figure(Config):
 
 
 def figures(found: Findings) -> tuple[Figure, ...]:
-    """Every corrected figure, in the order of the argument."""
+    """All corrected figures, in the order of the argument."""
     return (_effective(found), *_deflated(found), _overfitting(found), *_superiority(found), *_seeds(found))
 
 
 def verdict(found: Findings) -> str:
-    """One sentence: does the winner's lead survive?"""
+    """One sentence that says whether the winner's lead survives."""
     if found.winner is None:
         return f"No winner: {found.why}."
     weak = _weaknesses(found)
@@ -75,7 +75,7 @@ def _behind(trials: int, events: int) -> str:
 
 
 def _p(value: float, resamples: int) -> str:
-    """A p-value; none of the draws is not zero but below one in so many."""
+    """Text of a p-value; no draw at all means below one in so many, not zero."""
     return f"p < {plain(1 / resamples)}" if value == 0 else f"p = {plain(value)}"
 
 
@@ -170,13 +170,13 @@ def _seeds(found: Findings) -> tuple[Figure, ...]:
 
 
 def setting_text(values: dict[str, Any]) -> str:
-    """A setting in one line, without the sections' names."""
+    """Text of a setting in one line, without the sections' names."""
     pairs = (f"{name.rpartition('.')[2]} {value_text(value)}" for name, value in values.items())
     return ", ".join(pairs) or "the only setting"
 
 
 def value_text(value: object) -> str:
-    """A setting as it is shown: numbers short, lists without brackets."""
+    """Text of a setting's value: numbers short, lists without brackets."""
     if value is None:
         return "-"
     if isinstance(value, bool):

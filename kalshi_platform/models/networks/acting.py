@@ -18,8 +18,8 @@ from kalshi_platform.simulation.replay.bank import BankArrays
 class NetworkPolicy:
     """A network as a policy over one bank, whose rows hold its history.
 
-    ``logits``, ``value`` and ``log_prob`` belong to the last call of :meth:`act`; ``log_prob`` is written for
-    drawn actions only.
+    ``logits``, ``value`` and ``log_prob`` belong to the last call of :meth:`act`; drawing alone writes
+    ``log_prob``.
     """
 
     def __init__(
@@ -29,8 +29,11 @@ class NetworkPolicy:
         rng: np.random.Generator | None = None,
         n_drawing: int | None = None,
     ) -> None:
-        """``rng`` draws the actions of the first ``n_drawing`` environments (None = of all); the others, and
-        all where there is no ``rng``, take the most probable one.
+        """Prepare a policy.
+
+        ``rng`` draws the actions of the first ``n_drawing`` environments (None = of all).
+
+        The other environments, and all without an ``rng``, take the most probable action.
         """
         self.network = network
         self._arrays, self._rng, self._n_drawing = arrays, rng, n_drawing
@@ -38,7 +41,7 @@ class NetworkPolicy:
         self._resize(0)
 
     def _resize(self, n: int) -> None:
-        """Get ready for ``n`` environments; nothing is known of their history yet."""
+        """Get ready for ``n`` environments without any known history."""
         spec = self.network.spec
         self._actions = np.zeros((n, spec.n_slots), np.int8)
         self.log_prob = np.zeros((n, spec.n_slots), np.float32)
@@ -47,7 +50,7 @@ class NetworkPolicy:
         self._codes = HistoryCodes(self.network, self._arrays, n) if spec.reads_history else None
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8 actions; the next call overwrites them."""
+        """Actions (N, S) int8; the next call overwrites them."""
         self.logits, self.value, mask = self._present(flat, rows)
         n, k = len(flat), self._n_drawn(len(flat))
         if self._rng is not None and k:

@@ -1,4 +1,4 @@
-"""Where a network lies and how many threads compute it; the copy that samples for one off the CPU.
+"""The device of a network, its number of threads, and the CPU copy that samples for a network on a GPU.
 
 Not     the choice of the device (``learning/training/machine.py``).
 """
@@ -12,23 +12,23 @@ from kalshi_platform.models.networks.networks import PolicyNetwork
 
 
 def device_of(network: torch.nn.Module) -> torch.device:
-    """Where the weights of ``network`` lie; all of them lie on one device."""
+    """Device of the weights of ``network``, which lie on one device all together."""
     return next(network.parameters()).device
 
 
 def off_cpu(network: torch.nn.Module) -> bool:
-    """True where numpy cannot see what ``network`` computes."""
+    """True where ``network`` computes off the CPU, so that numpy cannot see its results."""
     return device_of(network).type != "cpu"
 
 
 def cpu_copy(network: PolicyNetwork) -> PolicyNetwork:
-    """The same sizes on the CPU; its weights are not yet the same: ``load_state_dict`` brings them over."""
+    """A network of the same sizes on the CPU; the caller copies the weights with ``load_state_dict``."""
     return PolicyNetwork(network.spec).requires_grad_(False)
 
 
 @contextmanager
 def torch_threads(n: int) -> Iterator[None]:
-    """``n`` torch threads inside, as many as before after it (0.2 us)."""
+    """Use ``n`` torch threads inside the block, and as many as before after it (0.2 us)."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:

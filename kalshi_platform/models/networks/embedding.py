@@ -1,7 +1,8 @@
-"""Small layers placed inside larger ones so that these compute the same: the parts of ``models.transfer``.
+"""Parts of ``transfer.py``: they place a small layer inside a larger one so that both compute the same.
 
-Terms      a *map* is a (n_new,) i8 tensor: for each unit of the larger layer the one of the smaller it is,
-           -1 = a new unit. Copied units read nothing from new ones; new units keep their first weights.
+Terms      a *map* is a (n_new,) i8 tensor. For each unit of the larger layer it names the unit of the smaller
+           one that is copied into it, -1 = a new unit. Copied units read nothing from new ones; new units
+           keep their first weights.
 Why tiled  a layer that is normalised over its width is widened by repeating its units (Net2WiderNet, Chen,
            Goodfellow and Shlens 2016): a vector repeated whole has the mean and variance of the vector, so a
            LayerNorm computes the same. Zeros beside it would change both.
@@ -14,18 +15,18 @@ from torch import nn
 
 
 def first(n_new: int, n_old: int) -> torch.Tensor:
-    """The map that puts the old units first: 0 .. n_old - 1, then new ones."""
+    """Map that puts the old units first: 0 .. n_old - 1, then new ones."""
     units = torch.arange(n_new)
     return torch.where(units < n_old, units, -1)
 
 
 def tiled(n_new: int, n_old: int) -> torch.Tensor:
-    """The map that repeats the old units until the new layer is full."""
+    """Map that repeats the old units until the new layer is full."""
     return torch.arange(n_new) % n_old
 
 
 def embed(new: nn.Linear, old: nn.Linear, rows: torch.Tensor, columns: torch.Tensor) -> None:
-    """Place ``old`` in ``new``: ``rows`` maps the units, ``columns`` their inputs."""
+    """Place ``old`` in ``new``: ``rows`` maps the units, ``columns`` maps their inputs."""
     copied, known = rows >= 0, columns >= 0
     block = torch.zeros((int(copied.sum()), new.in_features))
     block[:, known] = old.weight[rows[copied]][:, columns[known]]
@@ -34,7 +35,10 @@ def embed(new: nn.Linear, old: nn.Linear, rows: torch.Tensor, columns: torch.Ten
 
 
 def identity(n: int) -> nn.Linear:
-    """A layer that hands its ``n`` inputs on; under a ReLU exact for inputs that are not negative."""
+    """A layer that hands its ``n`` inputs on.
+
+    Before a ReLU this is exact for inputs that are not negative.
+    """
     layer = nn.Linear(n, n)
     layer.weight.copy_(torch.eye(n))
     layer.bias.zero_()
@@ -49,7 +53,7 @@ def embed_norm(new: nn.LayerNorm, old: nn.LayerNorm) -> None:
 
 
 def embed_lstm(new: nn.LSTM, old: nn.LSTM) -> None:
-    """Make the first units of ``new`` the LSTM ``old``; inputs are the same features."""
+    """Copy the LSTM ``old`` into the first units of ``new``; both read the same features."""
     units = first(new.hidden_size, old.hidden_size)
     gates = torch.cat([torch.where(units >= 0, units + g * old.hidden_size, -1) for g in range(4)])
     for kind, columns in (("ih", torch.arange(old.input_size)), ("hh", units)):
@@ -60,7 +64,7 @@ def embed_lstm(new: nn.LSTM, old: nn.LSTM) -> None:
 
 
 def _gate(lstm: nn.LSTM, kind: str) -> nn.Linear:
-    """The LSTM's input (ih) or recurrent (hh) weights as one layer of all four gates."""
+    """Input (ih) or recurrent (hh) weights of the LSTM as one layer of all four gates."""
     weight = getattr(lstm, f"weight_{kind}_l0")
     layer = nn.Linear(weight.shape[1], weight.shape[0])
     layer.weight.copy_(weight)
@@ -69,12 +73,14 @@ def _gate(lstm: nn.LSTM, kind: str) -> nn.Linear:
 
 
 def embed_qkv(new: nn.Linear, old: nn.Linear, new_heads: int, old_heads: int) -> float:
-    """Place queries, keys and values of ``old`` in the heads of ``new``; share of the scores kept, 1 = exact.
+    """Place queries, keys and values of ``old`` in the heads of ``new``.
 
-    A head as wide or wider takes an old one whole: its further queries are zero, so scores stay the same.
-    A narrower head cannot hold an old head's scores. Several then share its values between them and have
-    all the same scores: the best of their rank (Eckart and Young 1936), in the sense of squared weights.
-    The share is that of the squared singular values, the worst of all heads.
+    Returns the share of the scores kept.
+
+    A share of 1 is exact. A head as wide or wider takes an old one whole: its further queries are zero, so
+    scores stay the same. A narrower head cannot hold an old head's scores. Several narrower ones then share
+    its values, and all have the same scores: the best of their rank (Eckart and Young 1936), in the sense of
+    squared weights. The share is that of the squared singular values, the worst of all heads.
     """
     width, narrow = new.in_features, old.in_features
     d_new, d_old = width // new_heads, narrow // old_heads
@@ -97,7 +103,7 @@ def embed_qkv(new: nn.Linear, old: nn.Linear, new_heads: int, old_heads: int) ->
 
 
 def value_map(new_width: int, old_width: int, new_heads: int, old_heads: int) -> torch.Tensor:
-    """Map of what the heads mix: which old value each of the new heads' values is."""
+    """Map of the values that the heads mix: the old value that each value of the new heads copies."""
     d_new, d_old = new_width // new_heads, old_width // old_heads
     n_parts = parts(new_heads, new_width, old_heads, old_width)
     units = torch.arange(new_width)
@@ -108,7 +114,7 @@ def value_map(new_width: int, old_width: int, new_heads: int, old_heads: int) ->
 
 
 def parts(new_heads: int, new_width: int, old_heads: int, old_width: int) -> int:
-    """How many heads of the larger network carry one of the smaller's."""
+    """Number of heads of the larger network that carry one head of the smaller network."""
     return -(-(old_width // old_heads) // (new_width // new_heads))
 
 
@@ -127,7 +133,10 @@ def _place(new: nn.Linear, start: int, n: int, block: torch.Tensor, columns: tor
 
 
 def _of_rank(q: torch.Tensor, k: torch.Tensor, rank: int) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Queries and keys of ``rank`` whose scores are closest to those of ``q`` and ``k`` (d, D + 1)."""
+    """Queries and keys of ``rank`` whose scores are closest to those of ``q`` and ``k`` (d, D + 1).
+
+    Third: the share of the squared scores that they keep.
+    """
     # A key's bias adds the same to a query's every score, which the softmax does not see.
     k = torch.cat((k[:, :-1], torch.zeros_like(k[:, -1:])), dim=1)
     left, strength, right = torch.linalg.svd(q.T.double() @ k.double())

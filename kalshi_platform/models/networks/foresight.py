@@ -1,6 +1,6 @@
-"""What came after a row: targets of the microstructure head, taken from the training rows by the loss alone.
+"""Targets of the microstructure head: what happened after a row. Only the loss reads them, in training.
 
-Owns       the kernel that reads them and the place of its columns.
+Owns       the kernel that reads them from the training rows, and the place of its columns.
 Invariant  nothing here is an input of a decision. A row has targets only where its own unbroken segment holds
            ``HORIZON_ROWS`` later rows: none reaches over lost messages or into another market.
 Units      moves in cents of the YES price; a burst is the feature table's: less than 0.1 s between messages.
@@ -34,7 +34,7 @@ def look_ahead(
     next_burst: np.ndarray,
     known: np.ndarray,
 ) -> None:
-    """Write what came after each of ``rows``; zeros where it is not known.
+    """Write for each of ``rows`` the move and burst after it; zeros where they are not known.
 
     mid, burst (R,) f4: columns of the rows; age (R,) i4: rows since the first of the segment; rows (M,) i4,
     -1 = empty slot; move_cents, next_burst, known (M,) f4, written.
@@ -54,20 +54,20 @@ def look_ahead(
 
 
 class Foresight:
-    """Targets of a batch of rows of one bank."""
+    """Reader of targets for batches of rows of one bank."""
 
     def __init__(self, bank: Bank) -> None:
         if _MID not in bank.feature_names:
             raise ContractError(
                 f"this level learns to foresee feature {_MID!r}, which is switched off (there are "
-                f"{', '.join(bank.feature_names)}); add group 'orderbook' to env.groups or take another level"
+                f"{', '.join(bank.feature_names)}); add 'orderbook' to env.groups or take another level"
             )
         self._mid = bank.arrays.features[:, bank.feature_names.index(_MID)]
         self._burst = bank.arrays.temporal[:, _BURST]
         self._age = bank.arrays.age
 
     def targets(self, rows: np.ndarray) -> Targets:
-        """What came after ``rows`` (B, S) i4."""
+        """Targets of ``rows`` (B, S) i4."""
         flat = np.ascontiguousarray(rows, np.int32).reshape(-1)
         found = [np.empty(flat.size, np.float32) for _ in range(3)]
         look_ahead(self._mid, self._burst, self._age, flat, HORIZON_ROWS, *found)

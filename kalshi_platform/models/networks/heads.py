@@ -1,9 +1,9 @@
-"""Heads with a loss of their own: regimes a slot is assigned to, and foresight of its market.
+"""Heads with a loss of their own: one assigns slots to regimes, one foresees a slot's market.
 
 Owns       the regime head and the microstructure head, and the losses that train them beside PPO.
 Shapes     B observations, S slots, D width, R regimes; ``present`` (B, S), 1 = the slot holds a market.
-Invariant  both begin as the identity on the slot: what they add to it starts at zero. A network that grows
-           them decides as before until they have learned something.
+Invariant  both begin as the identity on the slot: they add zero to it. A network that grows such a head
+           decides as before until the head has learned something.
 """
 
 from typing import NamedTuple
@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
 from torch import nn
 
-#: What the microstructure head predicts, in this order: see :class:`Targets`.
+#: Predictions of the microstructure head, in this order: see :class:`Targets`.
 N_FORESEEN = 2
 
 
 class Targets(NamedTuple):
-    """What really came after every slot's row; read by the loss alone."""
+    """Move and burst that really came after every slot's row; only the loss reads them."""
 
     move_cents: torch.Tensor  # (B, S) f4: mid K rows later minus mid now
     burst: torch.Tensor  # (B, S) f4: 1 where the next message comes within a burst
@@ -25,7 +25,7 @@ class Targets(NamedTuple):
 
 
 class RegimeHead(nn.Module):
-    """Softly assigns a slot to regimes and adds the mixture of their learned embeddings to it.
+    """A head that assigns a slot softly to regimes and adds the mixture of their learned embeddings to it.
 
     The embedding shifts everything the action and value heads compute: one strategy a regime.
     """
@@ -36,7 +36,7 @@ class RegimeHead(nn.Module):
         self.embedding = nn.Parameter(torch.zeros(n_regimes, width))
 
     def forward(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Slots (B, S, D), the regimes' probabilities (B, S, R), and what they were assigned by (B, S, D)."""
+        """Slots (B, S, D), probabilities of the regimes (B, S, R), and the input that assigned them."""
         seen = F.layer_norm(slots, (self.assign.in_features,))
         probabilities = self.assign(seen).softmax(-1)  # (B, S, D) -> (B, S, R)
         return slots + probabilities @ self.embedding, probabilities, seen
@@ -52,7 +52,7 @@ class MicrostructureHead(nn.Module):
         self.predict = nn.Linear(width, N_FORESEEN)
 
     def forward(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Slots (B, S, D) and what is foreseen of each (B, S, 2): move in cents, logit of a burst."""
+        """(slots (B, S, D), prediction for each (B, S, 2): move in cents, logit of a burst)."""
         code = self.code(F.layer_norm(slots, (self.back.in_features,)))  # (B, S, D) -> (B, S, D)
         return slots + self.back(code), self.predict(code)
 
@@ -60,7 +60,7 @@ class MicrostructureHead(nn.Module):
 def regime_information(
     probabilities: torch.Tensor, present: torch.Tensor
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Mutual information of slot and regime in nats, to be maximised, and its two parts.
+    """Mutual information of slot and regime in nats, which training maximises, and its two parts.
 
     I = H(mean of p) - mean of H(p) over the slots that hold a market (Krause, Perona and Gomes 2010, eq. 5,
     without their regulariser): large where every assignment is decided and all regimes are used. 0 to ln R.
@@ -76,8 +76,8 @@ def regime_information(
 def microstructure_loss(foreseen: torch.Tensor, targets: Targets) -> torch.Tensor:
     """Huber loss of the move (one cent the corner) plus cross-entropy of the burst, over known targets.
 
-    Huber, because a market that settles its question moves by tens of cents: squared, such rows would be
-    all there is to learn.
+    Huber, because a market that settles its question moves by tens of cents. Squared errors would teach the
+    head nothing but such rows.
     """
     n = targets.known.sum().clamp_min(1.0)
     move = F.smooth_l1_loss(foreseen[..., 0], targets.move_cents, reduction="none")

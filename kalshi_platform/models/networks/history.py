@@ -1,7 +1,7 @@
 """History windows for the network: each distinct row's window is gathered and encoded once.
 
 Owns       deduplication of the rows of a batch, and a cache of codes for stepping.
-Why        at each step only one slot of an environment has a new event: of B x S windows about B are new.
+Why        at each step only one slot of an environment has a new row: of B x S windows about B are new.
 Invariant  the network sees exactly the window that ends at the row; row -1 is an empty slot with code 0.
 """
 
@@ -39,7 +39,7 @@ def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, inde
 
 
 class WindowGatherer:
-    """Distinct windows of a batch of rows, with scratch memory of its own: one a thread."""
+    """A gatherer of distinct windows with scratch memory of its own; each thread needs one."""
 
     def __init__(self, arrays: BankArrays, window: int) -> None:
         self._arrays = arrays
@@ -47,7 +47,7 @@ class WindowGatherer:
         self._mark = np.zeros(arrays.age.size, np.int32)
 
     def windows(self, rows: np.ndarray) -> torch.Tensor:
-        """Window of each of ``rows`` (U,) i8: (U, W, H)."""
+        """Windows (U, W, H) that end at ``rows`` (U,) i8."""
         temporal = self._arrays.temporal
         out = np.empty((rows.size, self._window, temporal.shape[1]), np.float32)
         gather_windows(temporal, self._arrays.age, rows, out)
@@ -74,7 +74,7 @@ class HistoryCodes:
         self._codes = torch.zeros(shape, device=device_of(network))
 
     def forget(self) -> None:
-        """Encode everything again at the next call: the weights have changed."""
+        """Forget all codes, because the weights have changed; the next call encodes everything again."""
         self._rows.fill(-1)
         self._codes.zero_()
 
@@ -89,7 +89,7 @@ class HistoryCodes:
         return self._codes
 
     def fresh(self, rows: np.ndarray) -> torch.Tensor:
-        """Codes (M, S, E) at any ``rows`` (M, S) i4; what is kept stays as it is."""
+        """Codes (M, S, E) at any ``rows`` (M, S) i4; the kept codes stay as they are."""
         return self._encode(rows.reshape(-1).astype(np.int64)).view(*rows.shape, -1)
 
     def _encode(self, rows: np.ndarray) -> torch.Tensor:

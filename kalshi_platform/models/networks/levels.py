@@ -1,8 +1,8 @@
-"""Complexity levels of the policy network: one record a level, sizes as in the brief.
+"""Levels of the policy network: one record a level with its sizes.
 
 Owns  widths, heads, layers, the history window and the latency budget of every level, and of the small
       networks that stand before a registered model (``TIER_LEVELS``).
-Not   the features a level sees: they are the environment's and lie in ``models.spec.PolicySpec``.
+Not   the features a level sees: they are the environment's and lie in ``networks.spec.PolicySpec``.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ from kalshi_platform.domain.errors import ContractError
 
 
 class Level(Config):
-    """Sizes of one network; ``window`` 0 means that the level looks at no history."""
+    """Sizes of one network; ``window`` 0 means that the network reads no history."""
 
     name: str = Field(description="what --level calls it")
     hidden_sizes: tuple[int, ...] = Field(
@@ -23,15 +23,13 @@ class Level(Config):
     lstm_hidden: int = Field(ge=0, description="width of the temporal encoder; 0 = none")
     window: int = Field(ge=0, description="rows of history a slot, W")
     attention_heads: int = Field(ge=1, description="heads of the attention over slots; divides the width")
-    attention_layers: int = Field(
-        ge=0, description="layers of attention over slots (brief: cross-market layers); 0 = slots alone"
-    )
+    attention_layers: int = Field(ge=0, description="layers of attention over slots; 0 = each slot alone")
     n_regimes: int = Field(0, ge=0, description="regimes a slot is assigned to, R; 0 = no regime head")
     microstructure: bool = Field(
         False, description="learns beside PPO to foresee the mid's next move and bursts"
     )
     latency_budget_ms: float = Field(
-        50.0, gt=0, description="slowest of 100 decisions for one group of slots, one thread (brief: target)"
+        50.0, gt=0, description="slowest of 100 decisions for one group of slots, one thread"
     )
 
     @model_validator(mode="after")
@@ -53,12 +51,12 @@ class Level(Config):
 
     @property
     def has_auxiliary(self) -> bool:
-        """Whether the level has heads with a loss of their own beside PPO's."""
+        """True where the level has heads with a loss of their own beside PPO's."""
         return self.n_regimes > 0 or self.microstructure
 
 
-#: The brief gives "simple" no attention; the issue asks for attention over slots in every level, so it gets
-#: the smallest there is. Windows and their cost: ADR-0005.
+#: Every level attends over its slots; "tiny", "simple" and "moderate" have the smallest attention there is.
+#: Windows and their cost: ADR-0005.
 LEVELS: Final[dict[str, Level]] = {
     level.name: level
     for level in (
@@ -113,10 +111,10 @@ LEVELS: Final[dict[str, Level]] = {
     )
 }
 
-#: The networks distilled from a registered model, by tier (brief: two-layer MLP; light encoder and compact
-#: LSTM of 64). Without attention a slot is decided by itself, so that a group costs little more than a slot.
-#: Nobody trains them with PPO, so ``--level`` does not know them. Eight rows of history code in half the time
-#: of the levels' sixteen.
+#: The networks distilled from a registered model, by tier: a two-layer MLP; a light encoder with a compact
+#: LSTM. Without attention a slot is decided by itself, so that a group costs little more than a slot.
+#: Nobody trains them with PPO, so ``--level`` does not know them. Eight rows of history are encoded in half
+#: the time of the levels' sixteen.
 TIER_LEVELS: Final[dict[int, Level]] = {
     1: Level(
         name="tier1",
@@ -140,7 +138,7 @@ TIER_LEVELS: Final[dict[int, Level]] = {
 
 
 def level_named(name: str) -> Level:
-    """The level called ``name``; a ContractError lists the names there are."""
+    """Level called ``name``; a ContractError lists the names there are."""
     try:
         return LEVELS[name]
     except KeyError:

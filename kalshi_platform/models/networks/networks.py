@@ -1,12 +1,12 @@
 """The policy network: slot encoder, temporal LSTM, fusion, attention over slots, action and value heads;
-in the larger levels also regimes and foresight of the market (``models.heads``).
+in the larger levels also regimes and foresight of the market (``heads.py``).
 
 Owns       everything that has weights. Plain torch, no RLlib.
 Shapes     B observations, S slots, F market and P portfolio features a slot, U distinct history windows of
            W rows x H temporal features, D = level.width, E = level.lstm_hidden.
 Invariant  permuting the slots permutes the logits and leaves the value; an empty slot influences nothing.
-           Whatever a head is trained to foresee, a decision depends on the observation alone.
-Not        action masking: ``models.actions``.
+           Training may make a head foresee the market; a decision still depends on the observation alone.
+Not        action masking: ``actions.py``.
 """
 
 from itertools import pairwise
@@ -24,7 +24,7 @@ from kalshi_platform.models.networks.spec import PolicySpec
 
 
 class Answer(NamedTuple):
-    """What the network says to B observations."""
+    """Answer of the network to B observations."""
 
     logits: torch.Tensor  # (B, S, N_ACTIONS), unmasked
     value: torch.Tensor  # (B, S), 0 where a slot is empty
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """What the network makes of every slot; None where the level has no such head."""
+    """Results of the network for every slot; None where the level has no such head."""
 
     seen: torch.Tensor  # (B, S, D), what the action and value heads read
     regimes: torch.Tensor | None = None  # (B, S, R) probabilities
@@ -78,7 +78,10 @@ class SlotAttention(nn.Module):
 
 
 class PolicyNetwork(nn.Module):
-    """Logits of every slot's actions and what every slot is worth; their sum is the observation's value."""
+    """A network that gives every slot logits of its actions and a value.
+
+    The values of an observation's slots add up to the value of the observation.
+    """
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
@@ -146,7 +149,10 @@ class PolicyNetwork(nn.Module):
         portfolio: torch.Tensor,
         slot_mask: torch.Tensor,
     ) -> Slots:
-        """What every slot looks like, and its regimes where the level has them; arguments as in decide."""
+        """Representation of every slot, with regimes and foresight where the level has them.
+
+        Arguments as in decide.
+        """
         x = self.encoder(torch.cat((market, portfolio), dim=-1))  # (B, S, F + P) -> (B, S, D)
         if self.fusion is not None:
             assert history_codes is not None, "a level that reads history needs its codes"
@@ -176,8 +182,8 @@ class PolicyNetwork(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (B, S, N_ACTIONS) and values (B, S).
 
-        ``history`` (U, W, H) holds each distinct window once; ``history_index`` (B, S) int64 says which one a
-        slot stands at, counted from 1: 0 is an empty slot. Both are None for levels without history.
+        ``history`` (U, W, H) holds each distinct window once. ``history_index`` (B, S) int64 names the window
+        of each slot, counted from 1; 0 is an empty slot. Both are None for levels without history.
         """
         codes = self.slot_codes(history, history_index)
         return self.decide(market, codes, portfolio, slot_mask)
@@ -185,7 +191,7 @@ class PolicyNetwork(nn.Module):
     def slot_codes(
         self, history: torch.Tensor | None, history_index: torch.Tensor | None
     ) -> torch.Tensor | None:
-        """Codes (B, S, E) of the windows the slots stand at; None for levels without history."""
+        """Codes (B, S, E) of the slots' windows; None for levels without history."""
         if self.history is None:
             return None
         assert history is not None, "a level that reads history needs windows"
@@ -196,7 +202,7 @@ class PolicyNetwork(nn.Module):
 
 
 def build_network(spec: PolicySpec, seed: int) -> PolicyNetwork:
-    """A network whose first weights depend on ``seed`` alone; the global generator is left as it was."""
+    """A network whose first weights depend on ``seed`` alone; torch's global generator stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PolicyNetwork(spec)

@@ -1,6 +1,6 @@
 """A trained policy as a plain class: no Ray, no RLlib, nothing unpickled.
 
-Owns       the files ``policy.json`` (what it is) and ``policy.pt`` (its weights) and answering with them.
+Owns       the files ``policy.json`` (its spec) and ``policy.pt`` (its weights), and answering with them.
 Not        stepping over a bank: ``acting.NetworkPolicy``, which keeps codes from step to step.
 Invariant  a policy refuses data whose feature table differs from the one it was trained on.
 """
@@ -22,9 +22,9 @@ WEIGHTS_FILE: Final = "policy.pt"
 
 
 class FrozenPolicy:
-    """Acts on batches of flat observations and, where the level reads history, their windows.
+    """A policy that answers batches of flat observations and, where the level reads history, their windows.
 
-    Weights never change.
+    Its weights never change.
     """
 
     def __init__(self, network: PolicyNetwork) -> None:
@@ -33,7 +33,7 @@ class FrozenPolicy:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read the policy in ``folder``: a checkpoint, or a training run, of which the best one is taken."""
+        """Policy in ``folder``: that of a checkpoint, or the best one of a training run."""
         folder = Path(folder)
         if not (folder / SPEC_FILE).exists() and (folder / "best" / SPEC_FILE).exists():
             folder = folder / "best"
@@ -53,12 +53,12 @@ class FrozenPolicy:
         (folder / SPEC_FILE).write_text(self.spec.model_dump_json(indent=1) + "\n")
         torch.save(self.network.state_dict(), folder / WEIGHTS_FILE)
 
-    def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
-        """Refuse data whose features are not the ones this policy was trained on."""
-        self.spec.require_features(feature_digest, groups)
+    def require_features(self, feature_digest: str, feature_sets: tuple[str, ...]) -> None:
+        """Refuse data whose features are not those this policy was trained on."""
+        self.spec.require_features(feature_digest, feature_sets)
 
     def act(self, flat: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-        """(N, S) int8: the most probable available action of each slot.
+        """Actions (N, S) int8: the most probable available action of each slot.
 
         ``flat`` (N, width) f4; ``windows`` (N, S, W, H) f4 where the level reads history.
         """
@@ -68,13 +68,13 @@ class FrozenPolicy:
         return actions
 
     def action_probabilities(self, flat: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-        """(N, S, N_ACTIONS) f4 probabilities, 0 where masked; arguments as in :meth:`act`."""
+        """Probabilities (N, S, N_ACTIONS) f4, 0 where masked; arguments as in :meth:`act`."""
         logits, _, mask = self._answer(flat, windows)
         probabilities: np.ndarray = mask_logits(logits, mask).softmax(-1).numpy()
         return probabilities
 
     def values(self, flat: np.ndarray, windows: np.ndarray | None = None) -> np.ndarray:
-        """(N,) f4: estimated value of each observation; arguments as in :meth:`act`."""
+        """Value (N,) of each observation, as the policy estimates it; arguments as in :meth:`act`."""
         result: np.ndarray = self._answer(flat, windows).value.sum(dim=1).numpy()
         return result
 
@@ -97,7 +97,7 @@ class FrozenPolicy:
 
 
 def read_spec(folder: Path) -> PolicySpec:
-    """The record of the policy in ``folder``; a DataError says what is wrong with the file."""
+    """Spec of the policy in ``folder``; a DataError names the field of the file that is wrong."""
     path = Path(folder) / SPEC_FILE
     try:
         values = json.loads(path.read_text())

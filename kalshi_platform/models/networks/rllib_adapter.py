@@ -32,25 +32,31 @@ HISTORY_ROWS: Final = "history_rows"
 
 
 class BankSource(Protocol):
-    """The trainer's data, which lie above this layer: opened once a process, at the first use."""
+    """A source of the trainer's data, which lie above this layer.
+
+    Each process opens them once, at first use.
+    """
 
     @property
     def bank(self) -> Bank:
-        """The rows that windows are gathered from, with everything known of them."""
+        """Bank whose rows windows are gathered from."""
 
 
 def observation_space(spec: PolicySpec) -> gym.spaces.Box:
-    """The one flat Box that RLlib is told of."""
+    """The one flat Box that RLlib takes for the observation space."""
     return gym.spaces.Box(-np.inf, np.inf, (spec.width,), np.float32)
 
 
 def action_space(spec: PolicySpec) -> gym.spaces.MultiDiscrete:
-    """One of N_ACTIONS a slot."""
+    """Space of one of N_ACTIONS a slot."""
     return gym.spaces.MultiDiscrete([N_ACTIONS] * spec.n_slots)
 
 
 class SlotPolicyModel(TorchModelV2, nn.Module):
-    """Built by RLlib from ``custom_model_config``: the keyword arguments below."""
+    """The network as RLlib's model.
+
+    RLlib builds it from ``custom_model_config``: the keyword arguments below.
+    """
 
     def __init__(
         self,
@@ -118,9 +124,9 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         return self._kept_gatherer
 
     def auxiliary_loss(self, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]] | None:
-        """Weighted loss of the heads beside PPO's and its parts; None for levels without such heads.
+        """Weighted loss of the heads beside PPO's, and its parts; None for levels without such heads.
 
-        Of the batch last given to :meth:`evaluate`.
+        ``batch`` is the batch last given to :meth:`evaluate`.
         """
         if not self.network.spec.level.has_auxiliary:
             return None
@@ -129,7 +135,7 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         loss, parts = torch.zeros((), device=present.device), dict[str, torch.Tensor]()
         if self.network.regimes is not None:
             assert self._slots.regime_input is not None
-            # What a slot looks like is left to PPO: pulling it apart by regime would only serve this term.
+            # PPO alone shapes a slot's representation: pulling it apart by regime would only serve this term.
             assigned = self.network.regimes.assign(self._slots.regime_input.detach()).softmax(-1)
             information, found = regime_information(assigned, present)
             loss, parts = loss - information, parts | found
@@ -146,7 +152,7 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         return self._foresight
 
     def slot_mask(self, batch: dict[str, Any]) -> torch.Tensor:
-        """(B, S): 1 where a slot holds a market."""
+        """Slot mask (B, S): 1 where a slot holds a market."""
         return self.network.spec.split(batch["obs"])[2]
 
     def value_function(self) -> torch.Tensor:

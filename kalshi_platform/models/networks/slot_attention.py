@@ -16,7 +16,10 @@ from kalshi_platform.domain.compiled import summing_kernel
 
 @summing_kernel
 def attend(projections: np.ndarray, present: np.ndarray, weights: np.ndarray, mixed: np.ndarray) -> None:
-    """Write softmax(q k' / sqrt(D/h)) over the present slots and the values it mixes; no slot: zeros."""
+    """Write softmax(q k' / sqrt(D/h)) over the present slots, and the values it mixes.
+
+    Zeros without a slot.
+    """
     n_batch, n_slots, _, n_heads, width = projections.shape
     scale = np.float32(1.0 / np.sqrt(width))
     score = np.empty(n_slots, np.float32)
@@ -108,7 +111,8 @@ def _exporting() -> bool:
 def slot_attention(projections: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
     """Mixed values (B, S, h, D/h) of ``projections`` (B, S, 3, h, D/h) over the ``present`` (B, S) slots.
 
-    On other devices, and while a graph is traced for export, the same formula runs in torch's own operations.
+    On other devices, and while torch traces a graph for export, the same formula runs in torch's own
+    operations.
     """
     if projections.device.type == "cpu" and not _exporting():
         compiled: torch.Tensor = _SlotAttention.apply(  # type: ignore[no-untyped-call]

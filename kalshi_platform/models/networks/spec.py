@@ -1,7 +1,7 @@
-"""What a policy reads and decides: the record every checkpoint carries beside its weights.
+"""The spec of a policy: its inputs and outputs. Every checkpoint carries one beside its weights.
 
-Owns       what identifies the features of a policy. The flat observation is laid out as simulation/replay/
-           layout.py says.
+Owns       the names and the digest of a policy's features. simulation/replay/layout.py lays out the flat
+           observation.
 Not        names of markets: no identifier of a market, event or series is part of it.
 """
 
@@ -26,11 +26,11 @@ class PolicySpec(Config):
     )
     n_history: int = Field(ge=0, description="temporal features in a row of history, H")
     feature_digest: str = Field(description="digest of the feature table the dataset was built with")
-    groups: tuple[str, ...] = Field(description="feature groups that are switched on")
+    groups: tuple[str, ...] = Field(description="feature sets that are switched on")
 
     @property
     def layout(self) -> Layout:
-        """Where everything stands in the flat observation."""
+        """Layout of the flat observation."""
         return layout_of(self.n_slots, len(self.market), len(self.portfolio))
 
     @property
@@ -40,11 +40,11 @@ class PolicySpec(Config):
 
     @property
     def reads_history(self) -> bool:
-        """Whether the network needs history windows."""
+        """True where the network needs history windows."""
         return self.level.window > 0
 
     def split(self, flat: torch.Tensor) -> Blocks[torch.Tensor]:
-        """Views of ``flat`` (B, width); columns after ``width`` are not looked at."""
+        """Views of ``flat`` (B, width); columns after ``width`` are ignored."""
         return self.layout.split(flat)
 
     def require_shape(self, shape: tuple[int, ...]) -> None:
@@ -56,11 +56,11 @@ class PolicySpec(Config):
                 f"{N_ACTIONS})"
             )
 
-    def require_features(self, feature_digest: str, groups: tuple[str, ...]) -> None:
-        """Refuse data whose features are not the ones this policy was trained on."""
-        if feature_digest != self.feature_digest or tuple(groups) != self.groups:
+    def require_features(self, feature_digest: str, feature_sets: tuple[str, ...]) -> None:
+        """Refuse data whose features are not those this policy was trained on."""
+        if feature_digest != self.feature_digest or tuple(feature_sets) != self.groups:
             raise ContractError(
-                f"the policy was trained on feature table {self.feature_digest} "
-                f"with groups {list(self.groups)}, the data has {feature_digest} with groups {list(groups)}; "
+                f"the policy was trained on feature table {self.feature_digest} with sets "
+                f"{list(self.groups)}, the data has {feature_digest} with sets {list(feature_sets)}; "
                 "rebuild the dataset with the policy's table or train a policy on this one"
             )

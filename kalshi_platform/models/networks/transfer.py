@@ -1,6 +1,6 @@
-"""A larger network that starts from what a smaller one has learned: ``grow``.
+"""Growing: a larger network starts from a smaller one that has learned (``grow``).
 
-Owns       which part of a network becomes which part of a larger one, and saying where the two differ.
+Owns       which part of a network becomes which part of a larger one, and a report of where the two differ.
 How        Net2Net (Chen, Goodfellow and Shlens 2016): blocks are copied, copied units read nothing from new
            ones, added layers start as the identity. See ``models.embedding`` for the parts.
 Exact      everywhere but in two cases, which the report names: attention heads that are narrower than the
@@ -28,10 +28,10 @@ from kalshi_platform.simulation.replay.layout import join
 
 
 class TransferReport(Config):
-    """What a network took over, and where it decides otherwise than its teacher."""
+    """Report of a growing: the part that the larger network took over, and where it decides otherwise."""
 
     teacher: str  # level
-    student: str  # level
+    student: str  # level of the larger network; the name on disk
     exact: bool  # the same decisions up to rounding
     differences: tuple[str, ...]  # why not, in words
     new_features: tuple[str, ...]  # columns the teacher does not know; their first weights are zero
@@ -50,62 +50,67 @@ class _Widths(NamedTuple):
 
     @property
     def first(self) -> torch.Tensor:
-        """Map of its readers: they read the first copy, which leaves the others free to become new units."""
+        """Map of the layers that read the representation.
+
+        They read its first copy, which leaves the other copies free to become new units.
+        """
         return first(self.new, self.old)
 
 
 def grown_network(teacher: FrozenPolicy, spec: PolicySpec, seed: int) -> tuple[PolicyNetwork, TransferReport]:
-    """A network of ``spec`` that starts as ``teacher``; what is new in it depends on ``seed`` alone.
+    """A network of ``spec`` that starts as ``teacher``, and the report.
+
+    Its new parts depend on ``seed`` alone.
 
     ContractError where ``spec`` cannot hold the teacher.
     """
-    student = build_network(spec, seed)
-    return student, grow(teacher.network, student)
+    grown = build_network(spec, seed)
+    return grown, grow(teacher.network, grown)
 
 
-def grow(teacher: PolicyNetwork, student: PolicyNetwork) -> TransferReport:
+def grow(teacher: PolicyNetwork, grown: PolicyNetwork) -> TransferReport:
     """Overwrite weights of ``student`` so that it decides as ``teacher`` wherever its layers allow it.
 
     ContractError names the part of the student that is smaller than the teacher's.
     """
-    _require_room(teacher.spec, student.spec)
-    differences = _differences_of(teacher.spec, student.spec)
-    width = _Widths(student.spec.level.width, teacher.spec.level.width)
+    _require_room(teacher.spec, grown.spec)
+    differences = _differences_of(teacher.spec, grown.spec)
+    width = _Widths(grown.spec.level.width, teacher.spec.level.width)
     with torch.no_grad():
-        _grow_encoder(teacher, student, width)
-        _grow_history(teacher, student, width)
-        differences += _grow_attention(teacher, student, width)
-        _grow_heads(teacher, student, width)
+        _grow_encoder(teacher, grown, width)
+        _grow_history(teacher, grown, width)
+        differences += _grow_attention(teacher, grown, width)
+        _grow_heads(teacher, grown, width)
     known = {*teacher.spec.market, *teacher.spec.portfolio}
     return TransferReport(
         teacher=teacher.spec.level.name,
-        student=student.spec.level.name,
+        student=grown.spec.level.name,
         exact=not differences,
         differences=tuple(differences),
-        new_features=tuple(n for n in (*student.spec.market, *student.spec.portfolio) if n not in known),
+        new_features=tuple(n for n in (*grown.spec.market, *grown.spec.portfolio) if n not in known),
         teacher_parameters=sum(p.numel() for p in teacher.parameters()),
-        student_parameters=sum(p.numel() for p in student.parameters()),
+        student_parameters=sum(p.numel() for p in grown.parameters()),
     )
 
 
 def divergence(
-    teacher: FrozenPolicy, student: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, arrays: BankArrays
+    teacher: FrozenPolicy, grown: FrozenPolicy, flat: np.ndarray, rows: np.ndarray, arrays: BankArrays
 ) -> float:
-    """Mean KL(teacher || student) of a slot's action probabilities in nats, over slots that hold a market.
+    """Mean KL(teacher || grown) of a slot's action probabilities in nats, over slots that hold a market.
 
-    ``flat`` (N, width) in the student's layout, ``rows`` (N, S) i4 of ``arrays``. 0: both decide alike.
+    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i4 of ``arrays``. 0: both decide alike.
     """
-    seen = _as_teacher_sees(teacher.spec, student.spec, flat)
+    seen = _as_teacher_sees(teacher.spec, grown.spec, flat)
     old = NetworkPolicy(teacher.network, arrays).probabilities(seen, rows)
-    new = NetworkPolicy(student.network, arrays).probabilities(flat, rows)
-    present = student.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
+    new = NetworkPolicy(grown.network, arrays).probabilities(flat, rows)
+    present = grown.spec.split(torch.from_numpy(flat)).slot_mask.numpy() > 0.5
     possible = old > 0
     ratio = np.log(np.where(possible, old, 1.0)) - np.log(np.where(possible, np.maximum(new, 1e-30), 1.0))
     return float((old * ratio).sum(-1, dtype=np.float64)[present].mean()) if present.any() else 0.0
 
 
 def _require_room(old: PolicySpec, new: PolicySpec) -> None:
-    """Refuse a student that lacks something its teacher has."""
+    """Refuse a student that lacks a part of its teacher."""
     small, large = old.level, new.level
     wrong = []
     missing = [n for n in (*old.market, *old.portfolio) if n not in {*new.market, *new.portfolio}]
@@ -141,13 +146,13 @@ def _require_room(old: PolicySpec, new: PolicySpec) -> None:
 
 
 def _sizes_beside(old: PolicySpec, new: PolicySpec) -> list[int]:
-    """Width of what each encoder layer of ``new`` must carry."""
+    """Width of the teacher's layer that each encoder layer of ``new`` must carry."""
     sizes = old.level.hidden_sizes
     return [sizes[min(k, len(sizes) - 1)] for k in range(len(new.level.hidden_sizes))]
 
 
 def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
-    """What makes the student decide otherwise whatever its weights."""
+    """Reasons why the student decides otherwise whatever its weights."""
     small, large = old.level, new.level
     found = []
     if large.width % small.width:
@@ -163,9 +168,9 @@ def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
     return found
 
 
-def _grow_encoder(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    columns = _feature_map(teacher.spec, student.spec)
-    old, new = _linears(teacher.encoder), _linears(student.encoder)
+def _grow_encoder(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    columns = _feature_map(teacher.spec, grown.spec)
+    old, new = _linears(teacher.encoder), _linears(grown.encoder)
     for k, layer in enumerate(new):
         source = old[k] if k < len(old) else embedding.identity(old[-1].out_features)
         rows = width.trunk if k == len(new) - 1 else first(layer.out_features, source.out_features)
@@ -174,32 +179,35 @@ def _grow_encoder(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths
 
 
 def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
-    """For each input of the student's encoder the teacher's input of the same name; -1 = it has none."""
+    """Map of the student's encoder inputs to the teacher's inputs of the same name.
+
+    -1 = the teacher has none.
+    """
     place = {name: k for k, name in enumerate((*old.market, *old.portfolio))}
     return torch.tensor([place.get(name, -1) for name in (*new.market, *new.portfolio)])
 
 
-def _grow_history(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    if student.history is None:
+def _grow_history(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    if grown.history is None:
         return
-    assert student.fusion is not None
-    fusion = _linears(student.fusion)[0]
-    n_codes = student.history.width
+    assert grown.fusion is not None
+    fusion = _linears(grown.fusion)[0]
+    n_codes = grown.history.width
     if teacher.history is None:
-        # What the encoder hands on is not negative, so the identity passes the ReLU; codes count for nothing.
+        # The encoder's outputs are not negative, so the identity passes the ReLU; codes count for nothing.
         columns = torch.cat((width.first, torch.full((n_codes,), -1)))
         embed(fusion, embedding.identity(width.old), width.trunk, columns)
         return
     assert teacher.fusion is not None
-    embedding.embed_lstm(student.history.lstm, teacher.history.lstm)
+    embedding.embed_lstm(grown.history.lstm, teacher.history.lstm)
     codes = first(n_codes, teacher.history.width)
     columns = torch.cat((width.first, torch.where(codes >= 0, codes + width.old, -1)))
     embed(fusion, _linears(teacher.fusion)[0], width.trunk, columns)
 
 
-def _grow_attention(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> list[str]:
+def _grow_attention(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> list[str]:
     differences = []
-    for k, new in enumerate(student.attention):
+    for k, new in enumerate(grown.attention):
         assert isinstance(new, SlotAttention)
         if k >= len(teacher.attention):
             new.out.weight.zero_()  # a residual layer that adds nothing yet
@@ -218,22 +226,22 @@ def _grow_attention(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widt
     return differences
 
 
-def _grow_heads(teacher: PolicyNetwork, student: PolicyNetwork, width: _Widths) -> None:
-    embedding.embed_norm(student.norm, teacher.norm)
+def _grow_heads(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) -> None:
+    embedding.embed_norm(grown.norm, teacher.norm)
     for new_head, old_head in (
-        (student.action_head, teacher.action_head),
-        (student.value_head, teacher.value_head),
+        (grown.action_head, teacher.action_head),
+        (grown.value_head, teacher.value_head),
     ):
         new, old = _linears(new_head), _linears(old_head)
         embed(new[0], old[0], width.first, width.first)
         embed(new[1], old[1], torch.arange(old[1].out_features), width.first)
-    if student.regimes is not None:
-        student.regimes.embedding.zero_()
+    if grown.regimes is not None:
+        grown.regimes.embedding.zero_()
         if teacher.regimes is not None:
             regimes = torch.arange(teacher.regimes.assign.out_features)
-            embed(student.regimes.assign, teacher.regimes.assign, regimes, width.first)
-            student.regimes.embedding.copy_(teacher.regimes.embedding[:, width.trunk])
-    new_micro, old_micro = student.microstructure, teacher.microstructure
+            embed(grown.regimes.assign, teacher.regimes.assign, regimes, width.first)
+            grown.regimes.embedding.copy_(teacher.regimes.embedding[:, width.trunk])
+    new_micro, old_micro = grown.microstructure, teacher.microstructure
     if new_micro is not None:
         new_micro.back.weight.zero_()
         new_micro.back.bias.zero_()
@@ -249,7 +257,7 @@ def _linears(layers: nn.Sequential) -> list[nn.Linear]:
 
 
 def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """Observations of the student's layout in the teacher's: its own features by name."""
+    """Observations (N, width) in the teacher's layout, its features taken by name from the student's."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
     seen = new.layout.split(flat)

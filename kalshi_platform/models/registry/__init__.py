@@ -1,4 +1,6 @@
 """Registered models, their aliases and tiers: an append-only store.
 
-Not here   what a model must show to be promoted (evaluation/promotion). Begin reading at store.py.
+Not here   the gates of a promotion (evaluation/promotion). Begin reading at store.py.
 """
+
+__all__ = ["aliases", "evidence", "export", "load", "record", "store", "tiers"]

@@ -1,4 +1,4 @@
-"""The log of aliases: who made champion and challenger name which model, when and why.
+"""The log of aliases: who made an alias such as champion name which model, when and why.
 
 Layout     aliases/000001.json, 000002.json, ...: one change each, created exclusively, never replaced
 Invariant  numbers run without a gap; the entries up to the highest number are the present state.
@@ -26,7 +26,7 @@ _ALIAS: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 class AliasEntry(Config):
-    """One change."""
+    """One change of one alias."""
 
     number: int
     alias: str
@@ -41,19 +41,19 @@ class AliasEntry(Config):
 
     @property
     def path(self) -> str:
-        """Where it lies in the registry."""
+        """Path of the entry in the registry."""
         return f"{_FOLDER}/{self.number:06d}.json"
 
 
 @dataclass(frozen=True)
 class AliasLog:
-    """The log up to its highest number."""
+    """All changes of all aliases, up to the highest number."""
 
     entries: tuple[AliasEntry, ...] = ()
 
     @classmethod
     def read(cls, storage: Storage) -> "AliasLog":
-        """The log as it stands; DataError where a number is missing or an entry is damaged."""
+        """Read the log as it stands; DataError where a number is missing or an entry is damaged."""
         paths = [f.path for f in storage.list_files(_FOLDER) if _ENTRY.fullmatch(f.path)]
         entries = []
         for number, path in enumerate(sorted(paths), 1):
@@ -68,20 +68,20 @@ class AliasLog:
 
     @property
     def number(self) -> int:
-        """The highest number; 0 before the first change."""
+        """Highest number in the log; 0 before the first change."""
         return len(self.entries)
 
     @property
     def current(self) -> Mapping[str, str]:
-        """Alias -> model."""
+        """Model that each alias names, by alias."""
         return {entry.alias: entry.model for entry in self.entries}
 
     def model(self, alias: str) -> str | None:
-        """What ``alias`` names; None where it was never set."""
+        """Model that ``alias`` names; None where nobody ever set it."""
         return self.current.get(alias)
 
     def stack(self, alias: str) -> tuple[str, ...]:
-        """The standing promotions of ``alias``, the present model last."""
+        """Promotions of ``alias`` that no rollback took off, the present model last."""
         models: list[str] = []
         for entry in self.entries:
             if entry.alias != alias:
@@ -94,7 +94,7 @@ class AliasLog:
 
 
 def check_alias(alias: str) -> None:
-    """ContractError where ``alias`` is no valid name or looks like the id of a model."""
+    """Refuse an alias that is no valid name or looks like the id of a model."""
     if not _ALIAS.fullmatch(alias) or MODEL_ID.fullmatch(alias):
         raise ContractError(
             f"alias {alias!r} is refused: lower-case letters, digits, - and _, at most 32, a letter first, "
@@ -103,7 +103,7 @@ def check_alias(alias: str) -> None:
 
 
 def author() -> str:
-    """Who changes the registry: user@host; a user without a name is shown as unknown."""
+    """Name of whoever changes the registry: user@host; a user without a name is shown as unknown."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user often has no entry in passwd
@@ -112,7 +112,7 @@ def author() -> str:
 
 
 def new_token() -> str:
-    """A random mark for one change."""
+    """A random mark for one change, by which a writer knows its own entry."""
     return uuid.uuid4().hex
 
 

@@ -1,7 +1,7 @@
-"""The evidence of a promotion: what playing a model showed, and what the gates answered to it.
+"""The evidence of a promotion: numbers measured by playing a model, and the gates' answers to them.
 
 Units  returns and drawdowns are fractions of the episode's capital, latencies milliseconds.
-Not    how it is found, nor what is good enough (both in evaluation/promotion).
+Not    the measuring nor the thresholds (both in evaluation/promotion).
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ EVIDENCE_VERSION: Final = 1
 
 
 class Estimate(Config):
-    """A mean over events with its interval; bounds are None where one event alone was played."""
+    """A mean over events with its interval; the bounds are None where only one event was played."""
 
     value: float | None
     low: float | None
@@ -23,7 +23,7 @@ class Estimate(Config):
 
 
 class FeeResult(Config):
-    """The mean return with the exchange's fees multiplied by ``scale``."""
+    """Mean return with the exchange's fees multiplied by ``scale``."""
 
     scale: float
     mean_return: Estimate
@@ -39,7 +39,7 @@ class Latency(Config):
 
 
 class Performance(Config):
-    """How a model did on the validation markets."""
+    """Results of a model on the validation markets."""
 
     n_events: int
     n_episodes: int
@@ -62,7 +62,7 @@ class Performance(Config):
 
 
 class Match(Config):
-    """Something recorded and what was found of it now."""
+    """A recorded value beside the value found now."""
 
     name: str
     recorded: str
@@ -70,12 +70,12 @@ class Match(Config):
 
     @property
     def equal(self) -> bool:
-        """Whether nothing changed."""
+        """True where the value found is the recorded one."""
         return self.recorded == self.found
 
 
 class Evidence(Config):
-    """Everything found out about one model at one time."""
+    """Everything measured of one model at one time."""
 
     version: int = EVIDENCE_VERSION
     model: str
@@ -103,7 +103,7 @@ class GateResult(Config):
     words: str = Field(description="why it refuses; empty where it passed")
 
 
-class Judgement(Config):
+class GateJudgement(Config):
     """Evidence, thresholds and answers together: what the registry keeps of a promotion."""
 
     evidence: Evidence

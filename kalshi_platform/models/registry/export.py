@@ -1,4 +1,4 @@
-"""From a policy to the files and the record of a registered model; what was written is proved equal first.
+"""Exports a policy: the files and the record of a registered model, proved equal to the policy first.
 
 Owns       the safetensors form of the weights and the check that it acts bit for bit like the original.
 Further    forms of a model (quantised, compiled) are further artefacts of the same record.
@@ -21,7 +21,7 @@ _SEED: Final = 20_260_101
 
 
 def export_weights(policy: FrozenPolicy) -> bytes:
-    """The weights as safetensors; DataError where the policy read back answers anything differently.
+    """Weights as safetensors; DataError where the policy read back from them answers anything differently.
 
     Equal weights give equal bytes, so that registering twice gives one model.
     """
@@ -52,7 +52,10 @@ def require_equal(original: FrozenPolicy, exported: FrozenPolicy) -> None:
 
 
 def probes(spec: PolicySpec, n: int = _PROBES) -> tuple[np.ndarray, np.ndarray]:
-    """Seeded observations (n, width) f4, every slot full, some actions shut, and windows (n, S, W, H)."""
+    """Seeded observations (n, width) f4 and windows (n, S, W, H) that a network is checked with.
+
+    Every slot is full; some actions are shut.
+    """
     rng = np.random.default_rng(_SEED)
     flat = rng.uniform(-1, 1, (n, spec.width)).astype(np.float32)
     seen = spec.layout.split(flat)  # views

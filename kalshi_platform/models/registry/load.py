@@ -1,4 +1,4 @@
-"""A registered model as a policy that acts, refused where it is not what was registered.
+"""Loads a registered model as a policy that acts, or refuses it if it is not the model that was registered.
 
 Checked    the bytes (sha256), the tensors (names, shapes, types), and that observation, actions and features
            mean to this program what they meant in training.
@@ -27,17 +27,17 @@ from kalshi_platform.models.registry.store import Registry
 
 
 class LoadedModel(NamedTuple):
-    """A policy and the record it was loaded by."""
+    """A policy and the record of the model it comes from."""
 
     policy: FrozenPolicy
     record: ModelRecord
 
 
 def load_model(registry: Registry, name: str) -> LoadedModel:
-    """The model called ``name`` (an alias or an id), verified.
+    """Load the model called ``name`` (an alias or an id) and verify it.
 
-    ChecksumError where the weights' bytes changed, DataError where they do not fit the record,
-    ContractError where the running program would show or understand something else than in training.
+    ChecksumError where the weights' bytes changed, DataError where they do not fit the record, ContractError
+    where an observation or an action has another meaning in this program than in training.
     """
     record = registry.record(registry.resolve(name))
     if changed := [m for m in match_digests(record) if not m.equal]:
@@ -53,7 +53,7 @@ def load_model(registry: Registry, name: str) -> LoadedModel:
 def match_digests(record: ModelRecord) -> tuple[Match, ...]:
     """Observation, action and feature digest: as recorded, and as the running program computes them.
 
-    A record that contradicts its own layout is told by "record" beside them.
+    Where a record contradicts its own layout, a fourth match named "record" stands beside them.
     """
     recorded, running = record.digests, running_digests(record.spec)
     by_layout = Digests(
@@ -72,7 +72,10 @@ def match_digests(record: ModelRecord) -> tuple[Match, ...]:
 
 
 def policy_of(weights: bytes, spec: PolicySpec, name: str) -> FrozenPolicy:
-    """The policy with the tensors in ``weights`` (safetensors); DataError says what does not fit ``spec``."""
+    """Policy with the tensors in ``weights`` (safetensors).
+
+    A DataError names the tensors that do not fit ``spec``.
+    """
     try:
         tensors = read_safetensors(weights)
     except SafetensorError as err:

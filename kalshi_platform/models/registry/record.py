@@ -1,8 +1,8 @@
-"""What a registered model is: the record beside its weights, and the digests that make it loadable.
+"""The record of a registered model, kept beside its weights, and the digests that make it loadable.
 
 Owns       ModelRecord, its identity, and the digests of observation, actions and features.
-Identity   two models with the same weights, layout, environment, data and commit are one model; what was
-           measured (claims) or when is no part of it.
+Identity   two models with the same weights, layout, environment, data and commit are one model; claims and
+           times are no part of it.
 Not        EnvConfig: serving reads these records and must not pull in the environments, so the settings
            travel as the JSON of one; evaluation/promotion/evidence.py parses it.
 """
@@ -27,7 +27,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Claims(Config):
-    """What was measured when the model was registered; gates measure again and compare."""
+    """Measurements from when the model was registered; gates measure again and compare."""
 
     dataset_digest: str
     split: str
@@ -35,19 +35,19 @@ class Claims(Config):
 
 
 class Digests(Config):
-    """What must be the same where a model was trained, is registered, loaded, judged and served."""
+    """Digests that must be the same where a model is trained, registered, loaded, judged and served."""
 
     observation: str
     action: str
     feature: str
 
     def differences(self, other: "Digests") -> tuple[str, ...]:
-        """Names of the digests that ``other`` has differently."""
+        """Names of the digests in which ``other`` differs."""
         return tuple(name for name in Digests.model_fields if getattr(self, name) != getattr(other, name))
 
 
 class ModelRecord(Config):
-    """One registered model; immutable once written."""
+    """Record of one registered model; immutable once written."""
 
     version: int = RECORD_VERSION
     id: str
@@ -65,7 +65,7 @@ class ModelRecord(Config):
 
     @property
     def derived_id(self) -> str:
-        """The id that follows from the content; another one stands in a record that was edited."""
+        """Id that follows from the content; it differs from ``id`` in a record that somebody edited."""
         return model_id(
             self.artefacts[WEIGHTS_NAME],
             self.spec,
@@ -101,7 +101,10 @@ def model_id(
     dataset_digest: str,
     commit: str | None,
 ) -> str:
-    """``<level>-<12 hex digits>`` of everything that decides how the model acts and where it comes from."""
+    """Id ``<level>-<12 hex digits>`` of a model.
+
+    The digits are made from everything that decides how the model acts and where it comes from.
+    """
     identity = {
         "weights": weights_sha256,
         "spec": spec.model_dump(mode="json"),
@@ -114,15 +117,15 @@ def model_id(
 
 
 def digests_of(spec: PolicySpec) -> Digests:
-    """The digests of a policy by its own layout, as it was trained."""
+    """Digests of a policy by its own layout, as it was trained."""
     shown = _shown(spec, spec.market, spec.portfolio, spec.n_history)
     return Digests(observation=digest_of(shown), action=digest_of(ACTIONS), feature=spec.feature_digest)
 
 
 def running_digests(spec: PolicySpec) -> Digests:
-    """The digests of what the running program would show such a policy and make of its answers.
+    """Digests of the layout that the running program would show such a policy, and of its actions.
 
-    Another value than the recorded one means that a column or an action has another meaning now.
+    A value other than the recorded one means that a column or an action has another meaning now.
     """
     try:
         market = tuple(f.name for f in features_of(spec.groups))

@@ -19,7 +19,7 @@ import pyarrow as pa
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
-from kalshi_platform.models.registry.evidence import Judgement
+from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
 from kalshi_platform.storage.storage import open_storage
 
@@ -31,25 +31,25 @@ _RECORD: Final = "record.json"
 
 
 def default_registry() -> str:
-    """``KALSHI_PLATFORM_REGISTRY``, or a folder in this program's home."""
+    """Address of the registry: ``KALSHI_PLATFORM_REGISTRY``, or a folder in this program's home."""
     return os.environ.get(REGISTRY_VARIABLE) or str(home() / "registry")
 
 
 class Registry:
-    """The registry at one address; a folder appears with the first model."""
+    """The registry at one address; its folder appears with the first model."""
 
     def __init__(self, uri: str | Path | None = None) -> None:
         self._storage = open_storage(uri or default_registry())
 
     @property
     def uri(self) -> str:
-        """Where it lies."""
+        """Address of the registry."""
         return self._storage.uri
 
     def add(self, record: ModelRecord, artefacts: Mapping[str, bytes]) -> ModelRecord:
-        """Store ``record`` with its files; where the same model is there already, its record is returned.
+        """Store ``record`` with its files; where the same model is there already, return that record.
 
-        ContractError where a file is missing or its sha256 is not the recorded one: nothing is written.
+        ContractError where a file is missing or its sha256 is not the recorded one; nothing is written then.
         """
         sums = {name: hashlib.sha256(data).hexdigest() for name, data in artefacts.items()}
         if sums != record.artefacts:
@@ -66,7 +66,7 @@ class Registry:
         return record
 
     def holds(self, model: str) -> bool:
-        """Whether there is a model with this id."""
+        """True where the registry has a model with this id."""
         return MODEL_ID.fullmatch(model) is not None and self._storage.exists(_path(model, _RECORD))
 
     def models(self) -> list[ModelRecord]:
@@ -76,7 +76,7 @@ class Registry:
         return sorted((self.record(model) for model in ids), key=lambda r: (r.created_at, r.id))
 
     def record(self, model: str) -> ModelRecord:
-        """The record of the model with id ``model``; DataError where it is damaged."""
+        """Record of the model with id ``model``; DataError where the record is damaged."""
         path = _path(model, _RECORD)
         values = _json(bytes(self._storage.read_bytes(path)), self._storage.address(path))
         try:
@@ -91,7 +91,7 @@ class Registry:
         return record
 
     def artefact(self, record: ModelRecord, name: str) -> pa.Buffer:
-        """One file of a model; ChecksumError where its bytes are not the registered ones."""
+        """Content of one file of a model; ChecksumError where its bytes are not the registered ones."""
         if name not in record.artefacts:
             raise ContractError(f"model {record.id} has no {name!r}; it has {', '.join(record.artefacts)}")
         path = _path(record.id, name)
@@ -117,12 +117,12 @@ class Registry:
                 )
 
     def files(self, model: str) -> list[str]:
-        """Names of everything that lies beside the record of ``model``."""
+        """Names of all files that lie beside the record of ``model``."""
         prefix = f"models/{model}/"
         return [f.path.removeprefix(prefix) for f in self._storage.list_files(f"models/{model}")]
 
     def file(self, model: str, name: str, sha256: str | None) -> bytes:
-        """One of a model's further files; ChecksumError where its bytes are not those of ``sha256``."""
+        """Content of one of a model's further files; ChecksumError where its bytes do not have ``sha256``."""
         path = _path(model, name)
         data = bytes(self._storage.read_bytes(path))
         found = hashlib.sha256(data).hexdigest()
@@ -133,27 +133,27 @@ class Registry:
             )
         return data
 
-    def add_judgement(self, judgement: Judgement) -> str:
-        """Keep a judgement beside its model; returns its digest."""
+    def add_judgement(self, judgement: GateJudgement) -> str:
+        """Keep a judgement beside its model; returns the judgement's digest."""
         path = _path(judgement.evidence.model, f"evidence-{judgement.digest}.json")
         self._storage.create_exclusive(path, (judgement.model_dump_json(indent=1) + "\n").encode())
         return judgement.digest
 
-    def judgement(self, model: str, digest: str) -> Judgement:
-        """A kept judgement; DataError where its content is not what its name says."""
+    def judgement(self, model: str, digest: str) -> GateJudgement:
+        """Kept judgement of ``model``; DataError where its content does not have ``digest``."""
         path = _path(model, f"evidence-{digest}.json")
         address = self._storage.address(path)
-        found = Judgement.parse(_json(bytes(self._storage.read_bytes(path)), address))
+        found = GateJudgement.parse(_json(bytes(self._storage.read_bytes(path)), address))
         if found.digest != digest:
             raise DataError(f"{address} has digest {found.digest}: it was changed after it was written")
         return found
 
     def aliases(self) -> AliasLog:
-        """The log of aliases as it stands now."""
+        """Log of aliases as it stands now."""
         return AliasLog.read(self._storage)
 
     def resolve(self, name: str) -> str:
-        """The id of the model called ``name``, an alias or an id; ContractError lists what there is."""
+        """Id of the model called ``name``, an alias or an id; a ContractError lists the names there are."""
         log = self.aliases()
         model = log.model(name) or name
         if not self.holds(model):
@@ -172,8 +172,8 @@ class Registry:
     ) -> AliasEntry:
         """Make ``alias`` name ``model``, as a new entry of the log.
 
-        ``seen`` is the log that the decision was made on: where the alias changed since, LimitError says
-        who changed it and nothing is done. Naming the model that it names already adds nothing.
+        ``seen`` is the log that the caller decided on. Where the alias changed since, a LimitError says who
+        changed it and nothing is done. An alias that already names the model gets no new entry.
         """
         check_alias(alias)
         if not self.holds(model):
@@ -184,7 +184,7 @@ class Registry:
         return self._append(log, alias, model, "promote", reason, evidence)
 
     def rollback(self, alias: str, *, reason: str, seen: AliasLog | None = None) -> AliasEntry:
-        """Make ``alias`` name what it named before its latest standing promotion, as a new entry.
+        """Make ``alias`` name the model from before its latest standing promotion, as a new entry.
 
         A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. LimitError
         where there is nothing before.
@@ -201,7 +201,10 @@ class Registry:
     def _append(
         self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str, evidence: str | None
     ) -> AliasEntry:
-        """Create the next number; an entry of another alias that came between only moves it on."""
+        """Create the entry with the next number.
+
+        Take a higher number where another alias's entry came between.
+        """
         token = new_token()
         before = log
         while True:
@@ -226,7 +229,7 @@ class Registry:
 
 
 def now() -> str:
-    """The present time, UTC, as ISO text."""
+    """Present time, UTC, as ISO text."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 

@@ -1,8 +1,8 @@
-"""Tier sets: the small networks distilled from a model, and how far each may be trusted.
+"""Tier sets: the small networks distilled from a model, and the confidence at which each may answer.
 
 Layout     models/<id>/tiers-<digest>.json (written last), beside it the files it names, each with its sha256
 Invariant  a set never changes; a model may have several, of which the newest is served unless one is named.
-Not        how tiers are made (distillation/) nor how they decide (serving/).
+Not        making tiers (serving/distillation/) nor deciding with them (serving/inference/).
 """
 
 import hashlib
@@ -25,7 +25,7 @@ _SET: Final = re.compile(r"tiers-([0-9a-f]{12})\.json")
 
 
 class FormRecord(Config):
-    """One way of running a tier's network: how exact it is, and how fast it was where the set was made."""
+    """One form of a tier's network: how exact it is, and how fast it was on the machine that made the set."""
 
     name: FormName
     files: tuple[str, ...] = Field(description="of the set; none for torch's own")
@@ -65,12 +65,12 @@ class TierSet(Config):
 
     @property
     def window(self) -> int:
-        """Rows of history the longest-sighted tier reads."""
+        """Rows of history that the tier with the longest window reads."""
         return max(tier.spec.level.window for tier in self.tiers)
 
 
 def add_tier_set(registry: Registry, tier_set: TierSet, artefacts: Mapping[str, bytes]) -> TierSet:
-    """Store a set with its files; ContractError where the files are not those it names."""
+    """Store a set with its files; ContractError where the files are not those that the set names."""
     sums = {name: hashlib.sha256(data).hexdigest() for name, data in artefacts.items()}
     if sums != tier_set.artefacts:
         raise ContractError(f"tier set of {tier_set.model}: its files have sha256 {sums}, not as recorded")
@@ -81,19 +81,19 @@ def add_tier_set(registry: Registry, tier_set: TierSet, artefacts: Mapping[str, 
 
 
 def tier_sets(registry: Registry, model: str) -> list[TierSet]:
-    """Every set of the model with id ``model``, oldest first; DataError where one is damaged."""
+    """All sets of the model with id ``model``, oldest first; DataError where one is damaged."""
     found = [name for name in registry.files(model) if _SET.fullmatch(name)]
     return sorted((_read(registry, model, name) for name in found), key=lambda s: (s.created_at, s.digest))
 
 
 def newest_tier_set(registry: Registry, model: str) -> TierSet | None:
-    """The set that is served; None where none was made."""
+    """Newest set of the model, the one that is served; None where nobody made one."""
     found = tier_sets(registry, model)
     return found[-1] if found else None
 
 
 def tier_artefact(registry: Registry, tier_set: TierSet, name: str) -> bytes:
-    """One file of a set, verified by its sha256."""
+    """Content of one file of a set, verified by its sha256."""
     return registry.file(tier_set.model, name, tier_set.artefacts[name])
 
 

@@ -1,4 +1,6 @@
-"""Policies without learning, which a trained policy must beat; vectorised, masked, no state a step.
+"""Baselines: policies without learning, which a trained policy must beat.
+
+Vectorised, masked, no state a step.
 
 do_nothing           HOLD
 random               acts at the trade rate given (the policy's own), on any available action alike
@@ -6,7 +8,8 @@ hold_to_settlement   buys the favourite (the outcome whose price is above 0.5) o
 join_the_bid         rests a YES bid when flat and, once long, a YES ask until flat again; order style maker
 imbalance            buys the side the resting size leans to, leaves when it leans back
 
-Position is read from the portfolio, prices from the bank's public book at ``rows``, features by name.
+A baseline reads the position from the portfolio, prices from the bank's public book at ``rows``, and features
+by name.
 """
 
 from dataclasses import dataclass
@@ -26,13 +29,13 @@ _HALF_X2_E4: Final = 10_000
 
 
 def where_available(mask: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """``wanted`` (N, S) as int8, HOLD where ``mask`` (N, S, A) forbids it."""
+    """Actions ``wanted`` (N, S) as int8, HOLD where ``mask`` (N, S, A) forbids them."""
     allowed = np.take_along_axis(mask, wanted[..., None].astype(np.int64), axis=2)[..., 0] > 0
     return np.where(allowed, wanted, HOLD).astype(np.int8)
 
 
 def favourite_is_yes(bank: Bank, rows: np.ndarray) -> np.ndarray:
-    """(N, S) bool: the book at ``rows`` prices YES above 0.5; one side alone speaks for both."""
+    """Mask (N, S): the book at ``rows`` prices YES above 0.5; where one side is empty the other decides."""
     row = bank.arrays.rows[np.maximum(rows, 0)]
     bid, ask = row["bid_px_e4"][..., 0], row["ask_px_e4"][..., 0]
     twice = np.where(bid < 0, 2 * ask, np.where(ask < 0, 2 * bid, bid + ask))
@@ -41,17 +44,17 @@ def favourite_is_yes(bank: Bank, rows: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class DoNothing:
-    """Holds for ever: the floor every trader must beat after fees."""
+    """A trader that always holds: the floor every policy must beat after fees."""
 
     layout: Layout
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8 of HOLD."""
+        """Actions (N, S) int8, all HOLD."""
         return np.zeros(rows.shape, np.int8)
 
 
 class RandomTrader:
-    """Trades as often as another policy, but on no information.
+    """A trader that trades as often as another policy, but without information.
 
     ``trade_rate``: share of the decisions with a choice at which it acts, 0..1.
     """
@@ -63,7 +66,7 @@ class RandomTrader:
         self.rng = np.random.default_rng([seed, 0x72616E64])
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8: with probability ``trade_rate`` one of the available trades, else HOLD."""
+        """Actions (N, S) int8: with probability ``trade_rate`` one of the available trades, else HOLD."""
         mask = self.layout.action_mask(flat)
         key = self.rng.random(mask.shape, np.float32) * (mask > 0)
         key[..., HOLD] = 0.0
@@ -74,13 +77,13 @@ class RandomTrader:
 
 @dataclass(frozen=True)
 class HoldToSettlement:
-    """Buys the favourite while flat and keeps what it has."""
+    """A trader that buys the favourite while flat and keeps what it has."""
 
     layout: Layout
     bank: Bank
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8: a buy while the slot is flat and nothing is working, else HOLD."""
+        """Actions (N, S) int8: a buy while the slot is flat and no order works, else HOLD."""
         position = portfolio_column("position", self.layout, flat)
         resting = portfolio_column("resting_side", self.layout, flat)
         buy = np.where(favourite_is_yes(self.bank, rows), BUY_YES, BUY_NO)
@@ -90,7 +93,7 @@ class HoldToSettlement:
 
 @dataclass(frozen=True)
 class JoinTheBid:
-    """Earns the spread where it can: bids when flat, offers when long, leaves working orders alone.
+    """A trader that tries to earn the spread: bids when flat, offers when long, leaves working orders alone.
 
     An order left behind by the book (further than ``requote_distance`` dollars from the best) is sent anew.
     """
@@ -99,7 +102,7 @@ class JoinTheBid:
     requote_distance: float = 0.0
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8: BUY_YES flat, SELL_YES long, HOLD while a fitting order rests at the best price."""
+        """Actions (N, S) int8: BUY_YES flat, SELL_YES long, HOLD while a fitting order rests at the best."""
         position = portfolio_column("position", self.layout, flat)
         resting = portfolio_column("resting_side", self.layout, flat)
         behind = portfolio_column("resting_distance", self.layout, flat) > self.requote_distance
@@ -111,7 +114,7 @@ class JoinTheBid:
 
 
 class ImbalanceRule:
-    """Follows the resting size: beyond ``threshold`` enters its side, leaves at zero."""
+    """A trader that follows the resting size: enters its side beyond ``threshold``, leaves at zero."""
 
     def __init__(self, layout: Layout, bank: Bank, feature: str, threshold: float = 0.5) -> None:
         if feature not in bank.feature_names:
@@ -120,7 +123,7 @@ class ImbalanceRule:
         self._column = bank.feature_names.index(feature)
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8."""
+        """Actions (N, S) int8: buy the heavier side, sell when the imbalance turns, else HOLD."""
         lean = self.layout.split(flat).market[:, :, self._column]
         position = portfolio_column("position", self.layout, flat)
         enter = np.where(lean > self.threshold, BUY_YES, np.where(lean < -self.threshold, BUY_NO, HOLD))
@@ -132,7 +135,7 @@ class ImbalanceRule:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A baseline by name, with the order style it needs (None = the policy's own)."""
+    """Recipe of a baseline: its name, and the order style it needs (None = the policy's own)."""
 
     name: str
     order_style: OrderStyle | None
@@ -149,7 +152,7 @@ BASELINES: Final = (
 
 
 def build_baseline(name: str, layout: Layout, bank: Bank, trade_rate: float, seed: int) -> Policy:
-    """The baseline called ``name``; ContractError for an unknown one."""
+    """Baseline called ``name``; ContractError for an unknown name."""
     match name:
         case "do_nothing":
             return DoNothing(layout)

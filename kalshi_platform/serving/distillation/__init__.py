@@ -1,1 +1,6 @@
-"""Small tiers from a champion: replayed states, distillation, calibration, exit thresholds, their report."""
+"""Small tiers taught by a registered model: states, students, calibration, exits, the report on them.
+
+Not here   running the tiers (inference/). Begin reading at build.py.
+"""
+
+__all__ = ["build", "config", "page", "report"]

@@ -1,1 +1,6 @@
-"""Decisions of a model, a tier at a time: batch, caches, engines, rules."""
+"""Decisions of one model, a tier at a time: batch, caches, engines, rules.
+
+Not here   requests and HTTP (server/), frames (live/). Begin reading at tiered.py.
+"""
+
+__all__ = ["answering", "batch", "caches", "engine", "export", "ready", "tiered"]

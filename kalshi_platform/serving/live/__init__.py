@@ -1,1 +1,6 @@
-"""Live streams of frames to decisions: markets, groups, sessions."""
+"""Live streams: frames of the exchange to books, observations and decisions, a session a client.
+
+Not here   the socket (server/streaming.py). Begin reading at stream.py.
+"""
+
+__all__ = ["sessions", "stream"]

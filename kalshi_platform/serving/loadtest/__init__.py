@@ -1,1 +1,6 @@
-"""The open-loop load test and its page."""
+"""The load test: an open loop of requests or frames, its figures and its page.
+
+Not here   the server under test (server/). Begin reading at run.py.
+"""
+
+__all__ = ["page", "result", "run"]

@@ -1,4 +1,4 @@
-"""Settings of the replay environment and of how its episodes are drawn."""
+"""Settings of the replay environment and of the episodes it plays."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ EpisodeMode = Literal["concurrent", "shifted"]
 
 
 class EnvConfig(TradingConfig):
-    """One environment: its slots, what it observes, how it trades and what it is paid."""
+    """Settings of one environment: its slots, its observation, how it trades and how it is rewarded."""
 
     holding_cost_per_day: float = Field(
         0.0, ge=0, description="reward lost a day per unit of exposed capital"
@@ -20,7 +20,7 @@ class EnvConfig(TradingConfig):
 
 
 class EpisodeConfig(Config):
-    """How training episodes are cut from the recording; consecutive events only."""
+    """Settings that cut training episodes from the recording; an episode plays consecutive rows only."""
 
     mode: EpisodeMode = "concurrent"
     min_steps: int = Field(500, ge=1)

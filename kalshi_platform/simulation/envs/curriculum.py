@@ -1,7 +1,7 @@
-"""Which markets an episode may draw, as training goes on.
+"""Curricula: which markets an episode may draw, as training goes on.
 
-phases      the brief's three phases: few liquid stable markets, then 3-5 of the 100 most active, then all
-difficulty  the brief's schedule: difficulty = episodes / 50,000; stable, then stable + moderate, then all
+phases      1 or 2 calm active markets, from 10,000 episodes on 3 to 5 of the 100 most active, from 30,000 all
+difficulty  2 calm markets, from 10,000 episodes on 3 calm or moderate ones, from 25,000 five of all
 none        every market from the start
 ``scale`` shortens the schedule: with 0.01 the phases end after 100 and 300 episodes.
 """
@@ -16,21 +16,21 @@ from kalshi_platform.simulation.replay.bank import Bank
 
 CurriculumName = Literal["phases", "difficulty", "none"]
 
-#: Volatility below which a market is stable, and from which it is volatile (brief; dollars).
+#: Volatility below which a market is stable, and from which it is volatile, dollars.
 STABLE_BELOW: Final = 0.1
 VOLATILE_FROM: Final = 0.3
 _TOP_MARKETS: Final = 100
 
 
 class CurriculumConfig(Config):
-    """A preset and how fast it runs."""
+    """Name of the curriculum and how fast it runs."""
 
     name: CurriculumName = "none"
-    scale: float = Field(1.0, gt=0, description="multiplies the brief's episode counts")
+    scale: float = Field(1.0, gt=0, description="multiplies the episode counts of the stages")
 
 
 class Stage(Config):
-    """What episodes of one stage hold; ``pool`` names the markets they draw from."""
+    """One stage of a curriculum: how many markets an episode holds and from which ``pool`` it draws them."""
 
     from_episode: int = Field(ge=0)
     min_markets: int = Field(ge=1)
@@ -54,16 +54,16 @@ _STAGES: Final[dict[str, tuple[Stage, ...]]] = {
 
 
 def stage_at(config: CurriculumConfig, episodes_done: int) -> Stage:
-    """The stage that holds after ``episodes_done`` finished episodes."""
+    """Stage that holds after ``episodes_done`` finished episodes."""
     reached = [x for x in _STAGES[config.name] if episodes_done >= x.from_episode * config.scale]
     return reached[-1]
 
 
 def pool_segments(bank: Bank, stage: Stage) -> np.ndarray:
-    """Segments of ``bank`` the stage may draw, ascending.
+    """Segments of ``bank`` that an episode of ``stage`` may draw, ascending.
 
-    Where a pool is empty (no market of the bank is that calm) the next wider one is used: a
-    curriculum orders what there is, it cannot add to it.
+    If the pool is empty, because no market of the bank is that calm, the next wider pool is used: a
+    curriculum can order the markets of a bank but not add to them.
     """
     volatility = np.array([m.volatility for m in bank.markets])
     segments = bank.arrays.segments

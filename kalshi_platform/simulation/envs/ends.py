@@ -1,4 +1,4 @@
-"""How a market and an episode end: closed, settled, cut off; and what is recorded of it.
+"""Ends of markets and episodes: a market closes, settles or is cut off; the episode's record is written.
 
 Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (simulation/replay/state.py); rows, markets:
            simulation/replay/bank.py.
@@ -24,7 +24,7 @@ FAR_NS: Final = 1 << 62
 
 @kernel
 def next_row_ns(rows: np.ndarray, slot: Any) -> int:
-    """Environment time of the slot's next row; FAR_NS when it has none."""
+    """Environment time of the slot's next row; FAR_NS when the slot has none."""
     if slot.state not in (WAITING, LIVE) or slot.cursor + 1 >= slot.stop:
         return FAR_NS
     return rows[slot.cursor + 1].recv_ns - slot.shift_ns
@@ -34,12 +34,12 @@ def next_row_ns(rows: np.ndarray, slot: Any) -> int:
 def end_slots(
     rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> tuple[bool, bool]:
-    """Close, settle or end what of environment ``n`` has no further row. Returns (terminated, truncated).
+    """End the slots of environment ``n`` whose market has no further row. Returns (terminated, truncated).
 
-    An outcome is paid at the market's closing time, or when nothing else can be traded: earlier it would
-    tell the other slots what nobody knew yet.
-    Terminated: nothing is left and the last to go settled. Truncated: the data of the last market ran out
-    or the step budget is spent; its position stays open and is worth its mark.
+    A market that settles inside the episode is paid at its closing time, or when nothing else can be traded;
+    paid earlier, the outcome would tell the other slots something nobody knew yet. Terminated: no slot is
+    open any more. Truncated: the data of the last market ran out, or the episode's steps are used up; open
+    positions then stay and are worth their mark.
     """
     more = False
     for s in range(slots.shape[1]):
@@ -67,7 +67,7 @@ def end_slots(
 
 @kernel
 def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
-    """(cash after fees, fees) of closing the slot's position at the best price of ``row`` as a taker."""
+    """(cash after fees, fees) of closing the slot's position as a taker at the best price of ``row``."""
     if slot.position_e2 == 0:
         return 0, 0
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
@@ -80,7 +80,7 @@ def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) ->
 
 @kernel
 def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
-    """End a position where its market's data end: at what closing it would bring."""
+    """Close the slot's position at the end of its market's data, for what a taker would get on ``row``."""
     change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
     env.cash_e6 += change_e6
     slot.slot_cash_e6 += change_e6
@@ -100,7 +100,7 @@ def write_records(
     out: EpisodeRecords,
     at: int,
 ) -> int:
-    """Append one entry a used slot of the finished environment ``n``; returns the next free place."""
+    """Append a record for every used slot of the finished environment ``n``; returns the next free place."""
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         if slot.state in (EMPTY, WAITING):

@@ -1,11 +1,11 @@
 """Episodes drawn from the unbroken segments of a bank.
 
-Training draws at random for ever; evaluation plays a fixed list once. Both hand out tables the
-kernel consumes, so that no Python runs a step.
+Training draws at random for ever; evaluation plays a fixed list once. Both hand out tables that the kernel
+reads, so that no Python runs during a step.
 
 concurrent  markets alive at the same time, those of the anchor's event first: real cross-market structure
 shifted     markets of different events with their clocks aligned: more variety. Never two of one event,
-            whose clocks would then differ: the later one would show the earlier one its future.
+            because their clocks would differ and the later one would show the earlier one its future.
 """
 
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ _WHOLE_LIFE = 2**31 - 1
 
 
 class EpisodeSource(Protocol):
-    """Hands out episodes; an empty table means there are no more."""
+    """A source of episodes; an empty table means that the source has no more."""
 
     def draw(self, n: int, n_slots: int) -> Episodes:
         """At most ``n`` further episodes of ``n_slots`` slots."""
@@ -50,7 +50,7 @@ def empty_table(n: int, n_slots: int) -> Episodes:
 
 
 def require_inside_segments(bank: Bank, table: Episodes) -> None:
-    """ContractError where an episode holds no market, or starts outside its segment or on its last row."""
+    """Refuse a table with an empty episode, or one that begins outside its segment or on its last row."""
     segments = bank.arrays.segments
     used = table.segment >= 0
     if not used.any(axis=1).all():
@@ -72,8 +72,8 @@ def require_inside_segments(bank: Bank, table: Episodes) -> None:
 class RandomEpisodes:
     """Endless training episodes; the same bank, settings and seed give the same episodes.
 
-    An event is drawn first, then one of its markets, then one of the market's segments by its length: an
-    event with many markets does not count more than one with few, nor a market with many gaps.
+    Each episode draws an event first, then one of its markets, then one of the market's segments by its
+    length. So an event with many markets counts no more than one with few, nor does a market with many gaps.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class RandomEpisodes:
         self._pool_events = np.unique(self._event[self._pool])
 
     def advance(self, episodes_done: int) -> Stage:
-        """Tell how many episodes all workers have finished; enters the curriculum's stage for it."""
+        """Enter the curriculum's stage for ``episodes_done``, the episodes that all workers have finished."""
         self.episodes_done = episodes_done
         stage = stage_at(self._curriculum, episodes_done)
         if stage != self.stage:
@@ -176,14 +176,14 @@ class RandomEpisodes:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken."""
+        """Continue exactly at the place where :meth:`get_state` was called."""
         self._rng.bit_generator.state = state["rng"]
         self._handed_out = int(state["handed_out"])
         self.advance(int(state["episodes_done"]))
 
 
 class FixedEpisodes:
-    """A list of episodes played once."""
+    """A list of episodes that is played once."""
 
     def __init__(self, table: Episodes) -> None:
         self._table = table
@@ -191,7 +191,7 @@ class FixedEpisodes:
 
     @property
     def n_episodes(self) -> int:
-        """Episodes in the list."""
+        """Number of episodes in the list."""
         return int(self._table.number.size)
 
     def draw(self, n: int, n_slots: int) -> Episodes:
@@ -201,21 +201,21 @@ class FixedEpisodes:
         return Episodes(*(column[part] for column in self._table))
 
     def get_state(self) -> dict[str, Any]:
-        """How far the list has been played."""
+        """Number of the next episode, as plain values."""
         return {"next": self._next}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken, with the same list."""
+        """Continue exactly at the place where :meth:`get_state` was called, with the same list."""
         self._next = int(state["next"])
 
 
 def market_episodes(
     bank: Bank, n_slots: int, max_steps: int | None = None, per_market: int = 1, seed: int = 0
 ) -> Episodes:
-    """Evaluation: one market at a time in slot 0.
+    """Episodes of an evaluation that plays one market at a time, in slot 0.
 
-    ``max_steps`` None plays every segment of every market from its first row to its end, once;
-    otherwise ``per_market`` windows of ``max_steps`` events a market at seeded random places.
+    ``max_steps`` None plays every segment of every market from its first row to its end, once. Otherwise each
+    market plays ``per_market`` windows of ``max_steps`` rows at places drawn from ``seed``.
     """
     segments = bank.arrays.segments
     if max_steps is None:
@@ -243,7 +243,10 @@ def longest_segments(bank: Bank) -> np.ndarray:
 
 
 def event_episodes(bank: Bank, n_slots: int) -> Episodes:
-    """Evaluation: the markets of one event together, ``n_slots`` at a time, over their longest segments."""
+    """Episodes of an evaluation that plays the markets of one event together, over their longest segments.
+
+    ``n_slots`` markets play at a time.
+    """
     segments = bank.arrays.segments
     groups: dict[str, list[int]] = {}
     for g in longest_segments(bank).tolist():

@@ -75,13 +75,13 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
 
     @property
     def vector(self) -> ReplayVectorEnv:
-        """The environment behind this view."""
+        """The vector environment behind this view."""
         return self._vector
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start the next episode; a seed starts the sequence of episodes it names afresh.
+        """Start the next episode; with a seed, the first episode of the sequence that the seed names.
 
         ContractError where a fixed list of episodes has been played to its end.
         """
@@ -96,7 +96,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         return self._named(self._flat, self._rows), {}
 
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Take one action a slot."""
+        """Take one action a slot; returns Gymnasium's (observation, reward, terminated, truncated, info)."""
         if self._ended:
             raise ContractError("step() after the end of an episode: call reset() first")
         actions = np.array(action).reshape(1, -1)
@@ -112,7 +112,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         return self._named(flat, rows), float(self._reward[0]), ended, cut, {}
 
     def _named(self, flat: np.ndarray, rows: np.ndarray) -> Observation:
-        """Blocks of the flat observation, copied: no live buffer is handed out."""
+        """Observation as named blocks, copied, so that the caller never holds a live buffer."""
         blocks = self._vector.layout.split(flat)
         named = {name: block[0].copy() for name, block in blocks._asdict().items()}
         if self._window:

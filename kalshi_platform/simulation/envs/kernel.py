@@ -1,15 +1,13 @@
-"""One numba call steps every environment: events, orders, account, reward, observation.
+"""One numba call steps every environment: rows, orders, account, reward, observation.
 
-Owns       the clock and cursor of each slot, automatic restart. Masks, what is seen:
-           simulation/replay/observation.py.
-Invariant  a slot's cursor only moves forward and never leaves its segment, so nothing later than the
-           environment's clock is ever read; the outcome is read once, when the market has closed.
+Owns       the clock and cursor of each slot, and the automatic restart of finished environments. The masks
+           and the observation are written by simulation/replay/observation.py.
+Invariant  a slot's cursor only moves forward and never leaves its segment, so that the kernel never reads
+           anything later than the environment's clock. It reads an outcome once, after the market has closed.
 Order      at each row: orders that arrived before it meet the book as it was, then the row is applied.
 Records    envs (N,): ENV_DTYPE, slots (N, S): SLOT_DTYPE (simulation/replay/state.py), env and slot: one of
-           each; bank:
-           simulation/replay/bank.py. An environment is passed as its number ``n``: a slice of an array
-           costs a
-           reference count, which kernels refuse (domain/compiled.py).
+           each; bank: simulation/replay/bank.py. Kernels pass an environment as its number ``n``: a slice of
+           an array costs a reference count, which kernels refuse (domain/compiled.py).
 """
 
 from typing import Any, Final
@@ -94,7 +92,7 @@ def begin_episode(
 
 @kernel
 def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, interval_ns: int) -> int:
-    """Time of the next event at least ``interval_ns`` ahead; the last event where none is that late."""
+    """Time of the next row at least ``interval_ns`` ahead, or of the last row if none is that late."""
     target = now_ns + interval_ns
     soonest, latest = FAR_NS, -FAR_NS
     for s in range(slots.shape[1]):
@@ -116,7 +114,7 @@ def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, i
 def advance_slot(
     rows: np.ndarray, market: Any, env: Any, slot: Any, until_ns: int, params: ExecutionParams
 ) -> None:
-    """Apply the slot's rows up to ``until_ns`` and let its order meet them."""
+    """Apply the slot's rows up to ``until_ns``; each row meets the slot's order."""
     while slot.cursor + 1 < slot.stop:
         at = rows[slot.cursor + 1].recv_ns - slot.shift_ns
         if at > until_ns:
@@ -134,7 +132,7 @@ def advance_slot(
 
 @kernel
 def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
-    """Request from memory the rows environment ``n`` stands at and the next ones."""
+    """Request from memory the rows that environment ``n`` stands at and the next ones."""
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         if slot.state in (WAITING, LIVE):
@@ -144,7 +142,7 @@ def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
 
 @kernel
 def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> int:
-    """Index of the first active environment given an action its mask forbids; OK if there is none."""
+    """Index of the first active environment whose action its mask forbids; OK if there is none."""
     for n in range(envs.size):
         if envs[n].active == 0:
             continue
@@ -165,7 +163,7 @@ def send_actions(
     actions: np.ndarray,
     params: ExecutionParams,
 ) -> None:
-    """Send environment ``n`` one action a slot, each available under the masks of the observation."""
+    """Send one action a slot for environment ``n``; the masks of its observation allow all of them."""
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         if slot.state != LIVE:
@@ -187,7 +185,7 @@ def _restart(
     n: int,
     capital_e6: int,
 ) -> int:
-    """The next waiting episode, or rest; returns the number of episodes used."""
+    """Begin the next waiting episode in environment ``n``, or rest; returns the number of episodes used."""
     if used < episodes.number.size:
         begin_episode(bank.rows, bank.segments, episodes, used, envs, slots, n, capital_e6)
         return used + 1
@@ -234,9 +232,10 @@ def observe_kernel(
 
 @kernel
 def reward_slots(slots: np.ndarray, n: int, elapsed_ns: int, step: StepParams) -> float:
-    """Reward each slot for its own change in equity and return the sum: what the environment earned.
+    """Reward each slot for the change of its own equity; returns the sum, the reward of the environment.
 
-    Equity is additive over slots, so their rewards are too; the trainer credits each decision with its own.
+    Equity is additive over slots and so are their rewards; the trainer credits each decision with its own
+    slot's.
     """
     total = 0.0
     for s in range(slots.shape[1]):
@@ -280,9 +279,9 @@ def step_kernel(
 ) -> tuple[int, int, int]:
     """Step all environments once; finished ones restart on the next waiting episode.
 
-    ``actions`` (N, S); the outputs are written in place, the final observation of finished
-    environments into ``final_*``. Returns (episodes used, records written, OK or the index of an
-    environment given a masked action; then nothing has changed).
+    ``actions`` (N, S). The kernel writes the outputs in place, and the last observation of finished
+    environments into ``final_*``. Returns (episodes used, records written, status). The status is OK, or the
+    index of an environment given a masked action; in that case nothing has changed.
     """
     refused = first_refused(envs, slots, actions)
     if refused != OK:

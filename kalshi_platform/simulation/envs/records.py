@@ -1,4 +1,4 @@
-"""What is kept of a finished episode: one entry a slot that held a market."""
+"""Records of finished episodes: one entry for each slot that held a market."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class EpisodeRecords(NamedTuple):
 
 
 def allocate_records(capacity: int) -> EpisodeRecords:
-    """Room for ``capacity`` entries."""
+    """Zeroed columns for ``capacity`` entries."""
     kinds = {
         "slot": "i4", "market": "i4", "n_steps": "i4", "n_orders": "i4", "n_fills": "i4", "settled": "u1",
         "action_counts": "i4", "masked_counts": "i4", "episode_return": "f8",

@@ -1,4 +1,4 @@
-"""What a step is worth: pure functions, one a term.
+"""Rewards of a step: pure functions, one a term.
 
 Equity change   in units of the episode's capital, after fees
 Holding cost    per day and unit of exposed capital: money in a position earns nothing elsewhere
@@ -13,7 +13,7 @@ _NS_PER_DAY: Final = 86_400_000_000_000.0
 
 @kernel
 def equity_term(change_e6: int, capital_e6: int) -> float:
-    """Share of the capital gained in the step."""
+    """Change of equity in the step as a share of the capital."""
     return change_e6 / capital_e6
 
 

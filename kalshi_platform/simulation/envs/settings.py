@@ -1,4 +1,4 @@
-"""The environment a policy was trained in, written beside it: a policy is judged where it learned."""
+"""``env.json``: the settings of the environment a policy was trained in; the policy is judged in the same."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ ENVIRONMENT_FILE: Final = "env.json"
 
 
 def write_environment(run: Path, config: EnvConfig) -> None:
-    """Write ``config`` into the run's folder, whole or not at all."""
+    """Write ``config`` into the run's folder as a whole file; a failure leaves no part of it."""
     write_whole(run / ENVIRONMENT_FILE, config.model_dump_json(indent=1) + "\n")
 
 
 def read_environment(checkpoint: Path) -> EnvConfig:
-    """Settings of the environment of a run, or of one of its checkpoints; DataError where there are none."""
+    """Environment settings of a run, or of one of its checkpoints; DataError where there are none."""
     folder = Path(checkpoint).resolve()
     for place in (folder, folder.parent, folder.parent.parent):
         path = place / ENVIRONMENT_FILE

@@ -1,4 +1,4 @@
-"""Scalars and episodes that a step takes beside its records (``simulation/replay/state.py``)."""
+"""Scalars and waiting episodes that a step takes beside its records (``simulation/replay/state.py``)."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class StepParams(NamedTuple):
-    """Scalars of the environment itself."""
+    """Scalars of a step: decision interval, capital and reward."""
 
     interval_ns: int
     capital_e6: int
@@ -15,7 +15,7 @@ class StepParams(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Episodes waiting to be played, E of them; ``segment`` -1 = empty slot."""
+    """Table of E episodes that wait to be played; ``segment`` -1 = empty slot."""
 
     number: np.ndarray  # (E,) i8
     max_steps: np.ndarray  # (E,) i4

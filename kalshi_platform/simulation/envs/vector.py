@@ -1,7 +1,7 @@
 """Many replay environments stepped in one compiled call, into buffers the caller owns.
 
-Finished environments restart in the same step: the outputs hold the next episode's first observation,
-``final_flat`` and ``final_rows`` the last one of the finished episode (valid where it ended).
+Finished environments restart in the same step. The outputs then hold the first observation of the next
+episode; ``final_flat`` and ``final_rows`` hold the last one of the finished episode.
 Environments without a further episode stand still: reward 0, every slot empty.
 """
 
@@ -57,17 +57,17 @@ class ReplayVectorEnv:
 
     @property
     def equity_e6(self) -> np.ndarray:
-        """(N,) equity of each environment after the last step."""
+        """Equity of each environment after the last step, (N,), 1e-6 dollar."""
         return np.asarray(self.envs["equity_e6"])
 
     @property
     def now_ns(self) -> np.ndarray:
-        """(N,) clock of each environment."""
+        """Clock of each environment, (N,)."""
         return np.asarray(self.envs["now_ns"])
 
     @property
     def episode(self) -> np.ndarray:
-        """(N,) number of the episode each environment plays."""
+        """Number of the episode that each environment plays, (N,)."""
         return np.asarray(self.envs["episode"])
 
     @property
@@ -106,10 +106,9 @@ class ReplayVectorEnv:
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> None:
-        """Take ``actions`` (N, S) and write observations, rewards (N,) f4 and ends (N,) bool in place.
+        """Take ``actions`` (N, S); write observations, rewards (N,) f4 and ends (N,) bool in place.
 
-        ContractError, and nothing is stepped, where an action is not available: the mask is part of the
-        observation.
+        ContractError for an action that the mask of the observation forbids; no environment is stepped then.
         """
         actions = self._checked(actions)
         self._refill()
@@ -159,7 +158,7 @@ class ReplayVectorEnv:
         return f"environment {n} was given actions its mask forbids ({'; '.join(bad)}); read the action mask"
 
     def _refill(self) -> None:
-        """Have an episode ready for every environment that may end in the coming step."""
+        """Draw episodes, so that one waits for every environment that may end in the coming step."""
         left = self._table.number.size - self._used
         if left >= self.n_envs:
             return
@@ -184,7 +183,7 @@ class ReplayVectorEnv:
     def get_state(self) -> dict[str, Any]:
         """Copies of everything that decides the future of the environments, for an exact resume.
 
-        The source of episodes keeps its own state; records not drained yet are not part of it.
+        Not included: the state of the source of episodes, and records that were not drained yet.
         """
         return {
             "envs": np.array(self.envs),
@@ -193,7 +192,7 @@ class ReplayVectorEnv:
         }
 
     def set_state(self, saved: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken, under the same bank and settings.
+        """Continue exactly at the place where :meth:`get_state` was called, with the same bank and settings.
 
         ContractError where the numbers of environments or slots differ.
         """

@@ -37,7 +37,7 @@ class Book(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """Changes of the books in the order they were published; one row a wire message."""
+    """Changes of the books in the order the exchange published them; one row a wire message."""
 
     time_us: np.ndarray  # (N,) i8, since the event opened, strictly increasing
     market: np.ndarray  # (N,) i4
@@ -52,7 +52,7 @@ class Tape(NamedTuple):
 
 
 def new_book(n_markets: int, n_levels: int, capacity: int) -> Book:
-    """Empty books."""
+    """Empty books of ``n_markets`` markets."""
     shape = (n_markets, 2, n_levels)
     return Book(
         depth=np.zeros(shape, "i8"),
@@ -88,7 +88,10 @@ def new_tape(n_markets: int, capacity: int) -> Tape:
 
 @kernel
 def publish(tape: Tape, market: int, side: int, level: int, change: int, is_fill: int) -> None:
-    """Append one change at the tape's clock; a full tape drops it, and the caller's loop ends there."""
+    """Append one change at the tape's clock.
+
+    A full tape drops the change, and the caller's loop ends there.
+    """
     i = tape.n[0]
     if i >= tape.time_us.size:
         return
@@ -133,9 +136,10 @@ def _unlink(book: Book, market: int, order: int) -> None:
 
 @kernel
 def rest(book: Book, tape: Tape, market: int, side: int, level: int, qty: int, owner: int) -> int:
-    """Queue a bid of ``owner`` that does not cross; returns its order number, NONE if it may not rest.
+    """Queue a bid of ``owner`` that does not cross; returns its order number, NONE if the engine refuses it.
 
-    Post-only: refused where it would cross, outside the grid, for qty <= 0, or with no room left.
+    The engine refuses a bid that would cross (post-only), lies outside the grid, has qty <= 0, or finds no
+    room.
     """
     n_levels = book.depth.shape[2]
     if qty <= 0 or level < 0 or level >= n_levels or book.n_free[0] == 0:
@@ -172,7 +176,10 @@ def cancel(book: Book, tape: Tape, market: int, order: int) -> None:
 
 @kernel
 def resize(book: Book, tape: Tape, market: int, order: int, qty: int) -> None:
-    """Change a living order's size in one message: less keeps its place, more goes to the back."""
+    """Change a living order's size in one message.
+
+    A smaller order keeps its place, a larger one goes to the back of its queue.
+    """
     side, level, change = book.side[order], book.level[order], qty - book.qty[order]
     if change == 0 or qty <= 0:
         return
@@ -195,9 +202,11 @@ def resize(book: Book, tape: Tape, market: int, order: int, qty: int) -> None:
 
 @kernel
 def take(book: Book, tape: Tape, market: int, side: int, limit: int, qty: int) -> int:
-    """Immediate-or-cancel bid on ``side`` up to position ``limit``; returns what was filled.
+    """Trade at once on ``side`` up to grid position ``limit``.
 
-    It meets the other outcome's bids best first, oldest first; one published fill a level.
+    Returns the size filled, the rest is cancelled.
+
+    The order meets the other outcome's bids best first, oldest first. The engine publishes one fill a level.
     """
     n_levels = book.depth.shape[2]
     other = 1 - side

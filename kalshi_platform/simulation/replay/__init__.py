@@ -1,1 +1,17 @@
-"""Feature shards opened for stepping; execution model and account."""
+"""Replay: feature shards opened as a bank, the model of execution, the account, the observation's layout.
+
+Not here   episodes and stepping (envs/). Begin reading at bank.py.
+"""
+
+__all__ = [
+    "account",
+    "bank",
+    "cache",
+    "execution",
+    "layout",
+    "observation",
+    "open",
+    "planning",
+    "state",
+    "trading",
+]

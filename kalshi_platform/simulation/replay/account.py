@@ -2,10 +2,10 @@
 
 Units      cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar on the YES scale.
 Invariant  equity = cash + value of positions; a fill changes cash by its signed revenue less its net
-           fee; 0 <= reserved <= cash: what is reserved for orders is never spent twice.
+           fee; 0 <= reserved <= cash: cash reserved for orders is never spent twice.
 A position is one signed number a market, as the exchange nets: + is YES, - is NO.
-``env`` and ``slot`` are records (one environment, one of its slots) with the fields below among others;
-one record holds all a step touches, which measured 5 times faster than an array a field (ADR-0002).
+``env`` and ``slot`` are records (one environment, one of its slots) with the fields below among others.
+One record holds everything a step touches, which measured 5 times faster than an array a field (ADR-0002).
 """
 
 from typing import Any, Final
@@ -39,7 +39,7 @@ ACCOUNT_SLOT_FIELDS: Final = [
 
 @kernel
 def open_account(env: Any, capital_e6: int) -> None:
-    """Give an environment ``capital_e6`` and nothing else."""
+    """Begin an environment's account with ``capital_e6`` in cash and nothing else."""
     env.cash_e6 = capital_e6
     env.reserved_e6 = 0
     env.equity_e6 = capital_e6
@@ -47,7 +47,7 @@ def open_account(env: Any, capital_e6: int) -> None:
 
 @kernel
 def clear_position(slot: Any) -> None:
-    """No position and no history in the slot."""
+    """Clear the slot's position and its history."""
     slot.position_e2 = 0
     slot.cost_e6 = 0
     slot.opened_ns = 0
@@ -63,7 +63,7 @@ def clear_position(slot: Any) -> None:
 
 @kernel
 def unit_price_e4(action: int, price_e4: int) -> int:
-    """What a contract of the action's own outcome costs or brings at YES price ``price_e4``."""
+    """Price of one contract of the action's own outcome, at YES price ``price_e4``."""
     return price_e4 if action in (BUY_YES, SELL_YES) else 10_000 - price_e4
 
 
@@ -78,7 +78,10 @@ def book_fill(
     fee_e6: int,
     now_ns: int,
 ) -> None:
-    """Book one fill at YES price ``price_e4`` that moves cash by ``change_e6``, ``fee_e6`` of it fees."""
+    """Book one fill at YES price ``price_e4``.
+
+    It moves cash by ``change_e6``, of which ``fee_e6`` are fees.
+    """
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
     env.cash_e6 += change_e6
     slot.slot_cash_e6 += change_e6
@@ -127,7 +130,7 @@ def positions_value_e6(slots: np.ndarray, n: int) -> int:
 
 @kernel
 def update_mark(row: Any, slot: Any) -> None:
-    """Value the slot at the mid; else at the print; else at the last mark kept inside what is quoted."""
+    """Set the slot's mark: the mid, else the print, else the last mark moved inside the quoted prices."""
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
     if bid >= 0 and ask >= 0:
         slot.mark2_e4 = bid + ask
@@ -146,7 +149,7 @@ def update_mark(row: Any, slot: Any) -> None:
 
 @kernel
 def liquidation_mark2_e4(position_e2: int, mark2_e4: int, bid_e4: int, ask_e4: int) -> int:
-    """Twice the price at which the position could be closed: bid for YES, ask for NO; the mark if none."""
+    """Twice the price that closes the position: the bid for YES, the ask for NO, else the mark."""
     if position_e2 > 0 and bid_e4 >= 0:
         return min(mark2_e4, 2 * bid_e4)
     if position_e2 < 0 and ask_e4 >= 0:

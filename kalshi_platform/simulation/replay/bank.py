@@ -1,8 +1,8 @@
-"""Rows of many markets in one place, ready to be stepped over.
+"""Feature rows of many markets in one place, ready to be stepped over.
 
-Owns       the rows of one split, concatenated market after market; the unbroken segments in them;
-           what the account needs of each market (fees, grid, provenance, settlement).
-Invariant  a segment holds only valid rows of one market: no episode can step over a gap.
+Owns       the rows of one split, concatenated market after market; the unbroken segments in them; the facts
+           of each market that the account needs (fees, grid, provenance, settlement).
+Invariant  a segment holds only valid rows of one market, so no episode can step over a gap.
            Outcomes lie in ``arrays.markets.settlement_e4`` alone, which only the account reads.
 """
 
@@ -31,7 +31,7 @@ NO_CLOSE: Final = 1 << 62
 MAX_BANDS: Final = 8
 
 
-#: What execution needs of one message; one record, so a step touches three cache lines (ADR-0002).
+#: Facts of one message that execution needs, in one record: a step touches three cache lines (ADR-0002).
 ROW_DTYPE: Final = np.dtype(
     [
         ("recv_ns", "i8"),
@@ -55,7 +55,7 @@ SEGMENT_DTYPE: Final = np.dtype(
     ],
     align=True,
 )
-#: What the account needs of a market.
+#: Facts of a market that the account needs.
 MARKET_DTYPE: Final = np.dtype(
     [
         ("taker_rate_e6", "i8"),
@@ -70,10 +70,10 @@ MARKET_DTYPE: Final = np.dtype(
 
 
 class BankArrays(NamedTuple):
-    """What the kernels read. R rows, G segments, M markets; never written after building."""
+    """Arrays that the kernels read: R rows, G segments, M markets. Nobody writes them after building."""
 
     rows: np.ndarray  # (R,) ROW_DTYPE
-    features: np.ndarray  # (R, F) f4: the columns of the enabled groups
+    features: np.ndarray  # (R, F) f4: the columns of the enabled feature sets
     temporal: np.ndarray  # (R, H) f4: the columns history windows are made of
     age: np.ndarray  # (R,) i4: rows since the first of the segment; -1 outside any segment
     segments: np.ndarray  # (G,) SEGMENT_DTYPE
@@ -82,7 +82,7 @@ class BankArrays(NamedTuple):
 
 @dataclass(frozen=True)
 class MarketInfo:
-    """What reports and curricula may know of a market; ``specification`` is what it trades under."""
+    """Facts of a market for reports and curricula; ``specification`` holds the rules it trades under."""
 
     specification: MarketSpec
     provenance: Provenance
@@ -95,7 +95,7 @@ class MarketInfo:
 
     @property
     def event(self) -> str:
-        """The event the market belongs to: the unit of splits, averages and intervals."""
+        """Event the market belongs to: the unit of splits, averages and intervals."""
         return self.specification.event
 
     @property
@@ -118,8 +118,8 @@ class Bank:
     """The markets of one split; ``arrays`` go to the kernels, ``markets`` to reports.
 
     ``feature_names`` are the columns of ``arrays.features``. ``full_rows`` is None in the bank of a whole
-    split; in a share of one it is (R + 1,) i4: where each row stands in the whole bank, then -1, so that
-    ``full_rows[rows]`` leaves row -1, an empty slot, as it is.
+    split. In the bank of a share of a split it is (R + 1,) i4: the place of each row in the whole bank, then
+    -1, so that ``full_rows[rows]`` leaves row -1, an empty slot, as it is.
     """
 
     arrays: BankArrays
@@ -129,19 +129,22 @@ class Bank:
 
     @property
     def n_rows(self) -> int:
-        """Rows of all markets."""
+        """Number of rows of all markets."""
         return int(self.arrays.rows.size)
 
     @property
     def segment_events(self) -> np.ndarray:
-        """(G,) i4: index of each segment's event, numbered by first appearance."""
+        """Index (G,) i4 of each segment's event; events are numbered by first appearance."""
         number: dict[str, int] = {}
         by_market = np.array([number.setdefault(m.event, len(number)) for m in self.markets], np.int32)
         return by_market[self.arrays.segments["market"]]
 
 
 def find_segments(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and stops of the runs of non-zero ``valid``; a single row cannot be stepped and is left out."""
+    """Starts and stops of the runs of non-zero ``valid``.
+
+    Runs of one row are left out, nothing can step in them.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate(([0], (valid != 0).astype(np.int8), [0]))))
     starts, stops = edges[::2], edges[1::2]
     long_enough = stops - starts >= 2
@@ -156,9 +159,8 @@ def build_bank(
 ) -> Bank:
     """Concatenate markets into a bank.
 
-    ``feature_columns`` pick from ``Rows.features`` the columns named ``feature_names``;
-    ``temporal_columns`` those that history windows hold. DataError where no market has two
-    consecutive valid rows.
+    ``feature_columns`` are the columns of ``Rows.features`` named ``feature_names``; ``temporal_columns`` are
+    those that history windows hold. DataError where no market has two consecutive valid rows.
     """
     segments: list[tuple[int, int, int, bool]] = []
     ages: list[np.ndarray] = []
@@ -177,7 +179,7 @@ def build_bank(
         raise DataError(
             f"none of {len(markets)} markets has two consecutive valid rows: nothing to step over"
         )
-    # picked a market at a time: the stored groups are several times wider than what is shown
+    # picked a market at a time: the stored feature sets are several times wider than what is shown
     features, temporal = (
         np.concatenate([x.rows.features[:, list(picked)] for x in markets]).astype(np.float32, copy=False)
         for picked in (feature_columns, temporal_columns)
@@ -202,7 +204,7 @@ def build_bank(
 def market_record(
     spec: MarketSpec, provenance: Provenance, settlement_e4: int = UNSETTLED
 ) -> tuple[int, int, int, int, np.ndarray, int]:
-    """The MARKET_DTYPE record of a market, as a tuple; DataError where it has more than MAX_BANDS bands."""
+    """MARKET_DTYPE record of a market, as a tuple; DataError where it has more than MAX_BANDS price bands."""
     source = _SOURCE[provenance]
     close_ns = NO_CLOSE if spec.close_ns is None else spec.close_ns
     return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, settlement_e4, _bands(spec), source
@@ -220,7 +222,7 @@ def _bands(spec: MarketSpec) -> np.ndarray:
 
 
 def read_only(arrays: BankArrays) -> BankArrays:
-    """The same arrays, write-protected: several environments and processes share them."""
+    """The same arrays, write-protected, because several environments and processes share them."""
     views = []
     for array in arrays:
         view = np.asarray(array)

@@ -1,8 +1,8 @@
-"""The cache of opened datasets: one folder a bank, a limit on their size, the oldest use leaves first.
+"""The cache of opened datasets: one folder a bank; above a size limit the least recently used one leaves.
 
 Layout     <cache>/banks/<key>/<array>.npy and ``in_use.lock``; while it is written, a hidden folder.
-Locks      whoever maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays lives; only
-           the holder of the exclusive lock deletes, so a bank in use is never removed, whoever uses it.
+Locks      a process that maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays
+           lives. Only the holder of the exclusive lock deletes, so a bank in use is never removed.
 Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
 Units      bytes; 1 GB = 1e9 bytes.
 """
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class CachedBank(NamedTuple):
-    """One folder of the cache."""
+    """One bank in the cache: its size, its last use, and whether a process holds it."""
 
     key: str
     n_bytes: int
@@ -48,7 +48,7 @@ class CachedBank(NamedTuple):
 
 
 class Evicted(NamedTuple):
-    """What making room or emptying did."""
+    """Result of evicting: banks and leftovers removed, bytes freed, banks kept because they are in use."""
 
     banks: int
     leftovers: int
@@ -56,7 +56,7 @@ class Evicted(NamedTuple):
     kept_in_use: int
 
     def line(self) -> str:
-        """One line for people."""
+        """The result in one line, for people."""
         return (
             f"{self.banks} banks and {self.leftovers} leftovers of killed writers removed, "
             f"{self.freed_bytes / GB:.3f} GB freed, {self.kept_in_use} kept because they are in use"
@@ -64,12 +64,12 @@ class Evicted(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Where opened datasets lie on this machine."""
+    """Folder of the opened datasets on this machine."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
 
 
 def limit_bytes() -> int:
-    """What the cache may hold: the environment's limit, else 20 GB or a tenth of the disk, what is less.
+    """Bytes that the cache may hold: the variable's limit, else the lesser of 20 GB and a tenth of the disk.
 
     ContractError where the variable is no positive number.
     """
@@ -88,7 +88,7 @@ def limit_bytes() -> int:
 
 
 def banks() -> list[CachedBank]:
-    """What the cache holds, least recently used first."""
+    """Banks in the cache, least recently used first."""
     found = []
     for folder in _folders():
         with suppress(FileNotFoundError):  # evicted by another process meanwhile
@@ -99,7 +99,10 @@ def banks() -> list[CachedBank]:
 
 
 def open_arrays(key: str) -> dict[str, np.ndarray] | None:
-    """The arrays of bank ``key``, memory-mapped and held against eviction; None where it is not cached."""
+    """Arrays of bank ``key``, memory-mapped and held against eviction.
+
+    None where the cache has no such bank.
+    """
     folder = cache_folder() / key
     try:
         lease = locks.take_shared(folder / _LOCK)
@@ -113,7 +116,10 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
 
 
 def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Make room, write ``arrays`` under ``key`` and map them; where another process was first, its arrays."""
+    """Make room, write ``arrays`` under ``key`` and map them.
+
+    Returns the mapped arrays; if another process was first, the ones that it wrote.
+    """
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
     _make_room(sum(array.nbytes for array in arrays.values()), key)
@@ -132,12 +138,12 @@ def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 
 def empty_cache() -> Evicted:
-    """Remove every bank that nobody uses, and what killed writers left."""
+    """Remove every bank that nobody uses, and the leftovers of killed writers."""
     return _evict(need_bytes=math.inf, keep="")
 
 
 def _make_room(n_bytes: int, keep: str) -> None:
-    """Evict until ``n_bytes`` more fit under the limit; ``keep`` is never touched."""
+    """Evict banks until ``n_bytes`` more fit under the limit, but never ``keep``."""
     limit = limit_bytes()
     done = _evict(sum(map(_size, _folders())) + n_bytes - limit, keep)
     if done.banks or done.leftovers:
@@ -171,7 +177,7 @@ def _evict(need_bytes: float, keep: str) -> Evicted:
 
 
 def _remove(folder: Path) -> int | None:
-    """Bytes freed by deleting ``folder``; None where somebody holds it."""
+    """Delete ``folder``; returns the bytes freed, None where somebody holds it."""
     with suppress(FileNotFoundError), locks.exclusive_if_free(folder / _LOCK) as free:
         if not free:
             return None
@@ -184,14 +190,14 @@ def _remove(folder: Path) -> int | None:
 
 
 def _is_stale(temporary: Path) -> bool:
-    """True where a writer would have taken its lock by now; then the lock decides whether it still writes."""
+    """True where a writer would have taken its lock by now, so that the lock says whether it still writes."""
     with suppress(FileNotFoundError):
         return time.time() - temporary.stat().st_mtime > _LOCKED_BY_THEN_S
     return False
 
 
 def _mapped(path: Path, lease: int) -> np.ndarray:
-    """The array in ``path``; the lock behind ``lease`` is held until the map is gone."""
+    """Array in ``path``; the lock behind ``lease`` is held until nobody refers to the map."""
     array: Any = np.load(path, mmap_mode="r", allow_pickle=False)
     # A duplicate shares the lock, which ends when the last duplicate is closed.
     weakref.finalize(array._mmap, os.close, os.dup(lease)).atexit = False

@@ -1,4 +1,4 @@
-"""How an order becomes fills when a recording is replayed; conservative, and decided by provenance.
+"""Execution in replay: how an order becomes fills. The rules are conservative and depend on provenance.
 
 Life of an order    sent at t -> reaches the book as it stands at t + latency -> taken, RESTING (maker) or
                     SEEKING (taker where only prints are known) -> gone. A slot has one working order and
@@ -79,9 +79,9 @@ def clear_order(slot: Any) -> None:
 def submit(
     row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
 ) -> None:
-    """Send ``action`` at ``now_ns``; HOLD leaves things as they are.
+    """Send ``action`` at ``now_ns``; HOLD sends nothing.
 
-    A resting order stays in the book, and can fill, until the new one arrives to replace it.
+    A resting order stays in the book, and can fill, until the new order arrives and replaces it.
     """
     if action == HOLD:
         return
@@ -133,10 +133,10 @@ def _fill(
     now_ns: int,
     params: ExecutionParams,
 ) -> bool:
-    """Book ``qty_e2`` at ``price_e4`` against the slot's order; the order ends when nothing remains.
+    """Book ``qty_e2`` at ``price_e4`` against the slot's order; the order ends when nothing of it remains.
 
-    False, and the order ends unfilled, where cash and reserve do not cover it: many small fills can cost
-    more in rounding than the reserve foresaw.
+    Returns False, and ends the order unfilled, where cash and reserve do not cover the fill: many small fills
+    can cost more in rounding than the reserve foresaw.
     """
     action = slot.order_action
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
@@ -183,7 +183,7 @@ def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
 
 @kernel
 def refresh_impact(row: Any, slot: Any) -> None:
-    """Forget what was taken at prices no longer displayed; never remember more than is displayed now."""
+    """Forget sizes taken at prices no longer displayed, and never remember more than is displayed now."""
     if slot.n_taken == 0:
         return
     for side in range(2):
@@ -208,7 +208,7 @@ def refresh_impact(row: Any, slot: Any) -> None:
 
 @kernel
 def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """Walk the opposite levels down to the limit; what does not fill is cancelled (IOC)."""
+    """Walk the opposite levels down to the limit; cancel the size that does not fill (IOC)."""
     up = raises_position(slot.order_action)
     limit = slot.order_price_e4
     side = ASK if up else BID
@@ -230,7 +230,7 @@ def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
 
 @kernel
 def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
-    """Displayed size at the order's own price; QUEUE_UNKNOWN where it cannot be known."""
+    """Displayed size at the order's own price; QUEUE_UNKNOWN where nobody can know it."""
     if market.source == PRINTS_ONLY:
         return QUEUE_UNKNOWN
     for level in range(LEVELS):
@@ -245,7 +245,7 @@ def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
 
 @kernel
 def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
-    """Join the book behind what is displayed at the price; a post-only order that would cross is refused."""
+    """Join the book behind the size displayed at the price; end a post-only order that would cross."""
     up = raises_position(slot.order_action)
     price = slot.order_price_e4
     opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
@@ -257,10 +257,10 @@ def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
 
 @kernel
 def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
-    """The order in flight reaches the book, which stands as in ``row``, and replaces the resting one.
+    """Let the order in flight reach the book of ``row`` and replace the resting order.
 
-    Fills of the resting order since the decision count: the new one never passes the position limit and
-    never sells more than is held.
+    Fills of the resting order since the decision count: the new order never passes the position limit and
+    never sells more than the slot holds.
     """
     withdraw(env, slot)
     action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
@@ -286,7 +286,7 @@ def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) 
 
 @kernel
 def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """What the message of ``row`` does to the slot's resting or seeking order."""
+    """Apply the message of ``row`` to the slot's resting or seeking order: impact, expiry, fills."""
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
     if slot.order_state == IDLE:
@@ -301,7 +301,7 @@ def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Exec
 
 @kernel
 def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """A taker where only prints are known: the next print of its own side proves what could be taken."""
+    """Fill a taker where only prints are known: the next print of its own side shows what could be taken."""
     up = raises_position(slot.order_action)
     px, limit = int(row.print_px_e4), slot.order_price_e4
     if row.print_side == (YES if up else NO) and ((up and px <= limit) or (not up and px >= limit)):
@@ -311,7 +311,7 @@ def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
 
 @kernel
 def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """A maker where only the best prices are known: the opposite best must go strictly through it."""
+    """Fill a maker where only best prices are known: the opposite best must go strictly through its price."""
     up = raises_position(slot.order_action)
     price = slot.order_price_e4
     opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
@@ -323,7 +323,10 @@ def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, par
 
 @kernel
 def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """A maker where prints are known: through its price fills at once, at its price eats the queue first."""
+    """Fill a maker where prints are known: a print through its price fills it at once.
+
+    A print at its price eats the queue before it first.
+    """
     up = raises_position(slot.order_action)
     price, px, qty = slot.order_price_e4, int(row.print_px_e4), row.print_qty_e2
     if row.print_side == NO_SIDE or row.print_side != (NO if up else YES):

@@ -1,4 +1,4 @@
-"""Where everything stands in the flat observation: the only code that computes an offset in it.
+"""The layout of the flat observation: the only code that computes an offset in it.
 
 Layout     flat (width,) = market (S x F) | portfolio (S x P) | slot mask (S) | action mask (S x N_ACTIONS)
 Kernels    take a :class:`Layout` as it is, or make one of sizes they know. Handing one over costs a call
@@ -38,7 +38,7 @@ class Layout(NamedTuple):
     width: int
 
     def split(self, flat: Flat) -> Blocks[Flat]:
-        """Views of ``flat`` (N, width), an array or a tensor; columns after ``width`` are not looked at."""
+        """Views of ``flat`` (N, width), an array or a tensor; columns after ``width`` are ignored."""
         whole: Any = flat
         n, s = whole.shape[0], self.n_slots
         return Blocks(
@@ -49,17 +49,17 @@ class Layout(NamedTuple):
         )
 
     def slot_mask(self, flat: Any) -> Any:
-        """(N, S) view of ``flat`` (N, width): 1 where a slot holds a market."""
+        """View (N, S) of ``flat`` (N, width): 1 where a slot holds a market."""
         return flat[:, self.slot_mask_at : self.action_mask_at]
 
     def action_mask(self, flat: Any) -> Any:
-        """(N, S, N_ACTIONS) view of ``flat`` (N, width): 1 where the action can be taken."""
+        """View (N, S, N_ACTIONS) of ``flat`` (N, width): 1 where the action can be taken."""
         block = flat[:, self.action_mask_at : self.width]
         return block.reshape(flat.shape[0], self.n_slots, N_ACTIONS)
 
 
 def layout_of(n_slots: int, n_market: int, n_portfolio: int) -> Layout:
-    """The layout of ``n_slots`` slots with so many features of market and portfolio each."""
+    """Layout of ``n_slots`` slots with so many features of market and portfolio each."""
     portfolio_at = n_slots * n_market
     slot_mask_at = portfolio_at + n_slots * n_portfolio
     action_mask_at = slot_mask_at + n_slots

@@ -1,6 +1,6 @@
-"""What a policy sees of one environment, and the kernels that write it to the flat vector.
+"""The observation of one environment: its content, and the kernels that write it to the flat vector.
 
-Replay and live serving write observations by these kernels alone, so that both show a policy the same bits.
+Replay and live serving write observations with these kernels only, so both show a policy the same bits.
 
 flat   (width,) float32, its parts where layout.py says
 rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
@@ -35,7 +35,7 @@ def portfolio_column(name: str, layout: Layout, flat: np.ndarray) -> np.ndarray:
 
 @kernel
 def squash_seconds(duration_ns: int) -> float:
-    """log(1 + seconds) / log(1 + one day), at most 1."""
+    """Squashed time log(1 + seconds) / log(1 + one day), at most 1."""
     if duration_ns <= 0:
         return 0.0  # the logarithm is a tenth of a step
     return min(np.log1p(duration_ns / NS_PER_SECOND) / _LOG_DAY, 1.0)
@@ -81,10 +81,10 @@ def write_portfolio(
 def update_mask(
     rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> None:
-    """Which actions each slot may take now; HOLD always.
+    """Write which actions each slot may take now; HOLD is always allowed.
 
-    Cash is shared: a slot may count on what is left if the slots before it spend the most they may, so that
-    any choice of available actions can be paid for together.
+    Cash is shared. A slot may count on the cash that is left if the slots before it spend the most they may,
+    so that the account can pay for any choice of allowed actions together.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
     for s in range(slots.shape[1]):

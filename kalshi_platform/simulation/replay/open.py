@@ -1,6 +1,6 @@
-"""From a dataset to a bank: shards are read and verified once, then memory-mapped from a local cache.
+"""Opens a dataset's split as a bank: reads and verifies the shards once, then maps a local cache.
 
-Owns       the key ``<dataset digest>-<split>[-<share>]-<groups digest>-<layout digest>`` of a cached
+Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<layout digest>`` of a cached
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
 """
 
@@ -39,7 +39,10 @@ _LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.
 
 
 class Share(NamedTuple):
-    """What ``worker`` of ``workers`` opens: event k of the sorted ones where k mod workers = worker."""
+    """The events that one of several workers opens.
+
+    ``worker`` opens event k of the sorted ones where k mod ``workers`` = ``worker``.
+    """
 
     worker: int
     workers: int
@@ -47,34 +50,37 @@ class Share(NamedTuple):
 
 @dataclass(frozen=True)
 class SplitOpener:
-    """Opens a split of a dataset, or a share of it; picklable, so that each process opens its own."""
+    """A recipe that opens a split of a dataset, or a share of it.
+
+    It is picklable, so each process opens its own.
+    """
 
     uri: str
     split: Split
-    groups: tuple[str, ...]
+    feature_sets: tuple[str, ...]
     share: Share | None = None
 
     def __call__(self) -> Bank:
-        """The bank."""
-        return open_bank(self.uri, self.split, self.groups, share=self.share)
+        """Open the split; returns its bank."""
+        return open_bank(self.uri, self.split, self.feature_sets, share=self.share)
 
     def only(self, share: Share) -> Self:
-        """The opener of one share of the same split."""
+        """Opener of one share of the same split."""
         return replace(self, share=share)
 
 
 def open_bank(
     uri: str,
     split: Split,
-    groups: tuple[str, ...],
+    feature_sets: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
     feature_digest: str = FEATURE_DIGEST,
     share: Share | None = None,
 ) -> Bank:
-    """The bank of one split of the dataset at ``uri``, with the columns of ``groups``.
+    """Bank of one split of the dataset at ``uri``, with the columns of ``feature_sets``.
 
-    ``progress`` is told (events read, events in all). ``share``: only those of the split's events; the bank
-    then knows in ``full_rows`` where its rows stand in the bank of the whole split.
+    ``progress`` receives (events read, events in all). ``share`` opens only those of the split's events; the
+    bank's ``full_rows`` then say where its rows stand in the bank of the whole split.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
     what the manifest says.
@@ -91,15 +97,15 @@ def open_bank(
     chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
     infos = _infos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
-    key = f"{dataset.digest}-{split}{part}-{digest(groups)}-{_LAYOUT_DIGEST}"
+    key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
     arrays = cache.open_arrays(key)
     if arrays is None:
-        bank = _build(dataset, infos, groups, progress)
+        bank = _build(dataset, infos, feature_sets, progress)
         if bank.markets != infos:
             raise DataError(f"{uri}: shards hold markets in another order than the manifest: build it again")
         arrays = cache.store_arrays(key, bank.arrays._asdict())
     full_rows = None if share is None else _full_rows(entries, chosen)
-    bank = Bank(_typed(arrays), infos, _names(groups), full_rows)
+    bank = Bank(_typed(arrays), infos, _names(feature_sets), full_rows)
     if full_rows is not None and full_rows.size != bank.n_rows + 1:
         raise DataError(
             f"{uri}: shards hold {bank.n_rows} rows, the manifest {full_rows.size - 1}: build it again"
@@ -107,9 +113,9 @@ def open_bank(
     return bank
 
 
-def bank_bytes(dataset: Dataset, split: Split, groups: tuple[str, ...]) -> int:
-    """Size of the arrays of one split's bank, from the manifest: nothing is read."""
-    values = len(_names(groups)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
+def bank_bytes(dataset: Dataset, split: Split, feature_sets: tuple[str, ...]) -> int:
+    """Size of the arrays of one split's bank, computed from the manifest alone."""
+    values = len(_names(feature_sets)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
     return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
 
 
@@ -127,15 +133,15 @@ def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketE
 
 
 def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
-    """(R + 1,) i4: row in the whole split's bank of every row of the chosen markets; the last entry is -1."""
+    """Row in the whole split's bank of every row of the chosen markets, (R + 1,) i4; the last entry is -1."""
     starts = np.cumsum([0] + [entry.n_rows for entry in entries])
     start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
     parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]
     return np.concatenate([*parts, [-1]]).astype(np.int32)
 
 
-def _names(groups: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(f.name for f in features_of([g for g in groups if g != "portfolio"]))
+def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f.name for f in features_of([g for g in feature_sets if g != "portfolio"]))
 
 
 def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
@@ -150,7 +156,7 @@ def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:
 def _build(
     dataset: Dataset,
     infos: tuple[MarketInfo, ...],
-    groups: tuple[str, ...],
+    feature_sets: tuple[str, ...],
     progress: Callable[[int, int], None] | None,
 ) -> Bank:
     settlements = dataset.settlements()
@@ -163,7 +169,7 @@ def _build(
             markets.append(BankMarket(by_ticker[ticker], rows, outcome))
         if progress is not None:
             progress(done, len(events))
-    return build_bank(markets, _names(groups), columns(groups), list(TEMPORAL))
+    return build_bank(markets, _names(feature_sets), columns(feature_sets), list(TEMPORAL))
 
 
 def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:

@@ -1,7 +1,7 @@
-"""What an action would send: its limit, its size and the cash to reserve for it.
+"""Plans of orders: limit, size and reserved cash of an action on a given book.
 
-Owns       the scalars of the execution model and the one function that decides both what the mask allows
-           and what is sent.
+Owns       the scalars of the execution model and the one function that decides both which actions the mask
+           allows and which order is sent.
 Records    row: ROW_DTYPE, market: MARKET_DTYPE (simulation/replay/bank.py); slot: see
            simulation/replay/account.py
 Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
@@ -40,14 +40,16 @@ def raises_position(action: int) -> bool:
 
 @kernel
 def scaled_rate_e6(market: Any, maker: bool, params: ExecutionParams) -> int:
-    """Fee rate of the market under the fee ladder's scale."""
+    """Fee rate of the market, times the scale of the fee ladder."""
     rate = market.maker_rate_e6 if maker else market.taker_rate_e6
     return rate * params.fee_scale_e6 // 1_000_000
 
 
 @kernel
 def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
-    """The next valid price above or below ``price_e4``, strictly inside (0, 1); itself where there is none.
+    """Next valid price above or below ``price_e4``, strictly inside (0, 1).
+
+    ``price_e4`` itself if there is none.
 
     ``bands_e4`` (B, 3): start, end, step; a step of 0 ends the list.
     """
@@ -69,7 +71,7 @@ def neighbour_price(bands_e4: np.ndarray, price_e4: int, up: bool) -> int:
 
 @kernel
 def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int:
-    """Size ``action`` may trade: buys up to the position limit, sales down to zero, never through it."""
+    """Size ``action`` may trade: a buy up to the position limit, a sale down to zero and never through it."""
     if action == BUY_YES:
         room = params.position_limit_e2 - position_e2 if position_e2 >= 0 else 0
     elif action == BUY_NO:
@@ -83,7 +85,7 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
 
 @kernel
 def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
-    """Limit of an order decided on the book of ``row``; -1 where the side it needs is empty."""
+    """Limit price of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])  # plain Python must not multiply in 32 bits
     if params.maker:
@@ -110,9 +112,9 @@ def plan_order(
 ) -> tuple[int, int, int]:
     """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
 
-    One function decides both what the mask allows and what is sent, so the two cannot differ. The
-    reserve is the cost at the limit plus the highest fee the size can pay (at a price of one half); it
-    must fit into ``budget_e6``. A resting order keeps its own reserve until it is replaced.
+    The same function writes the mask and plans the order that is sent, so the two cannot differ. The reserve
+    is the cost at the limit plus the highest fee the size can pay (at a price of one half); it must fit into
+    ``budget_e6``. A resting order keeps its own reserve until it is replaced.
     """
     qty = wanted_qty_e2(slot.position_e2, action, params)
     if qty == 0:

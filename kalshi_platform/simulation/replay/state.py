@@ -1,8 +1,8 @@
-"""The records an environment, replayed or live, is made of.
+"""The records that make up an environment, replayed or live.
 
-One record an environment and one a slot: a step touches all fields of few records, and numba passes a
-record as one pointer where it copies and reference-counts every array of a tuple. Measured 5 times
-faster than an array a field (ADR-0002).
+One record an environment and one a slot: a step touches all fields of few records. numba passes a record as
+one pointer, but copies and reference-counts every array of a tuple. Measured 5 times faster than an array a
+field (ADR-0002).
 """
 
 from typing import Final

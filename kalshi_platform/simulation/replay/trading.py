@@ -1,8 +1,7 @@
-"""How a policy trades and what it is shown: what replay and live serving must agree on.
+"""Settings of trading and of the observation, on which replay and live serving must agree.
 
-Owns   slots, feature groups, the execution model's settings, capital and the decision interval.
-Not    what it is paid for it: ``simulation/envs/config.py`` adds that, and a model's record carries the
-       whole as JSON.
+Owns   slots, feature sets (``groups``), the execution model's settings, capital and the decision interval.
+Not    the reward: ``simulation/envs/config.py`` adds it, and a model's record carries the whole as JSON.
 """
 
 from collections.abc import Mapping
@@ -19,12 +18,12 @@ OrderStyle = Literal["taker", "maker"]
 
 
 class TradingConfig(Config):
-    """One environment's slots, what is observed of them and how they are traded."""
+    """Settings of one environment's slots: how a policy observes them and how it trades in them."""
 
     n_slots: int = Field(
         5, ge=1, le=64, description="markets traded at the same time; empty slots are masked"
     )
-    groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature groups observed a slot")
+    groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature sets observed a slot")
     order_style: OrderStyle = "taker"
     latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
     decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every event")
@@ -57,7 +56,7 @@ class TradingConfig(Config):
 
     @property
     def execution(self) -> ExecutionParams:
-        """The scalars the execution kernels take."""
+        """Scalars that the execution kernels take."""
         unit_e6 = DIRECT_UNIT_E6 if self.direct_member else NON_DIRECT_UNIT_E6
         return ExecutionParams(
             maker=self.order_style == "maker",
@@ -79,8 +78,8 @@ class TradingConfig(Config):
 
     @classmethod
     def of_environment(cls, environment: Mapping[str, Any]) -> Self:
-        """The part of a recorded ``EnvConfig`` (its JSON) that is of use without rewards.
+        """Trading settings out of a recorded ``EnvConfig`` (its JSON); everything else in it is ignored.
 
-        ContractError where a value is refused. Only names of this class are read.
+        ContractError where a value is refused.
         """
         return cls.parse({name: environment[name] for name in cls.model_fields if name in environment})

@@ -32,12 +32,12 @@ class Fragment(NamedTuple):
 
     @property
     def n_steps(self) -> int:
-        """Steps of each environment, T."""
+        """Number of steps of each environment, T."""
         return self.terminated.shape[1]
 
 
 def allocate(n_envs: int, n_steps: int, width: int, n_slots: int, keep_logits: bool = False) -> Fragment:
-    """Zeroed columns."""
+    """Zeroed columns for ``n_steps`` steps of ``n_envs`` environments."""
     scalar, a_slot = (n_envs, n_steps), (n_envs, n_steps, n_slots)
     return Fragment(
         flat=np.zeros((*scalar, width), np.float32),

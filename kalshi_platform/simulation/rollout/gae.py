@@ -1,7 +1,8 @@
 """Generalised advantage estimation over a whole fragment in one compiled pass.
 
 Each slot is credited with its own reward against its own value: rewards are additive over slots, and a
-decision in one market does not move another. One advantage for all slots carries the noise of five markets.
+decision in one market does not move another. One advantage for all slots would carry the noise of all
+markets.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the loop asks of a policy: a network and a rule written by hand both are one.
+"""The policy as the loop needs it: a network and a rule written by hand are both one.
 
 Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i4: the bank row each
          slot stands at, -1 = empty.
@@ -10,15 +10,15 @@ import numpy as np
 
 
 class Policy(Protocol):
-    """Chooses one action a slot, deterministically or from a seeded generator of its own."""
+    """A policy that chooses one action a slot, deterministically or from a seeded generator of its own."""
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8 actions, each allowed by the action mask in ``flat``; valid until the next call."""
+        """Actions (N, S) int8, each allowed by the action mask in ``flat``; valid until the next call."""
         ...
 
 
 class ActorCritic(Policy, Protocol):
-    """A policy that values what it sees; a learner keeps its answers.
+    """A policy that values its observations; a learner keeps its answers.
 
     ``logits`` (N, S, A) f4, unmasked, ``value`` (N, S) f4 and ``log_prob`` (N, S) f4 (of the drawn actions)
     belong to the last call of ``act`` and are valid until the next one.
@@ -29,9 +29,9 @@ class ActorCritic(Policy, Protocol):
     log_prob: np.ndarray
 
     def present_values(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) f4: values of the observations that the N environments stand at."""
+        """Values (N, S) f4 of the observations that the N environments stand at."""
         ...
 
     def final_values(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(M, S) f4: values of any M observations, such as the last ones of episodes."""
+        """Values (M, S) f4 of any M observations, such as the last ones of episodes."""
         ...

@@ -24,7 +24,7 @@ class States(NamedTuple):
         return len(self.flat)
 
     def take(self, which: np.ndarray) -> "States":
-        """The states at ``which`` (indices or a mask)."""
+        """States at ``which`` (indices or a mask)."""
         return States(*(column[which] for column in self))
 
 
@@ -52,7 +52,7 @@ class Reservoir:
         self._seen += states.n
 
     def states(self) -> States | None:
-        """The sample; None where nothing was seen."""
+        """The sample; None before the first state."""
         if self._columns is None:
             return None
         return self._columns.take(np.arange(min(self._seen, self._capacity)))

@@ -1,4 +1,4 @@
-"""The loop of the house: N environments observed, decided for and stepped together.
+"""The loop of the house: it observes, decides for and steps N environments together.
 
 Owns       the buffers of the present observation and of the last step; no Python runs per environment.
 Invariant  the policy sees an observation, its action mask included, before it acts on it, and nothing later.
@@ -21,7 +21,7 @@ class Stepper(Generic[PolicyT_co]):
 
     Present    flat (N, width) f4, rows (N, S) i4: the observation that the next step decides on
     Last step  actions (N, S) i1, reward (N,) f4, terminated and truncated (N,) bool; zeros before the first
-    Each step overwrites all of them: copy what is to be kept.
+    Each step overwrites all of them, so copy the arrays you keep.
     """
 
     def __init__(self, env: ReplayVectorEnv, policy: PolicyT_co) -> None:
@@ -36,23 +36,23 @@ class Stepper(Generic[PolicyT_co]):
 
     @property
     def action_mask(self) -> np.ndarray:
-        """(N, S, A) view: 1 where the present observation allows the action."""
+        """View (N, S, A): 1 where the present observation allows the action."""
         return self.env.layout.action_mask(self.flat)
 
     @property
     def slot_reward(self) -> np.ndarray:
-        """(N, S) f4 view: reward of each slot in the last step; ``reward`` is the sum over slots."""
+        """View (N, S) f4: reward of each slot in the last step; ``reward`` is the sum over slots."""
         return np.asarray(self.env.slots["reward"])
 
     @property
     def cut(self) -> np.ndarray:
-        """(M,) indices of the environments whose episode was truncated in the last step."""
+        """Indices (M,) of the environments whose episode was truncated in the last step."""
         return np.flatnonzero(self.truncated)
 
     def step(self) -> None:
         """Let the policy act on the present observation and move every environment on.
 
-        ContractError, and nothing is stepped, where the policy chooses a masked action.
+        ContractError where the policy chooses a masked action; no environment is stepped then.
         """
         self.actions = self.policy.act(self.flat, self.rows)
         self.env.step(self.actions, self.flat, self.rows, self.reward, self.terminated, self.truncated)
@@ -66,7 +66,7 @@ class Stepper(Generic[PolicyT_co]):
         return {"env": self.env.get_state(), "episodes": self.env.episodes.get_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue exactly where :meth:`get_state` was taken, under the same bank and settings."""
+        """Continue exactly where :meth:`get_state` was called, with the same bank and settings."""
         self.env.set_state(state["env"])
         self.env.episodes.set_state(state["episodes"])
         self.env.observe(self.flat, self.rows)

@@ -1,11 +1,10 @@
-"""A simulated Kalshi for data and tests: seeded markets, agents and a matching engine.
+"""The simulated exchange: seeded markets and agents, written to files as a recorder would have written them.
 
-``generate_event`` returns one event in memory; ``simulate`` writes the files a recorder would have
-written, so that simulated and recorded data take the same way into a dataset.
+Not here   the matching engine (matching/). Begin reading at simulate.py (files) or generate.py (memory).
 """
 
-from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.config import Preset, SimConfig
 from kalshi_platform.simulation.simexchange.generate import SimMarket, generate_event
-from kalshi_platform.simulation.simexchange.simulate import SimFiles, simulate
+from kalshi_platform.simulation.simexchange.simulate import FileFormat, SimFiles, simulate
 
-__all__ = ["SimConfig", "SimFiles", "SimMarket", "generate_event", "simulate"]
+__all__ = ["FileFormat", "Preset", "SimConfig", "SimFiles", "SimMarket", "generate_event", "simulate"]

@@ -1,4 +1,4 @@
-"""Who orders what: market makers, informed quotes, snipers and noise.
+"""Traders of the simulated exchange: market makers, an informed quoter, informed takers and noise.
 
 Belief     makers share a consensus = fair probability + error, error = ``error_sd`` x z x 2 sqrt(p(1-p)),
            z a mean-reverting process with unit variance. Each maker sees it with an error of its own.
@@ -46,7 +46,7 @@ class Params(NamedTuple):
 
 
 class Agents(NamedTuple):
-    """Traders' state on M markets, K makers and, last, the informed quoter."""
+    """State of the traders on M markets: K makers and, last, the informed quoter."""
 
     z: np.ndarray  # (M,) f8 consensus error in standard deviations
     own_error_e4: np.ndarray  # (M, K + 1) f8 what each adds to the consensus; 0 for the informed quoter
@@ -66,7 +66,7 @@ def new_agents(n_markets: int, n_makers: int) -> Agents:
 
 @kernel
 def _alive(book: Book, order: int, tag: int) -> bool:
-    """Order numbers are used again, so a living order is ours only with our tag on it."""
+    """True where ``order`` lives and carries our ``tag``; the engine uses order numbers again."""
     return order != NONE and book.qty[order] > 0 and book.owner[order] == tag
 
 
@@ -99,7 +99,7 @@ def nearest_level(grid: np.ndarray, price_e4: float) -> int:
 
 @kernel
 def consensus_e4(agents: Agents, tape: Tape, params: Params, market: int) -> float:
-    """What makers together take for the YES probability, 1e-4 dollar."""
+    """YES probability that all makers together believe in, 1e-4 dollar."""
     p = tape.now_fair[market]
     error = params.error_sd_e4 * agents.z[market] * 2.0 * np.sqrt(p * (1.0 - p))
     return min(max(p * 10_000.0 + error, 20.0), 9_980.0)
@@ -107,13 +107,13 @@ def consensus_e4(agents: Agents, tape: Tape, params: Params, market: int) -> flo
 
 @kernel
 def _pause(rng: np.random.Generator, tape: Tape) -> None:
-    """Reaction time inside a burst: some hundred microseconds."""
+    """Move the clock by a reaction time inside a burst: some hundred microseconds."""
     tape.now_us[0] += 50 + int(rng.random() * 800.0)
 
 
 @kernel
 def _size_e2(rng: np.random.Generator, median_e2: float, log_sd: float) -> int:
-    """Log-normal size, whole contracts mostly, hundredths sometimes (the exchange takes both)."""
+    """Log-normal order size: mostly whole contracts, sometimes hundredths (the exchange takes both)."""
     size = median_e2 * np.exp(log_sd * rng.standard_normal())
     unit = 1 if rng.random() < 0.05 else 100
     return max(int(size / unit + 0.5) * unit, unit)
@@ -144,7 +144,7 @@ def _cancel_stale(
     agent: int,
     want: np.ndarray,
 ) -> None:
-    """Take back the quotes that are on none of the wanted levels."""
+    """Cancel the agent's quotes that lie on none of the levels it wants."""
     for j in range(MAX_LEVELS):
         for side in range(2):
             order = agents.quotes[market, agent, side, j]
@@ -178,7 +178,7 @@ def _place_missing(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params,
     market: int, agent: int, want: np.ndarray,
 ) -> None:  # fmt: skip
-    """Quote the wanted levels not yet quoted, refill those mostly eaten."""
+    """Quote the wanted levels that have no quote yet, and refill quotes that are mostly eaten."""
     for j in range(MAX_LEVELS):
         for side in range(2):
             level = want[side, j]
@@ -206,7 +206,7 @@ def _withdraw_noise(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, market: int,
     want: np.ndarray,
 ) -> None:  # fmt: skip
-    """Most noise orders left inside the makers' new spread follow them and are taken back."""
+    """Cancel nine of ten noise orders that now lie inside the makers' new spread."""
     for slot in range(NOISE_SLOTS):
         order = agents.noise[market, slot]
         if not _alive(book, order, _noise_tag(market, slot)) or rng.random() < 0.1:
@@ -222,7 +222,7 @@ def _sweep(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int,
 ) -> None:  # fmt: skip
-    """Trade with forgotten orders that the consensus has left behind."""
+    """Take forgotten orders that the consensus has left behind."""
     yes_e4 = consensus_e4(agents, tape, params, market)
     for side in range(2):
         belief = yes_e4 if side == 0 else 10_000.0 - yes_e4
@@ -237,7 +237,7 @@ def requote(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, agent: int, want: np.ndarray,
 ) -> None:  # fmt: skip
-    """One maker (or the informed quoter) fills up its ladder after trades took from it."""
+    """Fill up the ladder of one maker, or of the informed quoter, after trades took from it."""
     _targets(agents, tape, params, grid, market, agent, want[agent])
     _cancel_stale(rng, book, tape, agents, market, agent, want[agent])
     _place_missing(rng, book, tape, agents, params, market, agent, want[agent])
@@ -248,7 +248,10 @@ def requote_all(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, want: np.ndarray,
 ) -> None:  # fmt: skip
-    """The consensus moved: all withdraw stale quotes, sweep what was left behind, then quote anew."""
+    """Requote a market after its consensus moved.
+
+    All agents withdraw stale quotes, sweep the orders left behind, then quote anew.
+    """
     n = params.n_makers + 1
     for agent in range(n):
         if agent < params.n_makers:
@@ -267,7 +270,7 @@ def requote_all(
 def revise_lean(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, market: int
 ) -> None:
-    """Informed quotes on both sides at one depth take new sizes; one message each."""
+    """Give the informed quotes of both sides at one depth new sizes; one message each."""
     agent, j = params.n_makers, int(rng.random() * 2.0)
     for side in range(2):
         order = agents.quotes[market, agent, side, j]
@@ -282,7 +285,7 @@ def noise_limit(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int,
 ) -> None:  # fmt: skip
-    """A bid somewhere below the best one, now and then a cent above it; it never crosses."""
+    """Rest a noise bid below the best one, now and then a cent above it; the bid never crosses."""
     slot, side = int(rng.random() * NOISE_SLOTS), int(rng.random() * 2.0)
     best = book.best[market, side]
     if best == NONE or _alive(book, agents.noise[market, slot], _noise_tag(market, slot)):
@@ -295,7 +298,7 @@ def noise_limit(
 
 @kernel
 def noise_cancel(rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, market: int) -> None:
-    """Somebody gives up."""
+    """Cancel one noise order."""
     slot = int(rng.random() * NOISE_SLOTS)
     order = agents.noise[market, slot]
     if _alive(book, order, _noise_tag(market, slot)):
@@ -323,7 +326,7 @@ def noise_market(
 def informed_market(
     rng: np.random.Generator, book: Book, tape: Tape, params: Params, grid: np.ndarray, market: int
 ) -> None:
-    """Buy what is offered half a cent or more below its fair price after the taker fee."""
+    """Buy every offer that lies half a cent or more below its fair price after the taker fee."""
     p = tape.now_fair[market]
     least_e4 = 10_000.0 * _FEE_RATE * p * (1.0 - p) + 50.0
     for side in range(2):

@@ -1,10 +1,12 @@
 """Simulated events as capture lines: the frames a WebSocket client would have received, verbatim.
 
-Owns    the wire text of ``kalshi-exchange.md`` 2.4 (``use_yes_price=false``: NO levels in NO prices).
+Owns    the wire text of the exchange's frames (docs/exchange.md, "Frames"), with ``use_yes_price=false``: NO
+        levels have NO prices.
 Streams one connection an event; ``sid`` 1 carries the books, ``sid`` 2 the trades, each with its own
-        ``seq``. ``ok`` answers use up numbers of sid 1, as on the wire. Messages lost from the book
-        stream leave a hole in its numbers; new snapshots follow.
-Mark    every line, outside its frame, says "simulated", so that no part of the file is taken for a recording.
+``seq``. ``ok`` answers use up numbers of sid 1, as on the wire. Messages lost from the book
+stream leave a hole in its numbers; new snapshots follow.
+Mark    every line, outside its frame, says "simulated", so that nobody takes a part of the file for a
+        recording.
 """
 
 import json
@@ -45,7 +47,7 @@ def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str
 
 
 def _acks(tickers: list[str]) -> tuple[list[str], list[str]]:
-    """Frames before everything, and the ``ok`` list of each further market (without its numbers)."""
+    """Frames before everything else, and the ``ok`` list of each further market (without its numbers)."""
     acks = [
         f'{{"id":{i},"type":"subscribed","msg":{{"channel":"{channel}","sid":{sid}}}}}'
         for i, (channel, sid) in enumerate((("orderbook_delta", BOOK_SID), ("trade", TRADE_SID)), start=1)

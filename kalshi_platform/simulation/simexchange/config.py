@@ -1,4 +1,4 @@
-"""What a simulated exchange looks like: one frozen config, with a preset for each purpose.
+"""Settings of a simulated exchange: one frozen config, with a preset for each purpose.
 
 Owns    every knob of the generator and its range.
 Units   cents of probability where a name ends in ``_cents``; counts of *messages of one market* where
@@ -74,10 +74,13 @@ class SimConfig(Config):
 
     @classmethod
     def martingale(cls, seed: int = 0) -> "SimConfig":
-        """No signal at all: the consensus is the fair probability and sizes say nothing about either."""
+        """Exchange without any signal.
+
+        The consensus is the fair probability, and sizes say nothing about either.
+        """
         return cls(seed=seed, mispricing_sd_cents=0.0, lean=0.0)
 
     @classmethod
     def preset(cls, name: Preset, seed: int = 0) -> "SimConfig":
-        """The preset called ``name``."""
+        """Settings of the preset called ``name``."""
         return cls.martingale(seed) if name == "martingale" else cls(seed=seed)

@@ -43,14 +43,14 @@ class Contract(NamedTuple):
 
     @property
     def strike_type(self) -> str:
-        """The exchange's word for the shape of the interval."""
+        """Name that the exchange gives the shape of the interval."""
         if self.lower is None:
             return "less_or_equal"
         return "greater" if self.upper is None else "between"
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The interval on the standardised scale."""
+        """Interval on the standardised scale."""
         return (
             -np.inf if self.lower is None else (self.lower - 60.0) / 10.0,
             np.inf if self.upper is None else (self.upper - 60.0) / 10.0,

@@ -1,9 +1,9 @@
-"""One simulated event: its contracts, its trading day, its settlement, and what a recorder saw of it.
+"""One simulated event: its contracts, its trading day, its settlement, and the recording of it.
 
 Owns       the random streams (one an event, named by seed and index), names, times, lost messages.
 Units      times ns UTC in whole microseconds (level-2 files keep no more); fair values 1e-4 dollar.
 Invariants recv_ns strictly increases from message to message over all markets of an event; seq counts
-           the messages of the event's subscription and skips exactly what was lost.
+           the messages of the event's subscription and skips exactly those that were lost.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ _NETWORK_US: Final = 9_000
 
 
 class SimMarket(NamedTuple):
-    """One market: what a recording holds of it and, for oracles and tests only, its fair value."""
+    """One market: its recording and, for oracles and tests only, its fair value."""
 
     spec: MarketSpec
     settlement: Settlement
@@ -73,7 +73,7 @@ class Wire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SimEvent:
-    """One event as generated."""
+    """One generated event: contracts, specifications, settlements and the rows that were received."""
 
     index: int
     event: str
@@ -153,7 +153,10 @@ def _specs(
 
 
 def _message_times_us(rng: np.random.Generator, n: int, duration_ns: int) -> np.ndarray:
-    """When the n messages may come, us since the opening: busier toward the close; (n,) i8."""
+    """Times at which the n messages may come, us since the opening, (n,) i8.
+
+    They get denser toward the close.
+    """
     span_us = duration_ns // 1_000 - 20_000_000
     return (1_000_000 + np.sort(rng.random(n)) ** 0.8 * span_us).astype("i8")
 
@@ -193,7 +196,7 @@ def _deltas(
 
 
 class _Recorder:
-    """Turns a tape into what was received of it, with at most one stretch of lost messages."""
+    """A recorder that turns a tape into the rows it received, with at most one stretch of lost messages."""
 
     def __init__(self, tape: Tape, opening: np.ndarray, grid: np.ndarray, open_ns: int, delay_us: np.ndarray):
         self._tape, self._depth, self._grid = tape, opening.copy(), grid
@@ -217,14 +220,14 @@ class _Recorder:
         return part
 
     def receive(self, until: int) -> None:
-        """Deltas up to tape row ``until`` arrive."""
+        """Receive the deltas up to tape row ``until``."""
         part = self._advance(until)
         rows = _deltas(self._tape, part, self._grid, self._open_ns, self._delay_us, self._seq)
         self._add(rows, self._tape.market[part], self._tape.fair[part] * DOLLAR_E4)
         self._seq += part.stop - part.start
 
     def snapshots(self, first_fair: np.ndarray) -> None:
-        """A snapshot of every market arrives before the next delta."""
+        """Receive a snapshot of every market, before the next delta."""
         tape, n = self._tape, self._depth.shape[0]
         for market in range(n):
             earlier = np.flatnonzero(tape.market[: self._at] == market)
@@ -235,13 +238,13 @@ class _Recorder:
             self._seq += 1
 
     def lose(self, until: int) -> None:
-        """Deltas up to tape row ``until`` never arrive; the next message shows it."""
+        """Lose the deltas up to tape row ``until``; the next message shows the hole in the numbers."""
         part = self._advance(until)
         self._seq += part.stop - part.start
         self._lost[:] = part.stop - part.start
 
     def wire(self) -> Wire:
-        """Everything received so far."""
+        """All rows received so far."""
         rows, *columns = zip(*self._parts, strict=True)
         return Wire(schema.concat(list(rows)), *(np.concatenate(c) for c in columns))
 
@@ -250,7 +253,7 @@ def _record(
     config: SimConfig, rng: np.random.Generator, tape: Tape, opening: np.ndarray, first_fair: np.ndarray,
     grid: np.ndarray, open_ns: int,
 ) -> Wire:  # fmt: skip
-    """What a recorder saw: snapshots, deltas and, in a share of the events, a hole and new snapshots."""
+    """Rows that a recorder received: snapshots, deltas and, in some events, a hole and new snapshots."""
     n_markets, n = opening.shape[0], tape.time_us.size
     # leave room for the snapshots, which are stamped just before the delta that follows them
     tape.time_us[:] += (np.arange(n) + 1) * n_markets
@@ -268,7 +271,7 @@ def _record(
 
 
 def simulate_event(config: SimConfig, index: int) -> SimEvent:
-    """Event ``index`` of the exchange ``config`` describes; depends on nothing else."""
+    """Event ``index`` of the exchange that ``config`` describes; it depends on nothing else."""
     rng = np.random.default_rng([config.seed, index])
     family = _draw_family(rng, config)
     n_markets = 1 if family == "single" else int(rng.integers(config.min_markets, config.max_markets + 1))
@@ -302,10 +305,10 @@ def simulate_event(config: SimConfig, index: int) -> SimEvent:
 
 
 def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.MarketRows, np.ndarray]:
-    """One market's rows as an importer would give them, and its fair values, one a FLAG_LAST row (f8).
+    """Rows of one market as an importer would give them, and its fair values, one a FLAG_LAST row (f8).
 
-    GAPs and trade prints are put in and the rows pass the market's door: deltas between a GAP and the next
-    snapshot are left out.
+    This function puts in GAPs and prints and passes the rows through the market's door, which leaves out
+    deltas between a GAP and the next snapshot.
     """
     index = np.flatnonzero(wire.market == market)
     lost = wire.lost[index]
@@ -318,7 +321,7 @@ def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.Marke
 
 
 def generate_event(config: SimConfig, index: int) -> list[SimMarket]:
-    """The markets of event ``index`` in memory; the same values as in the files :func:`simulate` writes."""
+    """Markets of event ``index`` in memory, with the values of the files that :func:`simulate` writes."""
     event = simulate_event(config, index)
     return [
         SimMarket(spec, settlement, *market_rows(event.wire, m, spec))

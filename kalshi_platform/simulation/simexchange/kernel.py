@@ -33,7 +33,7 @@ def _act(
     rng: np.random.Generator, book: Book, tape: Tape, agents: Agents, params: Params, grid: np.ndarray,
     market: int, want: np.ndarray,
 ) -> None:  # fmt: skip
-    """One trader, drawn by the rates, does what it does."""
+    """Draw one trader by the rates and let it act."""
     u = rng.random()
     if u < params.rates[0]:
         agent = int(rng.random() * (params.n_makers + 1))

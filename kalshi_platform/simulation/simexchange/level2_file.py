@@ -1,9 +1,9 @@
 """Simulated events as a recorder's level-2 Parquet, and their metadata as markets Parquet.
 
-Owns   the column layouts shared with recorded data (``events/importers`` reads both alike).
+Owns   the column layouts shared with recorded data (``data/market_data/importers`` reads both alike).
 Layout events: one row group an event, rows in the order received; ``is_fill`` marks prints. The session
        is the event's index, so that ``seq`` counts per (session, sid).
-Mark   the schema metadata says "simulated", so that the rows are never taken for a recording.
+Mark   the schema metadata says "simulated", so that nobody takes the rows for a recording.
 """
 
 from datetime import UTC, datetime
@@ -70,13 +70,13 @@ MARKETS_SCHEMA: Final = pa.schema(
 
 
 def _strings(codes: np.ndarray, words: list[str], null: np.ndarray | None = None) -> pa.Array:
-    """Words picked by ``codes``; null where the mask says so."""
+    """Words picked by ``codes``; null where the mask ``null`` is set."""
     indices = pa.array(codes.astype("i4"), mask=null)
     return pa.DictionaryArray.from_arrays(indices, pa.array(words, pa.large_string())).cast(pa.large_string())
 
 
 def level2_table(event: SimEvent) -> pa.Table:
-    """One event as level-2 rows."""
+    """Table of the event's level-2 rows."""
     rows, market = event.wire.rows, event.wire.market
     start, delta = rows.flags & FLAG_START != 0, rows.kind == DELTA
     fill = rows.flags & FLAG_FILL != 0
@@ -137,10 +137,10 @@ def _market_row(event: SimEvent, m: int, spec: MarketSpec) -> dict[str, Any]:
 
 
 def market_rows_of(event: SimEvent) -> list[dict[str, Any]]:
-    """The event's lines of the metadata file."""
+    """Lines of the metadata file for the markets of the event."""
     return [_market_row(event, m, spec) for m, spec in enumerate(event.specs)]
 
 
 def write_markets(rows: list[dict[str, Any]], path: Path) -> None:
-    """The metadata of all simulated markets, in the layout of recorded metadata plus ``price_ranges``."""
+    """Write the metadata of all simulated markets, in the layout of recorded metadata plus price ranges."""
     pq.write_table(pa.Table.from_pylist(rows, schema=MARKETS_SCHEMA), path, compression="zstd")

@@ -1,4 +1,4 @@
-"""A simulated exchange to a folder of recordings, all of it or nothing.
+"""Writes a simulated exchange into a folder of recordings, all of it or nothing.
 
 Owns       the folder's layout: ``markets.parquet`` and either ``events.parquet`` (level-2 rows, the
            default) or ``capture.jsonl.gz`` (frames as on the wire).
@@ -33,7 +33,7 @@ EVENTS_NAMES: Final[dict[FileFormat, str]] = {"parquet": "events.parquet", "capt
 
 
 class SimFiles(NamedTuple):
-    """What was written."""
+    """Counts of what :func:`simulate` wrote, and where."""
 
     events: Path
     markets: Path

@@ -47,7 +47,7 @@ def test_what_tests_need_is_found_here_and_json_lists_every_check(tmp_path):
 
 
 def test_a_failing_check_exits_with_one_and_says_what_to_do(monkeypatch):
-    bad = doctor.Finding("disk", Status.FAIL, "0.1 GiB free at [/x]", "free some space")
+    bad = doctor.Checked("disk", Status.FAIL, "0.1 GiB free at [/x]", "free some space")
     monkeypatch.setattr(doctor, "examine", lambda storage, deep: iter([bad]))
     outcome = run()
     assert outcome.exit_code == 1

@@ -21,7 +21,7 @@ def test_the_exit_code_is_the_drawn_one(error):
 
 
 def test_exit_codes_are_those_of_the_design():
-    # design.md section 10: 0 done, 2 usage, 3 data refused, 4 a gate or limit said no
+    # README: 0 done, 2 usage, 3 data refused, 4 a gate or limit said no
     assert [int(c) for c in ExitCode] == [0, 1, 2, 3, 4]
     assert (ExitCode.USAGE, ExitCode.DATA_REFUSED, ExitCode.LIMIT) == (2, 3, 4)
 

@@ -1,4 +1,4 @@
-"""Fees against the worked table of kalshi-exchange.md 5.2 and against exact rational arithmetic."""
+"""Fees against the worked table of docs/exchange.md and against exact rational arithmetic."""
 
 from fractions import Fraction
 from math import ceil
@@ -28,7 +28,7 @@ def exact_fee_e6(rate_e6: int, price_e4: int, qty_e2: int) -> int:
     return ceil(Fraction(rate_e6, 1_000_000) * Fraction(qty_e2, 100) * price * (1 - price) * 1_000_000)
 
 
-# The table of kalshi-exchange.md 5.2: one order of a direct member; fees and balance in 1e-6 dollar.
+# The table of docs/exchange.md, "Fees": one order of a direct member; fees and balance in 1e-6 dollar.
 # rate      qty    price  trade fee  rounding  rebate  net fee     balance
 WORKED = [
     (70_000, 1_250, 4_370, 215_278, 22, 0, 215_300, -5_677_800),

@@ -23,7 +23,7 @@ def spec(price_ranges: tuple[PriceBand, ...]) -> MarketSpec:
     return MarketSpec(ticker="KXTEST-1", event="KXTEST", price_ranges=price_ranges)
 
 
-# kalshi-exchange.md 3: structure -> bands, step below 0.10 / between / above 0.90, the ladder's spacing
+# docs/exchange.md, "Price grid": structure -> bands, step below 0.10 / between / above 0.90, ladder spacing
 STRUCTURES = {
     "linear_cent": (WHOLE_CENTS, 100, 100, 100),
     "deci_cent": (bands((0, 10_000, 10)), 10, 10, 10),

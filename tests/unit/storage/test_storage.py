@@ -1,13 +1,7 @@
-"""Local storage: all or nothing, and messages that name the file, the reason and the remedy."""
+"""Storage by address: what is written is read back, and messages that name the file, reason and remedy."""
 
-import errno
 import multiprocessing
-import os
 import pickle
-import resource
-import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -32,10 +26,6 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_file_addresses_and_plain_folders_are_one_place(tmp_path):
     open_storage(tmp_path).write_bytes_atomic("x", b"1")
     assert open_storage(f"file://{tmp_path}").exists("x")
-
-
-def test_listing_a_folder_that_does_not_exist_is_empty(tmp_path):
-    assert open_storage(tmp_path / "nothing").list_files() == []
 
 
 def test_a_storage_is_pickled_as_its_address(tmp_path, monkeypatch):
@@ -76,65 +66,6 @@ def test_reading_what_is_not_there_names_the_file(tmp_path):
         open_storage(tmp_path).read_bytes("nothing")
     with pytest.raises(StorageError, match=rf"cannot read {tmp_path}/nothing"):
         open_storage(tmp_path).read_mapped("nothing")
-
-
-def test_a_file_in_place_of_the_folder_is_named(tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="a part of the path is a file"):
-        open_storage(tmp_path / "file").write_bytes_atomic("x", b"1")
-
-
-def test_a_full_disk_leaves_the_old_file_and_no_leftover(tmp_path, monkeypatch):
-    storage = open_storage(tmp_path)
-    storage.write_bytes_atomic("x", b"old")
-
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(StorageError, match=rf"cannot write {tmp_path}/x: No space left .* free some space"):
-        storage.write_bytes_atomic("x", b"new")
-    assert (tmp_path / "x").read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["x"]
-
-
-def test_names_are_synced_once_a_folder(tmp_path, monkeypatch):
-    storage = open_storage(tmp_path)
-    for path in ("a/1", "a/2", "b/1", "top"):
-        storage.write_bytes_atomic(path, b"x")
-    synced = []
-    fsync = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_ino), fsync(handle)))
-    storage.sync_folders(["a/1", "a/2", "b/1", "top"])
-    assert synced == [os.stat(folder).st_ino for folder in (tmp_path, tmp_path / "a", tmp_path / "b")]
-
-
-def test_a_write_that_the_kernel_cuts_short_is_refused(tmp_path):
-    # A real short write: the kernel refuses to let the file grow beyond 4 kB.
-    code = (
-        "import sys\n"
-        "from kalshi_platform.domain.errors import StorageError\n"
-        "from kalshi_platform.storage.storage import open_storage\n"
-        "try:\n"
-        f"    open_storage({str(tmp_path)!r}).write_bytes_atomic('x', bytes(100_000))\n"
-        "except StorageError as err:\n"
-        "    sys.exit(f'refused: {err}')\n"
-    )
-
-    def limit_file_size():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, 4_096))
-
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        preexec_fn=limit_file_size,
-        check=False,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    assert done.stderr.startswith(f"refused: cannot write {tmp_path}/x: ")
-    assert os.listdir(tmp_path) == []
 
 
 def test_an_unreachable_store_is_refused_quickly_without_its_keys(monkeypatch):

@@ -5,6 +5,7 @@
         for event in run_job(job):       # ImportedEvent: the markets of one event
             ...
 
+Not here   frames of a live connection (market_data/decode.py). Begin reading at plan.py.
 Formats: capture files (``capture``), level-2 Parquet (``level2``), quote Parquet (``quotes``),
 trade Parquet (``trades``), market metadata as Parquet or REST JSON (``metadata``).
 """
@@ -13,4 +14,13 @@ from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover
 from kalshi_platform.data.market_data.importers.run import run_job
 from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
 
-__all__ = ["ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "discover", "run_job"]
+__all__ = [
+    "ImportJob",
+    "ImportPlan",
+    "ImportedEvent",
+    "ImportedMarket",
+    "discover",
+    "parquet",
+    "run_job",
+    "types",
+]

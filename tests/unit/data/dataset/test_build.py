@@ -1,16 +1,13 @@
 """Building a dataset: all or nothing, repeatable to the byte, resumable, and never over another dataset."""
 
-import os
-
 import numpy as np
 import pytest
-from made.fake_import import NS_PER_DAY, FakeImport
+from made.fake_import import EVENTS, NS_PER_DAY, build, files
 from made.strategies import START_NS
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
-from kalshi_platform.data.dataset.inspect import find_problems, summarise
+from kalshi_platform.data.dataset.inspect import find_problems
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
-from kalshi_platform.data.dataset.runner import paying_workers
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
@@ -20,33 +17,9 @@ from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, RESOLUTION
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, StorageError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage
-
-EVENTS = tuple(f"EV{i}" for i in range(6))
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    fake = FakeImport(folder, EVENTS)
-    fake.install(monkeypatch)
-    return fake
-
-
-def build(out, **changes):
-    return build_dataset([], out, BuildConfig(workers=0, **changes))
-
-
-def files(root):
-    """Every file of a dataset but its journal, which only a resumed build reads."""
-    return {
-        str(path.relative_to(root)): path.read_bytes()
-        for path in root.rglob("*")
-        if path.is_file() and ".build" not in path.parts
-    }
 
 
 def test_the_dataset_holds_events_and_their_features(fake, tmp_path):
@@ -100,54 +73,8 @@ def test_one_refused_file_refuses_the_build_and_leaves_nothing_readable(fake, tm
     fake.broken = {"EV3"}
     with pytest.raises(DataError, match=r"EV3\.source: row 7: price 12000"):
         build(tmp_path / "out")
-    with pytest.raises(DataError, match=r"has no manifest\.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         Dataset.open(tmp_path / "out")
-
-
-def test_a_repeated_build_redoes_only_what_was_not_finished(fake, tmp_path):
-    build(tmp_path / "unbroken")
-    fake.broken = {"EV3"}
-    with pytest.raises(DataError):
-        build(tmp_path / "out")
-    fake.broken, fake.ran = set(), []
-    build(tmp_path / "out")
-    assert fake.ran == ["EV3", "EV4", "EV5"]
-    assert files(tmp_path / "out") == files(tmp_path / "unbroken")
-
-
-def test_a_shard_lost_or_cut_short_since_is_made_again(fake, tmp_path):
-    build(tmp_path / "out")
-    whole = files(tmp_path / "out")
-    shards = sorted((tmp_path / "out" / "events").iterdir())
-    shards[0].unlink()
-    os.truncate(shards[1], 10)
-    fake.ran = []
-    build(tmp_path / "out", overwrite=True)
-    assert fake.ran == ["EV0", "EV1"]
-    assert files(tmp_path / "out") == whole
-
-
-@pytest.mark.parametrize("junk", [b"", b"{}", b"not json"])
-def test_a_damaged_journal_record_is_only_done_again(fake, tmp_path, junk):
-    build(tmp_path / "out")
-    whole = files(tmp_path / "out")
-    next((tmp_path / "out" / ".build").iterdir()).write_bytes(junk)
-    fake.ran = []
-    build(tmp_path / "out", overwrite=True)
-    assert len(fake.ran) == 1
-    assert files(tmp_path / "out") == whole
-
-
-def test_changed_sources_and_changed_code_reuse_nothing(fake, tmp_path, monkeypatch):
-    build(tmp_path / "out")
-    fake.ran = []
-    (fake.folder / "EV2.source").write_text("EV2, corrected")
-    build(tmp_path / "out", overwrite=True)
-    assert fake.ran == ["EV2"]
-    fake.ran = []
-    monkeypatch.setattr("kalshi_platform.data.dataset.journal.code_digest", lambda: "a changed kernel")
-    build(tmp_path / "out", overwrite=True)
-    assert fake.ran == list(EVENTS)
 
 
 def test_the_same_command_on_a_complete_dataset_does_nothing(fake, tmp_path):
@@ -238,7 +165,7 @@ def test_a_full_disk_while_the_manifest_is_written_leaves_no_dataset(fake, tmp_p
     with pytest.raises(StorageError, match="disk full"):
         build(tmp_path / "out")
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"has no manifest\.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         Dataset.open(tmp_path / "out")
 
 
@@ -266,49 +193,3 @@ def test_embargoed_events_are_left_out_and_counted(fake, tmp_path):
 def test_a_time_cut_after_all_data_is_refused(fake, tmp_path):
     with pytest.raises(ContractError, match="leaves no event in test, validation"):
         build(tmp_path / "out", split=SplitConfig(time_cut_ns=2 * START_NS))
-
-
-def test_the_summary_adds_up(fake, tmp_path):
-    build(tmp_path / "out")
-    summary = summarise(Dataset.open(tmp_path / "out"))
-    assert (summary.events, summary.markets, summary.settled_markets) == (6, 12, 6)
-    assert summary.provenance == {"recorded": 12}
-    assert sum(s.events for s in summary.splits.values()) == 6
-    assert sum(s.rows for s in summary.splits.values()) == summary.rows
-    assert summary.readable
-    assert summary.n_bytes == sum(
-        len(data) for name, data in files(tmp_path / "out").items() if name != MANIFEST_NAME
-    )
-
-
-@pytest.mark.parametrize("folder", ["events", "features"])
-def test_verification_names_a_damaged_and_a_missing_shard(fake, tmp_path, folder):
-    build(tmp_path / "out")
-    damaged, missing = sorted(p for p in (tmp_path / "out" / folder).rglob("*") if p.is_file())[:2]
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\0\0")
-    missing.unlink()
-    dataset = Dataset.open(tmp_path / "out")
-    problems = find_problems(dataset)
-    assert len(problems) == 2
-    assert any(str(damaged) in line and "sha256" in line for line in problems)
-    assert any(str(missing) in line for line in problems)
-    if folder == "features":
-        with pytest.raises(ChecksumError, match=str(damaged)):
-            read_rows(dataset, "EV0")
-
-
-def test_verification_names_a_market_whose_figures_differ(fake, tmp_path):
-    manifest = build(tmp_path / "out")
-    wrong = manifest.markets[0].replace(n_events=1, n_rows=2, settled=False)
-    changed = manifest.replace(markets=(wrong, *manifest.markets[1:]))
-    (tmp_path / "out" / MANIFEST_NAME).write_bytes(changed.to_bytes())
-    problems = find_problems(Dataset.open(tmp_path / "out"))
-    assert len(problems) == 3
-    assert all("EV0-A" in line for line in problems)
-
-
-@pytest.mark.parametrize(
-    ("rows", "cores", "workers"), [(0, 8, 1), (999_999, 8, 1), (3_500_000, 8, 3), (50_000_000, 8, 8)]
-)
-def test_workers_are_started_only_where_they_pay(rows, cores, workers):
-    assert paying_workers(rows, cores) == workers

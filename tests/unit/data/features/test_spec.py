@@ -7,7 +7,7 @@ from kalshi_platform.domain.errors import ContractError
 
 
 def test_groups_have_the_sizes_of_the_design() -> None:
-    sizes = {group: len(spec.features_of([group])) for group in spec.GROUPS}
+    sizes = {group: len(spec.features_of([group])) for group in spec.FEATURE_SETS}
     assert (sizes["orderbook"], sizes["temporal"]) == (12, 16)
     assert [sizes[g] for g in ("trade_flow", "market_meta", "temporal_adv", "resolution")] == [6, 7, 6, 3]
     assert 8 <= sizes["microstructure"] <= 12
@@ -32,7 +32,7 @@ def test_columns_are_those_of_the_rows_in_table_order() -> None:
 
 
 def test_an_unknown_group_is_refused_with_the_known_ones() -> None:
-    known = f"known groups: {', '.join(spec.GROUPS)}"
+    known = f"known sets: {', '.join(spec.FEATURE_SETS)}"
     with pytest.raises(ContractError, match=rf"'weather' is unknown; {known}"):
         spec.columns(["orderbook", "weather"])
     with pytest.raises(ContractError, match="not stored in rows"):
@@ -42,7 +42,7 @@ def test_an_unknown_group_is_refused_with_the_known_ones() -> None:
 def test_the_digest_follows_the_meaning_not_the_order_of_asking() -> None:
     assert spec.digest(["orderbook", "temporal"]) == spec.digest(["temporal", "orderbook"])
     assert spec.digest(["orderbook"]) != spec.digest(["temporal"])
-    assert spec.digest(spec.ROW_GROUPS) == spec.FEATURE_DIGEST
+    assert spec.digest(spec.ROW_FEATURE_SETS) == spec.FEATURE_DIGEST
 
 
 def test_a_changed_formula_changes_the_digest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """Frames to rows: exact numbers, both price scales, both formats, and no stale book without a GAP."""
 
 import json
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made.wire import M, Wire
 
 from kalshi_platform.data.market_data import decode
 from kalshi_platform.data.market_data.capture import CaptureWriter, Frame
 from kalshi_platform.data.market_data.decode import Decoder
-from kalshi_platform.data.market_data.frames import fixed_price_e4, fixed_qty_e2
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
@@ -32,60 +31,7 @@ from kalshi_platform.data.market_data.schema import (
     YES,
 )
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
-
-M = "KXDEMO-26DEC01-T50"
-
-
-class Wire:
-    """Feeds messages to a decoder, one frame a nanosecond, and reads rows back."""
-
-    def __init__(self, **options: Any) -> None:
-        self.decoder = Decoder(**options)
-        self.at = 0
-
-    def send(self, kind: str, sid: int | None, seq: int | None, msg: Any, conn: int = 1) -> None:
-        self.at += 1
-        frame = {"type": kind, "msg": msg}
-        frame |= {} if sid is None else {"sid": sid}
-        frame |= {} if seq is None else {"seq": seq}
-        self.decoder.feed(Frame(self.at, self.at, conn, json.dumps(frame)))
-
-    def snapshot(self, seq: int, ticker: str = M, sid: int = 1, conn: int = 1, **sides: Any) -> None:
-        sides = sides or {"yes_dollars_fp": [["0.4200", "75.00"]]}
-        self.send("orderbook_snapshot", sid, seq, {"market_ticker": ticker, **sides}, conn)
-
-    def delta(self, seq: int, ticker: str = M, sid: int = 1, conn: int = 1, **fields: Any) -> None:
-        msg = {
-            "market_ticker": ticker,
-            "price_dollars": "0.4200",
-            "delta_fp": "1.00",
-            "side": "yes",
-            **fields,
-        }
-        self.send("orderbook_delta", sid, seq, msg, conn)
-
-    def trade(self, seq: int, ticker: str = M, sid: int = 2, conn: int = 1, **fields: Any) -> None:
-        msg = {
-            "market_ticker": ticker,
-            "yes_price_dollars": "0.4300",
-            "count_fp": "2.25",
-            "taker_side": "no",
-            **fields,
-        }
-        self.send("trade", sid, seq, msg, conn)
-
-    def rows(self, ticker: str = M) -> list[tuple[int, ...]]:
-        """(kind, side, price, qty, flags) of every row."""
-        rows, _ = self.decoder.markets[ticker].rows()
-        return [
-            tuple(map(int, r))
-            for r in zip(rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags, strict=True)
-        ]
-
-    def kinds(self, ticker: str = M) -> list[int]:
-        return [r[0] for r in self.rows(ticker)]
-
+from kalshi_platform.domain.units import NO_TIME, UNKNOWN_QTY
 
 START = (SNAPSHOT, NO_SIDE, -1, 0, FLAG_START)
 
@@ -332,35 +278,6 @@ def test_an_impossible_delta_is_refused_with_file_line_and_value(
         writer.append(2, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
     with pytest.raises(DataError, match=rf"a\.jsonl: line 2: .*{message}"):
         Decoder().feed_files([tmp_path / "a.jsonl"])
-
-
-# Numbers
-
-
-@given(st.integers(0, 10_000), st.integers(0, 4))
-def test_price_parser_equals_decimal_on_every_price(price_e4: int, drop: int) -> None:
-    text = f"{Decimal(price_e4) / 10_000:.4f}"
-    if drop and set(text[-drop:]) <= {"0"}:
-        text = text[:-drop]
-    assert fixed_price_e4(text) == parse_price(text) == price_e4
-
-
-@given(st.integers(-(10**14), 10**14))
-def test_qty_parser_equals_decimal_on_every_size(qty_e2: int) -> None:
-    text = f"{Decimal(qty_e2) / 100:.2f}"
-    assert fixed_qty_e2(text) == parse_qty(text) == qty_e2
-
-
-@given(st.one_of(st.text(max_size=8), st.from_regex(r"[-+]?[0-9_ ]{0,4}\.?[0-9_e]{0,5}", fullmatch=True)))
-def test_parsers_accept_and_refuse_exactly_what_decimal_does(text: str) -> None:
-    for fast, exact in ((fixed_price_e4, parse_price), (fixed_qty_e2, parse_qty)):
-        try:
-            expected = exact(text)
-        except DataError:
-            with pytest.raises(DataError):
-                fast(text)
-        else:
-            assert fast(text) == expected
 
 
 @given(

@@ -6,7 +6,6 @@ import pytest
 from made.market_rows import SPEC
 
 from kalshi_platform.data.market_data.facts import MarketFacts, with_times
-from kalshi_platform.data.market_data.row_buffer import RowBuffer
 
 
 def test_times_are_taken_where_the_specification_has_none() -> None:
@@ -23,12 +22,3 @@ def test_a_specification_that_learns_nothing_stays_the_same_object(facts: Market
 def test_facts_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         MarketFacts().open_ns = 5  # type: ignore[misc]
-
-
-def test_a_buffer_notes_from_which_row_on_facts_are_known_and_forgets_it_with_the_rows() -> None:
-    buffer, facts = RowBuffer(), MarketFacts(close_ns=9)
-    buffer.add_gap(1, 1, 1, 2, 1)
-    buffer.tell(2, facts)
-    assert [tuple(told) for told in buffer.told] == [(1, 2, facts)]
-    buffer.clear()
-    assert buffer.told == []

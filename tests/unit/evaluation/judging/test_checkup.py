@@ -1,18 +1,18 @@
-"""Each rule of the run doctor fires on its disease and stays silent on a healthy run."""
+"""Each rule of the checkup fires on its disease and stays silent on a healthy run."""
 
 import re
 
 import numpy as np
 import pytest
 
-from kalshi_platform.evaluation.judging import checkup as doctor
-from kalshi_platform.evaluation.judging.checkup import DoctorConfig, Facts, examine
+from kalshi_platform.evaluation.judging import checkup
+from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Facts, examine
 from kalshi_platform.evaluation.judging.summary import EventReturn, PolicyResult, Slice, Trading
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
 
-CONFIG = DoctorConfig()
-NONE = Interval(estimate=0.01, low=0.0, high=0.02, level=0.95, n_clusters=12)
+CONFIG = CheckupConfig()
+NONE = Interval(estimate=0.01, low=0.0, high=0.02, confidence=0.95, n_clusters=12)
 
 
 def trading(**changes):
@@ -118,66 +118,66 @@ def test_a_healthy_run_has_no_finding():
     assert examine(HEALTHY) == ()
 
 
-@pytest.mark.parametrize("rule", doctor.RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", checkup.RULES, ids=lambda rule: rule.__name__)
 def test_every_rule_is_silent_on_a_healthy_run(rule):
     assert rule(HEALTHY, CONFIG) is None
 
 
 SICK = [
-    (doctor.never_trades, with_trading(action_counts=(10_000, 0, 0, 0, 0)), "error", "9900 decisions"),
+    (checkup.never_trades, with_trading(action_counts=(10_000, 0, 0, 0, 0)), "error", "9900 decisions"),
     (
-        doctor.one_trade_only,
+        checkup.one_trade_only,
         with_trading(action_counts=(0, 2, 0, 1, 397)),
         "error",
         "99.2 % of 400 trades are SELL_NO",
     ),
-    (doctor.no_uncertainty, with_trading(mean_entropy=0.001), "warning", "0.0010"),
+    (checkup.no_uncertainty, with_trading(mean_entropy=0.001), "warning", "0.0010"),
     (
-        doctor.overtrading,
+        checkup.overtrading,
         with_trading(fees_e6=15_000_000, gross_e6=14_000_000, pnl_e6=-1_000_000),
         "error",
         "eat",
     ),
     (
-        doctor.overtrading,
+        checkup.overtrading,
         with_trading(fees_e6=8_000_000, gross_e6=14_000_000, pnl_e6=6_000_000),
         "warning",
         "57 %",
     ),
     (
-        doctor.overtrading,
+        checkup.overtrading,
         with_trading(trade_rate=0.9, gross_e6=-1, pnl_e6=-2),
         "warning",
         "90 % of its decisions",
     ),
     (
-        doctor.dead_features,
+        checkup.dead_features,
         facts(stats=stats((9, 0.5, 0.5, 0), (9, 0, 1, 0))),
         "warning",
         "1 of 2 features.*spread",
     ),
-    (doctor.not_a_number, facts(stats=stats((9, 0, 1, 3), (9, 0, 1, 0))), "error", "1 features"),
-    (doctor.not_a_number, facts(training_metrics=({"kl": float("nan")},)), "error", "1 training metrics"),
-    (doctor.mask_never_binds, with_trading(masked_counts=(0, 0, 0, 0, 0)), "error", "10000 decisions"),
-    (doctor.action_never_possible, with_trading(masked_counts=(0, 1, 2, 10_000, 3)), "error", "BUY_NO"),
-    (doctor.concentrated_profit, facts(result=result((13, *[0] * 10, -1))), "error", "event E0 makes 108 %"),
+    (checkup.not_a_number, facts(stats=stats((9, 0, 1, 3), (9, 0, 1, 0))), "error", "1 features"),
+    (checkup.not_a_number, facts(training_metrics=({"kl": float("nan")},)), "error", "1 training metrics"),
+    (checkup.mask_never_binds, with_trading(masked_counts=(0, 0, 0, 0, 0)), "error", "10000 decisions"),
+    (checkup.action_never_possible, with_trading(masked_counts=(0, 1, 2, 10_000, 3)), "error", "BUY_NO"),
+    (checkup.concentrated_profit, facts(result=result((13, *[0] * 10, -1))), "error", "event E0 makes 108 %"),
     (
-        doctor.concentrated_profit,
+        checkup.concentrated_profit,
         facts(result=result((7, *[1] * 5, *[0] * 6))),
         "warning",
         "event E0 makes 58 %",
     ),
     (
-        doctor.last_second_edge,
+        checkup.last_second_edge,
         facts(result=result(by_time_to_close=(closing("< 10 s", 20), closing("> 24 h", -8)))),
         "warning",
         "20.00",
     ),
-    (doctor.too_good, facts(oracle_pnl_e6=11_000_000), "error", "profit_over_oracle = 1.09"),
-    (doctor.too_good, with_trading(winning_trips=149), "warning", "hit_rate = 0.993"),
-    (doctor.too_good, facts(result=result(event_sharpe=4.5)), "warning", "event_sharpe = 4.5"),
-    (doctor.generalisation_gap, facts(train_return=0.05), "warning", "5.000 % on training"),
-    (doctor.too_few_events, facts(result=result((4, 4, 4))), "info", "only 3"),
+    (checkup.too_good, facts(oracle_pnl_e6=11_000_000), "error", "profit_over_oracle = 1.09"),
+    (checkup.too_good, with_trading(winning_trips=149), "warning", "hit_rate = 0.993"),
+    (checkup.too_good, facts(result=result(event_sharpe=4.5)), "warning", "event_sharpe = 4.5"),
+    (checkup.generalisation_gap, facts(train_return=0.05), "warning", "5.000 % on training"),
+    (checkup.too_few_events, facts(result=result((4, 4, 4))), "info", "only 3"),
 ]
 
 
@@ -193,7 +193,7 @@ def test_every_rule_names_its_disease(rule, sick, severity, says):
 
 
 def test_every_rule_has_a_case_that_fires():
-    assert {rule for rule, *_ in SICK} == set(doctor.RULES)
+    assert {rule for rule, *_ in SICK} == set(checkup.RULES)
 
 
 def test_the_worst_comes_first():
@@ -205,13 +205,13 @@ def test_the_worst_comes_first():
 
 
 def test_few_trades_say_nothing_about_habits():
-    assert doctor.one_trade_only(with_trading(action_counts=(9_990, 5, 0, 0, 0)), CONFIG) is None
+    assert checkup.one_trade_only(with_trading(action_counts=(9_990, 5, 0, 0, 0)), CONFIG) is None
 
 
 def test_an_edge_with_unknown_close_is_not_called_late():
     late_only = result(by_time_to_close=(closing("unknown", 20),))
-    assert doctor.last_second_edge(facts(result=late_only), CONFIG) is None
+    assert checkup.last_second_edge(facts(result=late_only), CONFIG) is None
 
 
 def test_a_loss_is_not_a_concentrated_profit():
-    assert doctor.concentrated_profit(facts(result=result(trading=trading(pnl_e6=-5))), CONFIG) is None
+    assert checkup.concentrated_profit(facts(result=result(trading=trading(pnl_e6=-5))), CONFIG) is None

@@ -75,7 +75,7 @@ def test_the_page_is_well_formed_and_fetches_nothing(judged):
     assert tags.fetched == []
     assert not re.search(r"url\(|@import|https?://", page)
     assert "Policy against baselines" in tags.headings
-    assert {"Run doctor", "Fee ladder", "Training", "Seeds", "Position and price"} <= set(tags.headings)
+    assert {"Checkup", "Fee ladder", "Training", "Seeds", "Position and price"} <= set(tags.headings)
 
 
 def test_names_from_outside_are_escaped(judged):

@@ -14,8 +14,8 @@ def test_ticks_are_round_and_inside():
 
 
 def test_an_interval_is_drawn_between_its_bounds():
-    wide = Interval(estimate=0.0, low=-0.1, high=0.1, level=0.95, n_clusters=9)
-    lone = Interval(estimate=0.05, low=None, high=None, level=0.95, n_clusters=1, note="one event only")
+    wide = Interval(estimate=0.0, low=-0.1, high=0.1, confidence=0.95, n_clusters=9)
+    lone = Interval(estimate=0.05, low=None, high=None, confidence=0.95, n_clusters=1, note="one event only")
     chart = str(charts.forest_plot([("a", wide), ("b", lone)], "x", "y"))
     assert chart.count("whisker") == 1
     assert chart.count("<circle") == 2

@@ -9,7 +9,7 @@ from made.registry_models import GOOD, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
-from kalshi_platform.models.registry.evidence import Estimate, FeeResult, Judgement, Latency, Match
+from kalshi_platform.models.registry.evidence import Estimate, FeeResult, GateJudgement, Latency, Match
 
 UNKNOWN = Estimate(value=0.05, low=None, high=None)
 
@@ -146,14 +146,14 @@ def test_a_champion_that_nobody_can_play_is_replaced_only_on_purpose():
     assert judge(evidence, GateConfig(replace_unplayable=True)).passed
 
 
-def test_budgets_are_those_of_the_brief():
+def test_budgets_are_those_of_the_levels():
     budgets = GateConfig().latency_budget_ms
     assert budgets == {"tiny": 2.0, "simple": 2.0, "moderate": 10.0, "advanced": 30.0, "complex": 50.0}
 
 
 def test_a_judgement_is_json_and_comes_back_equal():
     judgement = judge(made_evidence())
-    again = Judgement.parse(json.loads(judgement.model_dump_json()))
+    again = GateJudgement.parse(json.loads(judgement.model_dump_json()))
     assert again == judgement
     assert again.digest == judgement.digest
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.statistics.bootstrap import (
     BootstrapConfig,
+    Interval,
     cluster_sums,
     event_mean_interval,
     mean_interval,
@@ -166,3 +167,17 @@ def test_the_interval_of_a_sharpe_difference_covers_the_truth_about_as_often_as_
         found = paired_sharpe_difference(ours, theirs, config)
         covered += found.low <= 0.0 <= found.high
     assert 0.90 * 200 <= covered <= 0.995 * 200
+
+
+def test_files_keep_the_name_level_for_the_confidence_of_an_interval():
+    text = '{"estimate":1.0,"low":0.5,"high":2.0,"level":0.9,"n_clusters":3,"note":""}'
+    assert Interval.model_validate_json(text).confidence == 0.9
+    assert Interval.model_validate_json(text).model_dump_json() == text
+    assert BootstrapConfig(confidence=0.9).model_dump() == {
+        "resamples": 10_000,
+        "level": 0.9,
+        "seed": 20_240_607,
+    }
+    # the digest of the settings as earlier releases wrote them
+    assert BootstrapConfig().digest == "2c78e0667f5a"
+    assert BootstrapConfig().replace(confidence=0.9).confidence == 0.9

@@ -25,7 +25,7 @@ def test_running_sums_give_the_same_sharpe():
     assert metrics.sharpe_of_moments(np.array([0]), np.array([0.0]), np.array([0.0]))[0] == 0.0
 
 
-def test_consistency_follows_the_brief():
+def test_consistency_falls_with_the_spread_over_the_mean():
     # mean 4, std 2 -> 1 - 2/4; mean 0.2 is under the floor 1: 1 - 0.1/1
     assert metrics.consistency(np.array([2.0, 6.0])) == pytest.approx(0.5)
     assert metrics.consistency(np.array([0.1, 0.3])) == pytest.approx(0.9)

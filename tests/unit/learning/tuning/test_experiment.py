@@ -1,18 +1,12 @@
 """A question as data: its variants are the same on every machine and are checked before anything starts."""
 
-import importlib
-import pkgutil
-
 import pytest
 from ray import tune
 
-import tune_experiments
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training.folder import MAY_MUTATE
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Experiment, mutations, space_in_words, variants
-
-NAMES = sorted(m.name for m in pkgutil.iter_modules(tune_experiments.__path__) if m.name != "base")
 
 
 def made(space, **sweep) -> Experiment:
@@ -78,17 +72,3 @@ def test_what_was_searched_is_recorded_in_words():
         "train.level": ["tiny"],
         "train.gamma": "float (0.9, 0.99)",
     }
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_experiment_states_its_question_and_can_be_asked_whole_and_small(name):
-    module = importlib.import_module(f"tune_experiments.{name}")
-    asked = module.EXPERIMENT
-    assert asked.question in " ".join((module.__doc__ or "").split()) or asked.question.endswith("?")
-    for word in ("Run ", "Smoke ", "Expect "):
-        assert word in (module.__doc__ or "")
-    assert len(variants(asked, asked.sweep)) >= 2
-    smoke = asked.smoked()
-    small = variants(smoke, smoke.sweep)
-    assert 2 <= len(small) <= 4
-    assert all(v.settings.train.total_env_steps <= 100_000 for v in small)

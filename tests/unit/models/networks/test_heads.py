@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made.bank import N_FEATURES, TEMPORAL, made_bank
+from made.bank import TEMPORAL
+from made.foresight import NAMES, named_bank
 
-from kalshi_platform.data.features.spec import features_of
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.acting import NetworkPolicy
-from kalshi_platform.models.networks.foresight import HORIZON_ROWS, Foresight, look_ahead
+from kalshi_platform.models.networks.foresight import Foresight
 from kalshi_platform.models.networks.heads import (
     MicrostructureHead,
     RegimeHead,
@@ -20,19 +19,10 @@ from kalshi_platform.models.networks.heads import (
     regime_information,
 )
 from kalshi_platform.models.networks.history import HistoryCodes
-from kalshi_platform.models.networks.levels import Level, level_named
+from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
-
-NAMES = tuple(f.name for f in features_of(["orderbook", "temporal"]))
-BURST = [f.name for f in features_of(["temporal"])].index("is_burst")
-
-
-def named_bank() -> Bank:
-    """The made markets under the feature table's names; the mid stands in the first column there too."""
-    assert len(NAMES) == N_FEATURES
-    return replace(made_bank(), feature_names=NAMES)
 
 
 def spec_of(level: str) -> PolicySpec:
@@ -128,52 +118,6 @@ def test_microstructure_loss_matches_numbers_worked_by_hand():
     assert float(microstructure_loss(foreseen, targets)) == pytest.approx(1.0 + math.log(2), abs=1e-6)
 
 
-@pytest.mark.parametrize("kernel", [look_ahead, look_ahead.py_func], ids=["numba", "python"])
-def test_targets_end_with_the_unbroken_segment(kernel):
-    # rows 0-4 one segment, 5 a gap, 6-8 another; horizon 2
-    mid = np.array([0.50, 0.51, 0.55, 0.50, 0.40, 0.0, 0.10, 0.20, 0.30], np.float32)
-    burst = np.array([0, 1, 0, 1, 0, 0, 0, 1, 0], np.float32)
-    age = np.array([0, 1, 2, 3, 4, -1, 0, 1, 2], np.int32)
-    rows = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, -1], np.int32)
-    move, next_burst, known = (np.full(10, 9.0, np.float32) for _ in range(3))
-    kernel(mid, burst, age, rows, 2, move, next_burst, known)
-    np.testing.assert_array_equal(known, [1, 1, 1, 0, 0, 0, 1, 0, 0, 0])
-    # 0.55 - 0.50, 0.50 - 0.51, 0.40 - 0.55, 0.30 - 0.10 dollars, in cents
-    np.testing.assert_allclose(move, [5, -1, -15, 0, 0, 0, 20, 0, 0, 0], atol=1e-4)
-    np.testing.assert_array_equal(next_burst, [1, 0, 1, 0, 0, 0, 1, 0, 0, 0])
-
-
-def test_targets_do_not_reach_from_one_market_into_the_next():
-    bank = named_bank()
-    stops = bank.arrays.segments["stop"].astype(np.int32)
-    starts = bank.arrays.segments["start"].astype(np.int32)
-    foresight = Foresight(bank)
-    rows = np.stack((stops - HORIZON_ROWS - 1, stops - HORIZON_ROWS, stops - 1, starts), axis=1)
-    known = foresight.targets(rows).known
-    assert known.tolist() == [[1.0, 0.0, 0.0, 1.0]] * len(stops)
-
-
-def test_targets_agree_with_the_rows_read_one_by_one(rng: np.random.Generator):
-    bank = named_bank()
-    arrays = bank.arrays
-    rows = rng.integers(-1, bank.n_rows, (50, 3)).astype(np.int32)
-    found = Foresight(bank).targets(rows)
-    for place in np.ndindex(rows.shape):
-        row = int(rows[place])
-        segment = [s for s in arrays.segments if s["start"] <= row < s["stop"]]
-        if not segment or row + HORIZON_ROWS >= segment[0]["stop"]:
-            assert found.known[place] == 0.0
-            continue
-        later = arrays.features[row + HORIZON_ROWS, 0] - arrays.features[row, 0]
-        assert float(found.move_cents[place]) == pytest.approx(100 * later, abs=1e-4)
-        assert float(found.burst[place]) == pytest.approx(float(arrays.temporal[row + 1, BURST]))
-
-
-def test_foresight_of_a_market_without_its_mid_is_refused():
-    with pytest.raises(ContractError, match="foresee feature 'yes_mid', which is switched off"):
-        Foresight(made_bank())
-
-
 @pytest.mark.parametrize("level", ["simple", "advanced", "complex"])
 def test_no_decision_changes_when_later_rows_change(level: str, rng: np.random.Generator):
     spec, bank = spec_of(level), named_bank()
@@ -209,20 +153,3 @@ def test_a_network_tells_the_regime_of_every_slot(level: str, rng: np.random.Gen
     assert regimes is not None
     assert regimes.shape == (6, 3, 5)
     np.testing.assert_allclose(regimes.sum(-1).detach(), 1.0, atol=1e-5)
-
-
-def test_one_regime_alone_is_refused():
-    with pytest.raises(ContractError, match="n_regimes=1: one regime tells nothing apart"):
-        Level.parse({**level_named("advanced").model_dump(), "n_regimes": 1})
-
-
-def test_levels_are_the_briefs():
-    names = ("simple", "moderate", "advanced", "complex")
-    levels = [level_named(name) for name in names]
-    assert [x.hidden_sizes for x in levels] == [(64,), (128, 64), (256, 128, 64), (512, 256, 128)]
-    assert [x.lstm_hidden for x in levels] == [32, 64, 128, 256]
-    assert [x.attention_heads for x in levels[1:]] == [2, 4, 8]
-    assert [x.attention_layers for x in levels[1:]] == [1, 2, 3]
-    assert [x.latency_budget_ms for x in levels] == [2, 10, 30, 50]
-    assert [x.n_regimes > 0 for x in levels] == [False, False, True, True]
-    assert [x.microstructure for x in levels] == [False, False, False, True]

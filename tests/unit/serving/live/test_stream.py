@@ -7,7 +7,7 @@ import pytest
 from made.live_capture import in_order, simulated
 from made.stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, session, snapshot, texts_of
 
-from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
+from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.errors import ContractError
@@ -134,7 +134,7 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
     }
     assert answers(stream, json.dumps(account)) == []
     answers(stream, delta(2), decide=policy)
-    layout = layout_of(3, len(features_of(ROW_GROUPS)), N_PORTFOLIO)
+    layout = layout_of(3, len(features_of(ROW_FEATURE_SETS)), N_PORTFOLIO)
     flat = policy.batches[-1].flat
     # 10 of 50 contracts; entry 0.38, mid 0.45; 50 of 200 dollars free
     assert portfolio_column("position", layout, flat)[0, 0] == np.float32(0.2)

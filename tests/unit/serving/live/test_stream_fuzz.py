@@ -110,7 +110,7 @@ def check_books(stream: StreamSession) -> None:
 def check_shown(flat: np.ndarray) -> None:
     """Features lie within the bounds of the feature table."""
     features = features_of(MODEL.trading.groups)
-    market = [f for f in features if f.group != "portfolio"]
+    market = [f for f in features if f.feature_set != "portfolio"]
     n_slots = MODEL.trading.n_slots
     assert np.isfinite(flat).all()
     block = flat[:, : n_slots * len(market)].reshape(-1, n_slots, len(market))

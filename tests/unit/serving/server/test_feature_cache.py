@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.data.features.spec import GROUPS, features_of
+from kalshi_platform.data.features.spec import FEATURE_SETS, features_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.server.feature_cache import (
     CLASS_OF_COLUMN,
@@ -31,7 +31,7 @@ def rows(*values):
 
 
 def test_every_group_of_the_table_has_a_class_and_prices_and_the_account_are_fast():
-    assert set(CLASS_OF_GROUP) == set(GROUPS)
+    assert set(CLASS_OF_GROUP) == set(FEATURE_SETS)
     fast = {
         f.name for f in features_of(["orderbook", "temporal", "trade_flow", "microstructure", "portfolio"])
     }

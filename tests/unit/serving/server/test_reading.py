@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made.serving_app import App
 
-from kalshi_platform.data.features.spec import ROW_GROUPS, features_of
+from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
 from kalshi_platform.domain.actions import BUY_NO, N_ACTIONS
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.registry.record import ACTIONS
@@ -28,7 +28,7 @@ APP = App()
 WINDOW = APP.policy.window
 #: Of every group, so that there are columns that may be left out.
 SPEC = APP.policy.spec.replace(
-    market=tuple(f.name for f in features_of(ROW_GROUPS)), groups=tuple(ROW_GROUPS)
+    market=tuple(f.name for f in features_of(ROW_FEATURE_SETS)), groups=tuple(ROW_FEATURE_SETS)
 )
 COLUMNS, N_HISTORY = columns_of(SPEC), SPEC.n_history
 

@@ -1,4 +1,4 @@
-"""The brief's two curricula: when a stage begins, how many markets it plays, which ones it draws."""
+"""The two curricula: when a stage begins, how many markets it plays, which ones it draws."""
 
 import pytest
 from made.replay_bank import bank_of, book, market, rows_of

@@ -12,12 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made.replay_bank import (
     CAPITAL_E6,
+    DEEP,
     T0_NS,
     Script,
     bank_of,
     book,
+    changed,
     market,
     play,
+    quiet,
     random_bank,
     rows_of,
     training_env,
@@ -35,15 +38,7 @@ from kalshi_platform.simulation.envs.episodes import (
 )
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.account import position_value_e6
-from kalshi_platform.simulation.replay.bank import Bank, read_only
-from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, WAITING
-
-DEEP = 100_000
-BID, ASK = ((4_000, DEEP),), ((5_000, DEEP),)
-
-
-def quiet(n=3, start_s=0.0, step_s=10.0, bids=BID, asks=ASK):
-    return rows_of(*[book(start_s + step_s * k, bids, asks) for k in range(n)])
+from kalshi_platform.simulation.replay.state import LIVE, WAITING
 
 
 class TestAccountIdentity:
@@ -210,65 +205,6 @@ class TestClock:
         assert records.n_fills.tolist() == [0, 1]
 
 
-class TestEnds:
-    def test_terminated_means_settled(self):
-        s = Script(bank_of(market(quiet(3), settlement_e4=0)))
-        assert s.step(HOLD) == (False, False)
-        assert s.step(HOLD) == (True, False)
-
-    def test_truncated_means_the_data_or_the_budget_ran_out(self):
-        assert Script(bank_of(market(quiet(3)))).run(HOLD, HOLD) == (False, True)
-        s = Script(bank_of(market(quiet(9), settlement_e4=0)), max_steps=3)
-        assert s.run(HOLD, HOLD) == (False, False)
-        assert s.step(HOLD) == (False, True)
-        assert s.records().settled.tolist() == [0]
-
-    def test_an_outcome_is_not_paid_while_a_sibling_trades_before_the_close(self):
-        close_ns = T0_NS + 45 * NS_PER_SECOND
-        won = market(quiet(3), "A", settlement_e4=10_000, close_ns=close_ns)
-        sibling = market(quiet(8), "B", settlement_e4=0, close_ns=close_ns)
-        s = Script(bank_of(won, sibling), (0, 1))
-        s.step(BUY_YES, HOLD)
-        s.step(HOLD, HOLD)  # second 20: the last message of A
-        cash = int(s.env.cash_e6)
-        assert (s.slot(0).state, s.mask(0), s.slot(0).position_e2) == (CLOSED, [1, 0, 0, 0, 0], 1_000)
-        for _ in range(2):  # seconds 30 and 40
-            s.step(HOLD, HOLD)
-        assert (s.slot(0).state, int(s.env.cash_e6)) == (CLOSED, cash)
-        s.step(HOLD, HOLD)  # second 50: past the close
-        assert (s.slot(0).state, s.slot(0).settled) == (ENDED, 1)
-        assert int(s.env.cash_e6) == cash + 10_000_000
-
-    def test_without_a_known_close_the_outcome_waits_for_the_end(self):
-        bank = bank_of(market(quiet(3), "A", settlement_e4=10_000), market(quiet(5), "B"))
-        s = Script(bank, (0, 1))
-        s.step(BUY_YES, HOLD)
-        s.step(HOLD, HOLD)
-        s.step(HOLD, HOLD)
-        assert s.slot(0).state == CLOSED
-        assert s.step(HOLD, HOLD) == (False, True)
-        records = s.records()
-        assert records.settled.tolist() == [1, 0]
-        assert records.pnl_e6.tolist() == [4_825_000, 0]
-
-    def test_where_data_end_among_others_the_position_is_closed_for_what_it_brings(self):
-        s = Script(bank_of(market(quiet(3), "A"), market(quiet(5), "B")), (0, 1))
-        s.step(BUY_YES, HOLD)
-        s.step(HOLD, HOLD)
-        # bought 10 at 0.50 (fee 0.175), sold at the bid of 0.40 (fee 0.07 * 10 * 0.24 = 0.168)
-        assert s.slot(0).state == ENDED
-        assert s.slot(0).slot_cash_e6 == -5_000_000 - 175_000 + 4_000_000 - 168_000
-        assert s.slot(0).fees_e6 == 175_000 + 168_000
-
-    def test_an_order_still_resting_at_the_end_frees_its_cash(self):
-        bank = bank_of(market(quiet(3), "A", settlement_e4=0), market(quiet(5), "B"))
-        s = Script(bank, (0, 1), order_style="maker")
-        s.step(BUY_YES, HOLD)
-        assert s.env.reserved_e6 > 0
-        s.step(HOLD, HOLD)
-        assert s.env.reserved_e6 == 0
-
-
 class TestGaps:
     GAPPED = (1, 1, 1, 0, 1, 1, 1)
 
@@ -310,11 +246,6 @@ class TestGaps:
         assert both.any()
         assert (segment[1:] == segment[:-1])[both].all()
         assert (rows[1:] >= rows[:-1])[both].all()
-
-
-def changed(bank: Bank, **arrays) -> Bank:
-    """The bank with other arrays; write-protected like any, so that kernels are not compiled again."""
-    return Bank(read_only(bank.arrays._replace(**arrays)), bank.markets, bank.feature_names)
 
 
 class TestFuture:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made.replay_bank import Script, bank_of, book, market, play, random_bank, rows_of, training_env
+from made.replay_bank import Script, bank_of, book, market, play, random_bank, rows_of, same, training_env
 
 from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.domain.errors import ContractError
@@ -14,15 +14,10 @@ from kalshi_platform.simulation.envs.episodes import (
     event_episodes,
     market_episodes,
 )
-from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.observation import portfolio_column
 
 ASK = ((5_000, 100_000),)
-
-
-def same(one, two):
-    return all((a == b).all() for a, b in zip(one, two, strict=True))
 
 
 @pytest.mark.parametrize("mode", ["concurrent", "shifted"])
@@ -112,23 +107,6 @@ def test_environments_without_an_episode_stand_still():
     assert env.drain_episodes().episode.tolist() == [0, 1]
 
 
-def test_records_hold_every_slot_of_every_finished_episode_once():
-    bank = random_bank(8)
-    env = training_env(bank, n_envs=7)
-    _, _, _, terminated, truncated = play(env, 400)  # more than the buffer of records holds at once
-    records = env.drain_episodes()
-    ended = (terminated | truncated).sum()
-    assert np.unique(records.episode).size == ended
-    assert np.unique(np.stack([records.episode, records.slot]), axis=1).shape[1] == records.slot.size
-    assert (records.action_counts.sum(1) <= records.n_steps).all()
-    assert (records.n_orders == records.action_counts[:, 1:].sum(1)).all()  # every available order is sent
-    assert (records.end_ns >= records.start_ns).all()
-    assert records.n_fills.sum() > 100
-    assert env.drain_episodes().episode.size == 0
-    assert same(join_records([records, join_records([])]), records)
-    assert isinstance(records, EpisodeRecords)
-
-
 def test_an_episode_returns_the_sum_of_its_rewards():
     bank = random_bank(9)
     env = training_env(bank, n_envs=1, holding_cost_per_day=1.0)
@@ -160,20 +138,6 @@ def test_step_before_reset_and_wrong_shapes_are_refused():
         env.step(np.zeros((4, 2), np.int8), flat, rows, *out)
     with pytest.raises(ContractError, match="n_envs=0"):
         training_env(random_bank(1), n_envs=0)
-
-
-def test_an_order_larger_than_the_position_limit_is_no_setting():
-    with pytest.raises(ValueError, match="order_qty_e2=200 exceeds position_limit_e2=100"):
-        EnvConfig(order_qty_e2=200, position_limit_e2=100)
-
-
-def test_observations_are_finite_and_within_bounds():
-    bank = random_bank(4, gap_share=0.02)
-    for style in ("taker", "maker"):
-        flat, _, reward, _, _ = play(training_env(bank, order_style=style, mode="shifted"), 150)
-        assert np.isfinite(flat).all()
-        assert np.abs(flat).max() <= 1.0
-        assert np.isfinite(reward).all()
 
 
 def test_markets_of_one_event_are_played_together():

@@ -1,19 +1,12 @@
 """Fills by hand: prices 1e-4 dollar, sizes 1e-2 contract, cash 1e-6 dollar; fees of a direct member."""
 
-import itertools
-
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made.replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
 
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
-from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.simulation.replay.bank import MARKET_DTYPE, _bands
+from kalshi_platform.domain.market import PriceBand
 from kalshi_platform.simulation.replay.execution import IDLE, RESTING, SEEKING
-from kalshi_platform.simulation.replay.planning import neighbour_price
 
 DEEP = 100_000
 
@@ -347,27 +340,3 @@ class TestPrints:
         assert s.slot().position_e2 == 0
         s.step(HOLD)
         assert s.slot().position_e2 == 900
-
-
-@st.composite
-def bands_and_price(draw):
-    edges = sorted(draw(st.sets(st.integers(1, 99), min_size=0, max_size=3)))
-    cuts = [0, *(100 * e for e in edges), 10_000]
-    bands = tuple(
-        PriceBand(start_e4=a, end_e4=b, step_e4=draw(st.sampled_from([10, 20, 50, 100])))
-        for a, b in itertools.pairwise(cuts)
-    )
-    return bands, draw(st.integers(1, 9_999))
-
-
-@given(bands_and_price())
-def test_the_neighbour_price_is_the_nearest_valid_one_strictly_inside(drawn):
-    bands, price = drawn
-    spec = MarketSpec(ticker="M", event="E", price_ranges=bands)
-    valid = [p for p in range(1, 10_000) if spec.on_grid(p)]
-    table = np.zeros(1, MARKET_DTYPE)
-    table["bands_e4"][0] = _bands(spec)
-    above, below = [p for p in valid if p > price], [p for p in valid if p < price]
-    for kernel in (neighbour_price, neighbour_price.py_func):
-        assert kernel(table["bands_e4"][0], price, True) == (min(above) if above else price)
-        assert kernel(table["bands_e4"][0], price, False) == (max(below) if below else price)

@@ -9,7 +9,7 @@ from made.fake_import import FakeImport
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.data.features.spec import GROUPS
+from kalshi_platform.data.features.spec import FEATURE_SETS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.replay import cache
 from kalshi_platform.simulation.replay.open import Share, SplitOpener, bank_bytes, open_bank
@@ -28,7 +28,7 @@ def dataset(tmp_path_factory) -> str:
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_shares_hold_the_split_without_overlap_and_their_rows_are_the_full_banks_to_the_bit(dataset, n):
-    opener = SplitOpener(dataset, "train", GROUPS)
+    opener = SplitOpener(dataset, "train", FEATURE_SETS)
     full = opener()
     seen = []
     for k in range(n):
@@ -47,12 +47,12 @@ def test_shares_hold_the_split_without_overlap_and_their_rows_are_the_full_banks
 def test_event_k_of_the_sorted_list_goes_to_worker_k_mod_n(dataset):
     events = Dataset.open(dataset).manifest.events("train")
     for k in range(2):
-        share = open_bank(dataset, "train", GROUPS, share=Share(k, 2))
+        share = open_bank(dataset, "train", FEATURE_SETS, share=Share(k, 2))
         assert sorted({market.event for market in share.markets}) == list(events[k::2])
 
 
 def test_an_empty_slot_stays_empty(dataset):
-    share = open_bank(dataset, "train", GROUPS, share=Share(1, 2))
+    share = open_bank(dataset, "train", FEATURE_SETS, share=Share(1, 2))
     assert share.full_rows[np.array([[-1, 0], [-1, -1]], np.int32)].tolist() == [
         [-1, int(share.full_rows[0])],
         [-1, -1],
@@ -60,7 +60,7 @@ def test_an_empty_slot_stays_empty(dataset):
 
 
 def test_a_share_has_a_folder_of_its_own_in_the_cache(dataset):
-    opener = SplitOpener(dataset, "train", GROUPS)
+    opener = SplitOpener(dataset, "train", FEATURE_SETS)
     held = [opener(), opener.only(Share(0, 2))(), opener.only(Share(1, 2))()]
     digest = Dataset.open(dataset).digest
     keys = {bank.key.split("-")[2] for bank in cache.banks() if bank.key.startswith(f"{digest}-train")}
@@ -70,18 +70,18 @@ def test_a_share_has_a_folder_of_its_own_in_the_cache(dataset):
 
 def test_more_workers_than_events_are_refused(dataset):
     with pytest.raises(ContractError, match="too few for 50 workers"):
-        open_bank(dataset, "train", GROUPS, share=Share(0, 50))
+        open_bank(dataset, "train", FEATURE_SETS, share=Share(0, 50))
     with pytest.raises(ContractError, match="give one of 0 to 1"):
-        open_bank(dataset, "train", GROUPS, share=Share(2, 2))
+        open_bank(dataset, "train", FEATURE_SETS, share=Share(2, 2))
 
 
 def test_an_opener_travels_to_another_process(dataset):
-    opener = SplitOpener(dataset, "train", GROUPS).only(Share(1, 2))
+    opener = SplitOpener(dataset, "train", FEATURE_SETS).only(Share(1, 2))
     assert pickle.loads(pickle.dumps(opener)) == opener
 
 
 def test_the_size_of_a_bank_is_known_from_the_manifest(dataset):
-    bank = open_bank(dataset, "train", GROUPS)
+    bank = open_bank(dataset, "train", FEATURE_SETS)
     arrays = bank.arrays
     exact = arrays.rows.nbytes + arrays.features.nbytes + arrays.temporal.nbytes + arrays.age.nbytes
-    assert bank_bytes(Dataset.open(dataset), "train", GROUPS) == exact
+    assert bank_bytes(Dataset.open(dataset), "train", FEATURE_SETS) == exact

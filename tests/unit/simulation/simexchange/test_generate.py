@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from made.sim_events import SHORT, assert_same_event
 
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -15,53 +16,16 @@ from kalshi_platform.data.market_data.schema import (
     TRADE,
     YES,
 )
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.simulation.simexchange import SimConfig, generate, generate_event
-from kalshi_platform.simulation.simexchange.contracts import fair_probability
+from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 from kalshi_platform.simulation.simexchange.generate import simulate_event
 
-SHORT = SimConfig(messages_per_market=60)
 GAPPY = SimConfig(messages_per_market=400, gap_share=1.0)
 
 
 @pytest.fixture(scope="module")
 def default_events():
     return [simulate_event(SimConfig(gap_share=0.0), i) for i in range(12)]
-
-
-@pytest.fixture(scope="module")
-def openings_and_ends():
-    """(fair at the opening, fair at the last message, settlement) of one market an event: independent."""
-    out = []
-    for i in range(600):
-        markets = generate_event(SHORT, i)
-        m = markets[i % len(markets)]
-        out.append((m.fair_e4[0], m.fair_e4[-1], m.settlement.value_e4))
-    return np.array(out) / DOLLAR_E4
-
-
-def test_fair_probability_matches_the_normal_table():
-    # P(-1 < X <= 1) = 0.682689 for a standard normal, P(X > 0.5) with variance 0.25: P(Z > 1) = 0.158655
-    assert fair_probability.py_func(0.0, 1.0, -1.0, 1.0) == pytest.approx(0.682689, abs=1e-6)
-    assert fair_probability(0.0, 0.25, 0.5, np.inf) == pytest.approx(0.158655, abs=1e-6)
-
-
-def test_settlement_happens_as_often_as_the_fair_price_says(openings_and_ends):
-    for column in (0, 1):
-        fair, settled = openings_and_ends[:, column], openings_and_ends[:, 2]
-        for low in (0.0, 0.2, 0.4, 0.6, 0.8):
-            inside = (fair >= low) & (fair < low + 0.2)
-            p, sd = fair[inside].sum(), np.sqrt((fair * (1 - fair))[inside].sum())
-            assert abs(settled[inside].sum() - p) < 4.0 * sd + 1e-9, (
-                f"bucket {low}: {settled[inside].sum()} of {p}"
-            )
-
-
-def test_the_fair_price_has_no_drift(openings_and_ends):
-    moves = openings_and_ends[:, 1] - openings_and_ends[:, 0]
-    assert moves.std() > 0.01
-    assert abs(moves.mean()) < 4.0 * moves.std() / np.sqrt(moves.size)
 
 
 def test_brackets_of_one_event_exclude_each_other_and_cover_everything(default_events):
@@ -187,33 +151,7 @@ def test_fair_values_are_one_a_message():
         assert ((market.fair_e4 > 0) & (market.fair_e4 < DOLLAR_E4)).all()
 
 
-def assert_same_event(a, b):
-    assert (a.specs, a.settlements) == (b.specs, b.settlements)
-    for x, y in zip((*a.wire.rows, *a.wire[1:]), (*b.wire.rows, *b.wire[1:]), strict=True):
-        np.testing.assert_array_equal(x, y)
-
-
 def test_an_event_depends_on_seed_and_index_only():
     assert_same_event(simulate_event(SHORT, 5), simulate_event(SHORT.replace(n_events=7), 5))
     other = simulate_event(SHORT.replace(seed=1), 5)
     assert other.wire.rows.qty_e2.tolist() != simulate_event(SHORT, 5).wire.rows.qty_e2.tolist()
-
-
-def test_compiled_and_plain_trading_days_are_the_same_to_the_bit(monkeypatch):
-    compiled = simulate_event(SHORT, 2)
-    monkeypatch.setattr(generate, "trade_event", generate.trade_event.py_func)
-    assert_same_event(compiled, simulate_event(SHORT, 2))
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"min_markets": 6, "max_markets": 4}, "min_markets=6"),
-        ({"single_share": 0.7, "nested_share": 0.7}, "above 1"),
-        ({"n_events": 0}, "n_events"),
-        ({"unknown_knob": 1}, "unknown_knob"),
-    ],
-)
-def test_an_impossible_config_is_refused_by_name(changes, named):
-    with pytest.raises(ContractError, match=named):
-        SimConfig().replace(**changes)

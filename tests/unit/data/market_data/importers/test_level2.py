@@ -1,63 +1,124 @@
 """Simulated files beside recorded ones: neither is ever taken for the other."""
 
-import json
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from made.market_files import BOOK_SCHEMA, T0, book, capture, load, snapshot, trade, write
+from made.market_files import (
+    BOOK_SCHEMA,
+    CORE,
+    book,
+    load,
+    table,
+    write,
+)
 
-from kalshi_platform.data.market_data.schema import GAP, SNAPSHOT
+from kalshi_platform.data.market_data.schema import (
+    DELTA,
+    FLAG_FILL,
+    FLAG_LAST,
+    FLAG_START,
+    GAP,
+    NO,
+    NO_SIDE,
+    SNAPSHOT,
+    TRADE,
+    YES,
+)
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NO_PRICE, UNKNOWN_QTY
 
 
-def simulated(path: Path, seconds: tuple[int, ...] = (1,), ticker: str = "E-A") -> Path:
-    rows = [book(ticker, second, "start") for second in seconds]
-    schema = pa.schema(list(BOOK_SCHEMA.items()), metadata={"kalshi_platform.provenance": "simulated"})
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
-    return path
-
-
-def test_simulated_and_recorded_markets_keep_their_own_provenance(tmp_path: Path) -> None:
-    simulated(tmp_path / "s.parquet", ticker="S-A")
-    write(tmp_path / "r.parquet", [book("R-A", 1, "start")], BOOK_SCHEMA)
-    markets, _ = load(tmp_path)
-    assert {t: m.provenance for t, m in markets.items()} == {"S-A": "simulated", "R-A": "recorded"}
-
-
-def test_simulated_files_that_follow_one_another_are_joined_with_a_gap(tmp_path: Path) -> None:
-    simulated(tmp_path / "a.parquet", (1, 2))
-    simulated(tmp_path / "b.parquet", (3, 4))
-    markets, counters = load(tmp_path)
-    assert markets["E-A"].provenance == "simulated"
-    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT, SNAPSHOT]
-    assert counters["gaps_between_sources"] == 1
-
-
-@pytest.mark.parametrize("real", ["level2", "trades"])
-def test_one_market_simulated_in_one_file_and_real_in_another_is_refused(tmp_path: Path, real: str) -> None:
-    simulated(tmp_path / "s.parquet")
-    if real == "level2":
-        write(tmp_path / "r.parquet", [book("E-A", 5, "start")], BOOK_SCHEMA)
-    else:
-        write(tmp_path / "r.parquet", [trade("E-A", 5, 4_200)])
-    with pytest.raises(DataError, match=r"E-A is simulated in s\.parquet and real in r\.parquet"):
-        load(tmp_path)
-
-
-@pytest.mark.parametrize("marked", [0, 1])
-def test_a_capture_of_recorded_and_simulated_lines_is_refused(tmp_path: Path, marked: int) -> None:
-    frame = json.dumps(snapshot("E-A", 1))
-    lines = [{"recv_ns": T0 * 10**9 + i, "conn": 1, "raw": frame} for i in range(2)]
-    lines[marked]["provenance"] = "simulated"
-    path = tmp_path / "c.jsonl"
-    path.write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(DataError, match=r"c\.jsonl: line 2 is (recorded|simulated), the lines before it"):
-        load(path)
-
-
-def test_what_a_frame_says_of_itself_makes_no_recording_simulated(tmp_path: Path) -> None:
-    frame = {**snapshot("E-A", 1), "provenance": "simulated"}
-    markets, _ = load(capture(tmp_path / "c.jsonl", [(1, 1, frame)]))
+def test_level2_snapshots_fills_and_deltas(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "l2",
+        [
+            book("E-A", 1, "start"),
+            book("E-A", 1, "level", "yes", 4_000, 500),
+            book("E-A", 1, "level", "no", 5_500, 300),
+            book("E-A", 2, "delta", "no", 5_500, -100, is_fill=True),
+            book("E-A", 3, "delta", "yes", 4_000, 50, is_fill=False),
+            book("E-A", 4, "delta", "yes", 4_000, -50, is_fill=True),
+        ],
+        BOOK_SCHEMA,
+    )
+    markets, _ = load(path)
+    # a resting NO bid at 0.55 was hit by a YES taker at 0.45; a resting YES bid at 0.40 by a NO taker at 0.40
+    assert table(markets["E-A"], *CORE) == [
+        (SNAPSHOT, NO_SIDE, NO_PRICE, 0, FLAG_START),
+        (SNAPSHOT, YES, 4_000, 500, 0),
+        (SNAPSHOT, NO, 5_500, 300, FLAG_LAST),
+        (TRADE, YES, 4_500, 100, 0),
+        (DELTA, NO, 5_500, -100, FLAG_LAST | FLAG_FILL),
+        (DELTA, YES, 4_000, 50, FLAG_LAST),
+        (TRADE, NO, 4_000, 50, 0),
+        (DELTA, YES, 4_000, -50, FLAG_LAST | FLAG_FILL),
+    ]
     assert markets["E-A"].provenance == "recorded"
+
+
+def test_a_new_session_is_a_gap_until_its_snapshot(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "l2",
+        [
+            book("E-A", 1, "start"),
+            book("E-A", 1, "level", "yes", 4_000, 500),
+            book("E-A", 5, "delta", "yes", 4_000, 10, session=1),
+            book("E-A", 6, "start", session=1),
+        ],
+        BOOK_SCHEMA,
+    )
+    markets, counters = load(path)
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP, SNAPSHOT]
+    assert markets["E-A"].rows.qty_e2[2] == UNKNOWN_QTY
+    assert counters["deltas_quarantined"] == 1
+
+
+def test_a_hole_in_level2_numbers_is_a_gap_in_every_market_of_the_subscription(tmp_path: Path) -> None:
+    def numbered(
+        ticker: str, second: int, seq: int, kind: str, *cells: Any, sid: int = 1, **more: Any
+    ) -> dict[str, Any]:
+        return book(ticker, second, kind, *cells, sid=sid, seq=seq, **more)
+
+    path = write(
+        tmp_path / "l2",
+        [
+            numbered("E-A", 1, 1, "start"),
+            numbered("E-A", 1, 1, "level", "yes", 4_000, 500),
+            numbered("E-B", 2, 2, "start"),
+            numbered("E-B", 2, 2, "level", "yes", 4_000, 500),
+            numbered("E-C", 2, 1, "start", sid=2),
+            numbered("E-A", 3, 5, "delta", "yes", 4_000, 10),
+            numbered("E-B", 4, 6, "delta", "yes", 4_000, 10, is_fill=True),
+            numbered("E-C", 5, 2, "delta", "yes", 4_000, 10, sid=2),
+            numbered("E-C", 5, 2, "delta", "yes", 4_000, 10, sid=2),
+        ],
+        BOOK_SCHEMA,
+    )
+    markets, counters = load(path)
+    for ticker in ("E-A", "E-B"):
+        assert markets[ticker].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, GAP]
+        assert markets[ticker].rows.qty_e2[-1] == 2
+    assert markets["E-C"].rows.kind.tolist() == [SNAPSHOT, DELTA]
+    assert counters["repeated_deltas"] == 1
+    assert counters["fills_that_add"] == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([book("E-A", 1, "level", "yes", 4_000, 5)], "a snapshot level without its marker"),
+        ([book("E-A", 1, "start"), book("E-A", 2, "delta", None, 4_000, 1)], "a level or delta without"),
+        ([book("E-A", 1, "start"), book("E-A", 2, "start", type="update")], "type = 'update'"),
+    ],
+)
+def test_impossible_level2_rows_are_refused(tmp_path: Path, rows: list[Any], message: str) -> None:
+    with pytest.raises(DataError, match=rf"x\.parquet: row [01], market E-A: {message}"):
+        load(write(tmp_path / "x.parquet", rows, BOOK_SCHEMA))
+
+
+def test_a_level_below_zero_is_a_gap(tmp_path: Path) -> None:
+    rows = [book("E-A", 1, "start"), book("E-A", 2, "delta", "yes", 4_000, -1)]
+    markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
+    assert counters["negative_levels_to_gaps"] == 1

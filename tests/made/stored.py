@@ -1,0 +1,67 @@
+"""A dataset of one event and two markets, written by hand."""
+
+import pyarrow as pa
+
+from kalshi_platform.data.dataset.job import encode_shard, write_shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
+from kalshi_platform.data.dataset.store import (
+    encode_market_rows,
+    encode_markets,
+)
+from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
+from kalshi_platform.storage.storage import open_storage
+from made.strategies import random_rows
+
+SPEC = MarketSpec(
+    ticker="EV-A",
+    event="EV",
+    series="S",
+    category="Climate",
+    open_ns=1,
+    close_ns=2_000_000_000_000_000_001,
+    price_ranges=(
+        PriceBand(start_e4=0, end_e4=1_000, step_e4=10),
+        PriceBand(start_e4=1_000, end_e4=10_000, step_e4=100),
+    ),
+    fee_type="quadratic_with_maker_fees",
+    fee_multiplier_e6=500_000,
+    mutually_exclusive=True,
+)
+
+
+BARE = MarketSpec(ticker="EV-B", event="EV")
+
+
+def entry(ticker, split, batch, rows):
+    return MarketEntry(
+        ticker=ticker, event="EV", split=split, provenance="recorded", n_events=rows.recv_ns.size,
+        n_rows=1, n_gaps=0, first_ns=int(rows.recv_ns[0]), last_ns=int(rows.recv_ns[-1]), batch=batch,
+        volatility=0.0, settled=False,
+    )  # fmt: skip
+
+
+def make_dataset(root, rng, split_of=lambda ticker: "train"):
+    storage = open_storage(root)
+    markets = [("EV-A", random_rows(rng, 50)), ("EV-B", random_rows(rng, 30, "quotes"))]
+    encoded = [
+        encode_shard(
+            "markets",
+            "markets",
+            encode_markets([(SPEC, None), (BARE, Settlement(ticker="EV-B", value_e4=10_000))]),
+        ),
+        encode_shard("events", "events/EV", encode_market_rows(markets), "EV"),
+        encode_shard("features", "features/f/EV", pa.py_buffer(b"rows"), "EV"),
+    ]
+    for shard in encoded:
+        write_shard(storage, shard)
+    manifest = Manifest(
+        feature_digest="f",
+        shards=tuple(e.shard for e in encoded),
+        markets=tuple(
+            entry(ticker, split_of(ticker), batch, rows) for batch, (ticker, rows) in enumerate(markets)
+        ),
+        sources=("a.parquet",),
+        counters={},
+    )
+    storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
+    return dict(markets), manifest

@@ -1,0 +1,137 @@
+"""Fields of frames as exact integers: what decimal arithmetic accepts, and nothing else."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_platform.data.market_data import frames
+from kalshi_platform.data.market_data.frames import fixed_price_e4, fixed_qty_e2
+from kalshi_platform.data.market_data.schema import NO, YES
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import PriceBand
+from kalshi_platform.domain.units import parse_price, parse_qty
+
+
+@given(st.integers(0, 10_000), st.integers(0, 4))
+def test_price_parser_equals_decimal_on_every_price(price_e4: int, drop: int) -> None:
+    text = f"{Decimal(price_e4) / 10_000:.4f}"
+    if drop and set(text[-drop:]) <= {"0"}:
+        text = text[:-drop]
+    assert fixed_price_e4(text) == parse_price(text) == price_e4
+
+
+@given(st.integers(-(10**14), 10**14))
+def test_qty_parser_equals_decimal_on_every_size(qty_e2: int) -> None:
+    text = f"{Decimal(qty_e2) / 100:.2f}"
+    assert fixed_qty_e2(text) == parse_qty(text) == qty_e2
+
+
+@given(st.one_of(st.text(max_size=8), st.from_regex(r"[-+]?[0-9_ ]{0,4}\.?[0-9_e]{0,5}", fullmatch=True)))
+def test_parsers_accept_and_refuse_exactly_what_decimal_does(text: str) -> None:
+    for fast, exact in ((fixed_price_e4, parse_price), (fixed_qty_e2, parse_qty)):
+        try:
+            expected = exact(text)
+        except DataError:
+            with pytest.raises(DataError):
+                fast(text)
+        else:
+            assert fast(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "price_e4"),
+    [
+        ({"price_dollars": "0.4210"}, 4_210),
+        ({"price": 42}, 4_200),  # legacy cents
+        ({"price_dollars": "0.4210", "price": 42}, 4_210),  # the finest field present
+        ({"price": 100}, 10_000),
+    ],
+)
+def test_a_price_is_read_from_the_finest_field_present(message: dict[str, Any], price_e4: int) -> None:
+    assert frames.price_of(message, "price_dollars", "price") == price_e4
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ({"price": 101}, "price = 101"),
+        ({"price": -1}, "price = -1"),
+        ({"price": 42.0}, "price = 42.0"),
+        ({"price": True}, "price = True"),
+        ({"price_dollars": 0.42}, "price_dollars = 0.42"),
+        ({}, "price_dollars or price"),
+    ],
+)
+def test_an_impossible_price_is_refused_by_field(message: dict[str, Any], named: str) -> None:
+    with pytest.raises(DataError, match=re.escape(named)):
+        frames.price_of(message, "price_dollars", "price")
+
+
+def test_sizes_are_hundredths_of_a_contract_in_both_formats() -> None:
+    assert frames.qty_of({"delta_fp": "-2.25"}, "delta_fp", "delta") == -225
+    assert frames.qty_of({"delta": -3}, "delta_fp", "delta") == -300
+
+
+@pytest.mark.parametrize("raw", [[["0.4200", "5.00"], ["0.4100", "0.00"]], [["0.4200", 5], ["0.4100", 0]]])
+def test_levels_of_size_zero_are_left_out(raw: list[list[Any]]) -> None:
+    assert frames.levels_of({"yes_dollars_fp": raw}, "yes") == [(4_200, 500)]
+    assert frames.levels_of({"yes_dollars_fp": raw}, "no") == []
+
+
+@pytest.mark.parametrize(
+    "raw", [7, [["0.42"]], [["0.42", "1.00", "x"]], [[42, "1.00"]], [["0.42", 1.5]], [[None, 1]]]
+)
+def test_levels_that_are_no_pairs_of_price_and_size_are_refused(raw: Any) -> None:
+    with pytest.raises(DataError):
+        frames.levels_of({"yes_dollars": raw}, "yes")
+
+
+def test_whole_cents_are_levels_of_the_legacy_field_alone() -> None:
+    assert frames.levels_of({"yes": [[42, 3]]}, "yes") == [(4_200, 300)]
+    with pytest.raises(DataError, match="level price 42"):
+        frames.levels_of({"yes_dollars": [[42, 3]]}, "yes")
+
+
+def test_the_taker_is_read_from_the_newest_field_that_says_something() -> None:
+    assert frames.taker_of({"taker_outcome_side": "no", "taker_book_side": "bid", "taker_side": "yes"}) == NO
+    assert frames.taker_of({"taker_outcome_side": "", "taker_book_side": "ask", "taker_side": "yes"}) == NO
+    assert frames.taker_of({"taker_side": "yes"}) == YES
+    for message, named in (
+        ({"taker_side": "both"}, "both"),
+        ({"taker_side": ["yes"]}, "yes"),
+        ({}, "taker_side"),
+    ):
+        with pytest.raises(DataError, match=named):
+            frames.taker_of(message)
+
+
+@given(st.integers(-(10**9), frames._MAX_SECONDS))
+def test_seconds_become_nanoseconds(seconds: int) -> None:
+    assert frames.seconds_ns({"open_ts": seconds}, "open_ts") == seconds * 10**9
+    assert frames.exchange_time_ns({"ts": seconds}) == seconds * 10**9
+
+
+def test_an_absent_time_is_none_and_one_beyond_the_clock_is_refused() -> None:
+    assert frames.seconds_ns({}, "open_ts") is None
+    with pytest.raises(DataError, match=f"open_ts = {frames._MAX_SECONDS + 1}"):
+        frames.seconds_ns({"open_ts": frames._MAX_SECONDS + 1}, "open_ts")
+
+
+def test_price_bands_are_read_and_impossible_ones_refused() -> None:
+    good = {"start": "0.0000", "end": "0.1000", "step": "0.0010"}
+    assert frames.price_bands([good]) == (PriceBand(start_e4=0, end_e4=1_000, step_e4=10),)
+    for bad in (
+        [],
+        [{**good, "step": "0.0000"}],
+        [{**good, "end": "0.0000"}],
+        [{"start": "0"}],
+        7,
+        None,
+        [7],
+    ):
+        with pytest.raises(DataError, match="price_ranges"):
+            frames.price_bands(bad)

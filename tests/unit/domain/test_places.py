@@ -1,0 +1,21 @@
+"""Where the program keeps what it makes: one variable moves it, an empty one does not."""
+
+from pathlib import Path
+
+import pytest
+
+from kalshi_platform.domain.places import HOME_VARIABLE, home
+
+
+def test_the_variable_moves_everything(monkeypatch, tmp_path):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    assert home() == tmp_path
+
+
+@pytest.mark.parametrize("said", [None, ""])
+def test_without_it_or_with_an_empty_one_it_is_the_users_own_folder(monkeypatch, tmp_path, said):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
+    if said is not None:
+        monkeypatch.setenv(HOME_VARIABLE, said)
+    assert home() == Path(tmp_path, ".local", "share", "kalshi-platform")

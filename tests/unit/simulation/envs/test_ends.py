@@ -1,0 +1,110 @@
+"""How markets and episodes end: settled, truncated, closed for what it brings, and recorded so."""
+
+import pytest
+from made.replay_bank import (
+    T0_NS,
+    Script,
+    bank_of,
+    book,
+    market,
+    quiet,
+    rows_of,
+)
+
+from kalshi_platform.domain.actions import BUY_YES, HOLD
+from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.envs.ends import FAR_NS, liquidation_e6, next_row_ns
+from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, allocate
+
+
+class TestEnds:
+    def test_terminated_means_settled(self):
+        s = Script(bank_of(market(quiet(3), settlement_e4=0)))
+        assert s.step(HOLD) == (False, False)
+        assert s.step(HOLD) == (True, False)
+
+    def test_truncated_means_the_data_or_the_budget_ran_out(self):
+        assert Script(bank_of(market(quiet(3)))).run(HOLD, HOLD) == (False, True)
+        s = Script(bank_of(market(quiet(9), settlement_e4=0)), max_steps=3)
+        assert s.run(HOLD, HOLD) == (False, False)
+        assert s.step(HOLD) == (False, True)
+        assert s.records().settled.tolist() == [0]
+
+    def test_an_outcome_is_not_paid_while_a_sibling_trades_before_the_close(self):
+        close_ns = T0_NS + 45 * NS_PER_SECOND
+        won = market(quiet(3), "A", settlement_e4=10_000, close_ns=close_ns)
+        sibling = market(quiet(8), "B", settlement_e4=0, close_ns=close_ns)
+        s = Script(bank_of(won, sibling), (0, 1))
+        s.step(BUY_YES, HOLD)
+        s.step(HOLD, HOLD)  # second 20: the last message of A
+        cash = int(s.env.cash_e6)
+        assert (s.slot(0).state, s.mask(0), s.slot(0).position_e2) == (CLOSED, [1, 0, 0, 0, 0], 1_000)
+        for _ in range(2):  # seconds 30 and 40
+            s.step(HOLD, HOLD)
+        assert (s.slot(0).state, int(s.env.cash_e6)) == (CLOSED, cash)
+        s.step(HOLD, HOLD)  # second 50: past the close
+        assert (s.slot(0).state, s.slot(0).settled) == (ENDED, 1)
+        assert int(s.env.cash_e6) == cash + 10_000_000
+
+    def test_without_a_known_close_the_outcome_waits_for_the_end(self):
+        bank = bank_of(market(quiet(3), "A", settlement_e4=10_000), market(quiet(5), "B"))
+        s = Script(bank, (0, 1))
+        s.step(BUY_YES, HOLD)
+        s.step(HOLD, HOLD)
+        s.step(HOLD, HOLD)
+        assert s.slot(0).state == CLOSED
+        assert s.step(HOLD, HOLD) == (False, True)
+        records = s.records()
+        assert records.settled.tolist() == [1, 0]
+        assert records.pnl_e6.tolist() == [4_825_000, 0]
+
+    def test_where_data_end_among_others_the_position_is_closed_for_what_it_brings(self):
+        s = Script(bank_of(market(quiet(3), "A"), market(quiet(5), "B")), (0, 1))
+        s.step(BUY_YES, HOLD)
+        s.step(HOLD, HOLD)
+        # bought 10 at 0.50 (fee 0.175), sold at the bid of 0.40 (fee 0.07 * 10 * 0.24 = 0.168)
+        assert s.slot(0).state == ENDED
+        assert s.slot(0).slot_cash_e6 == -5_000_000 - 175_000 + 4_000_000 - 168_000
+        assert s.slot(0).fees_e6 == 175_000 + 168_000
+
+    def test_an_order_still_resting_at_the_end_frees_its_cash(self):
+        bank = bank_of(market(quiet(3), "A", settlement_e4=0), market(quiet(5), "B"))
+        s = Script(bank, (0, 1), order_style="maker")
+        s.step(BUY_YES, HOLD)
+        assert s.env.reserved_e6 > 0
+        s.step(HOLD, HOLD)
+        assert s.env.reserved_e6 == 0
+
+
+class TestLiquidation:
+    PARAMS = EnvConfig(n_slots=1).execution
+
+    def close(self, kernel, position_e2, params=None, bids=((4_000, 1),), asks=((5_000, 1),)):
+        arrays = bank_of(market(rows_of(book(0, bids, asks), book(1, bids, asks)))).arrays
+        _, slots = allocate(1, 1)
+        slots[0, 0].position_e2, slots[0, 0].mark2_e4 = position_e2, 9_000  # marked at the mid of 0.45
+        return kernel(arrays.rows[0], arrays.markets[0], slots[0, 0], params or self.PARAMS)
+
+    @pytest.mark.parametrize("kernel", [liquidation_e6, liquidation_e6.py_func], ids=["numba", "python"])
+    def test_closing_pays_the_best_price_less_a_taker_s_fee(self, kernel):
+        # 10 YES sold at 0.40: 4.00 less 0.07 x 10 x 0.24 = 0.168
+        assert self.close(kernel, 1_000) == (4_000_000 - 168_000, 168_000)
+        # 10 NO closed by lifting the ask at 0.50: 5.00 less 0.07 x 10 x 0.25 = 0.175
+        assert self.close(kernel, -1_000) == (5_000_000 - 175_000, 175_000)
+        assert self.close(kernel, 0) == (0, 0)
+
+    def test_without_fees_it_pays_the_price(self):
+        assert self.close(liquidation_e6, 1_000, self.PARAMS._replace(fee_scale_e6=0)) == (4_000_000, 0)
+
+    def test_a_slot_without_a_further_row_has_no_next_time(self):
+        rows = bank_of(market(rows_of(book(0), book(10)))).arrays.rows
+        _, slots = allocate(1, 1)
+        slot = slots[0, 0]
+        slot.state, slot.cursor, slot.stop, slot.shift_ns = LIVE, 0, 2, 4 * NS_PER_SECOND
+        for kernel in (next_row_ns, next_row_ns.py_func):
+            assert kernel(rows, slot) == T0_NS + 6 * NS_PER_SECOND  # ten seconds on, less the shift
+        slot.cursor = 1
+        assert next_row_ns(rows, slot) == FAR_NS
+        slot.cursor, slot.state = 0, ENDED
+        assert next_row_ns(rows, slot) == FAR_NS

@@ -1,0 +1,46 @@
+"""The simulated exchange's config: impossible ones are refused, presets differ as they say."""
+
+from typing import get_args
+
+import pytest
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.simulation.simexchange import SimConfig
+from kalshi_platform.simulation.simexchange.config import Preset
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"min_markets": 6, "max_markets": 4}, "min_markets=6"),
+        ({"single_share": 0.7, "nested_share": 0.7}, "above 1"),
+        ({"n_events": 0}, "n_events"),
+        ({"unknown_knob": 1}, "unknown_knob"),
+    ],
+)
+def test_an_impossible_config_is_refused_by_name(changes, named):
+    with pytest.raises(ContractError, match=named):
+        SimConfig().replace(**changes)
+
+
+def test_a_martingale_has_no_consensus_error_and_no_lean_and_is_else_the_default():
+    plain = SimConfig.martingale(seed=3)
+    assert (plain.mispricing_sd_cents, plain.lean) == (0.0, 0.0)
+    own = SimConfig()
+    assert plain.replace(mispricing_sd_cents=own.mispricing_sd_cents, lean=own.lean) == SimConfig(seed=3)
+
+
+@pytest.mark.parametrize("name", get_args(Preset))
+def test_every_preset_takes_the_seed(name):
+    assert SimConfig.preset(name, 7).seed == 7
+    assert SimConfig.preset(name, 7).digest != SimConfig.preset(name, 8).digest
+    assert (SimConfig.preset(name) == SimConfig()) == (name == "default")
+
+
+@pytest.mark.parametrize("pair", [("duration_s", 9_000, 8_000), ("resolved", 0.3, 0.2)])
+def test_a_least_value_above_the_most_is_refused_with_both(pair):
+    name, low, high = pair
+    with pytest.raises(ContractError) as refused:
+        SimConfig.parse({f"min_{name}": low, f"max_{name}": high})
+    assert f"min_{name}={low}" in str(refused.value)
+    assert f"max_{name}={high}" in str(refused.value)
