@@ -14,7 +14,7 @@ from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.market_data.capture import CaptureWriter, read_frames
 from kalshi_platform.data.market_data.importers import ImportedMarket, discover, run_job
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.serving.live.books import LiveBooks
 from kalshi_platform.simulation.replay.trading import TradingConfig
 
@@ -119,3 +119,45 @@ def assert_doors_agree(capture: Path, *metadata: Path, specs: Sequence[MarketSpe
     for name in FATES:
         assert live.counters[name] == replay.counters[name], name
     return replay
+
+
+TICKER = "KXDEMO-26DEC01-T50"
+
+
+def snapshot(
+    seq: int, yes: dict[str, str], no: dict[str, str] | None = None, ticker: str = TICKER
+) -> dict[str, Any]:
+    msg = {
+        "market_ticker": ticker,
+        "yes_dollars_fp": [list(level) for level in yes.items()],
+        "no_dollars_fp": [list(level) for level in (no or {"0.5000": "10.00"}).items()],
+    }
+    return {"type": "orderbook_snapshot", "sid": 1, "seq": seq, "msg": msg}
+
+
+def delta(seq: int, price: str, qty: str, side: str = "yes", ticker: str = TICKER) -> dict[str, Any]:
+    msg = {"market_ticker": ticker, "price_dollars": price, "delta_fp": qty, "side": side}
+    return {"type": "orderbook_delta", "sid": 1, "seq": seq, "msg": msg}
+
+
+def trade(seq: int, price: str, qty: str, ticker: str = TICKER) -> dict[str, Any]:
+    msg = {
+        "market_ticker": ticker, "yes_price_dollars": price, "count_fp": qty, "taker_outcome_side": "yes",
+    }  # fmt: skip
+    return {"type": "trade", "sid": 2, "seq": seq, "msg": msg}
+
+
+def lifecycle(event: str, grid: tuple[PriceBand, ...] | None = None, ticker: str = TICKER) -> dict[str, Any]:
+    msg: dict[str, Any] = {"market_ticker": ticker, "event_type": event}
+    if grid is not None:
+        msg["price_ranges"] = dollars(grid)
+    return {"type": "market_lifecycle_v2", "msg": msg}
+
+
+def dollars(grid: tuple[PriceBand, ...]) -> list[dict[str, str]]:
+    names = {"start_e4": "start", "end_e4": "end", "step_e4": "step"}
+    return [{name: f"{getattr(band, field) / 10_000:.4f}" for field, name in names.items()} for band in grid]
+
+
+def one_connection(*messages: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    return [(1, message) for message in messages]

@@ -73,7 +73,7 @@ def test_one_refused_file_refuses_the_build_and_leaves_nothing_readable(fake, tm
     fake.broken = {"EV3"}
     with pytest.raises(DataError, match=r"EV3\.source: row 7: price 12000"):
         build(tmp_path / "out")
-    with pytest.raises(DataError, match=r"has no manifest\.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         Dataset.open(tmp_path / "out")
 
 
@@ -165,7 +165,7 @@ def test_a_full_disk_while_the_manifest_is_written_leaves_no_dataset(fake, tmp_p
     with pytest.raises(StorageError, match="disk full"):
         build(tmp_path / "out")
     monkeypatch.undo()
-    with pytest.raises(DataError, match=r"has no manifest\.json"):
+    with pytest.raises(DataError, match=r"manifest\.json"):
         Dataset.open(tmp_path / "out")
 
 

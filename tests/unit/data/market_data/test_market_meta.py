@@ -2,10 +2,16 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made.market_rows import CENTS, SPEC, TAPERED, TENTHS
 
 from kalshi_platform.data.market_data.market_meta import (
     MarketRecord,
+    coarsest_grid,
+    grid_table,
     merge_records,
     records_from_rest,
     records_from_rows,
@@ -68,3 +74,23 @@ def test_merged_records_know_what_either_knows_and_the_later_expiration(order: i
     assert merged.last_price_e4 == 4_000
     bounded = merge_records(*[record(), late][::order], "m2.parquet")
     assert bounded.known_ns == MIDNIGHT_NS + 9 * HOUR_NS
+
+
+@given(st.integers(0, 10_000))
+def test_grid_table_agrees_with_the_specification(price: int) -> None:
+    for grid in (CENTS, TENTHS, TAPERED):
+        assert grid_table(grid)[price] == SPEC.replace(price_ranges=grid).on_grid(price)
+
+
+@pytest.mark.parametrize(
+    ("prices", "steps"),
+    [
+        ([100, 4_200, 9_900], [100]),
+        ([10, 4_200, 9_990], [10, 100, 10]),
+        ([10, 4_210], [10]),
+        ([4_211], [10]),  # finer grids must be declared; the door then refuses the price
+        ([], [100]),
+    ],
+)
+def test_the_coarsest_grid_that_holds_all_prices_is_inferred(prices: list[int], steps: list[int]) -> None:
+    assert [band.step_e4 for band in coarsest_grid(np.array(prices, np.int64))] == steps

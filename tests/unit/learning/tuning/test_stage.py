@@ -9,7 +9,7 @@ from ray.tune.schedulers import FIFOScheduler
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import ledger, stage
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
-from kalshi_platform.learning.tuning.stage import Place, run_stage
+from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
 
 PLANNED = [
@@ -22,7 +22,7 @@ PLANNED = [
     ("storage", "mirrored"), [("", ""), ("s3://bucket/sweep", "s3://bucket/sweep/finalists")]
 )
 def test_a_task_names_the_folder_of_its_stage_and_the_mirror_of_it(tmp_path, storage, mirrored):
-    task = stage._task(PLANNED[0], "finalist", Place("/data", tmp_path, storage), population=False)
+    task = stage._task(PLANNED[0], "finalist", SweepPlaces("/data", tmp_path, storage), population=False)
     assert task.folder == str(tmp_path / "finalists")
     assert task.storage == mirrored
     assert task.settings == PLANNED[0].settings
@@ -43,7 +43,7 @@ def test_a_trial_reserves_a_core_for_itself_and_for_each_of_its_samplers(tmp_pat
     )
     sweep = SweepConfig(concurrent=3, max_failures=2)
     stopper = HeldOutMarketStopper(1, 0.0, 1)
-    stage._tuner("sweep", PLANNED, FIFOScheduler(), stopper, [], sweep, Place("/data", tmp_path, ""))
+    stage._tuner("sweep", PLANNED, FIFOScheduler(), stopper, [], sweep, SweepPlaces("/data", tmp_path, ""))
     assert asked["bundles"] == [{"CPU": 1.0}, {"CPU": 1.0}]  # the most that any of the trials needs
     assert asked["tune_config"].max_concurrent_trials == 3
     assert asked["run_config"].failure_config.max_failures == 2
@@ -62,7 +62,7 @@ def test_a_stage_whose_trials_have_all_ended_starts_nothing(tmp_path, monkeypatc
         folder.mkdir(parents=True)
         (folder / ledger.TRIAL_FILE).write_text(record.model_dump_json())
     said: list[str] = []
-    place = Place("/data", tmp_path, "")
+    place = SweepPlaces("/data", tmp_path, "")
     found = run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, said.append)
     assert found == ended
     assert said == ["2 of 2 trials had ended before"]

@@ -12,7 +12,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import sweep
 from kalshi_platform.learning.tuning.experiment import Experiment
-from kalshi_platform.learning.tuning.selection import Choice
+from kalshi_platform.learning.tuning.selection import WinnerChoice
 from kalshi_platform.learning.tuning.sweep import PLAN_FILE, SweepRequest
 from kalshi_platform.learning.tuning.sweep_record import read_sweep
 
@@ -61,7 +61,7 @@ def test_the_record_is_readable_before_and_after_the_winner_is_known(tmp_path):
     early = read_sweep(tmp_path)
     assert (early.winner, early.why, early.command) == (None, "", "sweep made")
     trials = [trial("f0", stage="finalist"), trial("t1"), trial("t0")]
-    found.write(trials, Choice(winner="t1", why="the best of two", run="finalists/f0"))
+    found.write(trials, WinnerChoice(winner="t1", why="the best of two", run="finalists/f0"))
     late = read_sweep(tmp_path)
     assert [t.id for t in late.trials] == ["t0", "t1", "f0"]  # finalists last
     assert (late.winner, late.winner_run) == ("t1", "finalists/f0")

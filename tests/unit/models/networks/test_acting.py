@@ -127,5 +127,5 @@ def test_codes_of_older_weights_are_used_until_they_are_forgotten():
 
 def test_observations_of_another_layout_are_refused():
     policy = NetworkPolicy(network_of("tiny"), BANK.arrays)
-    with pytest.raises(ContractError, match=r"have shape \(2, 7\), the policy reads \(N, "):
+    with pytest.raises(ContractError, match=r"\(2, 7\)"):
         policy.act(np.zeros((2, 7), np.float32), np.zeros((2, 3), np.int32))

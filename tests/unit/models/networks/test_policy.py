@@ -44,7 +44,7 @@ def test_a_policy_refuses_what_it_was_not_trained_on(tmp_path: Path):
     with pytest.raises(ContractError, match=r"trained on feature table f{12} .* the data has 0{12}"):
         policy.require_features("0" * 12, ("orderbook",))
     policy.require_features("f" * 12, ("orderbook",))
-    with pytest.raises(ContractError, match=r"have shape \(1, 3\), the policy reads \(N, 44\)"):
+    with pytest.raises(ContractError, match=r"\(1, 3\).*44"):
         policy.act(np.zeros((1, 3), np.float32))
     with pytest.raises(ContractError, match="reads history: pass windows"):
         policy.act(np.zeros((1, spec.width), np.float32))

@@ -14,6 +14,7 @@ from kalshi_platform.serving.loadtest.result import (
     Timings,
     summarise,
 )
+
 MS = 1_000_000
 CONSTANT = LoadConfig(
     url="http://x", rate_per_s=100, duration_s=2, warm_up_s=0, arrivals="constant", target_ms=50

@@ -52,8 +52,8 @@ def test_strings_may_be_dictionaries_or_large(tmp_path: Path) -> None:
             r"row 1, market E-A: taker_side = 'both'",
         ),
         ([trade("E-A", 1, 4_200, side=None)], r"row 0, market E-A: taker_side = None"),
-        ([trade("E-A", 1, 10_100)], r"row 0, market E-A: trade has a price outside 0..10000 .*: 10100"),
-        ([trade("E-A", 1, 4_200, 0)], r"row 0, market E-A: trade has a size that is not above zero"),
+        ([trade("E-A", 1, 10_100)], r"row 0, market E-A: .*10100"),
+        ([trade("E-A", 1, 4_200, 0)], r"row 0, market E-A: .*: 0"),
         ([trade("E-A", -T0, 4_200)], r"row 0, market E-A: ts_us = 0 is no time"),
         ([trade("E A/..", 1, 4_200)], r"ticker 'E A/\.\.'"),
         (
