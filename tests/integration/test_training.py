@@ -1,6 +1,7 @@
 """Training from end to end on made markets: numbers, resume, failures."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -380,9 +381,9 @@ def test_a_sampler_beside_a_learner_on_another_device_uses_a_copy_with_its_weigh
 
 
 def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):
-    with pytest.raises(ContractError, match="already holds a run"):
+    with pytest.raises(ContractError, match=re.escape(str(unbroken))):
         train(made_source(), unbroken, SMALL)
-    with pytest.raises(ContractError, match=r"started with other settings \(seed 3 -> 9\)"):
+    with pytest.raises(ContractError, match="seed 3 -> 9"):
         train(made_source(), unbroken, SMALL.replace(seed=9), resume=True)
-    with pytest.raises(ContractError, match="no checkpoint to resume from"):
+    with pytest.raises(ContractError, match="nothing"):
         train(made_source(), unbroken / "nothing", SMALL, resume=True)

@@ -36,7 +36,9 @@ def test_how_long_a_run_lasts_may_change_and_is_written_down(begun):
 
 def test_what_a_run_computes_may_not_change_and_the_stored_settings_stay(begun):
     before = (begun / CONFIG).read_bytes()
-    with pytest.raises(ContractError, match=r"level 'simple' -> 'tiny', gamma 0\.98 -> 0\.9"):
+    with pytest.raises(
+        ContractError, match=r"other settings \(level 'simple' -> 'tiny', gamma 0\.98 -> 0\.9\)"
+    ):
         claim(begun, SMALL.replace(gamma=0.9, level="tiny", patience=9), resume=True)
     assert (begun / CONFIG).read_bytes() == before
 
