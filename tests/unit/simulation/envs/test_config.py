@@ -7,7 +7,7 @@ from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 
 
 def test_an_order_larger_than_the_position_limit_is_no_setting():
-    with pytest.raises(ValueError, match="order_qty_e2=200 .*position_limit_e2=100"):
+    with pytest.raises(ValueError, match=r"order_qty_e2=200 .*position_limit_e2=100"):
         EnvConfig(order_qty_e2=200, position_limit_e2=100)
 
 

@@ -77,7 +77,7 @@ def test_a_price_of_the_old_grid_is_refused_by_both_once_the_new_one_is_in_force
     capture = wire.write_frames(tmp_path / "c.jsonl", frames)
     live = wire.lived(capture)
     assert [int(row.valid[0]) for row in live.rows[wire.TICKER]] == [1, 0]
-    with pytest.raises(DataError, match="line 4, .*4210"):
+    with pytest.raises(DataError, match=r"line 4, .*4210"):
         wire.imported(capture)
     assert live.refused[0].startswith("stream: frame 4, ")
 
@@ -105,7 +105,7 @@ def test_a_grid_told_late_does_not_reach_back(tmp_path: Path) -> None:
     )
     capture = wire.write_frames(tmp_path / "c.jsonl", frames)
     assert wire.lived(capture).refused
-    with pytest.raises(DataError, match="line 1, .*4211"):
+    with pytest.raises(DataError, match=r"line 1, .*4211"):
         wire.imported(capture)
 
 
