@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 DATA ?=
 ARGS ?=
-CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests benchmarks
+CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests benchmarks examples
 
 # Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
 REGISTRY ?= runs/quickstart/registry

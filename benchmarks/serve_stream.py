@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import numpy as np
 import serving_app as app
 from made.served import made_served
@@ -65,15 +64,14 @@ def expected_actions(model: app.Model, lines: list[str]) -> list[dict[str, str]]
 async def served_actions(url: str, lines: list[str], n: int) -> list[dict[str, str]]:
     """First ``n`` decisions of ``lines`` over the stream."""
     found: list[dict[str, str]] = []
-    async with aiohttp.ClientSession() as session:
-        socket, _ = await open_stream(session, url, 10.0)
-        async with socket:
-            for line in lines:
-                await socket.send_str(line)
-            while len(found) < n:
-                answer: dict[str, Any] = json.loads((await socket.receive(10.0)).data)
-                if answer["type"] == "decision":
-                    found.append(answer["actions"])
+    async with open_stream(url, {}, 10.0) as (socket, _):
+        for line in lines:
+            await socket.send(line)
+        while len(found) < n:
+            async with asyncio.timeout(10.0):
+                answer: dict[str, Any] = json.loads(await socket.recv())
+            if answer["type"] == "decision":
+                found.append(answer["actions"])
     return found
 
 

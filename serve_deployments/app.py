@@ -1,8 +1,10 @@
-"""The Serve application: ``serve_deployments.app:build``.
+"""The Ray Serve application: ``serve_deployments.app:build``.
 
-Ingress    caches, rules, tiers 1 and 2 and the HTTP side in one process: a hop costs more than they do.
-FullTier   tier 3, asked through a handle where the deadline allows.
-Not        how either decides (service.py, full_tier.py); these classes only give them to Ray Serve.
+Ingress    HTTP, caches, rules and tiers 1 and 2 in one process: a hop between processes costs more than they
+           do.
+FullTier   tier 3; the ingress asks it through a handle where the deadline allows.
+Not        the decisions (service.py and full_tier.py in kalshi_platform/serving/server): the classes here
+           only put them on Ray Serve.
 """
 
 import asyncio
@@ -27,41 +29,41 @@ from kalshi_platform.serving.server.service import AskFull, Service
 from kalshi_platform.serving.server.streaming import warm
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 
-#: Longest wait for tier 3 to load a model before the ingress checks it; then it goes on without.
+#: Longest wait for tier 3 to load a model before the ingress checks it; after that it goes on without.
 _PREPARE_S: Final = 60.0
-#: An answer is counted and logged this long after it was made: by then it has left.
+#: The replica counts and logs an answer this long after making it: by then the answer has left.
 _LATER_S: Final = 0.001
 
 
 @serve.deployment
 class FullTier:
-    """Tier 3 of the models asked for last."""
+    """Deployment of tier 3; a replica keeps the models it was asked for last."""
 
     async def __init__(self, args: PolicyAppArgs) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Ready once the model that is served now is loaded."""
+        """Load the model that the alias names now, then follow the alias."""
         self._models = FullTierModels(Registry(args.registry), args.model)
         await self._models.follow()
         self._following = asyncio.create_task(_every(args.poll_s, self._models.follow, "following"))
         _settle()
 
     async def decide(self, key: ModelKey, batch: Batch) -> Decisions:
-        """Tier 3's answer to ``batch``."""
+        """Decide ``batch`` by tier 3 of the model and tier set ``key``."""
         return await self._models.decide(key, batch)
 
     async def prepare(self, key: ModelKey) -> None:
-        """Load what is about to be served."""
+        """Load the model and tier set ``key``, which the ingress is about to serve."""
         await self._models.prepare(key)
 
 
 @serve.deployment
 @serve.ingress()
 class Ingress:
-    """One replica of the HTTP service."""
+    """Deployment of the HTTP service; each replica follows the alias for itself."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, args: PolicyAppArgs, full: DeploymentHandle | None
     ) -> None:
-        """Ready once what the alias names is loaded and passed its checks."""
+        """Load and check the model that the alias names now, then follow the alias."""
         observability = Observability(args.log_share, LOG)
         loop = asyncio.get_running_loop()
         guard = ModelGuard(
@@ -89,14 +91,14 @@ class Ingress:
             self._tasks.append(asyncio.create_task(following))
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        """The routes, built in the replica: nothing of them is pickled."""
+        """Build the routes in the replica, so that nothing of them is pickled."""
         return make_app(self._service)
 
 
 def _settle() -> None:
-    """Keep the garbage collector from what lives as long as the process: Ray, torch, the first model.
+    """Take what lives as long as the process (Ray, torch, the first model) from the garbage collector.
 
-    A full collection walks all of it and stops every answer meanwhile.
+    A full collection would walk all of these objects and stop every answer meanwhile.
     """
     gc.collect()
     gc.freeze()
@@ -110,7 +112,7 @@ async def _every(seconds: float, act: Callable[[], Awaitable[object]], what: str
             await act()
         except PlatformError as error:
             LOG.warning("%s failed: %s", what, error)
-        except Exception:  # it must not end because it failed once
+        except Exception:  # the loop must not end because one call failed
             LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
 
 
@@ -127,7 +129,10 @@ def _asking(full: DeploymentHandle) -> AskFull:
 
 
 def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Callable[[ModelKey], None]:
-    """Called in the thread that prepares a model, while the loop goes on answering."""
+    """Make the function that has tier 3 load a model before the ingress checks that model.
+
+    The guard calls the function in the thread that prepares the model, while the loop goes on answering.
+    """
 
     async def ask(key: ModelKey) -> None:
         await full.prepare.remote(key)
@@ -136,7 +141,7 @@ def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Calla
         asked = asyncio.run_coroutine_threadsafe(ask(key), loop)
         try:
             asked.result(_PREPARE_S)
-        except Exception as error:  # without tier 3 the others are checked all the same
+        except Exception as error:  # the guard checks the other tiers all the same
             asked.cancel()
             LOG.warning("tier 3 did not load %s before its check: %s", key.model, error)
 
@@ -144,7 +149,7 @@ def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Calla
 
 
 def build(args: PolicyAppArgs) -> serve.Application:
-    """The application of ``args``."""
+    """Build the application that ``args`` describe; Ray Serve takes ``args`` from a config file."""
     common = {
         "max_ongoing_requests": args.max_ongoing_requests,
         "health_check_period_s": args.health_check_s,

@@ -1,10 +1,11 @@
-"""The application on this machine, with a Ray of its own, until Ctrl-C.
+"""Run the application on this machine, with a Ray of its own, until Ctrl-C.
 
-Owns       Ray's and HAProxy's switches (read when ray is imported), the start, the wait until
-           every tier answers, and a clean end.
-Invariant  only loopback is served without tokens; tokens come from files.
-Imports    Ray and what needs it where they are used: it reads its switches when it is imported.
-Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yaml`` starts the same.
+Owns       Ray's and HAProxy's switches, the start, the wait until every tier answers, and a clean end.
+Invariant  without tokens the service listens on loopback only; tokens come from files.
+Imports    of Ray, and of modules that need Ray, stand inside the functions: Ray reads its switches when it is
+           imported, and they must be set before.
+Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yaml`` starts the same
+           application.
 """
 
 # ruff: noqa: PLC0415
@@ -32,12 +33,12 @@ from kalshi_platform.serving.server.gate import AccessArgs
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
-#: What a replica that stops waits for requests in flight; Serve's own 30 s are for load balancers of clouds.
+#: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
 _DRAIN_S: Final = "1"
 
 
 def require_safe(host: str, token_file: Path | None) -> None:
-    """ContractError where somebody outside this machine could ask without a token."""
+    """Raise ContractError if somebody outside this machine could ask without a token."""
     if token_file is None and not _is_loopback(host):
         raise ContractError(
             f"--host {host} can be reached from other machines: give --token-file with client tokens, one a "
@@ -46,7 +47,7 @@ def require_safe(host: str, token_file: Path | None) -> None:
 
 
 def own_admin_token() -> Path:
-    """The administrator's token in this program's home, made (0600) where there is none."""
+    """Path of the administrator's token file in this program's home; created (mode 0600) if absent."""
     path = home() / ADMIN_TOKEN_FILE
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,10 +58,11 @@ def own_admin_token() -> Path:
 
 
 def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
-    """The alias to follow and, where it is not the one that trades, words about it.
+    """Return the alias to serve, and a warning if a challenger stands in for a missing champion (else "").
 
-    Without ``model`` the champion; where the registry has none, the challenger: on a developer's machine a
-    model that no gate has passed is worth looking at. ContractError where there is neither.
+    ``model`` names the alias. Without it this is the champion or, where the registry has none, the
+    challenger: on a developer's machine a model that no gate has passed is worth looking at. Where the
+    registry has neither, the start refuses the champion (:func:`require_model`).
     """
     if model is not None:
         return model, ""
@@ -73,7 +75,7 @@ def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
 
 
 def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
-    """Environment of Ray Serve; ports that nobody asked for are free ones, so that two services can run."""
+    """Environment variables of Ray Serve; HAProxy gets free ports, so that two services can run."""
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
@@ -85,14 +87,14 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
         **common,
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        # A replica that dies without an answer: HAProxy asks another. Deciding twice changes nothing.
+        # Where a replica dies without an answer, HAProxy asks another one: deciding twice changes nothing.
         "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
         **{f"RAY_SERVE_{name}": str(free_port(host)) for name in ports},
     }
 
 
 def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> None:
-    """Start, wait until every tier answers, say how to ask, and serve until Ctrl-C or SIGTERM."""
+    """Start, wait until every tier answers, print a curl line, and serve until Ctrl-C or SIGTERM."""
     _end_by_signals()
     os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
     begun_s = time.monotonic()
@@ -153,7 +155,7 @@ class Running:
             ray.shutdown()
 
     def wait_ready(self, limit_s: float) -> str:
-        """The model's id once every tier answered; LimitError after ``limit_s``."""
+        """Wait until every tier answered and return the model's id; LimitError after ``limit_s`` seconds."""
         end_s, said = time.monotonic() + limit_s, ""
         while True:
             state = readiness(self.url)
@@ -170,7 +172,7 @@ class Running:
 
 
 def readiness(url: str) -> dict[str, Any]:
-    """Answer of ``/v1/readyz``, or the reason why nobody answers."""
+    """Answer of ``/v1/readyz``; where none comes, ``ready`` is False and ``reason`` says why."""
     return asyncio.run(_readiness(url))
 
 
@@ -190,14 +192,14 @@ async def _readiness(url: str) -> dict[str, Any]:
 
 
 def curl_line(url: str, access: AccessArgs) -> str:
-    """A line for a shell that gets a decision."""
+    """Shell command that fetches the server's example request and sends it back for a decision."""
     token = f' -H "Authorization: Bearer $(head -n 1 {access.token_file})"' if access.require_token else ""
     kind = "-H 'Content-Type: application/json'"
     return f"curl -s{token} {url}/v1/example | curl -s{token} {kind} -d @- {url}/v1/decide"
 
 
 def require_free(host: str, port: int) -> None:
-    """ContractError where somebody listens on ``host``:``port`` already."""
+    """Raise ContractError if nothing can listen on ``host``:``port``, because somebody does already."""
     try:
         with socket.create_server((host, port), family=_family(host)):
             pass

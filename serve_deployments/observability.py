@@ -1,10 +1,10 @@
-"""A replica's metrics handed to Ray, and its log lines to Serve.
+"""Hand a replica's metrics to Ray, and its log lines to Serve.
 
-Metrics    counted by ``kalshi_platform/serving/server/observability.py`` and handed to ``ray.serve.metrics``
-           once a second. Every Ray node exports them on its metrics port, with or without Ray's dashboard, as
-           ``ray_<name>`` with the labels application, deployment and replica. Ray gathers from its processes
-           every 10 s (RAY_metrics_report_interval_ms): a count is seen after that. Ray keeps buckets only:
-           quantiles of a histogram are right, its ``_sum`` is a guess from them.
+Metrics    ``kalshi_platform/serving/server/observability.py`` counts them; once a second a thread hands them
+           to ``ray.serve.metrics``. Every Ray node exports them on its metrics port, with or without Ray's
+           dashboard, as ``ray_<name>`` with the labels application, deployment and replica. Ray gathers from
+           its processes every 10 s (RAY_metrics_report_interval_ms): a count shows up after that. Ray keeps
+           buckets only: quantiles of a histogram are right, its ``_sum`` is a guess from them.
 Logs       with LOGGING as the deployment's ``logging_config`` Serve writes each record as one JSON line into
            the replica's log.
 """
@@ -21,9 +21,9 @@ from ray.serve.schema import LoggingConfig
 from kalshi_platform.serving.server.metrics import METRICS, Metric
 from kalshi_platform.serving.server.observability import Key, Snapshot
 
-#: Serve's own logger: what is said below it lands in the replica's log.
+#: Serve's own logger; Serve writes the records of the loggers below it into the replica's log.
 SERVE_LOGGER: Final = "ray.serve"
-#: For ``logging_config`` of a deployment. Serve's access log says less of the same requests than ours.
+#: ``logging_config`` of a deployment; no access log, because our records say more of the same requests.
 LOGGING: Final = LoggingConfig(encoding="JSON", enable_access_log=False)
 
 LOG: Final = logging.getLogger(f"{SERVE_LOGGER}.kalshi")
@@ -32,7 +32,10 @@ _AT_ONCE: Final = 40
 
 
 def start_exporting(collect: Callable[[], Snapshot], every_s: float) -> None:
-    """Export in a thread, as long as the process lives; called once, in the replica."""
+    """Start the thread that exports ``collect()`` every ``every_s`` seconds as long as the process lives.
+
+    The replica calls this once.
+    """
     from ray.serve import metrics  # noqa: PLC0415  (its labels are those of this replica)
 
     told = (collect, Exporter(metrics), every_s, threading.Event())
@@ -42,19 +45,19 @@ def start_exporting(collect: Callable[[], Snapshot], every_s: float) -> None:
 def export_until(
     collect: Callable[[], Snapshot], exporter: "Exporter", every_s: float, stopped: threading.Event
 ) -> None:
-    """Export every ``every_s`` seconds until ``stopped``, and once more then."""
+    """Export every ``every_s`` seconds until ``stopped`` is set, and once more after that."""
     is_last = False
     while not is_last:
         is_last = stopped.wait(every_s)
         try:
             exporter.export(collect())
             flush_logs()
-        except Exception:  # telling must not end because it failed once
+        except Exception:  # exporting must not end because one export failed
             LOG.exception("metrics could not be exported; the next attempt is in %g s", every_s)
 
 
 class Exporter:
-    """Hands what was counted since the last time to metrics of Ray's kind."""
+    """Passes the counts made since the last export on to Ray's metrics."""
 
     def __init__(self, kinds: ModuleType | Any) -> None:
         """``kinds`` has Counter, Gauge and Histogram as ``ray.serve.metrics`` has them."""
@@ -64,7 +67,7 @@ class Exporter:
         self._calls = 0
 
     def export(self, now: Snapshot) -> None:
-        """Export what is new in ``now``."""
+        """Pass on the counts that ``now`` has beyond the last snapshot, and the gauges as they stand."""
         for key, value in now.counters.items():
             more, self._counted[key] = value - self._counted.get(key, 0), value
             if more > 0:
@@ -103,13 +106,13 @@ def _make(kinds: Any, metric: Metric) -> Any:
 
 
 def _middle(bounds: tuple[float, ...], place: int) -> float:
-    """A value in the middle of bucket ``place``; the one beyond every bound has none, twice the last does."""
+    """Value in the middle of bucket ``place``; twice the last bound for the bucket beyond it."""
     if place == len(bounds):
         return 2 * bounds[-1]
     return (bounds[place] + (bounds[place - 1] if place else 0.0)) / 2
 
 
 def flush_logs() -> None:
-    """Write out what Serve buffers: with RAY_SERVE_THROUGHPUT_OPTIMIZED it keeps a thousand records."""
+    """Write out the log records that Serve buffers: a thousand with RAY_SERVE_THROUGHPUT_OPTIMIZED."""
     for handler in logging.getLogger(SERVE_LOGGER).handlers:
         handler.flush()

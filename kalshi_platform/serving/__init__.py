@@ -1,1 +1,4 @@
-"""Decisions of a registered model, a tier at a time: caches, rules, engines, live books; no Ray, no HTTP."""
+"""A registered model answers: requests over HTTP, and live streams of frames.
+
+Not here   Ray Serve (serve_deployments/). Begin reading at server/service.py, the way of one request.
+"""

@@ -1,8 +1,9 @@
 """Objects of one S3-compatible bucket, through boto3.
 
-Owns     the client, and telling by boto3's types and S3's codes which failure passes and which one stays.
+Owns     the client, and the rule that tells by boto3's error types and S3's codes which failure passes by
+         itself and which one stays.
 Keys     come from the usual AWS variables, files and roles, as boto3 finds them; messages never show them.
-Retries  none here: every request is sent once, ``patience.py`` repeats it.
+Retries  none here: boto3 sends every request once, and ``patience.py`` repeats it.
 """
 
 import os
@@ -95,10 +96,11 @@ class Bucket:
             self._client.put_object(Bucket=self._name, Key=self._key(path), Body=bytes(data))
 
     def create(self, path: str, data: bytes) -> bool:
-        """Create the object where there is none; False where there is one.
+        """Create the object if ``path`` is free; return False if an object is there already.
 
-        Where an answer is lost on the way and the PUT repeated, the repetition gives False although this
-        process created the object: a caller to whom that matters compares the object with what it sent.
+        Where the answer to a PUT is lost and ``patience.py`` repeats the PUT, the repetition gives False
+        although this process created the object. A caller to whom that matters compares the object with the
+        bytes it sent.
         """
         with self._failures():
             try:
@@ -123,7 +125,7 @@ class Bucket:
                 StoredFile(each["Key"][cut:], each["Size"])
                 for page in pages
                 for each in page.get("Contents", ())
-                if not each["Key"].endswith("/")  # what other tools put in place of a folder
+                if not each["Key"].endswith("/")  # other tools put such an object in place of a folder
             ]
 
     def delete(self, path: str) -> None:
@@ -135,7 +137,7 @@ class Bucket:
     def _client(self) -> Any:
         endpoint = self._endpoint
         keys: dict[str, Any] = {}
-        if os.environ.get("AWS_ACCESS_KEY_ID"):  # as they are now: the session remembers older ones
+        if os.environ.get("AWS_ACCESS_KEY_ID"):  # read now: boto3's session keeps the keys it read first
             keys = {
                 "aws_access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
                 "aws_secret_access_key": os.environ.get("AWS_SECRET_ACCESS_KEY"),
@@ -157,7 +159,7 @@ class Bucket:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn each of boto3's errors into the kind of failure that it is."""
+        """Raise StoreAwayError or StoreFailedError in place of each of boto3's errors."""
         try:
             yield
         except ClientError as err:
@@ -170,7 +172,7 @@ class Bucket:
             raise StoreFailedError(self._reason(err), _ADVICE) from None
 
     def _refused(self, err: ClientError) -> StoreFailedError:
-        """The failure that the store answered with."""
+        """Failure that stands for an error with which the store answered."""
         code, message = _code(err), err.response.get("Error", {}).get("Message", "")
         status = err.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code == "NoSuchKey":
@@ -184,7 +186,7 @@ class Bucket:
         return kind(self._reason(f"{code}: {message}"), _REMEDIES.get(code, _ADVICE))
 
     def _reason(self, error: Exception | str) -> str:
-        """The error's words and the endpoint, without the user's keys."""
+        """Text of the error and the endpoint, without the user's keys."""
         text, endpoint = str(error), self._endpoint
         shown = endpoint.rsplit("@", 1)[-1] if endpoint else "AWS"
         if endpoint:

@@ -1,4 +1,4 @@
-"""What a folder and a bucket have in common: the files they list and the two kinds of failure they raise."""
+"""Types that a folder and a bucket share: the files they list and the two kinds of failure they raise."""
 
 from typing import NamedTuple
 

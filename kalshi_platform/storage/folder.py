@@ -52,17 +52,17 @@ class Folder:
             return file.read_buffer()
 
     def write(self, path: str, data: bytes | pa.Buffer) -> None:
-        """Replace a file; its name is durable after :meth:`sync_folders`."""
+        """Replace a file; its new content survives a power cut once :meth:`sync_folders` has run."""
         with _failures():
             write_whole(self._place_for(path), data, sync_name=False)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Create a file where there is none; False where there is one."""
+        """Create a file if ``path`` is free; return False if a file is there already."""
         with _failures():
             return create_whole(self._place_for(path), data)
 
     def sync_folders(self, paths: Iterable[str]) -> None:
-        """Put the names of ``paths`` on the disk, once a folder."""
+        """Sync the folders of ``paths``, each once, so that the names in them are on the disk."""
         with _failures():
             for folder in sorted({(self._root / path).parent for path in paths}):
                 sync(folder)

@@ -1,9 +1,10 @@
 """Locks between the processes of one machine: each ends with the process that holds it, even a killed one.
 
-Owns       a folder locked for one writer, whose number a waiting process is told; shared locks of readers and
-           the exclusive one that is given only while no reader is there.
+Owns       the lock of a folder for one writer, whose process number the refusal names; shared locks of
+           readers, and the exclusive lock that a process gets only while no reader holds one.
 Units      seconds of a monotonic clock.
-Invariant  a lock counts only while its file still has its name: one deleted with its folder is taken again.
+Invariant  a lock counts only while its file still has its name: where the file was deleted with its folder,
+           :func:`take_shared` locks the new file.
 """
 
 import fcntl
@@ -41,9 +42,9 @@ def writing(folder: Path, patience_s: float = 60.0) -> Iterator[None]:
 
 
 def take_shared(path: Path) -> int:
-    """The handle of a shared lock on the file ``path``, made where it is absent; closing it gives it back.
+    """Take a shared lock on the file ``path`` (created if absent); closing the returned handle ends the lock.
 
-    A duplicate of the handle (``os.dup``) shares the lock, which ends when the last one is closed.
+    A duplicate of the handle (``os.dup``) shares the lock, which ends when the last of them is closed.
     FileNotFoundError or NotADirectoryError where the folder of ``path`` is gone.
     """
     while True:
@@ -57,12 +58,15 @@ def take_shared(path: Path) -> int:
         except BaseException:
             os.close(handle)
             raise
-        os.close(handle)  # deleted between opening and locking; there may be a new one, or none
+        os.close(handle)  # the file was deleted between opening and locking; there may be a new one, or none
 
 
 @contextmanager
 def exclusive_if_free(path: Path) -> Iterator[bool]:
-    """True inside the block where nobody holds ``path``: then nobody can until the block ends."""
+    """Lock ``path`` for the block alone; yields False, without a lock, where somebody holds one.
+
+    While the block runs with True, nobody else gets a lock on ``path``.
+    """
     handle = _open(path)
     try:
         yield _try_exclusive(handle)

@@ -1,9 +1,9 @@
 """Waiting for an object store that fails for a while: ask again, say so, give up in time.
 
-Owns    how long one call waits for a failure that passes, and what the user sees meanwhile.
+Owns    how long one call waits for a failure that passes, and the lines that tell the user meanwhile.
 Units   seconds of a monotonic clock.
-Not     telling which failure passes: who talks to the store knows its errors (``bucket.py``, ``folder.py``).
-        Every client below tries once: nothing but this repeats.
+Not     the decision which failure passes: ``bucket.py`` and ``folder.py`` know the errors of their store.
+        Every client below tries once: only this module repeats.
 """
 
 import logging
@@ -59,10 +59,11 @@ class Patience:
         self._clock, self._sleep, self._jitter = clock, sleep, jitter
 
     def call(self, operation: Callable[[], _T], what: str) -> _T:
-        """``operation()``; raises its last StoreAwayError at the limit, and every other failure at once.
+        """Return the result of ``operation()``, repeated while its store is away.
 
-        ``what`` names the wait in the log. Pauses double from 0.25 s to 8 s, each drawn from its upper half:
-        workers that failed together do not return together. The last one ends at the limit.
+        Raises the last StoreAwayError at the limit, and every other failure at once. ``what`` names the wait
+        in the log. Pauses double from 0.25 s to 8 s, each drawn from its upper half, so that workers that
+        failed together do not return together. The last pause ends at the limit.
         """
         started_s = self._clock()
         saying = Throttle(clock_s=self._clock)

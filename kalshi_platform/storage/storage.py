@@ -1,7 +1,7 @@
 """Files in a local folder or in an S3-compatible bucket, through one class.
 
-Owns       addresses, and what the user is told when an operation fails.
-Waits      a bucket that fails for a while is asked again (``patience.py``); a local disk is not.
+Owns       addresses, and the message to the user when an operation fails.
+Waits      for a bucket that fails for a while (``patience.py``); a local disk gets one try.
 Addresses  ``/data/set``, ``file:///data/set`` or ``s3://bucket/prefix``; paths below it are relative.
 S3         endpoint and keys come from the usual AWS variables, files and roles; keys never leave the process:
            a Storage is pickled as its address, messages are redacted.
@@ -67,18 +67,19 @@ class Storage:
         self._do("write", path, lambda: self._place.write(path, data))
 
     def create_exclusive(self, path: str, data: bytes) -> bool:
-        """Write ``data`` where no file is; False, and nothing written, where there is one already.
+        """Write ``data`` if ``path`` is free; return False, and write nothing, if a file is there already.
 
-        Of several processes or machines that create one path at once exactly one is told True, and nobody
+        Where several processes or machines create one path at once, exactly one of them gets True, and nobody
         ever sees half a file. A bucket must honour ``If-None-Match: *``, as AWS S3 and MinIO do;
-        :meth:`Bucket.create` says what an answer lost on the way means.
+        :meth:`Bucket.create` says what happens when an answer is lost on the way.
         """
         return self._do("create", path, lambda: self._place.create(path, data))
 
     def sync_folders(self, paths: Iterable[str]) -> None:
-        """Make earlier writes of ``paths`` survive a power cut: their names, as their bytes already do.
+        """Sync the names of ``paths`` to the disk, so that earlier writes survive a power cut.
 
-        One sync a folder instead of one a file; in a bucket a finished write is durable.
+        This costs one sync a folder instead of one a file. The bytes are on the disk already; in a bucket a
+        finished write is durable.
         """
         if isinstance(self._place, Folder):
             place, named = self._place, [self._inside(path) for path in paths]
@@ -98,7 +99,7 @@ class Storage:
         return path
 
     def _do(self, verb: str, path: str, operation: Callable[[], _T]) -> _T:
-        """``operation()``, repeated while a bucket is away; every other failure is a StorageError."""
+        """Result of ``operation()``, repeated while a bucket is away; StorageError if it fails for good."""
         self._inside(path)
         try:
             return self._patience.call(operation, f"{verb} {self.address(path)}")
@@ -109,9 +110,9 @@ class Storage:
 
 
 def open_storage(uri: str | Path, patience_s: float | None = None) -> Storage:
-    """The storage at a folder or ``s3://bucket/prefix``; nothing is created or contacted yet.
+    """Open the storage at a folder or ``s3://bucket/prefix``; this creates and contacts nothing yet.
 
-    ``patience_s``: how long one operation waits for a bucket that fails; None = the environment's.
+    ``patience_s``: seconds that one operation waits for a bucket that fails; None = the environment's limit.
     Raises ContractError for an address of another kind.
     """
     text = str(uri)

@@ -30,7 +30,7 @@ def write_whole(path: Path, data: bytes | str | pa.Buffer, *, sync_name: bool = 
 
 
 def create_whole(path: Path, data: bytes) -> bool:
-    """Write ``data`` where no file is; False, and nothing written, where there is one."""
+    """Write ``data`` if ``path`` is free; return False, and write nothing, if a file is there already."""
     with _synced(path, data) as partial:
         try:
             os.link(partial, path)  # a link fails where its name is taken; a rename would replace it
@@ -43,7 +43,7 @@ def create_whole(path: Path, data: bytes) -> bool:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add ``line`` to a log in one write; it is on the disk when this returns."""
+    """Add ``line`` to a log in one write and sync the log to the disk."""
     is_new = not path.exists()
     with path.open("a") as file:
         file.write(line + "\n")
@@ -55,7 +55,7 @@ def append_line(path: Path, line: str) -> None:
 
 @contextmanager
 def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """A new folder for the block to fill; a block without an error ends with it, synced, as ``target``.
+    """Give the block a new folder to fill; without an error, the folder is then synced and named ``target``.
 
     Where files lie in ``target`` already, ``replace`` moves them away and deletes them; else OSError.
     """
@@ -65,7 +65,7 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         yield partial
         for path in (*partial.rglob("*"), partial):
             sync(path)
-        if replace:  # deleted in place, half of it would lie under its name for a while
+        if replace:  # deleting it in place would leave half of it under its name for a while
             with suppress(FileNotFoundError):
                 target.rename(old)
         partial.rename(target)
@@ -92,7 +92,7 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _synced(target: Path, data: bytes | str | pa.Buffer) -> Iterator[Path]:
-    """A synced file beside ``target`` that holds ``data``; removed where anything fails."""
+    """Yield a synced file beside ``target`` that holds ``data``; delete the file where anything fails."""
     partial = _temporary(target)
     try:
         with partial.open("wb") as file:

@@ -19,6 +19,7 @@ from made.live_capture import in_order, simulated
 from made.registry_models import DATASET, made_policy, made_record
 from made.served import served_by
 from made.stream_texts import texts_of
+from websockets.asyncio.client import ClientConnection, connect
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.models.registry.export import export_weights
@@ -254,15 +255,10 @@ def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: Wor
             async with client.post("/v1/decide", json=as_request(joined, policy, info)) as found:
                 answer = await found.json()
                 assert found.status == 200, answer
-            told = []
-            async with client.ws_connect("/v1/stream") as socket:
-                await socket.send_str(json.dumps(opening))
-                assert json.loads(await socket.receive_str())["type"] == "opened"
-                for text in texts:
-                    await socket.send_str(text)
-                while len(told) < len(here):
-                    told.append(json.loads(await socket.receive_str(timeout=20)))
-            return told, answer
+        async with connected(world) as socket:
+            opened, *told = await asked(socket, opening, texts, len(here))
+        assert opened["type"] == "opened"
+        return told, answer
 
     told, answer = asyncio.run(elsewhere())
     assert len(batches) >= 50
@@ -293,34 +289,38 @@ def test_a_broken_stream_goes_on_where_it_stood(world: World, tmp_path: Path):
     )
 
     async def scenario() -> list[dict[str, Any]]:
-        async with aiohttp.ClientSession(world.url) as client:
-            async with client.ws_connect("/v1/stream") as socket:
-                told = await asked(socket, opening, texts[:half], len(before))
-            again = {"type": "open", "session": told[0]["session"], "decide_after": half}
-            for _ in range(20):  # of two replicas one has the session
-                async with client.ws_connect("/v1/stream") as socket:
-                    more = await asked(socket, again, [], 0)
-                    if not more[0]["resumed"]:
-                        continue
-                    assert more[0]["next_frame"] == half + 1
-                    return [*told[1:], *await answers(socket, texts[half:], len(after))]
+        async with connected(world) as socket:
+            told = await asked(socket, opening, texts[:half], len(before))
+        again = {"type": "open", "session": told[0]["session"], "decide_after": half}
+        for _ in range(20):  # of two replicas one has the session
+            async with connected(world) as socket:
+                more = await asked(socket, again, [], 0)
+                if not more[0]["resumed"]:
+                    continue
+                assert more[0]["next_frame"] == half + 1
+                return [*told[1:], *await answers(socket, texts[half:], len(after))]
         raise AssertionError("no replica had the session")
 
     told = asyncio.run(scenario())
     assert [without_numbers(m) for m in told] == [without_numbers(m) for m in (*before, *after)]
 
 
+def connected(world: World) -> connect:
+    """A connection to the stream, by ``async with``."""
+    return connect(f"{world.url.replace('http', 'ws', 1)}/v1/stream", proxy=None, max_queue=None)
+
+
 async def asked(
-    socket: aiohttp.ClientWebSocketResponse, opening: dict[str, Any], texts: list[str], n: int
+    socket: ClientConnection, opening: dict[str, Any], texts: list[str], n: int
 ) -> list[dict[str, Any]]:
     """What opening a stream and sending ``texts`` is answered by, ``opened`` and ``n`` messages."""
     return await answers(socket, [json.dumps(opening), *texts], 1 + n)
 
 
-async def answers(socket: aiohttp.ClientWebSocketResponse, texts: list[str], n: int) -> list[dict[str, Any]]:
+async def answers(socket: ClientConnection, texts: list[str], n: int) -> list[dict[str, Any]]:
     for text in texts:
-        await socket.send_str(text)
-    return [json.loads(await socket.receive_str(timeout=20)) for _ in range(n)]
+        await socket.send(text)
+    return [json.loads(await asyncio.wait_for(socket.recv(), 20)) for _ in range(n)]
 
 
 def test_a_challenger_is_compared_beside_the_answers(world: World):

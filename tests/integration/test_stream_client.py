@@ -279,6 +279,81 @@ def test_a_message_that_is_too_long_would_come_again_and_ends_the_client(monkeyp
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("end", ["at once", "after the open message"])
+def test_a_connection_that_breaks_without_a_close_frame_is_tried_again(end: str) -> None:
+    async def breaking(request: web.Request, socket: web.WebSocketResponse) -> None:
+        if end != "at once":
+            await socket.receive_str()
+        request.transport.abort()
+
+    async def run() -> None:
+        async with running(breaking) as url, client(url, attempts=3) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=r"after 3 attempts: the connection ended .1006."):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(404, "answered 404"), (429, "3 attempts"), (503, "3 attempts")]
+)
+def test_a_refusal_that_may_pass_is_tried_again_and_another_is_not(status: int, said: str) -> None:
+    n_asked = 0
+
+    async def refusing(request: web.Request) -> web.StreamResponse:
+        nonlocal n_asked
+        n_asked += 1
+        return web.Response(status=status)
+
+    async def run() -> None:
+        async with (
+            served("GET", "/", refusing) as url,
+            client(url.replace("http", "ws"), attempts=3) as stream,
+        ):
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=said):
+                await stream.flush()
+
+    asyncio.run(run())
+    assert n_asked == (1 if status == 404 else 3)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/v1/stream", "ws://127.0.0.1:99999/", "127.0.0.1"])
+def test_what_is_no_address_of_a_stream_is_told_at_once(url: str) -> None:
+    async def run() -> None:
+        async with client(url) as stream:
+            stream.send_frame(snapshot())
+            with pytest.raises(ServiceError, match=f"{url} is no address of a stream"):
+                await stream.flush()
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_while_it_is_answered_closes_without_an_error() -> None:
+    codes: asyncio.Queue[int | None] = asyncio.Queue()
+
+    async def talkative(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.receive_str()
+        await socket.send_json({"type": "opened", "session": "s", "next_frame": 1, "groups": []})
+        await socket.receive_str()
+        for frame in range(1_000):
+            await socket.send_json({"type": "ack", "frame": 0, "filler": "x" * 1_000 + str(frame)})
+        async for _ in socket:
+            pass
+        codes.put_nowait(socket.close_code)
+
+    async def run() -> None:
+        async with running(talkative) as url:
+            async with asyncio.timeout(5), client(url) as stream:  # a close that is not heard takes 10 s
+                stream.send_frame(snapshot())
+                while not stream.n_connections:
+                    await asyncio.sleep(0)
+            assert await codes.get() == 1000
+
+    asyncio.run(run())
+
+
 def test_a_server_that_is_not_there_is_given_up_after_the_attempts() -> None:
     async def run() -> None:
         async with running(Server()) as url:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import ray
 import torch
-from made.bank import made_bank
 from made.fake_import import FakeImport
+from made.training import BANK, SMALL, made_source, scored
 from ray.cloudpickle import register_pickle_by_value
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -21,15 +21,12 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import (
     ChecksumError,
     ContractError,
-    DataError,
-    StorageError,
     TrainingError,
     WorkersLostError,
 )
 from kalshi_platform.evaluation.judging.validation import Validation, read_validation
 from kalshi_platform.learning.training import checkpoint, reader
-from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.ppo import _outcomes, build_algorithm, ppo_config
+from kalshi_platform.learning.training.ppo import _outcomes, build_algorithm
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import train
 from kalshi_platform.learning.training.source import TrainingSource
@@ -45,43 +42,13 @@ from kalshi_platform.simulation.replay.open import Share, SplitOpener
 pytestmark = pytest.mark.ray
 register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test module
 
-BANK = made_bank()
-SMALL = TrainConfig(
-    seed=3,
-    level="simple",
-    n_envs=8,
-    fragment_length=16,
-    minibatch=64,
-    epochs=2,
-    total_env_steps=4 * 128,
-    validate_every=2,
-    torch_threads=1,
-)
 #: What a line of metrics says of the clock and not of the numbers.
 CLOCK = ("steps_per_s", "elapsed_s")
-
-
-def made_source(bank=BANK, **episodes: int) -> TrainingSource:
-    shape = EpisodeConfig(**({"min_steps": 10, "max_steps": 40} | episodes))
-    return TrainingSource(lambda: bank, "f" * 12, env=EnvConfig(n_slots=3), episodes=shape)
 
 
 def lines(run: Path) -> list[dict[str, Any]]:
     found = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [{k: v for k, v in line.items() if k not in CLOCK} for line in found]
-
-
-def scored(score: float) -> Validation:
-    """A validation of two events whose mean return is ``score``."""
-    return Validation(
-        score=score,
-        low=None,
-        high=None,
-        sharpe=0.0,
-        trade_rate=0.5,
-        max_drawdown=0.0,
-        events={"A": score - 1.0, "B": score + 1.0},
-    )
 
 
 class Holds:
@@ -342,29 +309,6 @@ def test_an_overlapped_iteration_learns_from_what_older_weights_sampled(ray_runt
     assert not np.array_equal(plain[1]["action_logp"], overlapped[1]["action_logp"])
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"overlap": True}, "overlap needs processes that sample"),
-        ({"worker_events": "own"}, "worker_events=own needs processes that sample"),
-        ({"sampler": "stock"}, "Input should be 'columnar'"),
-    ],
-)
-def test_settings_that_cannot_be_met_say_so(changes: dict[str, Any], message: str):
-    with pytest.raises(ContractError, match=message):
-        SMALL.replace(**changes)
-
-
-def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ContractError, match="torch sees no CUDA device"):
-        ppo_config(made_source(), SMALL.replace(learner_device="cuda"))
-    assert ppo_config(made_source(), SMALL).num_gpus == 0
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert ppo_config(made_source(), SMALL).num_gpus == 1
-    assert ppo_config(made_source(), SMALL.replace(learner_device="cpu")).num_gpus == 0
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> str:
     """Twelve events of two markets, of which the training split has several."""
@@ -435,15 +379,6 @@ def test_a_sampler_beside_a_learner_on_another_device_uses_a_copy_with_its_weigh
     assert lines(tmp_path) == lines(unbroken)
 
 
-def test_events_of_their_own_need_a_dataset_and_enough_events(dataset: str):
-    config = SMALL.replace(num_env_runners=2, worker_events="own")
-    with pytest.raises(ContractError, match="needs a dataset's split"):
-        ppo_config(made_source(), config)
-    source = TrainingSource(SplitOpener(dataset, "train", EnvConfig().groups), FEATURE_DIGEST)
-    with pytest.raises(ContractError, match="too few for 40 workers"):
-        ppo_config(source, config.replace(num_env_runners=40))
-
-
 def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):
     with pytest.raises(ContractError, match="already holds a run"):
         train(made_source(), unbroken, SMALL)
@@ -451,44 +386,3 @@ def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):
         train(made_source(), unbroken, SMALL.replace(seed=9), resume=True)
     with pytest.raises(ContractError, match="no checkpoint to resume from"):
         train(made_source(), unbroken / "nothing", SMALL, resume=True)
-
-
-@pytest.mark.parametrize("name", ["policy.pt", "optimizer.pt", "state.json", "arrays.npz", "policy.json"])
-def test_a_damaged_checkpoint_is_refused_by_the_file(name: str, unbroken: Path, tmp_path: Path):
-    copy = tmp_path / "copy"
-    shutil.copytree((unbroken / "latest").resolve(), copy)
-    data = bytearray((copy / name).read_bytes())
-    data[len(data) // 2] ^= 1
-    (copy / name).write_bytes(data)
-    with pytest.raises(ChecksumError, match=name):
-        checkpoint.read_checkpoint(copy)
-    (copy / name).unlink()
-    with pytest.raises(DataError, match=rf"{name} is missing"):
-        checkpoint.read_checkpoint(copy)
-
-
-def test_a_checkpoint_without_its_manifest_is_not_complete(unbroken: Path, tmp_path: Path):
-    copy = tmp_path / "copy"
-    shutil.copytree((unbroken / "latest").resolve(), copy)
-    (copy / "manifest.json").unlink()
-    with pytest.raises(DataError, match="not a complete checkpoint"):
-        checkpoint.read_checkpoint(copy)
-
-
-def test_a_full_disk_leaves_the_older_checkpoint_and_nothing_partial(unbroken: Path, tmp_path, monkeypatch):
-    policy, state = checkpoint.read_checkpoint((unbroken / "latest").resolve())
-    first = checkpoint.write_checkpoint(tmp_path, 1, policy, state)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(checkpoint.np, "savez", full)
-    with pytest.raises(StorageError, match="No space left"):
-        checkpoint.write_checkpoint(tmp_path, 2, policy, state)
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
-    assert (tmp_path / "latest").resolve() == first.resolve()
-
-
-def test_minibatches_must_fill_the_batch():
-    with pytest.raises(ContractError, match="minibatch=100 does not divide the 128 samples"):
-        SMALL.replace(minibatch=100)

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("kalshi_platform", "tune_experiments", "serve_deployments")
+ONE_OF_EACH = "aiohttp is the one HTTP client, websockets the one WebSocket client"
 
 
 @pytest.fixture
@@ -48,6 +49,8 @@ def test_the_tree_keeps_every_contract(tree):
             "import kalshi_platform.learning.training",
             "serving pulls in neither simulator nor trainer",
         ),
+        ("kalshi_platform/serving/server/http.py", "import websockets", ONE_OF_EACH),
+        ("kalshi_platform/serving/api/stream_client.py", "import httpx", ONE_OF_EACH),
     ],
 )
 def test_a_planted_bad_import_breaks_its_contract(tree, where, line, contract):
@@ -56,6 +59,13 @@ def test_a_planted_bad_import_breaks_its_contract(tree, where, line, contract):
     outcome = lint(tree)
     assert outcome.returncode != 0
     assert f"{contract} BROKEN" in outcome.stdout
+
+
+def test_no_websocket_is_opened_through_the_http_client():
+    """import-linter sees that a module imports aiohttp, not that it calls ``ws_connect``."""
+    sources = [path for name in PACKAGES for path in sorted((ROOT / name).rglob("*.py"))]
+    assert any("aiohttp" in path.read_text() for path in sources)
+    assert [path for path in sources if "ws_connect" in path.read_text()] == []
 
 
 def test_nothing_happens_at_import():

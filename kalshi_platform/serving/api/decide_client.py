@@ -1,7 +1,7 @@
-"""Client of ``POST /v1/decide``: one request, repeated once by its id where the first try got no answer.
+"""Client of ``POST /v1/decide``: sends one request, and repeats it once where the first try got no answer.
 
-Invariant  a request is sent at most twice, both times with one ``request_id``: the server answers a repeated
-           id as it did the first time, so nothing is decided twice.
+Invariant  the client sends a request at most twice, both times with one ``request_id``: the server answers a
+           repeated id as it did the first time, so nothing is decided twice.
 """
 
 from collections.abc import Mapping
@@ -19,19 +19,19 @@ _BUSY: Final = 500
 
 
 class ServiceError(PlatformError):
-    """A service of this platform could not be reached, or refused what was asked."""
+    """A service of this platform could not be reached, or it refused the request."""
 
 
 class DecideClient:
-    """Asks one server for decisions; ``async with`` keeps its connections."""
+    """Asks one server for decisions; ``async with`` keeps its connections open."""
 
     def __init__(
         self, url: str, token: str | None = None, timeout_s: float = 5.0, *, packed: bool = True
     ) -> None:
-        """``url``: of the server, ``http://127.0.0.1:8000``.
+        """Prepare for the server at ``url`` (``http://127.0.0.1:8000``); ``timeout_s`` bounds each try.
 
-        ``packed``: numbers travel as float32 in base64 (packed.py), which the server reads several times
-        faster and would round them to anyway; False sends them as they are given.
+        ``packed``: the client sends numbers as float32 in base64 (packed.py), which the server reads several
+        times faster; it would round JSON numbers to float32 anyway. False sends numbers as they are given.
         """
         self._is_packed = packed
         self._url = url.rstrip("/") + "/v1/decide"
@@ -40,7 +40,7 @@ class DecideClient:
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        """Open for asking."""
+        """Open the connections."""
         self._http = self._session()
         return self
 
@@ -52,11 +52,12 @@ class DecideClient:
             await self._http.close()
 
     async def decide(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to ``request``, which gets a ``request_id`` where it has none.
+        """Ask for decisions and return the server's answer; a ``request`` without ``request_id`` gets one.
 
-        A failed connection, no answer in time and a status of 500 or more are tried once more, on a new
-        connection: where a replica was lost, the proxy ends the idle ones too. ServiceError where that fails
-        too, or the server refuses the request; it then says what the server said.
+        After a failed connection, no answer in time, or a status of 500 or more the client tries once more,
+        on a new connection: where a replica was lost, the proxy ends the idle connections too. ServiceError
+        where the second try fails as well, or the server refuses the request; the error then quotes the
+        server.
         """
         body = {"request_id": uuid4().hex, **(packed_body(request) if self._is_packed else request)}
         try:

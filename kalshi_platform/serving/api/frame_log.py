@@ -1,9 +1,10 @@
-"""What a client of a stream has sent: numbered, kept until it is surely of no use.
+"""Texts that a client of a stream has sent or will send, numbered, and kept for a server that lost some.
 
-Owns       the numbers of frames (1, 2, 3 ... in order) and where between them other messages were sent.
-           and up to where they were sent on the present connection.
-Invariant  a frame that was not acknowledged is kept; of those that were, the newest ``keep``, from which a
-           server that lost its session is shown the past again, and the newest message of each key.
+Owns       the numbers of frames (1, 2, 3 ... in order), the places of other messages between them, and the
+           point up to which the present connection has sent them.
+Invariant  the log keeps every frame that the server has not acknowledged. It also keeps the newest ``keep``
+           acknowledged frames, from which the client shows the past to a server that lost the session, and
+           the newest message of each key.
 """
 
 from bisect import bisect_left
@@ -12,7 +13,7 @@ from typing import Final, NamedTuple
 from kalshi_platform.domain.errors import LimitError
 
 _FRAME, _MESSAGE = 0, 1
-#: Entries dropped before the list is cut: cutting it for every one would cost its length each time.
+#: Entries to drop before the list is cut: cutting it for every one would cost its length each time.
 _SLACK: Final = 1_024
 
 
@@ -26,7 +27,7 @@ class Entry(NamedTuple):
 
 
 class FrameLog:
-    """Texts in the order in which they were, or will be, sent."""
+    """Texts in the order in which the client sends them."""
 
     def __init__(self, keep: int, most_unacknowledged: int) -> None:
         self._keep = keep
@@ -43,7 +44,7 @@ class FrameLog:
 
     @property
     def first_frame(self) -> int:
-        """Number of the oldest frame kept; of the next one where none is."""
+        """Number of the oldest frame kept; where none is kept, the number of the next one."""
         for entry in self._entries:
             if entry.kind == _FRAME:
                 return entry.number
@@ -51,16 +52,16 @@ class FrameLog:
 
     @property
     def acknowledged(self) -> int:
-        """Frames up to this one were applied by the server."""
+        """Number of the last frame that the server has acknowledged: it applied all up to there."""
         return self._acknowledged
 
     @property
     def n_unacknowledged(self) -> int:
-        """Frames the server did not say it applied."""
+        """Number of frames that the server has not acknowledged."""
         return self._number - self._acknowledged
 
     def add_frame(self, text: str) -> int:
-        """Keep a frame; returns its number. LimitError where too many wait to be acknowledged."""
+        """Add a frame and return its number; LimitError where too many wait to be acknowledged."""
         if self.n_unacknowledged >= self._most:
             raise LimitError(
                 f"{self._most} frames were not acknowledged: the server is away or too slow; send later, or "
@@ -72,29 +73,29 @@ class FrameLog:
         return self._number
 
     def add_message(self, text: str, key: str) -> None:
-        """Keep a message sent after the newest frame; a later one with the same ``key`` replaces it."""
+        """Add a message to send after the newest frame; of old ones, the newest of a ``key`` is kept."""
         self._entries.append(Entry(self._number, _MESSAGE, text, key))
 
     def acknowledge(self, number: int) -> None:
-        """The server applied every frame up to ``number``."""
+        """Note that the server applied every frame up to ``number``."""
         self._acknowledged = max(self._acknowledged, min(number, self._number))
 
     def rewind(self, next_frame: int) -> None:
-        """A new connection, to a server that waits for frame ``next_frame``: send what it lacks."""
+        """Send again, on a new connection to a server that waits for ``next_frame``, all that it lacks."""
         if next_frame <= self.first_frame:
             self._sent = 0
         else:
             self._sent = bisect_left(self._entries, (next_frame - 1, _MESSAGE))
 
     def take(self) -> str | None:
-        """The next text to send; None where everything was sent."""
+        """Return the next text to send and count it as sent; None where everything was sent."""
         if self._sent == len(self._entries):
             return None
         self._sent += 1
         return self._entries[self._sent - 1].text
 
     def _cut(self) -> None:
-        """Drop frames that were acknowledged and are not among the newest ``keep``."""
+        """Drop acknowledged frames that are not among the newest ``keep``."""
         first = min(self._number - self._keep + 1, self._acknowledged + 1)
         n = min(bisect_left(self._entries, (first, _FRAME)), self._sent)
         if n <= _SLACK:

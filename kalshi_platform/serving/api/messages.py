@@ -1,8 +1,8 @@
-"""What a client of a stream may say of itself: how it opens, what its account holds.
+"""Messages that a client of a stream sends beside frames: its opening, and the state of its account.
 
-Units      cash and cost 1e-6 dollar, positions and sizes 1e-2 contract, prices 1e-4 dollar, time ns UTC;
-           all whole numbers, floats are refused.
-Invariant  a message that parses can be handed to the kernels: every number is within their range.
+Units      cash and cost 1e-6 dollar, positions and sizes 1e-2 contract, prices 1e-4 dollar, time ns UTC; all
+           whole numbers, floats are refused.
+Invariant  a message that parses can go to the kernels: every number is within their range.
 Not        frames of the exchange: ``data/market_data/decode.py`` reads those.
 """
 
@@ -28,7 +28,7 @@ FrameNumber = Annotated[int, Field(strict=True, ge=0, lt=MAX_TIME_NS)]
 
 
 class RestingOrder(Config):
-    """An own order in the exchange's book."""
+    """Order of the account that rests in the exchange's book."""
 
     action: TradeName
     price_e4: Int = Field(gt=0, lt=DOLLAR_E4, description="limit on the YES scale")
@@ -36,7 +36,7 @@ class RestingOrder(Config):
 
 
 class Holding(Config):
-    """What the account has in one market; the default is nothing at all."""
+    """Position and orders of the account in one market; the default is none."""
 
     position_e2: Int = Field(0, ge=-MAX_QTY_E2, le=MAX_QTY_E2, description="+ is YES, - is NO")
     cost_e6: CashE6 = Field(0, description="paid for the open position, fees not included")

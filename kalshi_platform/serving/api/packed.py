@@ -1,10 +1,9 @@
 """Numbers of a request as text: base64 of little-endian float32.
 
-Why        a body of packed numbers is read about five times faster than one of JSON numbers and is a third
-           shorter; the policy reads float32 anyway, so nothing is lost.
+Why        a server reads a body of packed numbers about five times faster than one of JSON numbers, and the
+           body is a third shorter; the policy reads float32 anyway, so nothing is lost.
 Where      ``row`` and ``history`` of a market in ``POST /v1/decide``; a history row by row, oldest first.
-Not        whether the numbers are the right ones: kalshi_platform/serving/server/reading.py checks them
-           like any others.
+Not        the check of the numbers: kalshi_platform/serving/server/reading.py checks them like any others.
 """
 
 import binascii
@@ -22,7 +21,7 @@ _F4: Final = np.dtype("<f4")
 
 
 def pack(numbers: Any) -> str:
-    """``numbers`` (anything numpy reads as numbers, of any shape) as base64 of float32 in C order.
+    """Pack ``numbers`` (anything numpy reads as numbers, of any shape) as base64 of float32 in C order.
 
     ContractError where they are no numbers, or rows of different lengths.
     """
@@ -49,8 +48,8 @@ def unpack(text: str) -> np.ndarray:
 def unpack_alike(texts: Iterable[str]) -> np.ndarray:
     """The numbers (T, K) f4 of T >= 1 texts of one length.
 
-    ValueError or TypeError where they are not alike or not base64 of float32: who needs words looks at one
-    after the other.
+    ValueError or TypeError where the texts differ in length or are not base64 of float32; a caller that has
+    to say which one is wrong unpacks them one after the other.
     """
     parts = [binascii.a2b_base64(text, strict_mode=True) for text in texts]
     size = len(parts[0])
@@ -62,9 +61,9 @@ def unpack_alike(texts: Iterable[str]) -> np.ndarray:
 
 
 def packed_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """A body of ``/v1/decide`` with the rows and histories of its markets packed; the rest is shared.
+    """Copy of a body of ``/v1/decide`` in which rows and histories are packed; all else is shared.
 
-    What is text already, or no list of numbers, is left to the server to read or to refuse.
+    Text, and lists that hold no numbers, stay as they are: the server reads or refuses them.
     """
     groups = [
         {**group, "markets": [_packed_market(market) for market in group["markets"]]}

@@ -1,7 +1,8 @@
-"""What goes over the wire: requests, answers and problems, as pydantic models with examples.
+"""Bodies on the wire: requests, answers and problems, as pydantic models with examples.
 
 Units      prices 1e-4 dollar, times ms; features as the feature table bounds them.
-Invariant  requests are read strictly: an unknown key, a number as text, NaN or an infinity is refused.
+Invariant  the server reads requests strictly: it refuses an unknown key, a number as text, NaN and
+           infinities.
 Packed     text in the place of a whole row or history packs its numbers
            (kalshi_platform/serving/api/packed.py).
 """
@@ -103,7 +104,7 @@ class DecideRequest(_Read):
 
 
 class GroupDecision(BaseModel):
-    """What was decided of a group, and by whom."""
+    """Decision about a group: an action for each market, and the tier that decided."""
 
     actions: dict[str, ActionName] = Field(description="action by market id")
     probabilities: dict[str, list[float]] = Field(
@@ -138,7 +139,7 @@ class FeatureInfo(BaseModel):
 
 
 class ModelInfo(BaseModel):
-    """What is served, and what it wants to be shown."""
+    """The model that answers, and the columns that a request to it needs."""
 
     model: str
     tier_set: str | None
@@ -157,7 +158,7 @@ class ModelInfo(BaseModel):
 
 
 class ReloadResponse(BaseModel):
-    """What looking at the registry led to."""
+    """Result of looking at the registry for another model."""
 
     model: str = Field(description="that answers now")
     changed: bool
@@ -165,7 +166,7 @@ class ReloadResponse(BaseModel):
 
 
 class RollbackRequest(_Read):
-    """Why an administrator goes back."""
+    """Reason for which an administrator goes back to the model before."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="kept in the registry")
 
@@ -187,7 +188,7 @@ class ModelEvent(BaseModel):
 
 
 class ShadowFound(BaseModel):
-    """How far the model in the shadow would have decided otherwise than the one that answers."""
+    """Counts of how often the model in the shadow would have decided otherwise than the one that answers."""
 
     model: str
     offered: int = Field(description="calls it was to be asked about")
@@ -202,7 +203,7 @@ class ShadowFound(BaseModel):
 
 
 class ModelHistory(BaseModel):
-    """What happened to the models of the replica that answers, oldest first."""
+    """Events of the models of the replica that answers, oldest first."""
 
     model: str
     events: list[ModelEvent]
@@ -216,7 +217,7 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Every tier was asked just now."""
+    """Result of asking every tier just now."""
 
     ready: bool
     model: str | None
@@ -225,7 +226,7 @@ class Readiness(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """Why a request was refused (RFC 9457)."""
+    """Refusal of a request, with its reason (RFC 9457)."""
 
     type: str
     title: str

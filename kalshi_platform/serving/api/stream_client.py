@@ -1,10 +1,11 @@
 """Client of ``/v1/stream``: frames in, decisions out, whatever the connection does meanwhile.
 
-Owns       the connection: it is opened again with growing pauses, the session resumed, or, where the server
-           has lost it, shown again from the frames that were kept.
-Invariant  frames reach the server in order and once; a decision is given out once. One for the same group and
-           the same ``recv_ns`` as the one before replaces it.
-Not        orders: whoever uses this sends them, and tells the account (``send_account``).
+Owns       the connection: where it breaks, the client opens another with growing pauses and resumes the
+           session; where the server has lost the session, the client shows it the past again from the frames
+           it kept.
+Invariant  frames reach the server in order and once; the caller gets a decision once. A decision for the same
+           group and the same ``recv_ns`` as the one before replaces that one.
+Not        orders: the caller sends them to the exchange, and tells the server its account (``send_account``).
 """
 
 import asyncio
@@ -14,9 +15,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
 
-import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMsgType
 from pydantic import Field
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.config import Config
@@ -27,25 +28,17 @@ from kalshi_platform.serving.api.tokens import bearer
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_BYTES: Final = 1 << 24
-#: Between two pings; a server that answers none within half of it is taken for lost.
-_HEARTBEAT_S: Final = 20.0
 _TOO_MANY: Final = 429
 #: Close codes after which the same would happen again: not text, refused, too long, taken over.
 _FINAL: Final = (1003, 1008, 1009, 4000)
-_TEXT: Final = (WSMsgType.TEXT, WSMsgType.BINARY)
+_NO_CLOSE_FRAME: Final = 1006
+_LOST: Final = (WebSocketException, OSError)
 Sleep = Callable[[float], Awaitable[None]]
 Message = dict[str, Any]
 
 
-class _EndedError(Exception):
-    """The connection ended in a way that another one may mend."""
-
-
-_LOST: Final = (_EndedError, aiohttp.ClientError, OSError, TimeoutError)
-
-
 class StreamClientConfig(Config):
-    """Where a stream is and how hard to try."""
+    """Address of a stream, and how hard the client tries to reach it."""
 
     url: str = Field(description="ws://127.0.0.1:8000/v1/stream")
     keep_frames: int = Field(200_000, ge=0, description="acknowledged frames kept to show them again")
@@ -57,7 +50,7 @@ class StreamClientConfig(Config):
 
 
 class StreamClient:
-    """One stream; ``async with``, then send frames and iterate over what is answered.
+    """Client of one stream: enter ``async with``, then send frames and iterate over the answers.
 
     Iterating gives ``decision`` and ``refused`` messages and ends when the client is closed; ServiceError
     where the server closed the session or cannot be reached.
@@ -92,7 +85,7 @@ class StreamClient:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        """Close the connection; what was not sent is lost."""
+        """Close the connection; frames that were not sent are lost."""
         if self._task is None:
             return
         self._task.cancel()
@@ -101,14 +94,14 @@ class StreamClient:
             raise bug
 
     def send_frame(self, text: str) -> int:
-        """Send a frame, as received or as a capture line; returns its number. LimitError: too many wait."""
+        """Send a frame, as received or as a capture line; returns its number. LimitError if too many wait."""
         self._raise_failure()
         number = self._log.add_frame(text)
         self._news.set()
         return number
 
     def send_account(self, account: AccountMessage) -> None:
-        """Tell what one group's account holds after the frames sent so far."""
+        """Tell the server what one group's account holds after the frames sent so far."""
         self._raise_failure()
         self._log.add_message(account.model_dump_json(), f"account {account.group}")
         self._news.set()
@@ -123,10 +116,10 @@ class StreamClient:
         self._raise_failure()
 
     async def feed_capture(self, path: Path) -> int:
-        """Send every frame of a capture file, with its own times, and wait until all were applied.
+        """Send every frame of a capture file, with its own times, and wait until the server applied all.
 
-        Frames are sent in order of their times, as one client would have received them. Returns how many.
-        DataError where the file cannot be read.
+        The frames go out in order of their times, as one client would have received them. Returns their
+        number. DataError where the file cannot be read.
         """
         frames = sorted(read_frames(path), key=lambda frame: frame.recv_ns)
         for frame in frames:
@@ -138,7 +131,7 @@ class StreamClient:
         return len(frames)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """Decisions and refusals as they come."""
+        """Yield decisions and refusals as they come."""
         while (message := await self._answers.get()) is not None:
             yield message
         self._raise_failure()
@@ -150,7 +143,7 @@ class StreamClient:
     # The connection
 
     async def _run(self) -> None:
-        """Connect, again and again; ends by being cancelled or with a failure that everybody is told."""
+        """Connect again and again, until cancelled or a failure is final; every caller then gets it."""
         try:
             await self._connect_for_ever()
         except ServiceError as err:
@@ -172,30 +165,53 @@ class StreamClient:
             await self._sleep(pause_s)
 
     async def _connect_once(self) -> object:
-        """One connection, until it breaks; returns why. ServiceError where trying again would not help."""
-        config = self._config
-        forever = aiohttp.ClientTimeout(total=None)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=forever) as http:
+        """Hold one connection until it breaks; returns why. ServiceError where another would not help."""
+        try:
+            socket = await self._opening_handshake()
             try:
-                async with asyncio.timeout(config.open_timeout_s):
-                    socket = await http.ws_connect(
-                        config.url, max_msg_size=_MAX_BYTES, heartbeat=_HEARTBEAT_S
-                    )  # fmt: skip
-                async with socket:
-                    return await self._serve(socket)
-            except aiohttp.WSServerHandshakeError as err:
-                if 400 <= err.status < 500 and err.status != _TOO_MANY:
-                    raise ServiceError(
-                        f"{config.url} answered {err.status}: check the address and token"
-                    ) from None
-                return err
-            except _LOST as err:
-                return err
+                return await self._serve(socket)
+            finally:
+                await socket.close()
+        except InvalidStatus as err:
+            status = err.response.status_code
+            if 400 <= status < 500 and status != _TOO_MANY:
+                raise ServiceError(
+                    f"{self._config.url} answered {status}: check the address and token"
+                ) from None
+            return err
+        except ConnectionClosed as err:
+            return self._ending(err)
+        except _LOST as err:
+            return err
 
-    async def _serve(self, socket: ClientWebSocketResponse) -> NoReturn:
-        """Open or resume, then send and receive until the connection ends, which is an error."""
-        await socket.send_str(self._open_text())
-        opened = self._take_in(await self._receive(socket))
+    def _opening_handshake(self) -> connect:
+        """Return a connection to await. ServiceError where ``url`` is no address of a WebSocket."""
+        config = self._config
+        try:
+            return connect(
+                config.url,
+                additional_headers=self._headers,
+                open_timeout=config.open_timeout_s,
+                max_size=_MAX_BYTES,
+                # A bounded queue, once full, would hide the server's answer to a close frame for 10 s.
+                max_queue=None,
+            )
+        except (WebSocketException, ValueError) as err:
+            raise ServiceError(f"{config.url} is no address of a stream: {err}") from None
+
+    def _ending(self, closed: ConnectionClosed) -> str:
+        """Return why the connection ended, if another may mend it. ServiceError if it ended for good."""
+        is_ours = closed.rcvd is None or closed.rcvd_then_sent is False
+        first = closed.sent if is_ours else closed.rcvd
+        code, why = (_NO_CLOSE_FRAME, "") if first is None else (first.code, first.reason)
+        if code in _FINAL:
+            raise ServiceError(f"{self._config.url} ended the session ({code}): {why}") from None
+        return f"the connection ended ({code}) {why}".rstrip()
+
+    async def _serve(self, socket: ClientConnection) -> NoReturn:
+        """Open or resume the session, then send and receive until the connection ends, which raises."""
+        await socket.send(self._open_text())
+        opened = self._take_in(await socket.recv())
         if opened["type"] != "opened":
             raise ServiceError(f"{self._config.url} did not open the session: {opened}")
         self._log.rewind(opened["next_frame"])
@@ -203,7 +219,7 @@ class StreamClient:
         sender = asyncio.create_task(self._send(socket))
         try:
             while True:
-                message = self._take_in(await self._receive(socket))
+                message = self._take_in(await socket.recv())
                 if message["type"] == "ack":
                     self._log.acknowledge(message["frame"])
                     await self._tell_progress()
@@ -213,37 +229,25 @@ class StreamClient:
             if isinstance(failure, Exception) and not isinstance(failure, _LOST):
                 raise failure
 
-    async def _receive(self, socket: ClientWebSocketResponse) -> str | bytes:
-        """The next text; _EndedError where the connection ended, ServiceError where it ended for good."""
-        message = await socket.receive()
-        if message.type in _TEXT:
-            return message.data
-        code, why = socket.close_code, message.extra or ""
-        if isinstance(message.data, aiohttp.WebSocketError):  # what this side found wrong
-            code, why = message.data.code, str(message.data)
-        if code in _FINAL:
-            raise ServiceError(f"{self._config.url} ended the session ({code}): {why}")
-        raise _EndedError(f"the connection ended ({code}) {why}".rstrip())
-
     def _open_text(self) -> str:
         changes: dict[str, Any] = {
             "session": self._session,
             "first_frame": self._log.first_frame,
             "decide_after": max(self._decided.values(), default=0),
         }
-        if self._log.first_frame > 1:  # the order of first appearance is not in what is left
+        if self._log.first_frame > 1:  # the frames that are left do not show who appeared first
             changes["groups"] = self.groups
         return self._opening.replace(**changes).model_dump_json()
 
-    async def _send(self, socket: ClientWebSocketResponse) -> None:
+    async def _send(self, socket: ClientConnection) -> None:
         while True:
             self._news.clear()
             while (text := self._log.take()) is not None:
-                await socket.send_str(text)
+                await socket.send(text)
             await self._news.wait()
 
     def _take_in(self, text: str | bytes) -> Message:
-        """Note what a message says and pass on what concerns the user."""
+        """Take in one message of the server, and queue decisions and refusals for the caller."""
         try:
             message: Message = json.loads(text)
         except ValueError:

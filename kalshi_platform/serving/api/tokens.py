@@ -1,8 +1,8 @@
-"""Tokens as text: where they come from, for who shows one and for who knows several.
+"""Tokens as text: a client reads the one it shows, a server reads all it knows.
 
-Rule      a token stands alone on its line; empty lines and lines that begin with # say nothing. Tokens come
+Rule      a token stands alone on its line; empty lines and lines that begin with # are skipped. Tokens come
           from a file or an environment variable, never from an argument that a process list shows.
-Not       who may ask (server/gate.py), which keeps hashes of what is read here.
+Not       the check of a token (server/gate.py), which keeps hashes of the tokens read here.
 """
 
 import os
@@ -21,7 +21,7 @@ def read_token(
 ) -> str | None:
     """The token in ``file``, else in the environment; None where neither is given.
 
-    ContractError where the file cannot be read, or the place that is given holds other than one token.
+    ContractError where the file cannot be read, or where the file or variable holds anything but one token.
     """
     place = f"environment variable {variable}" if file is None else f"token file {file}"
     tokens = token_lines(environment.get(variable, "")) if file is None else tokens_in(file)
@@ -49,5 +49,5 @@ def token_lines(text: str) -> list[str]:
 
 
 def bearer(token: str | None) -> dict[str, str]:
-    """The header that shows ``token``; none without one."""
+    """Header that shows ``token``; an empty dict without a token."""
     return {"Authorization": f"Bearer {token}"} if token else {}

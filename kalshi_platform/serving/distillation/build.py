@@ -1,8 +1,8 @@
-"""From a registered model to a tier set beside it: played, distilled, calibrated, judged, stored.
+"""Makes the tier set of a registered model: play, distil, calibrate, judge, store.
 
-Owns       the order of these steps, which events each may look at, and the files of a set.
+Owns       the order of these steps, the events that each step may look at, and the files of a set.
 Looked at  training events teach; one half of the validation events calibrates and chooses exits, the other
-           judges. The test split is opened by ``report_tiers`` alone, through the guard of held_out.py.
+           judges. Only ``report_tiers`` opens the test split, through the guard of held_out.py.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
 
 @dataclass(frozen=True)
 class _Work:
-    """What every step is about."""
+    """Inputs of every step: the loaded model, its dataset and environment, the settings, the user's ear."""
 
     loaded: LoadedModel
     dataset_uri: str
@@ -69,11 +69,11 @@ class _Work:
     say: Say
 
     def bank(self, split: Split) -> Bank:
-        """The markets of one split."""
+        """Open the markets of one split."""
         return open_bank(self.dataset_uri, split, self.env.groups)
 
     def theatre(self, bank: Bank, events: Collection[str]) -> Theatre:
-        """Where the champion and the cascade play ``events``."""
+        """Theatre in which the champion and the cascade play ``events``."""
         return Theatre(bank, events, self.env, self.loaded.policy, self.config.judge)
 
 
@@ -88,7 +88,7 @@ class _Network:
     weights: str
 
     def made(self, temperature: float) -> Made:
-        """Run by the fastest form that is exact enough."""
+        """Put the network into the fastest form that is exact enough, with ``temperature``."""
         form = fastest(self.forms)
         engine = engine_of(form.name, self.policy, form.files, self.files.__getitem__)
         return Made(self.number, self.policy, engine, form, temperature, None)
@@ -101,10 +101,11 @@ def build_tiers(
     config: TiersConfig | None = None,
     say: Say = silent,
 ) -> TierSet:
-    """Make, judge and store the tiers of ``model`` (an alias or an id); its report is ``stored_report``.
+    """Make, judge and store the tiers of ``model`` (an alias or an id); ``stored_report`` reads their report.
 
     ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
-    too little to learn from or to judge by. ``say`` hears a line a step, with an estimate for long ones.
+    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for
+    long ones.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)
@@ -148,9 +149,9 @@ def report_tiers(
 ) -> TierReport:
     """Judge the newest tier set of ``model`` again; ``final``: on the test split instead of the judging half.
 
-    ``config`` changes how it is judged (default: as the set was). An opening of the test split is written
-    down in ``log_folder`` (default: the dataset's own folder) before a byte of it is read. ContractError
-    where the model has no tiers, or for another dataset than the one they were made with.
+    ``config`` changes how the set is judged (default: as when it was made). An opening of the test split is
+    written down in ``log_folder`` (default: the dataset's own folder) before a byte of it is read.
+    ContractError where the model has no tiers, or for another dataset than the one they were made with.
     """
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
@@ -176,7 +177,7 @@ def report_tiers(
 
 
 def fastest(forms: Collection[FormRecord]) -> FormRecord:
-    """The form with the least median of those exact enough; DataError where none is."""
+    """Form with the least median time of those exact enough; DataError where none is."""
     accepted = [form for form in forms if form.accepted]
     if not accepted:
         raise DataError(f"none of {[form.name for form in forms]} is exact enough to be served")
@@ -184,7 +185,7 @@ def fastest(forms: Collection[FormRecord]) -> FormRecord:
 
 
 def machine() -> str:
-    """Where latencies were measured: processor, cores, torch."""
+    """Machine on which latencies were measured: processor, system, Python, torch."""
     processor = platform.processor() or platform.machine()
     return f"{processor}, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
 
@@ -204,14 +205,14 @@ def _open(registry: Registry, model: str, dataset_uri: str, config: TiersConfig,
 
 
 def _theatres(work: _Work) -> tuple[Theatre, Theatre]:
-    """The half of the validation events that tunes, and the half that judges."""
+    """Halve the validation events: the theatre that tunes, and the theatre that judges."""
     bank = work.bank(JUDGED_SPLIT)
     tuning, judging = halves({market.event for market in bank.markets})
     return work.theatre(bank, tuning), work.theatre(bank, judging)
 
 
 def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
-    """Both students, taught on training events, and the champion after them, by tier."""
+    """Teach both students on training events; returns them and the champion by tier, and how each learned."""
     config, bank = work.config, work.bank("train")
     states = _training_states(work, bank)
     apart = states.env % round(1 / config.states.held_out_share) == 0
@@ -227,7 +228,10 @@ def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
 
 
 def _training_states(work: _Work, bank: Bank) -> States:
-    """What the champion meets on training events, as in training: 1 to S markets, drawn at random."""
+    """Let the champion play training events, and keep states that it meets.
+
+    An episode has 1 to S markets, drawn at random, as in training.
+    """
     config, started, throttle = work.config.states, time.perf_counter(), Throttle(wait_first=True)
     episodes = RandomEpisodes(bank, EpisodeConfig(), CurriculumConfig(), work.config.seed)
     env = ReplayVectorEnv(bank, episodes, work.env, config.n_envs)
@@ -250,7 +254,7 @@ def _training_states(work: _Work, bank: Bank) -> States:
 
 
 def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Network:
-    """Every form of a network, checked and timed, with the files of the set."""
+    """Make, check and time every form of a network; returns them with the files of the set."""
     started = time.perf_counter()
     prefix = f"tier{number}-{tag}"
     forms, files = export_forms(policy, prefix)
@@ -267,7 +271,10 @@ def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Netwo
 
 
 def _calibrated(network: _Network, theatre: Theatre, states: States, say: Say) -> Made:
-    """With its temperature; the champion keeps 1, its probabilities are what is agreed with."""
+    """Calibrate the student's temperature.
+
+    The champion's stays 1: students are compared with its probabilities as they are.
+    """
     if network.number == Tier.FULL:
         return network.made(1.0)
     temperature = calibrated_temperature(network.policy, theatre, states)
@@ -305,7 +312,7 @@ def _store(
 
 
 def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Work) -> Made:
-    """A stored tier in the form that was fastest where it was made, timed anew on this machine."""
+    """Stored tier in the form that was fastest where it was made; this machine times it anew."""
 
     def read(name: str) -> bytes:
         return tier_artefact(registry, tier_set, name)

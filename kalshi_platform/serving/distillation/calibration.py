@@ -1,4 +1,4 @@
-"""How far a tier's confidence is to be believed: its temperature, calibration error and reliability.
+"""Calibration of a tier's confidence: its temperature, expected calibration error and reliability.
 
 Shapes     K states, S slots, A actions; ``counted`` (K, S) marks the slots with more than one legal action,
            the only ones at which anything can be right or wrong.
@@ -31,7 +31,7 @@ class Bin(Config):
 
 
 class Reliability(Config):
-    """Confidence against accuracy."""
+    """Confidence against accuracy in bins, and their expected calibration error."""
 
     ece: float
     n: int
@@ -40,7 +40,7 @@ class Reliability(Config):
 
 
 def best_of(logits: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The most probable legal action (K, S), the first of equals; mask (K, S, A) bool."""
+    """Most probable legal action (K, S), the first of equals; logits (K, S, A), mask (K, S, A) bool."""
     found: np.ndarray = np.where(mask, logits, -np.inf).argmax(axis=-1)
     return found
 
@@ -54,7 +54,10 @@ def confidence_of(logits: np.ndarray, mask: np.ndarray, temperature: float) -> n
 
 
 def group_confidence(confidence: np.ndarray, counted: np.ndarray) -> np.ndarray:
-    """The lowest (K,) over the slots with a choice; 1 where there is none. As serving judges a group."""
+    """Confidence (K,) of each group: the lowest of its slots with a choice, 1 where it has none.
+
+    confidence, counted (K, S). A group is as sure as its least sure slot, as in serving.
+    """
     found: np.ndarray = np.where(counted, confidence, 1.0).min(axis=1)
     return found
 
@@ -62,8 +65,9 @@ def group_confidence(confidence: np.ndarray, counted: np.ndarray) -> np.ndarray:
 def fit_temperature(logits: np.ndarray, mask: np.ndarray, right: np.ndarray) -> float:
     """The temperature with the least mean -log p(right action); logits, mask (M, A), right (M,) int.
 
-    The loss is convex in b = 1/T: d/db = mean(E_p[z] - z_right), p = softmax(b z). So its zero is found by
-    halving, and a loss that falls all the way ends at MIN_TEMPERATURE or MAX_TEMPERATURE.
+    The loss is convex in b = 1/T: d/db = mean(E_p[z] - z_right), p = softmax(b z). Halving finds the zero of
+    that slope; a loss that falls all the way ends at MIN_TEMPERATURE or MAX_TEMPERATURE. DataError where M =
+    0.
     """
     if right.size == 0:
         raise DataError("no state to calibrate on has a choice: use a dataset with more validation events")

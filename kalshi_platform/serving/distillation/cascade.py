@@ -1,9 +1,9 @@
-"""A tiered policy let loose on replayed events, watched by its champion.
+"""A tiered policy plays replayed events, and its champion decides beside it for comparison.
 
-Owns       what the cascade is shown in replay, and counting who decided and who agreed, event by event.
-Played     is ``serving.tiered.TieredPolicy`` itself, without the cache of answers and without rules: whatever
-           differs from the champion comes from the tiers.
-Left out   a tier that never exits (exit_threshold None) is not asked: it could only cost time.
+Owns       the batch that the cascade sees in replay, and the counts of who decided and who agreed, by event.
+Played     is ``serving/inference/tiered.py`` itself, without the cache of answers and without rules: every
+           difference from the champion comes from the tiers.
+Left out   a tier that never exits (exit_threshold None): asking it could only cost time.
 """
 
 from collections.abc import Collection
@@ -29,22 +29,22 @@ from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.rollout.policy import Policy
 
-#: Nothing but returns is looked at.
+#: A rollout of which only the returns are read.
 _WATCHED: Final = RolloutConfig(grid_points=2, stats_every=1_000_000_000)
-#: No answer is remembered; codes of windows are, because their key is the window itself.
+#: Caches no answers; codes of windows it does, because their key is the window itself.
 UNCACHED: Final = TieredConfig(inference_ttl_ms=0)
 N_TIERS: Final = int(max(Tier)) + 1
 
 
 def cascade_of(spec: PolicySpec, tiers: Collection[ReadyTier]) -> TieredPolicy:
-    """The policy of the tiers that are ever asked: those that may exit, and the last."""
+    """Policy of the tiers that the cascade asks: those at which groups may leave, and the last."""
     ordered = sorted(tiers, key=lambda tier: tier.number)
     asked = [t for t in ordered[:-1] if t.exit_threshold is not None]
     return TieredPolicy(spec, (*asked, ordered[-1]._replace(exit_threshold=None)), UNCACHED)
 
 
 def batch_of(bank: Bank, flat: np.ndarray, rows: np.ndarray, window: int) -> Batch:
-    """What a tiered policy is shown of N states: ``flat`` (N, width), windows gathered at ``rows`` (N, S)."""
+    """Batch of N states for a tiered policy: ``flat`` (N, width), windows gathered at ``rows`` (N, S)."""
     windows = None
     if window:
         temporal, age = bank.arrays.temporal, bank.arrays.age
@@ -56,7 +56,7 @@ def batch_of(bank: Bank, flat: np.ndarray, rows: np.ndarray, window: int) -> Bat
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts an event; E events of the bank, tiers as in ``serving.batch.Tier``."""
+    """Counts by event; E events of the bank, tiers as in ``serving/inference/batch.py``."""
 
     exits: np.ndarray  # (E, N_TIERS) i8: groups by who decided
     agreed: np.ndarray  # (E,) i8: slots with a choice whose action was the champion's
@@ -64,7 +64,7 @@ class Tally:
 
     @property
     def exit_shares(self) -> np.ndarray:
-        """(N_TIERS,) mean over events of the share of groups each tier decided."""
+        """Shares (N_TIERS,) of groups that each tier decided, as mean over events."""
         groups = self.exits.sum(axis=1)
         seen = groups > 0
         shares: np.ndarray = (self.exits[seen] / groups[seen, None]).mean(axis=0)
@@ -78,7 +78,7 @@ class Tally:
 
 
 class WatchedCascade:
-    """A policy for ``run_policy``: the cascade acts, the champion is asked beside it."""
+    """A policy for ``run_policy``: the cascade acts, the champion decides beside it, both are compared."""
 
     def __init__(self, tiered: TieredPolicy, champion: FrozenPolicy, bank: Bank) -> None:
         self._tiered, self._bank = tiered, bank
@@ -93,7 +93,7 @@ class WatchedCascade:
         )
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) int8: the cascade's actions."""
+        """Actions (N, S) int8 of the cascade; counts who decided them and where the champion agrees."""
         batch = batch_of(self._bank, flat, rows, self._tiered.window)
         found = self._tiered.decide(batch, 0)
         wanted = self._champion.act(flat, rows)
@@ -112,24 +112,24 @@ class WatchedCascade:
 
 
 class Played(NamedTuple):
-    """One policy on the episodes of some events."""
+    """Result of one policy on the episodes of some events."""
 
     sample: Sample
     tally: Tally | None
 
     @property
     def returns(self) -> np.ndarray:
-        """(E,) mean return of every event played, in the bank's order."""
+        """Mean return (E,) of every event played, in the bank's order."""
         return event_means(self.sample.event, self.sample.returns)
 
     @property
     def mean_return(self) -> float:
-        """Every event counts the same."""
+        """Mean return over events, each of which counts the same."""
         return float(self.returns.mean())
 
 
 class Theatre:
-    """The events a cascade and its champion play: the same episodes for everybody."""
+    """Events on which a cascade and its champion are compared: every policy plays the same episodes."""
 
     def __init__(
         self, bank: Bank, events: Collection[str], env: EnvConfig, champion: FrozenPolicy, config: JudgeConfig
@@ -144,12 +144,12 @@ class Theatre:
         return stage(self.bank, self.events, self.env, self.config)
 
     def play(self, policy: Policy, name: str) -> Sample:
-        """Any policy's episodes."""
+        """Play the episodes with any policy; ``name`` labels it in messages."""
         with torch_threads(1):
             rollout = run_policy(policy, self.stage(), _WATCHED, name)
         return pool(self.bank, self.env, (0,), [rollout])
 
     def play_cascade(self, tiered: TieredPolicy, name: str = "cascade") -> Played:
-        """The cascade's episodes, and who decided in them."""
+        """Play the episodes with the cascade, and count who decided in them."""
         watched = WatchedCascade(tiered, self.champion, self.bank)
         return Played(self.play(watched, name), watched.tally)

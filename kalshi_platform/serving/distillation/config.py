@@ -1,4 +1,4 @@
-"""How tiers are made and judged: one frozen record of settings, kept with the report.
+"""Settings by which tiers are made and judged: one frozen record, kept with the report.
 
 Units  shares and losses of value are fractions, latencies milliseconds.
 """
@@ -14,7 +14,7 @@ from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 
 
 class StatesConfig(Config):
-    """Which states the students learn from: the champion plays the training events."""
+    """Settings of the states that students learn from: the champion meets them on training events."""
 
     n_envs: int = Field(64, ge=4, description="environments played together")
     steps: int = Field(1_600, ge=8, description="decisions of every environment")
@@ -30,7 +30,7 @@ class StatesConfig(Config):
 
 
 class LearnConfig(Config):
-    """How one student learns."""
+    """Settings of one student's learning."""
 
     epochs: int = Field(6, ge=1, description="most passes over the states")
     patience: int = Field(3, ge=1, description="passes without a better held-out loss before it stops")
@@ -46,7 +46,7 @@ class LearnConfig(Config):
 
 
 class ThresholdsConfig(Config):
-    """How exit thresholds are chosen."""
+    """Settings by which exit thresholds are chosen."""
 
     max_value_loss: float = Field(
         0.02, ge=0, lt=1, description="share of the champion's return they may cost"
@@ -81,7 +81,7 @@ class ThresholdsConfig(Config):
 
 
 class JudgeConfig(Config):
-    """On what calibration, thresholds and the report look."""
+    """Settings of the episodes and states that serve calibration, thresholds and the report."""
 
     schedule: Schedule = Field("events", description="events: the markets of an event stand in one group")
     max_steps: int = Field(2_000, ge=2, description="decisions an episode; longer lives are cut there")
@@ -106,7 +106,7 @@ class TiersConfig(Config):
 
     @classmethod
     def smoke(cls) -> Self:
-        """As small as it can be while every step is taken: for tests and the quickstart's smoke budget."""
+        """Smallest settings with which every step still runs: for tests and the quickstart's smoke budget."""
         return cls(
             states=StatesConfig(n_envs=8, steps=64, kept=400),
             learn=LearnConfig(epochs=2, batch=64),

@@ -1,4 +1,4 @@
-"""Calibrating the students and choosing where groups leave, on the calibrating half of the events."""
+"""Calibrates students and chooses where groups leave, on the calibrating half of the events."""
 
 import time
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def choose_exits(
     config: ThresholdsConfig,
     say: Say = silent,
 ) -> Choice:
-    """Play every pair of candidate thresholds on the theatre's events and take the best: thresholds.py."""
+    """Play every pair of candidate thresholds on the theatre's events and choose one (thresholds.py)."""
     champion = theatre.play(NetworkPolicy(theatre.champion.network, theatre.bank.arrays), "champion")
     returns = event_means(champion.event, champion.returns)
     wanted = _cautious_first(made, theatre, states, config)
@@ -70,7 +70,10 @@ def choose_exits(
 def _cautious_first(
     made: Sequence[Made], theatre: Theatre, states: States, config: ThresholdsConfig
 ) -> list[Exits]:
-    """The champion alone, then every pair from slow to quick: a time limit leaves out the most daring."""
+    """Pairs in the order to play them: the champion alone, then from slow to quick.
+
+    A time limit then leaves out the most daring pairs.
+    """
     confidence = {m.number: _confidence(m, theatre, states) for m in made if m.number != Tier.FULL}
     first, second = (candidates(confidence[n], config.leaving) for n in (Tier.MLP, Tier.LSTM))
     p50 = {m.number: m.form.p50_ms for m in made}
@@ -83,7 +86,7 @@ def _cautious_first(
 
 
 def with_exits(made: Sequence[Made], first: float | None, second: float | None) -> list[Made]:
-    """The same networks leaving at these thresholds; the champion decides whatever is left."""
+    """Copies of ``made`` that let groups leave at these thresholds; the champion decides those left."""
     exits = {int(Tier.MLP): first, int(Tier.LSTM): second}
     return [m._replace(exit_threshold=exits.get(m.number)) for m in made]
 

@@ -1,4 +1,4 @@
-"""Which events tune the tiers and which judge them, and the episodes played on them.
+"""Halves the events: one half tunes the tiers, the other judges them; and makes the episodes played on them.
 
 Invariant  the halves share no event, whatever else the dataset holds: an event's place follows from the hash
            of its name, so nobody chooses it.

@@ -1,6 +1,6 @@
-"""What a tier set is worth: the cascade beside its champion on events that decided nothing about it.
+"""Judges a tier set: the cascade plays beside its champion on events that decided nothing about the set.
 
-Owns       the figures of the report and how they are found; every interval resamples whole events.
+Owns       the figures of the report and their computation; every interval resamples whole events.
 Units      latencies milliseconds of the thread's own time, one group, one thread; returns are fractions of an
            episode's capital.
 """
@@ -55,12 +55,12 @@ class Made(NamedTuple):
 
     @property
     def ready(self) -> ReadyTier:
-        """As the cascade asks it."""
+        """The tier as the cascade asks it."""
         return ReadyTier(self.number, self.engine, self.temperature, self.exit_threshold)
 
 
 class ExitPoint(Config):
-    """Had a tier this threshold, on the states the champion meets."""
+    """Result of one threshold of a tier, measured on the states that the champion meets."""
 
     threshold: float
     share: float  # of groups that would leave
@@ -68,7 +68,7 @@ class ExitPoint(Config):
 
 
 class TierJudgement(Config):
-    """One network of the cascade on the events it is judged by."""
+    """Figures of one network of the cascade on the judging events."""
 
     number: int
     level: str
@@ -78,22 +78,22 @@ class TierJudgement(Config):
     temperature: float
     exit_threshold: float | None
     exit_share: float  # mean over events of the share of groups it decided
-    alone_return: Interval  # had it decided everything
+    alone_return: Interval  # where this tier decides everything
     alone_agreement: float  # share of slots with a choice, on the champion's states
-    before: Reliability | None  # at temperature 1; None for the champion, which is what is agreed with
+    before: Reliability | None  # at temperature 1; None for the champion, which is always right
     after: Reliability | None
     exits: tuple[ExitPoint, ...]
 
 
 class Judgement(Config):
-    """The cascade on the events it is judged by."""
+    """Figures of the cascade on the judging events."""
 
     split: Split
     half: bool  # the judging half of the split's events; else all of them
     n_events: int
     n_episodes: int
     tiers: tuple[TierJudgement, ...]
-    without_choice: float  # mean over events of the share of groups nobody had to be asked about
+    without_choice: float  # mean over events of the share of groups without a choice
     agreement: float  # mean over events, on the states the cascade itself meets
     champion_return: Interval
     cascade_return: Interval
@@ -136,7 +136,7 @@ class Judgement(Config):
 
 
 def judging_states(theatre: Theatre, seed: int) -> States:
-    """The states the champion meets on the theatre's events, deciding as it is served."""
+    """States that the champion meets on the theatre's events while it plays as it is served."""
     config = theatre.config
     with torch_threads(1):
         found = collect_states(
@@ -191,17 +191,18 @@ def judge(
 
 
 def _expected_ms(made: Sequence[Made], shares: dict[int, float], config: ThresholdsConfig) -> float:
-    """What a group is expected to take with the tiers ``made``; see thresholds.py."""
+    """Expected ms of a group with the tiers ``made``, of which ``shares`` leave at each; thresholds.py."""
     exits = {m.number: m.exit_threshold for m in made}
     p50 = {m.number: m.form.p50_ms for m in made}
     return expected_ms(shares, exits.get(Tier.MLP), exits.get(Tier.LSTM), p50, config.full_overhead_ms)
 
 
 def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:
-    """Mean return of the cascade over the champion's, both (E,) of the same events, drawn jointly.
+    """Ratio of the cascade's mean return to the champion's, with its interval; both (E,) of the same events.
 
-    None where the champion's mean is not positive. Where its own interval reaches below zero the ratio has no
-    bounds: draws in which it earned nothing would send them anywhere.
+    The interval draws events of both jointly. None where the champion's mean is not positive. Where the
+    champion's own interval reaches below zero the ratio has no bounds: draws in which the champion earned
+    nothing would send them anywhere.
     """
     if champion.mean() <= 0:
         return None
@@ -274,7 +275,7 @@ def _logits(made: Made, theatre: Theatre, states: States) -> np.ndarray:
 
 
 def _time(tiered: TieredPolicy, theatre: Theatre, states: States, seed: int) -> dict[str, float]:
-    """Percentiles of one decision of one group, each of another state, nothing remembered between them."""
+    """Time decisions of one group, each of another state, with empty caches; percentiles in ms."""
     calls = theatre.config.latency_calls
     at = np.random.default_rng([seed, states.n]).integers(0, states.n, min(calls, states.n))
     batches = [

@@ -1,4 +1,4 @@
-"""What a student is taught: the champion's action probabilities, where they matter more than elsewhere.
+"""Losses of a student: it learns the champion's action probabilities, most where the action matters most.
 
 Shapes     B states, S slots, A actions; ``counted`` (B, S) marks slots with more than one legal action.
 Formulas   KL(champion || student) of masked action distributions, as in policy distillation (Rusu et al.

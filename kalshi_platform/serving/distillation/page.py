@@ -41,12 +41,12 @@ def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
 
 
 def read_page(path: Path) -> TierReport:
-    """The report in a tiers.json."""
+    """Read the report in the tiers.json at ``path``."""
     return TierReport.parse(json.loads(Path(path).read_text()))
 
 
 def render_html(report: TierReport) -> str:
-    """The whole page as text; nothing in it is fetched when it is opened."""
+    """Text of the whole page; opening it fetches nothing."""
     return render(
         "kalshi_platform.serving.distillation",
         "tiers.html.j2",
@@ -77,7 +77,7 @@ def render_html(report: TierReport) -> str:
 
 
 def events_text(report: TierReport) -> str:
-    """What judged, in words."""
+    """Words for the events that judged: their number, half and split."""
     j = report.judgement
     half = "judging half of the " if j.half else ""
     return f"{j.n_events} events of the {half}{j.split} split"
@@ -89,7 +89,7 @@ def threshold_text(value: float | None) -> str:
 
 
 def reliability_chart(before: Reliability, after: Reliability) -> Markup:
-    """Share of right actions over confidence, before and after the temperature, with the diagonal."""
+    """Chart of the share of right actions over confidence, before and after the temperature."""
     lines = [_DIAGONAL]
     for name, found, slot in (("before", before, 2), ("after", after, 0)):
         bins = [b for b in found.bins if b.n]
@@ -98,7 +98,7 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
 
 
 def exit_chart(tier: TierJudgement) -> Markup:
-    """What leaves, and how much of it is right, over the threshold."""
+    """Chart over the threshold: the share of groups that leaves, and the share of those that is right."""
     x = [p.threshold for p in tier.exits]
     ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
     lines = [
@@ -109,7 +109,7 @@ def exit_chart(tier: TierJudgement) -> Markup:
 
 
 def learning_chart(learning: Learning) -> Markup:
-    """Held-out loss over the passes."""
+    """Chart of the held-out loss over the passes."""
     values = [epoch.held_out_kl for epoch in learning.epochs]
     x = [float(k + 1) for k in range(len(values))]
     ticks = [(x[0], "1"), (x[-1], f"{len(values)} passes")]
@@ -118,7 +118,7 @@ def learning_chart(learning: Learning) -> Markup:
 
 
 def choice_chart(choice: Choice, height: int = 300) -> Markup:
-    """Every pair of thresholds: mean return over expected latency; the chosen one in colour."""
+    """Chart of every pair of thresholds: return over expected latency, the chosen one in colour."""
     left, bottom = 72, 44
     times = [p.expected_ms for p in choice.pairs]
     values = [*(p.mean_return for p in choice.pairs), choice.champion_return]
@@ -148,7 +148,7 @@ def _pair_text(pair: Pair) -> str:
 
 
 def print_view(report: TierReport, html: Path | None) -> None:
-    """Print the table, what was chosen and why."""
+    """Print the table, the verdict, why these exits, and the path of the page."""
     show(terminal_view(report), html)
 
 

@@ -44,7 +44,7 @@ class TierReport(Config):
 
     @property
     def verdict(self) -> str:
-        """One sentence: what the cascade saves and costs."""
+        """One sentence on what the cascade saves and costs."""
         j = self.judgement
         early = sum(t.exit_share for t in j.tiers[:-1])
         if j.value_kept is not None and j.value_kept.estimate is not None:
@@ -62,7 +62,7 @@ class TierReport(Config):
 
 
 def stored_report(registry: Registry, tier_set: TierSet) -> TierReport:
-    """The report made together with ``tier_set``; DataError where the set holds none or it is damaged."""
+    """Read the report made together with ``tier_set``; DataError where it is missing or damaged."""
     name = next((n for n in tier_set.artefacts if n.startswith(REPORT_PREFIX)), None)
     if name is None:
         raise DataError(f"{registry.uri}: the tiers of {tier_set.model} hold no report; build them again")

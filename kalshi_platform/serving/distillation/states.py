@@ -1,8 +1,8 @@
-"""States a champion meets, with its answers: what students learn from and are judged by.
+"""States that a champion meets, with its answers: students learn from them and are judged by them.
 
-Owns       which of the states that the champion meets are kept, and any network's answers to them.
+Owns       the choice of the states that are kept, and any network's answers to them.
 Shapes     K states of S slots, A actions; the flat observation (width,) as in replay/layout.py.
-Kept       states in which at least one slot has a choice: of the others nothing can be learned.
+Kept       states in which at least one slot has a choice: the others teach nothing.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from kalshi_platform.simulation.rollout.fragment import Fragment, allocate, esti
 from kalshi_platform.simulation.rollout.reservoir import Reservoir, States
 from kalshi_platform.simulation.rollout.stepper import Stepper
 
-#: Steps between two estimations of advantages; what comes later enters through the value.
+#: Steps between two estimations of advantages; rewards after them enter through the value.
 _FRAGMENT = 64
 _BATCH = 2_048
 
@@ -37,11 +37,11 @@ def collect_states(
     seed: int = 0,
     say: Callable[[int], None] = lambda step: None,
 ) -> States | None:
-    """States that ``network`` meets in ``steps`` decisions of ``env``, or until it has no episode left.
+    """Play ``network`` for ``steps`` decisions of ``env``, or until it has no episode left, and keep states.
 
-    None where no state had a choice.
-    The first ``n_sampling`` environments draw their actions, the others take the most probable one.
-    Advantages: simulation/rollout/gae.py. ``say`` hears the steps done.
+    Returns an even sample of at most ``kept`` states with a choice; None where no state had one. The first
+    ``n_sampling`` environments draw their actions, the others take the most probable one. Advantages:
+    simulation/rollout/gae.py. ``say`` receives the number of steps done.
     """
     rng = np.random.default_rng([seed, env.n_envs])
     stepper = Stepper(env, NetworkPolicy(network, env.bank.arrays, rng, n_sampling))
@@ -60,7 +60,7 @@ def collect_states(
 
 
 def _with_choice(layout: Layout, fragment: Fragment) -> States:
-    """The states of a fragment in which a slot has a choice."""
+    """States of a fragment in which a slot has a choice."""
     n, length = fragment.terminated.shape
     flat = fragment.flat.reshape(n * length, -1)
     which = np.flatnonzero(choices(layout, flat)[1].any(axis=1))
@@ -80,14 +80,14 @@ class Reader:
         )
 
     def answers(self, flat: np.ndarray, rows: np.ndarray) -> Answer:
-        """Answers to B states; gradients flow where they are on."""
+        """Answers to B states, ``flat`` (B, width) and ``rows`` (B, S); gradients flow where they are on."""
         codes = None
         if self._gather is not None:
             codes = self.network.slot_codes(*self._gather.distinct(rows))
         return self.network.answer(torch.from_numpy(flat), codes)
 
     def logits(self, states: States) -> np.ndarray:
-        """(K, S, A) f4, unmasked."""
+        """Logits (K, S, A) f4, unmasked, of the network at ``states``."""
         out = np.empty_like(states.logits)
         with torch.inference_mode():
             for at in range(0, states.n, _BATCH):
@@ -97,6 +97,6 @@ class Reader:
 
 
 def choices(layout: Layout, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Action mask (K, S, A) bool, and which slots (K, S) hold a market with more than one legal action."""
+    """Action mask (K, S, A) bool, and mask (K, S) of slots whose market has more than one legal action."""
     mask = layout.action_mask(flat) > 0.5
     return mask, (layout.slot_mask(flat) > 0.5) & (mask.sum(axis=2) > 1)

@@ -1,4 +1,4 @@
-"""Students of a champion: which networks, and how one learns from kept states.
+"""Students of a champion: their networks, and how one learns from kept states.
 
 Owns       the specs of tiers 1 and 2 and the loop of epochs: Adam, early stop, best weights kept.
 Invariant  a student reads the very observation its champion reads; equal seeds and states give equal weights
@@ -31,7 +31,7 @@ _BATCH: Final = 2_048
 
 
 class Epoch(Config):
-    """One pass over the states."""
+    """Figures of one pass over the states."""
 
     loss: float  # mean over the pass's steps: weighted KL and the value's share
     held_out_kl: float  # weighted, nats
@@ -39,7 +39,7 @@ class Epoch(Config):
 
 
 class Learning(Config):
-    """How a student learned."""
+    """Record of how a student learned."""
 
     tier: int
     parameters: int
@@ -52,7 +52,7 @@ class Learning(Config):
 
 
 def student_spec(champion: PolicySpec, tier: int) -> PolicySpec:
-    """The champion's spec at the level of ``tier``; ContractError where it has no history to read."""
+    """The champion's spec at the level of ``tier``; ContractError if that level lacks history to read."""
     level = TIER_LEVELS[tier]
     if level.window and not champion.n_history:
         raise ContractError(
@@ -72,9 +72,10 @@ def distil(
     seed: int,
     say: Say = silent,
 ) -> tuple[FrozenPolicy, Learning]:
-    """A student of ``spec`` taught by ``learned``; its weights are those best on ``held_out``.
+    """Teach a student of ``spec`` the states ``learned``; its weights are those best on ``held_out``.
 
-    DataError where either holds no slot with a choice.
+    Returns the student and the record of its learning. DataError where either sample holds no slot with a
+    choice.
     """
     started = time.perf_counter()
     for name, states in (("learn from", learned), ("stop by", held_out)):
@@ -168,7 +169,7 @@ class _Student:
         return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
 
     def epoch(self, number: int, progress: Callable[[float], None]) -> Epoch:
-        """One pass in a fresh order, then a look at the held-out states."""
+        """Learn from every state once, in a fresh order, then measure on the held-out states."""
         order = self._rng.permutation(self._learned.n)
         losses = []
         for k in range(self._steps_an_epoch):

@@ -1,9 +1,9 @@
-"""Where a group may leave the cascade: pairs of thresholds played in closed loop, and which of them is taken.
+"""Chooses the thresholds at which groups leave the cascade: candidate pairs are played in closed loop.
 
 Owns       the candidates, the latency a pair is expected to have, and the choice with its reason.
 Units      latencies milliseconds; returns are fractions of an episode's capital, means over events.
 Closed loop: a tier's mistake moves the portfolio that every later decision sees, so a pair is played, not
-           estimated from the champion's states.
+estimated from the champion's states.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Pair(Config):
 
 
 class Choice(Config):
-    """Which pair was taken on the calibration events, and why."""
+    """The pair that was taken on the calibration events, and the reason."""
 
     n_events: int
     champion_return: float
@@ -39,12 +39,12 @@ class Choice(Config):
 
     @property
     def pair(self) -> Pair:
-        """The pair that was taken."""
+        """The pair of thresholds that was taken."""
         return self.pairs[self.chosen]
 
 
 def candidates(confidence: np.ndarray, leaving: Sequence[float]) -> tuple[float, ...]:
-    """Thresholds, descending, each reached by at least one of the shares ``leaving`` of (K,) confidences."""
+    """Thresholds, descending: for each of ``leaving``, one that this share of (K,) confidences reaches."""
     found = {float(np.quantile(confidence, 1 - share, method="lower")) for share in leaving}
     return tuple(sorted(found, reverse=True))
 
@@ -52,7 +52,10 @@ def candidates(confidence: np.ndarray, leaving: Sequence[float]) -> tuple[float,
 def pairs_of(
     first: Sequence[float], second: Sequence[float], lowest_confidence: float
 ) -> list[tuple[float | None, float | None]]:
-    """Every pair of candidates and "never"; where all states leave at tier 1, tier 2 makes no difference."""
+    """Every pair of candidates and None ("never").
+
+    Where all states leave at tier 1, tier 2 makes no difference, and only None stands for it.
+    """
     out: list[tuple[float | None, float | None]] = [(None, None)]
     out += [(None, b) for b in second]
     for a in first:
@@ -67,7 +70,7 @@ def shares_of(
 ) -> dict[int, float]:
     """Share of states that each tier would decide; ``confidence`` of tiers 1 and 2, (K,) each.
 
-    On the champion's own states: an estimate to order pairs by, not what they do in closed loop.
+    The states are the champion's own: the shares serve to order pairs, in closed loop they may differ.
     """
     nobody = np.zeros(confidence[1].size, bool)
     at_1 = nobody if first is None else confidence[1] >= first
@@ -82,10 +85,10 @@ def expected_ms(
     p50_ms: Mapping[int, float],
     full_overhead_ms: float,
 ) -> float:
-    """Mean over groups of the medians of the tiers each was asked; a group without a choice costs nothing.
+    """Expected ms of a group: the medians of the tiers asked about it, averaged by ``exit_shares``.
 
-    A group that leaves at tier k was asked every tier up to k that may exit; tier 3 costs
-    ``full_overhead_ms`` more.
+    About a group that leaves at tier k the cascade asks every tier up to k that may exit; tier 3 costs
+    ``full_overhead_ms`` more. A group without a choice costs nothing.
     """
     at_1 = p50_ms[1] if first is not None else 0.0
     at_2 = at_1 + (p50_ms[2] if second is not None else 0.0)
@@ -95,12 +98,12 @@ def expected_ms(
 
 
 def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config: ThresholdsConfig) -> Choice:
-    """The pair with the least expected latency of those that are good enough; the champion alone always is.
+    """Choose the pair with the least expected latency of those that are good enough.
 
-    Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and its actions in
-    agreement_floor of the slots: few events can flatter a policy that acts otherwise. Where the champion's
-    return is not positive a share of it means nothing, and the actions must agree in min_agreement instead.
-    Equal latencies: the higher return.
+    Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and the champion's actions
+    in agreement_floor of the slots, because few events can flatter a policy that acts otherwise. Where the
+    champion's return is not positive a share of it means nothing, and the actions must agree in min_agreement
+    instead. The champion alone is always good enough. Between equal latencies the higher return decides.
     """
     alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
     words = f"{champion_return:+.3%} over {n_events} events"

@@ -1,8 +1,8 @@
-"""Checks before a loaded model is served: its numbers, its speed, how far it decides as the active one.
+"""Checks of a loaded model before a replica serves it: numbers, speed, agreement with the active model.
 
 Units      latencies ms of the thread's own time, agreement a fraction of slots.
-Invariant  nothing here touches the active model: what it decided was recorded, or kept from its own check.
-Not        loading and verifying digests (models/registry/load.py), nor what happens then (guard.py).
+Invariant  nothing here touches the active model: its decisions were recorded, or kept from its own check.
+Not        loading and verifying digests (models/registry/load.py), nor the swap that follows (guard.py).
 """
 
 import math
@@ -26,7 +26,7 @@ from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free
 
-#: What a client must send: a model that reads anything else would refuse every request.
+#: Fields that decide what a client must send: a model with others would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
 
 
@@ -56,7 +56,7 @@ class Wanted(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A prepared change; ``served`` is None where it was refused."""
+    """A prepared change; ``served`` is None where a check refused the model."""
 
     served: ServedModel | None
     verdict: Verdict
@@ -65,7 +65,7 @@ class Candidate(NamedTuple):
 
 
 class Rival(NamedTuple):
-    """The active model, with what a candidate is compared on."""
+    """The active model, and the groups on which a candidate is compared with it."""
 
     served: ServedModel
     recorded: Recorded | None  # groups that it answered lately
@@ -73,7 +73,7 @@ class Rival(NamedTuple):
 
 
 class Examined(NamedTuple):
-    """A verdict, and the candidate's actions (N, S) i1 on the probes: none where it was refused before."""
+    """A verdict, and the candidate's actions (N, S) i1 on the probes: N = 0 where a check failed before."""
 
     verdict: Verdict
     probe_actions: np.ndarray
@@ -82,10 +82,11 @@ class Examined(NamedTuple):
 def examine(
     policy: TieredPolicy, verdict: Verdict, budget_ms: float, rival: Rival | None, config: CheckConfig
 ) -> Examined:
-    """Check ``policy`` whole, off the answering path, and fill in ``verdict``, which names the model.
+    """Check ``policy`` whole, off the answering path; returns ``verdict``, which names the model, filled in.
 
-    The checks run on copies without caches, so that the policy enters service with clean ones. What an
-    engine raises is a reason like any other; anything else that is raised is the caller's to catch.
+    ``budget_ms`` bounds the p99 of one group's decision; ``rival`` is None where no model is active. The
+    checks run on copies without caches, so that the policy enters service with clean ones. An engine's error
+    becomes the verdict's reason; the caller catches every other exception.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
     if rival and (reason := other_view(policy, rival.served.policy)):
@@ -110,7 +111,7 @@ def examine(
 
 
 def other_view(policy: TieredPolicy, active: TieredPolicy) -> str:
-    """Why a model cannot answer what clients of the active one send, in words; empty where it can."""
+    """Reason why ``policy`` cannot answer what clients of ``active`` send, in words; empty where it can."""
     if changed := [name for name in _VIEW if getattr(policy.spec, name) != getattr(active.spec, name)]:
         return (
             f"it reads other {', '.join(changed)} than the active model: every client would be refused; "
@@ -138,7 +139,7 @@ def _without_cache(policy: TieredPolicy) -> TieredPolicy:
 
 
 def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
-    """Which tier fails, answers with something not finite, or illegally; empty where none does."""
+    """Name the tier that fails, acts illegally or answers with numbers not finite; empty where none does."""
     for tier in policy.tiers:
         try:
             found = policy.ask(tier.number, batch, 0)
@@ -150,7 +151,7 @@ def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
 
 
 def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
-    """What is wrong with decisions: an illegal action, or probabilities that are none; else empty."""
+    """Fault of the decisions ``found`` in words: an illegal action, or probabilities off 1; else empty."""
     allowed = spec.layout.action_mask(batch.flat) > 0.5
     allowed[..., HOLD] = True
     chosen = np.take_along_axis(allowed, found.actions[..., None].astype(np.int64), axis=2)[..., 0]
@@ -165,7 +166,7 @@ def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
 
 
 def _time_slowest_path(policy: TieredPolicy, runs: int) -> tuple[float, float]:
-    """p50 and p99, ms, of one group that no tier is sure of and no cache knows."""
+    """Time the slowest path: (p50, p99), ms, of one group that no tier is sure of and no cache knows."""
     config = policy.config.replace(inference_ttl_ms=0, codes_ttl_ms=0)
     tiers = tuple(tier._replace(exit_threshold=math.inf) for tier in policy.tiers)
     slow = TieredPolicy(policy.spec, tiers, config)
@@ -186,7 +187,7 @@ def _compare(
     rival: Rival,
     config: CheckConfig,
 ) -> Verdict:
-    """The verdict with the agreement, and the reason where it is too low."""
+    """Compare with the rival; returns the verdict with the agreement, and the reason where it is too low."""
     if rival.recorded and _decided_groups(policy.spec, rival.recorded.batch) >= config.min_states:
         batch, before = rival.recorded
         now, name, bound = policy.decide(batch, 0).actions, "recorded", config.min_agreement
@@ -209,7 +210,7 @@ def _compare(
 
 
 def decided_slots(spec: PolicySpec, batch: Batch) -> np.ndarray:
-    """Slots (N, S) that a network decides: a market stands there and no rule forces it."""
+    """Mask (N, S) of slots that a network decides: a market stands there and no rule forces it."""
     return np.asarray((spec.layout.slot_mask(batch.flat) > 0.5) & (batch.forced == FREE))
 
 

@@ -2,11 +2,12 @@
 
 Owns       the active and the previous model of one replica, the states they answered, the challenger beside
            them, and the record of everything that changed them.
-Invariant  the active model is replaced by one assignment; a request keeps the model that it began with. A
-           candidate that fails a check never becomes active and is not tried again until the alias changes.
+Invariant  one assignment replaces the active model; a request keeps the model that it began with. A candidate
+           that fails a check never becomes active, and is not tried again until the alias changes.
 Watched    a model that was swapped in, against its bounds and the model before. Where it crosses them this
-           replica goes back at once, and the registry's alias with it: of several replicas one writes, the
-           others find it written. What the alias was rolled back to is never taken back by itself.
+           replica goes back at once, and rolls back the registry's alias with it; of several replicas one
+           writes, the others find it written. The guard never takes back a model to which the alias was
+           rolled back: that is left to a person.
 Threads    ``current``, ``answered`` and ``failed`` on the answering path (no input or output); ``start``,
            ``refresh``, ``poll``, ``prepare``, ``rollback`` and ``follow_shadow`` off it, because they load,
            measure and talk to the registry; everything else anywhere.
@@ -46,7 +47,7 @@ _LOOK_EVERY: Final = 32
 
 
 class GuardConfig(Config):
-    """Aliases that are followed, and the bounds within which their models are served."""
+    """Aliases that the guard follows, and the bounds within which it serves their models."""
 
     alias: str = CHAMPION
     shadow: str | None = Field(None, description="alias of the model that decides beside it; None: none does")
@@ -64,7 +65,7 @@ class _State(NamedTuple):
 
 
 class _AliasRollback(NamedTuple):
-    """A rollback that is still to be written into the registry."""
+    """A rollback that this replica has yet to write into the registry."""
 
     model: ModelKey
     log: AliasLog
@@ -72,7 +73,7 @@ class _AliasRollback(NamedTuple):
 
 
 class ModelGuard:
-    """Follows an alias and answers for the model it names: the one object that knows which model that is."""
+    """Follows an alias: the one object of a replica that knows which model answers."""
 
     def __init__(
         self,
@@ -85,10 +86,12 @@ class ModelGuard:
         load: Load = ready_model,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """``announce`` is called before a model is checked: whoever holds its tier 3 elsewhere loads it.
+        """Begin without a model; :meth:`start` loads the first.
 
-        ``listener`` hears of every event, ``compared`` of every comparison with the challenger, in a thread
-        of its own. ``load`` makes the tiers of a verified model ready; ``clock`` gives ns since the epoch.
+        The guard calls ``announce`` before it checks a model, so that the process that holds its tier 3 loads
+        it too. It calls ``listener`` with every event; the challenger's own thread calls ``compared`` with
+        every comparison. ``load`` makes the tiers of a verified model ready; ``clock`` gives ns since the
+        epoch.
         """
         self.config, self.states = config or GuardConfig(), RecordedStates()
         self._registry, self._load, self._announce, self._clock = registry, load, announce, clock
@@ -103,7 +106,7 @@ class ModelGuard:
         self._challenger = None if alias is None else Challenger(registry, alias, load, clock, compared)
 
     def current(self) -> ServedModel | None:
-        """The model that answers; a request takes it once. None before ``start``."""
+        """The model that answers, None before ``start``; a request asks once and keeps it."""
         state = self._state
         return None if state is None else state.active
 
@@ -114,12 +117,12 @@ class ModelGuard:
 
     @property
     def previous(self) -> ServedModel | None:
-        """The model that a rollback goes back to; None where nothing was swapped, or it was gone back to."""
+        """The model that a rollback goes back to; None before a swap and after a rollback."""
         return self._now.previous
 
     @property
     def events(self) -> tuple[ModelEvent, ...]:
-        """The latest ``max_events`` and those of the challenger, oldest first."""
+        """Latest ``max_events`` events, and those of the challenger, oldest first."""
         if self._challenger is None:
             return self._events.all
         both = (*self._events.all, *self._challenger.events)
@@ -132,22 +135,25 @@ class ModelGuard:
     # The answering path
 
     def answered(self, served: ServedModel, batch: Batch, decisions: Decisions, taken_ns: int) -> None:
-        """Record an answer of ``served``: the states for later candidates, its time, for the challenger."""
+        """Record that ``served`` answered ``batch`` within ``taken_ns``.
+
+        The guard keeps the states for later candidates, judges the time, and offers both to the challenger.
+        """
         self.states.add(served.number, batch, decisions)
         self._note(served, taken_ns, failed=False)
         if self._challenger is not None:
             self._challenger.offer(served.number, batch, decisions, time.monotonic_ns())
 
     def failed(self, served: ServedModel, taken_ns: int) -> None:
-        """Count a failure of the model's networks; too many of a new one bring back the one before."""
+        """Count a request that the networks of ``served`` failed; too many bring back the model before it."""
         self._note(served, taken_ns, failed=True)
 
     # Off the answering path
 
     def start(self) -> ServedModel:
-        """Load, check and serve what the alias names now.
+        """Load, check and serve the model that the alias names now.
 
-        LimitError says why it was refused; errors of the registry are raised as they are.
+        LimitError says why the checks refused it; errors of the registry come through as they are.
         """
         self._refused = None
         wanted = self.poll()
@@ -165,8 +171,8 @@ class ModelGuard:
     def refresh(self) -> Verdict | None:
         """Bring this replica and the registry together: write a rollback, look, prepare, swap.
 
-        The verdict of what was prepared; None where nothing was asked for or the registry did not answer,
-        which is an event and leaves the active model as it is.
+        Returns the verdict on the model it prepared. None where the registry asks for no change, or where it
+        did not answer: the latter is an event and leaves the active model as it is.
         """
         with self._refreshing:
             try:
@@ -184,9 +190,9 @@ class ModelGuard:
                 return None
 
     def poll(self) -> Wanted | None:
-        """The model that the alias names now, with its newest tier set; None if it is active or was refused.
+        """Ask the registry which model the alias names now; None if that model is active or was refused.
 
-        ContractError where the alias names nothing; errors of the registry as they are.
+        ContractError where the alias names nothing; errors of the registry come through as they are.
         """
         log = self._registry.aliases()
         entry = self._latest(log)
@@ -207,10 +213,10 @@ class ModelGuard:
         return Wanted(key, tier_set, entry, log, is_return)
 
     def prepare(self, wanted: Wanted) -> Candidate:
-        """Load, verify and check what is wanted; the active model is not touched and goes on answering.
+        """Load, verify and check the wanted model; the active model goes on answering, untouched.
 
-        What fails is refused with the reason, and remembered. How far it agrees with the active model is
-        not held against a model that the alias was rolled back to: the active one is the bad one then.
+        A model that fails is refused with the reason, and the guard remembers it. Where the alias was rolled
+        back to a model, it need not agree with the active model: the active one is the bad one then.
         StorageError where the registry did not answer: that says nothing about the candidate.
         """
         active = self._state.active if self._state else None
@@ -257,7 +263,7 @@ class ModelGuard:
             if state.active.number != candidate.against:
                 return False
             before = state.active.watch.figures(now_ns)
-            # What the alias was rolled back from is nothing to go back to.
+            # After a return nobody goes back to the model that the alias was rolled back from.
             previous = None if candidate.wanted.is_return else state.active
             self._state = _State(served, previous, candidate.wanted.log, before)
         words = f"instead of {state.active.record.id}: {served.verdict.words}"
@@ -265,10 +271,11 @@ class ModelGuard:
         return True
 
     def rollback(self, reason: str) -> ServedModel:
-        """Go back by hand, in this replica at once and then in the registry; the model that answers now.
+        """Go back by hand, in this replica at once and then in the registry; returns the model in service.
 
-        Without a previous model here the registry goes back first, and what it names then is loaded. There
-        LimitError says that there is nothing to go back to, or why what is named then was refused.
+        Without a previous model here the registry goes back first, and this replica loads the model it names
+        then. In that case LimitError says that there is nothing to go back to, or why the checks refused that
+        model.
         """
         words = f"by hand: {reason}"
         if self.previous is not None:
@@ -291,7 +298,7 @@ class ModelGuard:
         return self.active
 
     def follow_shadow(self) -> None:
-        """Bring the challenger and the registry together, after ``start``."""
+        """Bring the challenger and the registry together; ``start`` comes first."""
         if self._challenger is not None:
             self._challenger.follow(self.active)
 
@@ -316,7 +323,7 @@ class ModelGuard:
         return Candidate(None, verdict, wanted, against)
 
     def _note(self, served: ServedModel, taken_ns: int, *, failed: bool) -> None:
-        """Count one request that ``served`` answered, or should have; cheap, and may take the model back.
+        """Count one request that ``served`` answered or should have answered; it may take the model back.
 
         A request in which a tier failed counts as failed, also where the tier below it answered.
         """
@@ -331,7 +338,7 @@ class ModelGuard:
             self._judge(state, state.before, now_ns)
 
     def _judge(self, state: _State, before: Figures, now_ns: int) -> None:
-        """Take the active model back, or end its watch, where it is time."""
+        """Take the active model back where it crosses a bound, or end its watch where the time is over."""
         served, config = state.active, self.config.watch
         if now_ns - served.since_ns > round(config.watch_s * NS_PER_SECOND):
             if self._end_watch(state):
@@ -350,7 +357,7 @@ class ModelGuard:
         self._go_back(state, EventKind.TAKEN_BACK, f"automatic: {words}")
 
     def _end_watch(self, state: _State) -> bool:
-        """True where this call ended the watch: of two threads one does."""
+        """End the watch; True where this call ended it, which of two threads one does."""
         with self._changing:
             now = self._now
             if now.active.number != state.active.number or now.before is None:
@@ -375,7 +382,7 @@ class ModelGuard:
         self._events.add(kind, bad.key, f"{words}; {good.record.id} answers again")
 
     def _write_rollback(self) -> None:
-        """Roll the alias back as this replica was; where somebody changed it since, it is left as it is."""
+        """Roll the alias back as this replica was; where somebody changed the alias since, leave it."""
         wanted = self._to_write
         if wanted is None:
             return

@@ -25,13 +25,13 @@ class EventKind(StrEnum):
     REFUSED = "refused"
     STANDS = "stands"  # the watch after a swap ended well
     TAKEN_BACK = "taken_back"  # automatic: a bound was crossed
-    NOT_TAKEN_BACK = "not_taken_back"  # a bound was crossed by what the alias had been rolled back to
+    NOT_TAKEN_BACK = "not_taken_back"  # the model to which the alias was rolled back crossed a bound
     ROLLED_BACK = "rolled_back"  # by hand
     ALIAS_CHANGED = "alias_changed"  # this replica wrote the rollback into the registry
     ALIAS_LEFT = "alias_left"  # somebody else had changed it, or there was nothing before
     UNREACHABLE = "unreachable"  # the registry could not be read or written
     SHADOWED = "shadowed"  # a challenger decides beside the active model from now on
-    SHADOW_REFUSED = "shadow_refused"  # what its alias names cannot
+    SHADOW_REFUSED = "shadow_refused"  # the model that its alias names cannot decide beside it
     SHADOW_ENDED = "shadow_ended"  # it failed too often, or there is nothing to compare any more
 
 
@@ -44,7 +44,7 @@ class GuardEvents:
         clock: Callable[[], int],
         listener: Callable[[ModelEvent], None] = lambda event: None,
     ) -> None:
-        """``clock`` gives ns; ``listener`` hears of every event that is kept, in the thread that adds it."""
+        """Begin empty; ``clock`` gives ns, and the thread that adds an event calls ``listener`` with it."""
         self._events: deque[ModelEvent] = deque(maxlen=kept)
         self._lock, self._clock, self._listener = threading.Lock(), clock, listener
 

@@ -1,7 +1,8 @@
-"""States that were served lately, with what was decided of them: what a new model is compared on.
+"""Groups that served models decided lately, with their actions: a new model is compared on them.
 
-Invariant  at most ``capacity`` groups are kept, the latest ones; what is handed out is a copy.
-Threads    any: the answering path adds, who checks a candidate reads.
+Invariant  at most ``capacity`` groups are kept, the latest ones; :meth:`RecordedStates.decided_by` gives
+           copies.
+Threads    any: the answering path adds groups, the thread that checks a candidate reads them.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
 
-#: Decided with less than the model has: no time for a tier, or a tier that failed.
+#: Notes of a decision without all tiers: there was no time for one, or one failed.
 _CUT_SHORT = int(Note.DEADLINE | Note.FALLBACK)
 
 
@@ -25,10 +26,10 @@ class Recorded(NamedTuple):
 
 
 class RecordedStates:
-    """A ring of groups; of one call at most ``per_call``, evenly spread, because its groups are alike."""
+    """Ring of groups; it takes at most ``per_call`` of one call, evenly spread, because they are alike."""
 
     def __init__(self, capacity: int = 512, per_call: int = 8) -> None:
-        """ContractError unless 1 <= per_call <= capacity."""
+        """Begin empty; ContractError unless 1 <= per_call <= capacity."""
         if not 1 <= per_call <= capacity:
             raise ContractError(
                 f"{per_call} groups of a call in a ring of {capacity}; expected 1..{capacity}"
@@ -44,9 +45,9 @@ class RecordedStates:
         return self._n
 
     def add(self, by: int, batch: Batch, decisions: Decisions) -> None:
-        """Record groups that the served model numbered ``by`` decided with all it has.
+        """Record groups that the served model numbered ``by`` decided with all of its tiers.
 
-        Groups whose answer lacks a tier, for want of time or because it failed, are left out. Groups of
+        Groups whose answer lacks a tier, for want of time or because the tier failed, are left out. Groups of
         another shape (a model of another window) begin the ring anew.
         """
         told = zip(decisions.notes.tolist(), decisions.tier.tolist(), strict=True)
@@ -72,7 +73,7 @@ class RecordedStates:
             return Recorded(self._batch.take(which), self._actions[which])
 
     def _ring(self, batch: Batch) -> Batch:
-        """Where groups of this shape are kept."""
+        """Ring for groups of the shape of ``batch``; a new one where they had another shape so far."""
         if self._batch is None or not _alike(self._batch, batch):
             windows = None if batch.windows is None else self._lines(batch.windows)
             self._batch = Batch(self._lines(batch.flat), windows, self._lines(batch.forced))
@@ -86,7 +87,7 @@ class RecordedStates:
 
 
 def _alike(one: Batch, other: Batch) -> bool:
-    """Whether groups of two batches have the same shape."""
+    """True if groups of two batches have the same shape."""
     if one.flat.shape[1] != other.flat.shape[1] or one.forced.shape[1] != other.forced.shape[1]:
         return False
     if one.windows is None or other.windows is None:

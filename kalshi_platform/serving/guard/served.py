@@ -1,4 +1,4 @@
-"""The record of a model that answers: what it is, since when it answers, and how it has been doing.
+"""The record of a model that answers: its tiers, since when it answers, and how it has been doing.
 
 Way        LoadedModel (bytes verified) -> ReadyModel (engines timed) -> ServedModel (checked and numbered).
 Invariant  request, stream and metrics read the same record; a request keeps the one that it began with.
@@ -21,7 +21,7 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
 class Verdict(Config):
-    """Result of a candidate's checks; ``reason`` is empty where it may be served."""
+    """Result of a candidate's checks; ``reason`` is empty where the guard may serve it."""
 
     model: str
     tiers: str | None = Field(description="digest of its tier set; None: the network alone")
@@ -38,7 +38,7 @@ class Verdict(Config):
 
     @property
     def accepted(self) -> bool:
-        """True where the candidate may be served."""
+        """True where the guard may serve the candidate."""
         return not self.reason
 
     @property
@@ -59,7 +59,7 @@ class Verdict(Config):
 
 @dataclass(frozen=True, eq=False)
 class ServedModel:
-    """A model that answers, or did, or may."""
+    """A model that answers now, answered before, or passed its checks and may answer next."""
 
     number: int  # of this replica, ascending
     ready: ReadyModel
@@ -81,16 +81,16 @@ class ServedModel:
 
     @cached_property
     def trading(self) -> TradingConfig:
-        """Slots, feature groups and trading settings of the environment that trained it."""
+        """Slots, feature sets and trading settings of the environment in which the model was trained."""
         return TradingConfig.of_environment(self.record.environment)
 
     @property
     def window(self) -> int:
-        """Rows of history its longest-sighted tier reads."""
+        """Rows of history that the tier with the longest window reads."""
         return self.policy.window
 
     @cached_property
     def full_ms(self) -> float:
-        """Median time of tier 3 on one group in this process, ms; infinite where it was not measured."""
+        """Median ms of tier 3 on one group in this process; infinite without a tier 3 or a measurement."""
         last = self.policy.tiers[-1]
         return float("inf") if last.number != Tier.FULL or last.group_p50_ms is None else last.group_p50_ms

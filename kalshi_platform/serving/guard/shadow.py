@@ -2,15 +2,15 @@
 
 Owns       the challenger of one replica: the alias that names it, its tiers, its thread, and the counts.
 Counted    slots in which both had a choice, and those decided differently, by the champion's tier and by pair
-           of actions. What the difference would have been worth is not known and not claimed.
-Invariant  one comparison is of one pair of models: another champion or another challenger begins a new one.
-           A challenger that cannot be loaded or reads other columns is an event, and not tried again until
+           of actions. Nobody knows what the difference would have earned, and the counts do not claim to.
+Invariant  one comparison is of one pair of models: another champion or another challenger begins a new one. A
+           challenger that cannot be loaded or reads other columns is an event, and is not tried again until
            the alias names something else. ``offer`` waits for no decision and changes nothing; at most
            ``max_waiting`` calls wait, more are dropped and counted; a challenger that failed ``max_failures``
            times is asked no more. Nothing that happens here reaches an answer.
-Threads    ``offer`` on the answering path; ``follow`` and ``close`` off it, one thread at a time; the
-           challenger is asked by one thread of this module only, which shares processors with the answering
-           path: its cost is the challenger's own computing.
+Threads    ``offer`` on the answering path; ``follow`` and ``close`` off it, one thread at a time. One thread
+           of this module asks the challenger; it shares processors with the answering path, which therefore
+           pays for the challenger's own computing.
 Not        the model that answers (guard.py).
 """
 
@@ -39,14 +39,14 @@ from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy,
 
 _LOG: Final = logging.getLogger(__name__)
 _MAX_EVENTS: Final = 50
-#: Makes the tiers of a verified model ready, also a tier that is asked elsewhere: all are checked here.
+#: Makes all tiers of a verified model ready, also one that another process answers for: checks ask them all.
 Load = Callable[[Registry, LoadedModel, TierSet | None], ReadyModel]
 #: The champion's and the challenger's actions (N, S) i1, and the slots (N, S) bool that both had to decide.
 Compared = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 
 
 class ShadowConfig(Config):
-    """Bounds of the shadow."""
+    """Bounds of what a challenger may cost."""
 
     max_waiting: int = Field(64, ge=1, description="calls that wait for the challenger")
     max_failures: int = Field(5, ge=1, description="after so many it is switched off")
@@ -60,7 +60,7 @@ class _Pair(NamedTuple):
 
 
 class Challenger:
-    """Follows an alias and has the model it names decide beside the active one."""
+    """Follows an alias and lets the model it names decide beside the active one."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Challenger:
         return self._events.all
 
     def offer(self, number: int, batch: Batch, decisions: Decisions, now_ns: int) -> bool:
-        """Hand on what the served model ``number`` decided; False where nobody compares it."""
+        """Hand on the decisions of the served model ``number``; False where they are not compared."""
         running = self._running
         if running is None or running[0].champion != number:
             return False
@@ -97,7 +97,7 @@ class Challenger:
         return None if running is None else running[1].report()
 
     def follow(self, active: ServedModel) -> None:
-        """Bring the shadow of ``active`` and the registry together; a failure is an event."""
+        """Start or end the comparison beside ``active`` as the alias says; a failure is an event."""
         try:
             self._follow(active)
         except PlatformError as err:
@@ -138,10 +138,10 @@ class Challenger:
         self._events.add(EventKind.SHADOWED, key, f"it decides beside {active.key.model}")
 
     def _ready(self, key: ModelKey, tier_set: TierSet | None, active: ServedModel) -> TieredPolicy | None:
-        """The challenger, loaded now or before; None where it cannot be compared with ``active``."""
+        """Challenger, loaded now or before; None where it cannot be compared with ``active``."""
         if self._loaded is not None and self._loaded[0] == key:
             return self._loaded[1]
-        self._loaded = None  # of two challengers one is in memory
+        self._loaded = None  # only one challenger is in memory at a time
         try:
             ready = self._load(self._registry, load_model(self._registry, key.model), tier_set)
             # Without the cache of answers: each call is decided.
@@ -174,7 +174,7 @@ class _Call(NamedTuple):
 
 
 class Shadow:
-    """Asks a challenger what it would have decided."""
+    """Asks a challenger about the champion's groups, and counts where the two differ."""
 
     def __init__(
         self,
@@ -184,9 +184,9 @@ class Shadow:
         config: ShadowConfig | None = None,
         compared: Compared | None = None,
     ) -> None:
-        """ContractError where ``challenger``, which nobody else asks, reads other columns than ``champion``.
+        """Prepare; ContractError where ``challenger`` reads other columns than ``champion``.
 
-        ``compared`` is given every comparison, in the shadow's thread.
+        Nobody else may ask ``challenger``. The shadow's thread calls ``compared`` with every comparison.
         """
         if reason := other_view(challenger, champion):
             raise ContractError(f"{model} cannot be a challenger here: {reason}")
@@ -198,19 +198,19 @@ class Shadow:
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._offered = self._dropped = self._groups = self._failures = 0
-        # of tier, champion's action, challenger's action
+        # counts by tier, champion's action, challenger's action
         self._pairs = np.zeros((max(Tier) + 1, N_ACTIONS, N_ACTIONS), np.int64)
         self._off = ""
 
     def start(self) -> None:
-        """Begin to ask; ContractError where it was started before."""
+        """Start the thread; ContractError where it was started before."""
         if self._thread is not None:
             raise ContractError(f"the shadow of {self.model} was started before: make a new one")
         self._thread = threading.Thread(target=self._run, name=f"shadow-{self.model}", daemon=True)
         self._thread.start()
 
     def stop(self, *, finish: bool = False) -> None:
-        """End the thread and wait for it: at once after the call in hand, or when all that waits is done."""
+        """End the thread and wait for it: after the call in hand, or (``finish``) after all that wait."""
         with self._changed:
             self._stopping = True
             if not finish:
@@ -221,7 +221,7 @@ class Shadow:
             self._thread.join()
 
     def offer(self, batch: Batch, decisions: Decisions, now_ns: int) -> bool:
-        """Tell what the champion decided, False where it was dropped; arrays are copied."""
+        """Queue copies of the champion's decisions for comparison; False where they were dropped."""
         with self._changed:
             self._offered += 1
             if self._thread is None or self._stopping or self._off or self._is_full:
@@ -232,7 +232,7 @@ class Shadow:
         return True
 
     def report(self) -> ShadowFound:
-        """Counts so far."""
+        """Counts of the comparison so far."""
         with self._changed:
             pairs = self._pairs.copy()
             differing = pairs * ~np.eye(N_ACTIONS, dtype=np.bool_)
@@ -288,7 +288,7 @@ class Shadow:
             return True
 
     def _compare(self, call: _Call, found: Decisions) -> None:
-        if (found.notes & np.uint8(Note.FALLBACK)).any():  # what stood in for its network is not its answer
+        if (found.notes & np.uint8(Note.FALLBACK)).any():  # the answer of a lower tier is not its answer
             raise TierError("a tier of it failed; its own log line says how")
         slots = decided_slots(self.spec, call.batch)
         tiers = np.broadcast_to(call.decisions.tier[:, None], slots.shape)[slots]

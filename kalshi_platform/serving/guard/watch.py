@@ -1,8 +1,8 @@
-"""How a served model has been doing lately, and whether that is reason to take it back.
+"""Figures of a served model over its latest requests, and the rule by which they take it back.
 
 Units      latencies ns in, ms out; rates are fractions; time ns of a clock that does not run backwards.
 Invariant  figures rest on the requests of the last ``window_s`` seconds, at most ``max_requests`` of them.
-Not        errors of the caller (4xx): only a request that the model should have answered and did not.
+Not        errors of the caller (4xx): a request counts as failed only where the model should have answered.
 Threads    any: the answering path adds, anyone reads.
 """
 
@@ -17,7 +17,7 @@ from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 
 
 class WatchConfig(Config):
-    """When a model that was swapped in is taken back."""
+    """Bounds beyond which the guard takes back a model that was swapped in."""
 
     watch_s: float = Field(300.0, gt=0, description="a new model is watched for so long, then it stands")
     window_s: float = Field(60.0, gt=0, description="figures are of the last so many seconds")
@@ -32,7 +32,7 @@ class WatchConfig(Config):
 
 
 class Figures(NamedTuple):
-    """Of one model within its window."""
+    """Figures of one model within its window."""
 
     requests: int
     errors: int
@@ -54,22 +54,22 @@ class Watch:
         self._latency_ns = np.empty(config.max_requests, np.int64)
         self._failed = np.empty(config.max_requests, np.bool_)
         self._n = 0  # since the start
-        self.tier_failures = 0  # of the policy, as of the latest request: what is more belongs to the next
+        self.tier_failures = 0  # the policy's count at the latest request; any more belong to the next
 
     @property
     def total(self) -> int:
-        """Requests since the start."""
+        """Number of requests since the start."""
         return self._n
 
     def add(self, now_ns: int, latency_ns: int, failed: bool) -> None:
-        """Count one request."""
+        """Count one request that ended at ``now_ns`` after ``latency_ns``."""
         with self._lock:
             at = self._n % self.config.max_requests
             self._at_ns[at], self._latency_ns[at], self._failed[at] = now_ns, latency_ns, failed
             self._n += 1
 
     def figures(self, now_ns: int) -> Figures:
-        """Of the window that ends at ``now_ns``."""
+        """Figures of the window that ends at ``now_ns``."""
         with self._lock:
             n = min(self._n, self.config.max_requests)
             recent = self._at_ns[:n] >= now_ns - round(self.config.window_s * NS_PER_SECOND)
@@ -80,10 +80,10 @@ class Watch:
 
 
 def crossing(found: Figures, before: Figures, config: WatchConfig) -> str:
-    """Why a model with the figures ``found`` is to be taken back, in words; empty where it may stay.
+    """Reason to take back a model with the figures ``found``, in words; empty where it may stay.
 
-    ``before`` are the last figures of the model that it replaced. A bound that is crossed is no reason where
-    the model before did no better: taking back would not help.
+    ``before`` are the last figures of the model that it replaced. A crossed bound is no reason where the
+    model before did no better: going back would not help.
     """
     rate, rate_before = found.error_rate, before.error_rate
     if found.errors >= config.min_errors:

@@ -4,12 +4,12 @@ Crossed    best bid at or above best ask: the local book is broken, or caught in
 Arbitrage  of mutually exclusive markets at most one pays its YES. One NO contract in each of n legs costs
            sum(1 - bid) and the fees, and brings at least n - 1 dollars; it pays for certain where
                sum(bid - fee(bid)) > 1 dollar.
-           A leg counts where its action mask allows BUY_NO and its bid is worth more than its fee: one that
-           cannot be traded protects nobody. Sets are numbers within one group, which no policy is shown.
+           A leg counts where its action mask allows BUY_NO and its bid is worth more than its fee: a leg that
+           nobody can trade protects nobody. Sets are numbers within one group; no policy sees them.
 Logits     p_a = exp(l_a / T) / sum over allowed b of exp(l_b / T); the action is the allowed one with
            the highest logit, the first of equals, as models/networks/actions.py: best_actions chooses.
            Confidence of a group: the lowest of the slots' highest probabilities; 1 where no slot is free.
-Shapes     N groups, S slots, A actions; K groups a tier was asked about, ``which`` (K,) i8 says which ones.
+Shapes     N groups, S slots, A actions; K groups a tier was asked about, ``which`` (K,) i8 their indices.
            ``slot_mask_at`` and ``action_mask_at`` of ``flat`` (N, width) are simulation/replay/layout.py's.
 Units      prices 1e-4 dollar on the YES scale, fees and sums 1e-6 dollar, rates 1e-6; integers throughout.
 """
@@ -26,7 +26,7 @@ from kalshi_platform.serving.inference.batch import FREE
 
 @kernel
 def _leg_e6(bid_e4: int, taker_rate_e6: int, allowed: float) -> int:
-    """Return what a leg adds to the sum, per contract; 0 where it is none."""
+    """Return the 1e-6 dollar that a contract of this leg adds to the sum; 0 where the market is no leg."""
     if bid_e4 <= 0 or allowed <= 0.5:
         return 0
     return max(CONTRACT_E2 * bid_e4 - model_fee_e6(taker_rate_e6, bid_e4, CONTRACT_E2), 0)
@@ -41,7 +41,10 @@ def force_actions(
     action_mask: np.ndarray,
     forced: np.ndarray,
 ) -> None:
-    """Write the demanded action of every slot into ``forced`` (N, S) i1; see :func:`forced_actions`."""
+    """Write the action that the rules demand of every slot, or FREE, into ``forced`` (N, S) i1.
+
+    Arguments as in :func:`forced_actions`.
+    """
     for n in range(bid_e4.shape[0]):
         for s in range(bid_e4.shape[1]):
             crossed = bid_e4[n, s] >= 0 and ask_e4[n, s] >= 0 and bid_e4[n, s] >= ask_e4[n, s]
@@ -65,12 +68,11 @@ def forced_actions(
     taker_rate_e6: np.ndarray,
     action_mask: np.ndarray,
 ) -> np.ndarray:
-    """(N, S) i1: the action the rules demand of each slot, or FREE.
+    """Actions (N, S) i1 that the rules demand of each slot, or FREE.
 
     ``bid_e4``, ``ask_e4`` (N, S) i4: best prices, NO_PRICE where a side or the whole slot is empty;
-    ``exclusive_set`` (N, S) i4: slots with one number >= 0 are mutually exclusive, -1 none;
-    ``taker_rate_e6`` (N, S) i8; ``action_mask`` (N, S, A), above one half = allowed.
-    ContractError where the shapes differ.
+    ``exclusive_set`` (N, S) i4: slots with one number >= 0 are mutually exclusive, -1 none; ``taker_rate_e6``
+    (N, S) i8; ``action_mask`` (N, S, A), above one half = allowed. ContractError where the shapes differ.
     """
     shape = bid_e4.shape
     others = (ask_e4.shape, exclusive_set.shape, taker_rate_e6.shape, action_mask.shape[:-1])
@@ -90,7 +92,7 @@ def forced_actions(
 
 @kernel
 def all_finite(logits: np.ndarray) -> bool:
-    """Whether every logit of (K, S, A) is a number."""
+    """Return True if every logit of (K, S, A) is finite."""
     for k in range(logits.shape[0]):
         for s in range(logits.shape[1]):
             for a in range(logits.shape[2]):
@@ -115,10 +117,11 @@ def answer(
     tiers: np.ndarray,
     notes: np.ndarray,
 ) -> None:
-    """Decide the groups ``which`` by ``logits`` (K, S, A) f4, all finite, and write them in place.
+    """Decide the groups ``which`` by ``logits`` (K, S, A) f4, all finite; write the decisions in place.
 
-    flat (N, width) f4; forced (N, S) i1, FREE where the network decides; actions (N, S) i1, probabilities
-    (N, S, A) f4, confidence (N,) f4, tiers (N,) i1, notes (N,) u1, set to 0.
+    flat (N, width) f4; forced (N, S) i1, FREE where the network decides; ``temperature`` divides the logits.
+    Written: actions (N, S) i1, probabilities (N, S, A) f4, confidence (N,) f4, tiers (N,) i1 (= ``tier``),
+    notes (N,) u1 (= 0).
     """
     n_slots, n_actions = logits.shape[1], logits.shape[2]
     for k in range(which.size):
@@ -157,7 +160,7 @@ def answer(
 def has_choice(
     flat: np.ndarray, n: int, slot_mask_at: int, action_mask_at: int, forced: np.ndarray, n_actions: int
 ) -> bool:
-    """Whether any slot of group ``n`` is present, free, and allowed more than HOLD."""
+    """Return True if a slot of group ``n`` holds a market, is FREE and may do more than HOLD."""
     for s in range(forced.shape[1]):
         if flat[n, slot_mask_at + s] < 0.5 or forced[n, s] != FREE:
             continue
@@ -181,7 +184,7 @@ def answer_by_rules(
     tiers: np.ndarray,
     still_open: np.ndarray,
 ) -> int:
-    """Decide groups of ``which`` without a choice; write the others to ``still_open``, return their count.
+    """Decide the groups of ``which`` without a choice; list the others in ``still_open``, return how many.
 
     Arrays as in :func:`answer`; still_open (K,) i8.
     """
@@ -207,7 +210,7 @@ def answer_by_rules(
 
 @kernel
 def still_unsure(which: np.ndarray, confidence: np.ndarray, threshold: float, still_open: np.ndarray) -> int:
-    """Write the groups of ``which`` whose confidence (N,) f4 is below ``threshold``; returns their number."""
+    """Write the groups of ``which`` with confidence (N,) f4 below ``threshold``; returns their number."""
     n_open = 0
     for k in range(which.size):
         if confidence[which[k]] < threshold:

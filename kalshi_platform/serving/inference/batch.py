@@ -1,8 +1,8 @@
-"""What is asked of a tiered policy and what it answers: arrays over N groups of S market slots.
+"""Questions to a tiered policy and its answers: arrays over N groups of S market slots.
 
 Units      time ns, confidence and probabilities fractions.
 Invariant  HOLD is always allowed; no action outside the mask is answered; a slot without a market holds.
-Not        names of markets: who asks keeps them, a group's slots are answered in the order they were given.
+Not        names of markets: the caller keeps them; a group's slots are answered in the order they were given.
 """
 
 from enum import IntEnum, IntFlag
@@ -19,7 +19,7 @@ FREE: Final = -1
 
 
 class Tier(IntEnum):
-    """Who decided a group. The values are those of files and metrics; :attr:`order` is the cascade's."""
+    """The tier that decided a group. Files and metrics hold these values; :attr:`order` is the cascade's."""
 
     NONE = 0  # nobody could: HOLD everywhere
     RULES = 4  # every slot that may trade was forced
@@ -38,7 +38,7 @@ TIER_ORDER: Final = np.argsort([Tier.NONE, Tier.RULES, Tier.MLP, Tier.LSTM, Tier
 
 
 class Note(IntFlag):
-    """What is to be known of how a group was decided."""
+    """Circumstances under which a group was decided, as bits."""
 
     CACHED = 1  # the answer of an equal quantised state, at most the cache's bound old
     DEADLINE = 2  # a higher tier would have been asked, there was no time for it
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
 
     @property
     def n(self) -> int:
-        """Groups."""
+        """Number of groups, N."""
         return len(self.flat)
 
     def take(self, which: np.ndarray) -> "Batch":
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
 
 
 class Decisions(NamedTuple):
-    """What was decided of N groups."""
+    """Decisions about N groups."""
 
     actions: np.ndarray  # (N, S) i1
     probabilities: np.ndarray  # (N, S, A) f4, calibrated, of the tier that answered; illegal actions 0
@@ -106,7 +106,7 @@ def holding(n: int, n_slots: int) -> Decisions:
 
 
 def require_batch(batch: Batch, layout: Layout, window: int, n_history: int) -> None:
-    """ContractError where a batch's arrays are not what ``layout`` and the longest ``window`` ask for."""
+    """Raise ContractError unless the arrays of ``batch`` fit ``layout`` and the longest ``window``."""
     n, s = batch.n, layout.n_slots
     _require_array("flat", batch.flat, (n, layout.width), np.float32)
     _require_array("forced", batch.forced, (n, s), np.int8)

@@ -25,7 +25,7 @@ QUANTUM: Final = 2.0**-14
 
 @dataclass(slots=True)
 class CacheStats:
-    """What became of every look since the cache was made."""
+    """Counts of the looks into a cache since it was made."""
 
     hits: int = 0
     misses: int = 0  # never there, or evicted
@@ -51,7 +51,7 @@ class TimedCache(Generic[Value]):
         return self.get_many([key], now_ns)[0]
 
     def get_many(self, keys: Iterable[bytes], now_ns: int) -> list[Value | None]:
-        """As ``get`` of each of ``keys``, in order; a call with 100 markets looks 200 times."""
+        """Values of ``keys`` in order, as :meth:`get` gives them; a call with 100 markets looks 200 times."""
         kept, oldest_ns = self._kept, now_ns - self.ttl_ns
         values: list[Value | None] = []
         misses = expired = 0
@@ -83,7 +83,7 @@ class TimedCache(Generic[Value]):
             self.stats.evicted += 1
 
     def clear(self) -> None:
-        """Forget everything; what was counted stays."""
+        """Forget every value; the counts stay."""
         self._kept.clear()
 
 
@@ -91,7 +91,7 @@ class TimedCache(Generic[Value]):
 def quantise(values: np.ndarray, quantum: float, out: np.ndarray) -> None:
     """Write each of ``values`` (M,) f4 as a whole number of ``quantum`` into ``out`` (M,) i2.
 
-    Features lie in [-1, 1]; what does not fit is clipped: a key is coarser there.
+    Features lie in [-1, 1]; a value beyond the range of i2 is clipped, so a key is coarser there.
     """
     per = np.float32(1.0 / quantum)  # in single precision the loop runs in vector lanes: 0.1 ns a value
     low, high = np.float32(-32_768.0), np.float32(32_767.0)
@@ -113,7 +113,7 @@ def row_bytes(array: np.ndarray, rows: int) -> list[bytes]:
 
 
 def state_keys(batch: Batch, quantum: float = QUANTUM) -> list[bytes]:
-    """One key a group: its quantised observation and windows, and what the rules force."""
+    """One key for each group: its quantised observation and windows, and the actions that rules force."""
     states = [batch.flat] if batch.windows is None else [batch.flat, batch.windows]
     parts = [row_bytes(batch.forced, batch.n)]
     for state in states:

@@ -1,4 +1,4 @@
-"""One tier's network ready to run: the same two questions whatever runs it.
+"""The interface of a tier's network that is ready to run: two calls, whatever library runs it.
 
 Shapes     U windows of W rows x H features; N groups of S slots; E width of a window's code; A actions.
 Invariant  an engine answers for any N and U, keeps no state between calls, and serves one thread.
@@ -18,12 +18,12 @@ class Engine(Protocol):
 
     @property
     def form(self) -> FormName:
-        """What runs it."""
+        """Name of the form: the library that runs the network, and its precision."""
         ...
 
     @property
     def spec(self) -> PolicySpec:
-        """What it reads."""
+        """Spec of the network, which says what it reads."""
         ...
 
     def encode(self, windows: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Engines that run ONNX files by onnxruntime, on the calling thread alone; no torch.
 
-Invariant  what is answered for a group or window depends on it alone. Dynamic quantisation scales a whole
-           batch by its largest value, so that form is run a group and a window at a time.
+Invariant  the answer for a group or window depends on it alone. Dynamic quantisation scales a whole batch by
+           its largest value, so the engine runs that form a group and a window at a time.
 Not        making the files: ``export.py``.
 """
 
@@ -21,7 +21,10 @@ _ERRORS_ONLY: Final = 3
 
 
 def session_options() -> onnxruntime.SessionOptions:
-    """One thread, the caller's: replicas are processes, and a pool in each would fight for the cores."""
+    """Options of a session that runs on the caller's thread alone.
+
+    Replicas are processes, and a pool of threads in each would fight for the cores.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -91,7 +94,7 @@ class OnnxEngine:
 
 
 def _require_ports(session: onnxruntime.InferenceSession, reads: dict[str, list[int]], writes: str) -> None:
-    """DataError where a graph's inputs and output are not the expected ones (sizes after the first)."""
+    """Raise DataError where a graph's inputs and output are not as expected (sizes after the first)."""
     found = {port.name: port.shape[1:] for port in session.get_inputs()}
     outputs = [port.name for port in session.get_outputs()]
     if found != reads or outputs != [writes]:

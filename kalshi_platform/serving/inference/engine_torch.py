@@ -20,7 +20,7 @@ _WARM_UP: Final = 3
 
 
 class TorchEngine:
-    """The network itself."""
+    """The network itself, run eagerly."""
 
     form: FormName = "torch"
 
@@ -67,5 +67,5 @@ class TorchScriptEngine(TorchEngine):
 
 
 def _tensor(array: np.ndarray) -> torch.Tensor:
-    """The array as a tensor: shared, but for one that came read-only from another process."""
+    """Tensor that shares the memory of ``array``; of a copy where another process sent it read-only."""
     return torch.from_numpy(array if array.flags.writeable else array.copy())

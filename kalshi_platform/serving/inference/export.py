@@ -1,11 +1,11 @@
-"""Every form of a tier's network: made, proved equal to the network on seeded observations, timed.
+"""Makes every form of a tier's network, compares it with the network on seeded observations, and times it.
 
 Owns       the bounds within which a form may be served, the check of them, and the files of the ONNX forms.
 Bounds     exact forms (torchscript, onnx): no logit off by more than EXACT of the largest, every slot's best
            action the same; onnx_int8: best action the same in INT8_AGREEMENT of the slots and no probability
-           off by more than INT8_PROBABILITY. What misses its bound is recorded with its figures, without
-           files, and never served.
-Ties       where the network itself sees less than EXACT between two actions, either is its best one.
+           off by more than INT8_PROBABILITY. A form that misses its bound is recorded with its figures,
+           without files, and never served.
+Ties       where the network itself sees less than EXACT between two actions, either counts as its best one.
 """
 
 import logging
@@ -37,7 +37,7 @@ _TIMED_RUNS: Final = 400
 
 
 class Deviation(NamedTuple):
-    """How far a form's answers are from the network's."""
+    """Largest differences between a form's answers and the network's, and the share of equal actions."""
 
     logit: float
     largest_logit: float
@@ -45,14 +45,14 @@ class Deviation(NamedTuple):
     agreement: float
 
     def within(self, form: FormName) -> bool:
-        """Whether ``form`` may deviate so far and be served; never where an answer is not finite."""
+        """True if a ``form`` that deviates so far may be served; never where an answer is not finite."""
         if form == "onnx_int8":
             return self.agreement >= INT8_AGREEMENT and self.probability <= INT8_PROBABILITY
         return self.agreement == 1.0 and self.logit <= EXACT * max(1.0, self.largest_logit)
 
 
 def export_forms(policy: FrozenPolicy, prefix: str) -> tuple[tuple[FormRecord, ...], dict[str, bytes]]:
-    """Records of all FORMS of ``policy`` and the files, named ``<prefix>-...``, of those that are accepted.
+    """Make all FORMS of ``policy``; returns their records and the files ``<prefix>-...`` of accepted ones.
 
     DataError where a weight is not finite: no form of such a network can be checked.
     """
@@ -81,7 +81,7 @@ def export_forms(policy: FrozenPolicy, prefix: str) -> tuple[tuple[FormRecord, .
 def engine_of(
     form: FormName, policy: FrozenPolicy, files: tuple[str, ...], read: Callable[[str], bytes]
 ) -> Engine:
-    """The engine of one form: of the weights, or of ``files`` (decide, encode) as ``read`` gives them."""
+    """Build the engine of one form from the weights, or from ``files`` (decide, encode) by ``read``."""
     if form == "torch":
         return TorchEngine(policy.network)
     if form == "torchscript":
@@ -100,7 +100,7 @@ def onnx_files(policy: FrozenPolicy, prefix: str) -> dict[str, bytes]:
 
 
 def quantised(graph: bytes) -> bytes:
-    """An ONNX file with weights in 8 bits, each column with its scale; inputs are scaled as they come."""
+    """ONNX file with weights in 8 bits, each column with its scale; inputs are scaled as they come."""
     import onnx  # noqa: PLC0415  (only who exports needs it)
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415
     from onnxruntime.quantization.shape_inference import quant_pre_process  # noqa: PLC0415
@@ -113,9 +113,10 @@ def quantised(graph: bytes) -> bytes:
 
 
 def checked_observations(spec: PolicySpec, n: int = _PROBES) -> tuple[np.ndarray, np.ndarray]:
-    """Seeded observations and windows; of the second half of them slots are empty, of the last all.
+    """Seeded observations (n, width) and windows (n, S, W, H) on which forms are compared.
 
-    In an empty slot all else is noise: a form must not look at it.
+    In the second half some slots are empty, in the last observation all. The numbers of an empty slot are
+    noise: a form must not look at them.
     """
     flat, windows = probes(spec, n)
     present = spec.layout.slot_mask(flat)  # a view
@@ -135,7 +136,7 @@ def group_logits(engine: Engine, flat: np.ndarray, windows: np.ndarray | None) -
 
 
 def deviation(spec: PolicySpec, flat: np.ndarray, truth: np.ndarray, found: np.ndarray) -> Deviation:
-    """How far ``found`` is from ``truth``, both (N, S, A); probabilities and actions of present slots."""
+    """Compare ``found`` with ``truth``, both (N, S, A); probabilities and actions in present slots only."""
     present = spec.layout.slot_mask(flat) > 0.5
     legal = spec.layout.action_mask(flat)[present] > 0.5
     if not np.isfinite(found).all():
@@ -154,7 +155,7 @@ def deviation(spec: PolicySpec, flat: np.ndarray, truth: np.ndarray, found: np.n
 
 
 def time_group(engine: Engine, groups: int = 1, runs: int = _TIMED_RUNS) -> CallTimes:
-    """Times of the logits of ``groups`` groups with all their windows, another observation every call."""
+    """Time the logits of ``groups`` groups with all their windows, another observation every call."""
     flat, windows = probes(engine.spec)
     starts = len(flat) // groups
 
@@ -190,7 +191,10 @@ def _int8_name(name: str) -> str:
 
 @contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """onnxruntime's quantiser logs by ``logging.info``, which gives a bare root logger a handler for good."""
+    """Keep the root logger as it is inside the block.
+
+    onnxruntime's quantiser logs by ``logging.info``, which would give a bare root logger a handler for good.
+    """
     root, silent = logging.getLogger(), logging.NullHandler()
     root.addHandler(silent)
     try:

@@ -1,13 +1,13 @@
-"""What is served of a network: two graphs, windows to codes and observation to logits; nothing else of it.
+"""The two graphs of a network that are served: windows to codes, and observation with codes to logits.
 
 Owns       the graphs every engine runs, and their forms as TorchScript and as ONNX.
 Shapes     U windows of W rows x H features; N groups of S slots; E width of a code; A actions. N and U are
            free in every form; the other sizes are constants of the graph.
-Invariant  the value head and what the network foresees are no part of a graph.
-Why flat   the observation is cut into its parts inside the graph: cut outside it takes a copy of each part
-           and saves nothing (level moderate, one group: 46 us inside, 43 outside plus 3 for the copies).
-Why traced ``torch.jit`` is on its way out, but what ``torch.export`` makes of level moderate takes 327 us a
-           group where the traced graph takes 97 and the eager network 152.
+Invariant  the value head and the predictions of microstructure and regimes are no part of a graph.
+Why flat   the graph itself cuts the observation into its parts: cutting outside takes a copy of each part and
+           saves nothing (level moderate, one group: 46 us inside, 43 outside plus 3 for the copies).
+Why traced  ``torch.jit`` is on its way out, but the graph that ``torch.export`` makes of level moderate takes
+            327 us a group, the traced graph 97 and the eager network 152.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ _TRACED: Final = 3
 
 
 class EncodeGraph(nn.Module):
-    """Codes of windows: (U, W, H) -> (U, E). The last state alone, so that no engine keeps the others."""
+    """Codes of windows: (U, W, H) -> (U, E), the last state alone, so that no engine keeps the others."""
 
     def __init__(self, network: PolicyNetwork) -> None:
         super().__init__()
@@ -122,8 +122,10 @@ def _script(graph: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.jit.Sc
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's own remarks about tracing: that sizes become constants is meant, and that the graph is
-    the network for every N and U is proved on probes by whoever exports it (``serving/inference/export.py``).
+    """Silence torch's remarks about tracing inside the block.
+
+    Sizes become constants on purpose, and ``serving/inference/export.py`` proves on probes that the graph is
+    the network for every N and U.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=TracerWarning)

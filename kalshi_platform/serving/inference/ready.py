@@ -2,7 +2,7 @@
 
 Checked    the model (models/registry/load.py), every file's sha256, that a form reads and writes what its
            tier's record says, and that on this machine it still answers like the tier's weights.
-Chosen     by the time of a group alone plus its share of a call with BATCH groups: an event of a stream asks
+Chosen     by the time of a group alone plus its share of a call with BATCH groups: a frame of a stream asks
            about one group, a call over HTTP about many.
 Not        anything that unpickles: weights are safetensors, graphs are ONNX.
 """
@@ -48,7 +48,7 @@ _BATCH_RUNS: Final = 30
 
 
 class FormTiming(Config):
-    """One form on this machine; times of the thread's own."""
+    """Check and times of one form on this machine; times are the thread's own."""
 
     form: FormName
     max_logit_error: float = Field(description="against the tier's weights in torch, found here")
@@ -59,14 +59,14 @@ class FormTiming(Config):
 
     @property
     def cost_ms(self) -> float:
-        """What forms are compared by."""
+        """Figure by which forms are compared: ms of a group alone plus its share of a larger call."""
         if self.group_p50_ms is None or self.batch_p50_ms is None:
             return float("inf")
         return self.group_p50_ms + self.batch_p50_ms / BATCH
 
 
 class EngineChoice(Config):
-    """Which form runs a tier here, and what that was decided on."""
+    """The form that runs a tier on this machine, and the measurements that decided it."""
 
     tier: Literal[1, 2, 3]
     chosen: FormName
@@ -75,12 +75,12 @@ class EngineChoice(Config):
 
     @property
     def group_p50_ms(self) -> float | None:
-        """Of one group in the chosen form, here."""
+        """Median ms of one group in the chosen form on this machine."""
         return next(timing.group_p50_ms for timing in self.measured if timing.form == self.chosen)
 
 
 class ModelKey(NamedTuple):
-    """Names the tiers that answer: equal keys decide alike."""
+    """Name of a model with its tiers: equal keys decide alike."""
 
     model: str  # id
     tier_set: str | None  # digest; None: the network alone
@@ -101,7 +101,7 @@ class ReadyModel(NamedTuple):
 
     @property
     def note(self) -> str:
-        """One line for people: the model, its tier set, and what runs each tier."""
+        """One line for people: the model, its tier set, and the form that runs each tier."""
         run = ", ".join(f"tier {choice.tier} as {choice.chosen}" for choice in self.choices)
         if self.tier_set is None:
             return f"{self.model.record.id} has no tier set, every group asks the whole network: {run}"
@@ -122,9 +122,9 @@ def probe_batch(policy: TieredPolicy) -> Batch:
 
 
 def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS) -> ReadyModel:
-    """The model called ``name`` (an alias or an id) and its newest tier set, ready to decide.
+    """Load the model called ``name`` (an alias or an id) and make it and its newest tier set ready to decide.
 
-    Of every tier each accepted form among ``forms`` is built, checked and timed (half a second to three);
+    Each accepted form of every tier among ``forms`` is built, checked and timed (half a second to three);
     torch's own form is always among them. ChecksumError where a file's bytes changed, DataError where one
     does not fit its record, ContractError where the model does not fit this program.
     """
@@ -135,7 +135,10 @@ def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS
 def ready_model(
     registry: Registry, model: LoadedModel, tier_set: TierSet | None, forms: Sequence[FormName] = FORMS
 ) -> ReadyModel:
-    """A loaded model with the tiers of ``tier_set``, else alone; as :func:`ready_tiers` otherwise."""
+    """Make a loaded model ready with the tiers of ``tier_set``; None: the model is its own only tier.
+
+    Forms and errors as in :func:`ready_tiers`.
+    """
     if tier_set is None:
         no_files: dict[str, bytes] = {}
         engine, choice = _fastest(3, model.policy, {"torchscript": ()}, (), forms, no_files.__getitem__)
@@ -177,7 +180,7 @@ def _fastest(
     forms: Sequence[FormName],
     read: Callable[[str], bytes],
 ) -> tuple[Engine, EngineChoice]:
-    """The quickest engine of a tier and the record of the choice."""
+    """Build, check and time the forms of a tier; returns the quickest engine and the record of the choice."""
     reference = TorchEngine(policy.network)
     flat, windows = checked_observations(policy.spec)
     truth = group_logits(reference, flat, windows)

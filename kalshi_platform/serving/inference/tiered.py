@@ -68,7 +68,7 @@ class TieredConfig(Config):
 
 @dataclass(slots=True)
 class Pending:
-    """Groups on their way: what was decided so far, and which of them ask for tier 3."""
+    """Groups on their way through the cascade: the decisions so far, and the groups that need tier 3."""
 
     batch: Batch
     decisions: Decisions
@@ -79,11 +79,11 @@ class Pending:
 
     @property
     def question(self) -> Batch:
-        """What tier 3 is to be asked."""
+        """Batch to ask tier 3 about: the open groups."""
         return self.batch if self.open.size == self.batch.n else self.batch.take(self.open)
 
     def passed(self, stage: str, since_ns: int) -> int:
-        """Note that ``stage`` ends now, on the performance counter; returns now."""
+        """Note that ``stage`` began at ``since_ns`` (performance counter) and ends now; returns now."""
         now_ns = time.perf_counter_ns()
         self.stages_ns[stage] = now_ns - since_ns
         return now_ns
@@ -99,7 +99,7 @@ class _Answer(NamedTuple):
 
 
 class TieredPolicy:
-    """One model's tiers as one policy; ``tiers`` ascending, ``spec`` what every one of them is shown."""
+    """One model's tiers as one policy; ``tiers`` ascending, ``spec`` the observation that they read."""
 
     def __init__(
         self, spec: PolicySpec, tiers: tuple[ReadyTier, ...], config: TieredConfig | None = None
@@ -129,7 +129,7 @@ class TieredPolicy:
         pending = self.decide_fast(batch, now_ns)
         if not pending.open.size:
             return self.finish(pending, None)
-        try:  # as ``ask``, but the answer is written where it belongs
+        try:  # as :meth:`ask`, without an array of its own for the answer
             self._write(self._numbered(int(Tier.FULL)), batch, pending.open, pending.decisions, now_ns)
         except TierError:
             return self.finish(pending, None, Note.FALLBACK)
@@ -137,7 +137,7 @@ class TieredPolicy:
         return self.finish(pending, None)
 
     def decide_fast(self, batch: Batch, now_ns: int) -> Pending:
-        """Cache, rules and every tier below 3; groups that none was sure of are left in ``open``."""
+        """Ask cache, rules and every tier below 3; groups that none was sure of stay in ``open``."""
         require_batch(batch, self.layout, self.window, self.spec.n_history)
         at = time.perf_counter_ns()
         keys = state_keys(batch, self.config.quantum) if self.config.inference_ttl_ms else []
@@ -157,9 +157,9 @@ class TieredPolicy:
         return pending
 
     def finish(self, pending: Pending, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
-        """Put tier 3's answer to ``pending.question`` in place and remember what was found.
+        """Put tier 3's answer to ``pending.question`` in place, and cache the decisions.
 
-        ``full`` None: tier 3 gave none, and the best tier below it answers, marked with ``why``
+        ``full`` None: tier 3 gave no answer. The best tier below it answers instead, marked with ``why``
         (Note.DEADLINE or Note.FALLBACK).
         """
         decisions = pending.decisions
@@ -183,7 +183,7 @@ class TieredPolicy:
         return decisions
 
     def ask(self, number: int, batch: Batch, now_ns: int) -> Decisions:
-        """The answer of one tier, sure or not; TierError where it fails, counted in ``failures``."""
+        """Decide ``batch`` by one tier, sure or not; TierError, counted in ``failures``, where it fails."""
         decisions = holding(batch.n, self.spec.n_slots)
         self._write(self._numbered(number), batch, np.arange(batch.n), decisions, now_ns)
         return decisions
@@ -201,7 +201,7 @@ class TieredPolicy:
         return tier
 
     def _from_cache(self, pending: Pending) -> None:
-        """Fill in the groups that are known; the others stay open."""
+        """Fill in the groups whose answer is cached; the others stay open."""
         unknown, decisions = [], pending.decisions
         for n, kept in enumerate(self.answers.get_many(pending.keys, pending.now_ns)):
             if kept is None:
@@ -215,7 +215,7 @@ class TieredPolicy:
             pending.open = np.array(unknown, np.int64)
 
     def _by_rules(self, pending: Pending) -> None:
-        """Groups in which nothing is left to decide leave here."""
+        """Decide the groups that have no choice left; the others stay open."""
         batch, d = pending.batch, pending.decisions
         still_open = np.empty_like(pending.open)
         n_open = answer_by_rules(
@@ -237,13 +237,13 @@ class TieredPolicy:
         pending.open = still_open[:n_open]
 
     def _lets_out(self, tier: ReadyTier) -> bool:
-        """Whether the tier is worth asking on the way: below the last one, and groups may leave at it."""
+        """True if the cascade asks the tier on the way: below tier 3, and groups may leave at it."""
         return tier.number != Tier.FULL and tier.exit_threshold is not None
 
     def _stand_in(self, pending: Pending, why: Note) -> None:
-        """Without tier 3, ask the tiers that were passed over on the way because no group leaves at them.
+        """Ask, in place of tier 3, the tiers that the cascade passed over because no group leaves at them.
 
-        Where time ran out, only about the groups that nobody answered yet.
+        Where time ran out, they are asked only about the groups that no network has answered.
         """
         for tier in reversed(self.tiers):
             if tier.number == Tier.FULL or self._lets_out(tier):
@@ -259,7 +259,7 @@ class TieredPolicy:
                 continue
 
     def _write(self, tier: ReadyTier, batch: Batch, which: np.ndarray, into: Decisions, now_ns: int) -> None:
-        """The tier's answer about the groups ``which``, written into place; TierError where it fails."""
+        """Write a tier's answer about the groups ``which`` into ``into``; TierError where the tier fails."""
         question = batch if which.size == batch.n else batch.take(which)
         try:
             logits = tier.engine.logits(question.flat, self._codes_of(tier, question, now_ns))

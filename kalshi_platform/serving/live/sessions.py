@@ -37,7 +37,7 @@ class Lease(NamedTuple):
 
     session: StreamSession
     number: int  # of the connection; a later one takes the session over
-    messages: list[str]  # what to tell the client first
+    messages: list[str]  # first messages to the client
 
 
 @dataclass(slots=True)
@@ -71,12 +71,11 @@ class SessionStore:
         return len(self._kept)
 
     def open(self, text: str, served: ServedModel, now_ns: int, owner: str = "") -> Lease:
-        """The session a client asks for by its first text, ``open``.
+        """Open or resume the session that a client asks for by its first text, ``open``.
 
-        A session that is not here (any more), is another owner's, or builds arrays that ``served`` does not
-        read, is not gone on with: the client gets a new one and replays what it kept. ContractError where the
-        text is no ``open`` message; LimitError where there are as many sessions with a connection as there
-        may be.
+        A client whose session is not here (any more), is another owner's, or builds arrays that ``served``
+        does not read, gets a new one and replays the frames it kept. ContractError where the text is no
+        ``open`` message; LimitError where there are as many sessions with a connection as there may be.
         """
         opening = _opening(text, self.config.limits.max_open_bytes)
         self.expire(now_ns)

@@ -1,10 +1,10 @@
 """Request bodies of a load test: from a file, or the server's own example with its features shaken.
 
 Invariant  a varied body has the shape of the example; a number keeps its sign and its bound of 1, so that a
-           feature of [0, 1] or of [-1, 1] stays one. Integers (identifiers, times, counts) and text stay.
-           No two requests of all tests carry the same request id.
+           feature of [0, 1] or of [-1, 1] stays one. Integers (identifiers, times, counts) and text stay. No
+           two requests of all tests carry the same request id.
 Packed     numbers (packed.py) are shaken as numbers and packed again.
-Why        equal states would all be answered by the inference cache, equal ids by the memory of answers.
+Why        the server's inference cache would answer equal states, its memory of answers equal ids.
 """
 
 import json
@@ -24,7 +24,7 @@ REQUEST_ID: Final = "request_id"
 
 
 class Bodies:
-    """Bodies sent in turn, each under a request id of its own where the first of them has one."""
+    """Bodies sent in turn; if any of them has a request id, each request gets one of its own."""
 
     def __init__(self, bodies: Iterable[dict[str, Any]]) -> None:
         """``bodies``: JSON objects, at least one."""
@@ -67,7 +67,7 @@ def vary(value: Any, rng: np.random.Generator, most: float) -> Any:
 
 
 def _vary_packed(text: str, rng: np.random.Generator, most: float) -> str:
-    """As :func:`vary` of every packed number."""
+    """Packed numbers, varied as :func:`vary` varies numbers."""
     numbers = unpack(text)
     low, high = np.where(numbers >= 0, 0.0, -1.0), np.where(numbers >= 0, 1.0, 0.0)
     moved = np.clip(numbers + rng.uniform(-most, most, numbers.size), low, high)
@@ -81,7 +81,7 @@ def varied_bodies(example: dict[str, Any], n: int, most: float, seed: int) -> It
 
 
 def read_bodies(path: Path, most: int) -> list[dict[str, Any]]:
-    """The first ``most`` bodies of a file, one JSON object a line; DataError names the line that is none."""
+    """The first ``most`` bodies of a file, one JSON object a line; DataError names a line that is not."""
     try:
         with path.open("rb") as file:
             found = list(islice(_bodies(path, file), most))

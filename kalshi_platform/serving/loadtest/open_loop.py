@@ -2,7 +2,7 @@
 
 Units      ns of one monotonic clock.
 Invariant  nothing that a server does moves a due time; the generator's own lateness is in ``sent - due``.
-Not        what is sent (``loadtest.py``) nor what it means (``load_result.py``).
+Not        the requests (``run.py``, ``bodies.py``) nor the figures (``result.py``).
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from kalshi_platform.serving.loadtest.result import ANSWERED, NOT_SENT, LoadConf
 
 
 class Attempt(NamedTuple):
-    """How one request ended."""
+    """Outcome of one request, and the server's account of it."""
 
     outcome: str  # ANSWERED or the kind of failure
     tier: str = ""
@@ -35,11 +35,11 @@ class Sender(Protocol):
         ...
 
     def judge(self, answer: Any) -> Attempt:
-        """What an answer says; asked after its time was taken."""
+        """Outcome that an answer stands for; the loop calls this after it took the time."""
         ...
 
     def failure(self, error: Exception) -> str:
-        """The kind of a failure of ``ask``."""
+        """Name of the kind of failure that ``ask`` raised."""
         ...
 
 
@@ -48,7 +48,7 @@ Pacer = Callable[[Sequence[int], Callable[[int], None]], Awaitable[None]]
 
 
 def arrivals_ns(config: LoadConfig) -> np.ndarray:
-    """When requests are meant to be sent, ns since the start, ascending; the same for the same seed.
+    """Times at which requests are due, ns since the start, ascending; the same for the same seed.
 
     Poisson: gaps drawn from the exponential distribution, as of many clients that do not know of each other.
     """
@@ -67,8 +67,8 @@ def arrivals_ns(config: LoadConfig) -> np.ndarray:
 async def pace_by_thread(due_ns: Sequence[int], launch: Callable[[int], None]) -> None:
     """Call ``launch`` at each due time of ``time.perf_counter_ns``, in the running loop.
 
-    A thread sleeps until then: the loop's own timers are those of epoll, whole milliseconds, which would be
-    most of what is measured of a server that answers in one.
+    A thread sleeps until each time. The loop's own timers (epoll) count whole milliseconds, which would be
+    most of the figure for a server that answers in one.
     """
     loop, over, stopped = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 

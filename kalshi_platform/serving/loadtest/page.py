@@ -47,7 +47,7 @@ def write_load_report(result: LoadResult, out: Path) -> tuple[Path, Path]:
 
 
 def render_load(result: LoadResult) -> str:
-    """The whole page as text; nothing in it is fetched when it is opened."""
+    """Text of the whole page; opening it fetches nothing."""
     return render(
         "kalshi_platform.serving.loadtest",
         "loadtest.html.j2",
@@ -63,7 +63,7 @@ def render_load(result: LoadResult) -> str:
 
 
 def verdict(result: LoadResult) -> str:
-    """One sentence: what the test found, or why it is not to be believed."""
+    """One sentence with the main figures, or the reason not to believe them."""
     if result.problem is not None:
         return f"Not to be believed: {result.problem}."
     latency, config = result.latency, result.config
@@ -90,7 +90,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
 
 
 def _by_percentile(result: LoadResult) -> Markup:
-    """Latency of each tier at each percentile, logarithmic in time."""
+    """Chart of each tier's latency at each percentile, logarithmic in time."""
     lines = [("all", result.latency), *((t.tier, t.latency) for t in result.tiers)]
     series = [
         Series(name, range(len(SHOWN)), [_log(getattr(p, field)) for _, field in SHOWN], min(slot, 5))
@@ -128,7 +128,7 @@ def _unlog(value: float) -> str:
 
 
 def _histogram(result: LoadResult) -> Markup:
-    """Answers by latency, the range that has any; the target is a line."""
+    """Chart of answers by latency, over the range that has any."""
     seen = [k for k, n in enumerate(result.histogram) if n]
     if not seen:
         return charts.nothing("no answers")
@@ -160,7 +160,7 @@ def _range(k: int) -> str:
 
 
 def _exits(result: LoadResult) -> Markup:
-    """Share of the answered that each tier decided."""
+    """Chart of the share of answers that each tier decided."""
     if not result.tiers:
         return charts.nothing("the answers name no tier")
     row_h, left = 28, 110

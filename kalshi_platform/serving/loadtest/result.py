@@ -1,13 +1,13 @@
-"""What a load test found, and how it is worked out from the times of its requests.
+"""The result of a load test, computed from the times of its requests.
 
 Owns       LoadConfig, Timings, LoadResult and ``summarise``.
 Units      time ms from the time a request was MEANT to be sent, unless it says otherwise; rates a second.
 Invariant  every intended request counts: one that failed, or was never sent, is not answered in time.
-Not        sending (``loadtest.py``, ``load_open.py``, ``load_stream.py``); the page (``load_report.py``).
+Not        sending (``run.py``, ``open_loop.py``, ``stream.py``); the page (``page.py``).
 
 Coordinated omission (G. Tene, "How NOT to Measure Latency"): a tester that waits for an answer before it
 sends the next request sends nothing while the server stalls, so the stall counts once. Here the schedule is
-fixed before the first request; who asked during a stall waited, and is counted with that wait.
+fixed before the first request; a request due during a stall waited, and is counted with that wait.
 """
 
 from collections import Counter
@@ -35,7 +35,7 @@ _MOMENTS: Final = 60
 
 
 class LoadConfig(Config):
-    """One load test."""
+    """Settings of one load test."""
 
     url: str = Field(
         "http://127.0.0.1:8000", pattern=r"^https?://[^/\s]+(/.*)?$", description="where the server listens"
@@ -71,12 +71,12 @@ class LoadConfig(Config):
 
     @property
     def n_requests_about(self) -> int:
-        """Requests meant, warm-up included, about (Poisson arrivals differ by their root)."""
+        """Number of requests, warm-up included, about: a Poisson count differs by its root."""
         return round(self.rate_per_s * (self.warm_up_s + self.duration_s))
 
 
 class Timings(NamedTuple):
-    """What happened to N intended requests; times in ns of one monotonic clock."""
+    """Times and outcomes of N intended requests; times in ns of one monotonic clock."""
 
     due_ns: np.ndarray  # (N,) i8, when it was meant to be sent, ascending
     sent_ns: np.ndarray  # (N,) i8, when it was; 0 where it never was
@@ -88,7 +88,7 @@ class Timings(NamedTuple):
 
 
 class Percentiles(Config):
-    """Of ``n`` latencies; each is one that was seen: the least not exceeded by that share."""
+    """Percentiles of ``n`` latencies; each is a seen latency, the least not exceeded by that share."""
 
     n: int
     p50_ms: float
@@ -99,7 +99,7 @@ class Percentiles(Config):
 
     @classmethod
     def of(cls, values_ms: np.ndarray) -> "Percentiles | None":
-        """Of ``values_ms`` (N,); None of none."""
+        """Percentiles of ``values_ms`` (N,); None for no values."""
         if values_ms.size == 0:
             return None
         found = np.percentile(values_ms, (50, 90, 99, 99.9, 100), method="inverted_cdf")
@@ -108,7 +108,7 @@ class Percentiles(Config):
 
 
 class TierLoad(Config):
-    """Requests that one tier decided."""
+    """Requests that one tier decided: their share and latency."""
 
     tier: str
     share: float  # of the answered
@@ -116,7 +116,7 @@ class TierLoad(Config):
 
 
 class Moment(Config):
-    """The requests meant in one stretch of the test."""
+    """Requests that were due in one stretch of the test."""
 
     at_s: float  # its middle, since the end of the warm-up
     answered: int
@@ -127,7 +127,7 @@ class Moment(Config):
 
 
 class LoadResult(Config):
-    """What a load test found; the warm-up is in none of it."""
+    """Figures of a load test; the warm-up is in none of them."""
 
     config: LoadConfig
     started: str = ""
@@ -150,12 +150,12 @@ class LoadResult(Config):
 
     @property
     def is_trusted(self) -> bool:
-        """Whether the generator kept its schedule; else its own lag is part of what it measured."""
+        """True if the generator kept its schedule; else its own lag is part of what it measured."""
         return self.answered > 0 and self.late_share <= TRUSTED_LATE_SHARE
 
     @property
     def problem(self) -> str | None:
-        """Why the figures are not to be believed; None where they are."""
+        """Reason not to believe the figures; None where there is none."""
         if not self.answered:
             return "no request was answered"
         if self.is_trusted:
@@ -167,9 +167,9 @@ class LoadResult(Config):
 
 
 def summarise(config: LoadConfig, start_ns: int, timings: Timings) -> LoadResult:
-    """The result of ``timings``; requests meant before ``start_ns`` + warm-up are left out.
+    """Figures of ``timings``; requests due before ``start_ns`` + warm-up are left out.
 
-    ``start_ns`` is when the first request could be meant, on the clock of the timings.
+    ``start_ns`` is the earliest time at which a request could be due, on the clock of the timings.
     """
     first_ns = start_ns + round(config.warm_up_s * NS_PER_SECOND)
     kept = np.flatnonzero(timings.due_ns >= first_ns)

@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,9 +32,9 @@ from kalshi_platform.serving.loadtest.stream import open_stream, stream_lines, s
 
 DECIDE: Final = "/v1/decide"
 EXAMPLE: Final = "/v1/example?packed=true"
-#: Between the end of the preparations and the first request.
+#: Time between the end of the preparations and the first request.
 _LEAD_NS: Final = 200_000_000
-#: What a generator may take beside the test itself: start, example, the last answers.
+#: Seconds that a generator may take beside the test itself: start, example, the last answers.
 _SPARE_S: Final = 120.0
 #: Exit code of the generator -> the error it stands for.
 _REFUSALS: Final = {int(kind.exit_code): kind for kind in (ContractError, DataError)}
@@ -48,12 +48,12 @@ class HttpSender:
         self._headers = {"Content-Type": "application/json"}
 
     async def ask(self, k: int) -> tuple[int, bytes]:
-        """(status, body) of request ``k``."""
+        """Send request ``k``; returns the (status, body) of its answer."""
         async with self._session.post(self._url, data=self._bodies.of(k), headers=self._headers) as answer:
             return answer.status, await answer.read()
 
     def judge(self, answer: tuple[int, bytes]) -> Attempt:
-        """Answered where the status is 200 and the body is JSON; then who decided, and with what notes."""
+        """Outcome of an answer: answered where the status is 200 and the body is JSON, else the failure."""
         status, body = answer
         if status != 200:
             return Attempt(f"status_{status}")
@@ -63,12 +63,12 @@ class HttpSender:
             return Attempt("not_json")
 
     def failure(self, error: Exception) -> str:
-        """The kind of a failure to get any answer."""
+        """Name of the kind of a failure to get any answer."""
         return failure_kind(error)
 
 
 def read_answer(answer: Any) -> Attempt:
-    """Who decided an answer's groups ("mixed": several tiers), with what notes, and the server's timings."""
+    """Read who decided an answer's groups ("mixed": several tiers), its notes, and the server's timings."""
     groups = answer.get("groups") if isinstance(answer, dict) else None
     if not isinstance(groups, list) or not groups:
         return Attempt(ANSWERED)
@@ -79,7 +79,7 @@ def read_answer(answer: Any) -> Attempt:
 
 
 def failure_kind(error: Exception) -> str:
-    """A short name for why no answer came."""
+    """Short name of the reason why no answer came."""
     if isinstance(error, TimeoutError):
         return "timeout"
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -90,7 +90,7 @@ def failure_kind(error: Exception) -> str:
 
 
 async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    """The server's own example of a request; ContractError says what stands in the way."""
+    """Fetch the server's own example of a request; ContractError says what stands in the way."""
     place = f"{url.rstrip('/')}{EXAMPLE}"
     try:
         async with session.get(place) as answer:
@@ -111,13 +111,13 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
 
 
 async def generate(config: LoadConfig) -> LoadResult:
-    """Run the test in this process."""
+    """Run the test in this process and return its result."""
+    headers = bearer(read_token(config.token_file))
+    if config.stream is not None:
+        return await _measure_stream(config, headers, config.stream)
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
-    headers = bearer(read_token(config.token_file))
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
-        if config.stream is not None:
-            return await _measure_stream(config, session, config.stream)
         if config.bodies_file is None:
             example = await fetch_example(session, config.url)
             n = min(config.bodies, config.n_requests_about + 1)
@@ -136,12 +136,11 @@ async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
     return _told(summarise(config, start_ns, timings), started)
 
 
-async def _measure_stream(config: LoadConfig, session: aiohttp.ClientSession, capture: Path) -> LoadResult:
+async def _measure_stream(config: LoadConfig, headers: Mapping[str, str], capture: Path) -> LoadResult:
     offsets_ns = arrivals_ns(config)
     lines = stream_lines(capture, len(offsets_ns))
-    socket, first_frame = await open_stream(session, config.url, config.timeout_s)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    async with socket:
+    async with open_stream(config.url, headers, config.timeout_s) as (socket, first_frame):
+        started = datetime.now(UTC).isoformat(timespec="seconds")
         with _no_collection():
             start_ns = time.perf_counter_ns() + _LEAD_NS
             times = await stream_loop(start_ns + offsets_ns, lines, socket, first_frame, config.timeout_s)
@@ -156,7 +155,7 @@ def _told(found: LoadResult, started: str) -> LoadResult:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """No pause of this process's garbage collector inside."""
+    """Switch this process's garbage collector off inside the block, so that it makes no pause."""
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -167,7 +166,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def run_load(config: LoadConfig) -> LoadResult:
-    """Run the test in a process of its own; ContractError with its message where it refuses."""
+    """Run the test in a process of its own; a ContractError or DataError there is raised here."""
     limit_s = config.warm_up_s + config.duration_s + config.timeout_s + _SPARE_S
     command = [sys.executable, "-m", "kalshi_platform.serving.loadtest.run"]
     try:
@@ -186,7 +185,7 @@ def run_load(config: LoadConfig) -> LoadResult:
 
 
 def main() -> int:
-    """Read a LoadConfig from stdin, write a LoadResult to stdout; the exit code of the error, if any."""
+    """Read a LoadConfig from stdin, write a LoadResult to stdout; returns the exit code."""
     try:
         config = LoadConfig.model_validate_json(sys.stdin.read())
         result = asyncio.run(generate(config))

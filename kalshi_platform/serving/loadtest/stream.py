@@ -9,13 +9,15 @@ Repeats    a capture shorter than the test is sent again and again: the clock of
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import numpy as np
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from kalshi_platform.data.market_data.capture import Frame, read_frames
 from kalshi_platform.domain.errors import ContractError, DataError
@@ -23,13 +25,13 @@ from kalshi_platform.serving.loadtest.open_loop import Pacer, pace_by_thread
 from kalshi_platform.serving.loadtest.result import ANSWERED, Timings
 
 STREAM: Final = "/v1/stream"
-#: Every event of a group is decided, so that as many frames as possible are measured.
+#: Every new row of a group is decided, so that as many frames as possible are measured.
 OPENING: Final = {"type": "open", "decision_interval_ms": 0}
 #: Time between two rounds of a capture on the clock of its frames.
 _PAUSE_NS: Final = 1_000_000_000
 #: Connections of one round; a capture with more of them would meet the next round's.
 _CONNECTIONS: Final = 1_000
-#: Nothing said for so long after the last acknowledgement: nothing more will be.
+#: A server that says nothing for so long after the last acknowledgement has said everything.
 _QUIET_S: Final = 0.25
 
 
@@ -57,7 +59,7 @@ def _line(frame: Frame, turn: int, span_ns: int) -> str:
 
 
 class StreamClock:
-    """When each frame was due, sent and decided."""
+    """Times at which each frame was due, sent and decided."""
 
     def __init__(self, due_ns: np.ndarray, first_frame: int) -> None:
         n = len(due_ns)
@@ -91,7 +93,7 @@ class StreamClock:
             self._refused.add(k)
 
     def timings(self) -> tuple[Timings, int]:
-        """(What happened to the frames that asked for a decision or failed, number of quiet ones)."""
+        """(Timings of the frames that asked for a decision or failed, number of quiet frames)."""
         outcome: list[str | None] = []
         for k, done_ns in enumerate(self.done_ns.tolist()):
             if done_ns:
@@ -116,42 +118,64 @@ class StreamClock:
         return found, len(outcome) - len(kept)
 
 
+@asynccontextmanager
 async def open_stream(
-    session: aiohttp.ClientSession, url: str, timeout_s: float
-) -> tuple[aiohttp.ClientWebSocketResponse, int]:
-    """(A stream that was opened, the number its first frame will get); ContractError where it is refused."""
+    url: str, headers: Mapping[str, str], timeout_s: float
+) -> AsyncIterator[tuple[ClientConnection, int]]:
+    """Open a stream; yields its socket and the number that its first frame will get.
+
+    ContractError where the server refuses it or does not answer.
+    """
+    place = url.rstrip("/") + STREAM
+    async with await _connected(url, headers, timeout_s) as socket:
+        try:
+            await socket.send(json.dumps(OPENING))
+            async with asyncio.timeout(timeout_s):
+                answer = await socket.recv(decode=True)
+        except ConnectionClosed:
+            why = socket.close_reason or socket.close_code
+            raise ContractError(f"{place}: the stream was closed when it was opened ({why})") from None
+        said: dict[str, Any] = json.loads(answer)
+        if said.get("type") != "opened":
+            raise ContractError(f"{place}: refused: {answer[:300]}")
+        yield socket, int(said["next_frame"])
+
+
+async def _connected(url: str, headers: Mapping[str, str], timeout_s: float) -> ClientConnection:
+    """Return a connection that costs as little as it can. ContractError where there is none."""
     place = url.rstrip("/") + STREAM
     try:
-        socket = await session.ws_connect(place, max_msg_size=0)
-    except aiohttp.WSServerHandshakeError as err:
-        raise ContractError(f"{place}: status {err.status}; is a token wanted (--token-file)?") from None
-    except (aiohttp.ClientError, TimeoutError, OSError) as err:
+        return await connect(
+            "ws" + place.removeprefix("http"),
+            additional_headers=headers,
+            open_timeout=timeout_s,
+            proxy=None,
+            # Packing and bounds would cost both sides time; a ping would end a hung server's stream.
+            compression=None,
+            max_size=None,
+            max_queue=None,
+            ping_interval=None,
+        )
+    except InvalidStatus as err:
+        status = err.response.status_code
+        raise ContractError(f"{place}: status {status}; is a token wanted (--token-file)?") from None
+    except (WebSocketException, OSError, ValueError) as err:
         raise ContractError(
             f"{url}: no server answers ({err or type(err).__name__}); start one with "
             "`kalshi-platform serve --local`, or correct --url"
         ) from None
-    await socket.send_str(json.dumps(OPENING))
-    answer = await socket.receive(timeout_s)
-    if answer.type != aiohttp.WSMsgType.TEXT:
-        raise ContractError(
-            f"{place}: the stream was closed when it was opened ({answer.extra or answer.data})"
-        )
-    said: dict[str, Any] = json.loads(answer.data)
-    if said.get("type") != "opened":
-        raise ContractError(f"{place}: refused: {answer.data[:300]}")
-    return socket, int(said["next_frame"])
 
 
 async def stream_loop(
     due_ns: np.ndarray,
     lines: list[str],
-    socket: aiohttp.ClientWebSocketResponse,
+    socket: ClientConnection,
     first_frame: int,
     timeout_s: float,
     pace: Pacer = pace_by_thread,
     clock: Callable[[], int] = time.perf_counter_ns,
 ) -> StreamClock:
-    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has them all, or hangs."""
+    """Send line k at ``due_ns[k]`` of ``clock`` and listen until the server has answered all, or hangs."""
     times = StreamClock(due_ns, first_frame)
     waiting: asyncio.Queue[int | None] = asyncio.Queue()
 
@@ -161,14 +185,14 @@ async def stream_loop(
 
     async def send() -> None:
         while (k := await waiting.get()) is not None:
-            await socket.send_str(lines[k])
-        await socket.send_str('{"type":"ack"}')
+            await socket.send(lines[k])
+        await socket.send('{"type":"ack"}')
 
     async def listen() -> None:
-        async for message in socket:
-            now_ns = clock()
-            if message.type == aiohttp.WSMsgType.TEXT:
-                times.heard(message.data, now_ns)
+        with suppress(ConnectionClosed):
+            while True:
+                text = await socket.recv(decode=True)
+                times.heard(text, clock())
         times.closed = times.closed or f"connection closed, code {socket.close_code}"
 
     listening, sending = asyncio.create_task(listen()), asyncio.create_task(send())
@@ -186,7 +210,7 @@ async def stream_loop(
 async def _until_all_is_said(
     times: StreamClock, n: int, listening: "asyncio.Task[None]", timeout_s: float
 ) -> None:
-    """Until the server has the last frame and is silent, the stream ends, or ``timeout_s`` are over."""
+    """Wait until the server has the last frame and is silent, the stream ends, or time is over."""
     loop = asyncio.get_running_loop()
     end_s = loop.time() + timeout_s
     while times.acked < n - 1 and not listening.done() and loop.time() < end_s:

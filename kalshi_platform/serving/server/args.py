@@ -22,7 +22,7 @@ from kalshi_platform.serving.server.idempotency import IdempotencyConfig
 
 
 class LimitArgs(Config):
-    """How much one request and one client may ask."""
+    """Limits of one request and of one client."""
 
     body_bytes: int = Field(4 * 2**20, ge=1_024, description="longest body; longer ones are answered 413")
     groups: int = Field(128, ge=1, description="groups of one request; more are answered 413")
@@ -41,7 +41,7 @@ class LimitArgs(Config):
 
 
 class PolicyAppArgs(Config):
-    """Everything ``serve_deployments.app:build`` is told."""
+    """Settings of the application that ``serve_deployments.app:build`` makes."""
 
     registry: str | None = Field(
         None, description="folder or s3:// address; KALSHI_PLATFORM_REGISTRY or this program's home if none"

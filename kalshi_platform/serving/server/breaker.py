@@ -1,10 +1,11 @@
-"""A breaker for whoever answers elsewhere: after some failures in a row it is left alone for a while.
+"""A breaker before tier 3 in another process: after some failures in a row nobody asks it for a while.
 
 Why        while tier 3 is down every question to it would wait for its whole deadline before tier 2 answers.
-States     closed: everything is asked. Open: nothing is, for ``pause_ms``. Then one question is let through;
-           its answer closes the breaker, its failure, or no word of it for another pause, keeps it open.
-Counted    an error, or no answer in time to a question that was given ``patience_ms`` or more: a client
-           whose deadline is too short for anybody must not take tier 3 from the others.
+States     closed: every question may be asked. Open: none may, for ``pause_ms``; then the breaker lets one
+           question through. An answer to it closes the breaker; its failure, or no word of it for another
+           pause, keeps the breaker open.
+Counted    an error, or no answer in time to a question that was given ``patience_ms`` or more: a client whose
+           deadline is too short for anybody must not take tier 3 from the others.
 Units      ns of a clock that does not run backwards, passed in.
 Threads    one, as the event loop is.
 """
@@ -18,7 +19,7 @@ from kalshi_platform.domain.units import NS_PER_MS
 
 
 class BreakerConfig(Config):
-    """When to stop asking, and for how long."""
+    """Limits at which the breaker opens, and how long it stays open."""
 
     failures: int = Field(5, ge=1, description="in a row, after which nothing is asked for a while")
     pause_ms: float = Field(1_000.0, gt=0, le=600_000, description="without questions before one is tried")
@@ -28,7 +29,7 @@ class BreakerConfig(Config):
 
 
 class Breaker:
-    """Says whether to ask; is told what came of it."""
+    """Says if a question may be asked; the caller reports how each question ended."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Breaker:
         clock: Callable[[], int],
         told: Callable[[bool], None] = lambda is_open: None,
     ) -> None:
-        """``told`` is called with True when it opens and with False when it closes."""
+        """Begin closed; the breaker calls ``told`` with True when it opens and with False when it closes."""
         self.config = config
         self._clock, self._told = clock, told
         self._in_a_row = 0
@@ -44,18 +45,18 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last questions failed and none was answered since."""
+        """True if the last questions failed and none was answered since."""
         return self._ask_again_ns is not None
 
     @property
     def wait_ms(self) -> float:
-        """For how long nothing will be asked; 0 where a question would be let through now."""
+        """Time until a question may be asked, ms; 0 where one would be let through now."""
         if self._ask_again_ns is None:
             return 0.0
         return max(0, self._ask_again_ns - self._clock()) / NS_PER_MS
 
     def allows(self) -> bool:
-        """Whether to ask now; where it is open, True at most once a pause."""
+        """Return True if a question may be asked now; while open, True at most once a pause."""
         if self._ask_again_ns is None:
             return True
         if self._clock() < self._ask_again_ns:
@@ -64,14 +65,14 @@ class Breaker:
         return True
 
     def answered(self) -> None:
-        """A question was answered, whenever it was asked."""
+        """Note that a question was answered, whenever it was asked; the breaker closes."""
         self._in_a_row = 0
         if self._ask_again_ns is not None:
             self._ask_again_ns = None
             self._told(False)
 
     def failed(self) -> None:
-        """A question failed."""
+        """Note that a question failed; after enough in a row the breaker opens."""
         self._in_a_row += 1
         if self._in_a_row < self.config.failures:
             return
@@ -81,7 +82,7 @@ class Breaker:
             self._told(True)
 
     def ran_out(self, waited_ms: float) -> None:
-        """No answer came within ``waited_ms``."""
+        """Note that no answer came within ``waited_ms``; too short a wait is no failure."""
         if waited_ms >= self.config.patience_ms:
             self.failed()
 

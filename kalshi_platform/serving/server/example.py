@@ -1,4 +1,4 @@
-"""A valid request for whatever model is served: what a curl line can send back."""
+"""A valid request for the served model, which a curl line can send back as it is."""
 
 import uuid
 
@@ -11,9 +11,10 @@ from kalshi_platform.serving.api.requests import DecideRequest, Group, MarketRow
 def example_request(
     info: ModelInfo, request_id: str | None = None, seed: int = 0, *, packed: bool = False
 ) -> DecideRequest:
-    """One full group of made-up markets, every feature between its bounds; no market is like that.
+    """Make a request about one full group of made-up markets, every feature between its bounds.
 
-    ``packed``: its numbers are packed (kalshi_platform/serving/api/packed.py).
+    No real market looks like that. ``packed``: its numbers are packed
+    (kalshi_platform/serving/api/packed.py).
     """
     rng = np.random.default_rng(seed)
     shown_as = pack if packed else np.ndarray.tolist

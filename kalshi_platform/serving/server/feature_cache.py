@@ -1,9 +1,9 @@
-"""Columns that change slowly may be left out of a request: they are filled with what that market sent last.
+"""Fills in slowly changing columns that a client left out of a request, with the values it sent last.
 
 Owns       the class of every feature set, and the values last sent of the slow and static columns.
 Units      time ns of one clock that does not run backwards; values as the feature table has them.
-Invariant  what is filled is exactly what the same owner sent last for the same market and column, at most the
-           class's bound before ``now_ns``; a fast column is never filled.
+Invariant  a filled value is exactly the one that the same owner sent last for the same market and column, at
+           most the class's bound before ``now_ns``; a fast column is never filled.
 Not        history windows and the account (``portfolio``): both are sent whole with every request.
 Threads    one: the event loop that serves.
 """
@@ -63,7 +63,7 @@ _NO_LINES: Final = np.empty(0, np.int64)
 
 @kernel
 def _first_not_finite(values: np.ndarray) -> int:
-    """Index m * C + c of the first of ``values`` (M, C) that is none; -1 where all are finite."""
+    """Return index m * C + c of the first number in ``values`` (M, C) not finite; -1 where all are."""
     for m in range(values.shape[0]):
         for c in range(values.shape[1]):
             if not np.isfinite(values[m, c]):
@@ -83,9 +83,10 @@ def _take_in(
     memory: np.ndarray,
     sent_ns: np.ndarray,
 ) -> None:
-    """Put ``values`` (M, C) where they belong in ``rows`` (M, F), and the kept ones into ``memory``.
+    """Write ``values`` (M, C) to their columns of ``rows`` (M, F), and the slow ones to ``memory`` too.
 
-    Indices as in _Plan; ``lines`` (M,): of ``memory`` and ``sent_ns``, both (lines, slow columns).
+    sent, kept, kept_at: indices as in _Plan; lines (M,) i8: the line of each market in ``memory`` and
+    ``sent_ns``, both (lines, slow and static columns).
     """
     for m in range(values.shape[0]):
         for c in range(sent.size):
@@ -96,7 +97,7 @@ def _take_in(
 
 
 class FeatureCacheConfig(Config):
-    """How long a value may be used again, and for how many markets."""
+    """Ages up to which a value is used again, and the number of markets remembered."""
 
     slow_ms: int = Field(500, ge=0, description="0 = never")
     static_ms: int = Field(5_000, ge=0, description="0 = never")
@@ -110,14 +111,14 @@ class MissingColumnsError(ContractError):
 
 
 class Filled(NamedTuple):
-    """Complete rows."""
+    """Complete rows, and how old the values are that were filled into them."""
 
     rows: np.ndarray  # (M, F) f4 in the model's order
     age_ns: np.ndarray  # (M,) i8: age of the oldest value filled into a row; 0 where none was
 
 
 class _Plan(NamedTuple):
-    """One column list: positions in rows, in the request's columns, and in what is remembered."""
+    """Indices for one list of columns: into rows, into the request's columns, and into the memory."""
 
     sent: np.ndarray  # (C,) where each sent column goes in a row
     kept: np.ndarray  # which of the sent columns are remembered ...
@@ -132,7 +133,7 @@ class FeatureCache:
     """Completes the rows of requests for one model's market columns."""
 
     def __init__(self, names: Sequence[str], config: FeatureCacheConfig | None = None) -> None:
-        """``names``: PolicySpec.market, F names in the model's order."""
+        """Begin empty; ``names``: the model's market and portfolio columns, F names in its order."""
         self.names, self.config = tuple(names), config or FeatureCacheConfig()
         if unknown := [name for name in self.names if name not in CLASS_OF_COLUMN]:
             raise ContractError(
@@ -155,12 +156,12 @@ class FeatureCache:
     def fill(
         self, owner: str, columns: Sequence[str], values: np.ndarray, markets: Sequence[str], now_ns: int
     ) -> Filled:
-        """Complete rows of M markets of which ``columns`` (C names) were sent as ``values`` (M, C) f4.
+        """Complete the rows of M markets whose ``columns`` (C names) a client sent as ``values`` (M, C) f4.
 
-        ``owner`` is who sends (a client's name): nobody is shown what another sent. A row that has a column
-        is remembered, also beside rows of the same market. ContractError (MissingColumnsError where columns
-        are missing or too old) names columns and markets; nothing is then remembered. A look is counted a
-        row and class of which something was left out.
+        ``owner`` names the client: nobody is shown values that another client sent. The slow and static
+        values sent are remembered for the next request. ContractError (MissingColumnsError where columns are
+        missing or too old) names columns and markets; nothing is then remembered. The statistics count one
+        look for each row and class of which something was left out.
         """
         plan = self._plan(tuple(columns))
         self._require_rows(columns, values, markets)
@@ -176,7 +177,7 @@ class FeatureCache:
     def _recall(
         self, plan: _Plan, lines: np.ndarray, rows: np.ndarray, markets: Sequence[str], now_ns: int
     ) -> np.ndarray:
-        """Fill the absent columns of ``rows``; the age of the oldest value of each row."""
+        """Fill the absent columns of ``rows``; returns the age (M,) i8 of the oldest value in each row."""
         known = lines >= 0
         ages_ns = now_ns - self._sent_ns[lines[:, None], plan.absent_at]
         # A clock that was set back makes an age negative: then nothing is known of the true one.
@@ -192,7 +193,7 @@ class FeatureCache:
         return ages_ns.max(1)
 
     def _lines(self, owner: str, markets: Sequence[str]) -> np.ndarray:
-        """The line of each market, newly given where it has none: then its row has every column."""
+        """Line (M,) i8 of each market, newly given where it has none: then its row has every column."""
         lines = np.empty(len(markets), np.int64)
         for k, market in enumerate(markets):
             key = (owner, market)
@@ -266,7 +267,7 @@ class FeatureCache:
     def _refuse(
         self, plan: _Plan, known: np.ndarray, ages_ns: np.ndarray, stale: np.ndarray, markets: Sequence[str]
     ) -> None:
-        """MissingColumnsError: what was never sent, else what is too old, and for which markets."""
+        """Raise MissingColumnsError: it names columns never sent, else too old, and their markets."""
         if not known.all():
             what, columns, rows = "were never sent for", plan.absent, np.flatnonzero(~known)
         else:

@@ -1,7 +1,7 @@
 """Tier 3 of a few models, in a process of its own: an answer never mixes versions.
 
 Invariant  a question is answered by the model and tier set it names or not at all.
-Threads    decisions on the event loop; what is not there is loaded in a thread, once for all askers.
+Threads    decisions on the event loop; a thread loads a model that is not there, once for all askers.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from kalshi_platform.serving.inference.ready import ModelKey, key_of, probe_batc
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
 from kalshi_platform.serving.server.args import require_model
 
-#: The one that is served and the one that is about to be, or was.
+#: Number of models kept: the served one, and the one that is about to be or was.
 KEPT: Final = 2
 _LOG: Final = logging.getLogger(__name__)
 
 
 class FullTierModels:
-    """The models asked for last, at most KEPT."""
+    """Tier 3 of the models asked for last, at most KEPT."""
 
     def __init__(self, registry: Registry, alias: str) -> None:
         self._registry, self._alias = registry, alias
@@ -34,12 +34,12 @@ class FullTierModels:
         self._models: OrderedDict[ModelKey, TieredPolicy] = OrderedDict()
 
     async def decide(self, key: ModelKey, batch: Batch) -> Decisions:
-        """Tier 3's answer to ``batch``; TierError where the network fails."""
+        """Decide ``batch`` by tier 3 of ``key``; TierError where the network fails."""
         policy = self._models.get(key) or await self.prepare(key)
         return policy.ask(int(Tier.FULL), batch, time.monotonic_ns())
 
     async def prepare(self, key: ModelKey) -> TieredPolicy:
-        """Have ``key`` ready to be asked."""
+        """Return the policy of ``key``, loaded now unless it is here already."""
         if key in self._models:
             self._models.move_to_end(key)
             return self._models[key]
@@ -54,7 +54,7 @@ class FullTierModels:
         return policy
 
     async def follow(self) -> None:
-        """Have what the alias names now ready; errors of the registry as they are."""
+        """Load the model that the alias names now; errors of the registry come through as they are."""
         await self.prepare(await asyncio.to_thread(self._wanted))
 
     def _wanted(self) -> ModelKey:

@@ -1,9 +1,9 @@
-"""Who is let in, and how often: tokens, rates, no browsers. The same for requests and for streams.
+"""Lets clients in by their tokens, as often as the limits say, and no browsers; requests and streams alike.
 
-Invariant  without a known token nobody is served where tokens are required; an unknown token is refused
-           everywhere; attempts without a token are counted against the address they come from. A token is
-           kept as its sha256 only and compared in constant time with every known one; a client is told apart
-           by the first hex digits of that hash, which is all that logs may show.
+Invariant  without a known token nobody is served where tokens are required. The gate refuses an unknown token
+           everywhere, and counts attempts without a token against the address they come from. It keeps a
+           token as its sha256 only and compares it in constant time with every known one; the first hex
+           digits of the hash name a client, and logs may show no more of it.
 Rates      a token bucket a client, in exact integers: in any span of t seconds a client is granted at most
            ``burst + rate_per_s * t`` requests; at most ``max_keys`` buckets are kept.
 Units      time ns of a clock that does not go back.
@@ -35,7 +35,7 @@ _SHARED: Final = None
 
 
 class AccessArgs(Config):
-    """Who may ask."""
+    """Tokens that let a client or an administrator in, and the places where they are."""
 
     require_token: bool = Field(True, description="refuse whoever shows no client token")
     token_file: Path | None = Field(None, description="client tokens, one a line; # begins a comment")
@@ -62,7 +62,7 @@ class RateLimitConfig(Config):
 
 
 class Gate:
-    """Lets in who shows a token it knows, as often as the limits say."""
+    """Lets in callers that show a known token, as often as the limits say."""
 
     def __init__(self, access: AccessArgs, rates: RateLimitConfig) -> None:
         self._required = access.require_token
@@ -71,7 +71,7 @@ class Gate:
         self._rates = RateLimiter(rates)
 
     def client(self, asked: HTTPConnection) -> str:
-        """Name of who asks; Problem 401 without a token that is known, 429 where it asks too often."""
+        """Name of the caller; Problem 401 without a known token, 429 where it asks too often."""
         _refuse_browsers(asked)
         shown = asked.headers.get("authorization")
         owner = self._clients.owner(shown) or self._admins.owner(shown)
@@ -108,7 +108,7 @@ class Gate:
 
 
 def _refuse_browsers(asked: HTTPConnection) -> None:
-    """Problem 403 where a page asks: without tokens, any page open on this machine could."""
+    """Raise Problem 403 where a page asks: without tokens, any page open on this machine could."""
     if "origin" in asked.headers:
         raise Problem(403, "browser", "pages in browsers are not served", "origin")
 
@@ -121,7 +121,7 @@ def _unauthorized(wanted: str | None) -> Problem:
 
 
 def _address(asked: HTTPConnection) -> str:
-    """Of the peer: behind HAProxy that is HAProxy, so everybody without a token shares one rate."""
+    """Address of the peer; behind HAProxy all callers without a token have HAProxy's, and share one rate."""
     return asked.client.host if asked.client else "unknown"
 
 
@@ -135,7 +135,7 @@ class Tokens:
         return len(self._hashes)
 
     def owner(self, authorization: str | None) -> str | None:
-        """Short name of whoever showed ``Authorization: Bearer <token>``; None where it is none of these."""
+        """Short name of the caller that shows ``Authorization: Bearer <token>``; None where it is unknown."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             return None
@@ -194,7 +194,7 @@ class RateLimiter:
         return len(self._full_at) - (_SHARED in self._full_at)
 
     def take(self, key: str, now_ns: int, cost: int = 1) -> int:
-        """0 where ``cost`` tokens were granted; else none was, and the ns to wait until they would be.
+        """Take ``cost`` tokens from the bucket of ``key``; returns 0, or the ns to wait where it took none.
 
         ContractError where ``cost`` is not in 1..burst: it could never be granted.
         """

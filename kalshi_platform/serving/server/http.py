@@ -2,11 +2,12 @@
 
 Invariant  every answer that is not a success is ``application/problem+json``; every answer carries
            X-Request-Id; a body is never read beyond its limit.
-Quick      POST /v1/decide is answered by the outermost layer itself: FastAPI's routing, dependencies and exit
-           stacks cost 0.03 ms on warm caches and 0.15 ms on cold ones, more than reading a request does. Its
-           route is there for the OpenAPI document and for a path below a prefix, and answers the same.
-Not        deciding (service.py). The models of api.py describe the bodies in the OpenAPI document; a decision
-           is read from and written as bytes once, without FastAPI's own second pass.
+Quick      the outermost layer itself answers POST /v1/decide: FastAPI's routing, dependencies and exit stacks
+           cost 0.03 ms on warm caches and 0.15 ms on cold ones, more than reading a request does. The route
+           is there for the OpenAPI document and for a path below a prefix, and answers the same.
+Not        deciding (service.py). The models of api/requests.py describe the bodies in the OpenAPI document;
+           the service reads a request from bytes and writes its answer to bytes once, without FastAPI's own
+           second pass.
 """
 
 import asyncio
@@ -59,13 +60,13 @@ Decide = Callable[[Request], Awaitable[Response]]
 
 
 class Door:
-    """Outermost layer: gives every request its id and arrival, answers whatever was raised, and decides."""
+    """Outermost layer: gives every request its id and time, answers POST /v1/decide, answers for errors."""
 
     def __init__(self, app: ASGIApp, service: Service, decide: Decide) -> None:
         self._app, self._service, self._decide = app, service, decide
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request (or hand on what is none)."""
+        """Serve one HTTP request; hand anything else on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,7 +87,7 @@ class Door:
                 await (await self._decided(scope, receive))(scope, receive, send_with_id)
             else:
                 await self._app(scope, receive, send_with_id)
-        except Exception:  # a bug: told in the log, the client learns only that it was not its fault
+        except Exception:  # a bug: the log has it, the client learns only that it was not its fault
             _LOG.exception("request %s failed", request_id)
             if started:
                 raise
@@ -101,7 +102,7 @@ class Door:
 
 
 def make_app(service: Service) -> FastAPI:
-    """The application in front of ``service``."""
+    """Make the application in front of ``service``."""
     app = FastAPI(
         title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
@@ -184,7 +185,7 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
 
 
 def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
-    """What an administrator does; loading and the registry are waited for in a thread."""
+    """Add the administrator's routes; loading and the registry run in a thread."""
     refusals = _problems(400, 401, 403, 409, 413, 415, 422, 429, 503)
 
     @app.get(
@@ -270,7 +271,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 
 def _describe(app: FastAPI, service: Service) -> None:
-    """Add what FastAPI cannot know to the OpenAPI document: the body of decide, tokens."""
+    """Add to the OpenAPI document what FastAPI cannot know: the body of decide, tokens."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -295,7 +296,7 @@ def _describe(app: FastAPI, service: Service) -> None:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes."""
+    """Read the whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes."""
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_long(limit)
@@ -315,7 +316,7 @@ def _too_long(limit: int) -> Problem:
 def _require_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/x-www-form-urlencoded", ""):
-        # curl -d says form unless told otherwise; what the body is, its first byte shows.
+        # curl -d says form unless told otherwise; the body itself shows if it is JSON.
         raise Problem(415, "not-json", f"content-type {kind!r}: send application/json", "content-type")
 
 

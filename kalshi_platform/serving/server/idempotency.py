@@ -28,7 +28,7 @@ Key = tuple[str, str]
 
 
 class IdempotencyConfig(Config):
-    """How much is kept, and for how long."""
+    """Bounds of the kept answers: number, size and age."""
 
     max_answers: int = Field(20_000, gt=0)
     max_bytes: int = Field(64 * 1024 * 1024, gt=0, description="of answers with their owners and ids")
@@ -40,14 +40,14 @@ class RequestIdReusedError(ContractError):
 
 
 class Answer(NamedTuple):
-    """What a request is answered."""
+    """Answer to a request, made for it or for an earlier one."""
 
     body: bytes
     repeated: bool  # made for an earlier request with the same id, or for one in flight beside it
 
 
 class Counts(NamedTuple):
-    """What happened since the start."""
+    """Counts since the start of the process."""
 
     made: int  # answers made
     repeated: int  # answers given again from what was kept
@@ -71,10 +71,10 @@ class _InFlight(NamedTuple):
 
 
 class Answers:
-    """Every request id is answered once."""
+    """Answers by client and request id; each is made once."""
 
     def __init__(self, config: IdempotencyConfig, clock: Callable[[], int]) -> None:
-        """``clock`` gives ns, e.g. ``time.monotonic_ns``."""
+        """Begin empty; ``clock`` gives ns, e.g. ``time.monotonic_ns``."""
         self.config = config
         self._clock = clock
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()  # oldest first
@@ -84,7 +84,7 @@ class Answers:
 
     @property
     def counts(self) -> Counts:
-        """For metrics."""
+        """Counts so far, for metrics."""
         return Counts(
             self._made,
             self._repeated,
@@ -96,11 +96,11 @@ class Answers:
         )
 
     async def once(self, owner: str, request_id: str, body: bytes, make: Make) -> Answer:
-        """The answer to ``body``: kept, in flight, or made now by ``make``, which runs once for all who ask.
+        """Answer ``body``: with a kept answer, one in flight, or one that ``make`` makes for all who ask.
 
-        What ``make`` is awaited for runs as a task of its own: a client that goes away neither stops it nor
-        takes the answer from those who wait beside it, and finds it kept when it asks again. What ``make``
-        raises is raised to all who wait and not kept. RequestIdReusedError where the id came with another
+        An awaitable from ``make`` runs as a task of its own: a client that goes away neither stops it nor
+        takes the answer from those who wait beside it, and finds it kept when it asks again. All who wait get
+        an exception of ``make``, and it is not kept. RequestIdReusedError where the id came with another
         body, ContractError where it is empty or longer than MAX_ID characters.
         """
         if not 1 <= len(request_id) <= MAX_ID:
@@ -134,7 +134,7 @@ class Answers:
     def _landed(self, key: Key, task: "asyncio.Task[bytes]") -> None:
         del self._in_flight[key]
         if not task.cancelled():
-            task.exception()  # those who wait have it; asked for here so that asyncio does not warn of none
+            task.exception()  # those who wait have it; read here, else asyncio warns that nobody did
 
     def _keep(self, key: Key, kept: _Kept) -> None:
         self._kept[key] = kept

@@ -25,7 +25,7 @@ ACTION_LABELS: Final = {number: name.lower() for number, name in enumerate(ACTIO
 
 
 class Metric(NamedTuple):
-    """One line of the table."""
+    """One metric: a line of the table METRICS."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]

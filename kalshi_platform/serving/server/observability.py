@@ -3,7 +3,7 @@
 Metrics    counted in plain Python; ``serve_deployments/observability.py`` exports them beside the answers.
 Cost       a count is a dictionary entry or a bisection (under 1 us); nothing waits and nothing is exported on
            the way of an answer.
-Logs       one record an event with its fields under ``kalshi``.
+Logs       one record for each thing that happened, its fields under ``kalshi``.
 Invariant  no token, no body and no value of a request is ever logged: kinds, names, times and ids only.
 Threads    any; one lock around the counters.
 """
@@ -90,7 +90,7 @@ class Snapshot(NamedTuple):
 
 
 class ServeMetrics:
-    """Counters of one replica."""
+    """Counters, gauges and histograms of one replica."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -108,7 +108,7 @@ class ServeMetrics:
                 self._counters[key] = self._counters.get(key, 0) + n
 
     def set(self, metric: Metric, *labels: str, value: float) -> None:
-        """Say what a gauge stands at."""
+        """Set a gauge to ``value``."""
         with self._lock:
             self._gauges[_key(metric, labels)] = value
 
@@ -137,7 +137,10 @@ class ServeMetrics:
                 self.observe(STAGE_SECONDS, stage, value=taken_ms / 1e3)
 
     def count_groups(self, decisions: Decisions, occupied: np.ndarray) -> None:
-        """Count who decided, what, and with which notes; of a request or of an event in a stream."""
+        """Count tiers, actions and notes of the groups of a request or of a stream's decision.
+
+        ``occupied`` (N, S) bool: slots that hold a market.
+        """
         found: list[Key] = []
         columns = (decisions.tier, decisions.notes, decisions.actions, occupied)
         # Lists: for the one or few groups of a request they cost a third of what numpy's calls do.
@@ -156,7 +159,7 @@ class ServeMetrics:
         self.add(REFUSALS, kind)
 
     def cache(self, name: str, stats: CacheStats) -> None:
-        """Take over what a cache counted since it was seen last; a new cache under the name starts at 0."""
+        """Count the looks into ``stats`` since the last call; a new cache under the name starts at 0."""
         now = (stats.hits, stats.misses, stats.expired)
         with self._lock:
             known, before = self._caches.get(name, (stats, (0, 0, 0)))
@@ -173,7 +176,7 @@ class ServeMetrics:
         self.add(SHADOW, "disagree", n=int(np.count_nonzero(occupied)) - same)
 
     def serves(self, key: ModelKey) -> None:
-        """Say which model answers from now on."""
+        """Set the gauge of the model that answers from now on; that of the one before goes to 0."""
         now = (key.model, key.tier_set or "")
         with self._lock:
             before, self._model = self._model, now
@@ -192,7 +195,7 @@ class ServeMetrics:
 
 
 class Observability:
-    """Counts and logs what one replica does."""
+    """Counts and logs the decisions, refusals and model changes of one replica."""
 
     def __init__(self, log_share: float = 1.0, log: logging.Logger | None = None) -> None:
         """``log_share``: share of the decided requests that are logged; ``log``: None is this module's."""
@@ -207,14 +210,14 @@ class Observability:
         timings_ms: Mapping[str, float],
         occupied: np.ndarray,
     ) -> None:
-        """A request was answered; ``occupied`` (N, S) bool: slots with a market."""
+        """Count and log a request that was answered; ``occupied`` (N, S) bool: slots with a market."""
         self.metrics.decided(decisions, occupied, timings_ms)
         if _chosen(request_id, self._log_share):
             fields = _decision_fields(request_id, served.key, decisions, timings_ms)
             self._say(logging.INFO, "decided", **fields)
 
     def refused(self, request_id: str, problem: Problem) -> None:
-        """A request was refused or failed."""
+        """Count and log a request that was refused or failed."""
         self.metrics.refused(problem.kind, problem.status)
         level = logging.WARNING if problem.status >= 500 else logging.INFO
         field = None if problem.field is None else problem.field[:_LONGEST]
@@ -223,14 +226,14 @@ class Observability:
         )
 
     def fell_back(self, request_id: str, model: str, tier: int, error: BaseException) -> None:
-        """A tier did not answer and a lower one did; the notes of the decision count it."""
+        """Log that a tier did not answer and a lower one did; the notes of the decision count it."""
         self._say(
             logging.WARNING, "fallback", request_id=request_id, model=model, tier=TIER_NAMES[tier],
             error=type(error).__name__, reason=str(error)[:_LONGEST],
         )  # fmt: skip
 
     def happened(self, event: ModelEvent) -> None:
-        """Something happened to the models; counted and logged where it is about which of them answers."""
+        """Count and log an event of the models that is about which of them answers."""
         result = _RESULTS.get(event.kind)
         if result is None:
             return
@@ -239,30 +242,30 @@ class Observability:
         self._say(level, "reload", result=result, model=event.model, reason=event.words)
 
     def filled(self, age_ns: int) -> None:
-        """Features were left out of a request; the oldest value that stood in was ``age_ns`` old."""
+        """Count the age of the oldest value that stood in for one left out of a request."""
         self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
 
     def frames(self, n: int) -> None:
-        """A stream took in ``n`` frames."""
+        """Count ``n`` frames that a stream took in."""
         self.metrics.add(FRAMES, n=n)
 
     def event(self, decisions: Decisions, occupied: np.ndarray, taken_ns: int, age_ns: int) -> None:
-        """A stream's event was decided ``taken_ns`` after its frame; its oldest row was ``age_ns`` old."""
+        """Count a stream's decision, ``taken_ns`` after its frame, on a row that is ``age_ns`` old."""
         self.metrics.count_groups(decisions, occupied)
         self.metrics.observe(EVENT_SECONDS, value=taken_ns / NS_PER_SECOND)
         self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
 
     def sessions(self, n: int, *, resumed: bool = False) -> None:
-        """So many streams are open now; the latest was taken up again, or not."""
+        """Set the number of streams open now; ``resumed``: the latest goes on with an old session."""
         self.metrics.set(SESSIONS, value=float(n))
         self.metrics.add(RESUMES, n=int(resumed))
 
     def ready(self, is_ready: bool) -> None:
-        """Every tier was probed; ``is_ready`` says if the replica can decide."""
+        """Note the result of a probe of every tier: ``is_ready`` says if the replica can decide."""
         self.metrics.set(READY, value=float(is_ready))
 
     def tier3_paused(self, is_paused: bool) -> None:
-        """Tier 3 is not asked any more for a while, or answered again."""
+        """Note and log that tier 3 is not asked for a while, or that it answered again."""
         self.metrics.set(TIER3_PAUSED, value=float(is_paused))
         self._say(logging.WARNING if is_paused else logging.INFO, "tier_3", paused=is_paused)
 
@@ -294,7 +297,7 @@ def _policy_caches(policy: TieredPolicy) -> dict[str, CacheStats]:
 
 
 def _chosen(request_id: str, share: float) -> bool:
-    """True where a request is logged: the same ones in every replica and on every retry."""
+    """True where a request is logged: the same requests in every replica and on every retry."""
     return share >= 1 or zlib.crc32(request_id.encode()) < share * 2**32
 
 

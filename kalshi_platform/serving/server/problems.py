@@ -1,11 +1,11 @@
-"""Refusals as RFC 9457 problem details, and the words of a request that cannot be read.
+"""Refusals as RFC 9457 problem details, and the search for the first wrong field of a request.
 
-Owns       Problem (an error that knows its status and field), its body, and which field of a request is
-           wrong: markets are looked at one by one and the first wrong field is named. That also reads what
-           reading.py cannot read at once: markets of which some are packed, histories of different lengths.
+Owns       Problem (an error that knows its status and field), its body, and the functions that look at
+           markets one by one and name the first wrong field. They also read requests that reading.py cannot
+           read at once: markets of which some are packed, histories of different lengths.
 Units      numbers as the feature table bounds them; H numbers in a row of history.
-Invariant  whatever is refused is answered ``application/problem+json`` with type, title, status, detail,
-           field and request_id, and counted by Observability.
+Invariant  every refusal is answered as ``application/problem+json`` with type, title, status, detail, field
+           and request_id, and counted by Observability.
 """
 
 import json
@@ -31,7 +31,7 @@ Bounds = tuple[np.ndarray, np.ndarray]
 
 
 class Problem(PlatformError):  # noqa: N818  (the RFC's word)
-    """Why a request is refused."""
+    """Refusal of a request: status, kind, words, and the field that is wrong."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
         self.headers = headers or {}
 
     def body(self, request_id: str) -> bytes:
-        """The problem details as JSON."""
+        """JSON text of the problem details for the answer to ``request_id``."""
         told = {
             "type": TYPE_PREFIX + self.kind,
             "title": HTTPStatus(self.status).phrase,
@@ -59,7 +59,7 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
 
 
 def of_validation(error: ValidationError) -> Problem:
-    """The first thing that is wrong with a body: 400 where it is no JSON, else 422 with the field's path."""
+    """Problem for the first error in a body: 400 where it is no JSON, else 422 with the field's path."""
     errors = error.errors(include_url=False, include_context=False)
     first = errors[0]
     if first["type"] == "json_invalid":
@@ -76,7 +76,7 @@ def of_validation(error: ValidationError) -> Problem:
 
 
 def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """The way to a field, without the names pydantic gives the kinds that numbers may be of."""
+    """Path to a field, without the names that pydantic gives the members of a union of numbers."""
     return tuple(
         str(part)
         for k, part in enumerate(loc)
@@ -91,7 +91,7 @@ def _is_other_kind(error: ErrorDetails) -> bool:
 
 
 class Place(NamedTuple):
-    """One market of a request and where it stands."""
+    """One market of a request, with its group and slot."""
 
     group: int
     slot: int
@@ -108,12 +108,12 @@ def bounds_of(features: Sequence[Feature]) -> Bounds:
 
 
 def refusal(kind: str, detail: str, field: str) -> Problem:
-    """422 about one field."""
+    """Problem 422 about one field."""
     return Problem(422, kind, detail, field)
 
 
 def repeated_market(g: int, group: Group) -> Problem:
-    """Two markets of group ``g`` have one id."""
+    """Problem for two markets of group ``g`` with one id."""
     ids = [market.id for market in group.markets]
     s = next(s for s, name in enumerate(ids) if name in ids[:s])
     detail = f"market {ids[s]!r} stands twice in group {g}"
@@ -121,7 +121,7 @@ def repeated_market(g: int, group: Group) -> Problem:
 
 
 def require_known(columns: tuple[str, ...], known: Collection[str]) -> None:
-    """Problem where a column is not among ``known`` or stands twice."""
+    """Raise Problem where a column is not among ``known`` or stands twice."""
     for i, name in enumerate(columns):
         if name not in known:
             detail = f"the model does not read {name!r}: GET /v1/model lists what it reads"
@@ -131,7 +131,7 @@ def require_known(columns: tuple[str, ...], known: Collection[str]) -> None:
 
 
 def wrong_number(name: str, value: float, place: Place, field: str) -> Problem:
-    """A number of feature ``name`` that is none, or outside its bounds."""
+    """Problem for a number of feature ``name`` that is not finite or outside its bounds."""
     feature, market = FEATURE[name], place.market.id
     if not np.isfinite(value):
         detail = f"{name} of market {market!r} is {value}: send a finite number"
@@ -144,7 +144,7 @@ def wrong_number(name: str, value: float, place: Place, field: str) -> Problem:
 
 
 def rows_one_by_one(places: Sequence[Place], n_columns: int) -> np.ndarray:
-    """(M, C) f8: the rows as sent, packed or not; Problem where one has not ``n_columns`` numbers."""
+    """Rows (M, C) f8 as sent, packed or not; Problem where one has not ``n_columns`` numbers."""
     rows = np.empty((len(places), n_columns), np.float64)
     for m, place in enumerate(places):
         shown = place.market.row

@@ -1,14 +1,14 @@
 """From a request's named columns to the arrays a policy reads, and back to names.
 
-Owns       which columns a request must have, their bounds, and filling in what was sent shortly before.
-Way        kernels check and place all numbers at once; only where one of them finds something wrong are the
-           markets looked at one by one, for the words of the refusal (problems.py). Where a kernel returns
-           an index, a number is wrong and nothing of what was written counts.
-Shapes     M markets of a request over all its groups, C columns it names, A active markets, N groups,
-           S slots, F + P features, W x H history; ``slots`` (A,) i8: g * S + s of each active market.
-Invariant  every number of a batch lies within its bounds in the feature table; a market that is not active
-           is no slot of the batch and is answered HOLD.
-Not        deciding (inference/tiered.py), nor what may be asked at all (api/requests.py).
+Owns       the columns that a request must have, their bounds, and filling in values sent shortly before.
+Way        kernels check and place all numbers at once. Only where one of them finds a wrong number does
+           problems.py look at the markets one by one, for the words of the refusal. Where a kernel returns an
+           index, a number is wrong and everything written by it is thrown away.
+Shapes     M markets of a request over all its groups, C columns it names, A active markets, N groups, S
+           slots, F + P features, W x H history; ``slots`` (A,) i8: g * S + s of each active market.
+Invariant  every number of a batch lies within its bounds in the feature table; a market that is not active is
+           no slot of the batch and is answered HOLD.
+Not        deciding (inference/tiered.py), nor the form of a request (api/requests.py).
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ _N_ORDERS: Final = 64
 
 @kernel
 def first_outside(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
-    """Index m * C + c of the first of ``rows`` (M, C) outside [low, high] (C,) or NaN; -1 where none is."""
+    """Return index m * C + c of the first of ``rows`` (M, C) outside [low, high] (C,) or NaN; else -1."""
     for m in range(rows.shape[0]):
         for c in range(rows.shape[1]):
             if not (rows[m, c] >= low[c] and rows[m, c] <= high[c]):
@@ -63,7 +63,7 @@ def first_outside(rows: np.ndarray, low: np.ndarray, high: np.ndarray) -> int:
 def place_rows(
     rows: np.ndarray, slots: np.ndarray, bits: np.ndarray, layout: Layout, flat: np.ndarray
 ) -> None:
-    """Lay ``rows`` (A, F + P) f4 and what is allowed out in ``flat`` (N, width) f4, all zeros.
+    """Write ``rows`` (A, F + P) f4 and the action masks into ``flat`` (N, width) f4, all zeros before.
 
     ``bits`` (A,) i8: bit a set where action a is allowed.
     """
@@ -102,7 +102,7 @@ def place_windows(
 
 
 class _Order(NamedTuple):
-    """An order of columns and what they may hold."""
+    """Columns of a request in its order, and the bounds of each."""
 
     columns: tuple[str, ...]
     low: np.ndarray  # (C,)
@@ -110,7 +110,7 @@ class _Order(NamedTuple):
 
 
 class _Markets(NamedTuple):
-    """The markets of a request."""
+    """Markets of a request in its order."""
 
     all: list[MarketRow]
     slots: list[int]  # of all
@@ -122,7 +122,7 @@ class _Markets(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a request asks, as a policy reads it."""
+    """A request as a policy reads it."""
 
     batch: Batch
     occupied: np.ndarray  # (N, S) bool: slots with an active market
@@ -146,7 +146,7 @@ class Reader:
         self._layout = spec.layout
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
-        """The request's groups as a batch; Problem names the first field that is wrong."""
+        """Read the request's groups into a batch; Problem names the first field that is wrong."""
         n = len(request.groups)
         if n > self._max_groups:
             detail = f"{n} groups; at most {self._max_groups}: send several requests"
@@ -174,7 +174,7 @@ class Reader:
         )
 
     def _markets(self, request: DecideRequest) -> _Markets:
-        """Every market, their number and names checked."""
+        """All markets of a request; checks their number and names."""
         n_slots = self.spec.n_slots
         found = _Markets([], [], [])
         for g, group in enumerate(request.groups):
@@ -203,7 +203,7 @@ class Reader:
         return found
 
     def _rows(self, markets: _Markets, order: _Order) -> np.ndarray:
-        """(M, C) as sent, f4 where all are packed, else f8: every number within its bounds."""
+        """Rows (M, C) as sent, f4 where all are packed, else f8; Problem where a number is out of bounds."""
         shown = [market.row for market in markets.all]
         shape = len(shown), len(order.columns)
         rows = _alike(shown)
@@ -218,7 +218,7 @@ class Reader:
         return rows
 
     def _slots_and_bits(self, markets: _Markets) -> np.ndarray:
-        """(2, A) i8: slots of the active markets, and their allowed actions as bits."""
+        """Slots of the active markets and their allowed actions as bits, (2, A) i8."""
         bits = []
         for m in markets.active:
             allowed = 0
@@ -228,7 +228,7 @@ class Reader:
         return np.array([[markets.slots[m] for m in markets.active], bits], np.int64)
 
     def _forced(self, n: int, markets: _Markets, flat: np.ndarray) -> np.ndarray:
-        """(N, S) i1: what the rules demand where prices were sent, else FREE."""
+        """Actions (N, S) i1 that the rules demand where prices were sent, else FREE."""
         shape = n, self.spec.n_slots
         priced = [
             m
@@ -250,7 +250,7 @@ class Reader:
         return forced_actions(bid, ask, sets, rate, self._layout.action_mask(flat))
 
     def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
-        """(N, S, W, H) f4, the present row last, zeros before the first."""
+        """Windows (N, S, W, H) f4, the present row last, zeros before the first."""
         out = np.zeros((n * self.spec.n_slots, self.window, len(self.history)), np.float32)
         if markets.active and not self._placed_together(markets, slots, out):
             for m in markets.active:
@@ -260,9 +260,9 @@ class Reader:
         return out.reshape(n, self.spec.n_slots, *out.shape[1:])
 
     def _placed_together(self, markets: _Markets, slots: np.ndarray, out: np.ndarray) -> bool:
-        """Whether all histories are as long and right, as they nearly always are; then they are in ``out``.
+        """Write all histories into ``out`` at once; False where their lengths differ or a number is wrong.
 
-        One array of everything costs a third of one array a market.
+        Nearly always they are alike, and one array of everything costs a third of one array a market.
         """
         n_history = len(self.history)
         shown: list[Any] = [markets.all[m].history for m in markets.active]
@@ -280,12 +280,12 @@ class Reader:
 
 
 def columns_of(spec: PolicySpec) -> tuple[str, ...]:
-    """What a request's rows hold, in the model's own order."""
+    """Columns of a request's rows, in the model's own order."""
     return (*spec.market, *spec.portfolio)
 
 
 def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, object]]:
-    """``groups`` of the answer: the decisions with their names."""
+    """Value of ``groups`` in the answer: the decisions, with the names of markets, actions and tiers."""
     actions, probabilities = decisions.actions.tolist(), decisions.probabilities.tolist()
     confidence, tiers = decisions.confidence.tolist(), decisions.tier.tolist()
     notes = decisions.notes.tolist()
@@ -302,7 +302,7 @@ def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, ob
 
 
 def _alike(shown: Sequence[Any]) -> np.ndarray | None:
-    """One array of what all markets show: f4 of packed numbers, f8 of others; None where they differ."""
+    """One array of the rows of all markets: f4 if packed, f8 if lists; None where forms or lengths differ."""
     try:
         return unpack_alike(shown) if isinstance(shown[0], str) else np.array(shown, np.float64)
     except (ValueError, TypeError):

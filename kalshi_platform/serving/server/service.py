@@ -38,9 +38,9 @@ from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.problems import Problem, of_validation
 from kalshi_platform.serving.server.reading import Asked, Reader, answer_of, columns_of
 
-#: Less time than one hop to tier 3 takes: asking would only be late.
+#: With less time left, a hop to tier 3 in another process would only be late.
 MIN_FULL_MS: Final = 1.0
-#: The same where tier 3 is asked in this process.
+#: The same where this process asks its own tier 3.
 MIN_HERE_MS: Final = 0.2
 _NOTHING: Final = Note(0)
 #: How long readiness waits for tier 3.
@@ -51,7 +51,7 @@ AskFull = Callable[[ModelKey, Batch], Awaitable[Decisions]]
 
 
 class _Begun(NamedTuple):
-    """A request about a batch after cache, rules, tiers 1 and 2."""
+    """A batch on its way after cache, rules, tiers 1 and 2."""
 
     request_id: str
     served: ServedModel
@@ -74,10 +74,10 @@ class Service:
         observability: Observability,
         later: Callable[[Callable[[], None]], object] = lambda act: act(),
     ) -> None:
-        """``ask_full`` None: tier 3 is asked in this process; else where it would take longer than a hop.
+        """``ask_full`` asks tier 3 in another process, where that is quicker; None: this one asks its own.
 
-        ``later`` is given the work that no answer need wait for: counting, logging, recording. The default
-        does it at once.
+        The service hands ``later`` the work that no answer need wait for: counting, logging, recording. The
+        default does that work at once.
         """
         self._later = later
         self.args, self.guard, self.observability = args, guard, observability
@@ -97,7 +97,7 @@ class Service:
         return served
 
     def reader(self, served: ServedModel) -> Reader:
-        """Return the reader for ``served``; a reload that reads the same columns keeps what markets sent."""
+        """Return the reader for ``served``; with the same columns, the values that markets sent stay."""
         if self._reader is None or self._reader[0] != served.number:
             spec, limits = served.policy.spec, self.args.limits
             if self._features is None or self._features.names != columns_of(spec):
@@ -115,7 +115,10 @@ class Service:
             reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
-        """The answer to a request as JSON; Problem says what is wrong with it."""
+        """Answer the request in ``body`` as JSON; Problem says what is wrong with it.
+
+        ``client`` is the name by which the gate let the caller in; ``arrived_ns`` is of the monotonic clock.
+        """
         try:
             request = DecideRequest.model_validate_json(body)
         except ValidationError as error:
@@ -132,7 +135,7 @@ class Service:
     def _decide(
         self, client: str, request: DecideRequest, arrived_ns: int, parsed_ns: int
     ) -> bytes | Awaitable[bytes]:
-        """The answer as JSON, or what to await for it where tier 3 is asked in another process."""
+        """Answer as JSON, or an awaitable of it where another process must be asked for tier 3."""
         served = self.served()
         if request.feature_digest != served.policy.spec.feature_digest:
             raise Problem(
@@ -169,7 +172,7 @@ class Service:
         decisions: Decisions,
         stages_ns: dict[str, int],
     ) -> bytes:
-        """The answer as JSON; counted and logged later."""
+        """Write the answer as JSON; counting and logging follow later."""
         timings_ms = {name: taken / NS_PER_MS for name, taken in stages_ns.items()}
 
         def record() -> None:
@@ -191,9 +194,9 @@ class Service:
     async def decide_batch(
         self, request_id: str, served: ServedModel, batch: Batch, deadline_ns: int, stages_ns: dict[str, int]
     ) -> Decisions:
-        """The decisions of the highest tier that is needed and done before ``deadline_ns``.
+        """Decide ``batch`` by the highest tier that is needed and done before ``deadline_ns``.
 
-        Adds to ``stages_ns`` where the time went; guard and observability learn how it went.
+        Adds the time of each stage to ``stages_ns``; guard and observability learn how the request went.
         """
         begun = self._ask_fast_tiers(request_id, served, batch, deadline_ns, stages_ns)
         return (
@@ -212,7 +215,7 @@ class Service:
         return _Begun(request_id, served, pending, deadline_ns, now_ns, failed, stages_ns)
 
     def asks_here(self, served: ServedModel) -> bool:
-        """True if tier 3 of ``served`` is asked in this process."""
+        """True if this process asks its own tier 3 of ``served``."""
         return self._ask_full is None or served.full_ms < self.args.tier3_inside_ms
 
     def _needs_remote(self, begun: _Begun) -> bool:
@@ -248,13 +251,13 @@ class Service:
         return self._finish(begun, full, why)
 
     def _fall_back(self, begun: _Begun, error: Exception, *, is_models_fault: bool) -> Decisions:
-        """Finish a request by the tiers below: tier 3 failed."""
+        """Finish a request by the tiers below tier 3, which failed with ``error``."""
         self.observability.fell_back(begun.request_id, begun.served.key.model, int(Tier.FULL), error)
-        failed = begun.failed or is_models_fault  # not its host's
+        failed = begun.failed or is_models_fault  # a failure of its host is not the model's
         return self._finish(begun._replace(failed=failed), None, Note.FALLBACK)
 
     def _finish(self, begun: _Begun, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
-        """Put tier 3's answer in place and let the guard know how it went."""
+        """Put tier 3's answer in place and tell the guard how the request went."""
         served, batch = begun.served, begun.pending.batch
         decisions = served.policy.finish(begun.pending, full, why)
         taken_ns = time.monotonic_ns() - begun.now_ns
@@ -345,7 +348,7 @@ class Service:
         ready = all(state == "ok" for state in found.values())
         if not self.asks_here(served):
             found["3"] = await self._probe_full(served, batch)
-            # Without tiers below it nobody decides in its place: HOLD would be all there is to say.
+            # With no tier below it, every answer would be HOLD without tier 3: the replica is not ready.
             ready = ready and (len(found) > 1 or found["3"] == "ok")
         self.observability.ready(ready)
         wrong = "; ".join(f"tier {number}: {state}" for number, state in found.items() if state != "ok")

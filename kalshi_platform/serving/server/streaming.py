@@ -1,9 +1,9 @@
-"""The WebSocket side: one connection feeds one stream session and is told what it decides.
+"""The WebSocket side: one connection feeds one stream session and sends back its decisions.
 
 Owns       who may connect, the first message, when a connection ends and with which code.
 Codes      1003 a binary message; 1008 refused (no open message, too many bad frames); 1009 a message that is
-           too long; 1012 another model answers, which reads other arrays; 1013 no room or no model;
-           4000 the session was taken over by a newer connection.
+           too long; 1012 another model answers, which reads other arrays; 1013 no room or no model; 4000 the
+           session was taken over by a newer connection.
 Not        frames, books and decisions of a session (kalshi_platform/serving/live/stream.py).
 """
 
@@ -25,12 +25,12 @@ from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
 from kalshi_platform.serving.server.service import Service
 
 UNSUPPORTED, REFUSED, TOO_LONG, REPLACED, TRY_LATER, TAKEN_OVER = 1003, 1008, 1009, 1012, 1013, 4000
-#: A connection that does not say what it wants holds a place.
+#: Longest wait for the first message: a connection that sends none holds a place.
 OPEN_S: Final = 10.0
 
 
 class _EndError(Exception):
-    """The server ends the connection."""
+    """The server ends the connection with ``code`` and ``reason``."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -38,7 +38,7 @@ class _EndError(Exception):
 
 
 class Streams:
-    """Every stream of one replica."""
+    """Stream connections of one replica and their sessions."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -46,7 +46,7 @@ class Streams:
         self._open = 0
 
     async def serve(self, socket: WebSocket, client: str) -> None:
-        """Serve one connection that may be served until either side ends it."""
+        """Serve one connection, which the gate let in as ``client``, until either side ends it."""
         await socket.accept()
         self._open += 1
         lease: Lease | None = None
@@ -65,7 +65,7 @@ class Streams:
                 self._store.leave(lease, time.monotonic_ns())
 
     async def _opened(self, socket: WebSocket, client: str) -> Lease:
-        """The session that the first message asks for."""
+        """Open the session that the first message asks for."""
         try:
             async with asyncio.timeout(OPEN_S):
                 text = await self._text(socket)
@@ -124,7 +124,7 @@ class Streams:
 
 
 def warm(served: ServedModel) -> None:
-    """Decode, apply and decide a made book: kernels are compiled or loaded before a client waits for them."""
+    """Feed a made-up book through a session: kernels are compiled or loaded before a client waits."""
     session = StreamSession("warm", OpenMessage(type="open"), served)
     levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
     change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
@@ -137,7 +137,7 @@ def warm(served: ServedModel) -> None:
 
 
 async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
-    """Refuse a connection before it is one: the problem's status and body, as of any request."""
+    """Refuse a connection before it opens, with the problem's status and body, as any request is refused."""
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
     headers += [(b"content-type", MEDIA_TYPE.encode()), (b"x-request-id", request_id.encode())]
     if "websocket.http.response" not in socket.scope.get("extensions", {}):

@@ -3,6 +3,7 @@
 The network is a plain torch module, so the shell below is all that leaving ModelV2 asks of models/.
 """
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,23 +32,21 @@ from kalshi_platform.models.networks.spec import PolicySpec
 N_SLOTS, N_HISTORY, N_ROWS = 4, 3, 40
 
 
-class Source:
-    """Rows to gather windows from, as a training source has them: two unbroken segments."""
-
-    class bank:  # noqa: N801
-        class arrays:  # noqa: N801
-            temporal = np.random.default_rng(1).normal(size=(N_ROWS, N_HISTORY)).astype(np.float32)
-            age = np.tile(np.arange(N_ROWS // 2, dtype=np.int32), 2)
+#: Rows to gather windows from, as a bank has them: two unbroken segments.
+ARRAYS = SimpleNamespace(
+    temporal=np.random.default_rng(1).normal(size=(N_ROWS, N_HISTORY)).astype(np.float32),
+    age=np.tile(np.arange(N_ROWS // 2, dtype=np.int32), 2),
+)
 
 
 class SlotRLModule(TorchRLModule, ValueFunctionAPI):
-    """The network as RLlib's new stack takes it; ``model_config``: spec, seed and source."""
+    """The network as RLlib's new stack takes it; ``model_config``: spec and seed."""
 
     def setup(self) -> None:
         """Build the network, as the ModelV2 shell does."""
         spec: PolicySpec = self.model_config["spec"]
         self.network = build_network(spec, self.model_config["seed"])
-        self._gatherer = WindowGatherer(self.model_config["source"].bank.arrays, spec.level.window)
+        self._gatherer = WindowGatherer(ARRAYS, spec.level.window)
 
     def _decide(self, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         spec = self.network.spec
@@ -101,10 +100,9 @@ def test_the_same_weights_give_the_same_outputs_in_both_shells(level: str, rng: 
         "old",
         spec=spec,
         seed=3,
-        source=Source(),
+        source=SimpleNamespace(bank=SimpleNamespace(arrays=ARRAYS)),
     )
-    config = {"spec": spec, "seed": 4, "source": Source()}
-    new = RLModuleSpec(SlotRLModule, model_config=config, **spaces).build()
+    new = RLModuleSpec(SlotRLModule, model_config={"spec": spec, "seed": 4}, **spaces).build()
     batch = made_batch(spec, 16, rng)
     logits, _ = old({"obs": batch[Columns.OBS], HISTORY_ROWS: batch[HISTORY_ROWS]}, [], None)
     assert not torch.equal(new.forward_inference(batch)[Columns.ACTION_DIST_INPUTS], logits)  # other weights

@@ -2,17 +2,19 @@
 
 import asyncio
 import json
-from types import SimpleNamespace
+from contextlib import asynccontextmanager
 
-import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
 from made.load_clock import in_virtual_time, pace_in_loop
+from websockets.exceptions import ConnectionClosedError
 
 from kalshi_platform.data.market_data.capture import CaptureWriter
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.serving.loadtest.result import LoadConfig, summarise
-from kalshi_platform.serving.loadtest.stream import stream_lines, stream_loop
+from kalshi_platform.serving.loadtest.run import generate
+from kalshi_platform.serving.loadtest.stream import OPENING, open_stream, stream_lines, stream_loop
 
 MS = 1_000_000
 CONFIG = LoadConfig(url="http://x", rate_per_s=100, duration_s=1, warm_up_s=0, arrivals="constant")
@@ -23,16 +25,18 @@ class Socket:
 
     close_code = 1006
 
-    def __init__(self, first=1, work_s=0.002, stall_at=-1, stall_s=0.0, refuse=(), end_after=None):
+    def __init__(
+        self, first=1, work_s=0.002, stall_at=-1, stall_s=0.0, refuse=(), end_after=None, says_why=True
+    ):
         self.said = asyncio.Queue()
         self.got = []
         self.next, self.first = first, first
         self.work_s, self.stall_at, self.stall_s = work_s, stall_at, stall_s
-        self.refuse, self.end_after = refuse, end_after
+        self.refuse, self.end_after, self.says_why = refuse, end_after, says_why
         self.turn = asyncio.Lock()
         self.tasks = []
 
-    async def send_str(self, text):
+    async def send(self, text):
         if text == '{"type":"ack"}':
             self.tasks.append(asyncio.create_task(self._acknowledge()))
             return
@@ -45,7 +49,8 @@ class Socket:
             k = frame - self.first
             await asyncio.sleep(self.stall_s if k == self.stall_at else self.work_s)
             if self.end_after is not None and k >= self.end_after:
-                self._say(type="closed", reason="too many markets")
+                if self.says_why:
+                    self._say(type="closed", reason="too many markets")
                 self.said.put_nowait(None)
             elif k in self.refuse:
                 self._say(type="refused", frame=frame, problem={})
@@ -59,14 +64,12 @@ class Socket:
     def _say(self, **fields):
         self.said.put_nowait(json.dumps(fields))
 
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
+    async def recv(self, decode):
+        assert decode
         text = await self.said.get()
         if text is None:
-            raise StopAsyncIteration
-        return SimpleNamespace(type=aiohttp.WSMsgType.TEXT, data=text)
+            raise ConnectionClosedError(None, None)
+        return text
 
 
 def loop_of(n=100, **server):
@@ -120,6 +123,12 @@ def test_refused_frames_and_those_after_the_streams_end_are_failures():
     assert found.errors["stream_closed"] >= 40
 
 
+def test_a_stream_that_breaks_off_is_told_with_its_code():
+    times, _ = loop_of(end_after=60, says_why=False)
+    assert times.closed == "connection closed, code 1006"
+    assert times.timings()[0].outcome.count("answered") == 30
+
+
 def test_a_server_that_hangs_is_left_after_the_time_out():
     timings, _ = loop_of(stall_at=50, stall_s=1_000)[0].timings()
     assert timings.outcome.count("answered") == 25
@@ -148,3 +157,100 @@ def test_a_capture_out_of_order_is_refused_with_the_line(tmp_path):
     write(tmp_path / "c.jsonl", [(5_000, 0, "a"), (1_000, 0, "b")])
     with pytest.raises(DataError, match="line 2 was received before line 1"):
         stream_lines(tmp_path / "c.jsonl", 2)
+
+
+@asynccontextmanager
+async def listening(answer):
+    """A server whose stream does what ``answer`` does with each request: its address."""
+    app = web.Application()
+    app.router.add_get("/v1/stream", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def accepted(request):
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    assert json.loads(await socket.receive_str()) == OPENING
+    return socket
+
+
+def test_a_stream_over_a_socket_is_opened_with_a_token_and_every_frame_is_timed(tmp_path):
+    write(tmp_path / "c.jsonl", [(1_000, 0, "a"), (5_000, 0, "b")])
+    (tmp_path / "token").write_text("secret\n")
+    seen, texts = [], []
+
+    async def deciding(request):
+        seen.append((request.headers["Authorization"], request.headers.get("Sec-WebSocket-Extensions")))
+        socket = await accepted(request)
+        await socket.send_json({"type": "opened", "next_frame": 7})
+        async for message in socket:
+            if message.data == '{"type":"ack"}':
+                await socket.send_json({"type": "ack", "frame": 6 + len(texts)})
+            else:
+                texts.append(json.loads(message.data)["raw"])
+                await socket.send_json({"type": "decision", "frame": 6 + len(texts), "tier": "mlp"})
+        return socket
+
+    async def main():
+        async with listening(deciding) as url:
+            return await generate(
+                CONFIG.replace(
+                    url=url + "/", duration_s=0.2, stream=tmp_path / "c.jsonl", token_file=tmp_path / "token"
+                )
+            )
+
+    found = asyncio.run(main())
+    assert seen == [("Bearer secret", None)]
+    assert texts == ["a", "b"] * 10
+    assert (found.latency.n, found.quiet, found.errors) == (20, 0, {})
+
+
+async def first_frame(url):
+    async with open_stream(url, {}, 5.0) as (_, frame):
+        return frame
+
+
+async def closing(request):
+    socket = await accepted(request)
+    await socket.close(code=1008, message=b"no open message")
+    return socket
+
+
+async def refusing(request):
+    socket = await accepted(request)
+    await socket.send_str('{"type":"closed","reason":"full"}')
+    await socket.receive()
+    return socket
+
+
+async def forbidding(request):
+    return web.Response(status=401)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (closing, r"/v1/stream: the stream was closed when it was opened \(no open message\)"),
+        (refusing, r'/v1/stream: refused: \{"type":"closed","reason":"full"\}'),
+        (forbidding, r"/v1/stream: status 401; is a token wanted"),
+    ],
+)
+def test_a_stream_that_is_refused_says_why(answer, said):
+    async def main():
+        async with listening(answer) as url:
+            await first_frame(url)
+
+    with pytest.raises(ContractError, match=said):
+        asyncio.run(main())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://127.0.0.1:99999"])
+def test_an_address_where_nothing_listens_is_told(url):
+    with pytest.raises(ContractError, match=f"{url}: no server answers .*or correct --url"):
+        asyncio.run(first_frame(url))

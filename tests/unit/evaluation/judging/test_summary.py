@@ -1,0 +1,65 @@
+"""The figures of one policy: tables agree with one another and with the records."""
+
+import numpy as np
+import pytest
+from made.evaluation_bank import bank_of, market, random_bank
+from made.judging import QUICK
+from made.rollouts import CONFIG, Script, env_of
+
+from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.rollout import run_policy
+from kalshi_platform.evaluation.judging.summary import event_means, pool, price_labels, summarise
+
+
+def test_totals_agree_across_the_tables(judged):
+    p = judged.policy
+    assert sum(m.pnl_e6 for m in p.markets) == p.trading.pnl_e6
+    assert sum(e.pnl_e6 for e in p.events) == p.trading.pnl_e6
+    for slices in (p.by_provenance, p.by_category, p.by_price, p.by_time_to_close):
+        assert sum(s.pnl_e6 for s in slices) == p.trading.pnl_e6
+    assert p.trading.gross_e6 - p.trading.fees_e6 == p.trading.pnl_e6
+    assert p.curve_return[-1] * judged.env.capital_e6 * p.n_episodes == pytest.approx(p.trading.pnl_e6)
+    assert p.mean_return.estimate == pytest.approx(np.mean([e.mean_return for e in p.events]))
+
+
+def played(bank, *actions, **settings):
+    """The figures of a script on ``bank``, without fees."""
+    env = env_of(bank, 1, fee_scale_e6=0, **settings)
+    config = CONFIG.replace(fee_scale_e6=0, **settings)
+    rollout = run_policy(Script(env.layout, list(actions)), env)
+    sample = pool(bank, config, [0], [rollout])
+    return summarise(sample, "script", "", QUICK.bootstrap)
+
+
+def test_a_round_trip_is_worked_by_hand():
+    # Bought at .51, sold at .69: 10 contracts gain 10 x .18 = 1.80 dollars; two orders, both filled whole.
+    bank = bank_of(market("A", "E", [5_000, 5_000, 5_000, 7_000, 7_000, 7_000]))
+    got = played(bank, 1, 0, 0, 2, 0)
+    assert got.trading.pnl_e6 == got.trading.gross_e6 == 1_800_000
+    assert (got.trading.n_orders, got.trading.n_fills, got.trading.fill_rate) == (2, 2, 1.0)
+    assert (got.trading.round_trips, got.trading.winning_trips) == (1, 1)
+    assert got.trading.turnover_e6 == 10 * (510_000 + 690_000)
+    assert got.mean_return.estimate == pytest.approx(1_800_000 / CONFIG.capital_e6)
+    assert [(s.label, s.n, s.estimate.estimate) for s in got.by_price] == [("50-60c", 1, 1.8)]
+    assert [s.label for s in got.by_time_to_close] == ["< 10 s"]
+    assert got.mean_return.low is None  # one event carries no spread
+
+
+def test_a_policy_that_never_orders_has_no_fill_rate_and_no_slice_by_trip():
+    got = played(random_bank(3, 1, 60), 0)
+    assert got.trading.fill_rate is None
+    assert got.trading.trade_rate == 0.0
+    assert got.by_price == got.by_time_to_close == ()
+    assert got.share_profitable_events == 0.0
+
+
+def test_an_event_is_the_mean_of_its_markets_and_markets_count_alike():
+    # Event ids 3 and 7; (.02 + .04) / 2 = .03 and -.01.
+    np.testing.assert_allclose(event_means(np.array([7, 3, 3]), np.array([-0.01, 0.02, 0.04])), [0.03, -0.01])
+
+
+def test_price_labels_name_the_bins_of_ten_cents():
+    labels = price_labels()
+    assert labels[0] == "0-10c"
+    assert labels[watch.price_bin(5_500)] == "50-60c"
+    assert len(labels) == watch.N_PRICE_BINS

@@ -1,0 +1,43 @@
+"""The record of a validation: taken from an evaluation, kept in a checkpoint, refused where damaged."""
+
+import pytest
+
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation, read_validation
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
+
+
+def test_a_validation_holds_the_figures_of_the_evaluation(judged):
+    found = Validation.of(judged.policy)
+    assert found.score == judged.score
+    assert (found.low, found.high) == (judged.policy.mean_return.low, judged.policy.mean_return.high)
+    assert found.events == {e.event: e.mean_return for e in judged.policy.events}
+    # The score is the mean over events: events count alike, however many markets they have.
+    assert sum(found.events.values()) / len(found.events) == pytest.approx(found.score)
+
+
+def test_an_evaluation_without_a_score_is_refused_with_its_note(judged):
+    nothing = Interval(estimate=None, low=None, high=None, level=0.95, n_clusters=0, note="no data")
+    with pytest.raises(DataError, match="no data"):
+        Validation.of(judged.policy.model_copy(update={"mean_return": nothing}))
+
+
+def test_a_bound_that_is_not_known_is_no_number_of_the_metrics(judged):
+    one_event = Validation.of(judged.policy).replace(low=None, high=None)
+    assert set(one_event.numbers) == {"score", "sharpe", "trade_rate", "max_drawdown"}
+
+
+def test_a_checkpoint_gives_back_its_validation_or_none(judged, tmp_path):
+    assert read_validation(tmp_path) is None
+    kept = Validation.of(judged.policy)
+    (tmp_path / VALIDATION_FILE).write_text(kept.model_dump_json())
+    assert read_validation(tmp_path) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "named"), [('{"score": 0.1', VALIDATION_FILE), ('{"score": "much"}', "score")]
+)
+def test_a_damaged_validation_is_refused(tmp_path, text, named):
+    (tmp_path / VALIDATION_FILE).write_text(text)
+    with pytest.raises((DataError, ContractError), match=named):
+        read_validation(tmp_path)

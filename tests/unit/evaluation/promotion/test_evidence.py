@@ -1,0 +1,71 @@
+"""Evidence read from an evaluation and a record, without trusting the record's claims."""
+
+from types import SimpleNamespace
+
+import pytest
+from made.evaluation_bank import random_bank
+from made.judging import ENV, QUICK
+from made.registry_models import DATASET, GOOD, made_policy, made_record
+
+from kalshi_platform.evaluation.judging.evaluate import evaluate
+from kalshi_platform.evaluation.promotion.evidence import (
+    _match_datasets,
+    judged_environment,
+    judging_config,
+    performance_of,
+)
+from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.simulation.envs.config import EnvConfig
+
+
+@pytest.fixture(scope="module")
+def holding():
+    return evaluate(lambda env: HoldToSettlement(env.layout, env.bank), random_bank(6, 2, 80), ENV, QUICK)
+
+
+def test_the_figures_the_gates_ask_for_are_those_of_the_evaluation(holding):
+    found = performance_of(holding, GOOD.latency)
+    assert found.mean_return.value == holding.score
+    assert found.baselines.keys() == {"do_nothing", "random", "hold_to_settlement", "join_the_bid"}
+    assert found.baselines["hold_to_settlement"].value == 0.0  # the same policy: nothing to gain
+    assert [f.scale for f in found.fees] == [0.0, 0.5, 1.0, 2.0]
+    assert sum(found.action_counts.values()) == sum(holding.policy.trading.action_counts)
+    assert found.action_counts["SELL_YES"] == 0
+    worst = min(m.mean_return for m in holding.policy.markets)
+    assert found.worst_market_return == worst
+    assert {m.ticker: m.mean_return for m in holding.policy.markets}[found.worst_market] == worst
+    assert found.latency == GOOD.latency
+
+
+def test_a_model_is_judged_at_full_fees_whatever_it_was_trained_with():
+    cheap = EnvConfig(n_slots=2, fee_scale_e6=500_000, decision_interval_ms=30_000)
+    record, _ = made_record(made_policy(), cheap.model_dump(mode="json"))
+    judged = judged_environment(record)
+    assert judged.fee_scale_e6 == 1_000_000
+    assert judged.replace(fee_scale_e6=500_000) == cheap
+
+
+def test_the_validation_split_is_judged_and_never_the_test_split():
+    small = random_bank(2, 1, 60)
+    assert judging_config(small).split == "validation"
+    assert judging_config(small).schedule == "markets"
+
+
+@pytest.mark.parametrize(
+    ("digest", "table", "differ"),
+    [
+        (DATASET, None, []),
+        ("e" * 12, None, ["dataset", "claims' dataset"]),
+        (DATASET, "f" * 12, ["feature table"]),
+    ],
+)
+def test_a_dataset_or_feature_table_that_changed_is_told_apart(digest, table, differ):
+    record, _ = made_record(made_policy())
+    manifest = SimpleNamespace(feature_digest=table or record.spec.feature_digest)
+    dataset = SimpleNamespace(digest=digest, manifest=manifest)
+    found = _match_datasets(record, dataset)
+    assert [m.name for m in found if not m.equal] == differ
+    without, _ = made_record(made_policy(), claims=None)
+    assert "claims' dataset" not in [
+        m.name for m in _match_datasets(without, SimpleNamespace(digest=digest, manifest=manifest))
+    ]

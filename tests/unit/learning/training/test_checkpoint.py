@@ -1,0 +1,106 @@
+"""Checkpoints: whole or not at all, refused when damaged."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made.registry_models import made_policy
+
+from kalshi_platform.domain.errors import (
+    ChecksumError,
+    DataError,
+    StorageError,
+)
+from kalshi_platform.learning.training import checkpoint
+from kalshi_platform.learning.training.checkpoint import TrainingState
+from kalshi_platform.models.registry.export import probes
+
+STATE = TrainingState(
+    {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-3}]},
+    {"run": {"iteration": 3}, "rounds_learned": 3},
+    {"0/envs": np.arange(6, dtype=np.int64), "waiting/obs": np.ones((2, 3), np.float32)},
+)
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    """A run folder with the checkpoint of iteration 3, latest and best."""
+    run = tmp_path / "run"
+    written = checkpoint.write_checkpoint(run, 3, made_policy(), STATE)
+    checkpoint.point(run, checkpoint.BEST, written)
+    return run
+
+
+def test_a_checkpoint_gives_back_what_was_written(kept: Path):
+    policy, state = checkpoint.read_checkpoint((kept / "latest").resolve())
+    flat, _ = probes(policy.spec)
+    assert policy.values(flat).tobytes() == made_policy().values(flat).tobytes()
+    assert state.values == STATE.values
+    assert state.optimizer["state"][0]["step"] == 3.0
+    assert state.arrays.keys() == STATE.arrays.keys()
+    for name, array in STATE.arrays.items():
+        np.testing.assert_array_equal(state.arrays[name], array)
+        assert state.arrays[name].dtype == array.dtype
+
+
+def test_a_folder_that_a_killed_writer_left_goes_when_the_next_checkpoint_is_written(kept: Path):
+    leftover = kept / "checkpoints" / ".000004.abc.partial"
+    leftover.mkdir()
+    (leftover / "policy.pt").write_bytes(b"half")
+    checkpoint.write_checkpoint(kept, 4, made_policy(), STATE)
+    assert [f.name for f in checkpoint.stored_checkpoints(kept)] == ["000003", "000004"]
+    assert not leftover.exists()
+
+
+def test_the_newest_latest_and_best_checkpoints_stay(kept: Path):
+    for k in (4, 5, 6):
+        checkpoint.write_checkpoint(kept, k, made_policy(), STATE)
+    checkpoint.remove_old(kept, keep=1)
+    assert [f.name for f in checkpoint.stored_checkpoints(kept)] == ["000003", "000006"]  # best and newest
+
+
+def test_the_newest_sound_checkpoint_is_the_one_before_a_damaged_one_and_becomes_the_latest(kept: Path):
+    damaged = checkpoint.write_checkpoint(kept, 4, made_policy(), STATE)
+    assert checkpoint.newest_sound(kept) == damaged
+    (damaged / "arrays.npz").write_bytes(b"half")
+    assert checkpoint.newest_sound(kept).name == "000003"
+    assert (kept / "latest").resolve().name == "000003"
+
+
+@pytest.mark.parametrize("name", ["policy.pt", "optimizer.pt", "state.json", "arrays.npz", "policy.json"])
+def test_a_damaged_checkpoint_is_refused_by_the_file(name: str, kept: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree((kept / "latest").resolve(), copy)
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(ChecksumError, match=name):
+        checkpoint.read_checkpoint(copy)
+    (copy / name).unlink()
+    with pytest.raises(DataError, match=rf"{name} is missing"):
+        checkpoint.read_checkpoint(copy)
+
+
+def test_a_checkpoint_without_its_manifest_is_not_complete(kept: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    shutil.copytree((kept / "latest").resolve(), copy)
+    (copy / "manifest.json").unlink()
+    with pytest.raises(DataError, match="not a complete checkpoint"):
+        checkpoint.read_checkpoint(copy)
+
+
+def test_a_full_disk_leaves_the_older_checkpoint_and_nothing_partial(kept: Path, tmp_path, monkeypatch):
+    policy, state = checkpoint.read_checkpoint((kept / "latest").resolve())
+    first = checkpoint.write_checkpoint(tmp_path, 1, policy, state)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.np, "savez", full)
+    with pytest.raises(StorageError, match="No space left"):
+        checkpoint.write_checkpoint(tmp_path, 2, policy, state)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
+    assert (tmp_path / "latest").resolve() == first.resolve()

@@ -1,0 +1,88 @@
+"""When a run ends and what it counts; the loop itself runs in tests/integration/test_training.py."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from made.training import SMALL, scored
+
+from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.learning.training import run as running
+from kalshi_platform.learning.training.run import TrainResult, Watchers, train
+
+
+def loop(out, config=SMALL, **watchers):
+    """The loop round an algorithm that only takes hooks."""
+    algorithm = SimpleNamespace(callbacks=SimpleNamespace(hooks=[]))
+    return running._Run(algorithm, out, config, Watchers(**watchers))
+
+
+def validated(run, *scores):
+    for score in scores:
+        run._count.iteration += 1
+        run._watch = run._watch._replace(validate=lambda policy, score=score: scored(score))
+        run._score("a policy")
+    return run
+
+
+def test_patience_counts_validations_after_the_best(tmp_path):
+    run = validated(loop(tmp_path, SMALL.replace(patience=2)), 0.1, 0.3, 0.2)
+    assert not run._has_stopped()
+    validated(run, 0.3)  # equal is no gain
+    assert run._has_stopped()
+    assert run._count.stopped == "patience"
+    assert (run._count.best_score, run._count.best_iteration) == (0.3, 2)
+
+
+def test_a_stop_hook_hears_all_validations_and_nothing_before_the_first(tmp_path):
+    heard = []
+    run = loop(tmp_path, stop=lambda found: heard.append([v["score"] for v in found]) or "enough")
+    assert not run._has_stopped()
+    assert heard == []
+    validated(run, 0.1, 0.2)
+    assert run._has_stopped()
+    assert (heard, run._count.stopped) == ([[0.1, 0.2]], "enough")
+
+
+def test_without_a_validation_nothing_is_best(tmp_path):
+    run = loop(tmp_path)
+    assert run._score("a policy") is None
+    assert run._count.last_numbers == {}
+
+
+@pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (math.nan, None), (math.inf, None)])
+def test_a_mean_of_nothing_is_no_number_in_the_metrics(value, kept):
+    assert running._finite(value) == kept
+
+
+@pytest.fixture
+def attempts(monkeypatch):
+    """Attempts that lose their workers as often as the test says; what each was asked."""
+    asked = []
+
+    def attempt(source, out, config, watchers, resume):
+        asked.append(resume)
+        if len(asked) <= attempt.losses:
+            (out / "latest").mkdir(exist_ok=True) if attempt.keeps else None
+            raise WorkersLostError("1 of 2 sampling workers died")
+        return TrainResult(out, out, out, 1, 1, None, "budget")
+
+    monkeypatch.setattr(running, "_attempt", attempt)
+    monkeypatch.setattr(running.ray, "is_initialized", lambda: True)
+    return attempt, asked
+
+
+@pytest.mark.parametrize(("keeps", "second"), [(True, True), (False, False)])
+def test_lost_workers_cost_what_came_after_the_last_checkpoint(attempts, tmp_path, keeps, second):
+    attempt, asked = attempts
+    attempt.losses, attempt.keeps = 1, keeps
+    result = train(None, tmp_path, SMALL)
+    assert (asked, result.restarts) == ([False, second], 1)
+
+
+def test_workers_lost_once_too_often_end_the_run(attempts, tmp_path):
+    attempt, asked = attempts
+    attempt.losses, attempt.keeps = 9, True
+    with pytest.raises(WorkersLostError, match=r"died 3 times.*1 of 2 sampling workers died"):
+        train(None, tmp_path, SMALL.replace(max_restarts=2))
+    assert len(asked) == 3

@@ -1,0 +1,48 @@
+"""Axes, parallel coordinates and the map of returns."""
+
+import re
+
+import pytest
+
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+
+
+def test_an_axis_of_numbers_far_apart_is_logarithmic():
+    # log10: -4 -> 0, -2 -> 1, -3 halfway
+    axis = axis_of("lr", [1e-4, None, 1e-2, 1e-3])
+    assert axis.places == (pytest.approx(0.0), None, pytest.approx(1.0), pytest.approx(0.5))
+    assert axis_of("n", [1, 2, 3]).places == (0.0, 0.5, 1.0)
+    assert axis_of("n", [5, 5]).places == (0.5, 0.5)
+    assert axis_of("n", [None]).labels == ()
+
+
+def test_an_axis_of_words_is_in_their_order():
+    axis = axis_of("level", ["tiny", "simple", None, ["a", "b"], True])
+    assert [word for _, word in axis.labels] == ['["a", "b"]', "simple", "tiny", "true"]
+    assert axis.places == (pytest.approx(2 / 3), pytest.approx(1 / 3), None, 0.0, 1.0)
+    assert axis_of("flag", [True, False, True]).places == (1.0, 0.0, 1.0)
+
+
+def test_an_axis_of_many_numbers_is_labelled_roundly():
+    assert [t for _, t in axis_of("n", list(range(0, 101, 5))).labels] == ["0", "20", "40", "60", "80", "100"]
+    rates = [1e-4 * 1.7**k for k in range(12)]
+    assert [t for _, t in axis_of("lr", rates).labels] == ["0.0001", "0.001", "0.01"]
+
+
+def test_a_line_ends_before_an_axis_it_is_unknown_on():
+    axes = [axis_of("a", [1, 2]), axis_of("b", [1, 2]), axis_of("score", [None, 0.1])]
+    drawn = str(parallel_coordinates(axes, ["x", "y"], [0.2, 1.0], 1, "l"))
+    lines = [points.split() for points in re.findall(r'points="([^"]*)"', drawn)]
+    assert [len(points) for points in lines] == [2, 3]
+    assert "x: a 1, b 1, score unknown" in drawn
+
+
+def test_the_map_colours_gain_and_loss_and_nothing():
+    drawn = str(return_map([[0.01, -0.04, 0.0]], ["t"], ["a", "b", "c"], "l"))
+    # shares of the largest: sqrt(0.01 / 0.04) = 0.5 and 1
+    assert 'class="bar good"' in drawn
+    assert 'fill-opacity="0.50"' in drawn
+    assert 'fill-opacity="1.00"' in drawn
+    assert 'class="cell-empty"' in drawn
+    assert "t, b: -4.0 %" in drawn
+    assert "no data" in str(return_map([], [], [], "l"))

@@ -1,0 +1,66 @@
+"""The end of a sweep: judged once, the test split opened on purpose and written down."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+from made.runs import make_run, make_sweep, trial
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
+from kalshi_platform.evaluation.judging.report import JSON_NAME
+from kalshi_platform.learning.tuning import conclude, load_runs
+from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
+from kalshi_platform.learning.tuning.sweep_record import read_sweep
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    """A sweep with a winner, and the splits it is judged on."""
+    found = make_run(tmp_path / "trials" / "t0", [0.01, 0.02])
+    data = tmp_path / "data"
+    data.mkdir()
+    make_sweep(tmp_path, [trial("t0", found)], "t0", winner_run="trials/t0", dataset=str(data))
+    judged: list[str] = []
+
+    def judge(record, run, split, out, say):
+        judged.append(split)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / JSON_NAME).write_text("{}")
+        events = [SimpleNamespace(event="E0", mean_return=0.5)]
+        return SimpleNamespace(baselines=[SimpleNamespace(name="random", events=events)])
+
+    monkeypatch.setattr(conclude, "_judge", judge)
+    return read_sweep(tmp_path), tmp_path, judged
+
+
+def test_a_sweep_without_a_winner_has_nothing_to_judge_or_register(tmp_path):
+    record = make_sweep(tmp_path, [trial("t0")])
+    with pytest.raises(ContractError, match="no winner yet"):
+        judge_winner(record, tmp_path, False, print)
+    with pytest.raises(ContractError, match="no winner yet"):
+        register_winner(record, tmp_path, None, print)
+
+
+def test_the_baselines_of_the_winner_are_kept_where_comparing_looks_for_them(sweep):
+    record, out, judged = sweep
+    assert judge_winner(record, out, False, print) == out / "winner"
+    assert json.loads((out / load_runs.BASELINES_FILE).read_text()) == {"random": {"E0": 0.5}}
+    assert judged == ["validation"]
+
+
+def test_what_was_judged_is_not_judged_again_and_the_test_split_opens_once(sweep):
+    record, out, judged = sweep
+    for _ in range(2):
+        judge_winner(record, out, True, print)
+    assert judged == ["validation", "test"]
+    opened = (out / "data" / OPENINGS_FILE).read_text().splitlines()
+    assert [json.loads(line)["checkpoint"] for line in opened] == [str(out / "trials" / "t0")]
+
+
+def test_an_earlier_opening_of_the_test_split_is_said(sweep):
+    record, out, _ = sweep
+    (out / "data" / OPENINGS_FILE).write_text("{}\n")
+    said: list[str] = []
+    judge_winner(record, out, True, said.append)
+    assert said == ["the test split was opened 1 times before: its figures are no longer fresh"]

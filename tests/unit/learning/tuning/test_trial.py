@@ -1,0 +1,121 @@
+"""A trial's reports: the same while it runs and read back, cut at the last checkpoint, own or taken over."""
+
+import contextlib
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from made.registry_models import made_policy
+from made.training import SMALL
+
+from kalshi_platform.learning.training import checkpoint
+from kalshi_platform.learning.training.checkpoint import TrainingState, write_checkpoint
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.progress import Progress
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning import trial
+from kalshi_platform.learning.tuning.trial import report_of_progress, reports_of_run
+
+#: Validated at 1, 3 and 4; the second line carries the first validation forward.
+SCORES = {1: 0.1, 2: 0.1, 3: 0.4, 4: 0.2}
+VALIDATED = {1: 1, 2: 1, 3: 3, 4: 4}
+
+
+def line(k):
+    numbers = {"score": SCORES[k], "sharpe": 1.0, "iteration": VALIDATED[k], "env_steps": 128 * VALIDATED[k]}
+    return {
+        "iteration": k, "env_steps": 128 * k, "episode_return": None, "steps_per_s": 9.0,
+        "elapsed_s": float(k), "validation": numbers,
+    }  # fmt: skip
+
+
+def run_of(folder, trained_to=4, best=0.4):
+    """A run folder of four lines whose newest checkpoint is ``trained_to``; its best is iteration 3."""
+    folder.mkdir(parents=True)
+    (folder / METRICS).write_text("".join(json.dumps(line(k)) + "\n" for k in SCORES))
+    for k in (3, trained_to):
+        counters = {"iteration": k, "best_score": best, "best_iteration": 3}
+        state = TrainingState({}, {"run": counters}, {"x": np.zeros(1)})
+        write_checkpoint(folder, k, made_policy(seed=k), state)
+    checkpoint.point(folder, checkpoint.BEST, folder / "checkpoints" / "000003")
+    return folder
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What Ray Tune was told, and the checkpoint it hands over."""
+    tune = SimpleNamespace(reports=[], given=None)
+    monkeypatch.setattr(trial.tune, "report", lambda found, checkpoint=None: tune.reports.append(found))
+    monkeypatch.setattr(trial.tune, "get_checkpoint", lambda: tune.given)
+    return tune
+
+
+def test_a_report_holds_the_last_validation_and_the_best(tmp_path):
+    found = list(reports_of_run(run_of(tmp_path / "run")))
+    assert [f["score"] for f in found] == [0.1, 0.1, 0.4, 0.2]
+    assert [f["validated_at"] for f in found] == [1, 1, 3, 4]
+    assert found[3]["validation_scores"] == [0.1, 0.4, 0.2]
+    assert (found[3]["best_score"], found[3]["best_iteration"]) == (0.4, 3)
+    assert found[3]["validation"] == {"score": 0.2, "sharpe": 1.0}
+
+
+def test_what_is_read_back_is_what_was_reported_but_for_the_word_replayed(tmp_path):
+    validations = [line(k)["validation"] for k in (1, 3, 4)]
+    progress = Progress(
+        iteration=4, iterations=4, env_steps=512, steps_per_s=9.0, seconds_left=0.0, episode_return=None,
+        score=0.2, best_score=0.4, best_iteration=3, validations=tuple(validations), elapsed_s=4.0,
+    )  # fmt: skip
+    *_, last = reports_of_run(run_of(tmp_path / "run"))
+    assert report_of_progress(progress) | {"replayed": True} == last
+
+
+def test_only_reports_up_to_the_last_checkpoint_are_told_again(tmp_path, told):
+    trial._replay(tmp_path / "nothing")
+    assert told.reports == []
+    trial._replay(run_of(tmp_path / "run", trained_to=3))
+    assert [f["iteration"] for f in told.reports] == [1, 2, 3]
+
+
+def handed(folder, origin):
+    """A checkpoint of another run as Ray Tune hands it over."""
+    (folder / "origin.json").write_text(json.dumps(origin))
+    (folder / METRICS).write_text("".join(json.dumps(line(k)) + "\n" for k in (1, 2)))
+    return SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(folder)))
+
+
+def test_a_run_that_takes_over_anothers_weights_keeps_its_own_best(tmp_path, told):
+    own, other = run_of(tmp_path / "own"), run_of(tmp_path / "other", best=9.0)
+    told.given = handed((other / "latest").resolve(), {"trial": "other", "iteration": 2})
+    trial._take_over(own, "own")
+    policy, state = checkpoint.read_checkpoint((own / "latest").resolve())
+    assert (own / "latest").resolve().name == "000002"
+    assert (state.values["run"]["best_score"], state.values["run"]["best_iteration"]) == (0.4, 3)
+    weights, taken = (p.network.state_dict() for p in (policy, made_policy(seed=4)))
+    assert all(weights[name].equal(taken[name]) for name in weights)
+    assert [row["iteration"] for row in read_metrics(own)] == [1, 2]
+
+
+def test_a_run_that_is_handed_its_own_checkpoint_stays_where_it_is(tmp_path, told):
+    own = run_of(tmp_path / "own")
+    trial._take_over(own, "own")  # nothing was handed over
+    told.given = handed(tmp_path, {"trial": "own", "iteration": 2})
+    trial._take_over(own, "own")
+    assert (own / "latest").resolve().name == "000004"
+
+
+def test_a_trial_that_began_before_resumes_and_reports_what_it_had(tmp_path, told, monkeypatch):
+    run_of(tmp_path / "t000")
+    asked = {}
+
+    def run_training(settings, dataset, run, report, resume, mutated):
+        asked.update(settings=settings, run=run, resume=resume, mutated=mutated)
+
+    monkeypatch.setattr(trial, "run_training", run_training)
+    context = SimpleNamespace(get_trial_name=lambda: "t000")
+    monkeypatch.setattr(trial.tune, "get_context", lambda: context)
+    task = trial.Task(settings=RunSettings(train=SMALL), dataset="/data", folder=str(tmp_path))
+    trial.run_trial({"trial": {"task": task.model_dump(mode="json")}})
+    assert (asked["run"], asked["resume"], asked["mutated"]) == (tmp_path / "t000", True, frozenset())
+    assert asked["settings"].train == SMALL
+    assert [f["replayed"] for f in told.reports] == [True] * 4
