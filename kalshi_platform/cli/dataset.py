@@ -39,10 +39,15 @@ def build(
     ],
     out: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
     workers: Annotated[
-        int | None, typer.Option(min=0, help="Ray workers; below 2: no Ray  [default: as many as pay]")
+        int | None,
+        typer.Option(
+            min=0, help="parallel processes; 0 or 1 runs in this process  [default: chosen by size]"
+        ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="replace a dataset of other content")] = False,
-    split_salt: Annotated[str, typer.Option(help="another salt draws other splits")] = _DEFAULT_SPLIT.salt,
+    overwrite: Annotated[bool, typer.Option(help="replace the different dataset already in --out")] = False,
+    split_salt: Annotated[
+        str, typer.Option(help="text that seeds the assignment of events to splits")
+    ] = _DEFAULT_SPLIT.salt,
     as_json: AsJson = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
@@ -80,10 +85,10 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
 
 @app.command()
 def cache(
-    empty: Annotated[bool, typer.Option("--empty", help="remove every bank that no process uses")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="delete the banks that no process uses")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show which opened datasets lie on this machine, the least recently used first. --empty removes them."""
+    """List the banks cached here, the least recently used first. --empty deletes those not in use."""
     done = empty_cache() if empty else None
     held, limit = banks(), limit_bytes()
     if as_json:

@@ -43,10 +43,13 @@ def run(
         bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
     ] = False,
     episodes_per_market: Annotated[
-        int, typer.Option(min=0, help="stretches of each market a seed plays; 0 = each market once, whole")
+        int,
+        typer.Option(
+            min=0, help="random stretches played per market and seed; 0 = every market once, start to end"
+        ),
     ] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
-    final: Annotated[bool, typer.Option(help="open the test split; every opening is recorded")] = False,
+    final: Annotated[bool, typer.Option(help="allow --split test; each use is logged")] = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.
 

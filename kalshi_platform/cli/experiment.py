@@ -64,7 +64,7 @@ def _command(experiment: Experiment) -> Any:
             bool, typer.Option(help="start a Ray on this machine instead of joining one")
         ] = False,
         smoke: Annotated[
-            bool, typer.Option(help="go the whole way in two minutes, with tiny budgets")
+            bool, typer.Option(help="run every step with tiny settings (about two minutes)")
         ] = False,
         resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
         settings: Annotated[

@@ -96,11 +96,15 @@ def promote(
     dataset: Annotated[
         str | None, typer.Option(help="the dataset it was trained on; not needed by challenger")
     ] = None,
-    alias: Annotated[str, typer.Option(help="alias to give it; challenger asks no gate")] = CHAMPION,
+    alias: Annotated[
+        str, typer.Option(help="alias to assign; no gates are checked for challenger")
+    ] = CHAMPION,
     reason: _REASON = "",
     gates: Annotated[
         list[str] | None,
-        typer.Option("--gate", help="another threshold, e.g. max_drawdown=0.2; kept with the evidence"),
+        typer.Option(
+            "--gate", help="override a gate threshold, e.g. max_drawdown=0.2; recorded with the result"
+        ),
     ] = None,
     registry: RegistryOption = None,
     as_json: JsonOption = False,

@@ -58,9 +58,9 @@ class _Lines:
         self._first_done: int | None = None
 
     def show(self, done: int, total: int, text: str) -> None:
-        """Show the present step if a line is due.
+        """Print one line if a line is due: ``done`` of ``total``, ``text`` and the seconds left.
 
-        Work done before the first call says nothing about the speed.
+        The seconds left follow from the work done since the first call; earlier work does not count.
         """
         now_s = self._clock_s()
         if self._first_done is None:

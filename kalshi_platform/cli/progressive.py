@@ -29,7 +29,12 @@ def run(
         int, typer.Option(min=1, help="environment steps a level may use")
     ] = _DEFAULT.steps_per_level,
     plateau_window: Annotated[
-        int, typer.Option(min=1, help="validations in each of the two windows that a plateau compares")
+        int,
+        typer.Option(
+            min=1,
+            help="training stops when the mean Sharpe ratio of the last N validations is less than "
+            f"{_DEFAULT.plateau.min_gain:g} above that of the N before",
+        ),
     ] = _DEFAULT.plateau.window,
     min_gain: Annotated[
         float, typer.Option(help="Sharpe ratio per event that a level must gain over the last one kept")

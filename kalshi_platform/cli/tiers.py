@@ -82,7 +82,7 @@ def report(
     final: Annotated[bool, typer.Option(help="judge on the test split; every opening is recorded")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Judge the newest tier set again, on the half of the validation events that chose nothing in it."""
+    """Judge the newest tier set again, on the half of the validation events not used for its thresholds."""
     store = Registry(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
     folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)

@@ -19,7 +19,10 @@ _READ, _KEEP, _DATA = 0, 3, 1
 
 
 def _items(typing_context: Any, array: Any, first: Any, count: Any) -> Any:
-    """Type and LLVM code of the request: one hint a cache line of the items."""
+    """Return what numba's ``intrinsic`` asks: the call's signature and the function that builds its code.
+
+    The code sends one hint per cache line that items ``first`` to ``first + count`` of ``array`` lie in.
+    """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         struct = context.make_array(array)(context, builder, arguments[0])

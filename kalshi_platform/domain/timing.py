@@ -34,9 +34,10 @@ class CallTimes(NamedTuple):
 def time_calls(
     call: Callable[[int], object], runs: int = RUNS, min_runs: int = MIN_RUNS, warm_up: int = _WARM_UP
 ) -> CallTimes:
-    """Time ``call(k)`` for k = 0, 1, ..., ``runs`` times; after 10 s stop at ``min_runs`` already.
+    """Time ``call(k)`` for k = 0, 1, ..., ``runs`` - 1 and return the percentiles in milliseconds.
 
-    The first ``warm_up`` calls are not timed. Returns percentiles in milliseconds.
+    ``warm_up`` calls come first and are not timed. Once the timed calls have taken 10 s, timing stops early,
+    but never before ``min_runs`` calls.
     """
     own_ns, wall_ns = np.empty(runs, np.int64), np.empty(runs, np.int64)
     for k in range(warm_up):

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from typer.testing import CliRunner
 
-from kalshi_platform.cli.main import app
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.tuning.tracking import URI_VARIABLE
 
@@ -65,23 +62,3 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(timeout=10)
         process.stdout.close()
-
-
-def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
-    monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:5555")
-    outcome = CliRunner().invoke(app, ["dashboard", "mlflow"])
-    assert (outcome.exit_code, outcome.output) == (0, "http://127.0.0.1:5555\n")
-
-
-def test_a_taken_port_and_a_missing_folder_are_refused(tmp_path: Path, monkeypatch):
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard"])
-    assert outcome.exit_code == 2
-    assert "is not a folder" in outcome.output
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", str(tmp_path), "--port", str(port)])
-    assert outcome.exit_code == 2
-    assert f"port {port} of 127.0.0.1 is taken" in outcome.output

@@ -9,7 +9,11 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 
-from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
+from kalshi_platform.serving.api.requests import (
+    ModelEvent,
+    ProblemBody,
+    ShadowFound,
+)
 from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
@@ -180,3 +184,15 @@ def token_files(folder: Path) -> dict[str, Any]:
     (folder / "clients").write_text(f"# of the tests\n{CLIENT}\nanother-client-token\n")
     (folder / "admins").write_text(f"{ADMIN}\n")
     return {"token_file": folder / "clients", "admin_token_file": folder / "admins"}
+
+
+def refused(response: Any, status: int, kind: str, field: str | None = None) -> ProblemBody:
+    """The problem in a response, which must be of this kind and name this field."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = ProblemBody.model_validate_json(response.content)
+    assert (problem.type, problem.status, problem.field) == (f"/problems/{kind}", status, field)
+    assert problem.title
+    assert problem.detail
+    assert problem.request_id == response.headers["x-request-id"]
+    return problem

@@ -221,10 +221,10 @@ def best_price_e4(marks: np.ndarray, side: int) -> int:
 def best_levels(
     depth: np.ndarray, marks: np.ndarray, side: int, px_e4: np.ndarray, qty_e2: np.ndarray, row: int
 ) -> int:
-    """Write the best levels of ``side`` into px[row] and qty[row], both (rows, k): own-side bids, best first.
+    """Write the k best price levels of ``side``, best first, and return their total size in 1e-2 contract.
 
-    Absent levels are NO_PRICE with size 0. Returns the size of the levels written, 1e-2 contract;
-    UNKNOWN_QTY where a size is not known.
+    They go to px_e4[row] and qty_e2[row], both arrays (rows, k), as bids for ``side``. Absent ones are
+    NO_PRICE with size 0. The total is UNKNOWN_QTY where a size is not known.
     """
     k = px_e4.shape[1]
     n = 0

@@ -22,24 +22,27 @@ _OF_LOG_HOURS: Final = 1.0 / math.log1p(48.0)
 _VOLATILITY_RATE: Final = -1.0 / 12.0
 
 SPORTS, POLITICS, ECONOMICS, OTHER = range(4)
-#: The exchange's categories by group, lower case; what is not here is OTHER.
-_GROUP_OF: Final = {
+#: The exchange's categories, lower case, to the four that the features tell apart; any other is OTHER.
+_CATEGORY_OF: Final = {
     "sports": SPORTS,
     "politics": POLITICS,
     "elections": POLITICS,
     "economics": ECONOMICS,
     "financials": ECONOMICS,
 }
-#: Places in the facts: opening and close (NO_TIME if unknown), category group, and the step of
+#: Places in the facts: opening and close (NO_TIME if unknown), category, and the step of
 #: ``Resolutions`` that holds now, the only one that changes.
-OPEN_NS, CLOSE_NS, GROUP, STEP = range(4)
+OPEN_NS, CLOSE_NS, CATEGORY, STEP = range(4)
 
 
 def new_facts(spec: MarketSpec) -> np.ndarray:
-    """Facts (4,) i8 of a market before its first message."""
+    """Return the facts of a market before its first message, (4,) i8.
+
+    Places: OPEN_NS and CLOSE_NS (ns, NO_TIME where unknown), CATEGORY (SPORTS to OTHER) and STEP (0).
+    """
     times = [NO_TIME if t is None else t for t in (spec.open_ns, spec.close_ns)]
-    group = _GROUP_OF.get((spec.category or "").strip().lower(), OTHER)
-    return np.array([*times, group, 0], np.int64)
+    category = _CATEGORY_OF.get((spec.category or "").strip().lower(), OTHER)
+    return np.array([*times, category, 0], np.int64)
 
 
 @inline_kernel
@@ -51,15 +54,15 @@ def write_market_meta(
     values: of ``Resolutions``, read at facts[STEP]; capacity: the feature ``capacity_used``, which trades
     change.
     """
-    group, open_ns, close_ns, step = facts[GROUP], facts[OPEN_NS], facts[CLOSE_NS], facts[STEP]
+    category, open_ns, close_ns, step = facts[CATEGORY], facts[OPEN_NS], facts[CLOSE_NS], facts[STEP]
     rate = values[step, CATEGORY_RATE]
     lifecycle = 0.0
     if open_ns != NO_TIME and close_ns > open_ns:
         lifecycle = min(max((now_ns - open_ns) / (close_ns - open_ns), 0.0), 1.0)
-    out[row, _META] = 1.0 if group == SPORTS else 0.0
-    out[row, _META + 1] = 1.0 if group == POLITICS else 0.0
-    out[row, _META + 2] = 1.0 if group == ECONOMICS else 0.0
-    out[row, _META + 3] = 1.0 if group == OTHER else 0.0
+    out[row, _META] = 1.0 if category == SPORTS else 0.0
+    out[row, _META + 1] = 1.0 if category == POLITICS else 0.0
+    out[row, _META + 2] = 1.0 if category == ECONOMICS else 0.0
+    out[row, _META + 3] = 1.0 if category == OTHER else 0.0
     out[row, _META + 4] = lifecycle
     out[row, _META + 5] = capacity
     out[row, _META + 6] = rate
@@ -72,11 +75,11 @@ def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: floa
     hours: until the close, -1 if unknown; log_hours: log(1 + hours), 0 if unknown.
     """
     known = hours >= 0.0
-    group = facts[GROUP]
+    category = facts[CATEGORY]
     urgency = 0.0
-    if known and group == SPORTS:
+    if known and category == SPORTS:
         urgency = exp_of(hours * -0.5)
-    elif known and group == ECONOMICS:
+    elif known and category == ECONOMICS:
         urgency = 1.0 if hours < 0.5 else 0.0
     volatility = exp_of(hours * _VOLATILITY_RATE) if known else 0.0
     out[row, _CLOSE] = min(log_hours * _OF_LOG_HOURS, 1.0)

@@ -115,7 +115,10 @@ def _running_mean(x: np.ndarray, counted: np.ndarray, empty: float) -> np.ndarra
 
 @inline_kernel
 def advance_known(known_ns: np.ndarray, step: int, now_ns: int) -> int:
-    """Number of the step that holds at ``now_ns``, searched from an earlier ``step`` on."""
+    """Return the number of times in ``known_ns`` up to ``now_ns``: the row of ``values`` that holds then.
+
+    known_ns: (K,) i8, ascending; step: the number that held at an earlier time, where the search begins.
+    """
     while step < known_ns.size and known_ns[step] <= now_ns:
         step += 1
     return step

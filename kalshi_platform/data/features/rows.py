@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 #: Price levels kept a side, best first; absent levels are NO_PRICE with size 0.
-LEVELS: Final = 5
+LEVELS: Final = 5  # price levels
 
 
 class Rows(NamedTuple):

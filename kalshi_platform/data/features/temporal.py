@@ -42,7 +42,11 @@ class Clock(NamedTuple):
 
 
 def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
-    """Clock before the first message; ``size`` messages fit into 5 minutes before :func:`grown` is needed."""
+    """Return the clock of a market before its first message.
+
+    close_ns: the market's close, None where unknown; size: messages of the last 5 minutes that the clock can
+    hold. A market with more messages in 5 minutes needs :func:`grown`.
+    """
     marks = np.zeros(10, np.int64)
     marks[LAST_NS] = marks[RESYNC_NS] = NO_TIME
     marks[WEEKDAY] = _EPOCH_WEEKDAY  # minute 0 of 1970, as MINUTE_NS says

@@ -332,7 +332,10 @@ class Decoder:
 
 
 def _told(msg: dict[str, Any]) -> dict[str, Any]:
-    """Fields of MarketFacts that one lifecycle message tells; DataError where a value cannot be."""
+    """Return the fields of MarketFacts that one lifecycle message gives, by name; others are absent.
+
+    DataError where the message holds an impossible value.
+    """
     told: dict[str, Any] = {
         "open_ns": wire.seconds_ns(msg, "open_ts") or None,
         "close_ns": wire.seconds_ns(msg, "close_ts") or None,

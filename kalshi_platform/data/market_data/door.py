@@ -192,10 +192,12 @@ class Door:
             self._set_grid(facts.price_ranges)
 
     def admit(self, rows: MarketRows, origin: Origin, counters: Counter[str]) -> MarketRows:
-        """Rows that pass, out of ``rows`` that follow those admitted before; deltas may have become GAPs.
+        """Return those of ``rows`` that pass the door; some deltas come back as GAPs.
 
-        ``rows`` are whole messages; the same object comes back where every row passes. DataError names the
-        first row that breaks a rule; nothing passes then, and the caller stops or calls :meth:`lose`.
+        ``rows`` are whole messages, and they follow the rows admitted before. They come back as the same
+        object where every row passes. DataError names the first row that breaks a rule; then no row passes,
+        and the caller stops or calls :meth:`lose`. ``counters`` counts the rows dropped and the deltas that
+        became GAPs.
         """
         fate, not_kept = self.judge(rows, origin)
         return rows if not_kept == 0 else apply_fates(rows, fate, counters)

@@ -67,7 +67,7 @@ Rule = Callable[[Facts, CheckupConfig], Finding | None]
 
 
 def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy that held at every decision that had a choice."""
+    """Return a Finding if the policy held at every decision that had a choice, else None."""
     t = facts.result.trading
     if sum(t.action_counts[1:]) > 0 or t.decisions == 0:
         return None
@@ -82,7 +82,7 @@ def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def one_trade_only(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy whose trades are nearly all the same action."""
+    """Return a Finding if nearly all trades of the policy are the same action, else None."""
     trades = facts.result.trading.action_counts[1:]
     total = sum(trades)
     if total < config.min_trades or max(trades) / total < config.collapse_share:
@@ -102,7 +102,7 @@ def one_trade_only(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy whose own probabilities carry no uncertainty anywhere."""
+    """Return a Finding if the policy's own probabilities carry no uncertainty anywhere, else None."""
     entropy = facts.result.trading.mean_entropy
     if entropy is None or not entropy < config.collapse_entropy:
         return None
@@ -116,7 +116,7 @@ def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def overtrading(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy whose fees take the profit, or that trades at most decisions."""
+    """Return a Finding if the policy's fees take the profit, or if it trades at most decisions, else None."""
     t = facts.result.trading
     evidence: dict[str, float | int | str] = {
         "gross_e6": t.gross_e6,
@@ -190,7 +190,7 @@ def not_a_number(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def mask_never_binds(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a mask that never forbade a trade.
+    """Return a Finding if the mask never forbade a trade, else None.
 
     It must forbid SELL without a position, so such a mask is not connected.
     """
@@ -222,7 +222,7 @@ def action_never_possible(facts: Facts, config: CheckupConfig) -> Finding | None
 
 
 def concentrated_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy that earns nothing without its best event (or market)."""
+    """Return a Finding if the policy earns nothing without its best event (or market), else None."""
     result = facts.result
     total = result.trading.pnl_e6
     for kind, profits in (
@@ -252,7 +252,7 @@ def concentrated_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def last_second_edge(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a profit that comes only from positions opened in the last minute before the market closed."""
+    """Return a Finding if all profit is from positions opened a minute before the close, else None."""
     known = [s for s in facts.result.by_time_to_close if s.label != _UNKNOWN_CLOSE]
     late = sum(s.pnl_e6 for s in known if s.label in _LAST_SECONDS)
     early = sum(s.pnl_e6 for s in known if s.label not in _LAST_SECONDS)
@@ -291,7 +291,7 @@ def too_good(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 
 def generalisation_gap(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find a policy that does much worse on held-out events than on the training events."""
+    """Return a Finding if the policy does much worse on held-out than on training events, else None."""
     held_out, train = facts.result.mean_return.estimate, facts.train_return
     if train is None or held_out is None or train <= 0 or held_out >= config.generalisation * train:
         return None

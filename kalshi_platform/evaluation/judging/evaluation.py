@@ -33,8 +33,8 @@ class EvalConfig(Config):
 
     split: Split = "validation"
     schedule: Schedule = "markets"
-    episodes_per_market: int = Field(20, ge=1, description="schedule windows: episodes of each market a seed")
-    window_steps: int = Field(1_000, ge=2, description="schedule windows: events an episode")
+    episodes_per_market: int = Field(20, ge=1, description="schedule windows: episodes per market and seed")
+    window_steps: int = Field(1_000, ge=2, description="schedule windows: messages per episode")
     seeds: tuple[int, ...] = Field(
         (0, 1, 2), min_length=1, description="seeds of windows and random baselines"
     )

@@ -240,10 +240,10 @@ def close_episode(
     trackers: Trackers, tallies: Tallies, places: Places, n: int, slots: np.ndarray, markets: np.ndarray,
     pnl_e6: np.ndarray, end_ns: int, capital_e6: int,
 ) -> int:  # fmt: skip
-    """Book the part of the records that lies beyond the last look.
+    """End the episode of environment ``n`` and return its largest drawdown, 1e-6 dollar.
 
-    The records are one a slot: slots, markets, pnl_e6 (k,). Returns the episode's largest drawdown, 1e-6
-    dollar. The trackers then stand at a fresh episode.
+    slots, markets, pnl_e6 (k,): one record per slot that held a market, its P&L in 1e-6 dollar. Books the P&L
+    since the last look at the environment and resets its trackers for the next episode.
     """
     for i in range(slots.size):
         s = slots[i]

@@ -1,6 +1,14 @@
 """The folder of a run: is the run in it the one to continue?
 
-Files      config.json (TrainConfig), metrics.jsonl, checkpoints/, best, latest, .lock
+Files      config.json     TrainConfig, written here
+           run.json        all settings, dataset and feature digests, commit, versions (``session.py``)
+           env.json        the environment in which the policy must be judged (``session.py``)
+           metrics.jsonl   one line per iteration (``run.py``, ``metrics.py``)
+           checkpoints/    one folder per checkpoint, named by its iteration (``checkpoint.py``)
+           latest, best    name the newest checkpoint, and the one with the best validation score
+           trial.json      only in a trial of a sweep (``learning/tuning/trial.py``)
+           evaluation/     only after the run was judged: report.html, report.json (``evaluation/judging``)
+           .lock           held by the process that writes the folder
 Invariant  one process writes a folder at a time (``storage/locks.py``): an actor that Ray has given up for
            lost may live a while.
 """

@@ -153,7 +153,11 @@ def _workers(machine: Machine, level: str, device: str) -> tuple[int, str]:
 
 
 def _envs_each(config: TrainConfig, workers: int) -> int:
-    """Least environments a worker that together are at least as many as wanted and fill whole minibatches."""
+    """Return the number of environments per worker.
+
+    It is the least number with which all workers together run at least ``config.n_envs`` environments and one
+    fragment of each fills whole minibatches.
+    """
     n = -(-config.n_envs // workers)
     while n * workers * config.fragment_length % config.minibatch:
         n += 1  # ends: n = minibatch divides

@@ -183,21 +183,24 @@ def score_text(run: Run) -> str:
     return "-" if run.score is None else interval_text(score_interval(run))
 
 
-def _curve_slots(comparison: RunComparison) -> dict[str, int]:
-    """Colour of each run with a curve: 0 the winner, then one each while there are enough, else 1."""
+def _curve_colours(comparison: RunComparison) -> dict[str, int]:
+    """Return the colour number of each run with a curve, by the run's name.
+
+    The winner has 0. The others have 1, 2, ... if there are no more than _COLOURS of them, else all have 1.
+    """
     winner = comparison.findings.winner
     shown = [run.name for run in best_first(comparison.runs) if run.curve]
     others = [name for name in shown if name != winner]
     few = len(others) <= _COLOURS
-    slots = {name: (k % _COLOURS) + 1 if few else 1 for k, name in enumerate(others)}
-    return ({winner: 0} if winner in shown else {}) | slots
+    colours = {name: (k % _COLOURS) + 1 if few else 1 for k, name in enumerate(others)}
+    return ({winner: 0} if winner in shown else {}) | colours
 
 
 def _legend(comparison: RunComparison) -> list[tuple[int, str]]:
     """(colour, text) of the entries under the learning curves."""
-    slots = _curve_slots(comparison)
-    winner = [(0, f"{name} (winner)") for name, slot in slots.items() if slot == 0]
-    others = [(slot, name) for name, slot in slots.items() if slot]
+    colours = _curve_colours(comparison)
+    winner = [(0, f"{name} (winner)") for name, colour in colours.items() if colour == 0]
+    others = [(colour, name) for name, colour in colours.items() if colour]
     if len(others) > _COLOURS:
         return [*winner, (1, f"{len(others)} other runs; point at a line for its name")]
     return winner + others
@@ -206,8 +209,10 @@ def _legend(comparison: RunComparison) -> list[tuple[int, str]]:
 def _curves(comparison: RunComparison) -> Markup:
     by_name = {run.name: run for run in comparison.runs}
     series = [
-        Series(name, [p.env_steps for p in by_name[name].curve], [p.score for p in by_name[name].curve], slot)
-        for name, slot in _curve_slots(comparison).items()
+        Series(
+            name, [p.env_steps for p in by_name[name].curve], [p.score for p in by_name[name].curve], colour
+        )
+        for name, colour in _curve_colours(comparison).items()
     ]
     if not series:
         return charts.nothing("no run was validated while it trained")

@@ -11,8 +11,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, plain, probability
 from kalshi_platform.learning.tuning.findings import Findings
 
-#: A probability or p-value decides at this level: the usual one in twenty.
-LEVEL: Final = 0.05
+#: A probability or p-value decides at this significance: the usual one in twenty.
+SIGNIFICANCE: Final = 0.05
 #: A choice that is no better than the median this often is not better than drawing lots.
 LOTS: Final = 0.5
 
@@ -54,14 +54,15 @@ def _weaknesses(found: Findings) -> list[str]:
     weak = []
     if d is None or d.probability is None:
         weak.append(f"no deflated Sharpe ratio ({d.note if d else found.why})")
-    elif d.probability < 1 - LEVEL:
+    elif d.probability < 1 - SIGNIFICANCE:
         weak.append(
-            f"the deflated Sharpe ratio gives it {probability(d.probability)}, below {percent(1 - LEVEL)}"
+            f"the deflated Sharpe ratio gives it {probability(d.probability)}, "
+            f"below {percent(1 - SIGNIFICANCE)}"
         )
     for s in found.superiority:
         if s.p_value is None:
             weak.append(f"no test against {s.benchmark} ({s.note})")
-        elif s.p_value >= LEVEL:
+        elif s.p_value >= SIGNIFICANCE:
             weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.p_value, s.resamples)})")
     return weak
 
@@ -103,7 +104,7 @@ def _deflated(found: Findings) -> tuple[Figure, ...]:
         f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} an event by "
         f"luck; the winner shows {d.sharpe:.3f}. This is the probability that the true one exceeds that luck."
     )
-    tone: Tone = "good" if d.probability >= 1 - LEVEL else "flat" if d.probability >= 0.5 else "bad"
+    tone: Tone = "good" if d.probability >= 1 - SIGNIFICANCE else "flat" if d.probability >= 0.5 else "bad"
     return (Figure(name=name, value=probability(d.probability), meaning=meaning, behind=behind, tone=tone),)
 
 
@@ -121,7 +122,7 @@ def _overfitting(found: Findings) -> Figure:
         f"{percent(o.loss_probability)}."
         f"{slope} Trials that are all alike also come near one half."
     )
-    tone: Tone = "good" if o.probability <= LEVEL else "bad" if o.probability >= LOTS else "flat"
+    tone: Tone = "good" if o.probability <= SIGNIFICANCE else "bad" if o.probability >= LOTS else "flat"
     return Figure(name=name, value=probability(o.probability), meaning=meaning, behind=behind, tone=tone)
 
 
@@ -137,7 +138,7 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
             f"({percent(s.best_difference)} an event) would turn up with this probability, all trials "
             f"considered ({s.resamples:,} draws).{f' {s.note}.' if s.note else ''}"
         )
-        tone: Tone = "good" if s.p_value < LEVEL else "flat" if s.p_value < 0.5 else "bad"
+        tone: Tone = "good" if s.p_value < SIGNIFICANCE else "flat" if s.p_value < 0.5 else "bad"
         value = _p(s.p_value, s.resamples)
         out.append(Figure(name=name, value=value, meaning=meaning, behind=behind, tone=tone))
     return tuple(out)

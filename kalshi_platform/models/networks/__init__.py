@@ -4,14 +4,6 @@ Not here   training (learning/), the forms that serving runs (inference/). Begin
 """
 
 __all__ = [
-    "acting",
-    "actions",
-    "device",
-    "history",
-    "levels",
-    "networks",
-    "policy",
-    "rllib_adapter",
-    "spec",
+    "acting", "actions", "device", "history", "levels", "networks", "policy", "rllib_adapter", "spec",
     "transfer",
-]
+]  # fmt: skip

@@ -41,7 +41,10 @@ class NetworkPolicy:
         self._resize(0)
 
     def _resize(self, n: int) -> None:
-        """Get ready for ``n`` environments without any known history."""
+        """Allocate the outputs for ``n`` environments and forget the kept codes of their histories.
+
+        Sets actions (n, S) i1, log_prob and value (n, S) f4, logits (n, S, A) f4.
+        """
         spec = self.network.spec
         self._actions = np.zeros((n, spec.n_slots), np.int8)
         self.log_prob = np.zeros((n, spec.n_slots), np.float32)
@@ -73,7 +76,7 @@ class NetworkPolicy:
         return probabilities
 
     def present_values(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(N, S) f4: values of the observations that the N environments stand at."""
+        """Return the values (N, S) f4, in units of reward, of the N environments' present observations."""
         return self._present(flat, rows)[1]
 
     def final_values(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -15,7 +15,10 @@ from torch import nn
 
 
 def first(n_new: int, n_old: int) -> torch.Tensor:
-    """Map that puts the old units first: 0 .. n_old - 1, then new ones."""
+    """Return (n_new,) i8: for each unit of the new layer the old unit it copies, -1 for a new unit.
+
+    The old units come first: 0 .. n_old - 1, then -1.
+    """
     units = torch.arange(n_new)
     return torch.where(units < n_old, units, -1)
 

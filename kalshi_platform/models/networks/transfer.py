@@ -4,9 +4,9 @@ Owns       which part of a network becomes which part of a larger one, and a rep
 How        Net2Net (Chen, Goodfellow and Shlens 2016): blocks are copied, copied units read nothing from new
            ones, added layers start as the identity. See ``models.embedding`` for the parts.
 Exact      everywhere but in two cases, which the report names: attention heads that are narrower than the
-           teacher's (their scores are approximated), and widths or windows that do not fit.
+           smaller network's (their scores are approximated), and widths or windows that do not fit.
            Exact means: the same logits and values up to the rounding of float32 sums in another order.
-Features   go by name. Columns the teacher does not know start at weight zero.
+Features   go by name. Columns the smaller network does not know start at weight zero.
 """
 
 from typing import NamedTuple
@@ -30,11 +30,11 @@ from kalshi_platform.simulation.replay.layout import join
 class TransferReport(Config):
     """Report of a growing: the part that the larger network took over, and where it decides otherwise."""
 
-    teacher: str  # level
+    teacher: str  # level of the smaller network; the name on disk
     student: str  # level of the larger network; the name on disk
     exact: bool  # the same decisions up to rounding
     differences: tuple[str, ...]  # why not, in words
-    new_features: tuple[str, ...]  # columns the teacher does not know; their first weights are zero
+    new_features: tuple[str, ...]  # columns the smaller network does not know; their first weights are zero
     teacher_parameters: int
     student_parameters: int
 
@@ -58,20 +58,20 @@ class _Widths(NamedTuple):
 
 
 def grown_network(teacher: FrozenPolicy, spec: PolicySpec, seed: int) -> tuple[PolicyNetwork, TransferReport]:
-    """A network of ``spec`` that starts as ``teacher``, and the report.
+    """Return a network of ``spec`` that starts as the smaller ``teacher``, and the report.
 
-    Its new parts depend on ``seed`` alone.
+    The new parts depend on ``seed`` alone.
 
-    ContractError where ``spec`` cannot hold the teacher.
+    ContractError where ``spec`` cannot hold the smaller network.
     """
     grown = build_network(spec, seed)
     return grown, grow(teacher.network, grown)
 
 
 def grow(teacher: PolicyNetwork, grown: PolicyNetwork) -> TransferReport:
-    """Overwrite weights of ``student`` so that it decides as ``teacher`` wherever its layers allow it.
+    """Overwrite the weights of ``grown`` so that it decides as ``teacher`` where its layers allow it.
 
-    ContractError names the part of the student that is smaller than the teacher's.
+    ContractError names the part of ``grown`` that is smaller than the part of ``teacher``.
     """
     _require_room(teacher.spec, grown.spec)
     differences = _differences_of(teacher.spec, grown.spec)
@@ -110,7 +110,7 @@ def divergence(
 
 
 def _require_room(old: PolicySpec, new: PolicySpec) -> None:
-    """Refuse a student that lacks a part of its teacher."""
+    """Refuse a larger network ``new`` that lacks a part of the smaller one, ``old``."""
     small, large = old.level, new.level
     wrong = []
     missing = [n for n in (*old.market, *old.portfolio) if n not in {*new.market, *new.portfolio}]
@@ -146,13 +146,13 @@ def _require_room(old: PolicySpec, new: PolicySpec) -> None:
 
 
 def _sizes_beside(old: PolicySpec, new: PolicySpec) -> list[int]:
-    """Width of the teacher's layer that each encoder layer of ``new`` must carry."""
+    """Width of the layer of ``old`` that each encoder layer of ``new`` must carry."""
     sizes = old.level.hidden_sizes
     return [sizes[min(k, len(sizes) - 1)] for k in range(len(new.level.hidden_sizes))]
 
 
 def _differences_of(old: PolicySpec, new: PolicySpec) -> list[str]:
-    """Reasons why the student decides otherwise whatever its weights."""
+    """Reasons why ``new`` decides otherwise than ``old``, whatever the weights."""
     small, large = old.level, new.level
     found = []
     if large.width % small.width:
@@ -179,9 +179,9 @@ def _grow_encoder(teacher: PolicyNetwork, grown: PolicyNetwork, width: _Widths) 
 
 
 def _feature_map(old: PolicySpec, new: PolicySpec) -> torch.Tensor:
-    """Map of the student's encoder inputs to the teacher's inputs of the same name.
+    """Map of the encoder inputs of ``new`` to the inputs of ``old`` with the same name.
 
-    -1 = the teacher has none.
+    -1 = ``old`` has no such input.
     """
     place = {name: k for k, name in enumerate((*old.market, *old.portfolio))}
     return torch.tensor([place.get(name, -1) for name in (*new.market, *new.portfolio)])
@@ -257,7 +257,7 @@ def _linears(layers: nn.Sequential) -> list[nn.Linear]:
 
 
 def _as_teacher_sees(old: PolicySpec, new: PolicySpec, flat: np.ndarray) -> np.ndarray:
-    """Observations (N, width) in the teacher's layout, its features taken by name from the student's."""
+    """Observations (N, width) in the layout of ``old``, features taken by name from the layout of ``new``."""
     if (old.market, old.portfolio) == (new.market, new.portfolio):
         return flat
     seen = new.layout.split(flat)

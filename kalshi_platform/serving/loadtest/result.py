@@ -44,10 +44,12 @@ class LoadConfig(Config):
     duration_s: float = Field(30.0, gt=0, le=86_400, description="measured seconds, after the warm-up")
     warm_up_s: float = Field(3.0, ge=0, le=600, description="seconds sent before, left out of every figure")
     arrivals: Literal["poisson", "constant"] = Field("poisson", description="how requests are spread")
-    seed: int = Field(0, ge=0, description="of arrivals and bodies")
+    seed: int = Field(0, ge=0, description="seed for request times and contents")
     timeout_s: float = Field(5.0, gt=0, le=300, description="a later answer is a failure")
     max_in_flight: int = Field(2_000, ge=1, le=100_000, description="waiting requests; more are not sent")
-    target_ms: float = Field(50.0, gt=0, description="the share answered within this is reported")
+    target_ms: float = Field(
+        50.0, gt=0, description="report the share of requests answered within this many ms"
+    )
     token_file: Path | None = Field(
         None, description="file of the client token; without it KALSHI_PLATFORM_TOKEN, else none is sent"
     )

@@ -49,21 +49,29 @@ class PolicyAppArgs(Config):
     model: str = Field(CHAMPION, description="alias that is followed")
     shadow: str | None = Field(
         None,
-        description="alias of a model that decides beside it, off the answer's path, and is only counted",
+        description="alias of a second model that also decides; agreement is counted, "
+        "its answers are not sent",
     )
     access: AccessArgs = Field(description="who may ask")
     limits: LimitArgs = Field(default_factory=LimitArgs, description="how much may be asked")
     deadline_ms: float = Field(
-        50.0, gt=0, le=60_000, description="of a request that names none, from its arrival in the replica"
+        50.0,
+        gt=0,
+        le=60_000,
+        description="time limit in ms for requests that set no deadline, from their arrival in the server",
     )
-    tier3: bool = Field(True, description="ask a deployment of its own where tiers 1 and 2 are not sure")
+    tier3: bool = Field(
+        True, description="run the full model in its own process, or inside each server process"
+    )
     tier3_inside_ms: float = Field(
         1.0,
         ge=0,
         description="where tier 3 takes less than this for one group, as measured when the model was loaded, "
         "the replica asks its own: a hop would take longer; 0 = always the deployment",
     )
-    replicas: int = Field(1, ge=1, description="of the ingress: caches, rules, tiers 1 and 2")
+    replicas: int = Field(
+        1, ge=1, description="number of server processes; each runs caches, rules, tiers 1 and 2"
+    )
     tier3_replicas: int = Field(1, ge=1, description="of tier 3")
     max_ongoing_requests: int = Field(100, ge=1, description="of one replica at a time")
     max_queued_requests: int = Field(

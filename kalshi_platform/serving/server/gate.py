@@ -40,7 +40,9 @@ class AccessArgs(Config):
     require_token: bool = Field(True, description="refuse whoever shows no client token")
     token_file: Path | None = Field(None, description="client tokens, one a line; # begins a comment")
     token_env: str | None = Field(None, description="environment variable with client tokens, one a line")
-    admin_token_file: Path | None = Field(None, description="tokens that may reload and roll back")
+    admin_token_file: Path | None = Field(
+        None, description="file with admin tokens (reload, rollback), one per line"
+    )
     admin_token_env: str | None = Field(None, description="environment variable with such tokens")
 
     @model_validator(mode="after")

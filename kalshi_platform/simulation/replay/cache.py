@@ -64,7 +64,10 @@ class Evicted(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Folder of the opened datasets on this machine."""
+    """Return the folder with the banks that this machine keeps: ``banks`` in $KALSHI_PLATFORM_CACHE.
+
+    Without the variable it lies in ``~/.cache/kalshi-platform``. The folder may not exist yet.
+    """
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
 
 

@@ -26,7 +26,7 @@ class TradingConfig(Config):
     groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature sets observed a slot")
     order_style: OrderStyle = "taker"
     latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
-    decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every event")
+    decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every message")
     order_qty_e2: int = Field(1_000, gt=0, description="size of one order, 1e-2 contract")
     position_limit_e2: int = Field(5_000, gt=0, description="largest position a market, 1e-2 contract")
     capital_e6: int = Field(200_000_000, gt=0, description="cash at the start of an episode, 1e-6 dollar")
@@ -73,7 +73,7 @@ class TradingConfig(Config):
 
     @property
     def interval_ns(self) -> int:
-        """Least time between two decisions; 0 = a decision at every event."""
+        """Least time between two decisions; 0 = a decision at every message."""
         return self.decision_interval_ms * NS_PER_MS
 
     @classmethod

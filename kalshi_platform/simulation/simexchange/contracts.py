@@ -50,7 +50,7 @@ class Contract(NamedTuple):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """Interval on the standardised scale."""
+        """Return (lower, upper) as distances from the mean, in standard deviations; infinite if open."""
         return (
             -np.inf if self.lower is None else (self.lower - 60.0) / 10.0,
             np.inf if self.upper is None else (self.upper - 60.0) / 10.0,

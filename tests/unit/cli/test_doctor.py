@@ -134,3 +134,9 @@ def test_a_storage_address_of_an_unknown_kind_fails_with_its_reason():
 def test_the_deep_storage_check_leaves_nothing_behind(tmp_path):
     assert doctor.check_storage(str(tmp_path), deep=True).status is Status.OK
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_doctor_shows_the_plan():
+    outcome = CliRunner().invoke(app, ["doctor", "--json"])
+    (plan,) = [c for c in json.loads(outcome.stdout)["checks"] if c["name"] == "plan"]
+    assert "sampling workers" in plan["detail"]

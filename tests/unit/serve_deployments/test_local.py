@@ -11,15 +11,12 @@ import yaml
 from made.kuberay_schema import manifest
 from made.registry_models import made_policy, made_record
 from ray.serve.schema import ServeDeploySchema
-from typer.testing import CliRunner
 
-from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
-from serve_deployments.app import build
 from serve_deployments.local import (
     alias_to_serve,
     curl_line,
@@ -54,16 +51,6 @@ def test_serve_accepts_every_config_and_the_application_its_arguments(name: str)
     assert args.access.require_token or host == "127.0.0.1", f"{host} is served without tokens"
 
 
-def test_the_builder_takes_its_settings_from_a_config():
-    args = PolicyAppArgs.parse({"access": {"require_token": False}, "replicas": 3, "max_ongoing_requests": 7})
-    application = build(args)
-    assert application._bound_deployment.name == "Ingress"
-    assert application._bound_deployment.num_replicas == 3
-    assert application._bound_deployment.max_ongoing_requests == 7
-    alone = build(args.replace(tier3=False))
-    assert alone._bound_deployment.init_args[1] is None
-
-
 def test_without_a_word_about_tokens_nothing_is_served():
     with pytest.raises(ContractError, match="access"):
         PolicyAppArgs.parse({})
@@ -83,20 +70,6 @@ def test_other_machines_are_served_with_tokens_only(tmp_path: Path, host: str):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_loopback_needs_none(host: str):
     require_safe(host, None)
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ([], "say --local"),
-        (["--local", "--host", "0.0.0.0"], "--token-file"),
-        (["--local", "--port", "-1"], "port"),
-    ],
-)
-def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
-    ended = CliRunner().invoke(app, ["serve", *options])
-    assert ended.exit_code == 2
-    assert words in ended.output
 
 
 def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path: Path):

@@ -15,12 +15,6 @@ from kalshi_platform.data.market_data.importers.run import run_job
 from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
 
 __all__ = [
-    "ImportJob",
-    "ImportPlan",
-    "ImportedEvent",
-    "ImportedMarket",
-    "discover",
-    "parquet",
-    "run_job",
+    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "discover", "parquet", "run_job",
     "types",
-]
+]  # fmt: skip

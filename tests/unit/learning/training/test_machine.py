@@ -1,17 +1,10 @@
 """The plan for a machine: by hand for a few, and for all of them what must hold whatever they are."""
 
-import json
-
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made.fake_import import FakeImport
-from typer.testing import CliRunner
 
-from kalshi_platform.cli import train as command
-from kalshi_platform.cli.main import app
-from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training import machine
 from kalshi_platform.learning.training.config import TrainConfig
@@ -23,7 +16,6 @@ from kalshi_platform.learning.training.machine import (
     learner_device,
     plan_workers,
 )
-from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.models.networks.levels import LEVELS
 
 SMALL = Machine(cores=2, memory_bytes=8 * GIB)
@@ -150,62 +142,3 @@ def test_the_cores_of_a_connected_cluster_count(monkeypatch):
 
     monkeypatch.setitem(machine.sys.modules, "ray", Ray)
     assert Machine.here()[0::3] == (4_096, True)
-
-
-@pytest.fixture
-def trained(tmp_path, monkeypatch):
-    """The settings that ``train`` would run with; nothing is trained."""
-    FakeImport(tmp_path, ("EV0", "EV1", "EV2")).install(monkeypatch)
-    build_dataset([], tmp_path / "data", BuildConfig(workers=0))
-    seen: list[RunSettings] = []
-
-    class Stop(Exception):  # noqa: N818
-        pass
-
-    def run_training(settings, *_):
-        seen.append(settings)
-        raise Stop
-
-    monkeypatch.setattr(command, "run_training", run_training)
-    base = ["train", "--dataset", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
-
-    def run(*words: str):
-        outcome = CliRunner().invoke(app, [*base, *words])
-        return outcome, (seen.pop().train if seen else None)
-
-    return run
-
-
-def test_workers_auto_uses_the_plan_and_prints_its_reasons(trained, monkeypatch):
-    monkeypatch.setattr(command.Machine, "here", classmethod(lambda cls: GPU))
-    outcome, config = trained("--workers", "auto")
-    assert (config.num_env_runners, config.n_envs) == (8, 8)
-    assert "8 sampling workers, 8 environments each" in outcome.stderr
-    assert "8 workers: the GPU learns" in outcome.stderr
-
-
-def test_what_is_set_by_hand_is_not_planned(trained, monkeypatch):
-    monkeypatch.setattr(command.Machine, "here", classmethod(lambda cls: GPU))
-    _, config = trained("--workers", "auto", "--set", "train.torch_threads=3")
-    assert (config.num_env_runners, config.torch_threads) == (8, 3)
-
-
-def test_a_number_of_workers_is_taken_as_it_is(trained):
-    assert trained("--workers", "2")[1].num_env_runners == 2
-    outcome, config = trained("--workers", "many")
-    assert config is None
-    assert "--workers 'many' is neither a number of processes nor auto" in outcome.stderr
-
-
-def test_a_gpu_asked_for_and_absent_is_refused_before_the_dataset_is_opened(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    words = ["train", "--dataset", str(tmp_path / "none"), "--out", str(tmp_path / "run"), "--device", "cuda"]
-    outcome = CliRunner().invoke(app, words)
-    assert "torch sees no CUDA device" in outcome.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_the_doctor_shows_the_plan():
-    outcome = CliRunner().invoke(app, ["doctor", "--json"])
-    (plan,) = [c for c in json.loads(outcome.stdout)["checks"] if c["name"] == "plan"]
-    assert "sampling workers" in plan["detail"]

@@ -1,34 +1,13 @@
 """serving/loadtest/page.py and cli/loadtest.py: what the page, the terminal and the command say."""
 
 import io
-import json
 import re
-from pathlib import Path
 
-import numpy as np
+from made.load_results import CONFIG, measured
 from rich.console import Console
-from typer.testing import CliRunner
 
-from kalshi_platform.cli import loadtest as command
-from kalshi_platform.cli.main import app
 from kalshi_platform.serving.loadtest.page import load_view, render_load, verdict, write_load_report
-from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, Timings, summarise
-
-MS = 1_000_000
-CONFIG = LoadConfig(
-    url="http://127.0.0.1:8000", rate_per_s=100, duration_s=2, warm_up_s=0, arrivals="constant"
-)
-
-
-def measured(n=200, lag_ms=0.0, failed=0) -> LoadResult:
-    """``n`` requests 10 ms apart, of 1, 2, ... ms; the first ``failed`` of them timed out."""
-    due = np.arange(n, dtype=np.int64) * 10 * MS
-    took = (np.arange(n, dtype=np.int64) + 1) * MS
-    ends = ["timeout" if k < failed else ANSWERED for k in range(n)]
-    tiers = ["" if k < failed else ("mlp" if k % 4 else "full") for k in range(n)]
-    notes = [("deadline",) if tier == "full" else () for tier in tiers]
-    timings = Timings(due, due + round(lag_ms * MS), due + took, ends, tiers, notes, [{"total": 0.5}] * n)
-    return summarise(CONFIG, 0, timings)
+from kalshi_platform.serving.loadtest.result import LoadResult
 
 
 def text_of(result: LoadResult) -> str:
@@ -81,32 +60,3 @@ def test_the_report_is_two_files_and_the_json_is_the_result(tmp_path):
     html, file = write_load_report(result, tmp_path / "out")
     assert html.read_text().startswith("<!doctype html>")
     assert LoadResult.model_validate_json(file.read_text()) == result
-
-
-def test_the_command_asks_for_what_it_was_told_and_prints_one_json_object(monkeypatch, tmp_path):
-    asked = []
-
-    def answer(config):
-        asked.append(config)
-        return measured()
-
-    monkeypatch.setattr(command, "run_load", answer)
-    words = ["loadtest", "--url", "http://127.0.0.1:9", "--rate", "20", "--duration-s", "5", "--json"]
-    done = CliRunner().invoke(app, [*words, "--token-file", "t", "--out", str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == json.loads(measured().model_dump_json())
-    assert (asked[0].rate_per_s, asked[0].duration_s, asked[0].token_file) == (20, 5, Path("t"))
-    assert (tmp_path / "loadtest.html").exists()
-
-
-def test_the_command_fails_where_the_figures_are_not_to_be_believed(monkeypatch):
-    monkeypatch.setattr(command, "run_load", lambda config: measured(lag_ms=3))
-    done = CliRunner().invoke(app, ["loadtest"])
-    assert done.exit_code == 4
-    assert "too slow" in done.stderr
-
-
-def test_the_command_refuses_a_bad_url_with_the_field():
-    done = CliRunner().invoke(app, ["loadtest", "--url", "127.0.0.1:8000"])
-    assert done.exit_code == 2
-    assert "LoadConfig.url" in done.stderr

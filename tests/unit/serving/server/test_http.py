@@ -1,32 +1,23 @@
 """The HTTP application in process: decisions, every refusal, tokens, limits."""
 
-import asyncio
-import json
 import math
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from made.serving_app import ADMIN, CLIENT, MODEL, App, Client, token, token_files
+from made.serving_app import ADMIN, CLIENT, MODEL, App, Client, refused, token, token_files
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import LimitError, StorageError
 from kalshi_platform.serving.api.requests import (
-    DecideRequest,
     DecideResponse,
-    ModelInfo,
-    ProblemBody,
     ShadowFound,
 )
 from kalshi_platform.serving.guard.served import Verdict
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
-from kalshi_platform.serving.inference.ready import ModelKey
-from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError, free
-from kalshi_platform.serving.server.http import make_app
+from kalshi_platform.serving.inference.batch import Batch
+from kalshi_platform.serving.inference.tiered import free
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +28,6 @@ def app() -> App:
 @pytest.fixture
 def body(app: App) -> dict[str, Any]:
     return app.example()
-
-
-def refused(response: Any, status: int, kind: str, field: str | None = None) -> ProblemBody:
-    """The problem in a response, which must be of this kind and name this field."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem = ProblemBody.model_validate_json(response.content)
-    assert (problem.type, problem.status, problem.field) == (f"/problems/{kind}", status, field)
-    assert problem.title
-    assert problem.detail
-    assert problem.request_id == response.headers["x-request-id"]
-    return problem
 
 
 def test_the_example_is_decided_as_the_policy_decides_in_process(app: App, body: dict[str, Any]):
@@ -108,102 +87,6 @@ def test_only_allowed_actions_are_answered(app: App, body: dict[str, Any]):
     for row in group["probabilities"].values():
         assert row[1:4] == [0, 0, 0]
         assert math.isclose(sum(row), 1, abs_tol=1e-6)
-
-
-def test_a_repeated_request_gets_the_answer_it_got(app: App, body: dict[str, Any]):
-    first = app.decide(body)
-    before = len(app.watched.answered)
-    assert app.decide(body).content == first.content
-    assert len(app.watched.answered) == before
-    body["deadline_ms"] = 1_000.0
-    refused(app.decide(body), 409, "request-id-reused", "request_id")
-
-
-def change(body: dict[str, Any], path: str, value: Any) -> None:
-    """Set the field at ``path`` (dotted); ``DELETE`` removes it."""
-    *way, last = (int(part) if part.isdecimal() else part for part in path.split("."))
-    at: Any = body
-    for part in way:
-        at = at[part]
-    if value is DELETE:
-        del at[last]
-    else:
-        at[last] = value
-
-
-DELETE = object()
-MARKET = "groups.0.markets.0"
-YES_MID = 0  # first column of the example, bounded to [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "status", "kind", "field"),
-    [
-        ("request_id", "", 422, "invalid-field", "request_id"),
-        ("request_id", "a b", 422, "invalid-field", "request_id"),
-        ("request_id", "x" * 129, 422, "invalid-field", "request_id"),
-        ("request_id", DELETE, 422, "invalid-field", "request_id"),
-        ("feature_digest", "000000000000", 409, "feature-digest", "feature_digest"),
-        ("deadline_ms", 0, 422, "invalid-field", "deadline_ms"),
-        ("deadline_ms", math.inf, 422, "invalid-field", "deadline_ms"),
-        ("surprise", 1, 422, "invalid-field", "surprise"),
-        ("columns.3", "moon_phase", 422, "unknown-feature", "columns.3"),
-        ("columns.3", "yes_mid", 422, "repeated-feature", "columns.3"),
-        ("columns", [], 422, "invalid-field", "columns"),
-        ("groups", [], 422, "invalid-field", "groups"),
-        ("groups.0.markets", [], 422, "invalid-field", "groups.0.markets"),
-        (f"{MARKET}.id", "", 422, "invalid-field", f"{MARKET}.id"),
-        (f"{MARKET}.id", "EXAMPLE-2", 422, "repeated-market", "groups.0.markets.1.id"),
-        (f"{MARKET}.state", "on holiday", 422, "invalid-field", f"{MARKET}.state"),
-        (f"{MARKET}.allowed", ["BUY"], 422, "invalid-field", f"{MARKET}.allowed.0"),
-        (f"{MARKET}.row.{YES_MID}", math.nan, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", -math.inf, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", "0.5", 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", True, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", None, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", 1.0001, 422, "out-of-bounds", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", -0.0001, 422, "out-of-bounds", f"{MARKET}.row.{YES_MID}"),
-        (f"{MARKET}.row.{YES_MID}", DELETE, 422, "wrong-shape", f"{MARKET}.row"),
-        (f"{MARKET}.row", [], 422, "wrong-shape", f"{MARKET}.row"),
-        (f"{MARKET}.history", DELETE, 422, "missing-history", f"{MARKET}.history"),
-        (f"{MARKET}.history", [], 422, "missing-history", f"{MARKET}.history"),
-        (f"{MARKET}.history.15", [0.5], 422, "wrong-shape", f"{MARKET}.history.15"),
-        (f"{MARKET}.history.15.0", 1.5, 422, "out-of-bounds", f"{MARKET}.history.15.0"),
-        (f"{MARKET}.history.15.0", math.nan, 422, "invalid-field", f"{MARKET}.history.15.0"),
-        (f"{MARKET}.bid_e4", 10_001, 422, "invalid-field", f"{MARKET}.bid_e4"),
-        (f"{MARKET}.bid_e4", 0.5, 422, "invalid-field", f"{MARKET}.bid_e4"),
-    ],
-)
-def test_a_wrong_field_is_named(app: App, body: dict[str, Any], path, value, status, kind, field):
-    change(body, path, value)
-    before = len(app.watched.problems)
-    refused(app.decide(body), status, kind, field)
-    assert [problem.kind for problem in app.watched.problems[before:]] == [kind]
-    assert app.decide(app.example()).status_code == 200, "the service is unharmed"
-
-
-def test_a_left_out_fast_feature_is_named(app: App, body: dict[str, Any]):
-    body["columns"].remove("yes_spread")
-    for market in body["groups"][0]["markets"]:
-        del market["row"][4]
-    assert "yes_spread" in refused(app.decide(body), 422, "missing-feature", "columns").detail
-
-
-def test_a_group_of_more_markets_than_slots_is_refused(app: App, body: dict[str, Any]):
-    markets = body["groups"][0]["markets"]
-    markets.append({**markets[0], "id": "SIXTH"})
-    problem = refused(app.decide(body), 422, "too-many-markets", "groups.0.markets")
-    assert "6 markets" in problem.detail
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[1,", b"\xff\xfe", b"not json"])
-def test_what_is_not_json_is_refused(app: App, content: bytes):
-    refused(app.decide(content), 400, "malformed-json")
-
-
-@pytest.mark.parametrize("content", [b"null", b"[]", b"3", b'"text"'])
-def test_json_that_is_no_object_is_refused(app: App, content: bytes):
-    refused(app.decide(content), 422, "invalid-field")
 
 
 def test_other_kinds_of_content_are_refused(app: App, body: dict[str, Any]):
@@ -300,189 +183,6 @@ class TestTokens:
         assert guarded.client.get("/v1/readyz").json()["ready"] is True
 
 
-def asking(answer: Any) -> Any:
-    """Tier 3 elsewhere that does ``answer(key, batch)``."""
-
-    async def ask(key: ModelKey, batch: Batch) -> Decisions:
-        return await answer(key, batch)
-
-    return ask
-
-
-async def never(key: ModelKey, batch: Batch) -> Decisions:
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def broken(key: ModelKey, batch: Batch) -> Decisions:
-    raise RuntimeError("its actor died")
-
-
-async def failing(key: ModelKey, batch: Batch) -> Decisions:
-    raise TierError("logits are not finite")
-
-
-@pytest.mark.parametrize(
-    ("full", "note", "deadline_ms"),
-    [(never, "deadline", 30.0), (broken, "fallback", 60_000.0), (failing, "fallback", 60_000.0)],
-)
-def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
-    app = App(ask_full=full)
-    body = app.example()
-    body["deadline_ms"] = deadline_ms
-    group = app.decide(body).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("lstm", [note])
-    decisions = app.watched.answered[-1].decisions
-    assert decisions.tier[0] == Tier.LSTM
-    assert decisions.notes[0] == Note[note.upper()]
-    assert len(app.watched.lost) == (note == "fallback")
-    assert app.guard.n_failed == (full is failing), "a dead host is not the model's fault"
-    assert app.guard.n_answered == (full is not failing)
-
-
-def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
-    asked = []
-
-    async def gone(key: ModelKey, batch: Batch) -> Decisions:
-        asked.append(batch.n)
-        raise RuntimeError("its actor died")
-
-    app = App(ask_full=gone, breaker={"failures": 2, "pause_ms": 600_000})
-    body = app.example()
-    for k in range(4):
-        body["request_id"] = f"lost-{k}"
-        group = app.decide(body).json()["groups"][0]
-        assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
-    assert asked == [1, 1]
-    assert app.watched.paused == [True]
-    assert app.guard.n_failed == 0
-    app.service._ask_full = asking(lambda key, batch: _full(app, key, batch))
-    found = app.client.get("/v1/readyz")
-    assert found.status_code == 200, "the tiers below decide"
-    assert found.json()["tiers"]["3"].startswith("answers, but is not asked for ")
-
-
-def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
-    app = App(ask_full=failing, breaker={"failures": 1, "pause_ms": 600_000})
-    body = app.example()
-    for k in range(3):
-        body["request_id"] = f"failing-{k}"
-        assert app.decide(body).json()["groups"][0]["notes"] == ["fallback"]
-    assert app.guard.n_failed == 3
-    assert app.watched.paused == []
-
-
-def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
-    """A crossed book holds. NO of both of two exclusive markets at bids 0.60 + 0.55 brings at least 1 for
-    0.40 + 0.45 and fees below 0.04: it is bought."""
-    for market, (bid, ask) in zip(
-        body["groups"][0]["markets"][:3], ((50, 40), (60, 62), (55, 57)), strict=True
-    ):
-        market["bid_e4"], market["ask_e4"] = bid * 100, ask * 100
-    for market in body["groups"][0]["markets"][1:3]:
-        market["exclusive_set"] = "who wins"
-    actions = app.decide(body).json()["groups"][0]["actions"]
-    assert [actions[f"EXAMPLE-{k}"] for k in (1, 2, 3)] == ["HOLD", "BUY_NO", "BUY_NO"]
-    for market in body["groups"][0]["markets"][1:]:
-        market["state"] = "closed"
-    body["request_id"] += "-crossed-alone"
-    assert app.decide(body).json()["groups"][0]["tier"] == "rules"
-
-
-def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
-    asked = []
-
-    async def full(key: ModelKey, batch: Batch) -> Decisions:
-        asked.append(key)
-        raise AssertionError
-
-    app = App(ask_full=full)
-    body = app.example()
-    body["deadline_ms"] = 0.001
-    assert app.decide(body).json()["groups"][0]["notes"] == ["deadline"]
-    assert asked == []
-
-
-@pytest.mark.parametrize(
-    ("measured_ms", "asked"), [(0.5, "replica"), (1.0, "deployment"), (None, "deployment")]
-)
-def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
-    app = App(ask_full=asking(lambda key, batch: _full(app, key, batch)), tier3_inside_ms=1.0)
-    tiers = tuple(tier._replace(group_p50_ms=measured_ms) for tier in app.policy.tiers)
-    here = TieredPolicy(app.policy.spec, tiers, TieredConfig(inference_ttl_ms=0))
-    assert app.served is not None
-    app.served = replace(app.served, policy=here)
-    assert app.client.get("/v1/model").json()["tier3_asked"] == asked
-    n_asked, expected = app.engines[2].n_asked, app.policy.decide(example_batch(app), 0)
-    assert app.engines[2].n_asked == n_asked + 1
-    group = app.decide(app.example()).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("full", [])
-    assert list(group["probabilities"].values()) == expected.probabilities[0].tolist()
-    app.engines[2].broken = True
-    body = {**app.example(), "request_id": "when-it-is-broken"}
-    group = app.decide(body).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
-    assert app.guard.n_failed == 1, "the model's own fault, wherever it was asked"
-
-
-def example_batch(app: App) -> Batch:
-    request = DecideRequest.model_validate(app.example())
-    assert app.served is not None
-    return app.service.reader(app.served).read(request, "test", 0).batch
-
-
-def test_a_deadline_of_nothing_does_not_ask_tier_3_here_either():
-    app = App()
-    n_asked = app.engines[2].n_asked
-    group = app.decide({**app.example(), "deadline_ms": 0.001}).json()["groups"][0]
-    assert group["notes"] == ["deadline"]
-    assert app.engines[2].n_asked == n_asked
-
-
-def test_tier_3_elsewhere_answers_like_tier_3_here():
-    here = App()
-    elsewhere = App(ask_full=asking(lambda key, batch: _full(here, key, batch)))
-    body = here.example()
-    assert elsewhere.decide(body).json()["groups"] == here.decide(body).json()["groups"]
-
-
-async def _full(app: App, key: ModelKey, batch: Batch) -> Decisions:
-    assert key.model == MODEL
-    return app.policy.ask(3, batch, 0)
-
-
-def test_the_model_says_what_it_wants_to_be_shown(app: App):
-    info = ModelInfo.model_validate_json(app.client.get("/v1/model").content)
-    assert info.model == MODEL
-    assert info.feature_digest == FEATURE_DIGEST
-    assert info.tiers == [1, 2, 3]
-    assert [c.name for c in info.columns] == [*app.policy.spec.market, *app.policy.spec.portfolio]
-    assert (info.n_slots, info.window, len(info.history_columns)) == (5, 16, 16)
-
-
-def test_readiness_asks_every_tier(app: App):
-    before = [engine.n_asked for engine in app.engines]
-    found = app.client.get("/v1/readyz")
-    assert found.status_code == 200
-    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "ok"}
-    assert [engine.n_asked for engine in app.engines] == [n + 1 for n in before]
-
-
-def test_a_tier_that_fails_is_not_ready_and_named():
-    app = App()
-    app.engines[1].broken = True
-    found = app.client.get("/v1/readyz")
-    assert found.status_code == 503
-    assert "planted" in found.json()["tiers"]["2"]
-    assert "tier 2" in found.json()["reason"]
-
-
-def test_a_lost_tier_3_is_told_and_the_rest_stays_ready():
-    found = App(ask_full=broken).client.get("/v1/readyz")
-    assert found.status_code == 200
-    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "RuntimeError: its actor died"}
-
-
 def test_before_the_first_model_everything_but_health_waits():
     app = App(served=False)
     assert app.client.get("/v1/healthz").status_code == 200
@@ -505,14 +205,6 @@ def test_a_request_keeps_the_id_it_came_with(app: App):
     assert response.json()["request_id"] == response.headers["x-request-id"] == "my-id.1"
     odd = app.client.get("/v1/nothing", headers={"x-request-id": "no spaces please"})
     assert odd.json()["request_id"] != "no spaces please"
-
-
-def test_the_openapi_document_shows_a_request_that_is_decided(app: App):
-    document = app.client.get("/openapi.json").json()
-    example = document["components"]["schemas"]["DecideRequest"]["example"]
-    assert app.decide(example).status_code == 200
-    client = Client(make_app(app.service))
-    assert client.get("/openapi.json").json() == json.loads(json.dumps(document))
 
 
 class TestAdministration:

@@ -1,6 +1,5 @@
 """Requests become arrays, packed or not, and what is wrong is refused by its kind and field."""
 
-import base64
 import copy
 from typing import Any
 
@@ -12,10 +11,9 @@ from made.serving_app import App
 
 from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
 from kalshi_platform.domain.actions import BUY_NO, N_ACTIONS
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.registry.record import ACTIONS
-from kalshi_platform.serving.api.packed import pack, packed_body, unpack
+from kalshi_platform.serving.api.packed import pack, packed_body
 from kalshi_platform.serving.api.requests import DecideRequest, MarketRow
 from kalshi_platform.serving.inference.answering import forced_actions
 from kalshi_platform.serving.inference.batch import FREE, Batch
@@ -283,23 +281,6 @@ def test_packed_and_plain_requests_are_answered_alike():
     assert APP.decide(example).json()["groups"] == APP.decide(plain).json()["groups"]
     wrong = APP.client.get("/v1/example?packed=perhaps")
     assert (wrong.status_code, wrong.json()["field"]) == (422, "packed")
-
-
-def test_packed_numbers_come_out_as_they_went_in():
-    """float32 of 0.25 is 3E800000 hex, of -0.5 BF000000; the lowest byte comes first."""
-    assert (
-        pack([0.25, -0.5]) == base64.b64encode(bytes.fromhex("0000803E000000BF")).decode() == "AACAPgAAAL8="
-    )
-    assert unpack("AACAPgAAAL8=").tolist() == [0.25, -0.5]
-    for wrong in ([[1], [1, 2]], ["0.5"], [None]):
-        with pytest.raises(ContractError, match="packed"):
-            pack(wrong)
-
-
-def test_a_body_that_cannot_be_packed_is_left_to_the_server():
-    odd = {"groups": [1, {"markets": 2}, {"markets": [3, {"row": ["x"], "history": None}]}]}
-    assert packed_body(odd) == odd
-    assert packed_body({"a": 1}) == {"a": 1}
 
 
 def test_kernels_do_compiled_what_they_do_in_python():

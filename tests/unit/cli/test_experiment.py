@@ -1,0 +1,118 @@
+"""The command line that every experiment shares: options to a request, and the whole way in order."""
+
+import contextlib
+import sys
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli import experiment as command
+from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Experiment
+
+ASKED = Experiment("made", "Is it so?", "No.", {"train.gamma": [0.9, 0.99]}, RunSettings())
+
+
+@pytest.fixture
+def way(monkeypatch, tmp_path):
+    """Steps of the way that only say that they were asked."""
+    found = SimpleNamespace(steps=[], sweeps=[], local=[])
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+
+    @contextlib.contextmanager
+    def ray(local):
+        found.local.append(local)
+        yield
+
+    def run_sweep(experiment, request, say):
+        found.steps.append("sweep")
+        found.sweeps.append((experiment, request))
+        return SimpleNamespace(winner="t1", why="best", dataset="/data", model_dump_json=lambda: '{"a": 1}')
+
+    def step(name, answer=None):
+        return lambda *given: found.steps.append(name) or answer
+
+    monkeypatch.setattr(command, "_ray", ray)
+    monkeypatch.setattr(command, "run_sweep", run_sweep)
+    monkeypatch.setattr(
+        command, "judge_winner", lambda record, out, final, say: found.steps.append(("judge", final))
+    )
+    monkeypatch.setattr(command, "register_winner", step("register", SimpleNamespace(id="tiny-1")))
+    monkeypatch.setattr(command, "compare_runs", step("compare"))
+    monkeypatch.setattr(command, "write_page", step("page", ("compare.html", "compare.json")))
+    monkeypatch.setattr(command, "terminal_view", lambda comparison: "")
+    found.run = lambda *words: CliRunner().invoke(
+        command.application(ASKED), ["--dataset", "/data", "--registry", str(tmp_path / "registry"), *words]
+    )
+    return found
+
+
+def test_the_whole_way_is_gone_in_order_and_the_next_step_is_named(way):
+    done = way.run()
+    assert done.exit_code == 0, done.output
+    assert way.steps == ["sweep", ("judge", True), "register", "compare", "page"]
+    assert "winner t1: best" in done.stdout
+    assert "next: kalshi-platform models promote tiny-1 --dataset /data" in done.stdout
+    assert way.local == [False]
+
+
+def test_options_become_the_request_and_the_settings(way, tmp_path):
+    done = way.run(
+        "--out", str(tmp_path / "out"), "--storage", "s3://b/p", "--resume", "--local",
+        "--set", "train.total_env_steps=5000", "--sweep", "scheduler=none",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    ((experiment, request),) = way.sweeps
+    assert (request.out, request.storage, request.resume) == (tmp_path / "out", "s3://b/p", True)
+    assert experiment.base.train.total_env_steps == 5_000
+    assert experiment.sweep.scheduler == "none"
+    assert way.local == [True]
+
+
+def test_a_sweep_lies_in_the_programs_home_unless_it_is_told_where(way, tmp_path):
+    way.run("--no-register", "--no-final", "--json")
+    ((_, request),) = way.sweeps
+    assert request.out == tmp_path / "home" / "sweeps" / "made"
+    assert way.steps == ["sweep", ("judge", False), "compare", "page"]
+
+
+def test_json_is_the_record_alone(way):
+    assert way.run("--json").stdout == '{"a": 1}\n'
+
+
+def test_a_setting_that_the_experiment_varies_is_refused_before_the_sweep(way):
+    done = way.run("--set", "train.gamma=0.5")
+    assert done.exit_code != 0
+    assert way.steps == []
+
+
+def test_without_a_dataset_one_is_simulated_beside_the_sweep(way, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(
+        command, "simulated", lambda config, place, say: made.append(config.n_events) or place
+    )
+    monkeypatch.setattr(command, "build_dataset", lambda inputs, uri, config: made.append(uri))
+    done = way.run("--dataset", "", "--smoke", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 0, done.output
+    assert made == [100, str(tmp_path / "out" / "dataset")]
+    assert way.sweeps[0][1].dataset == made[1]
+
+
+def test_the_two_dashes_a_jobs_command_line_carries_are_ignored(monkeypatch):
+    seen = []
+    monkeypatch.setattr(command, "application", lambda experiment: seen.append)
+    for words in (["--", "--smoke"], ["--smoke"]):
+        monkeypatch.setattr(sys, "argv", ["made", *words])
+        command.main(ASKED)
+    assert seen == [["--smoke"], ["--smoke"]]
+
+
+def test_where_no_ray_runs_the_ways_to_one_are_named(monkeypatch):
+    def init(**_):
+        raise ConnectionError
+
+    monkeypatch.setattr(command.ray, "init", init)
+    with pytest.raises(command.ContractError, match="add --local"), command._ray(False):
+        pass

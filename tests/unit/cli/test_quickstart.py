@@ -1,0 +1,84 @@
+"""The quickstart command: where its recordings come from and what it says at the end."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli import quickstart as command
+from kalshi_platform.cli.main import app
+from kalshi_platform.cli.quickstart import simulated
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.workflows.quickstart import QuickstartConfig
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the command asks for; nothing is simulated or trained."""
+    found = SimpleNamespace(simulated=[], runs=[], champion=True)
+
+    def quickstart(config, recordings, out, say):
+        found.runs.append((config, recordings, out))
+        published = SimpleNamespace(
+            champion=found.champion, refusals=("too slow",), record=SimpleNamespace(id="tiny-1")
+        )
+        evaluation = SimpleNamespace(model_dump_json=lambda: '{"the": "report"}')
+        return SimpleNamespace(
+            evaluation=evaluation, html="r.html", published=published, registry="/registry"
+        )
+
+    monkeypatch.setattr(command, "quickstart", quickstart)
+    monkeypatch.setattr(command, "simulate", lambda config, folder: found.simulated.append((config, folder)))
+    monkeypatch.setattr(command, "print_view", lambda evaluation, html: None)
+    return found
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["quickstart", *words])
+
+
+def test_without_data_an_exchange_is_simulated_inside_the_folder(asked, tmp_path):
+    done = run("--out", str(tmp_path), "--events", "40")
+    assert done.exit_code == 0, done.output
+    ((config, folder),) = asked.simulated
+    assert (config, folder.parent) == (SimConfig(n_events=40), tmp_path)
+    assert asked.runs == [(QuickstartConfig(), folder, tmp_path)]
+
+
+def test_recordings_that_are_there_are_neither_made_again_nor_mixed_with_others(asked, tmp_path):
+    config = SimConfig(n_events=40)
+    (tmp_path / f"simulated-{config.digest}").mkdir()
+    assert simulated(config, tmp_path, print).is_dir()
+    assert asked.simulated == []
+    assert simulated(config.replace(seed=1), tmp_path, print) != simulated(config, tmp_path, print)
+
+
+def test_named_data_and_settings_are_taken(asked, tmp_path):
+    done = run("--data", str(tmp_path), "--out", "o", "--seeds", "3", "--set", "train.total_env_steps=5000")
+    assert done.exit_code == 0, done.output
+    ((config, recordings, out),) = asked.runs
+    assert (recordings, out, config.seeds) == (tmp_path, Path("o"), 3)
+    assert config.run.train.total_env_steps == 5_000
+    assert asked.simulated == []
+
+
+def test_data_that_is_not_there_is_refused(asked, tmp_path):
+    done = run("--data", str(tmp_path / "absent"))
+    assert done.exit_code == 2
+    assert str(tmp_path / "absent") in done.stderr
+    assert asked.runs == []
+
+
+@pytest.mark.parametrize(
+    ("champion", "role"), [(True, "champion"), (False, "challenger; the gates refused: too slow")]
+)
+def test_the_end_says_what_became_of_the_model_and_how_to_serve_it(asked, tmp_path, champion, role):
+    asked.champion = champion
+    done = run("--data", str(tmp_path))
+    assert f"model: tiny-1 in /registry, {role}\n" in done.stdout
+    assert "kalshi-platform serve --local --registry /registry" in done.stdout
+
+
+def test_json_is_the_report_alone(asked, tmp_path):
+    assert run("--data", str(tmp_path), "--json").stdout == '{"the": "report"}\n'

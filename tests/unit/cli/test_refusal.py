@@ -1,0 +1,59 @@
+"""One message an error, and exit codes a script can rely on."""
+
+import errno
+import sys
+import types
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from kalshi_platform.cli import main
+from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError, TrainingError
+
+
+def run_raising(monkeypatch: pytest.MonkeyPatch, error: BaseException):
+    """The outcome of a command whose body raises ``error``."""
+    sub = typer.Typer()
+
+    @sub.command()
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(sys.modules, "kalshi_platform.cli.doctor", types.SimpleNamespace(app=sub))
+    return CliRunner().invoke(main.app, ["doctor"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DataError, 3), (ContractError, 2), (StorageError, 3), (LimitError, 4), (TrainingError, 1)],
+)
+def test_a_deliberate_error_is_one_line_on_stderr_and_its_exit_code(monkeypatch, error, code):
+    outcome = run_raising(monkeypatch, error("price 10100 outside 0..10000 [in a.parquet]"))
+    assert outcome.exit_code == code
+    assert outcome.stderr == "kalshi-platform: price 10100 outside 0..10000 [in a.parquet]\n"
+    assert outcome.stdout == ""
+
+
+def test_an_error_from_a_ray_task_shows_its_cause_not_the_remote_stack_trace(monkeypatch):
+    class RemoteDataError(DataError):
+        """What Ray raises: our class mixed with its own, the stack trace in the message."""
+
+        cause = DataError("a.gz is truncated")
+
+    outcome = run_raising(monkeypatch, RemoteDataError("ray::task() ... Traceback ..."))
+    assert (outcome.exit_code, outcome.stderr) == (3, "kalshi-platform: a.gz is truncated\n")
+
+
+def test_interruption_exits_like_a_signalled_process(monkeypatch):
+    outcome = run_raising(monkeypatch, KeyboardInterrupt())
+    assert outcome.exit_code == 130
+    assert "interrupted" in outcome.stderr
+
+
+def test_a_full_disk_is_a_message_and_other_system_errors_are_not_hidden(monkeypatch):
+    outcome = run_raising(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/data/x"))
+    assert outcome.exit_code == 3
+    assert "/data/x" in outcome.stderr
+    bug = run_raising(monkeypatch, OSError(errno.EBADF, "Bad file descriptor"))
+    assert isinstance(bug.exception, OSError)

@@ -1,0 +1,67 @@
+"""The serve command: who may be served, and what it asks for."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from serve_deployments import local
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "say --local"),
+        (["--local", "--host", "0.0.0.0"], "--token-file"),
+        (["--local", "--port", "-1"], "port"),
+    ],
+)
+def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
+    ended = CliRunner().invoke(app, ["serve", *options])
+    assert ended.exit_code == 2
+    assert words in ended.output
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """What would be served where; nothing is started."""
+    found = []
+    monkeypatch.setattr(local, "serve_here", lambda *given, **named: found.append((*given, named)))
+    monkeypatch.setattr(local, "own_admin_token", lambda: Path("/own/admins"))
+    return found
+
+
+def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
+    done = CliRunner().invoke(
+        app,
+        ["serve", "--local", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
+         "--replicas", "2", "--deadline-ms", "25", "--tier3-inside", "--no-ha-proxy"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    ((args, host, port, named),) = started
+    assert (host, port, named) == ("127.0.0.1", 8123, {"ha_proxy": False})
+    assert (args.registry, args.model, args.replicas, args.deadline_ms) == (str(tmp_path), "canary", 2, 25)
+    assert not args.tier3
+    assert not args.access.require_token
+    assert args.access.admin_token_file == Path("/own/admins")
+
+
+def test_whoever_names_a_token_file_is_served_to_other_machines_with_tokens_only(started, tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("a-token-of-the-tests\n")
+    words = [
+        "serve",
+        "--local",
+        "--registry",
+        str(tmp_path),
+        "--host",
+        "0.0.0.0",
+        "--token-file",
+        str(tokens),
+    ]
+    done = CliRunner().invoke(app, [*words, "--port", "0"])
+    assert done.exit_code == 0, done.output
+    ((args, host, port, _),) = started
+    assert (host, args.access.require_token, args.access.token_file) == ("0.0.0.0", True, tokens)
+    assert port > 0  # a free one was found

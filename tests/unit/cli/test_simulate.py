@@ -1,0 +1,42 @@
+"""The simulate command: recordings from a seed, and what it says of them."""
+
+import json
+
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.main import app
+from kalshi_platform.simulation.simexchange.config import SimConfig
+
+
+def simulated(out, *words):
+    return CliRunner().invoke(app, ["simulate", "--out", str(out), "--events", "2", "--seed", "7", *words])
+
+
+def test_json_counts_what_was_written_and_names_the_settings(tmp_path):
+    done = simulated(tmp_path / "a", "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["n_events"] == 2
+    assert found["n_markets"] >= 2
+    assert found["config_digest"] == SimConfig.preset("default").replace(n_events=2, seed=7).digest
+    for name in ("events_path", "markets_path"):
+        assert found[name].startswith(str(tmp_path / "a"))
+
+
+def test_people_are_told_what_comes_next(tmp_path):
+    done = simulated(tmp_path / "a")
+    assert done.stdout.startswith("2 events, ")
+    assert f"next: kalshi-platform dataset build --input {tmp_path / 'a'} --out DATASET" in done.stdout
+
+
+def test_the_same_seed_writes_the_same_files(tmp_path):
+    for name in "ab":
+        assert simulated(tmp_path / name).exit_code == 0
+    one, other = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in "ab")
+    assert one == other
+
+
+def test_an_unknown_preset_is_wrong_usage(tmp_path):
+    done = simulated(tmp_path / "a", "--preset", "casino")
+    assert done.exit_code == 2
+    assert not (tmp_path / "a").exists()

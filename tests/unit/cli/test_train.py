@@ -1,0 +1,112 @@
+"""The train command: its options become settings, workers follow the machine."""
+
+import json
+
+import pytest
+import torch
+from made.fake_import import FakeImport
+from typer.testing import CliRunner
+
+from kalshi_platform.cli import train as command
+from kalshi_platform.cli.main import app
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.learning.training.machine import (
+    GIB,
+    Machine,
+)
+from kalshi_platform.learning.training.run import TrainResult
+from kalshi_platform.learning.training.session import RunSettings
+
+GPU = Machine(cores=16, memory_bytes=64 * GIB, gpus=("a GPU",))
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """The settings that ``train`` would run with; nothing is trained."""
+    FakeImport(tmp_path, ("EV0", "EV1", "EV2")).install(monkeypatch)
+    build_dataset([], tmp_path / "data", BuildConfig(workers=0))
+    seen: list[RunSettings] = []
+
+    class Stop(Exception):  # noqa: N818
+        pass
+
+    def run_training(settings, *_):
+        seen.append(settings)
+        raise Stop
+
+    monkeypatch.setattr(command, "run_training", run_training)
+    base = ["train", "--dataset", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+
+    def run(*words: str):
+        outcome = CliRunner().invoke(app, [*base, *words])
+        return outcome, (seen.pop().train if seen else None)
+
+    return run
+
+
+def test_workers_auto_uses_the_plan_and_prints_its_reasons(trained, monkeypatch):
+    monkeypatch.setattr(command.Machine, "here", classmethod(lambda cls: GPU))
+    outcome, config = trained("--workers", "auto")
+    assert (config.num_env_runners, config.n_envs) == (8, 8)
+    assert "8 sampling workers, 8 environments each" in outcome.stderr
+    assert "8 workers: the GPU learns" in outcome.stderr
+
+
+def test_what_is_set_by_hand_is_not_planned(trained, monkeypatch):
+    monkeypatch.setattr(command.Machine, "here", classmethod(lambda cls: GPU))
+    _, config = trained("--workers", "auto", "--set", "train.torch_threads=3")
+    assert (config.num_env_runners, config.torch_threads) == (8, 3)
+
+
+def test_a_number_of_workers_is_taken_as_it_is(trained):
+    assert trained("--workers", "2")[1].num_env_runners == 2
+    outcome, config = trained("--workers", "many")
+    assert config is None
+    assert "--workers 'many' is neither a number of processes nor auto" in outcome.stderr
+
+
+def test_a_gpu_asked_for_and_absent_is_refused_before_the_dataset_is_opened(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = ["train", "--dataset", str(tmp_path / "none"), "--out", str(tmp_path / "run"), "--device", "cuda"]
+    outcome = CliRunner().invoke(app, words)
+    assert "torch sees no CUDA device" in outcome.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_become_settings_and_named_settings_go_before_them(trained):
+    outcome, config = trained("--level", "tiny", "--steps", "5000", "--seed", "7", "--set", "train.seed=9")
+    assert config is not None, outcome.output
+    assert (config.level, config.total_env_steps, config.seed) == ("tiny", 5_000, 9)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--set", "train.pace=1"), "train.pace"),
+        (("--order-style", "giver"), "order_style"),
+        (("--steps", "0"), "steps"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_trained(trained, words, named):
+    outcome, config = trained(*words)
+    assert (outcome.exit_code, config) == (2, None)
+    assert named in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("stopped", "score", "words"),
+    [
+        ("budget", 0.5, "(budget used up); best validation return +0.5000"),
+        ("patience", None, "(no better validation for too long); not validated"),
+        ("a plateau", 0.1, "(a plateau); best"),
+    ],
+)
+def test_the_end_says_why_it_stopped_and_what_comes_next(capsys, tmp_path, stopped, score, words):
+    result = TrainResult(tmp_path, tmp_path / "best", tmp_path / "metrics.jsonl", 3, 384, score, stopped)
+    command.report(result, as_json=False)
+    said = capsys.readouterr().out
+    assert said.startswith("384 steps in 3 iterations ")
+    assert words in said
+    assert f"evaluate --checkpoint {tmp_path} " in said
+    command.report(result, as_json=True)
+    assert json.loads(capsys.readouterr().out)["best"] == str(tmp_path / "best")

@@ -1,0 +1,27 @@
+"""The page of a tier set."""
+
+import re
+
+from made.tiers_place import invoke
+
+from kalshi_platform.serving.distillation.page import HTML_NAME, JSON_NAME, read_page
+from kalshi_platform.serving.distillation.report import stored_report
+
+
+def test_the_pages_show_every_figure_and_fetch_nothing(place, tmp_path):
+    folder, registry, tier_set, _ = place
+    done = invoke(place, "report", "champion", "--dataset", str(folder / "data"), "--out", str(tmp_path))
+    assert done.exit_code == 0, done.output
+    report = read_page(tmp_path / JSON_NAME)
+    html = (tmp_path / HTML_NAME).read_text()
+    assert report.choice == stored_report(registry, tier_set).choice
+    assert not re.search(r"(src|href)=", html)
+    assert html.count("<svg") >= 8
+    for words in (
+        report.choice.pair.first and f"{report.choice.pair.first:.4f}",
+        "Reliability",
+        report.model,
+    ):
+        assert not words or words in html
+    assert "1 MLP" in done.stdout
+    assert report.choice.reason[:30] in done.stdout

@@ -1,0 +1,44 @@
+"""The report of a tier set lies among its files and is read back, or refused by name."""
+
+import pytest
+
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.serving.distillation import report
+from kalshi_platform.serving.distillation.report import REPORT_PREFIX, stored_report
+
+
+def test_the_report_is_of_the_model_and_dataset_of_its_set(place):
+    _, registry, tier_set, _ = place
+    found = stored_report(registry, tier_set)
+    assert (found.model, found.dataset_digest) == (tier_set.model, tier_set.dataset_digest)
+    assert found.forms == {t.number: t.forms for t in tier_set.tiers}
+
+
+def test_a_set_without_a_report_is_refused(place):
+    _, registry, tier_set, _ = place
+    kept = {n: d for n, d in tier_set.artefacts.items() if not n.startswith(REPORT_PREFIX)}
+    with pytest.raises(DataError, match=f"{tier_set.model} hold no report"):
+        stored_report(registry, tier_set.replace(artefacts=kept))
+
+
+@pytest.mark.parametrize("data", [b"{", b"{}", b'{"version": 1}'])
+def test_a_report_that_cannot_be_read_is_named(place, monkeypatch, data):
+    _, registry, tier_set, _ = place
+    monkeypatch.setattr(report, "tier_artefact", lambda *_: data)
+    with pytest.raises(DataError, match=f"{tier_set.model}/{REPORT_PREFIX}.*cannot be read"):
+        stored_report(registry, tier_set)
+
+
+def test_the_verdict_tells_what_is_kept_or_the_difference_where_nothing_can_be(place):
+    _, registry, tier_set, _ = place
+    found = stored_report(registry, tier_set)
+    j = found.judgement
+    none = j.difference.replace(estimate=None, low=None, high=None)
+    half = j.difference.replace(estimate=0.5, low=0.4, high=0.6)
+
+    def verdict(**changes):
+        return found.model_copy(update={"judgement": j.model_copy(update=changes)}).verdict
+
+    assert "50.0 % of the champion's return kept (98.0 % asked for)" in verdict(value_kept=half)
+    assert "+50.000% of capital an event" in verdict(value_kept=None, difference=half)
+    assert "no event to compare returns on" in verdict(value_kept=None, difference=none)

@@ -1,0 +1,129 @@
+"""Refusals: the kind, the field and the request's id, whatever is wrong."""
+
+import json
+import math
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from made.serving_app import App, refused
+
+from kalshi_platform.serving.server.problems import Problem
+
+
+@pytest.fixture(scope="module")
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def body(app: App) -> dict[str, Any]:
+    return app.example()
+
+
+def change(body: dict[str, Any], path: str, value: Any) -> None:
+    """Set the field at ``path`` (dotted); ``DELETE`` removes it."""
+    *way, last = (int(part) if part.isdecimal() else part for part in path.split("."))
+    at: Any = body
+    for part in way:
+        at = at[part]
+    if value is DELETE:
+        del at[last]
+    else:
+        at[last] = value
+
+
+DELETE = object()
+
+
+MARKET = "groups.0.markets.0"
+
+
+YES_MID = 0  # first column of the example, bounded to [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "status", "kind", "field"),
+    [
+        ("request_id", "", 422, "invalid-field", "request_id"),
+        ("request_id", "a b", 422, "invalid-field", "request_id"),
+        ("request_id", "x" * 129, 422, "invalid-field", "request_id"),
+        ("request_id", DELETE, 422, "invalid-field", "request_id"),
+        ("feature_digest", "000000000000", 409, "feature-digest", "feature_digest"),
+        ("deadline_ms", 0, 422, "invalid-field", "deadline_ms"),
+        ("deadline_ms", math.inf, 422, "invalid-field", "deadline_ms"),
+        ("surprise", 1, 422, "invalid-field", "surprise"),
+        ("columns.3", "moon_phase", 422, "unknown-feature", "columns.3"),
+        ("columns.3", "yes_mid", 422, "repeated-feature", "columns.3"),
+        ("columns", [], 422, "invalid-field", "columns"),
+        ("groups", [], 422, "invalid-field", "groups"),
+        ("groups.0.markets", [], 422, "invalid-field", "groups.0.markets"),
+        (f"{MARKET}.id", "", 422, "invalid-field", f"{MARKET}.id"),
+        (f"{MARKET}.id", "EXAMPLE-2", 422, "repeated-market", "groups.0.markets.1.id"),
+        (f"{MARKET}.state", "on holiday", 422, "invalid-field", f"{MARKET}.state"),
+        (f"{MARKET}.allowed", ["BUY"], 422, "invalid-field", f"{MARKET}.allowed.0"),
+        (f"{MARKET}.row.{YES_MID}", math.nan, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", -math.inf, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", "0.5", 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", True, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", None, 422, "invalid-field", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", 1.0001, 422, "out-of-bounds", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", -0.0001, 422, "out-of-bounds", f"{MARKET}.row.{YES_MID}"),
+        (f"{MARKET}.row.{YES_MID}", DELETE, 422, "wrong-shape", f"{MARKET}.row"),
+        (f"{MARKET}.row", [], 422, "wrong-shape", f"{MARKET}.row"),
+        (f"{MARKET}.history", DELETE, 422, "missing-history", f"{MARKET}.history"),
+        (f"{MARKET}.history", [], 422, "missing-history", f"{MARKET}.history"),
+        (f"{MARKET}.history.15", [0.5], 422, "wrong-shape", f"{MARKET}.history.15"),
+        (f"{MARKET}.history.15.0", 1.5, 422, "out-of-bounds", f"{MARKET}.history.15.0"),
+        (f"{MARKET}.history.15.0", math.nan, 422, "invalid-field", f"{MARKET}.history.15.0"),
+        (f"{MARKET}.bid_e4", 10_001, 422, "invalid-field", f"{MARKET}.bid_e4"),
+        (f"{MARKET}.bid_e4", 0.5, 422, "invalid-field", f"{MARKET}.bid_e4"),
+    ],
+)
+def test_a_wrong_field_is_named(app: App, body: dict[str, Any], path, value, status, kind, field):
+    change(body, path, value)
+    before = len(app.watched.problems)
+    refused(app.decide(body), status, kind, field)
+    assert [problem.kind for problem in app.watched.problems[before:]] == [kind]
+    assert app.decide(app.example()).status_code == 200, "the service is unharmed"
+
+
+def test_a_left_out_fast_feature_is_named(app: App, body: dict[str, Any]):
+    body["columns"].remove("yes_spread")
+    for market in body["groups"][0]["markets"]:
+        del market["row"][4]
+    assert "yes_spread" in refused(app.decide(body), 422, "missing-feature", "columns").detail
+
+
+def test_a_group_of_more_markets_than_slots_is_refused(app: App, body: dict[str, Any]):
+    markets = body["groups"][0]["markets"]
+    markets.append({**markets[0], "id": "SIXTH"})
+    problem = refused(app.decide(body), 422, "too-many-markets", "groups.0.markets")
+    assert "6 markets" in problem.detail
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1,", b"\xff\xfe", b"not json"])
+def test_what_is_not_json_is_refused(app: App, content: bytes):
+    refused(app.decide(content), 400, "malformed-json")
+
+
+@pytest.mark.parametrize("content", [b"null", b"[]", b"3", b'"text"'])
+def test_json_that_is_no_object_is_refused(app: App, content: bytes):
+    refused(app.decide(content), 422, "invalid-field")
+
+
+def test_a_problem_is_told_as_rfc_9457_asks():
+    told = json.loads(Problem(422, "wrong-shape", "3 numbers", "groups.0").body("r-1"))
+    assert told == {
+        "type": "/problems/wrong-shape",
+        "title": HTTPStatus.UNPROCESSABLE_ENTITY.phrase,
+        "status": 422,
+        "detail": "3 numbers",
+        "field": "groups.0",
+        "request_id": "r-1",
+    }
+
+
+def test_a_long_value_is_cut_in_the_words_of_a_refusal(app: App, body: dict[str, Any]):
+    body["request_id"] = "x" * 1_000
+    assert len(refused(app.decide(body), 422, "invalid-field", "request_id").detail) < 200

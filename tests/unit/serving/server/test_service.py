@@ -1,0 +1,219 @@
+"""Decisions of the service: tier 3 elsewhere and here, its failures and deadlines, readiness."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from made.serving_app import MODEL, App, refused
+
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.serving.api.requests import (
+    DecideRequest,
+    ModelInfo,
+)
+from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.ready import ModelKey
+from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
+
+
+@pytest.fixture(scope="module")
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def body(app: App) -> dict[str, Any]:
+    return app.example()
+
+
+def test_a_repeated_request_gets_the_answer_it_got(app: App, body: dict[str, Any]):
+    first = app.decide(body)
+    before = len(app.watched.answered)
+    assert app.decide(body).content == first.content
+    assert len(app.watched.answered) == before
+    body["deadline_ms"] = 1_000.0
+    refused(app.decide(body), 409, "request-id-reused", "request_id")
+
+
+def asking(answer: Any) -> Any:
+    """Tier 3 elsewhere that does ``answer(key, batch)``."""
+
+    async def ask(key: ModelKey, batch: Batch) -> Decisions:
+        return await answer(key, batch)
+
+    return ask
+
+
+async def never(key: ModelKey, batch: Batch) -> Decisions:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def broken(key: ModelKey, batch: Batch) -> Decisions:
+    raise RuntimeError("its actor died")
+
+
+async def failing(key: ModelKey, batch: Batch) -> Decisions:
+    raise TierError("logits are not finite")
+
+
+@pytest.mark.parametrize(
+    ("full", "note", "deadline_ms"),
+    [(never, "deadline", 30.0), (broken, "fallback", 60_000.0), (failing, "fallback", 60_000.0)],
+)
+def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
+    app = App(ask_full=full)
+    body = app.example()
+    body["deadline_ms"] = deadline_ms
+    group = app.decide(body).json()["groups"][0]
+    assert (group["tier"], group["notes"]) == ("lstm", [note])
+    decisions = app.watched.answered[-1].decisions
+    assert decisions.tier[0] == Tier.LSTM
+    assert decisions.notes[0] == Note[note.upper()]
+    assert len(app.watched.lost) == (note == "fallback")
+    assert app.guard.n_failed == (full is failing), "a dead host is not the model's fault"
+    assert app.guard.n_answered == (full is not failing)
+
+
+def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
+    asked = []
+
+    async def gone(key: ModelKey, batch: Batch) -> Decisions:
+        asked.append(batch.n)
+        raise RuntimeError("its actor died")
+
+    app = App(ask_full=gone, breaker={"failures": 2, "pause_ms": 600_000})
+    body = app.example()
+    for k in range(4):
+        body["request_id"] = f"lost-{k}"
+        group = app.decide(body).json()["groups"][0]
+        assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+    assert asked == [1, 1]
+    assert app.watched.paused == [True]
+    assert app.guard.n_failed == 0
+    app.service._ask_full = asking(lambda key, batch: _full(app, key, batch))
+    found = app.client.get("/v1/readyz")
+    assert found.status_code == 200, "the tiers below decide"
+    assert found.json()["tiers"]["3"].startswith("answers, but is not asked for ")
+
+
+def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
+    app = App(ask_full=failing, breaker={"failures": 1, "pause_ms": 600_000})
+    body = app.example()
+    for k in range(3):
+        body["request_id"] = f"failing-{k}"
+        assert app.decide(body).json()["groups"][0]["notes"] == ["fallback"]
+    assert app.guard.n_failed == 3
+    assert app.watched.paused == []
+
+
+def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
+    """A crossed book holds. NO of both of two exclusive markets at bids 0.60 + 0.55 brings at least 1 for
+    0.40 + 0.45 and fees below 0.04: it is bought."""
+    for market, (bid, ask) in zip(
+        body["groups"][0]["markets"][:3], ((50, 40), (60, 62), (55, 57)), strict=True
+    ):
+        market["bid_e4"], market["ask_e4"] = bid * 100, ask * 100
+    for market in body["groups"][0]["markets"][1:3]:
+        market["exclusive_set"] = "who wins"
+    actions = app.decide(body).json()["groups"][0]["actions"]
+    assert [actions[f"EXAMPLE-{k}"] for k in (1, 2, 3)] == ["HOLD", "BUY_NO", "BUY_NO"]
+    for market in body["groups"][0]["markets"][1:]:
+        market["state"] = "closed"
+    body["request_id"] += "-crossed-alone"
+    assert app.decide(body).json()["groups"][0]["tier"] == "rules"
+
+
+def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
+    asked = []
+
+    async def full(key: ModelKey, batch: Batch) -> Decisions:
+        asked.append(key)
+        raise AssertionError
+
+    app = App(ask_full=full)
+    body = app.example()
+    body["deadline_ms"] = 0.001
+    assert app.decide(body).json()["groups"][0]["notes"] == ["deadline"]
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("measured_ms", "asked"), [(0.5, "replica"), (1.0, "deployment"), (None, "deployment")]
+)
+def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
+    app = App(ask_full=asking(lambda key, batch: _full(app, key, batch)), tier3_inside_ms=1.0)
+    tiers = tuple(tier._replace(group_p50_ms=measured_ms) for tier in app.policy.tiers)
+    here = TieredPolicy(app.policy.spec, tiers, TieredConfig(inference_ttl_ms=0))
+    assert app.served is not None
+    app.served = replace(app.served, policy=here)
+    assert app.client.get("/v1/model").json()["tier3_asked"] == asked
+    n_asked, expected = app.engines[2].n_asked, app.policy.decide(example_batch(app), 0)
+    assert app.engines[2].n_asked == n_asked + 1
+    group = app.decide(app.example()).json()["groups"][0]
+    assert (group["tier"], group["notes"]) == ("full", [])
+    assert list(group["probabilities"].values()) == expected.probabilities[0].tolist()
+    app.engines[2].broken = True
+    body = {**app.example(), "request_id": "when-it-is-broken"}
+    group = app.decide(body).json()["groups"][0]
+    assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+    assert app.guard.n_failed == 1, "the model's own fault, wherever it was asked"
+
+
+def example_batch(app: App) -> Batch:
+    request = DecideRequest.model_validate(app.example())
+    assert app.served is not None
+    return app.service.reader(app.served).read(request, "test", 0).batch
+
+
+def test_a_deadline_of_nothing_does_not_ask_tier_3_here_either():
+    app = App()
+    n_asked = app.engines[2].n_asked
+    group = app.decide({**app.example(), "deadline_ms": 0.001}).json()["groups"][0]
+    assert group["notes"] == ["deadline"]
+    assert app.engines[2].n_asked == n_asked
+
+
+def test_tier_3_elsewhere_answers_like_tier_3_here():
+    here = App()
+    elsewhere = App(ask_full=asking(lambda key, batch: _full(here, key, batch)))
+    body = here.example()
+    assert elsewhere.decide(body).json()["groups"] == here.decide(body).json()["groups"]
+
+
+async def _full(app: App, key: ModelKey, batch: Batch) -> Decisions:
+    assert key.model == MODEL
+    return app.policy.ask(3, batch, 0)
+
+
+def test_the_model_says_what_it_wants_to_be_shown(app: App):
+    info = ModelInfo.model_validate_json(app.client.get("/v1/model").content)
+    assert info.model == MODEL
+    assert info.feature_digest == FEATURE_DIGEST
+    assert info.tiers == [1, 2, 3]
+    assert [c.name for c in info.columns] == [*app.policy.spec.market, *app.policy.spec.portfolio]
+    assert (info.n_slots, info.window, len(info.history_columns)) == (5, 16, 16)
+
+
+def test_readiness_asks_every_tier(app: App):
+    before = [engine.n_asked for engine in app.engines]
+    found = app.client.get("/v1/readyz")
+    assert found.status_code == 200
+    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "ok"}
+    assert [engine.n_asked for engine in app.engines] == [n + 1 for n in before]
+
+
+def test_a_tier_that_fails_is_not_ready_and_named():
+    app = App()
+    app.engines[1].broken = True
+    found = app.client.get("/v1/readyz")
+    assert found.status_code == 503
+    assert "planted" in found.json()["tiers"]["2"]
+    assert "tier 2" in found.json()["reason"]
+
+
+def test_a_lost_tier_3_is_told_and_the_rest_stays_ready():
+    found = App(ask_full=broken).client.get("/v1/readyz")
+    assert found.status_code == 200
+    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "RuntimeError: its actor died"}

@@ -1,0 +1,90 @@
+"""The order of the quickstart's stages, what is continued, and which seed is taken."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kalshi_platform.workflows import quickstart as workflow
+from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
+
+
+@pytest.fixture
+def stages(monkeypatch, tmp_path):
+    """Stages that only say that they were asked; ``scores`` are those of the seeds."""
+    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], published=None)
+
+    def train(settings, dataset, run, shown, resume):
+        found.trained.append((settings.train.seed, run, resume))
+        (run / "latest").mkdir(parents=True, exist_ok=True)
+
+    def publish(registry, run, dataset, tiers, say):
+        found.published = run
+        return SimpleNamespace(tier_set=None)
+
+    manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
+    opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12))
+    scores = iter(())
+
+    def evaluate(policy, bank, env, config, **rest):
+        nonlocal scores
+        score = next(scores)
+        return SimpleNamespace(score=score, policy=SimpleNamespace(mean_return=score), **rest)
+
+    def open_held_out(split, final, folder, subject):
+        nonlocal scores
+        found.opened.append((split, folder))
+        scores = iter(found.scores)
+
+    fakes = {
+        "build_dataset": lambda inputs, uri, config: manifest,
+        "run_training": train,
+        "open_held_out": open_held_out,
+        "open_bank": lambda uri, split, groups: SimpleNamespace(n_rows=10),
+        "evaluate": evaluate,
+        "trained": lambda policy: policy,
+        "read_metrics": lambda run: [],
+        "write_report": lambda found, out, metrics, siblings=None: (out / "report.html", out / "report.json"),
+        "interval_text": str,
+        "verdict": lambda found: "",
+        "publish_run": publish,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(workflow, name, fake)
+    monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
+    monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
+    found.run = lambda recordings="rec", **changes: quickstart(
+        QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("scores", "taken"),
+    [([0.1], 0), ([0.3, 0.1], 1), ([0.3, 0.1, 0.2], 2), ([0.4, 0.1, 0.3, 0.2], 3)],
+)
+def test_the_seed_of_median_return_is_published_the_lower_middle_of_an_even_number(stages, scores, taken):
+    stages.scores = scores
+    done = stages.run(seeds=len(scores))
+    assert stages.published.name == f"seed-{taken}"
+    assert done.evaluation.score == scores[taken]
+    assert [e.score for e in done.siblings] == scores
+
+
+def test_the_test_split_is_opened_once_after_every_seed_was_trained(stages):
+    stages.scores = [0.1, 0.2]
+    stages.run(seeds=2)
+    assert [seed for seed, *_ in stages.trained] == [0, 1]
+    ((split, folder),) = stages.opened
+    assert (split, folder.name) == ("test", "dataset")
+
+
+def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_of_their_own(stages):
+    stages.run()
+    stages.run()
+    (_, first, fresh), (_, again, resumed) = stages.trained
+    assert (first, fresh, resumed) == (again, False, True)
+    stages.run("other")
+    stages.run(run=QuickstartConfig().run.with_values({"train.gamma": 0.9}))
+    folders = {run for _, run, _ in stages.trained}
+    assert len(folders) == 3
