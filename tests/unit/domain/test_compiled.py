@@ -15,6 +15,12 @@ DECORATORS = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """A folder of machine code for each test: a cached kernel is found whatever decorator compiled it."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+
+
 def quotient(a: float, b: float) -> float:
     return a / b
 

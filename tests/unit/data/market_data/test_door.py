@@ -179,7 +179,7 @@ def test_an_undeclared_grid_follows_the_prices_and_a_declared_one_does_not() -> 
     door = Door(SPEC, declared=False)
     door.admit(market.rows(), market.origin(), Counter())
     assert (door.spec.price_ranges, door.tick_e4, door.inferred) == (TENTHS, 10, True)
-    with pytest.raises(DataError, match=": 10 "):
+    with pytest.raises(DataError, match=r": 10 "):
         market.admit(SPEC, declared=True)
 
 
