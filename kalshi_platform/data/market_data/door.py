@@ -11,6 +11,8 @@ Counted    every GAP made here and every row dropped
 Invariant  rows have the same fate however they are cut: one message at a time (``serving/live/market.py``) or
            a whole recording at once (``importers/run.py``). Importing and live trading agree because both
            stand behind this door.
+Limit      a dataset keeps one grid per market, the last. Importing counts the changes (``grid_changed``), and
+           replay prices every order on the last grid; live trading does so from the change on.
 Not here   lost messages that sequence numbers show: ``sequence.py``, used by both through ``decode.py``.
 """
 

@@ -37,9 +37,8 @@ def tokens_in(file: Path) -> list[str]:
     try:
         return token_lines(Path(file).read_text())
     except (OSError, UnicodeDecodeError) as err:
-        raise ContractError(
-            f"token file {file} cannot be read ({err}): write one token a line into it"
-        ) from None
+        why = getattr(err, "strerror", None) or err
+        raise ContractError(f"token file {file} cannot be read ({why}): it holds a token per line") from None
 
 
 def token_lines(text: str) -> list[str]:

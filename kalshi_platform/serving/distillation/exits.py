@@ -14,7 +14,7 @@ from kalshi_platform.serving.distillation import calibration
 from kalshi_platform.serving.distillation.cascade import Theatre, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
 from kalshi_platform.serving.distillation.judge import Made
-from kalshi_platform.serving.distillation.states import Reader, choices
+from kalshi_platform.serving.distillation.states import StateReader, choices
 from kalshi_platform.serving.distillation.thresholds import (
     Choice,
     Pair,
@@ -116,4 +116,4 @@ def _confidence(made: Made, theatre: Theatre, states: States) -> np.ndarray:
 
 def _logits(policy: FrozenPolicy, theatre: Theatre, states: States) -> np.ndarray:
     with torch_threads(1):
-        return Reader(policy.network, theatre.bank.arrays).logits(states)
+        return StateReader(policy.network, theatre.bank.arrays).logits(states)

@@ -32,7 +32,7 @@ from kalshi_platform.serving.distillation import calibration
 from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.cascade import Theatre, batch_of, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
-from kalshi_platform.serving.distillation.states import Reader, choices, collect_states
+from kalshi_platform.serving.distillation.states import StateReader, choices, collect_states
 from kalshi_platform.serving.distillation.thresholds import expected_ms
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.serving.inference.engine import Engine
@@ -271,7 +271,7 @@ def exit_curve(confidence: np.ndarray, right: np.ndarray) -> tuple[ExitPoint, ..
 
 def _logits(made: Made, theatre: Theatre, states: States) -> np.ndarray:
     with torch_threads(1):
-        return Reader(made.policy.network, theatre.bank.arrays).logits(states)
+        return StateReader(made.policy.network, theatre.bank.arrays).logits(states)
 
 
 def _time(tiered: TieredPolicy, theatre: Theatre, states: States, seed: int) -> dict[str, float]:

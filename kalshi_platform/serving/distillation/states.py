@@ -70,7 +70,7 @@ def _with_choice(layout: Layout, fragment: Fragment) -> States:
     return States(flat[which], rows, logits, value, advantage, env)
 
 
-class Reader:
+class StateReader:
     """Any network's answers to kept states, a batch at a time; one instance a bank and window."""
 
     def __init__(self, network: PolicyNetwork, arrays: BankArrays) -> None:

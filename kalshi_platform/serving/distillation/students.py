@@ -22,7 +22,7 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.serving.distillation.config import LearnConfig
 from kalshi_platform.serving.distillation.losses import advantage_weights, value_loss, weighted_kl
-from kalshi_platform.serving.distillation.states import Reader, choices
+from kalshi_platform.serving.distillation.states import StateReader, choices
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.rollout.reservoir import States
@@ -152,7 +152,7 @@ class _Student:
         seed: int,
     ) -> None:
         self.network, self._config = network, config
-        self._reader = Reader(network, arrays)
+        self._reader = StateReader(network, arrays)
         self._learned, self._held_out = learned, held_out
         self._weight = _weights(network.spec.layout, learned, config)
         self._held_out_weight = _weights(network.spec.layout, held_out, config)

@@ -23,7 +23,7 @@ from kalshi_platform.serving.live.market import LiveMarket
 from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
-class Place(NamedTuple):
+class LivePlace(NamedTuple):
     """Group and slot in which a market stands."""
 
     group: int
@@ -55,7 +55,7 @@ class LiveBooks:
         self._markets: dict[str, LiveMarket] = {}
         self._facts_seen: dict[str, tuple[Any, ...]] = {}
         self.now_ns = 0
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, LivePlace] = {}
         self.groups: list[LiveGroup] = []
         self.tickers: list[list[str]] = []  # of each group, in order of its slots
         self._news: list[str] = []
@@ -205,7 +205,7 @@ class LiveBooks:
 
     def _place(self, ticker: str, group: int) -> None:
         """Give ``ticker`` the next slot of a group."""
-        self.places[ticker] = Place(group, len(self.tickers[group]))
+        self.places[ticker] = LivePlace(group, len(self.tickers[group]))
         self.tickers[group].append(ticker)
 
     def set_account(self, account: AccountMessage) -> None:

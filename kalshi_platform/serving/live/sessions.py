@@ -41,7 +41,7 @@ class Lease(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Kept:
+class _KeptSession:
     """One session of the store, its owner and its connection."""
 
     session: StreamSession
@@ -63,7 +63,7 @@ class SessionStore:
         self.config = config or SessionConfig()
         self._resolutions = resolutions
         self._new_id = new_id
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()  # those left longest ago first
+        self._kept: OrderedDict[str, _KeptSession] = OrderedDict()  # those left longest ago first
         self._n_connections = 0
 
     def __len__(self) -> int:
@@ -84,7 +84,7 @@ class SessionStore:
             return self._lease(kept, kept.session.resume(opening, served))
         self._make_room()
         session = StreamSession(self._new_id(), opening, served, self.config.limits, self._resolutions)
-        kept = self._kept[session.id] = _Kept(session, owner, 0, None)
+        kept = self._kept[session.id] = _KeptSession(session, owner, 0, None)
         return self._lease(kept, session.opened(resumed=False))
 
     def holds(self, lease: Lease) -> bool:
@@ -114,7 +114,7 @@ class SessionStore:
     def _can_go_on(self, session: StreamSession, served: ServedModel) -> bool:
         return not session.closed and session.is_read_by(served)
 
-    def _lease(self, kept: _Kept, messages: list[str]) -> Lease:
+    def _lease(self, kept: _KeptSession, messages: list[str]) -> Lease:
         """Give the session to a new connection."""
         self._n_connections += 1
         kept.connection, kept.left_ns = self._n_connections, None

@@ -59,7 +59,7 @@ _BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
 Decide = Callable[[Request], Awaitable[Response]]
 
 
-class Door:
+class HttpDoor:
     """Outermost layer: gives every request its id and time, answers POST /v1/decide, answers for errors."""
 
     def __init__(self, app: ASGIApp, service: Service, decide: Decide) -> None:
@@ -109,7 +109,7 @@ def make_app(service: Service) -> FastAPI:
     )  # fmt: skip
     gate = Gate(service.args.access, service.args.limits.rates)
     decide = _deciding(service, gate)
-    app.add_middleware(Door, service=service, decide=decide)
+    app.add_middleware(HttpDoor, service=service, decide=decide)
 
     async def refuse(request: Request, error: Exception) -> Response:
         problem = error if isinstance(error, Problem) else _of_http(error)

@@ -39,7 +39,7 @@ class RequestIdReusedError(ContractError):
     """The same request id came with another body (HTTP 409)."""
 
 
-class Answer(NamedTuple):
+class StoredAnswer(NamedTuple):
     """Answer to a request, made for it or for an earlier one."""
 
     body: bytes
@@ -95,7 +95,7 @@ class Answers:
             self._bytes,
         )
 
-    async def once(self, owner: str, request_id: str, body: bytes, make: Make) -> Answer:
+    async def once(self, owner: str, request_id: str, body: bytes, make: Make) -> StoredAnswer:
         """Answer ``body``: with a kept answer, one in flight, or one that ``make`` makes for all who ask.
 
         An awaitable from ``make`` runs as a task of its own: a client that goes away neither stops it nor
@@ -110,18 +110,18 @@ class Answers:
         if kept := self._kept.get(key):
             self._require_same(kept.digest, digest, request_id)
             self._repeated += 1
-            return Answer(kept.body, repeated=True)
+            return StoredAnswer(kept.body, repeated=True)
         if found := self._in_flight.get(key):
             self._require_same(found.digest, digest, request_id)
             self._shared += 1
-            return Answer(await asyncio.shield(found.task), repeated=True)
+            return StoredAnswer(await asyncio.shield(found.task), repeated=True)
         answer = make()
         if isinstance(answer, bytes):
-            return Answer(self._made_now(key, digest, answer), repeated=False)
+            return StoredAnswer(self._made_now(key, digest, answer), repeated=False)
         task = asyncio.create_task(self._make(key, digest, answer))
         self._in_flight[key] = _InFlight(digest, task)
         task.add_done_callback(lambda done: self._landed(key, done))
-        return Answer(await asyncio.shield(task), repeated=False)
+        return StoredAnswer(await asyncio.shield(task), repeated=False)
 
     async def _make(self, key: Key, digest: bytes, answer: Awaitable[bytes]) -> bytes:
         return self._made_now(key, digest, await answer)

@@ -90,7 +90,7 @@ def _is_other_kind(error: ErrorDetails) -> bool:
     return error["type"] in ("string_type", "none_required") and len(_path(loc)) < len(loc)
 
 
-class Place(NamedTuple):
+class FieldPlace(NamedTuple):
     """One market of a request, with its group and slot."""
 
     group: int
@@ -130,7 +130,7 @@ def require_known(columns: tuple[str, ...], known: Collection[str]) -> None:
             raise refusal("repeated-feature", f"{name!r} stands twice in columns", f"columns.{i}")
 
 
-def wrong_number(name: str, value: float, place: Place, field: str) -> Problem:
+def wrong_number(name: str, value: float, place: FieldPlace, field: str) -> Problem:
     """Problem for a number of feature ``name`` that is not finite or outside its bounds."""
     feature, market = FEATURE[name], place.market.id
     if not np.isfinite(value):
@@ -143,7 +143,7 @@ def wrong_number(name: str, value: float, place: Place, field: str) -> Problem:
     return refusal("out-of-bounds", detail, place.field(field))
 
 
-def rows_one_by_one(places: Sequence[Place], n_columns: int) -> np.ndarray:
+def rows_one_by_one(places: Sequence[FieldPlace], n_columns: int) -> np.ndarray:
     """Rows (M, C) f8 as sent, packed or not; Problem where one has not ``n_columns`` numbers."""
     rows = np.empty((len(places), n_columns), np.float64)
     for m, place in enumerate(places):
@@ -156,7 +156,9 @@ def rows_one_by_one(places: Sequence[Place], n_columns: int) -> np.ndarray:
     return rows
 
 
-def history_one_by_one(place: Place, window: int, features: Sequence[Feature], bounds: Bounds) -> np.ndarray:
+def history_one_by_one(
+    place: FieldPlace, window: int, features: Sequence[Feature], bounds: Bounds
+) -> np.ndarray:
     """The last rows (n, H) f8 of a market's history, at most ``window``, within ``bounds``."""
     history, names = place.market.history, [feature.name for feature in features]
     if not history:
@@ -174,7 +176,7 @@ def history_one_by_one(place: Place, window: int, features: Sequence[Feature], b
 
 
 def _last_rows(
-    history: str | list[list[float]], place: Place, window: int, names: Sequence[str]
+    history: str | list[list[float]], place: FieldPlace, window: int, names: Sequence[str]
 ) -> tuple[np.ndarray, int]:
     """At most ``window`` rows (n, H) f8, and the number of the first of them."""
     expected = f"expected {', '.join(names)}"
@@ -195,7 +197,7 @@ def _last_rows(
     return np.array(history[first:], np.float64), first
 
 
-def _unpacked(text: str, place: Place, name: str) -> np.ndarray:
+def _unpacked(text: str, place: FieldPlace, name: str) -> np.ndarray:
     try:
         return unpack(text)
     except ContractError as error:

@@ -33,7 +33,7 @@ from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
 from kalshi_platform.serving.server.problems import (
     FEATURE,
-    Place,
+    FieldPlace,
     Problem,
     bounds_of,
     history_one_by_one,
@@ -116,9 +116,9 @@ class _Markets(NamedTuple):
     slots: list[int]  # of all
     active: list[int]  # positions in ``all``
 
-    def place(self, m: int, n_slots: int) -> Place:
+    def place(self, m: int, n_slots: int) -> FieldPlace:
         """Market ``m`` and where it stands."""
-        return Place(*divmod(self.slots[m], n_slots), self.all[m])
+        return FieldPlace(*divmod(self.slots[m], n_slots), self.all[m])
 
 
 class Asked(NamedTuple):

@@ -26,7 +26,7 @@ SIMULATED: Final = "simulated"
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """Columns by which a kind of file is recognised, and those read where present."""
 
     kind: DataKind
@@ -46,22 +46,22 @@ class Layout:
 
 _RECV: Final = {"recv_ns": 1, "recv_ts_us": 1_000, "recv_ts_ms": NS_PER_MS}
 
-LAYOUTS: Final[dict[DataKind, Layout]] = {
-    "level2": Layout(
+LAYOUTS: Final[dict[DataKind, ColumnLayout]] = {
+    "level2": ColumnLayout(
         "level2",
         frozenset({TICKER, "type", "snap_start", "side", "price_e4", "size_e2"}),
         frozenset(),
         frozenset({"exch_ts_ms", "sid", "seq", "session", "is_fill", "taker_side"}),
         _RECV,
     ),
-    "quotes": Layout(
+    "quotes": ColumnLayout(
         "quotes",
         frozenset({TICKER, "yes_bid_e4", "yes_ask_e4"}),
         frozenset({"type"}),
         frozenset({"yes_bid_size_e2", "yes_ask_size_e2"}),
         _RECV,
     ),
-    "trades": Layout(
+    "trades": ColumnLayout(
         "trades",
         frozenset({TICKER, "yes_price_e4", "count_e2", "taker_side"}),
         frozenset({"type"}),

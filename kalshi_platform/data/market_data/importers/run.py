@@ -125,5 +125,8 @@ def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str
             stretch = slice(begin, end)
             parts.append(door.admit(take(piece.rows, stretch), piece.origin.part(stretch), counters))
         if i < len(tellings):
+            before = door.spec.price_ranges
             door.take_facts(tellings[i].facts)
+            # The dataset keeps one grid a market, so that orders in replay are priced on the last one.
+            counters["grid_changed"] += int(begin > 0 or end > begin) * int(door.spec.price_ranges != before)
     return parts[0] if len(parts) == 1 else concat(parts)

@@ -8,7 +8,7 @@ from made.bank import made_bank
 from kalshi_platform.models.networks.levels import TIER_LEVELS, level_named
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.serving.distillation.states import Reader, choices, collect_states
+from kalshi_platform.serving.distillation.states import StateReader, choices, collect_states
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
@@ -56,7 +56,7 @@ def test_kept_answers_are_those_the_network_gives_to_the_kept_state(bank, level)
     assert states.n == 300
     _, counted = choices(network.spec.layout, states.flat)
     assert counted.any(axis=1).all()
-    again = Reader(network, bank.arrays).logits(states)
+    again = StateReader(network, bank.arrays).logits(states)
     np.testing.assert_allclose(again[counted], states.logits[counted], rtol=1e-4, atol=1e-4)
     assert np.abs(states.advantage[counted]).max() > 0
     assert np.isfinite(states.advantage).all()

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.server.idempotency import (
-    Answer,
     Answers,
     IdempotencyConfig,
     RequestIdReusedError,
+    StoredAnswer,
 )
 
 S = 1_000_000_000
@@ -55,8 +55,8 @@ async def begun(*tasks):
 def test_a_repeated_request_gets_the_same_answer_without_being_made_again():
     async def scene():
         kept, make = answers(), Maker()
-        assert await kept.once("me", "1", b"x", make) == Answer(b"answer 1", repeated=False)
-        assert await kept.once("me", "1", b"x", make) == Answer(b"answer 1", repeated=True)
+        assert await kept.once("me", "1", b"x", make) == StoredAnswer(b"answer 1", repeated=False)
+        assert await kept.once("me", "1", b"x", make) == StoredAnswer(b"answer 1", repeated=True)
         assert (make.runs, kept.counts.made, kept.counts.repeated) == (1, 1, 1)
 
     asyncio.run(scene())
@@ -65,8 +65,8 @@ def test_a_repeated_request_gets_the_same_answer_without_being_made_again():
 def test_an_answer_that_is_made_at_once_is_kept_too_and_what_it_raises_is_not():
     async def scene():
         kept, made = answers(), iter([b"one", b"two"])
-        assert await kept.once("me", "1", b"x", lambda: next(made)) == Answer(b"one", repeated=False)
-        assert await kept.once("me", "1", b"x", lambda: next(made)) == Answer(b"one", repeated=True)
+        assert await kept.once("me", "1", b"x", lambda: next(made)) == StoredAnswer(b"one", repeated=False)
+        assert await kept.once("me", "1", b"x", lambda: next(made)) == StoredAnswer(b"one", repeated=True)
         with pytest.raises(ZeroDivisionError):
             await kept.once("me", "2", b"x", lambda: 1 // 0)
         assert (await kept.once("me", "2", b"x", lambda: next(made))).body == b"two"
@@ -79,7 +79,7 @@ def test_an_id_belongs_to_its_owner():
     async def scene():
         kept, make = answers(), Maker()
         assert (await kept.once("me", "1", b"x", make)).body == b"answer 1"
-        assert await kept.once("you", "1", b"other", make) == Answer(b"answer 2", repeated=False)
+        assert await kept.once("you", "1", b"other", make) == StoredAnswer(b"answer 2", repeated=False)
 
     asyncio.run(scene())
 
@@ -152,7 +152,7 @@ def test_a_failure_reaches_all_who_wait_and_is_forgotten():
         failed = await asyncio.gather(*waiting, return_exceptions=True)
         assert [str(f) for f in failed] == ["planted"] * 2
         make.error = None
-        assert await kept.once("me", "1", b"x", make) == Answer(b"answer 2", repeated=False)
+        assert await kept.once("me", "1", b"x", make) == StoredAnswer(b"answer 2", repeated=False)
 
     asyncio.run(scene())
 
@@ -165,7 +165,7 @@ def test_an_answer_serves_for_its_time_and_a_ns_longer_no_more():
         clock.now_ns = 2 * S
         assert (await kept.once("me", "1", b"x", make)).repeated
         clock.now_ns += 1
-        assert await kept.once("me", "1", b"y", make) == Answer(b"answer 2", repeated=False)
+        assert await kept.once("me", "1", b"y", make) == StoredAnswer(b"answer 2", repeated=False)
 
     asyncio.run(scene())
 

@@ -65,6 +65,7 @@ def test_each_row_is_checked_against_the_grid_in_force_at_its_time(tmp_path: Pat
     both = wire.assert_doors_agree(wire.write_frames(tmp_path / "c.jsonl", frames))
     assert both.rows[wire.TICKER].bid_px_e4[:, 0].tolist() == [4_210, -1, 4_200]
     assert (both.markets[wire.TICKER].spec.price_ranges, both.markets[wire.TICKER].tick_e4) == (CENTS, 10)
+    assert both.counters["grid_changed"] == 1  # a dataset keeps one grid: somebody is told
 
 
 def test_a_price_of_the_old_grid_is_refused_by_both_once_the_new_one_is_in_force(tmp_path: Path) -> None:
