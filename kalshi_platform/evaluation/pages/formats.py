@@ -37,7 +37,8 @@ def ms(value: float | None) -> str:
     """Milliseconds with three significant digits, "0.812 ms"; "-" where unknown."""
     if value is None:
         return "-"
-    digits = 2 if value == 0 else max(0, 2 - math.floor(math.log10(abs(value))))
+    rounded = float(f"{value:.3g}")  # 0.9996 is 1.00, not 1.000
+    digits = 2 if rounded == 0 else max(0, 2 - math.floor(math.log10(abs(rounded))))
     return f"{value:.{digits}f} ms"
 
 
