@@ -39,7 +39,7 @@ def test_an_estimated_probability_is_never_certain():
     ("value", "text"),
     [
         (0.0123, "0.0123 ms"), (0.8, "0.800 ms"), (12.345, "12.3 ms"), (1234.5, "1234 ms"), (0, "0.00 ms"),
-        (0.9996, "1.00 ms"),         (None, "-"),
+        (0.9996, "1.00 ms"), (None, "-"),
     ],
 )  # fmt: skip
 def test_milliseconds_keep_three_digits(value, text):
