@@ -56,7 +56,10 @@ class NetworkPolicy:
         """Actions (N, S) int8; the next call overwrites them."""
         self.logits, self.value, mask = self._present(flat, rows)
         n, k = len(flat), self._n_drawn(len(flat))
-        if self._rng is not None and k:
+        if self._rng is not None and k == n:  # as training does: without a view of each array
+            uniform = self._rng.random(self._actions.shape)
+            sample_actions(self.logits, mask, uniform, self._actions, self.log_prob)
+        elif self._rng is not None and k:
             uniform = self._rng.random(self._actions.shape)
             sample_actions(self.logits[:k], mask[:k], uniform[:k], self._actions[:k], self.log_prob[:k])
         if k < n:

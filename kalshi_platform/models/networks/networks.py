@@ -85,7 +85,7 @@ class PolicyNetwork(nn.Module):
 
     def __init__(self, spec: PolicySpec) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.layout = spec, spec.layout  # made once: a step of sampling asks for it
         level, d = spec.level, spec.level.width
         sizes = (len(spec.market) + len(spec.portfolio), *level.hidden_sizes)
         self.encoder = nn.Sequential(
@@ -125,7 +125,7 @@ class PolicyNetwork(nn.Module):
 
     def answer(self, flat: torch.Tensor, history_codes: torch.Tensor | None) -> Answer:
         """Logits, values and action mask of ``flat`` (B, width); ``history_codes`` as in :meth:`decide`."""
-        seen = self.spec.split(flat)
+        seen = self.layout.split(flat)
         logits, value = self.decide(seen.market, history_codes, seen.portfolio, seen.slot_mask)
         return Answer(logits, value, seen.action_mask)
 
