@@ -62,6 +62,7 @@ class Manifest(Config):
     markets: tuple[MarketEntry, ...]
     sources: tuple[str, ...] = Field(description="names of the imported files")
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
+    notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
 
     @model_validator(mode="after")
@@ -85,7 +86,10 @@ class Manifest(Config):
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
+        values = self.model_dump(mode="json")
+        if not self.notes:
+            del values["notes"]  # a manifest without notes has the bytes, and so the digest, it always had
+        return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, address: str) -> Self:

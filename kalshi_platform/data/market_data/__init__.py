@@ -3,4 +3,17 @@
 Not here   books and features; files of other formats (importers/). Begin reading at door.py.
 """
 
-__all__ = ["capture", "decode", "door", "facts", "faults", "gaps", "market_meta", "price_levels", "schema"]
+__all__ = [
+    "book_checks",
+    "capture",
+    "decode",
+    "door",
+    "facts",
+    "fates",
+    "faults",
+    "gaps",
+    "judging",
+    "market_meta",
+    "price_levels",
+    "schema",
+]
