@@ -128,9 +128,9 @@ def test_a_level_below_zero_is_a_gap_that_the_summary_counts(folder, tmp_path):
     built = build(folder, tmp_path / "out")
     assert built.exit_code == 0, built.output
     summary = json.loads(built.stdout)
-    assert (summary["gaps"], summary["counters"]["negative_levels_to_gaps"]) == (1, 1)
+    assert (summary["gaps"], summary["counters"]["books_ended:level_below_zero"]) == (1, 1)
     assert (
-        "negative_levels_to_gaps: 1"
+        "books_ended:level_below_zero: 1"
         in CliRunner().invoke(app, ["dataset", "info", str(tmp_path / "out")]).stdout
     )
 

@@ -20,7 +20,7 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 
 #: Counters of what happens to frames and rows.
 FATES = (
-    "deltas_before_snapshot", "deltas_quarantined", "negative_levels_to_gaps", "sequence_gaps",
+    "deltas_before_snapshot", "deltas_quarantined", "books_ended:level_below_zero", "sequence_gaps",
     "messages_missing", "repeated_frames", "reconnections",
 )  # fmt: skip
 T0_NS = 1_700_000_000 * 10**9

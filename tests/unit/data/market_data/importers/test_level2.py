@@ -121,4 +121,4 @@ def test_a_level_below_zero_is_a_gap(tmp_path: Path) -> None:
     rows = [book("E-A", 1, "start"), book("E-A", 2, "delta", "yes", 4_000, -1)]
     markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
     assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
-    assert counters["negative_levels_to_gaps"] == 1
+    assert counters["books_ended:level_below_zero"] == 1
