@@ -48,7 +48,7 @@ def raises_position(action: int) -> bool:
 
 @kernel
 def scaled_rate_e6(terms: Any, maker: bool, params: ExecutionParams) -> int:
-    """Fee rate of the market at the time, or today's where the settings say so, times the scale of the ladder."""
+    """Fee rate of the market then, or today's where the settings say so, times the scale of the ladder."""
     if params.fees_today:
         rate = terms.today_maker_rate_e6 if maker else terms.today_taker_rate_e6
     else:
