@@ -17,20 +17,22 @@ Invariant  rows have the same fate however they are cut: one message at a time (
            stand behind this door.
 Grid       a new order must be on the grid in force at its time. Orders that rest when the grid changes stay,
            so that takes from a level, prints, quotes and snapshots may show prices of an earlier grid.
-Limit      a dataset keeps one grid per market, the last. Importing counts the changes (``grid_changed``), and
-           replay prices every order on the last grid; live trading does so from the change on.
+Told       a grid told by a frame is in force from its FACTS row on, here as in replay (``history.py``).
+           Importing counts the changes (``grid_changed``). A grid inferred from the prices of a recording is
+           in force from its first row in replay, live from the price that showed it.
 Not here   lost messages that sequence numbers show: ``sequence.py``, used by both through ``decode.py``; the
            rows that a fate leaves: ``fates.py``.
 """
 
 from collections import Counter
+from dataclasses import replace
 from math import gcd
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.data.market_data.book_checks import BEST, LAST_NS, TICK_E4, lose_book, new_marks
-from kalshi_platform.data.market_data.facts import MarketFacts, with_times
+from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.fates import MESSAGE_LOST, REFUSED, apply_fates
 from kalshi_platform.data.market_data.faults import (
     EARLIER,
@@ -42,11 +44,13 @@ from kalshi_platform.data.market_data.faults import (
     refuse,
 )
 from kalshi_platform.data.market_data.gaps import gap_in_place_of
+from kalshi_platform.data.market_data.history import spec_with_facts
 from kalshi_platform.data.market_data.judging import end_of_message, judge
 from kalshi_platform.data.market_data.market_meta import coarsest_grid, grid_table
 from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_START,
     NO,
     QUOTE,
@@ -60,7 +64,7 @@ from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.units import DOLLAR_E4
 
 #: Kinds of rows whose loss changes no book.
-_NO_BOOK: Final = (TRADE, TICKER)
+_NO_BOOK: Final = (TRADE, TICKER, FACTS)
 
 
 class Refusal(NamedTuple):
@@ -82,7 +86,8 @@ class Door:
         """Open the door; ``declared``: a source names the grid of ``spec``, it is not just the default."""
         self.spec = spec
         self.tick_e4 = spec.tick_e4
-        self.inferred = False  # the grid was moved to what the prices show
+        #: Grid that the prices show, where none is declared.
+        self.inferred: tuple[PriceBand, ...] | None = None
         self._declared = declared
         self._told: tuple[PriceBand, ...] | None = None
         self._grid = grid_table(spec.price_ranges).astype(np.uint8) * np.uint8(IN_FORCE)
@@ -92,11 +97,10 @@ class Door:
     def take_facts(self, facts: MarketFacts) -> None:
         """Hold the facts of lifecycle frames for true from the next row on.
 
-        Opening and closing time count where the specification has none. A grid that was not told before is
-        in force from now on; if it equals the grid in force nothing changes: an undeclared grid still
-        follows the prices.
+        They beat the specification. A grid that was not told before is in force from now on; if it equals the
+        grid in force nothing changes: an undeclared grid still follows the prices.
         """
-        self.spec = with_times(self.spec, facts)
+        self.spec = spec_with_facts(self.spec, replace(facts, price_ranges=None))
         if facts.price_ranges is None or facts.price_ranges == self._told:
             return
         self._told = facts.price_ranges
@@ -196,7 +200,7 @@ class Door:
         grid = grid_table(bands)
         if not (grid[prices_e4].all() and grid[self._grid == IN_FORCE].all()):
             return False
-        self.inferred = True
+        self.inferred = bands
         self._set_grid(bands)
         return True
 

@@ -168,6 +168,23 @@ def _quote(marks: np.ndarray, side: int, price_e4: int) -> None:
 
 
 @inline_kernel
+def _fate_of_row(
+    depth: np.ndarray, marks: np.ndarray, kind: int, side: int, price_e4: int, qty_e2: int, flags: int
+) -> int:
+    """Fate of a row that is neither print nor ticker; the row's change of the book is made."""
+    fate = KEPT
+    if kind == DELTA or (kind == SNAPSHOT and flags & FLAG_START == 0):
+        fate = _fate_of_level(depth, marks, kind, side, price_e4, qty_e2)
+    elif kind == QUOTE:
+        _quote(marks, side, price_e4)
+    elif kind == SNAPSHOT:
+        _begin_snapshot(depth, marks)
+    elif kind == GAP:
+        lose_book(marks)
+    return fate
+
+
+@inline_kernel
 def _judge_tickers(
     side: np.ndarray,
     price_e4: np.ndarray,
@@ -238,20 +255,13 @@ def judge(
         else:
             for i in range(begin, end):
                 fate[i] = KEPT
-                if kind[i] == GAP:
-                    lose_book(marks)
-                elif kind[i] == TRADE:
-                    if hear_print(marks, side[i], price_e4[i], flags[i], now_ns):
-                        note = PRINT_THROUGH
-                        lose_book(marks)
-                elif kind[i] == QUOTE:
-                    _quote(marks, side[i], price_e4[i])
-                elif kind[i] == SNAPSHOT and flags[i] & FLAG_START != 0:
-                    _begin_snapshot(depth, marks)
-                elif kind[i] == SNAPSHOT or kind[i] == DELTA:
-                    fate[i] = _fate_of_level(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i])
+                if kind[i] != TRADE:
+                    fate[i] = _fate_of_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
                     if fate[i] == REFUSED:
                         return REPEATED_LEVEL, i, 1, begin
+                elif hear_print(marks, side[i], price_e4[i], flags[i], now_ns):
+                    note = PRINT_THROUGH
+                    lose_book(marks)
         fate[begin] |= note * NOTE_UNIT
         if look(marks, now_ns):
             fate[begin] |= CROSSING_OVER
