@@ -44,11 +44,19 @@ class Lived(NamedTuple):
 
 
 def write_frames(path: Path, frames: Sequence[tuple[int, dict[str, Any]]]) -> Path:
-    """A capture of (connection, message), one a millisecond."""
+    """A capture of (connection, message), one a millisecond, and of silences (:func:`silence`)."""
+    now_ns = T0_NS
     with CaptureWriter(path) as writer:
-        for n, (conn, message) in enumerate(frames):
-            writer.append(T0_NS + n * 10**6, conn, json.dumps(message))
+        for conn, message in frames:
+            if message:
+                writer.append(now_ns, conn, json.dumps(message))
+            now_ns += 10**6 if message else conn * 10**6
     return path
+
+
+def silence(ms: int) -> tuple[int, dict[str, Any]]:
+    """Time that passes between two frames of :func:`write_frames`."""
+    return ms, {}
 
 
 def imported(*inputs: Path) -> Imported:
