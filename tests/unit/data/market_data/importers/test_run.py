@@ -65,9 +65,11 @@ def test_each_row_is_checked_against_the_grid_in_force_at_its_time(tmp_path: Pat
         wire.delta(3, "0.4200", "5.00"),
     )
     both = wire.assert_doors_agree(wire.write_frames(tmp_path / "c.jsonl", frames))
-    assert both.rows[wire.TICKER].bid_px_e4[:, 0].tolist() == [4_210, -1, 4_200]
+    assert both.rows[wire.TICKER].bid_px_e4[:, 0].tolist() == [-1, 4_210, -1, -1, 4_200]  # two rows of facts
     assert (both.markets[wire.TICKER].spec.price_ranges, both.markets[wire.TICKER].tick_e4) == (CENTS, 10)
-    assert both.counters["grid_changed"] == 1  # a dataset keeps one grid: somebody is told
+    assert both.counters["grid_changed"] == 1
+    grids = [known.price_ranges for known in both.markets[wire.TICKER].history.known]
+    assert (grids, both.rows[wire.TICKER].known.tolist()) == ([CENTS, TENTHS, CENTS], [1, 1, 1, 2, 2])
 
 
 def test_orders_that_rest_when_the_grid_changes_may_be_taken_or_shown_but_no_new_one_may_come(
@@ -86,7 +88,7 @@ def test_orders_that_rest_when_the_grid_changes_may_be_taken_or_shown_but_no_new
     )
     both = wire.assert_doors_agree(wire.write_frames(tmp_path / "c.jsonl", frames))
     assert both.rows[wire.TICKER].bid_px_e4[-1, 0] == 4_310
-    assert both.rows[wire.TICKER].valid.all()
+    assert both.rows[wire.TICKER].valid[1:].all()  # the first row tells of the market, not of its book
 
 
 def test_a_new_order_on_the_old_grid_is_refused_live_and_put_aside_on_import(tmp_path: Path) -> None:
