@@ -140,6 +140,10 @@ MESSAGES = st.lists(
         *[st.tuples(st.just("delta"), st.integers(0, 1), PRICE, st.integers(-4, 5))] * 3,
         st.tuples(st.just("fill"), st.integers(0, 1), PRICE, st.integers(1, 3)),
         st.tuples(st.just("gap")),
+        st.tuples(st.just("wait"), st.sampled_from([30, 1_500])),
+        st.tuples(st.just("print"), st.integers(0, 1), PRICE),
+        st.tuples(st.just("ticker"), st.sampled_from([-1, 4_200]), st.sampled_from([-1, 5_700, 5_800])),
+        st.tuples(st.just("quote"), PRICE, PRICE),
         st.tuples(st.just("tell"), st.sampled_from([CENTS, TAPERED, TENTHS, bands(0, 1, 10_000)])),
     ),
     min_size=1,
@@ -177,13 +181,15 @@ def passed(door: Door, parts: list[MarketRows]) -> tuple[MarketRows, Counter[str
 def test_rows_have_the_same_fate_however_they_are_cut(
     messages: list[tuple[Any, ...]], declared: bool, cuts: list[int]
 ) -> None:
-    messages = [m for m in messages if m[0] != "tell"]
-    if not messages:
+    rows = made([m for m in messages if m[0] != "tell"])[0].rows()
+    if rows.kind.size == 0:
         return
-    rows = made(messages)[0].rows()
     ways = [[rows], list(stretches(rows, cuts)), [take(rows, m) for m in messages_of(rows)]]
     doors = [Door(SPEC, declared) for _ in ways]
     (whole, counted, refused), *others = [passed(d, p) for d, p in zip(doors, ways, strict=True)]
+    if not refused:
+        kept, refusals = Door(SPEC, declared).admit_recording(rows, Origin("f", "row", rows.seq), Counter())
+        assert (refusals, kept.kind.tolist()) == ([], whole.kind.tolist())
     for door, (parts, counters, why) in zip(doors[1:], others, strict=True):
         assert bool(why) == bool(refused)
         if refused:
