@@ -45,9 +45,12 @@ def period_of(path: Path) -> int:
     names = column_names(path)
     name, unit_ns = next((t, u) for t, u in LAYOUTS["quotes"].times.items() if t in names)
     table = read_all(path, [TICKER, name])
+    column = table.column(name).combine_chunks()
     try:
-        times = table.column(name).cast(pa.int64()).combine_chunks().fill_null(0).to_numpy()
-    except pa.ArrowInvalid:
+        if pa.types.is_timestamp(column.type):
+            column, unit_ns = column.cast(pa.timestamp("ns")), 1
+        times = column.cast(pa.int64()).fill_null(0).to_numpy()
+    except pa.ArrowException:
         return 0  # refused, with its row, where the file is read
     tickers = table.column(TICKER).cast(pa.string()).combine_chunks().dictionary_encode().indices
     return proven_period(times, tickers.to_numpy(zero_copy_only=False)) * unit_ns
