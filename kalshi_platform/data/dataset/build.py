@@ -23,8 +23,7 @@ from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob, discover
-from kalshi_platform.data.market_data.importers.put_aside import MAX_NOTES
-from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES, RICHEST_FIRST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, open_storage

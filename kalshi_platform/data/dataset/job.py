@@ -21,7 +21,7 @@ from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
-from kalshi_platform.data.market_data.importers.put_aside import MAX_NOTES
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.storage.storage import Storage
 

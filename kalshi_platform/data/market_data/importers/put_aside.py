@@ -18,8 +18,7 @@ from kalshi_platform.domain.errors import DataError
 #: A market is put aside whole where more than this share of its messages break a rule, and at least so many.
 MAX_REFUSED_SHARE: Final = 0.1
 MIN_REFUSED: Final = 3
-#: Notes kept of one event, and of them those about one market.
-MAX_NOTES: Final = 20
+#: Notes about one market.
 _NOTES_A_MARKET: Final = 3
 
 

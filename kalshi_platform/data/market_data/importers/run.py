@@ -20,10 +20,11 @@ from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
-from kalshi_platform.data.market_data.importers.put_aside import MAX_NOTES, put_aside, refuse_unsorted
+from kalshi_platform.data.market_data.importers.put_aside import put_aside, refuse_unsorted
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
+    MAX_NOTES,
     DataKind,
     ImportedEvent,
     ImportedMarket,

@@ -24,6 +24,9 @@ PROVENANCE: Final[dict[DataKind, Provenance]] = {
     "trades": "trade_implied",
 }
 
+#: Notes about what was put aside that one event, one job and one dataset keep.
+MAX_NOTES: Final = 20
+
 #: From the provenance that proves most to the one that proves least.
 RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
 

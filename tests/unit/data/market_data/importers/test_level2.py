@@ -127,7 +127,8 @@ def test_a_delta_without_a_side_is_put_aside_and_the_book_is_lost_with_it(tmp_pa
 
 def test_levels_without_their_marker_row_are_one_gap(tmp_path: Path) -> None:
     rows = [
-        book("E-A", 1, "start"), book("E-A", 1, "level", "yes", 4_000, 5), book("E-A", 2, "delta", "yes", 4_000, 1),
+        book("E-A", 1, "start"), book("E-A", 1, "level", "yes", 4_000, 5),
+        book("E-A", 2, "delta", "yes", 4_000, 1),
         book("E-A", 3, "level", "yes", 4_100, 5), book("E-A", 3, "level", "no", 4_200, 5),
         book("E-A", 4, "start"), book("E-A", 4, "level", "yes", 4_000, 5),
     ]  # fmt: skip
