@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from kalshi_platform.data.dataset.split import Split, SplitConfig
 from kalshi_platform.domain.config import Config
@@ -80,16 +80,18 @@ class Manifest(Config):
                 raise ValueError(f"event {lost[0]} has no {kind} shard")
         return self
 
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
+        return _without_silent(write(self), {"notes": []})
+
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""
         return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
-        values = self.model_dump(mode="json")
-        if not self.notes:
-            del values["notes"]  # a manifest without notes has the bytes, and so the digest, it always had
-        return (json.dumps(values, sort_keys=True, indent=1) + "\n").encode()
+        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, address: str) -> Self:
@@ -110,3 +112,8 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that ``defaults`` holds with the same value."""
+    return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

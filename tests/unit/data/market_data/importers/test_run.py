@@ -122,6 +122,24 @@ def test_a_grid_told_by_a_frame_beats_that_of_the_metadata_from_then_on(tmp_path
     assert both.markets[wire.TICKER].spec.price_ranges == TENTHS
 
 
+def test_metadata_that_tell_the_last_of_several_grids_bind_no_row_before_the_first_telling(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "m.json").write_text(
+        json.dumps({"markets": [rest(wire.TICKER, "KXDEMO-26DEC01", price_ranges=wire.dollars(CENTS))]})
+    )
+    frames = wire.one_connection(
+        wire.snapshot(1, {"0.4210": "75.00"}),
+        wire.lifecycle("price_level_structure_updated", TENTHS),
+        wire.delta(2, "0.4210", "-75.00"),
+        wire.lifecycle("price_level_structure_updated", CENTS),
+        wire.delta(3, "0.4200", "5.00"),
+    )
+    found = wire.imported(wire.write_frames(tmp_path / "c.jsonl", frames), tmp_path / "m.json")
+    assert found.rows[wire.TICKER].valid.all()
+    assert not [name for name in found.counters if name.startswith("rows_refused")]
+
+
 def test_a_grid_told_late_does_not_reach_back(tmp_path: Path) -> None:
     frames = wire.one_connection(
         wire.snapshot(1, {"0.4211": "75.00"}),
