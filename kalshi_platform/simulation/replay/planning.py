@@ -95,6 +95,14 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
 
 
 @kernel
+def taker_limit_e4(best_e4: int, up: bool, params: ExecutionParams) -> int:
+    """Limit of an order that takes the side whose best price is ``best_e4``: the slippage beyond it."""
+    if up:
+        return max(best_e4, min(best_e4 + params.max_slippage_e4, 9_999))
+    return min(best_e4, max(best_e4 - params.max_slippage_e4, 1))
+
+
+@kernel
 def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -> int:
     """Limit price of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
@@ -110,11 +118,7 @@ def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -
             price = better
         return price
     price = ask if up else bid
-    if price < 0:
-        return -1
-    if up:
-        return max(price, min(price + params.max_slippage_e4, 9_999))
-    return min(price, max(price - params.max_slippage_e4, 1))
+    return -1 if price < 0 else taker_limit_e4(price, up, params)
 
 
 @kernel
