@@ -4,14 +4,15 @@ import numpy as np
 
 from kalshi_platform.domain.fees import DIRECT_UNIT_E6, TAKER_RATE_E6
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.models.rules.trading_filter import FilterInputs, allocate_inputs
+from kalshi_platform.models.rules.trading_filter import REASONS, FilterInputs, allocate_inputs
 
 NOTHING = -1
 
 
 def group_of(*slots: dict[str, int]) -> FilterInputs:
-    """One group. A slot: ``bid`` and, if they matter, ``ask``, ``size``, ``age_ms``, ``of`` (its set), ``rate``,
-    ``limit``, ``qty``, ``unit``, ``open``; by default 10 contracts, fresh, of set 0, a cent of slippage."""
+    """One group. A slot: ``bid`` and, if they matter, ``ask``, ``size``, ``age_ms``, ``of`` (its set),
+    ``rate``, ``limit``, ``qty``, ``unit``, ``open``; else 10 contracts, fresh, of set 0, a cent
+    of slippage."""
     inputs = allocate_inputs(1, len(slots))
     for s, slot in enumerate(slots):
         bid = slot["bid"]
@@ -30,6 +31,4 @@ def group_of(*slots: dict[str, int]) -> FilterInputs:
 
 def words(reasons: np.ndarray) -> list[str]:
     """First words of the reasons' sentences."""
-    from kalshi_platform.models.rules.trading_filter import REASONS
-
     return [REASONS[code].split(":")[0] for code in reasons.tolist()]

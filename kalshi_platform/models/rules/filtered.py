@@ -37,6 +37,11 @@ class ReplayFilter:
         self.counts += np.bincount(self.reasons.reshape(-1), minlength=self.counts.size)
         return self.forced
 
+    def by_reason(self) -> dict[str, int]:
+        """Slots decided so far, by the first words of the reason; reasons that never came are left out."""
+        named = zip(REASONS, self.counts.tolist(), strict=True)
+        return {sentence.split(":")[0]: count for sentence, count in named if sentence and count}
+
 
 class Filtered:
     """A policy whose actions give way to the rules' demands."""

@@ -53,17 +53,15 @@ def test_a_gain_at_the_bids_that_the_slippage_eats_is_held(ask):
 
 
 def test_the_fee_is_the_highest_that_any_price_down_to_the_limit_pays(ask):
-    # rate 0.40 and 1 contract from .60 down to .40: at one half .4 x .25 = .100000, at the ends .096000.
-    # three legs: 3 x (.4000 - .1000) = .9000; with rate .06, .4 - .06 x .25 = .385000, x 3 = 1.155000
     leg = {"bid": 6_000, "limit": 4_000, "qty": 100, "unit": 0}
-    # 3 x .3334 = 1.0002 wants a fee of .0666 at most: 266_400 x .25 = .066600 -> .333400 each; .96 of it at the
-    # ends would let 266_900 pass as well: at one half .066725 -> .333275 x 3 = .999825
+    # one contract from .60 down to .40, whose fee is highest at one half: .2664 x .25 = .066600, so each of
+    # three legs adds .333400. At .2669 it is .066725 and they add .999825; at the ends it were .064056
     assert ask(*[leg | {"rate": 266_400}] * 3)[0] == [BUY_NO] * 3
     assert ask(*[leg | {"rate": 266_900}] * 3) == held("costs", "costs", "costs")
 
 
 def test_each_leg_may_round_by_one_balance_unit(ask):
-    # limits .5 + .5001, 1 contract, no fee: 1.000100 - 2 units of .00005 is exactly a dollar, and pays nothing
+    # limits .5 + .5001, 1 contract, no fee: 1.000100 - 2 units of .00005 is a dollar, and pays nothing
     legs = [{"bid": 5_000, "limit": 5_000}, {"bid": 5_001, "limit": 5_001}]
     free_of_fees = {"rate": 0, "qty": 100}
     assert ask(*[leg | free_of_fees | {"unit": 50} for leg in legs]) == held("costs", "costs")
@@ -187,7 +185,7 @@ def test_sets_that_pay_are_drawn_and_forced():
 
 def test_inputs_of_another_shape_or_type_are_refused():
     inputs = group_of({"bid": 1}, {"bid": 2})
-    with pytest.raises(ContractError, match="ask_e4 is int32 .1, 3."):
+    with pytest.raises(ContractError, match=r"ask_e4 is int32 \(1, 3\)"):
         forced_slots(inputs._replace(ask_e4=np.zeros((1, 3), np.int32)), is_taker=True)
     with pytest.raises(ContractError, match="age_ns is float64"):
         forced_slots(inputs._replace(age_ns=np.zeros((1, 2))), is_taker=True)
