@@ -122,7 +122,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         return self._named(flat, rows), float(self._reward[0]), ended, cut, {}
 
     def action_masks(self) -> np.ndarray:
-        """Actions that may be taken now, (S * A,) bool, slot after slot, as sb3-contrib's MaskablePPO asks."""
+        """Actions that may be taken now, (S * A,) bool, slot after slot, as sb3-contrib asks."""
         return np.asarray(self._vector.slots["mask"][0] != 0).reshape(-1)
 
     def _whole(self, action: Any) -> np.ndarray:
@@ -183,4 +183,4 @@ def make_replay_env(
 
 
 if ENVIRONMENT not in gym.registry:
-    gym.register(ENVIRONMENT, entry_point=make_replay_env)
+    gym.register(ENVIRONMENT, entry_point=f"{__name__}:{make_replay_env.__name__}")
