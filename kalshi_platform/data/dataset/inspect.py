@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
@@ -44,6 +44,7 @@ class DatasetSummary(Config):
     provenance: dict[str, int] = Field(description="markets of each provenance")
     sources: tuple[str, ...]
     counters: dict[str, int]
+    joined: tuple[JoinedFiles, ...] = Field(default=(), description="trades put beside books")
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -75,6 +76,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
         sources=manifest.sources,
         counters=manifest.counters,
+        joined=manifest.joined,
     )
 
 

@@ -33,6 +33,7 @@ class RowBuffer:
     def __init__(self) -> None:
         self._cells = array("q")
         self.told: list[Told] = []
+        self.trade_ids: list[str | None] = []  # one a TRADE row, in order; None: the frame told none
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
@@ -79,9 +80,10 @@ class RowBuffer:
         self.told.append(Told(len(self), recv_ns, facts))
 
     def clear(self) -> None:
-        """Forget the rows collected so far and the facts told between them."""
+        """Forget the rows collected so far, their trade ids and the facts told between them."""
         del self._cells[:]
         self.told.clear()
+        self.trade_ids.clear()
 
     def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""

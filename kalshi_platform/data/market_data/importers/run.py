@@ -10,8 +10,10 @@ import numpy as np
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told, with_times
 from kalshi_platform.data.market_data.importers.captures import import_captures
+from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
-from kalshi_platform.data.market_data.importers.pieces import Piece, merge
+from kalshi_platform.data.market_data.importers.merging import after_door, merge
+from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
@@ -48,6 +50,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
             found.extend(_IMPORTERS[part.kind](part, of_job))
     for piece in found:
         pieces[piece.ticker].append(piece)
+    delays = PrintDelays(found)
     tickers: dict[str, list[str]] = defaultdict(list)
     for ticker in sorted(pieces):
         if ticker not in job.event_of:
@@ -61,7 +64,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         markets = []
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), counters)
+            market = _market(record, pieces.pop(ticker), delays, counters)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -69,7 +72,9 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         yield ImportedEvent(event, markets, +counters)
 
 
-def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
+def _market(
+    record: MarketRecord, pieces: list[Piece], delays: PrintDelays, counters: Counter[str]
+) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
@@ -77,15 +82,15 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
     for piece, door in zip(pieces, doors, strict=True):
         rows = _admit(door, piece, _tellings(piece, pieces), counters)
         if len(rows.kind):
-            checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
+            checked.append(after_door(piece, rows))
     counters["grid_inferred"] += int(any(door.inferred for door in doors))
     if not checked:
         return None
-    rows, provenance, source = merge(checked, counters)
+    rows, provenance, source, joined = merge(checked, delays, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4)
+    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, joined)
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
