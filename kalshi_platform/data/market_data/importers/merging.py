@@ -116,11 +116,16 @@ def _divided(pieces: list[Piece], best: Provenance) -> tuple[list[_Member], list
     ]
 
 
+def _in_time(pieces: list[_Member]) -> list[_Member]:
+    """Pieces in the order of their first and last times."""
+    return sorted(pieces, key=lambda told: told.piece.span_ns)
+
+
 def _quotes(pieces: list[_Member], counters: Counter[str]) -> _Book:
     """Book of quote files."""
     parts, is_used = unite_quotes([told.piece.rows for told in pieces], counters)
     used = [told for told, yes in zip(pieces, is_used, strict=True) if yes]
-    return _Book(concat(parts), np.zeros(0, np.int64), used, [])
+    return _Book(concat(parts), np.zeros(0, np.int64), _in_time(used), [])
 
 
 def _implied(pieces: list[_Member], counters: Counter[str]) -> _Book:
@@ -130,7 +135,7 @@ def _implied(pieces: list[_Member], counters: Counter[str]) -> _Book:
     united = unite_prints([told.prints for told in pieces], counters)
     states = [take(told.piece.rows, told.piece.rows.kind != TRADE) for told in pieces]
     rows = concat([*states, united.rows])
-    return _Book(take(rows, np.argsort(rows.recv_ns, kind="stable")), united.ids, pieces, [])
+    return _Book(take(rows, np.argsort(rows.recv_ns, kind="stable")), united.ids, _in_time(pieces), [])
 
 
 def _levels(pieces: list[_Member], counters: Counter[str]) -> _Book:
@@ -144,7 +149,7 @@ def _levels(pieces: list[_Member], counters: Counter[str]) -> _Book:
             left_out.append(_Member(told.piece, told.prints.pick(~are_fills(told.piece.rows))))
         else:
             kept.append(told)
-    kept.sort(key=lambda t: t.piece.span_ns)
+    kept = _in_time(kept)
     parts: list[MarketRows] = [kept[0].piece.rows]
     for told in kept[1:]:
         counters["gaps_between_sources"] += 1

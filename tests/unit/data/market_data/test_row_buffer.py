@@ -23,9 +23,11 @@ def test_a_buffer_notes_from_which_row_on_facts_are_known_and_forgets_it_with_th
     buffer, facts = RowBuffer(), MarketFacts(close_ns=9)
     buffer.add_gap(1, 1, 1, 2, 1)
     buffer.tell(2, facts)
+    buffer.trade_ids.append("id-1")
     assert [tuple(told) for told in buffer.told] == [(1, 2, facts)]
     buffer.clear()
     assert buffer.told == []
+    assert buffer.trade_ids == []
 
 
 def test_rows_come_back_in_order_with_the_line_of_each() -> None:
