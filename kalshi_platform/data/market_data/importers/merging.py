@@ -8,7 +8,7 @@ whole books get a GAP between them, because nobody knows of the time between; wh
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -27,7 +27,13 @@ from kalshi_platform.data.market_data.importers.prints import (
     prints_of,
 )
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST, JoinedPrints
-from kalshi_platform.data.market_data.importers.uniting import unite_prints, unite_quotes
+from kalshi_platform.data.market_data.importers.uniting import (
+    Overlaps,
+    PrintFile,
+    files_that_overlap,
+    unite_prints,
+    unite_quotes,
+)
 from kalshi_platform.data.market_data.schema import TRADE, MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
@@ -47,6 +53,11 @@ class _Member(NamedTuple):
 
     piece: Piece
     prints: Prints
+
+    @property
+    def file(self) -> PrintFile:
+        """The prints with the path of their file."""
+        return PrintFile(self.piece.origin.source, self.prints)
 
 
 class _Book(NamedTuple):
@@ -70,18 +81,26 @@ def after_door(piece: Piece, rows: MarketRows) -> Piece:
     return replace(piece, rows=rows, trade_ids=ids)
 
 
-def merge(pieces: list[Piece], delays: PrintDelays, counters: Counter[str]) -> Merged:
+def overlaps_of(markets: Iterable[Sequence[Piece]]) -> Overlaps:
+    """Pairs of files of trades that share more than an instant of the ``markets``, those of one event."""
+    files = ([piece for piece in pieces if not piece.received] for pieces in markets)
+    return files_that_overlap(
+        [told.file for told in _members(several)] for several in files if len(several) > 1
+    )
+
+
+def merge(pieces: list[Piece], delays: PrintDelays, overlaps: Overlaps, counters: Counter[str]) -> Merged:
     """Market of all ``pieces``, which passed the door.
 
-    ``delays`` say how late a joined print is received. DataError where one source is simulated and another
-    is not: they cannot tell of one market.
+    ``delays`` say how late a joined print is received, ``overlaps`` which files share trades. DataError where
+    one source is simulated and another is not: they cannot tell of one market.
     """
     _refuse_simulated_beside_real(pieces)
     if len(pieces) == 1:
         return Merged(pieces[0].rows, pieces[0].provenance, pieces[0].source, None)
     best = min((piece.provenance for piece in pieces), key=RICHEST_FIRST.index)
     own, beside = _divided(pieces, best)
-    book = _BOOKS[best](own, counters)
+    book = _BOOKS[best](own, overlaps, counters)
     for told in beside:
         if told.piece.provenance != best:
             unused = len(told.piece.rows.kind) - len(told.prints)
@@ -92,7 +111,7 @@ def merge(pieces: list[Piece], delays: PrintDelays, counters: Counter[str]) -> M
     for received in (True, False):  # prints with a receive time of their own count before others
         group = [t for t in (*book.left_out, *beside) if t.piece.received == received and len(t.prints)]
         if group:
-            united = unite_prints([told.prints for told in group], counters)
+            united = unite_prints([told.file for told in group], overlaps, counters)
             rows, ids, more = join(rows, ids, united, received, delay, best == "trade_implied", counters)
             used += group if more else []
             joined += [more] if more else []
@@ -106,9 +125,7 @@ def _divided(pieces: list[Piece], best: Provenance) -> tuple[list[_Member], list
 
     Prints alone make a book too. If some of them have a receive time, the others are joined into those.
     """
-    counts = [int((piece.rows.kind == TRADE).sum()) for piece in pieces]
-    codes = id_codes([piece.trade_ids for piece in pieces], counts)
-    told = [_Member(p, prints_of(p.rows, ids)) for p, ids in zip(pieces, codes, strict=True)]
+    told = _members(pieces)
     only_received = best == "trade_implied" and any(piece.received for piece in pieces)
     is_own = [p.provenance == best and (p.received or not only_received) for p in pieces]
     return [t for t, own in zip(told, is_own, strict=True) if own], [
@@ -116,29 +133,36 @@ def _divided(pieces: list[Piece], best: Provenance) -> tuple[list[_Member], list
     ]
 
 
+def _members(pieces: Sequence[Piece]) -> list[_Member]:
+    """Pieces of one market with their prints."""
+    counts = [int((piece.rows.kind == TRADE).sum()) for piece in pieces]
+    codes = id_codes([piece.trade_ids for piece in pieces], counts)
+    return [_Member(p, prints_of(p.rows, ids)) for p, ids in zip(pieces, codes, strict=True)]
+
+
 def _in_time(pieces: list[_Member]) -> list[_Member]:
     """Pieces in the order of their first and last times."""
     return sorted(pieces, key=lambda told: told.piece.span_ns)
 
 
-def _quotes(pieces: list[_Member], counters: Counter[str]) -> _Book:
+def _quotes(pieces: list[_Member], overlaps: Overlaps, counters: Counter[str]) -> _Book:
     """Book of quote files."""
     parts, is_used = unite_quotes([told.piece.rows for told in pieces], counters)
     used = [told for told, yes in zip(pieces, is_used, strict=True) if yes]
     return _Book(concat(parts), np.zeros(0, np.int64), _in_time(used), [])
 
 
-def _implied(pieces: list[_Member], counters: Counter[str]) -> _Book:
+def _implied(pieces: list[_Member], overlaps: Overlaps, counters: Counter[str]) -> _Book:
     """Book of prints: every trade once, with the changes of state that captures told beside them."""
     if len(pieces) == 1:
         return _Book(pieces[0].piece.rows, pieces[0].prints.ids, pieces, [])
-    united = unite_prints([told.prints for told in pieces], counters)
+    united = unite_prints([told.file for told in pieces if len(told.prints)], overlaps, counters)
     states = [take(told.piece.rows, told.piece.rows.kind != TRADE) for told in pieces]
     rows = concat([*states, united.rows])
     return _Book(take(rows, np.argsort(rows.recv_ns, kind="stable")), united.ids, _in_time(pieces), [])
 
 
-def _levels(pieces: list[_Member], counters: Counter[str]) -> _Book:
+def _levels(pieces: list[_Member], overlaps: Overlaps, counters: Counter[str]) -> _Book:
     """Book of recordings with every price level: one after the other, a GAP between; the longer of two."""
     kept: list[_Member] = []
     left_out: list[_Member] = []
@@ -157,7 +181,7 @@ def _levels(pieces: list[_Member], counters: Counter[str]) -> _Book:
     return _Book(concat(parts), np.concatenate([t.prints.ids for t in kept]), kept, left_out)
 
 
-_BOOKS: Final[dict[Provenance, Callable[[list[_Member], Counter[str]], _Book]]] = {
+_BOOKS: Final[dict[Provenance, Callable[[list[_Member], Overlaps, Counter[str]], _Book]]] = {
     "recorded": _levels,
     "simulated": _levels,
     "quotes": _quotes,

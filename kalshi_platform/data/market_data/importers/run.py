@@ -12,7 +12,7 @@ from kalshi_platform.data.market_data.facts import Told, with_times
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
-from kalshi_platform.data.market_data.importers.merging import after_door, merge
+from kalshi_platform.data.market_data.importers.merging import after_door, merge, overlaps_of
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
@@ -23,6 +23,7 @@ from kalshi_platform.data.market_data.importers.types import (
     ImportJob,
     Part,
 )
+from kalshi_platform.data.market_data.importers.uniting import Overlaps
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
 from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
@@ -62,9 +63,10 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     for event in job.events:
         counters, of_job = of_job, Counter()
         markets = []
+        overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), delays, counters)
+            market = _market(record, pieces.pop(ticker), delays, overlaps, counters)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -73,7 +75,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 
 
 def _market(
-    record: MarketRecord, pieces: list[Piece], delays: PrintDelays, counters: Counter[str]
+    record: MarketRecord, pieces: list[Piece], delays: PrintDelays, overlaps: Overlaps, counters: Counter[str]
 ) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     record = _with_facts(record, pieces)
@@ -86,7 +88,7 @@ def _market(
     counters["grid_inferred"] += int(any(door.inferred for door in doors))
     if not checked:
         return None
-    rows, provenance, source, joined = merge(checked, delays, counters)
+    rows, provenance, source, joined = merge(checked, delays, overlaps, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))

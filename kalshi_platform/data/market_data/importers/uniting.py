@@ -5,14 +5,16 @@ trade id are told apart by it. Without ids, files that overlap hold a value as o
 it most often: equal prints are prints of one order against several resting ones.
 
 Where a file begins at the instant at which the files before it end, equal prints at that instant may be
-the same trades (the instant was written twice) or others (the cut ran through them). Ids tell. Without ids
-nobody can know, and such prints are counted (``trades_of_unclear_overlap``): they are the same trades if at
-least SINGLE_INSTANTS other instants of these files never hold two equal prints, else others.
+the same trades (the instant was written twice) or others (the cut ran through them). Ids tell, and so do
+other instants of the event that both files hold. Else nobody can know, and such prints are counted
+(``trades_of_unclear_overlap``): they are the same trades if at least SINGLE_INSTANTS other instants of these
+files never hold two equal prints, else others.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import combinations, product
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -40,21 +42,48 @@ def walk_order(
     return order
 
 
-def unite_prints(files: Sequence[Prints], counters: Counter[str]) -> Prints:
-    """Every trade of ``files`` once, in order of receive time; ``counters`` tell what two files held.
+class PrintFile(NamedTuple):
+    """Prints of one market in one file."""
+
+    path: str
+    prints: Prints
+
+
+#: Pairs of files, by their paths, that hold the same trades at more than one instant.
+Overlaps = frozenset[frozenset[str]]
+
+
+def files_that_overlap(markets: Iterable[Sequence[PrintFile]]) -> Overlaps:
+    """Pairs of files that share trades at two instants or more of the ``markets``, those of one event."""
+    shared: dict[frozenset[str], set[tuple[int, int]]] = defaultdict(set)
+    for number, files in enumerate(markets):
+        for a, b in combinations(files, 2):
+            (a_begin, a_end), (b_begin, b_end) = _span_ns(a.prints), _span_ns(b.prints)
+            if a_begin <= b_end and b_begin <= a_end:
+                times_ns = b.prints.time_ns[same_trades(a.prints, b.prints) != ALONE]
+                shared[frozenset((a.path, b.path))].update((number, t) for t in np.unique(times_ns).tolist())
+    return frozenset(pair for pair, instants in shared.items() if len(instants) > 1)
+
+
+def unite_prints(files: Sequence[PrintFile], overlaps: Overlaps, counters: Counter[str]) -> Prints:
+    """Every trade of ``files``, none of them empty, once, in order of receive time.
 
     Files that share more than an instant are united first, so that a cut lies between the groups.
+    ``counters`` tell what two files held.
     """
-    groups: list[Prints] = []
-    for file in sorted((f for f in files if len(f)), key=_span_ns):
-        if groups and _span_ns(file)[0] < _span_ns(groups[-1])[1]:
-            groups[-1] = _without_repeats(groups[-1], file, same_trades(groups[-1], file), counters)
+    groups: list[tuple[Prints, set[str]]] = []
+    for path, file in sorted(files, key=lambda f: _span_ns(f.prints)):
+        if groups and _span_ns(file)[0] < _span_ns(groups[-1][0])[1]:
+            group, paths = groups[-1]
+            groups[-1] = _without_repeats(group, file, same_trades(group, file), counters), {*paths, path}
         else:
-            groups.append(file)
-    united = groups[0]
-    for group in groups[1:]:
-        partner = _partner_at_cut(united, group, same_trades(united, group), counters)
-        united = _without_repeats(united, group, partner, counters)
+            groups.append((file, {path}))
+    united, before = groups[0]
+    for group, paths in groups[1:]:
+        partner = same_trades(united, group)
+        if not any(frozenset(pair) in overlaps for pair in product(before, paths)):
+            partner = _partner_at_cut(united, group, partner, counters)
+        united, before = _without_repeats(united, group, partner, counters), before | paths
     united = united.pick(np.argsort(united.rows.recv_ns, kind="stable"))
     rows = united.rows
     if len(files) == 1 or (rows.recv_ns != rows.exch_ns).any():

@@ -1,6 +1,7 @@
 """Files of one market's prints or quotes made one: nothing lost, nothing twice, wherever they were cut."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -12,6 +13,9 @@ from made.prints import T0_S, Print, made_prints, multiset
 from kalshi_platform.data.market_data.importers.prints import NO_ID, Prints
 from kalshi_platform.data.market_data.importers.uniting import (
     SINGLE_INSTANTS,
+    Overlaps,
+    PrintFile,
+    files_that_overlap,
     unite_prints,
     unite_quotes,
     walk_order,
@@ -25,6 +29,14 @@ from kalshi_platform.data.market_data.schema import (
     MarketRows,
     empty,
 )
+
+NOTHING_SHARED: Overlaps = frozenset()
+
+
+def united_of(files: Sequence[Prints], counters: Counter[str], overlaps: Overlaps = NOTHING_SHARED) -> Prints:
+    """The files united; file k is named after k."""
+    return unite_prints([PrintFile(str(k), file) for k, file in enumerate(files)], overlaps, counters)
+
 
 PRINTS = st.lists(
     st.tuples(
@@ -58,7 +70,7 @@ def recordings_in_files(draw: st.DrawFn, with_ids: bool) -> tuple[list[Print], l
 @given(recordings_in_files(with_ids=True))
 def test_any_files_with_ids_give_back_every_trade_once(made: tuple[list[Print], list[Prints]]) -> None:
     prints, files = made
-    united = unite_prints(files, Counter())
+    united = united_of(files, Counter())
     assert multiset(united) == Counter(prints)
     assert sorted(united.ids.tolist()) == list(range(len(prints)))
 
@@ -66,7 +78,7 @@ def test_any_files_with_ids_give_back_every_trade_once(made: tuple[list[Print], 
 @given(recordings_in_files(with_ids=False))
 def test_any_files_without_ids_give_back_every_trade_once(made: tuple[list[Print], list[Prints]]) -> None:
     prints, files = made
-    united = unite_prints(files, Counter())
+    united = united_of(files, Counter())
     assert multiset(united) == Counter(prints)
     assert (np.diff(united.rows.recv_ns) >= 0).all()
 
@@ -74,7 +86,7 @@ def test_any_files_without_ids_give_back_every_trade_once(made: tuple[list[Print
 def test_a_cut_through_equal_prints_of_one_instant_loses_none() -> None:
     counters: Counter[str] = Counter()
     x = (3, 4_200, 100, YES)
-    united = unite_prints(
+    united = united_of(
         [made_prints([x, (4, 1_000, 1, NO)]), made_prints([(1, 1_000, 1, NO), x, x])], counters
     )
     assert multiset(united)[x] == 3
@@ -87,7 +99,7 @@ def test_two_pages_that_share_one_instant_of_a_market_without_equal_prints_hold_
     before = made_prints([*((s, 4_300, 100, YES) for s in range(SINGLE_INSTANTS)), x])
     after = made_prints([x, (12, 4_300, 100, YES)])
     counters: Counter[str] = Counter()
-    united = unite_prints([after, before], counters)
+    united = united_of([after, before], counters)
     assert multiset(united)[x] == 1
     assert counters["trades_of_unclear_overlap"] == counters["trades_repeated_between_files"] == 1
 
@@ -96,7 +108,7 @@ def test_files_that_share_one_second_but_no_trade_lose_none() -> None:
     before = made_prints([(s, 4_300 + s, 100, YES) for s in range(9)])
     after = made_prints([(8, 4_100, 100, YES), (9, 4_100, 100, YES)])
     counters: Counter[str] = Counter()
-    assert len(unite_prints([before, after], counters)) == 11
+    assert len(united_of([before, after], counters)) == 11
     assert +counters == Counter()
 
 
@@ -106,14 +118,14 @@ def test_a_trade_that_one_file_tells_more_of_is_kept_with_all_that_is_told() -> 
     told = made_prints([(1, 4_200, 100, YES), (3, 4_000, 1, NO)], [5, 6])
     told.rows.flags[0] |= FLAG_BLOCK
     again = made_prints([x, (3, 4_000, 1, NO)], [5, 6])
-    united = unite_prints([plain, told, again], Counter())
+    united = united_of([plain, told, again], Counter())
     assert united.ids.tolist() == [NO_ID, 5, NO_ID, 6]
     assert united.rows.flags.tolist() == [FLAG_LAST, FLAG_LAST | FLAG_BLOCK, FLAG_LAST, FLAG_LAST]
 
 
 def test_prints_of_one_order_walk_the_book_though_two_files_hold_them() -> None:
     before = made_prints([(0, 4_000, 1, NO), (5, 4_100, 1, YES), (5, 4_400, 1, YES)])
-    united = unite_prints([made_prints([(5, 4_200, 1, YES)]), before], Counter())
+    united = united_of([made_prints([(5, 4_200, 1, YES)]), before], Counter())
     assert united.rows.price_e4.tolist() == [4_000, 4_100, 4_200, 4_400]
     columns = [np.array(c) for c in ([0, 0, 1], [5, 5, 5], [NO, NO, NO], [10, 20, 30])]
     assert walk_order(*columns).tolist() == [1, 0, 2]
@@ -198,4 +210,25 @@ def test_a_thousand_random_cuts_of_a_long_recording(share: float) -> None:
             begins = [max(b, 0) for b in begins]
         files = [whole.pick(np.arange(b, e)) for b, e in zip(begins, [*cuts, 1_000], strict=True) if e > b]
         random.shuffle(files)
-        assert multiset(unite_prints(files, Counter())) == Counter(prints)
+        assert multiset(united_of(files, Counter())) == Counter(prints)
+
+
+def test_files_that_share_trades_at_two_instants_of_an_event_share_those_at_the_edge_of_a_market_too() -> (
+    None
+):
+    x, y = (5, 4_200, 100, YES), (6, 4_200, 100, YES)
+    markets = [
+        [
+            PrintFile("0", made_prints([(1, 4_200, 1, YES), p])),
+            PrintFile("1", made_prints([p, (9, 4_200, 1, NO)])),
+        ]
+        for p in (x, y)
+    ]
+    assert files_that_overlap(markets[:1]) == NOTHING_SHARED  # one instant may be a cut through equal prints
+    overlaps = files_that_overlap(markets)
+    assert overlaps == {frozenset("01")}
+    counters: Counter[str] = Counter()
+    assert multiset(united_of([f.prints for f in markets[0]], counters, overlaps))[x] == 1
+    assert counters == Counter(trades_repeated_between_files=1)
+    assert multiset(united_of([f.prints for f in markets[0]], counters))[x] == 2
+    assert counters["trades_of_unclear_overlap"] == 1
