@@ -1,10 +1,10 @@
 """Pieces of one market, from whatever files, to one market.
 
-The richest provenance makes the book; of poorer ones the prints are joined into it (``joining.py``), their
-other rows are counted and left out. Pieces of one provenance follow each other in time. Pieces with
-whole books get a GAP between them, because nobody knows of the time between; where two of them overlap
-(two recorders) the longer one is kept, and of the other one its prints. Quotes and prints are united
-(``uniting.py``).
+The richest provenance makes the book; of poorer ones the prints are joined into it (``joining.py``) and the
+changes of the trading state, their other rows are counted and left out. Pieces of one provenance follow each
+other in time. Pieces with whole books get a GAP between them, because nobody knows of the time between; where
+two of them overlap (two recorders) the longer one is kept, and of the other one its prints. Quotes and prints
+are united (``uniting.py``).
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ from kalshi_platform.data.market_data.importers.uniting import (
     unite_prints,
     unite_quotes,
 )
-from kalshi_platform.data.market_data.schema import TRADE, MarketRows, concat, take
+from kalshi_platform.data.market_data.schema import STATUS, TRADE, MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 
@@ -101,12 +101,9 @@ def merge(pieces: list[Piece], delays: PrintDelays, overlaps: Overlaps, counters
     best = min((piece.provenance for piece in pieces), key=RICHEST_FIRST.index)
     own, beside = _divided(pieces, best)
     book = _BOOKS[best](own, overlaps, counters)
-    for told in beside:
-        if told.piece.provenance != best:
-            unused = len(told.piece.rows.kind) - len(told.prints)
-            counters[f"rows_of_poorer_source:{told.piece.provenance}"] += unused
+    states = [_states(told, counters) for told in beside if told.piece.provenance != best]
     delay = max((delays.of(told.piece.origin.source) for told in book.used), key=lambda d: d.ns)
-    rows, ids, used = book.rows, book.ids, list(book.used)
+    rows, ids, used = _in_order([book.rows, *states]), book.ids, list(book.used)
     joined: list[JoinedPrints] = []
     for received in (True, False):  # prints with a receive time of their own count before others
         group = [t for t in (*book.left_out, *beside) if t.piece.received == received and len(t.prints)]
@@ -131,6 +128,25 @@ def _divided(pieces: list[Piece], best: Provenance) -> tuple[list[_Member], list
     return [t for t, own in zip(told, is_own, strict=True) if own], [
         t for t, own in zip(told, is_own, strict=True) if not own
     ]
+
+
+def _states(told: _Member, counters: Counter[str]) -> MarketRows:
+    """Changes of the trading state that a poorer source tells; all but its prints and these are left out."""
+    rows = told.piece.rows
+    states = take(rows, rows.kind == STATUS if told.piece.received else slice(0, 0))
+    unused = len(rows.kind) - len(told.prints) - len(states.kind)
+    counters[f"rows_of_poorer_source:{told.piece.provenance}"] += unused
+    counters["states_joined"] += len(states.kind)
+    return states
+
+
+def _in_order(parts: list[MarketRows]) -> MarketRows:
+    """Rows of all ``parts`` in order of receive time, those of an earlier part first."""
+    parts = [part for part in parts if len(part.kind)]
+    if len(parts) == 1:
+        return parts[0]
+    rows = concat(parts)
+    return take(rows, np.argsort(rows.recv_ns, kind="stable"))
 
 
 def _members(pieces: Sequence[Piece]) -> list[_Member]:
@@ -158,8 +174,7 @@ def _implied(pieces: list[_Member], overlaps: Overlaps, counters: Counter[str]) 
         return _Book(pieces[0].piece.rows, pieces[0].prints.ids, pieces, [])
     united = unite_prints([told.file for told in pieces if len(told.prints)], overlaps, counters)
     states = [take(told.piece.rows, told.piece.rows.kind != TRADE) for told in pieces]
-    rows = concat([*states, united.rows])
-    return _Book(take(rows, np.argsort(rows.recv_ns, kind="stable")), united.ids, _in_time(pieces), [])
+    return _Book(_in_order([*states, united.rows]), united.ids, _in_time(pieces), [])
 
 
 def _levels(pieces: list[_Member], overlaps: Overlaps, counters: Counter[str]) -> _Book:

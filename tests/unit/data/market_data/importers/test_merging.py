@@ -28,7 +28,17 @@ from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers.merging import after_door
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import JoinedPrints
-from kalshi_platform.data.market_data.schema import FLAG_JOINED, FLAG_LAST, GAP, QUOTE, SNAPSHOT, TRADE, take
+from kalshi_platform.data.market_data.schema import (
+    FACTS,
+    FLAG_JOINED,
+    FLAG_LAST,
+    GAP,
+    QUOTE,
+    SNAPSHOT,
+    STATUS,
+    TRADE,
+    take,
+)
 from kalshi_platform.domain.errors import DataError
 
 
@@ -112,6 +122,16 @@ def test_prints_of_a_shorter_recorder_are_joined_into_the_longer_one(tmp_path: P
     prints = markets["E-A"].rows.kind == TRADE
     assert markets["E-A"].rows.recv_ns[prints].tolist() == [(T0 + 5) * 10**9 - 1]
     assert (markets["E-A"].source, counters["prints_joined"]) == ("a.jsonl+b.jsonl", 1)
+
+
+def test_a_recording_of_trades_tells_a_book_of_another_file_when_trading_stopped(tmp_path: Path) -> None:
+    write(tmp_path / "q.parquet", [quote("E-A", s, 3_000 + 100 * s, 4_200) for s in (1, 3, 9)])
+    paused = {"type": "market_lifecycle_v2", "msg": {"market_ticker": "E-A", "event_type": "deactivated"}}
+    capture(tmp_path / "c.jsonl", [(2, 1, ws_trade("E-A", "id-1", T0 + 2)), (5, 1, paused)])
+    markets, counters = load(tmp_path)
+    rows = markets["E-A"].rows
+    assert [kind for kind in rows.kind.tolist() if kind != FACTS] == [QUOTE] * 3 + [TRADE, STATUS, QUOTE]
+    assert (counters["states_joined"], counters["prints_joined"]) == (1, 1)
 
 
 def test_two_trade_files_that_overlap_are_one_and_lose_nothing(tmp_path: Path) -> None:
