@@ -111,7 +111,7 @@ def walk_pairs(
 def pair(
     key_a: np.ndarray, time_a: np.ndarray, key_b: np.ndarray, time_b: np.ndarray, window_ns: int
 ) -> np.ndarray:
-    """Place in a of the partner of each print of b, (m,) i8, ALONE where there is none.
+    """Return the place in a of the partner of each print of b, (m,) i8, ALONE where there is none.
 
     As many as can be have a partner.
     """
@@ -126,7 +126,7 @@ def pair(
 
 
 def same_trades(a: Prints, b: Prints, by_value: np.ndarray | bool = True) -> np.ndarray:
-    """Place in ``a`` of the same trade for each print of ``b``, (m,) i8, ALONE where ``a`` does not have it.
+    """Return the place in ``a`` of the same trade for each print of ``b``, (m,) i8, ALONE where there is none.
 
     ``by_value`` (m,) bool: prints of ``b`` that may be found by their values too.
     """
