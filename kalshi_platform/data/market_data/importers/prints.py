@@ -113,7 +113,7 @@ def pair(
 ) -> np.ndarray:
     """Return the place in a of the partner of each print of b, (m,) i8, ALONE where there is none.
 
-    As many as can be have a partner.
+    No other choice gives more of them a partner.
     """
     partner = np.full(key_b.size, ALONE)
     if key_a.size == 0 or key_b.size == 0:
@@ -126,7 +126,7 @@ def pair(
 
 
 def same_trades(a: Prints, b: Prints, by_value: np.ndarray | bool = True) -> np.ndarray:
-    """Return the place in ``a`` of the same trade for each print of ``b``, (m,) i8, ALONE where there is none.
+    """Return the place in ``a`` of the same trade for each print of ``b``, (m,) i8, ALONE if there is none.
 
     ``by_value`` (m,) bool: prints of ``b`` that may be found by their values too.
     """
