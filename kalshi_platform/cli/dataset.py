@@ -16,9 +16,11 @@ from rich.table import Table
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, books_ended, find_problems, summarise
+from kalshi_platform.data.dataset.manifest import JoinedFiles
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
@@ -150,9 +152,19 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
     yield "sources", "\n".join(summary.sources)
+    if summary.joined:
+        yield "trades beside books", "\n".join(_joined_text(joined) for joined in summary.joined)
     yield "counted", "\n".join(f"{name}: {n:,}" for name, n in summary.counters.items()) or "nothing unusual"
     if summary.notes:
         yield "put aside", "\n".join(summary.notes)
+
+
+def _joined_text(joined: JoinedFiles) -> str:
+    how = "the book file's 99th percentile" if joined.measured else "assumed"
+    return (
+        f"{joined.files}: {joined.prints:,} prints of {joined.markets:,} markets joined, received "
+        f"{joined.delay_ns / NS_PER_MS:,.1f} ms after the exchange's time ({how})"
+    )
 
 
 def _utc(time_ns: int) -> str:

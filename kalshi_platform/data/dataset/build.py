@@ -16,7 +16,7 @@ from pydantic import Field
 
 from kalshi_platform.data.dataset.job import EncodedShard, encode_shard, write_shard
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal, file_digest, job_key
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.dataset.split import SPLITS, EventFacts, Split, SplitConfig, assign_splits
 from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
@@ -169,8 +169,21 @@ def _assemble(
         counters={name: n for name, n in sorted(counters.items()) if n},
         notes=notes,
         split=config,
+        joined=_joined([market for market, _ in kept]),
     )
     return manifest, markets_file
+
+
+def _joined(markets: Sequence[BuiltMarket]) -> tuple[JoinedFiles, ...]:
+    """Trades put beside books, summed over the markets of equal files and equal delay."""
+    found: dict[tuple[str, int, bool], Counter[str]] = defaultdict(Counter)
+    for market in markets:
+        if (joined := market.joined) is not None:
+            found[market.source, joined.delay_ns, joined.measured] += Counter(markets=1, prints=joined.prints)
+    return tuple(
+        JoinedFiles(files=files, delay_ns=delay_ns, measured=measured, **counts)
+        for (files, delay_ns, measured), counts in sorted(found.items())
+    )
 
 
 def _event_facts(markets: Sequence[BuiltMarket]) -> dict[str, EventFacts]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
@@ -45,6 +45,7 @@ class DatasetSummary(Config):
     sources: tuple[str, ...]
     counters: dict[str, int]
     notes: tuple[str, ...]
+    joined: tuple[JoinedFiles, ...] = Field(default=(), description="trades put beside books")
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -77,6 +78,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         sources=manifest.sources,
         counters=manifest.counters,
         notes=manifest.notes,
+        joined=manifest.joined,
     )
 
 

@@ -20,6 +20,7 @@ from kalshi_platform.data.dataset.manifest import Shard
 from kalshi_platform.data.features.resolution import ResolutionHistory, digest
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob
+from kalshi_platform.data.market_data.importers.types import JoinedPrints
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
@@ -47,6 +48,7 @@ class BuiltMarket(Config):
     last_ns: int
     batch: int = Field(ge=0)
     volatility: float = Field(ge=0)
+    joined: JoinedPrints | None = None
 
 
 class BuiltJob(Config):

@@ -18,7 +18,16 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 
-__all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "Manifest", "MarketEntry", "Shard", "ShardKind", "Split"]
+__all__ = [
+    "MANIFEST_NAME",
+    "MANIFEST_VERSION",
+    "JoinedFiles",
+    "Manifest",
+    "MarketEntry",
+    "Shard",
+    "ShardKind",
+    "Split",
+]
 
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
@@ -53,6 +62,16 @@ class MarketEntry(Config):
     settled: bool = Field(description="the outcome is known")
 
 
+class JoinedFiles(Config):
+    """Trades of some files put beside the books of others, and when they count as received."""
+
+    files: str = Field(description="names of the files, joined with +")
+    markets: int = Field(ge=1)
+    prints: int = Field(ge=1)
+    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
+    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
+
+
 class Manifest(Config):
     """Content of ``manifest.json``: feature digest, shards, markets, and counters of the import."""
 
@@ -64,6 +83,10 @@ class Manifest(Config):
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
     notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
+    #: Left out where empty, so that a dataset without joined prints keeps its digest.
+    joined: tuple[JoinedFiles, ...] = Field(
+        default=(), description="trades put beside books", exclude_if=lambda joined: not joined
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

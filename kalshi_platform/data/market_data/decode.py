@@ -299,6 +299,7 @@ class Decoder:
         flags = FLAG_LAST | (FLAG_BLOCK if msg.get("is_block_trade") else 0)
         exch_ns = wire.exchange_time_ns(msg)
         buffer.add(frame.recv_ns, exch_ns, sid, seq, TRADE, taker, price_e4, qty_e2, flags, frame.line)
+        buffer.trade_ids.append(trade_id if isinstance(trade_id, str) else None)
 
     def _is_repeated(self, trade_id: str) -> bool:
         """True for a trade seen before.

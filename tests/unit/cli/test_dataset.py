@@ -4,6 +4,7 @@ import json
 
 import pytest
 from made.fake_import import FakeImport
+from made.market_files import quote, trade, write
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
@@ -84,3 +85,14 @@ def test_a_folder_without_a_dataset_exits_with_3(tmp_path):
     assert done.exit_code == 3
     assert done.stdout == ""
     assert "manifest.json" in done.stderr
+
+
+def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_received(tmp_path, monkeypatch):
+    write(tmp_path / "t.parquet", [trade("E-A", 2, 4_200)])
+    write(tmp_path / "q.parquet", [quote("E-A", s, 3_000 + 100 * s, 4_200) for s in range(6)])
+    monkeypatch.setenv("COLUMNS", "200")
+    inputs = ["--input", tmp_path / "t.parquet", "--input", tmp_path / "q.parquet"]
+    assert run("build", "--workers", "0", *inputs, "--out", tmp_path / "d").exit_code == 0
+    shown = run("info", tmp_path / "d").stdout
+    assert "q.parquet+t.parquet: 1 prints of 1 markets joined, received 2,000.0 ms after the exch" in shown
+    assert "(assumed)" in shown

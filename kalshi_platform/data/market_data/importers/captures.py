@@ -2,7 +2,7 @@
 
 A recorder that starts a new file in mid-connection goes on counting. One decoder therefore reads such files
 in order of time, and sees no gap where there is none. Files whose times overlap come from different
-recorders, and each gets its own decoder (``pieces.merge`` then keeps the longer record of a market).
+recorders, and each gets its own decoder (``merging.py`` then keeps the longer record of a market).
 
 No frame shows ``use_yes_price``. With the wrong setting most snapshots come out crossed, as no real book
 is: the importer refuses the file and names the other setting.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from kalshi_platform.data.market_data.capture import is_simulated_line, parse_line, read_lines
 from kalshi_platform.data.market_data.decode import Decoder
@@ -84,7 +85,8 @@ def _import_recording(
             continue
         provenance = "simulated" if simulated else _provenance(rows)
         told = tuple(buffer.told)
-        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told))
+        ids = pa.array(buffer.trade_ids, pa.large_string())
+        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told, ids))
     _check_price_scale(found, use_yes_price, where, counters)
     return found
 

@@ -159,6 +159,10 @@ class PartRows:
         result: np.ndarray = found
         return result
 
+    def strings(self, column: str) -> pa.Array:
+        """Column as (n,) strings; null stays null."""
+        return self._table.column(column).combine_chunks().cast(pa.large_string())
+
     def distinct_codes(self, column: str) -> np.ndarray:
         """Codes (n,) i8: equal values have equal codes; null is -1."""
         indices = self._table.column(column).combine_chunks().dictionary_encode().indices

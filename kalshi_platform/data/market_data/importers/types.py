@@ -31,6 +31,14 @@ MAX_NOTES: Final = 20
 RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
 
 
+class JoinedPrints(NamedTuple):
+    """Prints that were joined into the book of another file, and how late: see ``joining.py``."""
+
+    prints: int
+    delay_ns: int  # receive time less exchange's time
+    measured: bool  # from the book file's own rows; False: assumed
+
+
 class SeqGap(NamedTuple):
     """Messages missing from one subscription of a level-2 Parquet file."""
 
@@ -85,6 +93,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    joined: JoinedPrints | None = None  # None: no print came from another file than the book
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def test_a_trade_sent_twice_is_one_print() -> None:
     wire.trade(1, trade_id="a")
     wire.trade(2, trade_id="a")
     wire.trade(3, trade_id="b")
-    assert len(wire.rows()) == 2
+    wire.trade(4, trade_id=None)
+    assert len(wire.rows()) == 3
+    assert wire.decoder.markets[M].trade_ids == ["a", "b", None]
     assert wire.decoder.counters["repeated_trades"] == 1
 
 
