@@ -45,10 +45,10 @@ _RFC3339: Final = re.compile(
 
 def _scaled(number: Number, scale: int, what: str) -> int:
     shown = f"{what} {_shown(number)}"
+    if isinstance(number, bool) or not isinstance(number, str | int | float | Decimal):
+        raise DataError(f"{shown} is not a decimal number")
     try:
-        if type(number) is bool or not isinstance(number, str | int | float | Decimal):
-            raise TypeError
-        # repr of a float is the shortest text that gives the float again: the text it was read from, as a rule
+        # the repr of a float is the shortest text that gives it again, so the text that it was read from
         scaled = Decimal(repr(number) if isinstance(number, float) else number) * scale
     except (Overflow, InvalidOperation, TypeError, ValueError):
         raise DataError(f"{shown} is not a decimal number") from None

@@ -117,13 +117,23 @@ def parse_line(line: bytes, path: Path, number: int, received: TimeSpan | None =
             f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
             "remove the line or copy the file again"
         ) from None
-    return frame_of(record, number, f"{path}: line {number}", received)
+    where = f"{path}: line {number}"
+    frame = frame_of(record, number, where)
+    possible = times_of(record, received or receive_span())
+    if not possible.holds(frame.recv_ns):
+        raise DataError(f"{where}: {strange_time('recv_ns', frame.recv_ns, 1, possible)}")
+    return frame
 
 
-def frame_of(record: object, number: int, where: str, received: TimeSpan | None = None) -> Frame:
-    """Frame of one parsed capture line; DataError begins with ``where`` and says which part is wrong.
+def times_of(record: dict[str, object], received: TimeSpan) -> TimeSpan:
+    """Possible times of a capture line: ``received``, or made-up ones where its exchange was simulated."""
+    return MADE_UP if record.get("provenance") == "simulated" else received
 
-    ``received``: the possible receive times (None: those up to this machine's clock).
+
+def frame_of(record: object, number: int, where: str) -> Frame:
+    """Frame of one parsed capture line, its time not yet checked.
+
+    DataError begins with ``where`` and says which part is wrong.
     """
     if not isinstance(record, dict):
         raise DataError(f"{where} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
@@ -132,9 +142,6 @@ def frame_of(record: object, number: int, where: str, received: TimeSpan | None 
         if type(value) is not kind:
             found = f"{key} = {value!r}" if key in record else f"no {key!r}"
             raise DataError(f"{where} has {found}, expected {kind.__name__}; {_FORMAT}")
-    possible = MADE_UP if record.get("provenance") == "simulated" else received or receive_span()
-    if not possible.holds(record["recv_ns"]):
-        raise DataError(f"{where}: {strange_time('recv_ns', record['recv_ns'], 1, possible)}")
     return Frame(number, record["recv_ns"], record["conn"], record["raw"])
 
 

@@ -68,24 +68,27 @@ def unit_like(value: int, span: TimeSpan) -> str | None:
     return next((name for name, unit_ns in UNITS_NS.items() if span.holds(value * unit_ns)), None)
 
 
-def strange_time(name: str, value: int, unit_ns: int, span: TimeSpan, columns: dict[int, str] | None = None) -> str:
+def strange_time(
+    name: str, value: int, unit_ns: int, span: TimeSpan, columns: dict[int, str] | None = None
+) -> str:
     """Sentence about a time outside ``span``: the unit it looks like, what it is as it stands, the remedy.
 
     ``value`` counts units of ``unit_ns``; ``columns`` (unit in ns -> name) are those that the field may be
     renamed to.
     """
+    shown = f"{name} = {value}" if abs(value) < 10**40 else f"{name} = {str(value)[:40]}..."
     as_is = f"as {_SHORT[unit_ns]} it is {utc_text(value * unit_ns)}"
     like = unit_like(value, span)
     if like is None:
         latest = utc_text(span.latest_ns)
-        return f"{name} = {value} cannot be: {as_is}, and {span.words} ({latest}); correct it in the source"
+        return f"{shown} cannot be: {as_is}, and {span.words} ({latest}); correct it in the source"
     own_ns = UNITS_NS[like]
     if own_ns >= unit_ns:
         remedy = f"multiply by {_power(own_ns // unit_ns)}"
     else:
         remedy = f"divide by {_power(unit_ns // own_ns)}"
     renamed = (columns or {}).get(own_ns)
-    return f"{name} = {value} looks like {like}: {as_is}; {remedy}{f', or name it {renamed}' if renamed else ''}"
+    return f"{shown} looks like {like}: {as_is}; {remedy}{f', or name it {renamed}' if renamed else ''}"
 
 
 def _power(factor: int) -> str:
