@@ -250,17 +250,16 @@ class PartRows:
             possible |= stamps == null
         if not possible.all():
             at = int(np.argmin(possible))
-            self.refuse(at, strange_time(shown, int(stamps[at]), unit_ns, span, names))
+            self.refuse(at, strange_time(shown, int(stamps[at]), unit_ns, span, names), "")
         times: np.ndarray = stamps * unit_ns
         return times if null is None else np.where(stamps == null, null, times)
 
-    def refuse(self, at: int, what: str) -> NoReturn:
+    def refuse(
+        self, at: int, what: str, remedy: str = "; correct or remove the row in the file"
+    ) -> NoReturn:
         """Raise a DataError about the row at position ``at`` of this part."""
         ticker = self.tickers[int(self.market_of(np.array([at]))[0])]
-        raise DataError(
-            f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}; "
-            "correct or remove the row in the file"
-        )
+        raise DataError(f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}{remedy}")
 
 
 #: Unit of a Parquet timestamp's type, in ns.

@@ -140,7 +140,7 @@ def test_a_schedule_may_lie_years_ahead_and_is_refused_in_milliseconds() -> None
     assert frames.seconds_ns({"close_ts": 2_000_000_000}, "close_ts") == 2_000_000_000 * 10**9  # 2033
     with pytest.raises(DataError, match=r"close_ts = 2000000000000 looks like milliseconds: .*divide by 1e3"):
         frames.seconds_ns({"close_ts": 2_000_000_000_000}, "close_ts")
-    for never in (86_400, 5_000_000_000, 10**40):  # 1970, 2128, beyond any clock
+    for never in (86_400, 5_000_000_000, 10**30):  # 1970, 2128, beyond any clock
         with pytest.raises(DataError, match=f"close_ts = {never} cannot be"):
             frames.seconds_ns({"close_ts": never}, "close_ts")
 
