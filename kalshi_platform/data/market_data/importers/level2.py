@@ -19,6 +19,7 @@ from kalshi_platform.data.market_data.importers.parquet import PartRows, column_
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.trades import SIDES
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part, SeqGap
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
@@ -58,6 +59,8 @@ def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: SNAPSHOT, DELTA, TRADE and GAP rows."""
     source = read_part(part)
     cells = _read(source, counters)
+    if not len(cells.at):
+        return []
     missing = _missing_before(source, cells, part.seq_gaps)
     rows, at = put_before(_rows(cells, _message_ends(source, cells)), missing, cells.taker)
     provenance: Provenance = "simulated" if part.simulated else PROVENANCE["level2"]
@@ -110,7 +113,9 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
         fill=fill & ~grown,
         taker=taker,
     )  # fmt: skip
-    keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters)
+    edge = ~start & is_at_edge(price_e4)
+    counters["levels_outside_0_1"] += int(edge.sum())
+    keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters) & ~edge
     return cells if keep.all() else _Source(*(column[keep] for column in cells))
 
 

@@ -254,9 +254,7 @@ class PartRows:
         times: np.ndarray = stamps * unit_ns
         return times if null is None else np.where(stamps == null, null, times)
 
-    def refuse(
-        self, at: int, what: str, remedy: str = "; correct or remove the row in the file"
-    ) -> NoReturn:
+    def refuse(self, at: int, what: str, remedy: str = "; correct or remove the row in the file") -> NoReturn:
         """Raise a DataError about the row at position ``at`` of this part."""
         ticker = self.tickers[int(self.market_of(np.array([at]))[0])]
         raise DataError(f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}{remedy}")

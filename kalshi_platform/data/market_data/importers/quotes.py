@@ -2,7 +2,8 @@
 
 Each record is a message of the sides that changed (the first record of a market: both). A NO bid is
 10_000 minus the YES ask. Null, a bid of 0 and an ask of 0 or 10_000 all mean an empty side: the exchange
-reports an empty side so. A record that changes nothing makes no message.
+reports an empty side so. A bid of 10_000 is no bid that anybody can sell to: it is counted, and an empty side
+too. A record that changes nothing makes no message.
 
 A crossed or locked pair (bid at or above the ask) cannot rest on the exchange; a recorder took it in
 the middle of a match. The importer drops and counts such records; the quote before them stands on.
@@ -44,7 +45,9 @@ def _read(source: PartRows, counters: Counter[str]) -> _Quotes:
         if (bad := np.flatnonzero((price < 0) | (price > DOLLAR_E4))).size:
             source.refuse(int(bad[0]), f"{name} = {price[bad[0]]} is outside 0..{DOLLAR_E4} (1e-4 dollar)")
     no_bid = np.where((ask == 0) | (ask == DOLLAR_E4), NO_PRICE, DOLLAR_E4 - ask)
-    price_e4 = np.stack([np.where(bid == 0, NO_PRICE, bid), no_bid])
+    at_one = (bid == DOLLAR_E4) & (no_bid == NO_PRICE)  # nobody can sell at 1.00; beside an ask it is crossed
+    counters["quotes_outside_0_1"] += int(at_one.sum())
+    price_e4 = np.stack([np.where((bid == 0) | at_one, NO_PRICE, bid), no_bid])
     qty_e2 = np.full(price_e4.shape, UNKNOWN_QTY)
     for side, name in ((YES, "yes_bid_size_e2"), (NO, "yes_ask_size_e2")):
         if name in source:

@@ -16,6 +16,7 @@ import numpy as np
 from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, FLAG_LAST, NO, TRADE, YES, empty
 
 SIDES: Final = {"yes": YES, "no": NO}
@@ -28,6 +29,9 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _first_of_each_id(source, counters)
+    edge = is_at_edge(price_e4[at])
+    counters["prints_outside_0_1"] += int(edge.sum())
+    at = at[~edge]
     at = at[_walk_order(source, recv_ns[at], taker[at], price_e4[at], at)]
     counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
     rows = empty(len(at))
@@ -58,6 +62,6 @@ def _walk_order(
     """Order that sorts each run of prints of one market, time and taker from the best price on."""
     market = source.market_of(at)
     new_run = (np.diff(market) != 0) | (np.diff(recv_ns) != 0) | (np.diff(taker) != 0)
-    run = np.concatenate([[0], np.cumsum(new_run)])
+    run = np.concatenate([[0], np.cumsum(new_run)])[: at.size]
     order: np.ndarray = np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
     return order

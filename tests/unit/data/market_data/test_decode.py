@@ -392,3 +392,33 @@ def test_a_time_beyond_the_range_of_the_clock_is_refused() -> None:
     wire = Wire()
     with pytest.raises(DataError, match="open_ts = 10000000000 cannot be"):
         wire.send("market_lifecycle_v2", 3, 1, {"market_ticker": M, "open_ts": 10**10}, 1)
+
+
+def test_prices_at_which_nobody_can_trade_are_put_aside_and_counted() -> None:
+    for scale in (False, True):
+        wire = Wire(use_yes_price=scale)
+        wire.snapshot(
+            1, yes_dollars_fp=[["0.0000", "5.00"], ["0.4200", "75.00"]], no_dollars_fp=[["1.0000", "1.00"]]
+        )
+        wire.delta(2, price_dollars="1.0000", side="no")
+        wire.trade(1, yes_price_dollars="0.0000", sid=2)
+        assert [row[:3] for row in wire.rows()] == [START[:3], (SNAPSHOT, YES, 4_200)]
+        assert wire.rows()[-1][-1] == FLAG_LAST
+        assert wire.decoder.counters["levels_outside_0_1"] == 3
+        assert wire.decoder.counters["prints_outside_0_1"] == 1
+        wire.delta(3)  # its number was used: no gap
+        assert wire.kinds() == [SNAPSHOT, SNAPSHOT, DELTA]
+
+
+def test_a_value_of_a_lifecycle_frame_may_be_a_number_and_a_contradiction_is_no_outcome() -> None:
+    wire = Wire()
+    for seq, (result, value) in enumerate([("scalar", 0.24), ("no", "1.0000")], start=1):
+        ticker = f"{M}-{seq}"
+        msg = {
+            "market_ticker": ticker,
+            "event_type": "determined",
+            "result": result,
+            "settlement_value": value,
+        }
+        wire.send("market_lifecycle_v2", 6, seq, msg)
+    assert [wire.decoder.facts[f"{M}-{seq}"].settlement_e4 for seq in (1, 2)] == [2_400, None]
