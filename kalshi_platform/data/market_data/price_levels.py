@@ -3,8 +3,8 @@
 Owns    depth[side, price_e4 // tick_e4]: i8, 1e-2 contract, by own-side bid price; on cents 101 a side.
 Users   the door (``door.py``), which decides whether a row may enter, and the book (``data/book/ladder.py``),
         which also keeps best prices and totals. Both take a level's new size from :func:`size_after`.
-Prices  strictly between 0 and 1 dollar: nobody can trade at 0.00 or 1.00. A level, delta, quote or print there is
-        put aside where it enters, and counted (``levels_``, ``quotes_``, ``prints_outside_0_1``).
+Prices  strictly between 0 and 1 dollar: nobody can trade at 0.00 or 1.00. A level, delta, quote or print at
+        one of them is put aside where it enters, and counted (``levels_outside_0_1``, say).
 """
 
 from typing import Any
