@@ -4,13 +4,16 @@ Not here   books and features; files of other formats (importers/). Begin readin
 """
 
 __all__ = [
+    "book_checks",
     "capture",
     "clock",
     "decode",
     "door",
     "facts",
+    "fates",
     "faults",
     "gaps",
+    "judging",
     "market_meta",
     "price_levels",
     "schema",

@@ -143,7 +143,7 @@ def test_a_newer_connection_takes_the_session_over(app: App):
         ({"text": "{"}, streaming.REFUSED, "not JSON"),
         ({"text": "3"}, streaming.REFUSED, "open"),
         ({"text": json.dumps({"type": "open", "surprise": 1})}, streaming.REFUSED, "surprise"),
-        ({"text": " " * (2**20 + 1)}, streaming.TOO_LONG, "longer"),
+        ({"text": " " * (2**24 + 1)}, streaming.TOO_LONG, "longer"),
         ({"bytes": b"x"}, streaming.UNSUPPORTED, "binary"),
     ],
 )
