@@ -6,6 +6,7 @@ Not here   books and features; files of other formats (importers/). Begin readin
 __all__ = [
     "book_checks",
     "capture",
+    "clock",
     "decode",
     "door",
     "facts",

@@ -18,6 +18,7 @@ from kalshi_platform.data.market_data.importers.parquet import PartRows, read_pa
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
 from kalshi_platform.data.market_data.importers.uniting import walk_order
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, FLAG_LAST, NO, TRADE, YES, empty
 
 SIDES: Final = {"yes": YES, "no": NO}
@@ -26,10 +27,13 @@ SIDES: Final = {"yes": YES, "no": NO}
 def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: TRADE rows, one message a print."""
     source = read_part(part)
-    recv_ns = source.time_ns("trades")
+    recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _first_of_each_id(source, counters)
+    edge = is_at_edge(price_e4[at])
+    counters["prints_outside_0_1"] += int(edge.sum())
+    at = at[~edge]
     at = at[walk_order(source.market_of(at), recv_ns[at], taker[at], price_e4[at])]
     counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
     rows = empty(len(at))

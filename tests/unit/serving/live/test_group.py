@@ -60,7 +60,7 @@ def test_a_mark_of_before_a_gap_is_not_kept() -> None:
 def test_what_the_account_holds_outlives_an_invalid_book() -> None:
     made = group()
     made.put(0, row_of(1))
-    made.set_holding(0, Holding(position_e2=500, cost_e6=2_000_000, opened_ns=1))
+    made.set_holding(0, Holding(position_e2=500, cost_e6=2_000_000, opened_ns=1_700_000_000 * 10**9))
     made.put(0, row_of(2, valid=0))
     made.put(0, row_of(3))
     assert made.slots["position_e2"][0, 0] == 500
