@@ -9,12 +9,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
-from kalshi_platform.simulation.replay.account import liquidation_mark2_e4, position_value_e6, settle
-from kalshi_platform.simulation.replay.execution import withdraw_all
+from kalshi_platform.simulation.replay.account import position_value_e6, settle
+from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_CROSSED
+from kalshi_platform.simulation.replay.execution import ASK, BID, taken_e2, withdraw_all
 from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
 
@@ -67,15 +69,40 @@ def end_slots(
 
 @kernel
 def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
-    """(cash after fees, fees) of closing the slot's position as a taker at the best price of ``row``."""
-    if slot.position_e2 == 0:
+    """(cash after fees, fees) of closing the slot's position as a taker who walks the levels of ``row``.
+
+    Size that the slot took before is gone; what the five levels cannot take is worth nothing. A level of
+    unknown size takes all. On a crossed row nobody pays more than the other side asks. Where only
+    prints are known, a side without a print is not known to be empty: the position is worth its mark.
+    """
+    left = abs(slot.position_e2)
+    if left == 0:
         return 0, 0
-    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
-    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
-    value_e6 = position_value_e6(slot.position_e2, mark2)
-    model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
-    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
-    return change_e6, fee_e6
+    long = slot.position_e2 > 0
+    side, rate_e6 = BID if long else ASK, scaled_rate_e6(market, False, params)
+    if market.source == PRINTS_ONLY and (row.bid_px_e4[0] if long else row.ask_px_e4[0]) < 0:
+        value_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        model_e6 = model_fee_e6(rate_e6, slot.mark2_e4 // 2, left)
+        change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+        return change_e6, fee_e6
+    cash_e6, fees_e6, accumulator_e6 = 0, 0, 0
+    for level in range(LEVELS):
+        price = int(row.bid_px_e4[level] if long else row.ask_px_e4[level])
+        shown = int(row.bid_qty_e2[level] if long else row.ask_qty_e2[level])
+        qty = min(left, shown - taken_e2(slot, side, price)) if shown >= 0 else left
+        if price < 0 or left == 0:
+            break
+        if qty <= 0:
+            continue
+        if row.state & ROW_CROSSED != 0:
+            price = min(price, int(row.ask_px_e4[0])) if long else max(price, int(row.bid_px_e4[0]))
+        value_e6 = (price if long else 10_000 - price) * qty
+        model_e6 = min(model_fee_e6(rate_e6, price, qty), value_e6)
+        change_e6, fee_e6, accumulator_e6 = apply_fill(value_e6, model_e6, accumulator_e6, params.unit_e6)
+        cash_e6 += change_e6
+        fees_e6 += fee_e6
+        left -= qty
+    return cash_e6, fees_e6
 
 
 @kernel
@@ -119,6 +146,7 @@ def write_records(
         out.turnover_e6[at] = slot.turnover_e6
         out.n_orders[at] = slot.n_orders
         out.n_fills[at] = slot.n_fills
+        out.n_reached_fills[at] = slot.n_reached_fills
         out.max_position_e2[at] = slot.max_position_e2
         for a in range(N_ACTIONS):
             out.action_counts[at, a] = slot.action_counts[a]

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import LEVELS, Rows
+from kalshi_platform.data.features.rows import CROSSED, LEVELS, Rows
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fees import maker_rate_e6, taker_rate_e6
 from kalshi_platform.domain.market import MarketSpec, Provenance
@@ -26,6 +26,8 @@ _SOURCE: Final[dict[Provenance, int]] = {
     "trade_implied": PRINTS_ONLY,
 }
 UNSETTLED: Final = -1
+#: Bits of a row's ``state``.
+ROW_CROSSED, ROW_BURST_END = 1, 2
 #: ``close_ns`` of a market whose closing time is not known.
 NO_CLOSE: Final = 1 << 62
 MAX_BANDS: Final = 8
@@ -42,6 +44,7 @@ ROW_DTYPE: Final = np.dtype(
         ("print_qty_e2", "i8"),
         ("print_px_e4", "i4"),
         ("print_side", "u1"),
+        ("state", "u1"),  # ROW_CROSSED and ROW_BURST_END, as bits
     ],
     align=True,
 )
@@ -186,7 +189,8 @@ def build_bank(
     )
     rows = np.zeros(offset, ROW_DTYPE)
     for name in ROW_DTYPE.names or ():
-        rows[name] = np.concatenate([getattr(x.rows, name) for x in markets])
+        parts = [_state(x.rows) if name == "state" else getattr(x.rows, name) for x in markets]
+        rows[name] = np.concatenate(parts)
     arrays = BankArrays(
         rows=rows,
         features=np.ascontiguousarray(features),
@@ -199,6 +203,11 @@ def build_bank(
         ),
     )
     return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
+
+
+def _state(rows: Rows) -> np.ndarray:
+    """``state`` (n,) u1 of ROW_DTYPE."""
+    return np.where(rows.valid == CROSSED, ROW_CROSSED, 0) | np.where(rows.burst_end, ROW_BURST_END, 0)
 
 
 def market_record(

@@ -16,7 +16,7 @@ from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
-from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED, BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, raises_position
@@ -90,7 +90,8 @@ def update_mask(
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         slot.mask[HOLD] = 1
-        if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
+        busy = slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING
+        if busy or rows[slot.cursor].state & ROW_CROSSED != 0:
             for action in range(1, N_ACTIONS):
                 slot.mask[action] = 0
             continue
