@@ -36,6 +36,7 @@ _COLUMNS: Final = {
     "print_qty_e2": (pa.int64(), 0),
     "print_side": (pa.uint8(), 0),
     "burst_end": (pa.uint8(), 0),
+    "known": (pa.uint16(), 0),
     "features": (pa.float32(), -1),
 }
 

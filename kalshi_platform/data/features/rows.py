@@ -34,6 +34,7 @@ class Rows(NamedTuple):
     print_qty_e2: np.ndarray  # (n,) i8
     print_side: np.ndarray  # (n,) u1: the taker's outcome; NO_SIDE if none
     burst_end: np.ndarray  # (n,) u1: 1 = the last row of its burst
+    known: np.ndarray  # (n,) u2: step of the market's history (``MarketHistory.known``) that held
     features: np.ndarray  # (n, F) f4: columns of the feature table, all stored feature sets, in table order
 
 
@@ -50,6 +51,7 @@ def empty(n: int, n_features: int) -> Rows:
         print_qty_e2=np.zeros(n, "i8"),
         print_side=np.zeros(n, "u1"),
         burst_end=np.ones(n, "u1"),
+        known=np.zeros(n, "u2"),
         features=np.zeros((n, n_features), "f4"),
     )
 

@@ -19,8 +19,8 @@ Conservation        displayed size that a slot took, by lifting it or by being r
                     same seller would have had that much less left to display. No print fills more than its
                     size. So what fills over any stretch of rows is at most the opposite size displayed at its
                     start, plus all that was added to it, plus what was printed against the order's side.
-Records             row: ROW_DTYPE, market: MARKET_DTYPE (simulation/replay/bank.py); env, slot: see
-                    simulation/replay/account.py
+Records             row: ROW_DTYPE, market: MARKET_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py);
+                    env, slot: see simulation/replay/account.py
 Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
@@ -31,8 +31,19 @@ from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_BURST_END, ROW_CROSSED
+from kalshi_platform.simulation.replay.impact import (
+    ASK,
+    BID,
+    IMPACT_FIELDS,
+    forget_impact,
+    free_e2,
+    price_e4_of,
+    refresh_impact,
+    remember,
+)
 from kalshi_platform.simulation.replay.planning import (
     ExecutionParams,
     plan_order,
@@ -45,9 +56,6 @@ from kalshi_platform.simulation.replay.planning import (
 IDLE, RESTING, SEEKING = range(3)
 #: Queue ahead of an order where the displayed size is not known: only a print through it fills.
 QUEUE_UNKNOWN: Final = 1 << 62
-#: Prices a slot and side whose liquidity is remembered as taken: all that can be displayed.
-IMPACT_DEPTH: Final = LEVELS
-BID, ASK = 0, 1
 
 #: Fields of a slot's record: its working order, the one in flight, and the liquidity it has taken.
 ORDER_FIELDS: Final = [
@@ -65,9 +73,7 @@ ORDER_FIELDS: Final = [
     ("sent_qty_e2", "i8"),
     ("sent_reserved_e6", "i8"),
     ("arrival_ns", "i8"),
-    ("n_taken", "i4"),  # entries of taken_* in use
-    ("taken_px_e4", "i8", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
-    ("taken_e2", "i8", (2, IMPACT_DEPTH)),
+    *IMPACT_FIELDS,
 ]
 
 
@@ -79,16 +85,12 @@ def clear_order(slot: Any) -> None:
     slot.sent_action = HOLD
     slot.sent_reserved_e6 = 0
     slot.burst_filled_e2 = 0
-    slot.n_taken = 0
-    for side in range(2):
-        for k in range(IMPACT_DEPTH):
-            slot.taken_px_e4[side, k] = -1
-            slot.taken_e2[side, k] = 0
+    forget_impact(slot)
 
 
 @kernel
 def submit(
-    row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
+    row: Any, terms: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
 ) -> None:
     """Send ``action`` at ``now_ns``; HOLD sends nothing.
 
@@ -96,7 +98,7 @@ def submit(
     """
     if action == HOLD:
         return
-    price, qty, reserve_e6 = plan_order(row, market, slot, action, env.cash_e6 - env.reserved_e6, params)
+    price, qty, reserve_e6 = plan_order(row, terms, slot, action, env.cash_e6 - env.reserved_e6, params)
     if qty == 0:
         return
     env.reserved_e6 += reserve_e6
@@ -135,7 +137,7 @@ def expire(env: Any, slot: Any, now_ns: int) -> None:
 
 @kernel
 def _fill(
-    market: Any,
+    terms: Any,
     env: Any,
     slot: Any,
     price_e4: int,
@@ -152,7 +154,7 @@ def _fill(
     action = slot.order_action
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
     revenue_e6 = -value_e6 if action in (BUY_YES, BUY_NO) else value_e6
-    model_e6 = model_fee_e6(scaled_rate_e6(market, maker, params), price_e4, qty_e2)
+    model_e6 = model_fee_e6(scaled_rate_e6(terms, maker, params), price_e4, qty_e2)
     change_e6, fee_e6, accumulator_e6 = apply_fill(revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6)
     left = slot.order_qty_e2 - qty_e2
     keep_e6 = slot.order_reserved_e6 * left // slot.order_qty_e2
@@ -171,60 +173,6 @@ def _fill(
 
 
 @kernel
-def taken_e2(slot: Any, side: int, price_e4: int) -> int:
-    """Size that the slot took of a level that is still displayed."""
-    for k in range(IMPACT_DEPTH):
-        if slot.taken_px_e4[side, k] == price_e4:
-            return slot.taken_e2[side, k]
-    return 0
-
-
-@kernel
-def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
-    free = -1
-    for k in range(IMPACT_DEPTH):
-        if slot.taken_px_e4[side, k] == price_e4:
-            slot.taken_e2[side, k] += qty_e2
-            return
-        if slot.taken_px_e4[side, k] < 0:
-            free = k
-    slot.n_taken += 1
-    slot.taken_px_e4[side, free] = price_e4
-    slot.taken_e2[side, free] = qty_e2
-
-
-@kernel
-def refresh_impact(row: Any, slot: Any) -> None:
-    """Forget sizes taken at prices no longer displayed, and never remember more than is displayed now."""
-    if slot.n_taken == 0:
-        return
-    for side in range(2):
-        for k in range(IMPACT_DEPTH):
-            price = slot.taken_px_e4[side, k]
-            if price < 0:
-                continue
-            shown = -1
-            for level in range(LEVELS):
-                px = row.bid_px_e4[level] if side == BID else row.ask_px_e4[level]
-                if px == price:
-                    qty = row.bid_qty_e2[level] if side == BID else row.ask_qty_e2[level]
-                    shown = qty if qty >= 0 else slot.taken_e2[side, k]
-                    break
-            if shown < 0:
-                slot.taken_px_e4[side, k] = -1
-                slot.taken_e2[side, k] = 0
-                slot.n_taken -= 1
-            else:
-                slot.taken_e2[side, k] = min(slot.taken_e2[side, k], shown)
-
-
-@kernel
-def _opposite_e4(row: Any, side: int, level: int) -> int:
-    """Price of one level of the row, best first; NO_PRICE where absent."""
-    return int(row.ask_px_e4[level] if side == ASK else row.bid_px_e4[level])
-
-
-@kernel
 def _reaches(slot: Any, price_e4: int) -> bool:
     """True where an opposite price meets the limit of the slot's order."""
     if raises_position(slot.order_action):
@@ -233,25 +181,19 @@ def _reaches(slot: Any, price_e4: int) -> bool:
 
 
 @kernel
-def _free_e2(row: Any, slot: Any, side: int, level: int, params: ExecutionParams) -> int:
-    """Size of a displayed level that the slot has not taken yet."""
-    shown = int(row.ask_qty_e2[level] if side == ASK else row.bid_qty_e2[level])
-    most = shown if shown >= 0 else params.unknown_fill_e2
-    return max(most - taken_e2(slot, side, _opposite_e4(row, side, level)), 0)
-
-
-@kernel
-def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _take(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Walk the opposite levels down to the limit; cancel the size that does not fill (IOC)."""
     side = ASK if raises_position(slot.order_action) else BID
     for level in range(LEVELS if row.state & ROW_CROSSED == 0 else 0):
-        price = _opposite_e4(row, side, level)
+        price = price_e4_of(row, side, level)
         if not _reaches(slot, price):
             break
-        qty = min(_free_e2(row, slot, side, level, params), slot.order_qty_e2)
+        qty = min(free_e2(row, slot, side, level, params), slot.order_qty_e2)
         if qty > 0:
-            if _fill(market, env, slot, price, qty, False, now_ns, params):
-                _remember(slot, side, price, qty)
+            if _fill(terms, env, slot, price, qty, False, now_ns, params):
+                remember(slot, side, price, qty)
             if slot.order_state == IDLE:
                 return
     withdraw(env, slot)
@@ -285,16 +227,21 @@ def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
 
 
 @kernel
-def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """Let the order in flight reach the book of ``row`` and replace the resting order.
 
-    Fills of the resting order since the decision count: the new order never passes the position limit and
-    never sells more than the slot holds.
+    The exchange refuses it where the market has closed, is paused or its book is lost by then; the resting
+    order is cancelled all the same. Fills of the resting order since the decision count: the new order never
+    passes the position limit and never sells more than the slot holds.
     """
     withdraw(env, slot)
     action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
     slot.sent_action = HOLD
     slot.sent_reserved_e6 = 0
+    at_ns = slot.arrival_ns + slot.shift_ns
+    if at_ns >= slot.end_ns or in_pause(at_ns):
+        env.reserved_e6 -= reserved_e6
+        return
     qty = min(sent_e2, wanted_qty_e2(slot.position_e2, action, params))
     keep_e6 = reserved_e6 * qty // sent_e2
     env.reserved_e6 -= reserved_e6 - keep_e6
@@ -311,36 +258,48 @@ def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) 
     if params.maker:
         _rest(row, market, env, slot)
     elif market.source != PRINTS_ONLY:
-        _take(row, market, env, slot, slot.arrival_ns, params)
+        _take(row, market, terms, env, slot, slot.arrival_ns, params)
 
 
 @kernel
-def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """Apply the message of ``row`` to the slot's resting or seeking order: impact, expiry, fills."""
+def on_row(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
+    """Apply the message of ``row`` to the slot's resting or seeking order: impact, expiry, fills.
+
+    Nothing fills in the exchange's weekly pause; resting orders stay through it, and end at the close.
+    """
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
     if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or row.state & ROW_CROSSED != 0:
         return
+    if in_pause(row.recv_ns):
+        return
+    if row.recv_ns >= slot.end_ns:
+        withdraw(env, slot)
+        return
     if slot.order_state == SEEKING:
-        _seek(row, market, env, slot, now_ns, params)
+        _seek(row, market, terms, env, slot, now_ns, params)
     elif slot.order_state == RESTING:
-        _meet_print(row, market, env, slot, now_ns, params)
+        _meet_print(row, terms, env, slot, now_ns, params)
     if row.state & ROW_BURST_END != 0:
-        _meet_opposite(row, market, env, slot, now_ns, params)
+        _meet_opposite(row, market, terms, env, slot, now_ns, params)
 
 
 @kernel
-def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _seek(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Fill a taker where only prints are known: the next print of its own side shows what could be taken."""
     up = raises_position(slot.order_action)
     px, limit = int(row.print_px_e4), slot.order_price_e4
     if row.print_side == (YES if up else NO) and ((up and px <= limit) or (not up and px >= limit)):
-        _fill(market, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
+        _fill(terms, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
         withdraw(env, slot)
 
 
 @kernel
-def _meet_print(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _meet_print(row: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
     """Let a print meet the resting order: strictly through its price it fills at once.
 
     A print at its price eats the queue before it first.
@@ -356,12 +315,14 @@ def _meet_print(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params:
         qty = max(-slot.queue_e2, 0)
         slot.queue_e2 = max(slot.queue_e2, 0)
     qty = min(qty, slot.order_qty_e2)
-    if qty > 0 and _fill(market, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
         slot.burst_filled_e2 += qty
 
 
 @kernel
-def _meet_opposite(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _meet_opposite(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Fill the resting order from the opposite side where that has reached its price by the burst's end.
 
     What the burst's prints filled of the order, even if it is gone by now, is taken from that side first.
@@ -369,7 +330,7 @@ def _meet_opposite(row: Any, market: Any, env: Any, slot: Any, now_ns: int, para
     printed_e2 = slot.burst_filled_e2
     slot.burst_filled_e2 = 0
     side = ASK if raises_position(slot.order_action) else BID
-    if market.source == PRINTS_ONLY or not _reaches(slot, _opposite_e4(row, side, 0)):
+    if market.source == PRINTS_ONLY or not _reaches(slot, price_e4_of(row, side, 0)):
         return
     _consume(row, slot, side, printed_e2, params)
     if slot.order_state != RESTING:
@@ -377,11 +338,11 @@ def _meet_opposite(row: Any, market: Any, env: Any, slot: Any, now_ns: int, para
     slot.queue_e2 = 0
     free_e2 = 0
     for level in range(LEVELS):
-        if not _reaches(slot, _opposite_e4(row, side, level)):
+        if not _reaches(slot, price_e4_of(row, side, level)):
             break
-        free_e2 += _free_e2(row, slot, side, level, params)
+        free_e2 += free_e2(row, slot, side, level, params)
     qty = min(free_e2, slot.order_qty_e2)
-    if qty > 0 and _fill(market, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
         slot.n_reached_fills += 1
         _consume(row, slot, side, qty, params)
 
@@ -390,9 +351,9 @@ def _meet_opposite(row: Any, market: Any, env: Any, slot: Any, now_ns: int, para
 def _consume(row: Any, slot: Any, side: int, qty_e2: int, params: ExecutionParams) -> None:
     """Remember ``qty_e2`` as taken from the levels that the order's price reaches, best first."""
     for level in range(LEVELS):
-        if qty_e2 == 0 or not _reaches(slot, _opposite_e4(row, side, level)):
+        if qty_e2 == 0 or not _reaches(slot, price_e4_of(row, side, level)):
             return
-        part = min(_free_e2(row, slot, side, level, params), qty_e2)
+        part = min(free_e2(row, slot, side, level, params), qty_e2)
         if part > 0:
-            _remember(slot, side, _opposite_e4(row, side, level), part)
+            remember(slot, side, price_e4_of(row, side, level), part)
             qty_e2 -= part
