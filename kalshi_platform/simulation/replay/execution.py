@@ -336,12 +336,12 @@ def _meet_opposite(
     if slot.order_state != RESTING:
         return
     slot.queue_e2 = 0
-    free_e2 = 0
+    size_e2 = 0
     for level in range(LEVELS):
         if not _reaches(slot, price_e4_of(row, side, level)):
             break
-        free_e2 += free_e2(row, slot, side, level, params)
-    qty = min(free_e2, slot.order_qty_e2)
+        size_e2 += free_e2(row, slot, side, level, params)
+    qty = min(size_e2, slot.order_qty_e2)
     if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
         slot.n_reached_fills += 1
         _consume(row, slot, side, qty, params)
