@@ -6,9 +6,10 @@ replay against it. It shares no code with the kernels: dictionaries, one message
 Units  prices 1e-4 dollar, sizes 1e-2 contract, times ns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS = range(6)
+SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS, _, FACTS = range(8)
 YES, NO, NOBODY = 0, 1, 255
 START, LAST, BLOCK = 1, 2, 8
 ACTIVE = 1
@@ -29,6 +30,7 @@ class View:
     print_side: int | None
     print_price: int
     print_size: int
+    step: int  # how often facts of the market had been told
     burst_ends: bool = True
 
     def opposite(self, up: bool) -> list[tuple[int, int]]:
@@ -99,24 +101,29 @@ class PlainBook:
         return best[0], [(10_000 - price, size) for price, size in best[1]]
 
 
-def views(rows) -> list[View]:
-    """A view for each message of the columns ``rows``, with the ends of bursts."""
-    book, out = PlainBook(), []
+def views(rows, closes: Sequence[int | None] = (None,)) -> list[View]:
+    """A view for each message of the columns ``rows``, with the ends of bursts.
+
+    ``closes``: the market's close as it was known at the start and after each FACTS row; None: unknown.
+    """
+    book, out, step = PlainBook(), [], 0
     broken, side, price, size = False, None, -1, 0
     columns = (column.tolist() for column in rows)
     for recv, exch, _, _, kind, row_side, row_price, row_size, flags in zip(*columns, strict=True):
         of_prints = book.kind == "prints"
         book.apply(kind, row_side, row_price, row_size, flags)
+        step = row_size if kind == FACTS else step
         broken |= kind == GAP or (of_prints and book.kind != "prints")
         if kind == TRADE and not flags & BLOCK:
             size = row_size + (size if (side, price) == (row_side, row_price) else 0)
             side, price = row_side, row_price
         if flags & LAST:
             bids, asks = book.levels()
-            tradable = book.proven and book.status == ACTIVE and not broken
+            closed = closes[step] is not None and recv >= closes[step]
+            tradable = book.proven and book.status == ACTIVE and not broken and not closed
             crossed = bool(tradable and book.kind != "prints" and bids and asks and bids[0][0] >= asks[0][0])
             out.append(
-                View(recv, None if exch < 0 else exch, tradable, crossed, bids, asks, side, price, size)
+                View(recv, None if exch < 0 else exch, tradable, crossed, bids, asks, side, price, size, step)
             )
             broken, side, price, size = False, None, -1, 0
     first = 0

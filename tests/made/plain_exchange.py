@@ -10,12 +10,26 @@ Not here  the reading of the recording: plain_book.py.
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
+from functools import cache
+from zoneinfo import ZoneInfo
 
 from made.plain_book import UNKNOWN, View
 
 HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
-SECOND = 1_000_000_000
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@cache
+def _pause_at(second: int) -> bool:
+    there = datetime.fromtimestamp(second, NEW_YORK)
+    return there.weekday() == 3 and 3 <= there.hour < 5
+
+
+def in_pause(at_ns: int) -> bool:
+    """True in the weekly pause of the exchange, Thursday from 03:00 to 05:00 in New York."""
+    return _pause_at(at_ns // 1_000_000_000)
 
 
 @dataclass(frozen=True)
@@ -37,12 +51,21 @@ class Style:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is true of the market: fees, grid, how much of it is known, its outcome."""
+class Terms:
+    """What was known of the market between two tellings."""
 
     taker_rate: Fraction
     maker_rate: Fraction
     grid: tuple[int, ...]  # every price strictly between 0 and 10_000
+    close_ns: int | None  # None: unknown
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is true of the market: its terms one after the other, how much of it is known, its outcome."""
+
+    terms: tuple[Terms, ...]
+    end_ns: int | None = None  # the exchange takes no order from then on; None: never
     prints_only: bool = False
     outcome: Fraction | None = None  # dollars a YES pays; None: unknown
 
@@ -112,6 +135,11 @@ class Trader:
     # What it may do
 
     @property
+    def terms(self) -> Terms:
+        """What is known where it stands."""
+        return self.facts.terms[self.seen[self.at].step]
+
+    @property
     def reserved(self) -> Fraction:
         return sum((o.reserve for o in (self.sent, self.working) if o is not None), Fraction(0))
 
@@ -125,7 +153,9 @@ class Trader:
 
     def mask(self) -> list[int]:
         seeking = self.working is not None and self.facts.prints_only and not self.style.maker
-        if self.sent is not None or seeking or self.seen[self.at].crossed:
+        close = self.terms.close_ns
+        shut = in_pause(self.now) or (close is not None and self.now >= close)
+        if self.sent is not None or seeking or shut or self.seen[self.at].crossed:
             return [1, 0, 0, 0, 0]
         return [1, *(int(self.plan(action) is not None) for action in range(1, 5))]
 
@@ -166,7 +196,7 @@ class Trader:
             return None
         price = own[0][0]
         for _ in range(style.improve_ticks):
-            further = [p for p in self.facts.grid if (p > price if up else p < price)]
+            further = [p for p in self.terms.grid if (p > price if up else p < price)]
             if not further:
                 break
             better = min(further) if up else max(further)
@@ -204,6 +234,9 @@ class Trader:
             self.position = 0
         return True
 
+    def _ended(self, at_ns: int) -> bool:
+        return self.facts.end_ns is not None and at_ns >= self.facts.end_ns
+
     def _expire(self, now: int) -> None:
         if self.working is not None and now > self.working.expires:
             self.working = None
@@ -216,7 +249,9 @@ class Trader:
             elif shown != UNKNOWN:
                 self.taken[up, price] = min(self.taken[up, price], shown)
         self._expire(view.recv_ns)
-        if not view.crossed:
+        if self._ended(view.recv_ns) and not in_pause(view.recv_ns):
+            self.working = None
+        elif not view.crossed and not in_pause(view.recv_ns):
             if self.working is not None and view.print_side is not None:
                 self._printed(view)
             if view.burst_ends:
@@ -227,6 +262,8 @@ class Trader:
 
     def _arrive(self) -> None:
         order, self.sent, self.working = self.sent, None, None
+        if self._ended(order.arrives) or in_pause(order.arrives):
+            return
         view, up = self.seen[self.at], order.up
         size = min(order.size, self.wanted(order.action))
         if size == 0:
@@ -314,7 +351,7 @@ class Trader:
 
     def _fee(self, size: int, price: int, maker: bool) -> Fraction:
         """Model fee in dollars, rounded up to a millionth."""
-        rate = (self.facts.maker_rate if maker else self.facts.taker_rate) * self.style.fee_scale
+        rate = (self.terms.maker_rate if maker else self.terms.taker_rate) * self.style.fee_scale
         p = Fraction(price, 10_000)
         return Fraction(math.ceil(rate * Fraction(size, 100) * p * (1 - p) * 1_000_000), 1_000_000)
 

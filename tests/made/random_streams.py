@@ -9,6 +9,7 @@ import numpy as np
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_BLOCK,
     FLAG_LAST,
     FLAG_START,
@@ -27,7 +28,9 @@ from kalshi_platform.data.market_data.schema import (
 )
 
 MS = 1_000_000
-T0_NS = 1_700_000_000 * 1_000 * MS
+#: A Tuesday evening, and two Thursdays at 03:00 in New York, in winter and in summer.
+QUIET_NS, *PAUSES_NS = (s * 1_000 * MS for s in (1_700_000_000, 1_700_121_600, 1_689_231_600))
+PAUSE_NS = 7_200_000 * MS
 Change = tuple[int, int, int, int, int]  # kind, side, price, size, flags
 
 
@@ -40,8 +43,23 @@ class RandomStream:
         self.mid = int(rng.integers(15, 85)) * 100
         self.books: dict[int, dict[int, int]] = {YES: {}, NO: {}}
         self.columns: list[tuple[int, int, *Change]] = []
-        self.now = T0_NS
+        self.now = self._start_ns()
         self.exch: int | None = None
+        #: Close as known at the start and after each FACTS row, None = unknown; the grid likewise.
+        self.closes: list[int | None] = [self._close_ns()]
+        self.grids = [int(rng.integers(0, 3))]
+
+    def _start_ns(self) -> int:
+        """Mostly a quiet time; else shortly before the weekly pause begins or ends."""
+        pause = self.rng.choice([0, *PAUSES_NS], p=[0.7, 0.15, 0.15])
+        if not pause:
+            return QUIET_NS
+        return (
+            int(pause) + int(self.rng.integers(0, 2)) * PAUSE_NS - int(self.rng.integers(1, 60)) * 1_000 * MS
+        )
+
+    def _close_ns(self) -> int | None:
+        return self.now + int(self.rng.integers(5, 300)) * 1_000 * MS if self.rng.random() < 0.5 else None
 
     # Writing
 
@@ -166,6 +184,12 @@ class RandomStream:
             self.noise()
             self.snapshot()
 
+    def tell(self) -> None:
+        """The exchange tells another close or another grid."""
+        self.closes.append(self._close_ns())
+        self.grids.append(int(self.rng.integers(0, 3)))
+        self.say((FACTS, NO_SIDE, -1, len(self.closes) - 1, 0))
+
     def pause(self) -> None:
         self.say((STATUS, NO_SIDE, -1, STATUS_PAUSED, 0))
         self.wait()
@@ -176,11 +200,23 @@ class RandomStream:
         """The recording of ``n_bursts`` bursts."""
         bursts, share = {
             "levels": (
-                (self.noise, self.sweep, self.jump, self.late_print, self.snapshot, self.lost, self.pause),
-                (0.32, 0.3, 0.24, 0.11, 0.01, 0.01, 0.01),
+                (
+                    self.noise,
+                    self.sweep,
+                    self.jump,
+                    self.late_print,
+                    self.snapshot,
+                    self.lost,
+                    self.pause,
+                    self.tell,
+                ),
+                (0.31, 0.29, 0.24, 0.1, 0.01, 0.01, 0.01, 0.03),
             ),
-            "quotes": ((self.quote, self.late_print, self.lost, self.pause), (0.66, 0.3, 0.02, 0.02)),
-            "prints": ((self.late_print, self.lost, self.pause), (0.96, 0.02, 0.02)),
+            "quotes": (
+                (self.quote, self.late_print, self.lost, self.pause, self.tell),
+                (0.64, 0.3, 0.02, 0.02, 0.02),
+            ),
+            "prints": ((self.late_print, self.lost, self.pause, self.tell), (0.94, 0.02, 0.02, 0.02)),
         }[self.known]
         if self.known == "levels":
             self.snapshot()

@@ -271,12 +271,12 @@ def on_row(
     """
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
-    if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or row.state & ROW_CROSSED != 0:
-        return
-    if in_pause(row.recv_ns):
+    if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or in_pause(row.recv_ns):
         return
     if row.recv_ns >= slot.end_ns:
         withdraw(env, slot)
+        return
+    if row.state & ROW_CROSSED != 0:
         return
     if slot.order_state == SEEKING:
         _seek(row, market, terms, env, slot, now_ns, params)

@@ -10,18 +10,26 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from made.market_rows import CENTS, TAPERED
+from made.market_rows import CENTS, TAPERED, TENTHS
 from made.plain_book import runs, views
-from made.plain_exchange import Facts, Style, Trader
+from made.plain_exchange import Facts, Style, Terms, Trader, in_pause
 from made.random_streams import RandomStream
-from made.replay_bank import Script, bank_of, market
+from made.replay_bank import Script
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.simulation.replay.bank import UNSETTLED
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
+from kalshi_platform.simulation.replay.bank import UNSETTLED, BankMarket, MarketInfo, build_bank
 
 MS = 1_000_000
 PROVENANCE = {"levels": "recorded", "quotes": "quotes", "prints": "trade_implied"}
+GRIDS = CENTS, TAPERED, TENTHS
+#: Every price of each grid strictly between nothing and a dollar.
+PRICES = (
+    tuple(range(100, 10_000, 100)),
+    (*range(10, 1_000, 10), *range(1_000, 9_000, 100), *range(9_000, 10_000, 10)),
+    tuple(range(10, 10_000, 10)),
+)
 MAKER_SHARE = {"quadratic": Fraction(0), "quadratic_with_maker_fees": Fraction(1, 4)}
 
 
@@ -80,32 +88,45 @@ class Played:
         rng = np.random.default_rng([seed, 10])
         known = str(rng.choice(["levels", "levels", "levels", "quotes", "prints"]))
         fine, config = bool(rng.random() < 0.3), settings(rng)
-        recorded = RandomStream(rng, known, fine).write(int(rng.integers(15, 70)))
+        stream = RandomStream(rng, known, fine)
+        recorded = stream.write(int(rng.integers(15, 70)))
         spec = MarketSpec(
             ticker="M",
             event="E",
-            price_ranges=TAPERED if fine else CENTS,
+            price_ranges=TENTHS,
             fee_type=str(rng.choice(list(MAKER_SHARE))),
             fee_multiplier_e6=int(rng.choice([0, 500_000, 1_000_000])),
         )
         outcome = int(rng.choice([UNSETTLED, 0, 10_000, 3_300]))
-        self.seen = views(recorded)
+        self.seen = views(recorded, stream.closes)
+        true_close = rng.choice([None, stream.closes[-1], int(rng.choice(recorded.recv_ns))])
         self.traders: list[Trader] = []
         stretches = runs(self.seen)
         if not stretches:
             return
-        rows = build_rows(recorded, spec)
-        bank = bank_of(
-            market(rows, "M", "E", outcome, PROVENANCE[known], **spec.model_dump(exclude={"ticker", "event"}))
+        told = MarketHistory(
+            known=tuple(
+                KnownFacts(known_ns=None if k == 0 else k, close_ns=close, price_ranges=GRIDS[grid])
+                for k, (close, grid) in enumerate(zip(stream.closes, stream.grids, strict=True))
+            ),
+            close_ns=true_close,
         )
+        rows = build_rows(recorded, spec, known=told.known)
+        info = MarketInfo(spec, PROVENANCE[known], 0.01, told)
+        bank = build_bank([BankMarket(info, rows, outcome)], ("spread",), (1,), (12,))
         assert bank.arrays.segments[["start", "stop"]].tolist() == stretches
+        rate = Fraction(7, 100) * spec.fee_multiplier_e6 / 1_000_000
+        terms = tuple(
+            Terms(rate, rate * MAKER_SHARE[spec.fee_type], PRICES[grid], close)
+            for close, grid in zip(stream.closes, stream.grids, strict=True)
+        )
         for segment, (start, stop) in enumerate(stretches):
             settles = outcome != UNSETTLED and not any(v.tradable for v in self.seen[stop:])
-            rate = Fraction(7, 100) * spec.fee_multiplier_e6 / 1_000_000
+            ends = [true_close, terms[self.seen[stop - 1].step].close_ns]
+            ends += [v.recv_ns for v in self.seen[stop : stop + 1]]
             facts = Facts(
-                taker_rate=rate,
-                maker_rate=rate * MAKER_SHARE[spec.fee_type],
-                grid=tuple(p for p in range(10, 10_000, 10) if spec.on_grid(p)),
+                terms=terms,
+                end_ns=min((end for end in ends if end is not None), default=None),
                 prints_only=known == "prints",
                 outcome=Fraction(outcome, 10_000) if settles else None,
             )
@@ -147,4 +168,7 @@ def test_replay_keeps_the_account_of_an_exchange_in_plain_python(part: int) -> N
         why["crossed"] += sum(v.crossed for v in game.seen)
         why["inside bursts"] += sum(not v.burst_ends for v in game.seen)
         why["runs"] += len(game.traders)
-    assert min(why[k] for k in ("taken", "print", "reached", "crossed", "inside bursts", "runs")) > 20, why
+        why["in the weekly pause"] += sum(in_pause(v.recv_ns) for v in game.seen)
+        why["facts told"] += game.seen[-1].step
+        why["after the end"] += sum(t._ended(v.recv_ns) for t in game.traders for v in t.seen)
+    assert min(why.values()) > 20, why
