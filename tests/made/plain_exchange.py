@@ -4,107 +4,28 @@ Written from the rules in words (the header of ``simulation/replay/execution.py`
 description of the exchange) to be held against the compiled replay. It shares no code with it; money is a
 Fraction of a dollar, an order is an object, what the trader took is a dictionary.
 
-Not here  the reading of the recording: plain_book.py.
+Not here  the reading of the recording: plain_book.py; orders and terms: plain_orders.py.
 """
 
 import math
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
 from fractions import Fraction
-from functools import cache
-from zoneinfo import ZoneInfo
 
 from made.plain_book import UNKNOWN, View
-
-HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO = range(5)
-NEW_YORK = ZoneInfo("America/New_York")
-
-
-@cache
-def _pause_at(second: int) -> bool:
-    there = datetime.fromtimestamp(second, NEW_YORK)
-    return there.weekday() == 3 and 3 <= there.hour < 5
-
-
-def in_pause(at_ns: int) -> bool:
-    """True in the weekly pause of the exchange, Thursday from 03:00 to 05:00 in New York."""
-    return _pause_at(at_ns // 1_000_000_000)
-
-
-@dataclass(frozen=True)
-class Style:
-    """How the trader trades and what the exchange lets it do; the names are those of ``TradingConfig``."""
-
-    maker: bool
-    latency_ns: int
-    ttl_ns: int
-    interval_ns: int
-    order_qty: int
-    position_limit: int
-    slippage: int
-    improve_ticks: int
-    unknown_fill: int
-    fee_scale: Fraction
-    unit: Fraction  # of the balance
-    capital: Fraction
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What was known of the market between two tellings."""
-
-    taker_rate: Fraction
-    maker_rate: Fraction
-    grid: tuple[int, ...]  # every price strictly between 0 and 10_000
-    close_ns: int | None  # None: unknown
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is true of the market: its terms one after the other, how much of it is known, its outcome."""
-
-    terms: tuple[Terms, ...]
-    end_ns: int | None = None  # the exchange takes no order from then on; None: never
-    prints_only: bool = False
-    outcome: Fraction | None = None  # dollars a YES pays; None: unknown
-
-
-@dataclass
-class Order:
-    """An order on its way (``arrives``) or at the exchange (``expires``)."""
-
-    action: int
-    limit: int
-    size: int
-    reserve: Fraction
-    arrives: int = 0
-    expires: int = 0
-    ahead: int | None = None  # None: nobody knows
-    rounding: Fraction = Fraction(0)  # of fees, kept by the exchange for this order
-
-    @property
-    def up(self) -> bool:
-        return self.action in (BUY_YES, SELL_NO)
-
-    def price_of(self, yes_price: int) -> Fraction:
-        """Dollars of one contract of the outcome it trades."""
-        return Fraction(yes_price if self.action in (BUY_YES, SELL_YES) else 10_000 - yes_price, 10_000)
-
-    def reaches(self, price: int) -> bool:
-        """True for an opposite price that this order meets."""
-        return price <= self.limit if self.up else price >= self.limit
-
-
-@dataclass
-class Fill:
-    """One fill; ``why`` is taken, print, reached or closed."""
-
-    at: int  # number of the view
-    up: bool
-    price: int
-    size: int
-    why: str
+from made.plain_orders import (
+    BUY_NO,
+    BUY_YES,
+    HOLD,
+    SELL_NO,
+    SELL_YES,
+    Facts,
+    Fill,
+    Order,
+    Style,
+    Terms,
+    in_pause,
+)
 
 
 @dataclass
@@ -234,7 +155,7 @@ class Trader:
             self.position = 0
         return True
 
-    def _ended(self, at_ns: int) -> bool:
+    def ended(self, at_ns: int) -> bool:
         return self.facts.end_ns is not None and at_ns >= self.facts.end_ns
 
     def _expire(self, now: int) -> None:
@@ -249,7 +170,7 @@ class Trader:
             elif shown != UNKNOWN:
                 self.taken[up, price] = min(self.taken[up, price], shown)
         self._expire(view.recv_ns)
-        if self._ended(view.recv_ns) and not in_pause(view.recv_ns):
+        if self.ended(view.recv_ns) and not in_pause(view.recv_ns):
             self.working = None
         elif not view.crossed and not in_pause(view.recv_ns):
             if self.working is not None and view.print_side is not None:
@@ -262,7 +183,7 @@ class Trader:
 
     def _arrive(self) -> None:
         order, self.sent, self.working = self.sent, None, None
-        if self._ended(order.arrives) or in_pause(order.arrives):
+        if self.ended(order.arrives) or in_pause(order.arrives):
             return
         view, up = self.seen[self.at], order.up
         size = min(order.size, self.wanted(order.action))

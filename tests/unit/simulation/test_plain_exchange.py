@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from made.market_rows import CENTS, TAPERED, TENTHS
 from made.plain_book import runs, views
-from made.plain_exchange import Facts, Style, Terms, Trader, in_pause
+from made.plain_exchange import Trader
+from made.plain_orders import Facts, Style, Terms, in_pause
 from made.random_streams import RandomStream
 from made.replay_bank import Script
 
@@ -170,5 +171,5 @@ def test_replay_keeps_the_account_of_an_exchange_in_plain_python(part: int) -> N
         why["runs"] += len(game.traders)
         why["in the weekly pause"] += sum(in_pause(v.recv_ns) for v in game.seen)
         why["facts told"] += game.seen[-1].step
-        why["after the end"] += sum(t._ended(v.recv_ns) for t in game.traders for v in t.seen)
+        why["after the end"] += sum(t.ended(v.recv_ns) for t in game.traders for v in t.seen)
     assert min(why.values()) > 20, why

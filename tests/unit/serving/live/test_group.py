@@ -48,6 +48,21 @@ def test_a_slot_without_a_valid_book_looks_empty_and_its_window_starts_anew() ->
     assert shown(made) == [0, 0, float(np.float32(0.3))]
 
 
+def test_a_crossed_book_is_shown_and_calls_for_no_decision_and_allows_none() -> None:
+    made = group()
+    assert made.put(0, row_of(1, bid=4_000, ask=4_200)) is True
+    made.set_cash(10**9, 0)
+    made.observe(1_000)
+    assert made.slots["mask"][0, 0].tolist() == [1, 1, 0, 1, 0]
+    assert made.put(0, row_of(2, bid=4_300, ask=4_200, valid=2)) is False
+    made.observe(1_000)
+    assert made.live.tolist() == [True, False]
+    assert made.slots["mask"][0, 0].tolist() == [1, 0, 0, 0, 0]
+    assert made.put(0, row_of(3, bid=4_000, ask=4_200)) is True
+    made.observe(1_000)
+    assert made.slots["mask"][0, 0].tolist() == [1, 1, 0, 1, 0]
+
+
 def test_a_mark_of_before_a_gap_is_not_kept() -> None:
     made = group()
     made.put(0, row_of(1, bid=6_000, ask=6_200))
