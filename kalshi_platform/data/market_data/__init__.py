@@ -13,6 +13,7 @@ __all__ = [
     "fates",
     "faults",
     "gaps",
+    "history",
     "judging",
     "market_meta",
     "price_levels",
