@@ -20,6 +20,7 @@ from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.market_data import capture
 from kalshi_platform.data.market_data.capture import Frame, read_lines
+from kalshi_platform.data.market_data.clock import receive_span, strange_time
 from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, moment_ns, received_ns
 from kalshi_platform.domain.errors import DataError
 
@@ -73,7 +74,7 @@ def span_ns(path: Path) -> tuple[int, int]:
     first = last = None
     if is_capture(path):
         line, number = b"", 0
-        for n, text in read_lines(path):
+        for n, text in read_lines(path, capture.MAX_LINE_BYTES):
             if text:
                 first = first or capture.parse_line(text, path, n)
                 line, number = text, n
@@ -208,6 +209,7 @@ def _timed(path: Path, found: Iterator[_Found], counters: Counter[str]) -> Itera
     """Frames with a receive time each, by the rule of this module's header."""
     waiting: list[_Found] = []
     last_ns: int | None = None
+    span = receive_span()
     for frame in found:
         at_ns = frame.recv_ns
         if at_ns is None:
@@ -217,6 +219,8 @@ def _timed(path: Path, found: Iterator[_Found], counters: Counter[str]) -> Itera
                 counters["frames_without_any_time"] += 1
                 waiting.append(frame)
                 continue
+        if not span.holds(at_ns):
+            raise DataError(f"{path}: frame at line {frame.number}: {strange_time('time', at_ns, 1, span)}")
         last_ns = at_ns if last_ns is None else max(last_ns, at_ns)
         for earlier in waiting:
             yield Frame(earlier.number, last_ns, earlier.conn, earlier.raw)

@@ -9,13 +9,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kalshi_platform.data.market_data.clock import EXCHANGE
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND, parse_qty, parse_rfc3339
 
 UNITS_NS: Final = {"s": NS_PER_SECOND, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
 UNIT_WORDS: Final = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_FIRST_NS: Final = 1_609_459_200 * NS_PER_SECOND  # 2021-01-01
-_LAST_NS: Final = 4_102_444_800 * NS_PER_SECOND  # 2100-01-01
 #: Names under which recorders keep the time at which they received something, the clearest first.
 RECEIVE_NAMES: Final = (
     "recv_ns", "received_ns", "receive_ns", "recv_ts_ns", "local_ns", "recv_us", "received_us", "recv_ts_us",
@@ -36,7 +35,7 @@ def unit_of_name(name: str) -> str | None:
 
 def unit_of_size(value: int | float) -> str | None:
     """Only unit in which ``value`` lies between 2021 and 2100; None where there is none."""
-    return next((u for u, ns in UNITS_NS.items() if _FIRST_NS <= value * ns < _LAST_NS), None)
+    return next((u for u, ns in UNITS_NS.items() if EXCHANGE.earliest_ns <= value * ns <= EXCHANGE.latest_ns), None)
 
 
 def moment_ns(value: Any, name: str) -> int:

@@ -17,7 +17,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.capture import is_simulated_line, parse_line, read_lines
+from kalshi_platform.data.market_data.capture import (
+    MAX_LINE_BYTES,
+    is_simulated_line,
+    parse_line,
+    read_lines,
+)
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.frame_files import is_capture, span_ns
@@ -43,7 +48,7 @@ def index_capture(path: Path) -> CaptureIndex:
     """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
     simulated: bool | None = None if is_capture(path) else False
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, MAX_LINE_BYTES if simulated is None else -1):
         if not line:
             continue
         if simulated is None:

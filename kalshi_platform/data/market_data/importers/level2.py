@@ -31,7 +31,7 @@ from kalshi_platform.data.market_data.schema import (
     empty,
 )
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
+from kalshi_platform.domain.units import NO_PRICE, NS_PER_MS, UNKNOWN_QTY
 
 _TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
 
@@ -93,8 +93,6 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     fill = source.bools("is_fill") & (kind == DELTA) if "is_fill" in source else np.zeros(n, np.bool_)
     grown = fill & (qty_e2 >= 0)
     counters["fills_that_add"] += int(grown.sum())
-    exch_ms = source.ints("exch_ts_ms", null=NO_TIME) if "exch_ts_ms" in source else np.full(n, NO_TIME)
-
     named = "taker_side" in source
     taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
 
@@ -104,8 +102,8 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
 
     cells = _Source(
         at=np.arange(n),
-        recv_ns=source.time_ns("level2"),
-        exch_ns=np.where(exch_ms == NO_TIME, NO_TIME, exch_ms * NS_PER_MS),
+        recv_ns=source.time_ns("level2", counters),
+        exch_ns=source.exchange_ns("exch_ts_ms", NS_PER_MS, counters),
         sid=optional("sid"), seq=optional("seq"), session=optional("session"),
         kind=kind, start=start, side=np.where(start, NO_SIDE, side),
         price_e4=np.where(start, NO_PRICE, price_e4), qty_e2=np.where(start, 0, qty_e2),

@@ -32,12 +32,12 @@ class _Quotes(NamedTuple):
 def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: QUOTE rows."""
     source = read_part(part)
-    quotes = _uncrossed(_read(source), counters)
+    quotes = _uncrossed(_read(source, counters), counters)
     rows, record = _changes(source, quotes, counters)
     return split_by_market(source, rows, quotes.at[record], PROVENANCE["quotes"])
 
 
-def _read(source: PartRows) -> _Quotes:
+def _read(source: PartRows, counters: Counter[str]) -> _Quotes:
     """Quotes of the part; DataError names a price that cannot be."""
     bid, ask = source.ints("yes_bid_e4", null=0), source.ints("yes_ask_e4", null=0)
     for name, price in (("yes_bid_e4", bid), ("yes_ask_e4", ask)):
@@ -50,7 +50,7 @@ def _read(source: PartRows) -> _Quotes:
         if name in source:
             qty_e2[side] = source.ints(name, null=UNKNOWN_QTY)
     qty_e2[price_e4 == NO_PRICE] = 0
-    return _Quotes(np.arange(len(source)), source.time_ns("quotes"), price_e4, qty_e2)
+    return _Quotes(np.arange(len(source)), source.time_ns("quotes", counters), price_e4, qty_e2)
 
 
 def _uncrossed(quotes: _Quotes, counters: Counter[str]) -> _Quotes:

@@ -24,7 +24,7 @@ SIDES: Final = {"yes": YES, "no": NO}
 def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: TRADE rows, one message a print."""
     source = read_part(part)
-    recv_ns = source.time_ns("trades")
+    recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _first_of_each_id(source, counters)

@@ -9,7 +9,7 @@ import pytest
 from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
 from kalshi_platform.domain.errors import ContractError, DataError
 
-FRAMES = [(1_000 + i, 1, json.dumps({"type": "ticker", "n": i, "text": "é\n"})) for i in range(50)]
+FRAMES = [(1_700_000_000 * 10**9 + i, 1, json.dumps({"type": "ticker", "n": i, "text": "é\n"})) for i in range(50)]
 
 
 def _lines(n: int) -> bytes:
@@ -72,7 +72,7 @@ def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
         (b'{"recv_ns": 5, "conn": 1}', "line 3 has no 'raw'"),
         (b'{"recv_ns": "5", "conn": 1, "raw": "{}"}', "line 3 has recv_ns = '5', expected int"),
         (b'{"recv_ns": true, "conn": 1, "raw": "{}"}', "line 3 has recv_ns = True, expected int"),
-        (b'{"recv_ns": -5, "conn": 1, "raw": "{}"}', "line 3 has recv_ns = -5"),
+        (b'{"recv_ns": -5, "conn": 1, "raw": "{}"}', "line 3: recv_ns = -5 cannot be: as ns it is no time between 1970"),
         (b"[1, 2]", "line 3 is list, not a JSON object"),
     ],
 )

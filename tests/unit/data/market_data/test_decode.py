@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made.market_files import T0
 from made.wire import M, Wire
 
 from kalshi_platform.data.market_data import decode
@@ -119,8 +120,8 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
         [
             {
                 "event_type": "created",
-                "open_ts": 5,
-                "close_ts": 9,
+                "open_ts": T0 + 5,
+                "close_ts": T0 + 9,
                 "additional_metadata": {"event_ticker": "KXDEMO"},
             },
             {"event_type": "activated"},
@@ -128,19 +129,19 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
             {"event_type": "price_level_structure_updated", "price_ranges": bands},
             {
                 "event_type": "determined",
-                "determination_ts": 8,
+                "determination_ts": T0 + 8,
                 "result": "yes",
                 "settlement_value": "1.0000",
             },
-            {"event_type": "settled", "settled_ts": 9},
+            {"event_type": "settled", "settled_ts": T0 + 9},
         ]
     ):
         wire.send("market_lifecycle_v2", 6, seq + 1, {"market_ticker": M, **msg})
     states = (STATUS_ACTIVE, STATUS_PAUSED, STATUS_DETERMINED, STATUS_SETTLED)
     assert wire.rows() == [(STATUS, NO_SIDE, -1, s, FLAG_LAST) for s in states]
     facts = wire.decoder.facts[M]
-    assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", 5 * 10**9, 9 * 10**9)
-    assert (facts.settlement_e4, facts.determined_ns) == (10_000, 8 * 10**9)
+    assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", (T0 + 5) * 10**9, (T0 + 9) * 10**9)
+    assert (facts.settlement_e4, facts.determined_ns) == (10_000, (T0 + 8) * 10**9)
     assert facts.price_ranges is not None
     assert facts.price_ranges[0].step_e4 == 10
 
@@ -274,8 +275,8 @@ def test_an_impossible_delta_is_refused_with_file_line_and_value(
 ) -> None:
     msg = {"market_ticker": M, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
     with CaptureWriter(tmp_path / "a.jsonl") as writer:
-        writer.append(1, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
-        writer.append(2, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
+        writer.append(T0 * 10**9, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
+        writer.append(T0 * 10**9, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
     with pytest.raises(DataError, match=rf"a\.jsonl: line 2: .*{message}"):
         Decoder().feed_files([tmp_path / "a.jsonl"])
 
@@ -385,5 +386,5 @@ def test_trades_are_remembered_up_to_the_bound(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_time_beyond_the_range_of_the_clock_is_refused() -> None:
     wire = Wire()
-    with pytest.raises(DataError, match="open_ts = 10000000000"):
+    with pytest.raises(DataError, match="open_ts = 10000000000 cannot be"):
         wire.send("market_lifecycle_v2", 3, 1, {"market_ticker": M, "open_ts": 10**10}, 1)

@@ -60,7 +60,7 @@ def test_a_named_file_of_unknown_schema_is_refused_and_one_in_a_folder_is_listed
         ("a.jsonl", b'{"recv_ns": 1, "conn": 1}\n', "line 1 .*'raw'"),
         (
             "a.jsonl.gz",
-            gzip.compress(b'{"recv_ns": 1, "conn": 1, "raw": "{}"}\n' * 500, mtime=0)[:-12],
+            gzip.compress(b'{"recv_ns": 1700000000000000000, "conn": 1, "raw": "{}"}\n' * 500, mtime=0)[:-12],
             "ends in the middle",
         ),
     ],
