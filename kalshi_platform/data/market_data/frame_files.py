@@ -1,4 +1,4 @@
-"""Frames of a recording in any form that keeps them whole: capture lines, frames with another envelope or none.
+"""Frames of a recording in any form that keeps them whole: capture lines, other envelopes, or none.
 
 Capture    ``{"recv_ns", "conn", "raw"}`` a line: ``capture.py`` reads it
 Wrapped    a time under one of ``moments.RECEIVE_NAMES`` beside the frame under one of ``PAYLOADS``, as an
@@ -139,9 +139,7 @@ def _must_be_frame(record: object, number: int, where: str) -> _Found:
     except DataError as err:
         raise DataError(f"{where}: {err}; correct the line") from None
     if found is None:
-        raise DataError(
-            f"{where} is no frame of the exchange (an object with 'type' and 'msg'); remove it"
-        )
+        raise DataError(f"{where} is no frame of the exchange (an object with 'type' and 'msg'); remove it")
     return found
 
 
@@ -228,7 +226,7 @@ def _timed(path: Path, found: Iterator[_Found], counters: Counter[str]) -> Itera
         yield Frame(frame.number, last_ns, frame.conn, frame.raw)
     if waiting and last_ns is None:
         raise DataError(
-            f"{path}: no frame has a time, neither the exchange's (sending_ts_ms, ts_ms, ts) nor a recorder's "
+            f"{path}: no frame has a time, neither the exchange's (sending_ts_ms, ts_ms) nor a recorder's "
             f"({', '.join(RECEIVE_NAMES[:3])}, ...); put each frame into "
             '{"recv_ns": <ns since 1970>, "conn": 0, "raw": "<the frame>"}'
         )

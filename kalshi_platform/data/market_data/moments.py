@@ -7,6 +7,7 @@ Unit   an ending of the name (``_ns``, ``_us``, ``_ms``, ``_s``) or the text of 
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from kalshi_platform.data.market_data.clock import EXCHANGE
@@ -35,14 +36,16 @@ def unit_of_name(name: str) -> str | None:
 
 def unit_of_size(value: int | float) -> str | None:
     """Only unit in which ``value`` lies between 2021 and 2100; None where there is none."""
-    return next((u for u, ns in UNITS_NS.items() if EXCHANGE.earliest_ns <= value * ns <= EXCHANGE.latest_ns), None)
+    return next(
+        (u for u, ns in UNITS_NS.items() if EXCHANGE.earliest_ns <= value * ns <= EXCHANGE.latest_ns), None
+    )
 
 
 def moment_ns(value: Any, name: str) -> int:
     """Time of one value under ``name``, ns; DataError names the value and the unit it looks like."""
     if isinstance(value, str) and not _is_number(value):
         return parse_rfc3339(value)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise DataError(f"{name} = {value!r}; expected a number or an RFC 3339 time")
     number = float(value)
     unit = unit_of_name(name)
@@ -56,7 +59,7 @@ def moment_ns(value: Any, name: str) -> int:
         )
     if isinstance(value, int):
         return value * UNITS_NS[looks]
-    return _scaled_ns(str(value) if isinstance(value, str) else repr(value), looks)
+    return _scaled_ns(str(value), looks)
 
 
 def received_ns(record: Mapping[str, Any]) -> int | None:

@@ -1,19 +1,20 @@
 """JSON of other people, a document or one object a line, to tables: what it holds is found wherever it lies.
 
-Answers of the exchange are often kept inside an object of one's own (by ticker, with a note, with the time of the
-poll). A walk over the whole document finds candlesticks, order books and flat records (trades, quotes, ...);
-``market_meta.py`` and ``fee_answers.py`` read markets and fees from it.
+Answers of the exchange are often kept inside an object of one's own (by ticker, with a note, with the time of
+the poll). A walk over the whole document finds candlesticks, order books and flat records (trades, quotes);
+``market_meta.py`` reads markets from it.
 """
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
-from pydantic_core import from_json
 
 from kalshi_platform.data.market_data.capture import read_lines
 from kalshi_platform.data.market_data.importers.rest_quotes import (
@@ -22,6 +23,7 @@ from kalshi_platform.data.market_data.importers.rest_quotes import (
     candle_quote,
     is_book,
 )
+from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
 from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, received_ns
 from kalshi_platform.domain.errors import DataError
 
@@ -53,34 +55,46 @@ class Holdings:
     books: list[tuple[_Around, Mapping[str, Any]]] = field(default_factory=list)
     records: list[Mapping[str, Any]] = field(default_factory=list)
     markets: int = 0
-    fees: int = 0
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Kinds of data that were found."""
+        """Kinds of nodes that were found."""
         found = {
             "candlesticks": self.candles, "order books": self.books, "records": self.records,
-            "markets": self.markets, "fees of series": self.fees,
+            "markets": self.markets,
         }  # fmt: skip
         return tuple(name for name, nodes in found.items() if nodes)
 
+    @property
+    def is_data(self) -> bool:
+        """True where there are rows of markets, not only facts about them."""
+        return bool(self.candles or self.books or self.records)
+
 
 def read_documents(path: Path) -> list[Any]:
-    """Parsed objects of a JSON file: each line of JSON lines, or the one document; DataError if damaged."""
+    """Parsed objects of a JSON file: the one document, or each line of JSON lines; DataError if damaged.
+
+    Numbers with a point are read as ``Decimal``, digit by digit as the text has them.
+    """
     lines = [(number, line) for number, line in read_lines(path) if line.strip()]
     try:
-        return [from_json(b"\n".join(line for _, line in lines))]
-    except ValueError as err:
+        return [_parsed(b"\n".join(line for _, line in lines))]
+    except (ValueError, RecursionError) as err:
         whole = err
     documents = []
     for number, line in lines:
         try:
-            documents.append(from_json(line))
-        except ValueError as err:
+            documents.append(_parsed(line))
+        except (ValueError, RecursionError) as err:
             if not documents:
                 raise DataError(f"{path}: is not JSON ({whole}); copy the file again") from None
             raise DataError(f"{path}: line {number} is not JSON ({err}); remove it") from None
     return documents
+
+
+def _parsed(text: bytes | str) -> Any:
+    """JSON value of a text, with exact numbers."""
+    return json.loads(text, parse_float=Decimal)
 
 
 def holdings(documents: list[Any]) -> Holdings:
@@ -89,14 +103,6 @@ def holdings(documents: list[Any]) -> Holdings:
     for document in documents:
         _walk(document, _Around(), found)
     return found
-
-
-def is_fee_answer(node: Mapping[str, Any]) -> bool:
-    """True for a series with its fees, or for one change of fees of a series or event."""
-    if "event_ticker" in node and "series_ticker" not in node and "fee_type_override" not in node:
-        return False
-    change = "scheduled_ts" in node and ("fee_type" in node or "fee_type_override" in node)
-    return change or ("fee_type" in node and "ticker" in node and "event_ticker" not in node)
 
 
 def _walk(node: Any, around: _Around, found: Holdings) -> None:
@@ -110,8 +116,6 @@ def _walk(node: Any, around: _Around, found: Holdings) -> None:
             found.candles += [(around.ticker, c) for c in node["candlesticks"] if isinstance(c, dict)]
         elif is_book(node):
             found.books.append((around, node))
-        elif is_fee_answer(node):
-            found.fees += 1
         elif "event_ticker" in node and ("ticker" in node or isinstance(node.get("markets"), list)):
             found.markets += 1
         elif _is_record(node):
@@ -129,7 +133,7 @@ def _seen_from(node: Mapping[str, Any], around: _Around) -> _Around:
     if ticker is None and isinstance(url, str) and (match := _OF_URL.search(url)):
         ticker = match.group(1)
     at_ns = None
-    if any(isinstance(node.get(name), str | int | float) for name in RECEIVE_NAMES):
+    if any(isinstance(node.get(name), str | int | Decimal) for name in RECEIVE_NAMES):
         try:
             at_ns = received_ns(node)
         except DataError:
@@ -141,7 +145,7 @@ def _answer(name: str, value: Any) -> Any:
     """``value``, parsed where it is the text of an answer."""
     if name in _ANSWER_NAMES and isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
-            return from_json(value)
+            return _parsed(value)
         except ValueError:
             return value
     return value
@@ -160,7 +164,7 @@ def quote_table(found: Holdings, path: Path, counters: Counter[str]) -> pa.Table
     quotes = list(_candle_quotes(found, path, counters) if found.candles else _book_quotes(found, path))
     quotes.sort(key=lambda q: (q.market_ticker, q.recv_ns))
     if not quotes:
-        raise DataError(f"{path}: its candlesticks tell of trades only, without yes_bid and yes_ask")
+        raise UnknownSchemaError(f"{path}: its candlesticks tell of trades only, without yes_bid and yes_ask")
     return pa.Table.from_pylist([q._asdict() for q in quotes], schema=_QUOTE_TYPES)
 
 
@@ -169,7 +173,9 @@ def _candle_quotes(found: Holdings, path: Path, counters: Counter[str]) -> Itera
     for number, (ticker, candle) in enumerate(found.candles, start=1):
         where = f"{path}: candlestick {number}"
         if ticker is None:
-            raise DataError(f'{where}: no ticker beside it; keep {{"ticker": ..., "candlesticks": [...]}}')
+            raise UnknownSchemaError(
+                f'{where}: no ticker beside it; keep {{"ticker": ..., "candlesticks": [...]}}'
+            )
         try:
             quote = candle_quote(ticker, candle)
         except DataError as err:
@@ -186,7 +192,7 @@ def _book_quotes(found: Holdings, path: Path) -> Iterator[QuoteRecord]:
         where = f"{path}: order book {number}"
         if around.ticker is None or around.at_ns is None:
             lacks = "ticker" if around.ticker is None else "time of the poll"
-            raise DataError(
+            raise UnknownSchemaError(
                 f"{where}: no {lacks} beside it; keep each answer as "
                 '{"recv_ns": <ns since 1970>, "ticker": ..., "orderbook_fp": {...}}'
             )

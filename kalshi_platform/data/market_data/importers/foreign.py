@@ -1,8 +1,8 @@
-"""Files of other people, read as if they were the house's own Parquet; ``parquet.py`` opens them through here.
+"""Files of other people, read as if they were the house's own Parquet; ``parquet.py`` opens them here.
 
-A file is told by its content: CSV by a header of names, JSON by what lies in it, Parquet by its columns. CSV and JSON
-become one table in memory; Parquet is mapped row group by row group. The reading of the last few files is
-remembered, because the jobs of a build ask for the same file again and again.
+A file is told by its content: CSV by a header of names, JSON by what lies in it, Parquet by its columns. CSV
+and JSON become one table in memory; Parquet is mapped row group by row group. The reading of the last few
+files is remembered, because the jobs of a build ask for the same file again and again.
 """
 
 import gzip
@@ -26,6 +26,7 @@ from kalshi_platform.data.market_data.importers.documents import (
 from kalshi_platform.data.market_data.importers.guess import Guess, guess_map
 from kalshi_platform.data.market_data.importers.table_map import ColumnMap, TableKind, apply_map
 from kalshi_platform.data.market_data.importers.takers import with_takers
+from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
 from kalshi_platform.data.market_data.importers.values import Place
 from kalshi_platform.domain.errors import DataError
 
@@ -148,7 +149,7 @@ def raw_table(path: Path, counters: Counter[str]) -> RawTable:
         return RawTable(read_csv(path, data), Place(str(path), "line", 2))
     found = holdings(read_documents(path))
     if len(found.kinds) > 1:
-        raise DataError(
+        raise UnknownSchemaError(
             f"{path}: holds {' and '.join(found.kinds)}; take it apart, one kind of data a file"
         )
     if found.candles or found.books:

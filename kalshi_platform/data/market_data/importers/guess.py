@@ -61,7 +61,11 @@ class Guess(NamedTuple):
 def guess_map(table: pa.Table) -> Guess:
     """Most likely reading of ``table``, whose values settle whether a column holds whole numbers."""
     names = set(table.column_names)
-    if "event_ticker" in names and names & set(_TICKERS) and ("yes_price" not in names or names & _OF_MARKETS):
+    if (
+        "event_ticker" in names
+        and names & set(_TICKERS)
+        and ("yes_price" not in names or names & _OF_MARKETS)
+    ):
         return _guess("markets", table)
     guesses = [_guess(kind, table) for kind in ("level2", "trades", "quotes")]
     whole = [g for g in guesses if g.mapping is not None]
@@ -96,7 +100,11 @@ def _missing(kind: TableKind, found: dict[str, Source], names: Iterable[str]) ->
     yield from (name for name, field in FIELDS[kind].items() if field.needed and name not in found)
     if kind == "quotes" and not {"yes_ask", "no_bid"} & found.keys():
         yield "yes_ask"
-    if kind == "trades" and "taker_side" not in found and not {"ticker_name", "contracts_traded"} & set(names):
+    if (
+        kind == "trades"
+        and "taker_side" not in found
+        and not {"ticker_name", "contracts_traded"} & set(names)
+    ):
         yield "taker_side"
 
 

@@ -3,11 +3,12 @@
 Candlestick  one row a period, at the END of the period, from the closing bid and ask: nothing of a period is
              known before it ended. Sizes are not told. Live answers write ``close_dollars``, historical ones
              ``close`` as a dollar text, old ones ``close`` in whole cents
-Order book   one row a poll, at the time of the poll, with the sizes of the best price levels. The exchange puts no
-             time into its answer: the recorder's must stand beside it
+Order book   one row a poll, at the time of the poll, with the sizes of the best price levels. The exchange
+             puts no time into its answer: the recorder's must stand beside it
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from kalshi_platform.data.market_data import frames as wire
@@ -63,8 +64,8 @@ def _text(value: object, name: str) -> str:
     """Shortest decimal text of a price that a file holds as text or as a number."""
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return str(value)
     raise DataError(f"{name} = {value!r}; expected a dollar text")
 
 

@@ -1,8 +1,8 @@
 """Columns of a foreign table to the columns of the house's Parquet, by a map: one row becomes one row.
 
-A map says for each field of a kind from which column it is read and in which unit. ``dataset convert`` reads it
-from a file, ``guess.py`` makes one of names that leave no doubt; both end here, and the table that comes out
-passes the same importers and the same door as the house's own files.
+A map says for each field of a kind from which column it is read and in which unit. ``dataset convert`` reads
+it from a file, ``guess.py`` makes one of names that leave no doubt; both end here, and the table that comes
+out passes the same importers and the same door as the house's own files.
 """
 
 from collections.abc import Mapping
@@ -102,7 +102,7 @@ FIELDS: Final[dict[TableKind, dict[str, Field]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Column that a field is read from, and its unit (None: the field has none, or a timestamp has its own)."""
+    """Column that a field is read from, and its unit (None: it has none, or one of its own)."""
 
     column: str
     unit: str | None = None

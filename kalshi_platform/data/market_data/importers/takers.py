@@ -1,7 +1,7 @@
-"""Takers of trades whose source does not name them (the exchange's daily file): the tick rule, said and counted.
+"""Takers of trades whose source does not name them (the exchange's daily file): the tick rule, counted.
 
-A print above the last different price of its market was taken by a buyer of YES, one below by a buyer of NO; an
-equal one as the print before it. Before the first move nothing tells: YES is assumed. Only prints before a
+A print above the last different price of its market was taken by a buyer of YES, one below by a buyer of NO;
+an equal one as the print before it. Before the first move nothing tells: YES is assumed. Only prints before a
 print decide. About one in five is wrong by this rule, so the book that such prints imply is a weak one:
 ``/markets/trades`` names the taker of each.
 

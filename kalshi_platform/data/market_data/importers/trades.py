@@ -4,6 +4,7 @@ Rows without a trade id are all kept: equal rows are prints of one order against
 and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
 dropped.
 
+Trades need not lie in order of time: their only clock is the exchange's, so they are put into its order.
 Prints of one taker at one instant are put into the order in which an order walks the book (best price
 first). Files hold such prints in any order, and the last print says where the book stands afterwards.
 """
@@ -27,7 +28,7 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
-    at = _first_of_each_id(source, counters)
+    at = _in_order_of_time(source, recv_ns, _first_of_each_id(source, counters), counters)
     at = at[_walk_order(source, recv_ns[at], taker[at], price_e4[at], at)]
     counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
     rows = empty(len(at))
@@ -50,6 +51,29 @@ def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
     keep[np.unique(ids, return_index=True)[1]] = True
     counters["repeated_trades"] += int((~keep).sum())
     return np.flatnonzero(keep)
+
+
+def _in_order_of_time(
+    source: PartRows, recv_ns: np.ndarray, at: np.ndarray, counters: Counter[str]
+) -> np.ndarray:
+    """Positions ``at`` in order of time within each market; those of one time stay as the file has them.
+
+    A market that the file has from its newest trade to its oldest, as the exchange's REST answers are, is
+    turned round as a whole.
+    """
+    market = source.market_of(at)
+    within = np.diff(market) == 0
+    step = np.diff(recv_ns[at])
+    if not (within & (step < 0)).any():
+        return at
+    rising = np.zeros(len(source.tickers), np.bool_)
+    rising[market[1:][within & (step > 0)]] = True
+    falls = np.zeros(len(source.tickers), np.bool_)
+    falls[market[1:][within & (step < 0)]] = True
+    place = np.where((falls & ~rising)[market], -np.arange(len(at)), np.arange(len(at)))
+    order = np.lexsort((place, recv_ns[at], market))
+    counters["trades_put_in_order_of_time"] += int((order != np.arange(len(at))).sum())
+    return at[order]
 
 
 def _walk_order(

@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
@@ -25,6 +26,10 @@ PROVENANCE: Final[dict[DataKind, Provenance]] = {
 
 #: From the provenance that proves most to the one that proves least.
 RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
+
+
+class UnknownSchemaError(DataError):
+    """A readable file is of no known schema; the message names the columns or keys it has."""
 
 
 class SeqGap(NamedTuple):

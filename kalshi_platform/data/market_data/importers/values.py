@@ -36,8 +36,8 @@ class Place(NamedTuple):
     def refuse(self, at: int, what: str) -> NoReturn:
         """Raise a DataError about row ``at`` of the column."""
         raise DataError(
-            f"{self.path}: {self.unit} {self.first + at}: {what}; correct it, or say how the columns are to be "
-            "read: kalshi-platform dataset convert FILE --columns map.yaml --out FILE.parquet"
+            f"{self.path}: {self.unit} {self.first + at}: {what}; correct it, or say how the columns are "
+            "to be read: kalshi-platform dataset convert FILE --columns map.yaml --out FILE.parquet"
         )
 
 
