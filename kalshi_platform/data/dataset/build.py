@@ -7,7 +7,7 @@ One build  at a time in one place: two builds would delete each other's leftover
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,8 +60,11 @@ def build_dataset(
     out_uri: str | Path,
     config: BuildConfig,
     progress: Callable[[BuildProgress], None] = lambda _: None,
+    skipped: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> Manifest:
     """Import ``inputs``, compute features and write the dataset; returns its manifest.
+
+    ``skipped`` is called once with the files of the folders that were left out, and why.
 
     DataError where an input is refused or a different dataset is already there (unless ``overwrite``);
     StorageError where ``out_uri`` cannot be read or written. Either way no new manifest exists then, a
@@ -70,6 +73,7 @@ def build_dataset(
     storage = open_storage(out_uri)
     old = _read_old(storage, config.overwrite)
     plan = discover(inputs)
+    skipped(plan.skipped)
     history = ResolutionHistory(plan.settled)
     jobs = _keyed(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)

@@ -59,7 +59,23 @@ class Guess(NamedTuple):
 
 
 def guess_map(table: pa.Table) -> Guess:
-    """Most likely reading of ``table``, whose values settle whether a column holds whole numbers."""
+    """Most likely reading of ``table``, whose values settle whether a column holds whole numbers.
+
+    Names count in any case, with spaces for underscores.
+    """
+    plain = [name.strip().lower().replace(" ", "_") for name in table.column_names]
+    if len(set(plain)) < len(plain):
+        return _guess_plain(table)
+    guess = _guess_plain(table.rename_columns(plain))
+    theirs = dict(zip(plain, table.column_names, strict=True))
+    found = {name: Source(theirs[source.column], source.unit) for name, source in guess.found.items()}
+    mapping = ColumnMap(guess.kind, found) if guess.mapping is not None else None
+    doubts = tuple(theirs[name] for name in guess.doubts)
+    return Guess(guess.kind, mapping, guess.missing, doubts, found)
+
+
+def _guess_plain(table: pa.Table) -> Guess:
+    """Most likely reading of a table with plain names."""
     names = set(table.column_names)
     if (
         "event_ticker" in names
