@@ -8,7 +8,7 @@ Raw        the exchange's own frame, one a line or a list in a document. Nobody 
            ``msg``. A frame without any (a snapshot, an answer) takes the time of the next frame that has one,
            the last ones that of the frame before: never earlier than the exchange sent it.
 Order      file order stands: a frame is never earlier than the one before it in its file.
-Counted    ``frames_with_exchange_time_as_receive_time``, ``frames_without_any_time``
+Counted    ``frames_with_exchange_time_as_receive_time``, ``frames_without_any_time``, ``lines_without_frame``
 """
 
 from collections import Counter
@@ -66,7 +66,8 @@ def read_frames(path: Path, counters: Counter[str] | None = None) -> Iterator[Fr
     if is_capture(path):
         yield from capture.read_frames(path)
     else:
-        yield from _timed(path, _others(path), Counter() if counters is None else counters)
+        counters = Counter() if counters is None else counters
+        yield from _timed(path, _others(path, counters), counters)
 
 
 def span_ns(path: Path) -> tuple[int, int]:
@@ -98,28 +99,16 @@ def is_capture(path: Path) -> bool:
     return True
 
 
-def _others(path: Path) -> Iterator[_Found]:
-    """Frames of a file without capture lines: one a line, else the list in the document."""
-    lines = read_lines(path)
-    first = next((line for _, line in lines if line.strip()), b"")
-    try:
-        of_lines = is_frame(from_json(first))
-    except ValueError:
-        of_lines = False
-    if of_lines:
-        yield from _of_lines(path)
+def _others(path: Path, counters: Counter[str]) -> Iterator[_Found]:
+    """Frames of a file without capture lines: the list in its one document, else one a line.
+
+    Lines that hold something else (a header, notes of the recorder) are counted.
+    """
+    first = next((line for _, line in read_lines(path) if line.strip()), b"")
+    if not _is_one_frame(first) and (frames := _of_document(path)) is not None:
+        for number, entry in enumerate(frames, start=1):
+            yield from _frame_in(entry, number, f"{path}: frame {number}", counters)
         return
-    text = b"\n".join(line for _, line in read_lines(path))
-    try:
-        frames = _frame_list(from_json(text))
-    except ValueError as err:
-        raise DataError(f"{path}: is not JSON ({err}); copy the file again") from None
-    for number, entry in enumerate(frames or (), start=1):
-        yield _must_be_frame(entry, number, f"{path}: frame {number}")
-
-
-def _of_lines(path: Path) -> Iterator[_Found]:
-    """Frames of a file with one frame a line."""
     for number, line in read_lines(path):
         if line.strip():
             try:
@@ -129,18 +118,35 @@ def _of_lines(path: Path) -> Iterator[_Found]:
                     f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
                     "remove the line or copy the file again"
                 ) from None
-            yield _must_be_frame(record, number, f"{path}: line {number}")
+            yield from _frame_in(record, number, f"{path}: line {number}", counters)
 
 
-def _must_be_frame(record: object, number: int, where: str) -> _Found:
-    """Frame in ``record``; DataError where there is none or its time cannot be."""
+def _is_one_frame(line: bytes) -> bool:
+    """True for a line that is a frame by itself."""
+    try:
+        return is_frame(from_json(line))
+    except ValueError:
+        return False
+
+
+def _of_document(path: Path) -> list[Any] | None:
+    """List of frames in a file that is one JSON document; None for a file that is none."""
+    try:
+        return _frame_list(from_json(b"\n".join(line for _, line in read_lines(path))))
+    except ValueError:
+        return None
+
+
+def _frame_in(record: object, number: int, where: str, counters: Counter[str]) -> Iterator[_Found]:
+    """Yield the frame in ``record``, or count that there is none; DataError where its time cannot be."""
     try:
         found = _found(record, number)
     except DataError as err:
         raise DataError(f"{where}: {err}; correct the line") from None
     if found is None:
-        raise DataError(f"{where} is no frame of the exchange (an object with 'type' and 'msg'); remove it")
-    return found
+        counters["lines_without_frame"] += 1
+    else:
+        yield found
 
 
 def _found(record: object, number: int) -> _Found | None:

@@ -114,6 +114,8 @@ def _walk(node: Any, around: _Around, found: Holdings) -> None:
         around = _seen_from(node, around)
         if isinstance(node.get("candlesticks"), list):
             found.candles += [(around.ticker, c) for c in node["candlesticks"] if isinstance(c, dict)]
+        elif "end_period_ts" in node and "yes_bid" in node:
+            found.candles.append((around.ticker, node))
         elif is_book(node):
             found.books.append((around, node))
         elif "event_ticker" in node and ("ticker" in node or isinstance(node.get("markets"), list)):

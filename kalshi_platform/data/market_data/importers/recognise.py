@@ -121,7 +121,7 @@ def _json_kind(path: Path) -> FileKind:
     if is_capture_line(record) or is_frame(record):
         return FileKind.CAPTURE  # a missing key is then named with its line
     documents = read_documents(path)
-    if any(holds_frames(document) for document in (*documents, documents)):
+    if any(holds_frames(node) for node in (documents, *documents)) or any(map(is_frame, documents)):
         return FileKind.CAPTURE
     found = holdings(documents)
     if found.is_data:

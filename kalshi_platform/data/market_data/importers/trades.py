@@ -29,8 +29,9 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _in_order_of_time(source, recv_ns, _first_of_each_id(source, counters), counters)
-    at = at[_walk_order(source, recv_ns[at], taker[at], price_e4[at], at)]
-    counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
+    walk = _walk_order(source, recv_ns[at], taker[at], price_e4[at], at)
+    counters["prints_put_in_walk_order"] += int((np.diff(walk) < 0).sum())
+    at = at[walk]
     rows = empty(len(at))
     rows.kind[:] = TRADE
     rows.recv_ns[:] = rows.exch_ns[:] = recv_ns[at]  # the only clock recorded is the exchange's
