@@ -23,7 +23,7 @@ from kalshi_platform.domain.errors import DataError
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
-app.command()(convert)
+_convert = app.command("convert")(convert)
 
 Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout instead of tables")]

@@ -33,7 +33,7 @@ _CAPTURE_KEYS: Final = frozenset({"recv_ns", "conn", "raw"})
 _LOOKED_AT: Final = 20
 
 
-class _Found(NamedTuple):
+class _HeldFrame(NamedTuple):
     """One frame as the file holds it."""
 
     number: int  # line of the file, or place in the list, from 1
@@ -99,7 +99,7 @@ def is_capture(path: Path) -> bool:
     return True
 
 
-def _others(path: Path, counters: Counter[str]) -> Iterator[_Found]:
+def _others(path: Path, counters: Counter[str]) -> Iterator[_HeldFrame]:
     """Frames of a file without capture lines: the list in its one document, else one a line.
 
     Lines that hold something else (a header, notes of the recorder) are counted.
@@ -137,7 +137,7 @@ def _of_document(path: Path) -> list[Any] | None:
         return None
 
 
-def _frame_in(record: object, number: int, where: str, counters: Counter[str]) -> Iterator[_Found]:
+def _frame_in(record: object, number: int, where: str, counters: Counter[str]) -> Iterator[_HeldFrame]:
     """Yield the frame in ``record``, or count that there is none; DataError where its time cannot be."""
     try:
         found = _found(record, number)
@@ -149,12 +149,14 @@ def _frame_in(record: object, number: int, where: str, counters: Counter[str]) -
         yield found
 
 
-def _found(record: object, number: int) -> _Found | None:
+def _found(record: object, number: int) -> _HeldFrame | None:
     """Frame in a parsed record; None where the record is, and wraps, none."""
     if not isinstance(record, dict):
         return None
     if _is_message(record):
-        return _Found(number, _noted_ns(record, ("ts", "ts_ms", "time", "t", "at")), 0, record, _text(record))
+        return _HeldFrame(
+            number, _noted_ns(record, ("ts", "ts_ms", "time", "t", "at")), 0, record, _text(record)
+        )
     for name in PAYLOADS:
         inner = record.get(name)
         raw = inner if isinstance(inner, str) else None
@@ -166,7 +168,7 @@ def _found(record: object, number: int) -> _Found | None:
         if isinstance(inner, dict) and _is_message(inner):
             conn = record.get("conn")
             wrapped = raw if raw is not None else _text(inner)
-            return _Found(number, _noted_ns(record), conn if type(conn) is int else 0, inner, wrapped)
+            return _HeldFrame(number, _noted_ns(record), conn if type(conn) is int else 0, inner, wrapped)
     return None
 
 
@@ -209,9 +211,9 @@ def own_time_ns(message: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _timed(path: Path, found: Iterator[_Found], counters: Counter[str]) -> Iterator[Frame]:
+def _timed(path: Path, found: Iterator[_HeldFrame], counters: Counter[str]) -> Iterator[Frame]:
     """Frames with a receive time each, by the rule of this module's header."""
-    waiting: list[_Found] = []
+    waiting: list[_HeldFrame] = []
     last_ns: int | None = None
     span = receive_span()
     for frame in found:
@@ -241,7 +243,7 @@ def _timed(path: Path, found: Iterator[_Found], counters: Counter[str]) -> Itera
         yield Frame(frame.number, last_ns, frame.conn, frame.raw)
 
 
-def _checked_own_time(path: Path, frame: _Found) -> int | None:
+def _checked_own_time(path: Path, frame: _HeldFrame) -> int | None:
     """Exchange's own time of a frame; DataError names the frame whose time cannot be."""
     try:
         return own_time_ns(frame.message)

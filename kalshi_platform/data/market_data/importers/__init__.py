@@ -6,9 +6,9 @@
             ...
 
 Not here   frames of a live connection (market_data/decode.py). Begin reading at plan.py.
-Formats: frames of the exchange (``captures``); level-2 rows, quotes and trades with named columns (``level2``,
-``quotes``, ``trades``) in the house's Parquet or, through ``foreign``, in Parquet, CSV and JSON of other people;
-market metadata (``metadata``). docs/formats.md shows each.
+Formats: frames of the exchange (``captures``); level-2 rows, quotes and trades with named columns
+(``level2``, ``quotes``, ``trades``) in the house's Parquet or, through ``foreign``, in Parquet, CSV and JSON
+of other people; market metadata (``metadata``). docs/formats.md shows each.
 """
 
 from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover

@@ -8,8 +8,8 @@
       time: {from: When, unit: ms}
       count: {value: 1}                             # the same in every row
 
-The values are checked twice: here for what they are (numbers, times, units), and by the door when the file that
-comes out is built into a dataset.
+The values are checked twice: here for what they are (numbers, times, units), and by the door when the file
+that comes out is built into a dataset.
 """
 
 import os
@@ -189,10 +189,10 @@ def _read_map(path: Path) -> tuple[TableKind, dict[str, dict[str, Any]]]:
             f"{path}: expected kind (one of {', '.join(KINDS)}) and columns; a map is\n{EXAMPLES['trades']}"
         )
     entries: dict[str, dict[str, Any]] = {}
-    for name, entry in columns.items():
+    for name, told in columns.items():
         if name not in FIELDS[kind]:
             raise ContractError(f"{path}: {kind} have no field {name!r}; known are {', '.join(FIELDS[kind])}")
-        entry = entry if isinstance(entry, dict) else {"from": entry}
+        entry = told if isinstance(told, dict) else {"from": told}
         if not entry.keys() <= _KEYS or not {"from", "value"} & entry.keys():
             raise ContractError(f"{path}: {name}: {entry}; a line of a map is {_line_of(kind, name)}")
         entries[name] = entry

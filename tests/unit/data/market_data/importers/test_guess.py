@@ -21,7 +21,8 @@ S = 1_795_400_000
         (
             "trades",
             {
-                "Market Ticker": ["A"], "TS_US": [1], "Yes_Price_E4": [43], "Count_E2": [1], "Taker_Side": ["no"],
+                "Market Ticker": ["A"], "TS_US": [1], "Yes_Price_E4": [43], "Count_E2": [1],
+                "Taker_Side": ["no"],
             },
             {"yes_price": "e4", "count": "e2", "time": "us"},
         ),
