@@ -7,7 +7,7 @@ Raw        the exchange's own frame, one a line or a list in a document. Nobody 
            receive time is the exchange's own: ``sending_ts_ms``, else ``ts_ms``, ``ts`` or ``time`` of its
            ``msg``. A frame without any (a snapshot, an answer) takes the time of the next frame that has one,
            the last ones that of the frame before: never earlier than the exchange sent it.
-Order      file order stands: a frame is never earlier than the one before it in its file.
+Order      file order stands: a frame with the exchange's time is never earlier than the one before it.
 Counted    ``frames_with_exchange_time_as_receive_time``, ``frames_without_any_time``, ``lines_without_frame``
 """
 
@@ -227,7 +227,9 @@ def _timed(path: Path, found: Iterator[_HeldFrame], counters: Counter[str]) -> I
                 continue
         if not span.holds(at_ns):
             raise DataError(f"{path}: frame at line {frame.number}: {strange_time('time', at_ns, 1, span)}")
-        last_ns = at_ns if last_ns is None else max(last_ns, at_ns)
+        if frame.recv_ns is None and last_ns is not None:
+            at_ns = max(last_ns, at_ns)
+        last_ns = at_ns
         for earlier in waiting:
             yield Frame(earlier.number, last_ns, earlier.conn, earlier.raw)
         waiting.clear()

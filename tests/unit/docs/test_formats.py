@@ -76,7 +76,7 @@ def names_in(node: ast.expr) -> Iterator[str]:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield f"`{node.value}`"
     elif isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-        yield f"`{node.values[0].value}"
+        yield f"`{node.values[0].value!s}"
     elif isinstance(node, ast.IfExp):
         yield from names_in(node.body)
         yield from names_in(node.orelse)

@@ -7,6 +7,7 @@ files is remembered, because the jobs of a build ask for the same file again and
 
 import gzip
 import io
+import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -24,15 +25,17 @@ from kalshi_platform.data.market_data.importers.documents import (
     record_table,
 )
 from kalshi_platform.data.market_data.importers.guess import Guess, guess_map
-from kalshi_platform.data.market_data.importers.table_map import ColumnMap, TableKind, apply_map
+from kalshi_platform.data.market_data.importers.table_map import ColumnMap, Source, TableKind, apply_map
 from kalshi_platform.data.market_data.importers.takers import with_takers
 from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
-from kalshi_platform.data.market_data.importers.values import Place
+from kalshi_platform.data.market_data.importers.values import BY_SIZE, Place, unit_shown
 from kalshi_platform.domain.errors import DataError
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _GROUP_ROWS: Final = 100_000
 _BOM: Final = b"\xef\xbb\xbf"
+#: Characters that names of columns have beside letters and digits.
+_PLAIN: Final = re.compile(rb"[_ .()$%/#:-]")
 
 
 class RawTable(NamedTuple):
@@ -113,11 +116,25 @@ def _of_parquet(path: Path, counters: Counter[str]) -> Foreign | Guess:
         guess.kind == "trades" and "taker_side" not in guess.mapping.sources
     ):
         return _mapped(RawTable(file.read(), Place(str(path), "row", 0)), counters)
-    return Foreign(guess.kind, MappedParquet(file, path, guess.mapping), counters)
+    first = RawTable(file.read_row_group(0), Place(str(path), "row", 0))
+    return Foreign(guess.kind, MappedParquet(file, path, settled_units(first, guess.mapping)), counters)
+
+
+def settled_units(raw: RawTable, mapping: ColumnMap) -> ColumnMap:
+    """Map in which the units that only the values show are those of ``raw``, for all other rows as well."""
+    sources = dict(mapping.sources)
+    for name, source in mapping.sources.items():
+        column = raw.table.column(source.column)
+        if source.unit == BY_SIZE and not pa.types.is_timestamp(column.type):
+            values = pa.concat_arrays(column.chunks)
+            sources[name] = Source(source.column, unit_shown(values, source.column, raw.place))
+    return ColumnMap(mapping.kind, sources)
 
 
 def _mapped(raw: RawTable, counters: Counter[str]) -> Foreign | Guess:
     """Reading of a table in memory."""
+    if raw.table.num_rows == 0:
+        raise DataError(f"{raw.place.path}: the file is empty (no rows); remove it or export it again")
     guess = guess_map(raw.table)
     if guess.mapping is None:
         return guess
@@ -177,7 +194,8 @@ def is_csv(head: bytes) -> bool:
     first = head.removeprefix(_BOM).split(b"\n", 1)[0].strip()
     for delimiter in (b",", b";", b"\t", b"|"):
         names = [name.strip().strip(b'"') for name in first.split(delimiter)]
-        plain = all(n and n.replace(b"_", b"").replace(b" ", b"").isalnum() for n in names)
+        names = names[1:] if names[0] == b"" else names  # the index that pandas writes
+        plain = all(n and _PLAIN.sub(b"", n).isalnum() for n in names)
         if len(names) >= 2 and plain and len(set(names)) == len(names):
             return not all(n.isdigit() for n in names)
     return False

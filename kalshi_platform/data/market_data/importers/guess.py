@@ -28,8 +28,8 @@ _NAMES: Final[dict[str, tuple[str, ...]]] = {
     "market_ticker": _TICKERS,
     "yes_price": ("yes_price", "price"),
     "count": ("count", "contracts_traded", "quantity", "qty", "size", "contracts", "volume"),
-    "yes_bid": ("yes_bid", "best_yes_bid", "best_bid", "bid", "bid_price"),
-    "yes_ask": ("yes_ask", "best_yes_ask", "best_ask", "ask", "ask_price"),
+    "yes_bid": ("yes_bid", "yes_bid_close", "best_yes_bid", "best_bid", "bid", "bid_price"),
+    "yes_ask": ("yes_ask", "yes_ask_close", "best_yes_ask", "best_ask", "ask", "ask_price"),
     "no_bid": ("no_bid", "best_no_bid"),
     "yes_bid_size": ("yes_bid_size", "best_bid_size", "bid_size", "bid_qty"),
     "yes_ask_size": ("yes_ask_size", "best_ask_size", "ask_size", "ask_qty"),
@@ -131,7 +131,7 @@ def _time_source(kind: TableKind, name: str, table: pa.Table) -> Source | None:
     elif kind == "trades":
         names = (*_TRADE_TIMES, *RECEIVE_NAMES)
     else:
-        names = RECEIVE_NAMES
+        names = (*RECEIVE_NAMES, "end_period_ts")
     column = next((n for n in names if n in table.column_names), None)
     return None if column is None else Source(column, unit_of_name(column) or BY_SIZE)
 

@@ -33,7 +33,7 @@ def table_refusal(path: Path, table: pa.Table, guess: Guess) -> UnknownSchemaErr
     recipe = _CONVERT.format(name=path.name, stem=path.name.split(".")[0], kind=guess.kind)
     return UnknownSchemaError(
         f"{path}: unknown columns {', '.join(columns)}{_more(len(table.column_names))}; "
-        f"{_nearest(guess)}; say which column is which: {recipe}; {KNOWN}"
+        f"{_nearest(guess)}{_frames(table)}; say which column is which: {recipe}; {KNOWN}"
     )
 
 
@@ -55,6 +55,8 @@ def other_refusal(path: Path, head: bytes) -> UnknownSchemaError:
     recipe = f"it begins with {head[:16]!r}"
     if head.startswith(b"SQLite format 3"):
         recipe = "SQLite: export each table, sqlite3 -header -csv FILE 'select * from TABLE' > TABLE.csv"
+    elif head.startswith(b"\x28\xb5\x2f\xfd"):
+        recipe = f"zstd data: unpack it, zstd -d {path.name}"
     elif head.startswith((b"PK\x03\x04", b"\x93NUMPY")):
         recipe = "a zip or numpy archive: unpack it, or write its arrays as CSV or Parquet with named columns"
     return UnknownSchemaError(f"{path}: neither Parquet, JSON nor CSV with a header; {recipe}; {KNOWN}")
@@ -73,15 +75,22 @@ def _nearest(guess: Guess) -> str:
     return f"nearest are {guess.kind}: {'; '.join(reasons)}"
 
 
+def _frames(table: pa.Table) -> str:
+    """Recipe for a table that keeps frames of the exchange in a column of text."""
+    if any('"msg"' in _example(table.column(name), 1_000) for name in table.column_names):
+        return f"; a column seems to hold frames: {_RAW}, one line each"
+    return ""
+
+
 def _more(n: int) -> str:
     """Count of the columns or keys that are not shown."""
     return f" and {n - _SHOWN} more" if n > _SHOWN else ""
 
 
-def _example(column: pa.ChunkedArray) -> str:
+def _example(column: pa.ChunkedArray, chars: int = _CHARS) -> str:
     """First value of a column that is not null."""
     value = next((v for v in column.slice(0, 100).to_pylist() if v is not None), None)
-    return "" if value is None else f", {_short(value)}"
+    return "" if value is None else f", {_short(value, chars)}"
 
 
 def _kind(value: Any) -> str:
@@ -90,7 +99,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "number")
 
 
-def _short(value: Any) -> str:
-    """Value in at most 40 characters."""
+def _short(value: Any, chars: int = _CHARS) -> str:
+    """Value in at most ``chars`` characters."""
     text = str(value) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= _CHARS else f"{text[: _CHARS - 3]}..."
+    return text if len(text) <= chars else f"{text[: chars - 3]}..."

@@ -88,7 +88,7 @@ def times_ns(values: pa.Array, unit: str | None, what: str, place: Place) -> pa.
         return values.cast(pa.timestamp("ns", values.type.tz)).cast(pa.int64())
     values = without_blanks(values)
     if unit is None or unit == BY_SIZE:
-        unit = _unit_shown(values, what, place)
+        unit = unit_shown(values, what, place)
     elif unit != "rfc3339":
         _check_unit(values, unit, what, place)
     if unit == "rfc3339":
@@ -99,7 +99,7 @@ def times_ns(values: pa.Array, unit: str | None, what: str, place: Place) -> pa.
     return exact_ints(values, UNITS_NS[unit], what, place)
 
 
-def _unit_shown(values: pa.Array, what: str, place: Place) -> str:
+def unit_shown(values: pa.Array, what: str, place: Place) -> str:
     """Unit that every value of the column shows: RFC 3339 text, or the size of its numbers."""
     shown, at_first = None, 0
     for at, value in enumerate(values.to_pylist()):

@@ -68,6 +68,13 @@ def test_a_raw_frame_takes_the_exchanges_time_and_one_without_any_that_of_the_ne
     assert counters == {"frames_with_exchange_time_as_receive_time": 6, "frames_without_any_time": 3}
 
 
+def test_a_recorders_clock_that_steps_back_is_not_hidden(tmp_path: Path) -> None:
+    wrapped = [{"received_ms": T0_MS + n, "frame": f} for n, f in zip((9, 4), FRAMES, strict=True)]
+    assert times(lines(tmp_path / "x.jsonl", wrapped)) == [9 * NS, 4 * NS]
+    with pytest.raises(DataError, match="before the one above it"):
+        load(tmp_path / "x.jsonl")
+
+
 def test_blank_lines_gzip_and_lines_of_something_else_are_no_hindrance(tmp_path: Path) -> None:
     text = "\n\n".join(json.dumps(f) for f in [{"note": "begun"}, *FRAMES, {"event": "closed"}])
     (tmp_path / "x.gz").write_bytes(gzip.compress(text.encode()))

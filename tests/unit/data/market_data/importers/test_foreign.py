@@ -135,6 +135,23 @@ def test_units_that_contradict_a_name_or_each_other_are_refused(tmp_path: Path) 
         load(mixed)
 
 
+def test_row_groups_of_a_parquet_file_have_one_unit_of_time(tmp_path: Path) -> None:
+    columns = {"ticker": [M] * 2, "yes_price": [43, 44], "count": [1, 1], "taker_side": ["no"] * 2}
+    pq.write_table(pa.table({**columns, "time": [T0_S, T0_MS + 1]}), tmp_path / "t.parquet", row_group_size=1)
+    with pytest.raises(DataError, match=r"row 1: time = .* looks like milliseconds; it was to be seconds"):
+        load(tmp_path / "t.parquet")
+
+
+def test_the_index_of_pandas_and_odd_names_are_no_hindrance_and_an_empty_table_is_refused(
+    tmp_path: Path,
+) -> None:
+    head = ",ticker,yes_price_cents,count,taker_side,created_time,fee ($)"
+    path = text(tmp_path / "t.csv", f"{head}\n0,{M},43,1,no,2026-11-23T02:13:20Z,0.1\n")
+    assert table(load(path)[0][M], *CORE) == [(TRADE, NO, 4_300, 100, FLAG_LAST)]
+    with pytest.raises(DataError, match=r"e\.csv: the file is empty \(no rows\)"):
+        load(text(tmp_path / "e.csv", f"{head}\n"))
+
+
 def test_a_file_of_two_kinds_is_taken_apart_by_its_owner(tmp_path: Path) -> None:
     both = {"ticker": M, "candlesticks": [candle(T0_S, "0.42", "0.45")]}
     path = document(tmp_path / "x.json", [both, {"ticker": M, "yes_price": 42, "count": 1}])

@@ -31,6 +31,11 @@ def test_the_nearest_kind_is_named_with_what_stands_in_the_way(tmp_path: Path) -
     assert "dataset convert --example trades prints a map" in said
 
 
+def test_a_table_of_frames_is_refused_with_the_envelope_of_a_frame(tmp_path: Path) -> None:
+    said = refusal(text(tmp_path / "f.csv", 'id;body\n1;{"type": "trade", "msg": {}}\n'))
+    assert 'a column seems to hold frames: a frame of the exchange needs only {"recv_ns"' in said
+
+
 def test_json_is_refused_with_its_keys_and_the_envelope_of_a_frame(tmp_path: Path) -> None:
     said = refusal(document(tmp_path / "x.json", {"hello": "world", "n": 1, "deep": {"a": 1}}))
     assert "hello (text, 'world'), n (number, 1), deep (object, {'a': 1})" in said
@@ -42,6 +47,7 @@ def test_json_is_refused_with_its_keys_and_the_envelope_of_a_frame(tmp_path: Pat
     [
         (b"SQLite format 3\x00", "sqlite3 -header -csv FILE"),
         (b"PK\x03\x04npz", "a zip or numpy archive"),
+        (b"\x28\xb5\x2f\xfdzz", "zstd -d x"),
         (b"# notes\n", "it begins with b'# notes"),
     ],
 )
