@@ -28,7 +28,11 @@ from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, received_ns
 from kalshi_platform.domain.errors import DataError
 
 _TICKER_NAMES: Final = ("market_ticker", "ticker", "ticker_name", "market")
-_VALUE_NAMES: Final = re.compile(r"(?:yes_|no_)?(?:price|bid|ask)|count|contracts_traded|size|qty|delta")
+_VALUE_NAMES: Final = re.compile(
+    r"(?:(?:best_)?(?:yes_|no_)?(?:price|bid|ask)|count|contracts_traded|quantity|size|qty|delta)"
+    r"(?:_(?:e4|e2|fp|dollars|cents|close))*"
+)
+_TRADE_NAMES: Final = frozenset({"trade_id", "yes_price", "yes_price_dollars", "yes_price_e4"})
 _TICKER_TEXT: Final = re.compile(r"[A-Z0-9]+-[A-Z0-9._-]+")
 _OF_URL: Final = re.compile(r"/markets/([A-Za-z0-9._-]+)/(?:orderbook|candlesticks)")
 _ANSWER_NAMES: Final = ("response_body", "response", "body")
@@ -118,7 +122,7 @@ def _walk(node: Any, around: _Around, found: Holdings) -> None:
             found.candles.append((around.ticker, node))
         elif is_book(node):
             found.books.append((around, node))
-        elif "event_ticker" in node and ("ticker" in node or isinstance(node.get("markets"), list)):
+        elif _is_market(node):
             found.markets += 1
         elif _is_record(node):
             found.records.append(node)
@@ -153,11 +157,19 @@ def _answer(name: str, value: Any) -> Any:
     return value
 
 
+def _is_market(node: Mapping[str, Any]) -> bool:
+    """True for a market or event of a REST answer; a trade that names its event is none."""
+    if "event_ticker" not in node or _TRADE_NAMES & node.keys():
+        return False
+    return "ticker" in node or isinstance(node.get("markets"), list)
+
+
 def _is_record(node: Mapping[str, Any]) -> bool:
-    """True for a flat object that names a market and a price or size."""
+    """True for a flat object that names a market, and a price or size or its event."""
     named = any(isinstance(node.get(name), str) for name in _TICKER_NAMES)
     return named and any(
-        _VALUE_NAMES.match(name) and not isinstance(value, dict) for name, value in node.items()
+        (name == "event_ticker" or _VALUE_NAMES.fullmatch(name)) and not isinstance(value, dict)
+        for name, value in node.items()
     )
 
 

@@ -44,6 +44,7 @@ _ENDINGS: Final[dict[str, tuple[tuple[str, str], ...]]] = {
     "price": (("_e4", "e4"), ("_dollars", "dollars"), ("_dollar", "dollars"), ("_cents", "cents")),
     "size": (("_e2", "e2"), ("_fp", "contracts"), ("_contracts", "contracts")),
 }
+_OF_TRADES: Final = frozenset({"trade_id", "yes_price", "yes_price_dollars", "yes_price_e4", "taker_side"})
 #: Columns by which a table is no table of prices over time but one of markets.
 _OF_MARKETS: Final = frozenset({"result", "close_time", "open_time", "status", "series_ticker", "category"})
 
@@ -77,17 +78,22 @@ def guess_map(table: pa.Table) -> Guess:
 def _guess_plain(table: pa.Table) -> Guess:
     """Most likely reading of a table with plain names."""
     names = set(table.column_names)
-    if (
-        "event_ticker" in names
-        and names & set(_TICKERS)
-        and ("yes_price" not in names or names & _OF_MARKETS)
-    ):
+    if "event_ticker" in names and not _is_over_time(table):
         return _guess("markets", table)
     guesses = [_guess(kind, table) for kind in ("level2", "trades", "quotes")]
     whole = [g for g in guesses if g.mapping is not None]
     if whole:
         return whole[0]
     return min(guesses, key=lambda g: (len(g.missing), len(g.doubts), -len(g.found)))
+
+
+def _is_over_time(table: pa.Table) -> bool:
+    """True for rows of trades or quotes that name their events too, False for rows of markets."""
+    names = set(table.column_names)
+    if names & _OF_TRADES and not names & _OF_MARKETS:
+        return True
+    ticker = next((n for n in _TICKERS if n in names), None)
+    return ticker is not None and pc.count_distinct(table.column(ticker)).as_py() < table.num_rows
 
 
 def _guess(kind: TableKind, table: pa.Table) -> Guess:

@@ -18,6 +18,9 @@ from kalshi_platform.domain.errors import DataError
         ({"ticker": M, "orderbook_fp": {}}, ("order books",)),
         ({"by_series": {"KX": [{"event_ticker": "E", "markets": [{"ticker": M}]}]}}, ("markets",)),
         ({"ticker": M, "event_ticker": "E", "yes_bid": 1}, ("markets",)),
+        ({**rest_trade(0, 43, "1.00", "no"), "event_ticker": "E"}, ("records",)),
+        ({"market_ticker": M, "event_ticker": "E"}, ("records",)),
+        ({"series": [{"ticker": "KX", "fee_type": "quadratic", "country": "US", "contract_url": "x"}]}, ()),
         ({"note": "nothing", "n": [1, 2]}, ()),
     ],
 )

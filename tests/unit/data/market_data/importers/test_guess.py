@@ -47,6 +47,16 @@ def test_evident_names_make_a_map(kind: str, columns: dict[str, Any], units: dic
     assert {s.column for s in guess.mapping.sources.values()} <= set(columns)
 
 
+def test_rows_over_time_that_name_their_event_are_no_markets() -> None:
+    quotes = {
+        "ts": [S, S + 1], "ticker": ["A", "A"], "event_ticker": ["E"] * 2, "yes_bid": [4, 5], "yes_ask": [6, 7],
+    }  # fmt: skip
+    assert guess_map(pa.table({**quotes, "status": ["open"] * 2})).kind == "quotes"
+    assert guess_map(pa.table({**quotes, "ticker": ["A", "B"]})).kind == "markets"
+    trade = {"ticker": ["A"], "event_ticker": ["E"], "yes_price_dollars": ["0.4"], "count": [1], "ts": [S]}
+    assert guess_map(pa.table({**trade, "taker_side": ["no"]})).kind == "trades"
+
+
 def test_a_price_with_a_fraction_under_a_name_without_unit_is_a_doubt() -> None:
     columns = {"ticker": ["A"], "ts": [S], "yes_price": [0.43], "count": [1], "taker_side": ["no"]}
     guess = guess_map(pa.table(columns))
