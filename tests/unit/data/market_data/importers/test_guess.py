@@ -49,7 +49,8 @@ def test_evident_names_make_a_map(kind: str, columns: dict[str, Any], units: dic
 
 def test_rows_over_time_that_name_their_event_are_no_markets() -> None:
     quotes = {
-        "ts": [S, S + 1], "ticker": ["A", "A"], "event_ticker": ["E"] * 2, "yes_bid": [4, 5], "yes_ask": [6, 7],
+        "ts": [S, S + 1], "ticker": ["A", "A"], "event_ticker": ["E"] * 2, "yes_bid": [4, 5],
+        "yes_ask": [6, 7],
     }  # fmt: skip
     assert guess_map(pa.table({**quotes, "status": ["open"] * 2})).kind == "quotes"
     assert guess_map(pa.table({**quotes, "ticker": ["A", "B"]})).kind == "markets"
