@@ -44,6 +44,7 @@ class DatasetSummary(Config):
     provenance: dict[str, int] = Field(description="markets of each provenance")
     sources: tuple[str, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...]
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -75,7 +76,14 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
         sources=manifest.sources,
         counters=manifest.counters,
+        notes=manifest.notes,
     )
+
+
+def books_ended(counters: dict[str, int]) -> dict[str, int]:
+    """Books whose validity the door ended because something contradicted them, by cause."""
+    prefix = "books_ended:"
+    return {name.removeprefix(prefix): n for name, n in counters.items() if name.startswith(prefix)}
 
 
 def find_problems(

@@ -56,6 +56,7 @@ class BuiltJob(Config):
     shards: tuple[Shard, ...]
     markets: tuple[BuiltMarket, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class Journal:

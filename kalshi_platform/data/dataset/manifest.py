@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from kalshi_platform.data.dataset.split import Split, SplitConfig
 from kalshi_platform.domain.config import Config
@@ -62,6 +62,7 @@ class Manifest(Config):
     markets: tuple[MarketEntry, ...]
     sources: tuple[str, ...] = Field(description="names of the imported files")
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
+    notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
 
     @model_validator(mode="after")
@@ -78,6 +79,11 @@ class Manifest(Config):
             if lost := sorted(split_of.keys() - have):
                 raise ValueError(f"event {lost[0]} has no {kind} shard")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
+        return _without_silent(write(self), {"notes": []})
 
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""
@@ -106,3 +112,8 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that ``defaults`` holds with the same value."""
+    return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

@@ -23,7 +23,7 @@ def test_a_file_is_converted_and_the_next_command_is_named(tmp_path):
 def test_json_carries_the_counts(tmp_path):
     done = run(same_trades(tmp_path)["page"], "--out", tmp_path / "o.parquet", "--json")
     assert json.loads(done.stdout) == {
-        "kind": "trades", "n_rows": 3, "n_markets": 1, "counters": {}, "out": str(tmp_path / "o.parquet"),
+        "kind": "trades", "n_rows": 3, "n_markets": 1, "counters": {"trades_put_in_order_of_time": 2}, "out": str(tmp_path / "o.parquet"),
     }  # fmt: skip
     assert M
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, get_args
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,6 +27,7 @@ import yaml
 from kalshi_platform.data.market_data.importers.documents import read_documents, record_table
 from kalshi_platform.data.market_data.importers.foreign import RawTable, house_table, raw_table
 from kalshi_platform.data.market_data.importers.guess import guess_map
+from kalshi_platform.data.market_data.importers.order import in_order_of_time
 from kalshi_platform.data.market_data.importers.table_map import (
     FIELDS,
     UNITS,
@@ -106,11 +108,20 @@ def convert_file(source: Path, map_path: Path | None, out: Path) -> Converted:
     else:
         raw, mapping = (raw, _sure_map(source, raw)) if map_path is None else _mapped(raw, map_path)
         kind, table = mapping.kind, house_table(raw, mapping, counters)
+        table = _in_order(table, counters) if kind == "trades" else table
     part = out.with_name(f".{out.name}.part")
     pq.write_table(table, part)
     os.replace(part, out)
     tickers = pc.count_distinct(table.column("market_ticker")).as_py()
     return Converted(kind, table.num_rows, tickers, +counters)
+
+
+def _in_order(trades: pa.Table, counters: Counter[str]) -> pa.Table:
+    """Trades by market and time; a house file has them so."""
+    market = trades.column("market_ticker").combine_chunks().dictionary_encode().indices.fill_null(0)
+    order = in_order_of_time(market.to_numpy(zero_copy_only=False), trades.column("ts_ns").to_numpy())
+    counters["trades_put_in_order_of_time"] += int((order != np.arange(len(order))).sum())
+    return trades.take(pa.array(order))
 
 
 def _loose_table(path: Path, counters: Counter[str]) -> RawTable:

@@ -4,9 +4,9 @@ Rows without a trade id are all kept: equal rows are prints of one order against
 and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
 dropped.
 
-Trades need not lie in order of time: their only clock is the exchange's, so they are put into its order.
-Prints of one taker at one instant are put into the order in which an order walks the book (best price
-first). Files hold such prints in any order, and the last print says where the book stands afterwards.
+Trades in files of other people need not lie in order of time: they are put into it (``order.py``). Prints of
+one taker at one instant are put into the order in which an order walks the book (best price first). Files hold
+such prints in any order, and the last print says where the book stands afterwards.
 """
 
 from collections import Counter
@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
+from kalshi_platform.data.market_data.importers.order import in_order_of_time
+from kalshi_platform.data.market_data.importers.parquet import PartRows, is_foreign, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, FLAG_LAST, NO, TRADE, YES, empty
@@ -28,7 +29,11 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
-    at = _in_order_of_time(source, recv_ns, _first_of_each_id(source, counters), counters)
+    at = _first_of_each_id(source, counters)
+    if is_foreign(source.path):
+        order = in_order_of_time(source.market_of(at), recv_ns[at])
+        counters["trades_put_in_order_of_time"] += int((order != np.arange(len(at))).sum())
+        at = at[order]
     walk = _walk_order(source, recv_ns[at], taker[at], price_e4[at], at)
     counters["prints_put_in_walk_order"] += int((np.diff(walk) < 0).sum())
     at = at[walk]
@@ -52,29 +57,6 @@ def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
     keep[np.unique(ids, return_index=True)[1]] = True
     counters["repeated_trades"] += int((~keep).sum())
     return np.flatnonzero(keep)
-
-
-def _in_order_of_time(
-    source: PartRows, recv_ns: np.ndarray, at: np.ndarray, counters: Counter[str]
-) -> np.ndarray:
-    """Positions ``at`` in order of time within each market; those of one time stay as the file has them.
-
-    A market that the file has from its newest trade to its oldest, as the exchange's REST answers are, is
-    turned round as a whole.
-    """
-    market = source.market_of(at)
-    within = np.diff(market) == 0
-    step = np.diff(recv_ns[at])
-    if not (within & (step < 0)).any():
-        return at
-    rising = np.zeros(len(source.tickers), np.bool_)
-    rising[market[1:][within & (step > 0)]] = True
-    falls = np.zeros(len(source.tickers), np.bool_)
-    falls[market[1:][within & (step < 0)]] = True
-    place = np.where((falls & ~rising)[market], -np.arange(len(at)), np.arange(len(at)))
-    order = np.lexsort((place, recv_ns[at], market))
-    counters["trades_put_in_order_of_time"] += int((order != np.arange(len(at))).sum())
-    return at[order]
 
 
 def _walk_order(

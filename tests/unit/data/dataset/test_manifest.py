@@ -69,3 +69,11 @@ def test_events_are_listed_once_sorted_and_by_split(tmp_path, rng):
 def test_a_checksum_that_is_none_is_refused_by_field(sha256):
     with pytest.raises(ContractError, match=r"Shard\.sha256"):
         Shard.parse({"path": "x", "kind": "events", "sha256": sha256, "n_bytes": 1})
+
+
+def test_notes_are_kept_and_change_nothing_where_there_are_none(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert b'"notes"' not in manifest.to_bytes()
+    assert "notes" not in manifest.model_dump(mode="json")  # nor in the digest, which is made of this
+    noted = manifest.replace(notes=("put aside: f.parquet: row 7",))
+    assert Manifest.from_bytes(noted.to_bytes(), "m").notes == noted.notes

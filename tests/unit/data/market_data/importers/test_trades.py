@@ -38,16 +38,3 @@ def test_trades_with_an_id_are_kept_once(tmp_path: Path) -> None:
     markets, counters = load(write(tmp_path / "t.parquet", rows))
     assert len(markets["E-A"].rows.kind) == 4
     assert counters["repeated_trades"] == 1
-
-
-def test_trades_are_put_in_order_of_time_and_a_file_from_newest_to_oldest_is_turned_round(
-    tmp_path: Path,
-) -> None:
-    mixed = [trade("E-A", second, price) for second, price in ((2, 4_200), (1, 4_100), (3, 4_300))]
-    newest_first = [
-        trade("E-B", s, p, side=t) for s, p, t in ((5, 300, "no"), (4, 200, "yes"), (4, 100, "no"))
-    ]
-    markets, counters = load(write(tmp_path / "t.parquet", mixed + newest_first))
-    assert markets["E-A"].rows.price_e4.tolist() == [4_100, 4_200, 4_300]
-    assert markets["E-B"].rows.price_e4.tolist() == [100, 200, 300]  # the two of second 4 turned round too
-    assert counters["trades_put_in_order_of_time"] == 4
