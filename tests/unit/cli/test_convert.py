@@ -2,7 +2,7 @@
 
 import json
 
-from made.foreign_files import M, same_trades
+from made.foreign_files import same_trades
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
@@ -23,9 +23,12 @@ def test_a_file_is_converted_and_the_next_command_is_named(tmp_path):
 def test_json_carries_the_counts(tmp_path):
     done = run(same_trades(tmp_path)["page"], "--out", tmp_path / "o.parquet", "--json")
     assert json.loads(done.stdout) == {
-        "kind": "trades", "n_rows": 3, "n_markets": 1, "counters": {"trades_put_in_order_of_time": 2}, "out": str(tmp_path / "o.parquet"),
-    }  # fmt: skip
-    assert M
+        "kind": "trades",
+        "n_rows": 3,
+        "n_markets": 1,
+        "counters": {"trades_put_in_order_of_time": 2},
+        "out": str(tmp_path / "o.parquet"),
+    }
 
 
 def test_an_example_is_printed_and_a_wrong_one_or_a_missing_out_is_a_usage_error(tmp_path):

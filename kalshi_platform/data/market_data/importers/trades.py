@@ -5,8 +5,8 @@ and with them the counts add up to the exchange's own volume. Rows with the trad
 dropped.
 
 Trades in files of other people need not lie in order of time: they are put into it (``order.py``). Prints of
-one taker at one instant are put into the order in which an order walks the book (best price first). Files hold
-such prints in any order, and the last print says where the book stands afterwards.
+one taker at one instant are put into the order in which an order walks the book (best price first). Files
+hold such prints in any order, and the last print says where the book stands afterwards.
 """
 
 from collections import Counter
