@@ -150,8 +150,13 @@ def _assemble(
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
     notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
     if not markets:
-        why = "".join(f"\n  {note}" for note in notes)
-        raise DataError(f"no market of the inputs has any event: there is nothing to learn from{why}")
+        counted = sum((Counter(job.counters) for job in built), import_counters.copy())
+        why = "".join(f"\n  {name}: {n}" for name, n in sorted(counted.items()) if n)
+        why += "".join(f"\n  {note}" for note in notes)
+        raise DataError(
+            "no market of the inputs has any event: there is nothing to learn from; counted (docs/formats.md "
+            f"explains each):{why}"
+        )
     splits = assign_splits(_event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):

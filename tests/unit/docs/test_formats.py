@@ -103,3 +103,16 @@ def test_every_counter_is_explained() -> None:
         found |= dict.fromkeys(counters_of(path.read_text()), path.name)
     assert {"`rows:", "`frames`", "`deltas_before_snapshot`", "`takers_assumed_yes`"} <= found.keys()
     assert {name: where for name, where in found.items() if name not in PAGE} == {}
+
+
+def test_a_build_without_any_row_says_what_became_of_the_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("deltas.csv").write_text(
+        f"timestamp,market_ticker,type,side,price,delta,seq\n1795400000500,{M},delta,yes,42,-1,2\n"
+    )
+    done = CliRunner().invoke(app, shlex.split("dataset build --input deltas.csv --out o --workers 0"))
+    assert done.exit_code == 3
+    assert "nothing to learn from; counted (docs/formats.md explains each):" in done.stderr
+    assert "deltas_before_snapshot: 1" in done.stderr
