@@ -30,6 +30,7 @@ class FakeImport:
     ran: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ("source.parquet",)
     provenance: dict[str, Provenance] = field(default_factory=dict)  # of a ticker; "recorded" where absent
+    skipped: dict[str, str] = field(default_factory=dict)
     settled: tuple[MarketRecord, ...] = ()  # outcomes of other markets that the metadata holds
     markets: dict[str, MarketRecord] = field(default_factory=dict)  # metadata of a ticker
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))

@@ -7,7 +7,7 @@ One build  at a time in one place: two builds would delete each other's leftover
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -60,8 +60,11 @@ def build_dataset(
     out_uri: str | Path,
     config: BuildConfig,
     progress: Callable[[BuildProgress], None] = lambda _: None,
+    skipped: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> Manifest:
     """Import ``inputs``, compute features and write the dataset; returns its manifest.
+
+    ``skipped`` is called once with the files of the folders that were left out, and why.
 
     DataError where an input is refused or a different dataset is already there (unless ``overwrite``);
     StorageError where ``out_uri`` cannot be read or written. Either way no new manifest exists then, a
@@ -70,6 +73,7 @@ def build_dataset(
     storage = open_storage(out_uri)
     old = _read_old(storage, config.overwrite)
     plan = discover(inputs)
+    skipped(plan.skipped)
     history = ResolutionHistory(plan.settled)
     jobs = _keyed(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)
@@ -146,8 +150,13 @@ def _assemble(
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
     notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
     if not markets:
-        why = "".join(f"\n  {note}" for note in notes)
-        raise DataError(f"no market of the inputs has any event: there is nothing to learn from{why}")
+        counted = sum((Counter(job.counters) for job in built), import_counters.copy())
+        why = "".join(f"\n  {name}: {n}" for name, n in sorted(counted.items()) if n)
+        why += "".join(f"\n  {note}" for note in notes)
+        raise DataError(
+            "no market of the inputs has any event: there is nothing to learn from; counted (docs/formats.md "
+            f"explains each):{why}"
+        )
     splits = assign_splits(_event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):

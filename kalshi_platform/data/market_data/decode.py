@@ -21,8 +21,9 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
-from kalshi_platform.data.market_data.capture import Frame, read_frames
+from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.frame_files import read_frames
 from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
@@ -94,7 +95,7 @@ class Decoder:
         """Decode capture files that follow one another in time; DataError names file and line."""
         for path in paths:
             self._sequence.start_file()
-            for frame in read_frames(path):
+            for frame in read_frames(path, self.counters):
                 try:
                     self.feed(frame)
                 except DataError as err:

@@ -155,6 +155,10 @@ def _rest_markets(document: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[st
             yield from ((event, m) for m in document["markets"] if isinstance(m, dict) and "ticker" in m)
         elif "ticker" in document and "event_ticker" in document:
             yield {}, document
+        else:  # answers kept inside an object of somebody's own
+            for value in document.values():
+                if isinstance(value, dict | list):
+                    yield from _rest_markets(value)
 
 
 def _nested(document: Mapping[str, Any]) -> dict[str, Any]:

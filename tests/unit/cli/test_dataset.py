@@ -30,6 +30,7 @@ def test_build_info_and_verify_agree_in_json(fake, tmp_path):
     built = build(tmp_path / "out", "--json")
     assert built.exit_code == 0, built.stderr
     summary = json.loads(built.stdout)
+    assert summary.pop("skipped") == {}
     assert summary == json.loads(run("info", tmp_path / "out", "--json").stdout)
     assert summary["dataset_digest"] == Dataset.open(tmp_path / "out").digest
     assert (summary["events"], summary["markets"], summary["provenance"]) == (3, 6, {"recorded": 6})
@@ -50,6 +51,15 @@ def test_people_get_tables(fake, tmp_path):
     for word in ("recorded: 6 markets", "validation", "frames:ok:: 2", "source.parquet"):
         assert word in built.stdout
     assert "are as the manifest says" in run("verify", tmp_path / "out").stdout
+
+
+def test_build_names_the_files_that_it_skipped_and_why(fake, tmp_path):
+    fake.skipped = {f"/r/{i:02}.txt": f"/r/{i:02}.txt: no market data {'x' * 300}" for i in range(22)}
+    built = build(tmp_path / "out")
+    assert "22 files skipped:" in built.stdout
+    assert f"  /r/19.txt: no market data {'x' * 182}...\n  and 2 more (--json lists all)" in built.stdout
+    as_json = json.loads(build(tmp_path / "out", "--json").stdout)
+    assert as_json["skipped"] == fake.skipped
 
 
 def test_verify_names_the_damaged_file_and_exits_with_3(fake, tmp_path):

@@ -26,6 +26,7 @@ from kalshi_platform.data.market_data.capture import (
 )
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.frame_files import is_capture, span_ns
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
@@ -47,8 +48,8 @@ class CaptureIndex(NamedTuple):
 def index_capture(path: Path) -> CaptureIndex:
     """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
-    simulated: bool | None = None
-    for number, line in read_lines(path, MAX_LINE_BYTES):
+    simulated: bool | None = None if is_capture(path) else False
+    for number, line in read_lines(path, MAX_LINE_BYTES if simulated is None else -1):
         if not line:
             continue
         if simulated is None:
@@ -103,7 +104,7 @@ def _provenance(rows: MarketRows) -> Provenance:
 
 def _recordings(paths: list[Path]) -> list[list[Path]]:
     """Files in order of time, split where one begins before the one before it ends."""
-    spans = sorted((*_span(path), path) for path in paths)
+    spans = sorted((*span_ns(path), path) for path in paths)
     recordings: list[list[Path]] = []
     ends: list[int] = []
     for first_ns, last_ns, path in spans:
@@ -116,18 +117,6 @@ def _recordings(paths: list[Path]) -> list[list[Path]]:
             recordings.append([path])
             ends.append(last_ns)
     return recordings
-
-
-def _span(path: Path) -> tuple[int, int]:
-    """Receive times of the first and the last frame."""
-    first, last, last_number = None, b"", 0
-    for number, line in read_lines(path, MAX_LINE_BYTES):
-        if line:
-            first = first or parse_line(line, path, number)
-            last, last_number = line, number
-    if first is None:
-        raise DataError(f"{path}: holds blank lines only; remove it or copy it again")
-    return first.recv_ns, parse_line(last, path, last_number).recv_ns
 
 
 def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:

@@ -8,10 +8,21 @@ from pathlib import Path
 from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
 from kalshi_platform.data.market_data.importers.metadata import read_catalogue
-from kalshi_platform.data.market_data.importers.parquet import TickerRows, index_tickers, is_simulated
+from kalshi_platform.data.market_data.importers.parquet import (
+    TickerRows,
+    index_tickers,
+    is_simulated,
+    reading_counters,
+)
 from kalshi_platform.data.market_data.importers.periods import period_of
-from kalshi_platform.data.market_data.importers.recognise import FileKind, UnknownSchemaError, recognise
-from kalshi_platform.data.market_data.importers.types import DataKind, ImportJob, Part, SeqGap
+from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.importers.types import (
+    DataKind,
+    ImportJob,
+    Part,
+    SeqGap,
+    UnknownSchemaError,
+)
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError
 
@@ -179,6 +190,9 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
     counters["files_skipped"] += len(skipped)
     catalogue = read_catalogue(metadata, counters)
     files = tuple(_index(path, kind) for path, kind in data)
+    for file in files:
+        if file.kind != "capture":
+            counters.update(reading_counters(file.path))
     counters["periodic_sources"] += sum(f.period_ns > 0 for f in files)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())

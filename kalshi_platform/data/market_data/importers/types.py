@@ -11,6 +11,7 @@ from typing import Final, Literal, NamedTuple
 
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 
@@ -37,6 +38,10 @@ class JoinedPrints(NamedTuple):
     prints: int
     delay_ns: int  # receive time less exchange's time
     measured: bool  # from the book file's own rows; False: assumed
+
+
+class UnknownSchemaError(DataError):
+    """A readable file is of no known schema; the message names the columns or keys it has."""
 
 
 class SeqGap(NamedTuple):
