@@ -123,6 +123,7 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             "event_of": job.event_of,
             "markets": records,
             "resolutions": _resolutions(job, history),
+            "use_yes_price": job.use_yes_price,
             "features": FEATURE_DIGEST,
             "code": code_digest(),
         }

@@ -21,6 +21,28 @@ class MarketFacts:
     determined_ns: int | None = None
     settlement_e4: int | None = None
     price_ranges: tuple[PriceBand, ...] | None = None
+    can_close_early: bool | None = None
+    expected_expiration_ns: int | None = None
+    series: str | None = None
+    collateral: str | None = None  # MECNET, DIRECNET or "": how the exchange nets the event's markets
+
+
+class EventTold(NamedTuple):
+    """Facts that an ``event_lifecycle`` frame tells of an event; None where it told nothing."""
+
+    series: str | None
+    collateral: str | None
+
+
+class EventFeeTold(NamedTuple):
+    """Fee of an event from ``recv_ns`` on, as an ``event_fee_update`` frame told it.
+
+    None: the override does not hold, or holds no longer, and the series' own fee does.
+    """
+
+    recv_ns: int
+    fee_type: str | None
+    multiplier_e6: int | None
 
 
 class Told(NamedTuple):

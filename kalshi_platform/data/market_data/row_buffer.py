@@ -1,7 +1,7 @@
 """Rows of one market, collected one by one: flat int64 storage, no object a row."""
 
 from array import array
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     SNAPSHOT,
     STATUS,
+    TICKER,
     YES,
     MarketRows,
 )
@@ -27,12 +28,21 @@ Levels = list[tuple[int, int]]
 """(own-side bid price, size) of one side of a snapshot."""
 
 
+class BookConnection(NamedTuple):
+    """Connection that carries a book, and the scale that its NO prices were read on."""
+
+    file: int  # number of the file in which the connection appeared
+    conn: int
+    use_yes_price: bool | None  # None: nobody said; read as false
+
+
 class RowBuffer:
-    """Rows of one market and the facts told between them, in order of arrival."""
+    """Rows of one market, the facts told between them and who carried its book, in order of arrival."""
 
     def __init__(self) -> None:
         self._cells = array("q")
         self.told: list[Told] = []
+        self.carried: list[tuple[int, BookConnection]] = []  # from which row on which connection
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
@@ -74,6 +84,19 @@ class RowBuffer:
         """Append a change of the trading state (STATUS_*)."""
         self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
 
+    def add_ticker(
+        self, recv_ns: int, exch_ns: int, sid: int, seq: int,
+        yes: tuple[int, int], no: tuple[int, int], line: int,
+    ) -> None:  # fmt: skip
+        """Append the top of the book that a ticker tells: (own-side price, size) of either side."""
+        self.add(recv_ns, exch_ns, sid, seq, TICKER, YES, *yes, 0, line)
+        self.add(recv_ns, exch_ns, sid, seq, TICKER, NO, *no, FLAG_LAST, line)
+
+    def carried_by(self, connection: BookConnection) -> None:
+        """Note that the book of the next row on comes by ``connection``."""
+        if not self.carried or self.carried[-1][1] != connection:
+            self.carried.append((len(self), connection))
+
     def tell(self, recv_ns: int, facts: MarketFacts) -> None:
         """Note that ``facts`` are known from the next row on."""
         self.told.append(Told(len(self), recv_ns, facts))
@@ -82,6 +105,7 @@ class RowBuffer:
         """Forget the rows collected so far and the facts told between them."""
         del self._cells[:]
         self.told.clear()
+        self.carried.clear()
 
     def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""

@@ -60,7 +60,7 @@ class ImportJob:
     event_of: dict[str, str]  # every ticker of the job -> its event
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
-    use_yes_price: bool = False  # how the captures' book channel was subscribed
+    use_yes_price: bool | None = None  # how the captures' book channel was subscribed, if anybody said
 
     @property
     def name(self) -> str:
