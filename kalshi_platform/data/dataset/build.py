@@ -30,7 +30,17 @@ from kalshi_platform.storage.storage import Storage, open_storage
 from kalshi_platform.storage.whole_file import is_leftover
 
 #: Fields of a manifest's market that are copied from its job's record.
-_COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")
+_COPIED: Final = (
+    "provenance",
+    "n_events",
+    "n_rows",
+    "n_gaps",
+    "first_ns",
+    "last_ns",
+    "batch",
+    "volatility",
+    "gap_detection",
+)
 
 
 class BuildConfig(Config):

@@ -19,6 +19,7 @@ import kalshi_platform
 from kalshi_platform.data.dataset.manifest import Shard
 from kalshi_platform.data.features.resolution import ResolutionHistory, digest
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import StorageError
@@ -45,6 +46,7 @@ class BuiltMarket(Config):
     last_ns: int
     batch: int = Field(ge=0)
     volatility: float = Field(ge=0)
+    gap_detection: GapDetection | None = None
 
 
 class BuiltJob(Config):

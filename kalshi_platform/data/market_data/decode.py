@@ -23,7 +23,8 @@ from pydantic_core import from_json
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data import lifecycle
 from kalshi_platform.data.market_data.capture import ConnectionNote, Frame
-from kalshi_platform.data.market_data.row_buffer import BookConnection, Levels, RowBuffer
+from kalshi_platform.data.market_data.facts import BookConnection
+from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
@@ -62,8 +63,7 @@ class Decoder:
     def __init__(self, use_yes_price: bool | None = None) -> None:
         """Begin without markets.
 
-        ``use_yes_price`` says how the recorder subscribed the book channel, for connections of which the
-        recording itself does not tell; None: nobody knows, and NO prices are read on NO's own scale.
+        ``use_yes_price``: how the book channel of connections that do not tell was subscribed, if known.
         """
         self.markets: dict[str, RowBuffer] = {}
         self.counters: Counter[str] = Counter()
@@ -311,7 +311,7 @@ class Decoder:
         ticker, buffer = self._buffer(msg)
         yes, no = wire.levels_of(msg, "yes"), wire.levels_of(msg, "no")
         if no and self._reads_yes_scale(frame.conn):
-            no = _mirrored(no)
+            no = [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in no]
         stream = (frame.conn, sid)
         if seq == NO_SEQ:
             self.counters["book_frames_without_seq"] += 1
@@ -396,8 +396,3 @@ class Decoder:
     def _event_fee(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Take the fee of an event from here on."""
         self._told.take_fee(frame.recv_ns, msg)
-
-
-def _mirrored(levels: Levels) -> Levels:
-    """Price levels moved from the YES scale to the own scale of NO."""
-    return [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in levels]

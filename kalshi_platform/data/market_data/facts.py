@@ -45,6 +45,14 @@ class EventFeeTold(NamedTuple):
     multiplier_e6: int | None
 
 
+class BookConnection(NamedTuple):
+    """Connection that carries a book, and the scale that its NO prices were read on."""
+
+    file: int  # number of the file in which the connection appeared
+    conn: int
+    use_yes_price: bool | None  # None: nobody said; read as false
+
+
 class Told(NamedTuple):
     """One telling: ``facts`` are known from row ``row`` of the market's rows on."""
 

@@ -1,11 +1,11 @@
 """Rows of one market, collected one by one: flat int64 storage, no object a row."""
 
 from array import array
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.facts import BookConnection, MarketFacts, Told
 from kalshi_platform.data.market_data.gaps import GAP_CELLS
 from kalshi_platform.data.market_data.schema import (
     DTYPES,
@@ -26,14 +26,6 @@ _WIDTH: Final = len(MarketRows._fields) + 1  # the columns of MarketRows and the
 
 Levels = list[tuple[int, int]]
 """(own-side bid price, size) of one side of a snapshot."""
-
-
-class BookConnection(NamedTuple):
-    """Connection that carries a book, and the scale that its NO prices were read on."""
-
-    file: int  # number of the file in which the connection appeared
-    conn: int
-    use_yes_price: bool | None  # None: nobody said; read as false
 
 
 class RowBuffer:

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.row_buffer import BookConnection
+from kalshi_platform.data.market_data.facts import BookConnection
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,

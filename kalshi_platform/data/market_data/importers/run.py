@@ -9,6 +9,7 @@ import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told, with_times
+from kalshi_platform.data.market_data.gaps import gap_detection_of
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
@@ -85,7 +86,9 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4)
+    detection = gap_detection_of(rows)
+    counters["markets_without_gap_detection"] += detection == "none"
+    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, gap_detection=detection)
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
@@ -79,6 +80,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    gap_detection: GapDetection | None = None  # how lost messages of the book show; None: not looked at
 
 
 @dataclass(frozen=True, slots=True)
