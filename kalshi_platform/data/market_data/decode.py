@@ -3,8 +3,7 @@
 Owns       the connection and subscription that carries the book of each market, and the counters.
 Invariant  a GAP row precedes a book that may be stale: after a hole in the numbers, an ``unsubscribed``,
            or a reconnection.
-Counted    unknown message types and fields, private frames, repeats, every frame left out. Nothing is
-           lost by that: the capture keeps every frame as received.
+Counted    unknown message types and fields, private frames, repeats, every frame left out.
 Scale      of NO prices: as a note or a recorded ``subscribe`` of the connection says, else as the caller
            says, else the own scale of NO (``importers/price_scale.py`` finds out what that made of it).
 Not here   the check of the rows (``door.py``): the decoder passes on deltas between a GAP and the next
@@ -54,6 +53,7 @@ _PRIVATE: Final = frozenset({
 #: Understood, of no use for a replay.
 _IGNORED: Final = frozenset({"multivariate_market_lifecycle"})
 _CONTROL: Final = frozenset({"ok", "subscribed", "unsubscribed", "error"})
+_PLAIN: Final = Weight.PLAIN
 _WEIGHT: Final = {"orderbook_snapshot": Weight.SNAPSHOT, "trade": Weight.TRADE}
 
 
@@ -145,10 +145,10 @@ class Decoder:
             self._spoil_by(frame, message, sid, seq)
 
     def _numbers(self, message: dict[str, Any]) -> tuple[int, int]:
-        """(sid, seq) of a message, NO_SEQ where it has none; DataError where the sid cannot be.
-
-        A number that nobody can read is counted; the next one then shows a hole.
-        """
+        """(sid, seq) of a message, NO_SEQ where none can be read; DataError where the sid cannot be."""
+        sid, seq = message.get("sid"), message.get("seq")
+        if wire.has_plain_numbers(sid, seq):
+            return sid, seq
         try:
             sid = wire.sid_of(message)
         except DataError:
@@ -158,7 +158,7 @@ class Decoder:
             return NO_SEQ, NO_SEQ
         seq = wire.seq_of(message)
         if seq is None:
-            self.counters["seq_unreadable"] += 1
+            self.counters["seq_unreadable"] += 1  # the next number shows a hole
             return sid, NO_SEQ
         return sid, seq
 
@@ -189,7 +189,7 @@ class Decoder:
 
     def _arrive(self, frame: Frame, kind: Any, sid: int, seq: int) -> bool:
         """Take the frame's number; False where the frame is a repeat."""
-        weight = _WEIGHT.get(kind, Weight.PLAIN) if isinstance(kind, str) else Weight.PLAIN
+        weight = _WEIGHT.get(kind, _PLAIN) if isinstance(kind, str) else _PLAIN
         stream = (frame.conn, sid)
         arrival, missing = self._sequence.observe(stream, seq, hash(frame.raw), weight)
         if arrival is Arrival.REPEAT:
@@ -229,9 +229,9 @@ class Decoder:
                 self._alive[other] = False
         self._alive[conn] = True
 
-    def _reads_yes_scale(self, conn: int) -> bool:
-        """True where NO prices of the connection's books stand on the YES scale."""
-        return self._yes_scale.get(conn, bool(self._use_yes_price))
+    def _yes_scale_of(self, conn: int) -> bool | None:
+        """True where NO prices of the connection stand on the YES scale, None where nobody said."""
+        return self._yes_scale.get(conn, self._use_yes_price)
 
     def _spoil(self, tickers: Iterable[str], stream: Stream, seq: int, missing: int, frame: Frame) -> None:
         """Put a GAP into the books of those ``tickers`` that ``stream`` carries."""
@@ -303,14 +303,13 @@ class Decoder:
     def _take_over(self, ticker: str, stream: Stream, buffer: RowBuffer) -> None:
         """Note that ``stream`` carries the book of a market from here on."""
         self._carrier[ticker] = stream
-        scale = self._yes_scale.get(stream[0], self._use_yes_price)
-        buffer.carried_by(BookConnection(self._file, stream[0], scale))
+        buffer.carried_by(BookConnection(self._file, stream[0], self._yes_scale_of(stream[0])))
 
     def _snapshot(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a whole book to the rows of its market."""
         ticker, buffer = self._buffer(msg)
         yes, no = wire.levels_of(msg, "yes"), wire.levels_of(msg, "no")
-        if no and self._reads_yes_scale(frame.conn):
+        if no and self._yes_scale_of(frame.conn):
             no = [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in no]
         stream = (frame.conn, sid)
         if seq == NO_SEQ:
@@ -338,7 +337,7 @@ class Decoder:
             self.counters["book_frames_without_seq"] += 1
         side = wire.side_of(msg)
         price_e4 = wire.price_of(msg, "price_dollars", "price")
-        if side == NO and self._reads_yes_scale(frame.conn):
+        if side == NO and self._yes_scale_of(frame.conn):
             price_e4 = DOLLAR_E4 - price_e4
         qty_e2 = wire.qty_of(msg, "delta_fp", "delta")
         exch_ns = wire.exchange_time_ns(msg)

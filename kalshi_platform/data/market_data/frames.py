@@ -71,6 +71,11 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 
 
+def has_plain_numbers(sid: Any, seq: Any) -> bool:
+    """True for a subscription and a number as the exchange sends them."""
+    return type(sid) is int and type(seq) is int and 0 <= sid < _MAX_SID and 0 <= seq < _MAX_SEQ
+
+
 def sid_of(message: Message) -> int:
     """Subscription of a message, NO_SEQ where it names none; DataError where the number fits no column."""
     sid = whole_number(message.get("sid"))

@@ -42,6 +42,10 @@ class Weight(Enum):
     SNAPSHOT = "snapshot"  # begins the count anew, and is remembered for longer
 
 
+_SNAPSHOT: Final = Weight.SNAPSHOT
+_NEXT: Final = (Arrival.NEXT, 0)
+
+
 @dataclass(slots=True)
 class StreamState:
     """One subscription: its last number, the markets it carries, what its last frames said."""
@@ -60,11 +64,11 @@ class StreamState:
     def remember(self, seq: int, content: int, weight: Weight) -> None:
         """Take ``seq`` as the last number, and note what its frame said."""
         self.last_seq = seq
-        self.frames[seq] = content
-        self.frames.pop(seq - FRAMES_REMEMBERED, None)
-        if len(self.frames) > 2 * FRAMES_REMEMBERED:  # holes left numbers behind
-            self.frames = {n: known for n, known in self.frames.items() if n > seq - FRAMES_REMEMBERED}
-        if weight is Weight.SNAPSHOT:
+        frames = self.frames
+        frames[seq] = content
+        if len(frames) > 2 * FRAMES_REMEMBERED:
+            self.frames = {n: known for n, known in frames.items() if n > seq - FRAMES_REMEMBERED}
+        if weight is _SNAPSHOT:
             self.snapshots[seq] = content
             if len(self.snapshots) > SNAPSHOTS_REMEMBERED:
                 del self.snapshots[next(iter(self.snapshots))]
@@ -102,14 +106,14 @@ class SequenceTracker:
         ``content`` is the hash of the frame's text. The first number of a stream is always NEXT: a recording
         may begin in the middle, and books are invalid until their snapshot anyway.
         """
-        state = self._state(stream)
+        state = self._streams.get(stream) or self._state(stream)
         last = state.last_seq
         if last is not None and seq <= last:
             return self._pass_again(stream, state, seq, content, weight)
         state.resuming = False
         state.remember(seq, content, weight)
         if last is None or seq == last + 1:
-            return Arrival.NEXT, 0
+            return _NEXT
         return Arrival.GAP, seq - last - 1
 
     def _pass_again(

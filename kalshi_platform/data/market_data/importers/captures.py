@@ -69,8 +69,10 @@ def index_capture(path: Path) -> CaptureIndex:
                 "are not; take the file apart and import one of the two"
             )
         seen.update(_TICKER.findall(line))
+    if simulated is None:
+        raise DataError(f"{path}: holds no frame; remove it or copy it again")
     mentions = {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
-    return CaptureIndex(mentions, bool(simulated))
+    return CaptureIndex(mentions, simulated)
 
 
 def import_captures(parts: list[Part], use_yes_price: bool | None, counters: Counter[str]) -> list[Piece]:
@@ -175,6 +177,5 @@ def _span(path: Path) -> tuple[int, int]:
         if line and not is_note(line):
             first = first or parse_line(line, path, number)
             last, at = line, number
-    if first is None:
-        raise DataError(f"{path}: holds no frame; remove it or copy it again")
+    assert first is not None  # the index has seen one
     return first.recv_ns, parse_line(last, path, at).recv_ns
