@@ -50,8 +50,10 @@ _PRIVATE: Final = frozenset({
     "fill", "user_order", "user_orders", "market_position", "order_group_updates",
     "rfq_created", "rfq_deleted", "quote_created", "quote_accepted", "quote_executed",
 })  # fmt: skip
-#: Understood, of no use for a replay.
-_IGNORED: Final = frozenset({"multivariate_market_lifecycle"})
+#: Of no use for a replay, or not where they are empty.
+_OPTIONAL: Final = frozenset(
+    {"ticker", "event_lifecycle", "event_fee_update", "multivariate_market_lifecycle"}
+)
 _CONTROL: Final = frozenset({"ok", "subscribed", "unsubscribed", "error"})
 _PLAIN: Final = Weight.PLAIN
 _WEIGHT: Final = {"orderbook_snapshot": Weight.SNAPSHOT, "trade": Weight.TRADE}
@@ -137,26 +139,25 @@ class Decoder:
         """Count a frame that was not fed as lost, and use up the frame's number.
 
         The book of the market that ``message`` names is spoilt; where ``message`` names no known market,
-        every book of the subscription is. DataError where ``sid`` cannot be: the number of the next frame
-        then shows the loss.
+        every book of the subscription is. DataError where ``sid`` or ``seq`` cannot be: the number of the
+        next frame then shows the loss.
         """
         sid, seq = self._numbers(message)
         if seq == NO_SEQ or self._arrive(frame, message.get("type"), sid, seq):
             self._spoil_by(frame, message, sid, seq)
 
     def _numbers(self, message: dict[str, Any]) -> tuple[int, int]:
-        """(sid, seq) of a message, NO_SEQ where none can be read; DataError where the sid cannot be."""
+        """(sid, seq) of a message, NO_SEQ where none can be read; DataError where one fits no column."""
         sid, seq = message.get("sid"), message.get("seq")
         if wire.has_plain_numbers(sid, seq):
             return sid, seq
         try:
-            sid = wire.sid_of(message)
+            sid, seq = wire.sid_of(message), wire.seq_of(message)
         except DataError:
             self.counters["refused_frames"] += 1
             raise
         if sid == NO_SEQ:
             return NO_SEQ, NO_SEQ
-        seq = wire.seq_of(message)
         if seq is None:
             self.counters["seq_unreadable"] += 1  # the next number shows a hole
             return sid, NO_SEQ
@@ -205,7 +206,7 @@ class Decoder:
     def _dispatch(self, frame: Frame, kind: str, sid: int, seq: int, msg: Any) -> None:
         """Hand a message to the method for its type; count a message of any other type."""
         handler = self._handlers.get(kind)
-        if handler is not None:
+        if handler is not None and not (kind in _OPTIONAL and msg is None):
             if not isinstance(msg, dict):
                 raise DataError(f"{kind} without a msg object")
             for name in msg.keys() - wire.KNOWN_FIELDS[kind]:
@@ -215,7 +216,7 @@ class Decoder:
             self._control(frame, kind, sid, msg if isinstance(msg, dict) else {})
         elif kind in _PRIVATE:
             self.counters[f"private_frames:{kind}"] += 1
-        elif kind in _IGNORED:
+        elif kind in _OPTIONAL:
             self.counters[f"ignored_frames:{kind}"] += 1
         else:
             self.counters[f"unknown_type:{kind}"] += 1

@@ -87,12 +87,17 @@ def sid_of(message: Message) -> int:
 
 
 def seq_of(message: Message) -> int | None:
-    """Number of a message, NO_SEQ where it has none; None where it has one that nobody can read."""
+    """Number of a message, NO_SEQ where it has none; None where it has one that nobody can read.
+
+    DataError where the number fits no column.
+    """
     raw = message.get("seq")
     if raw is None:
         return NO_SEQ
     seq = whole_number(raw)
-    return seq if seq is not None and 0 <= seq < _MAX_SEQ else None
+    if seq is not None and seq >= _MAX_SEQ:
+        raise DataError(f"seq = {seq}; expected 0..{_MAX_SEQ - 1}")
+    return None if seq is None or seq < 0 else seq
 
 
 def whole_number(value: Any) -> int | None:

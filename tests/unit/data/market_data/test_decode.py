@@ -353,6 +353,7 @@ def test_a_frame_that_was_not_fed_uses_up_its_number_and_a_repeat_spoils_nothing
     [
         ({"sid": 1 << 31, "seq": 1}, "sid = "),
         ({"sid": -1, "seq": 1}, "sid = "),
+        ({"sid": 1, "seq": 1 << 62}, "seq = "),
     ],
 )
 def test_numbers_that_fit_no_column_are_refused(frame: dict[str, int], message: str) -> None:

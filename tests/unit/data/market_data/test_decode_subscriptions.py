@@ -34,7 +34,7 @@ def test_numbers_given_as_text_are_numbers() -> None:
     assert wire.rows()[1:] == [(GAP, NO_SIDE, -1, 2, FLAG_LAST), (DELTA, YES, 4_200, 100, FLAG_LAST)]
 
 
-@pytest.mark.parametrize("seq", [2.0, -2, "two", "", " 2", True, [2], 1 << 62])
+@pytest.mark.parametrize("seq", [2.0, -2, "two", "", " 2", True, [2]])
 def test_a_number_that_nobody_can_read_is_counted_and_shows_as_a_hole(seq: Any) -> None:
     wire = Wire()
     wire.snapshot(1)
