@@ -22,7 +22,7 @@ from pydantic_core import from_json
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data import lifecycle
 from kalshi_platform.data.market_data.capture import ConnectionNote, Frame
-from kalshi_platform.data.market_data.facts import BookConnection
+from kalshi_platform.data.market_data.facts import BookConnection, Told
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -174,14 +174,15 @@ class Decoder:
         elif message.get("type") not in ("trade", "ticker"):  # these change no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
-    def drain(self) -> Iterator[tuple[str, MarketRows]]:
-        """(market, its rows) of every market that has rows since the last call; empties the buffers."""
+    def drain(self) -> Iterator[tuple[str, MarketRows, list[Told]]]:
+        """(market, its rows, the facts told among them) since the last call; empties the buffers."""
         touched, self._touched = self._touched, {}
         for ticker in touched:
             buffer = self.markets[ticker]
             rows, _ = buffer.rows()
+            told = list(buffer.told)
             buffer.clear()
-            yield ticker, rows
+            yield ticker, rows, told
 
     @property
     def n_streams(self) -> int:
@@ -382,7 +383,7 @@ class Decoder:
     def _lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Take the facts that a lifecycle message tells; add a row where the trading state changes."""
         ticker, buffer = self._buffer(msg)
-        self._told.take_market(ticker, frame.recv_ns, msg, self.markets)
+        self._told.take_market(ticker, frame, msg, self.markets)
         status = lifecycle.status_of(msg)
         if status is None:
             self.counters[f"lifecycle_without_row:{msg.get('event_type')}"] += 1
@@ -391,8 +392,8 @@ class Decoder:
 
     def _event_lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Take the facts of an event."""
-        self._told.take_event(frame.recv_ns, msg, self.markets)
+        self._touched |= dict.fromkeys(self._told.take_event(frame, msg, self.markets))
 
     def _event_fee(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Take the fee of an event from here on."""
-        self._told.take_fee(frame.recv_ns, msg)
+        self._told.take_fee(frame, msg)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from kalshi_platform.data.market_data import frames as wire
+from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.facts import EventFeeTold, EventTold, MarketFacts
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
@@ -45,23 +46,25 @@ class ToldFacts:
         self.fees: dict[str, list[EventFeeTold]] = {}
 
     def take_market(
-        self, ticker: str, recv_ns: int, msg: Mapping[str, Any], markets: Mapping[str, RowBuffer]
+        self, ticker: str, frame: Frame, msg: Mapping[str, Any], markets: Mapping[str, RowBuffer]
     ) -> None:
         """Take a ``market_lifecycle_v2`` message of a market that ``markets`` holds."""
-        self._tell(ticker, recv_ns, facts_of(msg, self._counters), markets)
+        self._tell(ticker, frame, facts_of(msg, self._counters), markets)
 
-    def take_event(self, recv_ns: int, msg: Mapping[str, Any], markets: Mapping[str, RowBuffer]) -> None:
-        """Take an ``event_lifecycle`` message, for the event's markets known already and those to come."""
+    def take_event(self, frame: Frame, msg: Mapping[str, Any], markets: Mapping[str, RowBuffer]) -> list[str]:
+        """Take an ``event_lifecycle`` message; returns the markets known already, which learn of it now."""
         event = _event_of(msg)
         series, collateral = msg.get("series_ticker"), msg.get("collateral_return_type")
         self._events[event] = EventTold(
             series if isinstance(series, str) and series else None,
             collateral if isinstance(collateral, str) else None,
         )
-        for ticker in [ticker for ticker, facts in self.facts.items() if facts.event == event]:
-            self._tell(ticker, recv_ns, {}, markets)
+        known = [ticker for ticker, facts in self.facts.items() if facts.event == event]
+        for ticker in known:
+            self._tell(ticker, frame, {}, markets)
+        return known
 
-    def take_fee(self, recv_ns: int, msg: Mapping[str, Any]) -> None:
+    def take_fee(self, frame: Frame, msg: Mapping[str, Any]) -> None:
         """Take an ``event_fee_update`` message; DataError where a value cannot be.
 
         An override that is absent or null is none: the series' own fee holds again.
@@ -71,10 +74,10 @@ class ToldFacts:
         if kind is not None and not isinstance(kind, str):
             raise DataError(f"fee_type_override = {kind!r}; expected a fee type or null")
         multiplier_e6 = None if multiplier is None else wire.multiplier_e6(multiplier)
-        self.fees.setdefault(event, []).append(EventFeeTold(recv_ns, kind or None, multiplier_e6))
+        self.fees.setdefault(event, []).append(EventFeeTold(frame.recv_ns, kind or None, multiplier_e6))
 
     def _tell(
-        self, ticker: str, recv_ns: int, news: dict[str, Any], markets: Mapping[str, RowBuffer]
+        self, ticker: str, frame: Frame, news: dict[str, Any], markets: Mapping[str, RowBuffer]
     ) -> None:
         """Add news to the facts of a market, with those that are known of its event."""
         before = self.facts.get(ticker, MarketFacts())
@@ -84,7 +87,7 @@ class ToldFacts:
             facts = replace(facts, series=event.series, collateral=event.collateral)
         self.facts[ticker] = facts
         if facts != before:
-            markets[ticker].tell(recv_ns, facts)
+            markets[ticker].tell(frame.recv_ns, facts, frame.line)
 
 
 def time_of(msg: Mapping[str, Any], counters: Counter[str]) -> int:

@@ -13,6 +13,7 @@ from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
 
@@ -76,6 +77,7 @@ class ImportedMarket:
 
     spec: MarketSpec
     settlement: Settlement | None
+    history: MarketHistory  # to which the FACTS rows point
     provenance: Provenance
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"

@@ -5,12 +5,25 @@ from typing import Any
 
 import pytest
 
+from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.facts import EventFeeTold
 from kalshi_platform.data.market_data.lifecycle import ToldFacts, facts_of, status_of, time_of
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import STATUS_PAUSED
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_TIME
+
+
+def at(recv_ns: int) -> Frame:
+    return Frame(recv_ns, recv_ns, 1, "")
+
+
+def begun(*tickers: str) -> dict[str, RowBuffer]:
+    """Buffers of markets that have a row, and so take facts as they are told."""
+    markets = {ticker: RowBuffer() for ticker in tickers}
+    for buffer in markets.values():
+        buffer.add_gap(0, 1, 1, 1, 1)
+    return markets
 
 
 @pytest.mark.parametrize(
@@ -51,9 +64,9 @@ def test_an_outcome_that_cannot_be_read_is_unknown_and_counted(msg: dict[str, An
 
 
 def test_an_outcome_told_again_without_a_value_is_unknown_again() -> None:
-    told, markets = ToldFacts(Counter()), {"M": RowBuffer()}
+    told, markets = ToldFacts(Counter()), begun("M")
     for result in ("yes", "", "void"):
-        told.take_market("M", 1, {"result": result}, markets)
+        told.take_market("M", at(1), {"result": result}, markets)
     assert [t.facts.settlement_e4 for t in markets["M"].told] == [10_000, None]
 
 
@@ -92,13 +105,13 @@ def test_a_time_that_cannot_be_read_is_none() -> None:
 
 
 def test_facts_of_an_event_reach_its_markets_before_and_after() -> None:
-    told, markets = ToldFacts(Counter()), {"A": RowBuffer(), "B": RowBuffer(), "C": RowBuffer()}
+    told, markets = ToldFacts(Counter()), begun("A", "B", "C")
     named = {"additional_metadata": {"event_ticker": "E"}}
-    told.take_market("A", 1, named, markets)
-    told.take_market("C", 1, {"additional_metadata": {"event_ticker": "F"}}, markets)
+    told.take_market("A", at(1), named, markets)
+    told.take_market("C", at(1), {"additional_metadata": {"event_ticker": "F"}}, markets)
     event = {"event_ticker": "E", "series_ticker": "S", "collateral_return_type": "MECNET"}
-    told.take_event(2, event, markets)
-    told.take_market("B", 3, named, markets)
+    assert told.take_event(at(2), event, markets) == ["A"]
+    told.take_market("B", at(3), named, markets)
     assert [(t.recv_ns, t.facts.series) for t in markets["A"].told] == [(1, None), (2, "S")]
     assert [(t.recv_ns, t.facts.collateral) for t in markets["B"].told] == [(3, "MECNET")]
     assert told.facts["C"].series is None
@@ -115,7 +128,7 @@ def test_facts_of_an_event_reach_its_markets_before_and_after() -> None:
 )
 def test_a_fee_is_read_exactly(override: dict[str, Any], told: tuple[Any, Any]) -> None:
     facts = ToldFacts(Counter())
-    facts.take_fee(7, {"event_ticker": "E", **override})
+    facts.take_fee(at(7), {"event_ticker": "E", **override})
     assert facts.fees == {"E": [EventFeeTold(7, *told)]}
 
 
@@ -123,7 +136,7 @@ def test_a_fee_is_read_exactly(override: dict[str, Any], told: tuple[Any, Any]) 
 def test_a_fee_that_cannot_be_is_refused_and_not_kept(value: Any) -> None:
     facts = ToldFacts(Counter())
     with pytest.raises(DataError, match="fee multiplier"):
-        facts.take_fee(7, {"event_ticker": "E", "fee_multiplier_override": value})
+        facts.take_fee(at(7), {"event_ticker": "E", "fee_multiplier_override": value})
     with pytest.raises(DataError, match="fee_type_override = 3"):
-        facts.take_fee(7, {"event_ticker": "E", "fee_type_override": 3})
+        facts.take_fee(at(7), {"event_ticker": "E", "fee_type_override": 3})
     assert not facts.fees
