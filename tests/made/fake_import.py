@@ -15,6 +15,7 @@ from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import constant_history
 from made.strategies import random_rows
 
 NS_PER_DAY = 86_400_000_000_000
@@ -79,6 +80,7 @@ class FakeImport:
         return ImportedMarket(
             spec,
             settlement,
+            constant_history(spec),
             provenance,
             rows,
             "source.parquet",

@@ -36,7 +36,7 @@ def no_prices(rows: MarketRows) -> list[int]:
     return rows.price_e4[(rows.side == NO) & np.isin(rows.kind, (SNAPSHOT, DELTA))].tolist()
 
 
-def evidence(wire: Wire, compiled: bool = True) -> dict[int, tuple[int, int]]:
+def evidence(wire: Wire, compiled: bool = True) -> dict[int, tuple[int, ...]]:
     rows = wire.decoder.markets[M].rows()[0]
     found = np.zeros((5, 2), np.int64)
     columns = (rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags)
