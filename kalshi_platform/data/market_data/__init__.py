@@ -4,6 +4,6 @@ Not here   books and features; files of other formats (importers/). Begin readin
 """
 
 __all__ = [
-    "capture", "decode", "door", "facts", "faults", "gaps", "lifecycle", "market_meta", "price_levels",
+    "capture", "decode", "door", "facts", "faults", "gaps", "history", "lifecycle", "market_meta", "price_levels",
     "schema",
 ]  # fmt: skip

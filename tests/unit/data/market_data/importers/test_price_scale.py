@@ -22,7 +22,7 @@ from kalshi_platform.data.market_data.schema import DELTA, NO, SNAPSHOT, MarketR
 from kalshi_platform.domain.errors import DataError
 
 #: A book on the YES scale that neither reading contradicts: an ask at 0.45 reads as a NO bid at 0.45.
-QUIET = {"yes_dollars_fp": [["0.4300", "5.00"]], "no_dollars_fp": [["0.4500", "9.00"]]}
+QUIET: dict[str, Any] = {"yes_dollars_fp": [["0.4300", "5.00"]], "no_dollars_fp": [["0.4500", "9.00"]]}
 
 
 def settled(wire: Wire) -> tuple[dict[str, MarketRows], Counter[str]]:

@@ -154,5 +154,5 @@ def test_subscriptions_end_and_begin_anew_alike_imported_and_live(tmp_path: Path
         True, True, True, False, True, True, False, False, False, True, True, False,
     ]  # fmt: skip
     names = ("repeated_frames", "sequence_restarts", "subscriptions_ended:error_25", "seq_unreadable")
-    # restarts: the book's, then that of the trades beside it, then that of the book once its subscription ended
+    # restarts: of the book, of the trades beside it, of the book once its subscription ended
     assert [replay.counters[name] for name in names] == [2, 3, 1, 1]
