@@ -16,7 +16,7 @@ from rich.table import Table
 from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
-from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
+from kalshi_platform.data.dataset.inspect import DatasetSummary, books_ended, find_problems, summarise
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import DataError
@@ -76,14 +76,18 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
     dataset = Dataset.open(uri)
     with progress("verifying") as show:
         problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
+    ended = books_ended(dataset.manifest.counters)
     if as_json:
-        _print_json({"uri": dataset.uri, "digest": dataset.digest, "ok": not problems, "problems": problems})
+        found = {"ok": not problems, "problems": problems, "books_ended": ended}
+        _print_json({"uri": dataset.uri, "digest": dataset.digest, **found})
     if problems:
         rest = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
         raise DataError(f"{dataset.uri}: {len(problems)} problems:{lines}{rest}")
     if not as_json:
         typer.echo(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
+        for cause, n in ended.items():
+            typer.echo(f"books ended because of {cause}: {n:,}")
 
 
 @app.command()
@@ -151,6 +155,8 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
     yield "sources", "\n".join(summary.sources)
     yield "counted", "\n".join(f"{name}: {n:,}" for name, n in summary.counters.items()) or "nothing unusual"
+    if summary.notes:
+        yield "put aside", "\n".join(summary.notes)
 
 
 def _detection(name: str, markets: int) -> str:

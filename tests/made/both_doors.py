@@ -20,7 +20,7 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 
 #: Counters of what happens to frames and rows.
 FATES = (
-    "deltas_before_snapshot", "deltas_quarantined", "negative_levels_to_gaps", "sequence_gaps",
+    "deltas_before_snapshot", "deltas_quarantined", "books_ended:level_below_zero", "sequence_gaps",
     "messages_missing", "repeated_frames", "reconnections", "sequence_restarts", "seq_unreadable",
     "book_frames_without_seq", "subscriptions_ended:error_25", "refused_frames",
 )  # fmt: skip
@@ -45,11 +45,19 @@ class Lived(NamedTuple):
 
 
 def write_frames(path: Path, frames: Sequence[tuple[int, dict[str, Any]]]) -> Path:
-    """A capture of (connection, message), one a millisecond."""
+    """A capture of (connection, message), one a millisecond, and of silences (:func:`silence`)."""
+    now_ns = T0_NS
     with CaptureWriter(path) as writer:
-        for n, (conn, message) in enumerate(frames):
-            writer.append(T0_NS + n * 10**6, conn, json.dumps(message))
+        for conn, message in frames:
+            if message:
+                writer.append(now_ns, conn, json.dumps(message))
+            now_ns += 10**6 if message else conn * 10**6
     return path
+
+
+def silence(ms: int) -> tuple[int, dict[str, Any]]:
+    """Time that passes between two frames of :func:`write_frames`."""
+    return ms, {}
 
 
 def imported(*inputs: Path) -> Imported:

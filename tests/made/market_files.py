@@ -100,6 +100,12 @@ def load(*inputs: Path, **options: Any) -> tuple[dict[str, ImportedMarket], Coun
     return markets, counters
 
 
+def notes_of(*inputs: Path) -> str:
+    """Words about everything that the import of ``inputs`` puts aside."""
+    jobs = discover(list(inputs)).jobs()
+    return "\n".join(note for job in jobs for event in run_job(job) for note in event.notes)
+
+
 def table(market: ImportedMarket, *names: str) -> list[tuple[int, ...]]:
     columns = (getattr(market.rows, name).tolist() for name in names)
     return list(zip(*columns, strict=True))

@@ -23,7 +23,7 @@ from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob, discover
-from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES, RICHEST_FIRST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -158,8 +158,10 @@ def _assemble(
 ) -> tuple[Manifest, EncodedShard]:
     """The manifest and the markets file it names; the order of ``built`` does not matter."""
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
+    notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
     if not markets:
-        raise DataError("no market of the inputs has any event: there is nothing to learn from")
+        why = "".join(f"\n  {note}" for note in notes)
+        raise DataError(f"no market of the inputs has any event: there is nothing to learn from{why}")
     splits = assign_splits(_event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):
@@ -179,6 +181,7 @@ def _assemble(
         markets=tuple(_entry(market, split) for market, split in kept),
         sources=tuple(sorted(sources)),
         counters={name: n for name, n in sorted(counters.items()) if n},
+        notes=notes,
         split=config,
     )
     return manifest, markets_file

@@ -45,6 +45,7 @@ class DatasetSummary(Config):
     gap_detection: dict[str, int] = Field(description="markets by how lost messages of their book show")
     sources: tuple[str, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...]
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -77,7 +78,14 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
         sources=manifest.sources,
         counters=manifest.counters,
+        notes=manifest.notes,
     )
+
+
+def books_ended(counters: dict[str, int]) -> dict[str, int]:
+    """Books whose validity the door ended because something contradicted them, by cause."""
+    prefix = "books_ended:"
+    return {name.removeprefix(prefix): n for name, n in counters.items() if name.startswith(prefix)}
 
 
 def find_problems(

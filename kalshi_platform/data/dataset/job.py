@@ -21,6 +21,7 @@ from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.storage.storage import Storage
 
@@ -34,13 +35,19 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     shards: list[Shard] = []
     markets: list[BuiltMarket] = []
     counters: Counter[str] = Counter()
+    notes: list[str] = []
     for event in run_job(job):
         counters += event.counters
+        notes += event.notes
         new_shards, new_markets = _build_event(event, storage, history)
         shards += new_shards
         markets += new_markets
     built = BuiltJob(
-        key=key, shards=tuple(shards), markets=tuple(markets), counters=dict(sorted(counters.items()))
+        key=key,
+        shards=tuple(shards),
+        markets=tuple(markets),
+        counters=dict(sorted(counters.items())),
+        notes=tuple(notes[:MAX_NOTES]),
     )
     Journal(storage).write(built)
     return built

@@ -58,6 +58,7 @@ class BuiltJob(Config):
     shards: tuple[Shard, ...]
     markets: tuple[BuiltMarket, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class Journal:

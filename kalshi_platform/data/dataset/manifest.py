@@ -70,6 +70,7 @@ class Manifest(Config):
     markets: tuple[MarketEntry, ...]
     sources: tuple[str, ...] = Field(description="names of the imported files")
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
+    notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
 
     @model_validator(mode="after")
@@ -86,6 +87,11 @@ class Manifest(Config):
             if lost := sorted(split_of.keys() - have):
                 raise ValueError(f"event {lost[0]} has no {kind} shard")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
+        return _without_silent(write(self), {"notes": []})
 
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""

@@ -40,6 +40,7 @@ def test_build_info_and_verify_agree_in_json(fake, tmp_path):
     verified = json.loads(run("verify", tmp_path / "out", "--json").stdout)
     assert verified["ok"] is True
     assert verified["problems"] == []
+    assert verified["books_ended"] == {}
 
 
 def test_people_get_tables(fake, tmp_path):

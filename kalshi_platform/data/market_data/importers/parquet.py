@@ -226,8 +226,14 @@ def column_names(path: Path) -> set[str]:
 
 def is_simulated(path: Path) -> bool:
     """True for a file that says of itself that its rows come from a simulated exchange."""
+    return read_metadata(path, PROVENANCE_KEY) == SIMULATED
+
+
+def read_metadata(path: Path, key: str) -> str | None:
+    """Value of ``key`` in a file's own metadata; None where the file has none."""
     with _opened(path) as file:
-        return (file.schema_arrow.metadata or {}).get(PROVENANCE_KEY.encode()) == SIMULATED.encode()
+        value = (file.schema_arrow.metadata or {}).get(key.encode())
+        return None if value is None else value.decode(errors="replace")
 
 
 def _opened(path: Path) -> Any:

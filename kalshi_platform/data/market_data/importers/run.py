@@ -1,4 +1,9 @@
-"""An import job to its events: read, convert, pass the door, merge."""
+"""An import job to its events: read, convert, pass the door, merge.
+
+No odd message stops a build. A message that breaks a rule is put aside, as a live session would refuse it
+(``door.py``); a market most of whose messages are odd is put aside whole. Both are counted and the first are
+named in ``ImportedEvent.notes``. A file whose rows are in no order of time is refused.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -15,9 +20,11 @@ from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
+from kalshi_platform.data.market_data.importers.put_aside import put_aside, refuse_unsorted
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
+    MAX_NOTES,
     DataKind,
     ImportedEvent,
     ImportedMarket,
@@ -25,7 +32,18 @@ from kalshi_platform.data.market_data.importers.types import (
     Part,
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
-from kalshi_platform.data.market_data.schema import FACTS, FLAG_LAST, NO_SIDE, MarketRows, concat, empty, take
+from kalshi_platform.data.market_data.schema import (
+    FACTS,
+    FLAG_LAST,
+    NO_SIDE,
+    QUOTE,
+    SNAPSHOT,
+    TRADE,
+    MarketRows,
+    concat,
+    empty,
+    take,
+)
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import NO_PRICE
@@ -35,6 +53,8 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
     "quotes": import_quotes,
     "trades": import_trades,
 }
+#: Rows that show something of a market; without any the market is left out.
+_USABLE = (SNAPSHOT, TRADE, QUOTE)
 
 
 def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
@@ -50,6 +70,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
+    refuse_unsorted(found)
     for piece in found:
         pieces[piece.ticker].append(piece)
     tickers: dict[str, list[str]] = defaultdict(list)
@@ -62,27 +83,32 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets = []
+        markets, notes = [], list[str]()
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), counters)
+            market = _market(record, pieces.pop(ticker), counters, notes)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
                 markets.append(market)
-        yield ImportedEvent(event, markets, +counters)
+        yield ImportedEvent(event, markets, +counters, tuple(notes[:MAX_NOTES]))
 
 
-def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
+def _market(
+    record: MarketRecord, pieces: list[Piece], counters: Counter[str], notes: list[str]
+) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     told, numbers = joined_tellings([piece.told for piece in pieces])
     pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
     record = _with_facts(record, pieces)
-    doors = [Door(record.spec, record.grid_declared) for _ in pieces]
+    # Metadata that tell the last grid after another one are hindsight: prices show the grid before them.
+    grids = [t.facts.price_ranges for t in told if t.facts.price_ranges is not None]
+    hindsight = len(set(grids)) > 1 and grids[-1] == record.spec.price_ranges
+    doors = [Door(record.spec, record.grid_declared and not hindsight) for _ in pieces]
     checked: list[Piece] = []
     for piece, door in zip(pieces, doors, strict=True):
-        rows = _admit(door, piece, _tellings(piece, pieces), counters)
-        if len(rows.kind):
+        rows = _admit(door, piece, _tellings(piece, pieces), counters, notes)
+        if np.isin(rows.kind, _USABLE).any():
             checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
     inferred = [door.inferred for door in doors if door.inferred is not None]
     counters["grid_inferred"] += int(bool(inferred))
@@ -153,16 +179,23 @@ def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
     return list({telling.row: telling for telling in told}.values())
 
 
-def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> MarketRows:
+def _admit(
+    door: Door, piece: Piece, tellings: list[Told], counters: Counter[str], notes: list[str]
+) -> MarketRows:
     """Rows of ``piece`` that pass ``door``, which hears every telling at its row."""
     cuts = [0, *(telling.row for telling in tellings), len(piece.rows.kind)]
-    parts = []
+    parts, refusals = [], []
     for i, (begin, end) in enumerate(pairwise(cuts)):
         if end > begin:
             stretch = slice(begin, end)
-            parts.append(door.admit(take(piece.rows, stretch), piece.origin.part(stretch), counters))
+            part = take(piece.rows, stretch), piece.origin.part(stretch)
+            passed, refused = door.admit_recording(*part, counters)
+            parts.append(passed)
+            refusals += refused
         if i < len(tellings):
             before = door.spec.price_ranges
             door.take_facts(tellings[i].facts)
             counters["grid_changed"] += int(begin > 0 or end > begin) * int(door.spec.price_ranges != before)
+    if put_aside(piece, refusals, counters, notes):
+        return empty(0)
     return parts[0] if len(parts) == 1 else concat(parts)

@@ -25,6 +25,9 @@ PROVENANCE: Final[dict[DataKind, Provenance]] = {
     "trades": "trade_implied",
 }
 
+#: Notes about what was put aside that one event, one job and one dataset keep.
+MAX_NOTES: Final = 20
+
 #: From the provenance that proves most to the one that proves least.
 RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
 
@@ -48,6 +51,7 @@ class Part:
     row_groups: tuple[int, ...] = ()
     seq_gaps: tuple[SeqGap, ...] = ()
     simulated: bool = False  # the file says that its exchange was simulated
+    period_ns: int = 0  # spacing of the records of a periodic source; 0: it records changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,10 @@ class ImportedEvent:
     """Markets of one event that have usable rows (there may be none), ordered by ticker.
 
     ``counters`` belong to this event. Counts of a whole file (unknown frames, say) lie on the first event of
-    its job, so that sums over events are right.
+    its job, so that sums over events are right. ``notes`` say in words what was put aside, a few of them.
     """
 
     event: str
     markets: list[ImportedMarket]
     counters: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()

@@ -79,3 +79,11 @@ def test_a_field_that_says_nothing_is_not_written_so_that_older_manifests_keep_t
     told = manifest.replace(markets=(market, *manifest.markets[1:]))
     assert told.digest != manifest.digest
     assert Manifest.from_bytes(told.to_bytes(), "x").markets[0].gap_detection == "none"
+
+
+def test_notes_are_kept_and_change_nothing_where_there_are_none(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert b'"notes"' not in manifest.to_bytes()
+    assert "notes" not in manifest.model_dump(mode="json")  # nor in the digest, which is made of this
+    noted = manifest.replace(notes=("put aside: f.parquet: row 7",))
+    assert Manifest.from_bytes(noted.to_bytes(), "m").notes == noted.notes

@@ -235,7 +235,7 @@ def test_a_refused_trade_leaves_the_book_as_it_is() -> None:
 def test_a_level_below_zero_makes_the_book_invalid_until_its_snapshot() -> None:
     stream = session()
     assert kinds(answers(stream, snapshot(), delta(2, change="-99.00"), delta(3))) == ["decision"]
-    assert stream.books.counters["negative_levels_to_gaps"] == 1
+    assert stream.books.counters["books_ended:level_below_zero"] == 1
     assert stream.books.counters["deltas_quarantined"] == 1
     assert kinds(answers(stream, snapshot(4))) == ["decision"]
 

@@ -1,5 +1,6 @@
 """Rows of Parquet files by market: kinds of strings, nulls, row groups, refusals with row and value."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from made.market_files import (
     T0,
     load,
+    notes_of,
     quote,
     table,
     trade,
@@ -44,16 +46,10 @@ def test_strings_may_be_dictionaries_or_large(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (
-            [trade("E-A", 2, 4_200), trade("E-A", 1, 4_200)],
-            r"row 1, market E-A: trade is 1000000000 ns before",
-        ),
-        (
             [trade("E-A", 1, 4_200), trade("E-A", 1, 4_200, side="both")],
             r"row 1, market E-A: taker_side = 'both'",
         ),
         ([trade("E-A", 1, 4_200, side=None)], r"row 0, market E-A: taker_side = None"),
-        ([trade("E-A", 1, 10_100)], r"row 0, market E-A: .*10100"),
-        ([trade("E-A", 1, 4_200, 0)], r"row 0, market E-A: .*: 0"),
         ([trade("E-A", -T0, 4_200)], r"row 0, market E-A: ts_us = 0 is no time"),
         ([trade("E A/..", 1, 4_200)], r"ticker 'E A/\.\.'"),
         (
@@ -61,11 +57,6 @@ def test_strings_may_be_dictionaries_or_large(tmp_path: Path) -> None:
             r"row 0, market E-A: count_e2 is null",
         ),
         ([{**trade("E-A", 1, 1), "yes_price_e4": 41.5}], r"column yes_price_e4 does not hold whole numbers"),
-        ([quote("E-A", 1, 4_000, 10_001)], r"row 0, market E-A: yes_ask_e4 = 10001 is outside"),
-        (
-            [quote("E-A", 2, 4_000, 4_100), quote("E-A", 1, 4_000, 4_200)],
-            r"row 1, market E-A: quote is .* before",
-        ),
     ],
 )
 def test_impossible_rows_are_refused_with_file_row_and_value(
@@ -73,6 +64,37 @@ def test_impossible_rows_are_refused_with_file_row_and_value(
 ) -> None:
     with pytest.raises(DataError, match=rf"x\.parquet: .*{message}|x\.parquet: {message}"):
         load(write(tmp_path / "x.parquet", rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message", "counter"),
+    [
+        (
+            [trade("E-A", 2, 4_200), trade("E-A", 1, 4_200)],
+            r"row 1, market E-A: trade is 1000000000 ns before",
+            "time_goes_backwards",
+        ),
+        ([trade("E-A", 1, 10_100)], r"row 0, market E-A: .*10100", "price_outside"),
+        ([trade("E-A", 1, 4_200, 0)], r"row 0, market E-A: .*: 0", "no_size"),
+        ([quote("E-A", 1, 4_000, 10_001)], r"row 0, market E-A: quote has a price outside", "price_outside"),
+        (
+            [quote("E-A", 2, 4_000, 4_100), quote("E-A", 1, 4_000, 4_200)],
+            r"row 1, market E-A: quote is .* before",
+            "time_goes_backwards",
+        ),
+    ],
+)
+def test_odd_rows_are_put_aside_counted_and_named_with_file_row_and_value(
+    tmp_path: Path, rows: list[Any], message: str, counter: str
+) -> None:
+    path = write(
+        tmp_path / "x.parquet",
+        [*rows, trade("E-B", 1, 4_200) if "count_e2" in rows[0] else quote("E-B", 1, 4_000, 4_100)],
+    )
+    markets, counters = load(path)
+    assert "E-B" in markets
+    assert counters[f"rows_refused:{counter}"] >= 1
+    assert re.search(rf"put aside: .*x\.parquet: {message}", notes_of(path))
 
 
 def test_an_index_counts_the_rows_of_each_market_and_names_the_row_groups_that_hold_them(
