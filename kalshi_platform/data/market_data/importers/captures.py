@@ -8,7 +8,7 @@ The scale of NO prices (``use_yes_price``) is what a note, a recorded command or
 the recording shows (``price_scale.py``).
 
 A frame that cannot be read is put aside, as in a live session: it counts as lost, the books that it may have
-changed are spoilt until their next snapshot, and the first such lines are counted by name.
+changed are spoilt until their next snapshot, and the first such lines are named in notes.
 
 Simulated files have a decoder apart from recorded ones; a file that holds lines of both is refused.
 """
@@ -75,24 +75,28 @@ def index_capture(path: Path) -> CaptureIndex:
     return CaptureIndex(mentions, simulated)
 
 
-def import_captures(parts: list[Part], use_yes_price: bool | None, counters: Counter[str]) -> list[Piece]:
-    """Pieces of every market of the capture files; counters of whole files go to ``counters``.
+def import_captures(
+    parts: list[Part], use_yes_price: bool | None, counters: Counter[str], notes: list[str]
+) -> list[Piece]:
+    """Pieces of every market of the capture files.
+
+    Counters of whole files go to ``counters``, the first frames that cannot be read to ``notes``.
 
     ``use_yes_price`` holds for recorded connections of which their file says nothing.
     """
     pieces: list[Piece] = []
     for simulated, scale in ((False, use_yes_price), (True, False)):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
-            pieces.extend(_import_recording(files, simulated, scale, counters))
+            pieces.extend(_import_recording(files, simulated, scale, counters, notes))
     return pieces
 
 
 def _import_recording(
-    files: list[Path], simulated: bool, use_yes_price: bool | None, counters: Counter[str]
+    files: list[Path], simulated: bool, use_yes_price: bool | None, counters: Counter[str], notes: list[str]
 ) -> list[Piece]:
     """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
-    feed_files(decoder, files)
+    notes += feed_files(decoder, files)
     counters.update(decoder.counters)
     where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
     buffers = {}
@@ -119,12 +123,13 @@ def _import_recording(
     ]
 
 
-def feed_files(decoder: Decoder, paths: list[Path]) -> None:
-    """Decode capture files that follow one another in time.
+def feed_files(decoder: Decoder, paths: list[Path]) -> list[str]:
+    """Decode capture files that follow one another in time; returns the first refusals of each in words.
 
     DataError for a line that is no capture line, and for a file of which more than one frame in ten is
     refused.
     """
+    notes: list[str] = []
     for path in paths:
         decoder.start_file()
         refused: list[str] = []
@@ -143,8 +148,8 @@ def feed_files(decoder: Decoder, paths: list[Path]) -> None:
                 f"{path}: {len(refused)} of {n_frames} frames cannot be read, the first: {refused[0]}; "
                 "record the file again, or take those lines out (gaps are then recorded)"
             )
-        for text in refused[:_NAMED]:
-            decoder.counters[f"refused: {text}"] += 1
+        notes += [f"put aside: {text}" for text in refused[:_NAMED]]
+    return notes
 
 
 def _provenance(rows: MarketRows) -> Provenance:

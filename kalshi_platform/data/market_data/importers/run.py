@@ -64,9 +64,10 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     whether to keep them.
     """
     of_job: Counter[str] = Counter()
+    job_notes: list[str] = []
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    found = import_captures(captures, job.use_yes_price, of_job, job_notes) if captures else []
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
@@ -83,7 +84,8 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets, notes = [], list[str]()
+        markets = []
+        notes, job_notes = job_notes, []
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
             market = _market(record, pieces.pop(ticker), counters, notes)

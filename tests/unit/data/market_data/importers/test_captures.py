@@ -16,6 +16,7 @@ from made.market_files import (
 )
 
 from kalshi_platform.data.market_data.capture import CaptureWriter, read_frames
+from kalshi_platform.data.market_data.importers import discover, run_job
 from kalshi_platform.data.market_data.schema import DELTA, GAP, SNAPSHOT
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NO_PRICE
@@ -89,6 +90,10 @@ def test_a_file_of_notes_only_holds_no_frame(tmp_path: Path) -> None:
         load(path)
 
 
+def notes(folder: Path) -> list[str]:
+    return [note for job in discover([folder]).jobs() for event in run_job(job) for note in event.notes]
+
+
 def test_a_frame_that_cannot_be_read_is_put_aside_and_its_book_spoilt_until_the_next_snapshot(
     tmp_path: Path,
 ) -> None:
@@ -103,9 +108,8 @@ def test_a_frame_that_cannot_be_read_is_put_aside_and_its_book_spoilt_until_the_
     kinds = [SNAPSHOT] * 3 + [GAP] + [SNAPSHOT] * 3 + [DELTA]
     assert markets["E-A"].rows.kind.tolist() == kinds
     assert (counters["refused_frames"], counters["deltas_quarantined"]) == (1, 1)
-    named = [name for name in counters if name.startswith("refused: ")]
-    assert len(named) == 1
-    assert named[0].startswith("refused: a.jsonl: line 2: price '0.40001' is finer than 1/10000")
+    assert len(notes(tmp_path)) == 1
+    assert notes(tmp_path)[0].startswith("put aside: a.jsonl: line 2: price '0.40001' is finer than 1/10000")
 
 
 @pytest.mark.parametrize(("good", "fits"), [(90, True), (89, False)])
@@ -128,7 +132,7 @@ def test_only_the_first_refused_frames_are_named(tmp_path: Path) -> None:
     frames += [(3, 1, delta("E-A", n, qty="many")) for n in range(400, 430)]
     _, counters = load(capture(tmp_path / "a.jsonl", frames))
     assert counters["refused_frames"] == 30
-    assert len([name for name in counters if name.startswith("refused: ")]) == 20
+    assert len(notes(tmp_path)) == 20
 
 
 @pytest.mark.parametrize("numbered", [True, False])
