@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.convert import convert
+from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, books_ended, find_problems, summarise
@@ -53,6 +54,7 @@ def build(
     split_salt: Annotated[
         str, typer.Option(help="text that seeds the assignment of events to splits")
     ] = _DEFAULT_SPLIT.salt,
+    use_yes_price: UseYesPrice = None,
     as_json: AsJson = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
@@ -60,6 +62,7 @@ def build(
         split=SplitConfig(salt=split_salt),
         workers=workers,
         overwrite=overwrite,
+        use_yes_price=use_yes_price,
     )
     skipped: dict[str, str] = {}
     with progress("building") as show:
@@ -175,6 +178,7 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
+    yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
     yield "sources", "\n".join(summary.sources)
     if summary.joined:
         yield "trades beside books", "\n".join(_joined_text(joined) for joined in summary.joined)
@@ -189,6 +193,11 @@ def _joined_text(joined: JoinedFiles) -> str:
         f"{joined.files}: {joined.prints:,} prints of {joined.markets:,} markets joined, received "
         f"{joined.delay_ns / NS_PER_MS:,.1f} ms after the exchange's time ({how})"
     )
+
+
+def _detection(name: str, markets: int) -> str:
+    words = "none (gaps cannot be seen)" if name == "none" else name
+    return f"{words}: {markets:,} markets"
 
 
 def _utc(time_ns: int) -> str:

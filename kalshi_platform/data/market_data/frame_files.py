@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.market_data import capture
-from kalshi_platform.data.market_data.capture import Frame, read_lines
+from kalshi_platform.data.market_data.capture import ConnectionNote, Frame, read_lines
 from kalshi_platform.data.market_data.clock import receive_span, strange_time
 from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, moment_ns, received_ns
 from kalshi_platform.domain.errors import DataError
@@ -61,13 +61,19 @@ def holds_frames(document: object) -> bool:
     return _frame_list(document) is not None
 
 
+def read_entries(path: Path, counters: Counter[str]) -> Iterator[Frame | ConnectionNote]:
+    """Frames and notes of a recording in file order; errors as ``capture.read_frames``."""
+    if is_capture(path):
+        yield from capture.read_capture(path)
+    else:
+        yield from _timed(path, _others(path, counters), counters)
+
+
 def read_frames(path: Path, counters: Counter[str] | None = None) -> Iterator[Frame]:
     """Frames of a recording in file order; errors as ``capture.read_frames``."""
-    if is_capture(path):
-        yield from capture.read_frames(path)
-    else:
-        counters = Counter() if counters is None else counters
-        yield from _timed(path, _others(path, counters), counters)
+    for entry in read_entries(path, Counter() if counters is None else counters):
+        if isinstance(entry, Frame):
+            yield entry
 
 
 def span_ns(path: Path) -> tuple[int, int]:
@@ -76,7 +82,7 @@ def span_ns(path: Path) -> tuple[int, int]:
     if is_capture(path):
         line, number = b"", 0
         for n, text in read_lines(path, capture.MAX_LINE_BYTES):
-            if text:
+            if text and not capture.is_note(text):
                 first = first or capture.parse_line(text, path, n)
                 line, number = text, n
         last = capture.parse_line(line, path, number) if first else None
@@ -91,7 +97,7 @@ def span_ns(path: Path) -> tuple[int, int]:
 def is_capture(path: Path) -> bool:
     """True for a file of capture lines; a first line that is no JSON counts, so that its number is named."""
     for _, line in read_lines(path):
-        if line.strip():
+        if line.strip() and not capture.is_note(line):
             try:
                 return is_capture_line(from_json(line))
             except ValueError:

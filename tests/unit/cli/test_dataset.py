@@ -106,3 +106,18 @@ def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_receiv
     shown = run("info", tmp_path / "d").stdout
     assert "q.parquet+t.parquet: 1 prints of 1 markets joined, received 2,000.0 ms after the exch" in shown
     assert "(assumed)" in shown
+
+
+def test_the_price_scale_of_captures_is_an_option_that_nobody_needs_to_give(fake, tmp_path):
+    for n, option in enumerate(((), ("--use-yes-price",), ("--no-use-yes-price",))):
+        assert build(tmp_path / str(n), *option).exit_code == 0
+    assert fake.use_yes_price == [None, True, False]
+
+
+@pytest.mark.parametrize(
+    ("detection", "text"), [("none", "none (gaps cannot be seen): 6 markets"), (None, "not kept: 6 markets")]
+)
+def test_info_says_whether_gaps_can_be_seen(fake, tmp_path, detection, text):
+    fake.gap_detection = detection
+    build(tmp_path / "out")
+    assert text in run("info", tmp_path / "out").stdout

@@ -118,6 +118,8 @@ def _json_kind(path: Path) -> FileKind:
         if b'"recv_ns"' in first or b'"raw"' in first:
             return FileKind.CAPTURE  # a broken first line of a capture, refused with its number
         record = None  # a document over several lines
+    if isinstance(record, dict) and "use_yes_price" in record:
+        return FileKind.CAPTURE  # a note of the recorder on the frames below
     if is_capture_line(record) or is_frame(record):
         return FileKind.CAPTURE  # a missing key is then named with its line
     documents = read_documents(path)

@@ -15,7 +15,7 @@ import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told
-from kalshi_platform.data.market_data.gaps import put_in
+from kalshi_platform.data.market_data.gaps import gap_detection_of, put_in
 from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.joining import PrintDelays
@@ -67,9 +67,10 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     whether to keep them.
     """
     of_job: Counter[str] = Counter()
+    job_notes: list[str] = []
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    found = import_captures(captures, job.use_yes_price, of_job, job_notes) if captures else []
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
@@ -87,7 +88,8 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets, notes = [], list[str]()
+        markets = []
+        notes, job_notes = job_notes, []
         overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
@@ -133,7 +135,11 @@ def _market(
         bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
         record = replace(record, spec=record.spec.replace(price_ranges=bands))
     history = history_of(record, told, counters)
-    return ImportedMarket(spec, settlement, history, provenance, rows, source, tick_e4, joined)
+    detection = gap_detection_of(rows)
+    counters["markets_without_gap_detection"] += detection == "none"
+    return ImportedMarket(
+        spec, settlement, history, provenance, rows, source, tick_e4, joined, gap_detection=detection
+    )
 
 
 def _numbered(piece: Piece, numbers: list[int]) -> Piece:
