@@ -131,6 +131,13 @@ def delta(ticker: str, seq: int, qty: str = "1.00", price: str = "0.4000", sid: 
     return {"type": "orderbook_delta", "sid": sid, "seq": seq, "msg": msg}
 
 
+def ws_trade(
+    ticker: str, trade_id: str, ts: float, price: str = "0.4200", qty: str = "1.00"
+) -> dict[str, Any]:
+    msg = {"market_ticker": ticker, "trade_id": trade_id, "yes_price_dollars": price, "count_fp": qty}
+    return {"type": "trade", "msg": {**msg, "taker_side": "yes", "ts_ms": round(ts * 1_000)}}
+
+
 def meta(ticker: str, event: str, result: str | None = None, **more: Any) -> dict[str, Any]:
     return {
         "market_ticker": ticker,

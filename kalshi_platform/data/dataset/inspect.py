@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
@@ -42,9 +42,11 @@ class DatasetSummary(Config):
     n_bytes: int
     splits: dict[str, SplitSummary]
     provenance: dict[str, int] = Field(description="markets of each provenance")
+    gap_detection: dict[str, int] = Field(description="markets by how lost messages of their book show")
     sources: tuple[str, ...]
     counters: dict[str, int]
     notes: tuple[str, ...]
+    joined: tuple[JoinedFiles, ...] = Field(default=(), description="trades put beside books")
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -74,9 +76,11 @@ def summarise(dataset: Dataset) -> DatasetSummary:
             for split in SPLITS
         },
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
+        gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
         sources=manifest.sources,
         counters=manifest.counters,
         notes=manifest.notes,
+        joined=manifest.joined,
     )
 
 

@@ -115,4 +115,6 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         last_ns=int(recorded.recv_ns[-1]),
         batch=batch,
         volatility=mid_volatility(rows),
+        joined=market.joined,
+        gap_detection=market.gap_detection,
     )

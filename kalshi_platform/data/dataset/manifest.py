@@ -14,11 +14,21 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from kalshi_platform.data.dataset.split import Split, SplitConfig
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 
-__all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "Manifest", "MarketEntry", "Shard", "ShardKind", "Split"]
+__all__ = [
+    "MANIFEST_NAME",
+    "MANIFEST_VERSION",
+    "JoinedFiles",
+    "Manifest",
+    "MarketEntry",
+    "Shard",
+    "ShardKind",
+    "Split",
+]
 
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
@@ -51,6 +61,23 @@ class MarketEntry(Config):
     batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
     volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
     settled: bool = Field(description="the outcome is known")
+    gap_detection: GapDetection | None = Field(
+        default=None, description="how lost messages of the book show; None: not kept"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_silent(write(self), {"gap_detection": None})
+
+
+class JoinedFiles(Config):
+    """Trades of some files put beside the books of others, and when they count as received."""
+
+    files: str = Field(description="names of the files, joined with +")
+    markets: int = Field(ge=1)
+    prints: int = Field(ge=1)
+    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
+    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
 
 
 class Manifest(Config):
@@ -64,6 +91,10 @@ class Manifest(Config):
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
     notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
+    #: Left out where empty, so that a dataset without joined prints keeps its digest.
+    joined: tuple[JoinedFiles, ...] = Field(
+        default=(), description="trades put beside books", exclude_if=lambda joined: not joined
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -115,5 +146,8 @@ class Manifest(Config):
 
 
 def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that ``defaults`` holds with the same value."""
+    """Return ``values`` without those that ``defaults`` holds with the same value.
+
+    A manifest of an earlier version, which lacks them, keeps its bytes and its digest.
+    """
     return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

@@ -6,25 +6,32 @@ Legacy    integer cents and whole contracts (``price``, ``delta``), sent until 2
 """
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, TimeSpan, strange_time
 from kalshi_platform.data.market_data.row_buffer import Levels
-from kalshi_platform.data.market_data.schema import NO, YES
+from kalshi_platform.data.market_data.schema import NO, NO_SEQ, YES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
 from kalshi_platform.domain.units import (
     CONTRACT_E2,
     DOLLAR_E4,
+    NO_PRICE,
     NO_TIME,
     NS_PER_MS,
     NS_PER_SECOND,
+    UNKNOWN_QTY,
     parse_price,
     parse_qty,
     parse_rfc3339,
 )
 
 _CENT_E4: Final = 100
-_MAX_SECONDS: Final = (1 << 62) // NS_PER_SECOND  # the year 2116
+_MAX_SEQ: Final = 1 << 62
+_MAX_SID: Final = 1 << 31
+_MAX_DIGITS: Final = 19
+_MILLION: Final = 1_000_000
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
 
@@ -41,6 +48,17 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
         "market_ticker", "market_id", "price_dollars", "delta_fp", "side", "price", "delta",
         "client_order_id", "subaccount",
     },
+    "ticker": _TIMES | {
+        "market_ticker", "market_id", "price_dollars", "yes_bid_dollars", "yes_ask_dollars",
+        "yes_bid_size_fp", "yes_ask_size_fp", "last_trade_size_fp", "volume_fp", "open_interest_fp",
+        "dollar_volume", "dollar_open_interest", "time", "price", "yes_bid", "yes_ask", "volume",
+        "open_interest",
+    },
+    "event_lifecycle": frozenset({
+        "event_ticker", "series_ticker", "exchange_index", "title", "subtitle", "collateral_return_type",
+        "strike_date", "strike_period",
+    }),
+    "event_fee_update": frozenset({"event_ticker", "fee_type_override", "fee_multiplier_override"}),
     "trade": _TIMES | {
         "trade_id", "market_ticker", "yes_price_dollars", "no_price_dollars", "count_fp", "taker_side",
         "taker_outcome_side", "taker_book_side", "is_block_trade", "yes_price", "no_price", "count",
@@ -51,6 +69,44 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
         "additional_metadata", "strike_type", "floor_strike", "cap_strike", "custom_strike", "yes_sub_title",
     }),
 }  # fmt: skip
+
+
+def are_plain(sid: Any, seq: Any) -> bool:
+    """True for a subscription and a number as the exchange sends them."""
+    return type(sid) is int and type(seq) is int and 0 <= sid < _MAX_SID and 0 <= seq < _MAX_SEQ
+
+
+def sid_of(message: Message) -> int:
+    """Subscription of a message, NO_SEQ where it names none; DataError where the number fits no column."""
+    sid = whole_number(message.get("sid"))
+    if sid is None:
+        return NO_SEQ
+    if not 0 <= sid < _MAX_SID:
+        raise DataError(f"sid = {sid}; expected 0..{_MAX_SID - 1}")
+    return sid
+
+
+def seq_of(message: Message) -> int | None:
+    """Number of a message, NO_SEQ where it has none; None where it has one that nobody can read.
+
+    DataError where the number fits no column.
+    """
+    raw = message.get("seq")
+    if raw is None:
+        return NO_SEQ
+    seq = whole_number(raw)
+    if seq is not None and seq >= _MAX_SEQ:
+        raise DataError(f"seq = {seq}; expected 0..{_MAX_SEQ - 1}")
+    return None if seq is None or seq < 0 else seq
+
+
+def whole_number(value: Any) -> int | None:
+    """Whole number given as such or as text of digits; None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.isdecimal():
+        return int(value)
+    return None
 
 
 def fixed_price_e4(text: str) -> int:
@@ -131,6 +187,45 @@ def _level_qty(value: Any) -> int:
     raise DataError(f"level size {value!r}; expected a count string or a whole number")
 
 
+def top_of_ticker(msg: Message) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """(own-side price, size) of the best YES and the best NO bid of a ticker; None where it tells neither.
+
+    NO_PRICE where a side is empty, UNKNOWN_QTY where the size is not told. DataError for a value that cannot
+    be.
+    """
+    if msg.get("yes_bid_dollars") is None and msg.get("yes_bid") is None:
+        return None
+    if msg.get("yes_ask_dollars") is None and msg.get("yes_ask") is None:
+        return None
+    bid_e4 = price_of(msg, "yes_bid_dollars", "yes_bid")
+    no_e4 = DOLLAR_E4 - price_of(msg, "yes_ask_dollars", "yes_ask")
+    return _best_of(bid_e4, msg.get("yes_bid_size_fp")), _best_of(no_e4, msg.get("yes_ask_size_fp"))
+
+
+def _best_of(price_e4: int, size: Any) -> tuple[int, int]:
+    """(price, size) of one side of a ticker; prices of 0 and 1 dollar say that the side is empty."""
+    if not 0 < price_e4 < DOLLAR_E4:
+        return NO_PRICE, 0
+    qty_e2 = UNKNOWN_QTY if size is None else fixed_qty_e2(_string(size, "size"))
+    if size is not None and qty_e2 < 0:
+        raise DataError(f"size {size!r} of a ticker is negative")
+    return price_e4, qty_e2
+
+
+def multiplier_e6(value: Any) -> int:
+    """Fee multiplier in 1e-6, exact, from a number or its text; DataError for anything else."""
+    try:
+        if type(value) not in (int, float, str):
+            raise InvalidOperation
+        scaled = Decimal(str(value)) * _MILLION
+    except ArithmeticError:
+        raise DataError(f"fee multiplier {value!r}; expected a number such as 0.5 or its text") from None
+    whole = int(scaled) if scaled.is_finite() and scaled.adjusted() < _MAX_DIGITS - 1 else -1
+    if whole != scaled or whole < 0:
+        raise DataError(f"fee multiplier {value!r}; expected 0 or more, at most 6 decimals")
+    return whole
+
+
 def side_of(msg: Message) -> int:
     """Book side of a delta."""
     side = msg.get("side")
@@ -155,26 +250,37 @@ def taker_of(msg: Message) -> int:
 
 
 def exchange_time_ns(msg: Message) -> int:
-    """Exchange's own time of a message, ns; NO_TIME where the message has none."""
-    ts_ms = msg.get("ts_ms")
-    if ts_ms is not None:
-        return _integer(msg, "ts_ms") * NS_PER_MS
+    """Exchange's own time of a message, ns; NO_TIME where the message has none.
+
+    DataError where the time cannot be: it names the unit that the number looks like.
+    """
+    if msg.get("ts_ms") is not None:
+        return _time_ns(msg, "ts_ms", NS_PER_MS, EXCHANGE)
     ts = msg.get("ts")
     if ts is None:
         return NO_TIME
-    if isinstance(ts, str):
-        return parse_rfc3339(ts)
-    return _integer(msg, "ts") * NS_PER_SECOND
+    if not isinstance(ts, str):
+        return _time_ns(msg, "ts", NS_PER_SECOND, EXCHANGE)
+    time_ns = parse_rfc3339(ts)
+    if not EXCHANGE.holds(time_ns):
+        raise DataError(f"ts = {ts!r} cannot be: {EXCHANGE.words}")
+    return time_ns
 
 
 def seconds_ns(msg: Message, key: str) -> int | None:
-    """Time field in whole seconds as ns; None where the field is absent."""
-    if msg.get(key) is None:
-        return None
+    """Time of a market in whole seconds as ns; None where the field is absent or 0, which says no time.
+
+    DataError where the time cannot be: it names the unit that the number looks like.
+    """
+    return _time_ns(msg, key, NS_PER_SECOND, SCHEDULE) if msg.get(key) not in (None, 0) else None
+
+
+def _time_ns(msg: Message, key: str, unit_ns: int, span: TimeSpan) -> int:
+    """Time in field ``key``, which counts ``unit_ns``, as ns; DataError where ``span`` does not hold it."""
     value = _integer(msg, key)
-    if abs(value) > _MAX_SECONDS:
-        raise DataError(f"{key} = {value}; expected seconds since 1970, at most {_MAX_SECONDS}")
-    return value * NS_PER_SECOND
+    if not span.holds(value * unit_ns):
+        raise DataError(strange_time(key, value, unit_ns, span))
+    return value * unit_ns
 
 
 def price_bands(raw: Any) -> tuple[PriceBand, ...]:
@@ -193,7 +299,7 @@ def price_bands(raw: Any) -> tuple[PriceBand, ...]:
 def _string(value: Any, key: str) -> str:
     """``value`` if it is a string; DataError otherwise."""
     if not isinstance(value, str):
-        raise DataError(f"{key} = {value!r}; expected a decimal string")
+        raise DataError(f"{key} = {value!r}; expected a decimal string: give it as text")
     return value
 
 

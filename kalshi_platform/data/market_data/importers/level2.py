@@ -20,6 +20,7 @@ from kalshi_platform.data.market_data.importers.parquet import PartRows, column_
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.trades import SIDES
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part, SeqGap
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
@@ -32,7 +33,7 @@ from kalshi_platform.data.market_data.schema import (
     empty,
 )
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
+from kalshi_platform.domain.units import NO_PRICE, NS_PER_MS, UNKNOWN_QTY
 
 _TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
 
@@ -59,6 +60,8 @@ def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: SNAPSHOT, DELTA, TRADE and GAP rows."""
     source = read_part(part)
     cells = _read(source, counters)
+    if not len(cells.at):
+        return []
     missing = _missing_before(source, cells, part.seq_gaps)
     rows, at = put_before(_rows(cells, _message_ends(cells)), missing, cells.taker)
     provenance: Provenance = "simulated" if part.simulated else PROVENANCE["level2"]
@@ -92,8 +95,6 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     fill = source.bools("is_fill") & (kind == DELTA) & ~bare if "is_fill" in source else np.zeros(n, np.bool_)
     grown = fill & (qty_e2 >= 0)
     counters["fills_that_add"] += int(grown.sum())
-    exch_ms = source.ints("exch_ts_ms", null=NO_TIME) if "exch_ts_ms" in source else np.full(n, NO_TIME)
-
     named = "taker_side" in source
     taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
 
@@ -103,15 +104,18 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
 
     cells = _Source(
         at=np.arange(n),
-        recv_ns=source.time_ns("level2"),
-        exch_ns=np.where(exch_ms == NO_TIME, NO_TIME, exch_ms * NS_PER_MS),
+        recv_ns=source.time_ns("level2", counters),
+        exch_ns=source.exchange_ns("exch_ts_ms", NS_PER_MS, counters),
         sid=optional("sid"), seq=optional("seq"), session=optional("session"),
         kind=kind, start=start, side=np.where(start, NO_SIDE, side),
         price_e4=np.where(start, NO_PRICE, price_e4), qty_e2=np.where(start, 0, qty_e2),
         fill=fill & ~grown,
         taker=taker,
     )  # fmt: skip
+    edge = ~start & is_at_edge(price_e4)
+    counters["levels_outside_0_1"] += int(edge.sum())
     keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters)
+    keep &= ~edge
     cells = cells if keep.all() else _Source(*(column[keep] for column in cells))
     return _without_orphans(source, cells, counters)
 

@@ -3,6 +3,9 @@
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from kalshi_platform.data.market_data.importers.parquet import read_all
 from kalshi_platform.data.market_data.importers.recognise import FileKind, read_json
 from kalshi_platform.data.market_data.market_meta import (
@@ -21,7 +24,9 @@ def read_catalogue(files: list[tuple[Path, FileKind]], counters: Counter[str]) -
     catalogue: dict[str, MarketRecord] = {}
     for path, kind in files:
         if kind is FileKind.METADATA_TABLE:
-            records = records_from_rows(read_all(path).to_pylist(), str(path), counters)
+            records = records_from_rows(
+                _with_times_as_text(read_all(path), counters).to_pylist(), str(path), counters
+            )
         else:
             records = records_from_rest(read_json(path), str(path), counters)
         for record in records:
@@ -29,3 +34,14 @@ def read_catalogue(files: list[tuple[Path, FileKind]], counters: Counter[str]) -
             known = catalogue.get(ticker)
             catalogue[ticker] = record if known is None else merge_records(known, record, str(path))
     return catalogue
+
+
+def _with_times_as_text(table: pa.Table, counters: Counter[str]) -> pa.Table:
+    """``table`` with its timestamps as RFC 3339 text; each counts its type's unit, without zone in UTC."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            if field.type.tz is None:
+                counters["timestamps_without_zone_read_as_utc"] += table.num_rows
+            utc = table.column(at).cast(pa.timestamp(field.type.unit))
+            table = table.set_column(at, field.name, pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ"))
+    return table

@@ -8,10 +8,21 @@ from pathlib import Path
 from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
 from kalshi_platform.data.market_data.importers.metadata import read_catalogue
-from kalshi_platform.data.market_data.importers.parquet import TickerRows, index_tickers, is_simulated
+from kalshi_platform.data.market_data.importers.parquet import (
+    TickerRows,
+    index_tickers,
+    is_simulated,
+    reading_counters,
+)
 from kalshi_platform.data.market_data.importers.periods import period_of
-from kalshi_platform.data.market_data.importers.recognise import FileKind, UnknownSchemaError, recognise
-from kalshi_platform.data.market_data.importers.types import DataKind, ImportJob, Part, SeqGap
+from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.importers.types import (
+    DataKind,
+    ImportJob,
+    Part,
+    SeqGap,
+    UnknownSchemaError,
+)
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError
 
@@ -44,7 +55,7 @@ class ImportPlan:
     counters: Counter[str]  # counted while planning; add them to those of the imported events
     files: tuple[IndexedFile, ...]
     catalogue: dict[str, MarketRecord] = field(repr=False)
-    use_yes_price: bool = False
+    use_yes_price: bool | None = None
     settled: tuple[MarketRecord, ...] = field(
         default=(), repr=False
     )  # all of known outcome, with rows or not
@@ -147,10 +158,11 @@ class _Groups:
             self._parent[other] = leaders[0]
 
 
-def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
+def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> ImportPlan:
     """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
-    ``use_yes_price`` says how the recorder subscribed the book channel of capture files.
+    ``use_yes_price`` says how the recorder subscribed the book channel of capture files that do not tell
+    themselves; None: the import finds it out.
     DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
     anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """
@@ -179,6 +191,9 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
     counters["files_skipped"] += len(skipped)
     catalogue = read_catalogue(metadata, counters)
     files = tuple(_index(path, kind) for path, kind in data)
+    for file in files:
+        if file.kind != "capture":
+            counters.update(reading_counters(file.path))
     counters["periodic_sources"] += sum(f.period_ns > 0 for f in files)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())

@@ -2,7 +2,8 @@
 
 Each record is a message of the sides that changed (the first record of a market, and the first after a
 crossing or a hole: both). A NO bid is 10_000 minus the YES ask. Null, a bid of 0 and an ask of 0 or 10_000
-all mean an empty side: the exchange reports an empty side so. A record that changes nothing makes no message.
+all mean an empty side: the exchange reports an empty side so. A bid of 10_000 is no bid that anybody can sell
+to: it is counted, and an empty side too. A record that changes nothing makes no message.
 
 A crossed or locked pair (bid at or above the ask) cannot rest on the exchange; a recorder took it in the
 middle of a match. The importer counts such records and hands them on: the door lets them pass for a moment
@@ -39,7 +40,7 @@ class _Quotes(NamedTuple):
 def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: QUOTE rows."""
     source = read_part(part)
-    quotes = _read(source)
+    quotes = _read(source, counters)
     after_hole = _after_hole(source, quotes, part.period_ns, counters)
     whole = after_hole | _around_odd(quotes, counters)
     rows, record = _changes(source, quotes, whole, counters)
@@ -48,19 +49,21 @@ def import_quotes(part: Part, counters: Counter[str]) -> list[Piece]:
     return split_by_market(source, rows, quotes.at[record[at]], PROVENANCE["quotes"])
 
 
-def _read(source: PartRows) -> _Quotes:
+def _read(source: PartRows, counters: Counter[str]) -> _Quotes:
     """Quotes of the part; a price that cannot be keeps a price outside 0..10_000, which the door refuses."""
     bid, ask = source.ints("yes_bid_e4", null=0).copy(), source.ints("yes_ask_e4", null=0)
     no_bid = np.where((ask == 0) | (ask == DOLLAR_E4), NO_PRICE, DOLLAR_E4 - ask)
     no_bid[ask > DOLLAR_E4] = np.minimum(no_bid[ask > DOLLAR_E4], NO_PRICE - 1)
     bid[bid < 0] = np.minimum(bid[bid < 0], NO_PRICE - 1)
-    price_e4 = np.stack([np.where(bid == 0, NO_PRICE, bid), no_bid])
+    at_one = (bid == DOLLAR_E4) & (no_bid == NO_PRICE)  # nobody can sell at 1.00; beside an ask it is crossed
+    counters["quotes_outside_0_1"] += int(at_one.sum())
+    price_e4 = np.stack([np.where((bid == 0) | at_one, NO_PRICE, bid), no_bid])
     qty_e2 = np.full(price_e4.shape, UNKNOWN_QTY)
     for side, name in ((YES, "yes_bid_size_e2"), (NO, "yes_ask_size_e2")):
         if name in source:
             qty_e2[side] = source.ints(name, null=UNKNOWN_QTY)
     qty_e2[price_e4 == NO_PRICE] = 0
-    return _Quotes(np.arange(len(source)), source.time_ns("quotes"), price_e4, qty_e2)
+    return _Quotes(np.arange(len(source)), source.time_ns("quotes", counters), price_e4, qty_e2)
 
 
 def _after_hole(source: PartRows, quotes: _Quotes, period_ns: int, counters: Counter[str]) -> np.ndarray:

@@ -15,11 +15,13 @@ import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told
-from kalshi_platform.data.market_data.gaps import put_in
+from kalshi_platform.data.market_data.gaps import gap_detection_of, put_in
 from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
+from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
-from kalshi_platform.data.market_data.importers.pieces import Piece, merge
+from kalshi_platform.data.market_data.importers.merging import after_door, merge, overlaps_of
+from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.put_aside import put_aside, refuse_unsorted
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
@@ -31,6 +33,7 @@ from kalshi_platform.data.market_data.importers.types import (
     ImportJob,
     Part,
 )
+from kalshi_platform.data.market_data.importers.uniting import Overlaps
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
 from kalshi_platform.data.market_data.schema import (
     FACTS,
@@ -64,15 +67,17 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     whether to keep them.
     """
     of_job: Counter[str] = Counter()
+    job_notes: list[str] = []
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    found = import_captures(captures, job.use_yes_price, of_job, job_notes) if captures else []
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
     refuse_unsorted(found)
     for piece in found:
         pieces[piece.ticker].append(piece)
+    delays = PrintDelays(found)
     tickers: dict[str, list[str]] = defaultdict(list)
     for ticker in sorted(pieces):
         if ticker not in job.event_of:
@@ -83,10 +88,12 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets, notes = [], list[str]()
+        markets = []
+        notes, job_notes = job_notes, []
+        overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), counters, notes)
+            market = _market(record, pieces.pop(ticker), delays, overlaps, counters, notes)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -95,12 +102,17 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 
 
 def _market(
-    record: MarketRecord, pieces: list[Piece], counters: Counter[str], notes: list[str]
+    record: MarketRecord,
+    pieces: list[Piece],
+    delays: PrintDelays,
+    overlaps: Overlaps,
+    counters: Counter[str],
+    notes: list[str],
 ) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     told, numbers = joined_tellings([piece.told for piece in pieces])
     pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
-    record = _with_facts(record, pieces)
+    settlement = record.settlement or _told_settlement(record.spec.ticker, pieces)
     # Metadata that tell the last grid after another one are hindsight: prices show the grid before them.
     grids = [t.facts.price_ranges for t in told if t.facts.price_ranges is not None]
     hindsight = len(set(grids)) > 1 and grids[-1] == record.spec.price_ranges
@@ -109,12 +121,12 @@ def _market(
     for piece, door in zip(pieces, doors, strict=True):
         rows = _admit(door, piece, _tellings(piece, pieces), counters, notes)
         if np.isin(rows.kind, _USABLE).any():
-            checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
+            checked.append(after_door(piece, rows))
     inferred = [door.inferred for door in doors if door.inferred is not None]
     counters["grid_inferred"] += int(bool(inferred))
     if not checked:
         return None
-    rows, provenance, source = merge(checked, counters)
+    rows, provenance, source, joined = merge(checked, delays, overlaps, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))
@@ -123,7 +135,11 @@ def _market(
         bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
         record = replace(record, spec=record.spec.replace(price_ranges=bands))
     history = history_of(record, told, counters)
-    return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4)
+    detection = gap_detection_of(rows)
+    counters["markets_without_gap_detection"] += detection == "none"
+    return ImportedMarket(
+        spec, settlement, history, provenance, rows, source, tick_e4, joined, gap_detection=detection
+    )
 
 
 def _numbered(piece: Piece, numbers: list[int]) -> Piece:
@@ -148,15 +164,12 @@ def _with_all_facts(rows: MarketRows, told: list[Told]) -> MarketRows:
     return put_in(rows, more)
 
 
-def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record with the outcome that lifecycle frames told where the metadata tells nothing."""
-    spec, settlement = record.spec, record.settlement
+def _told_settlement(ticker: str, pieces: list[Piece]) -> Settlement | None:
+    """Outcome that lifecycle frames told; None where they told none."""
     for facts in (p.facts for p in pieces if p.facts is not None):
-        if settlement is None and facts.settlement_e4 is not None:
-            settlement = Settlement(
-                ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
-            )
-    return MarketRecord(spec, settlement, record.grid_declared)
+        if facts.settlement_e4 is not None:
+            return Settlement(ticker=ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns)
+    return None
 
 
 def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:

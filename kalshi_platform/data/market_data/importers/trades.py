@@ -4,18 +4,23 @@ Rows without a trade id are all kept: equal rows are prints of one order against
 and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
 dropped.
 
-Prints of one taker at one instant are put into the order in which an order walks the book (best price
-first). Files hold such prints in any order, and the last print says where the book stands afterwards.
+Trades in files of other people need not lie in order of time: they are put into it (``order.py``). Prints of
+one taker at one instant are put into the order in which an order walks the book (best price first). Files
+hold such prints in any order, and the last print says where the book stands afterwards.
 """
 
 from collections import Counter
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
-from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
+from kalshi_platform.data.market_data.importers.order import in_order_of_time
+from kalshi_platform.data.market_data.importers.parquet import PartRows, is_foreign, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
+from kalshi_platform.data.market_data.importers.uniting import walk_order
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, FLAG_LAST, NO, TRADE, YES, empty
 
 SIDES: Final = {"yes": YES, "no": NO}
@@ -24,12 +29,20 @@ SIDES: Final = {"yes": YES, "no": NO}
 def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: TRADE rows, one message a print."""
     source = read_part(part)
-    recv_ns = source.time_ns("trades")
+    recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _first_of_each_id(source, counters)
-    at = at[_walk_order(source, recv_ns[at], taker[at], price_e4[at], at)]
-    counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
+    edge = is_at_edge(price_e4[at])
+    counters["prints_outside_0_1"] += int(edge.sum())
+    at = at[~edge]
+    if is_foreign(source.path):
+        order = in_order_of_time(source.market_of(at), recv_ns[at])
+        counters["trades_put_in_order_of_time"] += int((order != np.arange(len(at))).sum())
+        at = at[order]
+    walk = walk_order(source.market_of(at), recv_ns[at], taker[at], price_e4[at])
+    counters["prints_put_in_walk_order"] += int((np.diff(walk) < 0).sum())
+    at = at[walk]
     rows = empty(len(at))
     rows.kind[:] = TRADE
     rows.recv_ns[:] = rows.exch_ns[:] = recv_ns[at]  # the only clock recorded is the exchange's
@@ -38,7 +51,8 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     rows.flags[:] = FLAG_LAST
     if "is_block_trade" in source:
         rows.flags[source.bools("is_block_trade")[at]] |= FLAG_BLOCK
-    return split_by_market(source, rows, at, PROVENANCE["trades"])
+    ids = source.strings("trade_id").take(pa.array(at)) if "trade_id" in source else None
+    return split_by_market(source, rows, at, PROVENANCE["trades"], ids, received=False)
 
 
 def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
@@ -50,14 +64,3 @@ def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
     keep[np.unique(ids, return_index=True)[1]] = True
     counters["repeated_trades"] += int((~keep).sum())
     return np.flatnonzero(keep)
-
-
-def _walk_order(
-    source: PartRows, recv_ns: np.ndarray, taker: np.ndarray, price_e4: np.ndarray, at: np.ndarray
-) -> np.ndarray:
-    """Order that sorts each run of prints of one market, time and taker from the best price on."""
-    market = source.market_of(at)
-    new_run = (np.diff(market) != 0) | (np.diff(recv_ns) != 0) | (np.diff(taker) != 0)
-    run = np.concatenate([[0], np.cumsum(new_run)])
-    order: np.ndarray = np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
-    return order

@@ -142,3 +142,23 @@ def test_a_level_below_zero_is_a_gap(tmp_path: Path) -> None:
     markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
     assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
     assert counters["books_ended:level_below_zero"] == 1
+
+
+def test_levels_at_nought_and_a_dollar_are_put_aside_and_counted(tmp_path: Path) -> None:
+    rows = [
+        book("E-A", 1, "start"),
+        book("E-A", 1, "level", "yes", 4_000, 5),
+        book("E-A", 1, "level", "no", 10_000, 5),
+        book("E-A", 2, "delta", "yes", 0, 7),
+        book("E-A", 3, "delta", "yes", 4_100, 7),
+    ]
+    markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
+    found = list(zip(markets["E-A"].rows.kind, markets["E-A"].rows.price_e4, strict=True))
+    assert found == [(SNAPSHOT, -1), (SNAPSHOT, 4_000), (DELTA, 4_100)]
+    assert markets["E-A"].rows.flags.tolist() == [FLAG_START, FLAG_LAST, FLAG_LAST]
+    assert counters["levels_outside_0_1"] == 2
+
+
+def test_a_file_of_nothing_but_edges_has_no_market(tmp_path: Path) -> None:
+    markets, counters = load(write(tmp_path / "x", [book("E-A", 2, "delta", "yes", 0, 7)], BOOK_SCHEMA))
+    assert (markets, counters["levels_outside_0_1"]) == ({}, 1)

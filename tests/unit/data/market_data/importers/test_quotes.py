@@ -92,3 +92,11 @@ def test_recorded_quote_sizes_are_kept_and_their_changes_are_messages(tmp_path: 
     ]
     markets, _ = load(write(tmp_path / "q", rows))
     assert table(markets["E-A"], "side", "qty_e2") == [(YES, 500), (NO, UNKNOWN_QTY), (YES, 700)]
+
+
+def test_a_bid_of_a_dollar_is_an_empty_side_and_counted(tmp_path: Path) -> None:
+    rows = [quote("E-A", 1, 9_700, 9_800), quote("E-A", 2, 10_000, None), quote("E-A", 3, 10_000, 9_900)]
+    markets, counters = load(write(tmp_path / "q", rows))
+    assert table(markets["E-A"], "price_e4", "qty_e2")[2:4] == [(NO_PRICE, 0), (NO_PRICE, 0)]
+    assert counters["quotes_outside_0_1"] == 1
+    assert counters["quotes_crossed"] == 1  # beside an ask it is crossed
