@@ -11,7 +11,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.domain.fees import MICRO, apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
 from kalshi_platform.simulation.replay.account import liquidation_mark2_e4, position_value_e6, settle
 from kalshi_platform.simulation.replay.execution import withdraw_all
@@ -74,7 +74,7 @@ def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) ->
     mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
     value_e6 = position_value_e6(slot.position_e2, mark2)
     model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
-    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6, MICRO)
     return change_e6, fee_e6
 
 

@@ -21,7 +21,7 @@ from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.data.market_data.schema import NO, NO_SIDE, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.domain.fees import MICRO, apply_fill, model_fee_e6
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, TOP_ONLY
 from kalshi_platform.simulation.replay.planning import (
@@ -142,7 +142,9 @@ def _fill(
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
     revenue_e6 = -value_e6 if action in (BUY_YES, BUY_NO) else value_e6
     model_e6 = model_fee_e6(scaled_rate_e6(market, maker, params), price_e4, qty_e2)
-    change_e6, fee_e6, accumulator_e6 = apply_fill(revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6)
+    change_e6, fee_e6, accumulator_e6 = apply_fill(
+        revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6, MICRO
+    )
     left = slot.order_qty_e2 - qty_e2
     keep_e6 = slot.order_reserved_e6 * left // slot.order_qty_e2
     reserved_e6 = env.reserved_e6 - slot.order_reserved_e6 + keep_e6
