@@ -1,7 +1,7 @@
 """Fees of a market over time, put together from everything that told of them.
 
-Owns        FeeTelling (one statement of fees), SeriesFees and EventFees (statements with their times), and
-            the one function that says which statement holds when.
+Owns        FeeTelling (one statement of fees), FeeTable (the statements about series and events), and the one
+            function that says which statement holds when.
 Precedence  event override > the market's own fields > the series > the default of ``fee_schedule.py``. A
             field that a statement leaves out comes from the next layer. An override that is cleared (both
             fields empty) lets the next layer hold again.
@@ -12,7 +12,8 @@ Hindsight   metadata tell fees without a time: they hold from the beginning, ``a
 Not here    reading the statements out of documents and frames (``data/market_data/fee_meta.py``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pydantic import Field
@@ -32,7 +33,10 @@ from kalshi_platform.domain.market import FeeType
 
 
 class FeeTelling(Config):
-    """One statement of fees; None where it says nothing of a field, both None where an override is cleared."""
+    """One statement of fees.
+
+    A field is None where the statement does not set it; both are None where an override is cleared.
+    """
 
     at_ns: int | None = Field(None, description="from this time it holds; None: the source tells no time")
     fee_type: FeeType | None = None
@@ -57,18 +61,19 @@ class FeeTelling(Config):
         )
 
 
-class SeriesFees(Config):
-    """Statements about one series: its ``/series`` answer and its scheduled changes."""
+@dataclass(frozen=True, slots=True)
+class FeeTable:
+    """Statements about series and about events, by ticker, in the order in which they were read."""
 
-    series: str
-    tellings: tuple[FeeTelling, ...]
+    series: Mapping[str, tuple[FeeTelling, ...]] = field(default_factory=dict)
+    events: Mapping[str, tuple[FeeTelling, ...]] = field(default_factory=dict)
 
-
-class EventFees(Config):
-    """Statements about one event: the override in its metadata, its scheduled changes and its frames."""
-
-    event: str
-    tellings: tuple[FeeTelling, ...]
+    def only(self, series: Collection[str], events: Collection[str]) -> "FeeTable":
+        """The statements about some series and some events."""
+        return FeeTable(
+            {name: told for name, told in self.series.items() if name in series},
+            {name: told for name, told in self.events.items() if name in events},
+        )
 
 
 class _Span(NamedTuple):
@@ -132,7 +137,10 @@ def _default_spans(series: str) -> list[_Span]:
 
 
 def _terms(layers: Sequence[Sequence[_Span]], at_ns: int) -> FeeTerms:
-    """Terms in force at ``at_ns``: each field from the first layer that sets it, the weaker source of both."""
+    """Terms in force at ``at_ns``: each field from the first layer that sets it.
+
+    The terms are known as well as the less known of the two fields.
+    """
     fee_type: FeeType | None = None
     multiplier_e6: int | None = None
     sources: list[FeeSource] = []
@@ -147,7 +155,8 @@ def _terms(layers: Sequence[Sequence[_Span]], at_ns: int) -> FeeTerms:
             multiplier_e6, news = now.telling.fee_multiplier_e6, True
         if news:
             sources.append(now.source if now.telling.readable else "assumed")
-    assert fee_type is not None and multiplier_e6 is not None, "the defaults set both from the beginning"
+    assert fee_type is not None, "the defaults set it from the beginning"
+    assert multiplier_e6 is not None, "the defaults set it from the beginning"
     return FeeTerms(
         fee_type=fee_type,
         fee_multiplier_e6=multiplier_e6,

@@ -1,12 +1,12 @@
 """Fee terms, and the terms assumed where no source tells a market's own: by series and by date.
 
-Owns       FeeTerms and FeeStep, the dates of the rounding rules, and the defaults of docs/exchange.md, "Fees".
+Owns       FeeTerms and FeeStep, the dates of the rounding rules, the defaults of docs/exchange.md, "Fees".
 Rounding   ``cent_per_order``  to the end of 2025: the fee of a whole order, up to the cent
            ``centicent``       2026: trade fee up to 1e-4 dollar; the accumulator pays back whole cents
            ``micro``           now: trade fee up to 1e-6 dollar; it pays back whole units of the balance
-Dates      the exchange changed ``centicent`` to ``micro`` between 22 August and 23 September 2026, on a day that
-           nobody published. The latest day is taken: ``centicent`` charges a fill at least as much. For the same
-           reason a reduced fee holds in the time for which it was seen, and the full one outside that time.
+Dates      the exchange changed ``centicent`` to ``micro`` between 22 August and 23 September 2026, on a day
+           that nobody published. The latest day is taken, because ``centicent`` gives back less. For the
+           same reason a reduced fee holds in the time for which it was seen, the full one outside that time.
 Not here   what metadata and frames tell (``fee_history.py``); the arithmetic (``fees.py``).
 """
 
@@ -45,8 +45,8 @@ _FREE: Final = frozenset({
     "KXGAMBLINGREPEAL", "KXIRANDEMOCRACY", "KXPAHLAVIHEAD",
 })  # fmt: skip
 _MAKER_FEES: Final = frozenset({
-    "KXNFLGAME", "KXMLBGAME", "KXFED", "KXFEDDECISION", "KXCPI", "KXCPIYOY", "KXGDP", "KXPAYROLLS", "KXU3",
-    "KXINXY", "KXNASDAQ100Y",
+    "KXNFLGAME", "KXMLBGAME", "KXWNBAGAME", "KXFED", "KXFEDDECISION", "KXCPI", "KXCPIYOY", "KXGDP",
+    "KXPAYROLLS", "KXU3", "KXINXY", "KXNASDAQ100Y",
 })  # fmt: skip
 #: Daily and hourly markets on the S&P 500 and the Nasdaq-100: half the fee to the end of 2025.
 _INDEX_DAY: Final = re.compile(r"(KX)?(INX|NASDAQ100)[DU]?")

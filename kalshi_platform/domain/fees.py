@@ -4,8 +4,8 @@ Model fee    rate x multiplier x contracts x P x (1 - P), rounded up to 1e-6 dol
 Balance      moves in whole units: 1e-4 dollar for direct members, one cent for non-direct ones
 Accumulator  one per order. Aligning a fill to the balance unit takes a little more than the fee; the exchange
              collects that excess and pays it back as soon as it makes a whole unit
-Rounding     one of three rules, by date (``fee_schedule.py``): MICRO as above. CENTICENT rounds the model fee up
-             to 1e-4 dollar and pays back whole cents. CENT_PER_ORDER has balances in cents, so that the
+Rounding     one of three rules, by date (``fee_schedule.py``): MICRO as above. CENTICENT rounds the model fee
+             up to 1e-4 dollar and pays back whole cents. CENT_PER_ORDER has balances in cents, so that the
              accumulator makes the fee of a whole order the sum of its model fees, up to the cent
 
 The functions are numba kernels on scalars, so that the replay environment, the live session and the tests

@@ -3,9 +3,8 @@
 Read from flat records (``markets.parquet``: one row a market) or REST answers (a list of events with
 nested markets, ``{"markets": [...]}``, ``{"market": {...}}``, ``{"events": [...]}``).
 
-Fees: the metadata at hand does not carry them, so every market gets the exchange's default, quadratic
-with multiplier 1. Some series had another multiplier at some times (the INX* dailies paid half before
-2026); a point-in-time fee table replaces the default where one is recorded.
+Fees: a record keeps what its source says of the market's own fees and of its event's override
+(``fee_meta.py``); its specification carries fees only once ``domain/fee_history.py`` weighed every source.
 """
 
 import re
@@ -17,8 +16,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.data.market_data.fee_meta import overriding_fees, own_fees
 from kalshi_platform.data.market_data.frames import price_bands
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTelling
 from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand, Settlement, settlement_value_e4
 from kalshi_platform.domain.units import DOLLAR_E4, parse_price, parse_rfc3339
 
@@ -45,6 +46,8 @@ class MarketRecord:
     grid_declared: bool  # False: the source does not say on which grid the market trades
     expiration_ns: int | None = None  # by then, at the latest, the outcome is public
     last_price_e4: int | None = None  # of the last trade the source knows, YES scale; None where none traded
+    own_fees: tuple[FeeTelling, ...] = ()  # the market's own fee fields, in the order of the sources
+    event_fees: tuple[FeeTelling, ...] = ()  # the override of its event, told beside the market
 
     @property
     def known_ns(self) -> int | None:
@@ -167,10 +170,11 @@ def _record(
         settlement = _settlement(row, ticker, counters)
         expiration_ns = _time(row.get("latest_expiration_time") or row.get("expiration_time"))
         last_e4 = parse_price(row["last_price_dollars"]) if row.get("last_price_dollars") else 0
+        fees = own_fees(row, where, counters), overriding_fees(row, event, where, counters)
     except DataError as err:
         raise DataError(f"{where} ({ticker}): {err}; correct the metadata") from None
     # the exchange answers a last price of 0 where nothing traded
-    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None)
+    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None, *fees)
 
 
 def _time(text: Any) -> int | None:
@@ -223,4 +227,5 @@ def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> Mark
     expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
     last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
     declared = first.grid_declared or second.grid_declared
-    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4)
+    fees = first.own_fees + second.own_fees, first.event_fees + second.event_fees
+    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4, *fees)

@@ -1,11 +1,13 @@
 """Which statement of fees holds when; every case worked by hand."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.fee_history import FeeTelling, fee_steps
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, fee_steps
 from kalshi_platform.domain.fee_schedule import BEGINNING_NS, terms_at, terms_today
 from kalshi_platform.domain.units import parse_rfc3339
 
@@ -136,7 +138,7 @@ def test_steps_are_ordered_from_the_beginning_and_no_later_frame_changes_an_earl
     starts = [s.from_ns for s in steps]
     assert starts[0] == BEGINNING_NS
     assert starts == sorted(set(starts))
-    assert all(a.terms != b.terms for a, b in zip(steps, steps[1:], strict=False))
+    assert all(a.terms != b.terms for a, b in pairwise(steps))
     if not any(t.at_ns is None for t in [*event, *own, *series]) and event:
         # No look-ahead: leaving out what was told from November on leaves every earlier time as it was.
         early = [[t for t in layer if t.at_ns < NOV] for layer in (event, own, series)]
@@ -144,3 +146,9 @@ def test_steps_are_ordered_from_the_beginning_and_no_later_frame_changes_an_earl
         assert [terms_at(before, t) for t in (OCT - 1, OCT, NOV - 1)] == [
             terms_at(steps, t) for t in (OCT - 1, OCT, NOV - 1)
         ]
+
+
+def test_a_part_of_a_table_holds_what_was_said_of_its_series_and_events():
+    one, two = (told(MAKER),), (told(None, HALF),)
+    table = FeeTable({"A": one, "B": two}, {"A-1": two, "B-1": one})
+    assert table.only({"A"}, {"A-1", "A-2"}) == FeeTable({"A": one}, {"A-1": two})

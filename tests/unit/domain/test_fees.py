@@ -136,9 +136,10 @@ def pay(apply_fill, qtys_e2, rounding, unit_e6=fees.DIRECT_UNIT_E6, price_e4=5_0
 
 
 # The rule to the end of 2025: the model fees of an order, summed and rounded up to the cent.
-#   10 @ 0.50: 0.07 x 10 x 0.25 = 0.175 -> 0.18, in whatever pieces: 5 and 5 are 0.0875 each; the first pays 0.09 (0.0025
-#   too much), the second 0.0875 - 0.0025 = 0.085 -> 0.09. Four single contracts at 0.0175: 0.02, then 0.0175 - 0.0025
-#   = 0.015 -> 0.02, then 0.0175 - 0.005 = 0.0125 -> 0.02, then 0.0175 - 0.0075 = 0.01: 0.07 together, as 4 at once.
+#   10 @ 0.50: 0.07 x 10 x 0.25 = 0.175 -> 0.18, in whatever pieces: 5 and 5 are 0.0875 each; the first pays
+#   0.09 (0.0025 too much), the second 0.0875 - 0.0025 = 0.085 -> 0.09. Four single contracts at 0.0175: 0.02,
+#   then 0.0175 - 0.0025 = 0.015 -> 0.02, then 0.0175 - 0.005 = 0.0125 -> 0.02, then 0.0175 - 0.0075 = 0.01:
+#   0.07 together, as 4 at once.
 @FILL_KERNELS
 @pytest.mark.parametrize("unit_e6", [fees.DIRECT_UNIT_E6, fees.NON_DIRECT_UNIT_E6])
 @pytest.mark.parametrize(
@@ -170,10 +171,10 @@ def test_before_2026_the_pieces_of_an_order_cost_what_the_whole_costs(apply_fill
         assert total == -(-exact // 10_000) * 10_000
 
 
-# The rule of 2026 to September: trade fee up to 1e-4, rebates in whole cents, balance of a direct member in 1e-4.
+# The rule of 2026 to September: trade fee up to 1e-4, rebates in whole cents; a direct balance is in 1e-4.
 #   12.50 @ 0.437, taker: model 0.215277125 -> 0.2153; cash -5.4625; both whole: net fee 0.2153.
-#   0.01 @ 0.437: model 0.07 x 0.01 x 0.437 x 0.563 = 0.000172... -> 0.0002; cash -0.00437; -0.00457 floors to -0.0046:
-#   excess 0.00003, net fee 0.00023, kept, as a cent does not come together.
+#   0.01 @ 0.437: model 0.07 x 0.01 x 0.437 x 0.563 = 0.000172... -> 0.0002; cash -0.00437; -0.00457 floors to
+#   -0.0046: excess 0.00003, net fee 0.00023, kept, as a cent does not come together.
 @FILL_KERNELS
 @pytest.mark.parametrize(
     ("qty_e2", "net_fee_e6", "balance_e6", "left_e6"),

@@ -11,6 +11,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines
+from kalshi_platform.data.market_data.fee_meta import is_fee_document
 from kalshi_platform.data.market_data.importers.parquet import LAYOUTS, TICKER, column_names
 from kalshi_platform.data.market_data.market_meta import is_rest_document
 from kalshi_platform.domain.errors import DataError
@@ -64,7 +65,7 @@ _KNOWN: Final = (
     "known are capture lines (recv_ns, conn, raw), level-2 events (market_ticker, type, snap_start, side, "
     "price_e4, size_e2, recv_ts_us), quotes (market_ticker, yes_bid_e4, yes_ask_e4, recv_ts_ms), trades "
     "(market_ticker, yes_price_e4, count_e2, taker_side, ts_us), metadata (market_ticker, event_ticker) and "
-    "REST market answers"
+    "REST answers about markets, series or changes of fees"
 )
 
 
@@ -115,7 +116,7 @@ def _json_kind(path: Path) -> FileKind:
         if b'"recv_ns"' in first or b'"raw"' in first:
             return FileKind.CAPTURE  # a broken first line of a capture, refused with its number
         document = read_json(path)
-    if document is not None and is_rest_document(document):
+    if document is not None and (is_rest_document(document) or is_fee_document(document)):
         return FileKind.METADATA_REST
     keys = sorted(record)[:8] if isinstance(record, dict) else type(document).__name__
     raise UnknownSchemaError(f"{path}: unknown JSON ({keys}); {_KNOWN}")

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from math import gcd
 
@@ -24,6 +25,8 @@ from kalshi_platform.data.market_data.importers.types import (
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
 from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTable, fee_steps
+from kalshi_platform.domain.fee_schedule import FeeStep, series_of, terms_at
 from kalshi_platform.domain.market import Settlement
 
 _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
@@ -61,7 +64,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         markets = []
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), counters)
+            market = _market(record, pieces.pop(ticker), job.fees, counters)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -69,7 +72,9 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         yield ImportedEvent(event, markets, +counters)
 
 
-def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
+def _market(
+    record: MarketRecord, pieces: list[Piece], fees: FeeTable, counters: Counter[str]
+) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
@@ -85,7 +90,19 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4)
+    steps = _fees(record, fees)
+    opening = terms_at(steps, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
+    counters[f"fees:{opening.source}"] += 1
+    spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
+    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, steps)
+
+
+def _fees(record: MarketRecord, fees: FeeTable) -> tuple[FeeStep, ...]:
+    """Fees of the market over time, from its metadata and from what is told of its series and event."""
+    spec = record.spec
+    series = spec.series or series_of(spec.event)
+    event_tellings = (*record.event_fees, *fees.events.get(spec.event, ()))
+    return fee_steps(series, event_tellings, record.own_fees, fees.series.get(series, ()), spec.open_ns)
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
@@ -97,7 +114,7 @@ def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
             settlement = Settlement(
                 ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
             )
-    return MarketRecord(spec, settlement, record.grid_declared)
+    return replace(record, spec=spec, settlement=settlement)
 
 
 def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:

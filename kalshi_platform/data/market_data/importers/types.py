@@ -11,6 +11,8 @@ from typing import Final, Literal, NamedTuple
 
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
+from kalshi_platform.domain.fee_history import FeeTable
+from kalshi_platform.domain.fee_schedule import FeeStep
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
@@ -61,6 +63,7 @@ class ImportJob:
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
     use_yes_price: bool = False  # how the captures' book channel was subscribed
+    fees: FeeTable = field(default_factory=FeeTable)  # told of the series and events of its markets
 
     @property
     def name(self) -> str:
@@ -79,6 +82,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    fees: tuple[FeeStep, ...]  # over time; ``spec`` carries those in force at the market's opening
 
 
 @dataclass(frozen=True, slots=True)
