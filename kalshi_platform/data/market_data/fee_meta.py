@@ -1,8 +1,8 @@
 """Statements of fees read from metadata, from answers of the exchange about series, and from frames.
 
 Documents   ``/series`` and ``/series/{ticker}`` (``{"series": ...}``), ``/series/fee_changes``
-            (``{"series_fee_change_arr": [...]}``), ``/events/fee_changes`` (``{"event_fee_changes": [...]}``);
-            they may lie in a mapping or list of documents. Markets and events have fee fields of their own.
+            (``series_fee_change_arr``) and ``/events/fee_changes`` (``event_fee_changes``); they may lie in a
+            mapping or list of documents. Markets and events have fee fields of their own.
 Counted     ``fee_type_unreadable:TYPE``: the exchange publishes no table for it (``flat``, say); quadratic
             with multiplier 1 is assumed. ``fee_waivers_ignored``: nobody knows what a waiver does.
 Not here    which statement holds when (``domain/fee_history.py``).
