@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.market import FeeType
+from kalshi_platform.domain.market import FeeType, MarketSpec
 from kalshi_platform.domain.units import parse_rfc3339
 
 FeeRounding = Literal["micro", "centicent", "cent_per_order"]
@@ -102,6 +102,14 @@ def default_fees(series: str) -> tuple[FeeDefault, ...]:
         half = full._replace(fee_multiplier_e6=_HALF_E6)
         return half, full._replace(from_ns=_CENTICENT_NS)  # the first instant of 2026
     return (full,)
+
+
+def constant_fees(spec: MarketSpec) -> tuple[FeeStep, ...]:
+    """Fees that ``spec`` tells, taken to hold all the time, at the rounding of today."""
+    terms = FeeTerms(
+        fee_type=spec.fee_type, fee_multiplier_e6=spec.fee_multiplier_e6, source="assumed_since_open"
+    )
+    return (FeeStep(from_ns=BEGINNING_NS, terms=terms),)
 
 
 def rounding_at(at_ns: int) -> FeeRounding:

@@ -13,8 +13,8 @@ from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMa
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fee_history import fee_steps
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import constant_history
 from made.strategies import random_rows
 
 NS_PER_DAY = 86_400_000_000_000
@@ -70,9 +70,8 @@ class FakeImport:
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        return ImportedMarket(
-            spec, settlement, provenance, rows, "source.parquet", spec.tick_e4, fee_steps("KXFAKE")
-        )
+        history = constant_history(spec)
+        return ImportedMarket(spec, settlement, history, provenance, rows, "source.parquet", spec.tick_e4)
 
 
 EVENTS = tuple(f"EV{i}" for i in range(6))

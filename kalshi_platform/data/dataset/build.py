@@ -19,7 +19,7 @@ from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal,
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.dataset.split import SPLITS, EventFacts, Split, SplitConfig, assign_splits
-from kalshi_platform.data.dataset.store import encode_markets
+from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob, discover
@@ -156,7 +156,7 @@ def _assemble(
     counters = sum((Counter(job.counters) for job in built), import_counters.copy())
     counters["markets_left_out_by_embargo"] += len(markets) - len(kept)
     markets_file = encode_shard(
-        "markets", "markets", encode_markets([(m.spec, m.settlement) for m, _ in kept])
+        "markets", "markets", encode_markets([StoredMarket(m.spec, m.settlement, m.history) for m, _ in kept])
     )
     shards = [s for job in built for s in job.shards if s.event is not None and splits[s.event] is not None]
     manifest = Manifest(

@@ -87,7 +87,8 @@ def _build_event(
 
 def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
     try:
-        return build_rows(market.rows, market.spec, history.of(market.spec), market.tick_e4)
+        known = market.history.known
+        return build_rows(market.rows, market.spec, history.of(market.spec), market.tick_e4, known)
     except DataError as err:
         raise DataError(f"{market.source}: {err}") from None
 
@@ -97,6 +98,7 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
     return BuiltMarket(
         spec=market.spec,
         settlement=market.settlement,
+        history=market.history,
         provenance=market.provenance,
         source=market.source,
         n_events=recorded.recv_ns.size,

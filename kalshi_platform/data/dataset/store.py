@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -29,11 +30,12 @@ from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
 
 _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
-_MARKETS_VERSION: Final = 1
+_MARKETS_VERSION: Final = 2
 
 _NS: Final = pa.int64()
 _MARKETS_SCHEMA: Final = pa.schema(
@@ -44,14 +46,18 @@ _MARKETS_SCHEMA: Final = pa.schema(
         ("category", pa.string()),
         ("open_ns", _NS),
         ("close_ns", _NS),
-        # When close_ns became known: it moves when a market can close early; null = the source does not say.
+        # When close_ns became known: it moves when a market can close early; null = the source does not say,
+        # and the time is taken for known since the opening.
         ("close_known_ns", _NS),
+        ("expected_expiration_ns", _NS),
+        ("can_close_early", pa.bool_()),
         pa.field("price_ranges", pa.string(), nullable=False),  # JSON, as MarketSpec has it
         pa.field("fee_type", pa.string(), nullable=False),
         pa.field("fee_multiplier_e6", pa.int64(), nullable=False),
         ("mutually_exclusive", pa.bool_()),
         ("settlement_value_e4", pa.int32()),  # null = the outcome is unknown
         ("settlement_known_ns", _NS),
+        pa.field("history", pa.string(), nullable=False),  # JSON of MarketHistory
     ],
     metadata={_MARKETS_KEY: str(_MARKETS_VERSION)},
 )
@@ -84,15 +90,23 @@ def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
         raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
 
 
-def encode_markets(markets: Sequence[tuple[MarketSpec, Settlement | None]]) -> pa.Buffer:
+class StoredMarket(NamedTuple):
+    """Facts of one market in the markets file: its specification, how it resolved, what was known when."""
+
+    spec: MarketSpec
+    settlement: Settlement | None
+    history: MarketHistory
+
+
+def encode_markets(markets: Sequence[StoredMarket]) -> pa.Buffer:
     """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
-    rows = [_market_row(spec, settlement) for spec, settlement in markets]
+    rows = [_market_row(market) for market in markets]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA), sink, compression="zstd")
     return sink.getvalue()
 
 
-def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Settlement | None]]:
+def decode_markets(data: pa.Buffer, address: str) -> list[StoredMarket]:
     """Markets in file order; DataError names ``address`` if the file is no markets file."""
     try:
         table = pq.read_table(pa.BufferReader(data), use_threads=False)
@@ -102,26 +116,41 @@ def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Sett
         raise DataError(f"{address}: no markets file ({err}); rebuild the dataset") from None
 
 
-def _market_row(spec: MarketSpec, settlement: Settlement | None) -> dict[str, Any]:
+def _market_row(market: StoredMarket) -> dict[str, Any]:
+    spec, settlement, history = market
     facts = spec.model_dump(mode="json")
     return {
         **facts,
         "price_ranges": json.dumps(facts["price_ranges"]),
-        "close_known_ns": None,
+        "close_known_ns": _close_known_ns(history),
+        "history": history.model_dump_json(),
         "settlement_value_e4": settlement.value_e4 if settlement else None,
         "settlement_known_ns": settlement.determined_ns if settlement else None,
     }
 
 
-def _parse_market_row(row: dict[str, Any]) -> tuple[MarketSpec, Settlement | None]:
+def _close_known_ns(history: MarketHistory) -> int | None:
+    """Time at which the last close was told; None where no frame told it."""
+    return next(
+        (
+            facts.known_ns
+            for before, facts in reversed(list(pairwise(history.known)))
+            if facts.close_ns != before.close_ns
+        ),
+        None,
+    )
+
+
+def _parse_market_row(row: dict[str, Any]) -> StoredMarket:
     facts = {name: row[name] for name in MarketSpec.model_fields}
     spec = MarketSpec.parse({**facts, "price_ranges": json.loads(facts["price_ranges"])})
+    history = MarketHistory.model_validate_json(row["history"])
     if row["settlement_value_e4"] is None:
-        return spec, None
+        return StoredMarket(spec, None, history)
     settlement = Settlement(
         ticker=spec.ticker, value_e4=row["settlement_value_e4"], determined_ns=row["settlement_known_ns"]
     )
-    return spec, settlement
+    return StoredMarket(spec, settlement, history)
 
 
 def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> None:
@@ -165,11 +194,15 @@ class Dataset:
 
     def specs(self) -> dict[str, MarketSpec]:
         """Facts known of every market while it trades, by ticker."""
-        return {spec.ticker: spec for spec, _ in self._markets}
+        return {market.spec.ticker: market.spec for market in self._markets}
+
+    def histories(self) -> dict[str, MarketHistory]:
+        """Facts as they became known, by ticker."""
+        return {market.spec.ticker: market.history for market in self._markets}
 
     def settlements(self) -> dict[str, Settlement]:
         """Outcome by ticker, for the markets whose outcome is known."""
-        return {spec.ticker: settlement for spec, settlement in self._markets if settlement}
+        return {m.spec.ticker: m.settlement for m in self._markets if m.settlement}
 
     def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
         """Manifest entries of one split (all where None), in manifest order."""
@@ -211,6 +244,6 @@ class Dataset:
         return data
 
     @cached_property
-    def _markets(self) -> list[tuple[MarketSpec, Settlement | None]]:
+    def _markets(self) -> list[StoredMarket]:
         shard = self.shard(None, "markets")
         return decode_markets(self.read_verified(shard), self.storage.address(shard.path))

@@ -56,6 +56,15 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
     return (1 - side).astype("u1"), np.where(side == YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
 
 
+def put_in(rows: MarketRows, more: MarketRows) -> MarketRows:
+    """``rows`` with the one-row messages ``more`` among them, each after all messages up to its own time."""
+    ends = np.flatnonzero(rows.flags & FLAG_LAST)
+    after = np.searchsorted(rows.recv_ns[ends], more.recv_ns, side="right")
+    at = np.where(after > 0, ends[np.maximum(after, 1) - 1] + 1, 0)
+    order = np.argsort(at, kind="stable")
+    return MarketRows(*(np.insert(own, at[order], new[order]) for own, new in zip(rows, more, strict=True)))
+
+
 def put_before(
     rows: MarketRows, missing: np.ndarray, taker: np.ndarray | None = None
 ) -> tuple[MarketRows, np.ndarray]:

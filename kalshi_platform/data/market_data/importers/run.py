@@ -9,7 +9,9 @@ from math import gcd
 import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
-from kalshi_platform.data.market_data.facts import Told, with_times
+from kalshi_platform.data.market_data.facts import Told
+from kalshi_platform.data.market_data.gaps import put_in
+from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
@@ -23,11 +25,12 @@ from kalshi_platform.data.market_data.importers.types import (
     Part,
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
-from kalshi_platform.data.market_data.schema import MarketRows, concat, take
+from kalshi_platform.data.market_data.schema import FACTS, FLAG_LAST, NO_SIDE, MarketRows, concat, empty, take
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fee_history import FeeTable, fee_steps
-from kalshi_platform.domain.fee_schedule import FeeStep, series_of, terms_at
+from kalshi_platform.domain.fee_history import FeeTable
+from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import Settlement
+from kalshi_platform.domain.units import NO_PRICE
 
 _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
     "level2": import_level2,
@@ -73,9 +76,11 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 
 
 def _market(
-    record: MarketRecord, pieces: list[Piece], fees: FeeTable, counters: Counter[str]
+    record: MarketRecord, pieces: list[Piece], fee_table: FeeTable, counters: Counter[str]
 ) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
+    told, numbers = joined_tellings([piece.told for piece in pieces])
+    pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
     checked: list[Piece] = []
@@ -83,33 +88,52 @@ def _market(
         rows = _admit(door, piece, _tellings(piece, pieces), counters)
         if len(rows.kind):
             checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
-    counters["grid_inferred"] += int(any(door.inferred for door in doors))
+    inferred = [door.inferred for door in doors if door.inferred is not None]
+    counters["grid_inferred"] += int(bool(inferred))
     if not checked:
         return None
     rows, provenance, source = merge(checked, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors))
-    steps = _fees(record, fees)
-    opening = terms_at(steps, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
+    rows = _with_all_facts(rows, told)
+    if inferred:
+        bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
+        record = replace(record, spec=record.spec.replace(price_ranges=bands))
+    fees = fees_of(record, fee_table)
+    opening = terms_at(fees, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
     counters[f"fees:{opening.source}"] += 1
     spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, steps)
+    history = history_of(record, told, fees, counters)
+    return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4)
 
 
-def _fees(record: MarketRecord, fees: FeeTable) -> tuple[FeeStep, ...]:
-    """Fees of the market over time, from its metadata and from what is told of its series and event."""
-    spec = record.spec
-    series = spec.series or series_of(spec.event)
-    event_tellings = (*record.event_fees, *fees.events.get(spec.event, ()))
-    return fee_steps(series, event_tellings, record.own_fees, fees.series.get(series, ()), spec.open_ns)
+def _numbered(piece: Piece, numbers: list[int]) -> Piece:
+    """``piece`` whose FACTS rows count the tellings of all pieces."""
+    if not numbers or numbers == list(range(1, len(numbers) + 1)):
+        return piece
+    qty_e2 = piece.rows.qty_e2.copy()
+    qty_e2[[telling.row for telling in piece.told]] = numbers
+    return replace(piece, rows=piece.rows._replace(qty_e2=qty_e2))
+
+
+def _with_all_facts(rows: MarketRows, told: list[Told]) -> MarketRows:
+    """``rows`` with a FACTS row for each telling of a source whose own rows were left out."""
+    there = set(rows.qty_e2[rows.kind == FACTS].tolist())
+    missing = [(number, t.recv_ns) for number, t in enumerate(told, start=1) if number not in there]
+    missing = [(number, recv_ns) for number, recv_ns in missing if recv_ns <= rows.recv_ns[-1]]
+    if not missing:
+        return rows
+    more = empty(len(missing))
+    more.qty_e2[:], more.recv_ns[:] = np.array(missing, np.int64).T
+    more.kind[:], more.side[:], more.price_e4[:], more.flags[:] = FACTS, NO_SIDE, NO_PRICE, FLAG_LAST
+    return put_in(rows, more)
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record with times and outcome that lifecycle frames told where the metadata tells nothing."""
+    """The record with the outcome that lifecycle frames told where the metadata tells nothing."""
     spec, settlement = record.spec, record.settlement
     for facts in (p.facts for p in pieces if p.facts is not None):
-        spec = with_times(spec, facts)
         if settlement is None and facts.settlement_e4 is not None:
             settlement = Settlement(
                 ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
@@ -144,6 +168,5 @@ def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str
         if i < len(tellings):
             before = door.spec.price_ranges
             door.take_facts(tellings[i].facts)
-            # The dataset keeps one grid a market, so that orders in replay are priced on the last one.
             counters["grid_changed"] += int(begin > 0 or end > begin) * int(door.spec.price_ranges != before)
     return parts[0] if len(parts) == 1 else concat(parts)

@@ -12,8 +12,8 @@ from typing import Final, Literal, NamedTuple
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.fee_history import FeeTable
-from kalshi_platform.domain.fee_schedule import FeeStep
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
 
@@ -78,11 +78,11 @@ class ImportedMarket:
 
     spec: MarketSpec
     settlement: Settlement | None
+    history: MarketHistory  # to which the FACTS rows point
     provenance: Provenance
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
-    fees: tuple[FeeStep, ...]  # over time; ``spec`` carries those in force at the market's opening
 
 
 @dataclass(frozen=True, slots=True)
