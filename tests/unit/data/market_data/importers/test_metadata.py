@@ -125,6 +125,6 @@ def test_a_market_opens_under_the_fees_of_its_own_time(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({"series_fee_change_arr": changes}))
     markets, counters = load(tmp_path)
     assert markets["KXA-1-A"].spec.fee_multiplier_e6 == 250_000
-    assert markets["KXA-1-A"].fees[-1].terms.fee_multiplier_e6 == 4_000_000
+    assert markets["KXA-1-A"].history.fees[-1].terms.fee_multiplier_e6 == 4_000_000
     assert markets["INXD-1-A"].spec.fee_multiplier_e6 == 500_000  # half to the end of 2025
     assert (counters["fees:known"], counters["fees:assumed"]) == (1, 1)
