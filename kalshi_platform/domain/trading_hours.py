@@ -1,7 +1,7 @@
 """Hours in which the exchange takes orders: around the clock, but for the weekly maintenance.
 
-Owns    the maintenance pause, Thursday 03:00 to 05:00 in New York (docs/exchange.md, "Hours"): no order can be
-        placed or amended, cancels work, resting orders stay.
+Owns    the maintenance pause, Thursday 03:00 to 05:00 in New York (docs/exchange.md, "Hours"): no order can
+        be placed or amended, cancels work, resting orders stay.
 Known   the schedule is public, so that a policy may see the pause and its orders are refused in it.
 Not     pauses of one market (STATUS rows) and of the whole exchange, which nobody announces.
 """

@@ -12,8 +12,8 @@ Invariant  rows have the same fate however they are cut: one message at a time (
            a whole recording at once (``importers/run.py``). Importing and live trading agree because both
            stand behind this door.
 Grid       a grid told by a frame is in force from its FACTS row on, here as in replay (``history.py``).
-           Importing counts the changes (``grid_changed``). A grid that was inferred from the prices of a whole
-           recording is in force from its first row in replay, live from the price that showed it.
+           Importing counts the changes (``grid_changed``). A grid inferred from the prices of a recording is
+           in force from its first row in replay, live from the price that showed it.
 Not here   lost messages that sequence numbers show: ``sequence.py``, used by both through ``decode.py``.
 """
 

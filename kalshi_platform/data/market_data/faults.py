@@ -97,7 +97,7 @@ def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
         return NO_SIZE
     if kind == QUOTE and qty_e2 < 0 and qty_e2 != UNKNOWN_QTY:
         return NEGATIVE_SIZE
-    if kind != GAP and kind != FACTS and abs(qty_e2) > MAX_QTY_E2:
+    if kind not in (GAP, FACTS) and abs(qty_e2) > MAX_QTY_E2:
         return HUGE
     if kind == STATUS and (qty_e2 < STATUS_ACTIVE or qty_e2 > STATUS_SETTLED):
         return UNKNOWN_STATUS

@@ -1,9 +1,9 @@
 """Facts of a market as they became known: what frames told beats what the metadata says in hindsight.
 
-Metadata   tell the times of a market once, without the time at which they were known. They are taken for known
-           since the market opened. Where the outcome is known too, the metadata were fetched afterwards: the
-           close of a market that can close early is then its real end, which nobody knew before, and any
-           close is left out once a frame tells one.
+Metadata   tell the times of a market once, without the time at which they were known. They are taken for
+           known since the market opened. Where the outcome is known too, the metadata were fetched
+           afterwards: the close of a market that can close early is then its real end, which nobody knew
+           before, and any close is left out once a frame tells one.
 Frames     tell facts from their own row on (FACTS rows).
 Truth      matching uses the true end of trading (:func:`true_close_ns`), features and masks never do.
 """

@@ -266,8 +266,8 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     """Let the order in flight reach the book of ``row`` and replace the resting order.
 
     The exchange refuses it where the market has closed, is paused or its book is lost by then; the resting
-    order is cancelled all the same. Fills of the resting order since the decision count: the new order never passes the position limit and
-    never sells more than the slot holds.
+    order is cancelled all the same. Fills of the resting order since the decision count: the new order never
+    passes the position limit and never sells more than the slot holds.
     """
     withdraw(env, slot)
     action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
