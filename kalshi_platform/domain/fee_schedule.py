@@ -71,6 +71,10 @@ class FeeStep(Config):
     terms: FeeTerms
 
 
+#: Fees of a market of which nothing is known, not even its series.
+ASSUMED_FEES: Final = (FeeStep(from_ns=BEGINNING_NS, terms=FeeTerms()),)
+
+
 class FeeDefault(NamedTuple):
     """Type and multiplier assumed of a series from ``from_ns`` on."""
 
@@ -130,6 +134,12 @@ def terms_at(steps: tuple[FeeStep, ...], at_ns: int) -> FeeTerms:
             break
         found = step.terms
     return found
+
+
+def weakest_source(steps: tuple[FeeStep, ...], first_ns: int, last_ns: int) -> FeeSource:
+    """Source of the least known terms that were in force at any time from ``first_ns`` to ``last_ns``."""
+    held = [terms_at(steps, first_ns), *(s.terms for s in steps if first_ns < s.from_ns <= last_ns)]
+    return max((terms.source for terms in held), key=SOURCES.index)
 
 
 def terms_today(steps: tuple[FeeStep, ...]) -> FeeTerms:

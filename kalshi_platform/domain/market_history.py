@@ -11,7 +11,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.fee_schedule import FeeStep, constant_fees
+from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, constant_fees
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 
 #: Facts that one market's rows may count.
@@ -32,7 +32,7 @@ class MarketHistory(Config):
     """What was known of one market, in order of time, its fees over time, and when trading really ended."""
 
     known: tuple[KnownFacts, ...] = Field(min_length=1, max_length=MAX_STEPS)
-    fees: tuple[FeeStep, ...] = Field(min_length=1, max_length=MAX_STEPS)
+    fees: tuple[FeeStep, ...] = Field(ASSUMED_FEES, min_length=1, max_length=MAX_STEPS)
     close_ns: int | None = Field(None, description="true end of trading, as far as it is known today")
 
     @model_validator(mode="after")

@@ -6,12 +6,15 @@ from kalshi_platform.domain.fee_schedule import (
     BEGINNING_NS,
     FeeStep,
     FeeTerms,
+    constant_fees,
     default_fees,
     rounding_at,
     series_of,
     terms_at,
     terms_today,
+    weakest_source,
 )
+from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import parse_rfc3339
 
 
@@ -83,3 +86,26 @@ def test_terms_of_today_are_the_newest_at_the_rounding_of_today():
     old = FeeTerms(fee_multiplier_e6=500_000, rounding="cent_per_order", source="known")
     steps = (FeeStep(from_ns=BEGINNING_NS, terms=FeeTerms()), FeeStep(from_ns=5, terms=old))
     assert terms_today(steps) == old.replace(rounding="micro")
+
+
+def test_a_stretch_of_time_is_known_as_well_as_its_least_known_terms():
+    steps = (
+        FeeStep(from_ns=BEGINNING_NS, terms=FeeTerms(source="assumed")),
+        FeeStep(from_ns=100, terms=FeeTerms(source="known")),
+        FeeStep(from_ns=200, terms=FeeTerms(source="assumed_since_open")),
+    )
+    spans = [(0, 99), (99, 100), (100, 199), (100, 200), (500, 600)]
+    assert [weakest_source(steps, first, last) for first, last in spans] == [
+        "assumed",
+        "assumed",
+        "known",
+        "assumed_since_open",
+        "assumed_since_open",
+    ]
+
+
+def test_fees_of_a_specification_hold_all_the_time():
+    spec = MarketSpec(ticker="KXA-1-A", event="KXA-1", fee_multiplier_e6=500_000)
+    (step,) = constant_fees(spec)
+    assert (step.from_ns, step.terms.fee_multiplier_e6, step.terms.rounding) == (0, 500_000, "micro")
+    assert step.terms.source == "assumed_since_open"
