@@ -60,6 +60,8 @@ class RowBuffer:
 
     def add_snapshot(self, recv_ns: int, sid: int, seq: int, yes: Levels, no: Levels, line: int) -> None:
         """Append a whole book as one message, or nothing (DataError); either side may be empty."""
+        if not self._has_begun:
+            self._begin(recv_ns, line)
         left = len(yes) + len(no)
         start, begin = FLAG_START | (FLAG_LAST if left == 0 else 0), len(self._cells)
         try:

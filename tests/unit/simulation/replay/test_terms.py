@@ -38,12 +38,8 @@ def test_a_fill_pays_the_fees_in_force_at_its_row_and_those_of_today_where_asked
     fees = (FeeStep(from_ns=0, terms=half), FeeStep(from_ns=4, terms=maker))
     history = HISTORY.replace(fees=fees)
     terms, place = terms_of_rows("M", history, np.array([0, 1, 1, 1], "u2"), np.array([1, 3, 4, 5]))
-    assert place.tolist() == [
-        0,
-        1,
-        2,
-        2,
-    ]  # the close was told between the first two, the fee before the third
+    # the close was told between the first two rows, the fee before the third
+    assert place.tolist() == [0, 1, 2, 2]
     assert terms["taker_rate_e6"].tolist() == [35_000, 35_000, 70_000]
     assert terms["maker_rate_e6"].tolist() == [0, 0, 17_500]
     assert terms["rounding"].tolist() == [CENTICENT, CENTICENT, MICRO]
