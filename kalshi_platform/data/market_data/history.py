@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.fee_history import FeeTable, fee_steps
-from kalshi_platform.domain.fee_schedule import FeeStep, series_of
+from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, series_of
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, can_end_early, clock_ns_of
 
@@ -56,11 +56,15 @@ def fees_of(record: MarketRecord, table: FeeTable) -> tuple[FeeStep, ...]:
 
 
 def history_of(
-    record: MarketRecord, told: Sequence[Told], fees: tuple[FeeStep, ...], counters: Counter[str]
+    record: MarketRecord,
+    told: Sequence[Told],
+    counters: Counter[str],
+    fees: tuple[FeeStep, ...] = ASSUMED_FEES,
 ) -> MarketHistory:
     """History of a market: step 0 from the metadata, step k from the k-th telling of ``told``, in order.
 
-    ``fees`` are those of :func:`fees_of`. ``counters`` count the times that only metadata tell and that are taken for known since the opening.
+    ``fees`` are those of :func:`fees_of`.
+    ``counters`` count the times that only metadata tell and that are taken for known since the opening.
     """
     facts = [telling.facts for telling in told]
     frames_tell_close = any(f.close_ns is not None for f in facts)

@@ -104,7 +104,7 @@ def _market(
     opening = terms_at(fees, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
     counters[f"fees:{opening.source}"] += 1
     spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
-    history = history_of(record, told, fees, counters)
+    history = history_of(record, told, counters, fees)
     return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4)
 
 
