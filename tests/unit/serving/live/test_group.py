@@ -6,6 +6,7 @@ from made.live import row_of
 
 from kalshi_platform.data.features.spec import TEMPORAL
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.serving.api.messages import Holding
 from kalshi_platform.serving.live import group as live_group
 from kalshi_platform.serving.live.group import LiveGroup
@@ -18,7 +19,9 @@ CONFIG = TradingConfig(n_slots=2, groups=("orderbook", "temporal", "portfolio"))
 def group(window: int = 3) -> LiveGroup:
     made = LiveGroup(CONFIG, window)
     for s in range(2):
-        made.describe(s, MarketSpec(ticker=f"M-{s}", event="M"))
+        spec = MarketSpec(ticker=f"M-{s}", event="M")
+        told = constant_history(spec)
+        made.describe(s, spec, told.known[0], told.fees, 1)
     return made
 
 
