@@ -9,7 +9,7 @@ Not here    which statement holds when (``domain/fee_history.py``).
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, get_args
 
@@ -83,6 +83,19 @@ def overriding_fees(
     return () if told.is_empty else (told,)
 
 
+def with_frames(
+    table: FeeTable,
+    frames: Mapping[str, Sequence[tuple[int, str | None, int | None]]],
+    counters: Counter[str],
+) -> FeeTable:
+    """``table`` with what frames told of events: (receive time, type, multiplier in 1e-6) by event."""
+    events = dict(table.events)
+    for event, told in frames.items():
+        tellings = (_statement(kind, e6, at_ns, f"event {event}", counters) for at_ns, kind, e6 in told)
+        events[event] = (*events.get(event, ()), *tellings)
+    return FeeTable(table.series, events)
+
+
 def frame_fees(msg: Mapping[str, Any], recv_ns: int, counters: Counter[str]) -> tuple[str, FeeTelling]:
     """(event, statement) of an ``event_fee_update`` message; it holds from ``recv_ns`` on.
 
@@ -125,12 +138,19 @@ def _entries(document: Any) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
 def _telling(
     row: Mapping[str, Any], fields: tuple[str, str], at_ns: int | None, where: str, counters: Counter[str]
 ) -> FeeTelling:
-    """Statement in two fields of ``row``; a type without a readable table becomes quadratic times 1."""
-    kind, multiplier_e6 = row.get(fields[0]), _multiplier_e6(row.get(fields[1]), f"{where}: {fields[1]}")
+    """Statement in two fields of ``row``."""
+    multiplier_e6 = _multiplier_e6(row.get(fields[1]), f"{where}: {fields[1]}")
+    return _statement(row.get(fields[0]), multiplier_e6, at_ns, f"{where}: {fields[0]}", counters)
+
+
+def _statement(
+    kind: Any, multiplier_e6: int | None, at_ns: int | None, where: str, counters: Counter[str]
+) -> FeeTelling:
+    """Statement of a type and a multiplier; a type without a readable table becomes quadratic times 1."""
     if kind in (None, ""):
         return FeeTelling(at_ns=at_ns, fee_multiplier_e6=multiplier_e6)
     if not isinstance(kind, str):
-        raise DataError(f"{where}: {fields[0]} = {kind!r}; expected text such as 'quadratic'")
+        raise DataError(f"{where} = {kind!r}; expected text such as 'quadratic'")
     if kind in _READABLE:
         return FeeTelling.parse({"at_ns": at_ns, "fee_type": kind, "fee_multiplier_e6": multiplier_e6})
     counters[f"fee_type_unreadable:{kind[:64]}"] += 1

@@ -10,6 +10,7 @@ from kalshi_platform.data.market_data.fee_meta import (
     is_fee_document,
     overriding_fees,
     own_fees,
+    with_frames,
 )
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_history import FeeTable, FeeTelling
@@ -148,3 +149,18 @@ def test_a_frame_holds_from_its_receive_time() -> None:
         frame_fees({}, 77, Counter())
     with pytest.raises(DataError, match=r"event KXA-1: fee_multiplier_override = -1"):
         frame_fees({"event_ticker": "KXA-1", "fee_multiplier_override": -1}, 77, Counter())
+
+
+def test_what_frames_told_comes_after_what_documents_told() -> None:
+    counters: Counter[str] = Counter()
+    table = FeeTable({"KXA": (told(MAKER),)}, {"KXA-1": (told(MAKER, 0),)})
+    frames = {"KXA-1": [(5, MAKER, 500_000), (9, None, None)], "KXA-2": [(7, "flat", 1)]}
+    found = with_frames(table, frames, counters)
+    assert found.series == table.series
+    first, half, cleared = found.events["KXA-1"]
+    assert (first, half.at_ns, half.fee_multiplier_e6) == (told(MAKER, 0), 5, 500_000)
+    assert (cleared.at_ns, cleared.is_empty) == (9, True)
+    assert found.events["KXA-2"] == (
+        FeeTelling(at_ns=7, fee_type="quadratic", fee_multiplier_e6=1_000_000, readable=False),
+    )
+    assert counters == Counter({"fee_type_unreadable:flat": 1})
