@@ -77,7 +77,7 @@ class FeeTable:
 
 
 class _Span(NamedTuple):
-    """What one layer says from ``from_ns`` on."""
+    """Statement of one layer that holds from ``from_ns`` on."""
 
     from_ns: int
     telling: FeeTelling

@@ -29,7 +29,7 @@ class KnownFacts(Config):
 
 
 class MarketHistory(Config):
-    """What was known of one market, in order of time, its fees over time, and when trading really ended."""
+    """Facts of one market as they became known, its fees over time, and the true end of its trading."""
 
     known: tuple[KnownFacts, ...] = Field(min_length=1, max_length=MAX_STEPS)
     fees: tuple[FeeStep, ...] = Field(ASSUMED_FEES, min_length=1, max_length=MAX_STEPS)

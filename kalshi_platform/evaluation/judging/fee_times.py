@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.fee_schedule import SOURCES, FeeSource, terms_today, weakest_source
 from kalshi_platform.domain.fees import MICRO
@@ -80,11 +82,13 @@ def fee_sources(bank: Bank) -> Mapping[FeeTime, Mapping[FeeSource, int]]:
     """Number of the markets of ``bank`` that can be played, by setting of ``fees`` and by source."""
     recv_ns, segments = bank.arrays.rows["recv_ns"], bank.arrays.segments
     counts: dict[FeeTime, Counter[FeeSource]] = {fees: Counter() for fees in FEE_TIMES}
-    for m in sorted(set(segments["market"].tolist())):
-        own = segments[segments["market"] == m]
-        first_ns, last_ns = int(recv_ns[own["start"].min()]), int(recv_ns[own["stop"].max() - 1])
+    first = np.full(len(bank.markets), recv_ns.size)
+    last = np.full(len(bank.markets), -1)
+    np.minimum.at(first, segments["market"], segments["start"])
+    np.maximum.at(last, segments["market"], segments["stop"] - 1)
+    for m in np.flatnonzero(last >= 0).tolist():
         steps = bank.markets[m].history.fees
-        counts["as_of"][weakest_source(steps, first_ns, last_ns)] += 1
+        counts["as_of"][weakest_source(steps, int(recv_ns[first[m]]), int(recv_ns[last[m]]))] += 1
         counts["today"][terms_today(steps).source] += 1
     return {
         fees: {source: found[source] for source in SOURCES if found[source]} for fees, found in counts.items()

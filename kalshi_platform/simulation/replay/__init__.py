@@ -5,5 +5,5 @@ Not here   episodes and stepping (envs/). Begin reading at bank.py.
 
 __all__ = [
     "account", "bank", "cache", "execution", "layout", "observation", "open", "planning", "state",
-    "trading",
+    "terms", "trading",
 ]  # fmt: skip
