@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
@@ -48,6 +49,7 @@ def build(
     split_salt: Annotated[
         str, typer.Option(help="text that seeds the assignment of events to splits")
     ] = _DEFAULT_SPLIT.salt,
+    use_yes_price: UseYesPrice = None,
     as_json: AsJson = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
@@ -55,6 +57,7 @@ def build(
         split=SplitConfig(salt=split_salt),
         workers=workers,
         overwrite=overwrite,
+        use_yes_price=use_yes_price,
     )
     with progress("building") as show:
         build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)))
@@ -145,8 +148,14 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
+    yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
     yield "sources", "\n".join(summary.sources)
     yield "counted", "\n".join(f"{name}: {n:,}" for name, n in summary.counters.items()) or "nothing unusual"
+
+
+def _detection(name: str, markets: int) -> str:
+    words = "none (gaps cannot be seen)" if name == "none" else name
+    return f"{words}: {markets:,} markets"
 
 
 def _utc(time_ns: int) -> str:

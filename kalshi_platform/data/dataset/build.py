@@ -30,7 +30,17 @@ from kalshi_platform.storage.storage import Storage, open_storage
 from kalshi_platform.storage.whole_file import is_leftover
 
 #: Fields of a manifest's market that are copied from its job's record.
-_COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")
+_COPIED: Final = (
+    "provenance",
+    "n_events",
+    "n_rows",
+    "n_gaps",
+    "first_ns",
+    "last_ns",
+    "batch",
+    "volatility",
+    "gap_detection",
+)
 
 
 class BuildConfig(Config):
@@ -42,6 +52,10 @@ class BuildConfig(Config):
         default=None, ge=0, description="Ray workers; below 2: this process; None: as many as pay"
     )
     overwrite: bool = Field(default=False, description="replace a complete dataset of other content")
+    use_yes_price: bool | None = Field(
+        default=None,
+        description="how the book channel of captures was subscribed; None: as they say, or else show",
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ def build_dataset(
     """
     storage = open_storage(out_uri)
     old = _read_old(storage, config.overwrite)
-    plan = discover(inputs)
+    plan = discover(inputs, config.use_yes_price)
     history = ResolutionHistory(plan.settled)
     jobs = _keyed(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)

@@ -108,4 +108,5 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         last_ns=int(recorded.recv_ns[-1]),
         batch=batch,
         volatility=mid_volatility(rows),
+        gap_detection=market.gap_detection,
     )

@@ -4,6 +4,6 @@ Not here   books and features; files of other formats (importers/). Begin readin
 """
 
 __all__ = [
-    "capture", "decode", "door", "facts", "faults", "fee_meta", "gaps", "history", "market_meta",
-    "price_levels", "schema",
+    "capture", "decode", "door", "facts", "faults", "fee_meta", "gaps", "history", "lifecycle",
+    "market_meta", "price_levels", "schema",
 ]  # fmt: skip

@@ -96,17 +96,6 @@ def with_frames(
     return FeeTable(table.series, events)
 
 
-def frame_fees(msg: Mapping[str, Any], recv_ns: int, counters: Counter[str]) -> tuple[str, FeeTelling]:
-    """(event, statement) of an ``event_fee_update`` message; it holds from ``recv_ns`` on.
-
-    DataError where the message names no event or a multiplier that cannot be.
-    """
-    event = msg.get("event_ticker")
-    if not isinstance(event, str) or not event:
-        raise DataError(f"event_ticker = {event!r}; expected an event's ticker")
-    return event, _telling(msg, _OVERRIDE, recv_ns, f"event {event}", counters)
-
-
 def _lists(document: Any, depth: int = 0) -> Iterator[tuple[str, list[Any]]]:
     """(kind, entries) of every answer in ``document``, which may be a mapping or list of answers."""
     if depth > _MAX_DEPTH:

@@ -14,7 +14,8 @@ QUOTE     side, best own-side bid price (NO_PRICE: side empty), its size (UNKNOW
 GAP       messages were lost here: the book is invalid until its next SNAPSHOT; qty = messages missing,
           UNKNOWN_QTY if uncountable
 STATUS    trading state changed; qty is one of STATUS_*
-TICKER    top of book as the ticker channel tells it, to check the book by; the door drops it
+TICKER    the exchange's word on the top of the book, two rows: side, best own-side bid price (NO_PRICE: side
+          empty), its size (UNKNOWN_QTY if not told). The door holds it against the book and passes none on
 FACTS     facts of the market became known; qty counts them: a place in the market's ``MarketHistory.known``
 
 A NO bid at q is a YES ask at 1 - q. Times are ns UTC, prices 1e-4 dollar, sizes 1e-2 contract.

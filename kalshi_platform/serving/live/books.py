@@ -102,7 +102,7 @@ class LiveBooks:
         self._admit(frame, message)
         try:
             self._decoder.feed_message(frame, message)
-            self._take_fees(frame, message)
+            self._take_fees()
         except DataError:
             self._apply(frame)
             raise
@@ -182,12 +182,15 @@ class LiveBooks:
         spec = market.spec
         self.groups[place.group].describe(place.slot, spec, market.known, self._fees.of(spec), self.now_ns)
 
-    def _take_fees(self, frame: Frame, message: Mapping[str, Any]) -> None:
-        """Let a change of an event's fees hold for the event's markets from here on."""
-        event = self._fees.hear(message, frame.recv_ns, self._decoder.counters)
-        for ticker, market in self._markets.items():
-            if market.spec.event == event:
-                self._describe_market(ticker)
+    def _take_fees(self) -> None:
+        """Let changes of events' fees that the decoder heard hold for the events' markets from here on."""
+        for event, told in self._decoder.event_fees.items():
+            for change in told:
+                self._fees.hear(event, change, self._decoder.counters)
+            for ticker, market in self._markets.items():
+                if market.spec.event == event:
+                    self._describe_market(ticker)
+        self._decoder.event_fees.clear()
 
     def _add_group(self, named: Sequence[str]) -> None:
         """Open a group with the markets ``named``."""

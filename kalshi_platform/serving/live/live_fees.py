@@ -5,16 +5,13 @@ Invariant  a market's fees at any time are those that a dataset built from the s
 Client     fee fields that a specification leaves out are not said: the default of the series stands in.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
 
-from kalshi_platform.data.market_data.fee_meta import frame_fees
-from kalshi_platform.domain.fee_history import FeeTelling, fee_steps
+from kalshi_platform.data.market_data.facts import EventFeeTold
+from kalshi_platform.data.market_data.fee_meta import with_frames
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, fee_steps
 from kalshi_platform.domain.fee_schedule import FeeStep, series_of
 from kalshi_platform.domain.market import MarketSpec
-
-FEE_FRAME = "event_fee_update"
 
 
 class LiveFees:
@@ -22,19 +19,11 @@ class LiveFees:
 
     def __init__(self) -> None:
         """Begin without statements."""
-        self._events: defaultdict[str, list[FeeTelling]] = defaultdict(list)
+        self._table = FeeTable()
 
-    def hear(self, message: Mapping[str, Any], recv_ns: int, counters: Counter[str]) -> str | None:
-        """Take an ``event_fee_update`` frame and return its event; None for any other frame.
-
-        DataError where the frame names no event or an impossible multiplier.
-        """
-        msg = message.get("msg")
-        if message.get("type") != FEE_FRAME or not isinstance(msg, dict):
-            return None
-        event, telling = frame_fees(msg, recv_ns, counters)
-        self._events[event].append(telling)
-        return event
+    def hear(self, event: str, told: EventFeeTold, counters: Counter[str]) -> None:
+        """Let what a frame told of an event's fees hold from the frame's time on."""
+        self._table = with_frames(self._table, {event: [told]}, counters)
 
     def of(self, spec: MarketSpec) -> tuple[FeeStep, ...]:
         """Fees of a market over time, as they are known now."""
@@ -44,4 +33,4 @@ class LiveFees:
             fee_multiplier_e6=spec.fee_multiplier_e6 if "fee_multiplier_e6" in said else None,
         )
         series = spec.series or series_of(spec.event)
-        return fee_steps(series, self._events.get(spec.event, ()), (own,), (), spec.open_ns)
+        return fee_steps(series, self._table.events.get(spec.event, ()), (own,), (), spec.open_ns)

@@ -83,3 +83,18 @@ def test_a_folder_without_a_dataset_exits_with_3(tmp_path):
     assert done.exit_code == 3
     assert done.stdout == ""
     assert "manifest.json" in done.stderr
+
+
+def test_the_price_scale_of_captures_is_an_option_that_nobody_needs_to_give(fake, tmp_path):
+    for n, option in enumerate(((), ("--use-yes-price",), ("--no-use-yes-price",))):
+        assert build(tmp_path / str(n), *option).exit_code == 0
+    assert fake.use_yes_price == [None, True, False]
+
+
+@pytest.mark.parametrize(
+    ("detection", "text"), [("none", "none (gaps cannot be seen): 6 markets"), (None, "not kept: 6 markets")]
+)
+def test_info_says_whether_gaps_can_be_seen(fake, tmp_path, detection, text):
+    fake.gap_detection = detection
+    build(tmp_path / "out")
+    assert text in run("info", tmp_path / "out").stdout

@@ -44,7 +44,7 @@ class ImportPlan:
     counters: Counter[str]  # counted while planning; add them to those of the imported events
     files: tuple[IndexedFile, ...]
     catalogue: dict[str, MarketRecord] = field(repr=False)
-    use_yes_price: bool = False
+    use_yes_price: bool | None = None
     settled: tuple[MarketRecord, ...] = field(
         default=(), repr=False
     )  # all of known outcome, with rows or not
@@ -150,10 +150,11 @@ class _Groups:
             self._parent[other] = leaders[0]
 
 
-def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
+def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> ImportPlan:
     """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
-    ``use_yes_price`` says how the recorder subscribed the book channel of capture files.
+    ``use_yes_price`` says how the recorder subscribed the book channel of capture files that do not tell
+    themselves; None: the import finds it out.
     DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
     anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """

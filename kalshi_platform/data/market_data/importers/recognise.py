@@ -109,6 +109,8 @@ def _json_kind(path: Path) -> FileKind:
         record = from_json(first)
     except ValueError:
         record = None  # a document over several lines
+    if isinstance(record, dict) and "use_yes_price" in record:
+        return FileKind.CAPTURE  # a note of the recorder on the frames below
     if isinstance(record, dict) and len(_CAPTURE_KEYS & record.keys()) >= 2:
         return FileKind.CAPTURE  # a missing key is then named with its line
     document = record if isinstance(record, dict | list) and _is_single_line(path) else None

@@ -10,9 +10,10 @@ import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told
-from kalshi_platform.data.market_data.gaps import put_in
+from kalshi_platform.data.market_data.fee_meta import with_frames
+from kalshi_platform.data.market_data.gaps import gap_detection_of, put_in
 from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
-from kalshi_platform.data.market_data.importers.captures import import_captures
+from kalshi_platform.data.market_data.importers.captures import EventFees, import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
@@ -48,7 +49,9 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     of_job: Counter[str] = Counter()
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    event_fees: EventFees = {}
+    found = import_captures(captures, job.use_yes_price, of_job, event_fees) if captures else []
+    fees = with_frames(job.fees, event_fees, of_job)
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
@@ -67,7 +70,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         markets = []
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), job.fees, counters)
+            market = _market(record, pieces.pop(ticker), fees, counters)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -105,7 +108,11 @@ def _market(
     counters[f"fees:{opening.source}"] += 1
     spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
     history = history_of(record, told, counters, fees)
-    return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4)
+    detection = gap_detection_of(rows)
+    counters["markets_without_gap_detection"] += detection == "none"
+    return ImportedMarket(
+        spec, record.settlement, history, provenance, rows, source, tick_e4, gap_detection=detection
+    )
 
 
 def _numbered(piece: Piece, numbers: list[int]) -> Piece:

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.fee_history import FeeTable
@@ -62,7 +63,7 @@ class ImportJob:
     event_of: dict[str, str]  # every ticker of the job -> its event
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
-    use_yes_price: bool = False  # how the captures' book channel was subscribed
+    use_yes_price: bool | None = None  # how the captures' book channel was subscribed, if anybody said
     fees: FeeTable = field(default_factory=FeeTable)  # told of the series and events of its markets
 
     @property
@@ -83,6 +84,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    gap_detection: GapDetection | None = None  # how lost messages of the book show; None: not looked at
 
 
 @dataclass(frozen=True, slots=True)

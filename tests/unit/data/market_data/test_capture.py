@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
+from kalshi_platform.data.market_data.capture import (
+    CaptureWriter,
+    ConnectionNote,
+    Frame,
+    is_note,
+    read_capture,
+    read_frames,
+)
 from kalshi_platform.domain.errors import ContractError, DataError
 
 FRAMES = [(1_000 + i, 1, json.dumps({"type": "ticker", "n": i, "text": "é\n"})) for i in range(50)]
@@ -93,3 +100,26 @@ def test_an_empty_file_is_refused(tmp_path: Path, data: bytes) -> None:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         list(read_frames(tmp_path / "none.jsonl"))
+
+
+def test_notes_stand_between_and_beside_frames(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    frame = {"recv_ns": 5, "conn": 2, "raw": '{"use_yes_price":1}'}
+    lines = [{"conn": 1, "use_yes_price": True}, frame, {**frame, "use_yes_price": False}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    first, second = Frame(2, 5, 2, frame["raw"]), Frame(3, 5, 2, frame["raw"])  # type: ignore[arg-type]
+    notes = ConnectionNote(1, True), ConnectionNote(2, False)
+    assert list(read_capture(path)) == [notes[0], first, notes[1], second]
+    assert list(read_frames(path)) == [first, second]
+    texts = path.read_bytes().splitlines()
+    assert [is_note(text) for text in texts] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "note", [{"use_yes_price": "true"}, {"use_yes_price": None}, {"conn": "1", "use_yes_price": True}]
+)
+def test_a_note_that_says_nothing_is_refused_with_its_line(tmp_path: Path, note: dict[str, object]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n" + json.dumps(note))
+    with pytest.raises(DataError, match=r"a\.jsonl: line 2 has conn = .*, use_yes_price = .*; a note is"):
+        list(read_capture(path))

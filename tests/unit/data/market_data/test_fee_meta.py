@@ -6,7 +6,6 @@ import pytest
 
 from kalshi_platform.data.market_data.fee_meta import (
     FeeNotes,
-    frame_fees,
     is_fee_document,
     overriding_fees,
     own_fees,
@@ -135,20 +134,6 @@ def test_a_type_without_a_readable_table_is_assumed_to_be_quadratic_and_counted(
     (found,) = own_fees({"fee_type": kind, "fee_multiplier": 0.1}, "m", counters)
     assert (found.fee_type, found.fee_multiplier_e6, found.readable) == ("quadratic", 1_000_000, False)
     assert +counters == Counter({f"fee_type_unreadable:{kind}": 1})
-
-
-def test_a_frame_holds_from_its_receive_time() -> None:
-    msg = {"event_ticker": "KXA-1", "fee_type_override": MAKER, "fee_multiplier_override": 0.5}
-    assert frame_fees(msg, 77, Counter()) == (
-        "KXA-1",
-        FeeTelling(at_ns=77, fee_type=MAKER, fee_multiplier_e6=500_000),
-    )
-    cleared = {"event_ticker": "KXA-1", "fee_type_override": None, "fee_multiplier_override": None}
-    assert frame_fees(cleared, 78, Counter())[1].is_empty
-    with pytest.raises(DataError, match="event_ticker = None"):
-        frame_fees({}, 77, Counter())
-    with pytest.raises(DataError, match=r"event KXA-1: fee_multiplier_override = -1"):
-        frame_fees({"event_ticker": "KXA-1", "fee_multiplier_override": -1}, 77, Counter())
 
 
 def test_what_frames_told_comes_after_what_documents_told() -> None:

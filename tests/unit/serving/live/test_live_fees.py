@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from kalshi_platform.data.market_data.capture import Frame
+from kalshi_platform.data.market_data.facts import EventFeeTold
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import MarketSpec
@@ -16,10 +17,8 @@ NOW_NS = 1_795_400_000_000_000_000
 MAKER = "quadratic_with_maker_fees"
 
 
-def update(
-    event: str = "KXA-1", kind: str | None = MAKER, multiplier: float | None = 0.5
-) -> dict[str, object]:
-    msg = {"event_ticker": event, "fee_type_override": kind, "fee_multiplier_override": multiplier}
+def update(multiplier: float = 0.5) -> dict[str, object]:
+    msg = {"event_ticker": "KXA-1", "fee_type_override": MAKER, "fee_multiplier_override": multiplier}
     return {"type": "event_fee_update", "sid": 3, "seq": 1, "msg": msg}
 
 
@@ -47,11 +46,10 @@ def test_what_a_client_leaves_unsaid_is_the_default_of_the_series() -> None:
 def test_a_frame_holds_for_the_markets_of_its_event_until_it_is_cleared() -> None:
     fees, counters = LiveFees(), Counter[str]()
     one, other = (MarketSpec(ticker=f"KXA-{k}-A", event=f"KXA-{k}") for k in (1, 2))
-    assert fees.hear(update(), NOW_NS, counters) == "KXA-1"
-    assert fees.hear(snapshot("KXA-1-A"), NOW_NS, counters) is None
+    fees.hear("KXA-1", EventFeeTold(NOW_NS, MAKER, 500_000), counters)
     assert at(fees, one, NOW_NS - 1) == at(fees, other, NOW_NS) == ("quadratic", 1_000_000)
     assert at(fees, one, NOW_NS) == (MAKER, 500_000)
-    fees.hear(update(kind=None, multiplier=None), NOW_NS + 5, counters)
+    fees.hear("KXA-1", EventFeeTold(NOW_NS + 5, None, None), counters)
     assert at(fees, one, NOW_NS + 5) == ("quadratic", 1_000_000)
 
 
@@ -61,5 +59,5 @@ def test_a_session_trades_under_the_fees_that_its_frames_tell() -> None:
         books.feed(Frame(number, NOW_NS + number, 1, b""), message)
     rates = [books.groups[0]._terms[s][["taker_rate_e6", "maker_rate_e6"]].item() for s in range(2)]
     assert rates == [(35_000, 8_750), (70_000, 0)]
-    with pytest.raises(DataError, match="fee_multiplier_override = -1"):
+    with pytest.raises(DataError, match="fee multiplier -1"):
         books.feed(Frame(9, NOW_NS + 9, 1, b""), update(multiplier=-1) | {"seq": 2})
