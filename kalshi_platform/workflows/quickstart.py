@@ -10,7 +10,7 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -78,7 +78,10 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
 
     The test split is opened once a call, at the end; every opening is recorded beside the dataset.
     """
-    identity = {"run": config.run.model_dump(mode="json"), "recordings": str(recordings.resolve())}
+    identity: dict[str, Any] = {
+        "run": config.run.model_dump(mode="json"),
+        "recordings": str(recordings.resolve()),
+    }
     if config.use_yes_price is not None:
         identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"

@@ -148,9 +148,9 @@ class Decoder:
 
     def _numbers(self, message: dict[str, Any]) -> tuple[int, int]:
         """(sid, seq) of a message, NO_SEQ where none can be read; DataError where one fits no column."""
-        sid, seq = message.get("sid"), message.get("seq")
-        if wire.has_plain_numbers(sid, seq):
-            return sid, seq
+        plain: Any = message.get("sid"), message.get("seq")
+        if wire.are_plain(*plain):
+            return plain
         try:
             sid, seq = wire.sid_of(message), wire.seq_of(message)
         except DataError:

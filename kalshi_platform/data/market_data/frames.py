@@ -71,7 +71,7 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 
 
-def has_plain_numbers(sid: Any, seq: Any) -> bool:
+def are_plain(sid: Any, seq: Any) -> bool:
     """True for a subscription and a number as the exchange sends them."""
     return type(sid) is int and type(seq) is int and 0 <= sid < _MAX_SID and 0 <= seq < _MAX_SEQ
 

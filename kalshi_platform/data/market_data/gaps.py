@@ -55,7 +55,7 @@ def gap_in_place_of(message: MarketRows) -> MarketRows:
 
 
 def gap_detection_of(rows: MarketRows) -> GapDetection:
-    """How lost messages of a market's book show: by numbers only where every row of the book has one."""
+    """Sign by which lost messages of a market's book show: numbers, if every row of the book has one."""
     of_book = (rows.kind == SNAPSHOT) | (rows.kind == DELTA)
     return "sequence" if of_book.any() and (rows.seq[of_book] != NO_SEQ).all() else "none"
 

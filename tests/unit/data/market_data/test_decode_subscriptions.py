@@ -29,8 +29,8 @@ DELTA_MSG = {"market_ticker": M, "price_dollars": "0.4200", "delta_fp": "1.00", 
 
 def test_numbers_given_as_text_are_numbers() -> None:
     wire = Wire()
-    wire.send("orderbook_snapshot", "1", "7", {"market_ticker": M})  # type: ignore[arg-type]
-    wire.send("orderbook_delta", 1, "10", DELTA_MSG)  # type: ignore[arg-type]
+    wire.send("orderbook_snapshot", "1", "7", {"market_ticker": M})
+    wire.send("orderbook_delta", 1, "10", DELTA_MSG)
     assert wire.rows()[1:] == [(GAP, NO_SIDE, -1, 2, FLAG_LAST), (DELTA, YES, 4_200, 100, FLAG_LAST)]
 
 

@@ -159,9 +159,7 @@ def test_whole_numbers_may_be_text_of_digits(value: Any, number: int | None) -> 
 )
 def test_numbers_of_a_message(message: dict[str, Any], sid: int, seq: int | None) -> None:
     assert (frames.sid_of(message), frames.seq_of(message)) == (sid, seq)
-    assert frames.has_plain_numbers(message.get("sid"), message.get("seq")) == (
-        message == {"sid": 1, "seq": 2}
-    )
+    assert frames.are_plain(message.get("sid"), message.get("seq")) == (message == {"sid": 1, "seq": 2})
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from kalshi_platform.data.market_data.schema import DELTA, NO, SNAPSHOT, MarketR
 from kalshi_platform.domain.errors import DataError
 
 #: A book on the YES scale that neither reading contradicts: an ask at 0.45 reads as a NO bid at 0.45.
-QUIET = {"yes_dollars_fp": [["0.4300", "5.00"]], "no_dollars_fp": [["0.4500", "9.00"]]}
+QUIET: dict[str, Any] = {"yes_dollars_fp": [["0.4300", "5.00"]], "no_dollars_fp": [["0.4500", "9.00"]]}
 
 
 def settled(wire: Wire) -> tuple[dict[str, MarketRows], Counter[str]]:
@@ -36,7 +36,7 @@ def no_prices(rows: MarketRows) -> list[int]:
     return rows.price_e4[(rows.side == NO) & np.isin(rows.kind, (SNAPSHOT, DELTA))].tolist()
 
 
-def evidence(wire: Wire, compiled: bool = True) -> dict[int, tuple[int, int]]:
+def evidence(wire: Wire, compiled: bool = True) -> dict[int, tuple[int, ...]]:
     rows = wire.decoder.markets[M].rows()[0]
     found = np.zeros((5, 2), np.int64)
     columns = (rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags)

@@ -161,3 +161,26 @@ def test_fees_that_frames_tell_of_an_event_hold_from_their_time_on(tmp_path: Pat
     assert [a.fee_type for a, _ in seconds] == ["quadratic", maker, maker, "quadratic"]
     assert [a.source for a, _ in seconds] == ["assumed", "known", "known", "assumed"]
     assert {b.fee_multiplier_e6 for _, b in seconds} == {1_000_000}
+
+
+def test_subscriptions_end_and_begin_anew_alike_imported_and_live(tmp_path: Path) -> None:
+    book, other = {"0.4000": "10.00"}, {"0.3000": "7.00"}
+    overflow = {"type": "error", "sid": 1, "seq": 3, "msg": {"code": 25}}
+    event = {"type": "event_lifecycle", "msg": {"event_ticker": "E", "series_ticker": "S"}}
+    fee = {"type": "event_fee_update", "msg": {"event_ticker": "E", "fee_multiplier_override": "0.5"}}
+    odd = wire.delta(3, "0.3000", "1.00")
+    frames = [
+        wire.snapshot(1, book), wire.delta(2, "0.4000", "1.00"), wire.trade(1, "0.5000", "1.00"),
+        wire.snapshot(1, book), wire.delta(2, "0.4000", "1.00"),  # once more: repeats
+        wire.snapshot(1, other), wire.delta(2, "0.3000", "1.00"), event,  # the count begins anew
+        overflow, wire.trade(1, "0.6000", "2.00"), wire.delta(4, "0.3000", "1.00"), fee,
+        wire.snapshot(1, book), {**odd, "seq": 2.5}, wire.delta(4, "0.4000", "1.00"),
+    ]  # fmt: skip
+    path = wire.write_frames(tmp_path / "a.jsonl", wire.one_connection(*frames))
+    replay = wire.assert_doors_agree(path)
+    assert replay.rows[wire.TICKER].valid.tolist() == [
+        True, True, True, False, True, True, False, False, False, True, True, False,
+    ]  # fmt: skip
+    names = ("repeated_frames", "sequence_restarts", "subscriptions_ended:error_25", "seq_unreadable")
+    # restarts: of the book, of the trades beside it, of the book once its subscription ended
+    assert [replay.counters[name] for name in names] == [2, 3, 1, 1]
