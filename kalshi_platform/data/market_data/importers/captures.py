@@ -30,6 +30,7 @@ from kalshi_platform.data.market_data.capture import (
     read_lines,
 )
 from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.facts import EventFeeTold
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.frame_files import is_capture, read_entries, span_ns
 from kalshi_platform.data.market_data.importers.pieces import Piece
@@ -45,6 +46,8 @@ _NAMED: Final = 20
 #: A file is refused where this many frames are, and more than one in so many.
 _REFUSED_AT_LEAST, _REFUSED_ONE_IN = 10, 10
 
+#: Fees of events as frames told them, by event.
+EventFees = dict[str, list[EventFeeTold]]
 _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
 
 
@@ -78,28 +81,40 @@ def index_capture(path: Path) -> CaptureIndex:
 
 
 def import_captures(
-    parts: list[Part], use_yes_price: bool | None, counters: Counter[str], notes: list[str]
+    parts: list[Part],
+    use_yes_price: bool | None,
+    counters: Counter[str],
+    notes: list[str],
+    fees: EventFees,
 ) -> list[Piece]:
     """Pieces of every market of the capture files.
 
     Counters of whole files go to ``counters``, the first frames that cannot be read to ``notes``.
 
+    Fees of events that frames told are added to ``fees``, by event in order of time.
     ``use_yes_price`` holds for recorded connections of which their file says nothing.
     """
     pieces: list[Piece] = []
     for simulated, scale in ((False, use_yes_price), (True, False)):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
-            pieces.extend(_import_recording(files, simulated, scale, counters, notes))
+            pieces.extend(_import_recording(files, simulated, scale, counters, notes, fees))
     return pieces
 
 
 def _import_recording(
-    files: list[Path], simulated: bool, use_yes_price: bool | None, counters: Counter[str], notes: list[str]
+    files: list[Path],
+    simulated: bool,
+    use_yes_price: bool | None,
+    counters: Counter[str],
+    notes: list[str],
+    fees: EventFees,
 ) -> list[Piece]:
     """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
     notes += feed_files(decoder, files)
     counters.update(decoder.counters)
+    for event, told in decoder.event_fees.items():
+        fees[event] = sorted([*fees.get(event, []), *told], key=lambda t: t.recv_ns)
     where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
     buffers = {}
     books, lines = {}, {}

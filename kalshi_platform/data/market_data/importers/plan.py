@@ -25,6 +25,8 @@ from kalshi_platform.data.market_data.importers.types import (
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.fee_history import FeeTable
+from kalshi_platform.domain.fee_schedule import series_of
 
 _DATA_KINDS: dict[FileKind, DataKind] = {
     FileKind.CAPTURE: "capture",
@@ -59,6 +61,7 @@ class ImportPlan:
     settled: tuple[MarketRecord, ...] = field(
         default=(), repr=False
     )  # all of known outcome, with rows or not
+    fees: FeeTable = field(default_factory=FeeTable, repr=False)
 
     @property
     def n_events(self) -> int:
@@ -133,10 +136,15 @@ class ImportPlan:
             ImportJob(
                 tuple(events), tuple(parts[i]), event_of[i],
                 {t: self.catalogue[t] for t in event_of[i] if t in self.catalogue},
-                n_rows[i], self.use_yes_price,
+                n_rows[i], self.use_yes_price, self._fees_of(events),
             )
             for i, events in enumerate(batches)
         ]  # fmt: skip
+
+    def _fees_of(self, events: Sequence[str]) -> FeeTable:
+        """The part of the fee table that the markets of ``events`` need."""
+        named = {r.spec.series for r in self.catalogue.values() if r.spec.event in events and r.spec.series}
+        return self.fees.only({*named, *map(series_of, events)}, set(events))
 
 
 class _Groups:
@@ -189,7 +197,7 @@ def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> Impor
             "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
-    catalogue = read_catalogue(metadata, counters)
+    catalogue, fees = read_catalogue(metadata, counters)
     files = tuple(_index(path, kind) for path, kind in data)
     for file in files:
         if file.kind != "capture":
@@ -202,7 +210,7 @@ def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> Impor
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
     used = {t: r for t, r in catalogue.items() if t in named}
     settled = tuple(r for r in catalogue.values() if r.settlement is not None)
-    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled)
+    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, fees)
 
 
 def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

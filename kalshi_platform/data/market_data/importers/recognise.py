@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines, unmarked
+from kalshi_platform.data.market_data.fee_meta import is_fee_document
 from kalshi_platform.data.market_data.frame_files import holds_frames, is_capture_line, is_frame
 from kalshi_platform.data.market_data.importers.documents import holdings, read_documents
 from kalshi_platform.data.market_data.importers.foreign import Foreign, is_csv, raw_table, read_foreign
@@ -128,6 +129,6 @@ def _json_kind(path: Path) -> FileKind:
     found = holdings(documents)
     if found.is_data:
         return _table_kind(path)
-    if is_rest_document(documents):
+    if is_rest_document(documents) or is_fee_document(documents):
         return FileKind.METADATA_REST
     raise json_refusal(path, documents)

@@ -13,6 +13,7 @@ from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 
@@ -80,6 +81,7 @@ class ImportJob:
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
     use_yes_price: bool | None = None  # how the captures' book channel was subscribed, if anybody said
+    fees: FeeTable = field(default_factory=FeeTable)  # told of the series and events of its markets
 
     @property
     def name(self) -> str:
