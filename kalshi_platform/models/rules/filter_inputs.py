@@ -14,13 +14,7 @@ from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.rules.trading_filter import FilterInputs, force_slots
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
-from kalshi_platform.simulation.replay.planning import (
-    ExecutionParams,
-    plan_order,
-    scaled_rate_e6,
-    taker_limit_e4,
-    wanted_qty_e2,
-)
+from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import LIVE
 
 _ANY_BUDGET_E6 = 1 << 62  # the mask knows whether the account can pay
@@ -72,20 +66,6 @@ def read_inputs(
             inputs.limit_e4[n, s] = limit_e4
             inputs.qty_e2[n, s] = qty_e2
             inputs.may_buy_no[n, s] = slot.mask[BUY_NO]
-
-
-@kernel
-def plan_client_orders(position_e2: np.ndarray, params: ExecutionParams, inputs: FilterInputs) -> None:
-    """Write limit, size and rounding of the orders to buy NO where ``inputs`` hold a client's prices.
-
-    ``position_e2`` (N, S) i8: the client's positions.
-    """
-    for n in range(position_e2.shape[0]):
-        for s in range(position_e2.shape[1]):
-            if inputs.bid_e4[n, s] >= 0:
-                inputs.limit_e4[n, s] = taker_limit_e4(int(inputs.bid_e4[n, s]), False, params)
-                inputs.qty_e2[n, s] = wanted_qty_e2(position_e2[n, s], BUY_NO, params)
-                inputs.unit_e6[n, s] = max(params.unit_e6, DIRECT_UNIT_E6)
 
 
 @kernel

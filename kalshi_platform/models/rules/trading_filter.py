@@ -24,8 +24,9 @@ import numpy as np
 from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.domain.fees import DIRECT_UNIT_E6, model_fee_e6
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, NS_PER_SECOND, UNKNOWN_QTY
+from kalshi_platform.simulation.replay.planning import ExecutionParams, taker_limit_e4, wanted_qty_e2
 
 #: The rules leave the slot to the policy.
 FREE: Final = -1
@@ -84,6 +85,20 @@ def allocate_inputs(n: int, n_slots: int) -> FilterInputs:
         qty_e2=np.zeros(shape, np.int64),
         may_buy_no=np.zeros(shape, np.uint8),
     )
+
+
+@kernel
+def plan_client_orders(position_e2: np.ndarray, params: ExecutionParams, inputs: FilterInputs) -> None:
+    """Write limit, size and rounding of the orders to buy NO where ``inputs`` hold a client's prices.
+
+    ``position_e2`` (N, S) i8: the client's positions.
+    """
+    for n in range(position_e2.shape[0]):
+        for s in range(position_e2.shape[1]):
+            if inputs.bid_e4[n, s] >= 0:
+                inputs.limit_e4[n, s] = taker_limit_e4(int(inputs.bid_e4[n, s]), False, params)
+                inputs.qty_e2[n, s] = wanted_qty_e2(position_e2[n, s], BUY_NO, params)
+                inputs.unit_e6[n, s] = max(params.unit_e6, DIRECT_UNIT_E6)
 
 
 @kernel

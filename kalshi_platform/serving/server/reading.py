@@ -22,8 +22,13 @@ from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.models.rules.filter_inputs import plan_client_orders
-from kalshi_platform.models.rules.trading_filter import UNSAID, allocate_inputs, forced_slots, said
+from kalshi_platform.models.rules.trading_filter import (
+    UNSAID,
+    allocate_inputs,
+    forced_slots,
+    plan_client_orders,
+    said,
+)
 from kalshi_platform.serving.api.packed import unpack_alike
 from kalshi_platform.serving.api.requests import (
     DecideRequest,

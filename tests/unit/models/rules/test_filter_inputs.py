@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 from made.replay_bank import Script, bank_of, book, market, rows_of
-from made.rules import group_of
 
 from kalshi_platform.data.features.rows import empty
 from kalshi_platform.data.features.spec import N_ROW_FEATURES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.models.rules import filter_inputs
 from kalshi_platform.models.rules.baselines import RandomTrader
-from kalshi_platform.models.rules.filter_inputs import exclusive_sets, plan_client_orders, read_inputs
+from kalshi_platform.models.rules.filter_inputs import exclusive_sets, read_inputs
 from kalshi_platform.models.rules.filtered import Filtered
 from kalshi_platform.models.rules.trading_filter import REASONS, allocate_inputs
 from kalshi_platform.serving.live.group import LiveGroup
@@ -57,17 +56,6 @@ def test_inputs_are_those_of_the_order_that_would_be_sent(is_compiled):
     assert inputs.qty_e2[0, 0] == 400
 
 
-@BOTH
-def test_orders_of_a_client_are_planned_from_its_bids_and_positions(is_compiled):
-    inputs = group_of({"bid": 6_000}, {"bid": 50}, {"bid": -1}, {"bid": 3_000})
-    plan = plan_client_orders if is_compiled else plan_client_orders.py_func
-    params = TradingConfig(order_qty_e2=300, position_limit_e2=500).execution
-    inputs.limit_e4[:], inputs.qty_e2[:] = -1, 0
-    plan(np.array([[0, -400, 0, 100]]), params, inputs)
-    assert inputs.limit_e4[0].tolist() == [5_900, 1, -1, 2_900]
-    assert inputs.qty_e2[0].tolist() == [300, 100, 0, 0]
-
-
 def exclusive_bank(rng, n_rows):
     """Three markets whose books move at random around a third, each row at a time of its own."""
     times = np.cumsum(rng.choice([0.05, 0.2, 1.9, 2.0, 5.0], 3 * n_rows, p=[0.4, 0.3, 0.1, 0.1, 0.1]))
@@ -102,7 +90,8 @@ def test_equal_states_have_equal_demands_and_reasons_live_and_in_replay(rng, sty
     policy = Filtered(RandomTrader(env.layout, 0.2, seed=3), env)
     live = LiveGroup(TradingConfig(n_slots=3, groups=("orderbook", "portfolio"), **settings), 0)
     for s, info in enumerate(bank.markets):
-        live.describe(s, info.specification, info.history.known[0])
+        history = info.history
+        live.describe(s, info.specification, history.known[0], history.fees, int(rows[s].recv_ns[0]))
     put, seen, compared = [0, 0, 0], set(), 0
     while set(env.slots["state"][0].tolist()) <= {LIVE, WAITING}:
         now_ns = int(env.now_ns[0])

@@ -10,7 +10,8 @@ from kalshi_platform.domain.actions import BUY_NO, HOLD
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.models.rules import trading_filter
-from kalshi_platform.models.rules.trading_filter import FREE, REASONS, forced_slots, said
+from kalshi_platform.models.rules.trading_filter import FREE, REASONS, forced_slots, plan_client_orders, said
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
 @pytest.fixture(params=[True, False], ids=["numba", "python"])
@@ -181,6 +182,17 @@ def test_a_forced_set_loses_under_no_outcome_when_filled_anywhere_down_to_its_li
 def test_sets_that_pay_are_drawn_and_forced():
     slots = [{"bid": 3_900, "of": 1}, {"bid": 3_900, "of": 1}, {"bid": 3_900, "of": 1}]
     assert forced_slots(group_of(*slots), is_taker=True)[0].tolist() == [[BUY_NO] * 3]
+
+
+@pytest.mark.parametrize("is_compiled", [True, False], ids=["numba", "python"])
+def test_orders_of_a_client_are_planned_from_its_bids_and_positions(is_compiled):
+    inputs = group_of({"bid": 6_000}, {"bid": 50}, {"bid": -1}, {"bid": 3_000})
+    plan = plan_client_orders if is_compiled else plan_client_orders.py_func
+    params = TradingConfig(order_qty_e2=300, position_limit_e2=500).execution
+    inputs.limit_e4[:], inputs.qty_e2[:] = -1, 0
+    plan(np.array([[0, -400, 0, 100]]), params, inputs)
+    assert inputs.limit_e4[0].tolist() == [5_900, 1, -1, 2_900]
+    assert inputs.qty_e2[0].tolist() == [300, 100, 0, 0]
 
 
 def test_inputs_of_another_shape_or_type_are_refused():
