@@ -1,4 +1,4 @@
-"""``kalshi-platform dataset``: build, inspect and verify datasets.
+"""``kalshi-platform dataset``: convert files, build, inspect and verify datasets.
 
 Tables go to stdout, progress to stderr; with ``--json`` stdout carries one JSON object only.
 """
@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.convert import convert
+from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, books_ended, find_problems, summarise
@@ -24,13 +26,15 @@ from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
+_convert = app.command("convert")(convert)
 
 Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout instead of tables")]
 
 _DEFAULT_SPLIT = SplitConfig()
-#: Problems shown before the rest is only counted.
+#: Problems and skipped files shown before the rest is only counted.
 _SHOWN = 20
+_REASON_CHARS = 200
 
 
 @app.command()
@@ -50,6 +54,7 @@ def build(
     split_salt: Annotated[
         str, typer.Option(help="text that seeds the assignment of events to splits")
     ] = _DEFAULT_SPLIT.salt,
+    use_yes_price: UseYesPrice = None,
     as_json: AsJson = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
@@ -57,10 +62,17 @@ def build(
         split=SplitConfig(salt=split_salt),
         workers=workers,
         overwrite=overwrite,
+        use_yes_price=use_yes_price,
     )
+    skipped: dict[str, str] = {}
     with progress("building") as show:
-        build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)))
-    _print_summary(summarise(Dataset.open(out)), as_json)
+        build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)), skipped.update)
+    summary = summarise(Dataset.open(out))
+    if as_json:
+        _print_json({**summary.model_dump(mode="json"), "skipped": skipped})
+        return
+    _print_summary(summary, as_json)
+    _print_skipped(skipped)
 
 
 @app.command()
@@ -140,6 +152,21 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     console.print(splits)
 
 
+def _print_skipped(skipped: dict[str, str]) -> None:
+    """Name the files of the folders that were left out, and why."""
+    if skipped:
+        typer.echo(f"{len(skipped):,} files skipped:")
+    for path, why in list(skipped.items())[:_SHOWN]:
+        typer.echo(f"  {path}: {_first_words(why.removeprefix(f'{path}: '))}")
+    if len(skipped) > _SHOWN:
+        typer.echo(f"  and {len(skipped) - _SHOWN:,} more (--json lists all)")
+
+
+def _first_words(text: str) -> str:
+    """Beginning of a reason; --json has the whole of it."""
+    return text if len(text) <= _REASON_CHARS else f"{text[: _REASON_CHARS - 3]}..."
+
+
 def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     note = "" if summary.readable else "  (this program has another: rebuild to use it)"
     yield "address", summary.uri
@@ -151,6 +178,7 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
+    yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
     yield "sources", "\n".join(summary.sources)
     if summary.joined:
         yield "trades beside books", "\n".join(_joined_text(joined) for joined in summary.joined)
@@ -165,6 +193,11 @@ def _joined_text(joined: JoinedFiles) -> str:
         f"{joined.files}: {joined.prints:,} prints of {joined.markets:,} markets joined, received "
         f"{joined.delay_ns / NS_PER_MS:,.1f} ms after the exchange's time ({how})"
     )
+
+
+def _detection(name: str, markets: int) -> str:
+    words = "none (gaps cannot be seen)" if name == "none" else name
+    return f"{words}: {markets:,} markets"
 
 
 def _utc(time_ns: int) -> str:

@@ -20,6 +20,13 @@ RegistryOption = Annotated[
         "else ~/.local/share/kalshi-platform/registry]",
     ),
 ]
+UseYesPrice = Annotated[
+    bool | None,
+    typer.Option(
+        "--use-yes-price/--no-use-yes-price",
+        help="how captures were subscribed, where they do not tell  [default: found out]",
+    ),
+]
 
 
 def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.options import UseYesPrice, parse_assignments
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
@@ -31,6 +31,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
     ] = None,
+    use_yes_price: UseYesPrice = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
@@ -40,7 +41,7 @@ def run(
     if data is not None and not data.exists():
         raise ContractError(f"--data {data} does not exist")
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
-    chosen = _DEFAULT.replace(seeds=seeds, run=run_settings)
+    chosen = _DEFAULT.replace(seeds=seeds, run=run_settings, use_yes_price=use_yes_price)
     recordings = data or simulated(SimConfig(n_events=events), out, tell)
     outcome = quickstart(chosen, recordings, out, tell)
     if as_json:

@@ -11,6 +11,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, constant_fees
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 
 #: Facts that one market's rows may count.
@@ -28,9 +29,10 @@ class KnownFacts(Config):
 
 
 class MarketHistory(Config):
-    """Facts known of one market, in order of time, and the time when trading really ended."""
+    """Facts of one market as they became known, its fees over time, and the true end of its trading."""
 
     known: tuple[KnownFacts, ...] = Field(min_length=1, max_length=MAX_STEPS)
+    fees: tuple[FeeStep, ...] = Field(ASSUMED_FEES, min_length=1, max_length=MAX_STEPS)
     close_ns: int | None = Field(None, description="true end of trading, as far as it is known today")
 
     @model_validator(mode="after")
@@ -40,6 +42,9 @@ class MarketHistory(Config):
             raise ValueError("only the first facts may be known since the opening")
         if sorted(times) != times:  # type: ignore[type-var]
             raise ValueError("facts must be in order of the time they were known")
+        starts = [step.from_ns for step in self.fees]
+        if sorted(set(starts)) != starts:
+            raise ValueError("fees must be in order of the time from which they hold")
         return self
 
 
@@ -69,4 +74,4 @@ def constant_history(spec: MarketSpec) -> MarketHistory:
         clock_ns=clock_ns_of(spec),
         price_ranges=spec.price_ranges,
     )
-    return MarketHistory(known=(known,), close_ns=spec.close_ns)
+    return MarketHistory(known=(known,), fees=constant_fees(spec), close_ns=spec.close_ns)

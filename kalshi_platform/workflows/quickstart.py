@@ -10,7 +10,7 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -43,6 +43,9 @@ class QuickstartConfig(Config):
 
     seeds: int = Field(default=1, ge=1, description="training runs, each with its own seed")
     tiers: TiersConfig = TiersConfig()
+    use_yes_price: bool | None = Field(
+        default=None, description="how captures were subscribed, where they do not tell; None: found out"
+    )
     run: RunSettings = RunSettings(
         # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
         # decisions are what PPO learns from in minutes.
@@ -75,11 +78,17 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
 
     The test split is opened once a call, at the end; every opening is recorded beside the dataset.
     """
-    identity = {"run": config.run.model_dump(mode="json"), "recordings": str(recordings.resolve())}
+    identity: dict[str, Any] = {
+        "run": config.run.model_dump(mode="json"),
+        "recordings": str(recordings.resolve()),
+    }
+    if config.use_yes_price is not None:
+        identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"building the dataset from {recordings}")
-    manifest = build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
+    building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price)
+    manifest = build_dataset([recordings], str(dataset), building)
     say(f"{len(manifest.markets):,} markets in {dataset}")
     runs = []
     for seed in range(config.seeds):

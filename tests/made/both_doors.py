@@ -21,7 +21,8 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 #: Counters of what happens to frames and rows.
 FATES = (
     "deltas_before_snapshot", "deltas_quarantined", "books_ended:level_below_zero", "sequence_gaps",
-    "messages_missing", "repeated_frames", "reconnections",
+    "messages_missing", "repeated_frames", "reconnections", "sequence_restarts", "seq_unreadable",
+    "book_frames_without_seq", "subscriptions_ended:error_25", "refused_frames",
 )  # fmt: skip
 T0_NS = 1_700_000_000 * 10**9
 

@@ -1,9 +1,13 @@
 """Small banks whose every price is known, for the tests of evaluation."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kalshi_platform.data.features.rows import Rows, empty
+from kalshi_platform.domain.fee_schedule import BEGINNING_NS, FeeStep, FeeTerms
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
 
@@ -29,6 +33,15 @@ def market(ticker, event, mids_e4, settlement_e4=UNSETTLED, provenance="simulate
     rows = rows_of(mids_e4, **shape)
     spec = MarketSpec(ticker=ticker, event=event, category="Weather", close_ns=int(rows.recv_ns[-1]))
     return BankMarket(MarketInfo(spec, provenance, 0.01), rows, settlement_e4)
+
+
+def dated(market: BankMarket, multiplier_e6: int, source="known", rounding="micro") -> BankMarket:
+    """``market`` that pays ``multiplier_e6`` while its rows last, and quadratic times 1 after them."""
+    spec, end_ns = market.info.specification, int(market.rows.recv_ns[-1]) + 1
+    own = FeeTerms(fee_multiplier_e6=multiplier_e6, source=source, rounding=rounding)
+    fees = (FeeStep(from_ns=BEGINNING_NS, terms=own), FeeStep(from_ns=end_ns, terms=FeeTerms()))
+    told = constant_history(spec).replace(fees=fees)
+    return replace(market, info=replace(market.info, told=told))
 
 
 def bank_of(*markets: BankMarket) -> Bank:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
@@ -30,13 +31,20 @@ class FakeImport:
     ran: list[str] = field(default_factory=list)
     sources: tuple[str, ...] = ("source.parquet",)
     provenance: dict[str, Provenance] = field(default_factory=dict)  # of a ticker; "recorded" where absent
+    skipped: dict[str, str] = field(default_factory=dict)
     settled: tuple[MarketRecord, ...] = ()  # outcomes of other markets that the metadata holds
     markets: dict[str, MarketRecord] = field(default_factory=dict)  # metadata of a ticker
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
+    use_yes_price: list[bool | None] = field(default_factory=list)  # as the builds said
+    gap_detection: GapDetection | None = None
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", lambda inputs: self)
+        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", self.discover)
         monkeypatch.setattr("kalshi_platform.data.dataset.job.run_job", self.run_job)
+
+    def discover(self, inputs: list[Path], use_yes_price: bool | None) -> "FakeImport":
+        self.use_yes_price.append(use_yes_price)
+        return self
 
     def jobs(self, target_rows: int) -> list[ImportJob]:
         return [self._job(event) for event in self.events]
@@ -70,8 +78,16 @@ class FakeImport:
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        history = constant_history(spec)
-        return ImportedMarket(spec, settlement, history, provenance, rows, "source.parquet", spec.tick_e4)
+        return ImportedMarket(
+            spec,
+            settlement,
+            constant_history(spec),
+            provenance,
+            rows,
+            "source.parquet",
+            spec.tick_e4,
+            gap_detection=self.gap_detection,
+        )
 
 
 EVENTS = tuple(f"EV{i}" for i in range(6))

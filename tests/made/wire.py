@@ -16,7 +16,7 @@ class Wire:
         self.decoder = Decoder(**options)
         self.at = 0
 
-    def send(self, kind: str, sid: int | None, seq: int | None, msg: Any, conn: int = 1) -> None:
+    def send(self, kind: str, sid: Any, seq: Any, msg: Any, conn: int = 1) -> None:
         self.at += 1
         frame = {"type": kind, "msg": msg}
         frame |= {} if sid is None else {"sid": sid}

@@ -7,7 +7,7 @@ One build  at a time in one place: two builds would delete each other's leftover
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,7 +30,17 @@ from kalshi_platform.storage.storage import Storage, open_storage
 from kalshi_platform.storage.whole_file import is_leftover
 
 #: Fields of a manifest's market that are copied from its job's record.
-_COPIED: Final = ("provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility")
+_COPIED: Final = (
+    "provenance",
+    "n_events",
+    "n_rows",
+    "n_gaps",
+    "first_ns",
+    "last_ns",
+    "batch",
+    "volatility",
+    "gap_detection",
+)
 
 
 class BuildConfig(Config):
@@ -42,6 +52,10 @@ class BuildConfig(Config):
         default=None, ge=0, description="Ray workers; below 2: this process; None: as many as pay"
     )
     overwrite: bool = Field(default=False, description="replace a complete dataset of other content")
+    use_yes_price: bool | None = Field(
+        default=None,
+        description="how the book channel of captures was subscribed; None: as they say, or else show",
+    )
 
 
 @dataclass(frozen=True)
@@ -60,8 +74,11 @@ def build_dataset(
     out_uri: str | Path,
     config: BuildConfig,
     progress: Callable[[BuildProgress], None] = lambda _: None,
+    skipped: Callable[[Mapping[str, str]], None] = lambda _: None,
 ) -> Manifest:
     """Import ``inputs``, compute features and write the dataset; returns its manifest.
+
+    ``skipped`` is called once with the files of the folders that were left out, and why.
 
     DataError where an input is refused or a different dataset is already there (unless ``overwrite``);
     StorageError where ``out_uri`` cannot be read or written. Either way no new manifest exists then, a
@@ -69,7 +86,8 @@ def build_dataset(
     """
     storage = open_storage(out_uri)
     old = _read_old(storage, config.overwrite)
-    plan = discover(inputs)
+    plan = discover(inputs, config.use_yes_price)
+    skipped(plan.skipped)
     history = ResolutionHistory(plan.settled)
     jobs = _keyed(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)
@@ -146,8 +164,13 @@ def _assemble(
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
     notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
     if not markets:
-        why = "".join(f"\n  {note}" for note in notes)
-        raise DataError(f"no market of the inputs has any event: there is nothing to learn from{why}")
+        counted = sum((Counter(job.counters) for job in built), import_counters.copy())
+        why = "".join(f"\n  {name}: {n}" for name, n in sorted(counted.items()) if n)
+        why += "".join(f"\n  {note}" for note in notes)
+        raise DataError(
+            "no market of the inputs has any event: there is nothing to learn from; counted (docs/formats.md "
+            f"explains each):{why}"
+        )
     splits = assign_splits(_event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):

@@ -42,6 +42,7 @@ class DatasetSummary(Config):
     n_bytes: int
     splits: dict[str, SplitSummary]
     provenance: dict[str, int] = Field(description="markets of each provenance")
+    gap_detection: dict[str, int] = Field(description="markets by how lost messages of their book show")
     sources: tuple[str, ...]
     counters: dict[str, int]
     notes: tuple[str, ...]
@@ -75,6 +76,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
             for split in SPLITS
         },
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
+        gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
         sources=manifest.sources,
         counters=manifest.counters,
         notes=manifest.notes,

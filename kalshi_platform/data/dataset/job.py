@@ -116,4 +116,5 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         batch=batch,
         volatility=mid_volatility(rows),
         joined=market.joined,
+        gap_detection=market.gap_detection,
     )

@@ -19,6 +19,7 @@ import kalshi_platform
 from kalshi_platform.data.dataset.manifest import Shard
 from kalshi_platform.data.features.resolution import ResolutionHistory, digest
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import JoinedPrints
 from kalshi_platform.domain.config import Config, digest_of
@@ -49,6 +50,7 @@ class BuiltMarket(Config):
     batch: int = Field(ge=0)
     volatility: float = Field(ge=0)
     joined: JoinedPrints | None = None
+    gap_detection: GapDetection | None = None
 
 
 class BuiltJob(Config):
@@ -128,6 +130,7 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             "event_of": job.event_of,
             "markets": records,
             "resolutions": _resolutions(job, history),
+            "use_yes_price": job.use_yes_price,
             "features": FEATURE_DIGEST,
             "code": code_digest(),
         }

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from kalshi_platform.data.dataset.split import Split, SplitConfig
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
@@ -60,6 +61,13 @@ class MarketEntry(Config):
     batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
     volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
     settled: bool = Field(description="the outcome is known")
+    gap_detection: GapDetection | None = Field(
+        default=None, description="how lost messages of the book show; None: not kept"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_silent(write(self), {"gap_detection": None})
 
 
 class JoinedFiles(Config):
@@ -138,5 +146,8 @@ class Manifest(Config):
 
 
 def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that ``defaults`` holds with the same value."""
+    """Return ``values`` without those that ``defaults`` holds with the same value.
+
+    A manifest of an earlier version, which lacks them, keeps its bytes and its digest.
+    """
     return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

@@ -4,18 +4,7 @@ Not here   books and features; files of other formats (importers/). Begin readin
 """
 
 __all__ = [
-    "book_checks",
-    "capture",
-    "clock",
-    "decode",
-    "door",
-    "facts",
-    "fates",
-    "faults",
-    "gaps",
-    "history",
-    "judging",
-    "market_meta",
-    "price_levels",
-    "schema",
-]
+    "book_checks", "capture", "clock", "decode", "door", "facts", "fates", "faults", "fee_meta",
+    "frame_files", "frames", "gaps", "history", "judging", "lifecycle", "market_meta", "moments",
+    "price_levels", "schema",
+]  # fmt: skip

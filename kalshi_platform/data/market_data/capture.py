@@ -2,6 +2,9 @@
 
 Line      ``{"recv_ns": our clock, ns UTC, "conn": connection number, "raw": the frame's text}``; lines of a
           simulated exchange carry ``"provenance": "simulated"`` beside these
+Note      ``{"conn": connection number, "use_yes_price": true}``: a recorder says how it subscribed the book
+          channel, on a line of its own before the frames of that connection (without ``conn``: of every
+          connection), or with the two keys beside a frame
 Files     plain or gzip, told apart by their first bytes; UTF-8 with or without a byte order mark, lines
           that end in LF or CRLF. The writer appends whole gzip members and fsyncs each, so that a crash
           loses at most the frames since the last :meth:`CaptureWriter.flush`.
@@ -30,7 +33,8 @@ GZIP_MAGIC: Final = b"\x1f\x8b"
 SIMULATED_MARK: Final = '"provenance":"simulated"'
 #: Matches the line's own key only: inside a frame every quote has a backslash before it.
 _SIMULATED: Final = re.compile(rb'"provenance"\s*:\s*"simulated"')
-
+#: Key of a note; inside a frame every quote has a backslash before it.
+_SCALE_KEY: Final = b'"use_yes_price"'
 
 #: Longest line of a capture file: the exchange's longest message (64 MiB), every character of it escaped.
 MAX_LINE_BYTES: Final = 1 << 27
@@ -57,6 +61,13 @@ def unmarked(text: bytes, path: Path) -> bytes:
             f"write it again: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}"
         )
     return text.removeprefix(BOM_UTF8)
+
+
+class ConnectionNote(NamedTuple):
+    """Statement of a recorder about a connection: how it subscribed the book channel."""
+
+    conn: int | None  # None: every connection of which nothing else is said
+    use_yes_price: bool
 
 
 def read_lines(path: Path, longest: int = -1) -> Iterator[tuple[int, bytes]]:
@@ -96,33 +107,69 @@ def read_lines(path: Path, longest: int = -1) -> Iterator[tuple[int, bytes]]:
 
 
 def read_frames(path: Path, now_ns: int | None = None) -> Iterator[Frame]:
-    """Frames of a capture file in file order, streamed; blank lines are passed over.
+    """Frames of a capture file in file order, streamed; blank lines and notes are passed over.
 
     ``now_ns``: the present time (None: this machine's clock). DataError names file and line for cut or
     damaged gzip data, a line that is no JSON object, a key that is missing or of the wrong type, a receive
     time that cannot be, and an empty file.
     """
+    for entry in read_capture(path, now_ns):
+        if isinstance(entry, Frame):
+            yield entry
+
+
+def read_capture(path: Path, now_ns: int | None = None) -> Iterator[Frame | ConnectionNote]:
+    """Frames and notes of a capture file in file order; arguments and errors as :func:`read_frames`."""
     received = receive_span(now_ns)
     for number, line in read_lines(path, MAX_LINE_BYTES):
-        if line:
-            yield parse_line(line, path, number, received)
+        if not line:
+            continue
+        if _SCALE_KEY in line:
+            record = _parsed(line, path, number)
+            if isinstance(record, dict) and "use_yes_price" in record:
+                yield _note_of(record, f"{path}: line {number}")
+                if "raw" not in record:
+                    continue
+        yield parse_line(line, path, number, received)
+
+
+def is_note(line: bytes) -> bool:
+    """True for a line that holds a note and no frame."""
+    return _SCALE_KEY in line and b'"raw"' not in line
+
+
+def _note_of(record: dict[str, object], where: str) -> ConnectionNote:
+    """Note of one parsed line; DataError says which part of it is wrong."""
+    conn, scale = record.get("conn"), record["use_yes_price"]
+    if not isinstance(scale, bool) or not (conn is None or type(conn) is int):
+        raise DataError(
+            f"{where} has conn = {conn!r}, use_yes_price = {scale!r}; "
+            'a note is {"conn": <int>, "use_yes_price": true or false}'
+        )
+    return ConnectionNote(conn, scale)
 
 
 def parse_line(line: bytes, path: Path, number: int, received: TimeSpan | None = None) -> Frame:
     """Frame of one capture line; DataError says which part of the line is wrong."""
+    record, where = _parsed(line, path, number), f"{path}: line {number}"
+    frame = frame_of(record, number, where)
+    assert isinstance(record, dict)  # frame_of saw to it
+    possible = times_of(record, received or receive_span())
+    if not possible.holds(frame.recv_ns):
+        raise DataError(f"{where}: {strange_time('recv_ns', frame.recv_ns, 1, possible)}")
+    return frame
+
+
+def _parsed(line: bytes, path: Path, number: int) -> object:
+    """JSON value of a line; DataError names file and line where there is none."""
     try:
-        record = from_json(line)
+        record: object = from_json(line)
     except ValueError as err:
         raise DataError(
             f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
             "remove the line or copy the file again"
         ) from None
-    where = f"{path}: line {number}"
-    frame = frame_of(record, number, where)
-    possible = times_of(record, received or receive_span())
-    if not possible.holds(frame.recv_ns):
-        raise DataError(f"{where}: {strange_time('recv_ns', frame.recv_ns, 1, possible)}")
-    return frame
+    return record
 
 
 def times_of(record: dict[str, object], received: TimeSpan) -> TimeSpan:

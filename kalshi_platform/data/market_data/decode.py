@@ -3,8 +3,9 @@
 Owns       the connection and subscription that carries the book of each market, and the counters.
 Invariant  a GAP row precedes a book that may be stale: after a hole in the numbers, an ``unsubscribed``,
            or a reconnection.
-Counted    unknown message types and fields, private frames, repeats, every frame left out. Nothing is
-           lost by that: the capture keeps every frame as received.
+Counted    unknown message types and fields, private frames, repeats, every frame left out.
+Scale      of NO prices: as a note or a recorded ``subscribe`` of the connection says, else as the caller
+           says, else the own scale of NO (``importers/price_scale.py`` finds out what that made of it).
 Not here   the check of the rows (``door.py``): the decoder passes on deltas between a GAP and the next
            SNAPSHOT, and the door drops them.
 
@@ -12,17 +13,16 @@ The decoder takes a connection for dead once a new one has appeared and until th
 Parallel connections therefore work, and a trade that arrives on a new connection never meets a stale book.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
-from kalshi_platform.data.market_data.capture import Frame, read_frames
-from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data import lifecycle
+from kalshi_platform.data.market_data.capture import ConnectionNote, Frame
+from kalshi_platform.data.market_data.facts import BookConnection, Told
 from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
@@ -31,77 +31,76 @@ from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
     NO,
     NO_SEQ,
-    STATUS_ACTIVE,
-    STATUS_DETERMINED,
-    STATUS_PAUSED,
-    STATUS_SETTLED,
     TRADE,
     MarketRows,
 )
-from kalshi_platform.data.market_data.sequence import UNCOUNTABLE, Arrival, SequenceTracker, Stream
+from kalshi_platform.data.market_data.sequence import (
+    UNCOUNTABLE,
+    Arrival,
+    SequenceTracker,
+    Stream,
+    Weight,
+)
+from kalshi_platform.data.market_data.trade_memory import TradeMemory
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import settlement_value_e4
-from kalshi_platform.domain.units import DOLLAR_E4, parse_price
+from kalshi_platform.domain.units import DOLLAR_E4
 
-#: Trades remembered so that a repeated one is known; repeats come with a reconnection, soon or never.
-_TRADES_REMEMBERED: Final = 100_000
-_TRADE_ID_CHARS: Final = 64
-_MAX_SEQ: Final = 1 << 62
-_MAX_SID: Final = 1 << 31
-
+#: Errors after which the exchange sends no more of a subscription.
+_TERMINAL: Final = frozenset({10, 25})
 _PRIVATE: Final = frozenset({
     "fill", "user_order", "user_orders", "market_position", "order_group_updates",
     "rfq_created", "rfq_deleted", "quote_created", "quote_accepted", "quote_executed",
 })  # fmt: skip
-#: Understood, of no use for a replay.
-_IGNORED: Final = frozenset(
+#: Of no use for a replay, or not where they are empty.
+_OPTIONAL: Final = frozenset(
     {"ticker", "event_lifecycle", "event_fee_update", "multivariate_market_lifecycle"}
 )
-_STATUS: Final = {
-    "activated": STATUS_ACTIVE,
-    "deactivated": STATUS_PAUSED,
-    "determined": STATUS_DETERMINED,
-    "settled": STATUS_SETTLED,
-}
+_CONTROL: Final = frozenset({"ok", "subscribed", "unsubscribed", "error"})
+_PLAIN: Final = Weight.PLAIN
+_WEIGHT: Final = {"orderbook_snapshot": Weight.SNAPSHOT, "trade": Weight.TRADE}
 
 
 class Decoder:
     """Decoder of one recording: one file, or several that follow one another."""
 
-    def __init__(self, use_yes_price: bool = False) -> None:
+    def __init__(self, use_yes_price: bool | None = None) -> None:
         """Begin without markets.
 
-        ``use_yes_price`` says how the recorder subscribed the book channel; a capture does not tell.
+        ``use_yes_price``: how the book channel of connections that do not tell was subscribed, if known.
         """
         self.markets: dict[str, RowBuffer] = {}
-        self.facts: dict[str, MarketFacts] = {}
         self.counters: Counter[str] = Counter()
+        self._told = lifecycle.ToldFacts(self.counters)
+        self.facts, self.event_fees = self._told.facts, self._told.fees
         self._use_yes_price = use_yes_price
+        self._yes_scale: dict[int, bool] = {}  # connection -> what the recording says of it
+        self._file = 0
         self._sequence = SequenceTracker()
         self._carrier: dict[str, Stream] = {}  # market -> the stream that keeps its book
         self._alive: dict[int, bool] = {}  # connection -> heard of since the newest one appeared
-        self._trade_ids: set[str] = set()
-        self._trade_order: deque[str] = deque()
+        self._trades = TradeMemory()
         self._touched: dict[str, None] = {}  # markets with rows since the last drain, in order
         self._handlers: dict[str, Callable[[Frame, int, int, dict[str, Any]], None]] = {
             "orderbook_snapshot": self._snapshot,
             "orderbook_delta": self._delta,
             "trade": self._trade,
+            "ticker": self._ticker,
             "market_lifecycle_v2": self._lifecycle,
+            "event_lifecycle": self._event_lifecycle,
+            "event_fee_update": self._event_fee,
         }
 
-    def feed_files(self, paths: Iterable[Path]) -> None:
-        """Decode capture files that follow one another in time; DataError names file and line."""
-        for path in paths:
-            self._sequence.start_file()
-            for frame in read_frames(path):
-                try:
-                    self.feed(frame)
-                except DataError as err:
-                    raise DataError(
-                        f"{path}: line {frame.line}: {err}; "
-                        "remove the line to import the rest (a gap is then recorded)"
-                    ) from None
+    def start_file(self) -> None:
+        """Begin a further file of the same recording."""
+        self._sequence.start_file()
+        self._file += 1
+
+    def take_note(self, note: ConnectionNote) -> None:
+        """Hold what a recorder says of a connection for true from here on."""
+        if note.conn is None:
+            self._use_yes_price = note.use_yes_price
+        else:
+            self._yes_scale[note.conn] = note.use_yes_price
 
     def feed(self, frame: Frame) -> None:
         """Decode one frame; DataError where a known message lacks a field or holds an impossible value."""
@@ -124,11 +123,15 @@ class Decoder:
         """
         self.counters["frames"] += 1
         self._hear(frame.conn)
-        sid, seq = _numbers(message)
-        if seq != NO_SEQ and not self._arrive(frame, sid, seq):
+        kind = message.get("type")
+        sid, seq = self._numbers(message)
+        if seq != NO_SEQ and not self._arrive(frame, kind, sid, seq):
             return
         try:
-            self._dispatch(frame, str(message.get("type")), sid, seq, message.get("msg"))
+            if kind is None and "cmd" in message:
+                self._command(frame, message)
+            else:
+                self._dispatch(frame, str(kind), sid, seq, message.get("msg"))
         except DataError:
             self._spoil_by(frame, message, sid, seq)
             raise
@@ -140,9 +143,26 @@ class Decoder:
         every book of the subscription is. DataError where ``sid`` or ``seq`` cannot be: the number of the
         next frame then shows the loss.
         """
-        sid, seq = _numbers(message)
-        if seq == NO_SEQ or self._arrive(frame, sid, seq):
+        sid, seq = self._numbers(message)
+        if seq == NO_SEQ or self._arrive(frame, message.get("type"), sid, seq):
             self._spoil_by(frame, message, sid, seq)
+
+    def _numbers(self, message: dict[str, Any]) -> tuple[int, int]:
+        """(sid, seq) of a message, NO_SEQ where none can be read; DataError where one fits no column."""
+        plain: Any = message.get("sid"), message.get("seq")
+        if wire.are_plain(*plain):
+            return plain
+        try:
+            sid, seq = wire.sid_of(message), wire.seq_of(message)
+        except DataError:
+            self.counters["refused_frames"] += 1
+            raise
+        if sid == NO_SEQ:
+            return NO_SEQ, NO_SEQ
+        if seq is None:
+            self.counters["seq_unreadable"] += 1  # the next number shows a hole
+            return sid, NO_SEQ
+        return sid, seq
 
     def _spoil_by(self, frame: Frame, message: dict[str, Any], sid: int, seq: int) -> None:
         """Put a GAP into every book that a refused frame may have changed."""
@@ -152,7 +172,7 @@ class Decoder:
         if not isinstance(ticker, str) or ticker not in self.markets:
             stream = (frame.conn, sid)
             self._spoil(self._sequence.tickers(stream), stream, seq, UNCOUNTABLE, frame)
-        elif message.get("type") != "trade":  # a trade changes no book
+        elif message.get("type") not in ("trade", "ticker"):  # these change no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
     def drain(self) -> Iterator[tuple[str, MarketRows, list[Told]]]:
@@ -170,30 +190,35 @@ class Decoder:
         """Number of subscriptions and connections that the decoder remembers."""
         return len(self._sequence) + len(self._alive)
 
-    def _arrive(self, frame: Frame, sid: int, seq: int) -> bool:
+    def _arrive(self, frame: Frame, kind: Any, sid: int, seq: int) -> bool:
         """Take the frame's number; False where the frame is a repeat."""
-        arrival, missing = self._sequence.observe((frame.conn, sid), seq)
+        weight = _WEIGHT.get(kind, _PLAIN) if isinstance(kind, str) else _PLAIN
+        stream = (frame.conn, sid)
+        arrival, missing = self._sequence.observe(stream, seq, hash(frame.raw), weight)
         if arrival is Arrival.REPEAT:
             self.counters["repeated_frames"] += 1
             return False
-        if arrival is Arrival.GAP:
-            self._lose((frame.conn, sid), seq, missing, frame)
+        if arrival is not Arrival.NEXT:
+            self.counters["sequence_gaps" if arrival is Arrival.GAP else "sequence_restarts"] += 1
+            if missing > 0:
+                self.counters["messages_missing"] += missing
+            self._spoil(self._sequence.tickers(stream), stream, seq, missing, frame)
         return True
 
     def _dispatch(self, frame: Frame, kind: str, sid: int, seq: int, msg: Any) -> None:
         """Hand a message to the method for its type; count a message of any other type."""
         handler = self._handlers.get(kind)
-        if handler is not None:
+        if handler is not None and not (kind in _OPTIONAL and msg is None):
             if not isinstance(msg, dict):
                 raise DataError(f"{kind} without a msg object")
             for name in msg.keys() - wire.KNOWN_FIELDS[kind]:
                 self.counters[f"unknown_field:{kind}.{name}"] += 1
             handler(frame, sid, seq, msg)
-        elif kind in ("ok", "subscribed", "unsubscribed", "error"):
-            self._control(frame, kind, sid, msg)
+        elif kind in _CONTROL:
+            self._control(frame, kind, sid, msg if isinstance(msg, dict) else {})
         elif kind in _PRIVATE:
             self.counters[f"private_frames:{kind}"] += 1
-        elif kind in _IGNORED:
+        elif kind in _OPTIONAL:
             self.counters[f"ignored_frames:{kind}"] += 1
         else:
             self.counters[f"unknown_type:{kind}"] += 1
@@ -207,12 +232,9 @@ class Decoder:
                 self._alive[other] = False
         self._alive[conn] = True
 
-    def _lose(self, stream: Stream, seq: int, missing: int, frame: Frame) -> None:
-        """Count messages of a stream as lost and spoil every book that the stream carries."""
-        self.counters["sequence_gaps"] += 1
-        if missing > 0:
-            self.counters["messages_missing"] += missing
-        self._spoil(self._sequence.tickers(stream), stream, seq, missing, frame)
+    def _yes_scale_of(self, conn: int) -> bool | None:
+        """True where NO prices of the connection stand on the YES scale, None where nobody said."""
+        return self._yes_scale.get(conn, self._use_yes_price)
 
     def _spoil(self, tickers: Iterable[str], stream: Stream, seq: int, missing: int, frame: Frame) -> None:
         """Put a GAP into the books of those ``tickers`` that ``stream`` carries."""
@@ -225,19 +247,48 @@ class Decoder:
         self._touched[ticker] = None
         self.markets[ticker].add_gap(frame.recv_ns, sid, seq, missing, frame.line)
 
-    def _control(self, frame: Frame, kind: str, sid: int, msg: Any) -> None:
+    def _command(self, frame: Frame, message: dict[str, Any]) -> None:
+        """Take a command that the recorder sent and recorded: it tells the scale of the book channel."""
+        name, params = message["cmd"], message.get("params")
+        self.counters[f"commands:{name}"] += 1
+        if name != "subscribe" or not isinstance(params, dict):
+            return
+        channels, scale = params.get("channels"), params.get("use_yes_price")
+        if isinstance(channels, list) and "orderbook_delta" in channels and isinstance(scale, bool):
+            self._yes_scale[frame.conn] = scale
+
+    def _control(self, frame: Frame, kind: str, sid: int, msg: dict[str, Any]) -> None:
         """Take an answer of the exchange to a command: a subscription may begin or end."""
         self.counters[f"control_frames:{kind}"] += 1
-        if kind == "subscribed" and isinstance(msg, dict) and type(msg.get("sid")) is int:
-            sid = msg["sid"]  # a subscription begins: whatever used this number before has ended
-        elif kind != "unsubscribed":
-            return
-        stream = (frame.conn, sid)
+        named = wire.whole_number(msg.get("sid"))
+        if kind == "subscribed" and named is not None:
+            self._end((frame.conn, named), frame)  # whatever used this number before has ended
+        elif kind == "unsubscribed":
+            self._end((frame.conn, named if sid == NO_SEQ and named is not None else sid), frame)
+        elif kind == "error" and (code := wire.whole_number(msg.get("code"))) in _TERMINAL:
+            carriers = self._sequence.books_of(frame.conn)
+            only = named if sid == NO_SEQ else sid
+            if only is not None:  # books without a sid may be those that the error names
+                carriers = [s for s in carriers if s[1] in (only, NO_SEQ)] or [(frame.conn, only)]
+            for stream in carriers:
+                self.counters[f"subscriptions_ended:error_{code}"] += 1
+                self._end(stream, frame)
+
+    def _end(self, stream: Stream, frame: Frame) -> None:
+        """Forget a subscription that ended, and spoil the books that it carried."""
         ended = self._sequence.end(stream)
         self._spoil(ended, stream, NO_SEQ, UNCOUNTABLE, frame)
         for ticker in ended:
             if self._carrier.get(ticker) == stream:
                 del self._carrier[ticker]
+
+    def _leave_dead(self, ticker: str, frame: Frame, sid: int, seq: int) -> None:
+        """Put a GAP into a book whose connection has not been heard of since a newer one appeared."""
+        carrier = self._carrier.get(ticker)
+        if carrier is not None and not self._alive[carrier[0]]:
+            self.counters["reconnections"] += 1
+            self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
+            del self._carrier[ticker]
 
     # Messages
 
@@ -252,18 +303,25 @@ class Decoder:
         self._touched[ticker] = None
         return ticker, buffer
 
+    def _take_over(self, ticker: str, stream: Stream, buffer: RowBuffer) -> None:
+        """Note that ``stream`` carries the book of a market from here on."""
+        self._carrier[ticker] = stream
+        buffer.carried_by(BookConnection(self._file, stream[0], self._yes_scale_of(stream[0])))
+
     def _snapshot(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a whole book to the rows of its market."""
         ticker, buffer = self._buffer(msg)
         yes, no = self._tradable(wire.levels_of(msg, "yes")), self._tradable(wire.levels_of(msg, "no"))
-        if self._use_yes_price:
-            no = _mirrored(no)
+        if no and self._yes_scale_of(frame.conn):
+            no = [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in no]
         stream = (frame.conn, sid)
+        if seq == NO_SEQ:
+            self.counters["book_frames_without_seq"] += 1
         before = self._carrier.get(ticker)
         if before is not None and before[0] != frame.conn:
             self.counters["reconnections"] += 1
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
-        self._carrier[ticker] = stream
+        self._take_over(ticker, stream, buffer)
         self._sequence.carry(stream, ticker)
         buffer.add_snapshot(frame.recv_ns, sid, seq, yes, no, frame.line)
 
@@ -276,13 +334,19 @@ class Decoder:
     def _delta(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a change of one price level to the rows of its market."""
         ticker, buffer = self._buffer(msg)
-        if self._carrier.setdefault(ticker, (frame.conn, sid)) != (frame.conn, sid):
+        stream = (frame.conn, sid)
+        carrier = self._carrier.get(ticker)
+        if carrier is None:
+            self._take_over(ticker, stream, buffer)
+        elif carrier != stream:
             self.counters["deltas_of_another_subscription"] += 1
             return
-        self._sequence.carry((frame.conn, sid), ticker)
+        self._sequence.carry(stream, ticker)
+        if seq == NO_SEQ:
+            self.counters["book_frames_without_seq"] += 1
         side = wire.side_of(msg)
         price_e4 = wire.price_of(msg, "price_dollars", "price")
-        if self._use_yes_price and side == NO:
+        if side == NO and self._yes_scale_of(frame.conn):
             price_e4 = DOLLAR_E4 - price_e4
         qty_e2 = wire.qty_of(msg, "delta_fp", "delta")
         exch_ns = wire.exchange_time_ns(msg)
@@ -295,14 +359,10 @@ class Decoder:
         """Add a trade to the rows of its market, unless it is a repeat."""
         ticker, buffer = self._buffer(msg)
         trade_id = msg.get("trade_id")
-        if isinstance(trade_id, str) and self._is_repeated(trade_id):
+        if isinstance(trade_id, str) and self._trades.knows(trade_id):
             self.counters["repeated_trades"] += 1
             return
-        carrier = self._carrier.get(ticker)
-        if carrier is not None and not self._alive[carrier[0]]:
-            self.counters["reconnections"] += 1
-            self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
-            del self._carrier[ticker]
+        self._leave_dead(ticker, frame, sid, seq)
         taker = wire.taker_of(msg)
         price_e4 = wire.price_of(msg, "yes_price_dollars", "yes_price")
         qty_e2 = wire.qty_of(msg, "count_fp", "count")
@@ -314,75 +374,40 @@ class Decoder:
         buffer.add(frame.recv_ns, exch_ns, sid, seq, TRADE, taker, price_e4, qty_e2, flags, frame.line)
         buffer.trade_ids.append(trade_id if isinstance(trade_id, str) else None)
 
-    def _is_repeated(self, trade_id: str) -> bool:
-        """True for a trade seen before.
-
-        Remembers any other trade, and forgets the oldest one beyond the bound.
-        """
-        if trade_id in self._trade_ids:
-            return True
-        if len(trade_id) > _TRADE_ID_CHARS:
-            raise DataError(f"trade_id of {len(trade_id)} characters; expected at most {_TRADE_ID_CHARS}")
-        self._trade_ids.add(trade_id)
-        self._trade_order.append(trade_id)
-        if len(self._trade_order) > _TRADES_REMEMBERED:
-            self._trade_ids.discard(self._trade_order.popleft())
-        return False
+    def _ticker(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Add the top of the book that a ticker tells, for a market that has a book to hold it against."""
+        ticker = msg.get("market_ticker")
+        if isinstance(ticker, str):
+            self._leave_dead(ticker, frame, sid, seq)
+        if not isinstance(ticker, str) or ticker not in self._carrier:
+            self.counters["ignored_frames:ticker"] += 1
+            return
+        try:
+            top = wire.top_of_ticker(msg)
+            exch_ns = wire.exchange_time_ns(msg)
+        except DataError:  # it changes no book
+            self.counters["ticker_frames_unreadable"] += 1
+            return
+        if top is None:
+            self.counters["ignored_frames:ticker"] += 1
+            return
+        _, buffer = self._buffer(msg)
+        buffer.add_ticker(frame.recv_ns, exch_ns, sid, seq, *top, frame.line)
 
     def _lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Take the facts that a lifecycle message tells; add a row where the trading state changes."""
         ticker, buffer = self._buffer(msg)
-        before = self.facts.get(ticker, MarketFacts())
-        facts = replace(before, **_told(msg))
-        self.facts[ticker] = facts
-        if facts != before:
-            buffer.tell(frame.recv_ns, facts, frame.line)
-        event_type = msg.get("event_type")
-        status = _STATUS.get(event_type) if isinstance(event_type, str) else None
+        self._told.take_market(ticker, frame, msg, self.markets)
+        status = lifecycle.status_of(msg)
         if status is None:
-            self.counters[f"lifecycle_without_row:{event_type}"] += 1
+            self.counters[f"lifecycle_without_row:{msg.get('event_type')}"] += 1
             return
-        exch_ns = wire.exchange_time_ns(msg)
-        buffer.add_status(frame.recv_ns, exch_ns, sid, seq, status, frame.line)
+        buffer.add_status(frame.recv_ns, lifecycle.time_of(msg, self.counters), sid, seq, status, frame.line)
 
+    def _event_lifecycle(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Take the facts of an event."""
+        self._touched |= dict.fromkeys(self._told.take_event(frame, msg, self.markets))
 
-def _told(msg: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of MarketFacts that one lifecycle message gives, by name; others are absent.
-
-    DataError where the message holds an impossible value.
-    """
-    told: dict[str, Any] = {
-        "open_ns": wire.seconds_ns(msg, "open_ts") or None,
-        "close_ns": wire.seconds_ns(msg, "close_ts") or None,
-        "determined_ns": wire.seconds_ns(msg, "determination_ts") or None,
-    }
-    more = msg.get("additional_metadata")
-    if isinstance(more, dict) and isinstance(more.get("event_ticker"), str):
-        told["event"] = more["event_ticker"]
-    if msg.get("price_ranges"):
-        told["price_ranges"] = wire.price_bands(msg["price_ranges"])
-    value = msg.get("settlement_value")
-    if value is not None or msg.get("result"):
-        told["settlement_e4"] = settlement_value_e4(
-            msg.get("result"), parse_price(value) if value is not None else None
-        )
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _numbers(message: dict[str, Any]) -> tuple[int, int]:
-    """(sid, seq) of a message, NO_SEQ where it has none; DataError where one of them cannot be."""
-    sid, seq = message.get("sid"), message.get("seq")
-    if type(sid) is not int:
-        return NO_SEQ, NO_SEQ
-    if not 0 <= sid < _MAX_SID:
-        raise DataError(f"sid = {sid}; expected 0..{_MAX_SID - 1}")
-    if type(seq) is not int:
-        return sid, NO_SEQ
-    if not 0 <= seq < _MAX_SEQ:
-        raise DataError(f"seq = {seq}; expected 0..{_MAX_SEQ - 1}")
-    return sid, seq
-
-
-def _mirrored(levels: Levels) -> Levels:
-    """Price levels moved from the YES scale to the own scale of NO."""
-    return [(DOLLAR_E4 - price_e4, qty_e2) for price_e4, qty_e2 in levels]
+    def _event_fee(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
+        """Take the fee of an event from here on."""
+        self._told.take_fee(frame, msg)

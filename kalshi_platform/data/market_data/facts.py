@@ -23,12 +23,40 @@ class MarketFacts:
     determined_ns: int | None = None
     settlement_e4: int | None = None
     price_ranges: tuple[PriceBand, ...] | None = None
+    series: str | None = None
+    collateral: str | None = None  # MECNET, DIRECNET or "": how the exchange nets the event's markets
 
     def updated(self, later: Self, since: Self) -> Self:
         """These facts with those of ``later`` that differ from ``since``."""
         names = [field.name for field in fields(self)]
         news = {n: getattr(later, n) for n in names if getattr(later, n) != getattr(since, n)}
         return replace(self, **news)
+
+
+class EventTold(NamedTuple):
+    """Facts that an ``event_lifecycle`` frame tells of an event; None where it told nothing."""
+
+    series: str | None
+    collateral: str | None
+
+
+class EventFeeTold(NamedTuple):
+    """Fee of an event from ``recv_ns`` on, as an ``event_fee_update`` frame told it.
+
+    None: the override does not hold, or holds no longer, and the series' own fee does.
+    """
+
+    recv_ns: int
+    fee_type: str | None
+    multiplier_e6: int | None
+
+
+class BookConnection(NamedTuple):
+    """Connection that carries a book, and the scale that its NO prices were read on."""
+
+    file: int  # number of the file in which the connection appeared
+    conn: int
+    use_yes_price: bool | None  # None: nobody said; read as false
 
 
 class Told(NamedTuple):

@@ -6,25 +6,32 @@ Legacy    integer cents and whole contracts (``price``, ``delta``), sent until 2
 """
 
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, TimeSpan, strange_time
 from kalshi_platform.data.market_data.row_buffer import Levels
-from kalshi_platform.data.market_data.schema import NO, YES
+from kalshi_platform.data.market_data.schema import NO, NO_SEQ, YES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
 from kalshi_platform.domain.units import (
     CONTRACT_E2,
     DOLLAR_E4,
+    NO_PRICE,
     NO_TIME,
     NS_PER_MS,
     NS_PER_SECOND,
+    UNKNOWN_QTY,
     parse_price,
     parse_qty,
     parse_rfc3339,
 )
 
 _CENT_E4: Final = 100
+_MAX_SEQ: Final = 1 << 62
+_MAX_SID: Final = 1 << 31
+_MAX_DIGITS: Final = 19
+_MILLION: Final = 1_000_000
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
 
@@ -41,6 +48,17 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
         "market_ticker", "market_id", "price_dollars", "delta_fp", "side", "price", "delta",
         "client_order_id", "subaccount",
     },
+    "ticker": _TIMES | {
+        "market_ticker", "market_id", "price_dollars", "yes_bid_dollars", "yes_ask_dollars",
+        "yes_bid_size_fp", "yes_ask_size_fp", "last_trade_size_fp", "volume_fp", "open_interest_fp",
+        "dollar_volume", "dollar_open_interest", "time", "price", "yes_bid", "yes_ask", "volume",
+        "open_interest",
+    },
+    "event_lifecycle": frozenset({
+        "event_ticker", "series_ticker", "exchange_index", "title", "subtitle", "collateral_return_type",
+        "strike_date", "strike_period",
+    }),
+    "event_fee_update": frozenset({"event_ticker", "fee_type_override", "fee_multiplier_override"}),
     "trade": _TIMES | {
         "trade_id", "market_ticker", "yes_price_dollars", "no_price_dollars", "count_fp", "taker_side",
         "taker_outcome_side", "taker_book_side", "is_block_trade", "yes_price", "no_price", "count",
@@ -51,6 +69,44 @@ KNOWN_FIELDS: Final[dict[str, frozenset[str]]] = {
         "additional_metadata", "strike_type", "floor_strike", "cap_strike", "custom_strike", "yes_sub_title",
     }),
 }  # fmt: skip
+
+
+def are_plain(sid: Any, seq: Any) -> bool:
+    """True for a subscription and a number as the exchange sends them."""
+    return type(sid) is int and type(seq) is int and 0 <= sid < _MAX_SID and 0 <= seq < _MAX_SEQ
+
+
+def sid_of(message: Message) -> int:
+    """Subscription of a message, NO_SEQ where it names none; DataError where the number fits no column."""
+    sid = whole_number(message.get("sid"))
+    if sid is None:
+        return NO_SEQ
+    if not 0 <= sid < _MAX_SID:
+        raise DataError(f"sid = {sid}; expected 0..{_MAX_SID - 1}")
+    return sid
+
+
+def seq_of(message: Message) -> int | None:
+    """Number of a message, NO_SEQ where it has none; None where it has one that nobody can read.
+
+    DataError where the number fits no column.
+    """
+    raw = message.get("seq")
+    if raw is None:
+        return NO_SEQ
+    seq = whole_number(raw)
+    if seq is not None and seq >= _MAX_SEQ:
+        raise DataError(f"seq = {seq}; expected 0..{_MAX_SEQ - 1}")
+    return None if seq is None or seq < 0 else seq
+
+
+def whole_number(value: Any) -> int | None:
+    """Whole number given as such or as text of digits; None for anything else."""
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.isdecimal():
+        return int(value)
+    return None
 
 
 def fixed_price_e4(text: str) -> int:
@@ -129,6 +185,45 @@ def _level_qty(value: Any) -> int:
     if type(value) is int:
         return value * CONTRACT_E2
     raise DataError(f"level size {value!r}; expected a count string or a whole number")
+
+
+def top_of_ticker(msg: Message) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """(own-side price, size) of the best YES and the best NO bid of a ticker; None where it tells neither.
+
+    NO_PRICE where a side is empty, UNKNOWN_QTY where the size is not told. DataError for a value that cannot
+    be.
+    """
+    if msg.get("yes_bid_dollars") is None and msg.get("yes_bid") is None:
+        return None
+    if msg.get("yes_ask_dollars") is None and msg.get("yes_ask") is None:
+        return None
+    bid_e4 = price_of(msg, "yes_bid_dollars", "yes_bid")
+    no_e4 = DOLLAR_E4 - price_of(msg, "yes_ask_dollars", "yes_ask")
+    return _best_of(bid_e4, msg.get("yes_bid_size_fp")), _best_of(no_e4, msg.get("yes_ask_size_fp"))
+
+
+def _best_of(price_e4: int, size: Any) -> tuple[int, int]:
+    """(price, size) of one side of a ticker; prices of 0 and 1 dollar say that the side is empty."""
+    if not 0 < price_e4 < DOLLAR_E4:
+        return NO_PRICE, 0
+    qty_e2 = UNKNOWN_QTY if size is None else fixed_qty_e2(_string(size, "size"))
+    if size is not None and qty_e2 < 0:
+        raise DataError(f"size {size!r} of a ticker is negative")
+    return price_e4, qty_e2
+
+
+def multiplier_e6(value: Any) -> int:
+    """Fee multiplier in 1e-6, exact, from a number or its text; DataError for anything else."""
+    try:
+        if type(value) not in (int, float, str):
+            raise InvalidOperation
+        scaled = Decimal(str(value)) * _MILLION
+    except ArithmeticError:
+        raise DataError(f"fee multiplier {value!r}; expected a number such as 0.5 or its text") from None
+    whole = int(scaled) if scaled.is_finite() and scaled.adjusted() < _MAX_DIGITS - 1 else -1
+    if whole != scaled or whole < 0:
+        raise DataError(f"fee multiplier {value!r}; expected 0 or more, at most 6 decimals")
+    return whole
 
 
 def side_of(msg: Message) -> int:

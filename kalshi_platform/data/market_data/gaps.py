@@ -4,15 +4,18 @@ A GAP says that messages were lost; the book is invalid until its next snapshot.
 of a GAP are those of the row that showed the loss.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from kalshi_platform.data.market_data.schema import (
+    DELTA,
     FLAG_FILL,
     FLAG_LAST,
     GAP,
+    NO_SEQ,
     NO_SIDE,
+    SNAPSHOT,
     TRADE,
     YES,
     MarketRows,
@@ -20,6 +23,9 @@ from kalshi_platform.data.market_data.schema import (
     take,
 )
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, UNKNOWN_QTY
+
+GapDetection = Literal["none", "sequence"]
+"""How lost messages show: "sequence" by a hole in the numbers, "none" not at all: gaps cannot be seen."""
 
 #: Kind, side and price of every GAP.
 GAP_CELLS: Final = (GAP, NO_SIDE, NO_PRICE)
@@ -46,6 +52,12 @@ def gap_in_place_of(message: MarketRows) -> MarketRows:
     row = MarketRows(*(column[:1].copy() for column in message))
     write_gaps(row, slice(None))
     return row
+
+
+def gap_detection_of(rows: MarketRows) -> GapDetection:
+    """Sign by which lost messages of a market's book show: numbers, if every row of the book has one."""
+    of_book = (rows.kind == SNAPSHOT) | (rows.kind == DELTA)
+    return "sequence" if of_book.any() and (rows.seq[of_book] != NO_SEQ).all() else "none"
 
 
 def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

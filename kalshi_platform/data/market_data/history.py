@@ -13,6 +13,8 @@ from collections.abc import Sequence
 
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.fee_history import FeeTable, fee_steps
+from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, series_of
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, can_end_early, clock_ns_of
 
@@ -53,9 +55,23 @@ def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
     return spec
 
 
-def history_of(record: MarketRecord, told: Sequence[Told], counters: Counter[str]) -> MarketHistory:
+def fees_of(record: MarketRecord, table: FeeTable) -> tuple[FeeStep, ...]:
+    """Fees of a market over time, from its metadata and from what is told of its series and its event."""
+    spec = record.spec
+    series = spec.series or series_of(spec.event)
+    event_tellings = (*record.event_fees, *table.events.get(spec.event, ()))
+    return fee_steps(series, event_tellings, record.own_fees, table.series.get(series, ()), spec.open_ns)
+
+
+def history_of(
+    record: MarketRecord,
+    told: Sequence[Told],
+    counters: Counter[str],
+    fees: tuple[FeeStep, ...] = ASSUMED_FEES,
+) -> MarketHistory:
     """History of a market: step 0 from the metadata, step k from the k-th telling of ``told``, in order.
 
+    ``fees`` are those of :func:`fees_of`.
     ``counters`` count the times that only metadata tell and that are taken for known since the opening, and
     frames after which a market would close before it opened: both times are unknown from there on.
     """
@@ -73,7 +89,8 @@ def history_of(record: MarketRecord, told: Sequence[Told], counters: Counter[str
         )
     known = [known_facts(spec, MarketFacts(), None)]
     known += [known_facts(spec, telling.facts, telling.recv_ns) for telling in told]
-    return MarketHistory(known=tuple(known), close_ns=true_close_ns(record, facts[-1] if facts else None))
+    close_ns = true_close_ns(record, facts[-1] if facts else None)
+    return MarketHistory(known=tuple(known), fees=fees, close_ns=close_ns)
 
 
 def true_close_ns(record: MarketRecord, last: MarketFacts | None) -> int | None:

@@ -11,9 +11,8 @@ A record that contradicts itself costs the fact, never the build; counted are
   times_outside_2015_2099_read_as_unknown  9999-12-31, say
   not_a_number_read_as_absent              NaN, the blank of a column of floats
 
-Fees: the metadata at hand does not carry them, so every market gets the exchange's default, quadratic
-with multiplier 1. Some series had another multiplier at some times (the INX* dailies paid half before
-2026); a point-in-time fee table replaces the default where one is recorded.
+Fees: a record keeps what its source says of the market's own fees and of its event's override
+(``fee_meta.py``); its specification carries fees only once ``domain/fee_history.py`` weighed every source.
 """
 
 import re
@@ -27,8 +26,10 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.data.market_data.clock import SCHEDULE, UNITS_NS, unit_like, utc_text
+from kalshi_platform.data.market_data.fee_meta import overriding_fees, own_fees
 from kalshi_platform.data.market_data.frames import price_bands
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTelling
 from kalshi_platform.domain.market import (
     WHOLE_CENTS,
     MarketSpec,
@@ -64,6 +65,8 @@ class MarketRecord:
     grid_declared: bool  # False: the source does not say on which grid the market trades
     expiration_ns: int | None = None  # by then, at the latest, the outcome is public
     last_price_e4: int | None = None  # of the last trade the source knows, YES scale; None where none traded
+    own_fees: tuple[FeeTelling, ...] = ()  # the market's own fee fields, in the order of the sources
+    event_fees: tuple[FeeTelling, ...] = ()  # the override of its event, told beside the market
 
     @property
     def known_ns(self) -> int | None:
@@ -155,6 +158,10 @@ def _rest_markets(document: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[st
             yield from ((event, m) for m in document["markets"] if isinstance(m, dict) and "ticker" in m)
         elif "ticker" in document and "event_ticker" in document:
             yield {}, document
+        else:  # answers kept inside an object of somebody's own
+            for value in document.values():
+                if isinstance(value, dict | list):
+                    yield from _rest_markets(value)
 
 
 def _nested(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,10 +194,11 @@ def _record(
         settlement = _settlement(row, ticker, counters)
         last_price = _present(row, "last_price_dollars", counters)
         last_e4 = 0 if last_price is None else parse_price(last_price)
+        fees = own_fees(row, where, counters), overriding_fees(row, event, where, counters)
     except DataError as err:
         raise DataError(f"{where} ({ticker}): {err}; correct the metadata") from None
     # the exchange answers a last price of 0 where nothing traded
-    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None)
+    return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None, *fees)
 
 
 def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, int | None, int | None]:
@@ -283,4 +291,5 @@ def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> Mark
     expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
     last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
     declared = first.grid_declared or second.grid_declared
-    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4)
+    fees = first.own_fees + second.own_fees, first.event_fees + second.event_fees
+    return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4, *fees)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.facts import BookConnection, MarketFacts, Told
 from kalshi_platform.data.market_data.gaps import GAP_CELLS
 from kalshi_platform.data.market_data.schema import (
     DTYPES,
@@ -17,6 +17,7 @@ from kalshi_platform.data.market_data.schema import (
     NO_SIDE,
     SNAPSHOT,
     STATUS,
+    TICKER,
     YES,
     MarketRows,
 )
@@ -30,12 +31,13 @@ Levels = list[tuple[int, int]]
 
 
 class RowBuffer:
-    """Rows of one market and the facts told between them, in order of arrival."""
+    """Rows of one market, the facts told between them and who carried its book, in order of arrival."""
 
     def __init__(self) -> None:
         self._cells = array("q")
         self.told: list[Told] = []
         self.trade_ids: list[str | None] = []  # one a TRADE row, in order; None: the frame told none
+        self.carried: list[tuple[int, BookConnection]] = []  # from which row on which connection
         self._n_told = 0  # ever, also before clear()
         self._has_begun = False
         self._waiting: tuple[int, MarketFacts] | None = None  # told before the first row
@@ -84,6 +86,19 @@ class RowBuffer:
         """Append a change of the trading state (STATUS_*)."""
         self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
 
+    def add_ticker(
+        self, recv_ns: int, exch_ns: int, sid: int, seq: int,
+        yes: tuple[int, int], no: tuple[int, int], line: int,
+    ) -> None:  # fmt: skip
+        """Append the top of the book that a ticker tells: (own-side price, size) of either side."""
+        self.add(recv_ns, exch_ns, sid, seq, TICKER, YES, *yes, 0, line)
+        self.add(recv_ns, exch_ns, sid, seq, TICKER, NO, *no, FLAG_LAST, line)
+
+    def carried_by(self, connection: BookConnection) -> None:
+        """Note that the book of the next row on comes by ``connection``."""
+        if not self.carried or self.carried[-1][1] != connection:
+            self.carried.append((len(self), connection))
+
     def tell(self, recv_ns: int, facts: MarketFacts, line: int) -> None:
         """Append a FACTS row: ``facts`` are known from it on.
 
@@ -113,6 +128,7 @@ class RowBuffer:
         del self._cells[:]
         self.told.clear()
         self.trade_ids.clear()
+        self.carried.clear()
 
     def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""

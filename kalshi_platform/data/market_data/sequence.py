@@ -2,7 +2,13 @@
 
 Every frame that carries ``sid`` and ``seq`` takes a number: book and trade frames, and ``ok``,
 ``unsubscribed`` and ``error`` answers too. Feed all of them, or the tracker reports gaps that never were.
-A number at or below the last one is a repeat. A hole spoils every book of the subscription.
+A hole spoils every book of the subscription.
+
+Repeat     a number at or below the last one whose frame says what it said before, or that nobody remembers.
+Restart    a number at or below the last one that begins the count anew: its frame says something else than
+           the frame remembered there, or is a snapshot or trade never seen. A recorder that reconnects
+           without a new connection number leaves such a trace. When one subscription restarts, the others of
+           its connection did too: the next lower number of theirs is a restart.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +20,9 @@ Stream = tuple[int, int]
 
 #: In place of a count: messages were lost, nobody knows how many.
 UNCOUNTABLE: Final = -1
+#: Frames of a subscription remembered by content; snapshots, which alone restart a book, for longer.
+FRAMES_REMEMBERED: Final = 4_096
+SNAPSHOTS_REMEMBERED: Final = 16_384
 
 
 class Arrival(Enum):
@@ -22,15 +31,53 @@ class Arrival(Enum):
     NEXT = "next"
     REPEAT = "repeat"  # already seen: ignore the frame
     GAP = "gap"  # frames before it were lost
+    RESTART = "restart"  # the count began anew; nobody knows what was lost
+
+
+class Weight(Enum):
+    """Trust in a frame whose number has passed and is not remembered."""
+
+    PLAIN = "plain"  # taken for a repeat
+    TRADE = "trade"  # begins the count anew
+    SNAPSHOT = "snapshot"  # begins the count anew, and is remembered for longer
+
+
+_SNAPSHOT: Final = Weight.SNAPSHOT
+_NEXT: Final = (Arrival.NEXT, 0)
 
 
 @dataclass(slots=True)
 class StreamState:
-    """One subscription: its last number and the markets it carries."""
+    """One subscription: its last number, the markets it carries, what its last frames said."""
 
-    last_seq: int
+    last_seq: int | None = None  # None: no number yet
     tickers: set[str] = field(default_factory=set)
-    resuming: bool = False  # a new file began; the stream may have restarted in between
+    resuming: bool = False  # a new file or a restart beside it: a lower number is a restart
+    frames: dict[int, int] = field(default_factory=dict)  # number -> hash of the frame's text
+    snapshots: dict[int, int] = field(default_factory=dict)
+
+    def remembered(self, seq: int) -> int | None:
+        """Hash of the frame that had this number; None where nobody remembers it."""
+        known = self.frames.get(seq)
+        return self.snapshots.get(seq) if known is None else known
+
+    def remember(self, seq: int, content: int, weight: Weight) -> None:
+        """Take ``seq`` as the last number, and note what its frame said."""
+        self.last_seq = seq
+        frames = self.frames
+        frames[seq] = content
+        if len(frames) > 2 * FRAMES_REMEMBERED:
+            self.frames = {n: known for n, known in frames.items() if n > seq - FRAMES_REMEMBERED}
+        if weight is _SNAPSHOT:
+            self.snapshots[seq] = content
+            if len(self.snapshots) > SNAPSHOTS_REMEMBERED:
+                del self.snapshots[next(iter(self.snapshots))]
+
+    def restart(self, seq: int, content: int, weight: Weight) -> None:
+        """Begin a new count at ``seq``: what the numbers of the old one said means nothing now."""
+        self.frames.clear()
+        self.snapshots.clear()
+        self.remember(seq, content, weight)
 
 
 class SequenceTracker:
@@ -46,44 +93,64 @@ class SequenceTracker:
     def start_file(self) -> None:
         """Begin a further file of the same recording.
 
-        A lower number is then a restart of its stream, not a repeat.
+        A lower number is then a restart of its stream, unless its frame repeats a remembered one.
         """
         for state in self._streams.values():
             state.resuming = True
 
-    def observe(self, stream: Stream, seq: int) -> tuple[Arrival, int]:
+    def observe(
+        self, stream: Stream, seq: int, content: int = 0, weight: Weight = Weight.PLAIN
+    ) -> tuple[Arrival, int]:
         """Take one number; returns its meaning and the number of messages missing before it.
 
-        The first number of a stream is always NEXT: a recording may begin in the middle, and books are
-        invalid until their snapshot anyway.
+        ``content`` is the hash of the frame's text. The first number of a stream is always NEXT: a recording
+        may begin in the middle, and books are invalid until their snapshot anyway.
         """
+        state = self._streams.get(stream) or self._state(stream)
+        last = state.last_seq
+        if last is not None and seq <= last:
+            return self._pass_again(stream, state, seq, content, weight)
+        state.resuming = False
+        state.remember(seq, content, weight)
+        if last is None or seq == last + 1:
+            return _NEXT
+        return Arrival.GAP, seq - last - 1
+
+    def _pass_again(
+        self, stream: Stream, state: StreamState, seq: int, content: int, weight: Weight
+    ) -> tuple[Arrival, int]:
+        """Meaning of a number that has passed already."""
+        known = state.remembered(seq)
+        repeated = known == content or (known is None and weight is Weight.PLAIN and not state.resuming)
+        if repeated:
+            return Arrival.REPEAT, 0
+        if not state.resuming:  # the others of a connection that began anew did so too
+            for other, beside in self._streams.items():
+                if other[0] == stream[0] and beside is not state:
+                    beside.resuming = True
+        state.resuming = False
+        state.restart(seq, content, weight)
+        return Arrival.RESTART, UNCOUNTABLE
+
+    def _state(self, stream: Stream) -> StreamState:
+        """State of a stream, made where there is none."""
         state = self._streams.get(stream)
         if state is None:
-            self._streams[stream] = StreamState(seq)
-            return Arrival.NEXT, 0
-        expected = state.last_seq + 1
-        resuming, state.resuming = state.resuming, False
-        if seq == expected:
-            state.last_seq = seq
-            return Arrival.NEXT, 0
-        if seq < expected:
-            if not resuming:
-                return Arrival.REPEAT, 0
-            state.last_seq = seq
-            return Arrival.GAP, UNCOUNTABLE
-        state.last_seq = seq
-        return Arrival.GAP, seq - expected
+            state = self._streams[stream] = StreamState()
+        return state
 
     def carry(self, stream: Stream, ticker: str) -> None:
         """Note that the stream carries the book of ``ticker``: it sent its snapshot or a delta."""
-        state = self._streams.get(stream)
-        if state is not None:
-            state.tickers.add(ticker)
+        self._state(stream).tickers.add(ticker)
 
     def tickers(self, stream: Stream) -> set[str]:
         """Markets whose books the stream is known to carry."""
         state = self._streams.get(stream)
         return state.tickers if state is not None else set()
+
+    def books_of(self, conn: int) -> list[Stream]:
+        """Subscriptions of a connection that carry books, in order of appearance."""
+        return [stream for stream, state in self._streams.items() if stream[0] == conn and state.tickers]
 
     def end(self, stream: Stream) -> set[str]:
         """Forget a subscription that ended, and return the markets it carried."""

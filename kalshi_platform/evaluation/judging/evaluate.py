@@ -17,6 +17,7 @@ from kalshi_platform.evaluation.judging.checkup import Facts, examine
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, OracleResult, Subject
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
+from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
@@ -71,6 +72,11 @@ def evaluate(
     ladder: tuple[FeeRung, ...] = ()
     if config.fee_ladder:
         ladder = climb(lambda e: stage.play(maker, e, "fees"), env, config.bootstrap, known=(sample,))
+    dated: tuple[DatedFees, ...] = ()
+    if config.fee_times:
+        dated = play_both(
+            lambda e: stage.play(maker, e, f"fees {e.fees}"), bank, env, config.bootstrap, known=(sample,)
+        )
     oracle = stage.oracle(env, result)
     facts = _facts(sample, result, oracle, train_return, training_metrics)
     return Evaluation(
@@ -81,6 +87,7 @@ def evaluate(
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
         fee_ladder=ladder,
+        fee_times=dated,
         oracle=oracle,
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
@@ -153,7 +160,7 @@ class _Stage:
         full_depth = bool((self.bank.arrays.markets["source"] == FULL_DEPTH).all())
         if not full_depth or env.order_style != "taker" or self.is_random:
             return None
-        best = hindsight_by_segment(self.bank, env.position_limit_e2, env.fee_scale_e6)
+        best = hindsight_by_segment(self.bank, env.position_limit_e2, env.fee_scale_e6, env.fees)
         played = self.schedule(env.n_slots, self.config.seeds[0]).segment
         total = int(best[played[played >= 0]].sum())
         captured = result.trading.pnl_e6 / total if total > 0 else None

@@ -12,6 +12,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
+from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
@@ -44,6 +45,7 @@ class EvalConfig(Config):
     )
     baselines: tuple[str, ...] = tuple(b.name for b in BASELINES)
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
+    fee_times: bool = Field(True, description="play the policy under the fees of the time and under today's")
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
     checkup: CheckupConfig = Field(
@@ -96,6 +98,7 @@ class Evaluation(Config):
     baselines: tuple[PolicyResult, ...]
     comparisons: tuple[Comparison, ...]
     fee_ladder: tuple[FeeRung, ...]
+    fee_times: tuple[DatedFees, ...] = ()
     oracle: OracleResult | None
     findings: tuple[Finding, ...]
     wall_s: float

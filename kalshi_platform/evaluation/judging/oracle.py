@@ -18,6 +18,7 @@ import numpy as np
 from kalshi_platform.domain.compiled import allocating_kernel, kernel
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank
+from kalshi_platform.simulation.replay.trading import FeeTime
 
 _NEVER: Final = -(1 << 60)
 
@@ -43,10 +44,11 @@ def _move_e6(held: int, wanted: int, bid_e4: int, ask_e4: int, qty_e2: int, rate
 
 @allocating_kernel
 def hindsight_e6(
-    bid_e4: np.ndarray, ask_e4: np.ndarray, settlement_e4: int, qty_e2: int, rate_e6: int
+    bid_e4: np.ndarray, ask_e4: np.ndarray, settlement_e4: int, qty_e2: int, rate_e6: np.ndarray
 ) -> int:  # fmt: skip
     """Greatest cash, 1e-6 dollar, over bid_e4, ask_e4 (T,) i4 (NO_PRICE = side empty), starting flat.
 
+    ``rate_e6`` (T,) i8: fee rate of a taker at each row.
     ``settlement_e4`` is the payment of one YES after the last row; UNSETTLED closes at the last row's prices.
     Fees are those of ``model_fee_e6`` before alignment to the balance unit. Never below 0.
     """
@@ -54,7 +56,7 @@ def hindsight_e6(
     value = np.empty(3, np.int64)  # of holding -1, 0, +1 after the last row
     for k in range(3):
         if settlement_e4 == UNSETTLED:
-            value[k] = _move_e6(k - 1, 0, bid_e4[last], ask_e4[last], qty_e2, rate_e6)
+            value[k] = _move_e6(k - 1, 0, bid_e4[last], ask_e4[last], qty_e2, rate_e6[last])
         else:
             own = settlement_e4 if k == 2 else 10_000 - settlement_e4
             value[k] = 0 if k == 1 else qty_e2 * own
@@ -63,7 +65,7 @@ def hindsight_e6(
         for k in range(3):
             best = value[k]
             for p in range(3):
-                cash = _move_e6(k - 1, p - 1, bid_e4[t], ask_e4[t], qty_e2, rate_e6)
+                cash = _move_e6(k - 1, p - 1, bid_e4[t], ask_e4[t], qty_e2, rate_e6[t])
                 if cash > _NEVER:
                     best = max(best, cash + value[p])
             before[k] = best
@@ -71,14 +73,18 @@ def hindsight_e6(
     return int(value[1])
 
 
-def hindsight_by_segment(bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000) -> np.ndarray:
+def hindsight_by_segment(
+    bank: Bank, qty_e2: int, fee_scale_e6: int = 1_000_000, fees: FeeTime = "as_of"
+) -> np.ndarray:
     """Optimum of every segment of ``bank``, (G,) i8, 1e-6 dollar, for orders of ``qty_e2``."""
+    rates = bank.arrays.terms["taker_rate_e6" if fees == "as_of" else "today_taker_rate_e6"]
     rows, segments, markets = bank.arrays.rows, bank.arrays.segments, bank.arrays.markets
     bid, ask = rows["bid_px_e4"][:, 0], rows["ask_px_e4"][:, 0]
     out = np.zeros(segments.size, np.int64)
     for g, market in enumerate(segments["market"].tolist()):
         span = slice(int(segments["start"][g]), int(segments["stop"][g]))
         settlement = int(markets["settlement_e4"][market]) if segments["settles"][g] else UNSETTLED
-        rate = int(markets["taker_rate_e6"][market]) * fee_scale_e6 // 1_000_000
+        terms = int(markets["terms_at"][market]) + rows["terms"][span].astype(np.int64)
+        rate = rates[terms] * fee_scale_e6 // 1_000_000
         out[g] = hindsight_e6(bid[span], ask[span], settlement, qty_e2, rate)
     return out

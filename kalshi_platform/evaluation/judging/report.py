@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
+from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.pages import charts
@@ -189,4 +190,13 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
-    return Group(table, Text(verdict(evaluation), style="bold"), *lines)
+    fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
+    return Group(table, Text(verdict(evaluation), style="bold"), *fees, *lines)
+
+
+def _fees_line(dated: DatedFees) -> str:
+    """One line on the result under one setting of ``fees`` and on how well those fees are known."""
+    words = {"known": "known", "assumed_since_open": "told without a time", "assumed": "assumed"}
+    sources = ", ".join(f"{n:,} {words[source]}" for source, n in dated.sources.items())
+    when = "today's fees" if dated.fees == "today" else "the fees of the time"
+    return f"at {when}: {interval_text(dated.mean_return)}; fees of markets: {sources}"

@@ -1,7 +1,7 @@
 """Evidence about a registered model, recomputed from the artefact and the dataset, never from its claims.
 
 Owns   the rollouts that a judgement needs; their figures become the record of models/registry/evidence.py.
-Fees   a model is judged at the exchange's full fees, whatever fees it was trained with.
+Fees   a model is judged at the exchange's full fees of today, whatever fees it was trained with.
 Pairs  the champion plays the same episodes in its own environment: a return is a share of the capital
        its own settings give a market, so the comparison is of what a dollar earns.
 """
@@ -91,8 +91,8 @@ def gather_evidence(
 
 
 def judged_environment(record: ModelRecord) -> EnvConfig:
-    """Environment settings that the model was trained in, at the exchange's full fees."""
-    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6)
+    """Environment settings that the model was trained in, at the exchange's full fees of today."""
+    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6, fees="today")
 
 
 def judging_config(bank: Bank) -> EvalConfig:
@@ -127,6 +127,7 @@ def performance_of(judged: Evaluation, latency: Latency) -> Performance:
             FeeResult(scale=r.fee_scale_e6 / FULL_E6, mean_return=_estimate(r.mean_return))
             for r in judged.fee_ladder
         ),
+        fee_times={dated.fees: _estimate(dated.mean_return) for dated in judged.fee_times},
         action_counts={name: counts[number] for name, number in ACTIONS.items()},
         entropy_share=policy.trading.mean_entropy,
         trade_rate=policy.trading.trade_rate,

@@ -46,6 +46,9 @@ class Performance(Config):
     mean_return: Estimate
     baselines: dict[str, Estimate] = Field(description="baseline -> paired difference to it")
     fees: tuple[FeeResult, ...]
+    fee_times: dict[str, Estimate] = Field(
+        default_factory=dict, description="setting of fees (as_of, today) -> mean return"
+    )
     action_counts: dict[str, int]
     entropy_share: float | None = Field(description="of the policy's own probabilities, 1 = no preference")
     trade_rate: float

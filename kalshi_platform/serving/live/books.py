@@ -20,6 +20,7 @@ from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.serving.api.messages import AccountMessage, Holding
 from kalshi_platform.serving.live.group import LiveGroup
+from kalshi_platform.serving.live.live_fees import LiveFees
 from kalshi_platform.serving.live.market import LiveMarket
 from kalshi_platform.simulation.replay.trading import TradingConfig
 
@@ -54,6 +55,7 @@ class LiveBooks:
         self._max_markets = max_markets
         self._decoder = Decoder(use_yes_price)
         self._markets: dict[str, LiveMarket] = {}
+        self._fees = LiveFees()
         self.now_ns = 0
         self.places: dict[str, LivePlace] = {}
         self.groups: list[LiveGroup] = []
@@ -105,6 +107,7 @@ class LiveBooks:
         self._admit(frame, message)
         try:
             self._decoder.feed_message(frame, message)
+            self._take_fees()
         except DataError:
             self._apply(frame)
             raise
@@ -145,7 +148,7 @@ class LiveBooks:
             try:
                 for telling in told:
                     market.take_facts(telling.facts, telling.recv_ns)
-                    group.describe(place.slot, market.spec, market.known)
+                    self._describe_market(ticker)
             except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
                 refusal = refusal or err
             before = market.spec
@@ -156,7 +159,7 @@ class LiveBooks:
             except DataError as err:
                 refusal = refusal or err
             if market.spec is not before:  # the prices showed a finer grid: orders are priced on it
-                group.describe(place.slot, market.spec, market.known)
+                self._describe_market(ticker)
         if refusal is not None:
             raise refusal
         return list(touched)
@@ -174,10 +177,25 @@ class LiveBooks:
                 self._add_group(())
             self._place(ticker, self._open_group)
             self._news.append(ticker)
-        place = self.places[ticker]
-        self.groups[place.group].describe(place.slot, spec, market.known)
         self._markets[ticker] = market
+        self._describe_market(ticker)
         return market
+
+    def _describe_market(self, ticker: str) -> None:
+        """Tell the group of a market the market's facts and fees as they are known now."""
+        market, place = self._markets[ticker], self.places[ticker]
+        spec = market.spec
+        self.groups[place.group].describe(place.slot, spec, market.known, self._fees.of(spec), self.now_ns)
+
+    def _take_fees(self) -> None:
+        """Let changes of events' fees that the decoder heard hold for the events' markets from here on."""
+        for event, told in self._decoder.event_fees.items():
+            for change in told:
+                self._fees.hear(event, change, self._decoder.counters)
+            for ticker, market in self._markets.items():
+                if market.spec.event == event:
+                    self._describe_market(ticker)
+        self._decoder.event_fees.clear()
 
     def _add_group(self, named: Sequence[str]) -> None:
         """Open a group with the markets ``named``."""

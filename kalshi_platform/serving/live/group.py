@@ -17,6 +17,7 @@ from kalshi_platform.data.features.rows import CROSSED, INVALID, VALID, Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
 from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.fee_schedule import FeeStep, terms_at, terms_today
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import KnownFacts
 from kalshi_platform.domain.units import NO_PRICE
@@ -188,10 +189,15 @@ class LiveGroup:
         """Time of the last observation."""
         return int(self.envs["now_ns"][0])
 
-    def describe(self, s: int, spec: MarketSpec, known: KnownFacts) -> None:
-        """Set fees, grid, close and event of the market in slot ``s``; DataError for too many price bands."""
+    def describe(
+        self, s: int, spec: MarketSpec, known: KnownFacts, fees: tuple[FeeStep, ...], at_ns: int
+    ) -> None:
+        """Set fees, grid, close and event of the market in slot ``s`` as they are at ``at_ns``.
+
+        DataError for too many price bands.
+        """
         self._markets[s] = market_record("recorded", s)
-        self._terms[s] = terms_record(spec, known)
+        self._terms[s] = terms_record(spec.ticker, known, terms_at(fees, at_ns), terms_today(fees))
         if spec.mutually_exclusive:
             number = self._event_sets.setdefault(spec.event, len(self._event_sets))
             self._rules.exclusive_set[0, s] = number

@@ -11,14 +11,14 @@ import numpy as np
 
 from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.domain.actions import N_ACTIONS
-from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.domain.compiled import inline_kernel, kernel
+from kalshi_platform.domain.fees import DIRECT_UNIT_E6, apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
 from kalshi_platform.simulation.replay.account import position_value_e6, settle
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_CROSSED, BankArrays
 from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.impact import ASK, BID, taken_e2
-from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
+from kalshi_platform.simulation.replay.planning import ExecutionParams, rounding_of, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
 
 #: Time of a row that does not exist.
@@ -70,6 +70,15 @@ def end_slots(
     return False, (not more) or env.step >= env.max_steps
 
 
+@inline_kernel
+def _most_fee_e6(value_e6: int) -> int:
+    """Highest fee of a fill of ``value_e6``: more would cost cash that the account may not have.
+
+    No rounding rule rounds a whole 1e-4 dollar up.
+    """
+    return value_e6 // DIRECT_UNIT_E6 * DIRECT_UNIT_E6
+
+
 @kernel
 def liquidation_e6(row: Any, market: Any, terms: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
     """(cash after fees, fees) of closing the slot's position as a taker who walks the levels of ``row``.
@@ -82,11 +91,14 @@ def liquidation_e6(row: Any, market: Any, terms: Any, slot: Any, params: Executi
     if left == 0:
         return 0, 0
     long = slot.position_e2 > 0
+    rounding = rounding_of(terms, params)
     side, rate_e6 = BID if long else ASK, scaled_rate_e6(terms, False, params)
     if market.source == PRINTS_ONLY and (row.bid_px_e4[0] if long else row.ask_px_e4[0]) < 0:
         value_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
         model_e6 = model_fee_e6(rate_e6, slot.mark2_e4 // 2, left)
-        change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+        change_e6, fee_e6, _ = apply_fill(
+            value_e6, min(model_e6, _most_fee_e6(value_e6)), 0, params.unit_e6, rounding
+        )
         return change_e6, fee_e6
     cash_e6, fees_e6, accumulator_e6 = 0, 0, 0
     for level in range(LEVELS):
@@ -100,8 +112,10 @@ def liquidation_e6(row: Any, market: Any, terms: Any, slot: Any, params: Executi
         if row.state & ROW_CROSSED != 0:
             price = min(price, int(row.ask_px_e4[0])) if long else max(price, int(row.bid_px_e4[0]))
         value_e6 = (price if long else 10_000 - price) * qty
-        model_e6 = min(model_fee_e6(rate_e6, price, qty), value_e6)
-        change_e6, fee_e6, accumulator_e6 = apply_fill(value_e6, model_e6, accumulator_e6, params.unit_e6)
+        model_e6 = min(model_fee_e6(rate_e6, price, qty), _most_fee_e6(value_e6))
+        change_e6, fee_e6, accumulator_e6 = apply_fill(
+            value_e6, model_e6, accumulator_e6, params.unit_e6, rounding
+        )
         cash_e6 += change_e6
         fees_e6 += fee_e6
         left -= qty

@@ -231,7 +231,7 @@ def _state(rows: Rows) -> np.ndarray:
 def _terms(market: BankMarket) -> tuple[np.ndarray, np.ndarray]:
     """Terms of a market and the place of each row's terms in them."""
     info, rows = market.info, market.rows
-    return terms_of_rows(info.specification, info.history.known, rows.known, rows.recv_ns)
+    return terms_of_rows(info.ticker, info.history, rows.known, rows.recv_ns)
 
 
 def _end_ns(market: BankMarket, stop: int, known_close_ns: int) -> int:

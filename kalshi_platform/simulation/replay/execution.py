@@ -48,6 +48,7 @@ from kalshi_platform.simulation.replay.planning import (
     ExecutionParams,
     plan_order,
     raises_position,
+    rounding_of,
     scaled_rate_e6,
     wanted_qty_e2,
 )
@@ -155,7 +156,9 @@ def _fill(
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
     revenue_e6 = -value_e6 if action in (BUY_YES, BUY_NO) else value_e6
     model_e6 = model_fee_e6(scaled_rate_e6(terms, maker, params), price_e4, qty_e2)
-    change_e6, fee_e6, accumulator_e6 = apply_fill(revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6)
+    change_e6, fee_e6, accumulator_e6 = apply_fill(
+        revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6, rounding_of(terms, params)
+    )
     left = slot.order_qty_e2 - qty_e2
     keep_e6 = slot.order_reserved_e6 * left // slot.order_qty_e2
     reserved_e6 = env.reserved_e6 - slot.order_reserved_e6 + keep_e6

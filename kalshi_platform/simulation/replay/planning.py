@@ -13,7 +13,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.domain.fees import MICRO, model_fee_e6
 from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import unit_price_e4
 
@@ -48,12 +48,18 @@ def raises_position(action: int) -> bool:
 
 @kernel
 def scaled_rate_e6(terms: Any, maker: bool, params: ExecutionParams) -> int:
-    """Fee rate of the market then, or today's where the settings say so, times the scale of the ladder."""
+    """Fee rate at the time, or today's where the settings say so, times the scale of the fee ladder."""
     if params.fees_today:
         rate = terms.today_maker_rate_e6 if maker else terms.today_taker_rate_e6
     else:
         rate = terms.maker_rate_e6 if maker else terms.taker_rate_e6
     return rate * params.fee_scale_e6 // 1_000_000
+
+
+@kernel
+def rounding_of(terms: Any, params: ExecutionParams) -> int:
+    """Rounding rule of fees at the time, or today's where the settings say so."""
+    return MICRO if params.fees_today else int(terms.rounding)
 
 
 @kernel

@@ -11,13 +11,15 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fees import maker_rate_e6, taker_rate_e6
-from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.domain.market_history import KnownFacts
+from kalshi_platform.domain.fee_schedule import FeeTerms, terms_today
+from kalshi_platform.domain.fees import ROUNDING_CODE, maker_rate_e6, taker_rate_e6
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
 
 #: ``close_ns`` of a market whose closing time is not known.
 NO_CLOSE: Final = 1 << 62
 MAX_BANDS: Final = 8
+#: Terms of one market that its rows can name.
+MAX_TERMS: Final = 1 << 16
 
 #: Terms of trade of one market over a stretch of its rows, as they were known then.
 TERMS_DTYPE: Final = np.dtype(
@@ -34,16 +36,17 @@ TERMS_DTYPE: Final = np.dtype(
 )
 
 
-def terms_record(spec: MarketSpec, known: KnownFacts) -> np.ndarray:
-    """One TERMS_DTYPE record (0-d array) of a market whose ``known`` facts hold.
+def terms_record(ticker: str, known: KnownFacts, fees: FeeTerms, today: FeeTerms) -> np.ndarray:
+    """One TERMS_DTYPE record (0-d array) of a market whose ``known`` facts and ``fees`` hold.
 
-    DataError where the market has more than MAX_BANDS price bands.
+    ``today`` are the newest fees known of the market. DataError where it has more than MAX_BANDS price bands.
     """
     record = np.zeros((), TERMS_DTYPE)
-    record["taker_rate_e6"] = record["today_taker_rate_e6"] = taker_rate_e6(spec)
-    record["maker_rate_e6"] = record["today_maker_rate_e6"] = maker_rate_e6(spec)
+    record["taker_rate_e6"], record["today_taker_rate_e6"] = taker_rate_e6(fees), taker_rate_e6(today)
+    record["maker_rate_e6"], record["today_maker_rate_e6"] = maker_rate_e6(fees), maker_rate_e6(today)
+    record["rounding"] = ROUNDING_CODE[fees.rounding]
     record["close_ns"] = NO_CLOSE if known.close_ns is None else known.close_ns
-    record["bands_e4"] = bands_of(spec.ticker, known)
+    record["bands_e4"] = bands_of(ticker, known)
     return record
 
 
@@ -60,17 +63,28 @@ def bands_of(ticker: str, known: KnownFacts) -> np.ndarray:
 
 
 def terms_of_rows(
-    spec: MarketSpec, known: tuple[KnownFacts, ...], steps: np.ndarray, recv_ns: np.ndarray
+    ticker: str, history: MarketHistory, steps: np.ndarray, recv_ns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(terms of one market (T,) TERMS_DTYPE, place of each row's terms in them (n,) u2).
 
     ``steps`` (n,) u2: the step of the history that held at each row; ``recv_ns`` (n,) i8.
     """
-    used, place = np.unique(steps, return_inverse=True)
-    if used.size and int(used[-1]) >= len(known):
+    known, fees, today = history.known, history.fees, terms_today(history.fees)
+    if steps.size and int(steps.max()) >= len(known):
         raise DataError(
-            f"{spec.ticker}: rows point at facts {int(used[-1])}, its history has {len(known)}; "
+            f"{ticker}: rows point at facts {int(steps.max())}, its history has {len(known)}; "
             "build the dataset again"
         )
-    records = np.array([terms_record(spec, known[int(step)]) for step in used], TERMS_DTYPE)
-    return records, place.astype(np.uint16)
+    starts = np.array([step.from_ns for step in fees], np.int64)
+    fee_step = np.maximum(np.searchsorted(starts, recv_ns, "right") - 1, 0)
+    used, place = np.unique(steps.astype(np.int64) * len(fees) + fee_step, return_inverse=True)
+    if used.size > MAX_TERMS:
+        raise DataError(
+            f"{ticker}: its facts and fees change {used.size} times, at most {MAX_TERMS} are supported; "
+            "leave the market out"
+        )
+    records = [
+        terms_record(ticker, known[both // len(fees)], fees[both % len(fees)].terms, today)
+        for both in used.tolist()
+    ]
+    return np.array(records, TERMS_DTYPE), place.astype(np.uint16)

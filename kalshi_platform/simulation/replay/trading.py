@@ -15,6 +15,7 @@ from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 
 OrderStyle = Literal["taker", "maker"]
+FeeTime = Literal["as_of", "today"]
 
 
 class TradingConfig(Config):
@@ -41,9 +42,7 @@ class TradingConfig(Config):
     fee_scale_e6: int = Field(
         1_000_000, ge=0, description="fee ladder: 0 none, 1_000_000 the exchange's fees"
     )
-    fees: Literal["as_of", "today"] = Field(
-        "as_of", description="fees in force at the time of a fill, or those of today"
-    )
+    fees: FeeTime = Field("as_of", description="fees in force at the time of a fill, or those of today")
     direct_member: bool = Field(
         True, description="balance in 1e-4 dollar (direct) or cents (through a broker)"
     )

@@ -30,6 +30,7 @@ def test_build_info_and_verify_agree_in_json(fake, tmp_path):
     built = build(tmp_path / "out", "--json")
     assert built.exit_code == 0, built.stderr
     summary = json.loads(built.stdout)
+    assert summary.pop("skipped") == {}
     assert summary == json.loads(run("info", tmp_path / "out", "--json").stdout)
     assert summary["dataset_digest"] == Dataset.open(tmp_path / "out").digest
     assert (summary["events"], summary["markets"], summary["provenance"]) == (3, 6, {"recorded": 6})
@@ -50,6 +51,15 @@ def test_people_get_tables(fake, tmp_path):
     for word in ("recorded: 6 markets", "validation", "frames:ok:: 2", "source.parquet"):
         assert word in built.stdout
     assert "are as the manifest says" in run("verify", tmp_path / "out").stdout
+
+
+def test_build_names_the_files_that_it_skipped_and_why(fake, tmp_path):
+    fake.skipped = {f"/r/{i:02}.txt": f"/r/{i:02}.txt: no market data {'x' * 300}" for i in range(22)}
+    built = build(tmp_path / "out")
+    assert "22 files skipped:" in built.stdout
+    assert f"  /r/19.txt: no market data {'x' * 182}...\n  and 2 more (--json lists all)" in built.stdout
+    as_json = json.loads(build(tmp_path / "out", "--json").stdout)
+    assert as_json["skipped"] == fake.skipped
 
 
 def test_verify_names_the_damaged_file_and_exits_with_3(fake, tmp_path):
@@ -96,3 +106,18 @@ def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_receiv
     shown = run("info", tmp_path / "d").stdout
     assert "q.parquet+t.parquet: 1 prints of 1 markets joined, received 2,000.0 ms after the exch" in shown
     assert "(assumed)" in shown
+
+
+def test_the_price_scale_of_captures_is_an_option_that_nobody_needs_to_give(fake, tmp_path):
+    for n, option in enumerate(((), ("--use-yes-price",), ("--no-use-yes-price",))):
+        assert build(tmp_path / str(n), *option).exit_code == 0
+    assert fake.use_yes_price == [None, True, False]
+
+
+@pytest.mark.parametrize(
+    ("detection", "text"), [("none", "none (gaps cannot be seen): 6 markets"), (None, "not kept: 6 markets")]
+)
+def test_info_says_whether_gaps_can_be_seen(fake, tmp_path, detection, text):
+    fake.gap_detection = detection
+    build(tmp_path / "out")
+    assert text in run("info", tmp_path / "out").stdout

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain import fees
+from kalshi_platform.domain.fee_schedule import FeeTerms
 from kalshi_platform.domain.market import MarketSpec
 
 FEE_KERNELS = pytest.mark.parametrize(
@@ -45,7 +46,9 @@ def test_every_row_of_the_worked_table_comes_out_to_the_last_digit(model_fee_e6,
     for rate, qty, price, trade_fee, rounding, rebate, net_fee, balance in WORKED:
         revenue = -qty * price  # buying YES pays P x C; 1e-2 x 1e-4 = 1e-6 dollar
         assert model_fee_e6(rate, price, qty) == trade_fee
-        got_balance, got_fee, left = apply_fill(revenue, trade_fee, accumulator, fees.DIRECT_UNIT_E6)
+        got_balance, got_fee, left = apply_fill(
+            revenue, trade_fee, accumulator, fees.DIRECT_UNIT_E6, fees.MICRO
+        )
         assert (got_balance, got_fee) == (balance, net_fee)
         assert left == accumulator + rounding - rebate
         accumulator = left
@@ -63,7 +66,7 @@ def test_every_row_of_the_worked_table_comes_out_to_the_last_digit(model_fee_e6,
 )
 def test_a_contract_at_a_half_costs_what_the_exchange_says(qty_e2, unit_e6, net_fee_e6):
     fee = fees.model_fee_e6(fees.TAKER_RATE_E6, 5_000, qty_e2)
-    balance, net_fee, _ = fees.apply_fill(-qty_e2 * 5_000, fee, 0, unit_e6)
+    balance, net_fee, _ = fees.apply_fill(-qty_e2 * 5_000, fee, 0, unit_e6, fees.MICRO)
     assert net_fee == net_fee_e6
     assert balance == -qty_e2 * 5_000 - net_fee_e6
 
@@ -105,7 +108,7 @@ def test_fills_of_one_order_keep_every_invariant_of_the_rounding_rule(apply_fill
     for rate_e6, price_e4, signed_qty_e2 in fills:
         revenue = -signed_qty_e2 * price_e4
         trade_fee = fees.model_fee_e6(rate_e6, price_e4, abs(signed_qty_e2))
-        balance, net_fee, accumulator = apply_fill(revenue, trade_fee, accumulator, unit_e6)
+        balance, net_fee, accumulator = apply_fill(revenue, trade_fee, accumulator, unit_e6, fees.MICRO)
         assert balance == revenue - net_fee
         assert balance % unit_e6 == 0
         assert net_fee >= 0
@@ -119,7 +122,101 @@ def test_fills_of_one_order_keep_every_invariant_of_the_rounding_rule(apply_fill
 def test_a_rebate_never_makes_the_net_fee_negative():
     # No trade fee, revenue -0.00005: aligned -0.0001, rounding 0.00005. The accumulator then holds
     # 0.00095 + 0.00005 = 10 whole units, but no more than what this fill paid (half a unit) may come back.
-    assert fees.apply_fill(-50, 0, 950, 100) == (-100, 50, 1_000)
+    assert fees.apply_fill(-50, 0, 950, 100, fees.MICRO) == (-100, 50, 1_000)
+
+
+def pay(apply_fill, qtys_e2, rounding, unit_e6=fees.DIRECT_UNIT_E6, price_e4=5_000, rate_e6=70_000):
+    """Net fees of the fills of one buying order."""
+    accumulator, paid = 0, []
+    for qty_e2 in qtys_e2:
+        model = fees.model_fee_e6(rate_e6, price_e4, qty_e2)
+        _, net_fee, accumulator = apply_fill(-qty_e2 * price_e4, model, accumulator, unit_e6, rounding)
+        paid.append(net_fee)
+    return paid
+
+
+# The rule to the end of 2025: the model fees of an order, summed and rounded up to the cent.
+#   10 @ 0.50: 0.07 x 10 x 0.25 = 0.175 -> 0.18, in whatever pieces: 5 and 5 are 0.0875 each; the first pays
+#   0.09 (0.0025 too much), the second 0.0875 - 0.0025 = 0.085 -> 0.09. Four single contracts at 0.0175: 0.02,
+#   then 0.0175 - 0.0025 = 0.015 -> 0.02, then 0.0175 - 0.005 = 0.0125 -> 0.02, then 0.0175 - 0.0075 = 0.01:
+#   0.07 together, as 4 at once.
+@FILL_KERNELS
+@pytest.mark.parametrize("unit_e6", [fees.DIRECT_UNIT_E6, fees.NON_DIRECT_UNIT_E6])
+@pytest.mark.parametrize(
+    ("qtys_e2", "paid_e6"),
+    [
+        ([1_000], [180_000]),
+        ([500, 500], [90_000, 90_000]),
+        ([100, 100, 100, 100], [20_000, 20_000, 20_000, 10_000]),
+        ([400], [70_000]),
+    ],
+)
+def test_before_2026_an_order_pays_its_model_fee_up_to_the_cent(apply_fill, unit_e6, qtys_e2, paid_e6):
+    assert pay(apply_fill, qtys_e2, fees.CENT_PER_ORDER, unit_e6) == paid_e6
+
+
+@FILL_KERNELS
+@given(st.lists(st.tuples(st.integers(1, 400), st.integers(1, 99)), min_size=1, max_size=20))
+def test_before_2026_the_pieces_of_an_order_cost_what_the_whole_costs(apply_fill, fills):
+    accumulator = total = exact = 0
+    for contracts, cents in fills:
+        # x 0.07 with prices in cents is whole in 1e-6 dollar, so nothing is rounded before the cent
+        model = fees.model_fee_e6(70_000, cents * 100, contracts * 100)
+        balance, net_fee, accumulator = apply_fill(
+            -contracts * cents * 10_000, model, accumulator, fees.DIRECT_UNIT_E6, fees.CENT_PER_ORDER
+        )
+        total, exact = total + net_fee, exact + model
+        assert balance % 10_000 == 0
+        assert net_fee >= 0
+        assert total == -(-exact // 10_000) * 10_000
+
+
+# The rule of 2026 to September: trade fee up to 1e-4, rebates in whole cents; a direct balance is in 1e-4.
+#   12.50 @ 0.437, taker: model 0.215277125 -> 0.2153; cash -5.4625; both whole: net fee 0.2153.
+#   0.01 @ 0.437: model 0.07 x 0.01 x 0.437 x 0.563 = 0.000172... -> 0.0002; cash -0.00437; -0.00457 floors to
+#   -0.0046: excess 0.00003, net fee 0.00023, kept, as a cent does not come together.
+@FILL_KERNELS
+@pytest.mark.parametrize(
+    ("qty_e2", "net_fee_e6", "balance_e6", "left_e6"),
+    [(1_250, 215_300, -5_677_800, 0), (1, 230, -4_600, 30)],
+)
+def test_in_2026_the_trade_fee_goes_up_to_a_hundredth_of_a_cent(
+    apply_fill, qty_e2, net_fee_e6, balance_e6, left_e6
+):
+    model = fees.model_fee_e6(70_000, 4_370, qty_e2)
+    got = apply_fill(-qty_e2 * 4_370, model, 0, fees.DIRECT_UNIT_E6, fees.CENTICENT)
+    assert got == (balance_e6, net_fee_e6, left_e6)
+
+
+@FILL_KERNELS
+def test_in_2026_a_rebate_is_a_whole_cent(apply_fill):
+    # 0.0099 collected, this fill adds 0.00003 and pays 0.00023: less than a cent, so nothing comes back.
+    assert apply_fill(-4_370, 173, 9_900, 100, fees.CENTICENT) == (-4_600, 230, 9_930)
+    # 100 contracts at 0.50 pay 1.75; with a cent collected, 0.01 comes back; today 0.0001 would at 0.0001.
+    assert apply_fill(-50_000_000, 1_750_000, 10_050, 100, fees.CENTICENT) == (-51_740_000, 1_740_000, 50)
+    assert apply_fill(-50_000_000, 1_750_000, 150, 100, fees.CENTICENT) == (-51_750_000, 1_750_000, 150)
+    assert apply_fill(-50_000_000, 1_750_000, 150, 100, fees.MICRO) == (-51_749_900, 1_749_900, 50)
+
+
+@FILL_KERNELS
+@given(fills=FILLS, unit_e6=UNITS, rounding=st.sampled_from(sorted(fees.ROUNDING_CODE.values())))
+def test_every_rule_keeps_the_books(apply_fill, fills, unit_e6, rounding):
+    accumulator = 0
+    step_e6 = 10_000 if rounding == fees.CENT_PER_ORDER else unit_e6
+    for rate_e6, price_e4, signed_qty_e2 in fills:
+        revenue = -signed_qty_e2 * price_e4
+        model = fees.model_fee_e6(rate_e6, price_e4, abs(signed_qty_e2))
+        balance, net_fee, accumulator = apply_fill(revenue, model, accumulator, unit_e6, rounding)
+        assert balance == revenue - net_fee
+        assert balance % step_e6 == 0
+        assert net_fee >= 0
+        assert accumulator >= 0
+
+
+@FILL_KERNELS
+@pytest.mark.parametrize("rounding", sorted(fees.ROUNDING_CODE.values()))
+def test_a_unit_of_one_rounds_nothing_under_any_rule(apply_fill, rounding):
+    assert apply_fill(-12_345, 67, 0, 1, rounding) == (-12_412, 67, 0)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +234,5 @@ def test_fee_type_and_multiplier_set_both_rates(fee_type, multiplier_e6, taker_e
     market = spec(fee_type=fee_type, fee_multiplier_e6=multiplier_e6)
     assert fees.taker_rate_e6(market) == taker_e6
     assert fees.maker_rate_e6(market) == maker_e6
+    terms = FeeTerms(fee_type=fee_type, fee_multiplier_e6=multiplier_e6)
+    assert (fees.taker_rate_e6(terms), fees.maker_rate_e6(terms)) == (taker_e6, maker_e6)

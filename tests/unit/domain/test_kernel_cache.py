@@ -26,7 +26,7 @@ from kalshi_platform.evaluation.judging.watch import close_bin
 age = np.zeros(3, np.int32)
 segment_age(np.array([1, 1, 0], np.uint8), age)
 bid, ask = np.array([4_000, 6_000], np.int32), np.array([4_100, 6_100], np.int32)
-cash_e6 = hindsight_e6(bid, ask, -1, 100, 1_000_000)
+cash_e6 = hindsight_e6(bid, ask, -1, 100, np.full(2, 1_000_000))
 first_bin = close_bin(15_000_000_000, 0)
 for kernel, answer in ((segment_age, age.tolist()), (hindsight_e6, cash_e6), (close_bin, first_bin)):
     print(answer, "found" if kernel.stats.cache_hits else "compiled")

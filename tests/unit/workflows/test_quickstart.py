@@ -12,11 +12,15 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
-    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], published=None)
+    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], built=[], published=None)
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
         (run / "latest").mkdir(parents=True, exist_ok=True)
+
+    def build(inputs, uri, config):
+        found.built.append((uri, config.use_yes_price))
+        return manifest
 
     def publish(registry, run, dataset, tiers, say):
         found.published = run
@@ -37,7 +41,7 @@ def stages(monkeypatch, tmp_path):
         scores = iter(found.scores)
 
     fakes = {
-        "build_dataset": lambda inputs, uri, config: manifest,
+        "build_dataset": build,
         "run_training": train,
         "open_held_out": open_held_out,
         "open_bank": lambda uri, split, groups: SimpleNamespace(n_rows=10),
@@ -88,3 +92,11 @@ def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_o
     stages.run(run=QuickstartConfig().run.with_values({"train.gamma": 0.9}))
     folders = {run for _, run, _ in stages.trained}
     assert len(folders) == 3
+
+
+def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(stages):
+    stages.scores = [0.1]
+    for scale in (None, True, False):
+        stages.run(use_yes_price=scale)
+    assert [scale for _, scale in stages.built] == [None, True, False]
+    assert len({uri for uri, _ in stages.built}) == 3

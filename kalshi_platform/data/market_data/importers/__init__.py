@@ -6,8 +6,9 @@
             ...
 
 Not here   frames of a live connection (market_data/decode.py). Begin reading at plan.py.
-Formats: capture files (``capture``), level-2 Parquet (``level2``), quote Parquet (``quotes``),
-trade Parquet (``trades``), market metadata as Parquet or REST JSON (``metadata``).
+Formats: frames of the exchange (``captures``); level-2 rows, quotes and trades with named columns
+(``level2``, ``quotes``, ``trades``) in the house's Parquet or, through ``foreign``, in Parquet, CSV and JSON
+of other people; market metadata (``metadata``). docs/formats.md shows each.
 """
 
 from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover
@@ -15,6 +16,6 @@ from kalshi_platform.data.market_data.importers.run import run_job
 from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
 
 __all__ = [
-    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "discover", "parquet", "run_job",
+    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "convert", "discover", "parquet", "run_job",
     "types",
 ]  # fmt: skip

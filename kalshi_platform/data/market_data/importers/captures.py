@@ -4,8 +4,11 @@ A recorder that starts a new file in mid-connection goes on counting. One decode
 in order of time, and sees no gap where there is none. Files whose times overlap come from different
 recorders, and each gets its own decoder (``merging.py`` then keeps the longer record of a market).
 
-No frame shows ``use_yes_price``. With the wrong setting most snapshots come out crossed, as no real book
-is: the importer refuses the file and names the other setting.
+The scale of NO prices (``use_yes_price``) is what a note, a recorded command or the caller says, else what
+the recording shows (``price_scale.py``).
+
+A frame that cannot be read is put aside, as in a live session: it counts as lost, the books that it may have
+changed are spoilt until their next snapshot, and the first such lines are named in notes.
 
 Simulated files have a decoder apart from recorded ones; a file that holds lines of both is refused.
 """
@@ -20,20 +23,31 @@ import pyarrow as pa
 
 from kalshi_platform.data.market_data.capture import (
     MAX_LINE_BYTES,
+    ConnectionNote,
+    is_note,
     is_simulated_line,
     parse_line,
     read_lines,
 )
 from kalshi_platform.data.market_data.decode import Decoder
+from kalshi_platform.data.market_data.facts import EventFeeTold
 from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.frame_files import is_capture, read_entries, span_ns
 from kalshi_platform.data.market_data.importers.pieces import Piece
+from kalshi_platform.data.market_data.importers.price_scale import settle_scales
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
-from kalshi_platform.data.market_data.schema import FLAG_START, NO, SNAPSHOT, TRADE, YES, MarketRows
+from kalshi_platform.data.market_data.schema import SNAPSHOT, TRADE, MarketRows
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import DOLLAR_E4
 
+#: Refused frames of a file that are named; the others are counted.
+_NAMED: Final = 20
+#: A file is refused where this many frames are, and more than one in so many.
+_REFUSED_AT_LEAST, _REFUSED_ONE_IN = 10, 10
+
+#: Fees of events as frames told them, by event.
+EventFees = dict[str, list[EventFeeTold]]
 _TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
 
 
@@ -47,9 +61,9 @@ class CaptureIndex(NamedTuple):
 def index_capture(path: Path) -> CaptureIndex:
     """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
-    simulated: bool | None = None
-    for number, line in read_lines(path, MAX_LINE_BYTES):
-        if not line:
+    simulated: bool | None = None if is_capture(path) else False
+    for number, line in read_lines(path, MAX_LINE_BYTES if simulated is None else -1):
+        if not line or is_note(line):
             continue
         if simulated is None:
             parse_line(line, path, number)
@@ -60,40 +74,100 @@ def index_capture(path: Path) -> CaptureIndex:
                 "are not; take the file apart and import one of the two"
             )
         seen.update(_TICKER.findall(line))
+    if simulated is None:
+        raise DataError(f"{path}: holds no frame; remove it or copy it again")
     mentions = {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
-    return CaptureIndex(mentions, bool(simulated))
+    return CaptureIndex(mentions, simulated)
 
 
-def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[str]) -> list[Piece]:
-    """Pieces of every market of the capture files; counters of whole files go to ``counters``."""
+def import_captures(
+    parts: list[Part],
+    use_yes_price: bool | None,
+    counters: Counter[str],
+    notes: list[str],
+    fees: EventFees,
+) -> list[Piece]:
+    """Pieces of every market of the capture files.
+
+    Counters of whole files go to ``counters``, the first frames that cannot be read to ``notes``.
+
+    Fees of events that frames told are added to ``fees``, by event in order of time.
+    ``use_yes_price`` holds for recorded connections of which their file says nothing.
+    """
     pieces: list[Piece] = []
-    for simulated in (False, True):
+    for simulated, scale in ((False, use_yes_price), (True, False)):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
-            pieces.extend(_import_recording(files, simulated, use_yes_price, counters))
+            pieces.extend(_import_recording(files, simulated, scale, counters, notes, fees))
     return pieces
 
 
 def _import_recording(
-    files: list[Path], simulated: bool, use_yes_price: bool, counters: Counter[str]
+    files: list[Path],
+    simulated: bool,
+    use_yes_price: bool | None,
+    counters: Counter[str],
+    notes: list[str],
+    fees: EventFees,
 ) -> list[Piece]:
     """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
-    decoder.feed_files(files)
+    notes += feed_files(decoder, files)
     counters.update(decoder.counters)
+    for event, told in decoder.event_fees.items():
+        fees[event] = sorted([*fees.get(event, []), *told], key=lambda t: t.recv_ns)
     where, names = "+".join(map(str, files)), "+".join(f.name for f in files)
-    found = []
+    buffers = {}
+    books, lines = {}, {}
     for ticker in sorted(decoder.markets):
         buffer = decoder.markets.pop(ticker)
-        rows, lines = buffer.rows()
+        rows, lines_of = buffer.rows()
         if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
             counters["markets_without_book_or_trade"] += 1
             continue
-        provenance = "simulated" if simulated else _provenance(rows)
-        told = tuple(buffer.told)
-        ids = pa.array(buffer.trade_ids, pa.large_string())
-        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told, ids))
-    _check_price_scale(found, use_yes_price, where, counters)
-    return found
+        buffers[ticker], lines[ticker] = buffer, lines_of
+        books[ticker] = (rows, tuple(buffer.carried))
+    read = {t: rows for t, (rows, _) in books.items()} if simulated else settle_scales(books, where, counters)
+    return [
+        Piece(
+            ticker,
+            "simulated" if simulated else _provenance(rows),
+            rows,
+            Origin(where, "line", lines[ticker]),
+            names,
+            tuple(buffers[ticker].told),
+            pa.array(buffers[ticker].trade_ids, pa.large_string()),
+        )
+        for ticker, rows in read.items()
+    ]
+
+
+def feed_files(decoder: Decoder, paths: list[Path]) -> list[str]:
+    """Decode capture files that follow one another in time; returns the first refusals of each in words.
+
+    DataError for a line that is no capture line, and for a file of which more than one frame in ten is
+    refused.
+    """
+    notes: list[str] = []
+    for path in paths:
+        decoder.start_file()
+        refused: list[str] = []
+        n_frames = 0
+        for entry in read_entries(path, decoder.counters):
+            if isinstance(entry, ConnectionNote):
+                decoder.take_note(entry)
+                continue
+            n_frames += 1
+            try:
+                decoder.feed(entry)
+            except DataError as err:
+                refused.append(f"{path.name}: line {entry.line}: {err}")
+        if len(refused) >= _REFUSED_AT_LEAST and len(refused) * _REFUSED_ONE_IN > n_frames:
+            raise DataError(
+                f"{path}: {len(refused)} of {n_frames} frames cannot be read, the first: {refused[0]}; "
+                "record the file again, or take those lines out (gaps are then recorded)"
+            )
+        notes += [f"put aside: {text}" for text in refused[:_NAMED]]
+    return notes
 
 
 def _provenance(rows: MarketRows) -> Provenance:
@@ -103,7 +177,7 @@ def _provenance(rows: MarketRows) -> Provenance:
 
 def _recordings(paths: list[Path]) -> list[list[Path]]:
     """Files in order of time, split where one begins before the one before it ends."""
-    spans = sorted((*_span(path), path) for path in paths)
+    spans = sorted((*span_ns(path), path) for path in paths)
     recordings: list[list[Path]] = []
     ends: list[int] = []
     for first_ns, last_ns, path in spans:
@@ -116,42 +190,3 @@ def _recordings(paths: list[Path]) -> list[list[Path]]:
             recordings.append([path])
             ends.append(last_ns)
     return recordings
-
-
-def _span(path: Path) -> tuple[int, int]:
-    """Receive times of the first and the last frame."""
-    first, last, last_number = None, b"", 0
-    for number, line in read_lines(path, MAX_LINE_BYTES):
-        if line:
-            first = first or parse_line(line, path, number)
-            last, last_number = line, number
-    if first is None:
-        raise DataError(f"{path}: holds blank lines only; remove it or copy it again")
-    return first.recv_ns, parse_line(last, path, last_number).recv_ns
-
-
-def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:
-    """Refuse a recording most of whose snapshots are crossed: ``use_yes_price`` is wrong then."""
-    two_sided, crossed = 0, 0
-    for piece in pieces:
-        sums = _snapshot_tops(piece.rows)
-        two_sided += len(sums)
-        crossed += int((sums > DOLLAR_E4).sum())
-    counters["crossed_snapshots"] += crossed
-    if crossed * 2 > two_sided:
-        raise DataError(
-            f"{where}: {crossed} of {two_sided} two-sided snapshots are crossed with "
-            f"use_yes_price={use_yes_price}; import it with use_yes_price={not use_yes_price}"
-        )
-
-
-def _snapshot_tops(rows: MarketRows) -> np.ndarray:
-    """Best YES bid + best NO bid of every snapshot that has both sides, 1e-4 dollar."""
-    is_snapshot = rows.kind == SNAPSHOT
-    which = np.cumsum(is_snapshot & ((rows.flags & FLAG_START) != 0))
-    best = np.full((2, int(which[-1]) + 1), -1, np.int64)
-    for side in (YES, NO):
-        level = is_snapshot & (rows.side == side)
-        np.maximum.at(best[side], which[level], rows.price_e4[level])
-    sums: np.ndarray = best.sum(axis=0)[(best >= 0).all(axis=0)]
-    return sums

@@ -27,6 +27,7 @@ from kalshi_platform.data.market_data.clock import (
     receive_span,
     strange_time,
 )
+from kalshi_platform.data.market_data.importers.foreign import Foreign, read_foreign
 from kalshi_platform.data.market_data.importers.types import DataKind, Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
 from kalshi_platform.domain.errors import DataError
@@ -36,6 +37,7 @@ TICKER: Final = "market_ticker"
 #: Schema metadata by which a file says where its rows come from; the simulator writes SIMULATED.
 PROVENANCE_KEY: Final = "kalshi_platform.provenance"
 SIMULATED: Final = "simulated"
+_MAGIC: Final = b"PAR1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,12 +324,43 @@ def read_metadata(path: Path, key: str) -> str | None:
         return None if value is None else value.decode(errors="replace")
 
 
+def is_foreign(path: Path) -> bool:
+    """True for a file that is read through ``foreign.py``."""
+    return isinstance(_found(path), Foreign)
+
+
+def reading_counters(path: Path) -> Counter[str]:
+    """Counts of the reading of a file of other people; none for one of the house's own."""
+    found = _found(path)
+    return found.counters if isinstance(found, Foreign) else Counter()
+
+
 def _opened(path: Path) -> Any:
-    """Open Parquet file; DataError where the file is damaged."""
+    """Open Parquet file, or what stands for one of other people; DataError where the file is damaged."""
+    found = _found(path)
+    return found.file if isinstance(found, Foreign) else found
+
+
+def _found(path: Path) -> Any:
+    """Open Parquet file, or the reading of a file of other people."""
+    file = None
     try:
-        return pq.ParquetFile(path)
+        with path.open("rb") as head:
+            is_parquet = head.read(4) == _MAGIC
+        if is_parquet:
+            file = pq.ParquetFile(path)
+            if _is_ours(set(file.schema_arrow.names)):
+                return file
+        found = read_foreign(path)
     except (pa.ArrowException, OSError) as err:
         _damaged(path, err)
+    return found if isinstance(found, Foreign) else file
+
+
+def _is_ours(names: set[str]) -> bool:
+    """True for the columns of one of the house's own kinds."""
+    layouts = any(layout.matches(names) for layout in LAYOUTS.values())
+    return layouts or {TICKER, "event_ticker"} <= names
 
 
 def _read(file: Any, path: Path, group: int, columns: list[str]) -> pa.Table:

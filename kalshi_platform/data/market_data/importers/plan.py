@@ -8,12 +8,25 @@ from pathlib import Path
 from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
 from kalshi_platform.data.market_data.importers.metadata import read_catalogue
-from kalshi_platform.data.market_data.importers.parquet import TickerRows, index_tickers, is_simulated
+from kalshi_platform.data.market_data.importers.parquet import (
+    TickerRows,
+    index_tickers,
+    is_simulated,
+    reading_counters,
+)
 from kalshi_platform.data.market_data.importers.periods import period_of
-from kalshi_platform.data.market_data.importers.recognise import FileKind, UnknownSchemaError, recognise
-from kalshi_platform.data.market_data.importers.types import DataKind, ImportJob, Part, SeqGap
+from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.importers.types import (
+    DataKind,
+    ImportJob,
+    Part,
+    SeqGap,
+    UnknownSchemaError,
+)
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.fee_history import FeeTable
+from kalshi_platform.domain.fee_schedule import series_of
 
 _DATA_KINDS: dict[FileKind, DataKind] = {
     FileKind.CAPTURE: "capture",
@@ -44,10 +57,11 @@ class ImportPlan:
     counters: Counter[str]  # counted while planning; add them to those of the imported events
     files: tuple[IndexedFile, ...]
     catalogue: dict[str, MarketRecord] = field(repr=False)
-    use_yes_price: bool = False
+    use_yes_price: bool | None = None
     settled: tuple[MarketRecord, ...] = field(
         default=(), repr=False
     )  # all of known outcome, with rows or not
+    fees: FeeTable = field(default_factory=FeeTable, repr=False)
 
     @property
     def n_events(self) -> int:
@@ -122,10 +136,15 @@ class ImportPlan:
             ImportJob(
                 tuple(events), tuple(parts[i]), event_of[i],
                 {t: self.catalogue[t] for t in event_of[i] if t in self.catalogue},
-                n_rows[i], self.use_yes_price,
+                n_rows[i], self.use_yes_price, self._fees_of(events),
             )
             for i, events in enumerate(batches)
         ]  # fmt: skip
+
+    def _fees_of(self, events: Sequence[str]) -> FeeTable:
+        """The part of the fee table that the markets of ``events`` need."""
+        named = {r.spec.series for r in self.catalogue.values() if r.spec.event in events and r.spec.series}
+        return self.fees.only({*named, *map(series_of, events)}, set(events))
 
 
 class _Groups:
@@ -147,10 +166,11 @@ class _Groups:
             self._parent[other] = leaders[0]
 
 
-def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
+def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> ImportPlan:
     """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
-    ``use_yes_price`` says how the recorder subscribed the book channel of capture files.
+    ``use_yes_price`` says how the recorder subscribed the book channel of capture files that do not tell
+    themselves; None: the import finds it out.
     DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
     anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """
@@ -177,8 +197,11 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
             "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
-    catalogue = read_catalogue(metadata, counters)
+    catalogue, fees = read_catalogue(metadata, counters)
     files = tuple(_index(path, kind) for path, kind in data)
+    for file in files:
+        if file.kind != "capture":
+            counters.update(reading_counters(file.path))
     counters["periodic_sources"] += sum(f.period_ns > 0 for f in files)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())
@@ -187,7 +210,7 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
     used = {t: r for t, r in catalogue.items() if t in named}
     settled = tuple(r for r in catalogue.values() if r.settlement is not None)
-    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled)
+    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, fees)
 
 
 def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

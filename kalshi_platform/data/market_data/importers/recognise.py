@@ -1,11 +1,10 @@
 """Kind of a file, told by its first bytes and its columns or keys, never by its name.
 
-A name matters in one case only: a file that calls itself data (``.parquet``, ``.jsonl``, ``.json``, ``.gz``)
-and is empty is refused wherever it lies, because somebody expects data in it.
+A name matters in one case only: a file that calls itself data (``.parquet``, ``.jsonl``, ``.json``, ``.csv``,
+``.gz``) and is empty is refused wherever it lies, because somebody expects data in it.
 """
 
-import json
-from decimal import Decimal
+from collections import Counter
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +12,19 @@ from typing import Any, Final
 from pydantic_core import from_json
 
 from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines, unmarked
+from kalshi_platform.data.market_data.fee_meta import is_fee_document
+from kalshi_platform.data.market_data.frame_files import holds_frames, is_capture_line, is_frame
+from kalshi_platform.data.market_data.importers.documents import holdings, read_documents
+from kalshi_platform.data.market_data.importers.foreign import Foreign, is_csv, raw_table, read_foreign
 from kalshi_platform.data.market_data.importers.parquet import LAYOUTS, TICKER, column_names
+from kalshi_platform.data.market_data.importers.types import UnknownSchemaError
+from kalshi_platform.data.market_data.importers.unknown import json_refusal, other_refusal, table_refusal
 from kalshi_platform.data.market_data.market_meta import is_rest_document
 from kalshi_platform.domain.errors import DataError
 
 _PARQUET_MAGIC: Final = b"PAR1"
-_DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".json", ".gz")
+_DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".json", ".csv", ".gz")
 _HEAD_BYTES: Final = 4_096
-_CAPTURE_KEYS: Final = frozenset({"recv_ns", "conn", "raw"})
 
 
 class FileKind(Enum):
@@ -34,10 +38,6 @@ class FileKind(Enum):
     METADATA_REST = "market metadata (REST JSON)"
 
 
-class UnknownSchemaError(DataError):
-    """A readable file is of no known schema; the message names the columns or keys it has."""
-
-
 def recognise(path: Path) -> FileKind:
     """Kind of a file.
 
@@ -49,29 +49,21 @@ def recognise(path: Path) -> FileKind:
     if path.suffix == ".parquet":
         raise DataError(f"{path}: is not Parquet (it begins with {head[:4]!r}); copy the file again")
     text = _first_text(path, head)
-    if text[:1] not in (b"{", b"["):
-        raise UnknownSchemaError(f"{path}: neither Parquet nor JSON; {_KNOWN}")
-    return _json_kind(path)
+    if text[:1] in (b"{", b"["):
+        return _json_kind(path)
+    if is_csv(text):
+        return _table_kind(path)
+    raise other_refusal(path, head)
 
 
 def read_json(path: Path) -> Any:
-    """Whole JSON document, plain or gzip; DataError where the file is damaged.
+    """Whole JSON document, plain or gzip, or the list of the documents of JSON lines.
 
-    Numbers with a point are read as ``Decimal``, digit by digit as the text has them.
+    Numbers with a point are read as ``Decimal``, digit by digit as the text has them. DataError where the
+    file is damaged.
     """
-    text = b"\n".join(line for _, line in read_lines(path))
-    try:
-        return json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as err:
-        raise DataError(f"{path}: is not JSON ({err}); copy the file again") from None
-
-
-_KNOWN: Final = (
-    "known are capture lines (recv_ns, conn, raw), level-2 events (market_ticker, type, snap_start, side, "
-    "price_e4, size_e2, recv_ts_us), quotes (market_ticker, yes_bid_e4, yes_ask_e4, recv_ts_ms), trades "
-    "(market_ticker, yes_price_e4, count_e2, taker_side, ts_us), metadata (market_ticker, event_ticker) and "
-    "REST market answers"
-)
+    documents = read_documents(path)
+    return documents[0] if len(documents) == 1 else documents
 
 
 def _head(path: Path) -> bytes:
@@ -92,7 +84,7 @@ def _head(path: Path) -> bytes:
 def _first_text(path: Path, head: bytes) -> bytes:
     """First bytes of the text, unpacked if need be, without byte order mark; DataError for UTF-16."""
     if head.startswith(GZIP_MAGIC):
-        return next((line for _, line in read_lines(path) if line.strip()), b"")[:64].lstrip()
+        return next((line for _, line in read_lines(path) if line.strip()), b"")[:_HEAD_BYTES].lstrip()
     try:
         return unmarked(head, path).lstrip()
     except DataError as err:  # where nobody expects data it may be anything
@@ -107,7 +99,15 @@ def _parquet_kind(path: Path) -> FileKind:
             return FileKind[layout.kind.upper()]
     if {TICKER, "event_ticker"} <= columns:
         return FileKind.METADATA_TABLE
-    raise UnknownSchemaError(f"{path}: unknown columns {', '.join(sorted(columns))}; {_KNOWN}")
+    return _table_kind(path)
+
+
+def _table_kind(path: Path) -> FileKind:
+    """Kind of a table with other columns than the house's."""
+    found = read_foreign(path)
+    if isinstance(found, Foreign):
+        return FileKind.METADATA_TABLE if found.kind == "markets" else FileKind[found.kind.upper()]
+    raise table_refusal(path, raw_table(path, Counter()).table, found)
 
 
 def _json_kind(path: Path) -> FileKind:
@@ -116,22 +116,19 @@ def _json_kind(path: Path) -> FileKind:
     try:
         record = from_json(first)
     except ValueError:
-        record = None  # a document over several lines
-    if isinstance(record, dict) and len(_CAPTURE_KEYS & record.keys()) >= 2:
-        return FileKind.CAPTURE  # a missing key is then named with its line
-    document = record if isinstance(record, dict | list) and _is_single_line(path) else None
-    if record is None:
         if b'"recv_ns"' in first or b'"raw"' in first:
             return FileKind.CAPTURE  # a broken first line of a capture, refused with its number
-        document = read_json(path)
-    if document is not None and is_rest_document(document):
+        record = None  # a document over several lines
+    if isinstance(record, dict) and "use_yes_price" in record:
+        return FileKind.CAPTURE  # a note of the recorder on the frames below
+    if is_capture_line(record) or is_frame(record):
+        return FileKind.CAPTURE  # a missing key is then named with its line
+    documents = read_documents(path)
+    if any(holds_frames(node) for node in (documents, *documents)) or any(map(is_frame, documents)):
+        return FileKind.CAPTURE
+    found = holdings(documents)
+    if found.is_data:
+        return _table_kind(path)
+    if is_rest_document(documents) or is_fee_document(documents):
         return FileKind.METADATA_REST
-    keys = sorted(record)[:8] if isinstance(record, dict) else type(document).__name__
-    raise UnknownSchemaError(f"{path}: unknown JSON ({keys}); {_KNOWN}")
-
-
-def _is_single_line(path: Path) -> bool:
-    """True for a file with one line that is not blank."""
-    lines = (line for _, line in read_lines(path) if line.strip())
-    next(lines)
-    return next(lines, None) is None
+    raise json_refusal(path, documents)

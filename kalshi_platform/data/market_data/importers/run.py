@@ -15,9 +15,10 @@ import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told
-from kalshi_platform.data.market_data.gaps import put_in
-from kalshi_platform.data.market_data.history import history_of, joined_tellings
-from kalshi_platform.data.market_data.importers.captures import import_captures
+from kalshi_platform.data.market_data.fee_meta import with_frames
+from kalshi_platform.data.market_data.gaps import gap_detection_of, put_in
+from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
+from kalshi_platform.data.market_data.importers.captures import EventFees, import_captures
 from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.merging import after_door, merge, overlaps_of
@@ -48,6 +49,8 @@ from kalshi_platform.data.market_data.schema import (
     take,
 )
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTable
+from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import NO_PRICE
 
@@ -67,9 +70,12 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     whether to keep them.
     """
     of_job: Counter[str] = Counter()
+    job_notes: list[str] = []
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    event_fees: EventFees = {}
+    found = import_captures(captures, job.use_yes_price, of_job, job_notes, event_fees) if captures else []
+    fees = with_frames(job.fees, event_fees, of_job)
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
@@ -87,11 +93,12 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets, notes = [], list[str]()
+        markets = []
+        notes, job_notes = job_notes, []
         overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), delays, overlaps, counters, notes)
+            market = _market(record, pieces.pop(ticker), fees, delays, overlaps, counters, notes)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
@@ -102,6 +109,7 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 def _market(
     record: MarketRecord,
     pieces: list[Piece],
+    fee_table: FeeTable,
     delays: PrintDelays,
     overlaps: Overlaps,
     counters: Counter[str],
@@ -132,8 +140,16 @@ def _market(
     if inferred:
         bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
         record = replace(record, spec=record.spec.replace(price_ranges=bands))
-    history = history_of(record, told, counters)
-    return ImportedMarket(spec, settlement, history, provenance, rows, source, tick_e4, joined)
+    fees = fees_of(record, fee_table)
+    opening = terms_at(fees, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
+    counters[f"fees:{opening.source}"] += 1
+    spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
+    history = history_of(record, told, counters, fees)
+    detection = gap_detection_of(rows)
+    counters["markets_without_gap_detection"] += detection == "none"
+    return ImportedMarket(
+        spec, settlement, history, provenance, rows, source, tick_e4, joined, gap_detection=detection
+    )
 
 
 def _numbered(piece: Piece, numbers: list[int]) -> Piece:

@@ -4,8 +4,9 @@ Rows without a trade id are all kept: equal rows are prints of one order against
 and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
 dropped.
 
-Prints of one taker at one instant are put into the order in which an order walks the book (best price
-first). Files hold such prints in any order, and the last print says where the book stands afterwards.
+Trades in files of other people need not lie in order of time: they are put into it (``order.py``). Prints of
+one taker at one instant are put into the order in which an order walks the book (best price first). Files
+hold such prints in any order, and the last print says where the book stands afterwards.
 """
 
 from collections import Counter
@@ -14,7 +15,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
+from kalshi_platform.data.market_data.importers.order import in_order_of_time
+from kalshi_platform.data.market_data.importers.parquet import PartRows, is_foreign, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
 from kalshi_platform.data.market_data.importers.uniting import walk_order
@@ -34,8 +36,13 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     edge = is_at_edge(price_e4[at])
     counters["prints_outside_0_1"] += int(edge.sum())
     at = at[~edge]
-    at = at[walk_order(source.market_of(at), recv_ns[at], taker[at], price_e4[at])]
-    counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
+    if is_foreign(source.path):
+        order = in_order_of_time(source.market_of(at), recv_ns[at])
+        counters["trades_put_in_order_of_time"] += int((order != np.arange(len(at))).sum())
+        at = at[order]
+    walk = walk_order(source.market_of(at), recv_ns[at], taker[at], price_e4[at])
+    counters["prints_put_in_walk_order"] += int((np.diff(walk) < 0).sum())
+    at = at[walk]
     rows = empty(len(at))
     rows.kind[:] = TRADE
     rows.recv_ns[:] = rows.exch_ns[:] = recv_ns[at]  # the only clock recorded is the exchange's

@@ -9,8 +9,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 
@@ -37,6 +40,10 @@ class JoinedPrints(NamedTuple):
     prints: int
     delay_ns: int  # receive time less exchange's time
     measured: bool  # from the book file's own rows; False: assumed
+
+
+class UnknownSchemaError(DataError):
+    """A readable file is of no known schema; the message names the columns or keys it has."""
 
 
 class SeqGap(NamedTuple):
@@ -73,7 +80,8 @@ class ImportJob:
     event_of: dict[str, str]  # every ticker of the job -> its event
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
-    use_yes_price: bool = False  # how the captures' book channel was subscribed
+    use_yes_price: bool | None = None  # how the captures' book channel was subscribed, if anybody said
+    fees: FeeTable = field(default_factory=FeeTable)  # told of the series and events of its markets
 
     @property
     def name(self) -> str:
@@ -94,6 +102,7 @@ class ImportedMarket:
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
     joined: JoinedPrints | None = None  # None: no print came from another file than the book
+    gap_detection: GapDetection | None = None  # how lost messages of the book show; None: not looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,16 @@ def test_a_checksum_that_is_none_is_refused_by_field(sha256):
         Shard.parse({"path": "x", "kind": "events", "sha256": sha256, "n_bytes": 1})
 
 
+def test_a_field_that_says_nothing_is_not_written_so_that_older_manifests_keep_their_digest(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert b"gap_detection" not in manifest.to_bytes()
+    assert "gap_detection" not in manifest.model_dump(mode="json")["markets"][0]
+    market = manifest.markets[0].replace(gap_detection="none")
+    told = manifest.replace(markets=(market, *manifest.markets[1:]))
+    assert told.digest != manifest.digest
+    assert Manifest.from_bytes(told.to_bytes(), "x").markets[0].gap_detection == "none"
+
+
 def test_notes_are_kept_and_change_nothing_where_there_are_none(tmp_path, rng):
     _, manifest = make_dataset(tmp_path, rng)
     assert b'"notes"' not in manifest.to_bytes()

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames, read_lines
+from kalshi_platform.data.market_data.capture import (
+    CaptureWriter,
+    ConnectionNote,
+    Frame,
+    is_note,
+    read_capture,
+    read_frames,
+    read_lines,
+)
 from kalshi_platform.domain.errors import ContractError, DataError
 
 FRAMES = [
@@ -160,3 +168,26 @@ def test_a_line_beyond_the_bound_is_refused_before_it_is_read_whole(tmp_path: Pa
     with pytest.raises(DataError, match="line 2 is longer than 10 bytes"):
         list(read_lines(tmp_path / "a", 10))
     assert list(read_lines(tmp_path / "a", 12)) == [(1, b"x" * 9), (2, b"y" * 11)]
+
+
+def test_notes_stand_between_and_beside_frames(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    frame = {"recv_ns": 5, "conn": 2, "raw": '{"use_yes_price":1}'}
+    lines = [{"conn": 1, "use_yes_price": True}, frame, {**frame, "use_yes_price": False}]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    first, second = Frame(2, 5, 2, frame["raw"]), Frame(3, 5, 2, frame["raw"])  # type: ignore[arg-type]
+    notes = ConnectionNote(1, True), ConnectionNote(2, False)
+    assert list(read_capture(path)) == [notes[0], first, notes[1], second]
+    assert list(read_frames(path)) == [first, second]
+    texts = path.read_bytes().splitlines()
+    assert [is_note(text) for text in texts] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    "note", [{"use_yes_price": "true"}, {"use_yes_price": None}, {"conn": "1", "use_yes_price": True}]
+)
+def test_a_note_that_says_nothing_is_refused_with_its_line(tmp_path: Path, note: dict[str, object]) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n" + json.dumps(note))
+    with pytest.raises(DataError, match=r"a\.jsonl: line 2 has conn = .*, use_yes_price = .*; a note is"):
+        list(read_capture(path))

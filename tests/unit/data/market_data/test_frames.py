@@ -13,7 +13,7 @@ from kalshi_platform.data.market_data.frames import fixed_price_e4, fixed_qty_e2
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
-from kalshi_platform.domain.units import NO_TIME, parse_price, parse_qty
+from kalshi_platform.domain.units import NO_PRICE, NO_TIME, UNKNOWN_QTY, parse_price, parse_qty
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4))
@@ -165,3 +165,45 @@ def test_price_bands_are_read_and_impossible_ones_refused() -> None:
     ):
         with pytest.raises(DataError, match="price_ranges"):
             frames.price_bands(bad)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(7, 7), ("7", 7), ("007", 7), ("0", 0), (-7, -7)]
+    + [(v, None) for v in ("-7", "7.0", 7.0, "", " 7", "7_0", "\u0667", True, None, [7], "9" * 20)],
+)
+def test_whole_numbers_may_be_text_of_digits(value: Any, number: int | None) -> None:
+    assert frames.whole_number(value) == number
+
+
+@pytest.mark.parametrize(
+    ("message", "sid", "seq"),
+    [
+        ({"sid": 1, "seq": 2}, 1, 2),
+        ({"sid": "1", "seq": "2"}, 1, 2),
+        ({"sid": 1}, 1, -1),
+        ({"seq": 2}, -1, 2),
+        ({"sid": "x", "seq": None}, -1, -1),
+        ({"sid": 1, "seq": 2.5}, 1, None),
+    ],
+)
+def test_numbers_of_a_message(message: dict[str, Any], sid: int, seq: int | None) -> None:
+    assert (frames.sid_of(message), frames.seq_of(message)) == (sid, seq)
+    assert frames.are_plain(message.get("sid"), message.get("seq")) == (message == {"sid": 1, "seq": 2})
+
+
+@pytest.mark.parametrize(
+    ("msg", "top"),
+    [
+        ({"yes_bid": 43, "yes_ask": 45}, ((4_300, UNKNOWN_QTY), (5_500, UNKNOWN_QTY))),
+        ({"yes_bid_dollars": "0.0000", "yes_ask_dollars": "0.0100"}, ((NO_PRICE, 0), (9_900, UNKNOWN_QTY))),
+        (
+            {"yes_bid_dollars": "0.4210", "yes_ask_dollars": "1.0000", "yes_bid_size_fp": "2.50"},
+            ((4_210, 250), (NO_PRICE, 0)),
+        ),
+        ({"yes_bid_dollars": "0.4210"}, None),
+        ({"yes_ask": 45}, None),
+    ],
+)
+def test_the_top_of_a_ticker_is_on_the_own_scales(msg: dict[str, Any], top: Any) -> None:
+    assert frames.top_of_ticker(msg) == top

@@ -13,7 +13,10 @@ from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
     GAP,
     NO,
+    NO_SEQ,
     NO_SIDE,
+    QUOTE,
+    SNAPSHOT,
     TRADE,
     YES,
     MarketRows,
@@ -81,3 +84,22 @@ def test_a_recorded_taker_beats_the_inferred_one(recorded: int, side: int) -> No
 def test_no_rows_stay_no_rows() -> None:
     out, source = put_before(empty(0), np.zeros(0, np.int64))
     assert out.kind.size == source.size == 0
+
+
+@pytest.mark.parametrize(
+    ("kinds", "seqs", "detection"),
+    [
+        ([SNAPSHOT, DELTA], [1, 2], "sequence"),
+        ([SNAPSHOT, DELTA], [1, NO_SEQ], "none"),
+        ([SNAPSHOT, TRADE, GAP], [1, NO_SEQ, NO_SEQ], "sequence"),  # only the book's own numbers count
+        ([TRADE, TRADE], [1, 2], "none"),
+        ([QUOTE, QUOTE], [NO_SEQ, NO_SEQ], "none"),
+        ([], [], "none"),
+    ],
+)
+def test_gaps_show_only_where_every_row_of_the_book_has_a_number(
+    kinds: list[int], seqs: list[int], detection: str
+) -> None:
+    rows = empty(len(kinds))
+    rows.kind[:], rows.seq[:] = kinds, seqs
+    assert gaps.gap_detection_of(rows) == detection

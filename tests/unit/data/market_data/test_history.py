@@ -8,8 +8,10 @@ from collections import Counter
 import pytest
 
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
-from kalshi_platform.data.market_data.history import history_of, joined_tellings
+from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling
+from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import MarketSpec, Settlement
 
 SPEC = MarketSpec(ticker="M", event="E", open_ns=1, close_ns=100)
@@ -73,3 +75,18 @@ def test_a_close_told_before_the_opening_makes_both_unknown_and_is_counted() -> 
     assert history.close_ns == 90  # the last telling agrees again
     history = history_of(MarketRecord(open_late, None, grid_declared=False), told[:1], Counter())
     assert history.close_ns is None  # nobody knows the end
+
+
+def test_fees_come_from_the_market_and_from_what_is_told_of_its_series_and_event() -> None:
+    spec = SPEC.replace(series="KXA", event="KXA-1", open_ns=5)
+    own = FeeTelling(fee_multiplier_e6=500_000)
+    override = FeeTelling(fee_multiplier_e6=0, at_ns=50)
+    maker = FeeTelling(fee_type="quadratic_with_maker_fees")
+    table = FeeTable({"KXA": (maker,), "KXB": (own,)}, {"KXA-1": (override,), "KXA-2": (own,)})
+    fees = fees_of(MarketRecord(spec, None, True, own_fees=(own,)), table)
+    found = [(terms_at(fees, t).fee_type, terms_at(fees, t).fee_multiplier_e6) for t in (49, 50)]
+    assert found == [("quadratic_with_maker_fees", 500_000), ("quadratic_with_maker_fees", 0)]
+    bare = MarketRecord(
+        MarketSpec(ticker="KXB-9-A", event="KXB-9"), None, False
+    )  # the event names its series
+    assert terms_at(fees_of(bare, table), 0).fee_multiplier_e6 == 500_000

@@ -18,6 +18,7 @@ from kalshi_platform.data.market_data.market_meta import (
     records_from_rows,
 )
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTelling
 
 HOUR_NS = 3_600 * 10**9
 #: 2024-08-16T00:00:00Z
@@ -199,3 +200,17 @@ def test_a_close_years_ahead_is_known() -> None:
 def test_a_time_as_number_is_refused_with_the_text_to_write(value: object, said: str) -> None:
     with pytest.raises(DataError, match=rf"m\.parquet: row 0 \(E-A\): .*{said}.*expected RFC 3339"):
         told(close_time=value)
+
+
+def test_a_record_keeps_what_its_sources_say_of_fees_and_leaves_the_weighing_to_others() -> None:
+    market = {"ticker": "E-A", "fee_type": "quadratic_with_maker_fees", "fee_multiplier": 0.5}
+    event = {"event_ticker": "E", "fee_type_override": "quadratic", "fee_multiplier_override": 2}
+    (found,) = records_from_rest({**event, "markets": [market]}, "rest.json", Counter())
+    own = FeeTelling(fee_type="quadratic_with_maker_fees", fee_multiplier_e6=500_000)
+    assert found.own_fees == (own,)
+    assert found.event_fees == (FeeTelling(fee_type="quadratic", fee_multiplier_e6=2_000_000),)
+    assert (found.spec.fee_type, found.spec.fee_multiplier_e6) == ("quadratic", 1_000_000)
+    later = record(fee_multiplier=1)
+    assert merge_records(found, later, "m.parquet").own_fees == (own, FeeTelling(fee_multiplier_e6=1_000_000))
+    with pytest.raises(DataError, match=r"m\.parquet: row 0 \(E-A\): .*fee_multiplier = -1"):
+        record(fee_multiplier=-1)

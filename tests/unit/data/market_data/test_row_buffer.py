@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.data.market_data.facts import MarketFacts
+from kalshi_platform.data.market_data.facts import BookConnection, MarketFacts
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -12,13 +12,16 @@ from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
     FLAG_START,
     NO,
+    NO_SEQ,
     NO_SIDE,
     SNAPSHOT,
     STATUS,
     STATUS_PAUSED,
+    TICKER,
     YES,
 )
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.units import NO_PRICE
 
 
 def test_a_buffer_notes_from_which_row_on_facts_are_known_and_forgets_it_with_the_rows() -> None:
@@ -86,3 +89,22 @@ def test_a_number_beyond_64_bits_is_refused_and_leaves_the_rows_before_it() -> N
         buffer.add_snapshot(3, 1, 3, [(4_200, 5), (4_300, 1 << 63)], [], 3)
     rows, lines = buffer.rows()
     assert rows.recv_ns.tolist() == lines.tolist() == [1]
+
+
+def test_a_ticker_is_one_message_of_two_rows() -> None:
+    buffer = RowBuffer()
+    buffer.add_ticker(5, 4, 3, NO_SEQ, (4_300, 100), (NO_PRICE, 0), 9)
+    rows, lines = buffer.rows()
+    assert rows.kind.tolist() == [TICKER, TICKER]
+    assert (rows.side.tolist(), rows.price_e4.tolist()) == ([YES, NO], [4_300, NO_PRICE])
+    assert (rows.qty_e2.tolist(), rows.flags.tolist(), lines.tolist()) == ([100, 0], [0, FLAG_LAST], [9, 9])
+
+
+def test_who_carries_the_book_is_noted_once_a_change() -> None:
+    buffer, first, second = RowBuffer(), BookConnection(1, 1, None), BookConnection(1, 2, True)
+    for carrier in (first, first, second):
+        buffer.carried_by(carrier)
+        buffer.add_gap(5, 1, 1, 1, 1)
+    assert buffer.carried == [(0, first), (2, second)]
+    buffer.clear()
+    assert buffer.carried == []

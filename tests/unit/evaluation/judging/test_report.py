@@ -113,6 +113,16 @@ def test_the_terminal_shows_every_row_and_finding(judged):
     for name in ["policy", *(b.name for b in judged.baselines), *(f.rule for f in judged.findings)]:
         assert name in text
     assert verdict(judged) in text
+    assert "at the fees of the time: " in text
+    assert "at today's fees: " in text
+    n_markets = judged.policy.aggregate.n_markets
+    assert text.count(f"fees of markets: {n_markets} told without a time") == 2
+
+
+def test_the_page_says_which_fees_were_known_and_what_today_would_cost(judged):
+    page = render_html(judged)
+    assert "Fees of the time and of today" in page
+    assert "Fees of the time and of today" not in render_html(judged.replace(fee_times=()))
 
 
 def test_the_verdict_names_what_is_not_beaten(judged):

@@ -29,6 +29,9 @@ def test_the_figures_the_gates_ask_for_are_those_of_the_evaluation(holding):
     assert found.baselines.keys() == {"do_nothing", "random", "hold_to_settlement", "join_the_bid"}
     assert found.baselines["hold_to_settlement"].value == 0.0  # the same policy: nothing to gain
     assert [f.scale for f in found.fees] == [0.0, 0.5, 1.0, 2.0]
+    assert {f: e.value for f, e in found.fee_times.items()} == dict.fromkeys(
+        ("as_of", "today"), holding.score
+    )
     assert sum(found.action_counts.values()) == sum(holding.policy.trading.action_counts)
     assert found.action_counts["SELL_YES"] == 0
     worst = min(m.mean_return for m in holding.policy.markets)
@@ -41,8 +44,8 @@ def test_a_model_is_judged_at_full_fees_whatever_it_was_trained_with():
     cheap = EnvConfig(n_slots=2, fee_scale_e6=500_000, decision_interval_ms=30_000)
     record, _ = made_record(made_policy(), cheap.model_dump(mode="json"))
     judged = judged_environment(record)
-    assert judged.fee_scale_e6 == 1_000_000
-    assert judged.replace(fee_scale_e6=500_000) == cheap
+    assert (judged.fee_scale_e6, judged.fees) == (1_000_000, "today")
+    assert judged.replace(fee_scale_e6=500_000, fees="as_of") == cheap
 
 
 def test_the_validation_split_is_judged_and_never_the_test_split():

@@ -20,7 +20,8 @@ def group(window: int = 3) -> LiveGroup:
     made = LiveGroup(CONFIG, window)
     for s in range(2):
         spec = MarketSpec(ticker=f"M-{s}", event="M")
-        made.describe(s, spec, constant_history(spec).known[0])
+        told = constant_history(spec)
+        made.describe(s, spec, told.known[0], told.fees, 1)
     return made
 
 

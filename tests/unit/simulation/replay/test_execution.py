@@ -1,11 +1,15 @@
 """Fills by hand: prices 1e-4 dollar, sizes 1e-2 contract, cash 1e-6 dollar; fees of a direct member."""
 
+from dataclasses import replace
+
 import pytest
 from made.replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
 
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
+from kalshi_platform.domain.fee_schedule import FeeStep
 from kalshi_platform.domain.market import PriceBand
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.simulation.replay.execution import IDLE, RESTING, SEEKING
 
 DEEP = 100_000
@@ -184,6 +188,31 @@ class TestMaker:
         s = script(*books, style="maker", spec={"fee_type": "quadratic_with_maker_fees"})
         s.step(BUY_YES)  # 10 @ 0.50: 0.0175 * 10 * 0.25 = 0.04375 -> -5.04375 aligned to -5.0438
         assert s.env.cash_e6 == CAPITAL_E6 - 5_043_800
+
+    @pytest.mark.parametrize(("fees", "paid_e6"), [("as_of", [30_000, 50_000]), ("today", [21_900, 43_800])])
+    def test_pays_what_the_exchange_charged_then_or_charges_today(self, fees, paid_e6):
+        # Two fills of 5 @ 0.50, each 0.0175 x 5 x 0.25 = 0.021875. Before 2026 the order paid up to the cent:
+        # 0.03, then 0.021875 less the 0.008125 paid ahead, so 0.02. Today: 0.0219 each, 0.00005 collected.
+        part = (NO, 4_900, 500)
+        books = [
+            book(0, ((5_000, 10),), ()),
+            book(10, (), (), part),
+            book(20, (), (), part),
+            book(30),
+            book(40),
+        ]
+        made = market(rows_of(*books), fee_type="quadratic_with_maker_fees")
+        told = constant_history(made.info.specification)
+        (now,) = told.fees
+        then = now.terms.replace(rounding="cent_per_order")
+        told = told.replace(fees=(FeeStep(from_ns=0, terms=then),))
+        bank = bank_of(replace(made, info=replace(made.info, told=told)))
+        s = Script(bank, order_style="maker", fees=fees)
+        seen = []
+        for action in (BUY_YES, HOLD):
+            s.step(action)
+            seen.append(s.slot().fees_e6)
+        assert seen == paid_e6
 
     def test_a_print_through_its_price_before_it_arrives_is_missed(self):
         bid = ((4_000, 1),)

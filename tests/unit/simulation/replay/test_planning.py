@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from made.replay_bank import bank_of, book, market, rows_of
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
+from kalshi_platform.domain.fees import CENT_PER_ORDER, MICRO
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.simulation.replay.planning import (
@@ -17,6 +18,7 @@ from kalshi_platform.simulation.replay.planning import (
     neighbour_price,
     plan_order,
     raises_position,
+    rounding_of,
     scaled_rate_e6,
     wanted_qty_e2,
 )
@@ -138,3 +140,15 @@ def test_the_fee_ladder_scales_the_rate_of_takers_and_makers():
     for scale, taker, maker in ((1_000_000, 70_000, 17_500), (500_000, 35_000, 8_750), (0, 0, 0)):
         params = PARAMS._replace(fee_scale_e6=scale)
         assert (scaled_rate_e6(spec, False, params), scaled_rate_e6(spec, True, params)) == (taker, maker)
+
+
+def test_the_setting_chooses_the_fees_of_the_time_or_those_of_today():
+    terms = np.zeros(1, TERMS_DTYPE).view(np.recarray)[0]
+    terms.taker_rate_e6, terms.maker_rate_e6, terms.rounding = 35_000, 0, CENT_PER_ORDER
+    terms.today_taker_rate_e6, terms.today_maker_rate_e6 = 70_000, 17_500
+    half = PARAMS._replace(fee_scale_e6=500_000)
+    for today, taker, maker, rounding in ((False, 17_500, 0, CENT_PER_ORDER), (True, 35_000, 8_750, MICRO)):
+        params = half._replace(fees_today=today)
+        for rate in (scaled_rate_e6, scaled_rate_e6.py_func):
+            assert (rate(terms, False, params), rate(terms, True, params)) == (taker, maker)
+        assert rounding_of(terms, params) == rounding_of.py_func(terms, params) == rounding

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from kalshi_platform.data.market_data.schema import DELTA, FLAG_LAST, FLAG_START, SNAPSHOT
-from kalshi_platform.domain.fees import DIRECT_UNIT_E6, TAKER_RATE_E6, apply_fill, model_fee_e6
+from kalshi_platform.domain.fees import DIRECT_UNIT_E6, MICRO, TAKER_RATE_E6, apply_fill, model_fee_e6
 from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 
 #: One contract; a decision is taken when nothing came for 5 ms, so never inside a burst.
@@ -55,7 +55,7 @@ def imbalance_rule(book, settlement_e4):
             price, qty = (ask, change * QTY_E2) if change > 0 else (bid, -change * QTY_E2)
             revenue = -price * qty if change > 0 else price * qty
             fee = model_fee_e6(TAKER_RATE_E6, price, qty)
-            balance, _, _ = apply_fill(revenue, fee, 0, DIRECT_UNIT_E6)
+            balance, _, _ = apply_fill(revenue, fee, 0, DIRECT_UNIT_E6, MICRO)
             cash_e6 += balance
             position = want
             trades += 1

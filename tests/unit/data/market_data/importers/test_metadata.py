@@ -121,3 +121,45 @@ def test_a_document_with_values_as_numbers_is_read_exactly(tmp_path: Path) -> No
     assert found["A-1"].settlement.value_e4 == 5_700
     assert found["B-1"].settlement is None
     assert counters["outcome_contradicts_result"] == 1
+
+
+def test_fees_come_from_the_market_its_series_or_the_default_of_the_series(tmp_path: Path) -> None:
+    write(tmp_path / "t.parquet", [trade(f"{s}-1-A", 1, 4_200) for s in ("KXA", "KXB", "KXCPI", "KXD")])
+    maker = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": 0.5}
+    own, flat = rest("KXA-1-A", "KXA-1", **maker), rest("KXD-1-A", "KXD-1", fee_type="flat")
+    (tmp_path / "m.json").write_text(json.dumps({"markets": [own, flat]}))
+    (tmp_path / "s.json").write_text(json.dumps({"series": {"ticker": "KXB", "category": "Sports", **maker}}))
+    markets, counters = load(tmp_path)
+    found = {t: (m.spec.fee_type, m.spec.fee_multiplier_e6) for t, m in markets.items()}
+    assert found == {
+        "KXA-1-A": ("quadratic_with_maker_fees", 500_000),
+        "KXB-1-A": ("quadratic_with_maker_fees", 500_000),
+        "KXCPI-1-A": ("quadratic_with_maker_fees", 1_000_000),
+        "KXD-1-A": ("quadratic", 1_000_000),
+    }
+    assert (counters["fees:assumed_since_open"], counters["fees:assumed"], counters["fees:known"]) == (
+        2,
+        2,
+        0,
+    )
+    assert counters["fee_type_unreadable:flat"] == 1
+
+
+def test_a_market_opens_under_the_fees_of_its_own_time(tmp_path: Path) -> None:
+    # The rows are of November 2023 (T0); the change came in 2022, the next one came later.
+    write(tmp_path / "t.parquet", [trade("KXA-1-A", 1, 4_200), trade("INXD-1-A", 1, 4_200)])
+    changes = [
+        {
+            "series_ticker": "KXA",
+            "fee_type": "quadratic",
+            "fee_multiplier": m,
+            "scheduled_ts": f"{year}-01-01T00:00:00Z",
+        }
+        for m, year in ((0.25, 2022), (4, 2025))
+    ]
+    (tmp_path / "c.json").write_text(json.dumps({"series_fee_change_arr": changes}))
+    markets, counters = load(tmp_path)
+    assert markets["KXA-1-A"].spec.fee_multiplier_e6 == 250_000
+    assert markets["KXA-1-A"].history.fees[-1].terms.fee_multiplier_e6 == 4_000_000
+    assert markets["INXD-1-A"].spec.fee_multiplier_e6 == 500_000  # half to the end of 2025
+    assert (counters["fees:known"], counters["fees:assumed"]) == (1, 1)

@@ -37,9 +37,11 @@ def test_a_named_file_of_unknown_schema_is_refused_and_one_in_a_folder_is_listed
     odd = write(tmp_path / "odd.parquet", [{"a": 1, "b": 2}])
     (tmp_path / "README.md").write_text("# notes")
     write(tmp_path / "t.parquet", [trade("E-A", 1, 4_200)])
-    with pytest.raises(DataError, match=r"odd\.parquet: unknown columns a, b; known are"):
+    with pytest.raises(
+        DataError, match=r"odd\.parquet: unknown columns a \(int64, 1\), b \(int64, 2\); no column has"
+    ):
         discover([odd])
-    with pytest.raises(DataError, match=r"README\.md: neither Parquet nor JSON"):
+    with pytest.raises(DataError, match=r"README\.md: neither Parquet, JSON nor CSV"):
         discover([tmp_path / "README.md"])
     plan = discover([tmp_path])
     assert {Path(p).name for p in plan.skipped} == {"odd.parquet", "README.md"}

@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from made import both_doors as wire
 from made.market_files import (
@@ -16,6 +17,8 @@ from made.market_files import (
     write,
 )
 from made.market_rows import CENTS, TENTHS, bands
+
+from kalshi_platform.domain.fee_schedule import terms_at
 
 
 def test_lifecycle_frames_settle_a_market_without_metadata(tmp_path: Path) -> None:
@@ -173,3 +176,52 @@ def test_a_grid_told_by_one_recorder_holds_for_the_rows_of_another_from_its_time
     later.write_text(later.read_text().replace(str(wire.T0_NS), str(wire.T0_NS + 10**6)))
     both = wire.imported(tmp_path)
     assert both.markets[wire.TICKER].tick_e4 == 1
+
+
+def fee_frame(
+    second: int, event: str, kind: str | None, multiplier: float | None
+) -> tuple[int, int, dict[str, Any]]:
+    msg = {"event_ticker": event, "fee_type_override": kind, "fee_multiplier_override": multiplier}
+    return second, 1, {"type": "event_fee_update", "sid": 3, "seq": second, "msg": msg}
+
+
+def test_fees_that_frames_tell_of_an_event_hold_from_their_time_on(tmp_path: Path) -> None:
+    maker = "quadratic_with_maker_fees"
+    frames = [
+        (1, 1, snapshot("KXA-1-A", 1)),
+        (2, 1, snapshot("KXA-2-A", 2)),
+        fee_frame(5, "KXA-1", maker, 0.25),
+        fee_frame(8, "KXA-1", None, None),
+        (9, 1, snapshot("KXA-1-A", 3)),
+    ]
+    markets, counters = load(capture(tmp_path / "c.jsonl", frames))
+    assert counters["fees:assumed"] == 2
+    told, other = markets["KXA-1-A"].history.fees, markets["KXA-2-A"].history.fees
+    seconds = [(terms_at(told, (T0 + s) * 10**9), terms_at(other, (T0 + s) * 10**9)) for s in (4, 5, 7, 8)]
+    assert [a.fee_multiplier_e6 for a, _ in seconds] == [1_000_000, 250_000, 250_000, 1_000_000]
+    assert [a.fee_type for a, _ in seconds] == ["quadratic", maker, maker, "quadratic"]
+    assert [a.source for a, _ in seconds] == ["assumed", "known", "known", "assumed"]
+    assert {b.fee_multiplier_e6 for _, b in seconds} == {1_000_000}
+
+
+def test_subscriptions_end_and_begin_anew_alike_imported_and_live(tmp_path: Path) -> None:
+    book, other = {"0.4000": "10.00"}, {"0.3000": "7.00"}
+    overflow = {"type": "error", "sid": 1, "seq": 3, "msg": {"code": 25}}
+    event = {"type": "event_lifecycle", "msg": {"event_ticker": "E", "series_ticker": "S"}}
+    fee = {"type": "event_fee_update", "msg": {"event_ticker": "E", "fee_multiplier_override": "0.5"}}
+    odd = wire.delta(3, "0.3000", "1.00")
+    frames = [
+        wire.snapshot(1, book), wire.delta(2, "0.4000", "1.00"), wire.trade(1, "0.5000", "1.00"),
+        wire.snapshot(1, book), wire.delta(2, "0.4000", "1.00"),  # once more: repeats
+        wire.snapshot(1, other), wire.delta(2, "0.3000", "1.00"), event,  # the count begins anew
+        overflow, wire.trade(1, "0.6000", "2.00"), wire.delta(4, "0.3000", "1.00"), fee,
+        wire.snapshot(1, book), {**odd, "seq": 2.5}, wire.delta(4, "0.4000", "1.00"),
+    ]  # fmt: skip
+    path = wire.write_frames(tmp_path / "a.jsonl", wire.one_connection(*frames))
+    replay = wire.assert_doors_agree(path)
+    assert replay.rows[wire.TICKER].valid.tolist() == [
+        True, True, True, False, True, True, False, False, False, True, True, False,
+    ]  # fmt: skip
+    names = ("repeated_frames", "sequence_restarts", "subscriptions_ended:error_25", "seq_unreadable")
+    # restarts: of the book, of the trades beside it, of the book once its subscription ended
+    assert [replay.counters[name] for name in names] == [2, 3, 1, 1]

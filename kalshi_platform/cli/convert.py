@@ -1,0 +1,52 @@
+"""``kalshi-platform dataset convert``: a table of other people to a Parquet file for ``dataset build``."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
+from kalshi_platform.domain.errors import ContractError
+
+
+def convert(
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV, JSON, JSON lines or Parquet", show_default=False)
+    ] = None,
+    columns: Annotated[
+        Path | None,
+        typer.Option(
+            "--columns",
+            help="map of the columns (YAML); needless where their names say all",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="the Parquet file to write", show_default=False)] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(help=f"print a map to begin with: {', '.join(KINDS)}", show_default=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="one JSON object on stdout instead of text")
+    ] = False,
+) -> None:
+    """Convert any table with named columns into a Parquet file for `dataset build` (docs/formats.md)."""
+    if example is not None:
+        kind = next((k for k in KINDS if k == example), None)
+        if kind is None:
+            raise ContractError(f"--example {example}; expected one of {', '.join(KINDS)}")
+        typer.echo(EXAMPLES[kind], nl=False)
+        return
+    if file is None or out is None:
+        raise ContractError(
+            "name the file and --out: dataset convert FILE --columns map.yaml --out FILE.parquet"
+        )
+    done = convert_file(file, columns, out)
+    if as_json:
+        typer.echo(json.dumps({**done._asdict(), "out": str(out)}, sort_keys=True))
+        return
+    typer.echo(f"{out}: {done.n_rows:,} rows of {done.kind}, {done.n_markets:,} markets")
+    for name, n in done.counters.items():
+        typer.echo(f"  {name}: {n:,}")
+    typer.echo(f"build it: kalshi-platform dataset build --input {out} --out DATASET")

@@ -1,0 +1,17 @@
+"""Trades are known again by their id, up to a bound."""
+
+import pytest
+
+from kalshi_platform.data.market_data.trade_memory import TradeMemory
+from kalshi_platform.domain.errors import DataError
+
+
+def test_trades_are_remembered_up_to_the_bound() -> None:
+    memory = TradeMemory(limit=2)
+    # after c only b and c are known: b repeats, a does not
+    assert [memory.knows(name) for name in "abcba"] == [False, False, False, True, False]
+
+
+def test_an_id_that_is_too_long_is_refused() -> None:
+    with pytest.raises(DataError, match="trade_id of 65 characters"):
+        TradeMemory().knows("x" * 65)
