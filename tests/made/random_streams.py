@@ -26,6 +26,8 @@ from kalshi_platform.data.market_data.schema import (
     YES,
     MarketRows,
 )
+from kalshi_platform.domain.fee_schedule import constant_fees
+from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
 from made.market_rows import CENTS, TAPERED, TENTHS
 
@@ -193,13 +195,13 @@ class RandomStream:
         self.grids.append(int(self.rng.integers(0, 3)))
         self.say((FACTS, NO_SIDE, -1, len(self.closes) - 1, 0))
 
-    def history(self, close_ns: int | None = None) -> MarketHistory:
+    def history(self, spec: MarketSpec, close_ns: int | None = None) -> MarketHistory:
         """What was known of the market, and when trading really ended."""
         known = tuple(
             KnownFacts(known_ns=None if k == 0 else k, close_ns=close, price_ranges=GRIDS[grid])
             for k, (close, grid) in enumerate(zip(self.closes, self.grids, strict=True))
         )
-        return MarketHistory(known=known, close_ns=close_ns)
+        return MarketHistory(known=known, fees=constant_fees(spec), close_ns=close_ns)
 
     def pause(self) -> None:
         self.say((STATUS, NO_SIDE, -1, STATUS_PAUSED, 0))

@@ -51,7 +51,7 @@ def test_fills_never_exceed_what_was_displayed_and_printed_in_any_stretch(
     rng = np.random.default_rng(seed)
     spec = MarketSpec(ticker="M", event="E", fee_multiplier_e6=0)
     stream = RandomStream(rng, known, False)
-    messages, told = stream.write(40), stream.history()
+    messages, told = stream.write(40), stream.history(spec)
     recorded = build_rows(messages, spec, tick_e4=10, known=told.known)
     if not (recorded.valid[1:] * recorded.valid[:-1]).any():
         return

@@ -103,7 +103,7 @@ class Played:
         stretches = runs(self.seen)
         if not stretches:
             return
-        told = stream.history(true_close)
+        told = stream.history(spec, true_close)
         rows = build_rows(recorded, spec, known=told.known)
         info = MarketInfo(spec, PROVENANCE[known], 0.01, told)
         bank = build_bank([BankMarket(info, rows, outcome)], ("spread",), (1,), (12,))
