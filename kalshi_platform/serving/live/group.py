@@ -107,7 +107,7 @@ def observe_group(
     (1, S) i1, reasons (1, S) u1, all written, and the filter's ``inputs``.
     """
     envs[0].now_ns = now_ns
-    update_mask(bank, envs[0], slots, 0, params)
+    update_mask(bank.rows, bank.markets, bank.terms, envs[0], slots, 0, params)
     write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
     filter_slots(bank, envs, slots, params, sets, inputs, forced, reasons)
 

@@ -116,13 +116,14 @@ def test_a_market_without_a_valid_book_is_not_answered_for() -> None:
     assert list(messages[0]["actions"]) == ["A"]
 
 
-def test_a_crossed_book_reaches_the_policy_as_a_forced_hold_with_its_reason() -> None:
-    stream, policy = session({"groups": [["A", "B"]]}), Policy()
-    crossed = snapshot(2, [["0.6000", "1.00"]], [["0.4500", "1.00"]], "B")
-    told = answers(stream, snapshot(1, ticker="A"), crossed, delta(3, ticker="A"), decide=policy)
-    assert policy.batches[-1].forced.tolist() == [[-1, HOLD, -1]]
-    assert list(told[-1]["reasons"]) == ["B"]
-    assert told[-1]["reasons"]["B"].startswith("crossed:")
+def test_a_crossed_book_calls_for_no_decision_and_is_a_forced_hold_beside_others() -> None:
+    policy, stream = Policy(), session()
+    answers(stream, snapshot(yes=[["0.6000", "1.00"]], no=[["0.4500", "1.00"]]), decide=policy)
+    assert policy.batches == []
+    (decision,) = answers(stream, snapshot(2, ticker="B"), decide=policy)
+    assert policy.batches[0].forced.tolist() == [[HOLD, -1, -1]]
+    assert list(decision["reasons"]) == [M]
+    assert decision["reasons"][M].startswith("crossed:")
 
 
 def exclusive(policy, *texts, is_exclusive=True, **facts) -> dict:
