@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
-from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
+from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, KnownMarkets
+from kalshi_platform.data.market_data.importers.plan import IndexedFile
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.storage.whole_file import file_digest
 from made.strategies import random_rows
 
 NS_PER_DAY = 86_400_000_000_000
@@ -32,18 +34,40 @@ class FakeImport:
     settled: tuple[MarketRecord, ...] = ()  # outcomes of other markets that the metadata holds
     markets: dict[str, MarketRecord] = field(default_factory=dict)  # metadata of a ticker
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
+    files: tuple[IndexedFile, ...] = ()
+    left: tuple[str, ...] | None = None  # events whose file the dataset that grows lacks; None: not asked
+    already: tuple[str, ...] = ()
+    catalogue: dict[str, MarketRecord] = field(default_factory=dict)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", lambda inputs: self)
+        for module in ("build", "grow"):
+            monkeypatch.setattr(f"kalshi_platform.data.dataset.{module}.discover", self.discover)
         monkeypatch.setattr("kalshi_platform.data.dataset.job.run_job", self.run_job)
 
-    def jobs(self, target_rows: int) -> list[ImportJob]:
-        return [self._job(event) for event in self.events]
+    def discover(self, inputs: object, known: KnownMarkets | None = None) -> "FakeImport":
+        """Plan to import ``events``, of which those in ``known`` files are left out."""
+        records = dict(known.records) if known else {}
+        imported = known.imported if known else frozenset()
+        left = tuple(e for e in self.events if file_digest(self._source(e)) not in imported)
+        return replace(
+            self,
+            left=left,
+            already=tuple(f"{event}.source" for event in self.events if event not in left),
+            catalogue=records | self.markets,
+            settled=(*self.settled, *(r for r in records.values() if r.settlement)),
+        )
 
-    def _job(self, event: str) -> ImportJob:
+    def jobs(self, target_rows: int) -> list[ImportJob]:
+        return [self._job(event) for event in (self.events if self.left is None else self.left)]
+
+    def _source(self, event: str) -> Path:
         path = self.folder / f"{event}.source"
         if not path.exists():
             path.write_text(event)
+        return path
+
+    def _job(self, event: str) -> ImportJob:
+        path = self._source(event)
         tickers = (f"{event}-A", f"{event}-B")
         part = Part(path=str(path), kind="trades", tickers=tickers)
         known = {ticker: self.markets[ticker] for ticker in tickers if ticker in self.markets}

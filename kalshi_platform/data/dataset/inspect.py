@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
@@ -146,4 +147,16 @@ def _check_features(
         yield f"{address}: markets and rows {found}, manifest {listed}"
 
 
-_CHECKS = {"markets": _check_markets, "events": _check_market_rows, "features": _check_features}
+def _check_outcomes(
+    dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
+) -> Iterator[str]:
+    decode_outcomes(data, dataset.storage.address(shard.path))
+    yield from ()
+
+
+_CHECKS = {
+    "markets": _check_markets,
+    "outcomes": _check_outcomes,
+    "events": _check_market_rows,
+    "features": _check_features,
+}

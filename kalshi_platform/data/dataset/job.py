@@ -5,6 +5,7 @@ Memory   one event at a time: its rows, its features and two encoded shards.
 
 import hashlib
 from collections import Counter
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +14,18 @@ import pyarrow as pa
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Shard, ShardKind
 from kalshi_platform.data.dataset.shard import encode_rows
-from kalshi_platform.data.dataset.store import encode_market_rows
+from kalshi_platform.data.dataset.store import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.volatility import mid_volatility
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
-from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.rows import Rows, find_segments
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.data.market_data.importers.pieces import Piece
+from kalshi_platform.data.market_data.importers.types import HeldEvent
+from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.storage.storage import Storage
 
 
@@ -34,7 +38,8 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     shards: list[Shard] = []
     markets: list[BuiltMarket] = []
     counters: Counter[str] = Counter()
-    for event in run_job(job):
+    events = run_job(job, lambda held: read_held(storage, held)) if job.held else run_job(job)
+    for event in events:
         counters += event.counters
         new_shards, new_markets = _build_event(event, storage, history)
         shards += new_shards
@@ -44,6 +49,20 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     )
     Journal(storage).write(built)
     return built
+
+
+def read_held(storage: Storage, event: HeldEvent) -> list[Piece]:
+    """Rows that the dataset in ``storage`` holds of ``event``; ChecksumError where the shard was changed."""
+    address = storage.address(event.path)
+    data = storage.read_mapped(event.path)
+    if hashlib.sha256(data).hexdigest() != event.sha256:
+        raise ChecksumError(f"{address}: the file was changed or damaged: build the dataset again")
+    pieces = []
+    for ticker, group, provenance in event.markets:
+        rows = decode_market_rows(data, address, group)
+        origin = Origin(address, "row", np.arange(rows.kind.size))
+        pieces.append(Piece(ticker, provenance, rows, origin, Path(event.path).name, is_held=True))
+    return pieces
 
 
 class EncodedShard(NamedTuple):
@@ -106,4 +125,6 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         last_ns=int(recorded.recv_ns[-1]),
         batch=batch,
         volatility=mid_volatility(rows),
+        n_segments=find_segments(rows.valid)[0].size,
+        grid_declared=market.grid_declared,
     )

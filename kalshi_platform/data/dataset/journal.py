@@ -45,6 +45,8 @@ class BuiltMarket(Config):
     last_ns: int
     batch: int = Field(ge=0)
     volatility: float = Field(ge=0)
+    n_segments: int = Field(ge=0)
+    grid_declared: bool
 
 
 class BuiltJob(Config):
@@ -125,6 +127,7 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             "resolutions": _resolutions(job, history),
             "features": FEATURE_DIGEST,
             "code": code_digest(),
+            "held": [asdict(event) for event in job.held],
         }
     )
 
@@ -133,12 +136,6 @@ def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
     """Digests of the outcomes that the job's markets may know, one for each event, series and category."""
     specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
     return sorted({digest(history.of(spec)) for spec in specs.values()})
-
-
-def file_digest(path: str) -> str:
-    """Sha256 of a source file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -3,15 +3,21 @@ reader sees a whole dataset or none.
 
 The digest of its manifest is a dataset's name. Paths are relative to the dataset's root and end in the first
 hex digits of the content's sha256, so that a rebuild never writes over a shard that an earlier manifest
-names: ``markets.<hash>.parquet`` (specifications and settlements), ``events/<event>.<hash>.parquet`` (one
-row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+names: ``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known
+outcomes of all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet``
+(one row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+
+Lineage    a dataset that grew names its earlier states in ``parents``. An event keeps the split that it was
+           given first, for ever: ``markets`` and ``left_out`` hold every assignment; none is ever changed.
+Newer      fields that a manifest of an earlier version lacks are not written where they say nothing, so that
+           such a manifest keeps its bytes and its digest.
 """
 
 import json
 from collections import Counter
 from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
 from kalshi_platform.data.dataset.split import Split, SplitConfig
 from kalshi_platform.domain.config import Config
@@ -23,7 +29,7 @@ __all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "Manifest", "MarketEntry", "Shar
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
 
-ShardKind = Literal["markets", "events", "features"]
+ShardKind = Literal["markets", "outcomes", "events", "features"]
 
 
 class Shard(Config):
@@ -51,6 +57,28 @@ class MarketEntry(Config):
     batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
     volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
     settled: bool = Field(description="the outcome is known")
+    n_segments: int | None = Field(
+        default=None,
+        ge=0,
+        description="runs of rows that can be stepped over; None: built before it was counted",
+    )
+    grid_declared: bool | None = Field(
+        default=None, description="a source names the price grid; None: not kept"
+    )
+    older_outcomes: bool = Field(
+        default=False, description="outcomes that the features may show became known after they were computed"
+    )
+
+    @property
+    def is_playable(self) -> bool:
+        """True where an episode can step over the market, or where nobody counted."""
+        return self.n_segments != 0
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_silent(
+            write(self), {"n_segments": None, "grid_declared": None, "older_outcomes": False}
+        )
 
 
 class Manifest(Config):
@@ -63,6 +91,15 @@ class Manifest(Config):
     sources: tuple[str, ...] = Field(description="names of the imported files")
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
+    imported: tuple[str, ...] = Field(
+        default=(), description="sha256 of the imported files with rows, sorted"
+    )
+    left_out: tuple[str, ...] = Field(
+        default=(), description="events that the embargo left out of every split, for ever; sorted"
+    )
+    parents: tuple[str, ...] = Field(
+        default=(), description="digests of the states that this dataset grew from, the first one first"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -77,11 +114,25 @@ class Manifest(Config):
             have = {s.event for s in self.shards if s.kind == kind}
             if lost := sorted(split_of.keys() - have):
                 raise ValueError(f"event {lost[0]} has no {kind} shard")
+        if both := sorted(split_of.keys() & set(self.left_out)):
+            raise ValueError(f"event {both[0]} is in {split_of[both[0]]} and left out")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_silent(write(self), {"imported": [], "left_out": [], "parents": []})
 
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""
         return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
+
+    def descends_from(self, digest: str) -> bool:
+        """True where ``digest`` names this state of the dataset or a state that it grew from."""
+        return digest == self.digest or digest in self.parents
+
+    def assignments(self) -> dict[str, Split | None]:
+        """Split of every event that was ever assigned; None where the embargo left it out."""
+        return {m.event: m.split for m in self.markets} | dict.fromkeys(self.left_out)
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
@@ -106,3 +157,8 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` without those that ``defaults`` holds with the same value."""
+    return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

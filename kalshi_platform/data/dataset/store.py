@@ -24,9 +24,10 @@ from kalshi_platform.data.dataset.manifest import (
     ShardKind,
     Split,
 )
+from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
-from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -161,7 +162,7 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """Name of the dataset: 12 hex digits over its manifest."""
-        return digest_of(self.manifest.model_dump(mode="json"))
+        return self.manifest.digest
 
     def specs(self) -> dict[str, MarketSpec]:
         """Facts known of every market while it trades, by ticker."""
@@ -170,6 +171,23 @@ class Dataset:
     def settlements(self) -> dict[str, Settlement]:
         """Outcome by ticker, for the markets whose outcome is known."""
         return {spec.ticker: settlement for spec, settlement in self._markets if settlement}
+
+    def records(self) -> dict[str, MarketRecord]:
+        """All that the dataset knows of its own markets and of others whose outcome is known, by ticker."""
+        found = {record.spec.ticker: record for record in self.outcomes()}
+        for spec, settlement in self._markets:
+            told = found.get(spec.ticker)
+            declared = bool(self.entry(spec.ticker).grid_declared)
+            known_ns, last_e4 = (told.expiration_ns, told.last_price_e4) if told else (None, None)
+            found[spec.ticker] = MarketRecord(spec, settlement, declared, known_ns, last_e4)
+        return found
+
+    def outcomes(self) -> list[MarketRecord]:
+        """Records of the outcomes file; an empty list where an earlier version built the dataset."""
+        shard = self._shards.get(("outcomes", None))
+        if shard is None:
+            return []
+        return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
     def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
         """Manifest entries of one split (all where None), in manifest order."""

@@ -198,21 +198,23 @@ def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> 
     return Settlement(ticker=ticker, value_e4=value_e4, determined_ns=_time(row.get("settlement_ts")))
 
 
-def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> MarketRecord:
-    """Everything that two sources know of one market.
+def merge_records(
+    first: MarketRecord, second: MarketRecord, where: str, other: str = "another metadata file"
+) -> MarketRecord:
+    """Everything that two sources know of one market; ``where`` and ``other`` name second and first.
 
     DataError where their outcomes or events contradict each other.
     """
     a, b = first.settlement, second.settlement
     if a is not None and b is not None and a.value_e4 != b.value_e4:
         raise DataError(
-            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, another metadata file says "
+            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, {other} says "
             f"{a.value_e4} (1e-4 dollar); leave one of the two files out"
         )
     if first.spec.event != second.spec.event:
         raise DataError(
-            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, another metadata "
-            f"file says {first.spec.event}; leave one of the two files out"
+            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, {other} "
+            f"says {first.spec.event}; leave one of the two files out"
         )
     known = {k: v for k, v in second.spec.model_dump().items() if v is not None}
     if first.grid_declared:

@@ -10,11 +10,12 @@ Formats: capture files (``capture``), level-2 Parquet (``level2``), quote Parque
 trade Parquet (``trades``), market metadata as Parquet or REST JSON (``metadata``).
 """
 
+from kalshi_platform.data.market_data.importers.metadata import KnownMarkets
 from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover
 from kalshi_platform.data.market_data.importers.run import run_job
 from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
 
 __all__ = [
-    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "discover", "parquet", "run_job",
-    "types",
+    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "KnownMarkets", "discover", "parquet",
+    "run_job", "types",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ Simulated files have a decoder apart from recorded ones; a file that holds lines
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -58,17 +59,23 @@ def index_capture(path: Path) -> CaptureIndex:
     return CaptureIndex(mentions, bool(simulated))
 
 
-def import_captures(parts: list[Part], use_yes_price: bool, counters: Counter[str]) -> list[Piece]:
-    """Pieces of every market of the capture files; counters of whole files go to ``counters``."""
+def import_captures(
+    parts: list[Part], use_yes_price: bool, counters: Counter[str], held: Collection[str] = ()
+) -> list[Piece]:
+    """Pieces of every market of the capture files; counters of whole files go to ``counters``.
+
+    Markets that are ``held`` by the dataset need neither a book nor a trade: a later file may tell no more of
+    them than how they ended.
+    """
     pieces: list[Piece] = []
     for simulated in (False, True):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
-            pieces.extend(_import_recording(files, simulated, use_yes_price, counters))
+            pieces.extend(_import_recording(files, simulated, use_yes_price, counters, held))
     return pieces
 
 
 def _import_recording(
-    files: list[Path], simulated: bool, use_yes_price: bool, counters: Counter[str]
+    files: list[Path], simulated: bool, use_yes_price: bool, counters: Counter[str], held: Collection[str]
 ) -> list[Piece]:
     """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
@@ -79,7 +86,7 @@ def _import_recording(
     for ticker in sorted(decoder.markets):
         buffer = decoder.markets.pop(ticker)
         rows, lines = buffer.rows()
-        if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
+        if ticker not in held and not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
             counters["markets_without_book_or_trade"] += 1
             continue
         provenance = "simulated" if simulated else _provenance(rows)
@@ -127,7 +134,7 @@ def _span(path: Path) -> tuple[int, int]:
 def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:
     """Refuse a recording most of whose snapshots are crossed: ``use_yes_price`` is wrong then."""
     two_sided, crossed = 0, 0
-    for piece in pieces:
+    for piece in (p for p in pieces if len(p.rows.kind)):
         sums = _snapshot_tops(piece.rows)
         two_sided += len(sums)
         crossed += int((sums > DOLLAR_E4).sum())

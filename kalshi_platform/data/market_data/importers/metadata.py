@@ -1,6 +1,8 @@
 """Metadata files to one catalogue of markets."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kalshi_platform.data.market_data.importers.parquet import read_all
@@ -13,12 +15,25 @@ from kalshi_platform.data.market_data.market_meta import (
 )
 
 
-def read_catalogue(files: list[tuple[Path, FileKind]], counters: Counter[str]) -> dict[str, MarketRecord]:
+@dataclass(frozen=True)
+class KnownMarkets:
+    """Markets that a dataset holds, or whose outcome it knows, and the files that it was made of."""
+
+    address: str
+    records: Mapping[str, MarketRecord] = field(repr=False)  # by ticker
+    imported: frozenset[str] = frozenset()  # sha256 of files with rows
+
+
+def read_catalogue(
+    files: list[tuple[Path, FileKind]], counters: Counter[str], known: KnownMarkets | None = None
+) -> dict[str, MarketRecord]:
     """Records of the metadata files by ticker, merged where several files tell of a market.
 
-    DataError where two files contradict each other.
+    ``known`` markets are in the catalogue before any file is read. DataError where two files, or a file and
+    the dataset, contradict each other.
     """
-    catalogue: dict[str, MarketRecord] = {}
+    held: Mapping[str, MarketRecord] = known.records if known is not None else {}
+    catalogue = dict(held)
     for path, kind in files:
         if kind is FileKind.METADATA_TABLE:
             records = records_from_rows(read_all(path).to_pylist(), str(path), counters)
@@ -26,6 +41,24 @@ def read_catalogue(files: list[tuple[Path, FileKind]], counters: Counter[str]) -
             records = records_from_rest(read_json(path), str(path), counters)
         for record in records:
             ticker = record.spec.ticker
-            known = catalogue.get(ticker)
-            catalogue[ticker] = record if known is None else merge_records(known, record, str(path))
+            before = catalogue.get(ticker)
+            if before is None:
+                catalogue[ticker] = record
+            elif known is None or ticker not in held:
+                catalogue[ticker] = merge_records(before, record, str(path))
+            else:
+                catalogue[ticker] = _merge_held(before, record, str(path), known.address)
     return catalogue
+
+
+def _merge_held(held: MarketRecord, told: MarketRecord, where: str, address: str) -> MarketRecord:
+    """Facts of a market that the dataset at ``address`` holds, and those that a new file tells of it.
+
+    A grid that the dataset's prices showed stays where the file declares none; one that the file declares
+    replaces it.
+    """
+    before = replace(held, grid_declared=held.grid_declared and not told.grid_declared)
+    merged = merge_records(before, told, where, f"the dataset {address}")
+    if told.grid_declared or merged.spec.price_ranges == held.spec.price_ranges:
+        return merged
+    return replace(merged, spec=merged.spec.replace(price_ranges=held.spec.price_ranges))

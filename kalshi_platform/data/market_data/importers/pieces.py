@@ -29,6 +29,7 @@ class Piece:
     origin: Origin
     source: str  # name of the file
     told: tuple[Told, ...] = ()  # by lifecycle frames between the rows, in their order
+    is_held: bool = False  # from the dataset that grows: its rows passed the door when they came
 
     @property
     def facts(self) -> MarketFacts | None:

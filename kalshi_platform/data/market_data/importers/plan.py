@@ -7,12 +7,13 @@ from pathlib import Path
 
 from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
-from kalshi_platform.data.market_data.importers.metadata import read_catalogue
+from kalshi_platform.data.market_data.importers.metadata import KnownMarkets, read_catalogue
 from kalshi_platform.data.market_data.importers.parquet import TickerRows, index_tickers, is_simulated
 from kalshi_platform.data.market_data.importers.recognise import FileKind, UnknownSchemaError, recognise
 from kalshi_platform.data.market_data.importers.types import DataKind, ImportJob, Part, SeqGap
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.storage.whole_file import file_digest
 
 _DATA_KINDS: dict[FileKind, DataKind] = {
     FileKind.CAPTURE: "capture",
@@ -46,6 +47,7 @@ class ImportPlan:
     settled: tuple[MarketRecord, ...] = field(
         default=(), repr=False
     )  # all of known outcome, with rows or not
+    already: tuple[str, ...] = ()  # files whose rows the dataset that grows has had before
 
     @property
     def n_events(self) -> int:
@@ -142,10 +144,13 @@ class _Groups:
             self._parent[other] = leaders[0]
 
 
-def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
+def discover(
+    inputs: Sequence[Path], use_yes_price: bool = False, known: KnownMarkets | None = None
+) -> ImportPlan:
     """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
-    ``use_yes_price`` says how the recorder subscribed the book channel of capture files.
+    ``use_yes_price`` says how the recorder subscribed the book channel of capture files. ``known`` are the
+    markets of a dataset that grows: files that it was made of are left out, and metadata may come alone.
     DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
     anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """
@@ -153,6 +158,7 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
     counters: Counter[str] = Counter()
     metadata: list[tuple[Path, FileKind]] = []
     data: list[tuple[Path, DataKind]] = []
+    already: list[str] = []
     for path, explicit in _walk(inputs):
         try:
             kind = recognise(path)
@@ -161,27 +167,30 @@ def discover(inputs: Sequence[Path], use_yes_price: bool = False) -> ImportPlan:
                 raise
             skipped[str(path)] = str(err)
             continue
-        if kind in _DATA_KINDS:
+        if kind in _DATA_KINDS and known is not None and file_digest(path) in known.imported:
+            already.append(path.name)
+        elif kind in _DATA_KINDS:
             data.append((path, _DATA_KINDS[kind]))
         else:
             metadata.append((path, kind))
-    if not data:
+    if not data and (known is None or not (metadata or already)):
         unknown = f", unknown: {', '.join(skipped)}" if skipped else ""
         raise DataError(
             f"no market data in {', '.join(map(str, inputs))} ({len(metadata)} metadata files{unknown}); "
             "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
-    catalogue = read_catalogue(metadata, counters)
+    catalogue = read_catalogue(metadata, counters, known)
+    held = known.records.keys() if known is not None else set()
     files = tuple(_index(path, kind) for path, kind in data)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())
-    counters["metadata_unused"] += len(catalogue.keys() - named)
+    counters["metadata_unused"] += len(catalogue.keys() - named - held)
     counters["event_inferred"] += len(named - catalogue.keys())
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
-    used = {t: r for t, r in catalogue.items() if t in named}
+    used = {t: r for t, r in catalogue.items() if t in named or t in held}
     settled = tuple(r for r in catalogue.values() if r.settlement is not None)
-    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled)
+    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, tuple(already))
 
 
 def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

@@ -16,6 +16,7 @@ from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
     DataKind,
+    HeldEvent,
     ImportedEvent,
     ImportedMarket,
     ImportJob,
@@ -25,6 +26,7 @@ from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_tabl
 from kalshi_platform.data.market_data.schema import MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
+from kalshi_platform.domain.units import NO_PRICE
 
 _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
     "level2": import_level2,
@@ -33,16 +35,21 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
 }
 
 
-def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
+def run_job(
+    job: ImportJob, read_held: Callable[[HeldEvent], list[Piece]] | None = None
+) -> Iterator[ImportedEvent]:
     """Import the events of ``job``, one ImportedEvent each, in ``job.events`` order.
 
+    ``read_held`` gives the rows that the dataset holds of an event of ``job.held``; they join the new ones.
     DataError names file, market, row and value. Events already yielded stay valid; the caller decides
     whether to keep them.
     """
     of_job: Counter[str] = Counter()
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
-    found = import_captures(captures, job.use_yes_price, of_job) if captures else []
+    held = {event.event: event for event in job.held}
+    kept = {market.ticker for event in job.held for market in event.markets}
+    found = import_captures(captures, job.use_yes_price, of_job, kept) if captures else []
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
@@ -59,6 +66,10 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     for event in job.events:
         counters, of_job = of_job, Counter()
         markets = []
+        if event in held and read_held is not None:
+            for piece in read_held(held[event]):
+                pieces[piece.ticker].append(piece)
+            tickers[event] = sorted({*tickers[event], *(m.ticker for m in held[event].markets)})
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
             market = _market(record, pieces.pop(ticker), counters)
@@ -71,10 +82,14 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
 
 def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
+    _refuse_another_outcome(record, pieces)
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
     checked: list[Piece] = []
     for piece, door in zip(pieces, doors, strict=True):
+        if piece.is_held:
+            checked.append(piece)
+            continue
         rows = _admit(door, piece, _tellings(piece, pieces), counters)
         if len(rows.kind):
             checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
@@ -84,8 +99,29 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
     rows, provenance, source = merge(checked, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
-    tick_e4 = gcd(*(door.tick_e4 for door in doors))
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4)
+    tick_e4 = gcd(*(door.tick_e4 for door in doors), *(_spacing(p.rows) for p in checked if p.is_held))
+    declared = any(door.is_declared for door in doors)
+    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, declared)
+
+
+def _spacing(rows: MarketRows) -> int:
+    """Greatest step that divides every price of ``rows``, 1e-4 dollar; 0 where they have none."""
+    return int(np.gcd.reduce(np.unique(rows.price_e4[rows.price_e4 != NO_PRICE]), initial=0))
+
+
+def _refuse_another_outcome(record: MarketRecord, pieces: list[Piece]) -> None:
+    """Raise a DataError where a new frame tells another outcome than the dataset that grows."""
+    held = next((p for p in pieces if p.is_held), None)
+    known = record.settlement
+    if held is None or known is None:
+        return
+    for piece in pieces:
+        told = piece.facts.settlement_e4 if piece.facts is not None else None
+        if told is not None and told != known.value_e4:
+            raise DataError(
+                f"{piece.origin.source}: market {piece.ticker} settled at {told}, {held.origin.source} says "
+                f"{known.value_e4} (1e-4 dollar); leave the file out, or build all recordings again"
+            )
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:

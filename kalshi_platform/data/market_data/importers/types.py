@@ -48,6 +48,24 @@ class Part:
     simulated: bool = False  # the file says that its exchange was simulated
 
 
+class HeldMarket(NamedTuple):
+    """A market whose rows a dataset holds: its row group in the events shard, and their provenance."""
+
+    ticker: str
+    group: int
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event of a dataset that grows: its rows passed the door when they came, and are read from there."""
+
+    event: str
+    path: str  # of the events shard, relative to the dataset
+    sha256: str
+    markets: tuple[HeldMarket, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ImportJob:
     """One or more whole events, imported in one process.
@@ -61,6 +79,7 @@ class ImportJob:
     markets: dict[str, MarketRecord]  # tickers whose metadata is known
     n_rows: int  # rows in the sources (for captures an estimate), for progress
     use_yes_price: bool = False  # how the captures' book channel was subscribed
+    held: tuple[HeldEvent, ...] = ()  # events whose earlier rows a dataset holds
 
     @property
     def name(self) -> str:
@@ -79,6 +98,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    grid_declared: bool = False  # a source names the grid of ``spec``
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,257 @@
+"""Growth of a dataset: new files join the one that is there, and nobody's split changes.
+
+Splits     an event keeps the split that it has (``split.py``); a market that comes later joins its event.
+Rebuilt    events with rows in the new files, or of whose markets new metadata tell new facts. Their earlier
+           rows are read from the dataset and joined with the new ones as if both were files. Shards of all
+           other events stay as they are; their markets whose features could show outcomes that became
+           known only now are counted (``older_outcomes``).
+Refused    an outcome or an event that contradicts what the dataset holds; another feature table.
+Order      as in ``build.py``: a reader sees the state before or the state after. The shards of the state
+           before stay until the next growth, for those who have it open. Killed, it is repeated; repeated
+           when it is done, it finds nothing new.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from kalshi_platform.data.dataset.assemble import (
+    BuildProgress,
+    KeyedJobs,
+    delete_stale,
+    encode_tables,
+    event_facts,
+    market_entry,
+    run_unfinished,
+    some,
+    write_manifest,
+    writing_alone,
+)
+from kalshi_platform.data.dataset.job import EncodedShard, write_shard
+from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
+from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
+from kalshi_platform.data.dataset.split import Split, in_time, join_splits
+from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.resolution import ResolutionHistory, Resolutions
+from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.data.market_data.importers import ImportJob, ImportPlan, KnownMarkets, discover
+from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST, HeldEvent, HeldMarket
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.storage.storage import open_storage
+
+#: Counters of rows are those of the markets that the manifest lists, whatever was counted on the way.
+_ROWS = "rows:"
+_PAST_CUT = "markets_not_grown_across_time_cut"
+
+
+@dataclass(frozen=True)
+class Growth:
+    """State of a dataset after files were added, and the news in it."""
+
+    manifest: Manifest
+    joined: dict[str, Split | None] = field(default_factory=dict)  # new event -> split; None: embargo
+    grown: tuple[str, ...] = ()  # events that were there and have rows or facts more
+    outcomes: tuple[str, ...] = ()  # markets whose outcome became known
+    already: tuple[str, ...] = ()  # files whose rows were there before
+    is_new: bool = False  # the dataset has a new state
+
+
+def add_to_dataset(
+    inputs: Sequence[Path],
+    uri: str | Path,
+    rows_a_job: int = 100_000,
+    workers: int | None = None,
+    progress: Callable[[BuildProgress], None] = lambda _: None,
+) -> Growth:
+    """Add the recordings and metadata of ``inputs`` to the dataset at ``uri``; returns its new state.
+
+    DataError where an input is refused, contradicts the dataset, or the dataset has another feature table;
+    ContractError where another process grew it meanwhile. Then the dataset is what it was.
+    """
+    storage = open_storage(uri)
+    Dataset.open(uri)  # nothing is created where there is no dataset
+    with writing_alone(storage):
+        dataset = Dataset.open(uri)
+        made = dataset.manifest.feature_digest
+        if made != FEATURE_DIGEST:
+            raise DataError(
+                f"{storage.uri} was made with feature table {made}, this program has {FEATURE_DIGEST}: add "
+                "with the version that made it, or build all recordings again (dataset build --input, --out)"
+            )
+        return _grow(inputs, dataset, rows_a_job, workers, progress)
+
+
+def _grow(
+    inputs: Sequence[Path],
+    dataset: Dataset,
+    rows_a_job: int,
+    workers: int | None,
+    progress: Callable[[BuildProgress], None],
+) -> Growth:
+    storage, old = dataset.storage, dataset.manifest
+    records = dataset.records()
+    plan = discover(inputs, known=KnownMarkets(storage.uri, records, frozenset(old.imported)))
+    history = ResolutionHistory(plan.settled)
+    keyed = KeyedJobs.of(_jobs(plan, dataset, records, rows_a_job), history)
+    journal = Journal(storage)
+    finished = journal.finished(set(keyed.jobs))
+    built = run_unfinished(keyed.jobs, finished, storage, workers, history, progress)
+    news = _News.of(built, old)
+    tables, new = _assemble(news, dataset, plan, records, keyed.content)
+    # Counters and names of metadata files that tell nothing are no news: a repeated command changes nothing.
+    if new.replace(parents=old.parents, counters=old.counters, sources=old.sources) == old:
+        return Growth(old, already=plan.already)
+    for table in tables:
+        write_shard(storage, table)
+    keep_state(storage, old)
+    claim_state(storage, old, new)
+    write_manifest(storage, new)
+    stale = (*forget_states(storage, keep=old.digest), *journal.sweep(keep=set(keyed.jobs)))
+    delete_stale(storage, stale, (*new.shards, *old.shards, *(s for job in built for s in job.shards)))
+    known = {m.ticker for m in old.markets if m.settled}
+    there = {m.ticker for m in old.markets}
+    outcomes = tuple(m.ticker for m in new.markets if m.settled and m.ticker in there - known)
+    return Growth(new, news.joined, tuple(sorted(news.grown)), outcomes, plan.already, is_new=True)
+
+
+def _jobs(
+    plan: ImportPlan, dataset: Dataset, records: Mapping[str, MarketRecord], rows_a_job: int
+) -> list[ImportJob]:
+    """Jobs of the new files with the earlier rows of their events, and of events that have new facts."""
+    held = _held_events(dataset)
+    jobs = [
+        _with_held(job, [held[e] for e in job.events if e in held], plan) for job in plan.jobs(rows_a_job)
+    ]
+    busy = {event for job in jobs for event in job.events}
+    for event in sorted(held.keys() - busy):
+        tickers = [market.ticker for market in held[event].markets]
+        if any(plan.catalogue[t].spec != records[t].spec for t in tickers):
+            n_rows = sum(dataset.entry(t).n_events for t in tickers)
+            jobs.append(_with_held(ImportJob((event,), (), {}, {}, n_rows), [held[event]], plan))
+    return jobs
+
+
+def _held_events(dataset: Dataset) -> dict[str, HeldEvent]:
+    markets: dict[str, list[HeldMarket]] = {event: [] for event in dataset.manifest.events()}
+    for entry in dataset.manifest.markets:
+        markets[entry.event].append(HeldMarket(entry.ticker, entry.batch, entry.provenance))
+    held = {}
+    for event, of_event in markets.items():
+        shard = dataset.shard(event, "events")
+        held[event] = HeldEvent(event, shard.path, shard.sha256, tuple(of_event))
+    return held
+
+
+def _with_held(job: ImportJob, held: Sequence[HeldEvent], plan: ImportPlan) -> ImportJob:
+    event_of = job.event_of | {market.ticker: event.event for event in held for market in event.markets}
+    records = {ticker: plan.catalogue[ticker] for ticker in event_of if ticker in plan.catalogue}
+    return replace(job, event_of=event_of, markets=records, held=tuple(held))
+
+
+@dataclass(frozen=True)
+class _News:
+    """Events that the new files bring or change, after their jobs are done."""
+
+    built: Sequence[BuiltJob]
+    markets: tuple[BuiltMarket, ...]  # of the events that join or grow, not of those left out
+    joined: dict[str, Split | None]
+    grown: frozenset[str]
+    past_cut: tuple[BuiltMarket, ...]  # of events that new rows would carry across the time cut
+    left_out: tuple[BuiltMarket, ...]  # by the embargo, now or before
+
+    @classmethod
+    def of(cls, built: Sequence[BuiltJob], old: Manifest) -> "_News":
+        """Divide what was built: an event of ``old`` keeps its split, the others join one."""
+        assigned = old.assignments()
+        markets = [market for job in built for market in job.markets]
+        facts = event_facts(markets)
+        joined = join_splits({e: f for e, f in facts.items() if e not in assigned}, _there(old), old.split)
+        splits = joined | {event: assigned[event] for event in facts if event in assigned}
+        across = {e for e, s in splits.items() if s is not None and not in_time(s, facts[e], old.split)}
+        out = {event for event, split in splits.items() if split is None}
+        return cls(
+            built=built,
+            markets=tuple(m for m in markets if m.spec.event not in across | out),
+            joined=joined,
+            grown=frozenset(facts.keys() & assigned.keys() - across - out),
+            past_cut=tuple(m for m in markets if m.spec.event in across),
+            left_out=tuple(m for m in markets if m.spec.event in out),
+        )
+
+
+def _there(old: Manifest) -> dict[str, tuple[Split, Provenance]]:
+    """Split and richest provenance of every event of the dataset."""
+    there: dict[str, tuple[Split, Provenance]] = {}
+    for market in old.markets:
+        split, before = there.get(market.event, (market.split, market.provenance))
+        there[market.event] = (split, min(before, market.provenance, key=RICHEST_FIRST.index))
+    return there
+
+
+def _assemble(
+    news: _News,
+    dataset: Dataset,
+    plan: ImportPlan,
+    records: Mapping[str, MarketRecord],
+    content: Mapping[str, str],
+) -> tuple[list[EncodedShard], Manifest]:
+    """The files of the whole dataset, and the manifest of its new state."""
+    old = dataset.manifest
+    splits = {e: s for e, s in (old.assignments() | news.joined).items() if s is not None}
+    fresh = {market.spec.event for market in news.markets}
+    was_known = ResolutionHistory(dataset.outcomes() or records.values())
+    is_known = ResolutionHistory(plan.settled)
+    listed: list[tuple[MarketEntry, MarketSpec, Settlement | None]] = []
+    for entry in (e for e in old.markets if e.event not in fresh):
+        spec, settlement = records[entry.ticker].spec, plan.catalogue[entry.ticker].settlement
+        older = entry.older_outcomes or _differ(was_known.of(spec), is_known.of(spec), entry.last_ns)
+        changed = entry.replace(settled=settlement is not None, older_outcomes=older)
+        listed.append((changed, spec, settlement))
+    listed += [(market_entry(m, splits[m.spec.event]), m.spec, m.settlement) for m in news.markets]
+    listed.sort(key=lambda at: (at[0].event, at[0].batch))
+    tables = encode_tables([(spec, settlement) for _, spec, settlement in listed], plan.settled)
+    shards = [s for s in old.shards if s.event is not None and s.event not in fresh]
+    shards += [s for job in news.built for s in job.shards if s.event in fresh]
+    entries = tuple(entry for entry, _, _ in listed)
+    left_out = {event for event, split in news.joined.items() if split is None}
+    new = old.replace(
+        shards=(*(t.shard for t in tables), *sorted(shards, key=lambda s: s.path)),
+        markets=entries,
+        sources=tuple(sorted([*old.sources, *_new_sources(plan, old)])),
+        counters=_counters(news, plan, old, entries),
+        imported=tuple(sorted({*old.imported, *content.values()})),
+        left_out=tuple(sorted({*old.left_out, *left_out})),
+        parents=(*old.parents, old.digest),
+    )
+    return tables, new
+
+
+def _differ(was: Resolutions, now: Resolutions, until_ns: int) -> bool:
+    """True where the two step functions show something else up to ``until_ns``."""
+    n, m = (int(np.searchsorted(r.known_ns, until_ns, side="right")) for r in (was, now))
+    return not (
+        np.array_equal(was.known_ns[:n], now.known_ns[:m])
+        and np.array_equal(was.values[: n + 1], now.values[: m + 1])
+    )
+
+
+def _new_sources(plan: ImportPlan, old: Manifest) -> list[str]:
+    """Names of files with rows that are new, and of metadata files that were not named before."""
+    with_rows = {file.path.name for file in plan.files}
+    return [name for name in plan.sources if name in with_rows or name not in old.sources]
+
+
+def _counters(news: _News, plan: ImportPlan, old: Manifest, entries: Sequence[MarketEntry]) -> dict[str, int]:
+    counters = sum((Counter(job.counters) for job in news.built), Counter(old.counters) + plan.counters)
+    counters["markets_left_out_by_embargo"] += len(news.left_out)
+    counters[_PAST_CUT] += len(news.past_cut)
+    counters = Counter({name: n for name, n in counters.items() if not name.startswith(_ROWS)})
+    for entry in entries:
+        counters[_ROWS + entry.provenance] += entry.n_events
+    return some(counters)
