@@ -23,6 +23,12 @@ class SplitSummary(Config):
     events: int
     markets: int
     rows: int
+    unplayable_events: int | None = Field(
+        description="events without any market that an episode can step over"
+    )
+    unplayable_markets: int | None = Field(
+        description="markets that none can; None: built before it was counted"
+    )
 
 
 class DatasetSummary(Config):
@@ -43,6 +49,10 @@ class DatasetSummary(Config):
     n_bytes: int
     splits: dict[str, SplitSummary]
     provenance: dict[str, int] = Field(description="markets of each provenance")
+    unplayable_markets: int | None
+    older_outcomes: int = Field(description="markets whose features lack outcomes that became known since")
+    left_out_events: int = Field(description="events that the embargo left out of every split")
+    parents: tuple[str, ...] = Field(description="states that the dataset grew from, the first one first")
     sources: tuple[str, ...]
     counters: dict[str, int]
 
@@ -65,17 +75,27 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         first_ns=min(m.first_ns for m in markets),
         last_ns=max(m.last_ns for m in markets),
         n_bytes=sum(s.n_bytes for s in manifest.shards),
-        splits={
-            split: SplitSummary(
-                events=len(manifest.events(split)),
-                markets=len(dataset.entries(split)),
-                rows=sum(m.n_rows for m in dataset.entries(split)),
-            )
-            for split in SPLITS
-        },
+        splits={split: _summarise_split(dataset.entries(split)) for split in SPLITS},
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
+        unplayable_markets=_summarise_split(markets).unplayable_markets,
+        older_outcomes=sum(m.older_outcomes for m in markets),
+        left_out_events=len(manifest.left_out),
+        parents=manifest.parents,
         sources=manifest.sources,
         counters=manifest.counters,
+    )
+
+
+def _summarise_split(entries: Sequence[MarketEntry]) -> SplitSummary:
+    events = {m.event for m in entries}
+    is_counted = all(m.n_segments is not None for m in entries)
+    playable = {m.event for m in entries if m.is_playable}
+    return SplitSummary(
+        events=len(events),
+        markets=len(entries),
+        rows=sum(m.n_rows for m in entries),
+        unplayable_events=len(events - playable) if is_counted else None,
+        unplayable_markets=sum(not m.is_playable for m in entries) if is_counted else None,
     )
 
 

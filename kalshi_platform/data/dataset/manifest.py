@@ -24,7 +24,16 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
 
-__all__ = ["MANIFEST_NAME", "MANIFEST_VERSION", "Manifest", "MarketEntry", "Shard", "ShardKind", "Split"]
+__all__ = [
+    "MANIFEST_NAME",
+    "MANIFEST_VERSION",
+    "Manifest",
+    "MarketEntry",
+    "Shard",
+    "ShardKind",
+    "Split",
+    "playable_words",
+]
 
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
@@ -157,6 +166,18 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def playable_words(n_markets: int, n_unplayable: int | None) -> str:
+    """Return the number of markets, and of those that no episode can step over, as every page says it."""
+    if n_unplayable is None:
+        return f"{n_markets:,} markets (built before those that cannot be played were counted)"
+    if not n_unplayable:
+        return f"{n_markets:,} markets"
+    return (
+        f"{n_markets:,} markets, of which {n_unplayable:,} cannot be played: fewer than two rows in a row "
+        "with a valid book"
+    )
 
 
 def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -189,4 +189,6 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
-    return Group(table, Text(verdict(evaluation), style="bold"), *lines)
+    facts = [evaluation.coverage.words if evaluation.coverage else "", evaluation.subject.lineage]
+    said = (Text(fact) for fact in facts if fact)
+    return Group(table, *said, Text(verdict(evaluation), style="bold"), *lines)

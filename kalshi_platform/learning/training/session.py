@@ -144,8 +144,10 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
     if resume and path.exists():
         was = json.loads(path.read_text())
         if was["dataset_digest"] != record["dataset_digest"]:
+            earlier = was["dataset_digest"] in dataset.manifest.parents
+            grew = ", which grew from it (the best policy so far stays judgeable)" if earlier else ""
             raise ContractError(
-                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}: "
+                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}{grew}: "
                 "resume on the dataset it began with, or start a new run in another folder"
             )
         for part in ("env", "episodes", "curriculum"):
