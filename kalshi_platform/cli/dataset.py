@@ -17,7 +17,7 @@ from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.assemble import BuildProgress
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
-from kalshi_platform.data.dataset.inspect import DatasetSummary, find_problems, summarise
+from kalshi_platform.data.dataset.inspect import DatasetSummary, SplitSummary, find_problems, summarise
 from kalshi_platform.data.dataset.manifest import playable_words
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
@@ -47,7 +47,7 @@ def build(
         list[Path] | None,
         typer.Option(
             "--add",
-            help="recorded or metadata file or folder that joins the dataset of --to; repeat for more",
+            help="recorded or metadata file or folder that joins the dataset --to; repeat for more",
         ),
     ] = None,
     to: Annotated[
@@ -202,12 +202,15 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     console.print(facts)
     splits = Table("split", "events", "markets", "rows", "cannot be played")
     for name, split in summary.splits.items():
-        lost = f"{split.unplayable_markets or 0:,} markets, {split.unplayable_events or 0:,} whole events"
-        splits.add_row(
-            name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}",
-            "not counted" if split.unplayable_markets is None else lost if split.unplayable_markets else "none",
-        )  # fmt: skip
+        splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}", _lost_text(split))
     console.print(splits)
+
+
+def _lost_text(split: SplitSummary) -> str:
+    if split.unplayable_markets is None:
+        return "not counted"
+    whole = f" ({split.unplayable_events:,} whole events)" if split.unplayable_events else ""
+    return f"{split.unplayable_markets:,} markets{whole}"
 
 
 def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:

@@ -76,7 +76,7 @@ def register(
     ],
     dataset: Annotated[
         str,
-        typer.Option(help="the dataset it was trained on, which may have grown since", show_default=False),
+        typer.Option(help="the dataset it was trained on; it may have grown", show_default=False),
     ],
     registry: RegistryOption = None,
     as_json: JsonOption = False,
@@ -98,7 +98,7 @@ def promote(
     model: Annotated[str, typer.Argument(help="an alias or an id")],
     dataset: Annotated[
         str | None,
-        typer.Option(help="the dataset it was trained on, which may have grown; not needed by challenger"),
+        typer.Option(help="the dataset it was trained on, grown or not; challenger needs none"),
     ] = None,
     alias: Annotated[
         str, typer.Option(help="alias to assign; no gates are checked for challenger")

@@ -23,11 +23,9 @@ class SplitSummary(Config):
     events: int
     markets: int
     rows: int
-    unplayable_events: int | None = Field(
-        description="events without any market that an episode can step over"
-    )
+    unplayable_events: int | None = Field(description="events of which no market can be played")
     unplayable_markets: int | None = Field(
-        description="markets that none can; None: built before it was counted"
+        description="markets without two rows to step over; None: not counted"
     )
 
 

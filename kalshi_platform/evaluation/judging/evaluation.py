@@ -87,7 +87,7 @@ class Subject(Config):
         if self.trained_on == self.dataset_digest:
             return f"trained and judged on {self.trained_on}"
         relation = (
-            "which grew from it" if self.descends else "another dataset: it may hold what taught the policy"
+            "which grew from it" if self.descends else "another one: it may hold what taught the policy"
         )
         return f"trained on {self.trained_on}, judged on {self.dataset_digest}, {relation}"
 

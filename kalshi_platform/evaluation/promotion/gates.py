@@ -103,7 +103,7 @@ def digests_equal(digests: Iterable[Match]) -> GateResult:
 
 
 def dataset_same(evidence: Evidence) -> GateResult:
-    """Check that one dataset, which may have grown since, trained the model, gave its claims and judges it."""
+    """Check that one dataset, grown since or not, trained the model, gave its claims and judges it."""
     changed = [m for m in evidence.datasets if not m.fits]
     words = "; ".join(f"its {m.name} is {m.recorded}, the one opened is {m.found}" for m in changed)
     grown = [f"{m.name} {m.recorded} grew to {m.found}" for m in evidence.datasets if m.grown]
@@ -112,7 +112,7 @@ def dataset_same(evidence: Evidence) -> GateResult:
         not changed,
         _names(changed, "; ".join(grown) or "the same"),
         "the same, or grown from it",
-        f"stale model: {words}, which did not grow from it; judge it on its own dataset, or train on this one",
+        f"stale model: {words}; judge it on its own dataset or one that grew from it, or train on this one",
     )
 
 

@@ -46,7 +46,8 @@ def register_run(
     """Register the best policy of ``run`` (a run's folder, or one of its checkpoints).
 
     Its claims are measured on the validation split of ``dataset_uri``, which must be the dataset it was
-    trained on or have grown from it (ContractError otherwise). Registering the same model again returns the record that is there.
+    trained on or have grown from it (ContractError otherwise). Registering the same model again returns the
+    record that is there.
     """
     policy = FrozenPolicy.load(run)
     environment = read_environment(run)
@@ -55,8 +56,8 @@ def register_run(
     taught_by: str = about["dataset_digest"]
     if not dataset.manifest.descends_from(taught_by):
         raise ContractError(
-            f"{run} was trained on dataset {taught_by}, {dataset_uri} is {dataset.digest} and did not grow from "
-            "it: register it with the dataset it was trained on, or train on this one"
+            f"{run} was trained on dataset {taught_by}, {dataset_uri} is {dataset.digest} and did not grow "
+            "from it: register it with the dataset it was trained on, or train on this one"
         )
     policy.require_features(dataset.manifest.feature_digest, environment.groups)
     weights = export_weights(policy)
