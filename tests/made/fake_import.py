@@ -54,7 +54,7 @@ class FakeImport:
             left=left,
             already=tuple(f"{event}.source" for event in self.events if event not in left),
             catalogue=records | self.markets,
-            settled=(*self.settled, *(r for r in records.values() if r.settlement)),
+            settled=(*self.settled, *(records[t] for t in (known.outcomes if known else ()))),
         )
 
     def jobs(self, target_rows: int) -> list[ImportJob]:

@@ -96,7 +96,9 @@ def _grow(
 ) -> Growth:
     storage, old = dataset.storage, dataset.manifest
     records = dataset.records()
-    plan = discover(inputs, known=KnownMarkets(storage.uri, records, frozenset(old.imported)))
+    told = {record.spec.ticker for record in _told_outcomes(dataset, records)}
+    known = KnownMarkets(storage.uri, records, frozenset(told), frozenset(old.imported))
+    plan = discover(inputs, known=known)
     history = ResolutionHistory(plan.settled)
     keyed = KeyedJobs.of(_jobs(plan, dataset, records, rows_a_job), history)
     journal = Journal(storage)
@@ -114,10 +116,16 @@ def _grow(
     write_manifest(storage, new)
     stale = (*forget_states(storage, keep=old.digest), *journal.sweep(keep=set(keyed.jobs)))
     delete_stale(storage, stale, (*new.shards, *old.shards, *(s for job in built for s in job.shards)))
-    known = {m.ticker for m in old.markets if m.settled}
-    there = {m.ticker for m in old.markets}
-    outcomes = tuple(m.ticker for m in new.markets if m.settled and m.ticker in there - known)
+    unknown = {m.ticker for m in old.markets if not m.settled}
+    outcomes = tuple(m.ticker for m in new.markets if m.settled and m.ticker in unknown)
     return Growth(new, news.joined, tuple(sorted(news.grown)), outcomes, plan.already, is_new=True)
+
+
+def _told_outcomes(dataset: Dataset, records: Mapping[str, MarketRecord]) -> list[MarketRecord]:
+    """Outcomes that the features may show; where an earlier version kept none, those of the markets file."""
+    if dataset.manifest.imported:
+        return dataset.outcomes()
+    return [record for record in records.values() if record.settlement is not None]
 
 
 def _jobs(
@@ -205,7 +213,7 @@ def _assemble(
     old = dataset.manifest
     splits = {e: s for e, s in (old.assignments() | news.joined).items() if s is not None}
     fresh = {market.spec.event for market in news.markets}
-    was_known = ResolutionHistory(dataset.outcomes() or records.values())
+    was_known = ResolutionHistory(_told_outcomes(dataset, records))
     is_known = ResolutionHistory(plan.settled)
     listed: list[tuple[MarketEntry, MarketSpec, Settlement | None]] = []
     for entry in (e for e in old.markets if e.event not in fresh):

@@ -21,15 +21,20 @@ class KnownMarkets:
 
     address: str
     records: Mapping[str, MarketRecord] = field(repr=False)  # by ticker
+    outcomes: frozenset[str] = frozenset()  # those whose outcome metadata told, not only a frame
     imported: frozenset[str] = frozenset()  # sha256 of files with rows
 
 
 def read_catalogue(
-    files: list[tuple[Path, FileKind]], counters: Counter[str], known: KnownMarkets | None = None
+    files: list[tuple[Path, FileKind]],
+    counters: Counter[str],
+    known: KnownMarkets | None = None,
+    outcomes: set[str] | None = None,
 ) -> dict[str, MarketRecord]:
     """Records of the metadata files by ticker, merged where several files tell of a market.
 
-    ``known`` markets are in the catalogue before any file is read. DataError where two files, or a file and
+    ``known`` markets are in the catalogue before any file is read; ``outcomes`` receives the tickers whose
+    outcome a file tells. DataError where two files, or a file and
     the dataset, contradict each other.
     """
     held: Mapping[str, MarketRecord] = known.records if known is not None else {}
@@ -41,6 +46,8 @@ def read_catalogue(
             records = records_from_rest(read_json(path), str(path), counters)
         for record in records:
             ticker = record.spec.ticker
+            if outcomes is not None and record.settlement is not None:
+                outcomes.add(ticker)
             before = catalogue.get(ticker)
             if before is None:
                 catalogue[ticker] = record

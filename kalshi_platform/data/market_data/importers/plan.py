@@ -180,7 +180,8 @@ def discover(
             "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
-    catalogue = read_catalogue(metadata, counters, known)
+    outcomes = set(known.outcomes) if known is not None else set()
+    catalogue = read_catalogue(metadata, counters, known, outcomes)
     held = known.records.keys() if known is not None else set()
     files = tuple(_index(path, kind) for path, kind in data)
     named = {m.ticker for f in files for m in f.markets}
@@ -189,7 +190,7 @@ def discover(
     counters["event_inferred"] += len(named - catalogue.keys())
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
     used = {t: r for t, r in catalogue.items() if t in named or t in held}
-    settled = tuple(r for r in catalogue.values() if r.settlement is not None)
+    settled = tuple(record for ticker, record in catalogue.items() if ticker in outcomes)
     return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, tuple(already))
 
 

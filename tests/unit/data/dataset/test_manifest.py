@@ -69,3 +69,22 @@ def test_events_are_listed_once_sorted_and_by_split(tmp_path, rng):
 def test_a_checksum_that_is_none_is_refused_by_field(sha256):
     with pytest.raises(ContractError, match=r"Shard\.sha256"):
         Shard.parse({"path": "x", "kind": "events", "sha256": sha256, "n_bytes": 1})
+
+
+def test_fields_that_say_nothing_are_not_written_so_that_older_manifests_keep_their_digest(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    text = manifest.to_bytes().decode()
+    for name in ("n_segments", "grid_declared", "older_outcomes", "imported", "left_out", "parents"):
+        assert name not in text
+    market = manifest.markets[0].replace(n_segments=0, grid_declared=False)
+    told = manifest.replace(markets=(market, *manifest.markets[1:]), parents=("a" * 12,))
+    assert Manifest.from_bytes(told.to_bytes(), "x") == told
+    assert not told.markets[0].is_playable
+    assert manifest.markets[0].is_playable  # nobody counted
+
+
+def test_assignments_hold_left_out_events_too_and_no_event_twice(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert manifest.replace(left_out=("X",)).assignments() == {"EV": "train", "X": None}
+    with pytest.raises(ContractError, match="event EV is in train and left out"):
+        manifest.replace(left_out=("EV",))
