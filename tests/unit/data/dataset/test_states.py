@@ -1,4 +1,4 @@
-"""The state before the present: kept for its readers, forgotten with its shards, replaced by one growth only."""
+"""The state before the present: kept for its readers, forgotten with its shards, replaced only once."""
 
 import pytest
 from made.stored import make_dataset
@@ -38,9 +38,7 @@ def test_a_state_that_is_no_longer_in_force_is_not_replaced(place):
     storage, first, second, third = place
     claim_state(storage, first, second)
     storage.write_bytes_atomic(MANIFEST_NAME, second.to_bytes())
-    with pytest.raises(
-        ContractError, match=f"became {second.digest} while files were added to {first.digest}"
-    ):
+    with pytest.raises(ContractError, match=f"became {second.digest} while files were added"):
         claim_state(storage, first, third)
 
 
@@ -50,9 +48,7 @@ def test_in_a_bucket_one_growth_claims_a_state_and_may_be_repeated(place):
     storage.uri = f"s3://stands-for/{address}"  # a folder that claims as a bucket does
     claim_state(storage, first, second)
     claim_state(storage, first, second)  # killed, and repeated with the same files
-    with pytest.raises(
-        ContractError, match=rf"another --add is growing this state \({first.digest} to {second.digest}"
-    ):
+    with pytest.raises(ContractError, match=rf"another --add .* \({first.digest} to {second.digest}"):
         claim_state(storage, first, third)
     forget_states(storage, keep=first.digest)
     claim_state(storage, first, third)
