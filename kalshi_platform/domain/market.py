@@ -45,6 +45,8 @@ class MarketSpec(Config):
     category: str | None = None
     open_ns: int | None = None
     close_ns: int | None = None
+    expected_expiration_ns: int | None = None
+    can_close_early: bool | None = None
     price_ranges: tuple[PriceBand, ...] = Field(default=WHOLE_CENTS, min_length=1)
     fee_type: FeeType = "quadratic"
     fee_multiplier_e6: int = Field(default=1_000_000, ge=0, description="fee_multiplier in 1e-6")

@@ -60,7 +60,9 @@ def imported(*inputs: Path) -> Imported:
             found.counters.update(event.counters)
             for market in event.markets:
                 found.markets[market.spec.ticker] = market
-                found.rows[market.spec.ticker] = build_rows(market.rows, market.spec, None, market.tick_e4)
+                found.rows[market.spec.ticker] = build_rows(
+                    market.rows, market.spec, None, market.tick_e4, market.history.known
+                )
     return found
 
 

@@ -15,6 +15,7 @@ from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.storage.whole_file import file_digest
 from made.strategies import random_rows
 
@@ -93,7 +94,9 @@ class FakeImport:
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        return ImportedMarket(spec, settlement, provenance, rows, "source.parquet", spec.tick_e4)
+        return ImportedMarket(
+            spec, settlement, constant_history(spec), provenance, rows, "source.parquet", spec.tick_e4
+        )
 
 
 EVENTS = tuple(f"EV{i}" for i in range(6))

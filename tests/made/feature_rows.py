@@ -31,6 +31,7 @@ SPEC = MarketSpec(
     category="Sports",
     open_ns=START_NS - NS_PER_DAY,
     close_ns=START_NS + NS_PER_DAY,
+    can_close_early=False,
 )
 #: Outcomes of other markets that become known one, three and 100 seconds after the start.
 KNOWN = Resolutions(

@@ -5,10 +5,12 @@ import pyarrow as pa
 from kalshi_platform.data.dataset.job import encode_shard, write_shard
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
 from kalshi_platform.data.dataset.store import (
+    StoredMarket,
     encode_market_rows,
     encode_markets,
 )
 from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.storage.storage import open_storage
 from made.strategies import random_rows
 
@@ -32,6 +34,10 @@ SPEC = MarketSpec(
 BARE = MarketSpec(ticker="EV-B", event="EV")
 
 
+def stored(spec, settlement=None):
+    return StoredMarket(spec, settlement, constant_history(spec))
+
+
 def entry(ticker, split, batch, rows):
     return MarketEntry(
         ticker=ticker, event="EV", split=split, provenance="recorded", n_events=rows.recv_ns.size,
@@ -47,7 +53,7 @@ def make_dataset(root, rng, split_of=lambda ticker: "train"):
         encode_shard(
             "markets",
             "markets",
-            encode_markets([(SPEC, None), (BARE, Settlement(ticker="EV-B", value_e4=10_000))]),
+            encode_markets([stored(SPEC), stored(BARE, Settlement(ticker="EV-B", value_e4=10_000))]),
         ),
         encode_shard("events", "events/EV", encode_market_rows(markets), "EV"),
         encode_shard("features", "features/f/EV", pa.py_buffer(b"rows"), "EV"),

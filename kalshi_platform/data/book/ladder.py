@@ -24,6 +24,7 @@ import numpy as np
 from kalshi_platform.data.market_data.price_levels import new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_BLOCK,
     FLAG_START,
     GAP,
@@ -179,6 +180,8 @@ def apply_row(
         marks[VALID] = 0
     elif kind == STATUS:
         marks[TRADING_STATUS] = qty_e2
+    elif kind == FACTS:
+        return OK  # facts change no book
     else:
         return UNKNOWN_KIND
     return OK

@@ -17,12 +17,11 @@ from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, Marke
 from kalshi_platform.data.dataset.outcomes import encode_outcomes
 from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.dataset.split import EventFacts, Split
-from kalshi_platform.data.dataset.store import encode_markets
+from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.locks import writing
 from kalshi_platform.storage.storage import Storage
 from kalshi_platform.storage.whole_file import file_digest, is_leftover
@@ -118,9 +117,7 @@ def market_entry(market: BuiltMarket, split: Split) -> MarketEntry:
     )
 
 
-def encode_tables(
-    markets: Sequence[tuple[MarketSpec, Settlement | None]], outcomes: Sequence[MarketRecord]
-) -> list[EncodedShard]:
+def encode_tables(markets: Sequence[StoredMarket], outcomes: Sequence[MarketRecord]) -> list[EncodedShard]:
     """The markets file and, where any outcome is known, the outcomes file."""
     tables = [encode_shard("markets", "markets", encode_markets(markets))]
     if any(record.settlement is not None for record in outcomes):

@@ -30,6 +30,7 @@ from kalshi_platform.data.dataset.journal import BuiltJob, Journal
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig, assign_splits
 from kalshi_platform.data.dataset.states import forget_states
+from kalshi_platform.data.dataset.store import StoredMarket
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportPlan, discover
@@ -125,7 +126,7 @@ def _assemble(
         )
     counters = sum((Counter(job.counters) for job in built), plan.counters.copy())
     counters["markets_left_out_by_embargo"] += len(markets) - len(kept)
-    tables = encode_tables([(m.spec, m.settlement) for m, _ in kept], plan.settled)
+    tables = encode_tables([StoredMarket(m.spec, m.settlement, m.history) for m, _ in kept], plan.settled)
     shards = [s for job in built for s in job.shards if s.event is not None and splits[s.event] is not None]
     manifest = Manifest(
         feature_digest=FEATURE_DIGEST,

@@ -35,14 +35,14 @@ from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
 from kalshi_platform.data.dataset.split import Split, in_time, join_splits
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
-from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.dataset.store import Dataset, StoredMarket
 from kalshi_platform.data.features.resolution import ResolutionHistory, Resolutions
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob, ImportPlan, KnownMarkets, discover
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST, HeldEvent, HeldMarket
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market import Provenance, Settlement
 from kalshi_platform.storage.storage import open_storage
 
 #: Counters of rows are those of the markets that the manifest lists, whatever was counted on the way.
@@ -147,8 +147,11 @@ def _jobs(
 
 def _held_events(dataset: Dataset) -> dict[str, HeldEvent]:
     markets: dict[str, list[HeldMarket]] = {event: [] for event in dataset.manifest.events()}
+    stored = {market.spec.ticker: market for market in dataset.markets()}
     for entry in dataset.manifest.markets:
-        markets[entry.event].append(HeldMarket(entry.ticker, entry.batch, entry.provenance))
+        spec, history = stored[entry.ticker].spec, stored[entry.ticker].history
+        held_market = HeldMarket(entry.ticker, entry.batch, entry.provenance, spec, history)
+        markets[entry.event].append(held_market)
     held = {}
     for event, of_event in markets.items():
         shard = dataset.shard(event, "events")
@@ -215,18 +218,22 @@ def _assemble(
     fresh = {market.spec.event for market in news.markets}
     was_known = ResolutionHistory(_told_outcomes(dataset, records))
     is_known = ResolutionHistory(plan.settled)
-    listed: list[tuple[MarketEntry, MarketSpec, Settlement | None]] = []
+    stored = {market.spec.ticker: market for market in dataset.markets()}
+    listed: list[tuple[MarketEntry, StoredMarket]] = []
     for entry in (e for e in old.markets if e.event not in fresh):
-        spec, settlement = records[entry.ticker].spec, plan.catalogue[entry.ticker].settlement
-        older = entry.older_outcomes or _differ(was_known.of(spec), is_known.of(spec), entry.last_ns)
-        changed = entry.replace(settled=settlement is not None, older_outcomes=older)
-        listed.append((changed, spec, settlement))
-    listed += [(market_entry(m, splits[m.spec.event]), m.spec, m.settlement) for m in news.markets]
+        market = _with_outcome(stored[entry.ticker], plan.catalogue[entry.ticker].settlement)
+        was, now = was_known.of(market.spec), is_known.of(market.spec)
+        older = entry.older_outcomes or _differ(was, now, entry.last_ns)
+        changed = entry.replace(settled=market.settlement is not None, older_outcomes=older)
+        listed.append((changed, market))
+    for built in news.markets:
+        entry = market_entry(built, splits[built.spec.event])
+        listed.append((entry, StoredMarket(built.spec, built.settlement, built.history)))
     listed.sort(key=lambda at: (at[0].event, at[0].batch))
-    tables = encode_tables([(spec, settlement) for _, spec, settlement in listed], plan.settled)
+    tables = encode_tables([market for _, market in listed], plan.settled)
     shards = [s for s in old.shards if s.event is not None and s.event not in fresh]
     shards += [s for job in news.built for s in job.shards if s.event in fresh]
-    entries = tuple(entry for entry, _, _ in listed)
+    entries = tuple(entry for entry, _ in listed)
     left_out = {event for event, split in news.joined.items() if split is None}
     new = old.replace(
         shards=(*(t.shard for t in tables), *sorted(shards, key=lambda s: s.path)),
@@ -238,6 +245,15 @@ def _assemble(
         parents=(*old.parents, old.digest),
     )
     return tables, new
+
+
+def _with_outcome(market: StoredMarket, settlement: Settlement | None) -> StoredMarket:
+    """``market`` with its outcome as it is known now; when it was determined, trading had ended."""
+    history = market.history
+    if settlement is not None and settlement.determined_ns is not None:
+        ends = [t for t in (history.close_ns, settlement.determined_ns) if t is not None]
+        history = history.replace(close_ns=min(ends))
+    return market._replace(settlement=settlement, history=history)
 
 
 def _differ(was: Resolutions, now: Resolutions, until_ns: int) -> bool:

@@ -21,10 +21,14 @@ from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.rows import Rows, find_segments
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.facts import Told
 from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.gaps import facts_rows
+from kalshi_platform.data.market_data.history import told_by
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
 from kalshi_platform.data.market_data.importers.pieces import Piece
-from kalshi_platform.data.market_data.importers.types import HeldEvent
+from kalshi_platform.data.market_data.importers.types import HeldEvent, HeldMarket
+from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.storage.storage import Storage
 
@@ -58,11 +62,25 @@ def read_held(storage: Storage, event: HeldEvent) -> list[Piece]:
     if hashlib.sha256(data).hexdigest() != event.sha256:
         raise ChecksumError(f"{address}: the file was changed or damaged: build the dataset again")
     pieces = []
-    for ticker, group, provenance in event.markets:
-        rows = decode_market_rows(data, address, group)
-        origin = Origin(address, "row", np.arange(rows.kind.size))
-        pieces.append(Piece(ticker, provenance, rows, origin, Path(event.path).name, is_held=True))
+    for market in event.markets:
+        rows, told = _retold(decode_market_rows(data, address, market.group), market)
+        origin, name = Origin(address, "row", np.arange(rows.kind.size)), Path(event.path).name
+        pieces.append(Piece(market.ticker, market.provenance, rows, origin, name, told, is_held=True))
     return pieces
+
+
+def _retold(rows: MarketRows, market: HeldMarket) -> tuple[MarketRows, tuple[Told, ...]]:
+    """(rows with a FACTS row for every step of the market's history, the tellings that made the steps).
+
+    A step that frames told after the last row has no FACTS row yet: its row follows the others.
+    """
+    facts = told_by(market.history, market.spec)
+    there = rows.qty_e2[rows.kind == schema.FACTS].tolist()
+    late = [k for k in range(1, len(facts) + 1) if k not in there]
+    more = facts_rows(late, [market.history.known[k].known_ns or 0 for k in late])
+    rows = schema.concat([rows, more]) if late else rows
+    at = {int(rows.qty_e2[row]): int(row) for row in np.flatnonzero(rows.kind == schema.FACTS)}
+    return rows, tuple(Told(at[k], int(rows.recv_ns[at[k]]), told) for k, told in enumerate(facts, start=1))
 
 
 class EncodedShard(NamedTuple):
@@ -106,7 +124,8 @@ def _build_event(
 
 def _rows(market: ImportedMarket, history: ResolutionHistory) -> Rows:
     try:
-        return build_rows(market.rows, market.spec, history.of(market.spec), market.tick_e4)
+        known = market.history.known
+        return build_rows(market.rows, market.spec, history.of(market.spec), market.tick_e4, known)
     except DataError as err:
         raise DataError(f"{market.source}: {err}") from None
 
@@ -116,6 +135,7 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
     return BuiltMarket(
         spec=market.spec,
         settlement=market.settlement,
+        history=market.history,
         provenance=market.provenance,
         source=market.source,
         n_events=recorded.recv_ns.size,

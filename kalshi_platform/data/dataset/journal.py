@@ -23,6 +23,7 @@ from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage
 
 JOURNAL_FOLDER: Final = ".build"
@@ -36,6 +37,7 @@ class BuiltMarket(Config):
 
     spec: MarketSpec
     settlement: Settlement | None
+    history: MarketHistory
     provenance: Provenance
     source: str
     n_events: int = Field(gt=0)
@@ -127,7 +129,11 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             "resolutions": _resolutions(job, history),
             "features": FEATURE_DIGEST,
             "code": code_digest(),
-            "held": [asdict(event) for event in job.held],
+            "held": [
+                [event.event, event.sha256, [[*m[:3], *(part.model_dump(mode="json") for part in m[3:])]]]
+                for event in job.held
+                for m in event.markets
+            ],
         }
     )
 

@@ -18,7 +18,7 @@ from kalshi_platform.data.features.rows import LEVELS, Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import DataError
 
-SHARD_VERSION: Final = 1
+SHARD_VERSION: Final = 2
 
 _VERSION_KEY: Final = b"kalshi_platform.rows"
 _DIGEST_KEY: Final = b"kalshi_platform.feature_digest"
@@ -35,6 +35,7 @@ _COLUMNS: Final = {
     "print_px_e4": (pa.int32(), 0),
     "print_qty_e2": (pa.int64(), 0),
     "print_side": (pa.uint8(), 0),
+    "known": (pa.uint16(), 0),
     "features": (pa.float32(), -1),
 }
 

@@ -9,9 +9,11 @@ Not     feature shards, whose layout lies above this layer (``data/dataset/shard
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,15 +28,17 @@ from kalshi_platform.data.dataset.manifest import (
 )
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.history import record_before
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
 
 _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
-_MARKETS_VERSION: Final = 1
+_MARKETS_VERSION: Final = 2
 
 _NS: Final = pa.int64()
 _MARKETS_SCHEMA: Final = pa.schema(
@@ -45,14 +49,18 @@ _MARKETS_SCHEMA: Final = pa.schema(
         ("category", pa.string()),
         ("open_ns", _NS),
         ("close_ns", _NS),
-        # When close_ns became known: it moves when a market can close early; null = the source does not say.
+        # When close_ns became known: it moves when a market can close early; null = the source does not say,
+        # and the time is taken for known since the opening.
         ("close_known_ns", _NS),
+        ("expected_expiration_ns", _NS),
+        ("can_close_early", pa.bool_()),
         pa.field("price_ranges", pa.string(), nullable=False),  # JSON, as MarketSpec has it
         pa.field("fee_type", pa.string(), nullable=False),
         pa.field("fee_multiplier_e6", pa.int64(), nullable=False),
         ("mutually_exclusive", pa.bool_()),
         ("settlement_value_e4", pa.int32()),  # null = the outcome is unknown
         ("settlement_known_ns", _NS),
+        pa.field("history", pa.string(), nullable=False),  # JSON of MarketHistory
     ],
     metadata={_MARKETS_KEY: str(_MARKETS_VERSION)},
 )
@@ -85,15 +93,23 @@ def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
         raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
 
 
-def encode_markets(markets: Sequence[tuple[MarketSpec, Settlement | None]]) -> pa.Buffer:
+class StoredMarket(NamedTuple):
+    """Facts of one market in the markets file: its specification, how it resolved, what was known when."""
+
+    spec: MarketSpec
+    settlement: Settlement | None
+    history: MarketHistory
+
+
+def encode_markets(markets: Sequence[StoredMarket]) -> pa.Buffer:
     """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
-    rows = [_market_row(spec, settlement) for spec, settlement in markets]
+    rows = [_market_row(market) for market in markets]
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA), sink, compression="zstd")
     return sink.getvalue()
 
 
-def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Settlement | None]]:
+def decode_markets(data: pa.Buffer, address: str) -> list[StoredMarket]:
     """Markets in file order; DataError names ``address`` if the file is no markets file."""
     try:
         table = pq.read_table(pa.BufferReader(data), use_threads=False)
@@ -103,26 +119,41 @@ def decode_markets(data: pa.Buffer, address: str) -> list[tuple[MarketSpec, Sett
         raise DataError(f"{address}: no markets file ({err}); rebuild the dataset") from None
 
 
-def _market_row(spec: MarketSpec, settlement: Settlement | None) -> dict[str, Any]:
+def _market_row(market: StoredMarket) -> dict[str, Any]:
+    spec, settlement, history = market
     facts = spec.model_dump(mode="json")
     return {
         **facts,
         "price_ranges": json.dumps(facts["price_ranges"]),
-        "close_known_ns": None,
+        "close_known_ns": _close_known_ns(history),
+        "history": history.model_dump_json(),
         "settlement_value_e4": settlement.value_e4 if settlement else None,
         "settlement_known_ns": settlement.determined_ns if settlement else None,
     }
 
 
-def _parse_market_row(row: dict[str, Any]) -> tuple[MarketSpec, Settlement | None]:
+def _close_known_ns(history: MarketHistory) -> int | None:
+    """Time at which the last close was told; None where no frame told it."""
+    return next(
+        (
+            facts.known_ns
+            for before, facts in reversed(list(pairwise(history.known)))
+            if facts.close_ns != before.close_ns
+        ),
+        None,
+    )
+
+
+def _parse_market_row(row: dict[str, Any]) -> StoredMarket:
     facts = {name: row[name] for name in MarketSpec.model_fields}
     spec = MarketSpec.parse({**facts, "price_ranges": json.loads(facts["price_ranges"])})
+    history = MarketHistory.model_validate_json(row["history"])
     if row["settlement_value_e4"] is None:
-        return spec, None
+        return StoredMarket(spec, None, history)
     settlement = Settlement(
         ticker=spec.ticker, value_e4=row["settlement_value_e4"], determined_ns=row["settlement_known_ns"]
     )
-    return spec, settlement
+    return StoredMarket(spec, settlement, history)
 
 
 def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> None:
@@ -166,21 +197,30 @@ class Dataset:
 
     def specs(self) -> dict[str, MarketSpec]:
         """Facts known of every market while it trades, by ticker."""
-        return {spec.ticker: spec for spec, _ in self._markets}
+        return {market.spec.ticker: market.spec for market in self._markets}
+
+    def histories(self) -> dict[str, MarketHistory]:
+        """Facts as they became known, by ticker."""
+        return {market.spec.ticker: market.history for market in self._markets}
 
     def settlements(self) -> dict[str, Settlement]:
         """Outcome by ticker, for the markets whose outcome is known."""
-        return {spec.ticker: settlement for spec, settlement in self._markets if settlement}
+        return {m.spec.ticker: m.settlement for m in self._markets if m.settlement}
 
     def records(self) -> dict[str, MarketRecord]:
         """All that the dataset knows of its own markets and of others whose outcome is known, by ticker."""
         found = {record.spec.ticker: record for record in self.outcomes()}
-        for spec, settlement in self._markets:
-            told = found.get(spec.ticker)
-            declared = bool(self.entry(spec.ticker).grid_declared)
-            known_ns, last_e4 = (told.expiration_ns, told.last_price_e4) if told else (None, None)
-            found[spec.ticker] = MarketRecord(spec, settlement, declared, known_ns, last_e4)
+        for spec, settlement, history in self.markets():
+            record = record_before(spec, settlement, history, bool(self.entry(spec.ticker).grid_declared))
+            if (told := found.get(spec.ticker)) is not None:
+                bound_ns, last_e4 = told.expiration_ns, told.last_price_e4
+                record = replace(record, expiration_ns=bound_ns, last_price_e4=last_e4)
+            found[spec.ticker] = record
         return found
+
+    def markets(self) -> list[StoredMarket]:
+        """All that the markets file holds, in its order."""
+        return self._markets
 
     def outcomes(self) -> list[MarketRecord]:
         """Records of the outcomes file; an empty list where an earlier version built the dataset."""
@@ -229,6 +269,6 @@ class Dataset:
         return data
 
     @cached_property
-    def _markets(self) -> list[tuple[MarketSpec, Settlement | None]]:
+    def _markets(self) -> list[StoredMarket]:
         shard = self.shard(None, "markets")
         return decode_markets(self.read_verified(shard), self.storage.address(shard.path))

@@ -5,6 +5,7 @@ kernel a message at a time (``stream.FeatureStream``), so both give the same bit
 on the rows of the message it ends and of those before it.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from kalshi_platform.data.features.trade_flow import TradeFlow
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_BLOCK,
     FLAG_LAST,
     FLAG_START,
@@ -37,10 +39,11 @@ from kalshi_platform.data.market_data.schema import (
 from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
+from kalshi_platform.domain.market_history import KnownFacts, constant_history
+from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NO_TIME, UNKNOWN_QTY
 
 #: Status codes beyond those of ``book.ladder``.
-RING_FULL, TIME_BACKWARDS, TRADES_FULL = 101, 102, 103
+RING_FULL, TIME_BACKWARDS, TRADES_FULL, NO_SUCH_FACTS = 101, 102, 103, 104
 #: Places in ``MarketState.message``: what the rows of the unfinished message said so far.
 PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN = range(4)
 _BOTH: Final = 3
@@ -53,24 +56,31 @@ class MarketState(NamedTuple):
     clock: Clock
     message: np.ndarray  # (4,) i8: PRINT_PX, PRINT_QTY, PRINT_SIDE, BROKEN
     flow: TradeFlow
-    facts: np.ndarray  # (4,) i8 of ``market_facts``
+    facts: np.ndarray  # (6,) i8 of ``market_facts``
+    schedule: np.ndarray  # (K, 3) i8 of ``market_facts.schedule_of``, only read
     resolutions: Resolutions  # of other markets, only read
     micro: Micro
 
 
 def new_state(
-    spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+    spec: MarketSpec,
+    resolutions: Resolutions | None = None,
+    tick_e4: int | None = None,
+    known: Sequence[KnownFacts] | None = None,
 ) -> MarketState:
     """State of a market before its first message; without ``resolutions`` no other market's outcome is known.
 
-    ``tick_e4``: spacing of the book's ladder where the prices to come are finer than the grid of ``spec``.
+    ``tick_e4``: spacing of the book's ladder where the prices to come are finer than the grid of ``spec``;
+    ``known``: the market's history, to which its FACTS rows point; None: ``spec`` was known all the time.
     """
+    schedule = market_facts.schedule_of(known or constant_history(spec).known)
     return MarketState(
         ladder.new_book(tick_e4 or spec.tick_e4),
-        temporal.new_clock(spec.close_ns),
+        temporal.new_clock(int(schedule[0, 1])),
         np.array([NO_PRICE, 0, NO_SIDE, 0], np.int64),
         trade_flow.new_trade_flow(),
-        market_facts.new_facts(spec),
+        market_facts.new_facts(spec, schedule),
+        schedule,
         resolution.nothing_known() if resolutions is None else resolutions,
         microstructure.new_micro(),
     )
@@ -87,13 +97,9 @@ def take_facts(state: MarketState, resolutions: Resolutions) -> MarketState:
     return state._replace(resolutions=resolutions)
 
 
-def rescheduled(state: MarketState, spec: MarketSpec) -> MarketState:
-    """State of the same market with the opening and closing time of ``spec``, written in place."""
-    times_ns = market_facts.new_facts(spec)
-    for place in (market_facts.OPEN_NS, market_facts.CLOSE_NS):
-        state.facts[place] = times_ns[place]
-    state.clock.marks[temporal.CLOSE_NS] = times_ns[market_facts.CLOSE_NS]
-    return state
+def with_history(state: MarketState, known: Sequence[KnownFacts]) -> MarketState:
+    """State of the same market with a longer history, to which FACTS rows to come may point."""
+    return state._replace(schedule=market_facts.schedule_of(known))
 
 
 @inline_kernel
@@ -141,6 +147,8 @@ def _touched_sides(marks: np.ndarray, kind: int, side: int) -> int:
     """Bits (1 << side) of the sides whose levels the row may have changed."""
     if kind == DELTA:
         return 1 << side
+    if kind == FACTS:
+        return 0
     if kind == TRADE and marks[ladder.MODE] != ladder.IMPLIED:
         return 0
     return _BOTH
@@ -212,12 +220,14 @@ def _write_book(
 @inline_kernel
 def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: int) -> None:
     """Write the row of the message that ends at ``now_ns`` and begin the next message empty."""
-    (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, other, (micro, past) = state
+    (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, _, other, (micro, past) = state
     known_ns, values = other
-    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, out = rows
-    ok = ladder.is_tradable(marks) and message[BROKEN] == 0
+    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, known, out = rows
+    ended = facts[market_facts.END_NS] != NO_TIME and now_ns >= facts[market_facts.END_NS]
+    ok = ladder.is_tradable(marks) and message[BROKEN] == 0 and not ended
     out_ns[row] = now_ns
     valid[row] = ok
+    known[row] = facts[market_facts.KNOWN]
     print_px[row] = message[PRINT_PX]
     print_qty[row] = message[PRINT_QTY]
     print_side[row] = message[PRINT_SIDE]
@@ -255,7 +265,7 @@ def advance(
     that ring and calls again with these two numbers. After any other status but OK the row is refused and the
     state before it holds.
     """
-    (depth, marks), (ring_ns, clock), message, (trades, sums, _), _, _, _ = state
+    (depth, marks), (ring_ns, clock), message, (trades, sums, _), facts, schedule, _, _ = state
     touched = _BOTH  # the first row of a call has no row before it to copy from
     for i in range(start, kind.size):
         now_ns = recv_ns[i]
@@ -267,6 +277,8 @@ def advance(
         printed = _is_print(kind[i], flags[i])
         if printed and not trade_flow.has_trade_room(trades, sums, now_ns):
             return i, row, TRADES_FULL
+        if kind[i] == FACTS and not market_facts.know(facts, clock, schedule, qty_e2[i]):
+            return i, row, NO_SUCH_FACTS
         was_implied = marks[ladder.MODE] == ladder.IMPLIED
         status = ladder.apply_row(depth, marks, kind[i], side[i], price_e4[i], qty_e2[i], flags[i])
         if status != ladder.OK:
@@ -313,13 +325,22 @@ def run(state: MarketState, rows: MarketRows, out: Rows, ticker: str) -> tuple[M
             f"{ticker}: row {at} has recv_ns {int(rows.recv_ns[at])}, before the last message at "
             f"{int(state.clock.marks[temporal.LAST_NS])}; order the rows by recv_ns"
         )
+    if status == NO_SUCH_FACTS:
+        raise DataError(
+            f"{ticker}: row {at} points at facts {int(rows.qty_e2[at])}, the market's history has "
+            f"{state.schedule.shape[0]}; build the dataset again"
+        )
     if status != ladder.OK:
         raise refusal(rows, at, status, state.book, ticker)
     return state, row
 
 
 def build_rows(
-    rows: MarketRows, spec: MarketSpec, resolutions: Resolutions | None = None, tick_e4: int | None = None
+    rows: MarketRows,
+    spec: MarketSpec,
+    resolutions: Resolutions | None = None,
+    tick_e4: int | None = None,
+    known: Sequence[KnownFacts] | None = None,
 ) -> Rows:
     """Feature rows of one market, one a message, in order.
 
@@ -327,12 +348,12 @@ def build_rows(
 
     ``rows`` are the market's rows ordered by ``recv_ns``, on the grid of ``spec``. ``resolutions`` are the
     outcomes of other markets that it may know (``ResolutionHistory.of``), none by default. Rows after the
-    last FLAG_LAST belong to an unfinished message and give no feature row. ``tick_e4``: as for
-    :func:`new_state`, if the grid changed.
+    last FLAG_LAST belong to an unfinished message and give no feature row. ``tick_e4``, ``known``: as for
+    :func:`new_state`.
     """
     n_rows = int(np.count_nonzero(rows.flags & FLAG_LAST))
     out = rows_module.empty(n_rows, N_ROW_FEATURES)
-    run(new_state(spec, resolutions, tick_e4), rows, out, spec.ticker)
+    run(new_state(spec, resolutions, tick_e4, known), rows, out, spec.ticker)
     return out
 
 

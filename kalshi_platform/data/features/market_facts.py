@@ -5,6 +5,7 @@ Not    the market's identity: features tell only the kind of its category, and t
 """
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy as np
 from kalshi_platform.data.features.resolution import CATEGORY_RATE
 from kalshi_platform.data.features.spec import MARKET_META, TEMPORAL_ADV
 from kalshi_platform.data.features.squash import exp_of
+from kalshi_platform.data.features.temporal import CLOSE_NS
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import KnownFacts
 from kalshi_platform.domain.units import NO_TIME
 
 _META: Final = MARKET_META.start
@@ -30,19 +33,36 @@ _CATEGORY_OF: Final = {
     "economics": ECONOMICS,
     "financials": ECONOMICS,
 }
-#: Places in the facts: opening and close (NO_TIME if unknown), category, and the step of
-#: ``Resolutions`` that holds now, the only one that changes.
-OPEN_NS, CLOSE_NS, CATEGORY, STEP = range(4)
+#: Places in the facts: opening, the time to which clocks count and the end of trading, as known now (NO_TIME
+#: if unknown); category; the step of ``Resolutions`` that holds now; the step of the market's own history.
+OPEN_NS, CLOCK_NS, END_NS, CATEGORY, STEP, KNOWN = range(6)
 
 
-def new_facts(spec: MarketSpec) -> np.ndarray:
-    """Return the facts of a market before its first message, (4,) i8.
+def new_facts(spec: MarketSpec, schedule: np.ndarray) -> np.ndarray:
+    """Return the facts of a market before its first message, (6,) i8.
 
-    Places: OPEN_NS and CLOSE_NS (ns, NO_TIME where unknown), CATEGORY (SPORTS to OTHER) and STEP (0).
+    Places: OPEN_NS, CLOCK_NS, END_NS (ns, NO_TIME where unknown), CATEGORY (SPORTS to OTHER), STEP and
+    KNOWN (0). ``schedule``: of :func:`schedule_of`.
     """
-    times = [NO_TIME if t is None else t for t in (spec.open_ns, spec.close_ns)]
     category = _CATEGORY_OF.get((spec.category or "").strip().lower(), OTHER)
-    return np.array([*times, category, 0], np.int64)
+    return np.array([*schedule[0], category, 0, 0], np.int64)
+
+
+def schedule_of(known: Sequence[KnownFacts]) -> np.ndarray:
+    """Times of the market as known at each step of its history, (K, 3) i8: OPEN_NS, CLOCK_NS, END_NS."""
+    times = [(facts.open_ns, facts.clock_ns, facts.close_ns) for facts in known]
+    return np.array([[NO_TIME if t is None else t for t in step] for step in times], np.int64)
+
+
+@inline_kernel
+def know(facts: np.ndarray, clock: np.ndarray, schedule: np.ndarray, step: int) -> bool:
+    """Move facts and clock to ``step`` of the market's history; False where the history has no such step."""
+    if step < 0 or step >= schedule.shape[0]:
+        return False
+    facts[OPEN_NS], facts[CLOCK_NS], facts[END_NS] = schedule[step, 0], schedule[step, 1], schedule[step, 2]
+    facts[KNOWN] = step
+    clock[CLOSE_NS] = schedule[step, 1]
+    return True
 
 
 @inline_kernel
@@ -54,9 +74,9 @@ def write_market_meta(
     values: of ``Resolutions``, read at facts[STEP]; capacity: the feature ``capacity_used``, which trades
     change.
     """
-    category, open_ns, close_ns, step = facts[CATEGORY], facts[OPEN_NS], facts[CLOSE_NS], facts[STEP]
+    category, open_ns, close_ns, step = facts[CATEGORY], facts[OPEN_NS], facts[CLOCK_NS], facts[STEP]
     rate = values[step, CATEGORY_RATE]
-    lifecycle = 0.0
+    lifecycle = -1.0
     if open_ns != NO_TIME and close_ns > open_ns:
         lifecycle = min(max((now_ns - open_ns) / (close_ns - open_ns), 0.0), 1.0)
     out[row, _META] = 1.0 if category == SPORTS else 0.0
@@ -75,6 +95,7 @@ def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: floa
     hours: until the close, -1 if unknown; log_hours: log(1 + hours), 0 if unknown.
     """
     known = hours >= 0.0
+    far = min(log_hours * _OF_LOG_HOURS, 1.0) if known else -1.0
     category = facts[CATEGORY]
     urgency = 0.0
     if known and category == SPORTS:
@@ -82,7 +103,7 @@ def write_temporal_adv(out: np.ndarray, row: int, facts: np.ndarray, hours: floa
     elif known and category == ECONOMICS:
         urgency = 1.0 if hours < 0.5 else 0.0
     volatility = exp_of(hours * _VOLATILITY_RATE) if known else 0.0
-    out[row, _CLOSE] = min(log_hours * _OF_LOG_HOURS, 1.0)
+    out[row, _CLOSE] = far
     out[row, _CLOSE + 1] = 1.0 if known and hours < 1.0 else 0.0
     out[row, _CLOSE + 2] = 1.0 if known and hours < 6.0 else 0.0
     out[row, _CLOSE + 3] = 1.0 if known and hours < 24.0 else 0.0

@@ -25,6 +25,7 @@ class Rows(NamedTuple):
     print_px_e4: np.ndarray  # (n,) i4: price of the trade in this message; NO_PRICE if none
     print_qty_e2: np.ndarray  # (n,) i8
     print_side: np.ndarray  # (n,) u1: the taker's outcome; NO_SIDE if none
+    known: np.ndarray  # (n,) u2: step of the market's history (``MarketHistory.known``) that held
     features: np.ndarray  # (n, F) f4: columns of the feature table, all stored feature sets, in table order
 
 
@@ -40,6 +41,7 @@ def empty(n: int, n_features: int) -> Rows:
         print_px_e4=np.zeros(n, "i4"),
         print_qty_e2=np.zeros(n, "i8"),
         print_side=np.zeros(n, "u1"),
+        known=np.zeros(n, "u2"),
         features=np.zeros((n, n_features), "f4"),
     )
 

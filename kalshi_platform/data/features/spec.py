@@ -66,6 +66,8 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("arbitrage", _BOOK, "dollar", 0, 1, "max(b - a, 0): what a crossed book pays; the brief's |mid + no mid - 1| is 0 in one book", "brief 6, one book"),
     Feature("total_volume", _BOOK, "squashed", 0, 1, "log(displayed contracts, both sides; 1_000_000); 0 if sizes are unknown", "brief 7, log"),
     # dt: seconds since the market's previous message; the first message has no dt
+    # h: hours, >= 0, until the close, or until the expected expiration of a market that may close early, both
+    # as known at the row (domain/market_history.py)
     Feature("log_gap", _TIME, "squashed", 0, 1, "log(dt; 86_400); 0 at the first message", "brief 1"),
     Feature("activity_10s", _TIME, "squashed", 0, 1, "rate(messages before this one in the last 10 s; 10)", "brief 2, exact"),
     Feature("activity_1min", _TIME, "squashed", 0, 1, "rate(the same in 60 s; 60)", "brief 2, exact"),
@@ -74,9 +76,9 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("is_active", _TIME, "flag", 0, 1, "dt < 5 s", "brief 3"),
     Feature("is_quiet", _TIME, "flag", 0, 1, "dt > 30 s", "brief 3"),
     Feature("acceleration", _TIME, "signed", -1, 1, "tanh((g - h) / max(h, 1 ms)): g mean of the last 10 gaps, h of the 10 before; 0 with fewer", "brief 4"),
-    Feature("time_to_close", _TIME, "squashed", 0, 1, "log(hours until close_ns, >= 0; 8_760); 0 if unknown", "brief 5"),
-    Feature("final_hour", _TIME, "flag", 0, 1, "under 1 h until close_ns; 0 if unknown", "brief 5"),
-    Feature("final_day", _TIME, "flag", 0, 1, "under 24 h until close_ns; 0 if unknown", "brief 5"),
+    Feature("time_to_close", _TIME, "squashed", -1, 1, "log(h; 8_760); -1 if unknown", "brief 5"),
+    Feature("final_hour", _TIME, "flag", 0, 1, "h < 1; 0 if unknown", "brief 5"),
+    Feature("final_day", _TIME, "flag", 0, 1, "h < 24; 0 if unknown", "brief 5"),
     Feature("hour_sin", _TIME, "signed", -1, 1, "sin(2 pi x minute of day / 1_440), UTC", "brief 6"),
     Feature("hour_cos", _TIME, "signed", -1, 1, "cos(2 pi x minute of day / 1_440), UTC", "brief 6"),
     Feature("weekday_sin", _TIME, "signed", -1, 1, "sin(2 pi x day / 7), Monday = 0, UTC", "brief 6, weekday"),
@@ -94,11 +96,11 @@ SPEC: Final[tuple[Feature, ...]] = (
     Feature("is_politics", _META, "flag", 0, 1, "category Politics or Elections", "brief phase 3, 1"),
     Feature("is_economics", _META, "flag", 0, 1, "category Economics or Financials", "brief phase 3, 1"),
     Feature("is_other", _META, "flag", 0, 1, "any other category, or none known", "brief phase 3, 1"),
-    Feature("lifecycle", _META, "fraction", 0, 1, "(now - open_ns) / (close_ns - open_ns), clipped; 0 if either is unknown", "brief phase 3, 2"),
+    Feature("lifecycle", _META, "fraction", -1, 1, "(now - open_ns) / (open_ns until h = 0), clipped to 0..1; -1 if either is unknown", "brief phase 3, 2"),
     Feature("capacity_used", _META, "squashed", 0, 1, "log(contracts traded in the recording so far; 1_000_000), without block trades; no cap is published", "brief phase 3, 3"),
     Feature("category_rate", _META, "probability", 0, 1, "mean value of a YES in the markets of this category whose outcome is known now, none of this event; 0.5 without", "brief phase 3, 4"),
-    # h: hours until close_ns, >= 0. The flags of 1 h and 24 h equal those of temporal: the set stands alone
-    Feature("close_log_hours", _CLOSE, "squashed", 0, 1, "log(h; 48); 0 if unknown: temporal's time_to_close spreads over a year, this over two days", "brief phase 4, 1"),
+    # The flags of 1 h and 24 h equal those of temporal: the set stands alone
+    Feature("close_log_hours", _CLOSE, "squashed", -1, 1, "log(h; 48); -1 if unknown: temporal's time_to_close spreads over a year, this over two days", "brief phase 4, 1"),
     Feature("closes_in_1h", _CLOSE, "flag", 0, 1, "h < 1; 0 if unknown", "brief phase 4, 1"),
     Feature("closes_in_6h", _CLOSE, "flag", 0, 1, "h < 6; 0 if unknown", "brief phase 4, 1"),
     Feature("closes_in_24h", _CLOSE, "flag", 0, 1, "h < 24; 0 if unknown", "brief phase 4, 1"),

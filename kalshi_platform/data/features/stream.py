@@ -1,5 +1,7 @@
 """Features of one live market, a message at a time, by the same kernel that builds datasets."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kalshi_platform.data.features import kernel
@@ -10,18 +12,25 @@ from kalshi_platform.data.features.spec import N_ROW_FEATURES
 from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import KnownFacts
 
 
 class FeatureStream:
     """Features of one market as its messages come; equal, bit for bit, to :func:`kernel.build_rows`."""
 
-    def __init__(self, spec: MarketSpec, resolutions: Resolutions | None = None) -> None:
+    def __init__(
+        self,
+        spec: MarketSpec,
+        resolutions: Resolutions | None = None,
+        known: Sequence[KnownFacts] | None = None,
+    ) -> None:
         """Begin before the first message.
 
-        ``resolutions`` are the known outcomes of other markets, none by default.
+        ``resolutions`` are the known outcomes of other markets, none by default; ``known`` is the market's
+        history so far.
         """
         self.ticker = spec.ticker
-        self._state = kernel.new_state(spec, resolutions)
+        self._state = kernel.new_state(spec, resolutions, None, known)
         self._rows = rows_module.empty(1, N_ROW_FEATURES)
 
     def push(self, message: MarketRows) -> Rows:
@@ -46,12 +55,9 @@ class FeatureStream:
         """Move the book to a finer ladder of ``tick_e4``: the market's tick became finer while it trades."""
         self._state = kernel.regrid(self._state, tick_e4)
 
-    def reschedule(self, spec: MarketSpec) -> None:
-        """Use the opening and closing time of ``spec`` from now on.
-
-        They became known while the market trades.
-        """
-        self._state = kernel.rescheduled(self._state, spec)
+    def learn(self, known: Sequence[KnownFacts]) -> None:
+        """Take a longer history of the market, to which FACTS rows to come may point."""
+        self._state = kernel.with_history(self._state, known)
 
     def take_facts(self, resolutions: Resolutions) -> None:
         """More markets settled while this one trades: replaces what is known of other markets' outcomes."""

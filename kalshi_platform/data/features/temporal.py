@@ -41,16 +41,16 @@ class Clock(NamedTuple):
     marks: np.ndarray  # (10,) i8
 
 
-def new_clock(close_ns: int | None, size: int = 1024) -> Clock:
+def new_clock(close_ns: int, size: int = 1024) -> Clock:
     """Return the clock of a market before its first message.
 
-    close_ns: the market's close, None where unknown; size: messages of the last 5 minutes that the clock can
-    hold. A market with more messages in 5 minutes needs :func:`grown`.
+    close_ns: the time to which the clock counts, NO_TIME where unknown; size: messages of the last 5 minutes
+    that the clock can hold. A market with more messages in 5 minutes needs :func:`grown`.
     """
     marks = np.zeros(10, np.int64)
     marks[LAST_NS] = marks[RESYNC_NS] = NO_TIME
     marks[WEEKDAY] = _EPOCH_WEEKDAY  # minute 0 of 1970, as MINUTE_NS says
-    marks[CLOSE_NS] = NO_TIME if close_ns is None else close_ns
+    marks[CLOSE_NS] = close_ns
     return Clock(np.zeros(max(size, MIN_RING), np.int64), marks)
 
 
@@ -152,7 +152,7 @@ def _write_calendar(out: np.ndarray, row: int, marks: np.ndarray, now_ns: int) -
     known = close_ns != NO_TIME
     hours = left_ns * _HOURS_A_NS if known else -1.0
     log_hours = log_of(1.0 + hours) if hours > 0.0 else 0.0
-    out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0)
+    out[row, _FIRST + 8] = min(log_hours * _OF_LOG_YEAR_HOURS, 1.0) if known else -1.0
     out[row, _FIRST + 9] = 1.0 if known and left_ns < _NS_PER_HOUR else 0.0
     out[row, _FIRST + 10] = 1.0 if known and left_ns < NS_PER_DAY else 0.0
     if not 0 <= now_ns - marks[MINUTE_NS] < _NS_1MIN:

@@ -22,7 +22,7 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data.capture import Frame, read_frames
-from kalshi_platform.data.market_data.facts import MarketFacts
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -154,14 +154,15 @@ class Decoder:
         elif message.get("type") != "trade":  # a trade changes no book
             self._add_gap(ticker, frame, sid, seq, UNCOUNTABLE)
 
-    def drain(self) -> Iterator[tuple[str, MarketRows]]:
-        """(market, its rows) of every market that has rows since the last call; empties the buffers."""
+    def drain(self) -> Iterator[tuple[str, MarketRows, list[Told]]]:
+        """(market, its rows, the facts told among them) since the last call; empties the buffers."""
         touched, self._touched = self._touched, {}
         for ticker in touched:
             buffer = self.markets[ticker]
             rows, _ = buffer.rows()
+            told = list(buffer.told)
             buffer.clear()
-            yield ticker, rows
+            yield ticker, rows, told
 
     @property
     def n_streams(self) -> int:
@@ -321,7 +322,7 @@ class Decoder:
         facts = replace(before, **_told(msg))
         self.facts[ticker] = facts
         if facts != before:
-            buffer.tell(frame.recv_ns, facts)
+            buffer.tell(frame.recv_ns, facts, frame.line)
         event_type = msg.get("event_type")
         status = _STATUS.get(event_type) if isinstance(event_type, str) else None
         if status is None:

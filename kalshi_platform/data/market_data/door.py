@@ -11,18 +11,20 @@ Counted    every GAP made here and every row dropped
 Invariant  rows have the same fate however they are cut: one message at a time (``serving/live/market.py``) or
            a whole recording at once (``importers/run.py``). Importing and live trading agree because both
            stand behind this door.
-Limit      a dataset keeps one grid per market, the last. Importing counts the changes (``grid_changed``), and
-           replay prices every order on the last grid; live trading does so from the change on.
+Grid       a grid told by a frame is in force from its FACTS row on, here as in replay (``history.py``).
+           Importing counts the changes (``grid_changed``). A grid inferred from the prices of a recording is
+           in force from its first row in replay, live from the price that showed it.
 Not here   lost messages that sequence numbers show: ``sequence.py``, used by both through ``decode.py``.
 """
 
 from collections import Counter
+from dataclasses import replace
 from math import gcd
 from typing import Final
 
 import numpy as np
 
-from kalshi_platform.data.market_data.facts import MarketFacts, with_times
+from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.faults import (
     BACKWARDS,
     OFF_GRID,
@@ -35,6 +37,7 @@ from kalshi_platform.data.market_data.faults import (
     refuse,
 )
 from kalshi_platform.data.market_data.gaps import gap_in_place_of, write_gaps
+from kalshi_platform.data.market_data.history import spec_with_facts
 from kalshi_platform.data.market_data.market_meta import coarsest_grid, grid_table
 from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
@@ -171,7 +174,9 @@ class Door:
         """Open the door; ``declared``: a source names the grid of ``spec``, it is not just the default."""
         self.spec = spec
         self.tick_e4 = spec.tick_e4
-        self.inferred = False  # the grid was moved to what the prices show
+        self.inferred: tuple[PriceBand, ...] | None = (
+            None  # grid that the prices show, where none is declared
+        )
         self._declared = declared
         self._told: tuple[PriceBand, ...] | None = None
         self._grid = grid_table(spec.price_ranges)
@@ -186,11 +191,11 @@ class Door:
     def take_facts(self, facts: MarketFacts) -> None:
         """Hold the facts of lifecycle frames for true from the next row on.
 
-        Opening and closing time count where the specification has none. A grid that was not told before is
+        They beat the specification. A grid that was not told before is
         in force from now on; if it equals the grid in force nothing changes: an undeclared grid still
         follows the prices.
         """
-        self.spec = with_times(self.spec, facts)
+        self.spec = spec_with_facts(self.spec, replace(facts, price_ranges=None))
         if facts.price_ranges is None or facts.price_ranges == self._told:
             return
         self._told = facts.price_ranges
@@ -245,7 +250,7 @@ class Door:
         grid = grid_table(bands)
         if not (grid[prices_e4].all() and grid[self._grid].all()):
             return False
-        self.inferred = True
+        self.inferred = bands
         self._set_grid(bands)
         return True
 

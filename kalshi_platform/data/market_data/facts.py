@@ -5,10 +5,10 @@ Invariant  a :class:`MarketFacts` never changes: every telling makes a new one, 
 Not here   the exchange's metadata (``market_meta.py``); the grid in force at a row (``door.py``).
 """
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, Self
 
-from kalshi_platform.domain.market import MarketSpec, PriceBand
+from kalshi_platform.domain.market import PriceBand
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +18,22 @@ class MarketFacts:
     event: str | None = None
     open_ns: int | None = None
     close_ns: int | None = None
+    expected_expiration_ns: int | None = None
+    can_close_early: bool | None = None
     determined_ns: int | None = None
     settlement_e4: int | None = None
     price_ranges: tuple[PriceBand, ...] | None = None
 
+    def updated(self, later: Self, since: Self) -> Self:
+        """These facts with those of ``later`` that differ from ``since``."""
+        names = [field.name for field in fields(self)]
+        news = {n: getattr(later, n) for n in names if getattr(later, n) != getattr(since, n)}
+        return replace(self, **news)
+
 
 class Told(NamedTuple):
-    """One telling: ``facts`` are known from row ``row`` of the market's rows on."""
+    """One telling: ``facts`` are known from row ``row`` of the market's rows on, a FACTS row."""
 
     row: int
     recv_ns: int
     facts: MarketFacts
-
-
-def with_times(spec: MarketSpec, facts: MarketFacts) -> MarketSpec:
-    """``spec`` with the opening and closing time of ``facts`` where it has none; else ``spec`` itself."""
-    times = {"open_ns": facts.open_ns, "close_ns": facts.close_ns}
-    news = {name: t for name, t in times.items() if t is not None and getattr(spec, name) is None}
-    return spec.replace(**news) if news else spec

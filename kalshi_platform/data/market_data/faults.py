@@ -10,6 +10,7 @@ import numpy as np
 
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     GAP,
     KIND_NAMES,
     NO,
@@ -33,7 +34,7 @@ BACKWARDS, OTHER_TIME, UNFINISHED, UNKNOWN_KIND, NO_SUCH_SIDE, OUTSIDE, OFF_GRID
 NO_SIZE, NEGATIVE_SIZE, HUGE, UNKNOWN_STATUS, REPEATED_LEVEL = range(8, 13)
 
 _VALUE_WORDS: Final = {
-    UNKNOWN_KIND: f"has an unknown kind; known are 0..{STATUS}",
+    UNKNOWN_KIND: f"has an unknown kind; known are 0..{FACTS}",
     NO_SUCH_SIDE: "has no side; expected YES (0) or NO (1)",
     OUTSIDE: "has a price outside 0..10000 (1e-4 dollar)",
     OFF_GRID: "has a price off the market's grid ({grid})",
@@ -78,7 +79,7 @@ def fault_of_values(kind: int, side: int, price_e4: int, qty_e2: int, level: boo
     ``level``: the row is one price level of a snapshot; ``grid`` (10_001,) bool: the YES prices in force.
     """
     priced = level or kind in (DELTA, TRADE) or (kind == QUOTE and price_e4 != NO_PRICE)
-    if kind > STATUS:
+    if kind > FACTS:
         return UNKNOWN_KIND
     if (priced or kind == QUOTE) and side > NO:
         return NO_SUCH_SIDE
@@ -96,7 +97,7 @@ def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
         return NO_SIZE
     if kind == QUOTE and qty_e2 < 0 and qty_e2 != UNKNOWN_QTY:
         return NEGATIVE_SIZE
-    if kind != GAP and abs(qty_e2) > MAX_QTY_E2:
+    if kind not in (GAP, FACTS) and abs(qty_e2) > MAX_QTY_E2:
         return HUGE
     if kind == STATUS and (qty_e2 < STATUS_ACTIVE or qty_e2 > STATUS_SETTLED):
         return UNKNOWN_STATUS

@@ -4,11 +4,13 @@ A GAP says that messages were lost; the book is invalid until its next snapshot.
 of a GAP are those of the row that showed the loss.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from kalshi_platform.data.market_data.schema import (
+    FACTS,
     FLAG_FILL,
     FLAG_LAST,
     GAP,
@@ -54,6 +56,23 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
     The taker bought the other outcome than the one that rested.
     """
     return (1 - side).astype("u1"), np.where(side == YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
+
+
+def facts_rows(numbers: Sequence[int], recv_ns: Sequence[int]) -> MarketRows:
+    """One FACTS row for each telling: its number and its time."""
+    rows = empty(len(numbers))
+    rows.qty_e2[:], rows.recv_ns[:] = numbers, recv_ns
+    rows.kind[:], rows.side[:], rows.price_e4[:], rows.flags[:] = FACTS, NO_SIDE, NO_PRICE, FLAG_LAST
+    return rows
+
+
+def put_in(rows: MarketRows, more: MarketRows) -> MarketRows:
+    """``rows`` with the one-row messages ``more`` among them, each after all messages up to its own time."""
+    ends = np.flatnonzero(rows.flags & FLAG_LAST)
+    after = np.searchsorted(rows.recv_ns[ends], more.recv_ns, side="right")
+    at = np.where(after > 0, ends[np.maximum(after, 1) - 1] + 1, 0)
+    order = np.argsort(at, kind="stable")
+    return MarketRows(*(np.insert(own, at[order], new[order]) for own, new in zip(rows, more, strict=True)))
 
 
 def put_before(

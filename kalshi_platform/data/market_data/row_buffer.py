@@ -9,9 +9,11 @@ from kalshi_platform.data.market_data.facts import MarketFacts, Told
 from kalshi_platform.data.market_data.gaps import GAP_CELLS
 from kalshi_platform.data.market_data.schema import (
     DTYPES,
+    FACTS,
     FLAG_LAST,
     FLAG_START,
     NO,
+    NO_SEQ,
     NO_SIDE,
     SNAPSHOT,
     STATUS,
@@ -33,6 +35,9 @@ class RowBuffer:
     def __init__(self) -> None:
         self._cells = array("q")
         self.told: list[Told] = []
+        self._n_told = 0  # ever, also before clear()
+        self._has_begun = False
+        self._waiting: tuple[int, MarketFacts] | None = None  # told before the first row
 
     def __len__(self) -> int:
         return len(self._cells) // _WIDTH
@@ -42,6 +47,8 @@ class RowBuffer:
         kind: int, side: int, price_e4: int, qty_e2: int, flags: int, line: int,
     ) -> None:  # fmt: skip
         """Append one row; DataError, and nothing appended, where a number needs more than 64 bits."""
+        if not self._has_begun:
+            self._begin(recv_ns, line)
         try:
             self._cells.extend((recv_ns, exch_ns, sid, seq, kind, side, price_e4, qty_e2, flags, line))
         except OverflowError:
@@ -53,6 +60,8 @@ class RowBuffer:
 
     def add_snapshot(self, recv_ns: int, sid: int, seq: int, yes: Levels, no: Levels, line: int) -> None:
         """Append a whole book as one message, or nothing (DataError); either side may be empty."""
+        if not self._has_begun:
+            self._begin(recv_ns, line)
         left = len(yes) + len(no)
         start, begin = FLAG_START | (FLAG_LAST if left == 0 else 0), len(self._cells)
         try:
@@ -74,9 +83,29 @@ class RowBuffer:
         """Append a change of the trading state (STATUS_*)."""
         self.add(recv_ns, exch_ns, sid, seq, STATUS, NO_SIDE, NO_PRICE, status, FLAG_LAST, line)
 
-    def tell(self, recv_ns: int, facts: MarketFacts) -> None:
-        """Note that ``facts`` are known from the next row on."""
+    def tell(self, recv_ns: int, facts: MarketFacts, line: int) -> None:
+        """Append a FACTS row: ``facts`` are known from it on.
+
+        Facts of a market without any row wait for its first: a lifecycle channel tells of every market there
+        is, and most of them are not recorded.
+        """
+        if not self._has_begun:
+            self._waiting = (recv_ns, facts)
+            return
+        self._n_told += 1
         self.told.append(Told(len(self), recv_ns, facts))
+        self._cells.extend((
+            recv_ns, NO_TIME, NO_SEQ, NO_SEQ, FACTS, NO_SIDE, NO_PRICE, self._n_told, FLAG_LAST, line
+        ))  # fmt: skip
+
+    def _begin(self, recv_ns: int, line: int) -> None:
+        """Tell, before the first row, the facts that wait for it."""
+        self._has_begun = True
+        if self._waiting is not None:
+            told_ns, facts = self._waiting
+            self._waiting = None
+            self.tell(recv_ns, facts, line)
+            self.told[-1] = self.told[-1]._replace(recv_ns=told_ns)
 
     def clear(self) -> None:
         """Forget the rows collected so far and the facts told between them."""

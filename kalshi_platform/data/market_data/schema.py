@@ -14,6 +14,8 @@ QUOTE     side, best own-side bid price (NO_PRICE: side empty), its size (UNKNOW
 GAP       messages were lost here: the book is invalid until its next SNAPSHOT; qty = messages missing,
           UNKNOWN_QTY if uncountable
 STATUS    trading state changed; qty is one of STATUS_*
+TICKER    top of book as the ticker channel tells it, to check the book by; the door drops it
+FACTS     facts of the market became known; qty counts them: a place in the market's ``MarketHistory.known``
 
 A NO bid at q is a YES ask at 1 - q. Times are ns UTC, prices 1e-4 dollar, sizes 1e-2 contract.
 """
@@ -29,8 +31,8 @@ SCHEMA_VERSION: Final = 1
 #: Key of the version in the files' own metadata: a name on disk, whatever this module is called.
 VERSION_KEY: Final = "kalshi_platform.events"
 
-SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS = range(6)
-KIND_NAMES: Final = ("snapshot", "delta", "trade", "quote", "gap", "status")
+SNAPSHOT, DELTA, TRADE, QUOTE, GAP, STATUS, TICKER, FACTS = range(8)
+KIND_NAMES: Final = ("snapshot", "delta", "trade", "quote", "gap", "status", "ticker", "facts")
 
 YES, NO = 0, 1
 NO_SIDE: Final = 255

@@ -16,7 +16,7 @@ from kalshi_platform.domain.actions import TradeName
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import MarketSpec, Ticker
 from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.simulation.replay.bank import MAX_BANDS
+from kalshi_platform.simulation.replay.terms import MAX_BANDS
 
 _MAX_CASH_E6: Final = 10**15
 _MAX_FEE_MULTIPLIER_E6: Final = 10**9  # a thousand times the exchange's fee: exact in 64 bits

@@ -53,7 +53,6 @@ class LiveBooks:
         self._max_markets = max_markets
         self._decoder = Decoder(use_yes_price)
         self._markets: dict[str, LiveMarket] = {}
-        self._facts_seen: dict[str, tuple[Any, ...]] = {}
         self.now_ns = 0
         self.places: dict[str, LivePlace] = {}
         self.groups: list[LiveGroup] = []
@@ -132,14 +131,16 @@ class LiveBooks:
         """Hand the decoded rows to markets and slots; raises the first refusal after the last row."""
         touched: dict[int, None] = {}
         refusal: DataError | None = None
-        for ticker, rows in self._decoder.drain():
+        for ticker, rows, told in self._decoder.drain():
             if rows.kind.size == 0:
                 continue
             market = self._markets.get(ticker) or self._new_market(ticker)
             place = self.places[ticker]
             group = self.groups[place.group]
             try:
-                self._take_facts(ticker, market, group, place.slot)
+                for telling in told:
+                    market.take_facts(telling.facts, telling.recv_ns)
+                    group.describe(place.slot, market.spec, market.known)
             except DataError as err:  # its rows are applied all the same: one may say that the book is spoilt
                 refusal = refusal or err
             before = market.spec
@@ -150,21 +151,10 @@ class LiveBooks:
             except DataError as err:
                 refusal = refusal or err
             if market.spec is not before:  # the prices showed a finer grid: orders are priced on it
-                group.describe(place.slot, market.spec)
+                group.describe(place.slot, market.spec, market.known)
         if refusal is not None:
             raise refusal
         return list(touched)
-
-    def _take_facts(self, ticker: str, market: LiveMarket, group: LiveGroup, slot: int) -> None:
-        """Hand new facts of lifecycle frames to the market and its slot."""
-        facts = self._decoder.facts.get(ticker)
-        if facts is None:
-            return
-        known = (facts.open_ns, facts.close_ns, facts.price_ranges)
-        if self._facts_seen.get(ticker) != known:
-            self._facts_seen[ticker] = known
-            market.take_facts(facts)
-            group.describe(slot, market.spec)
 
     def _new_market(self, ticker: str) -> LiveMarket:
         """Market of ``ticker``, which gets a place if no group names it."""
@@ -180,7 +170,7 @@ class LiveBooks:
             self._place(ticker, self._open_group)
             self._news.append(ticker)
         place = self.places[ticker]
-        self.groups[place.group].describe(place.slot, spec)
+        self.groups[place.group].describe(place.slot, spec, market.known)
         self._markets[ticker] = market
         return market
 

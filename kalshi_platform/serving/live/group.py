@@ -18,6 +18,7 @@ from kalshi_platform.data.features.spec import TEMPORAL, columns
 from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import KnownFacts
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.serving.api.messages import Holding
 from kalshi_platform.serving.inference.answering import force_actions
@@ -36,6 +37,7 @@ from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, allocate
+from kalshi_platform.simulation.replay.terms import TERMS_DTYPE, terms_record
 from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
@@ -112,14 +114,14 @@ def observe_group(
     """
     bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
     envs[0].now_ns = now_ns
-    update_mask(bank.rows, bank.markets, envs[0], slots, 0, params)
+    update_mask(bank, envs[0], slots, 0, params)
     write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
     for s in range(slots.shape[1]):
         slot = slots[0, s]
         is_live = slot.state == LIVE
         bid_e4[0, s] = bank.rows[s].bid_px_e4[0] if is_live else NO_PRICE
         ask_e4[0, s] = bank.rows[s].ask_px_e4[0] if is_live else NO_PRICE
-        taker_rate_e6[0, s] = bank.markets[s].taker_rate_e6
+        taker_rate_e6[0, s] = bank.terms[s].taker_rate_e6
         for a in range(N_ACTIONS):
             action_mask[0, s, a] = slot.mask[a]
     force_actions(bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask, forced)
@@ -141,6 +143,8 @@ class LiveGroup:
         self._rows = np.zeros(s, ROW_DTYPE)
         self._features = np.zeros((s, self._columns.size), np.float32)
         self._markets = np.zeros(s, MARKET_DTYPE)
+        self._markets["terms_at"] = np.arange(s)
+        self._terms = np.zeros(s, TERMS_DTYPE)
         self._windows = np.zeros((s, window, self._temporal_columns.size), np.float32)
         self._rules = RuleInputs(
             np.zeros((1, s), np.int32),
@@ -162,6 +166,7 @@ class LiveGroup:
                 age=np.zeros(s, np.int32),
                 segments=np.zeros(0, SEGMENT_DTYPE),
                 markets=self._markets,
+                terms=self._terms,
             )
         )
         self.envs, self.slots = allocate(1, s)
@@ -181,9 +186,10 @@ class LiveGroup:
         """Time of the last observation."""
         return int(self.envs["now_ns"][0])
 
-    def describe(self, s: int, spec: MarketSpec) -> None:
-        """Set fees, grid and event of the market in slot ``s``; DataError for too many price bands."""
-        self._markets[s] = market_record(spec, "recorded")
+    def describe(self, s: int, spec: MarketSpec, known: KnownFacts) -> None:
+        """Set fees, grid, close and event of the market in slot ``s``; DataError for too many price bands."""
+        self._markets[s] = market_record("recorded", s)
+        self._terms[s] = terms_record(spec, known)
         if spec.mutually_exclusive:
             number = self._event_sets.setdefault(spec.event, len(self._event_sets))
             self._rules.exclusive_set[0, s] = number

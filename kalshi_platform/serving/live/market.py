@@ -17,9 +17,11 @@ from kalshi_platform.data.features.stream import FeatureStream
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.history import known_facts
 from kalshi_platform.data.market_data.schema import FLAG_LAST, MarketRows, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import KnownFacts
 
 
 class LiveMarket:
@@ -28,13 +30,20 @@ class LiveMarket:
     def __init__(self, spec: MarketSpec, declared: bool, resolutions: Resolutions | None = None) -> None:
         """Begin without a book; ``declared``: a source names the grid of ``spec``."""
         self._door = Door(spec, declared)
-        self._stream = FeatureStream(spec, resolutions)
+        self._spec_before_facts = spec
+        self._known = [known_facts(spec, MarketFacts(), None)]
+        self._stream = FeatureStream(spec, resolutions, self._known)
         self._tick_e4 = spec.tick_e4
 
     @property
     def spec(self) -> MarketSpec:
         """Specification as it is known now, with the grid in force."""
         return self._door.spec
+
+    @property
+    def known(self) -> KnownFacts:
+        """Facts as they are known now, with the grid in force."""
+        return self._known[-1].replace(price_ranges=self.spec.price_ranges)
 
     def apply(self, rows: MarketRows, number: int, counters: Counter[str]) -> Iterator[Rows]:
         """Row after each message in ``rows``, in a buffer that the next row overwrites.
@@ -58,12 +67,11 @@ class LiveMarket:
             for part in _messages(admitted):
                 yield self._stream.push(part)
 
-    def take_facts(self, facts: MarketFacts) -> None:
-        """Hold the facts of lifecycle frames for true from the next message on."""
-        before = self.spec
+    def take_facts(self, facts: MarketFacts, recv_ns: int) -> None:
+        """Hold the facts of a lifecycle frame for true from the next message on, which is its FACTS row."""
         self._door.take_facts(facts)
-        if (before.open_ns, before.close_ns) != (self.spec.open_ns, self.spec.close_ns):
-            self._stream.reschedule(self.spec)
+        self._known.append(known_facts(self._spec_before_facts, facts, recv_ns))
+        self._stream.learn(self._known)
         self._follow_grid()
 
     def _follow_grid(self) -> None:

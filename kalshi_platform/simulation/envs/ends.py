@@ -1,6 +1,6 @@
 """Ends of markets and episodes: a market closes, settles or is cut off; the episode's record is written.
 
-Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (simulation/replay/state.py); rows, markets:
+Records    env: ENV_DTYPE, slots (N, S) and slot: SLOT_DTYPE (simulation/replay/state.py); rows, terms:
            simulation/replay/bank.py.
 Units      money 1e-6 dollar, time ns.
 """
@@ -14,6 +14,7 @@ from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
 from kalshi_platform.simulation.replay.account import liquidation_mark2_e4, position_value_e6, settle
+from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
@@ -32,7 +33,7 @@ def next_row_ns(rows: np.ndarray, slot: Any) -> int:
 
 @kernel
 def end_slots(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
+    bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
 ) -> tuple[bool, bool]:
     """End the slots of environment ``n`` whose market has no further row. Returns (terminated, truncated).
 
@@ -41,6 +42,7 @@ def end_slots(
     open any more. Truncated: the data of the last market ran out, or the episode's steps are used up; open
     positions then stay and are worth their mark.
     """
+    rows, markets = bank.rows, bank.markets
     more = False
     for s in range(slots.shape[1]):
         more |= next_row_ns(rows, slots[n, s]) < FAR_NS
@@ -53,7 +55,9 @@ def end_slots(
                 slot.state = CLOSED
             elif more:
                 withdraw_all(env, slot)
-                close_at_liquidation(rows[slot.cursor], markets[slot.market], env, slot, params)
+                row = rows[slot.cursor]
+                terms = bank.terms[markets[slot.market].terms_at + row.terms]
+                close_at_liquidation(row, terms, env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -66,22 +70,22 @@ def end_slots(
 
 
 @kernel
-def liquidation_e6(row: Any, market: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
+def liquidation_e6(row: Any, terms: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
     """(cash after fees, fees) of closing the slot's position as a taker at the best price of ``row``."""
     if slot.position_e2 == 0:
         return 0, 0
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
     mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
     value_e6 = position_value_e6(slot.position_e2, mark2)
-    model_e6 = model_fee_e6(scaled_rate_e6(market, False, params), mark2 // 2, abs(slot.position_e2))
+    model_e6 = model_fee_e6(scaled_rate_e6(terms, False, params), mark2 // 2, abs(slot.position_e2))
     change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
     return change_e6, fee_e6
 
 
 @kernel
-def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+def close_at_liquidation(row: Any, terms: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """Close the slot's position at the end of its market's data, for what a taker would get on ``row``."""
-    change_e6, fee_e6 = liquidation_e6(row, market, slot, params)
+    change_e6, fee_e6 = liquidation_e6(row, terms, slot, params)
     env.cash_e6 += change_e6
     slot.slot_cash_e6 += change_e6
     slot.fees_e6 += fee_e6
@@ -91,8 +95,7 @@ def close_at_liquidation(row: Any, market: Any, env: Any, slot: Any, params: Exe
 
 @kernel
 def write_records(
-    rows: np.ndarray,
-    markets: np.ndarray,
+    bank: BankArrays,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -105,8 +108,9 @@ def write_records(
         slot = slots[n, s]
         if slot.state in (EMPTY, WAITING):
             continue
-        row = rows[slot.cursor]
-        closing_e6, closing_fee_e6 = liquidation_e6(row, markets[slot.market], slot, params)
+        row = bank.rows[slot.cursor]
+        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+        closing_e6, closing_fee_e6 = liquidation_e6(row, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s
         out.market[at] = slot.market

@@ -81,6 +81,7 @@ def begin_episode(
         slot.market = segment.market
         slot.cursor = start - 1
         slot.stop = segment.stop
+        slot.end_ns = segment.end_ns
         slot.shift_ns = episodes.shift_ns[e, s]
         slot.settles = segment.settles
         slot.first_ns = rows[start].recv_ns
@@ -111,22 +112,25 @@ def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, i
 
 
 @kernel
-def advance_slot(
-    rows: np.ndarray, market: Any, env: Any, slot: Any, until_ns: int, params: ExecutionParams
-) -> None:
+def advance_slot(bank: BankArrays, env: Any, slot: Any, until_ns: int, params: ExecutionParams) -> None:
     """Apply the slot's rows up to ``until_ns``; each row meets the slot's order."""
+    rows = bank.rows
+    market = bank.markets[slot.market]
     while slot.cursor + 1 < slot.stop:
         at = rows[slot.cursor + 1].recv_ns - slot.shift_ns
         if at > until_ns:
             break
         if slot.sent_action != HOLD and slot.arrival_ns < at:
-            arrive(rows[slot.cursor], market, env, slot, params)
+            row = rows[slot.cursor]
+            arrive(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
         slot.cursor += 1
         slot.state = LIVE
-        on_row(rows[slot.cursor], market, env, slot, at, params)
-        update_mark(rows[slot.cursor], slot)
+        row = rows[slot.cursor]
+        on_row(row, market, bank.terms[market.terms_at + row.terms], env, slot, at, params)
+        update_mark(row, slot)
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
-        arrive(rows[slot.cursor], market, env, slot, params)
+        row = rows[slot.cursor]
+        arrive(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
     expire(env, slot, until_ns)
 
 
@@ -155,8 +159,7 @@ def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> i
 
 @kernel
 def send_actions(
-    rows: np.ndarray,
-    markets: np.ndarray,
+    bank: BankArrays,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -172,7 +175,9 @@ def send_actions(
         slot.action_counts[action] += 1
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
-        submit(rows[slot.cursor], markets[slot.market], env, slot, action, env.now_ns, params)
+        row = bank.rows[slot.cursor]
+        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+        submit(row, terms, env, slot, action, env.now_ns, params)
 
 
 @kernel
@@ -210,7 +215,7 @@ def reset_kernel(
     """Start every environment on the next waiting episode; returns the number of episodes used."""
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
-        update_mask(bank.rows, bank.markets, envs[n], slots, n, params)
+        update_mask(bank, envs[n], slots, n, params)
         write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
     return used
 
@@ -286,7 +291,7 @@ def step_kernel(
     refused = first_refused(envs, slots, actions)
     if refused != OK:
         return used, n_records, refused
-    rows, markets = bank.rows, bank.markets
+    rows = bank.rows
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
         env = envs[n]
@@ -297,27 +302,27 @@ def step_kernel(
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(rows, markets, env, slots, n, actions, params)
+        send_actions(bank, env, slots, n, actions, params)
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
         for s in range(slots.shape[1]):
             slot = slots[n, s]
             if slot.state in (WAITING, LIVE):
-                advance_slot(rows, markets[slot.market], env, slot, until, params)
+                advance_slot(bank, env, slot, until, params)
         env.step += 1
-        ended, cut = end_slots(rows, markets, env, slots, n, params)
+        ended, cut = end_slots(bank, env, slots, n, params)
         gained = reward_slots(slots, n, elapsed, step)
         env.equity_e6 = env.cash_e6 + positions_value_e6(slots, n)
         reward[n] = gained
         env.episode_return += gained
         terminated[n] = ended
         truncated[n] = cut
-        update_mask(rows, markets, env, slots, n, params)
+        update_mask(bank, env, slots, n, params)
         if ended or cut:
             write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
-            n_records = write_records(rows, markets, env, slots, n, params, records, n_records)
+            n_records = write_records(bank, env, slots, n, params, records, n_records)
             used = _restart(bank, episodes, used, envs, slots, n, capital)
-            update_mask(rows, markets, env, slots, n, params)
+            update_mask(bank, env, slots, n, params)
         write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

@@ -14,8 +14,9 @@ import numpy as np
 
 from kalshi_platform.data.features.rows import LEVELS, Rows, find_segments
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fees import maker_rate_e6, taker_rate_e6
 from kalshi_platform.domain.market import MarketSpec, Provenance
+from kalshi_platform.domain.market_history import MarketHistory, constant_history
+from kalshi_platform.simulation.replay.terms import NO_CLOSE, terms_of_rows
 
 #: Provenance codes in ``BankArrays.source``: they decide what a fill may use.
 FULL_DEPTH, TOP_ONLY, PRINTS_ONLY = range(3)
@@ -26,9 +27,6 @@ _SOURCE: Final[dict[Provenance, int]] = {
     "trade_implied": PRINTS_ONLY,
 }
 UNSETTLED: Final = -1
-#: ``close_ns`` of a market whose closing time is not known.
-NO_CLOSE: Final = 1 << 62
-MAX_BANDS: Final = 8
 
 
 #: Facts of one message that execution needs, in one record: a step touches three cache lines (ADR-0002).
@@ -42,6 +40,7 @@ ROW_DTYPE: Final = np.dtype(
         ("print_qty_e2", "i8"),
         ("print_px_e4", "i4"),
         ("print_side", "u1"),
+        ("terms", "u2"),  # which of the market's terms are in force
     ],
     align=True,
 )
@@ -50,6 +49,7 @@ SEGMENT_DTYPE: Final = np.dtype(
     [
         ("start", "i8"),  # first row
         ("stop", "i8"),  # one past the last row
+        ("end_ns", "i8"),  # from then on the exchange takes no order: closed, paused, or the book is lost
         ("market", "i4"),
         ("settles", "u1"),  # the outcome is known and no later row of the market can be traded
     ],
@@ -58,11 +58,9 @@ SEGMENT_DTYPE: Final = np.dtype(
 #: Facts of a market that the account needs.
 MARKET_DTYPE: Final = np.dtype(
     [
-        ("taker_rate_e6", "i8"),
-        ("maker_rate_e6", "i8"),
-        ("close_ns", "i8"),  # end of trading, NO_CLOSE if unknown; an outcome is not paid while others trade
+        ("close_ns", "i8"),  # true end of trading, NO_CLOSE if unknown; no outcome is paid while others trade
         ("settlement_e4", "i4"),  # what one YES paid; UNSETTLED if unknown
-        ("bands_e4", "i4", (MAX_BANDS, 3)),  # start, end, step of each price band; zeros after the last
+        ("terms_at", "i4"),  # the market's first record in ``BankArrays.terms``
         ("source", "u1"),  # FULL_DEPTH, TOP_ONLY or PRINTS_ONLY
     ],
     align=True,
@@ -78,6 +76,7 @@ class BankArrays(NamedTuple):
     age: np.ndarray  # (R,) i4: rows since the first of the segment; -1 outside any segment
     segments: np.ndarray  # (G,) SEGMENT_DTYPE
     markets: np.ndarray  # (M,) MARKET_DTYPE
+    terms: np.ndarray  # (T,) TERMS_DTYPE, market after market
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,12 @@ class MarketInfo:
     specification: MarketSpec
     provenance: Provenance
     volatility: float
+    told: MarketHistory | None = None  # None: the specification was known all the time
+
+    @property
+    def history(self) -> MarketHistory:
+        """Facts of the market as they became known, and the true end of trading."""
+        return constant_history(self.specification) if self.told is None else self.told
 
     @property
     def ticker(self) -> str:
@@ -151,17 +156,25 @@ def build_bank(
     ``feature_columns`` are the columns of ``Rows.features`` named ``feature_names``; ``temporal_columns`` are
     those that history windows hold. DataError where no market has two consecutive valid rows.
     """
-    segments: list[tuple[int, int, int, bool]] = []
+    segments: list[tuple[int, int, int, int, bool]] = []
+    terms: list[np.ndarray] = []
+    terms_at: list[int] = []
+    places: list[np.ndarray] = []
     ages: list[np.ndarray] = []
     offset = 0
     for m, market in enumerate(markets):
         n = market.rows.recv_ns.size
+        terms_at.append(sum(part.size for part in terms))
+        own_terms, place = _terms(market)
+        terms.append(own_terms)
+        places.append(place)
         age = np.full(n, -1, np.int32)
         for start, stop in zip(*find_segments(market.rows.valid), strict=True):
             age[start:stop] = np.arange(stop - start)
             tradable_later = market.rows.valid[stop:].any()  # rows after the close are invalid, not missing
             settles = bool(market.settlement_e4 != UNSETTLED and not tradable_later)
-            segments.append((offset + int(start), offset + int(stop), m, settles))
+            end_ns = _end_ns(market, int(stop), int(own_terms["close_ns"][place[stop - 1]]))
+            segments.append((offset + int(start), offset + int(stop), end_ns, m, settles))
         ages.append(age)
         offset += n
     if not segments:
@@ -175,7 +188,8 @@ def build_bank(
     )
     rows = np.zeros(offset, ROW_DTYPE)
     for name in ROW_DTYPE.names or ():
-        rows[name] = np.concatenate([getattr(x.rows, name) for x in markets])
+        parts = places if name == "terms" else [getattr(x.rows, name) for x in markets]
+        rows[name] = np.concatenate(parts)
     arrays = BankArrays(
         rows=rows,
         features=np.ascontiguousarray(features),
@@ -183,31 +197,38 @@ def build_bank(
         age=np.concatenate(ages),
         segments=np.array(segments, SEGMENT_DTYPE),
         markets=np.array(
-            [market_record(x.info.specification, x.info.provenance, x.settlement_e4) for x in markets],
+            [
+                market_record(x.info.provenance, at, x.info.history.close_ns, x.settlement_e4)
+                for x, at in zip(markets, terms_at, strict=True)
+            ],
             MARKET_DTYPE,
         ),
+        terms=np.concatenate(terms),
     )
     return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
 
 
+def _terms(market: BankMarket) -> tuple[np.ndarray, np.ndarray]:
+    """Terms of a market and the place of each row's terms in them."""
+    info, rows = market.info, market.rows
+    return terms_of_rows(info.specification, info.history.known, rows.known, rows.recv_ns)
+
+
+def _end_ns(market: BankMarket, stop: int, known_close_ns: int) -> int:
+    """Time from which on the exchange refuses orders after the segment that ends before row ``stop``.
+
+    The true close, the close as last known, or the row that shows a pause or a loss, whichever comes first.
+    """
+    recv_ns, close_ns = market.rows.recv_ns, market.info.history.close_ns
+    next_ns = int(recv_ns[stop]) if stop < recv_ns.size else NO_CLOSE
+    return min(next_ns, known_close_ns, NO_CLOSE if close_ns is None else close_ns)
+
+
 def market_record(
-    spec: MarketSpec, provenance: Provenance, settlement_e4: int = UNSETTLED
-) -> tuple[int, int, int, int, np.ndarray, int]:
-    """MARKET_DTYPE record of a market, as a tuple; DataError where it has more than MAX_BANDS price bands."""
-    source = _SOURCE[provenance]
-    close_ns = NO_CLOSE if spec.close_ns is None else spec.close_ns
-    return taker_rate_e6(spec), maker_rate_e6(spec), close_ns, settlement_e4, _bands(spec), source
-
-
-def _bands(spec: MarketSpec) -> np.ndarray:
-    if len(spec.price_ranges) > MAX_BANDS:
-        raise DataError(
-            f"{spec.ticker} has {len(spec.price_ranges)} price bands; at most {MAX_BANDS} are supported"
-        )
-    bands = np.zeros((MAX_BANDS, 3), np.int32)
-    for i, band in enumerate(spec.price_ranges):
-        bands[i] = band.start_e4, band.end_e4, band.step_e4
-    return bands
+    provenance: Provenance, terms_at: int, close_ns: int | None = None, settlement_e4: int = UNSETTLED
+) -> tuple[int, int, int, int]:
+    """MARKET_DTYPE record of a market, as a tuple; ``close_ns``: true end of trading, None where unknown."""
+    return NO_CLOSE if close_ns is None else close_ns, settlement_e4, terms_at, _SOURCE[provenance]
 
 
 def read_only(arrays: BankArrays) -> BankArrays:

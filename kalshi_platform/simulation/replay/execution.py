@@ -10,8 +10,8 @@ TOP_ONLY            sizes unknown: at most ``unknown_fill_e2`` a price, at the b
                     when the opposite best goes strictly through its price
 PRINTS_ONLY         the book is the last print of each side: a taker fills on the next print of its own
                     taker side not worse than its limit, a maker on a print strictly through its price
-Records             row: ROW_DTYPE, market: MARKET_DTYPE (simulation/replay/bank.py); env, slot: see
-                    simulation/replay/account.py
+Records             row: ROW_DTYPE, market: MARKET_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py);
+                    env, slot: see simulation/replay/account.py
 Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
@@ -22,6 +22,7 @@ from kalshi_platform.data.market_data.schema import NO, NO_SIDE, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
+from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, TOP_ONLY
 from kalshi_platform.simulation.replay.planning import (
@@ -77,7 +78,7 @@ def clear_order(slot: Any) -> None:
 
 @kernel
 def submit(
-    row: Any, market: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
+    row: Any, terms: Any, env: Any, slot: Any, action: int, now_ns: int, params: ExecutionParams
 ) -> None:
     """Send ``action`` at ``now_ns``; HOLD sends nothing.
 
@@ -85,7 +86,7 @@ def submit(
     """
     if action == HOLD:
         return
-    price, qty, reserve_e6 = plan_order(row, market, slot, action, env.cash_e6 - env.reserved_e6, params)
+    price, qty, reserve_e6 = plan_order(row, terms, slot, action, env.cash_e6 - env.reserved_e6, params)
     if qty == 0:
         return
     env.reserved_e6 += reserve_e6
@@ -124,7 +125,7 @@ def expire(env: Any, slot: Any, now_ns: int) -> None:
 
 @kernel
 def _fill(
-    market: Any,
+    terms: Any,
     env: Any,
     slot: Any,
     price_e4: int,
@@ -141,7 +142,7 @@ def _fill(
     action = slot.order_action
     value_e6 = unit_price_e4(action, price_e4) * qty_e2
     revenue_e6 = -value_e6 if action in (BUY_YES, BUY_NO) else value_e6
-    model_e6 = model_fee_e6(scaled_rate_e6(market, maker, params), price_e4, qty_e2)
+    model_e6 = model_fee_e6(scaled_rate_e6(terms, maker, params), price_e4, qty_e2)
     change_e6, fee_e6, accumulator_e6 = apply_fill(revenue_e6, model_e6, slot.accumulator_e6, params.unit_e6)
     left = slot.order_qty_e2 - qty_e2
     keep_e6 = slot.order_reserved_e6 * left // slot.order_qty_e2
@@ -207,7 +208,9 @@ def refresh_impact(row: Any, slot: Any) -> None:
 
 
 @kernel
-def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _take(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Walk the opposite levels down to the limit; cancel the size that does not fill (IOC)."""
     up = raises_position(slot.order_action)
     limit = slot.order_price_e4
@@ -221,7 +224,7 @@ def _take(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: Execu
         available = (shown if shown >= 0 else params.unknown_fill_e2) - _taken_e2(slot, side, price)
         qty = min(available, slot.order_qty_e2)
         if qty > 0:
-            if _fill(market, env, slot, price, qty, False, now_ns, params):
+            if _fill(terms, env, slot, price, qty, False, now_ns, params):
                 _remember(slot, side, price, qty)
             if slot.order_state == IDLE:
                 return
@@ -256,16 +259,21 @@ def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
 
 
 @kernel
-def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
     """Let the order in flight reach the book of ``row`` and replace the resting order.
 
-    Fills of the resting order since the decision count: the new order never passes the position limit and
-    never sells more than the slot holds.
+    The exchange refuses it where the market has closed, is paused or its book is lost by then; the resting
+    order is cancelled all the same. Fills of the resting order since the decision count: the new order never
+    passes the position limit and never sells more than the slot holds.
     """
     withdraw(env, slot)
     action, sent_e2, reserved_e6 = slot.sent_action, slot.sent_qty_e2, slot.sent_reserved_e6
     slot.sent_action = HOLD
     slot.sent_reserved_e6 = 0
+    at_ns = slot.arrival_ns + slot.shift_ns
+    if at_ns >= slot.end_ns or in_pause(at_ns):
+        env.reserved_e6 -= reserved_e6
+        return
     qty = min(sent_e2, wanted_qty_e2(slot.position_e2, action, params))
     keep_e6 = reserved_e6 * qty // sent_e2
     env.reserved_e6 -= reserved_e6 - keep_e6
@@ -281,48 +289,62 @@ def arrive(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) 
     if params.maker:
         _rest(row, market, env, slot)
     elif market.source != PRINTS_ONLY:
-        _take(row, market, env, slot, slot.arrival_ns, params)
+        _take(row, market, terms, env, slot, slot.arrival_ns, params)
 
 
 @kernel
-def on_row(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
-    """Apply the message of ``row`` to the slot's resting or seeking order: impact, expiry, fills."""
+def on_row(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
+    """Apply the message of ``row`` to the slot's resting or seeking order: impact, expiry, fills.
+
+    Nothing fills in the exchange's weekly pause; resting orders stay through it, and end at the close.
+    """
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
-    if slot.order_state == IDLE:
+    if slot.order_state == IDLE or in_pause(row.recv_ns):
+        return
+    if row.recv_ns >= slot.end_ns:
+        withdraw(env, slot)
         return
     if slot.order_state == SEEKING:
-        _seek(row, market, env, slot, now_ns, params)
+        _seek(row, market, terms, env, slot, now_ns, params)
     elif market.source == TOP_ONLY:
-        _rest_in_quotes(row, market, env, slot, now_ns, params)
+        _rest_in_quotes(row, market, terms, env, slot, now_ns, params)
     else:
-        _rest_in_prints(row, market, env, slot, now_ns, params)
+        _rest_in_prints(row, market, terms, env, slot, now_ns, params)
 
 
 @kernel
-def _seek(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _seek(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Fill a taker where only prints are known: the next print of its own side shows what could be taken."""
     up = raises_position(slot.order_action)
     px, limit = int(row.print_px_e4), slot.order_price_e4
     if row.print_side == (YES if up else NO) and ((up and px <= limit) or (not up and px >= limit)):
-        _fill(market, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
+        _fill(terms, env, slot, px, min(row.print_qty_e2, slot.order_qty_e2), False, now_ns, params)
         withdraw(env, slot)
 
 
 @kernel
-def _rest_in_quotes(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _rest_in_quotes(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Fill a maker where only best prices are known: the opposite best must go strictly through its price."""
     up = raises_position(slot.order_action)
     price = slot.order_price_e4
     opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
     if opposite >= 0 and ((up and opposite < price) or (not up and opposite > price)):
         fill = min(slot.order_qty_e2, params.unknown_fill_e2)
-        _fill(market, env, slot, price, fill, True, now_ns, params)
+        _fill(terms, env, slot, price, fill, True, now_ns, params)
         withdraw(env, slot)
 
 
 @kernel
-def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+def _rest_in_prints(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
     """Fill a maker where prints are known: a print through its price fills it at once.
 
     A print at its price eats the queue before it first.
@@ -332,10 +354,10 @@ def _rest_in_prints(row: Any, market: Any, env: Any, slot: Any, now_ns: int, par
     if row.print_side == NO_SIDE or row.print_side != (NO if up else YES):
         return
     if (up and px < price) or (not up and px > price):
-        _fill(market, env, slot, price, min(qty, slot.order_qty_e2), True, now_ns, params)
+        _fill(terms, env, slot, price, min(qty, slot.order_qty_e2), True, now_ns, params)
     elif px == price and slot.queue_e2 != QUEUE_UNKNOWN:
         slot.queue_e2 -= qty
         beyond = -slot.queue_e2
         if beyond > 0:
             slot.queue_e2 = 0
-            _fill(market, env, slot, price, min(beyond, slot.order_qty_e2), True, now_ns, params)
+            _fill(terms, env, slot, price, min(beyond, slot.order_qty_e2), True, now_ns, params)

@@ -19,7 +19,7 @@ from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
-from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, raises_position
+from kalshi_platform.simulation.replay.planning import ExecutionParams, is_open, plan_order, raises_position
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
@@ -78,10 +78,17 @@ def write_portfolio(
 
 
 @kernel
-def update_mask(
-    rows: np.ndarray, markets: np.ndarray, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
-) -> None:
+def _forbid_all(slot: Any) -> None:
+    """Forbid every action of a slot but HOLD."""
+    for action in range(1, N_ACTIONS):
+        slot.mask[action] = 0
+
+
+@kernel
+def update_mask(bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: ExecutionParams) -> None:
     """Write which actions each slot may take now; HOLD is always allowed.
+
+    A market that, as far as is known, is closed or paused now allows nothing else.
 
     Cash is shared. A slot may count on the cash that is left if the slots before it spend the most they may,
     so that the account can pay for any choice of allowed actions together.
@@ -91,13 +98,16 @@ def update_mask(
         slot = slots[n, s]
         slot.mask[HOLD] = 1
         if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
-            for action in range(1, N_ACTIONS):
-                slot.mask[action] = 0
+            _forbid_all(slot)
             continue
-        row, market = rows[slot.cursor], markets[slot.market]
+        row = bank.rows[slot.cursor]
+        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+        if not is_open(terms, env.now_ns + slot.shift_ns):
+            _forbid_all(slot)
+            continue
         highest_e6 = 0
         for action in range(1, N_ACTIONS):
-            _, qty, reserve_e6 = plan_order(row, market, slot, action, budget_e6, params)
+            _, qty, reserve_e6 = plan_order(row, terms, slot, action, budget_e6, params)
             slot.mask[action] = 1 if qty > 0 else 0
             highest_e6 = max(highest_e6, reserve_e6)
         budget_e6 -= highest_e6

@@ -30,10 +30,16 @@ from kalshi_platform.simulation.replay.bank import (
     read_only,
 )
 from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
+from kalshi_platform.simulation.replay.terms import TERMS_DTYPE
 
 __all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
 
-_RECORDS: Final = {"rows": ROW_DTYPE, "segments": SEGMENT_DTYPE, "markets": MARKET_DTYPE}
+_RECORDS: Final = {
+    "rows": ROW_DTYPE,
+    "segments": SEGMENT_DTYPE,
+    "markets": MARKET_DTYPE,
+    "terms": TERMS_DTYPE,
+}
 #: A cache written with other records is not read.
 _LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
 
@@ -145,8 +151,10 @@ def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
-    specs = dataset.specs()
-    return tuple(MarketInfo(specs[entry.ticker], entry.provenance, entry.volatility) for entry in entries)
+    specs, histories = dataset.specs(), dataset.histories()
+    return tuple(
+        MarketInfo(specs[e.ticker], e.provenance, e.volatility, histories[e.ticker]) for e in entries
+    )
 
 
 def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:

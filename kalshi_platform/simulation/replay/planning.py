@@ -2,7 +2,7 @@
 
 Owns       the scalars of the execution model and the one function that decides both which actions the mask
            allows and which order is sent.
-Records    row: ROW_DTYPE, market: MARKET_DTYPE (simulation/replay/bank.py); slot: see
+Records    row: ROW_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py); slot: see
            simulation/replay/account.py
 Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import model_fee_e6
+from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import unit_price_e4
 
 
@@ -30,6 +31,13 @@ class ExecutionParams(NamedTuple):
     unknown_fill_e2: int
     fee_scale_e6: int
     unit_e6: int
+    fees_today: bool
+
+
+@kernel
+def is_open(terms: Any, at_ns: int) -> bool:
+    """True where the exchange, as far as is known, takes orders at ``at_ns`` on the market's own clock."""
+    return at_ns < terms.close_ns and not in_pause(at_ns)
 
 
 @kernel
@@ -39,9 +47,12 @@ def raises_position(action: int) -> bool:
 
 
 @kernel
-def scaled_rate_e6(market: Any, maker: bool, params: ExecutionParams) -> int:
-    """Fee rate of the market, times the scale of the fee ladder."""
-    rate = market.maker_rate_e6 if maker else market.taker_rate_e6
+def scaled_rate_e6(terms: Any, maker: bool, params: ExecutionParams) -> int:
+    """Fee rate of the market then, or today's where the settings say so, times the scale of the ladder."""
+    if params.fees_today:
+        rate = terms.today_maker_rate_e6 if maker else terms.today_taker_rate_e6
+    else:
+        rate = terms.maker_rate_e6 if maker else terms.taker_rate_e6
     return rate * params.fee_scale_e6 // 1_000_000
 
 
@@ -84,7 +95,7 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
 
 
 @kernel
-def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) -> int:
+def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -> int:
     """Limit price of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
     bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])  # plain Python must not multiply in 32 bits
@@ -93,7 +104,7 @@ def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) 
         if price < 0:
             return -1
         for _ in range(params.improve_ticks):
-            better = neighbour_price(market.bands_e4, price, up)
+            better = neighbour_price(terms.bands_e4, price, up)
             if (up and ask >= 0 and better >= ask) or (not up and better <= bid):
                 break
             price = better
@@ -108,7 +119,7 @@ def limit_price_e4(row: Any, market: Any, action: int, params: ExecutionParams) 
 
 @kernel
 def plan_order(
-    row: Any, market: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
+    row: Any, terms: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:
     """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
 
@@ -119,12 +130,12 @@ def plan_order(
     qty = wanted_qty_e2(slot.position_e2, action, params)
     if qty == 0:
         return 0, 0, 0
-    price = limit_price_e4(row, market, action, params)
+    price = limit_price_e4(row, terms, action, params)
     if price < 0:
         return 0, 0, 0
     if action in (SELL_YES, SELL_NO):
         return price, qty, 0
-    fee_e6 = model_fee_e6(scaled_rate_e6(market, params.maker, params), 5_000, qty) + params.unit_e6
+    fee_e6 = model_fee_e6(scaled_rate_e6(terms, params.maker, params), 5_000, qty) + params.unit_e6
     reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
     if reserve_e6 > budget_e6:
         return 0, 0, 0

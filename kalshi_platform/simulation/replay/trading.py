@@ -41,6 +41,9 @@ class TradingConfig(Config):
     fee_scale_e6: int = Field(
         1_000_000, ge=0, description="fee ladder: 0 none, 1_000_000 the exchange's fees"
     )
+    fees: Literal["as_of", "today"] = Field(
+        "as_of", description="fees in force at the time of a fill, or those of today"
+    )
     direct_member: bool = Field(
         True, description="balance in 1e-4 dollar (direct) or cents (through a broker)"
     )
@@ -69,6 +72,7 @@ class TradingConfig(Config):
             unknown_fill_e2=self.unknown_fill_e2,
             fee_scale_e6=self.fee_scale_e6,
             unit_e6=unit_e6 if self.fee_scale_e6 else 1,
+            fees_today=self.fees == "today",
         )
 
     @property

@@ -2,13 +2,16 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from math import gcd
 
 import numpy as np
 
 from kalshi_platform.data.market_data.door import Door
-from kalshi_platform.data.market_data.facts import Told, with_times
+from kalshi_platform.data.market_data.facts import Told
+from kalshi_platform.data.market_data.gaps import facts_rows, put_in
+from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
 from kalshi_platform.data.market_data.importers.level2 import import_level2
 from kalshi_platform.data.market_data.importers.pieces import Piece, merge
@@ -23,7 +26,7 @@ from kalshi_platform.data.market_data.importers.types import (
     Part,
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
-from kalshi_platform.data.market_data.schema import MarketRows, concat, take
+from kalshi_platform.data.market_data.schema import FACTS, MarketRows, concat, take
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import NO_PRICE
@@ -83,25 +86,55 @@ def run_job(
 def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     _refuse_another_outcome(record, pieces)
+    told, numbers = joined_tellings([piece.told for piece in pieces])
+    pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
     record = _with_facts(record, pieces)
     doors = [Door(record.spec, record.grid_declared) for _ in pieces]
     checked: list[Piece] = []
     for piece, door in zip(pieces, doors, strict=True):
         if piece.is_held:
+            for telling in piece.told:
+                door.take_facts(telling.facts)
             checked.append(piece)
             continue
         rows = _admit(door, piece, _tellings(piece, pieces), counters)
         if len(rows.kind):
             checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
-    counters["grid_inferred"] += int(any(door.inferred for door in doors))
+    inferred = [door.inferred for door in doors if door.inferred is not None]
+    counters["grid_inferred"] += int(bool(inferred))
     if not checked:
         return None
     rows, provenance, source = merge(checked, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors), *(_spacing(p.rows) for p in checked if p.is_held))
+    rows = _with_all_facts(rows, told)
+    if inferred:
+        bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
+        record = replace(record, spec=record.spec.replace(price_ranges=bands))
+    is_counted = any(piece.is_held for piece in pieces)  # when the market's first rows came
+    history = history_of(record, told, Counter() if is_counted else counters)
     declared = any(door.is_declared for door in doors)
-    return ImportedMarket(spec, record.settlement, provenance, rows, source, tick_e4, declared)
+    return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4, declared)
+
+
+def _numbered(piece: Piece, numbers: list[int]) -> Piece:
+    """``piece`` whose FACTS rows count the tellings of all pieces."""
+    if not numbers or numbers == list(range(1, len(numbers) + 1)):
+        return piece
+    qty_e2 = piece.rows.qty_e2.copy()
+    qty_e2[[telling.row for telling in piece.told]] = numbers
+    return replace(piece, rows=piece.rows._replace(qty_e2=qty_e2))
+
+
+def _with_all_facts(rows: MarketRows, told: list[Told]) -> MarketRows:
+    """``rows`` with a FACTS row for each telling of a source whose own rows were left out."""
+    there = set(rows.qty_e2[rows.kind == FACTS].tolist())
+    missing = [(number, t.recv_ns) for number, t in enumerate(told, start=1) if number not in there]
+    missing = [(number, recv_ns) for number, recv_ns in missing if recv_ns <= rows.recv_ns[-1]]
+    if not missing:
+        return rows
+    return put_in(rows, facts_rows(*zip(*missing, strict=True)))
 
 
 def _spacing(rows: MarketRows) -> int:
@@ -125,10 +158,9 @@ def _refuse_another_outcome(record: MarketRecord, pieces: list[Piece]) -> None:
 
 
 def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record with times and outcome that lifecycle frames told where the metadata tells nothing."""
+    """The record with the outcome that lifecycle frames told where the metadata tells nothing."""
     spec, settlement = record.spec, record.settlement
     for facts in (p.facts for p in pieces if p.facts is not None):
-        spec = with_times(spec, facts)
         if settlement is None and facts.settlement_e4 is not None:
             settlement = Settlement(
                 ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
@@ -163,6 +195,5 @@ def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str
         if i < len(tellings):
             before = door.spec.price_ranges
             door.take_facts(tellings[i].facts)
-            # The dataset keeps one grid a market, so that orders in replay are priced on the last one.
             counters["grid_changed"] += int(begin > 0 or end > begin) * int(door.spec.price_ranges != before)
     return parts[0] if len(parts) == 1 else concat(parts)

@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
+from kalshi_platform.domain.market_history import MarketHistory
 
 DataKind = Literal["capture", "level2", "quotes", "trades"]
 
@@ -49,11 +50,13 @@ class Part:
 
 
 class HeldMarket(NamedTuple):
-    """A market whose rows a dataset holds: its row group in the events shard, and their provenance."""
+    """A market whose rows a dataset holds: its row group in the events shard, and what was known when."""
 
     ticker: str
     group: int
     provenance: Provenance
+    spec: MarketSpec
+    history: MarketHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class ImportedMarket:
 
     spec: MarketSpec
     settlement: Settlement | None
+    history: MarketHistory  # to which the FACTS rows point
     provenance: Provenance
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"

@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made.stored import BARE, SPEC, make_dataset
+from made.stored import BARE, SPEC, make_dataset, stored
 from made.strategies import random_rows, row_streams
 
 from kalshi_platform.data.dataset.store import (
     Dataset,
+    StoredMarket,
     decode_market_rows,
     decode_markets,
     encode_market_rows,
@@ -20,6 +21,7 @@ from kalshi_platform.data.dataset.store import (
 )
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import Settlement
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, constant_history
 
 
 @given(st.lists(row_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
@@ -59,17 +61,31 @@ def test_a_file_of_another_schema_is_refused_by_name():
 
 def test_specifications_and_settlements_come_back_equal():
     settlement = Settlement(ticker="EV-A", value_e4=3_700, determined_ns=5)
-    markets = [(SPEC, settlement), (BARE, None)]
+    told = MarketHistory(
+        known=(*constant_history(SPEC).known, KnownFacts(known_ns=7, price_ranges=SPEC.price_ranges))
+    )
+    markets = [StoredMarket(SPEC, settlement, told), stored(BARE)]
     assert decode_markets(encode_markets(markets), "x") == markets
 
 
 def test_settlements_are_columns_with_the_time_they_became_known():
     table = pq.read_table(
-        pa.BufferReader(encode_markets([(BARE, Settlement(ticker="EV-B", value_e4=0, determined_ns=9))]))
+        pa.BufferReader(
+            encode_markets([stored(BARE, Settlement(ticker="EV-B", value_e4=0, determined_ns=9))])
+        )
     )
     assert table.column("settlement_value_e4").to_pylist() == [0]
     assert table.column("settlement_known_ns").to_pylist() == [9]
     assert table.column("close_known_ns").to_pylist() == [None]
+
+
+def test_the_time_at_which_the_last_close_became_known_is_a_column():
+    known = [
+        KnownFacts(known_ns=t, close_ns=c, price_ranges=BARE.price_ranges)
+        for t, c in ((None, 9), (3, 8), (4, 8))
+    ]
+    data = encode_markets([StoredMarket(BARE, None, MarketHistory(known=tuple(known), close_ns=8))])
+    assert pq.read_table(pa.BufferReader(data)).column("close_known_ns").to_pylist() == [3]
 
 
 def test_a_dataset_hands_out_what_was_written(tmp_path, rng):

@@ -47,8 +47,8 @@ def test_lifecycle_runs_from_the_opening_to_the_close(build) -> None:
 
 
 @pytest.mark.parametrize("unknown", ["open_ns", "close_ns"])
-def test_lifecycle_is_neutral_where_a_time_is_unknown(unknown: str) -> None:
-    assert feature(rows_at(0, **{unknown: None}), "lifecycle") == [0.0]
+def test_lifecycle_is_unknown_where_a_time_is(unknown: str) -> None:
+    assert feature(rows_at(0, **{unknown: None}), "lifecycle") == [-1.0]
 
 
 @pytest.mark.parametrize("build", [build_rows, build_in_python], ids=["numba", "python"])
@@ -78,8 +78,8 @@ def test_more_than_two_days_to_the_close_are_squashed_to_one() -> None:
     assert feature(rows, "close_log_hours") == [1.0]
 
 
-def test_an_unknown_close_is_neutral() -> None:
+def test_an_unknown_close_is_unknown_and_never_now() -> None:
     rows = rows_at(0, close_ns=None)
     names = ("close_log_hours", "closes_in_1h", "closes_in_6h", "closes_in_24h")
-    assert [feature(rows, name)[0] for name in names] == [0.0] * 4
+    assert [feature(rows, name)[0] for name in names] == [-1.0, 0.0, 0.0, 0.0]
     assert feature(rows, "information_urgency") + feature(rows, "closing_volatility") == [0.0, 0.0]

@@ -28,7 +28,7 @@ from kalshi_platform.data.market_data.schema import (
     YES,
     MarketRows,
 )
-from kalshi_platform.domain.units import NO_PRICE, NS_PER_SECOND
+from kalshi_platform.domain.units import NO_PRICE, NO_TIME, NS_PER_SECOND
 
 
 def at_times(*seconds: float) -> Rows:
@@ -93,9 +93,19 @@ def test_time_to_close_and_its_flags() -> None:
     assert feature(rows, "final_hour") == [0, 0, 0, 1, 1, 1]
 
 
-def test_an_unknown_close_is_neutral() -> None:
+def test_an_unknown_close_is_unknown_and_never_now() -> None:
     f = book_features(spec=SPEC.replace(close_ns=None))
-    assert (f["time_to_close"], f["final_hour"], f["final_day"]) == (0, 0, 0)
+    assert (f["time_to_close"], f["final_hour"], f["final_day"]) == (-1, 0, 0)
+
+
+def test_a_market_that_can_close_early_counts_to_its_expected_expiration() -> None:
+    in_an_hour = START_NS + 3_600 * NS_PER_SECOND
+    early = SPEC.replace(can_close_early=True, expected_expiration_ns=in_an_hour)
+    assert book_features(spec=early)["time_to_close"] == pytest.approx(
+        math.log(2) / math.log(8_761), rel=1e-5
+    )
+    unknown = early.replace(expected_expiration_ns=None)  # its close says nothing: it may come at any time
+    assert book_features(spec=unknown)["time_to_close"] == -1
 
 
 def test_the_clock_goes_round_by_minute_and_weekday() -> None:
@@ -128,7 +138,7 @@ def test_sequence_gap_runs_from_the_last_gap_or_snapshot() -> None:
 
 
 def test_a_ring_that_grows_keeps_its_messages() -> None:
-    clock = temporal.new_clock(None, size=temporal.MIN_RING)
+    clock = temporal.new_clock(NO_TIME, size=temporal.MIN_RING)
     clock.marks[temporal.HEAD] = 40
     clock.ring_ns[np.arange(8, 40) % 32] = np.arange(8, 40)
     bigger = temporal.grown(clock)

@@ -15,6 +15,7 @@ from kalshi_platform.data.market_data.capture import CaptureWriter, Frame
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_BLOCK,
     FLAG_LAST,
     FLAG_START,
@@ -136,8 +137,11 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
         ]
     ):
         wire.send("market_lifecycle_v2", 6, seq + 1, {"market_ticker": M, **msg})
-    states = (STATUS_ACTIVE, STATUS_PAUSED, STATUS_DETERMINED, STATUS_SETTLED)
-    assert wire.rows() == [(STATUS, NO_SIDE, -1, s, FLAG_LAST) for s in states]
+    expected = [
+        (FACTS, 1), (STATUS, STATUS_ACTIVE), (STATUS, STATUS_PAUSED), (FACTS, 2), (FACTS, 3),
+        (STATUS, STATUS_DETERMINED), (STATUS, STATUS_SETTLED),
+    ]  # fmt: skip
+    assert wire.rows() == [(kind, NO_SIDE, -1, qty, FLAG_LAST) for kind, qty in expected]
     facts = wire.decoder.facts[M]
     assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", 5 * 10**9, 9 * 10**9)
     assert (facts.settlement_e4, facts.determined_ns) == (10_000, 8 * 10**9)
@@ -300,7 +304,7 @@ def test_both_price_scales_give_the_same_rows(deltas: list[tuple[str, int, int]]
 
 
 def kinds_of(drained: Any) -> dict[str, list[int]]:
-    return {ticker: rows.kind.tolist() for ticker, rows in drained}
+    return {ticker: rows.kind.tolist() for ticker, rows, _ in drained}
 
 
 def test_drained_rows_are_those_since_the_last_drain() -> None:

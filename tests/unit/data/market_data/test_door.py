@@ -178,7 +178,7 @@ def test_an_undeclared_grid_follows_the_prices_and_a_declared_one_does_not() -> 
     market = MadeMarket().snapshot([(10, 5)]).delta(YES, 4_210, 5)
     door = Door(SPEC, declared=False)
     door.admit(market.rows(), market.origin(), Counter())
-    assert (door.spec.price_ranges, door.tick_e4, door.inferred) == (TENTHS, 10, True)
+    assert (door.spec.price_ranges, door.tick_e4, door.inferred) == (TENTHS, 10, TENTHS)
     with pytest.raises(DataError, match=r": 10 "):
         market.admit(SPEC, declared=True)
 
@@ -187,7 +187,7 @@ def test_a_price_finer_than_a_tenth_of_a_cent_makes_no_grid_of_its_own() -> None
     door = Door(SPEC, declared=False)
     with pytest.raises(DataError, match="4211"):
         door.admit(MadeMarket().snapshot([(4_211, 5)]).rows(), Origin("f", "row", 1), Counter())
-    assert (door.spec.price_ranges, door.inferred) == (CENTS, False)
+    assert (door.spec.price_ranges, door.inferred) == (CENTS, None)
 
 
 def test_a_grid_that_frames_tell_holds_from_the_next_row_on_and_resting_orders_stay() -> None:

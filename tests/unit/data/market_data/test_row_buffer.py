@@ -8,10 +8,12 @@ from kalshi_platform.data.market_data.facts import MarketFacts
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_LAST,
     FLAG_START,
     NO,
     NO_SIDE,
+    SNAPSHOT,
     STATUS,
     STATUS_PAUSED,
     YES,
@@ -22,10 +24,25 @@ from kalshi_platform.domain.errors import DataError
 def test_a_buffer_notes_from_which_row_on_facts_are_known_and_forgets_it_with_the_rows() -> None:
     buffer, facts = RowBuffer(), MarketFacts(close_ns=9)
     buffer.add_gap(1, 1, 1, 2, 1)
-    buffer.tell(2, facts)
+    buffer.tell(2, facts, 5)
     assert [tuple(told) for told in buffer.told] == [(1, 2, facts)]
     buffer.clear()
     assert buffer.told == []
+    buffer.tell(3, facts, 6)
+    rows, lines = buffer.rows()  # facts are counted for ever: a second telling is number two
+    assert (rows.kind.tolist(), rows.qty_e2.tolist(), lines.tolist()) == ([FACTS], [2], [6])
+
+
+def test_facts_of_a_market_without_rows_wait_for_its_first() -> None:
+    buffer = RowBuffer()
+    buffer.tell(2, MarketFacts(close_ns=9), 1)
+    buffer.tell(3, MarketFacts(close_ns=8), 2)
+    assert len(buffer) == 0
+    buffer.add_snapshot(5, 1, 7, [(4_200, 5)], [], 3)
+    rows, _ = buffer.rows()
+    assert rows.kind.tolist() == [FACTS, SNAPSHOT, SNAPSHOT]
+    assert rows.recv_ns.tolist() == [5, 5, 5]
+    assert [tuple(told) for told in buffer.told] == [(0, 3, MarketFacts(close_ns=8))]
 
 
 def test_rows_come_back_in_order_with_the_line_of_each() -> None:

@@ -126,8 +126,9 @@ def test_orders_are_priced_on_the_grid_that_the_prices_showed(tmp_path: Path) ->
     books = LiveBooks(settings, WINDOW)
     _, refused = live(books, in_order(read_frames(capture)))
     assert not refused
-    for record, info in zip(bank.arrays.markets, bank.markets, strict=True):
+    for at, info in zip(bank.arrays.markets["terms_at"], bank.markets, strict=True):
         place = books.places[info.ticker]
-        assert record["bands_e4"][0, 2] == 10
-        shown = books.groups[place.group].bank.markets["bands_e4"][place.slot]
-        np.testing.assert_array_equal(shown, record["bands_e4"])
+        terms = bank.arrays.terms[at]
+        assert terms["bands_e4"][0, 2] == 10
+        shown = books.groups[place.group].bank.terms["bands_e4"][place.slot]
+        np.testing.assert_array_equal(shown, terms["bands_e4"])

@@ -84,7 +84,7 @@ class TestLiquidation:
         arrays = bank_of(market(rows_of(book(0, bids, asks), book(1, bids, asks)))).arrays
         _, slots = allocate(1, 1)
         slots[0, 0].position_e2, slots[0, 0].mark2_e4 = position_e2, 9_000  # marked at the mid of 0.45
-        return kernel(arrays.rows[0], arrays.markets[0], slots[0, 0], params or self.PARAMS)
+        return kernel(arrays.rows[0], arrays.terms[0], slots[0, 0], params or self.PARAMS)
 
     @pytest.mark.parametrize("kernel", [liquidation_e6, liquidation_e6.py_func], ids=["numba", "python"])
     def test_closing_pays_the_best_price_less_a_taker_s_fee(self, kernel):

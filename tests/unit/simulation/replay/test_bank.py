@@ -4,8 +4,15 @@ import pytest
 from made.replay_bank import bank_of, book, market, random_bank, rows_of
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import PriceBand
-from kalshi_platform.simulation.replay.bank import MAX_BANDS, NO_CLOSE, UNSETTLED, build_bank
+from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
+from kalshi_platform.simulation.replay.bank import (
+    UNSETTLED,
+    BankMarket,
+    MarketInfo,
+    build_bank,
+)
+from kalshi_platform.simulation.replay.terms import MAX_BANDS, NO_CLOSE
 
 
 def rows_valid(*valid):
@@ -47,11 +54,26 @@ def test_markets_carry_their_fees_close_and_grid():
     fees = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier_e6": 500_000}
     a = market(rows_valid(1, 1), "A", price_ranges=bands, close_ns=77, **fees)
     b = market(rows_valid(1, 1), "B", provenance="quotes")
-    first, second = bank_of(a, b).arrays.markets
+    arrays = bank_of(a, b).arrays
+    first, second = arrays.markets
+    assert (first.source, first.close_ns, second.source, second.close_ns) == (0, 77, 1, NO_CLOSE)
+    first, second = (arrays.terms[record.terms_at] for record in (first, second))
     assert (first.taker_rate_e6, first.maker_rate_e6, first.close_ns) == (35_000, 8_750, 77)
     assert first.bands_e4[:3].tolist() == [[0, 1_000, 10], [1_000, 10_000, 100], [0, 0, 0]]
     assert (second.taker_rate_e6, second.maker_rate_e6, second.close_ns) == (70_000, 0, NO_CLOSE)
-    assert (first.source, second.source) == (0, 1)
+
+
+def test_orders_are_refused_from_the_first_end_that_comes():
+    far = rows_valid(1, 1, 0, 1, 1)
+    gap_ns, last_ns = int(far.recv_ns[2]), int(far.recv_ns[4])
+    ends = bank_of(market(far, close_ns=last_ns + 9), market(far, "B")).arrays.segments["end_ns"]
+    assert ends.tolist() == [gap_ns, last_ns + 9, gap_ns, NO_CLOSE]
+    told = MarketHistory(
+        known=(KnownFacts(close_ns=last_ns + 9, price_ranges=WHOLE_CENTS),), close_ns=last_ns - 5
+    )
+    info = MarketInfo(MarketSpec(ticker="M", event="E"), "recorded", 0.0, told)
+    ends = bank_of(BankMarket(info, far)).arrays.segments["end_ns"]
+    assert ends.tolist() == [gap_ns, last_ns - 5]  # the true end, though nobody knew of it
 
 
 def test_events_are_numbered_by_first_appearance():

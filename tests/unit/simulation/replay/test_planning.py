@@ -10,7 +10,7 @@ from made.replay_bank import bank_of, book, market, rows_of
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.market import MarketSpec, PriceBand
-from kalshi_platform.simulation.replay.bank import MARKET_DTYPE, _bands
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.simulation.replay.planning import (
     ExecutionParams,
     limit_price_e4,
@@ -21,6 +21,7 @@ from kalshi_platform.simulation.replay.planning import (
     wanted_qty_e2,
 )
 from kalshi_platform.simulation.replay.state import allocate
+from kalshi_platform.simulation.replay.terms import TERMS_DTYPE, bands_of
 
 
 @st.composite
@@ -39,8 +40,8 @@ def test_the_neighbour_price_is_the_nearest_valid_one_strictly_inside(drawn):
     bands, price = drawn
     spec = MarketSpec(ticker="M", event="E", price_ranges=bands)
     valid = [p for p in range(1, 10_000) if spec.on_grid(p)]
-    table = np.zeros(1, MARKET_DTYPE)
-    table["bands_e4"][0] = _bands(spec)
+    table = np.zeros(1, TERMS_DTYPE)
+    table["bands_e4"][0] = bands_of("M", constant_history(spec).known[0])
     above, below = [p for p in valid if p > price], [p for p in valid if p < price]
     for kernel in (neighbour_price, neighbour_price.py_func):
         assert kernel(table["bands_e4"][0], price, True) == (min(above) if above else price)
@@ -58,6 +59,7 @@ PARAMS = ExecutionParams(
     unknown_fill_e2=100,
     fee_scale_e6=1_000_000,
     unit_e6=100,
+    fees_today=False,
 )
 KERNELS = pytest.mark.parametrize("of", [lambda k: k, lambda k: k.py_func], ids=["numba", "python"])
 
@@ -86,9 +88,9 @@ def test_no_order_passes_the_limit_or_turns_a_position_over(position_e2, action)
 
 
 def places(bids, asks, **spec):
-    """A row of the book and its market as kernels see them."""
+    """A row of the book and its terms as kernels see them."""
     arrays = bank_of(market(rows_of(book(0, bids, asks), book(1, bids, asks)), **spec)).arrays
-    return arrays.rows[0], arrays.markets[0]
+    return arrays.rows[0], arrays.terms[0]
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,11 @@ def test_each_row_is_checked_against_the_grid_in_force_at_its_time(tmp_path: Pat
         wire.delta(3, "0.4200", "5.00"),
     )
     both = wire.assert_doors_agree(wire.write_frames(tmp_path / "c.jsonl", frames))
-    assert both.rows[wire.TICKER].bid_px_e4[:, 0].tolist() == [4_210, -1, 4_200]
+    assert both.rows[wire.TICKER].bid_px_e4[:, 0].tolist() == [-1, 4_210, -1, -1, 4_200]  # two rows of facts
     assert (both.markets[wire.TICKER].spec.price_ranges, both.markets[wire.TICKER].tick_e4) == (CENTS, 10)
-    assert both.counters["grid_changed"] == 1  # a dataset keeps one grid: somebody is told
+    assert both.counters["grid_changed"] == 1
+    grids = [known.price_ranges for known in both.markets[wire.TICKER].history.known]
+    assert (grids, both.rows[wire.TICKER].known.tolist()) == ([CENTS, TENTHS, CENTS], [1, 1, 1, 2, 2])
 
 
 def test_a_price_of_the_old_grid_is_refused_by_both_once_the_new_one_is_in_force(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_a_price_of_the_old_grid_is_refused_by_both_once_the_new_one_is_in_force
     )
     capture = wire.write_frames(tmp_path / "c.jsonl", frames)
     live = wire.lived(capture)
-    assert [int(row.valid[0]) for row in live.rows[wire.TICKER]] == [1, 0]
+    assert [int(row.valid[0]) for row in live.rows[wire.TICKER]] == [0, 1, 1, 0]
     with pytest.raises(DataError, match=r"line 4, .*4210"):
         wire.imported(capture)
     assert live.refused[0].startswith("stream: frame 4, ")

@@ -1,0 +1,134 @@
+"""Facts of a market as they became known: what frames told beats what the metadata says in hindsight.
+
+Metadata   tell the times of a market once, without the time at which they were known. They are taken for
+           known since the market opened. Where the outcome is known too, the metadata were fetched
+           afterwards: the close of a market that can close early is then its real end, which nobody knew
+           before, and any close is left out once a frame tells one.
+Frames     tell facts from their own row on (FACTS rows).
+Truth      matching uses the true end of trading (:func:`true_close_ns`), features and masks never do.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, can_end_early, clock_ns_of
+
+
+def known_facts(spec: MarketSpec, facts: MarketFacts, known_ns: int | None) -> KnownFacts:
+    """Facts known from ``known_ns`` on: ``facts`` of frames, and ``spec`` where frames told nothing."""
+    told = spec_with_facts(spec, facts)
+    return KnownFacts(
+        known_ns=known_ns,
+        open_ns=told.open_ns,
+        close_ns=told.close_ns,
+        clock_ns=clock_ns_of(told),
+        price_ranges=told.price_ranges,
+    )
+
+
+def spec_with_facts(spec: MarketSpec, facts: MarketFacts) -> MarketSpec:
+    """``spec`` with every time, flag and grid that ``facts`` tell; ``spec`` itself where they tell none."""
+    names = ("open_ns", "close_ns", "expected_expiration_ns", "can_close_early", "price_ranges")
+    news = {name: value for name in names if (value := getattr(facts, name)) is not None}
+    return spec.replace(**news) if news else spec
+
+
+def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
+    """Specification without what its metadata know in hindsight only."""
+    spec = record.spec
+    hindsight = record.settlement is not None
+    if hindsight and spec.close_ns is not None and (frames_tell_close or can_end_early(spec)):
+        return spec.replace(close_ns=None)
+    return spec
+
+
+def history_of(record: MarketRecord, told: Sequence[Told], counters: Counter[str]) -> MarketHistory:
+    """History of a market: step 0 from the metadata, step k from the k-th telling of ``told``, in order.
+
+    ``counters`` count the times that only metadata tell and that are taken for known since the opening.
+    """
+    facts = [telling.facts for telling in told]
+    frames_tell_close = any(f.close_ns is not None for f in facts)
+    spec = spec_as_known(record, frames_tell_close)
+    if spec.close_ns is not None and not frames_tell_close:
+        counters["close_assumed_known_since_open"] += 1
+    if record.spec.close_ns is not None and spec.close_ns is None and not frames_tell_close:
+        counters["early_close_kept_from_features"] += 1
+    known = [known_facts(spec, MarketFacts(), None)]
+    known += [known_facts(spec, telling.facts, telling.recv_ns) for telling in told]
+    return MarketHistory(known=tuple(known), close_ns=true_close_ns(record, facts[-1] if facts else None))
+
+
+def true_close_ns(record: MarketRecord, last: MarketFacts | None) -> int | None:
+    """True end of trading as far as the sources tell it.
+
+    The close of metadata that know the outcome, else the last close that was told; never after the outcome
+    was determined.
+    """
+    told = last or MarketFacts()
+    settled = record.settlement is not None
+    close_ns = record.spec.close_ns if settled or told.close_ns is None else told.close_ns
+    if close_ns is None:
+        close_ns = told.close_ns
+    ends = [close_ns, told.determined_ns, record.settlement.determined_ns if record.settlement else None]
+    return min((t for t in ends if t is not None), default=None)
+
+
+def told_by(history: MarketHistory, spec: MarketSpec) -> list[MarketFacts]:
+    """Facts that frames had told at each step of ``history`` after the first, where they changed any."""
+    facts, found = MarketFacts(), []
+    for before, now in pairwise(history.known):
+        names = ("open_ns", "close_ns", "price_ranges")
+        news = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
+        if can_end_early(spec) and now.clock_ns != before.clock_ns:
+            news["expected_expiration_ns"] = now.clock_ns
+        facts = replace(facts, **news)
+        found.append(facts)
+    return found
+
+
+def record_before(
+    spec: MarketSpec, settlement: Settlement | None, history: MarketHistory, grid_declared: bool
+) -> MarketRecord:
+    """Record from which, with the tellings of :func:`told_by`, :func:`history_of` makes ``history`` again.
+
+    Facts that only frames told are not in it. A close that the metadata knew in hindsight is, because the
+    truth needs it, and ``history_of`` leaves it out of the features again.
+    """
+    first = history.known[0]
+    close_ns, is_early = first.close_ns, can_end_early(spec)
+    if close_ns is None and settlement is not None:
+        frames_tell_close = any(facts.close_ns is not None for facts in told_by(history, spec))
+        close_ns = history.close_ns if frames_tell_close or is_early else None
+    expected_ns = first.clock_ns if is_early else spec.expected_expiration_ns
+    spec = spec.replace(
+        open_ns=first.open_ns,
+        close_ns=close_ns,
+        expected_expiration_ns=expected_ns,
+        price_ranges=[band.model_dump() for band in first.price_ranges],
+    )
+    return MarketRecord(spec, settlement, grid_declared)
+
+
+def joined_tellings(sources: Sequence[Sequence[Told]]) -> tuple[list[Told], list[list[int]]]:
+    """(tellings of all sources in order of time, for each source the number of each of its tellings).
+
+    Numbers begin at 1, as in FACTS rows. A source repeats what it told before; only what is new in a telling
+    changes what the sources know together.
+    """
+    order = sorted(
+        ((telling.recv_ns, s, k) for s, source in enumerate(sources) for k, telling in enumerate(source))
+    )
+    numbers: list[list[int]] = [[0] * len(source) for source in sources]
+    state, joined = MarketFacts(), []
+    for number, (recv_ns, s, k) in enumerate(order, start=1):
+        before = sources[s][k - 1].facts if k else MarketFacts()
+        state = state.updated(sources[s][k].facts, since=before)
+        joined.append(Told(sources[s][k].row, recv_ns, state))
+        numbers[s][k] = number
+    return joined, numbers

@@ -1,0 +1,63 @@
+"""Facts as they became known: frames beat metadata, hindsight stays out of features, matching has the truth.
+
+Times are small numbers: only their order matters.
+"""
+
+from collections import Counter
+
+import pytest
+
+from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.history import history_of, joined_tellings
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.market import MarketSpec, Settlement
+
+SPEC = MarketSpec(ticker="M", event="E", open_ns=1, close_ns=100)
+OUTCOME = Settlement(ticker="M", value_e4=10_000, determined_ns=120)
+
+
+def record(settled: bool = True, **changes: object) -> MarketRecord:
+    return MarketRecord(SPEC.replace(**changes), OUTCOME if settled else None, grid_declared=False)
+
+
+def test_metadata_alone_are_taken_for_known_since_the_opening_and_that_is_counted() -> None:
+    counters = Counter[str]()
+    history = history_of(record(), [], counters)
+    assert [(k.known_ns, k.close_ns, k.clock_ns) for k in history.known] == [(None, 100, 100)]
+    assert history.close_ns == 100
+    assert +counters == {"close_assumed_known_since_open": 1}
+
+
+def test_the_real_end_of_a_market_that_closed_early_is_no_feature() -> None:
+    counters = Counter[str]()
+    early = record(can_close_early=True, expected_expiration_ns=500)
+    (known,) = history_of(early, [], counters).known
+    assert (known.close_ns, known.clock_ns) == (None, 500)
+    assert history_of(early, [], counters).close_ns == 100  # matching knows better
+    assert counters["early_close_kept_from_features"] == 2
+
+
+@pytest.mark.parametrize(("settled", "first"), [(True, None), (False, 100)])
+def test_a_close_that_frames_tell_holds_from_its_frame_on(settled: bool, first: int | None) -> None:
+    told = [Told(3, 40, MarketFacts(close_ns=300)), Told(5, 70, MarketFacts(close_ns=80))]
+    history = history_of(record(settled), told, Counter())
+    assert [k.close_ns for k in history.known] == [first, 300, 80]
+    assert [k.known_ns for k in history.known] == [None, 40, 70]
+    assert history.close_ns == (100 if settled else 80)
+
+
+def test_trading_ends_with_the_determination_at_the_latest() -> None:
+    told = [Told(0, 40, MarketFacts(close_ns=300)), Told(9, 90, MarketFacts(close_ns=300, determined_ns=88))]
+    assert history_of(record(False), told, Counter()).close_ns == 88
+
+
+def test_two_recorders_tell_one_story() -> None:
+    first = [Told(0, 10, MarketFacts(open_ns=1)), Told(4, 30, MarketFacts(open_ns=1, close_ns=7))]
+    second = [Told(2, 20, MarketFacts(close_ns=9))]
+    joined, numbers = joined_tellings([first, second])
+    assert [t.facts for t in joined] == [
+        MarketFacts(open_ns=1),
+        MarketFacts(open_ns=1, close_ns=9),
+        MarketFacts(open_ns=1, close_ns=7),
+    ]
+    assert numbers == [[1, 3], [2]]
