@@ -11,6 +11,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import find_problems, summarise
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
+from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.market_data import schema
@@ -332,3 +333,47 @@ def test_prints_of_a_second_day_follow_those_of_the_first(tmp_path):
     made(tmp_path, one)
     add(tmp_path / "set", two)
     assert Dataset.open(tmp_path / "set").rows_of("E-A").recv_ns.size == 8
+
+
+def event(seq, kind, **more):
+    msg = {"market_ticker": "E-A", "event_type": kind, **more}
+    return {"type": "market_lifecycle_v2", "sid": 9, "seq": seq, "msg": msg}
+
+
+def test_facts_that_become_known_on_the_second_day_are_not_known_on_the_first(tmp_path):
+    day = 86_400
+    one = capture(tmp_path / "one.jsonl", [
+        (0, 1, snapshot("E-A", 1)),
+        (1, 1, event(1, "activated", close_ts=T0 + 5 * day)),
+        (2, 1, snapshot("E-A", 2, yes="0.4100")),
+        (3, 1, event(2, "close_date_updated", close_ts=T0 + 3 * day)),
+        (4, 1, snapshot("E-A", 3, yes="0.4200")),
+        (5, 1, event(3, "close_date_updated", close_ts=T0 + 4 * day)),  # told after the last row
+    ])  # fmt: skip
+    two = capture(tmp_path / "two.jsonl", [
+        (day, 2, snapshot("E-A", 1)),
+        (day + 1, 2, event(1, "close_date_updated", close_ts=T0 + day + 60)),
+        (day + 2, 2, snapshot("E-A", 2, yes="0.4300")),
+        (day + 60, 2, event(2, "determined", result="yes", determination_ts=T0 + day + 60)),
+    ])  # fmt: skip
+    made(tmp_path, one)
+    before = Dataset.open(tmp_path / "set")
+    ((_, rows),) = read_rows(before, "E")
+    add(tmp_path / "set", two)
+    after = Dataset.open(tmp_path / "set")
+    ((_, grown),) = read_rows(after, "E")
+    n = rows.recv_ns.size
+    assert grown.recv_ns[:n].tolist() == rows.recv_ns.tolist()
+    assert grown.features[:n].tobytes() == rows.features.tobytes()
+    known = after.histories()["E-A"].known
+    at = {
+        int(ns) // NS - T0: known[step].close_ns for ns, step in zip(grown.recv_ns, grown.known, strict=True)
+    }
+    assert at[0] is None
+    assert at[2] == (T0 + 5 * day) * NS
+    assert at[4] == (T0 + 3 * day) * NS
+    assert at[day] == (T0 + 4 * day) * NS  # from the frame after the first day's last book
+    assert at[day + 2] == (T0 + day + 60) * NS
+    assert after.histories()["E-A"].close_ns == (T0 + day + 60) * NS
+    assert after.settlements()["E-A"].value_e4 == 10_000
+    assert before.histories()["E-A"].close_ns == (T0 + 4 * day) * NS
