@@ -1,6 +1,5 @@
 """Two days of one recording: build the first, train, add the second, judge the first day's model, promote.
 
-
 As in ``test_promotion.py``, the latency handed to the gates is a constant and the run's commit is made clean.
 """
 
