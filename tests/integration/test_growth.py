@@ -29,12 +29,12 @@ from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 pytestmark = pytest.mark.ray
 
-SPLIT = SplitConfig(train=28, validation=16, test=4)
+SPLIT = SplitConfig(train=26, validation=20, test=2)
 SETTINGS = RunSettings(
     # Half the fees while learning: an edge is found in seconds. Models are judged at the full ones.
     env=EnvConfig(decision_interval_ms=30_000, n_slots=2, fee_scale_e6=500_000),
     episodes=EpisodeConfig(min_steps=50, max_steps=200),
-    train=TrainConfig(level="tiny", learning_rate=2e-3, entropy_coeff=0.006, total_env_steps=81_920),
+    train=TrainConfig(level="tiny", learning_rate=2e-3, entropy_coeff=0.006, total_env_steps=131_072),
 )
 QUICK = Latency(p50_ms=0.2, p99_ms=0.9, wall_p99_ms=0.9, runs=1_000)
 
@@ -67,7 +67,13 @@ def grown(ray_runtime, tmp_path_factory):
     """The first day's model and dataset, and the dataset after the second day joined it."""
     folder = tmp_path_factory.mktemp("growth")
     day1, day2 = two_days(
-        folder, n_events=60, messages_per_market=500, mispricing_sd_cents=14.0, gap_share=0.0, seed=1
+        folder,
+        n_events=60,
+        messages_per_market=400,
+        mispricing_sd_cents=20.0,
+        half_life_messages=160.0,
+        gap_share=0.0,
+        seed=1,
     )
     dataset = folder / "dataset"
     first = build_dataset([day1], dataset, BuildConfig(workers=0, split=SPLIT))

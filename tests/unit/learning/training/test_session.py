@@ -20,7 +20,7 @@ from kalshi_platform.simulation.envs.config import EnvConfig
 def dataset_of(digest=FEATURE_DIGEST, empty=""):
     """What ``require_ready`` looks at."""
     return SimpleNamespace(
-        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest),
+        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest, parents=()),
         entries=lambda split: [] if split == empty else ["a market"],
     )  # fmt: skip
 
@@ -72,6 +72,9 @@ def test_a_run_is_continued_on_its_own_dataset_and_environment_only(tmp_path):
     other = dataset_of()
     other.digest = "e" * 12
     with pytest.raises(ContractError, match=r"began on dataset dddddddddddd.*eeeeeeeeeeee"):
+        session._record(tmp_path, settings, other, resume=True)
+    other.manifest.parents = ("d" * 12,)
+    with pytest.raises(ContractError, match=r"eeeeeeeeeeee, which grew from it \(the best policy"):
         session._record(tmp_path, settings, other, resume=True)
     for part, change in (("env", {"env.n_slots": 2}), ("episodes", {"episodes.min_steps": 7})):
         with pytest.raises(ContractError, match=f"other {part} settings"):
