@@ -18,11 +18,15 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.inspect import find_problems
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.evaluation.promotion import promote as promotion
-from kalshi_platform.evaluation.promotion import registration
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.promotion.gates import GateConfig
+from kalshi_platform.evaluation.promotion.promote import promote_model
+from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
@@ -34,8 +38,10 @@ SETTINGS = RunSettings(
     # Half the fees while learning: an edge is found in seconds. Models are judged at the full ones.
     env=EnvConfig(decision_interval_ms=30_000, n_slots=2, fee_scale_e6=500_000),
     episodes=EpisodeConfig(min_steps=50, max_steps=200),
-    train=TrainConfig(level="tiny", learning_rate=2e-3, entropy_coeff=0.006, total_env_steps=131_072),
+    train=TrainConfig(level="tiny", learning_rate=2e-3, entropy_coeff=0.006, total_env_steps=65_536),
 )
+#: Intervals of 25 events after half a minute of training are wide: those of 80 % do here.
+JUDGED = EvalConfig(baselines=("do_nothing",), bootstrap=BootstrapConfig(confidence=0.8))
 QUICK = Latency(p50_ms=0.2, p99_ms=0.9, wall_p99_ms=0.9, runs=1_000)
 
 
@@ -77,20 +83,13 @@ def grown(ray_runtime, tmp_path_factory):
     )
     dataset = folder / "dataset"
     first = build_dataset([day1], dataset, BuildConfig(workers=0, split=SPLIT))
-    shutil.copytree(dataset, folder / "stranger")
+    shutil.copytree(dataset, folder / "first")
     run_training(SETTINGS, str(dataset), folder / "run")
     record = json.loads((folder / "run" / "run.json").read_text())
     assert record["dataset_digest"] == first.digest
     (folder / "run" / "run.json").write_text(json.dumps(record | {"commit": "0123456789ab"}))
     added = command("dataset", "build", "--add", day2, "--to", dataset, "--workers", 0)
     return folder, first, added
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """Every model decides in 0.9 ms."""
-    for function in (promotion.promote_model, registration.register_run):
-        monkeypatch.setitem(function.__kwdefaults__, "measure", lambda policy: QUICK)
 
 
 def test_the_first_day_keeps_its_splits_and_the_second_joins_them(grown):
@@ -105,7 +104,7 @@ def test_the_first_day_keeps_its_splits_and_the_second_joins_them(grown):
     assert find_problems(now) == []
 
 
-def test_the_first_days_model_is_judged_on_both_registered_and_promoted(grown, quick, tmp_path):
+def test_the_first_days_model_is_judged_on_both_registered_and_promoted(grown, tmp_path):
     folder, first, added = grown
     dataset, run, registry = folder / "dataset", folder / "run", tmp_path / "registry"
     report = command("evaluate", "--checkpoint", run, "--dataset", dataset, "--out", tmp_path / "report")
@@ -120,18 +119,40 @@ def test_the_first_days_model_is_judged_on_both_registered_and_promoted(grown, q
         "unplayable_markets": validation["unplayable_markets"],
     }
     assert "which grew from it" in (tmp_path / "report" / "report.html").read_text()
-    record = command("models", "register", run, "--dataset", dataset, "--registry", registry)
-    assert record["dataset_digest"] == first.digest
-    assert record["claims"]["dataset_digest"] == added["dataset_digest"]
-    words = ("models", "promote", record["id"], "--dataset", dataset, "--registry", registry)
-    found = command(*words, "--gate", "max_drawdown=0.6", "--gate", "fee_scale=1")
-    assert found["promoted"], found["judgement"]["results"]
-    dataset_gate = next(r for r in found["judgement"]["results"] if r["name"] == "dataset")
-    assert f"dataset {first.digest} grew to {added['dataset_digest']}" in dataset_gate["found"]
-    assert Registry(registry).resolve("champion") == record["id"]
+    record = registered(registry, run, dataset)
+    assert record.dataset_digest == first.digest
+    assert record.claims.dataset_digest == added["dataset_digest"]
+    found = promoted(registry, record.id, dataset)
+    assert found["dataset"] == f"dataset {first.digest} grew to {added['dataset_digest']}"
+    assert found["claims"] == "agree"
+    assert Registry(registry).resolve("champion") == record.id
 
 
-def test_a_dataset_that_did_not_grow_from_the_models_is_refused_by_name(grown, quick, tmp_path):
+def test_a_model_registered_on_the_first_day_is_promoted_on_the_grown_dataset(grown, tmp_path):
+    folder, first, added = grown
+    record = registered(tmp_path, folder / "run", folder / "first")
+    assert record.claims.dataset_digest == first.digest
+    assert registered(tmp_path, folder / "run", folder / "dataset") == record  # one model, whatever judged it
+    found = promoted(tmp_path, record.id, folder / "dataset")
+    assert found["claims"] == f"of the earlier state {first.digest}, judged anew on {added['dataset_digest']}"
+
+
+def registered(registry: Path, run: Path, dataset: Path) -> ModelRecord:
+    return register_run(Registry(registry), run, str(dataset), config=JUDGED, measure=lambda policy: QUICK)
+
+
+def promoted(registry: Path, model: str, dataset: Path) -> dict[str, str]:
+    """Make ``model`` champion; returns what each gate found."""
+    gates = GateConfig(max_drawdown=0.9, fee_scale=1.0)
+    done = promote_model(
+        Registry(registry), model, str(dataset), gates=gates, config=JUDGED, measure=lambda policy: QUICK
+    )
+    assert done.judgement is not None
+    assert done.entry is not None, done.judgement.refusals
+    return {result.name: result.found for result in done.judgement.results}
+
+
+def test_a_dataset_that_did_not_grow_from_the_models_is_refused_by_name(grown, tmp_path):
     folder, first, _ = grown
     simulate(SimConfig(n_events=20, messages_per_market=200, seed=9), tmp_path / "other")
     build_dataset([tmp_path / "other"], tmp_path / "data", BuildConfig(workers=0, split=SPLIT))
