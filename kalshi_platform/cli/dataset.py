@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kalshi_platform.cli.progress import progress
-from kalshi_platform.data.dataset.assemble import BuildProgress
-from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import DatasetSummary, SplitSummary, find_problems, summarise
 from kalshi_platform.data.dataset.manifest import playable_words

@@ -38,6 +38,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, open_storage
 
+__all__ = ["BuildConfig", "BuildProgress", "build_dataset"]
+
 
 class BuildConfig(Config):
     """Settings of a build beside its inputs."""

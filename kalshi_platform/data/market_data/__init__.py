@@ -3,4 +3,7 @@
 Not here   books and features; files of other formats (importers/). Begin reading at door.py.
 """
 
-__all__ = ["capture", "decode", "door", "facts", "faults", "gaps", "market_meta", "price_levels", "schema"]
+__all__ = [
+    "capture", "decode", "door", "facts", "faults", "gaps", "history", "market_meta", "price_levels",
+    "schema",
+]  # fmt: skip

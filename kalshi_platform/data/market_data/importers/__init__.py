@@ -17,5 +17,5 @@ from kalshi_platform.data.market_data.importers.types import ImportedEvent, Impo
 
 __all__ = [
     "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "KnownMarkets", "discover", "parquet",
-    "run_job", "types",
+    "pieces", "run_job", "types",
 ]  # fmt: skip
