@@ -37,6 +37,7 @@ __all__ = [
 
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
+STATES_FOLDER: Final = ".states"
 
 ShardKind = Literal["markets", "outcomes", "events", "features"]
 
@@ -166,6 +167,11 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def state_path(digest: str) -> str:
+    """Place of the manifest of an earlier state (``states.py`` keeps it)."""
+    return f"{STATES_FOLDER}/{digest}.json"
 
 
 def playable_words(n_markets: int, n_unplayable: int | None) -> str:

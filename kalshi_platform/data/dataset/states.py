@@ -7,18 +7,15 @@ Claim     in a bucket nothing keeps two growths apart; the one whose claim is wr
 """
 
 from pathlib import Path
-from typing import Final
 
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, Shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER, Manifest, Shard, state_path
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage
-
-STATES_FOLDER: Final = ".states"
 
 
 def keep_state(storage: Storage, manifest: Manifest) -> None:
     """Note the shards of a state that is about to be replaced; they stay until the next growth."""
-    storage.write_bytes_atomic(f"{STATES_FOLDER}/{manifest.digest}.json", manifest.to_bytes())
+    storage.write_bytes_atomic(state_path(manifest.digest), manifest.to_bytes())
 
 
 def forget_states(storage: Storage, keep: str | None = None) -> list[Shard]:

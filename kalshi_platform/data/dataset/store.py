@@ -25,6 +25,7 @@ from kalshi_platform.data.dataset.manifest import (
     Shard,
     ShardKind,
     Split,
+    state_path,
 )
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.market_data import schema
@@ -164,6 +165,20 @@ def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> 
         )
 
 
+def _at_state(storage: Storage, manifest: Manifest, state: str) -> Manifest:
+    """``manifest``, or the one that it replaced, whichever has the digest ``state``."""
+    if manifest.digest == state:
+        return manifest
+    path = state_path(state)
+    if not manifest.descends_from(state) or not storage.exists(path):
+        grew = "grew from it, and it is no longer kept" if manifest.descends_from(state) else "is another one"
+        raise DataError(
+            f"{storage.uri}: dataset {state} is asked for, {manifest.digest} is there and {grew}: start anew "
+            "on the dataset that is there"
+        )
+    return Manifest.from_bytes(bytes(storage.read_bytes(path)), storage.address(path))
+
+
 class Dataset:
     """A complete dataset: the files its manifest names, each checked against its sha256 when it is read."""
 
@@ -174,8 +189,12 @@ class Dataset:
         self._shards = {(shard.kind, shard.event): shard for shard in manifest.shards}
 
     @classmethod
-    def open(cls, uri: str | Path) -> "Dataset":
-        """Read and check the manifest; DataError where there is none or it is of another version."""
+    def open(cls, uri: str | Path, state: str | None = None) -> "Dataset":
+        """Read and check the manifest; DataError where there is none or it is of another version.
+
+        ``state`` is a digest: a dataset that has grown since is opened as it was then, DataError where that
+        state is no longer kept (only the one before the present is).
+        """
         storage = open_storage(uri)
         if not storage.exists(MANIFEST_NAME):
             raise DataError(
@@ -183,7 +202,8 @@ class Dataset:
                 "make it with `kalshi-platform dataset build` (repeat the command if a build was interrupted)"
             )
         data = bytes(storage.read_bytes(MANIFEST_NAME))
-        return cls(storage, Manifest.from_bytes(data, storage.address(MANIFEST_NAME)))
+        manifest = Manifest.from_bytes(data, storage.address(MANIFEST_NAME))
+        return cls(storage, manifest if state is None else _at_state(storage, manifest, state))
 
     @property
     def uri(self) -> str:

@@ -72,11 +72,11 @@ def run_training(
     ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where a
     resumed run meets another dataset or other settings than it began with.
     """
-    dataset = Dataset.open(dataset_uri)
+    dataset = _open(dataset_uri, out, resume)
     require_ready(settings, dataset)
-    feature_sets = settings.env.groups
-    open_train = SplitOpener(dataset_uri, "train", feature_sets)
-    held_out = open_bank(dataset_uri, "validation", feature_sets)
+    feature_sets, state = settings.env.groups, dataset.digest
+    open_train = SplitOpener(dataset_uri, "train", feature_sets, state=state)
+    held_out = open_bank(dataset_uri, "validation", feature_sets, state=state)
     out.mkdir(parents=True, exist_ok=True)
     _record(out, settings, dataset, resume)
     write_environment(out, settings.env)
@@ -94,6 +94,16 @@ def run_training(
         )
     finally:
         source.close()
+
+
+def _open(uri: str, out: Path, resume: bool) -> Dataset:
+    """The dataset; for a resumed run the state that the run began on, where the dataset has grown since."""
+    dataset, path = Dataset.open(uri), out / RUN_FILE
+    if resume and path.exists():
+        began: str = json.loads(path.read_text())["dataset_digest"]
+        if began in dataset.manifest.parents:
+            return Dataset.open(uri, began)
+    return dataset
 
 
 def require_ready(settings: RunSettings, dataset: Dataset) -> None:
@@ -144,10 +154,8 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
     if resume and path.exists():
         was = json.loads(path.read_text())
         if was["dataset_digest"] != record["dataset_digest"]:
-            earlier = was["dataset_digest"] in dataset.manifest.parents
-            grew = ", which grew from it (the best policy so far stays judgeable)" if earlier else ""
             raise ContractError(
-                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}{grew}: "
+                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}: "
                 "resume on the dataset it began with, or start a new run in another folder"
             )
         for part in ("env", "episodes", "curriculum"):

@@ -150,6 +150,9 @@ def test_the_state_before_stays_readable_until_the_next_growth(tmp_path):
     opened = Dataset.open(tmp_path / "set")
     add(tmp_path / "set", quotes(tmp_path, "two.parquet", DAY_2, range(100, 130)))
     assert find_problems(opened) == []
+    assert Dataset.open(tmp_path / "set", opened.digest).manifest == opened.manifest
+    with pytest.raises(DataError, match=r"dataset 000000000000 is asked for, .* is another one"):
+        Dataset.open(tmp_path / "set", "0" * 12)
     second = Dataset.open(tmp_path / "set")
     add(tmp_path / "set", quotes(tmp_path, "three.parquet", ["E4-A"], range(200, 220)))
     assert find_problems(second) == []

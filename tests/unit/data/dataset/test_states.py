@@ -3,8 +3,8 @@
 import pytest
 from made.stored import make_dataset
 
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
-from kalshi_platform.data.dataset.states import STATES_FOLDER, claim_state, forget_states, keep_state
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER
+from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.storage.storage import open_storage
 
