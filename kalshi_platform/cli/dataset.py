@@ -16,11 +16,18 @@ from rich.table import Table
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
-from kalshi_platform.data.dataset.inspect import DatasetSummary, SplitSummary, find_problems, summarise
-from kalshi_platform.data.dataset.manifest import playable_words
+from kalshi_platform.data.dataset.inspect import (
+    DatasetSummary,
+    SplitSummary,
+    books_ended,
+    find_problems,
+    summarise,
+)
+from kalshi_platform.data.dataset.manifest import JoinedFiles, playable_words
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
@@ -144,14 +151,18 @@ def verify(uri: Uri, as_json: AsJson = False) -> None:
     dataset = Dataset.open(uri)
     with progress("verifying") as show:
         problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
+    ended = books_ended(dataset.manifest.counters)
     if as_json:
-        _print_json({"uri": dataset.uri, "digest": dataset.digest, "ok": not problems, "problems": problems})
+        found = {"ok": not problems, "problems": problems, "books_ended": ended}
+        _print_json({"uri": dataset.uri, "digest": dataset.digest, **found})
     if problems:
         rest = f"\n  and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         lines = "".join(f"\n  {problem}" for problem in problems[:_SHOWN])
         raise DataError(f"{dataset.uri}: {len(problems)} problems:{lines}{rest}")
     if not as_json:
         typer.echo(f"{dataset.uri}: {len(dataset.manifest.shards)} shards are as the manifest says")
+        for cause, n in ended.items():
+            typer.echo(f"books ended because of {cause}: {n:,}")
 
 
 @app.command()
@@ -232,7 +243,19 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
         yield "grew from", " -> ".join(summary.parents)
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
     yield "sources", "\n".join(summary.sources)
+    if summary.joined:
+        yield "trades beside books", "\n".join(_joined_text(joined) for joined in summary.joined)
     yield "counted", "\n".join(f"{name}: {n:,}" for name, n in summary.counters.items()) or "nothing unusual"
+    if summary.notes:
+        yield "put aside", "\n".join(summary.notes)
+
+
+def _joined_text(joined: JoinedFiles) -> str:
+    how = "the book file's 99th percentile" if joined.measured else "assumed"
+    return (
+        f"{joined.files}: {joined.prints:,} prints of {joined.markets:,} markets joined, received "
+        f"{joined.delay_ns / NS_PER_MS:,.1f} ms after the exchange's time ({how})"
+    )
 
 
 def _utc(time_ns: int) -> str:

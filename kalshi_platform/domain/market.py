@@ -76,11 +76,24 @@ class Settlement(Config):
     determined_ns: int | None = None
 
 
+def contradicts(result: str | None, settlement_value: int | None) -> bool:
+    """True where ``result`` and the payment of one YES (1e-4 dollar) cannot both be right.
+
+    The exchange sends an empty result while the outcome is open: a value of 0 beside it is a blank.
+    """
+    if settlement_value is None or not isinstance(result, str):
+        return False
+    allowed = {"yes": (DOLLAR_E4,), "no": (0,), "": range(1, DOLLAR_E4 + 1)}.get(result)
+    return allowed is not None and settlement_value not in allowed
+
+
 def settlement_value_e4(result: str | None, settlement_value: int | None = None) -> int | None:
     """Payment of one YES, 1e-4 dollar: the value where it is given, else ``result`` as a price.
 
-    None = unknown.
+    None = unknown, also where the two contradict each other.
     """
+    if contradicts(result, settlement_value):
+        return None
     if settlement_value is not None:
         return settlement_value
     if result in (None, ""):

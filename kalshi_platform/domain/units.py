@@ -18,6 +18,9 @@ QtyE2 = NewType("QtyE2", int)
 CashE6 = NewType("CashE6", int)
 Ns = NewType("Ns", int)
 
+#: A decimal number as text, JSON or a table holds it.
+Number = str | int | float | Decimal
+
 DOLLAR_E4: Final = 10_000
 DOLLAR_E6: Final = 1_000_000
 CONTRACT_E2: Final = 100
@@ -40,37 +43,53 @@ _RFC3339: Final = re.compile(
 )
 
 
-def _scaled(text: str, scale: int, what: str) -> int:
+def _scaled(number: Number, scale: int, what: str) -> int:
+    shown = f"{what} {_shown(number)}"
+    if isinstance(number, bool) or not isinstance(number, str | int | float | Decimal):
+        raise DataError(f"{shown} is not a decimal number")
     try:
-        scaled = Decimal(text) * scale
+        # the repr of a float is the shortest text that gives it again, so the text that it was read from
+        scaled = Decimal(repr(number) if isinstance(number, float) else number) * scale
     except (Overflow, InvalidOperation, TypeError, ValueError):
-        raise DataError(f"{what} {text!r} is not a decimal number") from None
+        raise DataError(f"{shown} is not a decimal number") from None
     if not scaled.is_finite():
-        raise DataError(f"{what} {text!r} is not a finite number")
+        raise DataError(f"{shown} is not a finite number")
     if scaled.adjusted() >= _DIGITS:
-        raise DataError(f"{what} {text[:40]!r} needs more than {_DIGITS} digits")
+        raise DataError(f"{shown} needs more than {_DIGITS} digits")
     if scaled != scaled.to_integral_value():
-        raise DataError(f"{what} {text!r} is finer than 1/{scale}, the exchange's own limit")
+        text = "; it is a float: give it as text" if isinstance(number, float) else ""
+        raise DataError(f"{shown} is finer than 1/{scale}, the exchange's own limit{text}")
     return int(scaled)
 
 
-def parse_price(text: str) -> PriceE4:
-    """Price in 1e-4 dollar from a dollar string.
+def _shown(number: object) -> str:
+    """Number as a message shows it: text in quotes, anything else bare, at most 40 characters."""
+    try:
+        text = repr(number) if isinstance(number, str) else str(number)
+    except ValueError:  # an integer of thousands of digits
+        return f"({type(number).__name__} of more digits than can be shown)"
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def parse_price(dollars: Number) -> PriceE4:
+    """Price in 1e-4 dollar from dollars: text, or a number as JSON or a table holds it.
 
     DataError if it is no number, too fine, or outside 0..1 dollar.
     """
-    price = _scaled(text, DOLLAR_E4, "price")
+    price = _scaled(dollars, DOLLAR_E4, "price")
     if not 0 <= price <= DOLLAR_E4:
-        raise DataError(f"price {text!r} is outside 0..1 dollar")
+        whole = price % DOLLAR_E4 == 0 and 0 < price <= 100 * DOLLAR_E4
+        cents = "; it looks like cents: divide it by 100" if whole else ""
+        raise DataError(f"price {_shown(dollars)} is outside 0..1 dollar{cents}")
     return PriceE4(price)
 
 
-def parse_qty(text: str) -> QtyE2:
-    """Size in 1e-2 contract from a count string, which may be signed.
+def parse_qty(count: Number) -> QtyE2:
+    """Size in 1e-2 contract from a count, which may be signed: text, or a number.
 
     DataError if it is no number or too fine.
     """
-    return QtyE2(_scaled(text, CONTRACT_E2, "quantity"))
+    return QtyE2(_scaled(count, CONTRACT_E2, "quantity"))
 
 
 def parse_rfc3339(text: str) -> Ns:
@@ -79,7 +98,7 @@ def parse_rfc3339(text: str) -> Ns:
     The string has a zone and at most 9 fraction digits. The exchange drops trailing zeros of the fraction, so
     the number of digits varies.
     """
-    refusal = DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)")
+    refusal = DataError(f"time {_shown(text)} is not RFC 3339 text with a zone (2026-11-23T02:13:20.388Z)")
     match = _RFC3339.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise refusal

@@ -94,9 +94,8 @@ class FakeImport:
         rows.recv_ns[:] += self.events.index(event) * NS_PER_DAY if event in self.events else 0
         settlement = Settlement(ticker=spec.ticker, value_e4=10_000) if settled else None
         provenance = self.provenance.get(spec.ticker, "recorded")
-        return ImportedMarket(
-            spec, settlement, constant_history(spec), provenance, rows, "source.parquet", spec.tick_e4
-        )
+        history = constant_history(spec)
+        return ImportedMarket(spec, settlement, history, provenance, rows, "source.parquet", spec.tick_e4)
 
 
 EVENTS = tuple(f"EV{i}" for i in range(6))

@@ -100,6 +100,12 @@ def load(*inputs: Path, **options: Any) -> tuple[dict[str, ImportedMarket], Coun
     return markets, counters
 
 
+def notes_of(*inputs: Path) -> str:
+    """Words about everything that the import of ``inputs`` puts aside."""
+    jobs = discover(list(inputs)).jobs()
+    return "\n".join(note for job in jobs for event in run_job(job) for note in event.notes)
+
+
 def table(market: ImportedMarket, *names: str) -> list[tuple[int, ...]]:
     columns = (getattr(market.rows, name).tolist() for name in names)
     return list(zip(*columns, strict=True))
@@ -123,6 +129,13 @@ def snapshot(ticker: str, seq: int, yes: str = "0.4000", no: str = "0.5500", sid
 def delta(ticker: str, seq: int, qty: str = "1.00", price: str = "0.4000", sid: int = 1) -> dict[str, Any]:
     msg = {"market_ticker": ticker, "price_dollars": price, "delta_fp": qty, "side": "yes"}
     return {"type": "orderbook_delta", "sid": sid, "seq": seq, "msg": msg}
+
+
+def ws_trade(
+    ticker: str, trade_id: str, ts: float, price: str = "0.4200", qty: str = "1.00"
+) -> dict[str, Any]:
+    msg = {"market_ticker": ticker, "trade_id": trade_id, "yes_price_dollars": price, "count_fp": qty}
+    return {"type": "trade", "msg": {**msg, "taker_side": "yes", "ts_ms": round(ts * 1_000)}}
 
 
 def meta(ticker: str, event: str, result: str | None = None, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,16 @@ import numpy as np
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
-from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, TRADE, MarketRows, take
+from kalshi_platform.data.market_data.schema import (
+    DELTA,
+    FLAG_FILL,
+    FLAG_LAST,
+    QUOTE,
+    TICKER,
+    TRADE,
+    MarketRows,
+    take,
+)
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 
 SPEC = MarketSpec(ticker="M-1", event="M")
@@ -56,6 +65,29 @@ class MadeMarket:
 
     def delta(self, side: int, price: int, qty: int) -> "MadeMarket":
         return self.add(DELTA, side, price, qty)
+
+    def wait(self, ms: int) -> "MadeMarket":
+        """Let time pass before the next message."""
+        self.at += ms * 10**6
+        return self
+
+    def print(self, taker: int, price: int, flags: int = FLAG_LAST) -> "MadeMarket":
+        return self.add(TRADE, taker, price, 100, flags)
+
+    def ticker(self, bid: int, ask: int) -> "MadeMarket":
+        """Best prices on the YES scale; -1: none."""
+        at, line = self._next()
+        for side, price in ((0, bid), (1, 10_000 - ask if ask >= 0 else -1)):
+            flags = FLAG_LAST if side else 0
+            self.buffer.add(at, -1, 1, at, TICKER, side, price, 0, flags, line)
+        return self
+
+    def quote(self, bid: int, ask: int) -> "MadeMarket":
+        """A record of both best prices on the YES scale."""
+        at, line = self._next()
+        for side, price in ((0, bid), (1, 10_000 - ask)):
+            self.buffer.add(at, -1, -1, -1, QUOTE, side, price, -1, FLAG_LAST if side else 0, line)
+        return self
 
     def fill(self, side: int, price: int, qty: int) -> "MadeMarket":
         """A print and its delta, one message; ``side`` and ``price`` are those of the resting bid."""

@@ -27,18 +27,18 @@ T0_NS = 1_700_000_000 * NS_PER_SECOND
 CAPITAL_E6 = 200_000_000
 
 
-def book(t_s, bids=(), asks=(), trade=None, valid=1):
+def book(t_s, bids=(), asks=(), trade=None, valid=1, burst_end=1):
     """One row: levels as (price_e4, qty_e2), best first; ``trade`` = (taker side, price_e4, qty_e2)."""
-    return t_s, bids, asks, trade, valid
+    return t_s, bids, asks, trade, valid, burst_end
 
 
 def rows_of(*books) -> Rows:
     rows = empty(len(books), 2)
     rows.bid_px_e4[:] = rows.ask_px_e4[:] = rows.print_px_e4[:] = -1
     rows.print_side[:] = NO_SIDE
-    for r, (t_s, bids, asks, trade, valid) in enumerate(books):
+    for r, (t_s, bids, asks, trade, valid, burst_end) in enumerate(books):
         rows.recv_ns[r] = T0_NS + round(t_s * NS_PER_SECOND)
-        rows.valid[r] = valid
+        rows.valid[r], rows.burst_end[r] = valid, burst_end
         for k, (price, qty) in enumerate(bids):
             rows.bid_px_e4[r, k], rows.bid_qty_e2[r, k] = price, qty
         for k, (price, qty) in enumerate(asks):

@@ -15,6 +15,8 @@ from made.served import reading
 TRADING = TradingConfig(n_slots=3, groups=ALL_GROUPS)
 MODEL = reading(TRADING, 8, "l1-0123456789ab")
 T0_NS = 1_700_000_000_000_000_000
+#: A server's clock after every recording that tests make: 2027.
+NOW_NS = 1_800_000_000_000_000_000
 M = "KXTEST-1-A"
 
 

@@ -11,9 +11,9 @@ Knowledge  MODE says how much the rows so far have shown of the book:
            TOP       quotes: the best price a side; valid once both sides were quoted
            IMPLIED   prints of a market without book rows: a taker-yes print at p was the YES ask, a taker-no
                      print at p the YES bid; sizes are unknown, never invented
-A snapshot or a quote ends IMPLIED for good. A GAP empties the book and makes it invalid until
-the next snapshot (LEVELS), both quotes (TOP) or the next print (IMPLIED). The kernel ignores
-deltas that come before that.
+A snapshot or a quote ends IMPLIED for good. A print from another file than the book (FLAG_JOINED) implies
+nothing. A GAP empties the book and makes it invalid until the next snapshot (LEVELS), both quotes (TOP) or
+the next print (IMPLIED). The kernel ignores deltas that come before that.
 Not here   matching, queue position and fills (simulation/), features (data/features/).
 """
 
@@ -26,6 +26,7 @@ from kalshi_platform.data.market_data.schema import (
     DELTA,
     FACTS,
     FLAG_BLOCK,
+    FLAG_JOINED,
     FLAG_START,
     GAP,
     NO,
@@ -168,7 +169,7 @@ def apply_row(
     if kind == DELTA or (kind == SNAPSHOT and flags & FLAG_START == 0):
         return _apply_level(depth, marks, kind, side, price_e4, qty_e2)
     if kind == TRADE:
-        return OK if flags & FLAG_BLOCK else _apply_print(marks, side, price_e4)
+        return OK if flags & (FLAG_BLOCK | FLAG_JOINED) else _apply_print(marks, side, price_e4)
     if kind == QUOTE:
         return _apply_quote(depth, marks, side, price_e4, qty_e2)
     if kind == SNAPSHOT:

@@ -13,7 +13,7 @@ from typing import Final
 
 from kalshi_platform.data.dataset.job import EncodedShard, encode_shard
 from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, job_key
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import encode_outcomes
 from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.dataset.split import EventFacts, Split
@@ -108,11 +108,14 @@ def event_facts(markets: Iterable[BuiltMarket]) -> dict[str, EventFacts]:
 
 def market_entry(market: BuiltMarket, split: Split) -> MarketEntry:
     """Entry of a built market in the manifest."""
+    joined = market.joined
+    files = None if joined is None else JoinedFiles(files=market.source, markets=1, **joined._asdict())
     return MarketEntry(
         ticker=market.spec.ticker,
         event=market.spec.event,
         split=split,
         settled=market.settlement is not None,
+        joined=files,
         **{name: getattr(market, name) for name in _COPIED},
     )
 
@@ -123,6 +126,17 @@ def encode_tables(markets: Sequence[StoredMarket], outcomes: Sequence[MarketReco
     if any(record.settlement is not None for record in outcomes):
         tables.append(encode_shard("outcomes", "outcomes", encode_outcomes(outcomes)))
     return tables
+
+
+def joined_files(entries: Iterable[MarketEntry]) -> tuple[JoinedFiles, ...]:
+    """Trades put beside books, summed over the markets of equal files and equal delay."""
+    found: dict[tuple[str, int, bool], Counter[str]] = defaultdict(Counter)
+    for joined in (entry.joined for entry in entries if entry.joined is not None):
+        found[joined.files, joined.delay_ns, joined.measured] += Counter(markets=1, prints=joined.prints)
+    return tuple(
+        JoinedFiles(files=files, delay_ns=delay_ns, measured=measured, **counts)
+        for (files, delay_ns, measured), counts in sorted(found.items())
+    )
 
 
 def some(counters: Counter[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from kalshi_platform.data.dataset.assemble import (
     delete_stale,
     encode_tables,
     event_facts,
+    joined_files,
     market_entry,
     run_unfinished,
     some,
@@ -34,6 +35,7 @@ from kalshi_platform.data.dataset.store import StoredMarket
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportPlan, discover
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -117,8 +119,10 @@ def _assemble(
 ) -> tuple[list[EncodedShard], Manifest]:
     """Files about the whole dataset, and the manifest; the order of ``built`` does not matter."""
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
+    notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
     if not markets:
-        raise DataError("no market of the inputs has any event: there is nothing to learn from")
+        why = "".join(f"\n  {note}" for note in notes)
+        raise DataError(f"no market of the inputs has any event: there is nothing to learn from{why}")
     splits = assign_splits(event_facts(markets), config)
     kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
     if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):
@@ -126,6 +130,7 @@ def _assemble(
             f"time_cut_ns = {config.time_cut_ns} leaves no event in {', '.join(sorted(lost))}; the data "
             f"spans {min(m.first_ns for m in markets)}..{max(m.last_ns for m in markets)} ns"
         )
+    entries = tuple(market_entry(market, split) for market, split in kept)
     counters = sum((Counter(job.counters) for job in built), plan.counters.copy())
     counters["markets_left_out_by_embargo"] += len(markets) - len(kept)
     tables = encode_tables([StoredMarket(m.spec, m.settlement, m.history) for m, _ in kept], plan.settled)
@@ -133,10 +138,12 @@ def _assemble(
     manifest = Manifest(
         feature_digest=FEATURE_DIGEST,
         shards=(*(table.shard for table in tables), *sorted(shards, key=lambda s: s.path)),
-        markets=tuple(market_entry(market, split) for market, split in kept),
+        markets=entries,
         sources=tuple(sorted(plan.sources)),
         counters=some(counters),
+        notes=notes,
         split=config,
+        joined=joined_files(entries),
         imported=tuple(sorted(set(content.values()))),
         left_out=tuple(sorted(event for event, split in splits.items() if split is None)),
     )

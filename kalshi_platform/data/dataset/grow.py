@@ -24,6 +24,7 @@ from kalshi_platform.data.dataset.assemble import (
     delete_stale,
     encode_tables,
     event_facts,
+    joined_files,
     market_entry,
     run_unfinished,
     some,
@@ -39,7 +40,7 @@ from kalshi_platform.data.dataset.store import Dataset, StoredMarket
 from kalshi_platform.data.features.resolution import ResolutionHistory, Resolutions
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob, ImportPlan, KnownMarkets, discover
-from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST, HeldEvent, HeldMarket
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES, RICHEST_FIRST, HeldEvent, HeldMarket
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance, Settlement
@@ -239,6 +240,8 @@ def _assemble(
         shards=(*(t.shard for t in tables), *sorted(shards, key=lambda s: s.path)),
         markets=entries,
         sources=tuple(sorted([*old.sources, *_new_sources(plan, old)])),
+        notes=tuple(sorted({*old.notes, *(note for job in news.built for note in job.notes)})[:MAX_NOTES]),
+        joined=joined_files(entries),
         counters=_counters(news, plan, old, entries),
         imported=tuple(sorted({*old.imported, *content.values()})),
         left_out=tuple(sorted({*old.left_out, *left_out})),

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
@@ -53,6 +53,8 @@ class DatasetSummary(Config):
     parents: tuple[str, ...] = Field(description="states that the dataset grew from, the first one first")
     sources: tuple[str, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...]
+    joined: tuple[JoinedFiles, ...] = Field(default=(), description="trades put beside books")
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
@@ -81,6 +83,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         parents=manifest.parents,
         sources=manifest.sources,
         counters=manifest.counters,
+        notes=manifest.notes,
+        joined=manifest.joined,
     )
 
 
@@ -95,6 +99,12 @@ def _summarise_split(entries: Sequence[MarketEntry]) -> SplitSummary:
         unplayable_events=len(events - playable) if is_counted else None,
         unplayable_markets=sum(not m.is_playable for m in entries) if is_counted else None,
     )
+
+
+def books_ended(counters: dict[str, int]) -> dict[str, int]:
+    """Books whose validity the door ended because something contradicted them, by cause."""
+    prefix = "books_ended:"
+    return {name.removeprefix(prefix): n for name, n in counters.items() if name.startswith(prefix)}
 
 
 def find_problems(

@@ -5,8 +5,7 @@ Memory   one event at a time: its rows, its features and two encoded shards.
 
 import hashlib
 from collections import Counter
-from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -27,10 +26,13 @@ from kalshi_platform.data.market_data.gaps import facts_rows
 from kalshi_platform.data.market_data.history import told_by
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
 from kalshi_platform.data.market_data.importers.pieces import Piece
-from kalshi_platform.data.market_data.importers.types import HeldEvent, HeldMarket
-from kalshi_platform.data.market_data.schema import MarketRows
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES, HeldEvent, HeldMarket
+from kalshi_platform.data.market_data.schema import FLAG_JOINED, MarketRows
 from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.storage.storage import Storage
+
+#: Name of the source of rows that a dataset held before it grew.
+EARLIER: Final = "earlier rows"
 
 
 def run_and_record(job: ImportJob, key: str, storage: Storage, history: ResolutionHistory) -> BuiltJob:
@@ -42,14 +44,20 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     shards: list[Shard] = []
     markets: list[BuiltMarket] = []
     counters: Counter[str] = Counter()
+    notes: list[str] = []
     events = run_job(job, lambda held: read_held(storage, held)) if job.held else run_job(job)
     for event in events:
         counters += event.counters
+        notes += event.notes
         new_shards, new_markets = _build_event(event, storage, history)
         shards += new_shards
         markets += new_markets
     built = BuiltJob(
-        key=key, shards=tuple(shards), markets=tuple(markets), counters=dict(sorted(counters.items()))
+        key=key,
+        shards=tuple(shards),
+        markets=tuple(markets),
+        counters=dict(sorted(counters.items())),
+        notes=tuple(notes[:MAX_NOTES]),
     )
     Journal(storage).write(built)
     return built
@@ -63,9 +71,24 @@ def read_held(storage: Storage, event: HeldEvent) -> list[Piece]:
         raise ChecksumError(f"{address}: the file was changed or damaged: build the dataset again")
     pieces = []
     for market in event.markets:
-        rows, told = _retold(decode_market_rows(data, address, market.group), market)
-        origin, name = Origin(address, "row", np.arange(rows.kind.size)), Path(event.path).name
-        pieces.append(Piece(market.ticker, market.provenance, rows, origin, name, told, is_held=True))
+        rows = decode_market_rows(data, address, market.group)
+        origin, is_joined = Origin(address, "row", np.arange(rows.kind.size)), rows.flags & FLAG_JOINED != 0
+        if is_joined.any():  # prints of other files are joined anew, beside those that come now
+            prints = schema.take(rows, is_joined)
+            prints = prints._replace(flags=prints.flags & np.uint8(0xFF ^ FLAG_JOINED))
+            rows = schema.take(rows, ~is_joined)
+            pieces.append(Piece(market.ticker, "trade_implied", prints, origin, EARLIER, is_held=True))
+        # A file of trades tells no receive time: the exchange's time stands in its place.
+        is_print = rows.kind == schema.TRADE
+        received = market.provenance != "trade_implied" or bool(
+            (rows.recv_ns != rows.exch_ns)[is_print].any()
+        )
+        rows, told = _retold(rows, market)
+        pieces.append(
+            Piece(
+                market.ticker, market.provenance, rows, origin, EARLIER, told, received=received, is_held=True
+            )
+        )
     return pieces
 
 
@@ -147,4 +170,5 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         volatility=mid_volatility(rows),
         n_segments=find_segments(rows.valid)[0].size,
         grid_declared=market.grid_declared,
+        joined=market.joined,
     )

@@ -20,6 +20,7 @@ from kalshi_platform.data.dataset.manifest import Shard
 from kalshi_platform.data.features.resolution import ResolutionHistory, digest
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportJob
+from kalshi_platform.data.market_data.importers.types import JoinedPrints
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
@@ -49,6 +50,7 @@ class BuiltMarket(Config):
     volatility: float = Field(ge=0)
     n_segments: int = Field(ge=0)
     grid_declared: bool
+    joined: JoinedPrints | None = None
 
 
 class BuiltJob(Config):
@@ -58,6 +60,7 @@ class BuiltJob(Config):
     shards: tuple[Shard, ...]
     markets: tuple[BuiltMarket, ...]
     counters: dict[str, int]
+    notes: tuple[str, ...] = ()
 
 
 class Journal:

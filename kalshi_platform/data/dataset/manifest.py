@@ -27,6 +27,7 @@ from kalshi_platform.domain.market import Provenance
 __all__ = [
     "MANIFEST_NAME",
     "MANIFEST_VERSION",
+    "JoinedFiles",
     "Manifest",
     "MarketEntry",
     "Shard",
@@ -50,6 +51,16 @@ class Shard(Config):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     n_bytes: int = Field(ge=0)
     event: str | None = None
+
+
+class JoinedFiles(Config):
+    """Trades of some files put beside the books of others, and when they count as received."""
+
+    files: str = Field(description="names of the files, joined with +")
+    markets: int = Field(ge=1)
+    prints: int = Field(ge=1)
+    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
+    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
 
 
 class MarketEntry(Config):
@@ -78,6 +89,7 @@ class MarketEntry(Config):
     older_outcomes: bool = Field(
         default=False, description="outcomes that the features may show became known after they were computed"
     )
+    joined: JoinedFiles | None = Field(default=None, description="trades put beside the market's own book")
 
     @property
     def is_playable(self) -> bool:
@@ -87,7 +99,7 @@ class MarketEntry(Config):
     @model_serializer(mode="wrap")
     def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return _without_silent(
-            write(self), {"n_segments": None, "grid_declared": None, "older_outcomes": False}
+            write(self), {"n_segments": None, "grid_declared": None, "older_outcomes": False, "joined": None}
         )
 
 
@@ -100,6 +112,7 @@ class Manifest(Config):
     markets: tuple[MarketEntry, ...]
     sources: tuple[str, ...] = Field(description="names of the imported files")
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
+    notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
     imported: tuple[str, ...] = Field(
         default=(), description="sha256 of the imported files with rows, sorted"
@@ -109,6 +122,10 @@ class Manifest(Config):
     )
     parents: tuple[str, ...] = Field(
         default=(), description="digests of the states that this dataset grew from, the first one first"
+    )
+    #: Left out where empty, so that a dataset without joined prints keeps its digest.
+    joined: tuple[JoinedFiles, ...] = Field(
+        default=(), description="trades put beside books", exclude_if=lambda joined: not joined
     )
 
     @model_validator(mode="after")
@@ -130,7 +147,8 @@ class Manifest(Config):
 
     @model_serializer(mode="wrap")
     def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_silent(write(self), {"imported": [], "left_out": [], "parents": []})
+        """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
+        return _without_silent(write(self), {"notes": [], "imported": [], "left_out": [], "parents": []})
 
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""

@@ -35,6 +35,7 @@ _COLUMNS: Final = {
     "print_px_e4": (pa.int32(), 0),
     "print_qty_e2": (pa.int64(), 0),
     "print_side": (pa.uint8(), 0),
+    "burst_end": (pa.uint8(), 0),
     "known": (pa.uint16(), 0),
     "features": (pa.float32(), -1),
 }

@@ -2,20 +2,20 @@
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.rows import VALID, Rows
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE
 
 
 def mid_volatility(rows: Rows) -> float:
     """Time-weighted standard deviation of the mid, dollars.
 
-    A row weighs the time until the next row. Rows with an invalid book or without a price on both sides
-    weigh nothing; 0 where no time is left.
+    A row weighs the time until the next row. Rows with an invalid or crossed book or without a price on both
+    sides weigh nothing; 0 where no time is left.
     """
     if rows.recv_ns.size < 2:
         return 0.0
     bid, ask = rows.bid_px_e4[:-1, 0], rows.ask_px_e4[:-1, 0]
-    counts = (rows.valid[:-1] != 0) & (bid != NO_PRICE) & (ask != NO_PRICE)
+    counts = (rows.valid[:-1] == VALID) & (bid != NO_PRICE) & (ask != NO_PRICE)
     weight_s = np.diff(rows.recv_ns)[counts] * 1e-9
     if not weight_s.sum() > 0:
         return 0.0

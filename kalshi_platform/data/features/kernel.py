@@ -14,10 +14,11 @@ from kalshi_platform.data.book import ladder
 from kalshi_platform.data.book.order_book import refusal, regridded
 from kalshi_platform.data.features import market_facts, microstructure, resolution, temporal, trade_flow
 from kalshi_platform.data.features import rows as rows_module
+from kalshi_platform.data.features.bursts import mark_burst_ends
 from kalshi_platform.data.features.microstructure import Micro
 from kalshi_platform.data.features.orderbook import write_orderbook
 from kalshi_platform.data.features.resolution import Resolutions
-from kalshi_platform.data.features.rows import LEVELS, Rows
+from kalshi_platform.data.features.rows import CROSSED, INVALID, LEVELS, VALID, Rows
 from kalshi_platform.data.features.spec import N_ROW_FEATURES
 from kalshi_platform.data.features.temporal import Clock
 from kalshi_platform.data.features.trade_flow import TradeFlow
@@ -222,11 +223,24 @@ def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: i
     """Write the row of the message that ends at ``now_ns`` and begin the next message empty."""
     (depth, marks), (ring_ns, clock), message, (trades, sums, flow), facts, _, other, (micro, past) = state
     known_ns, values = other
-    out_ns, valid, bid_px, bid_qty, ask_px, ask_qty, print_px, print_qty, print_side, known, out = rows
+    (
+        out_ns,
+        valid,
+        bid_px,
+        bid_qty,
+        ask_px,
+        ask_qty,
+        print_px,
+        print_qty,
+        print_side,
+        burst_end,
+        known,
+        out,
+    ) = rows
     ended = facts[market_facts.END_NS] != NO_TIME and now_ns >= facts[market_facts.END_NS]
     ok = ladder.is_tradable(marks) and message[BROKEN] == 0 and not ended
     out_ns[row] = now_ns
-    valid[row] = ok
+    burst_end[row] = 1  # build_rows knows the messages that follow
     known[row] = facts[market_facts.KNOWN]
     print_px[row] = message[PRINT_PX]
     print_qty[row] = message[PRINT_QTY]
@@ -235,6 +249,8 @@ def _write_row(state: MarketState, rows: Rows, row: int, now_ns: int, touched: i
     mid, spread, imbalance = _write_book(
         depth, marks, micro, past, bid_px, bid_qty, ask_px, ask_qty, out, row, touched, now_ns
     )
+    crossed = marks[ladder.MODE] != ladder.IMPLIED and NO_PRICE != ask_px[row, 0] <= bid_px[row, 0]
+    valid[row] = INVALID if not ok else CROSSED if crossed else VALID
     gap_ns = temporal.since_last_ns(clock, now_ns)
     hours, log_hours = temporal.write_temporal(out, row, ring_ns, clock, now_ns)
     trade_flow.write_trade_flow(out, row, trades, sums, flow, now_ns, mid)
@@ -354,6 +370,8 @@ def build_rows(
     n_rows = int(np.count_nonzero(rows.flags & FLAG_LAST))
     out = rows_module.empty(n_rows, N_ROW_FEATURES)
     run(new_state(spec, resolutions, tick_e4, known), rows, out, spec.ticker)
+    ends = rows.flags & FLAG_LAST != 0
+    mark_burst_ends(out.recv_ns, rows.exch_ns[ends], out.valid, out.burst_end)
     return out
 
 

@@ -4,6 +4,18 @@ Not here   books and features; files of other formats (importers/). Begin readin
 """
 
 __all__ = [
-    "capture", "decode", "door", "facts", "faults", "gaps", "history", "market_meta", "price_levels",
+    "book_checks",
+    "capture",
+    "clock",
+    "decode",
+    "door",
+    "facts",
+    "fates",
+    "faults",
+    "gaps",
+    "history",
+    "judging",
+    "market_meta",
+    "price_levels",
     "schema",
-]  # fmt: skip
+]

@@ -2,8 +2,10 @@
 
 Line      ``{"recv_ns": our clock, ns UTC, "conn": connection number, "raw": the frame's text}``; lines of a
           simulated exchange carry ``"provenance": "simulated"`` beside these
-Files     plain or gzip, told apart by their first bytes. The writer appends whole gzip members and
-          fsyncs each, so that a crash loses at most the frames since the last :meth:`CaptureWriter.flush`.
+Files     plain or gzip, told apart by their first bytes; UTF-8 with or without a byte order mark, lines
+          that end in LF or CRLF. The writer appends whole gzip members and fsyncs each, so that a crash
+          loses at most the frames since the last :meth:`CaptureWriter.flush`.
+Times     ``recv_ns`` must be a possible receive time (``clock.py``): a number in another unit is refused.
 Not here  the meaning of a frame (``decode.py``), lost frames (``sequence.py``).
 """
 
@@ -12,6 +14,7 @@ import json
 import os
 import re
 import zlib
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +22,7 @@ from typing import BinaryIO, Final, NamedTuple, Self
 
 from pydantic_core import from_json
 
+from kalshi_platform.data.market_data.clock import MADE_UP, TimeSpan, receive_span, strange_time
 from kalshi_platform.domain.errors import ContractError, DataError
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -28,8 +32,12 @@ SIMULATED_MARK: Final = '"provenance":"simulated"'
 _SIMULATED: Final = re.compile(rb'"provenance"\s*:\s*"simulated"')
 
 
+#: Longest line of a capture file: the exchange's longest message (64 MiB), every character of it escaped.
+MAX_LINE_BYTES: Final = 1 << 27
 #: Times at or beyond this (the year 2116) are refused: kernels add to them in 64 bits.
 MAX_TIME_NS: Final = 1 << 62
+#: Beginnings of UTF-16: a byte order mark, or JSON without one.
+_UTF16: Final = (BOM_UTF16_LE, BOM_UTF16_BE, b"{\0", b"[\0", b"\0{", b"\0[")
 
 
 class Frame(NamedTuple):
@@ -41,10 +49,22 @@ class Frame(NamedTuple):
     raw: str
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def unmarked(text: bytes, path: Path) -> bytes:
+    """Return the beginning of a text file without its UTF-8 byte order mark; DataError for UTF-16."""
+    if text.startswith(_UTF16):
+        raise DataError(
+            f"{path}: is UTF-16 text (it begins with {text[:4]!r}), expected UTF-8; "
+            f"write it again: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}"
+        )
+    return text.removeprefix(BOM_UTF8)
+
+
+def read_lines(path: Path, longest: int = -1) -> Iterator[tuple[int, bytes]]:
     """(1-based number, line without its end) of every line of a plain or gzip text file, streamed.
 
-    DataError where the file cannot be opened, is empty, or its gzip data is cut off or damaged.
+    A byte order mark and white space at the ends of lines are left out. DataError where the file cannot be
+    opened, is empty, is UTF-16, has a line of more than ``longest`` bytes (-1: no bound), or its gzip data
+    is cut off or damaged.
     """
     number = 0
     try:
@@ -52,8 +72,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             packed = plain.read(2) == GZIP_MAGIC
             plain.seek(0)
             source = gzip.GzipFile(fileobj=plain) if packed else plain
-            for number, line in enumerate(source, start=1):
-                yield number, line.rstrip(b"\r\n")
+            read = source.readline
+            while line := read(longest):
+                number += 1
+                if len(line) == longest and not line.endswith(b"\n"):
+                    raise DataError(f"{path}: line {number} is longer than {longest} bytes, {_TOO_LONG}")
+                yield number, (line if number > 1 else unmarked(line, path)).rstrip()
     except EOFError:
         raise DataError(
             f"{path}: gzip data ends in the middle, after line {number}; copy the file again, or keep what "
@@ -71,18 +95,20 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         raise DataError(f"{path}: the file is empty; remove it or copy it again")
 
 
-def read_frames(path: Path) -> Iterator[Frame]:
+def read_frames(path: Path, now_ns: int | None = None) -> Iterator[Frame]:
     """Frames of a capture file in file order, streamed; blank lines are passed over.
 
-    DataError names file and line for cut or damaged gzip data, a line that is no JSON object, a key that
-    is missing or of the wrong type, and an empty file.
+    ``now_ns``: the present time (None: this machine's clock). DataError names file and line for cut or
+    damaged gzip data, a line that is no JSON object, a key that is missing or of the wrong type, a receive
+    time that cannot be, and an empty file.
     """
-    for number, line in read_lines(path):
+    received = receive_span(now_ns)
+    for number, line in read_lines(path, MAX_LINE_BYTES):
         if line:
-            yield parse_line(line, path, number)
+            yield parse_line(line, path, number, received)
 
 
-def parse_line(line: bytes, path: Path, number: int) -> Frame:
+def parse_line(line: bytes, path: Path, number: int, received: TimeSpan | None = None) -> Frame:
     """Frame of one capture line; DataError says which part of the line is wrong."""
     try:
         record = from_json(line)
@@ -91,11 +117,24 @@ def parse_line(line: bytes, path: Path, number: int) -> Frame:
             f"{path}: line {number} is not JSON ({err}): {line[:80]!r}; "
             "remove the line or copy the file again"
         ) from None
-    return frame_of(record, number, f"{path}: line {number}")
+    where = f"{path}: line {number}"
+    frame = frame_of(record, number, where)
+    possible = times_of(record, received or receive_span())
+    if not possible.holds(frame.recv_ns):
+        raise DataError(f"{where}: {strange_time('recv_ns', frame.recv_ns, 1, possible)}")
+    return frame
+
+
+def times_of(record: dict[str, object], received: TimeSpan) -> TimeSpan:
+    """Possible times of a capture line: ``received``, or made-up ones where its exchange was simulated."""
+    return MADE_UP if record.get("provenance") == "simulated" else received
 
 
 def frame_of(record: object, number: int, where: str) -> Frame:
-    """Frame of one parsed capture line; DataError begins with ``where`` and says which part is wrong."""
+    """Frame of one parsed capture line, its time not yet checked.
+
+    DataError begins with ``where`` and says which part is wrong.
+    """
     if not isinstance(record, dict):
         raise DataError(f"{where} is {type(record).__name__}, not a JSON object; see {_FORMAT}")
     for key, kind in (("recv_ns", int), ("conn", int), ("raw", str)):
@@ -103,8 +142,6 @@ def frame_of(record: object, number: int, where: str) -> Frame:
         if type(value) is not kind:
             found = f"{key} = {value!r}" if key in record else f"no {key!r}"
             raise DataError(f"{where} has {found}, expected {kind.__name__}; {_FORMAT}")
-    if not 0 < record["recv_ns"] < MAX_TIME_NS:
-        raise DataError(f"{where} has recv_ns = {record['recv_ns']}, expected ns since 1970 > 0")
     return Frame(number, record["recv_ns"], record["conn"], record["raw"])
 
 
@@ -113,6 +150,7 @@ def is_simulated_line(line: bytes) -> bool:
     return _SIMULATED.search(line) is not None
 
 
+_TOO_LONG: Final = "which no message of the exchange is: it may lack its line ends; split it at every frame"
 _FORMAT: Final = 'a capture line is {"recv_ns": <int, ns>, "conn": <int>, "raw": "<the frame>"}'
 
 

@@ -23,6 +23,7 @@ from pydantic_core import from_json
 from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data.capture import Frame, read_frames
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
@@ -254,7 +255,7 @@ class Decoder:
     def _snapshot(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a whole book to the rows of its market."""
         ticker, buffer = self._buffer(msg)
-        yes, no = wire.levels_of(msg, "yes"), wire.levels_of(msg, "no")
+        yes, no = self._tradable(wire.levels_of(msg, "yes")), self._tradable(wire.levels_of(msg, "no"))
         if self._use_yes_price:
             no = _mirrored(no)
         stream = (frame.conn, sid)
@@ -265,6 +266,12 @@ class Decoder:
         self._carrier[ticker] = stream
         self._sequence.carry(stream, ticker)
         buffer.add_snapshot(frame.recv_ns, sid, seq, yes, no, frame.line)
+
+    def _tradable(self, levels: Levels) -> Levels:
+        """Those of ``levels`` at which somebody can trade; the others are counted."""
+        inside = [level for level in levels if not is_at_edge(level[0])]
+        self.counters["levels_outside_0_1"] += len(levels) - len(inside)
+        return inside
 
     def _delta(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a change of one price level to the rows of its market."""
@@ -279,6 +286,9 @@ class Decoder:
             price_e4 = DOLLAR_E4 - price_e4
         qty_e2 = wire.qty_of(msg, "delta_fp", "delta")
         exch_ns = wire.exchange_time_ns(msg)
+        if is_at_edge(price_e4):
+            self.counters["levels_outside_0_1"] += 1
+            return
         buffer.add(frame.recv_ns, exch_ns, sid, seq, DELTA, side, price_e4, qty_e2, FLAG_LAST, frame.line)
 
     def _trade(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
@@ -298,7 +308,11 @@ class Decoder:
         qty_e2 = wire.qty_of(msg, "count_fp", "count")
         flags = FLAG_LAST | (FLAG_BLOCK if msg.get("is_block_trade") else 0)
         exch_ns = wire.exchange_time_ns(msg)
+        if is_at_edge(price_e4):
+            self.counters["prints_outside_0_1"] += 1
+            return
         buffer.add(frame.recv_ns, exch_ns, sid, seq, TRADE, taker, price_e4, qty_e2, flags, frame.line)
+        buffer.trade_ids.append(trade_id if isinstance(trade_id, str) else None)
 
     def _is_repeated(self, trade_id: str) -> bool:
         """True for a trade seen before.

@@ -18,6 +18,7 @@ from kalshi_platform.data.market_data.schema import (
     STATUS,
     STATUS_ACTIVE,
     STATUS_SETTLED,
+    TICKER,
     TRADE,
     MarketRows,
 )
@@ -29,9 +30,18 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, UNKNOWN_QTY
 #: Largest size of one row, 1e-2 contract: 2e9 contracts, up to which the fee arithmetic is exact.
 MAX_QTY_E2: Final = 200_000_000_000
 
+#: A YES price in a grid table: never allowed, allowed by an earlier grid, allowed now.
+NEVER_ALLOWED, EARLIER, IN_FORCE = range(3)
+
 #: The rules, in the order in which they are looked for; 0 says that a row breaks none.
 BACKWARDS, OTHER_TIME, UNFINISHED, UNKNOWN_KIND, NO_SUCH_SIDE, OUTSIDE, OFF_GRID = range(1, 8)
 NO_SIZE, NEGATIVE_SIZE, HUGE, UNKNOWN_STATUS, REPEATED_LEVEL = range(8, 13)
+#: Names of the rules in counters (``rows_refused:<name>``).
+RULE_NAMES: Final = (
+    "", "time_goes_backwards", "message_of_two_times", "message_unfinished", "unknown_kind", "no_side",
+    "price_outside", "price_off_grid", "no_size", "negative_size", "size_too_large", "unknown_status",
+    "repeated_level",
+)  # fmt: skip
 
 _VALUE_WORDS: Final = {
     UNKNOWN_KIND: f"has an unknown kind; known are 0..{FACTS}",
@@ -76,17 +86,22 @@ class Fault(NamedTuple):
 def fault_of_values(kind: int, side: int, price_e4: int, qty_e2: int, level: bool, grid: np.ndarray) -> int:
     """First rule that the values of a row break, or 0.
 
-    ``level``: the row is one price level of a snapshot; ``grid`` (10_001,) bool: the YES prices in force.
+    ``level``: the row is one price level of a snapshot; ``grid`` (10_001,) u1: EARLIER and IN_FORCE by YES
+    price. A delta that adds needs the grid in force; anything else may show an order that rests from earlier.
     """
     priced = level or kind in (DELTA, TRADE) or (kind == QUOTE and price_e4 != NO_PRICE)
+    if kind == TICKER:
+        return 0  # the door drops it: an odd one disagrees with the book, and that is all
     if kind > FACTS:
         return UNKNOWN_KIND
     if (priced or kind == QUOTE) and side > NO:
         return NO_SUCH_SIDE
     if priced and (price_e4 < 0 or price_e4 > DOLLAR_E4):
         return OUTSIDE
-    if priced and not grid[DOLLAR_E4 - price_e4 if side == NO and kind != TRADE else price_e4]:
-        return OFF_GRID
+    if priced:
+        allowed = grid[DOLLAR_E4 - price_e4 if side == NO and kind != TRADE else price_e4]
+        if allowed == NEVER_ALLOWED or (allowed == EARLIER and kind == DELTA and qty_e2 > 0):
+            return OFF_GRID
     return _fault_of_size(kind, qty_e2, level)
 
 
@@ -106,13 +121,18 @@ def _fault_of_size(kind: int, qty_e2: int, level: bool) -> int:
 
 def refuse(rows: MarketRows, spec: MarketSpec, origin: Origin, fault: Fault) -> NoReturn:
     """Raise the DataError that names the row, the rule, the value and the remedy."""
+    raise DataError(refusal(rows, spec, origin, fault))
+
+
+def refusal(rows: MarketRows, spec: MarketSpec, origin: Origin, fault: Fault) -> str:
+    """Words that name the row, the rule, the value and the remedy."""
     at = fault.at
     numbers = origin.numbers
     number = numbers if isinstance(numbers, int) else numbers[at] if at < len(numbers) else "?"
     kind = KIND_NAMES[rows.kind[at]] if rows.kind[at] < len(KIND_NAMES) else f"kind {rows.kind[at]}"
     seq = f", seq {rows.seq[at]}" if rows.seq[at] >= 0 else ""
     where = f"{origin.source}: {origin.unit} {number}, market {spec.ticker}: {kind}{seq}"
-    raise DataError(f"{where} {_words(rows, spec, fault)}")
+    return f"{where} {_words(rows, spec, fault)}"
 
 
 def _words(rows: MarketRows, spec: MarketSpec, fault: Fault) -> str:

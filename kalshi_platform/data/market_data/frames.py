@@ -8,6 +8,7 @@ Legacy    integer cents and whole contracts (``price``, ``delta``), sent until 2
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, TimeSpan, strange_time
 from kalshi_platform.data.market_data.row_buffer import Levels
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.errors import DataError
@@ -24,7 +25,6 @@ from kalshi_platform.domain.units import (
 )
 
 _CENT_E4: Final = 100
-_MAX_SECONDS: Final = (1 << 62) // NS_PER_SECOND  # the year 2116
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
 
@@ -155,26 +155,37 @@ def taker_of(msg: Message) -> int:
 
 
 def exchange_time_ns(msg: Message) -> int:
-    """Exchange's own time of a message, ns; NO_TIME where the message has none."""
-    ts_ms = msg.get("ts_ms")
-    if ts_ms is not None:
-        return _integer(msg, "ts_ms") * NS_PER_MS
+    """Exchange's own time of a message, ns; NO_TIME where the message has none.
+
+    DataError where the time cannot be: it names the unit that the number looks like.
+    """
+    if msg.get("ts_ms") is not None:
+        return _time_ns(msg, "ts_ms", NS_PER_MS, EXCHANGE)
     ts = msg.get("ts")
     if ts is None:
         return NO_TIME
-    if isinstance(ts, str):
-        return parse_rfc3339(ts)
-    return _integer(msg, "ts") * NS_PER_SECOND
+    if not isinstance(ts, str):
+        return _time_ns(msg, "ts", NS_PER_SECOND, EXCHANGE)
+    time_ns = parse_rfc3339(ts)
+    if not EXCHANGE.holds(time_ns):
+        raise DataError(f"ts = {ts!r} cannot be: {EXCHANGE.words}")
+    return time_ns
 
 
 def seconds_ns(msg: Message, key: str) -> int | None:
-    """Time field in whole seconds as ns; None where the field is absent."""
-    if msg.get(key) is None:
-        return None
+    """Time of a market in whole seconds as ns; None where the field is absent or 0, which says no time.
+
+    DataError where the time cannot be: it names the unit that the number looks like.
+    """
+    return _time_ns(msg, key, NS_PER_SECOND, SCHEDULE) if msg.get(key) not in (None, 0) else None
+
+
+def _time_ns(msg: Message, key: str, unit_ns: int, span: TimeSpan) -> int:
+    """Time in field ``key``, which counts ``unit_ns``, as ns; DataError where ``span`` does not hold it."""
     value = _integer(msg, key)
-    if abs(value) > _MAX_SECONDS:
-        raise DataError(f"{key} = {value}; expected seconds since 1970, at most {_MAX_SECONDS}")
-    return value * NS_PER_SECOND
+    if not span.holds(value * unit_ns):
+        raise DataError(strange_time(key, value, unit_ns, span))
+    return value * unit_ns
 
 
 def price_bands(raw: Any) -> tuple[PriceBand, ...]:
@@ -193,7 +204,7 @@ def price_bands(raw: Any) -> tuple[PriceBand, ...]:
 def _string(value: Any, key: str) -> str:
     """``value`` if it is a string; DataError otherwise."""
     if not isinstance(value, str):
-        raise DataError(f"{key} = {value!r}; expected a decimal string")
+        raise DataError(f"{key} = {value!r}; expected a decimal string: give it as text")
     return value
 
 

@@ -35,7 +35,15 @@ def spec_with_facts(spec: MarketSpec, facts: MarketFacts) -> MarketSpec:
     """``spec`` with every time, flag and grid that ``facts`` tell; ``spec`` itself where they tell none."""
     names = ("open_ns", "close_ns", "expected_expiration_ns", "can_close_early", "price_ranges")
     news = {name: value for name in names if (value := getattr(facts, name)) is not None}
-    return spec.replace(**news) if news else spec
+    if not news:
+        return spec
+    told = spec.replace(**news)
+    return told if _in_order(told.open_ns, told.close_ns) else told.replace(open_ns=None, close_ns=None)
+
+
+def _in_order(open_ns: int | None, close_ns: int | None) -> bool:
+    """False for a close before the opening: one of the two is wrong, nobody knows which."""
+    return open_ns is None or close_ns is None or open_ns <= close_ns
 
 
 def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
@@ -50,7 +58,8 @@ def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
 def history_of(record: MarketRecord, told: Sequence[Told], counters: Counter[str]) -> MarketHistory:
     """History of a market: step 0 from the metadata, step k from the k-th telling of ``told``, in order.
 
-    ``counters`` count the times that only metadata tell and that are taken for known since the opening.
+    ``counters`` count the times that only metadata tell and that are taken for known since the opening, and
+    frames after which a market would close before it opened: both times are unknown from there on.
     """
     facts = [telling.facts for telling in told]
     frames_tell_close = any(f.close_ns is not None for f in facts)
@@ -59,6 +68,11 @@ def history_of(record: MarketRecord, told: Sequence[Told], counters: Counter[str
         counters["close_assumed_known_since_open"] += 1
     if record.spec.close_ns is not None and spec.close_ns is None and not frames_tell_close:
         counters["early_close_kept_from_features"] += 1
+    for later in facts:
+        open_ns = spec.open_ns if later.open_ns is None else later.open_ns
+        counters["close_before_open"] += not _in_order(
+            open_ns, spec.close_ns if later.close_ns is None else later.close_ns
+        )
     known = [known_facts(spec, MarketFacts(), None)]
     known += [known_facts(spec, telling.facts, telling.recv_ns) for telling in told]
     return MarketHistory(known=tuple(known), close_ns=true_close_ns(record, facts[-1] if facts else None))
@@ -75,6 +89,8 @@ def true_close_ns(record: MarketRecord, last: MarketFacts | None) -> int | None:
     close_ns = record.spec.close_ns if settled or told.close_ns is None else told.close_ns
     if close_ns is None:
         close_ns = told.close_ns
+    if not _in_order(record.spec.open_ns if told.open_ns is None else told.open_ns, close_ns):
+        close_ns = None
     ends = [close_ns, told.determined_ns, record.settlement.determined_ns if record.settlement else None]
     return min((t for t in ends if t is not None), default=None)
 

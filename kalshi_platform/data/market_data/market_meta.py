@@ -3,6 +3,14 @@
 Read from flat records (``markets.parquet``: one row a market) or REST answers (a list of events with
 nested markets, ``{"markets": [...]}``, ``{"market": {...}}``, ``{"events": [...]}``).
 
+A record that contradicts itself costs the fact, never the build; counted are
+  outcome_contradicts_result               "no" that paid 1.0000, say: the outcome is unknown
+  close_before_open                        both times are unknown
+  expiration_before_open                   the expiration is unknown
+  zero_times_read_as_absent                0001-01-01T00:00:00Z, 1970-01-01T00:00:00Z: blanks of writers
+  times_outside_2015_2099_read_as_unknown  9999-12-31, say
+  not_a_number_read_as_absent              NaN, the blank of a column of floats
+
 Fees: the metadata at hand does not carry them, so every market gets the exchange's default, quadratic
 with multiplier 1. Some series had another multiplier at some times (the INX* dailies paid half before
 2026); a point-in-time fee table replaces the default where one is recorded.
@@ -13,16 +21,27 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import isnan
 from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.data.market_data.clock import SCHEDULE, UNITS_NS, unit_like, utc_text
 from kalshi_platform.data.market_data.frames import price_bands
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand, Settlement, settlement_value_e4
-from kalshi_platform.domain.units import DOLLAR_E4, parse_price, parse_rfc3339
+from kalshi_platform.domain.market import (
+    WHOLE_CENTS,
+    MarketSpec,
+    PriceBand,
+    Settlement,
+    contradicts,
+    settlement_value_e4,
+)
+from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_SECOND, parse_price, parse_rfc3339
 
 _TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+#: Times by which some writers say that there is none, ns: the first instant of the calendar, and of Unix.
+_ZERO_TIMES_NS: Final = (-62_135_596_800 * NS_PER_SECOND, 0)
 #: Grids to infer from, coarse to fine, where the metadata declares none. Finer ones (0.01 cent: combos and a
 #: few others) must be declared, so that a wrong price does not make its own grid.
 _GRIDS: Final = (
@@ -154,32 +173,71 @@ def _record(
     exclusive = row.get("mutually_exclusive", event.get("mutually_exclusive"))
     raw_bands = row.get("price_ranges")
     try:
+        open_ns, close_ns, expiration_ns = _schedule(row, counters)
         spec = MarketSpec(
             ticker=ticker,
             event=check_ticker(event_ticker, where),
             series=row.get("series_ticker") or event.get("series_ticker") or None,
             category=row.get("category") or event.get("category") or None,
-            open_ns=_time(row.get("open_time")),
-            close_ns=_time(row.get("close_time")),
+            open_ns=open_ns,
+            close_ns=close_ns,
             price_ranges=price_bands(raw_bands) if raw_bands else WHOLE_CENTS,
             mutually_exclusive=exclusive if isinstance(exclusive, bool) else None,
         )
         settlement = _settlement(row, ticker, counters)
-        expiration_ns = _time(row.get("latest_expiration_time") or row.get("expiration_time"))
-        last_e4 = parse_price(row["last_price_dollars"]) if row.get("last_price_dollars") else 0
+        last_price = _present(row, "last_price_dollars", counters)
+        last_e4 = 0 if last_price is None else parse_price(last_price)
     except DataError as err:
         raise DataError(f"{where} ({ticker}): {err}; correct the metadata") from None
     # the exchange answers a last price of 0 where nothing traded
     return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None)
 
 
-def _time(text: Any) -> int | None:
-    """RFC 3339 text to ns; None where there is none."""
-    if not text:
+def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, int | None, int | None]:
+    """Times of opening, closing and latest expiration, ns; those that contradict each other are unknown."""
+    open_ns, close_ns = _time(row, "open_time", counters), _time(row, "close_time", counters)
+    expiration_ns = _time(row, "latest_expiration_time", counters)
+    if expiration_ns is None:
+        expiration_ns = _time(row, "expiration_time", counters)
+    if open_ns is not None and expiration_ns is not None and expiration_ns < open_ns:
+        counters["expiration_before_open"] += 1
+        expiration_ns = None
+    if open_ns is not None and close_ns is not None and close_ns < open_ns:
+        counters["close_before_open"] += 1
+        open_ns = close_ns = None
+    return open_ns, close_ns, expiration_ns
+
+
+def _present(row: Mapping[str, Any], key: str, counters: Counter[str]) -> Any:
+    """Value of a field; None where it is absent, empty or no number (NaN)."""
+    value = row.get(key)
+    if isinstance(value, float) and isnan(value):
+        counters["not_a_number_read_as_absent"] += 1
         return None
-    if not isinstance(text, str):
-        raise DataError(f"time {text!r} is not RFC 3339 (2026-11-23T02:13:20.388Z)")
-    return parse_rfc3339(text)
+    return None if value == "" else value
+
+
+def _time(row: Mapping[str, Any], key: str, counters: Counter[str]) -> int | None:
+    """Time of a market, ns, from RFC 3339 text; None where there is none, or none that can be."""
+    value = _present(row, key, counters)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise DataError(_no_text(key, value))
+    time_ns = parse_rfc3339(value)
+    if SCHEDULE.holds(time_ns):
+        return time_ns
+    zero = time_ns in _ZERO_TIMES_NS
+    counters["zero_times_read_as_absent" if zero else "times_outside_2015_2099_read_as_unknown"] += 1
+    return None
+
+
+def _no_text(key: str, value: object) -> str:
+    """Sentence about a time that is no text: the unit that a number looks like, and the text to write."""
+    seems = " is no time"
+    if isinstance(value, int) and (like := unit_like(value, SCHEDULE)):
+        seems = f" looks like {like} since 1970; write {utc_text(value * UNITS_NS[like])}"
+    return f"{key} = {str(value)[:40]}{seems}; expected RFC 3339 text with a zone"
 
 
 def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> Settlement | None:
@@ -187,15 +245,17 @@ def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> 
 
     A result that names no value (void, say) is counted and stays unknown.
     """
-    value = row.get("settlement_value_dollars")
+    value = _present(row, "settlement_value_dollars", counters)
     result = row.get("result")
-    if not value and result not in ("yes", "no", "", None):
+    if value is None and result not in ("yes", "no", "", None):
         counters["settlement_unreadable"] += 1
         return None
-    value_e4 = settlement_value_e4(result, parse_price(value) if value else None)
+    paid_e4 = None if value is None else parse_price(value)
+    counters["outcome_contradicts_result"] += int(contradicts(result, paid_e4))
+    value_e4 = settlement_value_e4(result, paid_e4)
     if value_e4 is None:
         return None
-    return Settlement(ticker=ticker, value_e4=value_e4, determined_ns=_time(row.get("settlement_ts")))
+    return Settlement(ticker=ticker, value_e4=value_e4, determined_ns=_time(row, "settlement_ts", counters))
 
 
 def merge_records(

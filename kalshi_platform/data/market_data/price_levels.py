@@ -3,7 +3,11 @@
 Owns    depth[side, price_e4 // tick_e4]: i8, 1e-2 contract, by own-side bid price; on cents 101 a side.
 Users   the door (``door.py``), which decides whether a row may enter, and the book (``data/book/ladder.py``),
         which also keeps best prices and totals. Both take a level's new size from :func:`size_after`.
+Prices  strictly between 0 and 1 dollar: nobody can trade at 0.00 or 1.00. A level, delta, quote or print at
+        one of them is put aside where it enters, and counted (``levels_outside_0_1``, say).
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -28,3 +32,8 @@ def finer_levels(depth: np.ndarray, tick_e4: int, finer_e4: int) -> np.ndarray:
 def size_after(depth: np.ndarray, kind: int, side: int, level: int, qty_e2: int) -> int:
     """Size of ``depth[side, level]`` after a snapshot's level or a delta; below zero: the row is wrong."""
     return qty_e2 if kind == SNAPSHOT else depth[side, level] + qty_e2
+
+
+def is_at_edge(price_e4: Any) -> Any:
+    """True where a price (one, or an array of them) is 0.00 or 1.00, where nobody can trade."""
+    return (price_e4 == 0) | (price_e4 == DOLLAR_E4)

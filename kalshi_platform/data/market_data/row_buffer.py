@@ -35,6 +35,7 @@ class RowBuffer:
     def __init__(self) -> None:
         self._cells = array("q")
         self.told: list[Told] = []
+        self.trade_ids: list[str | None] = []  # one a TRADE row, in order; None: the frame told none
         self._n_told = 0  # ever, also before clear()
         self._has_begun = False
         self._waiting: tuple[int, MarketFacts] | None = None  # told before the first row
@@ -108,9 +109,10 @@ class RowBuffer:
             self.told[-1] = self.told[-1]._replace(recv_ns=told_ns)
 
     def clear(self) -> None:
-        """Forget the rows collected so far and the facts told between them."""
+        """Forget the rows collected so far, their trade ids and the facts told between them."""
         del self._cells[:]
         self.told.clear()
+        self.trade_ids.clear()
 
     def rows(self) -> tuple[MarketRows, np.ndarray]:
         """(rows collected so far, (n,) i8 line each row came from)."""

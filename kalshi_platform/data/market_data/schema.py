@@ -8,13 +8,14 @@ SNAPSHOT  one row FLAG_START (side NO_SIDE, price NO_PRICE, qty 0: the book is e
           then one row a price level: side, own-side bid price, size
 DELTA     side, own-side bid price, signed change of the size there; FLAG_FILL if a trade caused it
 TRADE     side = outcome that the taker bought, price on the YES scale, size; FLAG_BLOCK: it never touched the
-          book
+          book; FLAG_JOINED: it comes from another file than the book, and implies no book
 QUOTE     side, best own-side bid price (NO_PRICE: side empty), its size (UNKNOWN_QTY if not recorded);
           only the top of the book is known
 GAP       messages were lost here: the book is invalid until its next SNAPSHOT; qty = messages missing,
           UNKNOWN_QTY if uncountable
 STATUS    trading state changed; qty is one of STATUS_*
-TICKER    top of book as the ticker channel tells it, to check the book by; the door drops it
+TICKER    top of book as the ticker channel tells it, one row a side: side, best own-side bid price
+          (NO_PRICE: side empty). The door holds the book against it and drops it
 FACTS     facts of the market became known; qty counts them: a place in the market's ``MarketHistory.known``
 
 A NO bid at q is a YES ask at 1 - q. Times are ns UTC, prices 1e-4 dollar, sizes 1e-2 contract.
@@ -41,6 +42,7 @@ FLAG_START: Final = 1
 FLAG_LAST: Final = 2
 FLAG_FILL: Final = 4
 FLAG_BLOCK: Final = 8
+FLAG_JOINED: Final = 16
 
 STATUS_ACTIVE, STATUS_PAUSED, STATUS_CLOSED, STATUS_DETERMINED, STATUS_SETTLED = range(1, 6)
 

@@ -60,6 +60,7 @@ class Facts:
     feature_names: tuple[str, ...] = ()
     oracle_pnl_e6: int | None = None  # the most a taker limited to the position limit could make
     train_return: float | None = None
+    unprinted_markets: int = 0  # of the judged ones, those whose data show no trade at all
     training_metrics: tuple[Mapping[str, object], ...] = field(default=())
 
 
@@ -318,6 +319,21 @@ def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
     )
 
 
+def makers_without_prints(facts: Facts, config: CheckupConfig) -> Finding | None:
+    """Return a Finding if a maker was judged on markets whose data show no trade, else None."""
+    n, t = facts.unprinted_markets, facts.result.trading
+    if n == 0 or facts.result.order_style != "maker":
+        return None
+    return Finding(
+        severity="info",
+        rule="makers_without_prints",
+        message=f"{n} of the judged markets show no trade: there a resting order fills only when the "
+        "opposite best reaches its price",
+        evidence={"markets": n, "fills": t.n_fills, "reached_fills": t.n_reached_fills},
+        remedy="record the trade channel beside the book, or import the trades of these markets",
+    )
+
+
 RULES: Final[tuple[Rule, ...]] = (
     not_a_number,
     never_trades,
@@ -332,6 +348,7 @@ RULES: Final[tuple[Rule, ...]] = (
     no_uncertainty,
     dead_features,
     too_few_events,
+    makers_without_prints,
 )
 _ORDER: Final = {"error": 0, "warning": 1, "info": 2}
 

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup import Facts, examine
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluation import (
@@ -166,6 +167,15 @@ class _Stage:
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
 
 
+def unprinted_markets(bank: Bank) -> int:
+    """Number of markets with rows to step over whose rows show no trade."""
+    arrays = bank.arrays
+    printed = np.concatenate([[0], np.cumsum(arrays.rows["print_px_e4"] != NO_PRICE)])
+    trades = printed[arrays.segments["stop"]] - printed[arrays.segments["start"]]
+    by_market = np.bincount(arrays.segments["market"], trades, minlength=len(bank.markets))
+    return int((by_market[np.unique(arrays.segments["market"])] == 0).sum())
+
+
 def _facts(
     sample: Sample,
     result: PolicyResult,
@@ -184,5 +194,6 @@ def _facts(
         feature_names=sample.rollouts[0].feature_names,
         oracle_pnl_e6=oracle.pnl_e6 if oracle and full_fees else None,
         train_return=train_return,
+        unprinted_markets=unprinted_markets(sample.bank),
         training_metrics=tuple(training_metrics),
     )

@@ -63,6 +63,7 @@ class Trading(Config):
     idle_decisions: int
     n_orders: int
     n_fills: int
+    n_reached_fills: int = 0  # of resting orders that the opposite best reached without a print
     fill_rate: float | None
     trade_rate: float
     turnover_e6: int
@@ -257,6 +258,7 @@ def _trading(sample: Sample) -> Trading:
         idle_decisions=idle,
         n_orders=orders,
         n_fills=int(r.n_fills.sum()),
+        n_reached_fills=int(r.n_reached_fills.sum()),
         # A share of the orders' full size. A sale may ask for less than that, so this is a lower bound.
         fill_rate=traded / (orders * sample.config.order_qty_e2) if orders else None,
         trade_rate=acted / max(decisions - idle, 1),

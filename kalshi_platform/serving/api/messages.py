@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.data.market_data.capture import MAX_TIME_NS
+from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, strange_time
 from kalshi_platform.data.market_data.faults import MAX_QTY_E2
 from kalshi_platform.domain.actions import TradeName
 from kalshi_platform.domain.config import Config
@@ -54,6 +55,8 @@ class Holding(Config):
             )
         if self.position_e2 != 0 and not self.opened_ns:
             raise ValueError(f"position_e2={self.position_e2} without opened_ns: say when it was opened")
+        if self.opened_ns and not EXCHANGE.holds(self.opened_ns):
+            raise ValueError(strange_time("opened_ns", self.opened_ns, 1, EXCHANGE))
         return self
 
 
@@ -95,8 +98,8 @@ class OpenMessage(Config):
         for k, spec in enumerate(self.markets):
             for name in ("open_ns", "close_ns"):
                 time_ns = getattr(spec, name)
-                if time_ns is not None and not 0 <= time_ns < MAX_TIME_NS:
-                    raise ValueError(f"markets.{k}.{name}={time_ns}; expected ns since 1970")
+                if time_ns is not None and not SCHEDULE.holds(time_ns):
+                    raise ValueError(strange_time(f"markets.{k}.{name}", time_ns, 1, SCHEDULE))
             if spec.fee_multiplier_e6 > _MAX_FEE_MULTIPLIER_E6:
                 raise ValueError(
                     f"markets.{k}.fee_multiplier_e6={spec.fee_multiplier_e6} exceeds {_MAX_FEE_MULTIPLIER_E6}"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame
+from kalshi_platform.data.market_data.clock import TimeSpan, strange_time
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.market_meta import check_ticker, inferred_event
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
@@ -83,12 +84,16 @@ class LiveBooks:
         news, self._news = self._news, []
         return news
 
-    def feed(self, frame: Frame, message: dict[str, Any]) -> list[int]:
+    def feed(self, frame: Frame, message: dict[str, Any], received: TimeSpan | None = None) -> list[int]:
         """Apply one frame, parsed to ``message``; returns the groups with a slot at a new valid row.
 
-        DataError where the frame is refused: its effect is then that of a lost frame. LimitError where the
-        frame would bring one market too many; the session cannot go on.
+        ``received``: the possible receive times, None where the caller has checked them. DataError where
+        the frame is refused: its effect is then that of a lost frame. LimitError
+        where the frame would bring one market too many; the session cannot go on.
         """
+        if received is not None and not received.holds(frame.recv_ns):
+            self._refuse(Frame(frame.line, self.now_ns, frame.conn, frame.raw), message)
+            raise DataError(strange_time("recv_ns", frame.recv_ns, 1, received))
         if frame.recv_ns < self.now_ns:
             late = Frame(frame.line, self.now_ns, frame.conn, frame.raw)
             self._refuse(late, message)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.rows import CROSSED, INVALID, VALID, Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
 from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
@@ -26,6 +26,7 @@ from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.simulation.replay.account import clear_position, open_account, update_mark
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
+    ROW_CROSSED,
     ROW_DTYPE,
     SEGMENT_DTYPE,
     BankArrays,
@@ -74,6 +75,7 @@ def place_row(
     kept.print_qty_e2 = row.print_qty_e2[0]
     kept.print_px_e4 = row.print_px_e4[0]
     kept.print_side = row.print_side[0]
+    kept.state = ROW_CROSSED if row.valid[0] == CROSSED else 0
     for f in range(feature_columns.size):
         features[s, f] = row.features[0, feature_columns[f]]
     for w in range(n_window - 1):
@@ -195,8 +197,11 @@ class LiveGroup:
             self._rules.exclusive_set[0, s] = number
 
     def put(self, s: int, row: Rows) -> bool:
-        """Let slot ``s`` stand at ``row`` (length 1), or empty it; True where ``row`` is valid."""
-        if not row.valid[0]:
+        """Let slot ``s`` stand at ``row`` (length 1), or empty it; True where ``row`` calls for a decision.
+
+        A crossed row is shown and calls for none.
+        """
+        if row.valid[0] == INVALID:
             self._kernel_slots["state"][0, s] = EMPTY
             return False
         place_row(
@@ -209,7 +214,7 @@ class LiveGroup:
             self._kernel_slots,
             s,
         )
-        return True
+        return bool(row.valid[0] == VALID)
 
     def set_cash(self, cash_e6: int, reserved_e6: int) -> None:
         """Set the cash of the account, and the part of it that orders reserve, as the client tells."""

@@ -20,7 +20,8 @@ from pydantic import Field
 from pydantic_core import from_json, to_json
 
 from kalshi_platform.data.features.resolution import ResolutionHistory
-from kalshi_platform.data.market_data.capture import Frame, frame_of
+from kalshi_platform.data.market_data.capture import Frame, frame_of, times_of
+from kalshi_platform.data.market_data.clock import TimeSpan, receive_span
 from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
@@ -39,7 +40,11 @@ class StreamLimits(Config):
     """Limits of what one session may cost."""
 
     max_markets: int = Field(500, ge=1, description="markets a session may have")
-    max_frame_bytes: int = Field(1 << 18, ge=1_024, description="longest text, in characters")
+    max_frame_bytes: int = Field(
+        1 << 24,
+        ge=1_024,
+        description="longest text, in characters; the server's WebSocket reads no longer one",
+    )
     max_open_bytes: int = Field(1 << 20, ge=1_024, description="longest open message, in characters")
     max_refused: int = Field(100, ge=1, description="refused texts after which a session is closed")
     max_streams: int = Field(1_000, ge=1, description="connections and subscriptions a session may have")
@@ -147,8 +152,8 @@ class StreamSession:
             return self._control(message)
         number = self._number()
         try:
-            frame, message = self._frame(text, message, number, now_ns)
-            touched = self._books.feed(frame, message)
+            frame, message, received = self._frame(text, message, number, now_ns)
+            touched = self._books.feed(frame, message, received)
         except DataError as err:
             return self._refused(number, err)
         except LimitError as err:
@@ -200,13 +205,14 @@ class StreamSession:
 
     def _frame(
         self, text: str, message: dict[str, Any], number: int, now_ns: int
-    ) -> tuple[Frame, dict[str, Any]]:
-        """Frame in a text, and the message in the frame."""
+    ) -> tuple[Frame, dict[str, Any], TimeSpan]:
+        """Frame in a text, the message in the frame, and the times at which it can have been received."""
         if "raw" in message:
             frame = frame_of(message, number, "the capture line")
-            return frame, _json_object(frame.raw)
+            return frame, _json_object(frame.raw), times_of(message, receive_span(now_ns))
         # the server's clock may be set back; a stream's clock never goes back
-        return Frame(number, max(now_ns, self._books.now_ns), 0, text), message
+        now_ns = max(now_ns, self._books.now_ns)
+        return Frame(number, now_ns, 0, text), message, receive_span(now_ns)
 
     def _control(self, message: dict[str, Any]) -> Fed:
         """Answer a message that is no frame."""

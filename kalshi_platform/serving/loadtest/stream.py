@@ -35,8 +35,13 @@ _CONNECTIONS: Final = 1_000
 _QUIET_S: Final = 0.25
 
 
-def stream_lines(path: Path, n: int) -> list[str]:
-    """``n`` capture lines made of the frames of ``path``, repeated as often as needed."""
+def stream_lines(path: Path, n: int, now_ns: int | None = None) -> list[str]:
+    """``n`` capture lines made of the frames of ``path``, repeated as often as needed.
+
+    A server refuses times after its clock: where the repetitions would reach beyond ``now_ns`` (None: this
+    machine's clock), all lines are moved into the past together.
+    """
+    now_ns = time.time_ns() if now_ns is None else now_ns
     frames = list(read_frames(path))
     first_ns, last_ns = frames[0].recv_ns, max(frame.recv_ns for frame in frames)
     for earlier, later in pairwise(frames):
@@ -46,12 +51,14 @@ def stream_lines(path: Path, n: int) -> list[str]:
                 "goes back: sort the capture by recv_ns"
             )
     span_ns = last_ns - first_ns + _PAUSE_NS
-    return [_line(frames[k % len(frames)], k // len(frames), span_ns) for k in range(n)]
+    ahead_ns = max(0, last_ns + (n - 1) // len(frames) * span_ns - now_ns)
+    turns = ((frames[k % len(frames)], k // len(frames)) for k in range(n))
+    return [_line(frame, turn, turn * span_ns - ahead_ns) for frame, turn in turns]
 
 
-def _line(frame: Frame, turn: int, span_ns: int) -> str:
+def _line(frame: Frame, turn: int, later_ns: int) -> str:
     line = {
-        "recv_ns": frame.recv_ns + turn * span_ns,
+        "recv_ns": frame.recv_ns + later_ns,
         "conn": frame.conn + turn * _CONNECTIONS,
         "raw": frame.raw,
     }

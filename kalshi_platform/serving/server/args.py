@@ -36,7 +36,9 @@ class LimitArgs(Config):
     features: FeatureCacheConfig = Field(
         default_factory=FeatureCacheConfig, description="for how long features may be left out of a request"
     )
-    message_chars: int = Field(2**20, ge=1_024, description="longest message of a stream")
+    message_chars: int = Field(
+        2**24, ge=1_024, description="longest message of a stream; the WebSocket itself reads 16 MiB at most"
+    )
     streams: SessionConfig = Field(default_factory=SessionConfig, description="sessions of streams")
 
 

@@ -9,13 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.data.features.rows import LEVELS
 from kalshi_platform.domain.actions import N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
-from kalshi_platform.simulation.replay.account import liquidation_mark2_e4, position_value_e6, settle
-from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.account import position_value_e6, settle
+from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_CROSSED, BankArrays
 from kalshi_platform.simulation.replay.execution import withdraw_all
+from kalshi_platform.simulation.replay.impact import ASK, BID, taken_e2
 from kalshi_platform.simulation.replay.planning import ExecutionParams, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
 
@@ -55,9 +57,8 @@ def end_slots(
                 slot.state = CLOSED
             elif more:
                 withdraw_all(env, slot)
-                row = rows[slot.cursor]
-                terms = bank.terms[markets[slot.market].terms_at + row.terms]
-                close_at_liquidation(row, terms, env, slot, params)
+                row, market = rows[slot.cursor], markets[slot.market]
+                close_at_liquidation(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -70,22 +71,49 @@ def end_slots(
 
 
 @kernel
-def liquidation_e6(row: Any, terms: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
-    """(cash after fees, fees) of closing the slot's position as a taker at the best price of ``row``."""
-    if slot.position_e2 == 0:
+def liquidation_e6(row: Any, market: Any, terms: Any, slot: Any, params: ExecutionParams) -> tuple[int, int]:
+    """(cash after fees, fees) of closing the slot's position as a taker who walks the levels of ``row``.
+
+    Size that the slot took before is gone; what the five levels cannot take is worth nothing. A level of
+    unknown size takes all. On a crossed row nobody pays more than the other side asks. Where only
+    prints are known, a side without a print is not known to be empty: the position is worth its mark.
+    """
+    left = abs(slot.position_e2)
+    if left == 0:
         return 0, 0
-    bid, ask = int(row.bid_px_e4[0]), int(row.ask_px_e4[0])
-    mark2 = liquidation_mark2_e4(slot.position_e2, slot.mark2_e4, bid, ask)
-    value_e6 = position_value_e6(slot.position_e2, mark2)
-    model_e6 = model_fee_e6(scaled_rate_e6(terms, False, params), mark2 // 2, abs(slot.position_e2))
-    change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
-    return change_e6, fee_e6
+    long = slot.position_e2 > 0
+    side, rate_e6 = BID if long else ASK, scaled_rate_e6(terms, False, params)
+    if market.source == PRINTS_ONLY and (row.bid_px_e4[0] if long else row.ask_px_e4[0]) < 0:
+        value_e6 = position_value_e6(slot.position_e2, slot.mark2_e4)
+        model_e6 = model_fee_e6(rate_e6, slot.mark2_e4 // 2, left)
+        change_e6, fee_e6, _ = apply_fill(value_e6, min(model_e6, value_e6), 0, params.unit_e6)
+        return change_e6, fee_e6
+    cash_e6, fees_e6, accumulator_e6 = 0, 0, 0
+    for level in range(LEVELS):
+        price = int(row.bid_px_e4[level] if long else row.ask_px_e4[level])
+        shown = int(row.bid_qty_e2[level] if long else row.ask_qty_e2[level])
+        qty = min(left, shown - taken_e2(slot, side, price)) if shown >= 0 else left
+        if price < 0 or left == 0:
+            break
+        if qty <= 0:
+            continue
+        if row.state & ROW_CROSSED != 0:
+            price = min(price, int(row.ask_px_e4[0])) if long else max(price, int(row.bid_px_e4[0]))
+        value_e6 = (price if long else 10_000 - price) * qty
+        model_e6 = min(model_fee_e6(rate_e6, price, qty), value_e6)
+        change_e6, fee_e6, accumulator_e6 = apply_fill(value_e6, model_e6, accumulator_e6, params.unit_e6)
+        cash_e6 += change_e6
+        fees_e6 += fee_e6
+        left -= qty
+    return cash_e6, fees_e6
 
 
 @kernel
-def close_at_liquidation(row: Any, terms: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+def close_at_liquidation(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, params: ExecutionParams
+) -> None:
     """Close the slot's position at the end of its market's data, for what a taker would get on ``row``."""
-    change_e6, fee_e6 = liquidation_e6(row, terms, slot, params)
+    change_e6, fee_e6 = liquidation_e6(row, market, terms, slot, params)
     env.cash_e6 += change_e6
     slot.slot_cash_e6 += change_e6
     slot.fees_e6 += fee_e6
@@ -108,9 +136,9 @@ def write_records(
         slot = slots[n, s]
         if slot.state in (EMPTY, WAITING):
             continue
-        row = bank.rows[slot.cursor]
-        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
-        closing_e6, closing_fee_e6 = liquidation_e6(row, terms, slot, params)
+        row, market = bank.rows[slot.cursor], bank.markets[slot.market]
+        terms = bank.terms[market.terms_at + row.terms]
+        closing_e6, closing_fee_e6 = liquidation_e6(row, market, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s
         out.market[at] = slot.market
@@ -123,6 +151,7 @@ def write_records(
         out.turnover_e6[at] = slot.turnover_e6
         out.n_orders[at] = slot.n_orders
         out.n_fills[at] = slot.n_fills
+        out.n_reached_fills[at] = slot.n_reached_fills
         out.max_position_e2[at] = slot.max_position_e2
         for a in range(N_ACTIONS):
             out.action_counts[at, a] = slot.action_counts[a]

@@ -1,19 +1,28 @@
-"""The Gymnasium view of one replay environment: named blocks instead of one flat vector."""
+"""The Gymnasium view of one replay environment: named blocks instead of one flat vector.
 
-from typing import Any
+Importing this module registers it, so that Gymnasium makes one of a dataset by its name:
+
+    import gymnasium
+    import kalshi_platform.simulation.envs.gym_env
+    env = gymnasium.make("kalshi_platform/Replay-v1", dataset="runs/data", n_slots=2, hold_masked=True)
+"""
+
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
+from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.data.features.history import gather_windows
 from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
+from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig, EpisodeMode
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import EpisodeSource, RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.open import open_bank
 
 Observation = dict[str, np.ndarray]
 
@@ -24,7 +33,8 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
     Observation  market (S, F), history (S, W, H; absent where W = 0), portfolio (S, P), slot_mask (S,),
                  action_mask (S, A); float32
     Action       (S,) integers: 0 HOLD, 1 BUY_YES, 2 SELL_YES, 3 BUY_NO, 4 SELL_NO; a masked one raises
-                 ContractError from :meth:`step` unless ``hold_masked``, where it counts as HOLD
+                 ContractError from :meth:`step` unless ``hold_masked``, where it counts as HOLD; anything
+                 but whole numbers of these raises ContractError always
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - the name and type are Gymnasium's
@@ -99,7 +109,7 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
         """Take one action a slot; returns Gymnasium's (observation, reward, terminated, truncated, info)."""
         if self._ended:
             raise ContractError("step() after the end of an episode: call reset() first")
-        actions = np.array(action).reshape(1, -1)
+        actions = self._whole(action)
         if self._hold_masked:
             allowed = np.take_along_axis(self._vector.slots["mask"][0], actions.T.astype(np.int64), 1)[:, 0]
             actions[0, allowed == 0] = HOLD
@@ -110,6 +120,23 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
             (self._vector.final_flat, self._vector.final_rows) if ended or cut else (self._flat, self._rows)
         )
         return self._named(flat, rows), float(self._reward[0]), ended, cut, {}
+
+    def action_masks(self) -> np.ndarray:
+        """Actions that may be taken now, (S * A,) bool, slot after slot, as sb3-contrib asks."""
+        return np.asarray(self._vector.slots["mask"][0] != 0).reshape(-1)
+
+    def _whole(self, action: Any) -> np.ndarray:
+        """``action`` as (1, S) i8; ContractError where it holds anything but whole numbers of actions."""
+        actions, s = np.asarray(action), self._vector.n_slots
+        if actions.dtype.kind not in "iu":
+            raise ContractError(
+                f"action {action!r} is {actions.dtype}: give {s} whole numbers 0..{N_ACTIONS - 1}, one a slot"
+            )
+        if actions.size != s or (actions < 0).any() or (actions >= N_ACTIONS).any():
+            raise ContractError(
+                f"action {action!r}; expected {s} whole numbers 0..{N_ACTIONS - 1}, one a slot"
+            )
+        return actions.reshape(1, s).astype(np.int64)
 
     def _named(self, flat: np.ndarray, rows: np.ndarray) -> Observation:
         """Observation as named blocks, copied, so that the caller never holds a live buffer."""
@@ -122,3 +149,38 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
             gather_windows(arrays.temporal, arrays.age, rows[0].astype(np.int64), history)
             named["history"] = history
         return named
+
+
+#: Name under which Gymnasium makes an environment of a dataset.
+ENVIRONMENT: Final = "kalshi_platform/Replay-v1"
+
+
+def make_replay_env(
+    dataset: str,
+    split: Split = "train",
+    mode: EpisodeMode = "concurrent",
+    min_steps: int = 500,
+    max_steps: int = 2_000,
+    window: int = 0,
+    seed: int = 0,
+    hold_masked: bool = False,
+    **config: Any,
+) -> ReplayEnv:
+    """Environment over the episodes of one split of the dataset at ``dataset``, a folder or ``s3://``.
+
+    ``config``: fields of ``EnvConfig``, such as ``n_slots``, ``groups`` or ``order_style``. ContractError for
+    the test split, which opens only through the final evaluation, and for a field or value that is none.
+    """
+    if split == "test":
+        raise ContractError(
+            "split='test' opens only through the final evaluation (kalshi-platform evaluate --split test "
+            "--final): choose train or validation"
+        )
+    settings = EnvConfig.parse(config)
+    episodes = EpisodeConfig.parse({"mode": mode, "min_steps": min_steps, "max_steps": max_steps})
+    bank = open_bank(dataset, split, settings.groups)
+    return ReplayEnv(bank, settings, episodes, window=window, seed=seed, hold_masked=hold_masked)
+
+
+if ENVIRONMENT not in gym.registry:
+    gym.register(ENVIRONMENT, entry_point=f"{__name__}:{make_replay_env.__name__}")

@@ -22,6 +22,7 @@ class EpisodeRecords(NamedTuple):
     turnover_e6: np.ndarray  # (M,) i8: sum of price x size
     n_orders: np.ndarray  # (M,) i4
     n_fills: np.ndarray  # (M,) i4
+    n_reached_fills: np.ndarray  # (M,) i4: those of resting orders that the opposite best reached
     max_position_e2: np.ndarray  # (M,) i8
     action_counts: np.ndarray  # (M, A) i4: how often each action was chosen
     masked_counts: np.ndarray  # (M, A) i4: how often each was unavailable
@@ -33,7 +34,7 @@ def allocate_records(capacity: int) -> EpisodeRecords:
     """Zeroed columns for ``capacity`` entries."""
     kinds = {
         "slot": "i4", "market": "i4", "n_steps": "i4", "n_orders": "i4", "n_fills": "i4", "settled": "u1",
-        "action_counts": "i4", "masked_counts": "i4", "episode_return": "f8",
+        "n_reached_fills": "i4", "action_counts": "i4", "masked_counts": "i4", "episode_return": "f8",
     }  # fmt: skip
     wide = ("action_counts", "masked_counts")
     return EpisodeRecords(

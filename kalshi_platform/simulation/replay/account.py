@@ -34,6 +34,7 @@ ACCOUNT_SLOT_FIELDS: Final = [
     ("max_position_e2", "i8"),  # absolute
     ("n_orders", "i4"),
     ("n_fills", "i4"),
+    ("n_reached_fills", "i4"),  # of a resting order that the opposite best reached without a print
 ]
 
 
@@ -59,6 +60,7 @@ def clear_position(slot: Any) -> None:
     slot.max_position_e2 = 0
     slot.n_orders = 0
     slot.n_fills = 0
+    slot.n_reached_fills = 0
 
 
 @kernel
@@ -145,13 +147,3 @@ def update_mark(row: Any, slot: Any) -> None:
     if ask >= 0:
         mark = min(mark, 2 * ask)
     slot.mark2_e4 = mark
-
-
-@kernel
-def liquidation_mark2_e4(position_e2: int, mark2_e4: int, bid_e4: int, ask_e4: int) -> int:
-    """Twice the price that closes the position: the bid for YES, the ask for NO, else the mark."""
-    if position_e2 > 0 and bid_e4 >= 0:
-        return min(mark2_e4, 2 * bid_e4)
-    if position_e2 < 0 and ask_e4 >= 0:
-        return max(mark2_e4, 2 * ask_e4)
-    return mark2_e4

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import LEVELS, Rows, find_segments
+from kalshi_platform.data.features.rows import CROSSED, LEVELS, Rows, find_segments
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance
 from kalshi_platform.domain.market_history import MarketHistory, constant_history
@@ -27,20 +27,24 @@ _SOURCE: Final[dict[Provenance, int]] = {
     "trade_implied": PRINTS_ONLY,
 }
 UNSETTLED: Final = -1
+#: Bits of a row's ``state``.
+ROW_CROSSED, ROW_BURST_END = 1, 2
 
 
 #: Facts of one message that execution needs, in one record: a step touches three cache lines (ADR-0002).
 ROW_DTYPE: Final = np.dtype(
     [
+        # what every step reads lies in front, so that it costs one or two cache lines
         ("recv_ns", "i8"),
         ("bid_px_e4", "i4", (LEVELS,)),
         ("ask_px_e4", "i4", (LEVELS,)),
+        ("print_px_e4", "i4"),
+        ("print_side", "u1"),
+        ("state", "u1"),  # ROW_CROSSED and ROW_BURST_END, as bits
+        ("terms", "u2"),  # which of the market's terms are in force
         ("bid_qty_e2", "i8", (LEVELS,)),
         ("ask_qty_e2", "i8", (LEVELS,)),
         ("print_qty_e2", "i8"),
-        ("print_px_e4", "i4"),
-        ("print_side", "u1"),
-        ("terms", "u2"),  # which of the market's terms are in force
     ],
     align=True,
 )
@@ -187,9 +191,9 @@ def build_bank(
         for picked in (feature_columns, temporal_columns)
     )
     rows = np.zeros(offset, ROW_DTYPE)
+    made = {"terms": places, "state": [_state(x.rows) for x in markets]}
     for name in ROW_DTYPE.names or ():
-        parts = places if name == "terms" else [getattr(x.rows, name) for x in markets]
-        rows[name] = np.concatenate(parts)
+        rows[name] = np.concatenate(made.get(name) or [getattr(x.rows, name) for x in markets])
     arrays = BankArrays(
         rows=rows,
         features=np.ascontiguousarray(features),
@@ -206,6 +210,11 @@ def build_bank(
         terms=np.concatenate(terms),
     )
     return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
+
+
+def _state(rows: Rows) -> np.ndarray:
+    """``state`` (n,) u1 of ROW_DTYPE."""
+    return np.where(rows.valid == CROSSED, ROW_CROSSED, 0) | np.where(rows.burst_end, ROW_BURST_END, 0)
 
 
 def _terms(market: BankMarket) -> tuple[np.ndarray, np.ndarray]:

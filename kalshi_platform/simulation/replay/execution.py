@@ -3,13 +3,22 @@
 Life of an order    sent at t -> reaches the book as it stands at t + latency -> taken, RESTING (maker) or
                     SEEKING (taker where only prints are known) -> gone. A slot has one working order and
                     one in flight; the one in flight replaces the other when it arrives, not before.
-FULL_DEPTH          a taker walks the five levels down to its limit, less what it took before (own impact);
-                    a maker fills on a print strictly through its price, or by prints at its price once
-                    the size displayed there when it arrived has traded. Cancellations never advance it.
-TOP_ONLY            sizes unknown: at most ``unknown_fill_e2`` a price, at the best price only; a maker fills
-                    when the opposite best goes strictly through its price
+Books of levels     a taker walks the five levels down to its limit, less what it took before (own impact). A
+and quotes          maker fills, each time at its own price,
+                    - by a print strictly through its price, or by prints at its price once the size displayed
+                      there when it arrived has traded (cancellations never advance it);
+                    - at the end of a burst (``Rows.burst_end``), after its prints, where the opposite best
+                      has reached its price: up to the size displayed at that price and beyond. Then nobody is
+                      ahead of it any more, and the rest of it stays.
+                    Where a size is unknown, at most ``unknown_fill_e2`` a price fills while it is displayed.
 PRINTS_ONLY         the book is the last print of each side: a taker fills on the next print of its own
                     taker side not worse than its limit, a maker on a print strictly through its price
+CROSSED rows        prove nothing: nothing fills on them, no queue advances, a taker that arrives is cancelled
+Conservation        displayed size that a slot took, by lifting it or by being reached, is gone while it stays
+                    displayed, and so is the size that the prints of a burst filled of a resting order: the
+                    same seller would have had that much less left to display. No print fills more than its
+                    size. So what fills over any stretch of rows is at most the opposite size displayed at its
+                    start, plus all that was added to it, plus what was printed against the order's side.
 Records             row: ROW_DTYPE, market: MARKET_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py);
                     env, slot: see simulation/replay/account.py
 Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
@@ -18,13 +27,23 @@ Units               prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, ca
 from typing import Any, Final
 
 from kalshi_platform.data.features.rows import LEVELS
-from kalshi_platform.data.market_data.schema import NO, NO_SIDE, YES
+from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
 from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
-from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, TOP_ONLY
+from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_BURST_END, ROW_CROSSED
+from kalshi_platform.simulation.replay.impact import (
+    ASK,
+    BID,
+    IMPACT_FIELDS,
+    forget_impact,
+    free_e2,
+    price_e4_of,
+    refresh_impact,
+    remember,
+)
 from kalshi_platform.simulation.replay.planning import (
     ExecutionParams,
     plan_order,
@@ -37,9 +56,6 @@ from kalshi_platform.simulation.replay.planning import (
 IDLE, RESTING, SEEKING = range(3)
 #: Queue ahead of an order where the displayed size is not known: only a print through it fills.
 QUEUE_UNKNOWN: Final = 1 << 62
-#: Prices a slot and side whose liquidity is remembered as taken: all that can be displayed.
-IMPACT_DEPTH: Final = LEVELS
-BID, ASK = 0, 1
 
 #: Fields of a slot's record: its working order, the one in flight, and the liquidity it has taken.
 ORDER_FIELDS: Final = [
@@ -49,6 +65,7 @@ ORDER_FIELDS: Final = [
     ("order_qty_e2", "i8"),  # remaining
     ("queue_e2", "i8"),  # displayed size ahead
     ("expiry_ns", "i8"),
+    ("burst_filled_e2", "i8"),  # what prints of the present burst filled of the order
     ("accumulator_e6", "i8"),  # of fees
     ("order_reserved_e6", "i8"),
     ("sent_action", "u1"),  # HOLD = nothing in flight
@@ -56,9 +73,7 @@ ORDER_FIELDS: Final = [
     ("sent_qty_e2", "i8"),
     ("sent_reserved_e6", "i8"),
     ("arrival_ns", "i8"),
-    ("n_taken", "i4"),  # entries of taken_* in use
-    ("taken_px_e4", "i8", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
-    ("taken_e2", "i8", (2, IMPACT_DEPTH)),
+    *IMPACT_FIELDS,
 ]
 
 
@@ -69,11 +84,8 @@ def clear_order(slot: Any) -> None:
     slot.order_reserved_e6 = 0
     slot.sent_action = HOLD
     slot.sent_reserved_e6 = 0
-    slot.n_taken = 0
-    for side in range(2):
-        for k in range(IMPACT_DEPTH):
-            slot.taken_px_e4[side, k] = -1
-            slot.taken_e2[side, k] = 0
+    slot.burst_filled_e2 = 0
+    forget_impact(slot)
 
 
 @kernel
@@ -161,50 +173,11 @@ def _fill(
 
 
 @kernel
-def _taken_e2(slot: Any, side: int, price_e4: int) -> int:
-    for k in range(IMPACT_DEPTH):
-        if slot.taken_px_e4[side, k] == price_e4:
-            return slot.taken_e2[side, k]
-    return 0
-
-
-@kernel
-def _remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
-    free = -1
-    for k in range(IMPACT_DEPTH):
-        if slot.taken_px_e4[side, k] == price_e4:
-            slot.taken_e2[side, k] += qty_e2
-            return
-        if slot.taken_px_e4[side, k] < 0:
-            free = k
-    slot.n_taken += 1
-    slot.taken_px_e4[side, free] = price_e4
-    slot.taken_e2[side, free] = qty_e2
-
-
-@kernel
-def refresh_impact(row: Any, slot: Any) -> None:
-    """Forget sizes taken at prices no longer displayed, and never remember more than is displayed now."""
-    if slot.n_taken == 0:
-        return
-    for side in range(2):
-        for k in range(IMPACT_DEPTH):
-            price = slot.taken_px_e4[side, k]
-            if price < 0:
-                continue
-            shown = -1
-            for level in range(LEVELS):
-                px = row.bid_px_e4[level] if side == BID else row.ask_px_e4[level]
-                if px == price:
-                    qty = row.bid_qty_e2[level] if side == BID else row.ask_qty_e2[level]
-                    shown = qty if qty >= 0 else slot.taken_e2[side, k]
-                    break
-            if shown < 0:
-                slot.taken_px_e4[side, k] = -1
-                slot.taken_e2[side, k] = 0
-                slot.n_taken -= 1
-            else:
-                slot.taken_e2[side, k] = min(slot.taken_e2[side, k], shown)
+def _reaches(slot: Any, price_e4: int) -> bool:
+    """True where an opposite price meets the limit of the slot's order."""
+    if raises_position(slot.order_action):
+        return 0 <= price_e4 <= slot.order_price_e4
+    return price_e4 >= slot.order_price_e4
 
 
 @kernel
@@ -212,20 +185,15 @@ def _take(
     row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
 ) -> None:
     """Walk the opposite levels down to the limit; cancel the size that does not fill (IOC)."""
-    up = raises_position(slot.order_action)
-    limit = slot.order_price_e4
-    side = ASK if up else BID
-    levels = 1 if market.source == TOP_ONLY else LEVELS
-    for level in range(levels):
-        price = int(row.ask_px_e4[level] if up else row.bid_px_e4[level])
-        shown = row.ask_qty_e2[level] if up else row.bid_qty_e2[level]
-        if price < 0 or (up and price > limit) or (not up and price < limit):
+    side = ASK if raises_position(slot.order_action) else BID
+    for level in range(LEVELS if row.state & ROW_CROSSED == 0 else 0):
+        price = price_e4_of(row, side, level)
+        if not _reaches(slot, price):
             break
-        available = (shown if shown >= 0 else params.unknown_fill_e2) - _taken_e2(slot, side, price)
-        qty = min(available, slot.order_qty_e2)
+        qty = min(free_e2(row, slot, side, level, params), slot.order_qty_e2)
         if qty > 0:
             if _fill(terms, env, slot, price, qty, False, now_ns, params):
-                _remember(slot, side, price, qty)
+                remember(slot, side, price, qty)
             if slot.order_state == IDLE:
                 return
     withdraw(env, slot)
@@ -284,6 +252,7 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     slot.order_price_e4 = slot.sent_price_e4
     slot.order_qty_e2 = qty
     slot.order_reserved_e6 = keep_e6
+    slot.burst_filled_e2 = 0
     slot.accumulator_e6 = 0
     slot.expiry_ns = slot.arrival_ns + params.order_ttl_ns
     if params.maker:
@@ -302,17 +271,19 @@ def on_row(
     """
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
-    if slot.order_state == IDLE or in_pause(row.recv_ns):
+    if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or in_pause(row.recv_ns):
         return
     if row.recv_ns >= slot.end_ns:
         withdraw(env, slot)
         return
+    if row.state & ROW_CROSSED != 0:
+        return
     if slot.order_state == SEEKING:
         _seek(row, market, terms, env, slot, now_ns, params)
-    elif market.source == TOP_ONLY:
-        _rest_in_quotes(row, market, terms, env, slot, now_ns, params)
-    else:
-        _rest_in_prints(row, market, terms, env, slot, now_ns, params)
+    elif slot.order_state == RESTING:
+        _meet_print(row, terms, env, slot, now_ns, params)
+    if row.state & ROW_BURST_END != 0:
+        _meet_opposite(row, market, terms, env, slot, now_ns, params)
 
 
 @kernel
@@ -328,36 +299,61 @@ def _seek(
 
 
 @kernel
-def _rest_in_quotes(
-    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
-) -> None:
-    """Fill a maker where only best prices are known: the opposite best must go strictly through its price."""
-    up = raises_position(slot.order_action)
-    price = slot.order_price_e4
-    opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
-    if opposite >= 0 and ((up and opposite < price) or (not up and opposite > price)):
-        fill = min(slot.order_qty_e2, params.unknown_fill_e2)
-        _fill(terms, env, slot, price, fill, True, now_ns, params)
-        withdraw(env, slot)
-
-
-@kernel
-def _rest_in_prints(
-    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
-) -> None:
-    """Fill a maker where prints are known: a print through its price fills it at once.
+def _meet_print(row: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams) -> None:
+    """Let a print meet the resting order: strictly through its price it fills at once.
 
     A print at its price eats the queue before it first.
     """
     up = raises_position(slot.order_action)
-    price, px, qty = slot.order_price_e4, int(row.print_px_e4), row.print_qty_e2
-    if row.print_side == NO_SIDE or row.print_side != (NO if up else YES):
+    if row.print_side != (NO if up else YES) or not _reaches(slot, int(row.print_px_e4)):
         return
-    if (up and px < price) or (not up and px > price):
-        _fill(terms, env, slot, price, min(qty, slot.order_qty_e2), True, now_ns, params)
-    elif px == price and slot.queue_e2 != QUEUE_UNKNOWN:
+    qty = row.print_qty_e2
+    if row.print_px_e4 == slot.order_price_e4:
+        if slot.queue_e2 == QUEUE_UNKNOWN:
+            return
         slot.queue_e2 -= qty
-        beyond = -slot.queue_e2
-        if beyond > 0:
-            slot.queue_e2 = 0
-            _fill(terms, env, slot, price, min(beyond, slot.order_qty_e2), True, now_ns, params)
+        qty = max(-slot.queue_e2, 0)
+        slot.queue_e2 = max(slot.queue_e2, 0)
+    qty = min(qty, slot.order_qty_e2)
+    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+        slot.burst_filled_e2 += qty
+
+
+@kernel
+def _meet_opposite(
+    row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
+) -> None:
+    """Fill the resting order from the opposite side where that has reached its price by the burst's end.
+
+    What the burst's prints filled of the order, even if it is gone by now, is taken from that side first.
+    """
+    printed_e2 = slot.burst_filled_e2
+    slot.burst_filled_e2 = 0
+    side = ASK if raises_position(slot.order_action) else BID
+    if market.source == PRINTS_ONLY or not _reaches(slot, price_e4_of(row, side, 0)):
+        return
+    _consume(row, slot, side, printed_e2, params)
+    if slot.order_state != RESTING:
+        return
+    slot.queue_e2 = 0
+    size_e2 = 0
+    for level in range(LEVELS):
+        if not _reaches(slot, price_e4_of(row, side, level)):
+            break
+        size_e2 += free_e2(row, slot, side, level, params)
+    qty = min(size_e2, slot.order_qty_e2)
+    if qty > 0 and _fill(terms, env, slot, slot.order_price_e4, qty, True, now_ns, params):
+        slot.n_reached_fills += 1
+        _consume(row, slot, side, qty, params)
+
+
+@kernel
+def _consume(row: Any, slot: Any, side: int, qty_e2: int, params: ExecutionParams) -> None:
+    """Remember ``qty_e2`` as taken from the levels that the order's price reaches, best first."""
+    for level in range(LEVELS):
+        if qty_e2 == 0 or not _reaches(slot, price_e4_of(row, side, level)):
+            return
+        part = min(free_e2(row, slot, side, level, params), qty_e2)
+        if part > 0:
+            remember(slot, side, price_e4_of(row, side, level), part)
+            qty_e2 -= part

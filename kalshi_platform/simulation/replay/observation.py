@@ -16,7 +16,7 @@ from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
-from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED, BankArrays
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import ExecutionParams, is_open, plan_order, raises_position
@@ -102,7 +102,7 @@ def update_mask(bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: E
             continue
         row = bank.rows[slot.cursor]
         terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
-        if not is_open(terms, env.now_ns + slot.shift_ns):
+        if row.state & ROW_CROSSED != 0 or not is_open(terms, env.now_ns + slot.shift_ns):
             _forbid_all(slot)
             continue
         highest_e6 = 0

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.market_data import schema
-from kalshi_platform.data.market_data.door import KEPT, Door, apply_fates
+from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.gaps import NOTHING_MISSING, put_before
 from kalshi_platform.data.market_data.schema import (
@@ -314,9 +314,9 @@ def market_rows(wire: Wire, market: int, spec: MarketSpec) -> tuple[schema.Marke
     lost = wire.lost[index]
     missing = np.where(lost > 0, lost, NOTHING_MISSING)
     rows, source = put_before(schema.take(wire.rows, index), missing)
-    fate, _ = Door(spec, declared=True).judge(rows, Origin("simulation", "row", np.arange(source.size)))
-    fair_e4 = wire.fair_e4[index][source][fate == KEPT]
-    rows = apply_fates(rows, fate, Counter())
+    origin = Origin("simulation", "row", np.arange(source.size))
+    rows, passed = Door(spec, declared=True).trace(rows, origin, Counter())
+    fair_e4 = wire.fair_e4[index][source][passed]
     return rows, fair_e4[rows.flags & FLAG_LAST != 0]
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from made.fake_import import FakeImport
+from made.market_files import quote, trade, write
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
@@ -40,6 +41,7 @@ def test_build_info_and_verify_agree_in_json(fake, tmp_path):
     verified = json.loads(run("verify", tmp_path / "out", "--json").stdout)
     assert verified["ok"] is True
     assert verified["problems"] == []
+    assert verified["books_ended"] == {}
 
 
 def test_people_get_tables(fake, tmp_path):
@@ -119,3 +121,14 @@ def test_options_that_do_not_go_together_are_refused_by_name(words, named):
     done = run("build", *words)
     assert done.exit_code == 2
     assert named in " ".join(done.stderr.split())
+
+
+def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_received(tmp_path, monkeypatch):
+    write(tmp_path / "t.parquet", [trade("E-A", 2, 4_200)])
+    write(tmp_path / "q.parquet", [quote("E-A", s, 3_000 + 100 * s, 4_200) for s in range(6)])
+    monkeypatch.setenv("COLUMNS", "200")
+    inputs = ["--input", tmp_path / "t.parquet", "--input", tmp_path / "q.parquet"]
+    assert run("build", "--workers", "0", *inputs, "--out", tmp_path / "d").exit_code == 0
+    shown = run("info", tmp_path / "d").stdout
+    assert "q.parquet+t.parquet: 1 prints of 1 markets joined, received 2,000.0 ms after the exch" in shown
+    assert "(assumed)" in shown

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from made.served import reading
-from made.stream_texts import TRADING, Policy
+from made.stream_texts import NOW_NS, TRADING, Policy
 
 from kalshi_platform.serving.live.sessions import SessionStore
 
@@ -25,7 +25,7 @@ def test_the_session_on_the_page_is_answered_as_it_says() -> None:
     for step in steps[1:]:
         if step.startswith("> "):
             assert answers == [], "the page leaves an answer out"
-            answers = [json.loads(m) for m in lease.session.step(step.removeprefix("> "), 0, Policy())]
+            answers = [json.loads(m) for m in lease.session.step(step.removeprefix("> "), NOW_NS, Policy())]
         else:
             assert json.loads(step.removeprefix("< ")) == answers.pop(0)
     assert answers == []

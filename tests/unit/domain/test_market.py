@@ -115,9 +115,11 @@ def test_a_ticker_may_contain_dots():
 @pytest.mark.parametrize(
     ("result", "value", "paid"),
     [("yes", None, 10_000), ("no", None, 0), ("", None, None), (None, None, None), ("scalar", 3_700, 3_700),
-     ("yes", 0, 0)],
+     ("yes", 10_000, 10_000), ("no", 0, 0), ("", 5_000, 5_000), (None, 0, 0),
+     # contradictions: nobody knows the outcome
+     ("yes", 0, None), ("no", 10_000, None), ("yes", 5_000, None), ("", 0, None)],
 )  # fmt: skip
-def test_settlement_pays_the_stated_value_before_the_result(result, value, paid):
+def test_settlement_pays_the_stated_value_or_else_the_result(result, value, paid):
     assert settlement_value_e4(result, value) == paid
 
 

@@ -82,3 +82,48 @@ def test_what_is_no_rfc3339_time_is_refused_and_named(text):
 def test_a_number_that_needs_more_than_64_bits_is_refused(text):
     with pytest.raises(DataError, match=r"more than 18 digits|not a decimal number"):
         parse_qty(text)
+
+
+@given(st.integers(0, 10_000))
+def test_a_float_is_the_price_of_its_shortest_text(price_e4):
+    assert parse_price(price_e4 / 10_000) == parse_price(Decimal(price_e4) / 10_000) == price_e4
+
+
+@pytest.mark.parametrize("number", [0, 1, 1.0, Decimal("0.5")])
+def test_numbers_are_read_as_they_are(number):
+    assert parse_price(number) == number * 10_000
+    assert parse_qty(number) == number * 100
+
+
+def test_a_float_too_fine_for_a_price_is_to_be_given_as_text():
+    with pytest.raises(
+        DataError, match=r"0\.1001000001 is finer than 1/10000.*it is a float: give it as text"
+    ):
+        parse_price(0.1001000001)
+
+
+@pytest.mark.parametrize(
+    "wrong", [True, [0, [2, 4], -2], (0, (2, 4), -2), {}, float("nan"), float("inf"), b"1"]
+)
+def test_what_only_looks_like_a_number_is_refused(wrong):
+    with pytest.raises(DataError, match="number"):
+        parse_price(wrong)
+
+
+@pytest.mark.parametrize(
+    "huge", [10**5_000, -(1 << 63), "9" * 5_000, Decimal("1e400")], ids=["int", "min", "text", "decimal"]
+)
+def test_a_huge_number_is_refused_in_few_words(huge):
+    with pytest.raises(DataError) as refusal:
+        parse_qty(huge)
+    assert len(str(refusal.value)) < 120
+
+
+def test_cents_are_named_as_such():
+    with pytest.raises(
+        DataError, match=r"price 24 is outside 0\.\.1 dollar; it looks like cents: divide it by 100"
+    ):
+        parse_price(24)
+    for other in ("1.5", -3, 500):
+        with pytest.raises(DataError, match=r"outside 0\.\.1 dollar$"):
+            parse_price(other)

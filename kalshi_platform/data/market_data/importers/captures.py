@@ -2,7 +2,7 @@
 
 A recorder that starts a new file in mid-connection goes on counting. One decoder therefore reads such files
 in order of time, and sees no gap where there is none. Files whose times overlap come from different
-recorders, and each gets its own decoder (``pieces.merge`` then keeps the longer record of a market).
+recorders, and each gets its own decoder (``merging.py`` then keeps the longer record of a market).
 
 No frame shows ``use_yes_price``. With the wrong setting most snapshots come out crossed, as no real book
 is: the importer refuses the file and names the other setting.
@@ -17,8 +17,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
-from kalshi_platform.data.market_data.capture import is_simulated_line, parse_line, read_lines
+from kalshi_platform.data.market_data.capture import (
+    MAX_LINE_BYTES,
+    is_simulated_line,
+    parse_line,
+    read_lines,
+)
 from kalshi_platform.data.market_data.decode import Decoder
 from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.importers.pieces import Piece
@@ -43,7 +49,7 @@ def index_capture(path: Path) -> CaptureIndex:
     """Index of a capture file, made from the whole of it: a file that is cut off is refused early."""
     seen: Counter[bytes] = Counter()
     simulated: bool | None = None
-    for number, line in read_lines(path):
+    for number, line in read_lines(path, MAX_LINE_BYTES):
         if not line:
             continue
         if simulated is None:
@@ -91,7 +97,8 @@ def _import_recording(
             continue
         provenance = "simulated" if simulated else _provenance(rows)
         told = tuple(buffer.told)
-        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told))
+        ids = pa.array(buffer.trade_ids, pa.large_string())
+        found.append(Piece(ticker, provenance, rows, Origin(where, "line", lines), names, told, ids))
     _check_price_scale(found, use_yes_price, where, counters)
     return found
 
@@ -120,15 +127,14 @@ def _recordings(paths: list[Path]) -> list[list[Path]]:
 
 def _span(path: Path) -> tuple[int, int]:
     """Receive times of the first and the last frame."""
-    first, last = None, b""
-    number = 0
-    for number, line in read_lines(path):
+    first, last, last_number = None, b"", 0
+    for number, line in read_lines(path, MAX_LINE_BYTES):
         if line:
             first = first or parse_line(line, path, number)
-            last = line
+            last, last_number = line, number
     if first is None:
         raise DataError(f"{path}: holds blank lines only; remove it or copy it again")
-    return first.recv_ns, parse_line(last, path, number).recv_ns
+    return first.recv_ns, parse_line(last, path, last_number).recv_ns
 
 
 def _check_price_scale(pieces: list[Piece], use_yes_price: bool, where: str, counters: Counter[str]) -> None:

@@ -5,7 +5,8 @@ message. The taker took the other side than the one that rested. A marked delta 
 cannot have been a print: it stays a plain delta and is counted.
 
 A change of ``session`` is a restart of the recorder; a hole in ``seq`` (where recorded) means lost messages.
-Either puts a GAP before the next row of the market.
+Either puts a GAP before the next row of the market. A GAP stands in place of snapshot levels without their
+marker row, too: nobody knows which snapshot they were of.
 """
 
 from collections import Counter
@@ -14,11 +15,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.gaps import NOTHING_MISSING, put_before
+from kalshi_platform.data.market_data.gaps import GAP_CELLS, NOTHING_MISSING, put_before
 from kalshi_platform.data.market_data.importers.parquet import PartRows, column_names, read_all, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.trades import SIDES
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part, SeqGap
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_FILL,
@@ -31,7 +33,7 @@ from kalshi_platform.data.market_data.schema import (
     empty,
 )
 from kalshi_platform.domain.market import Provenance
-from kalshi_platform.domain.units import NO_PRICE, NO_TIME, NS_PER_MS, UNKNOWN_QTY
+from kalshi_platform.domain.units import NO_PRICE, NS_PER_MS, UNKNOWN_QTY
 
 _TYPES: Final = {"snapshot": SNAPSHOT, "delta": DELTA}
 
@@ -58,8 +60,10 @@ def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: SNAPSHOT, DELTA, TRADE and GAP rows."""
     source = read_part(part)
     cells = _read(source, counters)
+    if not len(cells.at):
+        return []
     missing = _missing_before(source, cells, part.seq_gaps)
-    rows, at = put_before(_rows(cells, _message_ends(source, cells)), missing, cells.taker)
+    rows, at = put_before(_rows(cells, _message_ends(cells)), missing, cells.taker)
     provenance: Provenance = "simulated" if part.simulated else PROVENANCE["level2"]
     return split_by_market(source, rows, cells.at[at], provenance)
 
@@ -87,14 +91,10 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
     start = source.bools("snap_start") & (kind == SNAPSHOT)
     side = source.codes("side", SIDES, null=NO_SIDE)
     price_e4, qty_e2 = source.ints("price_e4", null=NO_PRICE), source.ints("size_e2", null=0)
-    bare = ~start & ((side == NO_SIDE) | (price_e4 == NO_PRICE))
-    if bare.any():
-        source.refuse(int(np.argmax(bare)), "a level or delta without side or price")
-    fill = source.bools("is_fill") & (kind == DELTA) if "is_fill" in source else np.zeros(n, np.bool_)
+    bare = ~start & ((side == NO_SIDE) | (price_e4 == NO_PRICE))  # the door refuses it
+    fill = source.bools("is_fill") & (kind == DELTA) & ~bare if "is_fill" in source else np.zeros(n, np.bool_)
     grown = fill & (qty_e2 >= 0)
     counters["fills_that_add"] += int(grown.sum())
-    exch_ms = source.ints("exch_ts_ms", null=NO_TIME) if "exch_ts_ms" in source else np.full(n, NO_TIME)
-
     named = "taker_side" in source
     taker = source.codes("taker_side", SIDES, null=NO_SIDE) if named else np.full(n, NO_SIDE)
 
@@ -104,16 +104,36 @@ def _read(source: PartRows, counters: Counter[str]) -> _Source:
 
     cells = _Source(
         at=np.arange(n),
-        recv_ns=source.time_ns("level2"),
-        exch_ns=np.where(exch_ms == NO_TIME, NO_TIME, exch_ms * NS_PER_MS),
+        recv_ns=source.time_ns("level2", counters),
+        exch_ns=source.exchange_ns("exch_ts_ms", NS_PER_MS, counters),
         sid=optional("sid"), seq=optional("seq"), session=optional("session"),
         kind=kind, start=start, side=np.where(start, NO_SIDE, side),
         price_e4=np.where(start, NO_PRICE, price_e4), qty_e2=np.where(start, 0, qty_e2),
         fill=fill & ~grown,
         taker=taker,
     )  # fmt: skip
+    edge = ~start & is_at_edge(price_e4)
+    counters["levels_outside_0_1"] += int(edge.sum())
     keep = ((kind != SNAPSHOT) | start | (qty_e2 != 0)) & ~_repeated(source, cells, counters)
-    return cells if keep.all() else _Source(*(column[keep] for column in cells))
+    keep &= ~edge
+    cells = cells if keep.all() else _Source(*(column[keep] for column in cells))
+    return _without_orphans(source, cells, counters)
+
+
+def _without_orphans(source: PartRows, cells: _Source, counters: Counter[str]) -> _Source:
+    """``cells`` with one GAP in place of the levels of a snapshot whose marker row is not there."""
+    level = (cells.kind == SNAPSHOT) & ~cells.start
+    market = source.market_of(cells.at)
+    before = np.maximum.accumulate(np.where(level, -1, np.arange(level.size)))  # last row that is no level
+    orphan = level & ((before < 0) | ~cells.start[before] | (market[before] != market))
+    if not orphan.any():
+        return cells
+    counters["snapshot_levels_without_marker"] += int(orphan.sum())
+    first = orphan.copy()
+    first[1:] &= ~orphan[:-1] | (np.diff(market) != 0)
+    cells.kind[first], cells.side[first], cells.price_e4[first] = GAP_CELLS
+    cells.qty_e2[first] = UNKNOWN_QTY
+    return _Source(*(column[first | ~orphan] for column in cells))
 
 
 def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.ndarray:
@@ -131,16 +151,9 @@ def _repeated(source: PartRows, cells: _Source, counters: Counter[str]) -> np.nd
     return repeated
 
 
-def _message_ends(source: PartRows, cells: _Source) -> np.ndarray:
+def _message_ends(cells: _Source) -> np.ndarray:
     """Mask (n,) of rows that end their message: no further price level of their snapshot follows."""
     level = (cells.kind == SNAPSHOT) & ~cells.start
-    market = source.market_of(cells.at)
-    orphan = level.copy()
-    orphan[1:] &= (cells.kind[:-1] != SNAPSHOT) | (np.diff(market) != 0)
-    if orphan.any():
-        source.refuse(
-            int(cells.at[np.argmax(orphan)]), "a snapshot level without its marker row (snap_start)"
-        )
     return ~np.append(level[1:], False)
 
 

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from kalshi_platform.data.market_data.importers.parquet import read_all
 from kalshi_platform.data.market_data.importers.recognise import FileKind, read_json
@@ -20,7 +23,7 @@ class KnownMarkets:
     """Markets that a dataset holds, or whose outcome it knows, and the files that it was made of."""
 
     address: str
-    records: Mapping[str, MarketRecord] = field(repr=False)  # by ticker
+    records: Mapping[str, MarketRecord]  # by ticker
     outcomes: frozenset[str] = frozenset()  # those whose outcome metadata told, not only a frame
     imported: frozenset[str] = frozenset()  # sha256 of files with rows
 
@@ -41,7 +44,9 @@ def read_catalogue(
     catalogue = dict(held)
     for path, kind in files:
         if kind is FileKind.METADATA_TABLE:
-            records = records_from_rows(read_all(path).to_pylist(), str(path), counters)
+            records = records_from_rows(
+                _with_times_as_text(read_all(path), counters).to_pylist(), str(path), counters
+            )
         else:
             records = records_from_rest(read_json(path), str(path), counters)
         for record in records:
@@ -69,3 +74,14 @@ def _merge_held(held: MarketRecord, told: MarketRecord, where: str, address: str
     if told.grid_declared or merged.spec.price_ranges == held.spec.price_ranges:
         return merged
     return replace(merged, spec=merged.spec.replace(price_ranges=held.spec.price_ranges))
+
+
+def _with_times_as_text(table: pa.Table, counters: Counter[str]) -> pa.Table:
+    """``table`` with its timestamps as RFC 3339 text; each counts its type's unit, without zone in UTC."""
+    for at, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type):
+            if field.type.tz is None:
+                counters["timestamps_without_zone_read_as_utc"] += table.num_rows
+            utc = table.column(at).cast(pa.timestamp(field.type.unit))
+            table = table.set_column(at, field.name, pc.strftime(utc, format="%Y-%m-%dT%H:%M:%SZ"))
+    return table

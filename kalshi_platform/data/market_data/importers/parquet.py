@@ -2,8 +2,13 @@
 
 The ticker column alone makes the index of a file. A part is read row group by row group, each filtered
 before the next one is opened, so memory follows the part, not the file.
+
+Times     A column of whole numbers counts the unit in its name. A column of Parquet timestamps counts the
+          unit of its own type, whatever the name says; without a time zone it is read as UTC, and counted.
+          Every time must be possible (``clock.py``): a number in another unit is refused.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kalshi_platform.data.market_data.clock import (
+    EXCHANGE,
+    MADE_UP,
+    UNITS_NS,
+    TimeSpan,
+    receive_span,
+    strange_time,
+)
 from kalshi_platform.data.market_data.importers.types import DataKind, Part
 from kalshi_platform.data.market_data.market_meta import check_ticker
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.domain.units import NO_TIME, NS_PER_MS, NS_PER_SECOND
 
 TICKER: Final = "market_ticker"
 #: Schema metadata by which a file says where its rows come from; the simulator writes SIMULATED.
@@ -44,7 +57,12 @@ class ColumnLayout:
         )
 
 
-_RECV: Final = {"recv_ns": 1, "recv_ts_us": 1_000, "recv_ts_ms": NS_PER_MS}
+_RECV: Final = {
+    "recv_ns": 1,
+    "recv_ts_us": 1_000,
+    "recv_ts_ms": NS_PER_MS,
+    "recv_ts_s": NS_PER_SECOND,
+}
 
 LAYOUTS: Final[dict[DataKind, ColumnLayout]] = {
     "level2": ColumnLayout(
@@ -66,7 +84,7 @@ LAYOUTS: Final[dict[DataKind, ColumnLayout]] = {
         frozenset({TICKER, "yes_price_e4", "count_e2", "taker_side"}),
         frozenset({"type"}),
         frozenset({"trade_id", "is_block_trade"}),
-        {"ts_ns": 1, "ts_us": 1_000, "ts_ms": NS_PER_MS, **_RECV},
+        {"ts_ns": 1, "ts_us": 1_000, "ts_ms": NS_PER_MS, "ts_s": NS_PER_SECOND, **_RECV},
     ),
 }
 
@@ -96,10 +114,10 @@ def index_tickers(path: Path) -> list[TickerRows]:
 class PartRows:
     """Rows of a part, grouped by market, file order kept within each."""
 
-    def __init__(self, path: Path, table: pa.Table, numbers: np.ndarray) -> None:
+    def __init__(self, path: Path, table: pa.Table, numbers: np.ndarray, simulated: bool = False) -> None:
         """Group ``table``, whose ticker column is dictionary-encoded, by market.
 
-        ``numbers`` (n,) are the 0-based rows of the file.
+        ``numbers`` (n,) are the 0-based rows of the file; ``simulated``: the file says that its exchange was.
         """
         tickers = table.column(TICKER).combine_chunks()
         codes = tickers.indices.to_numpy()
@@ -107,7 +125,7 @@ class PartRows:
         order = np.argsort(codes, kind="stable")
         if not np.array_equal(order, np.arange(order.size)):
             table, numbers, codes = table.take(pa.array(order)), numbers[order], codes[order]
-        self.path = path
+        self.path, self.simulated = path, simulated
         self.numbers = numbers
         self.starts = np.flatnonzero(np.diff(codes, prepend=-1))
         self.tickers = [names[c] for c in codes[self.starts]]
@@ -125,10 +143,13 @@ class PartRows:
 
     def ints(self, column: str, null: int | None = None) -> np.ndarray:
         """Column as (n,) i8; ``null`` stands for a null, which is refused where ``null`` is None."""
-        try:
-            values = self._table.column(column).combine_chunks().cast(pa.int64())
-        except pa.ArrowInvalid as err:
-            raise DataError(f"{self.path}: column {column} does not hold whole numbers ({err})") from None
+        values = self._table.column(column).combine_chunks()
+        if pa.types.is_boolean(values.type) or pa.types.is_temporal(values.type):
+            self._refuse_type(column, "whole numbers")
+        return self._filled(column, self._cast(column, values, pa.int64(), "whole numbers"), null)
+
+    def _filled(self, column: str, values: Any, null: int | None) -> np.ndarray:
+        """Whole numbers of a column as (n,) i8; ``null`` stands for a null as in :meth:`ints`."""
         if values.null_count:
             if null is None:
                 missing = values.is_null().to_numpy(zero_copy_only=False)
@@ -139,16 +160,32 @@ class PartRows:
 
     def bools(self, column: str) -> np.ndarray:
         """Column as (n,) bool; null counts as false."""
-        values = pc.fill_null(self._table.column(column).combine_chunks().cast(pa.bool_()), False)
+        values = self._table.column(column).combine_chunks()
+        values = pc.fill_null(self._cast(column, values, pa.bool_(), "true and false"), False)
         flags: np.ndarray = values.to_numpy(zero_copy_only=False)
         return flags
+
+    def _cast(self, column: str, values: Any, wanted: Any, words: str) -> Any:
+        """Values of a column as another type; DataError where one of them cannot be that."""
+        try:
+            return values.cast(wanted)
+        except pa.ArrowException as err:
+            self._refuse_type(column, words, f" ({err})")
+
+    def _refuse_type(self, column: str, wanted: str, why: str = "") -> NoReturn:
+        """Raise a DataError about the type of a column."""
+        kind = self._table.schema.field(column).type
+        raise DataError(
+            f"{self.path}: column {column} of type {kind} does not hold {wanted}{why}; write it as {wanted}"
+        )
 
     def codes(self, column: str, values: Mapping[str, int], null: int | None = None) -> np.ndarray:
         """Code of each string of a column, (n,) i8.
 
         Any other string, and null unless ``null`` is its code, is refused.
         """
-        encoded = self._table.column(column).combine_chunks().cast(pa.string()).dictionary_encode()
+        texts = self._table.column(column).combine_chunks()
+        encoded = self._cast(column, texts, pa.string(), "text").dictionary_encode()
         known = np.array([values.get(name, -2) for name in encoded.dictionary.to_pylist()] + [-1], np.int64)
         found = known[pc.fill_null(encoded.indices.cast(pa.int64()), len(known) - 1).to_numpy()]
         if null is not None:
@@ -159,31 +196,77 @@ class PartRows:
         result: np.ndarray = found
         return result
 
+    def strings(self, column: str) -> pa.Array:
+        """Column as (n,) strings; null stays null."""
+        return self._table.column(column).combine_chunks().cast(pa.large_string())
+
     def distinct_codes(self, column: str) -> np.ndarray:
         """Codes (n,) i8: equal values have equal codes; null is -1."""
-        indices = self._table.column(column).combine_chunks().dictionary_encode().indices
+        values = self._table.column(column).combine_chunks()
+        if pa.types.is_nested(values.type):
+            self._refuse_type(column, "text or whole numbers")
+        indices = values.dictionary_encode().indices
         codes: np.ndarray = pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
         return codes
 
-    def time_ns(self, kind: DataKind) -> np.ndarray:
-        """Times (n,) i8, ns, from the finest time column present."""
-        name, unit_ns = next((t, u) for t, u in LAYOUTS[kind].times.items() if t in self)
-        stamps = self.ints(name)
-        if (bad := np.flatnonzero((stamps <= 0) | (stamps > _LAST_NS // unit_ns))).size:
-            self.refuse(int(bad[0]), f"{name} = {stamps[bad[0]]} is no time between 1970 and 2200")
-        times: np.ndarray = stamps * unit_ns
-        return times
+    def time_ns(self, kind: DataKind, counters: Counter[str], now_ns: int | None = None) -> np.ndarray:
+        """Times (n,) i8, ns, from the finest time column present.
 
-    def refuse(self, at: int, what: str) -> NoReturn:
+        ``now_ns``: the present time (None: this machine's clock), after which nothing can have happened.
+        """
+        units = LAYOUTS[kind].times
+        name = next(t for t in units if t in self)
+        family = name.partition("_")[0]
+        names = {unit_ns: t for t, unit_ns in units.items() if t.partition("_")[0] == family}
+        span = MADE_UP if self.simulated else receive_span(now_ns)
+        return self._times(name, units[name], span, counters, names)
+
+    def exchange_ns(self, column: str, unit_ns: int, counters: Counter[str]) -> np.ndarray:
+        """Exchange's own times (n,) i8, ns, from a column of ``unit_ns``; NO_TIME where absent or null."""
+        if column not in self:
+            return np.full(len(self), NO_TIME)
+        return self._times(column, unit_ns, EXCHANGE, counters, {}, null=NO_TIME)
+
+    def _times(
+        self,
+        column: str,
+        unit_ns: int,
+        span: TimeSpan,
+        counters: Counter[str],
+        names: dict[int, str],
+        null: int | None = None,
+    ) -> np.ndarray:
+        """Times (n,) i8, ns; DataError where ``span`` does not hold one.
+
+        ``names``: unit in ns -> name of a column of that unit; ``null`` as in :meth:`ints`.
+        """
+        values = self._table.column(column).combine_chunks()
+        kind = values.type
+        shown = column
+        if pa.types.is_timestamp(kind):
+            shown, names, unit_ns = f"{column} ({kind})", {}, _TYPE_UNITS_NS[kind.unit]
+            counters["timestamps_without_zone_read_as_utc"] += len(self) if kind.tz is None else 0
+        elif not pa.types.is_integer(kind):
+            self._refuse_type(column, f"times: whole {_UNIT_NAMES[unit_ns]}, or Parquet timestamps")
+        stamps = self._filled(column, self._cast(column, values, pa.int64(), "times"), null)
+        possible = (stamps >= -(-span.earliest_ns // unit_ns)) & (stamps <= span.latest_ns // unit_ns)
+        if null is not None:
+            possible |= stamps == null
+        if not possible.all():
+            at = int(np.argmin(possible))
+            self.refuse(at, strange_time(shown, int(stamps[at]), unit_ns, span, names), "")
+        times: np.ndarray = stamps * unit_ns
+        return times if null is None else np.where(stamps == null, null, times)
+
+    def refuse(self, at: int, what: str, remedy: str = "; correct or remove the row in the file") -> NoReturn:
         """Raise a DataError about the row at position ``at`` of this part."""
         ticker = self.tickers[int(self.market_of(np.array([at]))[0])]
-        raise DataError(
-            f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}; "
-            "correct or remove the row in the file"
-        )
+        raise DataError(f"{self.path}: row {self.numbers[at]}, market {ticker}: {what}{remedy}")
 
 
-_LAST_NS: Final = 7_258_118_400 * 10**9  # 2200-01-01
+#: Unit of a Parquet timestamp's type, in ns.
+_TYPE_UNITS_NS: Final = {"s": NS_PER_SECOND, "ms": NS_PER_MS, "us": 1_000, "ns": 1}
+_UNIT_NAMES: Final = {unit_ns: name for name, unit_ns in UNITS_NS.items()}
 
 
 def read_part(part: Part) -> PartRows:
@@ -204,7 +287,7 @@ def read_part(part: Part) -> PartRows:
     table = pa.concat_tables(tables).combine_chunks()
     encoded = table.column(TICKER).combine_chunks().dictionary_encode()
     at = table.column_names.index(TICKER)
-    return PartRows(path, table.set_column(at, TICKER, encoded), np.concatenate(numbers))
+    return PartRows(path, table.set_column(at, TICKER, encoded), np.concatenate(numbers), part.simulated)
 
 
 def read_all(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -221,13 +304,22 @@ def column_names(path: Path) -> set[str]:
     with _opened(path) as file:
         if file.metadata.num_rows == 0:
             raise DataError(f"{path}: the file is empty (no rows); remove it or export it again")
-        return set(file.schema_arrow.names)
+        names = Counter(file.schema_arrow.names)
+    if twice := sorted(name for name, n in names.items() if n > 1):
+        raise DataError(f"{path}: has two columns of the name {', '.join(twice)}; rename or drop one of them")
+    return set(names)
 
 
 def is_simulated(path: Path) -> bool:
     """True for a file that says of itself that its rows come from a simulated exchange."""
+    return read_metadata(path, PROVENANCE_KEY) == SIMULATED
+
+
+def read_metadata(path: Path, key: str) -> str | None:
+    """Value of ``key`` in a file's own metadata; None where the file has none."""
     with _opened(path) as file:
-        return (file.schema_arrow.metadata or {}).get(PROVENANCE_KEY.encode()) == SIMULATED.encode()
+        value = (file.schema_arrow.metadata or {}).get(key.encode())
+        return None if value is None else value.decode(errors="replace")
 
 
 def _opened(path: Path) -> Any:

@@ -9,6 +9,7 @@ from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
 from kalshi_platform.data.market_data.importers.metadata import KnownMarkets, read_catalogue
 from kalshi_platform.data.market_data.importers.parquet import TickerRows, index_tickers, is_simulated
+from kalshi_platform.data.market_data.importers.periods import period_of
 from kalshi_platform.data.market_data.importers.recognise import FileKind, UnknownSchemaError, recognise
 from kalshi_platform.data.market_data.importers.types import DataKind, ImportJob, Part, SeqGap
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
@@ -32,6 +33,7 @@ class IndexedFile:
     markets: tuple[TickerRows, ...]
     seq_gaps: tuple[SeqGap, ...] = ()
     simulated: bool = False
+    period_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,10 @@ class ImportPlan:
                 n_rows[number] += sum(m.n_rows for m in markets)
                 groups = sorted({g for m in markets for g in m.row_groups})
                 tickers = tuple(m.ticker for m in markets)
-                part = Part(str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps, file.simulated)
+                part = Part(
+                    str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps, file.simulated,
+                    file.period_ns,
+                )  # fmt: skip
                 parts[number].append(part)
         return [
             ImportJob(
@@ -184,6 +189,7 @@ def discover(
     catalogue = read_catalogue(metadata, counters, known, outcomes)
     held = known.records.keys() if known is not None else set()
     files = tuple(_index(path, kind) for path, kind in data)
+    counters["periodic_sources"] += sum(f.period_ns > 0 for f in files)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())
     counters["metadata_unused"] += len(catalogue.keys() - named - held)
@@ -210,12 +216,14 @@ def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _index(path: Path, kind: DataKind) -> IndexedFile:
-    """Index of one file: its markets, the holes in its sequence numbers, its provenance."""
+    """Index of one file: its markets, the holes in its sequence numbers, its period, its provenance."""
     if kind == "capture":
         mentions, simulated = index_capture(path)
         markets = tuple(TickerRows(ticker, n, ()) for ticker, n in mentions.items())
         return IndexedFile(path, kind, markets, simulated=simulated)
     markets = tuple(index_tickers(path))
+    if kind == "quotes":
+        return IndexedFile(path, kind, markets, period_ns=period_of(path))
     if kind != "level2":
         return IndexedFile(path, kind, markets)
     return IndexedFile(path, kind, markets, find_seq_gaps(path), is_simulated(path))

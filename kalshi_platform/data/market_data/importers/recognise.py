@@ -4,19 +4,22 @@ A name matters in one case only: a file that calls itself data (``.parquet``, ``
 and is empty is refused wherever it lies, because somebody expects data in it.
 """
 
+import json
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic_core import from_json
 
-from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines
+from kalshi_platform.data.market_data.capture import GZIP_MAGIC, read_lines, unmarked
 from kalshi_platform.data.market_data.importers.parquet import LAYOUTS, TICKER, column_names
 from kalshi_platform.data.market_data.market_meta import is_rest_document
 from kalshi_platform.domain.errors import DataError
 
 _PARQUET_MAGIC: Final = b"PAR1"
 _DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".json", ".gz")
+_HEAD_BYTES: Final = 4_096
 _CAPTURE_KEYS: Final = frozenset({"recv_ns", "conn", "raw"})
 
 
@@ -52,11 +55,14 @@ def recognise(path: Path) -> FileKind:
 
 
 def read_json(path: Path) -> Any:
-    """Whole JSON document, plain or gzip; DataError where the file is damaged."""
+    """Whole JSON document, plain or gzip; DataError where the file is damaged.
+
+    Numbers with a point are read as ``Decimal``, digit by digit as the text has them.
+    """
     text = b"\n".join(line for _, line in read_lines(path))
     try:
-        return from_json(text)
-    except ValueError as err:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError) as err:
         raise DataError(f"{path}: is not JSON ({err}); copy the file again") from None
 
 
@@ -69,10 +75,10 @@ _KNOWN: Final = (
 
 
 def _head(path: Path) -> bytes:
-    """First 64 bytes of a file; DataError where it cannot be read or is empty."""
+    """First bytes of a file; DataError where it cannot be read or is empty."""
     try:
         with path.open("rb") as file:
-            head = file.read(64)
+            head = file.read(_HEAD_BYTES)
     except OSError as err:
         raise DataError(
             f"{path}: cannot be read ({err.strerror or err}); check the path and its rights"
@@ -84,10 +90,13 @@ def _head(path: Path) -> bytes:
 
 
 def _first_text(path: Path, head: bytes) -> bytes:
-    """First bytes of the text, unpacked if need be."""
+    """First bytes of the text, unpacked if need be, without byte order mark; DataError for UTF-16."""
     if head.startswith(GZIP_MAGIC):
         return next((line for _, line in read_lines(path) if line.strip()), b"")[:64].lstrip()
-    return head.lstrip()
+    try:
+        return unmarked(head, path).lstrip()
+    except DataError as err:  # where nobody expects data it may be anything
+        raise err if path.suffix in _DATA_SUFFIXES else UnknownSchemaError(str(err)) from None
 
 
 def _parquet_kind(path: Path) -> FileKind:

@@ -1,4 +1,9 @@
-"""An import job to its events: read, convert, pass the door, merge."""
+"""An import job to its events: read, convert, pass the door, merge.
+
+No odd message stops a build. A message that breaks a rule is put aside, as a live session would refuse it
+(``door.py``); a market most of whose messages are odd is put aside whole. Both are counted and the first are
+named in ``ImportedEvent.notes``. A file whose rows are in no order of time is refused.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -13,11 +18,15 @@ from kalshi_platform.data.market_data.facts import Told
 from kalshi_platform.data.market_data.gaps import facts_rows, put_in
 from kalshi_platform.data.market_data.history import history_of, joined_tellings
 from kalshi_platform.data.market_data.importers.captures import import_captures
+from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
-from kalshi_platform.data.market_data.importers.pieces import Piece, merge
+from kalshi_platform.data.market_data.importers.merging import after_door, merge, overlaps_of
+from kalshi_platform.data.market_data.importers.pieces import Piece
+from kalshi_platform.data.market_data.importers.put_aside import put_aside, refuse_unsorted
 from kalshi_platform.data.market_data.importers.quotes import import_quotes
 from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
+    MAX_NOTES,
     DataKind,
     HeldEvent,
     ImportedEvent,
@@ -25,8 +34,18 @@ from kalshi_platform.data.market_data.importers.types import (
     ImportJob,
     Part,
 )
+from kalshi_platform.data.market_data.importers.uniting import Overlaps
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
-from kalshi_platform.data.market_data.schema import FACTS, MarketRows, concat, take
+from kalshi_platform.data.market_data.schema import (
+    FACTS,
+    QUOTE,
+    SNAPSHOT,
+    TRADE,
+    MarketRows,
+    concat,
+    empty,
+    take,
+)
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import NO_PRICE
@@ -36,6 +55,8 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
     "quotes": import_quotes,
     "trades": import_trades,
 }
+#: Rows that show something of a market; without any the market is left out.
+_USABLE = (SNAPSHOT, TRADE, QUOTE)
 
 
 def run_job(
@@ -56,8 +77,10 @@ def run_job(
     for part in job.parts:
         if part.kind != "capture":
             found.extend(_IMPORTERS[part.kind](part, of_job))
+    refuse_unsorted(found)
     for piece in found:
         pieces[piece.ticker].append(piece)
+    delays = PrintDelays(found)
     tickers: dict[str, list[str]] = defaultdict(list)
     for ticker in sorted(pieces):
         if ticker not in job.event_of:
@@ -68,28 +91,41 @@ def run_job(
         tickers[job.event_of[ticker]].append(ticker)
     for event in job.events:
         counters, of_job = of_job, Counter()
-        markets = []
+        markets, notes = [], list[str]()
         if event in held and read_held is not None:
-            for piece in read_held(held[event]):
+            earlier = read_held(held[event])
+            delays.know(earlier)
+            for piece in earlier:
                 pieces[piece.ticker].append(piece)
             tickers[event] = sorted({*tickers[event], *(m.ticker for m in held[event].markets)})
+        overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
-            market = _market(record, pieces.pop(ticker), counters)
+            market = _market(record, pieces.pop(ticker), delays, overlaps, counters, notes)
             if market is None:
                 counters["markets_without_usable_rows"] += 1
             else:
                 markets.append(market)
-        yield ImportedEvent(event, markets, +counters)
+        yield ImportedEvent(event, markets, +counters, tuple(notes[:MAX_NOTES]))
 
 
-def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -> ImportedMarket | None:
+def _market(
+    record: MarketRecord,
+    pieces: list[Piece],
+    delays: PrintDelays,
+    overlaps: Overlaps,
+    counters: Counter[str],
+    notes: list[str],
+) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
     _refuse_another_outcome(record, pieces)
     told, numbers = joined_tellings([piece.told for piece in pieces])
     pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
-    record = _with_facts(record, pieces)
-    doors = [Door(record.spec, record.grid_declared) for _ in pieces]
+    settlement = record.settlement or _told_settlement(record.spec.ticker, pieces)
+    # Metadata that tell the last grid after another one are hindsight: prices show the grid before them.
+    grids = [t.facts.price_ranges for t in told if t.facts.price_ranges is not None]
+    hindsight = len(set(grids)) > 1 and grids[-1] == record.spec.price_ranges
+    doors = [Door(record.spec, record.grid_declared and not hindsight) for _ in pieces]
     checked: list[Piece] = []
     for piece, door in zip(pieces, doors, strict=True):
         if piece.is_held:
@@ -97,14 +133,14 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
                 door.take_facts(telling.facts)
             checked.append(piece)
             continue
-        rows = _admit(door, piece, _tellings(piece, pieces), counters)
-        if len(rows.kind):
-            checked.append(Piece(piece.ticker, piece.provenance, rows, piece.origin, piece.source))
+        rows = _admit(door, piece, _tellings(piece, pieces), counters, notes)
+        if np.isin(rows.kind, _USABLE).any():
+            checked.append(after_door(piece, rows))
     inferred = [door.inferred for door in doors if door.inferred is not None]
     counters["grid_inferred"] += int(bool(inferred))
     if not checked:
         return None
-    rows, provenance, source = merge(checked, counters)
+    rows, provenance, source, joined = merge(checked, delays, overlaps, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
     tick_e4 = gcd(*(door.tick_e4 for door in doors), *(_spacing(p.rows) for p in checked if p.is_held))
@@ -115,7 +151,7 @@ def _market(record: MarketRecord, pieces: list[Piece], counters: Counter[str]) -
     is_counted = any(piece.is_held for piece in pieces)  # when the market's first rows came
     history = history_of(record, told, Counter() if is_counted else counters)
     declared = any(door.is_declared for door in doors)
-    return ImportedMarket(spec, record.settlement, history, provenance, rows, source, tick_e4, declared)
+    return ImportedMarket(spec, settlement, history, provenance, rows, source, tick_e4, joined, declared)
 
 
 def _numbered(piece: Piece, numbers: list[int]) -> Piece:
@@ -157,15 +193,12 @@ def _refuse_another_outcome(record: MarketRecord, pieces: list[Piece]) -> None:
             )
 
 
-def _with_facts(record: MarketRecord, pieces: list[Piece]) -> MarketRecord:
-    """The record with the outcome that lifecycle frames told where the metadata tells nothing."""
-    spec, settlement = record.spec, record.settlement
+def _told_settlement(ticker: str, pieces: list[Piece]) -> Settlement | None:
+    """Outcome that lifecycle frames told; None where they told none."""
     for facts in (p.facts for p in pieces if p.facts is not None):
-        if settlement is None and facts.settlement_e4 is not None:
-            settlement = Settlement(
-                ticker=spec.ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns
-            )
-    return MarketRecord(spec, settlement, record.grid_declared)
+        if facts.settlement_e4 is not None:
+            return Settlement(ticker=ticker, value_e4=facts.settlement_e4, determined_ns=facts.determined_ns)
+    return None
 
 
 def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
@@ -184,16 +217,23 @@ def _tellings(piece: Piece, pieces: list[Piece]) -> list[Told]:
     return list({telling.row: telling for telling in told}.values())
 
 
-def _admit(door: Door, piece: Piece, tellings: list[Told], counters: Counter[str]) -> MarketRows:
+def _admit(
+    door: Door, piece: Piece, tellings: list[Told], counters: Counter[str], notes: list[str]
+) -> MarketRows:
     """Rows of ``piece`` that pass ``door``, which hears every telling at its row."""
     cuts = [0, *(telling.row for telling in tellings), len(piece.rows.kind)]
-    parts = []
+    parts, refusals = [], []
     for i, (begin, end) in enumerate(pairwise(cuts)):
         if end > begin:
             stretch = slice(begin, end)
-            parts.append(door.admit(take(piece.rows, stretch), piece.origin.part(stretch), counters))
+            part = take(piece.rows, stretch), piece.origin.part(stretch)
+            passed, refused = door.admit_recording(*part, counters)
+            parts.append(passed)
+            refusals += refused
         if i < len(tellings):
             before = door.spec.price_ranges
             door.take_facts(tellings[i].facts)
             counters["grid_changed"] += int(begin > 0 or end > begin) * int(door.spec.price_ranges != before)
+    if put_aside(piece, refusals, counters, notes):
+        return empty(0)
     return parts[0] if len(parts) == 1 else concat(parts)

@@ -12,10 +12,13 @@ from collections import Counter
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part
+from kalshi_platform.data.market_data.importers.uniting import walk_order
+from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, FLAG_LAST, NO, TRADE, YES, empty
 
 SIDES: Final = {"yes": YES, "no": NO}
@@ -24,11 +27,14 @@ SIDES: Final = {"yes": YES, "no": NO}
 def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     """Pieces of every market of the part: TRADE rows, one message a print."""
     source = read_part(part)
-    recv_ns = source.time_ns("trades")
+    recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
     at = _first_of_each_id(source, counters)
-    at = at[_walk_order(source, recv_ns[at], taker[at], price_e4[at], at)]
+    edge = is_at_edge(price_e4[at])
+    counters["prints_outside_0_1"] += int(edge.sum())
+    at = at[~edge]
+    at = at[walk_order(source.market_of(at), recv_ns[at], taker[at], price_e4[at])]
     counters["prints_put_in_walk_order"] += int((np.diff(at) < 0).sum())
     rows = empty(len(at))
     rows.kind[:] = TRADE
@@ -38,7 +44,8 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     rows.flags[:] = FLAG_LAST
     if "is_block_trade" in source:
         rows.flags[source.bools("is_block_trade")[at]] |= FLAG_BLOCK
-    return split_by_market(source, rows, at, PROVENANCE["trades"])
+    ids = source.strings("trade_id").take(pa.array(at)) if "trade_id" in source else None
+    return split_by_market(source, rows, at, PROVENANCE["trades"], ids, received=False)
 
 
 def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
@@ -50,14 +57,3 @@ def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
     keep[np.unique(ids, return_index=True)[1]] = True
     counters["repeated_trades"] += int((~keep).sum())
     return np.flatnonzero(keep)
-
-
-def _walk_order(
-    source: PartRows, recv_ns: np.ndarray, taker: np.ndarray, price_e4: np.ndarray, at: np.ndarray
-) -> np.ndarray:
-    """Order that sorts each run of prints of one market, time and taker from the best price on."""
-    market = source.market_of(at)
-    new_run = (np.diff(market) != 0) | (np.diff(recv_ns) != 0) | (np.diff(taker) != 0)
-    run = np.concatenate([[0], np.cumsum(new_run)])
-    order: np.ndarray = np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
-    return order

@@ -24,8 +24,19 @@ PROVENANCE: Final[dict[DataKind, Provenance]] = {
     "trades": "trade_implied",
 }
 
+#: Notes about what was put aside that one event, one job and one dataset keep.
+MAX_NOTES: Final = 20
+
 #: From the provenance that proves most to the one that proves least.
 RICHEST_FIRST: Final[tuple[Provenance, ...]] = ("recorded", "simulated", "quotes", "trade_implied")
+
+
+class JoinedPrints(NamedTuple):
+    """Prints that were joined into the book of another file, and how late: see ``joining.py``."""
+
+    prints: int
+    delay_ns: int  # receive time less exchange's time
+    measured: bool  # from the book file's own rows; False: assumed
 
 
 class SeqGap(NamedTuple):
@@ -47,6 +58,7 @@ class Part:
     row_groups: tuple[int, ...] = ()
     seq_gaps: tuple[SeqGap, ...] = ()
     simulated: bool = False  # the file says that its exchange was simulated
+    period_ns: int = 0  # spacing of the records of a periodic source; 0: it records changes
 
 
 class HeldMarket(NamedTuple):
@@ -102,6 +114,7 @@ class ImportedMarket:
     rows: MarketRows
     source: str  # names of the files the rows came from, joined with "+"
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
+    joined: JoinedPrints | None = None  # None: no print came from another file than the book
     grid_declared: bool = False  # a source names the grid of ``spec``
 
 
@@ -110,9 +123,10 @@ class ImportedEvent:
     """Markets of one event that have usable rows (there may be none), ordered by ticker.
 
     ``counters`` belong to this event. Counts of a whole file (unknown frames, say) lie on the first event of
-    its job, so that sums over events are right.
+    its job, so that sums over events are right. ``notes`` say in words what was put aside, a few of them.
     """
 
     event: str
     markets: list[ImportedMarket]
     counters: Counter[str] = field(default_factory=Counter)
+    notes: tuple[str, ...] = ()

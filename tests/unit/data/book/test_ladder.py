@@ -12,6 +12,7 @@ from kalshi_platform.data.book import ladder
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
+    FLAG_JOINED,
     GAP,
     NO,
     NO_SIDE,
@@ -108,8 +109,9 @@ def test_a_print_that_locks_or_crosses_the_other_implied_side_empties_it(ask_e4:
     assert (book.best_bid(), book.best_ask()) == (NO_PRICE, ask_e4)
 
 
-def test_block_trades_imply_nothing() -> None:
+def test_block_trades_and_prints_of_another_file_imply_nothing() -> None:
     assert not book_after((TRADE, YES, 6_000, 100, FLAG_BLOCK)).valid
+    assert not book_after((TRADE, YES, 6_000, 100, FLAG_JOINED)).valid
 
 
 def test_prints_do_not_touch_a_book_with_levels_or_quotes() -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from made.fake_import import EVENTS, NS_PER_DAY, build, files
+from made.market_files import quote, trade, write
 from made.strategies import START_NS
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
-from kalshi_platform.data.dataset.inspect import find_problems
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
+from kalshi_platform.data.dataset.inspect import find_problems, summarise
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
@@ -193,3 +194,20 @@ def test_embargoed_events_are_left_out_and_counted(fake, tmp_path):
 def test_a_time_cut_after_all_data_is_refused(fake, tmp_path):
     with pytest.raises(ContractError, match="leaves no event in test, validation"):
         build(tmp_path / "out", split=SplitConfig(time_cut_ns=2 * START_NS))
+
+
+def test_trades_put_beside_books_are_told_with_their_delay(tmp_path):
+    write(tmp_path / "t.parquet", [trade(f"E-{m}", 2, 4_200) for m in "AB"])
+    write(
+        tmp_path / "q.parquet", [quote(f"E-{m}", s, 3_000 + 100 * s, 4_200) for m in "AB" for s in range(6)]
+    )
+    config = BuildConfig(workers=0)
+    manifest = build_dataset([tmp_path / "t.parquet", tmp_path / "q.parquet"], tmp_path / "out", config)
+    files = "q.parquet+t.parquet"
+    assert manifest.joined == (
+        JoinedFiles(files=files, markets=2, prints=2, delay_ns=2 * 10**9 - 1, measured=False),
+    )
+    assert summarise(Dataset.open(tmp_path / "out")).joined == manifest.joined
+    assert find_problems(Dataset.open(tmp_path / "out")) == []
+    alone = build_dataset([tmp_path / "q.parquet"], tmp_path / "alone", config)
+    assert b"joined" not in alone.to_bytes()  # a dataset without joined prints keeps its digest

@@ -88,3 +88,11 @@ def test_assignments_hold_left_out_events_too_and_no_event_twice(tmp_path, rng):
     assert manifest.replace(left_out=("X",)).assignments() == {"EV": "train", "X": None}
     with pytest.raises(ContractError, match="event EV is in train and left out"):
         manifest.replace(left_out=("EV",))
+
+
+def test_notes_are_kept_and_change_nothing_where_there_are_none(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert b'"notes"' not in manifest.to_bytes()
+    assert "notes" not in manifest.model_dump(mode="json")  # nor in the digest, which is made of this
+    noted = manifest.replace(notes=("put aside: f.parquet: row 7",))
+    assert Manifest.from_bytes(noted.to_bytes(), "m").notes == noted.notes

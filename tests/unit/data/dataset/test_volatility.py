@@ -23,12 +23,12 @@ def test_mids_weigh_by_the_time_they_stood():
     assert mid_volatility(rows) == pytest.approx(0.0075**0.5)
 
 
-def test_invalid_and_one_sided_books_weigh_nothing():
+def test_invalid_crossed_and_one_sided_books_weigh_nothing():
     rows = rows_of(
-        [0, 1, 2, 3, 4, 5],
-        [4_000, 9_000, NO_PRICE, 4_000, 6_000, 6_000],
-        [4_000, 9_000, 100, NO_PRICE, 6_000, 6_000],
-        valid=[1, 0, 1, 1, 1, 1],
+        [0, 1, 2, 3, 4, 5, 6],
+        [4_000, 9_000, NO_PRICE, 4_000, 9_000, 6_000, 6_000],
+        [4_000, 9_000, 100, NO_PRICE, 8_000, 6_000, 6_000],
+        valid=[1, 0, 1, 1, 2, 1, 1],
     )
     # 0.40 for 1 s and 0.60 for 1 s: 0.10 from the mean of 0.50
     assert mid_volatility(rows) == pytest.approx(0.1)

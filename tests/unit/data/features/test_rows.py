@@ -7,13 +7,15 @@ from made.feature_rows import (
     SNAP,
     SPEC,
     messages,
+    quote,
 )
 from made.strategies import START_NS
 
 from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.kernel import build_rows
-from kalshi_platform.data.features.rows import LEVELS, Rows, find_segments
+from kalshi_platform.data.features.rows import CROSSED, INVALID, LEVELS, VALID, Rows, find_segments
 from kalshi_platform.data.market_data.schema import (
+    DELTA,
     FLAG_BLOCK,
     GAP,
     NO,
@@ -59,6 +61,29 @@ def test_rows_are_valid_only_where_the_book_is_and_the_market_trades() -> None:
     assert rows.valid.tolist() == [1, 0, 0, 1, 0]
 
 
+def test_a_book_whose_bid_reaches_its_ask_is_crossed_and_not_invalid() -> None:
+    book = [SNAP, (SNAPSHOT, YES, 4_000, 5), (SNAPSHOT, NO, 5_000, 5)]  # bid 0.40, ask 0.50
+    rows = build_rows(
+        messages(
+            (START_NS, book),
+            (START_NS, [(DELTA, YES, 4_900, 1)]),
+            (START_NS, [(DELTA, YES, 5_000, 1)]),  # locked: 0.50 against 0.50
+            (START_NS, [(DELTA, YES, 5_100, 1)]),
+            (START_NS, [(DELTA, NO, 5_000, -5)]),  # no ask is left
+            (START_NS, [(STATUS, NO_SIDE, NO_PRICE, STATUS_PAUSED)]),
+        ),
+        SPEC,
+    )
+    assert rows.valid.tolist() == [VALID, VALID, CROSSED, CROSSED, VALID, INVALID]
+
+
+def test_quotes_cross_and_prints_never_do() -> None:
+    rows = build_rows(messages((START_NS, quote(5_000, 5_000)), (START_NS, quote(4_900, 5_000))), SPEC)
+    assert rows.valid.tolist() == [CROSSED, VALID]
+    prints = [(START_NS, [(TRADE, side, 4_000, 1)]) for side in (YES, NO, YES)]
+    assert build_rows(messages(*prints), SPEC).valid.tolist() == [VALID] * 3
+
+
 def test_a_gap_mended_within_its_own_message_still_breaks_the_rows() -> None:
     rows = build_rows(
         messages(
@@ -82,8 +107,8 @@ def test_a_slice_of_rows_is_a_view_of_every_column() -> None:
     part = rows_module.take(rows, slice(1, 3))
     assert [column.shape[0] for column in part] == [2] * len(Rows._fields)
     for column, whole in zip(part, rows, strict=True):
-        column[:] = 1
-        assert whole.reshape(4, -1)[:, 0].tolist() == [0, 1, 1, 0]
+        column[:] = 7
+        assert (whole.reshape(4, -1)[:, 0] == 7).tolist() == [False, True, True, False]
 
 
 @given(st.lists(st.booleans(), max_size=30))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made.market_files import T0
 from made.wire import M, Wire
 
 from kalshi_platform.data.market_data import decode
@@ -98,7 +99,9 @@ def test_a_trade_sent_twice_is_one_print() -> None:
     wire.trade(1, trade_id="a")
     wire.trade(2, trade_id="a")
     wire.trade(3, trade_id="b")
-    assert len(wire.rows()) == 2
+    wire.trade(4, trade_id=None)
+    assert len(wire.rows()) == 3
+    assert wire.decoder.markets[M].trade_ids == ["a", "b", None]
     assert wire.decoder.counters["repeated_trades"] == 1
 
 
@@ -120,8 +123,8 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
         [
             {
                 "event_type": "created",
-                "open_ts": 5,
-                "close_ts": 9,
+                "open_ts": T0 + 5,
+                "close_ts": T0 + 9,
                 "additional_metadata": {"event_ticker": "KXDEMO"},
             },
             {"event_type": "activated"},
@@ -129,11 +132,11 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
             {"event_type": "price_level_structure_updated", "price_ranges": bands},
             {
                 "event_type": "determined",
-                "determination_ts": 8,
+                "determination_ts": T0 + 8,
                 "result": "yes",
                 "settlement_value": "1.0000",
             },
-            {"event_type": "settled", "settled_ts": 9},
+            {"event_type": "settled", "settled_ts": T0 + 9},
         ]
     ):
         wire.send("market_lifecycle_v2", 6, seq + 1, {"market_ticker": M, **msg})
@@ -143,8 +146,8 @@ def test_lifecycle_frames_become_states_and_facts() -> None:
     ]  # fmt: skip
     assert wire.rows() == [(kind, NO_SIDE, -1, qty, FLAG_LAST) for kind, qty in expected]
     facts = wire.decoder.facts[M]
-    assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", 5 * 10**9, 9 * 10**9)
-    assert (facts.settlement_e4, facts.determined_ns) == (10_000, 8 * 10**9)
+    assert (facts.event, facts.open_ns, facts.close_ns) == ("KXDEMO", (T0 + 5) * 10**9, (T0 + 9) * 10**9)
+    assert (facts.settlement_e4, facts.determined_ns) == (10_000, (T0 + 8) * 10**9)
     assert facts.price_ranges is not None
     assert facts.price_ranges[0].step_e4 == 10
 
@@ -278,8 +281,8 @@ def test_an_impossible_delta_is_refused_with_file_line_and_value(
 ) -> None:
     msg = {"market_ticker": M, "price_dollars": "0.4200", "delta_fp": "1.00", "side": "yes", **fields}
     with CaptureWriter(tmp_path / "a.jsonl") as writer:
-        writer.append(1, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
-        writer.append(2, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
+        writer.append(T0 * 10**9, 1, json.dumps({"type": "subscribed", "msg": {"sid": 1}}))
+        writer.append(T0 * 10**9, 1, json.dumps({"type": "orderbook_delta", "sid": 1, "seq": 1, "msg": msg}))
     with pytest.raises(DataError, match=rf"a\.jsonl: line 2: .*{message}"):
         Decoder().feed_files([tmp_path / "a.jsonl"])
 
@@ -389,5 +392,35 @@ def test_trades_are_remembered_up_to_the_bound(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_time_beyond_the_range_of_the_clock_is_refused() -> None:
     wire = Wire()
-    with pytest.raises(DataError, match="open_ts = 10000000000"):
+    with pytest.raises(DataError, match="open_ts = 10000000000 cannot be"):
         wire.send("market_lifecycle_v2", 3, 1, {"market_ticker": M, "open_ts": 10**10}, 1)
+
+
+def test_prices_at_which_nobody_can_trade_are_put_aside_and_counted() -> None:
+    for scale in (False, True):
+        wire = Wire(use_yes_price=scale)
+        wire.snapshot(
+            1, yes_dollars_fp=[["0.0000", "5.00"], ["0.4200", "75.00"]], no_dollars_fp=[["1.0000", "1.00"]]
+        )
+        wire.delta(2, price_dollars="1.0000", side="no")
+        wire.trade(1, yes_price_dollars="0.0000", sid=2)
+        assert [row[:3] for row in wire.rows()] == [START[:3], (SNAPSHOT, YES, 4_200)]
+        assert wire.rows()[-1][-1] == FLAG_LAST
+        assert wire.decoder.counters["levels_outside_0_1"] == 3
+        assert wire.decoder.counters["prints_outside_0_1"] == 1
+        wire.delta(3)  # its number was used: no gap
+        assert wire.kinds() == [SNAPSHOT, SNAPSHOT, DELTA]
+
+
+def test_a_value_of_a_lifecycle_frame_may_be_a_number_and_a_contradiction_is_no_outcome() -> None:
+    wire = Wire()
+    for seq, (result, value) in enumerate([("scalar", 0.24), ("no", "1.0000")], start=1):
+        ticker = f"{M}-{seq}"
+        msg = {
+            "market_ticker": ticker,
+            "event_type": "determined",
+            "result": result,
+            "settlement_value": value,
+        }
+        wire.send("market_lifecycle_v2", 6, seq, msg)
+    assert [wire.decoder.facts[f"{M}-{seq}"].settlement_e4 for seq in (1, 2)] == [2_400, None]

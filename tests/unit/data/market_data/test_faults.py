@@ -61,17 +61,17 @@ def test_a_no_price_is_held_against_the_yes_grid() -> None:
         MadeMarket().snapshot([(9_990, 5)]).admit(spec)
 
 
-def test_the_first_rule_that_is_broken_is_told_with_how_many_break_it() -> None:
-    market = MadeMarket().add(TRADE, YES, 4_250, 0).add(TRADE, YES, 4_200, 0).add(TRADE, YES, 4_350, 5)
-    with pytest.raises(DataError, match=r"line 101.*grid .*: 4250 \(1 more like it\)"):
-        market.admit()
+def test_the_first_message_that_breaks_a_rule_is_told_with_how_many_of_its_rows_do() -> None:
+    market = MadeMarket().add(TRADE, YES, 4_200, 5).snapshot([(4_250, 5), (4_300, 0), (4_350, 5)])
+    with pytest.raises(DataError, match=r"line 102.*grid .*: 4250 \(1 more like it\)"):
+        market.add(TRADE, YES, 4_200, 0).admit()
 
 
-def test_time_is_looked_at_before_any_value() -> None:
-    market = MadeMarket().add(TRADE, YES, 4_250, 0)
+def test_time_is_looked_at_before_any_value_of_a_message() -> None:
+    market = MadeMarket().add(TRADE, YES, 4_200, 1)
     market.at = -5
     with pytest.raises(DataError, match="before the one above it"):
-        market.add(TRADE, YES, 4_200, 1).admit()
+        market.add(TRADE, YES, 4_250, 0).admit()
 
 
 @pytest.mark.parametrize(("numbers", "named"), [(np.array([7, 8]), 8), (3, 3), (np.array([7]), r"\?")])

@@ -13,7 +13,7 @@ from kalshi_platform.data.market_data.frames import fixed_price_e4, fixed_qty_e2
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import PriceBand
-from kalshi_platform.domain.units import parse_price, parse_qty
+from kalshi_platform.domain.units import NO_TIME, parse_price, parse_qty
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4))
@@ -109,16 +109,46 @@ def test_the_taker_is_read_from_the_newest_field_that_says_something() -> None:
             frames.taker_of(message)
 
 
-@given(st.integers(-(10**9), frames._MAX_SECONDS))
+@given(st.integers(1_609_459_200, 4_102_444_800))  # 2021 to 2099
 def test_seconds_become_nanoseconds(seconds: int) -> None:
     assert frames.seconds_ns({"open_ts": seconds}, "open_ts") == seconds * 10**9
     assert frames.exchange_time_ns({"ts": seconds}) == seconds * 10**9
 
 
-def test_an_absent_time_is_none_and_one_beyond_the_clock_is_refused() -> None:
+def test_an_absent_time_is_none() -> None:
     assert frames.seconds_ns({}, "open_ts") is None
-    with pytest.raises(DataError, match=f"open_ts = {frames._MAX_SECONDS + 1}"):
-        frames.seconds_ns({"open_ts": frames._MAX_SECONDS + 1}, "open_ts")
+    assert frames.seconds_ns({"open_ts": None}, "open_ts") is None
+    assert frames.seconds_ns({"open_ts": 0}, "open_ts") is None
+    assert frames.exchange_time_ns({}) == NO_TIME
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "unit"),
+    [
+        ("ts_ms", 1_712_000_000, "seconds"),
+        ("ts_ms", 1_712_000_000_000_000, "microseconds"),
+        ("ts_ms", 1_712_000_000_000_000_000, "nanoseconds"),
+        ("ts", 1_712_000_000_000, "milliseconds"),
+    ],
+)
+def test_an_exchange_time_in_another_unit_is_refused_with_the_unit(field: str, value: int, unit: str) -> None:
+    with pytest.raises(DataError, match=f"{field} = {value} looks like {unit}: "):
+        frames.exchange_time_ns({field: value})
+
+
+def test_a_schedule_may_lie_years_ahead_and_is_refused_in_milliseconds() -> None:
+    assert frames.seconds_ns({"close_ts": 2_000_000_000}, "close_ts") == 2_000_000_000 * 10**9  # 2033
+    with pytest.raises(DataError, match=r"close_ts = 2000000000000 looks like milliseconds: .*divide by 1e3"):
+        frames.seconds_ns({"close_ts": 2_000_000_000_000}, "close_ts")
+    for never in (86_400, 5_000_000_000, 10**30):  # 1970, 2128, beyond any clock
+        with pytest.raises(DataError, match=f"close_ts = {never} cannot be"):
+            frames.seconds_ns({"close_ts": never}, "close_ts")
+
+
+def test_a_time_as_text_is_held_to_the_same_years() -> None:
+    assert frames.exchange_time_ns({"ts": "2026-11-23T02:13:20Z"}) == 1_795_400_000 * 10**9
+    with pytest.raises(DataError, match="ts = '0001-01-01T00:00:00Z' cannot be"):
+        frames.exchange_time_ns({"ts": "0001-01-01T00:00:00Z"})
 
 
 def test_price_bands_are_read_and_impossible_ones_refused() -> None:

@@ -61,3 +61,15 @@ def test_two_recorders_tell_one_story() -> None:
         MarketFacts(open_ns=1, close_ns=7),
     ]
     assert numbers == [[1, 3], [2]]
+
+
+def test_a_close_told_before_the_opening_makes_both_unknown_and_is_counted() -> None:
+    open_late = SPEC.replace(open_ns=50, close_ns=100)
+    told = [Told(3, 60, MarketFacts(close_ns=40)), Told(5, 70, MarketFacts(close_ns=90))]
+    counters = Counter[str]()
+    history = history_of(MarketRecord(open_late, None, grid_declared=False), told, counters)
+    assert [(k.open_ns, k.close_ns) for k in history.known] == [(50, 100), (None, None), (50, 90)]
+    assert counters["close_before_open"] == 1
+    assert history.close_ns == 90  # the last telling agrees again
+    history = history_of(MarketRecord(open_late, None, grid_declared=False), told[:1], Counter())
+    assert history.close_ns is None  # nobody knows the end

@@ -1,6 +1,7 @@
 """When metadata says that an outcome was public, and the price before it."""
 
 from collections import Counter
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -94,3 +95,107 @@ def test_grid_table_agrees_with_the_specification(price: int) -> None:
 )
 def test_the_coarsest_grid_that_holds_all_prices_is_inferred(prices: list[int], steps: list[int]) -> None:
     assert [band.step_e4 for band in coarsest_grid(np.array(prices, np.int64))] == steps
+
+
+# Values that enter
+
+
+def told(**changes: object) -> tuple[MarketRecord, Counter[str]]:
+    counters: Counter[str] = Counter()
+    (found,) = records_from_rows([row(**changes)], "m.parquet", counters)
+    return found, +counters
+
+
+@pytest.mark.parametrize("value", ["0.2700", "0.27", 0.27, Decimal("0.27")])
+def test_a_value_is_read_exactly_as_text_or_as_number(value: object) -> None:
+    found, _ = told(result="scalar", settlement_value_dollars=value, last_price_dollars=value)
+    assert found.settlement is not None
+    assert (found.settlement.value_e4, found.last_price_e4) == (2_700, 2_700)
+
+
+@given(st.integers(0, 10_000))
+def test_every_price_is_read_from_its_float(price_e4: int) -> None:
+    found, _ = told(result="scalar", settlement_value_dollars=price_e4 / 10_000)
+    assert found.settlement is not None
+    assert found.settlement.value_e4 == price_e4
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, Decimal("0.0"), "0"])
+def test_a_value_of_zero_is_a_value(zero: object) -> None:
+    found, counters = told(result="scalar", settlement_value_dollars=zero)
+    assert found.settlement is not None
+    assert found.settlement.value_e4 == 0
+    assert counters == {}
+
+
+def test_a_float_that_is_no_price_is_refused_with_the_way_out() -> None:
+    with pytest.raises(DataError, match=r"0\.30000000000000004 is finer than 1/10000.*give it as text"):
+        told(result="scalar", settlement_value_dollars=0.1 + 0.2)
+    with pytest.raises(DataError, match=r"price 24 is outside 0\.\.1 dollar; it looks like cents"):
+        told(result="scalar", settlement_value_dollars=24)
+    for wrong in (True, [0, [2], -1], {"a": 1}, 10**5_000):
+        with pytest.raises(DataError, match=r"m\.parquet: row 0 \(E-A\): price"):
+            told(settlement_value_dollars=wrong)
+
+
+def test_a_blank_of_a_column_of_floats_is_absent_and_counted() -> None:
+    found, counters = told(settlement_value_dollars=float("nan"))
+    assert found.settlement is not None
+    assert found.settlement.value_e4 == 10_000  # from the result
+    assert counters == {"not_a_number_read_as_absent": 1}
+
+
+@pytest.mark.parametrize(
+    ("result", "value"), [("no", "1.0000"), ("yes", "0.0000"), ("yes", 0.5), ("no", "0.0001"), ("", "0.0000")]
+)
+def test_a_result_against_its_value_leaves_the_outcome_unknown_and_is_counted(
+    result: str, value: object
+) -> None:
+    found, counters = told(result=result, settlement_value_dollars=value)
+    assert (found.settlement, counters) == (None, {"outcome_contradicts_result": 1})
+    assert found.spec.close_ns is not None  # the market stays
+
+
+def test_a_market_that_closes_before_it_opens_has_neither_time_and_is_counted() -> None:
+    found, counters = told(open_time="2024-08-16T02:00:00Z")
+    assert (found.spec.open_ns, found.spec.close_ns) == (None, None)
+    assert counters == {"close_before_open": 1}
+    found, counters = told(open_time="2024-08-16T01:00:00Z")  # together: not against each other
+    assert (found.spec.open_ns, counters) == (found.spec.close_ns, {})
+
+
+def test_an_expiration_before_the_opening_is_unknown_and_counted() -> None:
+    found, counters = told(open_time="2024-08-16T00:30:00Z", expiration_time="2024-08-16T00:00:00Z")
+    assert (found.expiration_ns, counters) == (None, {"expiration_before_open": 1})
+    assert found.spec.open_ns is not None
+
+
+@pytest.mark.parametrize("zero", ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z", "1970-01-01T00:00:00Z"])
+def test_the_zero_time_of_a_writer_is_absent_and_counted(zero: str) -> None:
+    found, counters = told(open_time=zero, settlement_ts=zero)
+    assert (found.spec.open_ns, counters) == (None, {"zero_times_read_as_absent": 2})
+
+
+@pytest.mark.parametrize("never", ["9999-12-31T23:59:59Z", "2100-01-01T00:00:01Z", "1999-01-01T00:00:00Z"])
+def test_a_time_that_no_market_has_is_unknown_and_counted(never: str) -> None:
+    found, counters = told(close_time=never)
+    assert (found.spec.close_ns, counters) == (None, {"times_outside_2015_2099_read_as_unknown": 1})
+
+
+def test_a_close_years_ahead_is_known() -> None:
+    assert told(close_time="2041-01-01T00:00:00Z")[0].spec.close_ns == 2_240_611_200 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1_723_770_000, "looks like seconds since 1970; write 2024-08-16T01:00:00Z"),
+        (1_723_770_000_000, "looks like milliseconds since 1970; write 2024-08-16T01:00:00Z"),
+        (5, "close_time = 5 is no time"),
+        (1.7e9, "is no time"),
+        ([], "is no time"),
+    ],
+)
+def test_a_time_as_number_is_refused_with_the_text_to_write(value: object, said: str) -> None:
+    with pytest.raises(DataError, match=rf"m\.parquet: row 0 \(E-A\): .*{said}.*expected RFC 3339"):
+        told(close_time=value)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.data.market_data.price_levels import finer_levels, new_levels, size_after
+from kalshi_platform.data.market_data.price_levels import finer_levels, is_at_edge, new_levels, size_after
 from kalshi_platform.data.market_data.schema import DELTA, SNAPSHOT
 
 
@@ -27,3 +27,9 @@ def test_a_finer_ladder_holds_the_same_sizes_at_the_same_prices() -> None:
 def test_a_snapshot_sets_a_level_and_a_delta_changes_it(kind: int, qty_e2: int, size: int) -> None:
     depth = np.array([[0, 5], [0, 0]])
     assert size_after.py_func(depth, kind, 0, 1, qty_e2) == size
+
+
+def test_nobody_trades_at_nought_or_at_a_dollar() -> None:
+    assert [bool(is_at_edge(price)) for price in (0, 1, 9_999, 10_000)] == [True, False, False, True]
+    # prices that cannot be are no edge: the door refuses them
+    assert is_at_edge(np.array([-1, 0, 5_000, 10_000, 10_001])).tolist() == [False, True, False, True, False]

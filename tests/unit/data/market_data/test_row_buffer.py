@@ -25,9 +25,11 @@ def test_a_buffer_notes_from_which_row_on_facts_are_known_and_forgets_it_with_th
     buffer, facts = RowBuffer(), MarketFacts(close_ns=9)
     buffer.add_gap(1, 1, 1, 2, 1)
     buffer.tell(2, facts, 5)
+    buffer.trade_ids.append("id-1")
     assert [tuple(told) for told in buffer.told] == [(1, 2, facts)]
     buffer.clear()
     assert buffer.told == []
+    assert buffer.trade_ids == []
     buffer.tell(3, facts, 6)
     rows, lines = buffer.rows()  # facts are counted for ever: a second telling is number two
     assert (rows.kind.tolist(), rows.qty_e2.tolist(), lines.tolist()) == ([FACTS], [2], [6])

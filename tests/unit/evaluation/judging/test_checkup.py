@@ -178,6 +178,12 @@ SICK = [
     (checkup.too_good, facts(result=result(event_sharpe=4.5)), "warning", "event_sharpe = 4.5"),
     (checkup.generalisation_gap, facts(train_return=0.05), "warning", "5.000 % on training"),
     (checkup.too_few_events, facts(result=result((4, 4, 4))), "info", "only 3"),
+    (
+        checkup.makers_without_prints,
+        facts(result=result(order_style="maker"), unprinted_markets=2),
+        "info",
+        "2 of the judged markets show no trade",
+    ),
 ]
 
 
@@ -211,6 +217,10 @@ def test_few_trades_say_nothing_about_habits():
 def test_an_edge_with_unknown_close_is_not_called_late():
     late_only = result(by_time_to_close=(closing("unknown", 20),))
     assert checkup.last_second_edge(facts(result=late_only), CONFIG) is None
+
+
+def test_a_taker_needs_no_print():
+    assert checkup.makers_without_prints(facts(unprinted_markets=2), CONFIG) is None
 
 
 def test_a_loss_is_not_a_concentrated_profit():

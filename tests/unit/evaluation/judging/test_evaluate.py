@@ -2,8 +2,9 @@
 
 from made.evaluation_bank import random_bank
 from made.judging import ENV, QUICK, Foresight
+from made.replay_bank import changed
 
-from kalshi_platform.evaluation.judging.evaluate import evaluate, score
+from kalshi_platform.evaluation.judging.evaluate import evaluate, score, unprinted_markets
 from kalshi_platform.models.rules.baselines import DoNothing
 
 
@@ -41,6 +42,17 @@ def test_the_oracle_is_silent_where_it_would_not_bound():
     assert evaluate(make, bank, ENV.replace(order_style="maker"), few).oracle is None
     assert evaluate(make, bank, ENV, few.replace(schedule="windows", window_steps=20)).oracle is None
     assert evaluate(make, bank, ENV, few).oracle is not None
+
+
+def test_markets_without_a_trade_are_counted_and_a_maker_s_report_says_so():
+    bank = random_bank(4, 1, 60)
+    few = QUICK.replace(fee_ladder=False, baselines=("do_nothing",))
+    got = evaluate(lambda env: DoNothing(env.layout), bank, ENV.replace(order_style="maker"), few)
+    (said,) = [f for f in got.findings if f.rule == "makers_without_prints"]
+    assert said.evidence["markets"] == 4
+    rows = bank.arrays.rows.copy()
+    rows["print_px_e4"][bank.arrays.segments["start"][1] + 3] = 5_000
+    assert unprinted_markets(changed(bank, rows=rows)) == 3
 
 
 def test_windows_play_many_episodes_a_market_for_each_seed():

@@ -18,6 +18,10 @@ ACCOUNT = {"type": "account", "cash_e6": 100}
         ({"cost_e6": 5}, "cost_e6=5"),
         ({"opened_ns": 7}, "opened_ns=7"),
         ({"position_e2": 100, "cost_e6": 5}, "position_e2=100 without opened_ns"),
+        (
+            {"position_e2": 100, "opened_ns": 1_795_400_000_000},
+            "opened_ns = .* looks like milliseconds: as ns",
+        ),
         ({"position_e2": MAX_QTY_E2 + 1, "opened_ns": 1}, "position_e2"),
         ({"position_e2": 1.0, "opened_ns": 1}, "position_e2"),
         ({"position_e2": True, "opened_ns": 1}, "position_e2"),
@@ -37,7 +41,10 @@ def test_nothing_is_held_where_nothing_is_said():
 
 
 def test_a_position_of_no_has_a_sign():
-    assert Holding.parse({"position_e2": -100, "cost_e6": 5, "opened_ns": 9}).position_e2 == -100
+    assert (
+        Holding.parse({"position_e2": -100, "cost_e6": 5, "opened_ns": 1_795_400_000 * 10**9}).position_e2
+        == -100
+    )
 
 
 @given(st.integers(0, 10**15), st.integers(0, 10**15))
@@ -58,6 +65,10 @@ def test_no_more_can_be_reserved_than_there_is(cash, reserved):
         ({"session": "x" * 65}, "session"),
         ({"markets": [{"ticker": "A", "event": "E", "close_ns": MAX_TIME_NS}]}, r"markets\.0\.close_ns"),
         ({"markets": [{"ticker": "A", "event": "E", "open_ns": -1}]}, r"open_ns"),
+        (
+            {"markets": [{"ticker": "A", "event": "E", "close_ns": 2_000_000_000}]},
+            r"markets\.0\.close_ns = 2000000000 looks like seconds: as ns it is 1970-.*multiply by 1e9",
+        ),
         (
             {"markets": [{"ticker": "A", "event": "E", "fee_multiplier_e6": 10**9 + 1}]},
             r"markets\.0\.fee_multiplier_e6",

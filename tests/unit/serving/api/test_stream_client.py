@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from made.http_server import served
 from made.live_capture import in_order, simulated
-from made.stream_texts import MODEL, M, Policy, delta, session, snapshot, texts_of
+from made.stream_texts import MODEL, NOW_NS, M, Policy, delta, session, snapshot, texts_of
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import LimitError
@@ -49,7 +49,7 @@ class Server:
             await socket.send_str(message)
         left = self.breaks.pop(0) if self.breaks else -1
         async for text in socket:
-            for message in lease.session.step(text.data, 0, self.policy):
+            for message in lease.session.step(text.data, NOW_NS, self.policy):
                 await socket.send_str(message)
             left -= 1
             if left == 0:
@@ -95,7 +95,7 @@ async def answered(stream: StreamClient, n: int) -> list[dict]:
 
 def unbroken(texts: list[str]) -> list[dict]:
     alone = session()
-    told = [json.loads(m) for text in texts for m in alone.step(text, 0, Policy())]
+    told = [json.loads(m) for text in texts for m in alone.step(text, NOW_NS, Policy())]
     return [m for m in told if m["type"] == "decision"]
 
 

@@ -6,6 +6,7 @@ from made.live import row_of
 
 from kalshi_platform.data.features.spec import TEMPORAL
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.serving.api.messages import Holding
 from kalshi_platform.serving.live import group as live_group
 from kalshi_platform.serving.live.group import LiveGroup
@@ -18,7 +19,8 @@ CONFIG = TradingConfig(n_slots=2, groups=("orderbook", "temporal", "portfolio"))
 def group(window: int = 3) -> LiveGroup:
     made = LiveGroup(CONFIG, window)
     for s in range(2):
-        made.describe(s, MarketSpec(ticker=f"M-{s}", event="M"))
+        spec = MarketSpec(ticker=f"M-{s}", event="M")
+        made.describe(s, spec, constant_history(spec).known[0])
     return made
 
 
@@ -48,6 +50,21 @@ def test_a_slot_without_a_valid_book_looks_empty_and_its_window_starts_anew() ->
     assert shown(made) == [0, 0, float(np.float32(0.3))]
 
 
+def test_a_crossed_book_is_shown_and_calls_for_no_decision_and_allows_none() -> None:
+    made = group()
+    assert made.put(0, row_of(1, bid=4_000, ask=4_200)) is True
+    made.set_cash(10**9, 0)
+    made.observe(1_000)
+    assert made.slots["mask"][0, 0].tolist() == [1, 1, 0, 1, 0]
+    assert made.put(0, row_of(2, bid=4_300, ask=4_200, valid=2)) is False
+    made.observe(1_000)
+    assert made.live.tolist() == [True, False]
+    assert made.slots["mask"][0, 0].tolist() == [1, 0, 0, 0, 0]
+    assert made.put(0, row_of(3, bid=4_000, ask=4_200)) is True
+    made.observe(1_000)
+    assert made.slots["mask"][0, 0].tolist() == [1, 1, 0, 1, 0]
+
+
 def test_a_mark_of_before_a_gap_is_not_kept() -> None:
     made = group()
     made.put(0, row_of(1, bid=6_000, ask=6_200))
@@ -60,7 +77,7 @@ def test_a_mark_of_before_a_gap_is_not_kept() -> None:
 def test_what_the_account_holds_outlives_an_invalid_book() -> None:
     made = group()
     made.put(0, row_of(1))
-    made.set_holding(0, Holding(position_e2=500, cost_e6=2_000_000, opened_ns=1))
+    made.set_holding(0, Holding(position_e2=500, cost_e6=2_000_000, opened_ns=1_700_000_000 * 10**9))
     made.put(0, row_of(2, valid=0))
     made.put(0, row_of(3))
     assert made.slots["position_e2"][0, 0] == 500

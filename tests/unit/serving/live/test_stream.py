@@ -5,7 +5,19 @@ import json
 import numpy as np
 import pytest
 from made.live_capture import in_order, simulated
-from made.stream_texts import MODEL, T0_NS, M, Policy, answers, delta, line, session, snapshot, texts_of
+from made.stream_texts import (
+    MODEL,
+    NOW_NS,
+    T0_NS,
+    M,
+    Policy,
+    answers,
+    delta,
+    line,
+    session,
+    snapshot,
+    texts_of,
+)
 
 from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
@@ -29,11 +41,11 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
 def test_resuming_anywhere_shows_the_policy_what_it_would_have_been_shown(tmp_path) -> None:
     texts = texts_of(in_order(read_frames(simulated(tmp_path, messages_per_market=60, gap_share=1.0))))
     whole, policy = session(), Policy()
-    unbroken = [m for text in texts for m in whole.step(text, 0, policy)]
+    unbroken = [m for text in texts for m in whole.step(text, NOW_NS, policy)]
     rng = np.random.default_rng(5)
     for cut in rng.integers(1, len(texts), 4).tolist():
         again, replayed = session({"decide_after": cut}), Policy()
-        answered = [m for text in texts for m in again.step(text, 0, replayed)]
+        answered = [m for text in texts for m in again.step(text, NOW_NS, replayed)]
         late = [m for m in unbroken if json.loads(m)["type"] != "decision" or json.loads(m)["frame"] > cut]
         assert answered == late
         n = len(replayed.batches)
@@ -59,7 +71,7 @@ def test_frames_of_one_instant_decide_again_and_the_interval_counts_from_their_t
     texts = [snapshot()] + [delta(k) for k in range(2, 8)]
     frames = []
     for ms, text in zip(ns, texts, strict=True):
-        told = [json.loads(m) for m in stream.step(line(ms * 1_000_000, text), 0, policy)]
+        told = [json.loads(m) for m in stream.step(line(T0_NS + ms * 1_000_000, text), NOW_NS, policy)]
         frames += [m["frame"] for m in told if m["type"] == "decision"]
     # due at 1.0 (twice), then from 2.5 on, then from 4.0 on
     assert frames == [1, 2, 5, 7]
@@ -79,7 +91,7 @@ def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
     told = [
         json.loads(m)
         for k, t in ((1, "A"), (2, "B"))
-        for m in stream.step(snapshot(k, ticker=t), 5, Policy())
+        for m in stream.step(snapshot(k, ticker=t), T0_NS, Policy())
     ]
     assert [m for m in told if m["type"] == "placed"] == [
         {"type": "placed", "ticker": "A", "group": 1, "slot": 0}
@@ -190,8 +202,13 @@ def test_an_account_that_cannot_be_is_refused_and_changes_nothing(change: dict, 
         (line(T0_NS + 2 * 10**9, "nonsense"), "not JSON"),
         ('{"recv_ns": 5, "raw": "{}"}', "no 'conn'"),
         ('{"recv_ns": 1e30, "conn": 1, "raw": "{}"}', "recv_ns = 1e+30"),
-        (f'{{"recv_ns": {1 << 70}, "conn": 1, "raw": "{{}}"}}', "ns since 1970"),
-        (line(5, delta(2)), "clock never goes back"),
+        (f'{{"recv_ns": {1 << 70}, "conn": 1, "raw": "{{}}"}}', "recv_ns = 1180591620717411303424 cannot be"),
+        (line(T0_NS, delta(2)), "clock never goes back"),
+        (
+            line(T0_NS // 10**6, delta(2)),
+            "recv_ns = 1700000000000 looks like milliseconds: as ns it is 1970-",
+        ),
+        (line(T0_NS + 2 * 86_400 * 10**9, delta(2)), "a day after this machine's clock"),
         (delta(2, price="0.4050"), "off the market's grid"),
         (delta(2, price="1.5000"), "outside 0..1 dollar"),
         (delta(2, change="1e40"), "more than 18 digits"),
@@ -203,7 +220,6 @@ def test_an_account_that_cannot_be_is_refused_and_changes_nothing(change: dict, 
         (delta(2, ticker="no ticker!"), "1..128 letters"),
         (snapshot(2, yes=[["0.4000", "1.00"], ["0.4000", "2.00"]]), "repeats price 4000"),
         (snapshot(2, yes=[["0.4000", "-1.00"]]), "not above zero"),
-        ("x" * 300_000, "characters; at most 262144"),
     ],
 )
 def test_a_malformed_frame_is_refused_counted_and_the_session_goes_on(text: str, said: str) -> None:
@@ -213,6 +229,32 @@ def test_a_malformed_frame_is_refused_counted_and_the_session_goes_on(text: str,
     assert (refused["type"], refused["frame"], refused["refused"]) == ("refused", 2, 1)
     assert said in refused["problem"]["detail"]
     assert kinds(answers(stream, snapshot(9))) == ["decision"]
+
+
+def test_the_largest_book_is_read_as_a_capture_line_and_a_text_beyond_the_bound_is_not() -> None:
+    levels = [[f"0.{price:04d}", "1234567.00"] for price in range(1, 9_999)]
+    text = line(T0_NS, snapshot(yes=levels, no=[]))
+    assert len(text) > 1 << 18
+    fine = {"ticker": M, "event": "E", "price_ranges": [{"start_e4": 0, "end_e4": 10_000, "step_e4": 1}]}
+    assert kinds(answers(session({"markets": [fine]}), text)) == ["decision"]
+    (refused,) = answers(session({"markets": [fine]}, max_frame_bytes=1 << 18), text)
+    assert "characters; at most 262144" in refused["problem"]["detail"]
+
+
+@pytest.mark.parametrize("ahead_ns", [-T0_NS, 2 * 86_400 * 10**9])
+def test_a_frame_of_an_impossible_time_is_lost_and_does_not_move_the_clock(ahead_ns: int) -> None:
+    stream = session()
+    assert kinds(answers(stream, snapshot(), line(T0_NS + 1 + ahead_ns, delta(2)))) == ["decision", "refused"]
+    # the refused delta used its number up and left no book valid: the next snapshot makes one
+    assert answers(stream, delta(3)) == []
+    assert kinds(answers(stream, snapshot(4))) == ["decision"]
+
+
+def test_a_simulated_line_may_lie_in_the_future() -> None:
+    later = {"recv_ns": NOW_NS, "conn": 1, "provenance": "simulated", "raw": snapshot()}
+    assert kinds(answers(session(), json.dumps(later))) == ["decision"]
+    del later["provenance"]
+    assert kinds(answers(session(), json.dumps(later))) == ["refused"]
 
 
 @pytest.mark.parametrize(
@@ -235,7 +277,7 @@ def test_a_refused_trade_leaves_the_book_as_it_is() -> None:
 def test_a_level_below_zero_makes_the_book_invalid_until_its_snapshot() -> None:
     stream = session()
     assert kinds(answers(stream, snapshot(), delta(2, change="-99.00"), delta(3))) == ["decision"]
-    assert stream.books.counters["negative_levels_to_gaps"] == 1
+    assert stream.books.counters["books_ended:level_below_zero"] == 1
     assert stream.books.counters["deltas_quarantined"] == 1
     assert kinds(answers(stream, snapshot(4))) == ["decision"]
 

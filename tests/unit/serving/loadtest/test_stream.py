@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from made.load_clock import in_virtual_time, pace_in_loop
+from made.stream_texts import T0_NS
 from websockets.exceptions import ConnectionClosedError
 
 from kalshi_platform.data.market_data.capture import CaptureWriter
@@ -142,19 +143,27 @@ def write(path, frames):
 
 
 def test_a_short_capture_is_sent_again_on_a_clock_that_goes_on(tmp_path):
-    write(tmp_path / "c.jsonl.gz", [(1_000, 0, "a"), (5_000, 1, "b")])
+    write(tmp_path / "c.jsonl.gz", [(T0_NS + 1_000, 0, "a"), (T0_NS + 5_000, 1, "b")])
     lines = [json.loads(line) for line in stream_lines(tmp_path / "c.jsonl.gz", 5)]
     # One round spans 4,000 ns and a second between two rounds.
     round_ns = 1_000_004_000
-    assert [line["recv_ns"] for line in lines] == [
+    assert [line["recv_ns"] - T0_NS for line in lines] == [
         1_000, 5_000, 1_000 + round_ns, 5_000 + round_ns, 1_000 + 2 * round_ns,
     ]  # fmt: skip
     assert [line["conn"] for line in lines] == [0, 1, 1_000, 1_001, 2_000]
     assert [line["raw"] for line in lines] == ["a", "b", "a", "b", "a"]
 
 
+def test_repetitions_that_would_reach_beyond_the_present_are_moved_into_the_past(tmp_path):
+    write(tmp_path / "c.jsonl", [(T0_NS, 0, "a"), (T0_NS + 5_000, 0, "b")])
+    times = [json.loads(line)["recv_ns"] for line in stream_lines(tmp_path / "c.jsonl", 4, now_ns=T0_NS)]
+    assert times[2] == T0_NS - 5_000
+    assert times[3] == T0_NS
+    assert times == sorted(times)
+
+
 def test_a_capture_out_of_order_is_refused_with_the_line(tmp_path):
-    write(tmp_path / "c.jsonl", [(5_000, 0, "a"), (1_000, 0, "b")])
+    write(tmp_path / "c.jsonl", [(T0_NS + 5_000, 0, "a"), (T0_NS + 1_000, 0, "b")])
     with pytest.raises(DataError, match="line 2 was received before line 1"):
         stream_lines(tmp_path / "c.jsonl", 2)
 
@@ -181,7 +190,7 @@ async def accepted(request):
 
 
 def test_a_stream_over_a_socket_is_opened_with_a_token_and_every_frame_is_timed(tmp_path):
-    write(tmp_path / "c.jsonl", [(1_000, 0, "a"), (5_000, 0, "b")])
+    write(tmp_path / "c.jsonl", [(T0_NS + 1_000, 0, "a"), (T0_NS + 5_000, 0, "b")])
     (tmp_path / "token").write_text("secret\n")
     seen, texts = [], []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made.served import made_served, reading
 from made.serving_app import ADMIN, CLIENT, MODEL, App, token, token_files
-from made.stream_texts import TRADING, delta, line, snapshot
+from made.stream_texts import T0_NS, TRADING, delta, line, snapshot
 
 from kalshi_platform.serving.api.requests import ProblemBody
 from kalshi_platform.serving.server import streaming
@@ -82,7 +82,7 @@ def test_frames_are_answered_by_the_decisions_of_the_policy(app: App):
         assert (opened["type"], opened["model"], opened["n_slots"]) == ("opened", app.served.key.model, 5)
         told = []
         for k, text in enumerate((snapshot(), delta(2)), start=1):
-            socket.send(line(k * S, text))
+            socket.send(line(T0_NS + k * S, text))
             told.append(await socket.read())
         assert [(m["type"], m["frame"], m["tier"]) for m in told] == [
             ("decision", 1, "full"),
@@ -101,7 +101,7 @@ def test_a_bad_frame_is_refused_and_the_next_one_answered(app: App):
         socket.send("{")
         refused = await socket.read()
         assert (refused["type"], refused["frame"]) == ("refused", 1)
-        socket.send(line(S, snapshot()))
+        socket.send(line(T0_NS + S, snapshot()))
         assert (await socket.read())["type"] == "decision"
         await socket.leave()
 
@@ -112,7 +112,7 @@ def test_a_broken_connection_is_gone_on_with_where_it_stood(app: App):
     async def run() -> None:
         first = Socket(app.app, {})
         opened = await first.opened()
-        first.send(line(S, snapshot()))
+        first.send(line(T0_NS + S, snapshot()))
         decision = await first.read()
         await first.leave()
         second = Socket(app.app, {})
@@ -130,7 +130,7 @@ def test_a_newer_connection_takes_the_session_over(app: App):
         opened = await first.opened()
         again = await second.opened(json.dumps({"type": "open", "session": opened["session"]}))
         assert again["resumed"]
-        first.send(line(S, snapshot()))
+        first.send(line(T0_NS + S, snapshot()))
         assert (await first.next())["code"] == streaming.TAKEN_OVER
         await second.leave()
 
@@ -143,7 +143,7 @@ def test_a_newer_connection_takes_the_session_over(app: App):
         ({"text": "{"}, streaming.REFUSED, "not JSON"),
         ({"text": "3"}, streaming.REFUSED, "open"),
         ({"text": json.dumps({"type": "open", "surprise": 1})}, streaming.REFUSED, "surprise"),
-        ({"text": " " * (2**20 + 1)}, streaming.TOO_LONG, "longer"),
+        ({"text": " " * (2**24 + 1)}, streaming.TOO_LONG, "longer"),
         ({"bytes": b"x"}, streaming.UNSUPPORTED, "binary"),
     ],
 )
@@ -194,7 +194,7 @@ def test_a_model_that_reads_other_arrays_ends_the_sessions_of_the_one_before():
         await socket.opened()
         assert app.served is not None
         app.served = made_served(app.policy, app.served.trading.replace(order_qty_e2=500), MODEL)
-        socket.send(line(S, snapshot()))
+        socket.send(line(T0_NS + S, snapshot()))
         assert (await socket.next())["code"] == streaming.REPLACED
 
     connected(app, scenario)
@@ -240,7 +240,7 @@ def test_the_oldest_row_of_a_decision_is_told_by_its_age():
         await socket.opened()
         # The first market speaks at 1 s and at 4 s, the second at 2 s: the oldest row is 0, 1 and 2 s old.
         for at_s, text in ((1, snapshot()), (2, snapshot(2, ticker="KXB-26-B")), (4, delta(3))):
-            socket.send(line(at_s * S, text))
+            socket.send(line(T0_NS + at_s * S, text))
             await socket.read()
         await socket.leave()
 

@@ -2,6 +2,7 @@
 
 import pytest
 from made.replay_bank import (
+    DEEP,
     T0_NS,
     Script,
     bank_of,
@@ -15,6 +16,7 @@ from kalshi_platform.domain.actions import BUY_YES, HOLD
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.ends import FAR_NS, liquidation_e6, next_row_ns
+from kalshi_platform.simulation.replay.execution import ASK, BID, clear_order
 from kalshi_platform.simulation.replay.state import CLOSED, ENDED, LIVE, allocate
 
 
@@ -80,11 +82,18 @@ class TestEnds:
 class TestLiquidation:
     PARAMS = EnvConfig(n_slots=1).execution
 
-    def close(self, kernel, position_e2, params=None, bids=((4_000, 1),), asks=((5_000, 1),)):
-        arrays = bank_of(market(rows_of(book(0, bids, asks), book(1, bids, asks)))).arrays
+    def close(
+        self, kernel, position_e2, params=None, bids=((4_000, DEEP),), asks=((5_000, DEEP),), valid=1,
+        provenance="recorded", taken=(),
+    ):  # fmt: skip
+        row = book(0, bids, asks, valid=valid), book(1, bids, asks, valid=valid)
+        arrays = bank_of(market(rows_of(*row), provenance=provenance)).arrays
         _, slots = allocate(1, 1)
+        clear_order(slots[0, 0])
         slots[0, 0].position_e2, slots[0, 0].mark2_e4 = position_e2, 9_000  # marked at the mid of 0.45
-        return kernel(arrays.rows[0], arrays.terms[0], slots[0, 0], params or self.PARAMS)
+        for side, price_e4, qty_e2 in taken:
+            slots[0, 0].taken_px_e4[side, 0], slots[0, 0].taken_e2[side, 0] = price_e4, qty_e2
+        return kernel(arrays.rows[0], arrays.markets[0], arrays.terms[0], slots[0, 0], params or self.PARAMS)
 
     @pytest.mark.parametrize("kernel", [liquidation_e6, liquidation_e6.py_func], ids=["numba", "python"])
     def test_closing_pays_the_best_price_less_a_taker_s_fee(self, kernel):
@@ -93,6 +102,47 @@ class TestLiquidation:
         # 10 NO closed by lifting the ask at 0.50: 5.00 less 0.07 x 10 x 0.25 = 0.175
         assert self.close(kernel, -1_000) == (5_000_000 - 175_000, 175_000)
         assert self.close(kernel, 0) == (0, 0)
+
+    @pytest.mark.parametrize("kernel", [liquidation_e6, liquidation_e6.py_func], ids=["numba", "python"])
+    def test_it_walks_the_levels_and_what_they_cannot_take_is_worth_nothing(self, kernel):
+        bids = ((4_000, 100), (3_000, 200))
+        # 1 at 0.40: fee 0.07 x 0.24 = 0.0168;  2 at 0.30: fee 0.07 x 2 x 0.21 = 0.0294;  7 at nothing
+        assert self.close(kernel, 1_000, bids=bids) == (400_000 - 16_800 + 600_000 - 29_400, 46_200)
+        # 3 NO: 1 asked at 0.70 brings 0.30, the ask of 0.90 takes the other 2 for 0.10 each: 0.07 x 2 x 0.09
+        asks = ((7_000, 100), (9_000, 500))
+        assert self.close(kernel, -300, asks=asks) == (300_000 - 14_700 + 200_000 - 12_600, 27_300)
+        assert self.close(kernel, 1_000, bids=()) == (0, 0)
+        assert self.close(kernel, -1_000, asks=()) == (0, 0)
+
+    def test_its_fills_share_the_accumulator_of_one_order(self):
+        # 0.01 at 0.51 and at 0.49, each with a fee of 175 (174.93 rounded up): 5_100 - 175 = 4_925 -> 4_900,
+        # 25 kept; 4_725 -> 4_700, 50 kept. A third at 0.47: 4_525 -> 4_500, 75 kept; a fourth at 0.45 (fee
+        # 174): 4_326 -> 4_300, 101 kept: 100 come back
+        bids = ((5_100, 1), (4_900, 1), (4_700, 1), (4_500, 1))
+        assert self.close(liquidation_e6, 4, bids=bids)[0] == 4_900 + 4_700 + 4_500 + 4_300 + 100
+
+    def test_what_the_slot_took_before_is_gone(self):
+        params = self.PARAMS._replace(fee_scale_e6=0)
+        bids = ((4_000, 300), (3_000, 500))
+        found = self.close(liquidation_e6, 400, params, bids, taken=[(BID, 4_000, 200), (ASK, 3_000, 500)])
+        assert found == (100 * 4_000 + 300 * 3_000, 0)
+
+    def test_a_size_that_nobody_knows_takes_all(self):
+        params = self.PARAMS._replace(fee_scale_e6=0)
+        for provenance in ("quotes", "trade_implied"):
+            close = self.close(liquidation_e6, 1_000, params, ((4_000, -1),), (), provenance=provenance)
+            assert close == (4_000_000, 0)
+
+    def test_a_side_that_was_never_printed_is_not_known_to_be_empty(self):
+        params = self.PARAMS._replace(fee_scale_e6=0)
+        assert self.close(liquidation_e6, 1_000, params, (), (), provenance="trade_implied") == (4_500_000, 0)
+        assert self.close(liquidation_e6, 1_000, params, (), (), provenance="quotes") == (0, 0)
+
+    def test_in_a_crossed_book_nobody_pays_more_than_the_other_side_asks(self):
+        params = self.PARAMS._replace(fee_scale_e6=0)
+        crossed = ((6_000, DEEP),), ((4_000, DEEP),)
+        assert self.close(liquidation_e6, 1_000, params, *crossed, valid=2) == (4_000_000, 0)
+        assert self.close(liquidation_e6, -1_000, params, *crossed, valid=2) == (4_000_000, 0)
 
     def test_without_fees_it_pays_the_price(self):
         assert self.close(liquidation_e6, 1_000, self.PARAMS._replace(fee_scale_e6=0)) == (4_000_000, 0)

@@ -2,16 +2,20 @@
 
 import warnings
 
+import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from made.replay_bank import bank_of, book, market, random_bank, rows_of
 
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.actions import BUY_YES, HOLD, SELL_YES
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, market_episodes
 from kalshi_platform.simulation.envs.gym_env import ReplayEnv
+from kalshi_platform.simulation.simexchange.config import SimConfig
+from kalshi_platform.simulation.simexchange.simulate import simulate
 
 SHORT = EpisodeConfig(min_steps=5, max_steps=20)
 
@@ -118,3 +122,37 @@ def test_the_final_observation_is_of_the_episode_that_ended():
     assert (terminated, truncated) == (False, True)
     assert observation["portfolio"][0, 0] == pytest.approx(0.2)  # 10 of at most 50 contracts
     assert observation["slot_mask"].tolist() == [1.0]
+
+
+@pytest.mark.parametrize("hold_masked", [False, True])
+@pytest.mark.parametrize(
+    "action", [[0.0, 0.0], [0.5, 0], [np.nan, 0], [True, False], ["0", "0"], [0], [0, 0, 0], [-1, 0], [0, 5]]
+)
+def test_anything_but_whole_numbers_of_actions_is_refused(action, hold_masked):
+    env = ReplayEnv(random_bank(5), EnvConfig(n_slots=2), SHORT, hold_masked=hold_masked)
+    env.reset()
+    with pytest.raises(ContractError, match=r"2 whole numbers 0\.\.4"):
+        env.step(np.array(action))
+
+
+def test_the_masks_for_other_learners_are_those_of_the_observation():
+    env = ReplayEnv(random_bank(5), EnvConfig(n_slots=2), SHORT)
+    observation, _ = env.reset(seed=1)
+    for _ in range(4):
+        masks = env.action_masks()
+        assert (masks.dtype, masks.shape) == (np.dtype(bool), (10,))
+        present = np.repeat(observation["slot_mask"] > 0, 5)
+        assert (masks == (observation["action_mask"].reshape(-1) > 0))[present].all()
+        observation, *_ = env.step(np.zeros(2, np.int64))
+
+
+def test_gymnasium_makes_it_by_its_name_and_the_test_split_stays_shut(tmp_path):
+    simulate(SimConfig(n_events=4, messages_per_market=200, seed=1), tmp_path / "r")
+    build_dataset([tmp_path / "r"], str(tmp_path / "d"), BuildConfig(workers=0))
+    env = gymnasium.make("kalshi_platform/Replay-v1", dataset=str(tmp_path / "d"), n_slots=1, max_steps=600)
+    assert env.unwrapped.vector.n_slots == 1
+    assert env.reset(seed=1)[0]["market"].shape[0] == 1
+    with pytest.raises(ContractError, match="--final"):
+        gymnasium.make("kalshi_platform/Replay-v1", dataset=str(tmp_path / "d"), split="test")
+    with pytest.raises(ContractError, match="slots"):
+        gymnasium.make("kalshi_platform/Replay-v1", dataset=str(tmp_path / "d"), slots=1)

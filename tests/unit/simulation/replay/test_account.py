@@ -82,21 +82,6 @@ def test_settlement_pays_winners_a_dollar_and_scalars_their_value(position_e2, s
     assert (slot.slot_cash_e6, slot.position_e2, slot.cost_e6, slot.fees_e6) == (paid_e6, 0, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("position_e2", "bid_e4", "ask_e4", "mark2_e4"),
-    [
-        (100, 4_000, 4_200, 8_000),  # YES is sold at the bid
-        (-100, 4_000, 4_200, 8_400),  # NO is sold by lifting the ask
-        (100, -1, 4_200, 8_200),  # nobody bids: the mark
-        (-100, 4_000, -1, 8_200),
-        (100, 4_500, 4_200, 8_200),  # a crossed book is not worth more than its mark
-    ],
-)
-def test_closing_counts_at_the_price_that_could_be_had(position_e2, bid_e4, ask_e4, mark2_e4):
-    for kernel in (account.liquidation_mark2_e4, account.liquidation_mark2_e4.py_func):
-        assert kernel(position_e2, 8_200, bid_e4, ask_e4) == mark2_e4
-
-
 def test_values_of_several_slots_add_up():
     _, slots = allocate(1, 3)
     slots[0]["position_e2"] = 100, -100, 0

@@ -288,18 +288,171 @@ class TestMaker:
         assert s.slot().position_e2 == 0
 
 
+class TestReached:
+    """A resting bid of 10 contracts at 0.40 that the asks come to without a print."""
+
+    BID, AWAY = ((4_000, 500),), ((5_000, DEEP),)
+
+    def positions(self, *books, **config):
+        """Position after each of ``books``, which follow the row on which the bid was decided."""
+        first = book(0, self.BID, self.AWAY)
+        s = script(first, *books, book(900), book(999), style="maker", **config)
+        found = []
+        for action in (BUY_YES, *[HOLD] * (len(books) - 1)):
+            s.step(action)
+            found.append(int(s.slot().position_e2))
+        return found, s
+
+    def test_it_fills_at_its_own_price_up_to_what_is_displayed_there_and_beyond(self):
+        asks = ((3_800, 200), (4_000, 150), (4_100, 900))
+        found, s = self.positions(book(10, (), asks))
+        assert found == [350]
+        assert s.slot().cost_e6 == 350 * 4_000  # not at 0.38
+        assert (s.slot().n_fills, s.slot().n_reached_fills) == (1, 1)
+        assert (s.slot().order_state, s.slot().order_qty_e2) == (RESTING, 650)  # the rest stays
+        assert s.slot().fees_e6 == 0  # a maker's, in a series without maker fees
+
+    def test_it_does_not_fill_while_the_ask_stands_above(self):
+        assert self.positions(book(10, (), ((4_001, DEEP),)))[0] == [0]
+
+    def test_an_ask_is_reached_by_the_bids_alike(self):
+        s = script(
+            book(0, ((3_000, 1),), ((6_000, 100),)), book(10, ((6_000, 50), (5_900, 70))), book(20),
+            style="maker",
+        )  # fmt: skip
+        s.step(BUY_NO)
+        assert (s.slot().position_e2, s.slot().cost_e6) == (-50, 50 * 4_000)
+
+    def test_what_it_took_stays_taken_while_it_is_displayed(self):
+        asks = [((4_000, 300),), ((4_000, 300),), ((4_000, 450),), ((4_000, 200),), ((4_000, 450),)]
+        found, _ = self.positions(*[book(10 * k, (), a) for k, a in enumerate(asks, start=1)])
+        # 3 fill, nothing more, 1.50 more are displayed, fewer, 2.50 more
+        assert found == [300, 300, 450, 450, 700]
+
+    def test_a_price_that_went_and_came_back_fills_again(self):
+        asks = [((4_000, 300),), self.AWAY, ((4_000, 300),)]
+        assert self.positions(*[book(10 * k, (), a) for k, a in enumerate(asks, 1)])[0] == [300, 300, 600]
+
+    def test_a_taker_and_a_resting_order_do_not_share_the_same_contracts(self):
+        s = script(book(0, (), ((4_000, 300),)), book(10, (), ((4_000, 300),)), *still(2))
+        s.step(BUY_YES)
+        slot = s.slot()
+        assert slot.position_e2 == 300
+        slot.order_state, slot.order_action, slot.order_price_e4, slot.order_qty_e2 = (
+            RESTING,
+            BUY_YES,
+            4_000,
+            500,
+        )
+        slot.expiry_ns = 1 << 62
+        s.step(HOLD)
+        assert slot.position_e2 == 300
+
+    def test_it_waits_for_the_end_of_the_burst(self):
+        reached = ((4_000, 300),)
+        books = [book(10, (), reached, burst_end=0), book(10.001, (), self.AWAY)]
+        assert self.positions(*books)[0] == [0, 0]
+        books = [book(10, (), self.AWAY, burst_end=0), book(10.001, (), reached)]
+        assert self.positions(*books)[0] == [0, 300]
+
+    def test_what_the_burst_printed_to_it_is_taken_from_the_displayed_size(self):
+        # a seller of 7 hit our bid at 0.40 through prints of 4 at 0.39, and displays 6 at 0.39
+        books = [
+            book(10, (), (), (NO, 3_900, 400), burst_end=0),
+            book(10.001, (), ((3_900, 600),)),
+            book(20, (), ((3_900, 600),)),
+        ]
+        found, s = self.positions(*books)
+        assert found == [400, 600, 600]
+        assert (s.slot().n_fills, s.slot().n_reached_fills) == (2, 1)
+
+    def test_an_order_that_prints_filled_whole_leaves_that_much_less_to_a_taker(self):
+        books = [
+            book(10, (), (), (NO, 3_900, DEEP), burst_end=0),
+            book(10.001, (), ((3_900, 1_200),)),
+        ]
+        found, s = self.positions(*books)
+        assert found == [1_000, 1_000]
+        assert s.slot().order_state == IDLE
+        assert s.slot().taken_e2[1].tolist().count(1_000) == 1
+
+    def test_a_print_of_an_earlier_burst_is_not_deducted(self):
+        books = [book(10, (), (), (NO, 3_900, 400)), book(20, (), ((3_900, 600),))]
+        assert self.positions(*books)[0] == [400, 1_000]
+
+    def test_nobody_is_ahead_of_it_any_more(self):
+        reached, printed = ((4_000, 10),), (NO, 4_000, 100)
+        books = [
+            book(10, self.BID, self.AWAY, printed),
+            book(20, (), reached),
+            book(30, (), reached, printed),
+        ]
+        assert self.positions(*books)[0] == [0, 10, 110]  # 4 of the 5 ahead were left when the ask came
+
+    def test_on_a_crossed_row_nothing_fills_and_no_queue_advances(self):
+        crossed = ((4_100, 5),), ((3_900, 600),)
+        books = [
+            book(10, *crossed, (NO, 3_800, 100), valid=2),
+            book(20, *crossed, (NO, 4_000, 600), valid=2),
+            book(30, self.BID, self.AWAY, (NO, 4_000, 500)),
+        ]
+        found, s = self.positions(*books)
+        assert found == [0, 0, 0]
+        assert s.slot().queue_e2 == 0
+
+    def test_a_taker_that_arrives_at_a_crossed_book_is_cancelled(self):
+        books = [
+            book(0, self.BID, self.AWAY),
+            book(10, ((5_100, 5),), ((5_000, DEEP),), valid=2),
+            *still(4)[2:],
+        ]
+        s = script(*books, latency_ms=10_000)
+        s.run(BUY_YES, HOLD)
+        assert (s.slot().position_e2, s.env.reserved_e6) == (0, 0)
+
+    def test_it_is_a_maker_s_fee(self):
+        found, s = self.positions(
+            book(10, (), ((4_000, 1_000),)), spec={"fee_type": "quadratic_with_maker_fees"}
+        )
+        assert found == [1_000]
+        assert s.slot().fees_e6 == 42_000  # 0.0175 x 10 x 0.24
+
+    def test_where_only_prints_are_known_the_last_print_of_the_other_side_proves_nothing(self):
+        books = [book(0, ((4_000, -1),)), book(10, ((4_000, -1),), ((4_000, -1),)), book(20), book(30)]
+        s = script(*books, style="maker", provenance="trade_implied")
+        s.step(BUY_YES)
+        assert s.slot().position_e2 == 0
+
+
 class TestQuotes:
     def test_a_taker_gets_one_contract_where_sizes_are_unknown(self):
         s = script(*still(asks=((5_000, -1),)), provenance="quotes")
         s.run(BUY_YES, BUY_YES)
         assert s.slot().position_e2 == 100  # the second order meets the same displayed price
 
-    def test_a_maker_fills_when_the_opposite_best_goes_strictly_through(self):
-        for ask, position in ((4_000, 0), (3_900, 100)):
-            books = [book(0, ((4_000, -1),), ((4_200, -1),)), book(10, (), ((ask, -1),)), book(20), book(30)]
-            s = script(*books, style="maker", provenance="quotes")
-            s.step(BUY_YES)
-            assert s.slot().position_e2 == position
+    def test_a_maker_fills_one_contract_a_price_when_the_opposite_best_reaches_it(self):
+        asks = (4_100, 4_000, 4_000, 3_900)  # not there yet, there, still there, further
+        books = [book(0, ((4_000, -1),), ((4_200, -1),))]
+        books += [book(10 * k, (), ((ask, -1),)) for k, ask in enumerate(asks, start=1)]
+        s = script(*books, book(60), style="maker", provenance="quotes")
+        s.step(BUY_YES)
+        positions = [int(s.slot().position_e2)]
+        for _ in asks[1:]:
+            s.step(HOLD)
+            positions.append(int(s.slot().position_e2))
+        assert positions == [0, 100, 100, 200]
+
+    def test_a_maker_fills_by_a_print_that_was_joined_to_the_quotes(self):
+        quoted = ((4_000, -1),), ((4_200, -1),)
+        books = [book(0, *quoted), book(10, *quoted, (NO, 3_900, 300)), book(20, *quoted), book(30)]
+        s = script(*books, style="maker", provenance="quotes")
+        s.step(BUY_YES)
+        assert s.slot().position_e2 == 300
+
+    def test_a_size_that_was_quoted_counts(self):
+        s = script(*still(asks=((5_000, 700),)), provenance="quotes")
+        s.run(BUY_YES, BUY_YES)
+        assert s.slot().position_e2 == 700
 
 
 class TestPrints:

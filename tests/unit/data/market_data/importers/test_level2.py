@@ -9,6 +9,7 @@ from made.market_files import (
     CORE,
     book,
     load,
+    notes_of,
     table,
     write,
 )
@@ -107,8 +108,6 @@ def test_a_hole_in_level2_numbers_is_a_gap_in_every_market_of_the_subscription(t
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([book("E-A", 1, "level", "yes", 4_000, 5)], "a snapshot level without its marker"),
-        ([book("E-A", 1, "start"), book("E-A", 2, "delta", None, 4_000, 1)], "a level or delta without"),
         ([book("E-A", 1, "start"), book("E-A", 2, "start", type="update")], "type = 'update'"),
     ],
 )
@@ -117,8 +116,49 @@ def test_impossible_level2_rows_are_refused(tmp_path: Path, rows: list[Any], mes
         load(write(tmp_path / "x.parquet", rows, BOOK_SCHEMA))
 
 
+def test_a_delta_without_a_side_is_put_aside_and_the_book_is_lost_with_it(tmp_path: Path) -> None:
+    rows = [book("E-A", 1, "start"), book("E-A", 2, "delta", None, 4_000, 1, is_fill=True)]
+    path = write(tmp_path / "x.parquet", rows, BOOK_SCHEMA)
+    markets, counters = load(path)
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
+    assert counters["rows_refused:no_side"] == 1
+    assert "x.parquet: row 1, market E-A: delta has no side" in notes_of(path)
+
+
+def test_levels_without_their_marker_row_are_one_gap(tmp_path: Path) -> None:
+    rows = [
+        book("E-A", 1, "start"), book("E-A", 1, "level", "yes", 4_000, 5),
+        book("E-A", 2, "delta", "yes", 4_000, 1),
+        book("E-A", 3, "level", "yes", 4_100, 5), book("E-A", 3, "level", "no", 4_200, 5),
+        book("E-A", 4, "start"), book("E-A", 4, "level", "yes", 4_000, 5),
+    ]  # fmt: skip
+    markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
+    assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, SNAPSHOT, DELTA, GAP, SNAPSHOT, SNAPSHOT]
+    assert counters["snapshot_levels_without_marker"] == 2
+
+
 def test_a_level_below_zero_is_a_gap(tmp_path: Path) -> None:
     rows = [book("E-A", 1, "start"), book("E-A", 2, "delta", "yes", 4_000, -1)]
     markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
     assert markets["E-A"].rows.kind.tolist() == [SNAPSHOT, GAP]
-    assert counters["negative_levels_to_gaps"] == 1
+    assert counters["books_ended:level_below_zero"] == 1
+
+
+def test_levels_at_nought_and_a_dollar_are_put_aside_and_counted(tmp_path: Path) -> None:
+    rows = [
+        book("E-A", 1, "start"),
+        book("E-A", 1, "level", "yes", 4_000, 5),
+        book("E-A", 1, "level", "no", 10_000, 5),
+        book("E-A", 2, "delta", "yes", 0, 7),
+        book("E-A", 3, "delta", "yes", 4_100, 7),
+    ]
+    markets, counters = load(write(tmp_path / "x", rows, BOOK_SCHEMA))
+    found = list(zip(markets["E-A"].rows.kind, markets["E-A"].rows.price_e4, strict=True))
+    assert found == [(SNAPSHOT, -1), (SNAPSHOT, 4_000), (DELTA, 4_100)]
+    assert markets["E-A"].rows.flags.tolist() == [FLAG_START, FLAG_LAST, FLAG_LAST]
+    assert counters["levels_outside_0_1"] == 2
+
+
+def test_a_file_of_nothing_but_edges_has_no_market(tmp_path: Path) -> None:
+    markets, counters = load(write(tmp_path / "x", [book("E-A", 2, "delta", "yes", 0, 7)], BOOK_SCHEMA))
+    assert (markets, counters["levels_outside_0_1"]) == ({}, 1)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from made.market_files import (
     load,
@@ -86,3 +88,36 @@ def test_an_unreadable_outcome_leaves_the_settlement_unknown_and_is_counted(tmp_
     markets, counters = load(tmp_path)
     assert markets["A-1"].settlement is None
     assert counters["settlement_unreadable"] == 1
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", None])
+def test_timestamps_of_a_table_count_their_own_unit_and_are_utc_without_zone(
+    tmp_path: Path, unit: str, zone: str | None
+) -> None:
+    write(tmp_path / "t.parquet", [trade("A-1", 1, 4_200), trade("B-1", 1, 4_200)])
+    close = 1_723_870_740 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    rows = [{k: v for k, v in meta(t, "EV", "yes").items() if k != "close_time"} for t in ("A-1", "B-1")]
+    table = pa.Table.from_pylist(rows)
+    fraction = 0 if unit == "s" else 1  # a part of a second is kept
+    closes = pa.array([close + fraction, None], pa.timestamp(unit, zone))
+    pq.write_table(table.append_column("close_time", closes), tmp_path / "m.parquet")
+    markets, counters = load(tmp_path)
+    more_ns = {"s": 0, "ms": 10**6, "us": 10**3, "ns": 1}[unit]
+    assert markets["A-1"].history.close_ns == 1_723_870_740 * 10**9 + more_ns
+    assert markets["B-1"].history.close_ns is None
+    assert counters["timestamps_without_zone_read_as_utc"] == (0 if zone else 2)
+
+
+def test_a_document_with_values_as_numbers_is_read_exactly(tmp_path: Path) -> None:
+    write(tmp_path / "t.parquet", [trade("A-1", 1, 4_200), trade("B-1", 1, 4_200)])
+    markets = [
+        rest("A-1", "EV", result="scalar", settlement_value_dollars=0.57, last_price_dollars=0.07),
+        rest("B-1", "EV", result="no", settlement_value_dollars=1),
+    ]
+    (tmp_path / "m.json").write_text(json.dumps({"markets": markets}))
+    found, counters = load(tmp_path)
+    assert found["A-1"].settlement is not None
+    assert found["A-1"].settlement.value_e4 == 5_700
+    assert found["B-1"].settlement is None
+    assert counters["outcome_contradicts_result"] == 1

@@ -44,7 +44,11 @@ def test_all_recorded_data_passes_the_door(recorded_data: Path) -> None:
     assert counters["rows:trade_implied"] == 935_290
     assert counters["metadata_missing"] == 0
     assert sum(m.settlement is not None for m in markets.values()) == 4_635
-    assert (counters["quotes_crossed"], counters["negative_levels_to_gaps"], counters["sequence_gaps"]) == (
+    assert (
+        counters["quotes_crossed"],
+        counters["books_ended:level_below_zero"],
+        counters["sequence_gaps"],
+    ) == (
         12,
         0,
         0,

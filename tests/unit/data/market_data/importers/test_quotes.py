@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from made.market_files import CORE, load, quote, table, write
 
+from kalshi_platform.data.market_data.importers.periods import PERIOD_KEY
 from kalshi_platform.data.market_data.schema import (
     FLAG_LAST,
+    GAP,
     NO,
+    NO_SIDE,
     QUOTE,
     YES,
 )
@@ -37,11 +41,42 @@ def test_quotes_emit_only_the_sides_that_changed(tmp_path: Path) -> None:
     assert markets["E-A"].provenance == "quotes"
 
 
-def test_crossed_and_locked_quotes_are_dropped_and_counted(tmp_path: Path) -> None:
+def test_a_crossed_or_locked_quote_that_stays_is_a_gap_until_a_quote_that_is_not(tmp_path: Path) -> None:
     rows = [quote("E-A", 1, 4_000, 4_200), quote("E-A", 2, 4_300, 4_200), quote("E-A", 3, 4_200, 4_200)]
     markets, counters = load(write(tmp_path / "q", [*rows, quote("E-A", 4, 4_100, 4_200)]))
-    assert markets["E-A"].rows.price_e4.tolist() == [4_000, 5_800, 4_100]
-    assert counters["quotes_crossed"] == counters["quotes_locked"] == 1
+    assert table(markets["E-A"], "kind", "price_e4") == [
+        (QUOTE, 4_000), (QUOTE, 5_800),
+        (QUOTE, 4_300), (QUOTE, 5_800),  # crossed: nobody acts on it
+        (GAP, NO_PRICE),  # a second later it is still crossed; the locked quote proves nothing
+        (QUOTE, 4_100), (QUOTE, 5_800),
+    ]  # fmt: skip
+    assert counters["quotes_crossed"] == counters["quotes_locked"] == counters["books_ended:crossed"] == 1
+    assert counters["quotes_quarantined"] == 2
+
+
+def test_a_crossed_quote_of_a_moment_cuts_nothing(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "q",
+        [quote("E-A", 1, 4_000, 4_200), quote("E-A", 1, 4_200, 4_200), quote("E-A", 1, 4_200, 4_300)],
+    )
+    markets, counters = load(path)
+    assert GAP not in markets["E-A"].rows.kind
+    assert counters["crossed_transient"] == 1
+
+
+def test_a_hole_of_a_declared_period_is_a_gap_and_the_next_record_its_proof(tmp_path: Path) -> None:
+    rows = [quote("E-A", second, 4_000, 4_200) for second in (1, 2, 3, 9, 10)]
+    path = write(tmp_path / "q.parquet", rows)
+    changes, counted = load(path)
+    assert GAP not in changes["E-A"].rows.kind
+    assert counted["periodic_sources"] == 0
+    table_ = pq.read_table(path)
+    pq.write_table(table_.replace_schema_metadata({PERIOD_KEY: "1000"}), path)
+    markets, counters = load(path)
+    assert table(markets["E-A"], "kind", "side") == [
+        (QUOTE, YES), (QUOTE, NO), (GAP, NO_SIDE), (QUOTE, YES), (QUOTE, NO),
+    ]  # fmt: skip
+    assert counters["gaps_in_periodic_source"] == counters["periodic_sources"] == 1
 
 
 def test_a_bid_of_zero_and_an_ask_of_zero_or_one_are_empty_sides(tmp_path: Path) -> None:
@@ -57,3 +92,11 @@ def test_recorded_quote_sizes_are_kept_and_their_changes_are_messages(tmp_path: 
     ]
     markets, _ = load(write(tmp_path / "q", rows))
     assert table(markets["E-A"], "side", "qty_e2") == [(YES, 500), (NO, UNKNOWN_QTY), (YES, 700)]
+
+
+def test_a_bid_of_a_dollar_is_an_empty_side_and_counted(tmp_path: Path) -> None:
+    rows = [quote("E-A", 1, 9_700, 9_800), quote("E-A", 2, 10_000, None), quote("E-A", 3, 10_000, 9_900)]
+    markets, counters = load(write(tmp_path / "q", rows))
+    assert table(markets["E-A"], "price_e4", "qty_e2")[2:4] == [(NO_PRICE, 0), (NO_PRICE, 0)]
+    assert counters["quotes_outside_0_1"] == 1
+    assert counters["quotes_crossed"] == 1  # beside an ask it is crossed

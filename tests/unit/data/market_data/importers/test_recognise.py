@@ -17,7 +17,7 @@ from made.market_files import (
 )
 
 from kalshi_platform.data.market_data.importers import discover
-from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.importers.recognise import FileKind, read_json, recognise
 from kalshi_platform.domain.errors import DataError
 
 # Recognition and refusal
@@ -60,7 +60,7 @@ def test_a_named_file_of_unknown_schema_is_refused_and_one_in_a_folder_is_listed
         ("a.jsonl", b'{"recv_ns": 1, "conn": 1}\n', "line 1 .*'raw'"),
         (
             "a.jsonl.gz",
-            gzip.compress(b'{"recv_ns": 1, "conn": 1, "raw": "{}"}\n' * 500, mtime=0)[:-12],
+            gzip.compress(b'{"recv_ns": 1700000000000000000, "conn": 1, "raw": "{}"}\n' * 500, mtime=0)[:-12],
             "ends in the middle",
         ),
     ],
@@ -84,3 +84,46 @@ def test_an_empty_table_a_missing_path_and_an_empty_folder_are_refused(tmp_path:
     pq.write_table(pa.Table.from_pylist([trade("E-A", 1, 1)]).slice(0, 0), tmp_path / "e.parquet")
     with pytest.raises(DataError, match=r"e\.parquet: the file is empty \(no rows\)"):
         discover([tmp_path])
+
+
+# Text
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_document_with_byte_order_mark_and_crlf_is_read_and_its_decimals_exactly(
+    tmp_path: Path, packed: bool
+) -> None:
+    lines = [
+        '{"markets": [',
+        '  {"ticker": "E-A", "event_ticker": "E", "last_price_dollars": 0.30000000000000001}',
+        "]}",
+    ]
+    text = b"\xef\xbb\xbf" + "\r\n".join(["", " ", *lines, ""]).encode()
+    path = tmp_path / "m.json"
+    path.write_bytes(gzip.compress(text) if packed else text)
+    assert recognise(path) is FileKind.METADATA_REST
+    assert str(read_json(path)["markets"][0]["last_price_dollars"]) == "0.30000000000000001"
+
+
+def test_a_capture_with_byte_order_mark_is_a_capture(tmp_path: Path) -> None:
+    plain = capture(tmp_path / "a.jsonl", [(1, 1, {})])
+    marked = tmp_path / "b"
+    marked.write_bytes(b"\xef\xbb\xbf\r\n" * 1 + plain.read_bytes().replace(b"\n", b"\r\n"))
+    assert recognise(marked) is FileKind.CAPTURE
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_refused_by_name_and_elsewhere_passed_over(tmp_path: Path, coding: str) -> None:
+    write(tmp_path / "good.parquet", [trade("E-A", 1, 4_200)])
+    (tmp_path / "notes").write_bytes(b"\xff\xfen\x00")
+    assert list(discover([tmp_path]).skipped) == [str(tmp_path / "notes")]
+    (tmp_path / "a.jsonl").write_bytes('{"recv_ns": 1}'.encode(coding))
+    for inputs in ([tmp_path / "a.jsonl"], [tmp_path]):
+        with pytest.raises(DataError, match=r"a\.jsonl: is UTF-16 text .*iconv"):
+            discover(inputs)
+
+
+def test_a_document_nested_beyond_measure_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match=r"deep\.json: is not JSON"):
+        read_json(tmp_path / "deep.json")

@@ -1,22 +1,21 @@
 """An import job: lifecycle frames, grids declared, inferred and told in the middle of a recording."""
 
 import json
+import re
 from pathlib import Path
 
-import pytest
 from made import both_doors as wire
 from made.market_files import (
     T0,
     capture,
     load,
+    notes_of,
     rest,
     snapshot,
     trade,
     write,
 )
 from made.market_rows import CENTS, TENTHS, bands
-
-from kalshi_platform.domain.errors import DataError
 
 
 def test_lifecycle_frames_settle_a_market_without_metadata(tmp_path: Path) -> None:
@@ -38,20 +37,23 @@ def test_lifecycle_frames_settle_a_market_without_metadata(tmp_path: Path) -> No
     assert counters["metadata_missing"] == counters["event_inferred"] == 1
 
 
-def test_a_price_off_a_declared_grid_is_refused(tmp_path: Path) -> None:
+def test_a_price_off_a_declared_grid_is_put_aside_and_named(tmp_path: Path) -> None:
     bands = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]
     (tmp_path / "m.json").write_text(json.dumps({"markets": [rest("A-1", "EV", price_ranges=bands)]}))
     write(tmp_path / "t.parquet", [trade("A-1", 1, 4_200), trade("A-1", 2, 4_210)])
-    with pytest.raises(DataError, match=r"t\.parquet: row 1, market A-1: .*4210"):
-        load(tmp_path)
+    markets, counters = load(tmp_path)
+    assert markets["A-1"].rows.price_e4.tolist() == [4_200]
+    assert counters["rows_refused:price_off_grid"] == 1
+    assert re.search(r"put aside: .*t\.parquet: row 1, market A-1: .*4210", notes_of(tmp_path))
 
 
 def test_an_undeclared_grid_is_inferred_but_never_finer_than_a_tenth_of_a_cent(tmp_path: Path) -> None:
     markets, counters = load(write(tmp_path / "t.parquet", [trade("A-1", 1, 4_210), trade("B-1", 1, 4_200)]))
     assert (markets["A-1"].spec.tick_e4, markets["B-1"].spec.tick_e4) == (10, 100)
     assert counters["grid_inferred"] == 1
-    with pytest.raises(DataError, match=r"u\.parquet: row 0, market A-1: .*4211"):
-        load(write(tmp_path / "u.parquet", [trade("A-1", 1, 4_211)]))
+    finer = write(tmp_path / "u.parquet", [trade("A-1", 1, 4_211)])
+    assert load(finer)[1]["markets_without_usable_rows"] == 1
+    assert re.search(r"u\.parquet: row 0, market A-1: .*4211", notes_of(finer))
 
 
 def test_each_row_is_checked_against_the_grid_in_force_at_its_time(tmp_path: Path) -> None:
@@ -70,19 +72,39 @@ def test_each_row_is_checked_against_the_grid_in_force_at_its_time(tmp_path: Pat
     assert (grids, both.rows[wire.TICKER].known.tolist()) == ([CENTS, TENTHS, CENTS], [1, 1, 1, 2, 2])
 
 
-def test_a_price_of_the_old_grid_is_refused_by_both_once_the_new_one_is_in_force(tmp_path: Path) -> None:
+def test_orders_that_rest_when_the_grid_changes_may_be_taken_or_shown_but_no_new_one_may_come(
+    tmp_path: Path,
+) -> None:
     frames = wire.one_connection(
         wire.lifecycle("created", TENTHS),
         wire.snapshot(1, {"0.4210": "75.00"}),
         wire.lifecycle("price_level_structure_updated", CENTS),
-        wire.delta(2, "0.4210", "-75.00"),
+        wire.delta(2, "0.4210", "-70.00"),
+        wire.trade(1, "0.4210", "5.00"),
+        wire.snapshot(3, {"0.4210": "5.00"}),
+        wire.delta(4, "0.4210", "-5.00"),
+        wire.lifecycle("price_level_structure_updated", TENTHS),
+        wire.delta(5, "0.4310", "5.00"),
+    )
+    both = wire.assert_doors_agree(wire.write_frames(tmp_path / "c.jsonl", frames))
+    assert both.rows[wire.TICKER].bid_px_e4[-1, 0] == 4_310
+    assert both.rows[wire.TICKER].valid[1:].all()  # the first row tells of the market, not of its book
+
+
+def test_a_new_order_on_the_old_grid_is_refused_live_and_put_aside_on_import(tmp_path: Path) -> None:
+    frames = wire.one_connection(
+        wire.lifecycle("created", TENTHS),
+        wire.snapshot(1, {"0.4210": "75.00"}),
+        wire.lifecycle("price_level_structure_updated", CENTS),
+        wire.delta(2, "0.4210", "5.00"),
     )
     capture = wire.write_frames(tmp_path / "c.jsonl", frames)
-    live = wire.lived(capture)
-    assert [int(row.valid[0]) for row in live.rows[wire.TICKER]] == [0, 1, 1, 0]
-    with pytest.raises(DataError, match=r"line 4, .*4210"):
-        wire.imported(capture)
+    live, replay = wire.lived(capture), wire.imported(capture)
+    assert live.rows[wire.TICKER][-1].valid[0] == 0
     assert live.refused[0].startswith("stream: frame 4, ")
+    assert replay.counters["rows_refused:price_off_grid"] == 1
+    assert re.search("put aside: .*line 4, .*4210", notes_of(capture))
+    wire.assert_same_rows(live.rows[wire.TICKER], replay.rows[wire.TICKER], wire.TICKER)
 
 
 def test_a_grid_told_by_a_frame_beats_that_of_the_metadata_from_then_on(tmp_path: Path) -> None:
@@ -100,6 +122,24 @@ def test_a_grid_told_by_a_frame_beats_that_of_the_metadata_from_then_on(tmp_path
     assert both.markets[wire.TICKER].spec.price_ranges == TENTHS
 
 
+def test_metadata_that_tell_the_last_of_several_grids_bind_no_row_before_the_first_telling(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "m.json").write_text(
+        json.dumps({"markets": [rest(wire.TICKER, "KXDEMO-26DEC01", price_ranges=wire.dollars(CENTS))]})
+    )
+    frames = wire.one_connection(
+        wire.snapshot(1, {"0.4210": "75.00"}),
+        wire.lifecycle("price_level_structure_updated", TENTHS),
+        wire.delta(2, "0.4210", "-75.00"),
+        wire.lifecycle("price_level_structure_updated", CENTS),
+        wire.delta(3, "0.4200", "5.00"),
+    )
+    found = wire.imported(wire.write_frames(tmp_path / "c.jsonl", frames), tmp_path / "m.json")
+    assert found.rows[wire.TICKER].valid.all()
+    assert not [name for name in found.counters if name.startswith("rows_refused")]
+
+
 def test_a_grid_told_late_does_not_reach_back(tmp_path: Path) -> None:
     frames = wire.one_connection(
         wire.snapshot(1, {"0.4211": "75.00"}),
@@ -108,8 +148,8 @@ def test_a_grid_told_late_does_not_reach_back(tmp_path: Path) -> None:
     )
     capture = wire.write_frames(tmp_path / "c.jsonl", frames)
     assert wire.lived(capture).refused
-    with pytest.raises(DataError, match=r"line 1, .*4211"):
-        wire.imported(capture)
+    assert wire.imported(capture).counters["markets_without_usable_rows"] == 1
+    assert re.search("line 1, .*4211", notes_of(capture))
 
 
 def test_a_frame_that_repeats_the_grid_in_force_declares_nothing_new(tmp_path: Path) -> None:

@@ -38,3 +38,12 @@ def test_trades_with_an_id_are_kept_once(tmp_path: Path) -> None:
     markets, counters = load(write(tmp_path / "t.parquet", rows))
     assert len(markets["E-A"].rows.kind) == 4
     assert counters["repeated_trades"] == 1
+
+
+def test_prints_at_nought_and_a_dollar_are_put_aside_and_counted(tmp_path: Path) -> None:
+    rows = [trade("E-A", 1, 0), trade("E-A", 2, 4_200), trade("E-A", 3, 10_000), trade("E-B", 1, 10_000)]
+    markets, counters = load(write(tmp_path / "t.parquet", rows))
+    assert {t: m.rows.price_e4.tolist() for t, m in markets.items()} == {"E-A": [4_200]}
+    assert counters["prints_outside_0_1"] == 3
+    markets, counters = load(write(tmp_path / "u.parquet", rows[:1]))
+    assert (markets, counters["prints_outside_0_1"]) == ({}, 1)
