@@ -28,7 +28,7 @@ class KnownFacts(Config):
 
 
 class MarketHistory(Config):
-    """What was known of one market, in order of time, and when trading really ended."""
+    """Facts known of one market, in order of time, and the time when trading really ended."""
 
     known: tuple[KnownFacts, ...] = Field(min_length=1, max_length=MAX_STEPS)
     close_ns: int | None = Field(None, description="true end of trading, as far as it is known today")

@@ -4,6 +4,16 @@ Not here   episodes and stepping (envs/). Begin reading at bank.py.
 """
 
 __all__ = [
-    "account", "bank", "cache", "execution", "impact", "layout", "observation", "open", "planning", "state",
+    "account",
+    "bank",
+    "cache",
+    "execution",
+    "impact",
+    "layout",
+    "observation",
+    "open",
+    "planning",
+    "state",
+    "terms",
     "trading",
 ]  # fmt: skip

@@ -37,7 +37,7 @@ def walk_order(
 ) -> np.ndarray:
     """Order that sorts each run of prints of one market, time and taker from the best price on; all (n,)."""
     new_run = (np.diff(market) != 0) | (np.diff(time_ns) != 0) | (np.diff(taker) != 0)
-    run = np.concatenate([[0], np.cumsum(new_run)])
+    run = np.concatenate([[0], np.cumsum(new_run)])[: market.size]
     order: np.ndarray = np.lexsort((np.where(taker == YES, price_e4, -price_e4), run))
     return order
 
