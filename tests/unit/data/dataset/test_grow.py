@@ -330,6 +330,38 @@ def test_another_writer_in_between_is_noticed(tmp_path, monkeypatch):
         add(tmp_path / "set", quotes(tmp_path, "two.parquet", DAY_2, range(100, 120)))
 
 
+def test_trades_joined_on_the_first_day_stay_once_where_books_and_trades_of_a_second_day_come(tmp_path):
+    """A book of quotes with the trades of another file beside it: no print is lost, doubled or moved."""
+
+    def day(name, first):
+        book_file = quotes(tmp_path, f"q{name}.parquet", ["E-A"], range(first, first + 40))
+        prints = [trade("E-A", first + s, 4_200 + 100 * s, 100 + s) for s in range(5, 9)]
+        return book_file, write(tmp_path / f"t{name}.parquet", prints)
+
+    first = made(tmp_path, *day(1, 0))
+    before = Dataset.open(tmp_path / "set").rows_of("E-A")
+    assert [(j.prints, j.measured) for j in first.joined] == [(4, False)]
+    add(tmp_path / "set", *day(2, 1_000))
+    after = Dataset.open(tmp_path / "set").rows_of("E-A")
+    joined = (after.flags & schema.FLAG_JOINED) != 0
+    assert joined.sum() == 8
+    assert sorted(after.qty_e2[joined].tolist()) == sorted([*range(105, 109), *range(105, 109)])
+    assert (after.recv_ns[joined] > after.exch_ns[joined]).all()
+    n = before.recv_ns.size
+    for name in ("recv_ns", "kind", "price_e4", "qty_e2", "flags"):
+        assert getattr(after, name)[:n].tolist() == getattr(before, name).tolist(), name
+    (entry,) = Dataset.open(tmp_path / "set").manifest.markets
+    assert entry.joined.prints == 8
+    # The first day's trades once more, in a file that overlaps the second: each is there already.
+    again = [trade("E-A", s, 4_200 + 100 * s, 100 + s) for s in range(5, 9)]
+    more = [trade("E-A", 2_000, 5_500, 999)]
+    add(tmp_path / "set", write(tmp_path / "t3.parquet", [*again, *more]))
+    last = Dataset.open(tmp_path / "set").rows_of("E-A")
+    assert sorted(last.qty_e2[(last.flags & schema.FLAG_JOINED) != 0].tolist()) == sorted(
+        [*range(105, 109), *range(105, 109), 999]
+    )
+
+
 def test_prints_of_a_second_day_follow_those_of_the_first(tmp_path):
     one = write(tmp_path / "one.parquet", [trade("E-A", s, 4_000 + s, 100 + s) for s in range(0, 500, 100)])
     two = write(tmp_path / "two.parquet", [trade("E-A", s, 4_000, 100) for s in range(600, 900, 100)])
