@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
-from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
+from kalshi_platform.data.market_data.history import history_of, joined_tellings, steps_of, told_fees
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.fee_history import FeeTable, FeeTelling
 from kalshi_platform.domain.fee_schedule import terms_at
@@ -83,10 +83,10 @@ def test_fees_come_from_the_market_and_from_what_is_told_of_its_series_and_event
     override = FeeTelling(fee_multiplier_e6=0, at_ns=50)
     maker = FeeTelling(fee_type="quadratic_with_maker_fees")
     table = FeeTable({"KXA": (maker,), "KXB": (own,)}, {"KXA-1": (override,), "KXA-2": (own,)})
-    fees = fees_of(MarketRecord(spec, None, True, own_fees=(own,)), table)
+    fees = steps_of(spec, told_fees(MarketRecord(spec, None, True, own_fees=(own,)), table))
     found = [(terms_at(fees, t).fee_type, terms_at(fees, t).fee_multiplier_e6) for t in (49, 50)]
     assert found == [("quadratic_with_maker_fees", 500_000), ("quadratic_with_maker_fees", 0)]
     bare = MarketRecord(
         MarketSpec(ticker="KXB-9-A", event="KXB-9"), None, False
     )  # the event names its series
-    assert terms_at(fees_of(bare, table), 0).fee_multiplier_e6 == 500_000
+    assert terms_at(steps_of(bare.spec, told_fees(bare, table)), 0).fee_multiplier_e6 == 500_000
