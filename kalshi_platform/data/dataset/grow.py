@@ -67,7 +67,7 @@ class Growth:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _Additions:
     """The new files, and what was known before them."""
 
     plan: ImportPlan
@@ -115,7 +115,7 @@ def _plan(
     dataset: Dataset,
     use_yes_price: bool | None,
     skipped: Callable[[Mapping[str, str]], None],
-) -> _Plan:
+) -> _Additions:
     """The new files, and what the dataset knows of its markets."""
     records = dataset.records()
     told = {record.spec.ticker for record in _told_outcomes(dataset, records)}
@@ -124,7 +124,7 @@ def _plan(
     )
     plan = discover(inputs, use_yes_price, known)
     skipped(plan.skipped)
-    return _Plan(plan, known)
+    return _Additions(plan, known)
 
 
 def _series_fees(dataset: Dataset) -> FeeTable:
@@ -138,7 +138,7 @@ def _series_fees(dataset: Dataset) -> FeeTable:
 
 def _grow(
     dataset: Dataset,
-    found: _Plan,
+    found: _Additions,
     rows_a_job: int,
     workers: int | None,
     progress: Callable[[BuildProgress], None],
@@ -174,7 +174,7 @@ def _told_outcomes(dataset: Dataset, records: Mapping[str, MarketRecord]) -> lis
     return [record for record in records.values() if record.settlement is not None]
 
 
-def _jobs(found: _Plan, dataset: Dataset, rows_a_job: int) -> list[ImportJob]:
+def _jobs(found: _Additions, dataset: Dataset, rows_a_job: int) -> list[ImportJob]:
     """Jobs of the new files with the earlier rows of their events, and of events that have new facts."""
     plan = found.plan
     held = _held_events(dataset)

@@ -113,6 +113,7 @@ def test_files_are_added_and_a_repeated_add_says_that_nothing_is_new(fake, tmp_p
     assert "nothing new" in again.stdout
     parts = json.loads(add(tmp_path / "out", "--json").stdout)
     assert parts.pop("added")["is_new"] is False
+    assert parts.pop("skipped") == {}
     assert parts == json.loads(run("info", tmp_path / "out", "--json").stdout)
 
 
