@@ -26,8 +26,13 @@ from kalshi_platform.data.market_data.schema import (
     YES,
     MarketRows,
 )
+from kalshi_platform.domain.fee_schedule import constant_fees
+from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
+from made.market_rows import CENTS, TAPERED, TENTHS
 
 MS = 1_000_000
+GRIDS = CENTS, TAPERED, TENTHS
 #: A Tuesday evening, and two Thursdays at 03:00 in New York, in winter and in summer.
 QUIET_NS, *PAUSES_NS = (s * 1_000 * MS for s in (1_700_000_000, 1_700_121_600, 1_689_231_600))
 PAUSE_NS = 7_200_000 * MS
@@ -59,7 +64,7 @@ class RandomStream:
         )
 
     def _close_ns(self) -> int | None:
-        return self.now + int(self.rng.integers(5, 300)) * 1_000 * MS if self.rng.random() < 0.5 else None
+        return self.now + int(self.rng.integers(5, 300)) * 1_000 * MS if self.rng.random() < 0.25 else None
 
     # Writing
 
@@ -189,6 +194,14 @@ class RandomStream:
         self.closes.append(self._close_ns())
         self.grids.append(int(self.rng.integers(0, 3)))
         self.say((FACTS, NO_SIDE, -1, len(self.closes) - 1, 0))
+
+    def history(self, spec: MarketSpec, close_ns: int | None = None) -> MarketHistory:
+        """What was known of the market, and when trading really ended."""
+        known = tuple(
+            KnownFacts(known_ns=None if k == 0 else k, close_ns=close, price_ranges=GRIDS[grid])
+            for k, (close, grid) in enumerate(zip(self.closes, self.grids, strict=True))
+        )
+        return MarketHistory(known=known, fees=constant_fees(spec), close_ns=close_ns)
 
     def pause(self) -> None:
         self.say((STATUS, NO_SIDE, -1, STATUS_PAUSED, 0))

@@ -1,10 +1,7 @@
 """The Gymnasium view of one replay environment: named blocks instead of one flat vector.
 
 Importing this module registers it, so that Gymnasium makes one of a dataset by its name:
-
-    import gymnasium
-    import kalshi_platform.simulation.envs.gym_env
-    env = gymnasium.make("kalshi_platform/Replay-v1", dataset="runs/data", n_slots=2, hold_masked=True)
+``gymnasium.make("kalshi_platform/Replay-v1", dataset="runs/data", n_slots=2, hold_masked=True)``.
 """
 
 from typing import Any, Final

@@ -112,25 +112,31 @@ def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, i
 
 
 @kernel
-def advance_slot(bank: BankArrays, env: Any, slot: Any, until_ns: int, params: ExecutionParams) -> None:
+def advance_slot(
+    rows: np.ndarray,
+    market: Any,
+    all_terms: np.ndarray,
+    env: Any,
+    slot: Any,
+    until_ns: int,
+    params: ExecutionParams,
+) -> None:
     """Apply the slot's rows up to ``until_ns``; each row meets the slot's order."""
-    rows = bank.rows
-    market = bank.markets[slot.market]
     while slot.cursor + 1 < slot.stop:
         at = rows[slot.cursor + 1].recv_ns - slot.shift_ns
         if at > until_ns:
             break
         if slot.sent_action != HOLD and slot.arrival_ns < at:
             row = rows[slot.cursor]
-            arrive(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
+            arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
         slot.cursor += 1
         slot.state = LIVE
         row = rows[slot.cursor]
-        on_row(row, market, bank.terms[market.terms_at + row.terms], env, slot, at, params)
+        on_row(row, market, all_terms[market.terms_at + row.terms], env, slot, at, params)
         update_mark(row, slot)
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         row = rows[slot.cursor]
-        arrive(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
+        arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
     expire(env, slot, until_ns)
 
 
@@ -159,7 +165,9 @@ def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> i
 
 @kernel
 def send_actions(
-    bank: BankArrays,
+    rows: np.ndarray,
+    markets: np.ndarray,
+    all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -175,8 +183,8 @@ def send_actions(
         slot.action_counts[action] += 1
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
-        row = bank.rows[slot.cursor]
-        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+        row = rows[slot.cursor]
+        terms = all_terms[markets[slot.market].terms_at + row.terms]
         submit(row, terms, env, slot, action, env.now_ns, params)
 
 
@@ -215,7 +223,7 @@ def reset_kernel(
     """Start every environment on the next waiting episode; returns the number of episodes used."""
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
-        update_mask(bank, envs[n], slots, n, params)
+        update_mask(bank.rows, bank.markets, bank.terms, envs[n], slots, n, params)
         write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
     return used
 
@@ -291,7 +299,7 @@ def step_kernel(
     refused = first_refused(envs, slots, actions)
     if refused != OK:
         return used, n_records, refused
-    rows = bank.rows
+    rows, markets = bank.rows, bank.markets  # a call with the whole bank costs as much as all its arrays
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
         env = envs[n]
@@ -302,14 +310,14 @@ def step_kernel(
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(bank, env, slots, n, actions, params)
+        send_actions(rows, markets, bank.terms, env, slots, n, actions, params)
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
         for s in range(slots.shape[1]):
             slot = slots[n, s]
             if slot.state in (WAITING, LIVE):
-                advance_slot(bank, env, slot, until, params)
+                advance_slot(rows, markets[slot.market], bank.terms, env, slot, until, params)
         env.step += 1
         ended, cut = end_slots(bank, env, slots, n, params)
         gained = reward_slots(slots, n, elapsed, step)
@@ -318,11 +326,11 @@ def step_kernel(
         env.episode_return += gained
         terminated[n] = ended
         truncated[n] = cut
-        update_mask(bank, env, slots, n, params)
+        update_mask(rows, markets, bank.terms, env, slots, n, params)
         if ended or cut:
             write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
             n_records = write_records(bank, env, slots, n, params, records, n_records)
             used = _restart(bank, episodes, used, envs, slots, n, capital)
-            update_mask(bank, env, slots, n, params)
+            update_mask(rows, markets, bank.terms, env, slots, n, params)
         write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

@@ -326,9 +326,10 @@ def _meet_print(row: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: 
 def _meet_opposite(
     row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
 ) -> None:
-    """Fill the resting order from the opposite side where that has reached its price by the burst's end.
+    """Fill the resting order from the opposite side if that side has reached the order's price.
 
-    What the burst's prints filled of the order, even if it is gone by now, is taken from that side first.
+    Called at the end of a burst. The size that the burst's prints filled of the order, even if the order is
+    gone by now, is taken from that side first.
     """
     printed_e2 = slot.burst_filled_e2
     slot.burst_filled_e2 = 0

@@ -85,7 +85,15 @@ def _forbid_all(slot: Any) -> None:
 
 
 @kernel
-def update_mask(bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: ExecutionParams) -> None:
+def update_mask(
+    rows: np.ndarray,
+    markets: np.ndarray,
+    all_terms: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    params: ExecutionParams,
+) -> None:
     """Write which actions each slot may take now; HOLD is always allowed.
 
     A market that, as far as is known, is closed or paused now allows nothing else.
@@ -100,8 +108,8 @@ def update_mask(bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: E
         if slot.state != LIVE or slot.sent_action != HOLD or slot.order_state == SEEKING:
             _forbid_all(slot)
             continue
-        row = bank.rows[slot.cursor]
-        terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+        row = rows[slot.cursor]
+        terms = all_terms[markets[slot.market].terms_at + row.terms]
         if row.state & ROW_CROSSED != 0 or not is_open(terms, env.now_ns + slot.shift_ns):
             _forbid_all(slot)
             continue

@@ -4,12 +4,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made.random_streams import RandomStream
-from made.replay_bank import Script, bank_of, market
+from made.replay_bank import Script
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.simulation.replay.bank import BankMarket, MarketInfo, build_bank
 
 #: Most that fills at a price of unknown size while it is displayed.
 CAP_E2 = 150
@@ -49,10 +50,13 @@ def test_fills_never_exceed_what_was_displayed_and_printed_in_any_stretch(
 ):
     rng = np.random.default_rng(seed)
     spec = MarketSpec(ticker="M", event="E", fee_multiplier_e6=0)
-    recorded = build_rows(RandomStream(rng, known, False).write(40), spec)
+    stream = RandomStream(rng, known, False)
+    messages, told = stream.write(40), stream.history(spec)
+    recorded = build_rows(messages, spec, tick_e4=10, known=told.known)
     if not (recorded.valid[1:] * recorded.valid[:-1]).any():
         return
-    bank = bank_of(market(recorded, provenance="quotes" if known == "quotes" else "recorded"))
+    info = MarketInfo(spec, "quotes" if known == "quotes" else "recorded", 0.01, told)
+    bank = build_bank([BankMarket(info, recorded)], ("bid",), (0,), (12,))
     script = Script(
         bank, order_style=style, latency_ms=latency_ms, order_qty_e2=qty_e2, position_limit_e2=10**9,
         improve_ticks=improve_ticks, unknown_fill_e2=CAP_E2, capital_e6=10**12, order_ttl_ms=10**6,

@@ -15,6 +15,7 @@ from kalshi_platform.data.market_data.faults import Origin
 from kalshi_platform.data.market_data.row_buffer import RowBuffer
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_BLOCK,
     FLAG_LAST,
     NO_SIDE,
@@ -86,6 +87,8 @@ def test_rows_and_counts_equal_those_of_importing(messages: list[tuple], steps_n
     live, counters = one_by_one(LiveMarket(SPEC, True), rows)
     assert len(live) == imported.recv_ns.size
     for name, column in imported._asdict().items():
+        if name == "burst_end":  # says where the next row stands: only matching in replay may know
+            continue
         got = [getattr(row, name)[0] for row in live]
         np.testing.assert_array_equal(np.array(got, column.dtype).reshape(column.shape), column, err_msg=name)
     assert counters == counted
@@ -129,15 +132,18 @@ def test_times_told_while_a_market_trades_hold_from_then_on() -> None:
     late, early = LiveMarket(unknown, True), LiveMarket(unknown.replace(close_ns=10**15), True)
     list(late.apply(snapshot(), 1, Counter()))
     list(early.apply(snapshot(), 1, Counter()))
-    late.take_facts(MarketFacts(close_ns=10**15))
-    (a,), (b,) = (
-        [row.features.copy() for row in market.apply(message(DELTA, 0, 4_000, 5), 2, Counter())]
+    facts = MarketFacts(close_ns=10**15)
+    for market in (late, early):
+        market.take_facts(facts, 4)
+    told = [
+        [row.features.copy() for row in market.apply(message(FACTS, NO_SIDE, -1, 1), 2, Counter())]
         for market in (late, early)
-    )
-    np.testing.assert_array_equal(a, b)
+    ]
+    np.testing.assert_array_equal(*told)
 
 
-def test_what_the_metadata_says_is_not_changed_by_a_lifecycle_frame() -> None:
+def test_a_lifecycle_frame_beats_what_the_metadata_said() -> None:
     market = LiveMarket(SPEC, True)
-    market.take_facts(MarketFacts(open_ns=5, close_ns=7))
-    assert (market.spec.open_ns, market.spec.close_ns) == (0, 10**15)
+    market.take_facts(MarketFacts(open_ns=5, close_ns=7), 3)
+    assert (market.spec.open_ns, market.spec.close_ns) == (5, 7)
+    assert (market.known.known_ns, market.known.close_ns) == (3, 7)

@@ -116,9 +116,11 @@ def test_a_market_without_a_valid_book_is_not_answered_for() -> None:
     assert list(messages[0]["actions"]) == ["A"]
 
 
-def test_a_crossed_book_reaches_the_policy_as_a_forced_hold() -> None:
-    policy = Policy()
-    answers(session(), snapshot(yes=[["0.6000", "1.00"]], no=[["0.4500", "1.00"]]), decide=policy)
+def test_a_crossed_book_calls_for_no_decision_and_is_a_forced_hold_beside_others() -> None:
+    policy, stream = Policy(), session()
+    answers(stream, snapshot(yes=[["0.6000", "1.00"]], no=[["0.4500", "1.00"]]), decide=policy)
+    assert policy.batches == []
+    answers(stream, snapshot(2, ticker="B"), decide=policy)
     assert policy.batches[0].forced.tolist() == [[HOLD, -1, -1]]
 
 
