@@ -87,23 +87,28 @@ def opening_terms(fees: tuple[FeeStep, ...], spec: MarketSpec, first_ns: int) ->
     return terms_at(fees, first_ns if spec.open_ns is None else spec.open_ns)
 
 
-def fees_told_before(history: MarketHistory) -> ToldFees:
+def fees_told_before(spec: MarketSpec, history: MarketHistory) -> ToldFees:
     """Statements of fees behind ``history``; where an earlier version kept none, what its steps show of them.
 
-    Nobody knows any more which source told such steps: they count as the market's own.
+    Nobody knows any more which source told such steps: those that are no default count as the market's own,
+    the first one without a time.
     """
     if history.fees_told != ToldFees():
         return history.fees_told
-    own = [
-        FeeTelling(
-            at_ns=step.from_ns if step.terms.source == "known" else None,
-            fee_type=step.terms.fee_type,
-            fee_multiplier_e6=step.terms.fee_multiplier_e6,
+    own: list[FeeTelling] = []
+    usual = fee_steps(fee_series(spec))
+    before: FeeTelling | None = None
+    for step in history.fees:
+        default = terms_at(usual, step.from_ns)
+        terms = FeeTelling(fee_type=step.terms.fee_type, fee_multiplier_e6=step.terms.fee_multiplier_e6)
+        is_default = (terms.fee_type, terms.fee_multiplier_e6) == (
+            default.fee_type,
+            default.fee_multiplier_e6,
         )
-        for step in history.fees
-        if step.terms.source != "assumed"
-    ]
-    return ToldFees(own=told_once(own))
+        if terms != before and (own or step.terms.source != "assumed" or not is_default):
+            own.append(terms.replace(at_ns=None if step is history.fees[0] else step.from_ns))
+        before = terms
+    return ToldFees(own=tuple(own))
 
 
 def history_of(
@@ -187,7 +192,7 @@ def record_before(
         price_ranges=[band.model_dump() for band in first.price_ranges],
         **_UNWEIGHED,
     )
-    told = fees_told_before(history)
+    told = fees_told_before(spec, history)
     return MarketRecord(spec, settlement, grid_declared, own_fees=told.own, event_fees=told.event)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from made.fake_import import EVENTS, build, files
-from made.market_files import T0, book, capture, quote, snapshot, trade, write
+from made.market_files import T0, book, capture, meta, quote, snapshot, trade, write
 
 from kalshi_platform.data.dataset import grow as grow_module
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -16,6 +16,7 @@ from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.storage.storage import Storage
 
 NS = 1_000_000_000
@@ -412,3 +413,75 @@ def test_facts_that_become_known_on_the_second_day_are_not_known_on_the_first(tm
     assert after.histories()["E-A"].close_ns == (T0 + day + 60) * NS
     assert after.settlements()["E-A"].value_e4 == 10_000
     assert before.histories()["E-A"].close_ns == (T0 + 4 * day) * NS
+
+
+def series_document(path, multiplier):
+    document = {"series": {"ticker": "S", "fee_type": "quadratic", "fee_multiplier": multiplier}}
+    path.write_text(json.dumps(document))
+    return path
+
+
+def override(second, multiplier):
+    msg = {"event_ticker": "E", "fee_type_override": "quadratic", "fee_multiplier_override": multiplier}
+    return second, 1, {"type": "event_fee_update", "sid": 3, "seq": second, "msg": msg}
+
+
+def multiplier_at(dataset, second):
+    return terms_at(dataset.histories()["E-A"].fees, (T0 + second) * NS).fee_multiplier_e6
+
+
+def test_fees_of_the_first_day_are_kept_and_joined_by_those_of_the_second_as_in_one_build(tmp_path):
+    """Series at half the fee, the event at a quarter from second 5, at an eighth from second 105."""
+    table = write(tmp_path / "m.parquet", [meta("E-A", "E", open_time="2023-11-14T00:00:00Z")])
+    series = series_document(tmp_path / "series.json", 0.5)
+    one = capture(tmp_path / "one.jsonl", [(0, 1, snapshot("E-A", 1)), override(5, 0.25)])
+    two = capture(tmp_path / "two.jsonl", [(100, 1, snapshot("E-A", 1)), override(105, 0.125)])
+    first = made(tmp_path, table, series, one)
+    assert (first.counters["fees:assumed_since_open"], first.markets[0].gap_detection) == (1, "sequence")
+    found = add(tmp_path / "set", two)
+    grown = Dataset.open(tmp_path / "set")
+    assert [multiplier_at(grown, s) for s in (0, 5, 104, 105)] == [500_000, 250_000, 250_000, 125_000]
+    assert grown.specs()["E-A"].fee_multiplier_e6 == 500_000  # at the opening, as before
+    assert found.manifest.counters["fees:assumed_since_open"] == 1  # one market, counted once
+    assert found.manifest.markets[0].gap_detection == "sequence"
+    made(tmp_path, table, series, one, two, name="both")
+    together = Dataset.open(tmp_path / "both").histories()["E-A"]
+    assert grown.histories()["E-A"].fees == together.fees
+    assert add(tmp_path / "set", two, table, series).is_new is False
+
+
+def test_fees_that_metadata_tell_later_reach_the_markets_that_are_there(tmp_path):
+    made(tmp_path, capture(tmp_path / "one.jsonl", [(0, 1, snapshot("S-1-A", 1))]))
+    ticker, later = "S-1-A", series_document(tmp_path / "later.json", 0.5)
+    before = Dataset.open(tmp_path / "set").rows_of(ticker)
+    found = add(tmp_path / "set", later)
+    now = Dataset.open(tmp_path / "set")
+    assert (found.is_new, found.grown) == (True, ("S-1",))
+    assert {step.terms.fee_multiplier_e6 for step in now.histories()[ticker].fees} == {500_000}
+    assert now.specs()[ticker].fee_multiplier_e6 == 500_000
+    assert found.manifest.counters["fees:assumed_since_open"] == 1
+    assert "fees:assumed" not in found.manifest.counters
+    assert now.rows_of(ticker).recv_ns.tolist() == before.recv_ns.tolist()
+    assert add(tmp_path / "set", later).is_new is False
+
+
+def test_a_market_without_gap_detection_is_counted_once(tmp_path):
+    frames = [(0, 1, {k: v for k, v in snapshot("E-A", 1).items() if k != "seq"})]
+    made(tmp_path, capture(tmp_path / "one.jsonl", frames))
+    found = add(tmp_path / "set", capture(tmp_path / "two.jsonl", [(100, 1, snapshot("E-A", 1))]))
+    assert found.manifest.markets[0].gap_detection == "none"  # the first day's rows have no numbers
+    assert found.manifest.counters["markets_without_gap_detection"] == 1
+
+
+def test_files_of_a_folder_that_are_no_data_are_named_and_the_price_scale_is_passed_on(tmp_path):
+    made(tmp_path, capture(tmp_path / "one.jsonl", [(0, 1, snapshot("E-A", 1))]))
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day" / "README").write_text("hello")
+    capture(tmp_path / "day" / "two.jsonl", [(100, 1, snapshot("E-A", 1, no="0.6000"))])
+    skipped = {}
+    add_to_dataset(
+        [tmp_path / "day"], tmp_path / "set", workers=0, skipped=skipped.update, use_yes_price=True
+    )
+    assert list(skipped) == [str(tmp_path / "day" / "README")]
+    rows = Dataset.open(tmp_path / "set").rows_of("E-A")
+    assert rows.price_e4[(rows.kind == schema.SNAPSHOT) & (rows.side == schema.NO)].tolist() == [5_500, 4_000]
