@@ -10,6 +10,7 @@ A record that contradicts itself costs the fact, never the build; counted are
   zero_times_read_as_absent                0001-01-01T00:00:00Z, 1970-01-01T00:00:00Z: blanks of writers
   times_outside_2015_2099_read_as_unknown  9999-12-31, say
   not_a_number_read_as_absent              NaN, the blank of a column of floats
+  flag_unreadable:NAME                     neither true nor false: unknown
 
 Fees: a record keeps what its source says of the market's own fees and of its event's override
 (``fee_meta.py``); its specification carries fees only once ``domain/fee_history.py`` weighed every source.
@@ -43,6 +44,8 @@ from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_SECOND, parse_price, 
 _TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 #: Times by which some writers say that there is none, ns: the first instant of the calendar, and of Unix.
 _ZERO_TIMES_NS: Final = (-62_135_596_800 * NS_PER_SECOND, 0)
+#: Texts of a flag in tables, lower case: CSV has true and false, SQLite 1 and 0, pandas 1.0 beside a blank.
+_FLAGS: Final = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 #: Grids to infer from, coarse to fine, where the metadata declares none. Finer ones (0.01 cent: combos and a
 #: few others) must be declared, so that a wrong price does not make its own grid.
 _GRIDS: Final = (
@@ -177,10 +180,10 @@ def _record(
     if not event_ticker:
         counters["event_inferred"] += 1
         event_ticker = inferred_event(ticker)
-    exclusive = row.get("mutually_exclusive", event.get("mutually_exclusive"))
+    of_event = row if "mutually_exclusive" in row else event
     raw_bands = row.get("price_ranges")
     try:
-        open_ns, close_ns, expiration_ns = _schedule(row, counters)
+        open_ns, close_ns, expected_ns, expiration_ns = _schedule(row, counters)
         spec = MarketSpec(
             ticker=ticker,
             event=check_ticker(event_ticker, where),
@@ -188,8 +191,10 @@ def _record(
             category=row.get("category") or event.get("category") or None,
             open_ns=open_ns,
             close_ns=close_ns,
+            expected_expiration_ns=expected_ns,
+            can_close_early=_flag(row, "can_close_early", counters),
             price_ranges=price_bands(raw_bands) if raw_bands else WHOLE_CENTS,
-            mutually_exclusive=exclusive if isinstance(exclusive, bool) else None,
+            mutually_exclusive=_flag(of_event, "mutually_exclusive", counters),
         )
         settlement = _settlement(row, ticker, counters)
         last_price = _present(row, "last_price_dollars", counters)
@@ -201,19 +206,31 @@ def _record(
     return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None, *fees)
 
 
-def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, int | None, int | None]:
-    """Times of opening, closing and latest expiration, ns; those that contradict each other are unknown."""
+def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, ...]:
+    """Times of opening, closing, expected and latest expiration, ns; those that contradict are unknown."""
     open_ns, close_ns = _time(row, "open_time", counters), _time(row, "close_time", counters)
+    expected_ns = _time(row, "expected_expiration_time", counters)
     expiration_ns = _time(row, "latest_expiration_time", counters)
     if expiration_ns is None:
         expiration_ns = _time(row, "expiration_time", counters)
-    if open_ns is not None and expiration_ns is not None and expiration_ns < open_ns:
+    if open_ns is not None and min(expected_ns or open_ns, expiration_ns or open_ns) < open_ns:
         counters["expiration_before_open"] += 1
-        expiration_ns = None
+        expected_ns = None if expected_ns is not None and expected_ns < open_ns else expected_ns
+        expiration_ns = None if expiration_ns is not None and expiration_ns < open_ns else expiration_ns
     if open_ns is not None and close_ns is not None and close_ns < open_ns:
         counters["close_before_open"] += 1
         open_ns = close_ns = None
-    return open_ns, close_ns, expiration_ns
+    return open_ns, close_ns, expected_ns, expiration_ns
+
+
+def _flag(row: Mapping[str, Any], key: str, counters: Counter[str]) -> bool | None:
+    """Truth of a field; None where it is absent, or neither true nor false, which is counted."""
+    value = _present(row, key, counters)
+    if value is None or isinstance(value, bool):
+        return value
+    flag = _FLAGS.get(str(value).strip().lower())
+    counters[f"flag_unreadable:{key}"] += flag is None
+    return flag
 
 
 def _present(row: Mapping[str, Any], key: str, counters: Counter[str]) -> Any:

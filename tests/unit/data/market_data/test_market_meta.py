@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made.market_rows import CENTS, SPEC, TAPERED, TENTHS
 
+from kalshi_platform.data.market_data.history import history_of
 from kalshi_platform.data.market_data.market_meta import (
     MarketRecord,
     coarsest_grid,
@@ -224,3 +225,55 @@ def test_a_later_file_that_tells_no_fees_overrides_none():
     )
     merged = merge_records(paying, later, "m2.parquet").spec
     assert (merged.fee_type, merged.fee_multiplier_e6) == ("quadratic_with_maker_fees", 5)
+
+
+def test_metadata_tell_whether_a_market_can_close_early_and_when_it_is_expected_to_expire() -> None:
+    told = record(can_close_early=True, expected_expiration_time="2024-08-16T04:00:00Z").spec
+    assert told.can_close_early is True
+    assert told.expected_expiration_ns == MIDNIGHT_NS + 4 * HOUR_NS
+    assert (record().spec.can_close_early, record().spec.expected_expiration_ns) == (None, None)
+
+
+def test_merged_records_keep_an_early_close_that_only_one_of_them_tells() -> None:
+    early = record(can_close_early=True, expected_expiration_time="2024-08-16T04:00:00Z")
+    for both in (merge_records(early, record(), "b"), merge_records(record(), early, "b")):
+        assert both.spec.can_close_early is True
+        assert both.spec.expected_expiration_ns == MIDNIGHT_NS + 4 * HOUR_NS
+
+
+def test_features_of_a_settled_early_closer_see_its_expected_expiration_and_never_its_end() -> None:
+    early = record(can_close_early=True, expected_expiration_time="2024-08-16T04:00:00Z")
+    counters = Counter[str]()
+    history = history_of(early, [], counters)
+    assert history.known[0].close_ns is None
+    assert history.known[0].clock_ns == MIDNIGHT_NS + 4 * HOUR_NS
+    assert history.close_ns == MIDNIGHT_NS + HOUR_NS  # matching knows the truth
+    assert counters["early_close_kept_from_features"] == 1
+
+
+@pytest.mark.parametrize("name", ["can_close_early", "mutually_exclusive"])
+@pytest.mark.parametrize(
+    ("value", "flag"), [("true", True), ("False", False), (1, True), (0.0, False), ("", None), (None, None)]
+)
+def test_a_flag_of_a_table_is_read_from_its_text(name: str, value: object, flag: bool | None) -> None:
+    counters = Counter[str]()
+    (found,) = records_from_rows([row(**{name: value})], "m.csv", counters)
+    assert getattr(found.spec, name) is flag
+    assert counters == Counter()
+
+
+@pytest.mark.parametrize("name", ["can_close_early", "mutually_exclusive"])
+def test_a_flag_that_is_neither_true_nor_false_is_unknown_and_counted(name: str) -> None:
+    counters = Counter[str]()
+    (found,) = records_from_rows([row(**{name: "perhaps"})], "m.csv", counters)
+    assert getattr(found.spec, name) is None
+    assert counters == Counter({f"flag_unreadable:{name}": 1})
+
+
+def test_an_expected_expiration_before_the_opening_is_unknown_and_counted() -> None:
+    counters = Counter[str]()
+    times = {"open_time": "2024-08-15T00:00:00Z", "expected_expiration_time": "2024-08-14T00:00:00Z"}
+    (found,) = records_from_rows([row(**times)], "m.csv", counters)
+    assert found.spec.expected_expiration_ns is None
+    assert found.expiration_ns == MIDNIGHT_NS + 5 * HOUR_NS
+    assert counters == Counter({"expiration_before_open": 1})
