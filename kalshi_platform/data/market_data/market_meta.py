@@ -10,6 +10,7 @@ A record that contradicts itself costs the fact, never the build; counted are
   zero_times_read_as_absent                0001-01-01T00:00:00Z, 1970-01-01T00:00:00Z: blanks of writers
   times_outside_2015_2099_read_as_unknown  9999-12-31, say
   not_a_number_read_as_absent              NaN, the blank of a column of floats
+  flag_unreadable:NAME                     neither true nor false: unknown
 
 Fees: a record keeps what its source says of the market's own fees and of its event's override
 (``fee_meta.py``); its specification carries fees only once ``domain/fee_history.py`` weighed every source.
@@ -181,13 +182,16 @@ def _record(
     raw_bands = row.get("price_ranges")
     try:
         open_ns, close_ns, expiration_ns = _schedule(row, counters)
+        expected_ns = _after(open_ns, _time(row, "expected_expiration_time", counters), counters)
         spec = MarketSpec(
             ticker=ticker,
             event=check_ticker(event_ticker, where),
-            series=row.get("series_ticker") or event.get("series_ticker") or None,
-            category=row.get("category") or event.get("category") or None,
+            series=_name("series_ticker", row, event),
+            category=_name("category", row, event),
             open_ns=open_ns,
             close_ns=close_ns,
+            expected_expiration_ns=expected_ns,
+            can_close_early=_flag(row, "can_close_early", counters),
             price_ranges=price_bands(raw_bands) if raw_bands else WHOLE_CENTS,
             mutually_exclusive=exclusive if isinstance(exclusive, bool) else None,
         )
@@ -207,13 +211,36 @@ def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | Non
     expiration_ns = _time(row, "latest_expiration_time", counters)
     if expiration_ns is None:
         expiration_ns = _time(row, "expiration_time", counters)
-    if open_ns is not None and expiration_ns is not None and expiration_ns < open_ns:
-        counters["expiration_before_open"] += 1
-        expiration_ns = None
+    expiration_ns = _after(open_ns, expiration_ns, counters)
     if open_ns is not None and close_ns is not None and close_ns < open_ns:
         counters["close_before_open"] += 1
         open_ns = close_ns = None
     return open_ns, close_ns, expiration_ns
+
+
+def _after(open_ns: int | None, expiration_ns: int | None, counters: Counter[str]) -> int | None:
+    """Time of an expiration; None, counted, where it lies before the opening."""
+    if open_ns is None or expiration_ns is None or expiration_ns >= open_ns:
+        return expiration_ns
+    counters["expiration_before_open"] += 1
+    return None
+
+
+def _name(key: str, row: Mapping[str, Any], event: Mapping[str, Any]) -> str | None:
+    """Text that the market or its event gives under ``key``; None where neither gives any."""
+    value = row.get(key) or event.get(key) or None
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{key} = {str(value)[:40]}; expected text")
+    return value
+
+
+def _flag(row: Mapping[str, Any], key: str, counters: Counter[str]) -> bool | None:
+    """True or false under ``key``; None where it is absent, or, counted, neither."""
+    value = _present(row, key, counters)
+    if value is not None and not isinstance(value, bool):
+        counters[f"flag_unreadable:{key}"] += 1
+        return None
+    return value
 
 
 def _present(row: Mapping[str, Any], key: str, counters: Counter[str]) -> Any:

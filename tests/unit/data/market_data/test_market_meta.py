@@ -224,3 +224,30 @@ def test_a_later_file_that_tells_no_fees_overrides_none():
     )
     merged = merge_records(paying, later, "m2.parquet").spec
     assert (merged.fee_type, merged.fee_multiplier_e6) == ("quadratic_with_maker_fees", 5)
+
+
+def test_metadata_tell_that_a_market_can_close_early_and_when_it_is_expected_to_end() -> None:
+    early, counters = told(can_close_early=True, expected_expiration_time="2024-08-16T02:00:00Z")
+    assert early.spec.can_close_early is True
+    assert early.spec.expected_expiration_ns == MIDNIGHT_NS + 2 * HOUR_NS
+    assert told()[0].spec.can_close_early is None
+    assert not counters
+
+
+def test_a_flag_that_is_neither_true_nor_false_is_unknown_and_counted() -> None:
+    market, counters = told(can_close_early="maybe")
+    assert market.spec.can_close_early is None
+    assert counters == {"flag_unreadable:can_close_early": 1}
+
+
+def test_an_expected_end_before_the_opening_is_unknown_and_counted() -> None:
+    times = {"open_time": "2024-08-16T00:00:00Z", "expected_expiration_time": "2024-08-15T00:00:00Z"}
+    market, counters = told(**times)
+    assert market.spec.expected_expiration_ns is None
+    assert counters["expiration_before_open"] == 1
+
+
+@pytest.mark.parametrize("key", ["series_ticker", "category"])
+def test_a_name_that_is_no_text_is_refused_with_its_field(key: str) -> None:
+    with pytest.raises(DataError, match=rf"m.parquet: row 0 \(E-A\): {key} = 7; expected text"):
+        told(**{key: 7})
