@@ -41,6 +41,7 @@ from kalshi_platform.domain.market import (
 )
 from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_SECOND, parse_price, parse_rfc3339
 
+_SHOWN_CHARS: Final = 80
 _TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 #: Times by which some writers say that there is none, ns: the first instant of the calendar, and of Unix.
 _ZERO_TIMES_NS: Final = (-62_135_596_800 * NS_PER_SECOND, 0)
@@ -83,13 +84,18 @@ class MarketRecord:
         return max(self.expiration_ns, self.spec.close_ns or 0)
 
 
+def is_ticker(text: str) -> bool:
+    """True for a text that can be a ticker."""
+    return _TICKER.fullmatch(text) is not None
+
+
 def check_ticker(ticker: object, where: str) -> str:
     """``ticker`` if it can be one; DataError otherwise."""
-    if isinstance(ticker, str) and _TICKER.fullmatch(ticker):
+    if isinstance(ticker, str) and is_ticker(ticker):
         return ticker
+    shown = ascii(ticker) if len(str(ticker)) <= _SHOWN_CHARS else f"{str(ticker)[:_SHOWN_CHARS]!a}..."
     raise DataError(
-        f"{where}: ticker {ticker!r}; expected 1..128 letters, digits, '.', '_' or '-'; "
-        "correct it in the source"
+        f"{where}: ticker {shown}; expected 1..128 letters, digits, '.', '_' or '-'; correct it in the source"
     )
 
 
