@@ -107,5 +107,5 @@ def test_receive_times_in_two_units_are_refused_with_both_lines(other: object, t
     path = tmp_path / "c.jsonl"
     held = [{"ts": when, "frame": snapshot()} for when in (T0_MS // 1_000, T0_MS // 1_000, other)]
     path.write_text("\n".join(map(json.dumps, held)))
-    with pytest.raises(DataError, match="line 3 looks like (milliseconds|text), that of line 1 like sec"):
+    with pytest.raises(DataError, match=r"line 3 looks like (milliseconds|text), that of line 1 like sec"):
         list(read_frames(path))
