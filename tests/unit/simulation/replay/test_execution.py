@@ -395,6 +395,22 @@ class TestReached:
         assert found == [400, 600, 600]
         assert (s.slot().n_fills, s.slot().n_reached_fills) == (2, 1)
 
+    def test_an_order_that_replaces_it_amid_the_burst_does_not_meet_the_printed_size_again(self):
+        first = book(0, self.BID, self.AWAY)
+        printed = book(10, self.BID, self.AWAY, (NO, 3_900, 400), burst_end=0)
+        reached = book(10.001, (), ((3_900, 600),))
+        s = script(first, printed, reached, book(900), style="maker")
+        assert [int(s.slot().position_e2) for a in (BUY_YES, BUY_YES) if s.step(a)] == [400, 600]
+
+    def test_what_printed_to_a_bid_is_no_size_that_an_ask_after_it_could_meet(self):
+        first = book(0, self.BID, self.AWAY)
+        printed = book(10, self.BID, self.AWAY, (NO, 3_900, 400), burst_end=0)
+        reached = book(10.001, ((5_000, 600),), ())
+        s = script(first, printed, reached, book(900), style="maker")
+        s.step(BUY_YES)
+        s.step(SELL_YES)  # an ask of 4 at 0.50, which a bid of 6 comes to
+        assert (s.slot().position_e2, s.slot().n_reached_fills) == (0, 1)
+
     def test_an_order_that_prints_filled_whole_leaves_that_much_less_to_a_taker(self):
         books = [
             book(10, (), (), (NO, 3_900, DEEP), burst_end=0),
