@@ -39,6 +39,8 @@ def end_slots(
 ) -> tuple[bool, bool]:
     """End the slots of environment ``n`` whose market has no further row. Returns (terminated, truncated).
 
+    Where others go on a slot ends when a trader can know of it, not at its last row: that row is the last
+    only in hindsight. Its orders are refused from then on (``SEGMENT_DTYPE.end_ns``).
     A market that settles inside the episode is paid at its closing time, or when nothing else can be traded;
     paid earlier, the outcome would tell the other slots something nobody knew yet. Terminated: no slot is
     open any more. Truncated: the data of the last market ran out, or the episode's steps are used up; open
@@ -51,7 +53,8 @@ def end_slots(
     any_open = False
     for s in range(slots.shape[1]):
         slot = slots[n, s]
-        if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS:
+        is_quiet = more and env.now_ns + slot.shift_ns < slot.news_ns  # as far as anyone can know
+        if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS and not is_quiet:
             if slot.settles:
                 withdraw_all(env, slot)
                 slot.state = CLOSED

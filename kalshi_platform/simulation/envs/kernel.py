@@ -82,6 +82,7 @@ def begin_episode(
         slot.cursor = start - 1
         slot.stop = segment.stop
         slot.end_ns = segment.end_ns
+        slot.news_ns = segment.news_ns
         slot.shift_ns = episodes.shift_ns[e, s]
         slot.settles = segment.settles
         slot.first_ns = rows[start].recv_ns

@@ -108,7 +108,8 @@ class ReplayVectorEnv:
     ) -> None:
         """Take ``actions`` (N, S); write observations, rewards (N,) f4 and ends (N,) bool in place.
 
-        ContractError for an action that the mask of the observation forbids; no environment is stepped then.
+        ContractError for an action that the mask of the observation forbids, and for actions that are no
+        integers; no environment is stepped then.
         """
         actions = self._checked(actions)
         self._refill()
@@ -143,6 +144,10 @@ class ReplayVectorEnv:
         if actions.shape != (self.n_envs, self.n_slots):
             raise ContractError(
                 f"actions have shape {actions.shape}; expected {(self.n_envs, self.n_slots)}, one a slot"
+            )
+        if actions.dtype.kind not in "iu":
+            raise ContractError(
+                f"actions are {actions.dtype}: give whole numbers 0..{N_ACTIONS - 1}, one a slot, such as int8"
             )
         if actions.dtype != np.int8:  # out of range stays out of range, it must not wrap round
             return np.clip(actions, -1, N_ACTIONS).astype(np.int8)
