@@ -20,6 +20,7 @@ from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.impact import ASK, BID, taken_e2
 from kalshi_platform.simulation.replay.planning import ExecutionParams, rounding_of, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
+from kalshi_platform.simulation.replay.terms import terms_place
 
 #: Time of a row that does not exist.
 FAR_NS: Final = 1 << 62
@@ -61,7 +62,8 @@ def end_slots(
             elif more:
                 withdraw_all(env, slot)
                 row, market = rows[slot.cursor], markets[slot.market]
-                close_at_liquidation(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
+                place = terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)
+                close_at_liquidation(row, market, bank.terms[place], env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -154,7 +156,7 @@ def write_records(
         if slot.state in (EMPTY, WAITING):
             continue
         row, market = bank.rows[slot.cursor], bank.markets[slot.market]
-        terms = bank.terms[market.terms_at + row.terms]
+        terms = bank.terms[terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)]
         closing_e6, closing_fee_e6 = liquidation_e6(row, market, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s

@@ -146,9 +146,7 @@ class ReplayVectorEnv:
                 f"actions have shape {actions.shape}; expected {(self.n_envs, self.n_slots)}, one a slot"
             )
         if actions.dtype.kind not in "iu":
-            raise ContractError(
-                f"actions are {actions.dtype}: give whole numbers 0..{N_ACTIONS - 1}, one a slot, such as int8"
-            )
+            raise ContractError(f"actions are {actions.dtype}: give integers 0..{N_ACTIONS - 1}, one a slot")
         if actions.dtype != np.int8:  # out of range stays out of range, it must not wrap round
             return np.clip(actions, -1, N_ACTIONS).astype(np.int8)
         return actions

@@ -137,7 +137,7 @@ def test_step_before_reset_wrong_shapes_and_numbers_that_are_no_integers_are_ref
     with pytest.raises(ContractError, match=r"shape \(4, 2\); expected \(4, 3\)"):
         env.step(np.zeros((4, 2), np.int8), flat, rows, *out)
     for wrong in (np.zeros((4, 3)), np.full((4, 3), np.nan, np.float32), np.zeros((4, 3), bool)):
-        with pytest.raises(ContractError, match=r"actions are .*: give whole numbers 0\.\.4"):
+        with pytest.raises(ContractError, match=r"actions are .*: give integers 0\.\.4"):
             env.step(wrong, flat, rows, *out)
     with pytest.raises(ContractError, match="n_envs=0"):
         training_env(random_bank(1), n_envs=0)

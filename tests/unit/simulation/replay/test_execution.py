@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made.replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
+from made.replay_bank import CAPITAL_E6, T0_NS, Script, bank_of, book, market, rows_of
 
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
@@ -213,6 +213,16 @@ class TestMaker:
             s.step(action)
             seen.append(s.slot().fees_e6)
         assert seen == paid_e6
+
+    def test_an_order_that_arrives_after_a_change_of_fees_pays_the_new_ones(self):
+        made = market(rows_of(*still(3)))
+        told = constant_history(made.info.specification)
+        free = FeeStep(from_ns=T0_NS + 5, terms=told.fees[0].terms.replace(fee_multiplier_e6=0))
+        info = replace(made.info, told=told.replace(fees=(told.fees[0], free)))
+        for latency_ms, fees_e6 in ((0, 175_000), (1, 0)):  # 10 at 0.50; no row comes between
+            s = Script(bank_of(replace(made, info=info)), latency_ms=latency_ms)
+            s.step(BUY_YES)
+            assert (s.slot().position_e2, s.slot().fees_e6) == (1_000, fees_e6)
 
     def test_a_print_through_its_price_before_it_arrives_is_missed(self):
         bid = ((4_000, 1),)
