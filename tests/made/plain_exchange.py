@@ -43,7 +43,7 @@ class Trader:
     sent: Order | None = None
     working: Order | None = None
     gone: Order | None = None  # the last one that a print filled in this burst
-    printed: int = 0  # what prints of this burst filled of it
+    printed: int = 0  # what prints of this burst filled of the orders of its side
     taken: dict[tuple[bool, int], int] = field(default_factory=lambda: defaultdict(int))
     fills: list[Fill] = field(default_factory=list)
     mark: Fraction = Fraction(0)
@@ -192,7 +192,9 @@ class Trader:
         reserve_e6 = order.reserve * 1_000_000 * size // order.size
         order.reserve, order.size = Fraction(reserve_e6, 1_000_000), size
         order.expires = order.arrives + self.style.ttl_ns
-        self.working, self.gone, self.printed = order, None, 0
+        self.working = order
+        if self.gone is not None and self.gone.up != up:
+            self.gone, self.printed = None, 0  # the burst printed against the other side
         if self.style.maker:
             if view.opposite(up) and order.reaches(view.opposite(up)[0][0]):
                 self.working = None  # post-only

@@ -23,6 +23,7 @@ from kalshi_platform.data.market_data import frames as wire
 from kalshi_platform.data.market_data import lifecycle
 from kalshi_platform.data.market_data.capture import ConnectionNote, Frame
 from kalshi_platform.data.market_data.facts import BookConnection, Told
+from kalshi_platform.data.market_data.market_meta import check_ticker
 from kalshi_platform.data.market_data.price_levels import is_at_edge
 from kalshi_platform.data.market_data.row_buffer import Levels, RowBuffer
 from kalshi_platform.data.market_data.schema import (
@@ -299,7 +300,7 @@ class Decoder:
             raise DataError(f"market_ticker = {ticker!r}; expected a market's ticker")
         buffer = self.markets.get(ticker)
         if buffer is None:
-            buffer = self.markets[ticker] = RowBuffer()
+            buffer = self.markets[check_ticker(ticker, "frame")] = RowBuffer()
         self._touched[ticker] = None
         return ticker, buffer
 
@@ -358,8 +359,8 @@ class Decoder:
     def _trade(self, frame: Frame, sid: int, seq: int, msg: dict[str, Any]) -> None:
         """Add a trade to the rows of its market, unless it is a repeat."""
         ticker, buffer = self._buffer(msg)
-        trade_id = msg.get("trade_id")
-        if isinstance(trade_id, str) and self._trades.knows(trade_id):
+        trade_id = msg.get("trade_id") or None  # an empty text is none
+        if isinstance(trade_id, str) and self._trades.knows(ticker, trade_id):
             self.counters["repeated_trades"] += 1
             return
         self._leave_dead(ticker, frame, sid, seq)

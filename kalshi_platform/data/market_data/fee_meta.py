@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, get_args
 
+from kalshi_platform.data.market_data.clock import SCHEDULE
+from kalshi_platform.data.market_data.frames import MAX_FEE_MULTIPLIER
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, told_once
 from kalshi_platform.domain.fee_schedule import FULL_MULTIPLIER_E6
@@ -20,7 +22,6 @@ from kalshi_platform.domain.market import FeeType
 from kalshi_platform.domain.units import NS_PER_SECOND, parse_rfc3339
 
 _READABLE: Final = frozenset(get_args(FeeType))
-_MAX_MULTIPLIER: Final = 1_000  # exact in 64 bits, and a thousand times what anybody pays
 _MAX_DEPTH: Final = 4
 _SERIES_CHANGES, _EVENT_CHANGES = "series_fee_change_arr", "event_fee_changes"
 #: Names of (type, multiplier) in a series, a market or a change of a series; and in what overrides them.
@@ -155,9 +156,9 @@ def _multiplier_e6(value: Any, what: str) -> int | None:
         scaled = Decimal(str(value)) * FULL_MULTIPLIER_E6  # no bool is a number: its text is 'True'
     except InvalidOperation:
         raise DataError(f"{what} = {value!r} is no number; expected one such as 1 or 0.5") from None
-    if not scaled.is_finite() or not 0 <= scaled <= _MAX_MULTIPLIER * FULL_MULTIPLIER_E6:
+    if not scaled.is_finite() or not 0 <= scaled <= MAX_FEE_MULTIPLIER * FULL_MULTIPLIER_E6:
         raise DataError(
-            f"{what} = {value!r}; expected 0..{_MAX_MULTIPLIER}: it multiplies the exchange's fee"
+            f"{what} = {value!r}; expected 0..{MAX_FEE_MULTIPLIER}: it multiplies the exchange's fee"
         )
     if scaled != scaled.to_integral_value():
         raise DataError(f"{what} = {value!r} is finer than 1e-6; round it in the source")
@@ -169,12 +170,15 @@ def _scheduled_ns(entry: Mapping[str, Any], where: str) -> int:
     value = entry.get("scheduled_ts")
     if isinstance(value, str):
         try:
-            return parse_rfc3339(value)
+            at_ns = parse_rfc3339(value)
         except DataError as err:
             raise DataError(f"{where}: scheduled_ts: {err}; correct it in the source") from None
-    if type(value) is int and _SECONDS[0] <= value < _SECONDS[1]:
+        if SCHEDULE.holds(at_ns):
+            return at_ns
+    elif type(value) is int and _SECONDS[0] <= value < _SECONDS[1]:
         return value * NS_PER_SECOND
     raise DataError(
         f"{where}: scheduled_ts = {value!r}; expected RFC 3339 text (2026-07-03T17:00:00Z) or seconds since "
-        "1970, not milliseconds; a change without its time cannot be placed: leave it out"
+        f"1970, not milliseconds, and {SCHEDULE.words}; a change without its time cannot be placed: leave "
+        "it out"
     )

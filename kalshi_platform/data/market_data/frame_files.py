@@ -21,7 +21,7 @@ from pydantic_core import from_json, to_json
 from kalshi_platform.data.market_data import capture
 from kalshi_platform.data.market_data.capture import ConnectionNote, Frame, read_lines
 from kalshi_platform.data.market_data.clock import receive_span, strange_time
-from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, moment_ns, received_ns
+from kalshi_platform.data.market_data.moments import RECEIVE_NAMES, moment_ns, received
 from kalshi_platform.domain.errors import DataError
 
 #: Names under which recorders keep the frame itself.
@@ -41,6 +41,7 @@ class _HeldFrame(NamedTuple):
     conn: int
     message: Mapping[str, Any]
     raw: str
+    unit: str | None = None  # of the recorder's time, in words
 
 
 def is_capture_line(record: object) -> bool:
@@ -160,9 +161,8 @@ def _found(record: object, number: int) -> _HeldFrame | None:
     if not isinstance(record, dict):
         return None
     if _is_message(record):
-        return _HeldFrame(
-            number, _noted_ns(record, ("ts", "ts_ms", "time", "t", "at")), 0, record, _text(record)
-        )
+        noted_ns, unit = _noted(record, ("ts", "ts_ms", "time", "t", "at"))
+        return _HeldFrame(number, noted_ns, 0, record, _text(record), unit)
     for name in PAYLOADS:
         inner = record.get(name)
         raw = inner if isinstance(inner, str) else None
@@ -174,13 +174,14 @@ def _found(record: object, number: int) -> _HeldFrame | None:
         if isinstance(inner, dict) and _is_message(inner):
             conn = record.get("conn")
             wrapped = raw if raw is not None else _text(inner)
-            return _HeldFrame(number, _noted_ns(record), conn if type(conn) is int else 0, inner, wrapped)
+            noted_ns, unit = _noted(record)
+            return _HeldFrame(number, noted_ns, conn if type(conn) is int else 0, inner, wrapped, unit)
     return None
 
 
-def _noted_ns(record: Mapping[str, Any], not_these: tuple[str, ...] = ()) -> int | None:
-    """Receive time that the recorder put into ``record``; a bare frame's own ``ts`` is none."""
-    return received_ns({k: v for k, v in record.items() if k not in not_these})
+def _noted(record: Mapping[str, Any], not_these: tuple[str, ...] = ()) -> tuple[int | None, str | None]:
+    """Receive time that the recorder put into ``record`` and its unit; a bare frame's own ``ts`` is none."""
+    return received({k: v for k, v in record.items() if k not in not_these}) or (None, None)
 
 
 def _is_message(record: Mapping[str, Any]) -> bool:
@@ -222,8 +223,16 @@ def _timed(path: Path, found: Iterator[_HeldFrame], counters: Counter[str]) -> I
     waiting: list[_HeldFrame] = []
     last_ns: int | None = None
     span = receive_span()
+    first: _HeldFrame | None = None  # the first frame whose time the recorder noted
     for frame in found:
         at_ns = frame.recv_ns
+        if frame.unit is not None:
+            first = first or frame
+            if frame.unit != first.unit:
+                raise DataError(
+                    f"{path}: the receive time of line {frame.number} looks like {frame.unit}, that of "
+                    f"line {first.number} like {first.unit}; write all times of a recording in one unit"
+                )
         if at_ns is None:
             at_ns = _checked_own_time(path, frame)
             counters["frames_with_exchange_time_as_receive_time"] += 1

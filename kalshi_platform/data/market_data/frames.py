@@ -32,6 +32,8 @@ _MAX_SEQ: Final = 1 << 62
 _MAX_SID: Final = 1 << 31
 _MAX_DIGITS: Final = 19
 _MILLION: Final = 1_000_000
+MAX_FEE_MULTIPLIER: Final = 1_000  # exact in 64 bits, and a thousand times what anybody pays
+_MAX_EXACT_FLOAT: Final = 1 << 53
 _SIDES: Final = {"yes": YES, "no": NO}
 _BOOK_SIDES: Final = {"bid": YES, "ask": NO}
 
@@ -101,9 +103,11 @@ def seq_of(message: Message) -> int | None:
 
 
 def whole_number(value: Any) -> int | None:
-    """Whole number given as such or as text of digits; None for anything else."""
+    """Whole number given as such, as 7.0 or as text of digits; None for anything else."""
     if type(value) is int:
         return value
+    if type(value) is float and value.is_integer() and abs(value) < _MAX_EXACT_FLOAT:
+        return int(value)
     if isinstance(value, str) and len(value) <= _MAX_DIGITS and value.isascii() and value.isdecimal():
         return int(value)
     return None
@@ -221,8 +225,8 @@ def multiplier_e6(value: Any) -> int:
     except ArithmeticError:
         raise DataError(f"fee multiplier {value!r}; expected a number such as 0.5 or its text") from None
     whole = int(scaled) if scaled.is_finite() and scaled.adjusted() < _MAX_DIGITS - 1 else -1
-    if whole != scaled or whole < 0:
-        raise DataError(f"fee multiplier {value!r}; expected 0 or more, at most 6 decimals")
+    if whole != scaled or not 0 <= whole <= MAX_FEE_MULTIPLIER * _MILLION:
+        raise DataError(f"fee multiplier {value!r}; expected 0..{MAX_FEE_MULTIPLIER}, at most 6 decimals")
     return whole
 
 

@@ -41,6 +41,7 @@ from kalshi_platform.domain.market import (
 )
 from kalshi_platform.domain.units import DOLLAR_E4, NS_PER_SECOND, parse_price, parse_rfc3339
 
+_SHOWN_CHARS: Final = 80
 _TICKER: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 #: Times by which some writers say that there is none, ns: the first instant of the calendar, and of Unix.
 _ZERO_TIMES_NS: Final = (-62_135_596_800 * NS_PER_SECOND, 0)
@@ -85,13 +86,18 @@ class MarketRecord:
         return max(self.expiration_ns, self.spec.close_ns or 0)
 
 
+def is_ticker(text: str) -> bool:
+    """True for a text that can be a ticker."""
+    return _TICKER.fullmatch(text) is not None
+
+
 def check_ticker(ticker: object, where: str) -> str:
     """``ticker`` if it can be one; DataError otherwise."""
-    if isinstance(ticker, str) and _TICKER.fullmatch(ticker):
+    if isinstance(ticker, str) and is_ticker(ticker):
         return ticker
+    shown = ascii(ticker) if len(str(ticker)) <= _SHOWN_CHARS else f"{str(ticker)[:_SHOWN_CHARS]!a}..."
     raise DataError(
-        f"{where}: ticker {ticker!r}; expected 1..128 letters, digits, '.', '_' or '-'; "
-        "correct it in the source"
+        f"{where}: ticker {shown}; expected 1..128 letters, digits, '.', '_' or '-'; correct it in the source"
     )
 
 
@@ -183,12 +189,13 @@ def _record(
     of_event = row if "mutually_exclusive" in row else event
     raw_bands = row.get("price_ranges")
     try:
-        open_ns, close_ns, expected_ns, expiration_ns = _schedule(row, counters)
+        open_ns, close_ns, expiration_ns = _schedule(row, counters)
+        expected_ns = _after(open_ns, _time(row, "expected_expiration_time", counters), counters)
         spec = MarketSpec(
             ticker=ticker,
             event=check_ticker(event_ticker, where),
-            series=row.get("series_ticker") or event.get("series_ticker") or None,
-            category=row.get("category") or event.get("category") or None,
+            series=_name("series_ticker", row, event),
+            category=_name("category", row, event),
             open_ns=open_ns,
             close_ns=close_ns,
             expected_expiration_ns=expected_ns,
@@ -206,30 +213,43 @@ def _record(
     return MarketRecord(spec, settlement, bool(raw_bands), expiration_ns, last_e4 or None, *fees)
 
 
-def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, ...]:
-    """Times of opening, closing, expected and latest expiration, ns; those that contradict are unknown."""
+def _schedule(row: Mapping[str, Any], counters: Counter[str]) -> tuple[int | None, int | None, int | None]:
+    """Times of opening, closing and latest expiration, ns; those that contradict are unknown."""
     open_ns, close_ns = _time(row, "open_time", counters), _time(row, "close_time", counters)
-    expected_ns = _time(row, "expected_expiration_time", counters)
     expiration_ns = _time(row, "latest_expiration_time", counters)
     if expiration_ns is None:
         expiration_ns = _time(row, "expiration_time", counters)
-    if open_ns is not None and min(expected_ns or open_ns, expiration_ns or open_ns) < open_ns:
-        counters["expiration_before_open"] += 1
-        expected_ns = None if expected_ns is not None and expected_ns < open_ns else expected_ns
-        expiration_ns = None if expiration_ns is not None and expiration_ns < open_ns else expiration_ns
+    expiration_ns = _after(open_ns, expiration_ns, counters)
     if open_ns is not None and close_ns is not None and close_ns < open_ns:
         counters["close_before_open"] += 1
         open_ns = close_ns = None
-    return open_ns, close_ns, expected_ns, expiration_ns
+    return open_ns, close_ns, expiration_ns
+
+
+def _after(open_ns: int | None, expiration_ns: int | None, counters: Counter[str]) -> int | None:
+    """Time of an expiration; None, counted, where it lies before the opening."""
+    if open_ns is None or expiration_ns is None or expiration_ns >= open_ns:
+        return expiration_ns
+    counters["expiration_before_open"] += 1
+    return None
+
+
+def _name(key: str, row: Mapping[str, Any], event: Mapping[str, Any]) -> str | None:
+    """Text that the market or its event gives under ``key``; None where neither gives any."""
+    value = row.get(key) or event.get(key) or None
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{key} = {str(value)[:40]}; expected text")
+    return value
 
 
 def _flag(row: Mapping[str, Any], key: str, counters: Counter[str]) -> bool | None:
-    """Truth of a field; None where it is absent, or neither true nor false, which is counted."""
+    """True or false under ``key``, from its text too; None where it is absent, or, counted, neither."""
     value = _present(row, key, counters)
     if value is None or isinstance(value, bool):
         return value
     flag = _FLAGS.get(str(value).strip().lower())
-    counters[f"flag_unreadable:{key}"] += flag is None
+    if flag is None:
+        counters[f"flag_unreadable:{key}"] += 1
     return flag
 
 

@@ -25,6 +25,7 @@ RECEIVE_NAMES: Final = (
     "recorded_at", "_recorded_at", "logged_at", "timestamp_ns", "timestamp_us", "timestamp_ms", "ts_ns",
     "ts_us", "ts_ms", "time_ns", "time_us", "time_ms", "timestamp", "ts", "time", "t", "at",
 )  # fmt: skip
+_NO_ZONE: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d(?:\.\d{1,9})?)?")
 _ENDING: Final = re.compile(r"_(ns|us|ms|s)$")
 
 
@@ -44,7 +45,7 @@ def unit_of_size(value: int | float) -> str | None:
 def moment_ns(value: Any, name: str) -> int:
     """Time of one value under ``name``, ns; DataError names the value and the unit it looks like."""
     if isinstance(value, str) and not _is_number(value):
-        return parse_rfc3339(value)
+        return _of_text(value)
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise DataError(f"{name} = {value!r}; expected a number or an RFC 3339 time")
     number = float(value)
@@ -64,10 +65,39 @@ def moment_ns(value: Any, name: str) -> int:
 
 def received_ns(record: Mapping[str, Any]) -> int | None:
     """Time at which a recorder received ``record``, ns; None where the record keeps none."""
+    found = received(record)
+    return None if found is None else found[0]
+
+
+def received(record: Mapping[str, Any]) -> tuple[int, str] | None:
+    """(Time at which a recorder received ``record``, ns, and in words its unit); None where it keeps none."""
     for name in RECEIVE_NAMES:
-        if record.get(name) is not None:
-            return moment_ns(record[name], name)
+        if (value := record.get(name)) is not None:
+            time_ns = moment_ns(value, name)
+            if isinstance(value, str) and not _is_number(value):
+                return time_ns, "text"
+            return time_ns, UNIT_WORDS[unit_of_size(float(value)) or "ns"]
     return None
+
+
+def utc_ns(text: str) -> int:
+    """Time from text that may lack its zone, seconds too, and is then UTC: ``2026-11-23 02:13``."""
+    if (found := _NO_ZONE.fullmatch(text)) is None:
+        return parse_rfc3339(text)
+    day, minute, seconds = found.groups()
+    return parse_rfc3339(f"{day}T{minute}{seconds or ':00'}Z")
+
+
+def zone_hint(text: str) -> str | None:
+    """Sentence about a time whose only fault is that it lacks a zone; None for any other text."""
+    return f"time {text!r} has no zone" if _NO_ZONE.fullmatch(text) else None
+
+
+def _of_text(text: str) -> int:
+    """Time of RFC 3339 text."""
+    if hint := zone_hint(text):
+        raise DataError(f"{hint}; where it is UTC, write Z behind it")
+    return parse_rfc3339(text)
 
 
 def _scaled_ns(text: str, unit: str) -> int:

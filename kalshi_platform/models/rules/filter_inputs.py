@@ -3,6 +3,8 @@
 Orders     limit and size come from ``plan_order``, which also writes the mask and plans the order sent.
 Fees       the higher of the rate known for the market and the one that the settings charge (fee ladder, fees
            of today); a rounding rule of the past may take another cent.
+Sizes      what the slot took of the best bid is gone while a replay still displays it (own impact): an order
+           would not get it again, and its leg would stay open.
 Slots      a slot that trades (LIVE) has inputs, every other looks empty.
 """
 
@@ -14,8 +16,10 @@ from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.rules.trading_filter import FilterInputs, force_slots
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
+from kalshi_platform.simulation.replay.impact import BID, free_e2
 from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import LIVE
+from kalshi_platform.simulation.replay.terms import terms_place
 
 _ANY_BUDGET_E6 = 1 << 62  # the mask knows whether the account can pay
 
@@ -53,11 +57,13 @@ def read_inputs(
                 inputs.exclusive_set[n, s] = -1
                 continue
             row = bank.rows[slot.cursor]
-            terms = bank.terms[bank.markets[slot.market].terms_at + row.terms]
+            now_ns, terms_at = envs[n].now_ns + slot.shift_ns, bank.markets[slot.market].terms_at
+            terms = bank.terms[terms_place(bank.terms, terms_at, row, now_ns)]
             inputs.bid_e4[n, s] = row.bid_px_e4[0]
             inputs.ask_e4[n, s] = row.ask_px_e4[0]
-            inputs.bid_size_e2[n, s] = row.bid_qty_e2[0]
-            inputs.age_ns[n, s] = envs[n].now_ns + slot.shift_ns - row.recv_ns
+            shown_e2 = row.bid_qty_e2[0]
+            inputs.bid_size_e2[n, s] = shown_e2 if shown_e2 < 0 else free_e2(row, slot, BID, 0, params)
+            inputs.age_ns[n, s] = now_ns - row.recv_ns
             inputs.exclusive_set[n, s] = sets[slot.market]
             inputs.taker_rate_e6[n, s] = max(terms.taker_rate_e6, scaled_rate_e6(terms, False, params))
             past_e6 = NON_DIRECT_UNIT_E6 if terms.rounding != 0 else 0

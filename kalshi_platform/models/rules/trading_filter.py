@@ -60,7 +60,9 @@ class FilterInputs(NamedTuple):
 
     bid_e4: np.ndarray  # i4, best; NO_PRICE where there is none
     ask_e4: np.ndarray  # i4
-    bid_size_e2: np.ndarray  # i8, displayed at the best bid; UNKNOWN_QTY where nobody knows
+    bid_size_e2: (
+        np.ndarray
+    )  # i8, at the best bid, less what the slot took of it; UNKNOWN_QTY where nobody knows
     age_ns: np.ndarray  # i8, since the latest row of the book; NO_TIME where nobody knows
     exclusive_set: np.ndarray  # i4: equal numbers >= 0 are mutually exclusive
     taker_rate_e6: np.ndarray  # i8

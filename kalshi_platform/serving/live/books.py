@@ -15,7 +15,7 @@ from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame
 from kalshi_platform.data.market_data.clock import TimeSpan, strange_time
 from kalshi_platform.data.market_data.decode import Decoder
-from kalshi_platform.data.market_data.market_meta import check_ticker, inferred_event
+from kalshi_platform.data.market_data.market_meta import inferred_event, is_ticker
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.serving.api.messages import AccountMessage, Holding
@@ -104,7 +104,7 @@ class LiveBooks:
                 "stream's clock never goes back: send the frames of all connections in order of arrival"
             )
         self.now_ns = frame.recv_ns
-        self._admit(frame, message)
+        self._admit(message)
         try:
             self._decoder.feed_message(frame, message)
             self._take_fees()
@@ -118,17 +118,12 @@ class LiveBooks:
         self._decoder.refuse_message(frame, message)
         self._apply(frame)
 
-    def _admit(self, frame: Frame, message: dict[str, Any]) -> None:
-        """Refuse a frame of a market that cannot have a place, before the decoder makes room for it."""
+    def _admit(self, message: dict[str, Any]) -> None:
+        """Refuse a frame of a market that has no place left, before the decoder makes room for it."""
         msg = message.get("msg")
         ticker = msg.get("market_ticker") if isinstance(msg, dict) else None
-        if not isinstance(ticker, str) or ticker in self._markets:
-            return
-        try:
-            check_ticker(ticker, "frame")
-        except DataError:
-            self._refuse(frame, message)
-            raise
+        if not isinstance(ticker, str) or ticker in self._markets or not is_ticker(ticker):
+            return  # the decoder refuses a frame of a name that no market has
         if len(self._markets) >= self._max_markets:
             raise LimitError(
                 f"market {ticker} would be one more than the {self._max_markets} a session may have; "

@@ -20,6 +20,7 @@ from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.impact import ASK, BID, taken_e2
 from kalshi_platform.simulation.replay.planning import ExecutionParams, rounding_of, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import CLOSED, EMPTY, ENDED, LIVE, WAITING
+from kalshi_platform.simulation.replay.terms import terms_place
 
 #: Time of a row that does not exist.
 FAR_NS: Final = 1 << 62
@@ -39,6 +40,8 @@ def end_slots(
 ) -> tuple[bool, bool]:
     """End the slots of environment ``n`` whose market has no further row. Returns (terminated, truncated).
 
+    Where others go on a slot ends when a trader can know of it, not at its last row: that row is the last
+    only in hindsight. Its orders are refused from then on (``SEGMENT_DTYPE.end_ns``).
     A market that settles inside the episode is paid at its closing time, or when nothing else can be traded;
     paid earlier, the outcome would tell the other slots something nobody knew yet. Terminated: no slot is
     open any more. Truncated: the data of the last market ran out, or the episode's steps are used up; open
@@ -51,14 +54,16 @@ def end_slots(
     any_open = False
     for s in range(slots.shape[1]):
         slot = slots[n, s]
-        if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS:
+        is_quiet = more and env.now_ns + slot.shift_ns < slot.news_ns  # as far as anyone can know
+        if slot.state == LIVE and next_row_ns(rows, slot) == FAR_NS and not is_quiet:
             if slot.settles:
                 withdraw_all(env, slot)
                 slot.state = CLOSED
             elif more:
                 withdraw_all(env, slot)
                 row, market = rows[slot.cursor], markets[slot.market]
-                close_at_liquidation(row, market, bank.terms[market.terms_at + row.terms], env, slot, params)
+                place = terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)
+                close_at_liquidation(row, market, bank.terms[place], env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -151,7 +156,7 @@ def write_records(
         if slot.state in (EMPTY, WAITING):
             continue
         row, market = bank.rows[slot.cursor], bank.markets[slot.market]
-        terms = bank.terms[market.terms_at + row.terms]
+        terms = bank.terms[terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)]
         closing_e6, closing_fee_e6 = liquidation_e6(row, market, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s

@@ -124,7 +124,11 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
 
     def _whole(self, action: Any) -> np.ndarray:
         """``action`` as (1, S) i8; ContractError where it holds anything but whole numbers of actions."""
-        actions, s = np.asarray(action), self._vector.n_slots
+        s = self._vector.n_slots
+        try:
+            actions = np.asarray(action)
+        except ValueError:  # lists of unequal lengths
+            actions = np.empty(0, object)
         if actions.dtype.kind not in "iu":
             raise ContractError(
                 f"action {action!r} is {actions.dtype}: give {s} whole numbers 0..{N_ACTIONS - 1}, one a slot"

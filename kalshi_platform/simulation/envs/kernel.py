@@ -33,6 +33,7 @@ from kalshi_platform.simulation.replay.execution import arrive, clear_order, exp
 from kalshi_platform.simulation.replay.observation import update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, WAITING
+from kalshi_platform.simulation.replay.terms import terms_place
 
 #: Status of a step: fine, or the index of the environment whose action its mask forbids.
 OK: Final = -1
@@ -82,6 +83,7 @@ def begin_episode(
         slot.cursor = start - 1
         slot.stop = segment.stop
         slot.end_ns = segment.end_ns
+        slot.news_ns = segment.news_ns
         slot.shift_ns = episodes.shift_ns[e, s]
         slot.settles = segment.settles
         slot.first_ns = rows[start].recv_ns
@@ -112,6 +114,16 @@ def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, i
 
 
 @kernel
+def meet_arrival(
+    rows: np.ndarray, market: Any, all_terms: np.ndarray, env: Any, slot: Any, params: ExecutionParams
+) -> None:
+    """Let the slot's order in flight arrive at the book it stands at, under the fees of that time."""
+    row = rows[slot.cursor]
+    place = terms_place(all_terms, market.terms_at, row, slot.arrival_ns + slot.shift_ns)
+    arrive(row, market, all_terms[place], env, slot, params)
+
+
+@kernel
 def advance_slot(
     rows: np.ndarray,
     market: Any,
@@ -127,16 +139,14 @@ def advance_slot(
         if at > until_ns:
             break
         if slot.sent_action != HOLD and slot.arrival_ns < at:
-            row = rows[slot.cursor]
-            arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
+            meet_arrival(rows, market, all_terms, env, slot, params)
         slot.cursor += 1
         slot.state = LIVE
         row = rows[slot.cursor]
         on_row(row, market, all_terms[market.terms_at + row.terms], env, slot, at, params)
         update_mark(row, slot)
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
-        row = rows[slot.cursor]
-        arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
+        meet_arrival(rows, market, all_terms, env, slot, params)
     expire(env, slot, until_ns)
 
 
@@ -184,7 +194,8 @@ def send_actions(
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
         row = rows[slot.cursor]
-        terms = all_terms[markets[slot.market].terms_at + row.terms]
+        now_ns = env.now_ns + slot.shift_ns
+        terms = all_terms[terms_place(all_terms, markets[slot.market].terms_at, row, now_ns)]
         submit(row, terms, env, slot, action, env.now_ns, params)
 
 

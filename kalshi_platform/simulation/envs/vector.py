@@ -108,7 +108,8 @@ class ReplayVectorEnv:
     ) -> None:
         """Take ``actions`` (N, S); write observations, rewards (N,) f4 and ends (N,) bool in place.
 
-        ContractError for an action that the mask of the observation forbids; no environment is stepped then.
+        ContractError for an action that the mask of the observation forbids, and for actions that are no
+        integers; no environment is stepped then.
         """
         actions = self._checked(actions)
         self._refill()
@@ -144,6 +145,8 @@ class ReplayVectorEnv:
             raise ContractError(
                 f"actions have shape {actions.shape}; expected {(self.n_envs, self.n_slots)}, one a slot"
             )
+        if actions.dtype.kind not in "iu":
+            raise ContractError(f"actions are {actions.dtype}: give integers 0..{N_ACTIONS - 1}, one a slot")
         if actions.dtype != np.int8:  # out of range stays out of range, it must not wrap round
             return np.clip(actions, -1, N_ACTIONS).astype(np.int8)
         return actions

@@ -54,6 +54,10 @@ SEGMENT_DTYPE: Final = np.dtype(
         ("start", "i8"),  # first row
         ("stop", "i8"),  # one past the last row
         ("end_ns", "i8"),  # from then on the exchange takes no order: closed, paused, or the book is lost
+        (
+            "news_ns",
+            "i8",
+        ),  # when a trader can know that the segment is over; until then its slot tells nothing
         ("market", "i4"),
         ("settles", "u1"),  # the outcome is known and no later row of the market can be traded
     ],
@@ -160,7 +164,7 @@ def build_bank(
     ``feature_columns`` are the columns of ``Rows.features`` named ``feature_names``; ``temporal_columns`` are
     those that history windows hold. DataError where no market has two consecutive valid rows.
     """
-    segments: list[tuple[int, int, int, int, bool]] = []
+    segments: list[tuple[int, int, int, int, int, bool]] = []
     terms: list[np.ndarray] = []
     terms_at: list[int] = []
     places: list[np.ndarray] = []
@@ -177,8 +181,8 @@ def build_bank(
             age[start:stop] = np.arange(stop - start)
             tradable_later = market.rows.valid[stop:].any()  # rows after the close are invalid, not missing
             settles = bool(market.settlement_e4 != UNSETTLED and not tradable_later)
-            end_ns = _end_ns(market, int(stop), int(own_terms["close_ns"][place[stop - 1]]))
-            segments.append((offset + int(start), offset + int(stop), end_ns, m, settles))
+            times = _end_times_ns(market, int(stop), int(own_terms["close_ns"][place[stop - 1]]))
+            segments.append((offset + int(start), offset + int(stop), *times, m, settles))
         ages.append(age)
         offset += n
     if not segments:
@@ -223,14 +227,20 @@ def _terms(market: BankMarket) -> tuple[np.ndarray, np.ndarray]:
     return terms_of_rows(info.ticker, info.history, rows.known, rows.recv_ns)
 
 
-def _end_ns(market: BankMarket, stop: int, known_close_ns: int) -> int:
-    """Time from which on the exchange refuses orders after the segment that ends before row ``stop``.
+def _end_times_ns(market: BankMarket, stop: int, known_close_ns: int) -> tuple[int, int]:
+    """(end_ns, news_ns) of the segment that ends before row ``stop``.
 
-    The true close, the close as last known, or the row that shows a pause or a loss, whichever comes first.
+    Its news is the true close, the close as last known, or the row that shows a pause or a loss, whichever
+    comes first. Where there is no later row nobody knows how the book went on: the exchange takes no order
+    after the last row, and without a close the recording's end is the news.
     """
     recv_ns, close_ns = market.rows.recv_ns, market.info.history.close_ns
-    next_ns = int(recv_ns[stop]) if stop < recv_ns.size else NO_CLOSE
-    return min(next_ns, known_close_ns, NO_CLOSE if close_ns is None else close_ns)
+    close_ns = min(known_close_ns, NO_CLOSE if close_ns is None else close_ns)
+    last_ns = int(recv_ns[stop - 1])
+    if stop < recv_ns.size:
+        end_ns = min(int(recv_ns[stop]), close_ns)
+        return end_ns, end_ns
+    return min(last_ns + 1, close_ns), last_ns if close_ns == NO_CLOSE else close_ns
 
 
 def market_record(

@@ -66,7 +66,7 @@ ORDER_FIELDS: Final = [
     ("order_qty_e2", "i8"),  # remaining
     ("queue_e2", "i8"),  # displayed size ahead
     ("expiry_ns", "i8"),
-    ("burst_filled_e2", "i8"),  # what prints of the present burst filled of the order
+    ("burst_filled_e2", "i8"),  # what prints of the present burst filled of the slot's orders
     ("accumulator_e6", "i8"),  # of fees
     ("order_reserved_e6", "i8"),
     ("sent_action", "u1"),  # HOLD = nothing in flight
@@ -250,12 +250,13 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     env.reserved_e6 -= reserved_e6 - keep_e6
     if qty == 0:
         return
+    if raises_position(slot.order_action) != raises_position(action):
+        slot.burst_filled_e2 = 0  # what the burst's prints filled was of the other side
     slot.order_state = RESTING if params.maker else SEEKING
     slot.order_action = action
     slot.order_price_e4 = slot.sent_price_e4
     slot.order_qty_e2 = qty
     slot.order_reserved_e6 = keep_e6
-    slot.burst_filled_e2 = 0
     slot.accumulator_e6 = 0
     slot.expiry_ns = slot.arrival_ns + params.order_ttl_ns
     if params.maker:

@@ -21,6 +21,7 @@ from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
 from kalshi_platform.simulation.replay.planning import ExecutionParams, is_open, plan_order, raises_position
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
+from kalshi_platform.simulation.replay.terms import terms_place
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
 PORTFOLIO: Final = tuple(f.name for f in features_of(["portfolio"]))
@@ -109,8 +110,9 @@ def update_mask(
             _forbid_all(slot)
             continue
         row = rows[slot.cursor]
-        terms = all_terms[markets[slot.market].terms_at + row.terms]
-        if row.state & ROW_CROSSED != 0 or not is_open(terms, env.now_ns + slot.shift_ns):
+        now_ns = env.now_ns + slot.shift_ns
+        terms = all_terms[terms_place(all_terms, markets[slot.market].terms_at, row, now_ns)]
+        if row.state & ROW_CROSSED != 0 or not is_open(terms, now_ns):
             _forbid_all(slot)
             continue
         highest_e6 = 0

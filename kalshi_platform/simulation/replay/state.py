@@ -35,6 +35,7 @@ SLOT_DTYPE: Final = np.dtype(
         ("cursor", "i8"),  # bank row the slot stands at
         ("stop", "i8"),
         ("end_ns", "i8"),  # market time from which on the exchange refuses orders
+        ("news_ns", "i8"),  # market time at which a trader can know that the slot's rows are over
         ("shift_ns", "i8"),  # environment time = row time - shift
         ("first_ns", "i8"),  # market time of the slot's first row
         ("equity_e6", "i8"),  # cash flow and position at its mark, as of the last step

@@ -6,10 +6,11 @@ Used by    replay (``bank.py``), for all rows of a market, and live trading
            (``serving/live/group.py``), for the present one.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_schedule import FeeTerms, terms_today
 from kalshi_platform.domain.fees import ROUNDING_CODE, maker_rate_e6, taker_rate_e6
@@ -30,6 +31,8 @@ TERMS_DTYPE: Final = np.dtype(
         ("today_maker_rate_e6", "i8"),
         ("close_ns", "i8"),  # end of trading as it was known, NO_CLOSE if unknown
         ("bands_e4", "i4", (MAX_BANDS, 3)),  # start, end, step of each price band; zeros after the last
+        ("until_ns", "i8"),  # market time from which on the fees of ``after`` hold
+        ("after", "i8"),  # place among the market's terms of those that follow; 0 = none do
         ("rounding", "u1"),  # how the exchange rounded fees (domain/fees.py)
     ],
     align=True,
@@ -48,6 +51,23 @@ def terms_record(ticker: str, known: KnownFacts, fees: FeeTerms, today: FeeTerms
     record["close_ns"] = NO_CLOSE if known.close_ns is None else known.close_ns
     record["bands_e4"] = bands_of(ticker, known)
     return record
+
+
+@kernel
+def terms_place(all_terms: np.ndarray, terms_at: int, row: Any, at_ns: int) -> int:
+    """Place in ``all_terms`` of the terms that hold at market time ``at_ns``, at or after ``row``.
+
+    A market's facts change at its rows. Its fees change at any time, also while its book stands still.
+    """
+    place = terms_at + row.terms
+    while all_terms[place].after > 0 and at_ns >= all_terms[place].until_ns:
+        place = terms_at + all_terms[place].after
+    return place
+
+
+def _after(both: int, n_fees: int) -> int:
+    """Return the first number of the next facts; ``both`` numbers facts and fees as facts x n_fees + fees."""
+    return (both // n_fees + 1) * n_fees
 
 
 def bands_of(ticker: str, known: KnownFacts) -> np.ndarray:
@@ -77,7 +97,15 @@ def terms_of_rows(
         )
     starts = np.array([step.from_ns for step in fees], np.int64)
     fee_step = np.maximum(np.searchsorted(starts, recv_ns, "right") - 1, 0)
-    used, place = np.unique(steps.astype(np.int64) * len(fees) + fee_step, return_inverse=True)
+    both_of_rows = steps.astype(np.int64) * len(fees) + fee_step
+    # with the fees that follow, which may hold before the market's next row
+    used = np.array(
+        sorted(
+            {later for both in set(both_of_rows.tolist()) for later in range(both, _after(both, len(fees)))}
+        ),
+        np.int64,
+    )
+    place = np.searchsorted(used, both_of_rows)
     if used.size > MAX_TERMS:
         raise DataError(
             f"{ticker}: its facts and fees change {used.size} times, at most {MAX_TERMS} are supported; "
@@ -87,4 +115,7 @@ def terms_of_rows(
         terms_record(ticker, known[both // len(fees)], fees[both % len(fees)].terms, today)
         for both in used.tolist()
     ]
+    for k, both in enumerate(used.tolist()):
+        if both + 1 < _after(both, len(fees)):
+            records[k]["until_ns"], records[k]["after"] = fees[both % len(fees) + 1].from_ns, k + 1
     return np.array(records, TERMS_DTYPE), place.astype(np.uint16)

@@ -37,7 +37,7 @@ from kalshi_platform.data.market_data.frame_files import is_capture, read_entrie
 from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.price_scale import settle_scales
 from kalshi_platform.data.market_data.importers.types import Part
-from kalshi_platform.data.market_data.market_meta import check_ticker
+from kalshi_platform.data.market_data.market_meta import is_ticker
 from kalshi_platform.data.market_data.schema import SNAPSHOT, TRADE, MarketRows
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import Provenance
@@ -49,7 +49,7 @@ _REFUSED_AT_LEAST, _REFUSED_ONE_IN = 10, 10
 
 #: Fees of events as frames told them, by event.
 EventFees = dict[str, list[EventFeeTold]]
-_TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)')
+_TICKER: Final = re.compile(rb'market_ticker\\*"\s*:\s*\\*"([^"\\]+)\\*"')
 
 
 class CaptureIndex(NamedTuple):
@@ -77,8 +77,9 @@ def index_capture(path: Path) -> CaptureIndex:
         seen.update(_TICKER.findall(line))
     if simulated is None:
         raise DataError(f"{path}: holds no frame; remove it or copy it again")
-    mentions = {check_ticker(t.decode(errors="replace"), str(path)): n for t, n in seen.items()}
-    return CaptureIndex(mentions, simulated)
+    # frames of a name that no market has are refused one by one (decode.py)
+    names = {t.decode(errors="replace"): n for t, n in seen.items()}
+    return CaptureIndex({t: n for t, n in names.items() if is_ticker(t)}, simulated)
 
 
 def import_captures(

@@ -48,7 +48,7 @@ EXAMPLES: Final[dict[TableKind, str]] = {
     "trades": """kind: trades
 columns:
   market_ticker: Ticker                  # or {value: KXHIGHNY-26DEC01-T50} for a file of one market
-  time: {from: Time, unit: rfc3339}      # or s, ms, us, ns; a Parquet timestamp needs no unit
+  time: {from: Time, unit: rfc3339}      # or s, ms, us, ns, utc (text without zone); a timestamp needs none
   yes_price: {from: Price, unit: cents}  # or dollars, e4 (1e-4 dollar); always the price of YES
   count: {from: Contracts}               # unit: contracts (as here) or e2 (1e-2 contract)
   taker_side: Side                       # yes or no; other words: {from: Side, values: {buy: yes, sell: no}}

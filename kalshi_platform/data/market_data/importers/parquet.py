@@ -200,16 +200,7 @@ class PartRows:
 
     def strings(self, column: str) -> pa.Array:
         """Column as (n,) strings; null stays null."""
-        return self._table.column(column).combine_chunks().cast(pa.large_string())
-
-    def distinct_codes(self, column: str) -> np.ndarray:
-        """Codes (n,) i8: equal values have equal codes; null is -1."""
-        values = self._table.column(column).combine_chunks()
-        if pa.types.is_nested(values.type):
-            self._refuse_type(column, "text or whole numbers")
-        indices = values.dictionary_encode().indices
-        codes: np.ndarray = pc.fill_null(indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-        return codes
+        return self._cast(column, self._table.column(column).combine_chunks(), pa.large_string(), "text")
 
     def time_ns(self, kind: DataKind, counters: Counter[str], now_ns: int | None = None) -> np.ndarray:
         """Times (n,) i8, ns, from the finest time column present.

@@ -6,7 +6,9 @@ Two readings  "as read" takes the NO prices of the rows as they are; "mirrored" 
 Evidence      an observation that exactly one reading explains: a snapshot that is crossed in the other one; a
               ticker, or a print of a YES taker, at the ask of this one and not of the other; a market that
               stays crossed in the other one. The last counts where two markets show it or an observation of
-              another kind agrees: one market alone may have lost a message.
+              another kind agrees: one market alone may have lost a message. Crossed snapshots count where at
+              least one in twenty of those with both sides is: in the wrong reading nearly every deep book is
+              crossed, in the right one a lost message crosses a snapshot now and then.
 Decided       for each connection. One reading has evidence, the other none (or less than a twentieth): that
               one. Neither has any: the rows stay as read, and that is counted. Both have: refused.
 Units         prices 1e-4 dollar, times ns.
@@ -40,10 +42,11 @@ from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NS_PER_MS
 
 #: The readings.
 AS_READ, MIRRORED = 0, 1
-#: Kinds of evidence, rows of its table (5, 2); CROSSED counts crossed snapshots and is no evidence.
-SNAPSHOTS, TICKERS, PRINTS, MARKETS, CROSSED = range(5)
+#: Kinds of evidence, rows of its table (6, 2); CROSSED counts crossed snapshots, SIDED snapshots that show
+#: both sides (in both columns): they are no evidence.
+SNAPSHOTS, TICKERS, PRINTS, MARKETS, CROSSED, SIDED = range(6)
 _WORDS: Final = ("snapshots", "tickers", "prints", "markets that stay crossed otherwise")
-_KINDS: Final = 5
+_KINDS: Final = 6
 #: A crossing that lasts longer is no passing one.
 _LASTING_NS: Final = 50 * NS_PER_MS
 #: Evidence of one reading that is this many times the other's outweighs it.
@@ -137,7 +140,7 @@ def weigh(
     state: np.ndarray,
     found: np.ndarray,
 ) -> None:
-    """Add the evidence of one market's rows (n,) to ``found`` (5, 2) i8: kind of evidence, reading.
+    """Add the evidence of one market's rows (n,) to ``found`` (6, 2) i8: kind of evidence, reading.
 
     depth (2, 10_001) i8 and state (9,) i8 are scratch.
     """
@@ -183,6 +186,9 @@ def _weigh_crossing(now_ns: int, snapshot: bool, state: np.ndarray, found: np.nd
     """Count a snapshot that is crossed in one reading only; note since when one reading alone is crossed."""
     as_read, mirrored = _is_crossed(state, AS_READ), _is_crossed(state, MIRRORED)
     if snapshot:
+        if state[_BID] >= 0 and state[_HIGH] != NO_PRICE:
+            found[SIDED, AS_READ] += 1
+            found[SIDED, MIRRORED] += 1
         found[CROSSED, AS_READ] += as_read
         found[CROSSED, MIRRORED] += mirrored
         if as_read != mirrored:
@@ -253,7 +259,8 @@ def _decide(
 
 def _weights(table: np.ndarray) -> np.ndarray:
     """Evidence for each reading, (2,)."""
-    plain = table[[SNAPSHOTS, TICKERS, PRINTS]].sum(axis=0)
+    often = table[SNAPSHOTS] * _OUTWEIGHS >= table[SIDED]
+    plain = np.where(often, table[SNAPSHOTS], 0) + table[[TICKERS, PRINTS]].sum(axis=0)
     markets = table[MARKETS]
     weights: np.ndarray = plain + np.where((plain > 0) | (markets > 1), markets, 0)
     return weights

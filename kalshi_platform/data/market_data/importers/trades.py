@@ -1,8 +1,8 @@
 """Trade Parquet: every row is a print; the book that prints imply is made later, nothing is invented here.
 
 Rows without a trade id are all kept: equal rows are prints of one order against several resting ones,
-and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row are
-dropped.
+and with them the counts add up to the exchange's own volume. Rows with the trade id of an earlier row of
+their market are dropped; an empty text is no id.
 
 Trades in files of other people need not lie in order of time: they are put into it (``order.py``). Prints of
 one taker at one instant are put into the order in which an order walks the book (best price first). Files
@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kalshi_platform.data.market_data.importers.order import in_order_of_time
 from kalshi_platform.data.market_data.importers.parquet import PartRows, is_foreign, read_part
@@ -32,7 +33,8 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     recv_ns = source.time_ns("trades", counters)
     taker = source.codes("taker_side", SIDES)
     price_e4 = source.ints("yes_price_e4")
-    at = _first_of_each_id(source, counters)
+    trade_ids = _ids(source)
+    at = np.arange(len(source)) if trade_ids is None else _first_of_each_id(source, trade_ids, counters)
     edge = is_at_edge(price_e4[at])
     counters["prints_outside_0_1"] += int(edge.sum())
     at = at[~edge]
@@ -51,16 +53,25 @@ def import_trades(part: Part, counters: Counter[str]) -> list[Piece]:
     rows.flags[:] = FLAG_LAST
     if "is_block_trade" in source:
         rows.flags[source.bools("is_block_trade")[at]] |= FLAG_BLOCK
-    ids = source.strings("trade_id").take(pa.array(at)) if "trade_id" in source else None
+    ids = None if trade_ids is None else trade_ids.take(pa.array(at))
     return split_by_market(source, rows, at, PROVENANCE["trades"], ids, received=False)
 
 
-def _first_of_each_id(source: PartRows, counters: Counter[str]) -> np.ndarray:
-    """Positions to keep: the first row of every trade id, and every row without one."""
+def _ids(source: PartRows) -> pa.Array | None:
+    """Trade ids (n,) as text, null for an empty one; None where the file has no such column."""
     if "trade_id" not in source:
-        return np.arange(len(source))
-    ids = source.distinct_codes("trade_id")
+        return None
+    ids = source.strings("trade_id")
+    return pc.if_else(pc.equal(ids, ""), pa.scalar(None, ids.type), ids)
+
+
+def _first_of_each_id(source: PartRows, trade_ids: pa.Array, counters: Counter[str]) -> np.ndarray:
+    """Positions to keep: the first row of every trade id of a market, and every row without one."""
+    codes = pc.fill_null(trade_ids.dictionary_encode().indices.cast(pa.int64()), -1)
+    ids = codes.to_numpy(zero_copy_only=False)
     keep = ids < 0
-    keep[np.unique(ids, return_index=True)[1]] = True
+    of_market = source.market_of(np.arange(len(source))) * (ids.max(initial=0) + 1) + ids
+    named = np.flatnonzero(~keep)
+    keep[named[np.unique(of_market[named], return_index=True)[1]]] = True
     counters["repeated_trades"] += int((~keep).sum())
     return np.flatnonzero(keep)

@@ -11,14 +11,20 @@ from typing import Any, Final, NamedTuple, NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kalshi_platform.data.market_data.moments import UNIT_WORDS, UNITS_NS, unit_of_size
+from kalshi_platform.data.market_data.moments import (
+    UNIT_WORDS,
+    UNITS_NS,
+    unit_of_size,
+    utc_ns,
+    zone_hint,
+)
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import parse_rfc3339
 
 #: Units of a price, a size and a time: how many of the house's (1e-4 dollar, 1e-2 contract, ns) one of it is.
 PRICE_UNITS: Final = {"dollars": 10_000, "cents": 100, "e4": 1}
 SIZE_UNITS: Final = {"contracts": 100, "e2": 1}
-TIME_UNITS: Final = {**UNITS_NS, "rfc3339": 1}
+TIME_UNITS: Final = {**UNITS_NS, "rfc3339": 1, "utc": 1}
 #: A number whose unit its size shows (``moments.unit_of_size``), the same in every row.
 BY_SIZE: Final = "by size"
 
@@ -89,14 +95,25 @@ def times_ns(values: pa.Array, unit: str | None, what: str, place: Place) -> pa.
     values = without_blanks(values)
     if unit is None or unit == BY_SIZE:
         unit = unit_shown(values, what, place)
-    elif unit != "rfc3339":
+    elif unit not in _TEXTS:
         _check_unit(values, unit, what, place)
-    if unit == "rfc3339":
-        return _texts(values, what, place, parse_rfc3339)
+    if unit in _TEXTS:
+        return _texts(values, what, place, _TEXTS[unit])
     if _is_text(values.type) or pa.types.is_floating(values.type):
         # a fraction of a second beyond 1 ns is no error of anybody's: it is cut off
         return _cut_ints(values.cast(pa.string()), UNITS_NS[unit], what, place)
     return exact_ints(values, UNITS_NS[unit], what, place)
+
+
+def _of_rfc3339(text: str) -> int:
+    """Time of RFC 3339 text; DataError names the way out where only the zone is missing."""
+    if hint := zone_hint(text):
+        raise DataError(f"{hint}; where it is UTC, say unit: utc in a map")
+    return parse_rfc3339(text)
+
+
+#: Units of times that are text.
+_TEXTS: Final = {"rfc3339": _of_rfc3339, "utc": utc_ns}
 
 
 def unit_shown(values: pa.Array, what: str, place: Place) -> str:

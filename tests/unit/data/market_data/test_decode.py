@@ -403,3 +403,11 @@ def test_a_value_of_a_lifecycle_frame_may_be_a_number_and_a_contradiction_is_no_
         }
         wire.send("market_lifecycle_v2", 6, seq, msg)
     assert [wire.decoder.facts[f"{M}-{seq}"].settlement_e4 for seq in (1, 2)] == [2_400, None]
+
+
+def test_an_empty_trade_id_is_none_and_one_id_in_two_markets_is_two_trades() -> None:
+    wire = Wire()
+    for seq, (ticker, name) in enumerate(((M, ""), (M, ""), (M, "7"), ("M-2", "7"), (M, "7"))):
+        wire.trade(seq, ticker, trade_id=name)
+    assert [wire.decoder.markets[ticker].trade_ids for ticker in (M, "M-2")] == [[None, None, "7"], ["7"]]
+    assert wire.decoder.counters["repeated_trades"] == 1

@@ -34,7 +34,7 @@ def test_numbers_given_as_text_are_numbers() -> None:
     assert wire.rows()[1:] == [(GAP, NO_SIDE, -1, 2, FLAG_LAST), (DELTA, YES, 4_200, 100, FLAG_LAST)]
 
 
-@pytest.mark.parametrize("seq", [2.0, -2, "two", "", " 2", True, [2]])
+@pytest.mark.parametrize("seq", [2.5, -2, "two", "", " 2", True, [2]])
 def test_a_number_that_nobody_can_read_is_counted_and_shows_as_a_hole(seq: Any) -> None:
     wire = Wire()
     wire.snapshot(1)
@@ -153,7 +153,7 @@ def test_a_ticker_beside_a_book_is_one_message_of_two_rows() -> None:
     wire = Wire()
     wire.snapshot(1)
     told = {"yes_bid_dollars": "0.4300", "yes_ask_dollars": "0.4450", "yes_bid_size_fp": "10.25"}
-    wire.send("ticker", 3, None, {"market_ticker": M, "ts_ms": 5, **told})
+    wire.send("ticker", 3, None, {"market_ticker": M, "ts_ms": 1_700_000_000_005, **told})
     wire.send("ticker", 3, None, {"market_ticker": M, "yes_bid": 0, "yes_ask": 100})
     assert wire.rows()[2:] == [
         (TICKER, YES, 4_300, 1_025, 0),
@@ -161,7 +161,11 @@ def test_a_ticker_beside_a_book_is_one_message_of_two_rows() -> None:
         (TICKER, YES, NO_PRICE, 0, 0),
         (TICKER, NO, NO_PRICE, 0, FLAG_LAST),
     ]
-    assert wire.decoder.markets[M].rows()[0].exch_ns[2:].tolist() == [5_000_000, 5_000_000, NO_TIME, NO_TIME]
+    assert wire.decoder.markets[M].rows()[0].exch_ns[2:].tolist() == [
+        *[1_700_000_000_005 * 10**6] * 2,
+        NO_TIME,
+        NO_TIME,
+    ]
 
 
 def test_tickers_without_a_book_open_no_market_and_unreadable_ones_spoil_none() -> None:

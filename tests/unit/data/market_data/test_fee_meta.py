@@ -108,7 +108,7 @@ def test_an_impossible_statement_is_refused_with_its_place(fields, words) -> Non
         FeeNotes(Counter()).read_document({"series": {**series(), **fields}}, "fees.json")
 
 
-@pytest.mark.parametrize("when", [None, 1_783_098_000_000, "3 July", 0, True])
+@pytest.mark.parametrize("when", [None, 1_783_098_000_000, "3 July", 0, True, "0001-01-01T00:00:00Z"])
 def test_a_change_without_a_readable_time_is_refused(when) -> None:
     change = {"series_ticker": "KXA", "fee_multiplier": 1, "scheduled_ts": when}
     with pytest.raises(DataError, match=r"fees\.json: series_fee_change_arr 0: scheduled_ts"):

@@ -100,3 +100,12 @@ def test_times_that_cannot_be_are_refused_with_their_line(
 ) -> None:
     with pytest.raises(DataError, match=message):
         list(read_frames(lines(tmp_path / "x.jsonl", records)))
+
+
+@pytest.mark.parametrize("other", [T0_MS + 5, "2026-11-23T02:13:25Z"])
+def test_receive_times_in_two_units_are_refused_with_both_lines(other: object, tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    held = [{"ts": when, "frame": snapshot()} for when in (T0_MS // 1_000, T0_MS // 1_000, other)]
+    path.write_text("\n".join(map(json.dumps, held)))
+    with pytest.raises(DataError, match=r"line 3 looks like (milliseconds|text), that of line 1 like sec"):
+        list(read_frames(path))

@@ -169,10 +169,13 @@ def test_price_bands_are_read_and_impossible_ones_refused() -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(7, 7), ("7", 7), ("007", 7), ("0", 0), (-7, -7)]
-    + [(v, None) for v in ("-7", "7.0", 7.0, "", " 7", "7_0", "\u0667", True, None, [7], "9" * 20)],
+    [(7, 7), ("7", 7), ("007", 7), ("0", 0), (-7, -7), (7.0, 7)]
+    + [
+        (v, None)
+        for v in ("-7", "7.0", 7.5, 1e300, float("nan"), "", " 7", "7_0", "\u0667", True, None, [7], "9" * 20)
+    ],
 )
-def test_whole_numbers_may_be_text_of_digits(value: Any, number: int | None) -> None:
+def test_whole_numbers_may_be_text_of_digits_or_a_whole_float(value: Any, number: int | None) -> None:
     assert frames.whole_number(value) == number
 
 

@@ -227,11 +227,25 @@ def test_a_later_file_that_tells_no_fees_overrides_none():
     assert (merged.fee_type, merged.fee_multiplier_e6) == ("quadratic_with_maker_fees", 5)
 
 
-def test_metadata_tell_whether_a_market_can_close_early_and_when_it_is_expected_to_expire() -> None:
-    told = record(can_close_early=True, expected_expiration_time="2024-08-16T04:00:00Z").spec
-    assert told.can_close_early is True
-    assert told.expected_expiration_ns == MIDNIGHT_NS + 4 * HOUR_NS
-    assert (record().spec.can_close_early, record().spec.expected_expiration_ns) == (None, None)
+def test_metadata_tell_that_a_market_can_close_early_and_when_it_is_expected_to_end() -> None:
+    early, counters = told(can_close_early=True, expected_expiration_time="2024-08-16T02:00:00Z")
+    assert early.spec.can_close_early is True
+    assert early.spec.expected_expiration_ns == MIDNIGHT_NS + 2 * HOUR_NS
+    assert told()[0].spec.can_close_early is None
+    assert not counters
+
+
+def test_an_expected_end_before_the_opening_is_unknown_and_counted() -> None:
+    times = {"open_time": "2024-08-16T00:00:00Z", "expected_expiration_time": "2024-08-15T00:00:00Z"}
+    market, counters = told(**times)
+    assert market.spec.expected_expiration_ns is None
+    assert counters["expiration_before_open"] == 1
+
+
+@pytest.mark.parametrize("key", ["series_ticker", "category"])
+def test_a_name_that_is_no_text_is_refused_with_its_field(key: str) -> None:
+    with pytest.raises(DataError, match=rf"m.parquet: row 0 \(E-A\): {key} = 7; expected text"):
+        told(**{key: 7})
 
 
 def test_merged_records_keep_an_early_close_that_only_one_of_them_tells() -> None:
@@ -268,12 +282,3 @@ def test_a_flag_that_is_neither_true_nor_false_is_unknown_and_counted(name: str)
     (found,) = records_from_rows([row(**{name: "perhaps"})], "m.csv", counters)
     assert getattr(found.spec, name) is None
     assert counters == Counter({f"flag_unreadable:{name}": 1})
-
-
-def test_an_expected_expiration_before_the_opening_is_unknown_and_counted() -> None:
-    counters = Counter[str]()
-    times = {"open_time": "2024-08-15T00:00:00Z", "expected_expiration_time": "2024-08-14T00:00:00Z"}
-    (found,) = records_from_rows([row(**times)], "m.csv", counters)
-    assert found.spec.expected_expiration_ns is None
-    assert found.expiration_ns == MIDNIGHT_NS + 5 * HOUR_NS
-    assert counters == Counter({"expiration_before_open": 1})

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from kalshi_platform.data.market_data.moments import moment_ns, received_ns, unit_of_name, unit_of_size
+from kalshi_platform.data.market_data.moments import (
+    moment_ns,
+    received_ns,
+    unit_of_name,
+    unit_of_size,
+    utc_ns,
+)
 from kalshi_platform.domain.errors import DataError
 
 SECOND = 1_795_400_000
@@ -56,3 +62,12 @@ def test_units_are_told_by_the_ending_of_a_name_and_by_size() -> None:
 def test_the_clearest_of_several_receive_times_counts() -> None:
     assert received_ns({"ts": SECOND, "recv_ms": SECOND * 1_000 + 1}) == (SECOND * 1_000 + 1) * 10**6
     assert received_ns({"market": "A"}) is None
+
+
+def test_text_without_a_zone_is_utc_only_where_somebody_says_so() -> None:
+    assert utc_ns("2026-11-23 02:13") == utc_ns("2026-11-23T02:13:00") == utc_ns("2026-11-23T02:13:00Z")
+    assert utc_ns("2026-11-23T03:13:20.5+01:00") == SECOND * 10**9 + 500_000_000
+    with pytest.raises(DataError, match="'2026-11-23 02:13' has no zone; where it is UTC, write Z behind it"):
+        moment_ns("2026-11-23 02:13", "time")
+    with pytest.raises(DataError, match="is not RFC 3339 text"):
+        utc_ns("11/23/2026 02:13")

@@ -10,7 +10,7 @@ from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.models.rules import filter_inputs
 from kalshi_platform.models.rules.baselines import RandomTrader
 from kalshi_platform.models.rules.filter_inputs import exclusive_sets, read_inputs
-from kalshi_platform.models.rules.filtered import Filtered
+from kalshi_platform.models.rules.filtered import Filtered, ReplayFilter
 from kalshi_platform.models.rules.trading_filter import REASONS, allocate_inputs
 from kalshi_platform.serving.live.group import LiveGroup
 from kalshi_platform.simulation.replay.state import LIVE, WAITING
@@ -54,6 +54,21 @@ def test_inputs_are_those_of_the_order_that_would_be_sent(is_compiled):
     script.slot().position_e2 = -200  # room for 4 contracts of 6
     read(env.bank.arrays, env.envs, env.slots, env.config.execution, exclusive_sets(env.bank), inputs)
     assert inputs.qty_e2[0, 0] == 400
+
+
+def test_a_bid_that_the_slot_has_lifted_protects_no_further_leg():
+    def leg(bid_e4, size_e2):
+        return rows_of(*[book(k * 0.5, [(bid_e4, size_e2)], [(bid_e4 + 200, 10)]) for k in range(4)])
+
+    thin, deep = leg(6_000, 1_000), leg(5_500, 3_000)  # the order of 10 contracts takes all of the thin bid
+    yes = {"mutually_exclusive": True}
+    script = Script(bank_of(market(thin, "E-1", "E", **yes), market(deep, "E-2", "E", **yes)), (0, 1))
+    rules = ReplayFilter(script.vector)
+    assert rules.look().tolist() == [[BUY_NO, BUY_NO]]
+    script.step(BUY_NO, BUY_NO)
+    assert [script.slot(s).position_e2 for s in (0, 1)] == [-1_000, -1_000]
+    assert rules.look().tolist() == [[HOLD, HOLD]]
+    assert REASONS[rules.reasons[0, 0]].startswith("too small")
 
 
 def exclusive_bank(rng, n_rows):
@@ -106,6 +121,9 @@ def test_equal_states_have_equal_demands_and_reasons_live_and_in_replay(rng, sty
             "sent_action",
             "order_state",
             "order_reserved_e6",
+            "n_taken",  # a live book shows what is left of the size that the slot took
+            "taken_px_e4",
+            "taken_e2",
         ):
             live.slots[name] = env.slots[name]
         for name in ("cash_e6", "reserved_e6"):

@@ -41,13 +41,47 @@ class TestEnds:
         s.step(BUY_YES, HOLD)
         s.step(HOLD, HOLD)  # second 20: the last message of A
         cash = int(s.env.cash_e6)
-        assert (s.slot(0).state, s.mask(0), s.slot(0).position_e2) == (CLOSED, [1, 0, 0, 0, 0], 1_000)
+        assert (s.slot(0).state, s.mask(0), s.slot(0).position_e2) == (LIVE, [1, 1, 1, 0, 0], 1_000)
         for _ in range(2):  # seconds 30 and 40
             s.step(HOLD, HOLD)
-        assert (s.slot(0).state, int(s.env.cash_e6)) == (CLOSED, cash)
+        assert (s.slot(0).state, int(s.env.cash_e6)) == (LIVE, cash)
         s.step(HOLD, HOLD)  # second 50: past the close
         assert (s.slot(0).state, s.slot(0).settled) == (ENDED, 1)
         assert int(s.env.cash_e6) == cash + 10_000_000
+
+    @pytest.mark.parametrize("settlement_e4", [-1, 10_000])
+    def test_until_its_close_nothing_tells_that_a_market_sends_no_more(self, settlement_e4):
+        def seen(*, goes_on):
+            own = (
+                quiet(3)
+                if not goes_on
+                else rows_of(*[book(t, ((4_000, DEEP),), ((5_000, DEEP),)) for t in (0, 10, 20, 41)])
+            )
+            own.features[:, 1] = 0.0
+            first = market(own, "A", settlement_e4=settlement_e4, close_ns=T0_NS + 45 * NS_PER_SECOND)
+            s = Script(bank_of(first, market(quiet(8), "B")), (0, 1))
+            s.step(BUY_YES, HOLD)
+            return [(s.step(HOLD, HOLD), s.flat.tobytes(), s.rewards[-1]) for _ in range(3)]  # to second 40
+
+        assert seen(goes_on=True) == seen(goes_on=False)
+
+    def test_until_the_row_that_shows_it_nothing_tells_of_a_gap(self):
+        lost = quiet(4, step_s=17.0)  # seconds 0, 17, 34, 51
+        lost.valid[2] = 0
+        s = Script(bank_of(market(lost, "A"), market(quiet(8), "B")), (0, 1))
+        states = []
+        for _ in range(5):  # seconds 10, 17, 20, 30, 40
+            s.step(HOLD, HOLD)
+            states.append(int(s.slot(0).state))
+        assert states == [LIVE, LIVE, LIVE, LIVE, ENDED]
+
+    def test_an_order_after_the_last_row_is_refused_where_nobody_knows_the_book(self):
+        own = market(quiet(3), "A", settlement_e4=0, close_ns=T0_NS + 45 * NS_PER_SECOND)
+        s = Script(bank_of(own, market(quiet(8), "B")), (0, 1))
+        for _ in range(3):
+            s.step(HOLD, HOLD)
+        s.step(BUY_YES, HOLD)  # second 30; its last row came at second 20
+        assert (s.slot(0).position_e2, s.slot(0).n_orders, int(s.env.reserved_e6)) == (0, 1, 0)
 
     def test_without_a_known_close_the_outcome_waits_for_the_end(self):
         bank = bank_of(market(quiet(3), "A", settlement_e4=10_000), market(quiet(5), "B"))

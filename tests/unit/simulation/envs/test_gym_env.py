@@ -126,13 +126,25 @@ def test_the_final_observation_is_of_the_episode_that_ended():
 
 @pytest.mark.parametrize("hold_masked", [False, True])
 @pytest.mark.parametrize(
-    "action", [[0.0, 0.0], [0.5, 0], [np.nan, 0], [True, False], ["0", "0"], [0], [0, 0, 0], [-1, 0], [0, 5]]
+    "action",
+    [
+        [0.0, 0.0],
+        [0.5, 0],
+        [np.nan, 0],
+        [True, False],
+        ["0", "0"],
+        [0],
+        [0, 0, 0],
+        [-1, 0],
+        [0, 5],
+        [[0], [0, 0]],
+    ],
 )
 def test_anything_but_whole_numbers_of_actions_is_refused(action, hold_masked):
     env = ReplayEnv(random_bank(5), EnvConfig(n_slots=2), SHORT, hold_masked=hold_masked)
     env.reset()
     with pytest.raises(ContractError, match=r"2 whole numbers 0\.\.4"):
-        env.step(np.array(action))
+        env.step(action)
 
 
 def test_the_masks_for_other_learners_are_those_of_the_observation():

@@ -127,7 +127,7 @@ def test_holding_costs_what_time_and_exposure_say():
     assert free.rewards[1] - dear.rewards[1] == pytest.approx(100 * 0.01 * 5 / 200 * 0.5, rel=1e-5)
 
 
-def test_step_before_reset_and_wrong_shapes_are_refused():
+def test_step_before_reset_wrong_shapes_and_numbers_that_are_no_integers_are_refused():
     env = training_env(random_bank(1))
     flat, rows = env.buffers()
     out = np.zeros(4, np.float32), np.zeros(4, bool), np.zeros(4, bool)
@@ -136,6 +136,9 @@ def test_step_before_reset_and_wrong_shapes_are_refused():
     env.reset(flat, rows)
     with pytest.raises(ContractError, match=r"shape \(4, 2\); expected \(4, 3\)"):
         env.step(np.zeros((4, 2), np.int8), flat, rows, *out)
+    for wrong in (np.zeros((4, 3)), np.full((4, 3), np.nan, np.float32), np.zeros((4, 3), bool)):
+        with pytest.raises(ContractError, match=r"actions are .*: give integers 0\.\.4"):
+            env.step(wrong, flat, rows, *out)
     with pytest.raises(ContractError, match="n_envs=0"):
         training_env(random_bank(1), n_envs=0)
 

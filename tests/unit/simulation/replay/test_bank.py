@@ -66,14 +66,18 @@ def test_markets_carry_their_fees_close_and_grid():
 def test_orders_are_refused_from_the_first_end_that_comes():
     far = rows_valid(1, 1, 0, 1, 1)
     gap_ns, last_ns = int(far.recv_ns[2]), int(far.recv_ns[4])
-    ends = bank_of(market(far, close_ns=last_ns + 9), market(far, "B")).arrays.segments["end_ns"]
-    assert ends.tolist() == [gap_ns, last_ns + 9, gap_ns, NO_CLOSE]
+    segments = bank_of(market(far, close_ns=last_ns + 9), market(far, "B")).arrays.segments
+    # after the last row nobody knows the book; its close is the news, and without one the recording's end
+    assert segments["end_ns"].tolist() == [gap_ns, last_ns + 1, gap_ns, last_ns + 1]
+    assert segments["news_ns"].tolist() == [gap_ns, last_ns + 9, gap_ns, last_ns]
     told = MarketHistory(
         known=(KnownFacts(close_ns=last_ns + 9, price_ranges=WHOLE_CENTS),), close_ns=last_ns - 5
     )
     info = MarketInfo(MarketSpec(ticker="M", event="E"), "recorded", 0.0, told)
-    ends = bank_of(BankMarket(info, far)).arrays.segments["end_ns"]
-    assert ends.tolist() == [gap_ns, last_ns - 5]  # the true end, though nobody knew of it
+    segments = bank_of(BankMarket(info, far)).arrays.segments
+    assert (
+        segments["end_ns"].tolist() == segments["news_ns"].tolist() == [gap_ns, last_ns - 5]
+    )  # the true end, though nobody knew of it
 
 
 def test_events_are_numbered_by_first_appearance():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made.replay_bank import CAPITAL_E6, Script, bank_of, book, market, rows_of
+from made.replay_bank import CAPITAL_E6, T0_NS, Script, bank_of, book, market, rows_of
 
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
@@ -214,6 +214,16 @@ class TestMaker:
             seen.append(s.slot().fees_e6)
         assert seen == paid_e6
 
+    def test_an_order_that_arrives_after_a_change_of_fees_pays_the_new_ones(self):
+        made = market(rows_of(*still(3)))
+        told = constant_history(made.info.specification)
+        free = FeeStep(from_ns=T0_NS + 5, terms=told.fees[0].terms.replace(fee_multiplier_e6=0))
+        info = replace(made.info, told=told.replace(fees=(told.fees[0], free)))
+        for latency_ms, fees_e6 in ((0, 175_000), (1, 0)):  # 10 at 0.50; no row comes between
+            s = Script(bank_of(replace(made, info=info)), latency_ms=latency_ms)
+            s.step(BUY_YES)
+            assert (s.slot().position_e2, s.slot().fees_e6) == (1_000, fees_e6)
+
     def test_a_print_through_its_price_before_it_arrives_is_missed(self):
         bid = ((4_000, 1),)
         books = [book(0, bid), book(10, bid, (), (NO, 3_900, DEEP)), book(20, bid), book(30, bid)]
@@ -394,6 +404,22 @@ class TestReached:
         found, s = self.positions(*books)
         assert found == [400, 600, 600]
         assert (s.slot().n_fills, s.slot().n_reached_fills) == (2, 1)
+
+    def test_an_order_that_replaces_it_amid_the_burst_does_not_meet_the_printed_size_again(self):
+        first = book(0, self.BID, self.AWAY)
+        printed = book(10, self.BID, self.AWAY, (NO, 3_900, 400), burst_end=0)
+        reached = book(10.001, (), ((3_900, 600),))
+        s = script(first, printed, reached, book(900), style="maker")
+        assert [int(s.slot().position_e2) for a in (BUY_YES, BUY_YES) if s.step(a)] == [400, 600]
+
+    def test_what_printed_to_a_bid_is_no_size_that_an_ask_after_it_could_meet(self):
+        first = book(0, self.BID, self.AWAY)
+        printed = book(10, self.BID, self.AWAY, (NO, 3_900, 400), burst_end=0)
+        reached = book(10.001, ((5_000, 600),), ())
+        s = script(first, printed, reached, book(900), style="maker")
+        s.step(BUY_YES)
+        s.step(SELL_YES)  # an ask of 4 at 0.50, which a bid of 6 comes to
+        assert (s.slot().position_e2, s.slot().n_reached_fills) == (0, 1)
 
     def test_an_order_that_prints_filled_whole_leaves_that_much_less_to_a_taker(self):
         books = [

@@ -13,6 +13,7 @@ from kalshi_platform.data.market_data.importers.price_scale import (
     MARKETS,
     MIRRORED,
     PRINTS,
+    SIDED,
     SNAPSHOTS,
     TICKERS,
     settle_scales,
@@ -38,11 +39,11 @@ def no_prices(rows: MarketRows) -> list[int]:
 
 def evidence(wire: Wire, compiled: bool = True) -> dict[int, tuple[int, ...]]:
     rows = wire.decoder.markets[M].rows()[0]
-    found = np.zeros((5, 2), np.int64)
+    found = np.zeros((6, 2), np.int64)
     columns = (rows.recv_ns, rows.kind, rows.side, rows.price_e4, rows.qty_e2, rows.flags)
     run = weigh if compiled else weigh.py_func
     run(*columns, np.zeros((2, 10_001), np.int64), np.zeros(9, np.int64), found)
-    return {kind: tuple(counts) for kind, counts in enumerate(found.tolist()) if any(counts)}
+    return {kind: tuple(n) for kind, n in enumerate(found.tolist()) if any(n) and kind != SIDED}
 
 
 def ticker(wire: Wire, bid: str, ask: str) -> None:
@@ -199,3 +200,18 @@ def test_a_given_scale_is_followed_unless_all_evidence_speaks_against_it(given: 
 
 def test_readings_have_the_numbers_that_the_table_uses() -> None:
     assert (AS_READ, MIRRORED) == (0, 1)
+
+
+@pytest.mark.parametrize(("quiet", "turned"), [(18, True), (20, False)])
+def test_crossed_snapshots_decide_only_where_they_are_not_rare(quiet: int, turned: bool) -> None:
+    wire = Wire()
+    both_sides = {"yes_dollars_fp": [["0.4200", "5.00"]], "no_dollars_fp": [["0.5500", "9.00"]]}
+    for seq in range(1, quiet + 1):
+        wire.snapshot(seq, f"{M}-{seq}", **both_sides)
+    # a bid at 0.46 over the ask of 0.45: a lost message, or asks at 0.50 and 0.55 of the other scale
+    crossed = {"yes_dollars_fp": [["0.4600", "5.00"]], "no_dollars_fp": [["0.5500", "1"], ["0.5000", "1"]]}
+    wire.snapshot(quiet + 1, **crossed)
+    rows, counters = settled(wire)
+    assert (no_prices(rows[M]) == [4_500, 5_000]) == turned
+    said = "use_yes_price_found_out:true" if turned else "use_yes_price_unknown_assumed_false"
+    assert counters[said] == 1

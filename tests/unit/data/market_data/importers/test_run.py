@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from made import both_doors as wire
 from made.market_files import (
     T0,
@@ -225,3 +226,16 @@ def test_subscriptions_end_and_begin_anew_alike_imported_and_live(tmp_path: Path
     names = ("repeated_frames", "sequence_restarts", "subscriptions_ended:error_25", "seq_unreadable")
     # restarts: of the book, of the trades beside it, of the book once its subscription ended
     assert [replay.counters[name] for name in names] == [2, 3, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["KXMADE-ÜB", "KX MADE", "x" * 200])
+def test_a_frame_of_a_name_that_no_market_has_is_lost_and_the_rest_is_read(name: str, tmp_path: Path) -> None:
+    frames = [wire.snapshot(1, {"0.4200": "75.00"}), wire.snapshot(2, {"0.4100": "5.00"}, ticker=name)]
+    frames += [wire.delta(3, "0.4200", "1.00"), wire.snapshot(4, {"0.4300": "9.00"})]
+    path = wire.write_frames(tmp_path / "c.jsonl", wire.one_connection(*frames))
+    replay, live = wire.imported(path), wire.lived(path)
+    wire.assert_same_rows(live.rows[wire.TICKER], replay.rows[wire.TICKER], wire.TICKER)
+    assert replay.rows.keys() == live.rows.keys() == {wire.TICKER}
+    assert replay.rows[wire.TICKER].valid.tolist() == [1, 0, 1]
+    assert replay.counters["refused_frames"] == live.counters["refused_frames"] == 1
+    assert len(live.refused) == 1

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from made.market_files import CORE, T0, load, table, trade, write
 
 from kalshi_platform.data.market_data.schema import (
@@ -10,6 +11,7 @@ from kalshi_platform.data.market_data.schema import (
     TRADE,
     YES,
 )
+from kalshi_platform.domain.errors import DataError
 
 
 def test_trades_become_prints_and_equal_rows_are_all_kept(tmp_path: Path) -> None:
@@ -47,3 +49,16 @@ def test_prints_at_nought_and_a_dollar_are_put_aside_and_counted(tmp_path: Path)
     assert counters["prints_outside_0_1"] == 3
     markets, counters = load(write(tmp_path / "u.parquet", rows[:1]))
     assert (markets, counters["prints_outside_0_1"]) == ({}, 1)
+
+
+def test_an_empty_id_is_none_and_an_id_counts_within_its_market(tmp_path: Path) -> None:
+    rows = [trade("E-A", i, 4_200, trade_id="") for i in range(3)]
+    rows += [trade(ticker, 4, 4_300, trade_id="1") for ticker in ("E-A", "E-B", "E-A")]
+    markets, counters = load(write(tmp_path / "t.parquet", rows))
+    assert {t: len(m.rows.kind) for t, m in markets.items()} == {"E-A": 4, "E-B": 1}
+    assert counters["repeated_trades"] == 1
+
+
+def test_ids_that_are_no_text_are_refused_by_their_column(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="column trade_id of type list"):
+        load(write(tmp_path / "t.parquet", [trade("E-A", 1, 4_200, trade_id=[1])]))

@@ -77,3 +77,10 @@ def test_words_and_flags_are_read_in_any_case_and_others_are_named() -> None:
     assert flags(pa.array([1, 0]), "f", PLACE).to_pylist() == [True, False]
     with pytest.raises(DataError, match="line 2: side = 'up'; expected 'yes' or 'no'"):
         words(pa.array(["up"]), "side", PLACE, {"yes": "yes", "no": "no"})
+
+
+def test_text_without_a_zone_is_refused_with_the_unit_that_reads_it() -> None:
+    column, place = pa.array(["2026-11-23 02:13"]), Place("f.csv", "line", 2)
+    with pytest.raises(DataError, match="has no zone; where it is UTC, say unit: utc in a map"):
+        times_ns(column, None, "When", place)
+    assert times_ns(column, "utc", "When", place).to_pylist() == [1_795_399_980 * 10**9]
