@@ -117,8 +117,10 @@ def observe_group(
     """
     bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
     envs[0].now_ns = now_ns
-    update_mask(bank.rows, bank.markets, bank.terms, envs[0], slots, 0, params)
-    write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
+    update_mask(bank.rows, bank.terms, envs[0], slots, 0, params)
+    write_observation(
+        bank.rows, bank.features, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows
+    )
     for s in range(slots.shape[1]):
         slot = slots[0, s]
         is_live = slot.state == LIVE
@@ -183,6 +185,7 @@ class LiveGroup:
             clear_position(slot)
             clear_order(slot)
             slot.state, slot.market, slot.cursor, slot.stop = EMPTY, i, i, i + 1
+            slot.terms_at = i
 
     @property
     def now_ns(self) -> int:

@@ -29,7 +29,14 @@ from kalshi_platform.simulation.replay.account import (
     update_mark,
 )
 from kalshi_platform.simulation.replay.bank import BankArrays
-from kalshi_platform.simulation.replay.execution import arrive, clear_order, expire, on_row, submit
+from kalshi_platform.simulation.replay.execution import (
+    arrive,
+    clear_order,
+    expire,
+    is_at_work,
+    on_row,
+    submit,
+)
 from kalshi_platform.simulation.replay.observation import update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, WAITING
@@ -43,6 +50,7 @@ _AHEAD: Final = 3
 @kernel
 def begin_episode(
     rows: np.ndarray,
+    markets: np.ndarray,
     segments: np.ndarray,
     episodes: Episodes,
     e: int,
@@ -82,6 +90,7 @@ def begin_episode(
         slot.cursor = start - 1
         slot.stop = segment.stop
         slot.end_ns = segment.end_ns
+        slot.terms_at = markets[segment.market].terms_at
         slot.shift_ns = episodes.shift_ns[e, s]
         slot.settles = segment.settles
         slot.first_ns = rows[start].recv_ns
@@ -128,26 +137,27 @@ def advance_slot(
             break
         if slot.sent_action != HOLD and slot.arrival_ns < at:
             row = rows[slot.cursor]
-            arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
+            arrive(row, market, all_terms[slot.terms_at + row.terms], env, slot, params)
         slot.cursor += 1
         slot.state = LIVE
         row = rows[slot.cursor]
-        on_row(row, market, all_terms[market.terms_at + row.terms], env, slot, at, params)
+        if is_at_work(slot):
+            on_row(row, market, all_terms[slot.terms_at + row.terms], env, slot, at, params)
         update_mark(row, slot)
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         row = rows[slot.cursor]
-        arrive(row, market, all_terms[market.terms_at + row.terms], env, slot, params)
+        arrive(row, market, all_terms[slot.terms_at + row.terms], env, slot, params)
     expire(env, slot, until_ns)
 
 
 @kernel
-def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
+def request_rows(rows: np.ndarray, features: np.ndarray, slots: np.ndarray, n: int) -> None:
     """Request from memory the rows that environment ``n`` stands at and the next ones."""
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         if slot.state in (WAITING, LIVE):
-            prefetch(bank.rows, slot.cursor, 2)
-            prefetch(bank.features, slot.cursor, 2)
+            prefetch(rows, slot.cursor, 2)
+            prefetch(features, slot.cursor, 2)
 
 
 @kernel
@@ -166,7 +176,6 @@ def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> i
 @kernel
 def send_actions(
     rows: np.ndarray,
-    markets: np.ndarray,
     all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
@@ -184,7 +193,7 @@ def send_actions(
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
         row = rows[slot.cursor]
-        terms = all_terms[markets[slot.market].terms_at + row.terms]
+        terms = all_terms[slot.terms_at + row.terms]
         submit(row, terms, env, slot, action, env.now_ns, params)
 
 
@@ -200,7 +209,7 @@ def _restart(
 ) -> int:
     """Begin the next waiting episode in environment ``n``, or rest; returns the number of episodes used."""
     if used < episodes.number.size:
-        begin_episode(bank.rows, bank.segments, episodes, used, envs, slots, n, capital_e6)
+        begin_episode(bank.rows, bank.markets, bank.segments, episodes, used, envs, slots, n, capital_e6)
         return used + 1
     envs[n].active = 0
     for s in range(slots.shape[1]):
@@ -223,8 +232,18 @@ def reset_kernel(
     """Start every environment on the next waiting episode; returns the number of episodes used."""
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
-        update_mask(bank.rows, bank.markets, bank.terms, envs[n], slots, n, params)
-        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+        update_mask(bank.rows, bank.terms, envs[n], slots, n, params)
+        write_observation(
+            bank.rows,
+            bank.features,
+            envs[n],
+            slots,
+            n,
+            params.position_limit_e2,
+            step.capital_e6,
+            flat,
+            at_rows,
+        )
     return used
 
 
@@ -240,7 +259,17 @@ def observe_kernel(
 ) -> None:
     """Write the present observation of every environment."""
     for n in range(envs.size):
-        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+        write_observation(
+            bank.rows,
+            bank.features,
+            envs[n],
+            slots,
+            n,
+            params.position_limit_e2,
+            step.capital_e6,
+            flat,
+            at_rows,
+        )
 
 
 @kernel
@@ -300,17 +329,18 @@ def step_kernel(
     if refused != OK:
         return used, n_records, refused
     rows, markets = bank.rows, bank.markets  # a call with the whole bank costs as much as all its arrays
+    features = bank.features
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
         env = envs[n]
         if n + _AHEAD < envs.size:
-            request_rows(bank, slots, n + _AHEAD)
+            request_rows(rows, features, slots, n + _AHEAD)
         reward[n] = 0.0
         terminated[n] = False
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(rows, markets, bank.terms, env, slots, n, actions, params)
+        send_actions(rows, bank.terms, env, slots, n, actions, params)
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
@@ -319,18 +349,18 @@ def step_kernel(
             if slot.state in (WAITING, LIVE):
                 advance_slot(rows, markets[slot.market], bank.terms, env, slot, until, params)
         env.step += 1
-        ended, cut = end_slots(bank, env, slots, n, params)
+        ended, cut = end_slots(rows, markets, bank.terms, env, slots, n, params)
         gained = reward_slots(slots, n, elapsed, step)
         env.equity_e6 = env.cash_e6 + positions_value_e6(slots, n)
         reward[n] = gained
         env.episode_return += gained
         terminated[n] = ended
         truncated[n] = cut
-        update_mask(rows, markets, bank.terms, env, slots, n, params)
+        update_mask(rows, bank.terms, env, slots, n, params)
         if ended or cut:
-            write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
-            n_records = write_records(bank, env, slots, n, params, records, n_records)
+            write_observation(rows, features, env, slots, n, limit, capital, final_flat, final_rows)
+            n_records = write_records(rows, markets, bank.terms, env, slots, n, params, records, n_records)
             used = _restart(bank, episodes, used, envs, slots, n, capital)
-            update_mask(rows, markets, bank.terms, env, slots, n, params)
-        write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
+            update_mask(rows, bank.terms, env, slots, n, params)
+        write_observation(rows, features, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

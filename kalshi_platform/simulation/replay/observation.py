@@ -16,10 +16,10 @@ from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
-from kalshi_platform.simulation.replay.bank import ROW_CROSSED, BankArrays
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
-from kalshi_platform.simulation.replay.planning import ExecutionParams, is_open, plan_order, raises_position
+from kalshi_platform.simulation.replay.planning import ExecutionParams, is_paused, plan_order, raises_position
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
@@ -87,7 +87,6 @@ def _forbid_all(slot: Any) -> None:
 @kernel
 def update_mask(
     rows: np.ndarray,
-    markets: np.ndarray,
     all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
@@ -109,8 +108,9 @@ def update_mask(
             _forbid_all(slot)
             continue
         row = rows[slot.cursor]
-        terms = all_terms[markets[slot.market].terms_at + row.terms]
-        if row.state & ROW_CROSSED != 0 or not is_open(terms, env.now_ns + slot.shift_ns):
+        terms = all_terms[slot.terms_at + row.terms]
+        at_ns = env.now_ns + slot.shift_ns
+        if row.state & ROW_CROSSED != 0 or at_ns >= terms.close_ns or is_paused(slot, at_ns):
             _forbid_all(slot)
             continue
         highest_e6 = 0
@@ -123,7 +123,8 @@ def update_mask(
 
 @kernel
 def write_observation(
-    bank: BankArrays,
+    rows: np.ndarray,
+    features: np.ndarray,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -133,7 +134,7 @@ def write_observation(
     at_rows: np.ndarray,
 ) -> None:
     """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
-    n_slots, n_market = slots.shape[1], bank.features.shape[1]
+    n_slots, n_market = slots.shape[1], features.shape[1]
     layout = layout_in_kernel(n_slots, n_market, N_PORTFOLIO)
     for s in range(n_slots):
         slot = slots[n, s]
@@ -150,8 +151,8 @@ def write_observation(
             continue
         cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
         for f in range(n_market):
-            flat[n, first + f] = bank.features[cursor, f]
-        stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
+            flat[n, first + f] = features[cursor, f]
+        stale_ns = env.now_ns - (rows[cursor].recv_ns - slot.shift_ns)
         write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
         flat[n, layout.slot_mask_at + s] = 1.0
         at_rows[n, s] = cursor

@@ -35,12 +35,15 @@ SLOT_DTYPE: Final = np.dtype(
         ("cursor", "i8"),  # bank row the slot stands at
         ("stop", "i8"),
         ("end_ns", "i8"),  # market time from which on the exchange refuses orders
+        ("pause_ns", "i8"),  # start of the weekly pause that ends next, as of market time ``pause_known_ns``
+        ("pause_known_ns", "i8"),
         ("shift_ns", "i8"),  # environment time = row time - shift
         ("first_ns", "i8"),  # market time of the slot's first row
         ("equity_e6", "i8"),  # cash flow and position at its mark, as of the last step
         ("exposure_e6", "i8"),  # value of the position, as of the last step
         ("reward", "f4"),  # the slot's share of the last step's reward; kept over a restart
         ("market", "i4"),
+        ("terms_at", "i4"),  # of the market
         ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
         ("settles", "u1"),
         ("settled", "u1"),
