@@ -17,11 +17,18 @@ from kalshi_platform.cli.convert import convert
 from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
-from kalshi_platform.data.dataset.inspect import DatasetSummary, books_ended, find_problems, summarise
-from kalshi_platform.data.dataset.manifest import JoinedFiles
-from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.grow import add_to_dataset
+from kalshi_platform.data.dataset.inspect import (
+    DatasetSummary,
+    SplitSummary,
+    books_ended,
+    find_problems,
+    summarise,
+)
+from kalshi_platform.data.dataset.manifest import JoinedFiles, playable_words
+from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
@@ -40,10 +47,22 @@ _REASON_CHARS = 200
 @app.command()
 def build(
     inputs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option("--input", help="recorded file or folder; repeat for more", show_default=False),
-    ],
-    out: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="new dataset: a folder or s3://bucket/prefix", show_default=False)
+    ] = None,
+    add: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--add",
+            help="recorded or metadata file or folder that joins the dataset --to; repeat for more",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option(help="dataset that grows; its events keep their splits for ever")
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -52,14 +71,31 @@ def build(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace the different dataset already in --out")] = False,
     split_salt: Annotated[
-        str, typer.Option(help="text that seeds the assignment of events to splits")
-    ] = _DEFAULT_SPLIT.salt,
+        str | None,
+        typer.Option(
+            help=f"text that seeds the assignment of events to splits  [default: {_DEFAULT_SPLIT.salt}]"
+        ),
+    ] = None,
     use_yes_price: UseYesPrice = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill."""
+    """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill.
+
+    --input and --out make a dataset, --add and --to let one grow: new events join the splits, events that are
+    there keep theirs, and models trained before stay judgeable. A repeated --add finds nothing new.
+    """
+    if add or to is not None:
+        _refuse_beside_add(
+            {"--input": inputs, "--out": out, "--overwrite": overwrite, "--split-salt": split_salt}
+        )
+        if not add or to is None:
+            raise ContractError("--add FILE and --to DATASET go together: give both")
+        _add(add, to, workers, use_yes_price, as_json)
+        return
+    if not inputs or out is None:
+        raise ContractError("give --input FILE and --out DATASET, or --add FILE and --to DATASET")
     config = BuildConfig(
-        split=SplitConfig(salt=split_salt),
+        split=_DEFAULT_SPLIT if split_salt is None else SplitConfig(salt=split_salt),
         workers=workers,
         overwrite=overwrite,
         use_yes_price=use_yes_price,
@@ -73,6 +109,55 @@ def build(
         return
     _print_summary(summary, as_json)
     _print_skipped(skipped)
+
+
+def _refuse_beside_add(options: dict[str, object]) -> None:
+    """Refuse options of a new dataset where one grows."""
+    if given := [name for name, value in options.items() if value]:
+        raise ContractError(
+            f"{', '.join(given)} beside --add: a dataset that grows keeps its splits and its place; leave "
+            f"{'it' if len(given) == 1 else 'them'} out"
+        )
+
+
+def _add(
+    inputs: list[Path], uri: str, workers: int | None, use_yes_price: bool | None, as_json: bool
+) -> None:
+    skipped: dict[str, str] = {}
+    with progress("adding") as show:
+        found = add_to_dataset(
+            inputs,
+            uri,
+            workers=workers,
+            progress=lambda p: show(p.rows_done, p.rows, _jobs_text(p)),
+            skipped=skipped.update,
+            use_yes_price=use_yes_price,
+        )
+    summary = summarise(Dataset.open(uri))
+    joined = {split: sum(s == split for s in found.joined.values()) for split in SPLITS}
+    if as_json:
+        news = {
+            "is_new": found.is_new,
+            "joined": joined,
+            "left_out": sum(s is None for s in found.joined.values()),
+            "grown": len(found.grown),
+            "outcomes": len(found.outcomes),
+            "already": list(found.already),
+        }
+        _print_json(summary.model_dump(mode="json") | {"added": news, "skipped": skipped})
+        return
+    _print_summary(summary, as_json=False)
+    _print_skipped(skipped)
+    if found.already:
+        typer.echo(f"already there: {', '.join(found.already)}")
+    if not found.is_new:
+        typer.echo(f"nothing new: {uri} stays {summary.dataset_digest}")
+        return
+    typer.echo(
+        f"{summary.parents[-1]} grew to {summary.dataset_digest}: {sum(joined.values()):,} new events "
+        f"({', '.join(f'{name} {n:,}' for name, n in joined.items())}), {len(found.grown):,} events grew, "
+        f"{len(found.outcomes):,} outcomes became known"
+    )
 
 
 @app.command()
@@ -146,9 +231,9 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     for name, value in _facts(summary):
         facts.add_row(name, value)
     console.print(facts)
-    splits = Table("split", "events", "markets", "rows")
+    splits = Table("split", "events", "markets", "rows", "cannot be played")
     for name, split in summary.splits.items():
-        splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}")
+        splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}", _lost_text(split))
     console.print(splits)
 
 
@@ -167,16 +252,31 @@ def _first_words(text: str) -> str:
     return text if len(text) <= _REASON_CHARS else f"{text[: _REASON_CHARS - 3]}..."
 
 
+def _lost_text(split: SplitSummary) -> str:
+    if split.unplayable_markets is None:
+        return "not counted"
+    whole = f" ({split.unplayable_events:,} whole events)" if split.unplayable_events else ""
+    return f"{split.unplayable_markets:,} markets{whole}"
+
+
 def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
     note = "" if summary.readable else "  (this program has another: rebuild to use it)"
     yield "address", summary.uri
     yield "feature table", summary.feature_digest + note
     yield "events", f"{summary.events:,}"
-    yield "markets", f"{summary.markets:,} ({summary.settled_markets:,} with a known outcome)"
+    yield "markets", playable_words(summary.markets, summary.unplayable_markets)
+    yield "outcomes", f"{summary.settled_markets:,} markets with a known one"
+    if summary.older_outcomes:
+        older = "whose features lack outcomes of others that became known later"
+        yield "older outcomes", f"{summary.older_outcomes:,} markets {older}"
     yield "rows", f"{summary.rows:,} messages from {summary.event_rows:,} recorded changes"
     yield "gaps", f"{summary.gaps:,}"
     yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
+    if summary.left_out_events:
+        yield "left out", f"{summary.left_out_events:,} events, by the embargo"
+    if summary.parents:
+        yield "grew from", " -> ".join(summary.parents)
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
     yield "gap detection", ", ".join(_detection(name, n) for name, n in summary.gap_detection.items())
     yield "sources", "\n".join(summary.sources)

@@ -3,6 +3,7 @@
 With ``--json`` stdout carries one JSON object only, the content of report.json; progress goes to stderr.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,13 +13,14 @@ from rich.console import Console
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.tuning.load_runs import RUN_FILE
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.settings import read_environment
 from kalshi_platform.simulation.replay.open import open_bank
@@ -66,6 +68,8 @@ def run(
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
         level=policy.spec.level.name,
+        trained_on=(trained_on := _trained_on(checkpoint)),
+        descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
     console = Console(stderr=True)
     earlier = open_held_out(wanted, final, _log_folder(dataset, checkpoint), subject)
@@ -118,6 +122,20 @@ def _run_folders(checkpoint: Path) -> list[Path]:
 def _log_folder(dataset: str, checkpoint: Path) -> Path:
     """Folder of the log of openings: beside a local dataset, else beside the checkpoint."""
     return checkpoint if "://" in dataset else Path(dataset)
+
+
+def _trained_on(checkpoint: Path) -> str:
+    """Digest of the dataset that the run was trained on; "" where the checkpoint stands alone."""
+    path = next((f / RUN_FILE for f in _run_folders(checkpoint) if (f / RUN_FILE).is_file()), None)
+    if path is None:
+        return ""
+    try:
+        return str(json.loads(path.read_text())["dataset_digest"])
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{path} does not say which dataset the run was trained on: restore it, or judge a copy of the "
+            "checkpoint without it"
+        ) from None
 
 
 def _training_metrics(checkpoint: Path) -> list[dict[str, Any]]:

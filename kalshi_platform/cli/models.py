@@ -74,7 +74,10 @@ def register(
     run: Annotated[
         Path, typer.Argument(help="a training run, whose best policy is registered, or a checkpoint")
     ],
-    dataset: Annotated[str, typer.Option(help="the dataset it was trained on", show_default=False)],
+    dataset: Annotated[
+        str,
+        typer.Option(help="the dataset it was trained on; it may have grown", show_default=False),
+    ],
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +97,8 @@ def register(
 def promote(
     model: Annotated[str, typer.Argument(help="an alias or an id")],
     dataset: Annotated[
-        str | None, typer.Option(help="the dataset it was trained on; not needed by challenger")
+        str | None,
+        typer.Option(help="the dataset it was trained on, grown or not; challenger needs none"),
     ] = None,
     alias: Annotated[
         str, typer.Option(help="alias to assign; no gates are checked for challenger")
@@ -178,6 +182,7 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
         "slots": record.spec.n_slots,
         "feature sets": ", ".join(record.spec.groups),
         "dataset": f"{record.dataset_digest} ({record.dataset})",
+        "judged on": record.claims.dataset_digest if record.claims else _NONE,
         "commit": record.commit or "unknown",
         "run": record.source_run,
         "registered": record.created_at,

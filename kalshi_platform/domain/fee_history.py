@@ -76,6 +76,14 @@ class FeeTable:
         )
 
 
+class ToldFees(Config):
+    """Every statement that concerns one market: about its event, in its own row, about its series."""
+
+    event: tuple[FeeTelling, ...] = ()
+    own: tuple[FeeTelling, ...] = ()
+    series: tuple[FeeTelling, ...] = ()
+
+
 class _Span(NamedTuple):
     """Statement of one layer that holds from ``from_ns`` on."""
 
@@ -112,6 +120,15 @@ def fee_steps(
         if not steps or steps[-1].terms != terms:
             steps.append(FeeStep(from_ns=from_ns, terms=terms))
     return tuple(steps)
+
+
+def told_once(tellings: Iterable[FeeTelling]) -> tuple[FeeTelling, ...]:
+    """Statements of one layer, each once: those without a time in their order, then the others by time.
+
+    The last one of several without a time is that which holds: of equal ones the last counts.
+    """
+    in_order = list(dict.fromkeys(reversed(list(tellings))))[::-1]
+    return tuple(sorted(in_order, key=lambda t: (t.at_ns is not None, t.at_ns or 0)))
 
 
 def _spans(tellings: Iterable[FeeTelling], all_tellings: Iterable[FeeTelling]) -> list[_Span]:

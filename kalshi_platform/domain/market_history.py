@@ -11,6 +11,7 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.fee_history import ToldFees
 from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, constant_fees
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 
@@ -33,6 +34,9 @@ class MarketHistory(Config):
 
     known: tuple[KnownFacts, ...] = Field(min_length=1, max_length=MAX_STEPS)
     fees: tuple[FeeStep, ...] = Field(ASSUMED_FEES, min_length=1, max_length=MAX_STEPS)
+    fees_told: ToldFees = Field(
+        ToldFees(), description="statements behind the fees", exclude_if=lambda told: told == ToldFees()
+    )
     close_ns: int | None = Field(None, description="true end of trading, as far as it is known today")
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ Leftovers  a killed writer leaves a hidden ``.<name>.<number>.partial``, never h
 Errors     OSError as the system gives it: the caller knows what its user can do.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -74,6 +75,12 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
         raise
     sync(target.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def file_digest(path: Path | str) -> str:
+    """Sha256 of the bytes of a file, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_leftover(path: str) -> bool:

@@ -90,9 +90,11 @@ def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> Progressiv
     if found is None:
         return fresh
     if (found.config, found.dataset_digest) != (config, dataset.digest):
+        earlier = found.dataset_digest in dataset.manifest.parents
+        grew = ", which grew from it: levels of one pipeline learn from one state" if earlier else ""
         raise ContractError(
             f"{out} holds a pipeline of other settings or data (dataset {found.dataset_digest}, settings "
-            f"{found.config.digest}; asked for {dataset.digest}, {config.digest}); choose another --out"
+            f"{found.config.digest}; asked for {dataset.digest}{grew}, {config.digest}); choose another --out"
         )
     return found
 

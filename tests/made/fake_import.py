@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,15 @@ import pytest
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.market_data.gaps import GapDetection
-from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob
+from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, KnownMarkets
+from kalshi_platform.data.market_data.importers.plan import IndexedFile
 from kalshi_platform.data.market_data.importers.types import Part
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import constant_history
+from kalshi_platform.storage.whole_file import file_digest
 from made.strategies import random_rows
 
 NS_PER_DAY = 86_400_000_000_000
@@ -37,22 +40,44 @@ class FakeImport:
     counters: Counter[str] = field(default_factory=lambda: Counter({"frames:ok:": 2}))
     use_yes_price: list[bool | None] = field(default_factory=list)  # as the builds said
     gap_detection: GapDetection | None = None
+    files: tuple[IndexedFile, ...] = ()
+    left: tuple[str, ...] | None = None  # events whose file the dataset that grows lacks; None: not asked
+    already: tuple[str, ...] = ()
+    catalogue: dict[str, MarketRecord] = field(default_factory=dict)
+    fees: FeeTable = field(default_factory=FeeTable)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kalshi_platform.data.dataset.build.discover", self.discover)
+        for module in ("build", "grow"):
+            monkeypatch.setattr(f"kalshi_platform.data.dataset.{module}.discover", self.discover)
         monkeypatch.setattr("kalshi_platform.data.dataset.job.run_job", self.run_job)
 
-    def discover(self, inputs: list[Path], use_yes_price: bool | None) -> "FakeImport":
+    def discover(
+        self, inputs: object, use_yes_price: bool | None, known: KnownMarkets | None = None
+    ) -> "FakeImport":
+        """Plan to import ``events``, of which those in ``known`` files are left out."""
         self.use_yes_price.append(use_yes_price)
-        return self
+        records = dict(known.records) if known else {}
+        imported = known.imported if known else frozenset()
+        left = tuple(e for e in self.events if file_digest(self._source(e)) not in imported)
+        return replace(
+            self,
+            left=left,
+            already=tuple(f"{event}.source" for event in self.events if event not in left),
+            catalogue=records | self.markets,
+            settled=(*self.settled, *(records[t] for t in (known.outcomes if known else ()))),
+        )
 
     def jobs(self, target_rows: int) -> list[ImportJob]:
-        return [self._job(event) for event in self.events]
+        return [self._job(event) for event in (self.events if self.left is None else self.left)]
 
-    def _job(self, event: str) -> ImportJob:
+    def _source(self, event: str) -> Path:
         path = self.folder / f"{event}.source"
         if not path.exists():
             path.write_text(event)
+        return path
+
+    def _job(self, event: str) -> ImportJob:
+        path = self._source(event)
         tickers = (f"{event}-A", f"{event}-B")
         part = Part(path=str(path), kind="trades", tickers=tickers)
         known = {ticker: self.markets[ticker] for ticker in tickers if ticker in self.markets}

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
+from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
@@ -22,6 +23,10 @@ class SplitSummary(Config):
     events: int
     markets: int
     rows: int
+    unplayable_events: int | None = Field(description="events of which no market can be played")
+    unplayable_markets: int | None = Field(
+        description="markets without two rows to step over; None: not counted"
+    )
 
 
 class DatasetSummary(Config):
@@ -43,6 +48,10 @@ class DatasetSummary(Config):
     splits: dict[str, SplitSummary]
     provenance: dict[str, int] = Field(description="markets of each provenance")
     gap_detection: dict[str, int] = Field(description="markets by how lost messages of their book show")
+    unplayable_markets: int | None
+    older_outcomes: int = Field(description="markets whose features lack outcomes that became known since")
+    left_out_events: int = Field(description="events that the embargo left out of every split")
+    parents: tuple[str, ...] = Field(description="states that the dataset grew from, the first one first")
     sources: tuple[str, ...]
     counters: dict[str, int]
     notes: tuple[str, ...]
@@ -67,20 +76,30 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         first_ns=min(m.first_ns for m in markets),
         last_ns=max(m.last_ns for m in markets),
         n_bytes=sum(s.n_bytes for s in manifest.shards),
-        splits={
-            split: SplitSummary(
-                events=len(manifest.events(split)),
-                markets=len(dataset.entries(split)),
-                rows=sum(m.n_rows for m in dataset.entries(split)),
-            )
-            for split in SPLITS
-        },
+        splits={split: _summarise_split(dataset.entries(split)) for split in SPLITS},
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
         gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
+        unplayable_markets=_summarise_split(markets).unplayable_markets,
+        older_outcomes=sum(m.older_outcomes for m in markets),
+        left_out_events=len(manifest.left_out),
+        parents=manifest.parents,
         sources=manifest.sources,
         counters=manifest.counters,
         notes=manifest.notes,
         joined=manifest.joined,
+    )
+
+
+def _summarise_split(entries: Sequence[MarketEntry]) -> SplitSummary:
+    events = {m.event for m in entries}
+    is_counted = all(m.n_segments is not None for m in entries)
+    playable = {m.event for m in entries if m.is_playable}
+    return SplitSummary(
+        events=len(events),
+        markets=len(entries),
+        rows=sum(m.n_rows for m in entries),
+        unplayable_events=len(events - playable) if is_counted else None,
+        unplayable_markets=sum(not m.is_playable for m in entries) if is_counted else None,
     )
 
 
@@ -158,4 +177,16 @@ def _check_features(
         yield f"{address}: markets and rows {found}, manifest {listed}"
 
 
-_CHECKS = {"markets": _check_markets, "events": _check_market_rows, "features": _check_features}
+def _check_outcomes(
+    dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
+) -> Iterator[str]:
+    decode_outcomes(data, dataset.storage.address(shard.path))
+    yield from ()
+
+
+_CHECKS = {
+    "markets": _check_markets,
+    "outcomes": _check_outcomes,
+    "events": _check_market_rows,
+    "features": _check_features,
+}

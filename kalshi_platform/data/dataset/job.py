@@ -5,7 +5,7 @@ Memory   one event at a time: its rows, its features and two encoded shards.
 
 import hashlib
 from collections import Counter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,17 +13,26 @@ import pyarrow as pa
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Shard, ShardKind
 from kalshi_platform.data.dataset.shard import encode_rows
-from kalshi_platform.data.dataset.store import encode_market_rows
+from kalshi_platform.data.dataset.store import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.volatility import mid_volatility
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
-from kalshi_platform.data.features.rows import Rows
+from kalshi_platform.data.features.rows import Rows, find_segments
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.facts import Told
+from kalshi_platform.data.market_data.faults import Origin
+from kalshi_platform.data.market_data.gaps import facts_rows
+from kalshi_platform.data.market_data.history import told_by
 from kalshi_platform.data.market_data.importers import ImportedEvent, ImportedMarket, ImportJob, run_job
-from kalshi_platform.data.market_data.importers.types import MAX_NOTES
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.data.market_data.importers.pieces import Piece
+from kalshi_platform.data.market_data.importers.types import MAX_NOTES, HeldEvent, HeldMarket
+from kalshi_platform.data.market_data.schema import FLAG_JOINED, MarketRows
+from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.storage.storage import Storage
+
+#: Name of the source of rows that a dataset held before it grew.
+EARLIER: Final = "earlier rows"
 
 
 def run_and_record(job: ImportJob, key: str, storage: Storage, history: ResolutionHistory) -> BuiltJob:
@@ -36,7 +45,8 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     markets: list[BuiltMarket] = []
     counters: Counter[str] = Counter()
     notes: list[str] = []
-    for event in run_job(job):
+    events = run_job(job, lambda held: read_held(storage, held)) if job.held else run_job(job)
+    for event in events:
         counters += event.counters
         notes += event.notes
         new_shards, new_markets = _build_event(event, storage, history)
@@ -51,6 +61,49 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     )
     Journal(storage).write(built)
     return built
+
+
+def read_held(storage: Storage, event: HeldEvent) -> list[Piece]:
+    """Rows that the dataset in ``storage`` holds of ``event``; ChecksumError where the shard was changed."""
+    address = storage.address(event.path)
+    data = storage.read_mapped(event.path)
+    if hashlib.sha256(data).hexdigest() != event.sha256:
+        raise ChecksumError(f"{address}: the file was changed or damaged: build the dataset again")
+    pieces = []
+    for market in event.markets:
+        rows = decode_market_rows(data, address, market.group)
+        origin, is_joined = Origin(address, "row", np.arange(rows.kind.size)), rows.flags & FLAG_JOINED != 0
+        if is_joined.any():  # prints of other files are joined anew, beside those that come now
+            prints = schema.take(rows, is_joined)
+            prints = prints._replace(flags=prints.flags & np.uint8(0xFF ^ FLAG_JOINED))
+            rows = schema.take(rows, ~is_joined)
+            pieces.append(Piece(market.ticker, "trade_implied", prints, origin, EARLIER, is_held=True))
+        # A file of trades tells no receive time: the exchange's time stands in its place.
+        is_print = rows.kind == schema.TRADE
+        received = market.provenance != "trade_implied" or bool(
+            (rows.recv_ns != rows.exch_ns)[is_print].any()
+        )
+        rows, told = _retold(rows, market)
+        pieces.append(
+            Piece(
+                market.ticker, market.provenance, rows, origin, EARLIER, told, received=received, is_held=True
+            )
+        )
+    return pieces
+
+
+def _retold(rows: MarketRows, market: HeldMarket) -> tuple[MarketRows, tuple[Told, ...]]:
+    """(rows with a FACTS row for every step of the market's history, the tellings that made the steps).
+
+    A step that frames told after the last row has no FACTS row yet: its row follows the others.
+    """
+    facts = told_by(market.history, market.spec)
+    there = rows.qty_e2[rows.kind == schema.FACTS].tolist()
+    late = [k for k in range(1, len(facts) + 1) if k not in there]
+    more = facts_rows(late, [market.history.known[k].known_ns or 0 for k in late])
+    rows = schema.concat([rows, more]) if late else rows
+    at = {int(rows.qty_e2[row]): int(row) for row in np.flatnonzero(rows.kind == schema.FACTS)}
+    return rows, tuple(Told(at[k], int(rows.recv_ns[at[k]]), told) for k, told in enumerate(facts, start=1))
 
 
 class EncodedShard(NamedTuple):
@@ -115,6 +168,8 @@ def _describe(market: ImportedMarket, rows: Rows, batch: int) -> BuiltMarket:
         last_ns=int(recorded.recv_ns[-1]),
         batch=batch,
         volatility=mid_volatility(rows),
+        n_segments=find_segments(rows.valid)[0].size,
+        grid_declared=market.grid_declared,
         joined=market.joined,
         gap_detection=market.gap_detection,
     )

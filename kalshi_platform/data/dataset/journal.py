@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
@@ -20,10 +20,12 @@ from kalshi_platform.data.dataset.manifest import Shard
 from kalshi_platform.data.features.resolution import ResolutionHistory, digest
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.gaps import GapDetection
+from kalshi_platform.data.market_data.history import told_fees
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import JoinedPrints
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage
@@ -49,6 +51,8 @@ class BuiltMarket(Config):
     last_ns: int
     batch: int = Field(ge=0)
     volatility: float = Field(ge=0)
+    n_segments: int = Field(ge=0)
+    grid_declared: bool
     joined: JoinedPrints | None = None
     gap_detection: GapDetection | None = None
 
@@ -120,6 +124,7 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             record.spec.model_dump(mode="json"),
             record.settlement.model_dump(mode="json") if record.settlement else None,
             record.grid_declared,
+            told_fees(record, job.fees).model_dump(mode="json"),
         ]
         for ticker, record in job.markets.items()
     }
@@ -131,22 +136,30 @@ def job_key(job: ImportJob, content: dict[str, str], history: ResolutionHistory)
             "markets": records,
             "resolutions": _resolutions(job, history),
             "use_yes_price": job.use_yes_price,
+            "fees": _fees(job.fees),
             "features": FEATURE_DIGEST,
             "code": code_digest(),
+            "held": [
+                [event.event, event.sha256, [[*m[:3], *(part.model_dump(mode="json") for part in m[3:])]]]
+                for event in job.held
+                for m in event.markets
+            ],
         }
     )
+
+
+def _fees(table: FeeTable) -> list[dict[str, list[Any]]]:
+    """Statements of fees about series and about events, of markets with a record or without."""
+    return [
+        {name: [telling.model_dump(mode="json") for telling in told] for name, told in layer.items()}
+        for layer in (table.series, table.events)
+    ]
 
 
 def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
     """Digests of the outcomes that the job's markets may know, one for each event, series and category."""
     specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
     return sorted({digest(history.of(spec)) for spec in specs.values()})
-
-
-def file_digest(path: str) -> str:
-    """Sha256 of a source file, in hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache

@@ -3,8 +3,14 @@ reader sees a whole dataset or none.
 
 The digest of its manifest is a dataset's name. Paths are relative to the dataset's root and end in the first
 hex digits of the content's sha256, so that a rebuild never writes over a shard that an earlier manifest
-names: ``markets.<hash>.parquet`` (specifications and settlements), ``events/<event>.<hash>.parquet`` (one
-row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+names: ``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known
+outcomes of all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet``
+(one row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+
+Lineage    a dataset that grew names its earlier states in ``parents``. An event keeps the split that it was
+           given first, for ever: ``markets`` and ``left_out`` hold every assignment; none is ever changed.
+Newer      fields that a manifest of an earlier version lacks are not written where they say nothing, so that
+           such a manifest keeps its bytes and its digest.
 """
 
 import json
@@ -28,12 +34,14 @@ __all__ = [
     "Shard",
     "ShardKind",
     "Split",
+    "playable_words",
 ]
 
 MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
+STATES_FOLDER: Final = ".states"
 
-ShardKind = Literal["markets", "events", "features"]
+ShardKind = Literal["markets", "outcomes", "events", "features"]
 
 
 class Shard(Config):
@@ -44,6 +52,16 @@ class Shard(Config):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     n_bytes: int = Field(ge=0)
     event: str | None = None
+
+
+class JoinedFiles(Config):
+    """Trades of some files put beside the books of others, and when they count as received."""
+
+    files: str = Field(description="names of the files, joined with +")
+    markets: int = Field(ge=1)
+    prints: int = Field(ge=1)
+    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
+    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
 
 
 class MarketEntry(Config):
@@ -64,20 +82,36 @@ class MarketEntry(Config):
     gap_detection: GapDetection | None = Field(
         default=None, description="how lost messages of the book show; None: not kept"
     )
+    n_segments: int | None = Field(
+        default=None,
+        ge=0,
+        description="runs of rows that can be stepped over; None: built before it was counted",
+    )
+    grid_declared: bool | None = Field(
+        default=None, description="a source names the price grid; None: not kept"
+    )
+    older_outcomes: bool = Field(
+        default=False, description="outcomes that the features may show became known after they were computed"
+    )
+    joined: JoinedFiles | None = Field(default=None, description="trades put beside the market's own book")
+
+    @property
+    def is_playable(self) -> bool:
+        """True where an episode can step over the market, or where nobody counted."""
+        return self.n_segments != 0
 
     @model_serializer(mode="wrap")
     def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_silent(write(self), {"gap_detection": None})
-
-
-class JoinedFiles(Config):
-    """Trades of some files put beside the books of others, and when they count as received."""
-
-    files: str = Field(description="names of the files, joined with +")
-    markets: int = Field(ge=1)
-    prints: int = Field(ge=1)
-    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
-    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
+        return _without_silent(
+            write(self),
+            {
+                "gap_detection": None,
+                "n_segments": None,
+                "grid_declared": None,
+                "older_outcomes": False,
+                "joined": None,
+            },
+        )
 
 
 class Manifest(Config):
@@ -91,6 +125,15 @@ class Manifest(Config):
     counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
     notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
     split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
+    imported: tuple[str, ...] = Field(
+        default=(), description="sha256 of the imported files with rows, sorted"
+    )
+    left_out: tuple[str, ...] = Field(
+        default=(), description="events that the embargo left out of every split, for ever; sorted"
+    )
+    parents: tuple[str, ...] = Field(
+        default=(), description="digests of the states that this dataset grew from, the first one first"
+    )
     #: Left out where empty, so that a dataset without joined prints keeps its digest.
     joined: tuple[JoinedFiles, ...] = Field(
         default=(), description="trades put beside books", exclude_if=lambda joined: not joined
@@ -109,16 +152,26 @@ class Manifest(Config):
             have = {s.event for s in self.shards if s.kind == kind}
             if lost := sorted(split_of.keys() - have):
                 raise ValueError(f"event {lost[0]} has no {kind} shard")
+        if both := sorted(split_of.keys() & set(self.left_out)):
+            raise ValueError(f"event {both[0]} is in {split_of[both[0]]} and left out")
         return self
 
     @model_serializer(mode="wrap")
     def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
-        return _without_silent(write(self), {"notes": []})
+        return _without_silent(write(self), {"notes": [], "imported": [], "left_out": [], "parents": []})
 
     def events(self, split: Split | None = None) -> tuple[str, ...]:
         """Events of one split (of all where None), sorted."""
         return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
+
+    def descends_from(self, digest: str) -> bool:
+        """True where ``digest`` names this state of the dataset or a state that it grew from."""
+        return digest == self.digest or digest in self.parents
+
+    def assignments(self) -> dict[str, Split | None]:
+        """Split of every event that was ever assigned; None where the embargo left it out."""
+        return {m.event: m.split for m in self.markets} | dict.fromkeys(self.left_out)
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
@@ -143,6 +196,23 @@ class Manifest(Config):
             first = err.errors()[0]
             field = ".".join(map(str, first["loc"])) or "manifest"
             raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def state_path(digest: str) -> str:
+    """Place of the manifest of an earlier state (``states.py`` keeps it)."""
+    return f"{STATES_FOLDER}/{digest}.json"
+
+
+def playable_words(n_markets: int, n_unplayable: int | None) -> str:
+    """Return the number of markets, and of those that no episode can step over, as every page says it."""
+    if n_unplayable is None:
+        return f"{n_markets:,} markets (built before those that cannot be played were counted)"
+    if not n_unplayable:
+        return f"{n_markets:,} markets"
+    return (
+        f"{n_markets:,} markets, of which {n_unplayable:,} cannot be played: fewer than two rows in a row "
+        "with a valid book"
+    )
 
 
 def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:

@@ -6,15 +6,16 @@ Strata   the events of each provenance are divided on their own, so that a few r
          divided together.
 Order    within a stratum, sorted by sha256(salt + event); the first 250 of every 300 are train, then 25, 25.
 Quotas   each boundary is rounded on its own: the ratio is exact to one event a stratum, and from three
-         events of a provenance on no split is without it. The price: an event added later may move one
-         event across each boundary (more if its stratum becomes large enough to stand alone). A model must
-         therefore be judged on the build it learned from; manifests carry a digest to check that.
+         events of a provenance on no split is without it.
+Growth   an event keeps its first split for ever (:func:`join_splits`): a new event joins the split that its
+         stratum lacks most. A dataset that grew may therefore be divided otherwise than one that is built
+         of the same events at once, where one event more moves one event across each boundary.
 Time     with ``time_cut_ns`` train lies before the cut and the rest after it; an event nearer to the cut
          than ``embargo_ns``, or across it, belongs to no split.
 """
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
@@ -51,13 +52,84 @@ def assign_splits(events: Mapping[str, EventFacts], config: SplitConfig) -> dict
     if config.time_cut_ns is None:
         shares = (config.train, config.validation, config.test)
         return dict(_divide_strata(events, SPLITS, shares, config.salt))
-    start, stop = config.time_cut_ns - config.embargo_ns, config.time_cut_ns + config.embargo_ns
     splits: dict[str, Split | None] = {
-        event: "train" if facts.last_ns < start else None for event, facts in events.items()
+        event: "train" if in_time("train", facts, config) else None for event, facts in events.items()
     }
-    held_out = {event: facts for event, facts in events.items() if facts.first_ns >= stop}
+    held_out = {event: facts for event, facts in events.items() if in_time("test", facts, config)}
     splits |= _divide_strata(held_out, SPLITS[1:], (config.validation, config.test), config.salt)
     return splits
+
+
+def join_splits(
+    new: Mapping[str, EventFacts], there: Mapping[str, tuple[Split, Provenance]], config: SplitConfig
+) -> dict[str, Split | None]:
+    """Split of every event of ``new``; None where the embargo leaves it out.
+
+    ``there`` holds the split and the provenance of the events that were assigned before; none of them moves.
+    The order of the new events is that of their ranks, so it does not matter in which file they came.
+    """
+    shares = (config.train, config.validation, config.test)
+    if config.time_cut_ns is None:
+        return dict(_join_strata(new, there, SPLITS, shares, config.salt))
+    splits: dict[str, Split | None] = {}
+    after: dict[str, EventFacts] = {}
+    for event, facts in new.items():
+        splits[event] = "train" if in_time("train", facts, config) else None
+        if in_time("test", facts, config):
+            after[event] = facts
+    held_out = {event: at for event, at in there.items() if at[0] != "train"}
+    splits |= _join_strata(after, held_out, SPLITS[1:], shares[1:], config.salt)
+    return splits
+
+
+def in_time(split: Split, facts: EventFacts, config: SplitConfig) -> bool:
+    """True where an event of ``split`` lies on its side of the time cut, clear of the embargo."""
+    if config.time_cut_ns is None:
+        return True
+    if split == "train":
+        return facts.last_ns < config.time_cut_ns - config.embargo_ns
+    return facts.first_ns >= config.time_cut_ns + config.embargo_ns
+
+
+def _join_strata(
+    new: Mapping[str, EventFacts],
+    there: Mapping[str, tuple[Split, Provenance]],
+    splits: Sequence[Split],
+    shares: Sequence[int],
+    salt: str,
+) -> dict[str, Split]:
+    """Fill each stratum's quotas; provenances with fewer events than splits share theirs, as at first."""
+    joining: dict[Provenance, list[str]] = defaultdict(list)
+    for event, facts in new.items():
+        joining[facts.provenance].append(event)
+    counts: dict[Provenance, Counter[Split]] = defaultdict(Counter)
+    for split, provenance in there.values():
+        counts[provenance][split] += 1
+    few = [p for p in {*joining, *counts} if len(joining[p]) + counts[p].total() < len(splits)]
+    joined = _fill(
+        [event for p in few for event in joining[p]],
+        sum((counts[p] for p in few), Counter[Split]()), splits, shares, salt,
+    )  # fmt: skip
+    for provenance in joining.keys() - set(few):
+        joined |= _fill(joining[provenance], counts[provenance], splits, shares, salt)
+    return joined
+
+
+def _fill(
+    events: Sequence[str], counts: Counter[Split], splits: Sequence[Split], shares: Sequence[int], salt: str
+) -> dict[str, Split]:
+    """Give each event, by rank, to the split that is furthest below its quota; ties to the earlier split."""
+    total = len(events) + counts.total()
+    bounds = _bounds(total, shares)
+    quota = {
+        split: stop - start for split, start, stop in zip(splits, [0, *bounds], [*bounds, total], strict=True)
+    }
+    joined: dict[str, Split] = {}
+    for event in sorted(events, key=lambda event: _rank(salt, event)):
+        split = max(splits, key=lambda split: quota[split] - counts[split])
+        joined[event] = split
+        counts = counts + Counter([split])
+    return joined
 
 
 def _divide_strata(

@@ -9,6 +9,7 @@ Not     feature shards, whose layout lies above this layer (``data/dataset/shard
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -24,10 +25,13 @@ from kalshi_platform.data.dataset.manifest import (
     Shard,
     ShardKind,
     Split,
+    state_path,
 )
+from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.market_data import schema
+from kalshi_platform.data.market_data.history import record_before
+from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
-from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
@@ -161,6 +165,20 @@ def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> 
         )
 
 
+def _at_state(storage: Storage, manifest: Manifest, state: str) -> Manifest:
+    """``manifest``, or the one that it replaced, whichever has the digest ``state``."""
+    if manifest.digest == state:
+        return manifest
+    path = state_path(state)
+    if not manifest.descends_from(state) or not storage.exists(path):
+        grew = "grew from it, and it is no longer kept" if manifest.descends_from(state) else "is another one"
+        raise DataError(
+            f"{storage.uri}: dataset {state} is asked for, {manifest.digest} is there and {grew}: start anew "
+            "on the dataset that is there"
+        )
+    return Manifest.from_bytes(bytes(storage.read_bytes(path)), storage.address(path))
+
+
 class Dataset:
     """A complete dataset: the files its manifest names, each checked against its sha256 when it is read."""
 
@@ -171,8 +189,12 @@ class Dataset:
         self._shards = {(shard.kind, shard.event): shard for shard in manifest.shards}
 
     @classmethod
-    def open(cls, uri: str | Path) -> "Dataset":
-        """Read and check the manifest; DataError where there is none or it is of another version."""
+    def open(cls, uri: str | Path, state: str | None = None) -> "Dataset":
+        """Read and check the manifest; DataError where there is none or it is of another version.
+
+        ``state`` is a digest: a dataset that has grown since is opened as it was then, DataError where that
+        state is no longer kept (only the one before the present is).
+        """
         storage = open_storage(uri)
         if not storage.exists(MANIFEST_NAME):
             raise DataError(
@@ -180,7 +202,8 @@ class Dataset:
                 "make it with `kalshi-platform dataset build` (repeat the command if a build was interrupted)"
             )
         data = bytes(storage.read_bytes(MANIFEST_NAME))
-        return cls(storage, Manifest.from_bytes(data, storage.address(MANIFEST_NAME)))
+        manifest = Manifest.from_bytes(data, storage.address(MANIFEST_NAME))
+        return cls(storage, manifest if state is None else _at_state(storage, manifest, state))
 
     @property
     def uri(self) -> str:
@@ -190,7 +213,7 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """Name of the dataset: 12 hex digits over its manifest."""
-        return digest_of(self.manifest.model_dump(mode="json"))
+        return self.manifest.digest
 
     def specs(self) -> dict[str, MarketSpec]:
         """Facts known of every market while it trades, by ticker."""
@@ -203,6 +226,28 @@ class Dataset:
     def settlements(self) -> dict[str, Settlement]:
         """Outcome by ticker, for the markets whose outcome is known."""
         return {m.spec.ticker: m.settlement for m in self._markets if m.settlement}
+
+    def records(self) -> dict[str, MarketRecord]:
+        """All that the dataset knows of its own markets and of others whose outcome is known, by ticker."""
+        found = {record.spec.ticker: record for record in self.outcomes()}
+        for spec, settlement, history in self.markets():
+            record = record_before(spec, settlement, history, bool(self.entry(spec.ticker).grid_declared))
+            if (told := found.get(spec.ticker)) is not None:
+                bound_ns, last_e4 = told.expiration_ns, told.last_price_e4
+                record = replace(record, expiration_ns=bound_ns, last_price_e4=last_e4)
+            found[spec.ticker] = record
+        return found
+
+    def markets(self) -> list[StoredMarket]:
+        """All that the markets file holds, in its order."""
+        return self._markets
+
+    def outcomes(self) -> list[MarketRecord]:
+        """Records of the outcomes file; an empty list where an earlier version built the dataset."""
+        shard = self._shards.get(("outcomes", None))
+        if shard is None:
+            return []
+        return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
     def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
         """Manifest entries of one split (all where None), in manifest order."""

@@ -59,3 +59,14 @@ def empty(n: int, n_features: int) -> Rows:
 def take(rows: Rows, index: slice) -> Rows:
     """View of the rows in ``index``."""
     return Rows(*(column[index] for column in rows))
+
+
+def find_segments(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and stops of the runs of non-zero ``valid``.
+
+    Runs of one row are left out, nothing can step in them.
+    """
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], (valid != 0).astype(np.int8), [0]))))
+    starts, stops = edges[::2], edges[1::2]
+    long_enough = stops - starts >= 2
+    return starts[long_enough], stops[long_enough]

@@ -94,6 +94,11 @@ class Door:
         self._depth = new_levels(spec.tick_e4)
         self._marks = new_marks(spec.tick_e4)
 
+    @property
+    def is_declared(self) -> bool:
+        """True where a source names the grid in force."""
+        return self._declared
+
     def take_facts(self, facts: MarketFacts) -> None:
         """Hold the facts of lifecycle frames for true from the next row on.
 

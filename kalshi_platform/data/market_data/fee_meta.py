@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, get_args
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fee_history import FeeTable, FeeTelling
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, told_once
 from kalshi_platform.domain.fee_schedule import FULL_MULTIPLIER_E6
 from kalshi_platform.domain.market import FeeType
 from kalshi_platform.domain.units import NS_PER_SECOND, parse_rfc3339
@@ -33,11 +33,12 @@ _SECONDS: Final = (1_609_459_200, 4_102_444_800)
 class FeeNotes:
     """Statements about series and events, collected from any number of documents."""
 
-    def __init__(self, counters: Counter[str]) -> None:
-        """Begin empty; what cannot be read is counted in ``counters``."""
+    def __init__(self, counters: Counter[str], before: FeeTable | None = None) -> None:
+        """Begin with the statements ``before``; what cannot be read is counted in ``counters``."""
         self._counters = counters
-        self._series: defaultdict[str, list[FeeTelling]] = defaultdict(list)
-        self._events: defaultdict[str, list[FeeTelling]] = defaultdict(list)
+        known = before or FeeTable()
+        self._series = defaultdict(list, {name: list(told) for name, told in known.series.items()})
+        self._events = defaultdict(list, {name: list(told) for name, told in known.events.items()})
 
     def read_document(self, document: Any, source: str) -> None:
         """Take every statement about series and events in ``document``; DataError for a broken one."""
@@ -57,8 +58,8 @@ class FeeNotes:
     def table(self) -> FeeTable:
         """All statements so far."""
         return FeeTable(
-            {name: tuple(told) for name, told in self._series.items()},
-            {name: tuple(told) for name, told in self._events.items()},
+            {name: told_once(told) for name, told in self._series.items()},
+            {name: told_once(told) for name, told in self._events.items()},
         )
 
 

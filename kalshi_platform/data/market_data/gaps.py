@@ -4,12 +4,14 @@ A GAP says that messages were lost; the book is invalid until its next snapshot.
 of a GAP are those of the row that showed the loss.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import numpy as np
 
 from kalshi_platform.data.market_data.schema import (
     DELTA,
+    FACTS,
     FLAG_FILL,
     FLAG_LAST,
     GAP,
@@ -66,6 +68,14 @@ def trade_of_fill(side: np.ndarray, price_e4: np.ndarray) -> tuple[np.ndarray, n
     The taker bought the other outcome than the one that rested.
     """
     return (1 - side).astype("u1"), np.where(side == YES, price_e4, DOLLAR_E4 - price_e4).astype("i4")
+
+
+def facts_rows(numbers: Sequence[int], recv_ns: Sequence[int]) -> MarketRows:
+    """One FACTS row for each telling: its number and its time."""
+    rows = empty(len(numbers))
+    rows.qty_e2[:], rows.recv_ns[:] = numbers, recv_ns
+    rows.kind[:], rows.side[:], rows.price_e4[:], rows.flags[:] = FACTS, NO_SIDE, NO_PRICE, FLAG_LAST
+    return rows
 
 
 def put_in(rows: MarketRows, more: MarketRows) -> MarketRows:

@@ -10,13 +10,21 @@ Truth      matching uses the true end of trading (:func:`true_close_ns`), featur
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final
 
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.domain.fee_history import FeeTable, fee_steps
-from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, series_of
-from kalshi_platform.domain.market import MarketSpec
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, ToldFees, fee_steps, told_once
+from kalshi_platform.domain.fee_schedule import ASSUMED_FEES, FeeStep, FeeTerms, series_of, terms_at
+from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, can_end_early, clock_ns_of
+
+#: Fees in the specification of a record: none, before every statement was weighed.
+_UNWEIGHED: Final[dict[str, Any]] = {
+    name: MarketSpec.model_fields[name].default for name in ("fee_type", "fee_multiplier_e6")
+}
 
 
 def known_facts(spec: MarketSpec, facts: MarketFacts, known_ns: int | None) -> KnownFacts:
@@ -55,12 +63,52 @@ def spec_as_known(record: MarketRecord, frames_tell_close: bool) -> MarketSpec:
     return spec
 
 
-def fees_of(record: MarketRecord, table: FeeTable) -> tuple[FeeStep, ...]:
-    """Fees of a market over time, from its metadata and from what is told of its series and its event."""
-    spec = record.spec
-    series = spec.series or series_of(spec.event)
-    event_tellings = (*record.event_fees, *table.events.get(spec.event, ()))
-    return fee_steps(series, event_tellings, record.own_fees, table.series.get(series, ()), spec.open_ns)
+def told_fees(record: MarketRecord, table: FeeTable) -> ToldFees:
+    """Statements of fees that concern a market, from its metadata and those of its series and its event."""
+    return ToldFees(
+        event=told_once([*record.event_fees, *table.events.get(record.spec.event, ())]),
+        own=told_once(record.own_fees),
+        series=told_once(table.series.get(fee_series(record.spec), ())),
+    )
+
+
+def steps_of(spec: MarketSpec, told: ToldFees) -> tuple[FeeStep, ...]:
+    """Fees of a market over time, from what was told of them."""
+    return fee_steps(fee_series(spec), told.event, told.own, told.series, spec.open_ns)
+
+
+def fee_series(spec: MarketSpec) -> str:
+    """Series under which fees are told of a market."""
+    return spec.series or series_of(spec.event)
+
+
+def opening_terms(fees: tuple[FeeStep, ...], spec: MarketSpec, first_ns: int) -> FeeTerms:
+    """Terms in force when the market opened; where nobody says when, at its first row ``first_ns``."""
+    return terms_at(fees, first_ns if spec.open_ns is None else spec.open_ns)
+
+
+def fees_told_before(spec: MarketSpec, history: MarketHistory) -> ToldFees:
+    """Statements of fees behind ``history``; where an earlier version kept none, what its steps show of them.
+
+    Nobody knows any more which source told such steps: those that are no default count as the market's own,
+    the first one without a time.
+    """
+    if history.fees_told != ToldFees():
+        return history.fees_told
+    own: list[FeeTelling] = []
+    usual = fee_steps(fee_series(spec))
+    before: FeeTelling | None = None
+    for step in history.fees:
+        default = terms_at(usual, step.from_ns)
+        terms = FeeTelling(fee_type=step.terms.fee_type, fee_multiplier_e6=step.terms.fee_multiplier_e6)
+        is_default = (terms.fee_type, terms.fee_multiplier_e6) == (
+            default.fee_type,
+            default.fee_multiplier_e6,
+        )
+        if terms != before and (own or step.terms.source != "assumed" or not is_default):
+            own.append(terms.replace(at_ns=None if step is history.fees[0] else step.from_ns))
+        before = terms
+    return ToldFees(own=tuple(own))
 
 
 def history_of(
@@ -71,7 +119,7 @@ def history_of(
 ) -> MarketHistory:
     """History of a market: step 0 from the metadata, step k from the k-th telling of ``told``, in order.
 
-    ``fees`` are those of :func:`fees_of`.
+    ``fees`` are those of :func:`steps_of`.
     ``counters`` count the times that only metadata tell and that are taken for known since the opening, and
     frames after which a market would close before it opened: both times are unknown from there on.
     """
@@ -108,6 +156,44 @@ def true_close_ns(record: MarketRecord, last: MarketFacts | None) -> int | None:
         close_ns = None
     ends = [close_ns, told.determined_ns, record.settlement.determined_ns if record.settlement else None]
     return min((t for t in ends if t is not None), default=None)
+
+
+def told_by(history: MarketHistory, spec: MarketSpec) -> list[MarketFacts]:
+    """Facts that frames had told at each step of ``history`` after the first, where they changed any."""
+    facts, found = MarketFacts(), []
+    for before, now in pairwise(history.known):
+        names = ("open_ns", "close_ns", "price_ranges")
+        news = {name: getattr(now, name) for name in names if getattr(now, name) != getattr(before, name)}
+        if can_end_early(spec) and now.clock_ns != before.clock_ns:
+            news["expected_expiration_ns"] = now.clock_ns
+        facts = replace(facts, **news)
+        found.append(facts)
+    return found
+
+
+def record_before(
+    spec: MarketSpec, settlement: Settlement | None, history: MarketHistory, grid_declared: bool
+) -> MarketRecord:
+    """Record from which, with the tellings of :func:`told_by`, :func:`history_of` makes ``history`` again.
+
+    Facts that only frames told are not in it; statements of fees are. A close that the metadata
+    knew in hindsight is, because the truth needs it, and ``history_of`` leaves it out of the features again.
+    """
+    first = history.known[0]
+    close_ns, is_early = first.close_ns, can_end_early(spec)
+    if close_ns is None and settlement is not None:
+        frames_tell_close = any(facts.close_ns is not None for facts in told_by(history, spec))
+        close_ns = history.close_ns if frames_tell_close or is_early else None
+    expected_ns = first.clock_ns if is_early else spec.expected_expiration_ns
+    spec = spec.replace(
+        open_ns=first.open_ns,
+        close_ns=close_ns,
+        expected_expiration_ns=expected_ns,
+        price_ranges=[band.model_dump() for band in first.price_ranges],
+        **_UNWEIGHED,
+    )
+    told = fees_told_before(spec, history)
+    return MarketRecord(spec, settlement, grid_declared, own_fees=told.own, event_fees=told.event)
 
 
 def joined_tellings(sources: Sequence[Sequence[Told]]) -> tuple[list[Told], list[list[int]]]:

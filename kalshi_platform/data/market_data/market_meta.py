@@ -29,7 +29,7 @@ from kalshi_platform.data.market_data.clock import SCHEDULE, UNITS_NS, unit_like
 from kalshi_platform.data.market_data.fee_meta import overriding_fees, own_fees
 from kalshi_platform.data.market_data.frames import price_bands
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.fee_history import FeeTelling
+from kalshi_platform.domain.fee_history import FeeTelling, told_once
 from kalshi_platform.domain.market import (
     WHOLE_CENTS,
     MarketSpec,
@@ -266,30 +266,32 @@ def _settlement(row: Mapping[str, Any], ticker: str, counters: Counter[str]) -> 
     return Settlement(ticker=ticker, value_e4=value_e4, determined_ns=_time(row, "settlement_ts", counters))
 
 
-def merge_records(first: MarketRecord, second: MarketRecord, where: str) -> MarketRecord:
-    """Everything that two sources know of one market.
+def merge_records(
+    first: MarketRecord, second: MarketRecord, where: str, other: str = "another metadata file"
+) -> MarketRecord:
+    """Everything that two sources know of one market; ``where`` and ``other`` name second and first.
 
     DataError where their outcomes or events contradict each other.
     """
     a, b = first.settlement, second.settlement
     if a is not None and b is not None and a.value_e4 != b.value_e4:
         raise DataError(
-            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, another metadata file says "
+            f"{where}: market {first.spec.ticker} settled at {b.value_e4}, {other} says "
             f"{a.value_e4} (1e-4 dollar); leave one of the two files out"
         )
     if first.spec.event != second.spec.event:
         raise DataError(
-            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, another metadata "
-            f"file says {first.spec.event}; leave one of the two files out"
+            f"{where}: market {first.spec.ticker} belongs to event {second.spec.event}, {other} "
+            f"says {first.spec.event}; leave one of the two files out"
         )
     known = {k: v for k, v in second.spec.model_dump().items() if v is not None}
-    if first.grid_declared:
-        known.pop("price_ranges")
+    for name in ("fee_type", "fee_multiplier_e6", *(["price_ranges"] if first.grid_declared else [])):
+        known.pop(name)  # a record's specification tells no fees: these would be defaults
     spec = MarketSpec.parse({**first.spec.model_dump(), **known})
     if a is not None and b is not None and a.determined_ns is None:
         a = b
     expirations = [r.expiration_ns for r in (first, second) if r.expiration_ns is not None]
     last_e4 = second.last_price_e4 if first.last_price_e4 is None else first.last_price_e4
     declared = first.grid_declared or second.grid_declared
-    fees = first.own_fees + second.own_fees, first.event_fees + second.event_fees
+    fees = told_once(first.own_fees + second.own_fees), told_once(first.event_fees + second.event_fees)
     return MarketRecord(spec, a or b, declared, max(expirations, default=None), last_e4, *fees)

@@ -15,7 +15,13 @@ from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup import Facts, examine
 from kalshi_platform.evaluation.judging.compare import compare
-from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, OracleResult, Subject
+from kalshi_platform.evaluation.judging.evaluation import (
+    Coverage,
+    EvalConfig,
+    Evaluation,
+    OracleResult,
+    Subject,
+)
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
@@ -83,6 +89,7 @@ def evaluate(
         subject=subject,
         config=config,
         env=env,
+        coverage=Coverage.of(bank),
         policy=result,
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),

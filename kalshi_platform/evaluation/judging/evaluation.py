@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Split, playable_words
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
@@ -18,6 +18,7 @@ from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.models.rules.baselines import BASELINES
 from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.bank import Bank
 
 REPORT_VERSION = 1
 #: Held-out rows up to which markets are played for their whole lives (about a minute a policy).
@@ -77,6 +78,47 @@ class Subject(Config):
     dataset_digest: str = ""
     feature_digest: str = ""
     level: str = ""
+    trained_on: str = ""  # digest of the dataset that the policy was trained on; "" where no run says it
+    descends: bool | None = None  # the dataset is the one it was trained on, or grew from it
+
+    @property
+    def lineage(self) -> str:
+        """Words that set the dataset that judges beside the one that taught; empty where no run says it."""
+        if not self.trained_on:
+            return ""
+        if self.trained_on == self.dataset_digest:
+            return f"trained and judged on {self.trained_on}"
+        relation = (
+            "which grew from it" if self.descends else "another one: it may hold what taught the policy"
+        )
+        return f"trained on {self.trained_on}, judged on {self.dataset_digest}, {relation}"
+
+
+class Coverage(Config):
+    """Events and markets of the split, and those that cannot be played because no episode can step there."""
+
+    n_events: int
+    n_markets: int
+    unplayable_events: int
+    unplayable_markets: int
+
+    @classmethod
+    def of(cls, bank: Bank) -> "Coverage":
+        """Count the markets of ``bank`` that have a segment, and their events."""
+        with_segment = set(bank.arrays.segments["market"].tolist())
+        playable = {bank.markets[market].event for market in with_segment}
+        events = {market.event for market in bank.markets}
+        return cls(
+            n_events=len(events),
+            n_markets=len(bank.markets),
+            unplayable_events=len(events - playable),
+            unplayable_markets=len(bank.markets) - len(with_segment),
+        )
+
+    @property
+    def words(self) -> str:
+        """The same sentence as in ``dataset info``."""
+        return f"{self.n_events:,} events, {playable_words(self.n_markets, self.unplayable_markets)}"
 
 
 class OracleResult(Config):
@@ -94,6 +136,7 @@ class Evaluation(Config):
     subject: Subject
     config: EvalConfig
     env: EnvConfig
+    coverage: Coverage | None = Field(default=None, description="None in reports of an earlier version")
     policy: PolicyResult
     baselines: tuple[PolicyResult, ...]
     comparisons: tuple[Comparison, ...]

@@ -22,6 +22,7 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.evidence import (
+    CLAIMS_DATASET,
     Estimate,
     Evidence,
     FeeResult,
@@ -157,14 +158,19 @@ def _against(
 
 
 def _match_datasets(record: ModelRecord, dataset: Dataset) -> tuple[Match, ...]:
-    digest, table = dataset.digest, dataset.manifest.feature_digest
+    table = dataset.manifest.feature_digest
     found = [
-        Match(name="dataset", recorded=record.dataset_digest, found=digest),
+        _match_states("dataset", record.dataset_digest, dataset),
         Match(name="feature table", recorded=record.spec.feature_digest, found=table),
     ]
     if record.claims is not None:
-        found.append(Match(name="claims' dataset", recorded=record.claims.dataset_digest, found=digest))
+        found.append(_match_states(CLAIMS_DATASET, record.claims.dataset_digest, dataset))
     return tuple(found)
+
+
+def _match_states(name: str, recorded: str, dataset: Dataset) -> Match:
+    grown = recorded != dataset.digest and dataset.manifest.descends_from(recorded)
+    return Match(name=name, recorded=recorded, found=dataset.digest, grown=grown)
 
 
 def _estimate(interval: Interval) -> Estimate:

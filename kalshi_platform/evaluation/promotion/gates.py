@@ -14,6 +14,7 @@ from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
+    CLAIMS_DATASET,
     Estimate,
     Evidence,
     GateJudgement,
@@ -77,7 +78,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement
         results.append(_gate("played", False, "not played", "played", evidence.why_not))
     else:
         results += [
-            claims_hold(evidence.claimed, found, config),
+            claims_hold(evidence, found, config),
             beats_baselines(found),
             beats_champion(evidence, config),
             actions_vary(found, config),
@@ -102,15 +103,16 @@ def digests_equal(digests: Iterable[Match]) -> GateResult:
 
 
 def dataset_same(evidence: Evidence) -> GateResult:
-    """Check that one dataset trained the model, gave its claims and judges it."""
-    changed = [m for m in evidence.datasets if not m.equal]
+    """Check that one dataset, grown since or not, trained the model, gave its claims and judges it."""
+    changed = [m for m in evidence.datasets if not m.fits]
     words = "; ".join(f"its {m.name} is {m.recorded}, the one opened is {m.found}" for m in changed)
+    grown = [f"{m.name} {m.recorded} grew to {m.found}" for m in evidence.datasets if m.grown]
     return _gate(
         "dataset",
         not changed,
-        _names(changed, "the same"),
-        "the same",
-        f"stale model: {words}; judge it on its own dataset, or train on this one",
+        _names(changed, "; ".join(grown) or "the same"),
+        "the same, or grown from it",
+        f"stale model: {words}; judge it on its own dataset or one that grew from it, or train on this one",
     )
 
 
@@ -127,11 +129,18 @@ def clean_tree(commit: str | None) -> GateResult:
     return _gate("clean tree", clean, commit or "unknown", "a commit without changes", words)
 
 
-def claims_hold(claimed: Performance | None, found: Performance, config: GateConfig) -> GateResult:
-    """Compare the record's claims with what was found; latency is left out, it belongs to the machine."""
-    allowed = f"within {config.claim_tolerance:g}"
+def claims_hold(evidence: Evidence, found: Performance, config: GateConfig) -> GateResult:
+    """Compare the record's claims with what was found; latency is left out, it belongs to the machine.
+
+    Claims of an earlier state of the dataset are about fewer events, so nothing is compared with them: all
+    other gates judge what was found now.
+    """
+    claimed, allowed = evidence.claimed, f"within {config.claim_tolerance:g}"
     if claimed is None:
         return _gate("claims", False, "no claims", allowed, "it was registered without being judged")
+    if older := next((m for m in evidence.datasets if m.name == CLAIMS_DATASET and m.grown), None):
+        found_words = f"of the earlier state {older.recorded}, judged anew on {older.found}"
+        return _gate("claims", True, found_words, allowed, "")
     pairs = {
         "mean return": (claimed.mean_return.value, found.mean_return.value),
         "lower bound": (claimed.mean_return.low, found.mean_return.low),

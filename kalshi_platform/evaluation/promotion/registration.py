@@ -46,22 +46,24 @@ def register_run(
     """Register the best policy of ``run`` (a run's folder, or one of its checkpoints).
 
     Its claims are measured on the validation split of ``dataset_uri``, which must be the dataset it was
-    trained on (ContractError otherwise). Registering the same model again returns the record that is there.
+    trained on or have grown from it (ContractError otherwise). Registering the same model again returns the
+    record that is there.
     """
     policy = FrozenPolicy.load(run)
     environment = read_environment(run)
     about = _read_run(run)
     dataset = Dataset.open(dataset_uri)
-    if dataset.digest != about["dataset_digest"]:
+    taught_by: str = about["dataset_digest"]
+    if not dataset.manifest.descends_from(taught_by):
         raise ContractError(
-            f"{run} was trained on dataset {about['dataset_digest']}, {dataset_uri} is {dataset.digest}: "
-            "register it with the dataset it was trained on, or train on this one"
+            f"{run} was trained on dataset {taught_by}, {dataset_uri} is {dataset.digest} and did not grow "
+            "from it: register it with the dataset it was trained on, or train on this one"
         )
     policy.require_features(dataset.manifest.feature_digest, environment.groups)
     weights = export_weights(policy)
     sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
     settings = environment.model_dump(mode="json")
-    model = model_id(sha256, policy.spec, settings, digests, dataset.digest, about["commit"])
+    model = model_id(sha256, policy.spec, settings, digests, taught_by, about["commit"])
     if registry.holds(model):
         return registry.record(model)
     record = ModelRecord(
@@ -71,7 +73,7 @@ def register_run(
         environment=settings,
         digests=digests,
         dataset=about["dataset"],
-        dataset_digest=dataset.digest,
+        dataset_digest=taught_by,
         commit=about["commit"],
         packages={"python": str(about.get("python", "unknown")), **about["packages"]},
         claims=None,

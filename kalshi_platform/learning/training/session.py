@@ -72,11 +72,11 @@ def run_training(
     ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where a
     resumed run meets another dataset or other settings than it began with.
     """
-    dataset = Dataset.open(dataset_uri)
+    dataset = _open(dataset_uri, out, resume)
     require_ready(settings, dataset)
-    feature_sets = settings.env.groups
-    open_train = SplitOpener(dataset_uri, "train", feature_sets)
-    held_out = open_bank(dataset_uri, "validation", feature_sets)
+    feature_sets, state = settings.env.groups, dataset.digest
+    open_train = SplitOpener(dataset_uri, "train", feature_sets, state=state)
+    held_out = open_bank(dataset_uri, "validation", feature_sets, state=state)
     out.mkdir(parents=True, exist_ok=True)
     _record(out, settings, dataset, resume)
     write_environment(out, settings.env)
@@ -94,6 +94,16 @@ def run_training(
         )
     finally:
         source.close()
+
+
+def _open(uri: str, out: Path, resume: bool) -> Dataset:
+    """The dataset; for a resumed run the state that the run began on, where the dataset has grown since."""
+    dataset, path = Dataset.open(uri), out / RUN_FILE
+    if resume and path.exists():
+        began: str = json.loads(path.read_text())["dataset_digest"]
+        if began in dataset.manifest.parents:
+            return Dataset.open(uri, began)
+    return dataset
 
 
 def require_ready(settings: RunSettings, dataset: Dataset) -> None:

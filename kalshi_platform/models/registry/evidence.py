@@ -7,11 +7,13 @@ Not    the measuring nor the thresholds (both in evaluation/promotion).
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from kalshi_platform.domain.config import Config
 
 EVIDENCE_VERSION: Final = 1
+#: Name of the match between the dataset that gave the claims and the one that judges.
+CLAIMS_DATASET: Final = "claims' dataset"
 
 
 class Estimate(Config):
@@ -70,11 +72,22 @@ class Match(Config):
     name: str
     recorded: str
     found: str
+    grown: bool = Field(default=False, description="a dataset that grew from the recorded one")
 
     @property
     def equal(self) -> bool:
         """True where the value found is the recorded one."""
         return self.recorded == self.found
+
+    @property
+    def fits(self) -> bool:
+        """True where the value found is the recorded one, or the dataset found grew from the recorded one."""
+        return self.equal or self.grown
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave ``grown`` out where it says nothing: a kept judgement keeps its digest."""
+        return {name: value for name, value in write(self).items() if name != "grown" or value}
 
 
 class Evidence(Config):

@@ -194,10 +194,11 @@ def _open(registry: Registry, model: str, dataset_uri: str, config: TiersConfig,
     loaded = load_model(registry, model)
     dataset = Dataset.open(dataset_uri)
     record = loaded.record
-    if dataset.digest != record.dataset_digest:
+    if not dataset.manifest.descends_from(record.dataset_digest):
         raise ContractError(
-            f"{record.id} was trained on dataset {record.dataset_digest}, {dataset_uri} is {dataset.digest}: "
-            "events that judge the tiers must not have taught the model; use the dataset it was trained on"
+            f"{record.id} was trained on dataset {record.dataset_digest}, {dataset_uri} is {dataset.digest} "
+            "and did not grow from it: events that judge the tiers must not have taught the model; use the "
+            "dataset it was trained on"
         )
     env = judged_environment(record)
     loaded.policy.require_features(dataset.manifest.feature_digest, env.groups)

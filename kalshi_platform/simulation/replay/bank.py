@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import CROSSED, LEVELS, Rows
+from kalshi_platform.data.features.rows import CROSSED, LEVELS, Rows, find_segments
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec, Provenance
 from kalshi_platform.domain.market_history import MarketHistory, constant_history
@@ -147,17 +147,6 @@ class Bank:
         number: dict[str, int] = {}
         by_market = np.array([number.setdefault(m.event, len(number)) for m in self.markets], np.int32)
         return by_market[self.arrays.segments["market"]]
-
-
-def find_segments(valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and stops of the runs of non-zero ``valid``.
-
-    Runs of one row are left out, nothing can step in them.
-    """
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], (valid != 0).astype(np.int8), [0]))))
-    starts, stops = edges[::2], edges[1::2]
-    long_enough = stops - starts >= 2
-    return starts[long_enough], stops[long_enough]
 
 
 def build_bank(

@@ -65,10 +65,11 @@ class SplitOpener:
     split: Split
     feature_sets: tuple[str, ...]
     share: Share | None = None
+    state: str | None = None  # digest: every process opens the same state of a dataset that grows meanwhile
 
     def __call__(self) -> Bank:
         """Open the split; returns its bank."""
-        return open_bank(self.uri, self.split, self.feature_sets, share=self.share)
+        return open_bank(self.uri, self.split, self.feature_sets, share=self.share, state=self.state)
 
     def only(self, share: Share) -> Self:
         """Opener of one share of the same split."""
@@ -82,16 +83,18 @@ def open_bank(
     progress: Callable[[int, int], None] | None = None,
     feature_digest: str = FEATURE_DIGEST,
     share: Share | None = None,
+    state: str | None = None,
 ) -> Bank:
     """Bank of one split of the dataset at ``uri``, with the columns of ``feature_sets``.
 
     ``progress`` receives (events read, events in all). ``share`` opens only those of the split's events; the
-    bank's ``full_rows`` then say where its rows stand in the bank of the whole split.
+    bank's ``full_rows`` then say where its rows stand in the bank of the whole split. ``state`` (a digest)
+    opens a dataset that has grown since as it was then.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
     what the manifest says.
     """
-    dataset = Dataset.open(uri)
+    dataset = Dataset.open(uri, state)
     if dataset.manifest.feature_digest != feature_digest:
         raise DataError(
             f"{uri} was made with feature table {dataset.manifest.feature_digest}, this program has "

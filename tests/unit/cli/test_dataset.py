@@ -97,6 +97,43 @@ def test_a_folder_without_a_dataset_exits_with_3(tmp_path):
     assert "manifest.json" in done.stderr
 
 
+def add(out, *more):
+    return run("build", "--add", "recordings", "--to", out, "--workers", "0", *more)
+
+
+def test_files_are_added_and_a_repeated_add_says_that_nothing_is_new(fake, tmp_path):
+    build(tmp_path / "out")
+    fake.events = (*fake.events, "EV3", "EV4")
+    added = add(tmp_path / "out")
+    assert added.exit_code == 0, added.stderr
+    assert "2 new events (train 2, validation 0, test 0), 0 events grew, 0 outcomes" in added.stdout
+    assert "grew from" in added.stdout
+    again = add(tmp_path / "out")
+    assert "already there: EV0.source, EV1.source, EV2.source, EV3.source, EV4.source" in again.stdout
+    assert "nothing new" in again.stdout
+    parts = json.loads(add(tmp_path / "out", "--json").stdout)
+    assert parts.pop("added")["is_new"] is False
+    assert parts.pop("skipped") == {}
+    assert parts == json.loads(run("info", tmp_path / "out", "--json").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--add", "x"), "give both"),
+        (("--to", "x"), "give both"),
+        (("--add", "x", "--to", "y", "--split-salt", "z"), "--split-salt beside --add"),
+        (("--add", "x", "--to", "y", "--overwrite", "--input", "z"), "--input, --overwrite beside --add"),
+        (("--input", "x"), "give --input FILE and --out DATASET, or --add FILE and --to DATASET"),
+        ((), "give --input FILE and --out DATASET"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_by_name(words, named):
+    done = run("build", *words)
+    assert done.exit_code == 2
+    assert named in " ".join(done.stderr.split())
+
+
 def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_received(tmp_path, monkeypatch):
     write(tmp_path / "t.parquet", [trade("E-A", 2, 4_200)])
     write(tmp_path / "q.parquet", [quote("E-A", s, 3_000 + 100 * s, 4_200) for s in range(6)])

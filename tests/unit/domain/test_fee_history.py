@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, fee_steps
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, fee_steps, told_once
 from kalshi_platform.domain.fee_schedule import BEGINNING_NS, terms_at, terms_today
 from kalshi_platform.domain.units import parse_rfc3339
 
@@ -152,3 +152,14 @@ def test_a_part_of_a_table_holds_what_was_said_of_its_series_and_events():
     one, two = (told(MAKER),), (told(None, HALF),)
     table = FeeTable({"A": one, "B": two}, {"A-1": two, "B-1": one})
     assert table.only({"A"}, {"A-1", "A-2"}) == FeeTable({"A": one}, {"A-1": two})
+
+
+def test_equal_statements_are_kept_once_and_the_last_one_without_a_time_holds():
+    one, two, dated = told(multiplier_e6=HALF), told(multiplier_e6=0), told(multiplier_e6=0, at_ns=OCT)
+    assert told_once([one, two, dated, one, dated]) == (two, one, dated)
+    for tellings in (
+        [one, two, dated, one],
+        [dated, one, two],
+        [two, told(multiplier_e6=7, at_ns=NOV), dated],
+    ):
+        assert fee_steps("KXA", told_once(tellings)) == fee_steps("KXA", tellings)

@@ -18,7 +18,7 @@ from kalshi_platform.workflows.progressive import run_progressive
 from kalshi_platform.workflows.progressive_record import Transfer, read_progressive
 from kalshi_platform.workflows.progressive_report import write_progressive
 
-DATASET = SimpleNamespace(uri="/data", digest="d" * 12)
+DATASET = SimpleNamespace(uri="/data", digest="d" * 12, manifest=SimpleNamespace(parents=()))
 
 
 @pytest.fixture
@@ -68,10 +68,14 @@ def test_a_folder_of_other_settings_or_data_is_refused(climbed, tmp_path: Path, 
     write_progressive(record(), tmp_path)
     with pytest.raises(ContractError, match=CONFIG.digest):
         run_progressive(CONFIG.replace(min_gain_sharpe=0.7), "/data", tmp_path)
-    other = SimpleNamespace(uri="/data", digest="e" * 12)
-    monkeypatch.setattr(progressive.Dataset, "open", lambda uri: other)
-    with pytest.raises(ContractError, match="asked for eeeeeeeeeeee"):
-        run_progressive(CONFIG, "/data", tmp_path)
+    for parents, said in (
+        ((), "asked for eeeeeeeeeeee, "),
+        (("d" * 12,), "eeeeeeeeeeee, which grew from it"),
+    ):
+        other = SimpleNamespace(uri="/data", digest="e" * 12, manifest=SimpleNamespace(parents=parents))
+        monkeypatch.setattr(progressive.Dataset, "open", lambda uri, other=other: other)
+        with pytest.raises(ContractError, match=said):
+            run_progressive(CONFIG, "/data", tmp_path)
 
 
 def test_a_level_is_judged_as_training_validates(monkeypatch):

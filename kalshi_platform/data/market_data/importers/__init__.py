@@ -11,11 +11,12 @@ Formats: frames of the exchange (``captures``); level-2 rows, quotes and trades 
 of other people; market metadata (``metadata``). docs/formats.md shows each.
 """
 
+from kalshi_platform.data.market_data.importers.metadata import KnownMarkets
 from kalshi_platform.data.market_data.importers.plan import ImportPlan, discover
 from kalshi_platform.data.market_data.importers.run import run_job
 from kalshi_platform.data.market_data.importers.types import ImportedEvent, ImportedMarket, ImportJob
 
 __all__ = [
-    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "convert", "discover", "parquet", "run_job",
-    "types",
+    "ImportJob", "ImportPlan", "ImportedEvent", "ImportedMarket", "KnownMarkets", "convert", "discover",
+    "parquet", "pieces", "run_job", "types",
 ]  # fmt: skip

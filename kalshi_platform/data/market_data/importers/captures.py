@@ -15,6 +15,7 @@ Simulated files have a decoder apart from recorded ones; a file that holds lines
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -86,6 +87,7 @@ def import_captures(
     counters: Counter[str],
     notes: list[str],
     fees: EventFees,
+    held: Collection[str] = (),
 ) -> list[Piece]:
     """Pieces of every market of the capture files.
 
@@ -93,11 +95,13 @@ def import_captures(
 
     Fees of events that frames told are added to ``fees``, by event in order of time.
     ``use_yes_price`` holds for recorded connections of which their file says nothing.
+    Markets that are ``held`` by the dataset need neither a book nor a trade: a later file may tell no more of
+    them than how they ended.
     """
     pieces: list[Piece] = []
     for simulated, scale in ((False, use_yes_price), (True, False)):
         for files in _recordings([Path(p.path) for p in parts if p.simulated == simulated]):
-            pieces.extend(_import_recording(files, simulated, scale, counters, notes, fees))
+            pieces.extend(_import_recording(files, simulated, scale, counters, notes, fees, held))
     return pieces
 
 
@@ -108,6 +112,7 @@ def _import_recording(
     counters: Counter[str],
     notes: list[str],
     fees: EventFees,
+    held: Collection[str],
 ) -> list[Piece]:
     """Pieces of every market of ``files``, which follow one another in time."""
     decoder = Decoder(use_yes_price)
@@ -121,7 +126,7 @@ def _import_recording(
     for ticker in sorted(decoder.markets):
         buffer = decoder.markets.pop(ticker)
         rows, lines_of = buffer.rows()
-        if not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
+        if ticker not in held and not np.isin(rows.kind, (SNAPSHOT, TRADE)).any():
             counters["markets_without_book_or_trade"] += 1
             continue
         buffers[ticker], lines[ticker] = buffer, lines_of

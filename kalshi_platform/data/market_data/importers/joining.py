@@ -63,6 +63,12 @@ class PrintDelays:
             self._rows.setdefault(piece.origin.source, []).append(piece.rows)
         self._known: dict[str, Delay] = {}
 
+    def know(self, pieces: Sequence[Piece]) -> None:
+        """Hold further pieces: rows that a dataset has had before, without the prints joined then."""
+        for piece in pieces:
+            own = take(piece.rows, (piece.rows.flags & FLAG_JOINED) == 0)
+            self._rows.setdefault(piece.origin.source, []).append(own)
+
     def of(self, source: str) -> Delay:
         """Delay of the file ``source`` over all of its markets: its 99th percentile, or the assumed one."""
         if source not in self._known:

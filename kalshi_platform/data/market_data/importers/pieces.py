@@ -24,6 +24,7 @@ class Piece:
     told: tuple[Told, ...] = ()  # by lifecycle frames between the rows, in their order
     trade_ids: pa.Array | None = None  # strings, one a TRADE row, null where unknown; None: all are
     received: bool = True  # recv_ns is a receive time; False: the exchange's time stands there
+    is_held: bool = False  # from the dataset that grows: its rows passed the door when they came
 
     @property
     def facts(self) -> MarketFacts | None:

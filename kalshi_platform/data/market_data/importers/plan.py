@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kalshi_platform.data.market_data.importers.captures import index_capture
 from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
-from kalshi_platform.data.market_data.importers.metadata import read_catalogue
+from kalshi_platform.data.market_data.importers.metadata import KnownMarkets, read_catalogue
 from kalshi_platform.data.market_data.importers.parquet import (
     TickerRows,
     index_tickers,
@@ -27,6 +27,7 @@ from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.fee_schedule import series_of
+from kalshi_platform.storage.whole_file import file_digest
 
 _DATA_KINDS: dict[FileKind, DataKind] = {
     FileKind.CAPTURE: "capture",
@@ -62,6 +63,7 @@ class ImportPlan:
         default=(), repr=False
     )  # all of known outcome, with rows or not
     fees: FeeTable = field(default_factory=FeeTable, repr=False)
+    already: tuple[str, ...] = ()  # files whose rows the dataset that grows has had before
 
     @property
     def n_events(self) -> int:
@@ -136,12 +138,12 @@ class ImportPlan:
             ImportJob(
                 tuple(events), tuple(parts[i]), event_of[i],
                 {t: self.catalogue[t] for t in event_of[i] if t in self.catalogue},
-                n_rows[i], self.use_yes_price, self._fees_of(events),
+                n_rows[i], self.use_yes_price, self.fees_of(events),
             )
             for i, events in enumerate(batches)
         ]  # fmt: skip
 
-    def _fees_of(self, events: Sequence[str]) -> FeeTable:
+    def fees_of(self, events: Sequence[str]) -> FeeTable:
         """The part of the fee table that the markets of ``events`` need."""
         named = {r.spec.series for r in self.catalogue.values() if r.spec.event in events and r.spec.series}
         return self.fees.only({*named, *map(series_of, events)}, set(events))
@@ -166,11 +168,14 @@ class _Groups:
             self._parent[other] = leaders[0]
 
 
-def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> ImportPlan:
+def discover(
+    inputs: Sequence[Path], use_yes_price: bool | None = None, known: KnownMarkets | None = None
+) -> ImportPlan:
     """Walk ``inputs``, recognise every file by its schema and index the markets of its rows.
 
     ``use_yes_price`` says how the recorder subscribed the book channel of capture files that do not tell
-    themselves; None: the import finds it out.
+    themselves; None: the import finds it out. ``known`` are the markets of a dataset that grows: files that
+    it was made of are left out, and metadata may come alone.
     DataError for a file that is named explicitly and of no known schema, for a broken or empty data file
     anywhere, and where nothing can be imported; ``skipped`` lists unknown files met in a directory.
     """
@@ -178,6 +183,7 @@ def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> Impor
     counters: Counter[str] = Counter()
     metadata: list[tuple[Path, FileKind]] = []
     data: list[tuple[Path, DataKind]] = []
+    already: list[str] = []
     for path, explicit in _walk(inputs):
         try:
             kind = recognise(path)
@@ -186,18 +192,22 @@ def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> Impor
                 raise
             skipped[str(path)] = str(err)
             continue
-        if kind in _DATA_KINDS:
+        if kind in _DATA_KINDS and known is not None and file_digest(path) in known.imported:
+            already.append(path.name)
+        elif kind in _DATA_KINDS:
             data.append((path, _DATA_KINDS[kind]))
         else:
             metadata.append((path, kind))
-    if not data:
+    if not data and (known is None or not (metadata or already)):
         unknown = f", unknown: {', '.join(skipped)}" if skipped else ""
         raise DataError(
             f"no market data in {', '.join(map(str, inputs))} ({len(metadata)} metadata files{unknown}); "
             "name a file or directory with captures, level-2 events, quotes or trades"
         )
     counters["files_skipped"] += len(skipped)
-    catalogue, fees = read_catalogue(metadata, counters)
+    outcomes = set(known.outcomes) if known is not None else set()
+    catalogue, fees = read_catalogue(metadata, counters, known, outcomes)
+    held = known.records.keys() if known is not None else set()
     files = tuple(_index(path, kind) for path, kind in data)
     for file in files:
         if file.kind != "capture":
@@ -205,12 +215,12 @@ def discover(inputs: Sequence[Path], use_yes_price: bool | None = None) -> Impor
     counters["periodic_sources"] += sum(f.period_ns > 0 for f in files)
     named = {m.ticker for f in files for m in f.markets}
     counters["metadata_missing"] += len(named - catalogue.keys())
-    counters["metadata_unused"] += len(catalogue.keys() - named)
+    counters["metadata_unused"] += len(catalogue.keys() - named - held)
     counters["event_inferred"] += len(named - catalogue.keys())
     sources = tuple(sorted(path.name for path, _ in [*data, *metadata]))
-    used = {t: r for t, r in catalogue.items() if t in named}
-    settled = tuple(r for r in catalogue.values() if r.settlement is not None)
-    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, fees)
+    used = {t: r for t, r in catalogue.items() if t in named or t in held}
+    settled = tuple(record for ticker, record in catalogue.items() if ticker in outcomes)
+    return ImportPlan(sources, skipped, counters, files, used, use_yes_price, settled, fees, tuple(already))
 
 
 def _walk(inputs: Sequence[Path]) -> Iterator[tuple[Path, bool]]:

@@ -16,8 +16,14 @@ import numpy as np
 from kalshi_platform.data.market_data.door import Door
 from kalshi_platform.data.market_data.facts import Told
 from kalshi_platform.data.market_data.fee_meta import with_frames
-from kalshi_platform.data.market_data.gaps import gap_detection_of, put_in
-from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
+from kalshi_platform.data.market_data.gaps import facts_rows, gap_detection_of, put_in
+from kalshi_platform.data.market_data.history import (
+    history_of,
+    joined_tellings,
+    opening_terms,
+    steps_of,
+    told_fees,
+)
 from kalshi_platform.data.market_data.importers.captures import EventFees, import_captures
 from kalshi_platform.data.market_data.importers.joining import PrintDelays
 from kalshi_platform.data.market_data.importers.level2 import import_level2
@@ -29,6 +35,7 @@ from kalshi_platform.data.market_data.importers.trades import import_trades
 from kalshi_platform.data.market_data.importers.types import (
     MAX_NOTES,
     DataKind,
+    HeldEvent,
     ImportedEvent,
     ImportedMarket,
     ImportJob,
@@ -38,8 +45,6 @@ from kalshi_platform.data.market_data.importers.uniting import Overlaps
 from kalshi_platform.data.market_data.market_meta import MarketRecord, grid_table, unknown_market
 from kalshi_platform.data.market_data.schema import (
     FACTS,
-    FLAG_LAST,
-    NO_SIDE,
     QUOTE,
     SNAPSHOT,
     TRADE,
@@ -50,7 +55,6 @@ from kalshi_platform.data.market_data.schema import (
 )
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.fee_history import FeeTable
-from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.units import NO_PRICE
 
@@ -63,9 +67,12 @@ _IMPORTERS: dict[DataKind, Callable[[Part, Counter[str]], list[Piece]]] = {
 _USABLE = (SNAPSHOT, TRADE, QUOTE)
 
 
-def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
+def run_job(
+    job: ImportJob, read_held: Callable[[HeldEvent], list[Piece]] | None = None
+) -> Iterator[ImportedEvent]:
     """Import the events of ``job``, one ImportedEvent each, in ``job.events`` order.
 
+    ``read_held`` gives the rows that the dataset holds of an event of ``job.held``; they join the new ones.
     DataError names file, market, row and value. Events already yielded stay valid; the caller decides
     whether to keep them.
     """
@@ -73,8 +80,12 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
     job_notes: list[str] = []
     pieces: dict[str, list[Piece]] = defaultdict(list)
     captures = [part for part in job.parts if part.kind == "capture"]
+    held = {event.event: event for event in job.held}
+    kept = {market.ticker for event in job.held for market in event.markets}
     event_fees: EventFees = {}
-    found = import_captures(captures, job.use_yes_price, of_job, job_notes, event_fees) if captures else []
+    found = (
+        import_captures(captures, job.use_yes_price, of_job, job_notes, event_fees, kept) if captures else []
+    )
     fees = with_frames(job.fees, event_fees, of_job)
     for part in job.parts:
         if part.kind != "capture":
@@ -95,6 +106,12 @@ def run_job(job: ImportJob) -> Iterator[ImportedEvent]:
         counters, of_job = of_job, Counter()
         markets = []
         notes, job_notes = job_notes, []
+        if event in held and read_held is not None:
+            earlier = read_held(held[event])
+            delays.know(earlier)
+            for piece in earlier:
+                pieces[piece.ticker].append(piece)
+            tickers[event] = sorted({*tickers[event], *(m.ticker for m in held[event].markets)})
         overlaps = overlaps_of(pieces[ticker] for ticker in tickers[event])
         for ticker in tickers[event]:
             record = job.markets.get(ticker) or unknown_market(ticker)
@@ -116,6 +133,7 @@ def _market(
     notes: list[str],
 ) -> ImportedMarket | None:
     """Market whose rows passed the door, from all of its pieces; None where no row passes."""
+    _refuse_another_outcome(record, pieces)
     told, numbers = joined_tellings([piece.told for piece in pieces])
     pieces = [_numbered(piece, own) for piece, own in zip(pieces, numbers, strict=True)]
     settlement = record.settlement or _told_settlement(record.spec.ticker, pieces)
@@ -125,6 +143,11 @@ def _market(
     doors = [Door(record.spec, record.grid_declared and not hindsight) for _ in pieces]
     checked: list[Piece] = []
     for piece, door in zip(pieces, doors, strict=True):
+        if piece.is_held:
+            for telling in piece.told:
+                door.take_facts(telling.facts)
+            checked.append(piece)
+            continue
         rows = _admit(door, piece, _tellings(piece, pieces), counters, notes)
         if np.isin(rows.kind, _USABLE).any():
             checked.append(after_door(piece, rows))
@@ -135,20 +158,24 @@ def _market(
     rows, provenance, source, joined = merge(checked, delays, overlaps, counters)
     counters[f"rows:{provenance}"] += len(rows.kind)
     spec = max((door.spec for door in doors), key=lambda s: int(grid_table(s.price_ranges).sum()))
-    tick_e4 = gcd(*(door.tick_e4 for door in doors))
+    tick_e4 = gcd(*(door.tick_e4 for door in doors), *(_spacing(p.rows) for p in checked if p.is_held))
     rows = _with_all_facts(rows, told)
     if inferred:
         bands = max(inferred, key=lambda b: int(grid_table(b).sum()))
         record = replace(record, spec=record.spec.replace(price_ranges=bands))
-    fees = fees_of(record, fee_table)
-    opening = terms_at(fees, int(rows.recv_ns[0]) if spec.open_ns is None else spec.open_ns)
-    counters[f"fees:{opening.source}"] += 1
+    is_counted = any(piece.is_held for piece in pieces)  # when the market's first rows came
+    tally = Counter[str]() if is_counted else counters
+    fees_told = told_fees(record, fee_table)
+    fees = steps_of(record.spec, fees_told)
+    opening = opening_terms(fees, spec, int(rows.recv_ns[0]))
+    tally[f"fees:{opening.source}"] += 1
     spec = spec.replace(fee_type=opening.fee_type, fee_multiplier_e6=opening.fee_multiplier_e6)
-    history = history_of(record, told, counters, fees)
+    history = history_of(record, told, tally, fees).replace(fees_told=fees_told)
     detection = gap_detection_of(rows)
-    counters["markets_without_gap_detection"] += detection == "none"
+    tally["markets_without_gap_detection"] += detection == "none"
+    declared = any(door.is_declared for door in doors)
     return ImportedMarket(
-        spec, settlement, history, provenance, rows, source, tick_e4, joined, gap_detection=detection
+        spec, settlement, history, provenance, rows, source, tick_e4, joined, detection, declared
     )
 
 
@@ -168,10 +195,27 @@ def _with_all_facts(rows: MarketRows, told: list[Told]) -> MarketRows:
     missing = [(number, recv_ns) for number, recv_ns in missing if recv_ns <= rows.recv_ns[-1]]
     if not missing:
         return rows
-    more = empty(len(missing))
-    more.qty_e2[:], more.recv_ns[:] = np.array(missing, np.int64).T
-    more.kind[:], more.side[:], more.price_e4[:], more.flags[:] = FACTS, NO_SIDE, NO_PRICE, FLAG_LAST
-    return put_in(rows, more)
+    return put_in(rows, facts_rows(*zip(*missing, strict=True)))
+
+
+def _spacing(rows: MarketRows) -> int:
+    """Greatest step that divides every price of ``rows``, 1e-4 dollar; 0 where they have none."""
+    return int(np.gcd.reduce(np.unique(rows.price_e4[rows.price_e4 != NO_PRICE]), initial=0))
+
+
+def _refuse_another_outcome(record: MarketRecord, pieces: list[Piece]) -> None:
+    """Raise a DataError where a new frame tells another outcome than the dataset that grows."""
+    held = next((p for p in pieces if p.is_held), None)
+    known = record.settlement
+    if held is None or known is None:
+        return
+    for piece in pieces:
+        told = piece.facts.settlement_e4 if piece.facts is not None else None
+        if told is not None and told != known.value_e4:
+            raise DataError(
+                f"{piece.origin.source}: market {piece.ticker} settled at {told}, {held.origin.source} says "
+                f"{known.value_e4} (1e-4 dollar); leave the file out, or build all recordings again"
+            )
 
 
 def _told_settlement(ticker: str, pieces: list[Piece]) -> Settlement | None:

@@ -68,6 +68,26 @@ class Part:
     period_ns: int = 0  # spacing of the records of a periodic source; 0: it records changes
 
 
+class HeldMarket(NamedTuple):
+    """A market whose rows a dataset holds: its row group in the events shard, and what was known when."""
+
+    ticker: str
+    group: int
+    provenance: Provenance
+    spec: MarketSpec
+    history: MarketHistory
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event of a dataset that grows: its rows passed the door when they came, and are read from there."""
+
+    event: str
+    path: str  # of the events shard, relative to the dataset
+    sha256: str
+    markets: tuple[HeldMarket, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ImportJob:
     """One or more whole events, imported in one process.
@@ -82,6 +102,7 @@ class ImportJob:
     n_rows: int  # rows in the sources (for captures an estimate), for progress
     use_yes_price: bool | None = None  # how the captures' book channel was subscribed, if anybody said
     fees: FeeTable = field(default_factory=FeeTable)  # told of the series and events of its markets
+    held: tuple[HeldEvent, ...] = ()  # events whose earlier rows a dataset holds
 
     @property
     def name(self) -> str:
@@ -103,6 +124,7 @@ class ImportedMarket:
     tick_e4: int  # spacing of a ladder that holds every price of the rows, whatever grid was in force
     joined: JoinedPrints | None = None  # None: no print came from another file than the book
     gap_detection: GapDetection | None = None  # how lost messages of the book show; None: not looked at
+    grid_declared: bool = False  # a source names the grid of ``spec``
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import pytest
 from made.fake_import import build, files
 
 from kalshi_platform.data.dataset.inspect import find_problems, summarise
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, playable_words
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ChecksumError
@@ -21,6 +21,28 @@ def test_the_summary_adds_up(fake, tmp_path):
     assert summary.n_bytes == sum(
         len(data) for name, data in files(tmp_path / "out").items() if name != MANIFEST_NAME
     )
+
+
+def test_markets_that_no_episode_can_step_over_are_counted_in_their_split(tmp_path, fake):
+    manifest = build(tmp_path / "out")
+    alone, *others = manifest.markets
+    changed = manifest.replace(
+        markets=(
+            alone.replace(n_segments=0), others[0].replace(n_segments=0), others[1].replace(n_segments=0),
+            *others[2:],
+        )
+    )  # fmt: skip
+    (tmp_path / "out" / MANIFEST_NAME).write_bytes(changed.to_bytes())
+    summary = summarise(Dataset.open(tmp_path / "out"))
+    assert summary.unplayable_markets == 3
+    lost = {m.split for m in changed.markets[:3]}
+    assert sum(summary.splits[s].unplayable_events for s in lost) == 1  # EV0 whole, one of EV1
+    assert playable_words(764, 43).startswith(
+        "764 markets, of which 43 cannot be played: fewer than two rows"
+    )
+    older = changed.replace(markets=(alone.replace(n_segments=None), *others))
+    (tmp_path / "out" / MANIFEST_NAME).write_bytes(older.to_bytes())
+    assert summarise(Dataset.open(tmp_path / "out")).unplayable_markets is None
 
 
 @pytest.mark.parametrize("folder", ["events", "features"])

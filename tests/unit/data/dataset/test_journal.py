@@ -41,7 +41,7 @@ def test_a_shard_lost_or_cut_short_since_is_made_again(fake, tmp_path):
 def test_a_damaged_journal_record_is_only_done_again(fake, tmp_path, junk):
     build(tmp_path / "out")
     whole = files(tmp_path / "out")
-    next((tmp_path / "out" / ".build").iterdir()).write_bytes(junk)
+    next((tmp_path / "out" / ".build").glob("*.json")).write_bytes(junk)
     fake.ran = []
     build(tmp_path / "out", overwrite=True)
     assert len(fake.ran) == 1

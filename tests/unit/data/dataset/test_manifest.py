@@ -71,14 +71,25 @@ def test_a_checksum_that_is_none_is_refused_by_field(sha256):
         Shard.parse({"path": "x", "kind": "events", "sha256": sha256, "n_bytes": 1})
 
 
-def test_a_field_that_says_nothing_is_not_written_so_that_older_manifests_keep_their_digest(tmp_path, rng):
+def test_fields_that_say_nothing_are_not_written_so_that_older_manifests_keep_their_digest(tmp_path, rng):
     _, manifest = make_dataset(tmp_path, rng)
-    assert b"gap_detection" not in manifest.to_bytes()
-    assert "gap_detection" not in manifest.model_dump(mode="json")["markets"][0]
-    market = manifest.markets[0].replace(gap_detection="none")
-    told = manifest.replace(markets=(market, *manifest.markets[1:]))
+    text = manifest.to_bytes().decode()
+    silent = ("gap_detection", "n_segments", "grid_declared", "older_outcomes", "imported", "left_out")
+    for name in (*silent, "parents", "joined"):
+        assert name not in text
+    market = manifest.markets[0].replace(n_segments=0, grid_declared=False, gap_detection="none")
+    told = manifest.replace(markets=(market, *manifest.markets[1:]), parents=("a" * 12,))
     assert told.digest != manifest.digest
-    assert Manifest.from_bytes(told.to_bytes(), "x").markets[0].gap_detection == "none"
+    assert Manifest.from_bytes(told.to_bytes(), "x") == told
+    assert not told.markets[0].is_playable
+    assert manifest.markets[0].is_playable  # nobody counted
+
+
+def test_assignments_hold_left_out_events_too_and_no_event_twice(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    assert manifest.replace(left_out=("X",)).assignments() == {"EV": "train", "X": None}
+    with pytest.raises(ContractError, match="event EV is in train and left out"):
+        manifest.replace(left_out=("EV",))
 
 
 def test_notes_are_kept_and_change_nothing_where_there_are_none(tmp_path, rng):

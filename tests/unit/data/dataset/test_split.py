@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig, assign_splits
+from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig, assign_splits, join_splits
 from kalshi_platform.domain.errors import ContractError
 
 PROVENANCES = ("recorded", "simulated", "quotes", "trade_implied")
@@ -129,3 +129,65 @@ def test_with_a_time_cut_train_ends_an_embargo_before_anything_held_out_begins(t
 def test_a_share_of_nothing_is_refused_by_name():
     with pytest.raises(ContractError, match=r"SplitConfig\.test = 0"):
         SplitConfig.parse({"test": 0})
+
+
+NEWCOMERS = st.lists(
+    st.dictionaries(st.integers(0, 400), st.sampled_from(PROVENANCES), max_size=30), max_size=8
+)
+
+
+@given(NEWCOMERS, st.sampled_from([None, 0]))
+def test_however_events_come_none_moves_and_no_stratum_starves(additions, time_cut_ns):
+    # With the cut at 0 every event lies after it: only validation and test are drawn.
+    config = SplitConfig(time_cut_ns=time_cut_ns)
+    drawn = SPLITS if time_cut_ns is None else SPLITS[1:]
+    there = {}
+    for addition in additions:
+        new = {str(i): EventFacts(0, 1, p) for i, p in addition.items() if str(i) not in there}
+        joined = join_splits(new, there, config)
+        assert (
+            join_splits(dict(reversed(new.items())), there, config) == joined
+        )  # the files' order decides nothing
+        assert joined.keys() == new.keys()
+        assert set(joined.values()) <= set(drawn)
+        there |= {event: (joined[event], facts.provenance) for event, facts in new.items()}
+    for provenance in PROVENANCES:
+        counts = Counter(split for split, p in there.values() if p == provenance)
+        if counts.total() >= len(drawn) + len(PROVENANCES):
+            assert all(counts[split] for split in drawn)
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=12))
+def test_the_quotas_hold_to_two_events_however_they_come(sizes):
+    there = {}
+    for number, size in enumerate(sizes):
+        new = alike(f"{number}-{i}" for i in range(size))
+        there |= {e: (s, "recorded") for e, s in join_splits(new, there, SplitConfig()).items()}
+    counts, n = Counter(split for split, _ in there.values()), len(there)
+    for split, share in zip(SPLITS, (250, 25, 25), strict=True):
+        assert abs(counts[split] - n * share / 300) <= 2
+    if n >= 4:
+        assert all(counts[split] for split in SPLITS)
+
+
+def test_a_new_event_joins_the_split_that_lacks_most_and_the_first_of_equals():
+    # Of 12 events the quotas are 10, 1 and 1; 8, 1 and 1 are there, so both newcomers are for train.
+    # Of 24 they are 20, 2 and 2: of 14 newcomers 12 are for train and one is for each of the others.
+    there = {f"t{i}": ("train", "recorded") for i in range(8)}
+    there |= {"v": ("validation", "recorded"), "x": ("test", "recorded")}
+    assert set(join_splits(alike("AB"), there, SplitConfig()).values()) == {"train"}
+    many = Counter(join_splits(alike(map(str, range(14))), there, SplitConfig()).values())
+    assert many == {"train": 12, "validation": 1, "test": 1}
+    alone = join_splits(alike("ABC"), {}, SplitConfig())
+    ranked = sorted("ABC", key=lambda e: hashlib.sha256(f"kalshi-platform-1\0{e}".encode()).digest())
+    assert [alone[event] for event in ranked] == ["train", "validation", "test"]
+
+
+def test_a_time_cut_stays_in_force_for_events_that_join():
+    config = SplitConfig(time_cut_ns=50, embargo_ns=10)
+    new = {"early": EventFacts(0, 39, "quotes"), "near": EventFacts(45, 70, "quotes")}
+    late = {f"late{i}": EventFacts(60 + i, 90, "quotes") for i in range(4)}
+    joined = join_splits(new | late, {"there": ("validation", "quotes")}, config)
+    assert (joined["early"], joined["near"]) == ("train", None)
+    # Five after the cut, one of them in validation already: bounds of 5 by 25 and 25 are 2.5, rounded to 3.
+    assert Counter(joined[event] for event in late) == {"validation": 2, "test": 2}

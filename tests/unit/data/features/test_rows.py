@@ -1,5 +1,8 @@
 """Rows of a replay: five levels a side, the print of the message, and where the rows break."""
 
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 from made.feature_rows import (
     SNAP,
     SPEC,
@@ -10,7 +13,7 @@ from made.strategies import START_NS
 
 from kalshi_platform.data.features import rows as rows_module
 from kalshi_platform.data.features.kernel import build_rows
-from kalshi_platform.data.features.rows import CROSSED, INVALID, LEVELS, VALID, Rows
+from kalshi_platform.data.features.rows import CROSSED, INVALID, LEVELS, VALID, Rows, find_segments
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FLAG_BLOCK,
@@ -106,3 +109,18 @@ def test_a_slice_of_rows_is_a_view_of_every_column() -> None:
     for column, whole in zip(part, rows, strict=True):
         column[:] = 7
         assert (whole.reshape(4, -1)[:, 0] == 7).tolist() == [False, True, True, False]
+
+
+@given(st.lists(st.booleans(), max_size=30))
+def test_segments_are_the_runs_of_valid_rows_that_can_be_stepped(valid):
+    starts, stops = find_segments(np.array(valid, np.uint8))
+    inside = np.zeros(len(valid), bool)
+    for start, stop in zip(starts, stops, strict=True):
+        assert stop - start >= 2
+        assert all(valid[start:stop])
+        assert start == 0 or not valid[start - 1]
+        assert stop == len(valid) or not valid[stop]
+        inside[start:stop] = True
+    for k in np.flatnonzero(~inside):  # what is left out is invalid or alone
+        alone = (k == 0 or not valid[k - 1]) and (k + 1 == len(valid) or not valid[k + 1])
+        assert not valid[k] or alone

@@ -8,11 +8,18 @@ from collections import Counter
 import pytest
 
 from kalshi_platform.data.market_data.facts import MarketFacts, Told
-from kalshi_platform.data.market_data.history import fees_of, history_of, joined_tellings
+from kalshi_platform.data.market_data.history import (
+    history_of,
+    joined_tellings,
+    record_before,
+    steps_of,
+    told_fees,
+)
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.domain.fee_history import FeeTable, FeeTelling
+from kalshi_platform.domain.fee_history import FeeTable, FeeTelling, ToldFees
 from kalshi_platform.domain.fee_schedule import terms_at
 from kalshi_platform.domain.market import MarketSpec, Settlement
+from kalshi_platform.domain.market_history import constant_history
 
 SPEC = MarketSpec(ticker="M", event="E", open_ns=1, close_ns=100)
 OUTCOME = Settlement(ticker="M", value_e4=10_000, determined_ns=120)
@@ -83,10 +90,29 @@ def test_fees_come_from_the_market_and_from_what_is_told_of_its_series_and_event
     override = FeeTelling(fee_multiplier_e6=0, at_ns=50)
     maker = FeeTelling(fee_type="quadratic_with_maker_fees")
     table = FeeTable({"KXA": (maker,), "KXB": (own,)}, {"KXA-1": (override,), "KXA-2": (own,)})
-    fees = fees_of(MarketRecord(spec, None, True, own_fees=(own,)), table)
+    fees = steps_of(spec, told_fees(MarketRecord(spec, None, True, own_fees=(own,)), table))
     found = [(terms_at(fees, t).fee_type, terms_at(fees, t).fee_multiplier_e6) for t in (49, 50)]
     assert found == [("quadratic_with_maker_fees", 500_000), ("quadratic_with_maker_fees", 0)]
     bare = MarketRecord(
         MarketSpec(ticker="KXB-9-A", event="KXB-9"), None, False
     )  # the event names its series
-    assert terms_at(fees_of(bare, table), 0).fee_multiplier_e6 == 500_000
+    assert terms_at(steps_of(bare.spec, told_fees(bare, table)), 0).fee_multiplier_e6 == 500_000
+
+
+def test_a_record_of_a_market_that_was_built_before_tells_the_fees_that_were_told() -> None:
+    own = FeeTelling(fee_multiplier_e6=500_000)
+    told = ToldFees(event=(FeeTelling(at_ns=50, fee_multiplier_e6=0),), own=(own,))
+    spec = SPEC.replace(fee_multiplier_e6=500_000)
+    history = constant_history(spec).replace(fees=steps_of(spec, told), fees_told=told)
+    before = record_before(spec, None, history, False)
+    assert (before.event_fees, before.own_fees) == (told.event, told.own)
+    assert before.spec.fee_multiplier_e6 == 1_000_000  # a record's specification carries no fees
+    # An earlier version kept the steps alone: they count as told by the market itself.
+    silent = history.replace(fees_told=ToldFees())
+    again = record_before(spec, None, silent, False)
+    assert again.event_fees == ()
+    for at_ns in (49, 50, 60):
+        terms = terms_at(steps_of(spec, told_fees(again, FeeTable())), at_ns)
+        assert terms.fee_multiplier_e6 == terms_at(history.fees, at_ns).fee_multiplier_e6
+    plain = constant_history(SPEC).replace(fees=steps_of(SPEC, ToldFees()))
+    assert record_before(SPEC, None, plain, False).own_fees == ()  # defaults were told by nobody

@@ -1,6 +1,7 @@
 """When metadata says that an outcome was public, and the price before it."""
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -214,3 +215,12 @@ def test_a_record_keeps_what_its_sources_say_of_fees_and_leaves_the_weighing_to_
     assert merge_records(found, later, "m.parquet").own_fees == (own, FeeTelling(fee_multiplier_e6=1_000_000))
     with pytest.raises(DataError, match=r"m\.parquet: row 0 \(E-A\): .*fee_multiplier = -1"):
         record(fee_multiplier=-1)
+
+
+def test_a_later_file_that_tells_no_fees_overrides_none():
+    known, later = record(), record()
+    paying = replace(
+        known, spec=known.spec.replace(fee_type="quadratic_with_maker_fees", fee_multiplier_e6=5)
+    )
+    merged = merge_records(paying, later, "m2.parquet").spec
+    assert (merged.fee_type, merged.fee_multiplier_e6) == ("quadratic_with_maker_fees", 5)

@@ -3,9 +3,16 @@
 import json
 
 import pytest
+from made.replay_bank import bank_of, book, market, rows_of
 
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.evaluation import WHOLE_LIVES_UP_TO, EvalConfig, Evaluation
+from kalshi_platform.evaluation.judging.evaluation import (
+    WHOLE_LIVES_UP_TO,
+    Coverage,
+    EvalConfig,
+    Evaluation,
+    Subject,
+)
 
 
 def test_the_answer_is_json_and_comes_back_equal(judged):
@@ -39,3 +46,32 @@ def test_every_baseline_is_beaten_only_where_each_interval_lies_above_zero(judge
     assert with_beats(True, True, True).beats_every_baseline
     assert not with_beats(True, False, True).beats_every_baseline
     assert not with_beats().beats_every_baseline  # nobody was played: nobody was beaten
+
+
+def test_markets_and_events_that_no_episode_can_play_are_counted():
+    def rows(*valid):
+        return rows_of(*[book(k, ((4_000, 1),), ((5_000, 1),), valid=v) for k, v in enumerate(valid)])
+
+    bank = bank_of(
+        market(rows(1, 1, 0, 1, 1), "A", "E"), market(rows(1), "B", "E"), market(rows(1, 0, 1), "C", "F")
+    )
+    found = Coverage.of(bank)
+    assert found == Coverage(n_events=2, n_markets=3, unplayable_events=1, unplayable_markets=2)
+    assert found.words.startswith("2 events, 3 markets, of which 2 cannot be played: fewer than two rows")
+    whole = bank_of(market(rows(1, 1), "A", "E"))
+    assert Coverage.of(whole).words == "1 events, 1 markets"
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "descends", "words"),
+    [
+        ("", None, ""),
+        ("b" * 12, True, "trained and judged on bbbbbbbbbbbb"),
+        ("a" * 12, True, "trained on aaaaaaaaaaaa, judged on bbbbbbbbbbbb, which grew from it"),
+        ("a" * 12, False, "judged on bbbbbbbbbbbb, another one: it may hold what taught the policy"),
+    ],
+)
+def test_the_lineage_says_on_which_state_a_policy_was_trained_and_judged(trained_on, descends, words):
+    found = Subject(dataset_digest="b" * 12, trained_on=trained_on, descends=descends).lineage
+    assert words in found
+    assert bool(found) == bool(words)

@@ -113,6 +113,7 @@ def test_the_terminal_shows_every_row_and_finding(judged):
     for name in ["policy", *(b.name for b in judged.baselines), *(f.rule for f in judged.findings)]:
         assert name in text
     assert verdict(judged) in text
+    assert judged.coverage.words in text
     assert "at the fees of the time: " in text
     assert "at today's fees: " in text
     n_markets = judged.policy.aggregate.n_markets

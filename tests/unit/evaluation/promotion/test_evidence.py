@@ -64,7 +64,9 @@ def test_the_validation_split_is_judged_and_never_the_test_split():
 )
 def test_a_dataset_or_feature_table_that_changed_is_told_apart(digest, table, differ):
     record, _ = made_record(made_policy())
-    manifest = SimpleNamespace(feature_digest=table or record.spec.feature_digest)
+    manifest = SimpleNamespace(
+        feature_digest=table or record.spec.feature_digest, descends_from=lambda recorded: recorded == digest
+    )
     dataset = SimpleNamespace(digest=digest, manifest=manifest)
     found = _match_datasets(record, dataset)
     assert [m.name for m in found if not m.equal] == differ
@@ -72,3 +74,18 @@ def test_a_dataset_or_feature_table_that_changed_is_told_apart(digest, table, di
     assert "claims' dataset" not in [
         m.name for m in _match_datasets(without, SimpleNamespace(digest=digest, manifest=manifest))
     ]
+
+
+def test_a_dataset_that_grew_from_the_recorded_one_fits_and_is_named_apart():
+    record, _ = made_record(made_policy())
+    manifest = SimpleNamespace(
+        feature_digest=record.spec.feature_digest, descends_from=lambda recorded: recorded == DATASET
+    )
+    found = _match_datasets(record, SimpleNamespace(digest="e" * 12, manifest=manifest))
+    assert [(m.name, m.equal, m.grown, m.fits) for m in found] == [
+        ("dataset", False, True, True),
+        ("feature table", True, False, True),
+        ("claims' dataset", False, True, True),
+    ]
+    assert "grown" in found[0].model_dump()
+    assert "grown" not in found[1].model_dump()  # judgements kept before keep their digests

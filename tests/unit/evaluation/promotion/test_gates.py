@@ -30,6 +30,23 @@ def test_a_good_model_passes_every_gate():
     ]  # fmt: skip
 
 
+def test_a_dataset_that_grew_passes_and_claims_of_its_earlier_state_are_not_compared():
+    grown = tuple(
+        Match(name=name, recorded="a" * 12, found="b" * 12, grown=True)
+        for name in ("dataset", "claims' dataset")
+    )
+    other = GOOD.replace(mean_return=estimate(0.2), n_events=3)
+    judgement = judge(made_evidence(datasets=grown, claimed=other))
+    results = {result.name: result for result in judgement.results}
+    assert judgement.passed
+    assert results["dataset"].found == (
+        "dataset aaaaaaaaaaaa grew to bbbbbbbbbbbb; claims' dataset aaaaaaaaaaaa grew to bbbbbbbbbbbb"
+    )
+    assert results["claims"].found == "of the earlier state aaaaaaaaaaaa, judged anew on bbbbbbbbbbbb"
+    stranger = (grown[0].replace(grown=False), grown[1])
+    assert not judge(made_evidence(datasets=stranger, claimed=other)).passed
+
+
 REFUSED = [
     (
         "digests",

@@ -8,6 +8,7 @@ from made.evaluation_bank import random_bank
 from made.fake_import import FakeImport
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import ContractError, DataError
@@ -15,12 +16,13 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.learning.training import session
 from kalshi_platform.learning.training.session import RUN_FILE, RunSettings, require_ready, validator
 from kalshi_platform.simulation.envs.config import EnvConfig
+from kalshi_platform.simulation.replay.open import SplitOpener
 
 
 def dataset_of(digest=FEATURE_DIGEST, empty=""):
     """What ``require_ready`` looks at."""
     return SimpleNamespace(
-        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest),
+        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest, parents=()),
         entries=lambda split: [] if split == empty else ["a market"],
     )  # fmt: skip
 
@@ -96,6 +98,23 @@ def test_run_training_leaves_record_and_environment_and_closes_its_data(tmp_path
     assert EnvConfig.parse(json.loads((tmp_path / "run" / "env.json").read_text())) == settings.env
     recorded = json.loads((tmp_path / "run" / RUN_FILE).read_text())
     assert recorded["dataset_digest"] == Dataset.open(str(tmp_path / "data")).digest
+
+
+def test_a_resumed_run_opens_the_state_of_the_dataset_that_it_began_on(tmp_path, monkeypatch):
+    fake = FakeImport(tmp_path, tuple(f"EV{k}" for k in range(8)))
+    fake.install(monkeypatch)
+    began = build_dataset([], tmp_path / "data", BuildConfig(workers=0)).digest
+    (tmp_path / RUN_FILE).write_text(json.dumps({"dataset_digest": began}))
+    fake.events = (*fake.events, "NEW")
+    add_to_dataset([], tmp_path / "data", workers=0)
+    uri = str(tmp_path / "data")
+    assert session._open(uri, tmp_path, resume=True).digest == began
+    assert session._open(uri, tmp_path, resume=False).manifest.parents == (began,)
+    assert SplitOpener(uri, "train", ("orderbook",), state=began)().n_rows > 0
+    fake.events = (*fake.events, "NEWER")
+    add_to_dataset([], tmp_path / "data", workers=0)
+    with pytest.raises(DataError, match=f"dataset {began} is asked for, .* no longer kept: start anew"):
+        session._open(uri, tmp_path, resume=True)
 
 
 def test_the_validator_scores_with_one_seed_and_no_ladder(monkeypatch):

@@ -1,9 +1,6 @@
 """Banks: segments never span a gap, outcomes lie apart, nothing can be written."""
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made.replay_bank import bank_of, book, market, random_bank, rows_of
 
 from kalshi_platform.domain.errors import DataError
@@ -14,28 +11,12 @@ from kalshi_platform.simulation.replay.bank import (
     BankMarket,
     MarketInfo,
     build_bank,
-    find_segments,
 )
 from kalshi_platform.simulation.replay.terms import MAX_BANDS, NO_CLOSE
 
 
 def rows_valid(*valid):
     return rows_of(*[book(k, ((4_000, 1),), ((5_000, 1),), valid=v) for k, v in enumerate(valid)])
-
-
-@given(st.lists(st.booleans(), max_size=30))
-def test_segments_are_the_runs_of_valid_rows_that_can_be_stepped(valid):
-    starts, stops = find_segments(np.array(valid, np.uint8))
-    inside = np.zeros(len(valid), bool)
-    for start, stop in zip(starts, stops, strict=True):
-        assert stop - start >= 2
-        assert all(valid[start:stop])
-        assert start == 0 or not valid[start - 1]
-        assert stop == len(valid) or not valid[stop]
-        inside[start:stop] = True
-    for k in np.flatnonzero(~inside):  # what is left out is invalid or alone
-        alone = (k == 0 or not valid[k - 1]) and (k + 1 == len(valid) or not valid[k + 1])
-        assert not valid[k] or alone
 
 
 def test_segments_ages_and_markets_line_up():

@@ -1,0 +1,162 @@
+"""Steps that the build and the growth of a dataset share, from keyed jobs to the deletion of stale files.
+
+Alone      on one machine one process at a time writes a dataset (:func:`writing_alone`). In a bucket nobody
+           is kept out: a growth is refused there where another one came first (``grow.py``).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kalshi_platform.data.dataset.job import EncodedShard, encode_shard
+from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, job_key
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
+from kalshi_platform.data.dataset.outcomes import encode_outcomes
+from kalshi_platform.data.dataset.runner import run_jobs
+from kalshi_platform.data.dataset.split import EventFacts, Split
+from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
+from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.market_data.importers import ImportJob
+from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
+from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.storage.locks import writing
+from kalshi_platform.storage.storage import Storage
+from kalshi_platform.storage.whole_file import file_digest, is_leftover
+
+#: Fields of a manifest's market that are copied from its job's record.
+_COPIED: Final = (
+    "provenance", "n_events", "n_rows", "n_gaps", "first_ns", "last_ns", "batch", "volatility", "n_segments",
+    "grid_declared", "gap_detection",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BuildProgress:
+    """BuildProgress of a build, counted in jobs and in source rows."""
+
+    jobs_done: int
+    jobs: int
+    rows_done: int  # source rows of finished jobs
+    rows: int
+    reused: int  # jobs that an interrupted build had finished
+
+
+@dataclass(frozen=True)
+class KeyedJobs:
+    """Jobs by key, and the sha256 of every file that they read."""
+
+    jobs: dict[str, ImportJob]
+    content: dict[str, str]  # path -> sha256
+
+    @classmethod
+    def of(cls, jobs: Sequence[ImportJob], history: ResolutionHistory) -> "KeyedJobs":
+        """Key every job by all that its output depends on."""
+        paths = sorted({part.path for job in jobs for part in job.parts})
+        content = {path: file_digest(path) for path in paths}
+        return cls({job_key(job, content, history): job for job in jobs}, content)
+
+
+def writing_alone(storage: Storage) -> AbstractContextManager[None]:
+    """Keep other processes of this machine from writing the dataset; a bucket has no such lock."""
+    local = "://" not in storage.uri
+    return writing(Path(storage.uri) / JOURNAL_FOLDER) if local else nullcontext()
+
+
+def run_unfinished(
+    jobs: Mapping[str, ImportJob],
+    finished: Mapping[str, BuiltJob],
+    storage: Storage,
+    workers: int | None,
+    history: ResolutionHistory,
+    progress: Callable[[BuildProgress], None],
+) -> list[BuiltJob]:
+    """Run the unfinished jobs and return every job's record.
+
+    Calls ``progress`` at the start and after each job.
+    """
+    built = dict(finished)
+    total = sum(job.n_rows for job in jobs.values())
+
+    def report() -> None:
+        rows = sum(jobs[key].n_rows for key in built)
+        progress(BuildProgress(len(built), len(jobs), rows, total, reused=len(finished)))
+
+    report()
+    for job in run_jobs({k: job for k, job in jobs.items() if k not in built}, storage, workers, history):
+        built[job.key] = job
+        report()
+    return list(built.values())
+
+
+def event_facts(markets: Iterable[BuiltMarket]) -> dict[str, EventFacts]:
+    """Facts of every event that decide its split."""
+    of_event: dict[str, list[BuiltMarket]] = defaultdict(list)
+    for market in markets:
+        of_event[market.spec.event].append(market)
+    return {
+        event: EventFacts(
+            min(m.first_ns for m in siblings),
+            max(m.last_ns for m in siblings),
+            min((m.provenance for m in siblings), key=RICHEST_FIRST.index),
+        )
+        for event, siblings in of_event.items()
+    }
+
+
+def market_entry(market: BuiltMarket, split: Split) -> MarketEntry:
+    """Entry of a built market in the manifest."""
+    joined = market.joined
+    files = None if joined is None else JoinedFiles(files=market.source, markets=1, **joined._asdict())
+    return MarketEntry(
+        ticker=market.spec.ticker,
+        event=market.spec.event,
+        split=split,
+        settled=market.settlement is not None,
+        joined=files,
+        **{name: getattr(market, name) for name in _COPIED},
+    )
+
+
+def encode_tables(markets: Sequence[StoredMarket], outcomes: Sequence[MarketRecord]) -> list[EncodedShard]:
+    """The markets file and, where any outcome is known, the outcomes file."""
+    tables = [encode_shard("markets", "markets", encode_markets(markets))]
+    if any(record.settlement is not None for record in outcomes):
+        tables.append(encode_shard("outcomes", "outcomes", encode_outcomes(outcomes)))
+    return tables
+
+
+def joined_files(entries: Iterable[MarketEntry]) -> tuple[JoinedFiles, ...]:
+    """Trades put beside books, summed over the markets of equal files and equal delay."""
+    found: dict[tuple[str, int, bool], Counter[str]] = defaultdict(Counter)
+    for joined in (entry.joined for entry in entries if entry.joined is not None):
+        found[joined.files, joined.delay_ns, joined.measured] += Counter(markets=1, prints=joined.prints)
+    return tuple(
+        JoinedFiles(files=files, delay_ns=delay_ns, measured=measured, **counts)
+        for (files, delay_ns, measured), counts in sorted(found.items())
+    )
+
+
+def some(counters: Counter[str]) -> dict[str, int]:
+    """Counters that are not zero, by name."""
+    return {name: n for name, n in sorted(counters.items()) if n}
+
+
+def write_manifest(storage: Storage, manifest: Manifest) -> None:
+    """Put the manifest in force, after everything that it names is on the disk."""
+    storage.sync_folders(shard.path for shard in manifest.shards)
+    storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
+    storage.sync_folders([MANIFEST_NAME])
+
+
+def delete_stale(storage: Storage, stale: Iterable[Shard], keep: Iterable[Shard]) -> None:
+    """Delete the files of ``stale`` that nothing in ``keep`` names, and what killed writers left.
+
+    Files of other owners stay.
+    """
+    paths = {s.path for s in stale} - {s.path for s in keep}
+    paths |= {f.path for f in storage.list_files() if is_leftover(f.path)}
+    for path in sorted(paths):
+        storage.delete(path)

@@ -1,0 +1,56 @@
+"""States of a dataset that grows: the one before the present is kept, so that its readers can go on reading.
+
+Owns      ``.states/<digest>.json``, the manifest of the state that the last growth replaced, and
+          ``.states/<digest>.next``, the claim of a growth of that state, in a bucket only.
+Claim     in a bucket nothing keeps two growths apart; the one whose claim is written first is the only one
+          that may replace the state. A killed growth, repeated with the same files, finds its own claim.
+"""
+
+from pathlib import Path
+
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER, Manifest, Shard, state_path
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.storage.storage import Storage
+
+
+def keep_state(storage: Storage, manifest: Manifest) -> None:
+    """Note the shards of a state that is about to be replaced; they stay until the next growth."""
+    storage.write_bytes_atomic(state_path(manifest.digest), manifest.to_bytes())
+
+
+def forget_states(storage: Storage, keep: str | None = None) -> list[Shard]:
+    """Delete the notes of all earlier states but ``keep`` (a digest); returns the shards that they named."""
+    shards: list[Shard] = []
+    for file in storage.list_files(STATES_FOLDER):
+        path = Path(file.path)
+        if path.stem == keep and path.suffix == ".json":
+            continue
+        if path.suffix == ".json":
+            try:
+                data = bytes(storage.read_bytes(file.path))
+                shards += Manifest.from_bytes(data, storage.address(file.path)).shards
+            except DataError:
+                pass  # of another version: its shards are nobody's any more, and stay
+        if path.suffix in (".json", ".next"):
+            storage.delete(file.path)
+    return shards
+
+
+def claim_state(storage: Storage, old: Manifest, new: Manifest) -> None:
+    """Make sure that nobody else replaces ``old``; ContractError where another growth came first."""
+    if "://" in storage.uri:
+        claim = f"{STATES_FOLDER}/{old.digest}.next"
+        if not storage.create_exclusive(claim, new.digest.encode()):
+            claimed = bytes(storage.read_bytes(claim)).decode()
+            if claimed != new.digest:
+                raise ContractError(
+                    f"{storage.uri}: another --add is growing this state ({old.digest} to {claimed}): repeat "
+                    f"this command when it has ended; if it was killed, repeat it first, or delete "
+                    f"{storage.address(claim)}"
+                )
+    address = storage.address(MANIFEST_NAME)
+    now = Manifest.from_bytes(bytes(storage.read_bytes(MANIFEST_NAME)), address)
+    if now.digest != old.digest:
+        raise ContractError(
+            f"{storage.uri} became {now.digest} while files were added to {old.digest}: repeat this command"
+        )

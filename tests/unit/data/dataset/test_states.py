@@ -1,0 +1,54 @@
+"""The state before the present: kept for its readers, forgotten with its shards, replaced only once."""
+
+import pytest
+from made.stored import make_dataset
+
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER
+from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.storage.storage import open_storage
+
+
+@pytest.fixture
+def place(tmp_path, rng):
+    """Storage, its manifest, and two states that could follow."""
+    _, manifest = make_dataset(tmp_path, rng)
+    later = [manifest.replace(sources=(name,), parents=(manifest.digest,)) for name in "ab"]
+    return open_storage(tmp_path), manifest, *later
+
+
+def test_a_kept_state_is_forgotten_with_the_shards_it_names(place):
+    storage, first, second, _ = place
+    keep_state(storage, first)
+    keep_state(storage, second)
+    assert forget_states(storage, keep=second.digest) == list(first.shards)
+    assert [f.path for f in storage.list_files(STATES_FOLDER)] == [f".states/{second.digest}.json"]
+    assert forget_states(storage) == list(second.shards)
+    assert forget_states(storage) == []
+
+
+def test_a_note_that_is_damaged_names_no_shard_and_goes(place):
+    storage, *_ = place
+    storage.write_bytes_atomic(f"{STATES_FOLDER}/0123.json", b"{")
+    assert forget_states(storage) == []
+    assert storage.list_files(STATES_FOLDER) == []
+
+
+def test_a_state_that_is_no_longer_in_force_is_not_replaced(place):
+    storage, first, second, third = place
+    claim_state(storage, first, second)
+    storage.write_bytes_atomic(MANIFEST_NAME, second.to_bytes())
+    with pytest.raises(ContractError, match=f"became {second.digest} while files were added"):
+        claim_state(storage, first, third)
+
+
+def test_in_a_bucket_one_growth_claims_a_state_and_may_be_repeated(place):
+    storage, first, second, third = place
+    address = storage.uri
+    storage.uri = f"s3://stands-for/{address}"  # a folder that claims as a bucket does
+    claim_state(storage, first, second)
+    claim_state(storage, first, second)  # killed, and repeated with the same files
+    with pytest.raises(ContractError, match=rf"another --add .* \({first.digest} to {second.digest}"):
+        claim_state(storage, first, third)
+    forget_states(storage, keep=first.digest)
+    claim_state(storage, first, third)
