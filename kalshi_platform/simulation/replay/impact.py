@@ -20,7 +20,7 @@ IMPACT_DEPTH: Final = LEVELS
 #: Fields of a slot's record.
 IMPACT_FIELDS: Final = [
     ("n_taken", "i4"),  # entries of taken_* in use
-    ("taken_px_e4", "i8", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
+    ("taken_px_e4", "i4", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
     ("taken_e2", "i8", (2, IMPACT_DEPTH)),
 ]
 
