@@ -17,7 +17,8 @@ from kalshi_platform.learning.tuning.load_runs import load
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.serving.inference.batch import FREE, Batch
+from kalshi_platform.models.rules.trading_filter import FREE
+from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.ready import ready_tiers
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
 from kalshi_platform.simulation.replay.open import open_bank

@@ -2,6 +2,7 @@
 
 Owns   the schedule, the order of the rollouts, and putting their figures together.
 Units  returns are fractions of the episode's capital.
+Rules  the trading filter stands before the judged policy, as where it is served; baselines play without.
 Not    opening the data: held_out.py guards the test split before a bank of it exists.
 """
 
@@ -138,9 +139,18 @@ class _Stage:
         return Episodes(*(column[order] for column in table))
 
     def play(
-        self, maker: PolicyMaker, env_config: EnvConfig, name: str, random_policy: bool = False
+        self,
+        maker: PolicyMaker,
+        env_config: EnvConfig,
+        name: str,
+        random_policy: bool = False,
+        *,
+        filtered: bool = True,
     ) -> Sample:
-        """Roll the policy out over every seed that can change the result."""
+        """Roll the policy out over every seed that can change the result.
+
+        ``filtered``: behind the trading filter, as a policy is served. A baseline is no such policy.
+        """
         seeds = self.config.seeds if self.is_random or random_policy else self.config.seeds[:1]
         rollouts = []
         for seed in seeds:
@@ -148,7 +158,7 @@ class _Stage:
             n_envs = min(self.config.n_envs, table.number.size)
             env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs)
             with torch_threads(self.config.torch_threads):
-                rollouts.append(run_policy(maker(env), env, self.config.rollout, name))
+                rollouts.append(run_policy(maker(env), env, self.config.rollout, name, filtered=filtered))
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts)
 
@@ -160,7 +170,8 @@ class _Stage:
         def make(vector_env: ReplayVectorEnv) -> Policy:
             return build_baseline(baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds))
 
-        return self.play(make, env.replace(order_style=style), baseline.name, baseline.is_random)
+        styled = env.replace(order_style=style)
+        return self.play(make, styled, baseline.name, baseline.is_random, filtered=False)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
         """Hindsight optimum where it bounds the policy (takers, full depth, whole lives), else None."""

@@ -16,6 +16,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.statistics.metrics import sharpe_of_moments
 from kalshi_platform.models.networks.acting import NetworkPolicy
+from kalshi_platform.models.rules.filtered import Filtered
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
@@ -46,6 +47,7 @@ class Rollout:
     events: tuple[str, ...]  # rows of the event tables in tallies
     mean_entropy: float | None  # of the policy's own probabilities, share of the most possible
     idle_slots: int  # decisions at which only HOLD was available
+    rule_slots: dict[str, int]  # reason -> decisions that the trading filter took from the policy
     decisions: int  # slot decisions in all
     capital_e6: int
     wall_s: float
@@ -59,14 +61,20 @@ def number_events(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def run_policy(
-    policy: Policy, env: ReplayVectorEnv, config: RolloutConfig | None = None, name: str = "policy"
+    policy: Policy,
+    env: ReplayVectorEnv,
+    config: RolloutConfig | None = None,
+    name: str = "policy",
+    *,
+    filtered: bool = False,
 ) -> Rollout:
     """Trade every scheduled episode of ``env``, which must play a list that ends (``FixedEpisodes``).
 
+    ``filtered``: the rules of the trading filter come before the policy, as they do where it is served.
     ContractError where the policy chooses a masked action or the schedule is empty.
     """
     config = config or RolloutConfig()
-    session = _Session(policy, env, config, name)
+    session = _Session(policy, env, config, name, filtered=filtered)
     started = time.perf_counter()
     while not env.done:
         session.advance()
@@ -76,9 +84,12 @@ def run_policy(
 class _Session:
     """One rollout under way: the stepper and the counts so far."""
 
-    def __init__(self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str) -> None:
+    def __init__(
+        self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str, *, filtered: bool
+    ) -> None:
         self.policy, self.env, self.config, self.name = policy, env, config, name
-        self.stepper = Stepper(env, policy)
+        self.filtered = Filtered(policy, env) if filtered else None
+        self.stepper = Stepper(env, self.filtered or policy)
         layout = env.layout
         self.feature_names = (*env.bank.feature_names, *PORTFOLIO)
         self.events, market_event = number_events(env.bank)
@@ -163,6 +174,7 @@ class _Session:
             events=self.events,
             mean_entropy=float(np.mean(self.entropies)) if self.entropies else None,
             idle_slots=self.idle,
+            rule_slots=self.filtered.filter.by_reason() if self.filtered else {},
             decisions=self.decisions,
             capital_e6=self.env.config.capital_e6,
             wall_s=wall_s,

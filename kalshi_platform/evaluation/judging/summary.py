@@ -5,10 +5,12 @@ Units  returns are fractions of the episode's capital, one a market and episode;
        An estimate's draw is an event: its seeds and episodes never count as further draws.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
 from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
@@ -61,6 +63,9 @@ class Trading(Config):
 
     decisions: int
     idle_decisions: int
+    rule_decisions: dict[str, int] = Field(
+        {}, description="of the trading filter, by its reason's first words"
+    )
     n_orders: int
     n_fills: int
     n_reached_fills: int = 0  # of resting orders that the opposite best reached without a print
@@ -256,6 +261,7 @@ def _trading(sample: Sample) -> Trading:
     return Trading(
         decisions=decisions,
         idle_decisions=idle,
+        rule_decisions=dict(sum((Counter(x.rule_slots) for x in sample.rollouts), Counter[str]())),
         n_orders=orders,
         n_fills=int(r.n_fills.sum()),
         n_reached_fills=int(r.n_reached_fills.sum()),

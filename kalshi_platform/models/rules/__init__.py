@@ -1,6 +1,6 @@
-"""Policies written by hand, with which a trained one is compared.
+"""Rules written by hand: policies with which a trained one is compared, and the filter before any policy.
 
-Not here   trained networks (networks/), rules of a tier (serving/inference). Begin reading at baselines.py.
+Not here   trained networks (networks/). Begin reading at baselines.py or trading_filter.py.
 """
 
-__all__ = ["baselines"]
+__all__ = ["baselines", "filter_inputs", "filtered", "trading_filter"]

@@ -7,10 +7,11 @@ Packed     text in the place of a whole row or history packs its numbers
            (kalshi_platform/serving/api/packed.py).
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from kalshi_platform.data.market_data.faults import MAX_QTY_E2
 from kalshi_platform.domain.actions import ActionName
 from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.domain.units import DOLLAR_E4
@@ -21,6 +22,8 @@ MarketState = Literal[
     "active", "paused", "inactive", "initialized", "closed",
     "determined", "disputed", "amended", "settled", "finalized",
 ]  # fmt: skip
+
+_MAX_AGE_MS: Final = 10**12  # in ns exact in 64 bits
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 PriceE4 = Annotated[int, Field(ge=0, le=DOLLAR_E4)]
@@ -70,6 +73,12 @@ class MarketRow(_Read):
     )
     bid_e4: PriceE4 | None = Field(None, description="best YES bid, for the rules")
     ask_e4: PriceE4 | None = Field(None, description="best YES ask, for the rules")
+    bid_size_e2: Annotated[int, Field(ge=0, le=MAX_QTY_E2)] | None = Field(
+        None, description="contracts displayed at the best YES bid, 1e-2, for the rules; null: not known"
+    )
+    age_ms: Annotated[int, Field(ge=0, le=_MAX_AGE_MS)] | None = Field(
+        None, description="age of the book's latest change, whole ms, for the rules; null: not known"
+    )
     taker_rate_e6: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         TAKER_RATE_E6, description="fee rate of a taker in this market, 1e-6, for the rules"
     )
@@ -115,6 +124,9 @@ class GroupDecision(BaseModel):
     notes: list[NoteName] = Field(
         description="cached: the answer to an equal state; deadline: no time for a higher tier; fallback: a "
         "higher tier failed"
+    )
+    reasons: dict[str, str] = Field(
+        description="by market id, where a rule decided and no network: why, a word and a sentence"
     )
 
 

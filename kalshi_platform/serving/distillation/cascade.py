@@ -1,8 +1,9 @@
 """A tiered policy plays replayed events, and its champion decides beside it for comparison.
 
 Owns       the batch that the cascade sees in replay, and the counts of who decided and who agreed, by event.
-Played     is ``serving/inference/tiered.py`` itself, without the cache of answers and without rules: every
-           difference from the champion comes from the tiers.
+Played     is ``serving/inference/tiered.py`` itself, without the cache of answers. The trading filter stands
+           before the cascade, and before the champion and every tier that plays alone, as it does where they
+           are served: every difference between them comes from the tiers.
 Left out   a tier that never exits (exit_threshold None): asking it could only cost time.
 """
 
@@ -19,6 +20,8 @@ from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.rules.filtered import ReplayFilter
+from kalshi_platform.models.rules.trading_filter import FREE
 from kalshi_platform.serving.distillation.config import JudgeConfig
 from kalshi_platform.serving.distillation.halves import stage
 from kalshi_platform.serving.distillation.states import choices
@@ -80,8 +83,9 @@ class Tally:
 class WatchedCascade:
     """A policy for ``run_policy``: the cascade acts, the champion decides beside it, both are compared."""
 
-    def __init__(self, tiered: TieredPolicy, champion: FrozenPolicy, bank: Bank) -> None:
-        self._tiered, self._bank = tiered, bank
+    def __init__(self, tiered: TieredPolicy, champion: FrozenPolicy, env: ReplayVectorEnv) -> None:
+        self._tiered, self._bank, self._filter = tiered, env.bank, ReplayFilter(env)
+        bank = env.bank
         self._champion = NetworkPolicy(champion.network, bank.arrays)
         self._first_rows = np.ascontiguousarray(bank.arrays.segments["start"])
         self._segment_event = bank.segment_events
@@ -94,18 +98,22 @@ class WatchedCascade:
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Actions (N, S) int8 of the cascade; counts who decided them and where the champion agrees."""
-        batch = batch_of(self._bank, flat, rows, self._tiered.window)
+        forced = self._filter.look()
+        batch = batch_of(self._bank, flat, rows, self._tiered.window)._replace(forced=forced)
         found = self._tiered.decide(batch, 0)
         wanted = self._champion.act(flat, rows)
-        self._count(flat, rows, found.tier, found.actions == wanted)
+        self._count(flat, rows, found.tier, found.actions == wanted, forced == FREE)
         return found.actions
 
-    def _count(self, flat: np.ndarray, rows: np.ndarray, tier: np.ndarray, same: np.ndarray) -> None:
+    def _count(
+        self, flat: np.ndarray, rows: np.ndarray, tier: np.ndarray, same: np.ndarray, is_free: np.ndarray
+    ) -> None:
         running = np.flatnonzero((rows >= 0).any(axis=1))
         # All slots of a group hold markets of one event here.
         segment = np.searchsorted(self._first_rows, rows[running].max(axis=1), side="right") - 1
         event = self._segment_event[segment]
         _, counted = choices(self._tiered.layout, flat[running])
+        counted &= is_free[running]  # a slot that the rules decide is no choice of the networks
         np.add.at(self.tally.exits, (event, tier[running]), 1)
         np.add.at(self.tally.counted, event, counted.sum(axis=1))
         np.add.at(self.tally.agreed, event, (counted & same[running]).sum(axis=1))
@@ -144,12 +152,16 @@ class Theatre:
         return stage(self.bank, self.events, self.env, self.config)
 
     def play(self, policy: Policy, name: str) -> Sample:
-        """Play the episodes with any policy; ``name`` labels it in messages."""
+        """Play the episodes with any policy behind the trading filter; ``name`` labels it in messages."""
+        return self._run(policy, self.stage(), name, filtered=True)
+
+    def _run(self, policy: Policy, env: ReplayVectorEnv, name: str, *, filtered: bool) -> Sample:
         with torch_threads(1):
-            rollout = run_policy(policy, self.stage(), _WATCHED, name)
+            rollout = run_policy(policy, env, _WATCHED, name, filtered=filtered)
         return pool(self.bank, self.env, (0,), [rollout])
 
     def play_cascade(self, tiered: TieredPolicy, name: str = "cascade") -> Played:
         """Play the episodes with the cascade, and count who decided in them."""
-        watched = WatchedCascade(tiered, self.champion, self.bank)
-        return Played(self.play(watched, name), watched.tally)
+        env = self.stage()
+        watched = WatchedCascade(tiered, self.champion, env)  # it asks the filter itself
+        return Played(self._run(watched, env, name, filtered=False), watched.tally)

@@ -19,9 +19,10 @@ from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.tiers import TierSet
+from kalshi_platform.models.rules.trading_filter import FREE
 from kalshi_platform.serving.guard.recorded import Recorded
 from kalshi_platform.serving.guard.served import ServedModel, Verdict
-from kalshi_platform.serving.inference.batch import FREE, Batch, Decisions
+from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free

@@ -1,93 +1,18 @@
-"""Decides every slot: by rules that come before any network, else by a network's logits.
+"""Decides every slot: by the rules' demands where there are any, else by a network's logits.
 
-Crossed    best bid at or above best ask: the local book is broken, or caught inside one match -> HOLD.
-Arbitrage  of mutually exclusive markets at most one pays its YES. One NO contract in each of n legs costs
-           sum(1 - bid) and the fees, and brings at least n - 1 dollars; it pays for certain where
-               sum(bid - fee(bid)) > 1 dollar.
-           A leg counts where its action mask allows BUY_NO and its bid is worth more than its fee: a leg that
-           nobody can trade protects nobody. Sets are numbers within one group; no policy sees them.
+Rules      models/rules/trading_filter.py says what they demand; here ``forced`` holds it.
 Logits     p_a = exp(l_a / T) / sum over allowed b of exp(l_b / T); the action is the allowed one with
            the highest logit, the first of equals, as models/networks/actions.py: best_actions chooses.
            Confidence of a group: the lowest of the slots' highest probabilities; 1 where no slot is free.
 Shapes     N groups, S slots, A actions; K groups a tier was asked about, ``which`` (K,) i8 their indices.
            ``slot_mask_at`` and ``action_mask_at`` of ``flat`` (N, width) are simulation/replay/layout.py's.
-Units      prices 1e-4 dollar on the YES scale, fees and sums 1e-6 dollar, rates 1e-6; integers throughout.
 """
 
 import numpy as np
 
-from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.compiled import kernel
-from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.fees import model_fee_e6
-from kalshi_platform.domain.units import CONTRACT_E2, DOLLAR_E6
-from kalshi_platform.serving.inference.batch import FREE
-
-
-@kernel
-def _leg_e6(bid_e4: int, taker_rate_e6: int, allowed: float) -> int:
-    """Return the 1e-6 dollar that a contract of this leg adds to the sum; 0 where the market is no leg."""
-    if bid_e4 <= 0 or allowed <= 0.5:
-        return 0
-    return max(CONTRACT_E2 * bid_e4 - model_fee_e6(taker_rate_e6, bid_e4, CONTRACT_E2), 0)
-
-
-@kernel
-def force_actions(
-    bid_e4: np.ndarray,
-    ask_e4: np.ndarray,
-    exclusive_set: np.ndarray,
-    taker_rate_e6: np.ndarray,
-    action_mask: np.ndarray,
-    forced: np.ndarray,
-) -> None:
-    """Write the action that the rules demand of every slot, or FREE, into ``forced`` (N, S) i1.
-
-    Arguments as in :func:`forced_actions`.
-    """
-    for n in range(bid_e4.shape[0]):
-        for s in range(bid_e4.shape[1]):
-            crossed = bid_e4[n, s] >= 0 and ask_e4[n, s] >= 0 and bid_e4[n, s] >= ask_e4[n, s]
-            forced[n, s] = HOLD if crossed else FREE
-        for s in range(bid_e4.shape[1]):
-            if exclusive_set[n, s] < 0 or forced[n, s] != FREE:
-                continue
-            own_e6 = _leg_e6(bid_e4[n, s], taker_rate_e6[n, s], action_mask[n, s, BUY_NO])
-            total_e6 = 0
-            for k in range(bid_e4.shape[1]):
-                if exclusive_set[n, k] == exclusive_set[n, s] and forced[n, k] != HOLD:
-                    total_e6 += _leg_e6(bid_e4[n, k], taker_rate_e6[n, k], action_mask[n, k, BUY_NO])
-            if own_e6 > 0 and total_e6 > DOLLAR_E6:
-                forced[n, s] = BUY_NO
-
-
-def forced_actions(
-    bid_e4: np.ndarray,
-    ask_e4: np.ndarray,
-    exclusive_set: np.ndarray,
-    taker_rate_e6: np.ndarray,
-    action_mask: np.ndarray,
-) -> np.ndarray:
-    """Actions (N, S) i1 that the rules demand of each slot, or FREE.
-
-    ``bid_e4``, ``ask_e4`` (N, S) i4: best prices, NO_PRICE where a side or the whole slot is empty;
-    ``exclusive_set`` (N, S) i4: slots with one number >= 0 are mutually exclusive, -1 none; ``taker_rate_e6``
-    (N, S) i8; ``action_mask`` (N, S, A), above one half = allowed. ContractError where the shapes differ.
-    """
-    shape = bid_e4.shape
-    others = (ask_e4.shape, exclusive_set.shape, taker_rate_e6.shape, action_mask.shape[:-1])
-    if len(shape) != 2 or any(other != shape for other in others) or action_mask.shape[-1] != N_ACTIONS:
-        raise ContractError(f"bids have shape {shape}, the others {others}: all take one value a slot (N, S)")
-    forced = np.empty(shape, np.int8)
-    force_actions(
-        np.ascontiguousarray(bid_e4, np.int32),
-        np.ascontiguousarray(ask_e4, np.int32),
-        np.ascontiguousarray(exclusive_set, np.int32),
-        np.ascontiguousarray(taker_rate_e6, np.int64),
-        np.ascontiguousarray(action_mask, np.float32),
-        forced,
-    )
-    return forced
+from kalshi_platform.models.rules.trading_filter import FREE
 
 
 @kernel

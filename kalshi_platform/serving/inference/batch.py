@@ -14,9 +14,6 @@ from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.simulation.replay.layout import Layout
 
-#: In ``Batch.forced``: the rules leave the slot to the networks.
-FREE: Final = -1
-
 
 class Tier(IntEnum):
     """The tier that decided a group. Files and metrics hold these values; :attr:`order` is the cascade's."""

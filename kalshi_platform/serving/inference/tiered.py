@@ -21,9 +21,9 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.rules.trading_filter import FREE
 from kalshi_platform.serving.inference.answering import all_finite, answer, answer_by_rules, still_unsure
 from kalshi_platform.serving.inference.batch import (
-    FREE,
     TIER_ORDER,
     Batch,
     Decisions,

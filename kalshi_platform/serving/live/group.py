@@ -9,20 +9,18 @@ Slots      a slot whose book is invalid looks empty until the book is valid agai
 Not        the slot that a message concerns (``books.py``), nor any order: the client owns its account.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from kalshi_platform.data.features.rows import CROSSED, INVALID, VALID, Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
-from kalshi_platform.domain.actions import ACTIONS, HOLD, N_ACTIONS
+from kalshi_platform.domain.actions import ACTIONS, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fee_schedule import FeeStep, terms_at, terms_today
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import KnownFacts
-from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.models.rules.filter_inputs import filter_slots
+from kalshi_platform.models.rules.trading_filter import FilterInputs, allocate_inputs
 from kalshi_platform.serving.api.messages import Holding
-from kalshi_platform.serving.inference.answering import force_actions
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.simulation.replay.account import clear_position, open_account, update_mark
 from kalshi_platform.simulation.replay.bank import (
@@ -88,16 +86,6 @@ def place_row(
     update_mark(kept, slot)
 
 
-class RuleInputs(NamedTuple):
-    """Inputs of the rules for one group; :func:`observe_group` writes them."""
-
-    bid_e4: np.ndarray  # (1, S) i4
-    ask_e4: np.ndarray  # (1, S) i4
-    exclusive_set: np.ndarray  # (1, S) i4, set when a market is described
-    taker_rate_e6: np.ndarray  # (1, S) i8
-    action_mask: np.ndarray  # (1, S, A) f4
-
-
 @kernel
 def observe_group(
     bank: BankArrays,
@@ -106,30 +94,24 @@ def observe_group(
     now_ns: int,
     params: ExecutionParams,
     capital_e6: int,
-    rules: RuleInputs,
+    sets: np.ndarray,
+    inputs: FilterInputs,
     flat: np.ndarray,
     at_rows: np.ndarray,
     forced: np.ndarray,
+    reasons: np.ndarray,
 ) -> None:
     """Write the observation at ``now_ns`` of the one environment in ``envs``, and the rules' demands.
 
-    flat (1, width) f4, at_rows (1, S) i4, forced (1, S) i1, all written.
+    sets (S,) i4: the exclusive set of each slot's market; flat (1, width) f4, at_rows (1, S) i4, forced
+    (1, S) i1, reasons (1, S) u1, all written, and the filter's ``inputs``.
     """
-    bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask = rules
     envs[0].now_ns = now_ns
     update_mask(bank.rows, bank.terms, envs[0], slots, 0, params)
     write_observation(
         bank.rows, bank.features, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows
     )
-    for s in range(slots.shape[1]):
-        slot = slots[0, s]
-        is_live = slot.state == LIVE
-        bid_e4[0, s] = bank.rows[s].bid_px_e4[0] if is_live else NO_PRICE
-        ask_e4[0, s] = bank.rows[s].ask_px_e4[0] if is_live else NO_PRICE
-        taker_rate_e6[0, s] = bank.terms[s].taker_rate_e6
-        for a in range(N_ACTIONS):
-            action_mask[0, s, a] = slot.mask[a]
-    force_actions(bid_e4, ask_e4, exclusive_set, taker_rate_e6, action_mask, forced)
+    filter_slots(bank, envs, slots, params, sets, inputs, forced, reasons)
 
 
 class LiveGroup:
@@ -151,13 +133,9 @@ class LiveGroup:
         self._markets["terms_at"] = np.arange(s)
         self._terms = np.zeros(s, TERMS_DTYPE)
         self._windows = np.zeros((s, window, self._temporal_columns.size), np.float32)
-        self._rules = RuleInputs(
-            np.zeros((1, s), np.int32),
-            np.zeros((1, s), np.int32),
-            np.full((1, s), -1, np.int32),
-            np.zeros((1, s), np.int64),
-            np.zeros((1, s, N_ACTIONS), np.float32),
-        )
+        self._sets = np.full(s, -1, np.int32)
+        self._inputs = allocate_inputs(1, s)
+        self._reasons = np.zeros((1, s), np.uint8)
         self._event_sets: dict[str, int] = {}
         self._params = config.execution
         self._capital_e6 = config.capital_e6
@@ -203,7 +181,7 @@ class LiveGroup:
         self._terms[s] = terms_record(spec.ticker, known, terms_at(fees, at_ns), terms_today(fees))
         if spec.mutually_exclusive:
             number = self._event_sets.setdefault(spec.event, len(self._event_sets))
-            self._rules.exclusive_set[0, s] = number
+            self._sets[s] = number
 
     def put(self, s: int, row: Rows) -> bool:
         """Let slot ``s`` stand at ``row`` (length 1), or empty it; True where ``row`` calls for a decision.
@@ -252,10 +230,12 @@ class LiveGroup:
             now_ns,
             self._params,
             self._capital_e6,
-            self._rules,
+            self._sets,
+            self._inputs,
             flat,
             self._at_rows,
             forced,
+            self._reasons,
         )
         if not self._windows.shape[1]:
             return Batch(flat, None, forced)
@@ -267,6 +247,11 @@ class LiveGroup:
     def live(self) -> np.ndarray:
         """Slots (S,) bool in which a market stood at the last observation."""
         return self._at_rows[0] >= 0
+
+    @property
+    def reasons(self) -> np.ndarray:
+        """Reasons (S,) u1 of the rules at the last observation, as ``models/rules`` numbers them."""
+        return self._reasons[0].copy()
 
     @property
     def oldest_row_age_ns(self) -> int:

@@ -26,6 +26,7 @@ from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.models.rules.trading_filter import said
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
@@ -59,6 +60,7 @@ class Due(NamedTuple):
     recv_ns: int
     groups: tuple[int, ...]
     live: np.ndarray  # (N, S) bool: slots in which a market stands
+    reasons: np.ndarray  # (N, S) u1: of the rules, as models/rules/trading_filter.py numbers them
     batch: Batch
 
 
@@ -243,7 +245,8 @@ class StreamSession:
             return None
         batches = [self._books.groups[g].observe(now_ns) for g in groups]
         live = np.array([self._books.groups[g].live for g in groups])
-        return Due(number, now_ns, tuple(groups), live, _joined(batches))
+        reasons = np.array([self._books.groups[g].reasons for g in groups])
+        return Due(number, now_ns, tuple(groups), live, reasons, _joined(batches))
 
     def _is_due(self, group: int, now_ns: int) -> bool:
         """True where the interval since the last decision of ``group`` is over."""
@@ -256,7 +259,7 @@ class StreamSession:
 
     def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
         """Text of one ``decision`` message."""
-        live = due.live[n].tolist()
+        live = due.live[n]
         slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
         actions = decisions.actions[n].tolist()
         fields: dict[str, Any] = {
@@ -268,6 +271,7 @@ class StreamSession:
             "confidence": float(decisions.confidence[n]),
             "tier": TIER_NAMES[int(decisions.tier[n])],
             "notes": NOTES_OF[int(decisions.notes[n])],
+            "reasons": said([t for _, t in slots], due.reasons[n, live].tolist()),
             "model": model,
         }
         if self._probabilities:

@@ -17,17 +17,23 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
-from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, HOLD, N_ACTIONS
+from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, BUY_NO, HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.models.rules.trading_filter import (
+    UNSAID,
+    allocate_inputs,
+    forced_slots,
+    plan_client_orders,
+    said,
+)
 from kalshi_platform.serving.api.packed import unpack_alike
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
     MarketRow,
 )
-from kalshi_platform.serving.inference.answering import forced_actions
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.inference.tiered import free
 from kalshi_platform.serving.server.feature_cache import FeatureCache
@@ -44,6 +50,7 @@ from kalshi_platform.serving.server.problems import (
     wrong_number,
 )
 from kalshi_platform.simulation.replay.layout import Layout
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 _BIT: Final = {name: 1 << action for name, action in ACTIONS.items()}
 _N_ORDERS: Final = 64
@@ -126,17 +133,22 @@ class Asked(NamedTuple):
 
     batch: Batch
     occupied: np.ndarray  # (N, S) bool: slots with an active market
+    reasons: np.ndarray  # (N, S) u1: of the rules, as models/rules/trading_filter.py numbers them
     stale_ns: int  # age of the oldest value that was filled in; 0 where everything was sent
 
 
 class Reader:
     """Reads requests for one model; ``window`` is the longest any of its tiers looks back.
 
-    ``cache`` completes rows of the model's market and portfolio features, in this order.
+    ``trading`` says which orders the model's actions mean; ``cache`` completes rows of the model's market and
+    portfolio features, in this order.
     """
 
-    def __init__(self, spec: PolicySpec, window: int, cache: FeatureCache, max_groups: int) -> None:
+    def __init__(
+        self, spec: PolicySpec, window: int, trading: TradingConfig, cache: FeatureCache, max_groups: int
+    ) -> None:
         self.spec, self.window = spec, window
+        self._execution = trading.execution
         self.columns = columns_of(spec)
         self._cache, self._max_groups = cache, max_groups
         self._known = frozenset(self.columns)
@@ -167,8 +179,10 @@ class Reader:
         place_rows(filled.rows, slots, bits, self._layout, flat)
         windows = self._windows(n, markets, slots) if self.window else None
         is_whole = len(order.columns) == len(self.columns)
+        forced, reasons = self._ruled(n, markets, flat)
         return Asked(
-            Batch(flat, windows, self._forced(n, markets, flat)),
+            Batch(flat, windows, forced),
+            reasons=reasons,
             occupied=self._layout.slot_mask(flat) > 0,
             stale_ns=0 if is_whole else int(filled.age_ns.max(initial=0)),
         )
@@ -227,27 +241,37 @@ class Reader:
             bits.append(allowed)
         return np.array([[markets.slots[m] for m in markets.active], bits], np.int64)
 
-    def _forced(self, n: int, markets: _Markets, flat: np.ndarray) -> np.ndarray:
-        """Actions (N, S) i1 that the rules demand where prices were sent, else FREE."""
+    def _ruled(self, n: int, markets: _Markets, flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Actions (N, S) i1 that the rules demand where prices were sent, else FREE; reasons (N, S) u1."""
         shape = n, self.spec.n_slots
-        priced = [
-            m
-            for m in markets.active
-            if markets.all[m].bid_e4 is not None or markets.all[m].ask_e4 is not None
-        ]
+        priced = [m for m in markets.active if _is_priced(markets.all[m])]
         if not priced:
-            return free(*shape)
-        bid, ask = np.full(shape, NO_PRICE, np.int32), np.full(shape, NO_PRICE, np.int32)
-        sets, rate = np.full(shape, -1, np.int32), np.zeros(shape, np.int64)
+            return free(*shape), np.full(shape, UNSAID, np.uint8)
+        inputs = allocate_inputs(*shape)
         numbers: dict[str, int] = {}
         for m in priced:
             at, market = divmod(markets.slots[m], shape[1]), markets.all[m]
-            bid[at] = NO_PRICE if market.bid_e4 is None else market.bid_e4
-            ask[at] = NO_PRICE if market.ask_e4 is None else market.ask_e4
-            rate[at] = market.taker_rate_e6
+            inputs.taker_rate_e6[at] = market.taker_rate_e6
+            if market.bid_e4 is not None:
+                inputs.bid_e4[at] = market.bid_e4
+            if market.ask_e4 is not None:
+                inputs.ask_e4[at] = market.ask_e4
+            if market.bid_size_e2 is not None:
+                inputs.bid_size_e2[at] = market.bid_size_e2
+            if market.age_ms is not None:
+                inputs.age_ns[at] = market.age_ms * NS_PER_MS
             if market.exclusive_set is not None:
-                sets[at] = numbers.setdefault(market.exclusive_set, len(numbers))
-        return forced_actions(bid, ask, sets, rate, self._layout.action_mask(flat))
+                inputs.exclusive_set[at] = numbers.setdefault(market.exclusive_set, len(numbers))
+        inputs.may_buy_no[...] = self._layout.action_mask(flat)[..., BUY_NO] > 0.5
+        plan_client_orders(self._positions_e2(flat), self._execution, inputs)
+        return forced_slots(inputs, is_taker=not self._execution.maker)
+
+    def _positions_e2(self, flat: np.ndarray) -> np.ndarray:
+        """Positions (N, S) i8 that the rows tell, zero where the model reads none."""
+        if "position" not in self.spec.portfolio:
+            return np.zeros((len(flat), self.spec.n_slots), np.int64)
+        share = self._layout.split(flat).portfolio[:, :, self.spec.portfolio.index("position")]
+        return np.rint(share.astype(np.float64) * self._execution.position_limit_e2).astype(np.int64)
 
     def _windows(self, n: int, markets: _Markets, slots: np.ndarray) -> np.ndarray:
         """Windows (N, S, W, H) f4, the present row last, zeros before the first."""
@@ -279,16 +303,25 @@ class Reader:
         return place_windows(rows, slots, *self._history_bounds, out) < 0
 
 
+def _is_priced(market: MarketRow) -> bool:
+    """Return True where the rules may have something to say about ``market``."""
+    told = market.bid_e4, market.ask_e4, market.exclusive_set
+    return any(value is not None for value in told)
+
+
 def columns_of(spec: PolicySpec) -> tuple[str, ...]:
     """Columns of a request's rows, in the model's own order."""
     return (*spec.market, *spec.portfolio)
 
 
-def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, object]]:
-    """Value of ``groups`` in the answer: the decisions, with the names of markets, actions and tiers."""
+def answer_of(request: DecideRequest, decisions: Decisions, reasons: np.ndarray) -> list[dict[str, object]]:
+    """Value of ``groups`` in the answer: the decisions, with the names of markets, actions and tiers.
+
+    ``reasons`` (N, S) u1: of the rules, as :class:`Asked` holds them.
+    """
     actions, probabilities = decisions.actions.tolist(), decisions.probabilities.tolist()
     confidence, tiers = decisions.confidence.tolist(), decisions.tier.tolist()
-    notes = decisions.notes.tolist()
+    notes, codes = decisions.notes.tolist(), reasons.tolist()
     return [
         {
             "actions": {m.id: ACTION_NAMES[actions[g][s]] for s, m in enumerate(group.markets)},
@@ -296,6 +329,7 @@ def answer_of(request: DecideRequest, decisions: Decisions) -> list[dict[str, ob
             "confidence": confidence[g],
             "tier": TIER_NAMES[tiers[g]],
             "notes": NOTES_OF[notes[g]],
+            "reasons": said([m.id for m in group.markets], codes[g]),
         }
         for g, group in enumerate(request.groups)
     ]

@@ -102,15 +102,16 @@ class Service:
             spec, limits = served.policy.spec, self.args.limits
             if self._features is None or self._features.names != columns_of(spec):
                 self._features = FeatureCache(columns_of(spec), limits.features)
-            reader = Reader(spec, served.window, self._features, limits.groups)
+            reader = Reader(spec, served.window, served.trading, self._features, limits.groups)
             self._reader = (served.number, reader)
         return self._reader[1]
 
     def warm(self) -> None:
         """Read made-up requests, so that every kernel is compiled before a client waits for it."""
-        policy = self.served().policy
-        cache = FeatureCache(columns_of(policy.spec))  # what is made up is not remembered
-        reader = Reader(policy.spec, policy.window, cache, 1)
+        served = self.served()
+        spec = served.policy.spec
+        cache = FeatureCache(columns_of(spec))  # what is made up is not remembered
+        reader = Reader(spec, served.window, served.trading, cache, 1)
         for packed in (True, False):
             reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
@@ -186,7 +187,7 @@ class Service:
                 "request_id": request.request_id,
                 "model": served.key.model,
                 "tier_set": served.key.tier_set,
-                "groups": answer_of(request, decisions),
+                "groups": answer_of(request, decisions, asked.reasons),
                 "timings_ms": timings_ms,
             }
         )

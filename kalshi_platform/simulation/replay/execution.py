@@ -44,7 +44,9 @@ from kalshi_platform.simulation.replay.impact import (
     remember,
 )
 from kalshi_platform.simulation.replay.planning import (
+    NO_FEE,
     ExecutionParams,
+    full_fee,
     is_paused,
     plan_order,
     raises_position,
@@ -99,7 +101,8 @@ def submit(
     """
     if action == HOLD:
         return
-    price, qty, reserve_e6 = plan_order(row, terms, slot, action, env.cash_e6 - env.reserved_e6, params)
+    fee, budget_e6 = full_fee(terms, NO_FEE, params), env.cash_e6 - env.reserved_e6
+    price, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
     if qty == 0:
         return
     env.reserved_e6 += reserve_e6

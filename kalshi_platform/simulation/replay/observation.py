@@ -19,7 +19,14 @@ from kalshi_platform.simulation.replay.account import position_value_e6
 from kalshi_platform.simulation.replay.bank import ROW_CROSSED
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
-from kalshi_platform.simulation.replay.planning import ExecutionParams, is_paused, plan_order, raises_position
+from kalshi_platform.simulation.replay.planning import (
+    NO_FEE,
+    ExecutionParams,
+    full_fee,
+    is_paused,
+    plan_order,
+    raises_position,
+)
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 
 #: The agent's own state a slot; formulas in the feature table, written by :func:`write_portfolio`.
@@ -101,6 +108,7 @@ def update_mask(
     so that the account can pay for any choice of allowed actions together.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
+    fee = NO_FEE
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         slot.mask[HOLD] = 1
@@ -113,9 +121,10 @@ def update_mask(
         if row.state & ROW_CROSSED != 0 or at_ns >= terms.close_ns or is_paused(slot, at_ns):
             _forbid_all(slot)
             continue
+        fee = full_fee(terms, fee, params)
         highest_e6 = 0
         for action in range(1, N_ACTIONS):
-            _, qty, reserve_e6 = plan_order(row, terms, slot, action, budget_e6, params)
+            _, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
             slot.mask[action] = 1 if qty > 0 else 0
             highest_e6 = max(highest_e6, reserve_e6)
         budget_e6 -= highest_e6

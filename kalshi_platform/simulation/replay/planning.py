@@ -7,7 +7,7 @@ Records    row: ROW_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py); slot:
 Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -107,6 +107,14 @@ def wanted_qty_e2(position_e2: int, action: int, params: ExecutionParams) -> int
 
 
 @kernel
+def taker_limit_e4(best_e4: int, up: bool, params: ExecutionParams) -> int:
+    """Limit of an order that takes the side whose best price is ``best_e4``: the slippage beyond it."""
+    if up:
+        return max(best_e4, min(best_e4 + params.max_slippage_e4, 9_999))
+    return min(best_e4, max(best_e4 - params.max_slippage_e4, 1))
+
+
+@kernel
 def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -> int:
     """Limit price of an order decided on the book of ``row``; -1 where the side it needs is empty."""
     up = raises_position(action)
@@ -122,16 +130,32 @@ def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -
             price = better
         return price
     price = ask if up else bid
-    if price < 0:
-        return -1
-    if up:
-        return max(price, min(price + params.max_slippage_e4, 9_999))
-    return min(price, max(price - params.max_slippage_e4, 1))
+    return -1 if price < 0 else taker_limit_e4(price, up, params)
+
+
+class FullFee(NamedTuple):
+    """Fee rate of a market, and the highest fee that an order of full size can pay there."""
+
+    rate_e6: int
+    highest_e6: int
+
+
+#: ``before`` of the first market.
+NO_FEE: Final = FullFee(-1, 0)
+
+
+@kernel
+def full_fee(terms: Any, before: FullFee, params: ExecutionParams) -> FullFee:
+    """Fee of a full order under ``terms``; ``before``, of another market, where the rate is the same."""
+    rate_e6 = scaled_rate_e6(terms, params.maker, params)
+    if rate_e6 == before.rate_e6:
+        return before
+    return FullFee(rate_e6, model_fee_e6(rate_e6, 5_000, params.order_qty_e2))
 
 
 @kernel
 def plan_order(
-    row: Any, terms: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
+    row: Any, terms: Any, fee: FullFee, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:
     """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
 
@@ -147,8 +171,8 @@ def plan_order(
         return 0, 0, 0
     if action in (SELL_YES, SELL_NO):
         return price, qty, 0
-    fee_e6 = model_fee_e6(scaled_rate_e6(terms, params.maker, params), 5_000, qty) + params.unit_e6
-    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
+    fee_e6 = fee.highest_e6 if qty == params.order_qty_e2 else model_fee_e6(fee.rate_e6, 5_000, qty)
+    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6 + params.unit_e6
     if reserve_e6 > budget_e6:
         return 0, 0, 0
     return price, qty, reserve_e6

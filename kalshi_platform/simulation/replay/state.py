@@ -50,7 +50,7 @@ _SLOT_FIELDS: Final[list[Any]] = [
     ("action_counts", "i4", (N_ACTIONS,)),
     ("masked_counts", "i4", (N_ACTIONS,)),
 ]
-#: Fields that every step reads, in front: they lie in three cache lines. The rest is read where an order works.
+#: Fields that every step reads, in front: three cache lines. The rest is read where an order works.
 _EVERY_STEP: Final = (
     "position_e2", "mark2_e4", "cost_e6", "opened_ns", "cursor", "stop", "shift_ns", "pause_ns",
     "pause_known_ns", "order_reserved_e6", "equity_e6", "exposure_e6", "slot_cash_e6", "n_taken",

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from made import replay_bank
 from made.evaluation_bank import bank_of, market, random_bank
+from made.replay_bank import book, rows_of
 from made.rollouts import env_of
 
 from kalshi_platform.domain.actions import HOLD
@@ -149,3 +151,24 @@ def test_a_masked_action_is_refused():
 
     with pytest.raises(ContractError, match="mask forbids"):
         run_policy(Sells(), env)
+
+
+def test_rules_of_the_trading_filter_come_before_a_policy_that_is_played_filtered():
+    markets = [
+        replay_bank.market(
+            rows_of(*(book(t, [(bid, 1_000)], [(bid + 100, 1_000)]) for t in (0, 0.5 + bid / 100_000, 9))),
+            f"E-{bid}", "E", 0, mutually_exclusive=True,
+        )
+        for bid in (5_800, 5_600)
+    ]  # fmt: skip
+    bank = replay_bank.bank_of(*markets)
+    plain, filtered = (
+        run_policy(DoNothing(env.layout), env, filtered=is_filtered)
+        for is_filtered in (False, True)
+        for env in [env_of(bank, 1, event_episodes(bank, 2))]
+    )
+    assert plain.rule_slots == {}
+    assert plain.records.n_orders.sum() == 0
+    assert filtered.rule_slots["riskless"] >= 2
+    assert (filtered.records.n_orders > 0).all()
+    assert filtered.records.pnl_e6.sum() > 0

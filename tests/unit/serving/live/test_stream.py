@@ -34,7 +34,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
-        "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "reasons": {}, "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
     }  # fmt: skip
 
 
@@ -120,17 +120,57 @@ def test_a_crossed_book_calls_for_no_decision_and_is_a_forced_hold_beside_others
     policy, stream = Policy(), session()
     answers(stream, snapshot(yes=[["0.6000", "1.00"]], no=[["0.4500", "1.00"]]), decide=policy)
     assert policy.batches == []
-    answers(stream, snapshot(2, ticker="B"), decide=policy)
+    (decision,) = answers(stream, snapshot(2, ticker="B"), decide=policy)
     assert policy.batches[0].forced.tolist() == [[HOLD, -1, -1]]
+    assert list(decision["reasons"]) == [M]
+    assert decision["reasons"][M].startswith("crossed:")
+
+
+def exclusive(policy, *texts, is_exclusive=True, **facts) -> dict:
+    """Last decision of a stream about A and B, of one event, after snapshots of both and ``texts``."""
+    markets = [{"ticker": t, "event": "E", "mutually_exclusive": is_exclusive} for t in ("A", "B")]
+    markets[0] |= facts
+    books = [snapshot(k, [["0.6000", "10.00"]], [["0.3900", "9.00"]], t) for k, t in ((1, "A"), (2, "B"))]
+    return answers(session({"markets": markets}), *books, *texts, decide=policy)[-1]
+
+
+def demands(decision: dict, policy: Policy) -> tuple[list[int], list[str]]:
+    """Actions that the rules demand of the slots, and the first words of the reasons by market."""
+    words = [reason.split(":")[0] for _, reason in sorted(decision["reasons"].items())]
+    return policy.batches[-1].forced[0].tolist(), words
 
 
 def test_riskless_sets_are_forced_only_where_the_metadata_says_exclusive() -> None:
-    for exclusive, expected in ((True, [BUY_NO, BUY_NO, -1]), (False, [-1, -1, -1]), (None, [-1, -1, -1])):
-        markets = [{"ticker": t, "event": "E", "mutually_exclusive": exclusive} for t in ("A", "B")]
-        policy = Policy()
-        books = [snapshot(k, [["0.6000", "9.00"]], [["0.3900", "9.00"]], t) for k, t in ((1, "A"), (2, "B"))]
-        answers(session({"markets": markets}), *books, decide=policy)
-        assert policy.batches[-1].forced.tolist() == [expected]
+    policy = Policy()
+    for is_exclusive, expected in ((True, [BUY_NO, BUY_NO, -1]), (False, [-1, -1, -1]), (None, [-1, -1, -1])):
+        decision = exclusive(policy, is_exclusive=is_exclusive)
+        words = ["riskless", "riskless"] if is_exclusive else []
+        assert demands(decision, policy) == (expected, words)
+
+
+def test_a_leg_whose_market_is_closed_by_now_protects_nobody() -> None:
+    policy = Policy()
+    decision = exclusive(policy, close_ns=T0_NS + 2_000_000_000)  # B's book comes at that moment
+    assert demands(decision, policy) == ([HOLD, HOLD, -1], ["closed", "closed"])
+    assert sorted(decision["reasons"]) == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("silent_ms", "first_word"), [(1_999, "riskless"), (2_000, "stale"), (3 * 86_400_000, "stale")]
+)
+def test_a_leg_that_has_been_silent_protects_nobody(silent_ms, first_word) -> None:
+    policy, markets = Policy(), [{"ticker": t, "event": "E", "mutually_exclusive": True} for t in ("A", "B")]
+    books = [snapshot(k, [["0.6000", "10.00"]], [["0.3900", "9.00"]], t) for k, t in ((1, "A"), (2, "B"))]
+    texts = [line(T0_NS - silent_ms * 1_000_000, books[0], 0), line(T0_NS, books[1], 0)]
+    decision = answers(session({"markets": markets}), *texts, decide=policy)[-1]
+    action = BUY_NO if first_word == "riskless" else HOLD
+    assert demands(decision, policy) == ([action, action, -1], [first_word] * 2)
+
+
+def test_a_leg_that_shows_less_than_the_order_protects_nobody() -> None:
+    policy = Policy()
+    decision = exclusive(policy, delta(3, price="0.6000", change="-0.01", ticker="A"))
+    assert demands(decision, policy) == ([HOLD, HOLD, -1], ["too small", "too small"])
 
 
 # The account

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from made.serving_app import App
 
 from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
-from kalshi_platform.domain.actions import BUY_NO, N_ACTIONS
-from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.domain.actions import BUY_NO, HOLD, N_ACTIONS
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.registry.record import ACTIONS
+from kalshi_platform.models.rules.trading_filter import FREE, REASONS, allocate_inputs, forced_slots
 from kalshi_platform.serving.api.packed import pack, packed_body
 from kalshi_platform.serving.api.requests import DecideRequest, MarketRow
-from kalshi_platform.serving.inference.answering import forced_actions
-from kalshi_platform.serving.inference.batch import FREE, Batch
-from kalshi_platform.serving.inference.tiered import free
+from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.server import reading
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.problems import Problem
 from kalshi_platform.serving.server.reading import Asked, Reader, columns_of
 from kalshi_platform.simulation.replay.layout import layout_of
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 APP = App()
 WINDOW = APP.policy.window
@@ -31,6 +31,8 @@ SPEC = APP.policy.spec.replace(
     market=tuple(f.name for f in features_of(ROW_FEATURE_SETS)), groups=tuple(ROW_FEATURE_SETS)
 )
 COLUMNS, N_HISTORY = columns_of(SPEC), SPEC.n_history
+TRADING = TradingConfig(position_limit_e2=4_000)  # orders of 10 contracts, a cent of slippage
+POSITION = COLUMNS.index("position")
 
 
 def made() -> dict[str, Any]:
@@ -56,7 +58,7 @@ MARKET = "groups.0.markets.1"
 
 
 def read(body: dict[str, Any]) -> Asked:
-    reader = Reader(SPEC, WINDOW, FeatureCache(COLUMNS), 8)
+    reader = Reader(SPEC, WINDOW, TRADING, FeatureCache(COLUMNS), 8)
     return reader.read(DecideRequest.model_validate(body), "me", 0)
 
 
@@ -66,8 +68,7 @@ def read_plainly(body: dict[str, Any]) -> Asked:
     market, own = np.zeros((n, s, len(SPEC.market)), "f4"), np.zeros((n, s, len(SPEC.portfolio)), "f4")
     slots, allowed = np.zeros((n, s), "f4"), np.zeros((n, s, N_ACTIONS), "f4")
     windows = np.zeros((n, s, WINDOW, N_HISTORY), "f4")
-    bid, ask = np.full((n, s), NO_PRICE, np.int32), np.full((n, s), NO_PRICE, np.int32)
-    sets, rate = np.full((n, s), -1, np.int32), np.zeros((n, s), np.int64)
+    asked = allocate_inputs(n, s)
     allowed[..., ACTIONS["HOLD"]] = 1.0
     for at in np.ndindex(n, s):
         markets = body["groups"][at[0]]["markets"]
@@ -80,15 +81,20 @@ def read_plainly(body: dict[str, Any]) -> Asked:
         allowed[at][[ACTIONS[name] for name in one["allowed"]]] = 1.0
         rows = one["history"][-WINDOW:]
         windows[at][WINDOW - len(rows) :] = rows
-        if "bid_e4" in one or "ask_e4" in one:
-            bid[at], ask[at] = one.get("bid_e4", NO_PRICE), one.get("ask_e4", NO_PRICE)
-            rate[at] = one.get("taker_rate_e6", MarketRow.model_fields["taker_rate_e6"].default)
-            sets[at] = {None: -1, "one": 0, "two": 1}[one.get("exclusive_set")]
-    forced = free(n, s)
-    if ((bid != NO_PRICE) | (ask != NO_PRICE)).any():
-        forced = forced_actions(bid, ask, sets, rate, allowed)
+        asked.bid_e4[at], asked.ask_e4[at] = one.get("bid_e4", -1), one.get("ask_e4", -1)
+        asked.bid_size_e2[at] = one.get("bid_size_e2", -1)
+        asked.age_ns[at] = one["age_ms"] * NS_PER_MS if "age_ms" in one else -1
+        asked.exclusive_set[at] = {None: -1, "one": 0, "two": 1}[one.get("exclusive_set")]
+        asked.taker_rate_e6[at] = one.get("taker_rate_e6", MarketRow.model_fields["taker_rate_e6"].default)
+        asked.may_buy_no[at] = "BUY_NO" in one["allowed"]
+        if "bid_e4" in one:
+            held_e2 = round(float(np.float32(values["position"])) * 4_000)
+            asked.limit_e4[at] = min(one["bid_e4"], max(one["bid_e4"] - 100, 1))
+            asked.qty_e2[at] = min(max(4_000 + held_e2, 0), 1_000) if held_e2 <= 0 else 0
+            asked.unit_e6[at] = 100
+    forced, reasons = forced_slots(asked, is_taker=True)
     flat = np.concatenate([part.reshape(n, -1) for part in (market, own, slots, allowed)], axis=1)
-    return Asked(Batch(flat, windows, forced), slots > 0, 0)
+    return Asked(Batch(flat, windows, forced), slots > 0, reasons, 0)
 
 
 def refusal(body: dict[str, Any]) -> tuple[str, str | None] | None:
@@ -102,7 +108,9 @@ def refusal(body: dict[str, Any]) -> tuple[str, str | None] | None:
 
 def assert_equal(found: Asked, expected: Asked) -> None:
     for mine, theirs in zip(
-        (*found.batch, found.occupied), (*expected.batch, expected.occupied), strict=True
+        (*found.batch, found.occupied, found.reasons),
+        (*expected.batch, expected.occupied, expected.reasons),
+        strict=True,
     ):
         assert (mine.dtype, mine.shape) == (theirs.dtype, theirs.shape)
         assert mine.tobytes() == theirs.tobytes()
@@ -139,6 +147,10 @@ def bodies(draw: Any) -> dict[str, Any]:
             if draw(st.booleans()):
                 market |= {"bid_e4": draw(PRICES), "taker_rate_e6": draw(RATES)}
                 market["exclusive_set"] = draw(st.sampled_from(["one", "two"]))
+                market["row"][columns.index("position")] = draw(st.sampled_from([0, 0, -0.25, -0.9, 0.1]))
+                market |= draw(
+                    st.sampled_from([{}, {"bid_size_e2": 1_000}, *[{"bid_size_e2": 9_999, "age_ms": 5}] * 4])
+                )
             if draw(st.booleans()):
                 market["ask_e4"] = draw(PRICES)
             markets.append(market)
@@ -195,19 +207,54 @@ def test_one_wrong_thing_anywhere_is_refused_by_kind_and_field(body, data):
     assert refusal(body) == expected
 
 
-@pytest.mark.parametrize(("rate", "forced"), [(0, [BUY_NO, BUY_NO, FREE]), (1_000_000, [FREE, FREE, FREE])])
-def test_the_rules_are_asked_with_each_markets_set_price_and_rate(rate, forced):
-    """NO of the first two costs 2 x .40 and pays 1 at least; at a rate of 1 each sale leaves .36 of .60."""
+#: A leg of an arbitrage as a client tells it, flat and with its whole order on display.
+LEG = {"bid_e4": 6_000, "bid_size_e2": 1_000, "age_ms": 0, "exclusive_set": "one", "allowed": ["BUY_NO"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "position", "actions", "word"),
+    [
+        ({}, 0.0, [BUY_NO, BUY_NO], "riskless"),
+        ({"exclusive_set": "two"}, 0.0, [FREE, FREE], ""),
+        ({"taker_rate_e6": 1_000_000}, 0.0, [HOLD, HOLD], "costs"),
+        ({"bid_e4": 4_100}, 0.0, [HOLD, HOLD], "costs"),  # .41 + .60 > 1, .40 + .59 < 1
+        ({"bid_size_e2": 999}, 0.0, [HOLD, HOLD], "too small"),
+        ({"bid_size_e2": None}, 0.0, [HOLD, HOLD], "size unknown"),
+        ({"age_ms": 3 * 86_400_000}, 0.0, [HOLD, HOLD], "stale"),
+        ({"age_ms": None}, 0.0, [HOLD, HOLD], "age unknown"),
+        ({"allowed": ["HOLD", "BUY_YES"]}, 0.0, [HOLD, HOLD], "closed"),
+        ({}, 0.25, [HOLD, HOLD], "closed"),  # YES is held: no NO can be bought
+        ({}, -0.875, [HOLD, HOLD], "sizes differ"),  # 35 of 40 contracts are held: room for 5
+        ({"state": "paused"}, 0.0, [FREE, FREE], ""),  # no slot: nothing is left to be exclusive with
+    ],
+)
+def test_an_arbitrage_is_judged_by_what_each_market_tells(change, position, actions, word):
     body = copy.deepcopy(EXAMPLE)
-    markets = body["groups"][0]["markets"][:3]
-    for market, name in zip(markets, ("one", "one", "two"), strict=True):
-        market |= {"bid_e4": 6_000, "taker_rate_e6": rate, "exclusive_set": name, "allowed": ["BUY_NO"]}
+    markets = body["groups"][0]["markets"][:2]
+    for market in markets:
+        market.update(LEG)
+        market["row"][POSITION] = 0.0
+    markets[1].update(change)
+    markets[1]["row"][POSITION] = position
     body["groups"][0]["markets"] = markets
-    assert read(body).batch.forced[0, :3].tolist() == forced
+    found = read(body)
+    assert found.batch.forced[0, :2].tolist() == actions
+    assert [REASONS[code].split(":")[0] for code in found.reasons[0, :2]] == [word, word]
+
+
+def test_a_maker_model_is_given_no_arbitrage():
+    body = copy.deepcopy(EXAMPLE)
+    for market in body["groups"][0]["markets"]:
+        market.update(LEG)
+        market["row"][POSITION] = 0.0
+    reader = Reader(SPEC, WINDOW, TradingConfig(order_style="maker"), FeatureCache(COLUMNS), 8)
+    found = reader.read(DecideRequest.model_validate(body), "me", 0)
+    assert set(found.batch.forced[0].tolist()) == {HOLD}
+    assert {REASONS[code].split(":")[0] for code in found.reasons[0]} == {"maker"}
 
 
 def test_left_out_columns_are_filled_and_their_age_is_told():
-    reader, body = Reader(SPEC, WINDOW, FeatureCache(COLUMNS), 8), copy.deepcopy(EXAMPLE)
+    reader, body = Reader(SPEC, WINDOW, TRADING, FeatureCache(COLUMNS), 8), copy.deepcopy(EXAMPLE)
     whole = reader.read(DecideRequest.model_validate(body), "me", 0)
     gone = next(k for k, name in enumerate(COLUMNS) if CLASS_OF_COLUMN[name] is not FeatureClass.FAST)
     del body["columns"][gone]

@@ -108,17 +108,26 @@ def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
     assert app.watched.paused == []
 
 
-def test_rules_come_before_the_networks(app: App, body: dict[str, Any]):
+def test_rules_come_before_the_networks_and_say_why(app: App, body: dict[str, Any]):
     """A crossed book holds. NO of both of two exclusive markets at bids 0.60 + 0.55 brings at least 1 for
-    0.40 + 0.45 and fees below 0.04: it is bought."""
+    0.41 + 0.46 at their limits and fees below 0.04: it is bought, as long as both are known to be fresh."""
+    at = body["columns"].index("position")
     for market, (bid, ask) in zip(
         body["groups"][0]["markets"][:3], ((50, 40), (60, 62), (55, 57)), strict=True
     ):
         market["bid_e4"], market["ask_e4"] = bid * 100, ask * 100
     for market in body["groups"][0]["markets"][1:3]:
-        market["exclusive_set"] = "who wins"
-    actions = app.decide(body).json()["groups"][0]["actions"]
-    assert [actions[f"EXAMPLE-{k}"] for k in (1, 2, 3)] == ["HOLD", "BUY_NO", "BUY_NO"]
+        market |= {"exclusive_set": "who wins", "bid_size_e2": 10_000, "age_ms": 1}
+        market["row"][at] = 0.0
+    group = app.decide(body).json()["groups"][0]
+    assert [group["actions"][f"EXAMPLE-{k}"] for k in (1, 2, 3)] == ["HOLD", "BUY_NO", "BUY_NO"]
+    first_words = {name: reason.split(":")[0] for name, reason in group["reasons"].items()}
+    assert first_words == {"EXAMPLE-1": "crossed", "EXAMPLE-2": "riskless", "EXAMPLE-3": "riskless"}
+    del body["groups"][0]["markets"][2]["age_ms"]
+    body["request_id"] += "-of unknown age".replace(" ", "-")
+    group = app.decide(body).json()["groups"][0]
+    assert [group["actions"][f"EXAMPLE-{k}"] for k in (1, 2, 3)] == ["HOLD", "HOLD", "HOLD"]
+    assert group["reasons"]["EXAMPLE-2"].startswith("age unknown:")
     for market in body["groups"][0]["markets"][1:]:
         market["state"] = "closed"
     body["request_id"] += "-crossed-alone"

@@ -1,0 +1,84 @@
+"""Slots of an environment, replayed or live, as the trading filter reads them: one kernel for both.
+
+Orders     limit and size come from ``plan_order``, which also writes the mask and plans the order sent.
+Fees       the higher of the rate known for the market and the one that the settings charge (fee ladder, fees
+           of today); a rounding rule of the past may take another cent.
+Slots      a slot that trades (LIVE) has inputs, every other looks empty.
+"""
+
+import numpy as np
+
+from kalshi_platform.domain.actions import BUY_NO
+from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.fees import DIRECT_UNIT_E6, NON_DIRECT_UNIT_E6
+from kalshi_platform.domain.units import NO_PRICE
+from kalshi_platform.models.rules.trading_filter import FilterInputs, force_slots
+from kalshi_platform.simulation.replay.bank import Bank, BankArrays
+from kalshi_platform.simulation.replay.planning import NO_FEE, ExecutionParams, plan_order, scaled_rate_e6
+from kalshi_platform.simulation.replay.state import LIVE
+
+_ANY_BUDGET_E6 = 1 << 62  # the mask knows whether the account can pay
+
+
+def exclusive_sets(bank: Bank) -> np.ndarray:
+    """Set (M,) i4 of each market: markets of one mutually exclusive event share a number, -1 none."""
+    numbers: dict[str, int] = {}
+    return np.array(
+        [
+            numbers.setdefault(market.event, len(numbers)) if market.specification.mutually_exclusive else -1
+            for market in bank.markets
+        ],
+        np.int32,
+    )
+
+
+@kernel
+def read_inputs(
+    bank: BankArrays,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    sets: np.ndarray,
+    inputs: FilterInputs,
+) -> None:
+    """Write ``inputs`` (N, S) of the environments; ``sets`` (M,) i4 as :func:`exclusive_sets` gives them.
+
+    envs (N,) ENV_DTYPE and slots (N, S) SLOT_DTYPE, whose masks are those of the present observation.
+    """
+    for n in range(slots.shape[0]):
+        for s in range(slots.shape[1]):
+            slot = slots[n, s]
+            if slot.state != LIVE:
+                inputs.bid_e4[n, s] = inputs.ask_e4[n, s] = NO_PRICE
+                inputs.exclusive_set[n, s] = -1
+                continue
+            row = bank.rows[slot.cursor]
+            terms = bank.terms[slot.terms_at + row.terms]
+            inputs.bid_e4[n, s] = row.bid_px_e4[0]
+            inputs.ask_e4[n, s] = row.ask_px_e4[0]
+            inputs.bid_size_e2[n, s] = row.bid_qty_e2[0]
+            inputs.age_ns[n, s] = envs[n].now_ns + slot.shift_ns - row.recv_ns
+            inputs.exclusive_set[n, s] = sets[slot.market]
+            inputs.taker_rate_e6[n, s] = max(terms.taker_rate_e6, scaled_rate_e6(terms, False, params))
+            past_e6 = NON_DIRECT_UNIT_E6 if terms.rounding != 0 else 0
+            inputs.unit_e6[n, s] = max(params.unit_e6, DIRECT_UNIT_E6) + past_e6
+            limit_e4, qty_e2, _ = plan_order(row, terms, NO_FEE, slot, BUY_NO, _ANY_BUDGET_E6, params)
+            inputs.limit_e4[n, s] = limit_e4
+            inputs.qty_e2[n, s] = qty_e2
+            inputs.may_buy_no[n, s] = slot.mask[BUY_NO]
+
+
+@kernel
+def filter_slots(
+    bank: BankArrays,
+    envs: np.ndarray,
+    slots: np.ndarray,
+    params: ExecutionParams,
+    sets: np.ndarray,
+    inputs: FilterInputs,
+    forced: np.ndarray,
+    reasons: np.ndarray,
+) -> None:
+    """Write the rules' demands ``forced`` (N, S) i1 and ``reasons`` (N, S) u1 on the present observations."""
+    read_inputs(bank, envs, slots, params, sets, inputs)
+    force_slots(inputs, not params.maker, forced, reasons)
