@@ -53,7 +53,7 @@ def read_inputs(
                 inputs.exclusive_set[n, s] = -1
                 continue
             row = bank.rows[slot.cursor]
-            terms = bank.terms[slot.terms_at + row.terms]
+            terms = bank.terms[slot.terms]
             inputs.bid_e4[n, s] = row.bid_px_e4[0]
             inputs.ask_e4[n, s] = row.ask_px_e4[0]
             inputs.bid_size_e2[n, s] = row.bid_qty_e2[0]

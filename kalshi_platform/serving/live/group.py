@@ -163,7 +163,7 @@ class LiveGroup:
             clear_position(slot)
             clear_order(slot)
             slot.state, slot.market, slot.cursor, slot.stop = EMPTY, i, i, i + 1
-            slot.terms_at = i
+            slot.terms_at = slot.terms = i
 
     @property
     def now_ns(self) -> int:

@@ -63,7 +63,7 @@ def end_slots(
             elif more:
                 withdraw_all(env, slot)
                 row, market = rows[slot.cursor], markets[slot.market]
-                close_at_liquidation(row, market, all_terms[slot.terms_at + row.terms], env, slot, params)
+                close_at_liquidation(row, market, all_terms[slot.terms], env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -158,7 +158,7 @@ def write_records(
         if slot.state in (EMPTY, WAITING):
             continue
         row, market = rows[slot.cursor], markets[slot.market]
-        terms = all_terms[slot.terms_at + row.terms]
+        terms = all_terms[slot.terms]
         closing_e6, closing_fee_e6 = liquidation_e6(row, market, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s

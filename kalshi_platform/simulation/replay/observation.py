@@ -116,7 +116,7 @@ def update_mask(
             _forbid_all(slot)
             continue
         row = rows[slot.cursor]
-        terms = all_terms[slot.terms_at + row.terms]
+        terms = all_terms[slot.terms]
         at_ns = env.now_ns + slot.shift_ns
         if row.state & ROW_CROSSED != 0 or at_ns >= terms.close_ns or is_paused(slot, at_ns):
             _forbid_all(slot)

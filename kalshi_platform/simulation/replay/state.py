@@ -43,6 +43,7 @@ _SLOT_FIELDS: Final[list[Any]] = [
     ("reward", "f4"),  # the slot's share of the last step's reward; kept over a restart
     ("market", "i4"),
     ("terms_at", "i4"),  # of the market
+    ("terms", "i4"),  # place in ``BankArrays.terms`` of those in force at the slot's row
     ("state", "u1"),  # EMPTY, WAITING, LIVE, CLOSED or ENDED
     ("settles", "u1"),
     ("settled", "u1"),
@@ -54,8 +55,8 @@ _SLOT_FIELDS: Final[list[Any]] = [
 _EVERY_STEP: Final = (
     "position_e2", "mark2_e4", "cost_e6", "opened_ns", "cursor", "stop", "shift_ns", "pause_ns",
     "pause_known_ns", "order_reserved_e6", "equity_e6", "exposure_e6", "slot_cash_e6", "n_taken",
-    "burst_filled_e2", "market", "terms_at", "reward", "state", "order_state", "order_action", "sent_action",
-    "settles", "mask", "action_counts", "masked_counts",
+    "burst_filled_e2", "terms", "market", "reward", "state", "order_state", "order_action", "sent_action",
+    "settles", "mask", "action_counts", "masked_counts", "terms_at",
 )  # fmt: skip
 SLOT_DTYPE: Final = np.dtype(
     sorted(_SLOT_FIELDS, key=lambda f: _EVERY_STEP.index(f[0]) if f[0] in _EVERY_STEP else len(_EVERY_STEP)),
