@@ -37,6 +37,14 @@ _START_NS: Final = _starts_ns()
 @kernel
 def in_pause(at_ns: int) -> bool:
     """True where ``at_ns`` (1970 to 2116) lies in the weekly pause."""
+    return pause_start_ns(at_ns) <= at_ns
+
+
+@kernel
+def pause_start_ns(at_ns: int) -> int:
+    """Start of the first weekly pause that ends after ``at_ns`` (1970 to 2116)."""
     week = at_ns // _WEEK_NS
-    into_ns = at_ns - week * _WEEK_NS - _START_NS[week]
-    return 0 <= into_ns < PAUSE_NS
+    start_ns = week * _WEEK_NS + _START_NS[week]
+    if at_ns < start_ns + PAUSE_NS:
+        return start_ns
+    return (week + 1) * _WEEK_NS + _START_NS[week + 1]

@@ -17,7 +17,7 @@ from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.rules.trading_filter import FilterInputs, force_slots
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 from kalshi_platform.simulation.replay.impact import BID, free_e2
-from kalshi_platform.simulation.replay.planning import ExecutionParams, plan_order, scaled_rate_e6
+from kalshi_platform.simulation.replay.planning import NO_FEE, ExecutionParams, plan_order, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import LIVE
 from kalshi_platform.simulation.replay.terms import terms_place
 
@@ -57,8 +57,8 @@ def read_inputs(
                 inputs.exclusive_set[n, s] = -1
                 continue
             row = bank.rows[slot.cursor]
-            now_ns, terms_at = envs[n].now_ns + slot.shift_ns, bank.markets[slot.market].terms_at
-            terms = bank.terms[terms_place(bank.terms, terms_at, row, now_ns)]
+            now_ns = envs[n].now_ns + slot.shift_ns
+            terms = bank.terms[terms_place(bank.terms, slot, now_ns)]
             inputs.bid_e4[n, s] = row.bid_px_e4[0]
             inputs.ask_e4[n, s] = row.ask_px_e4[0]
             shown_e2 = row.bid_qty_e2[0]
@@ -68,7 +68,7 @@ def read_inputs(
             inputs.taker_rate_e6[n, s] = max(terms.taker_rate_e6, scaled_rate_e6(terms, False, params))
             past_e6 = NON_DIRECT_UNIT_E6 if terms.rounding != 0 else 0
             inputs.unit_e6[n, s] = max(params.unit_e6, DIRECT_UNIT_E6) + past_e6
-            limit_e4, qty_e2, _ = plan_order(row, terms, slot, BUY_NO, _ANY_BUDGET_E6, params)
+            limit_e4, qty_e2, _ = plan_order(row, terms, NO_FEE, slot, BUY_NO, _ANY_BUDGET_E6, params)
             inputs.limit_e4[n, s] = limit_e4
             inputs.qty_e2[n, s] = qty_e2
             inputs.may_buy_no[n, s] = slot.mask[BUY_NO]

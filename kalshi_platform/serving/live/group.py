@@ -107,8 +107,10 @@ def observe_group(
     (1, S) i1, reasons (1, S) u1, all written, and the filter's ``inputs``.
     """
     envs[0].now_ns = now_ns
-    update_mask(bank.rows, bank.markets, bank.terms, envs[0], slots, 0, params)
-    write_observation(bank, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows)
+    update_mask(bank.rows, bank.terms, envs[0], slots, 0, params)
+    write_observation(
+        bank.rows, bank.features, envs[0], slots, 0, params.position_limit_e2, capital_e6, flat, at_rows
+    )
     filter_slots(bank, envs, slots, params, sets, inputs, forced, reasons)
 
 
@@ -161,6 +163,7 @@ class LiveGroup:
             clear_position(slot)
             clear_order(slot)
             slot.state, slot.market, slot.cursor, slot.stop = EMPTY, i, i, i + 1
+            slot.terms_at = slot.terms = i
 
     @property
     def now_ns(self) -> int:

@@ -15,7 +15,7 @@ from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.fees import DIRECT_UNIT_E6, apply_fill, model_fee_e6
 from kalshi_platform.simulation.envs.records import EpisodeRecords
 from kalshi_platform.simulation.replay.account import position_value_e6, settle
-from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_CROSSED, BankArrays
+from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_CROSSED
 from kalshi_platform.simulation.replay.execution import withdraw_all
 from kalshi_platform.simulation.replay.impact import ASK, BID, taken_e2
 from kalshi_platform.simulation.replay.planning import ExecutionParams, rounding_of, scaled_rate_e6
@@ -36,7 +36,13 @@ def next_row_ns(rows: np.ndarray, slot: Any) -> int:
 
 @kernel
 def end_slots(
-    bank: BankArrays, env: Any, slots: np.ndarray, n: int, params: ExecutionParams
+    rows: np.ndarray,
+    markets: np.ndarray,
+    all_terms: np.ndarray,
+    env: Any,
+    slots: np.ndarray,
+    n: int,
+    params: ExecutionParams,
 ) -> tuple[bool, bool]:
     """End the slots of environment ``n`` whose market has no further row. Returns (terminated, truncated).
 
@@ -47,7 +53,6 @@ def end_slots(
     open any more. Truncated: the data of the last market ran out, or the episode's steps are used up; open
     positions then stay and are worth their mark.
     """
-    rows, markets = bank.rows, bank.markets
     more = False
     for s in range(slots.shape[1]):
         more |= next_row_ns(rows, slots[n, s]) < FAR_NS
@@ -62,8 +67,8 @@ def end_slots(
             elif more:
                 withdraw_all(env, slot)
                 row, market = rows[slot.cursor], markets[slot.market]
-                place = terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)
-                close_at_liquidation(row, market, bank.terms[place], env, slot, params)
+                place = terms_place(all_terms, slot, env.now_ns + slot.shift_ns)
+                close_at_liquidation(row, market, all_terms[place], env, slot, params)
                 slot.state = ENDED
         if slot.state == CLOSED and (not more or env.now_ns + slot.shift_ns >= markets[slot.market].close_ns):
             settle(env, slot, markets[slot.market].settlement_e4)
@@ -142,7 +147,9 @@ def close_at_liquidation(
 
 @kernel
 def write_records(
-    bank: BankArrays,
+    rows: np.ndarray,
+    markets: np.ndarray,
+    all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -155,8 +162,8 @@ def write_records(
         slot = slots[n, s]
         if slot.state in (EMPTY, WAITING):
             continue
-        row, market = bank.rows[slot.cursor], bank.markets[slot.market]
-        terms = bank.terms[terms_place(bank.terms, market.terms_at, row, env.now_ns + slot.shift_ns)]
+        row, market = rows[slot.cursor], markets[slot.market]
+        terms = all_terms[terms_place(all_terms, slot, env.now_ns + slot.shift_ns)]
         closing_e6, closing_fee_e6 = liquidation_e6(row, market, terms, slot, params)
         out.episode[at] = env.episode
         out.slot[at] = s

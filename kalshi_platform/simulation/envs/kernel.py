@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.actions import HOLD, N_ACTIONS
-from kalshi_platform.domain.compiled import kernel
+from kalshi_platform.domain.compiled import inline_kernel, kernel
 from kalshi_platform.domain.prefetch import prefetch
 from kalshi_platform.simulation.envs.ends import FAR_NS, end_slots, next_row_ns, write_records
 from kalshi_platform.simulation.envs.records import EpisodeRecords
@@ -29,7 +29,14 @@ from kalshi_platform.simulation.replay.account import (
     update_mark,
 )
 from kalshi_platform.simulation.replay.bank import BankArrays
-from kalshi_platform.simulation.replay.execution import arrive, clear_order, expire, on_row, submit
+from kalshi_platform.simulation.replay.execution import (
+    arrive,
+    clear_order,
+    expire,
+    is_at_work,
+    on_row,
+    submit,
+)
 from kalshi_platform.simulation.replay.observation import update_mask, write_observation
 from kalshi_platform.simulation.replay.planning import ExecutionParams
 from kalshi_platform.simulation.replay.state import EMPTY, LIVE, WAITING
@@ -41,9 +48,21 @@ OK: Final = -1
 _AHEAD: Final = 3
 
 
+@inline_kernel
+def take_terms(row: Any, slot: Any) -> None:
+    """Put the terms that are in force at ``row`` in force for the slot.
+
+    The slot keeps their place: to find it through the row made every mask wait for the row.
+    """
+    place = slot.terms_at + row.terms
+    if place != slot.terms:
+        slot.terms = place
+
+
 @kernel
 def begin_episode(
     rows: np.ndarray,
+    markets: np.ndarray,
     segments: np.ndarray,
     episodes: Episodes,
     e: int,
@@ -84,12 +103,14 @@ def begin_episode(
         slot.stop = segment.stop
         slot.end_ns = segment.end_ns
         slot.news_ns = segment.news_ns
+        slot.terms_at = slot.terms = markets[segment.market].terms_at
         slot.shift_ns = episodes.shift_ns[e, s]
         slot.settles = segment.settles
         slot.first_ns = rows[start].recv_ns
         if rows[start].recv_ns - slot.shift_ns <= env.now_ns:
             slot.cursor = start
             slot.state = LIVE
+            take_terms(rows[start], slot)
             update_mark(rows[start], slot)
 
 
@@ -119,8 +140,22 @@ def meet_arrival(
 ) -> None:
     """Let the slot's order in flight arrive at the book it stands at, under the fees of that time."""
     row = rows[slot.cursor]
-    place = terms_place(all_terms, market.terms_at, row, slot.arrival_ns + slot.shift_ns)
+    place = terms_place(all_terms, slot, slot.arrival_ns + slot.shift_ns)
     arrive(row, market, all_terms[place], env, slot, params)
+
+
+@kernel
+def move_on(rows: np.ndarray, slot: Any, until_ns: int) -> None:
+    """Let a slot without any order stand at its last row up to ``until_ns``; as :func:`advance_slot` does.
+
+    Most slots have none, and the code of orders is large: beside it this loop took four times as long.
+    """
+    while slot.cursor + 1 < slot.stop and rows[slot.cursor + 1].recv_ns - slot.shift_ns <= until_ns:
+        slot.cursor += 1
+        slot.state = LIVE
+        row = rows[slot.cursor]
+        take_terms(row, slot)
+        update_mark(row, slot)
 
 
 @kernel
@@ -143,7 +178,9 @@ def advance_slot(
         slot.cursor += 1
         slot.state = LIVE
         row = rows[slot.cursor]
-        on_row(row, market, all_terms[market.terms_at + row.terms], env, slot, at, params)
+        take_terms(row, slot)
+        if is_at_work(slot):
+            on_row(row, market, all_terms[slot.terms], env, slot, at, params)
         update_mark(row, slot)
     if slot.sent_action != HOLD and slot.arrival_ns <= until_ns:
         meet_arrival(rows, market, all_terms, env, slot, params)
@@ -151,13 +188,13 @@ def advance_slot(
 
 
 @kernel
-def request_rows(bank: BankArrays, slots: np.ndarray, n: int) -> None:
+def request_rows(rows: np.ndarray, features: np.ndarray, slots: np.ndarray, n: int) -> None:
     """Request from memory the rows that environment ``n`` stands at and the next ones."""
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         if slot.state in (WAITING, LIVE):
-            prefetch(bank.rows, slot.cursor, 2)
-            prefetch(bank.features, slot.cursor, 2)
+            prefetch(rows, slot.cursor, 2)
+            prefetch(features, slot.cursor, 2)
 
 
 @kernel
@@ -176,7 +213,6 @@ def first_refused(envs: np.ndarray, slots: np.ndarray, actions: np.ndarray) -> i
 @kernel
 def send_actions(
     rows: np.ndarray,
-    markets: np.ndarray,
     all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
@@ -194,8 +230,7 @@ def send_actions(
         for a in range(N_ACTIONS):
             slot.masked_counts[a] += 1 - slot.mask[a]
         row = rows[slot.cursor]
-        now_ns = env.now_ns + slot.shift_ns
-        terms = all_terms[terms_place(all_terms, markets[slot.market].terms_at, row, now_ns)]
+        terms = all_terms[terms_place(all_terms, slot, env.now_ns + slot.shift_ns)]
         submit(row, terms, env, slot, action, env.now_ns, params)
 
 
@@ -211,7 +246,7 @@ def _restart(
 ) -> int:
     """Begin the next waiting episode in environment ``n``, or rest; returns the number of episodes used."""
     if used < episodes.number.size:
-        begin_episode(bank.rows, bank.segments, episodes, used, envs, slots, n, capital_e6)
+        begin_episode(bank.rows, bank.markets, bank.segments, episodes, used, envs, slots, n, capital_e6)
         return used + 1
     envs[n].active = 0
     for s in range(slots.shape[1]):
@@ -234,8 +269,18 @@ def reset_kernel(
     """Start every environment on the next waiting episode; returns the number of episodes used."""
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
-        update_mask(bank.rows, bank.markets, bank.terms, envs[n], slots, n, params)
-        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+        update_mask(bank.rows, bank.terms, envs[n], slots, n, params)
+        write_observation(
+            bank.rows,
+            bank.features,
+            envs[n],
+            slots,
+            n,
+            params.position_limit_e2,
+            step.capital_e6,
+            flat,
+            at_rows,
+        )
     return used
 
 
@@ -251,7 +296,17 @@ def observe_kernel(
 ) -> None:
     """Write the present observation of every environment."""
     for n in range(envs.size):
-        write_observation(bank, envs[n], slots, n, params.position_limit_e2, step.capital_e6, flat, at_rows)
+        write_observation(
+            bank.rows,
+            bank.features,
+            envs[n],
+            slots,
+            n,
+            params.position_limit_e2,
+            step.capital_e6,
+            flat,
+            at_rows,
+        )
 
 
 @kernel
@@ -311,37 +366,42 @@ def step_kernel(
     if refused != OK:
         return used, n_records, refused
     rows, markets = bank.rows, bank.markets  # a call with the whole bank costs as much as all its arrays
+    features = bank.features
     limit, capital = params.position_limit_e2, step.capital_e6
     for n in range(envs.size):
         env = envs[n]
         if n + _AHEAD < envs.size:
-            request_rows(bank, slots, n + _AHEAD)
+            request_rows(rows, features, slots, n + _AHEAD)
         reward[n] = 0.0
         terminated[n] = False
         truncated[n] = False
         if env.active == 0:
             continue
-        send_actions(rows, markets, bank.terms, env, slots, n, actions, params)
+        send_actions(rows, bank.terms, env, slots, n, actions, params)
         until = next_decision_ns(rows, env.now_ns, slots, n, step.interval_ns)
         elapsed = until - env.now_ns
         env.now_ns = until
         for s in range(slots.shape[1]):
             slot = slots[n, s]
-            if slot.state in (WAITING, LIVE):
+            if slot.state not in (WAITING, LIVE):
+                continue
+            if slot.sent_action == HOLD and not is_at_work(slot):
+                move_on(rows, slot, until)
+            else:
                 advance_slot(rows, markets[slot.market], bank.terms, env, slot, until, params)
         env.step += 1
-        ended, cut = end_slots(bank, env, slots, n, params)
+        ended, cut = end_slots(rows, markets, bank.terms, env, slots, n, params)
         gained = reward_slots(slots, n, elapsed, step)
         env.equity_e6 = env.cash_e6 + positions_value_e6(slots, n)
         reward[n] = gained
         env.episode_return += gained
         terminated[n] = ended
         truncated[n] = cut
-        update_mask(rows, markets, bank.terms, env, slots, n, params)
+        update_mask(rows, bank.terms, env, slots, n, params)
         if ended or cut:
-            write_observation(bank, env, slots, n, limit, capital, final_flat, final_rows)
-            n_records = write_records(bank, env, slots, n, params, records, n_records)
+            write_observation(rows, features, env, slots, n, limit, capital, final_flat, final_rows)
+            n_records = write_records(rows, markets, bank.terms, env, slots, n, params, records, n_records)
             used = _restart(bank, episodes, used, envs, slots, n, capital)
-            update_mask(rows, markets, bank.terms, env, slots, n, params)
-        write_observation(bank, env, slots, n, limit, capital, flat, at_rows)
+            update_mask(rows, bank.terms, env, slots, n, params)
+        write_observation(rows, features, env, slots, n, limit, capital, flat, at_rows)
     return used, n_records, OK

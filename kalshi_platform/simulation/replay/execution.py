@@ -31,7 +31,6 @@ from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import apply_fill, model_fee_e6
-from kalshi_platform.domain.trading_hours import in_pause
 from kalshi_platform.simulation.replay.account import book_fill, unit_price_e4
 from kalshi_platform.simulation.replay.bank import PRINTS_ONLY, ROW_BURST_END, ROW_CROSSED
 from kalshi_platform.simulation.replay.impact import (
@@ -45,7 +44,10 @@ from kalshi_platform.simulation.replay.impact import (
     remember,
 )
 from kalshi_platform.simulation.replay.planning import (
+    NO_FEE,
     ExecutionParams,
+    full_fee,
+    is_paused,
     plan_order,
     raises_position,
     rounding_of,
@@ -99,7 +101,8 @@ def submit(
     """
     if action == HOLD:
         return
-    price, qty, reserve_e6 = plan_order(row, terms, slot, action, env.cash_e6 - env.reserved_e6, params)
+    fee, budget_e6 = full_fee(terms, NO_FEE, params), env.cash_e6 - env.reserved_e6
+    price, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
     if qty == 0:
         return
     env.reserved_e6 += reserve_e6
@@ -242,7 +245,7 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     slot.sent_action = HOLD
     slot.sent_reserved_e6 = 0
     at_ns = slot.arrival_ns + slot.shift_ns
-    if at_ns >= slot.end_ns or in_pause(at_ns):
+    if at_ns >= slot.end_ns or is_paused(slot, at_ns):
         env.reserved_e6 -= reserved_e6
         return
     qty = min(sent_e2, wanted_qty_e2(slot.position_e2, action, params))
@@ -266,6 +269,12 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
 
 
 @kernel
+def is_at_work(slot: Any) -> bool:
+    """True where the slot has an order in the book, or took something that may still be displayed."""
+    return slot.order_state != IDLE or slot.n_taken != 0 or slot.burst_filled_e2 != 0
+
+
+@kernel
 def on_row(
     row: Any, market: Any, terms: Any, env: Any, slot: Any, now_ns: int, params: ExecutionParams
 ) -> None:
@@ -275,7 +284,7 @@ def on_row(
     """
     refresh_impact(row, slot)
     expire(env, slot, now_ns)
-    if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or in_pause(row.recv_ns):
+    if (slot.order_state == IDLE and slot.burst_filled_e2 == 0) or is_paused(slot, row.recv_ns):
         return
     if row.recv_ns >= slot.end_ns:
         withdraw(env, slot)

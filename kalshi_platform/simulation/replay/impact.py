@@ -20,7 +20,7 @@ IMPACT_DEPTH: Final = LEVELS
 #: Fields of a slot's record.
 IMPACT_FIELDS: Final = [
     ("n_taken", "i4"),  # entries of taken_* in use
-    ("taken_px_e4", "i8", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
+    ("taken_px_e4", "i4", (2, IMPACT_DEPTH)),  # NO_PRICE = unused
     ("taken_e2", "i8", (2, IMPACT_DEPTH)),
 ]
 
@@ -62,13 +62,15 @@ def remember(slot: Any, side: int, price_e4: int, qty_e2: int) -> None:
 @kernel
 def refresh_impact(row: Any, slot: Any) -> None:
     """Forget sizes taken at prices no longer displayed, and never remember more than is displayed now."""
-    if slot.n_taken == 0:
-        return
+    left = slot.n_taken
     for side in range(2):
         for k in range(IMPACT_DEPTH):
+            if left == 0:
+                return
             price = slot.taken_px_e4[side, k]
             if price < 0:
                 continue
+            left -= 1
             shown = -1
             for level in range(LEVELS):
                 px = row.bid_px_e4[level] if side == BID else row.ask_px_e4[level]
@@ -76,6 +78,8 @@ def refresh_impact(row: Any, slot: Any) -> None:
                     qty = row.bid_qty_e2[level] if side == BID else row.ask_qty_e2[level]
                     shown = qty if qty >= 0 else slot.taken_e2[side, k]
                     break
+                if px < 0 or (side == BID and px < price) or (side == ASK and px > price):
+                    break  # levels are in order
             if shown < 0:
                 slot.taken_px_e4[side, k] = -1
                 slot.taken_e2[side, k] = 0

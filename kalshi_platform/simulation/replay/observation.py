@@ -16,10 +16,17 @@ from kalshi_platform.domain.actions import HOLD, N_ACTIONS
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.simulation.replay.account import position_value_e6
-from kalshi_platform.simulation.replay.bank import ROW_CROSSED, BankArrays
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED
 from kalshi_platform.simulation.replay.execution import RESTING, SEEKING
 from kalshi_platform.simulation.replay.layout import Layout, layout_in_kernel
-from kalshi_platform.simulation.replay.planning import ExecutionParams, is_open, plan_order, raises_position
+from kalshi_platform.simulation.replay.planning import (
+    NO_FEE,
+    ExecutionParams,
+    full_fee,
+    is_paused,
+    plan_order,
+    raises_position,
+)
 from kalshi_platform.simulation.replay.state import CLOSED, LIVE
 from kalshi_platform.simulation.replay.terms import terms_place
 
@@ -88,7 +95,6 @@ def _forbid_all(slot: Any) -> None:
 @kernel
 def update_mask(
     rows: np.ndarray,
-    markets: np.ndarray,
     all_terms: np.ndarray,
     env: Any,
     slots: np.ndarray,
@@ -103,6 +109,7 @@ def update_mask(
     so that the account can pay for any choice of allowed actions together.
     """
     budget_e6 = env.cash_e6 - env.reserved_e6
+    fee = NO_FEE
     for s in range(slots.shape[1]):
         slot = slots[n, s]
         slot.mask[HOLD] = 1
@@ -110,14 +117,15 @@ def update_mask(
             _forbid_all(slot)
             continue
         row = rows[slot.cursor]
-        now_ns = env.now_ns + slot.shift_ns
-        terms = all_terms[terms_place(all_terms, markets[slot.market].terms_at, row, now_ns)]
-        if row.state & ROW_CROSSED != 0 or not is_open(terms, now_ns):
+        at_ns = env.now_ns + slot.shift_ns
+        terms = all_terms[terms_place(all_terms, slot, at_ns)]
+        if row.state & ROW_CROSSED != 0 or at_ns >= terms.close_ns or is_paused(slot, at_ns):
             _forbid_all(slot)
             continue
+        fee = full_fee(terms, fee, params)
         highest_e6 = 0
         for action in range(1, N_ACTIONS):
-            _, qty, reserve_e6 = plan_order(row, terms, slot, action, budget_e6, params)
+            _, qty, reserve_e6 = plan_order(row, terms, fee, slot, action, budget_e6, params)
             slot.mask[action] = 1 if qty > 0 else 0
             highest_e6 = max(highest_e6, reserve_e6)
         budget_e6 -= highest_e6
@@ -125,7 +133,8 @@ def update_mask(
 
 @kernel
 def write_observation(
-    bank: BankArrays,
+    rows: np.ndarray,
+    features: np.ndarray,
     env: Any,
     slots: np.ndarray,
     n: int,
@@ -135,7 +144,7 @@ def write_observation(
     at_rows: np.ndarray,
 ) -> None:
     """Write the observation of environment ``n`` into ``flat`` (N, width) and ``at_rows`` (N, S)."""
-    n_slots, n_market = slots.shape[1], bank.features.shape[1]
+    n_slots, n_market = slots.shape[1], features.shape[1]
     layout = layout_in_kernel(n_slots, n_market, N_PORTFOLIO)
     for s in range(n_slots):
         slot = slots[n, s]
@@ -152,8 +161,8 @@ def write_observation(
             continue
         cursor = slot.cursor  # read once: the compiler cannot know that writing flat leaves it alone
         for f in range(n_market):
-            flat[n, first + f] = bank.features[cursor, f]
-        stale_ns = env.now_ns - (bank.rows[cursor].recv_ns - slot.shift_ns)
+            flat[n, first + f] = features[cursor, f]
+        stale_ns = env.now_ns - (rows[cursor].recv_ns - slot.shift_ns)
         write_portfolio(flat, n, own, stale_ns, env, slot, env.now_ns, position_limit_e2, capital_e6)
         flat[n, layout.slot_mask_at + s] = 1.0
         at_rows[n, s] = cursor

@@ -7,14 +7,14 @@ Records    row: ROW_DTYPE, terms: TERMS_DTYPE (simulation/replay/bank.py); slot:
 Units      prices 1e-4 dollar on the YES scale, sizes 1e-2 contract, cash 1e-6 dollar, time ns.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.fees import MICRO, model_fee_e6
-from kalshi_platform.domain.trading_hours import in_pause
+from kalshi_platform.domain.trading_hours import PAUSE_NS, pause_start_ns
 from kalshi_platform.simulation.replay.account import unit_price_e4
 
 
@@ -35,9 +35,15 @@ class ExecutionParams(NamedTuple):
 
 
 @kernel
-def is_open(terms: Any, at_ns: int) -> bool:
-    """True where the exchange, as far as is known, takes orders at ``at_ns`` on the market's own clock."""
-    return at_ns < terms.close_ns and not in_pause(at_ns)
+def is_paused(slot: Any, at_ns: int) -> bool:
+    """True where ``at_ns``, on the market's own clock, lies in the exchange's weekly pause.
+
+    The slot keeps the next pause: a division and a look into the table of weeks cost a tenth of a step.
+    """
+    if at_ns >= slot.pause_ns + PAUSE_NS or at_ns < slot.pause_known_ns:
+        slot.pause_ns = pause_start_ns(at_ns)
+        slot.pause_known_ns = at_ns
+    return at_ns >= slot.pause_ns
 
 
 @kernel
@@ -127,9 +133,29 @@ def limit_price_e4(row: Any, terms: Any, action: int, params: ExecutionParams) -
     return -1 if price < 0 else taker_limit_e4(price, up, params)
 
 
+class FullFee(NamedTuple):
+    """Fee rate of a market, and the highest fee that an order of full size can pay there."""
+
+    rate_e6: int
+    highest_e6: int
+
+
+#: ``before`` of the first market.
+NO_FEE: Final = FullFee(-1, 0)
+
+
+@kernel
+def full_fee(terms: Any, before: FullFee, params: ExecutionParams) -> FullFee:
+    """Fee of a full order under ``terms``; ``before``, of another market, where the rate is the same."""
+    rate_e6 = scaled_rate_e6(terms, params.maker, params)
+    if rate_e6 == before.rate_e6:
+        return before
+    return FullFee(rate_e6, model_fee_e6(rate_e6, 5_000, params.order_qty_e2))
+
+
 @kernel
 def plan_order(
-    row: Any, terms: Any, slot: Any, action: int, budget_e6: int, params: ExecutionParams
+    row: Any, terms: Any, fee: FullFee, slot: Any, action: int, budget_e6: int, params: ExecutionParams
 ) -> tuple[int, int, int]:
     """(limit price, size, cash to reserve) of ``action`` on the book of ``row``; size 0 = not available.
 
@@ -145,8 +171,8 @@ def plan_order(
         return 0, 0, 0
     if action in (SELL_YES, SELL_NO):
         return price, qty, 0
-    fee_e6 = model_fee_e6(scaled_rate_e6(terms, params.maker, params), 5_000, qty) + params.unit_e6
-    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6
+    fee_e6 = fee.highest_e6 if qty == params.order_qty_e2 else model_fee_e6(fee.rate_e6, 5_000, qty)
+    reserve_e6 = unit_price_e4(action, price) * qty + fee_e6 + params.unit_e6
     if reserve_e6 > budget_e6:
         return 0, 0, 0
     return price, qty, reserve_e6

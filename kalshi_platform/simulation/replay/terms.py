@@ -54,14 +54,15 @@ def terms_record(ticker: str, known: KnownFacts, fees: FeeTerms, today: FeeTerms
 
 
 @kernel
-def terms_place(all_terms: np.ndarray, terms_at: int, row: Any, at_ns: int) -> int:
-    """Place in ``all_terms`` of the terms that hold at market time ``at_ns``, at or after ``row``.
+def terms_place(all_terms: np.ndarray, slot: Any, at_ns: int) -> int:
+    """Place in ``all_terms`` of the terms that hold at market time ``at_ns``, at or after the slot's row.
 
-    A market's facts change at its rows. Its fees change at any time, also while its book stands still.
+    A market's facts change at its rows. Its fees change at any time, also while its book stands still. The
+    slot keeps the place as of its row: to find it through the row made every mask wait for the row.
     """
-    place = terms_at + row.terms
+    place = slot.terms
     while all_terms[place].after > 0 and at_ns >= all_terms[place].until_ns:
-        place = terms_at + all_terms[place].after
+        place = slot.terms_at + all_terms[place].after
     return place
 
 

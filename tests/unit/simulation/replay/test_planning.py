@@ -13,7 +13,9 @@ from kalshi_platform.domain.fees import CENT_PER_ORDER, MICRO
 from kalshi_platform.domain.market import MarketSpec, PriceBand
 from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.simulation.replay.planning import (
+    NO_FEE,
     ExecutionParams,
+    full_fee,
     limit_price_e4,
     neighbour_price,
     plan_order,
@@ -125,14 +127,26 @@ def test_an_order_reserves_its_cost_and_the_highest_fee_and_is_not_sent_beyond_t
     row, spec = places(((4_000, 1),), ((5_000, 1),))
     _, slots = allocate(1, 1)
     # 10 at 0.52: 5.20; fee 0.07 x 10 x 0.25 = 0.175; a balance unit of 0.0001
-    cost_e6 = 5_200_000 + 175_000 + 100
-    assert plan_order(row, spec, slots[0, 0], BUY_YES, cost_e6, PARAMS) == (5_200, 1_000, cost_e6)
-    assert plan_order(row, spec, slots[0, 0], BUY_YES, cost_e6 - 1, PARAMS) == (0, 0, 0)
+    fee, cost_e6 = full_fee(spec, NO_FEE, PARAMS), 5_200_000 + 175_000 + 100
+    assert plan_order(row, spec, fee, slots[0, 0], BUY_YES, cost_e6, PARAMS) == (
+        5_200,
+        1_000,
+        cost_e6,
+    )
+    assert plan_order(row, spec, fee, slots[0, 0], BUY_YES, cost_e6 - 1, PARAMS) == (0, 0, 0)
     # a NO bought against the bid of 0.40 at 0.38 costs 0.62
     no_e6 = 6_200_000 + 175_000 + 100
-    assert plan_order(row, spec, slots[0, 0], BUY_NO, no_e6, PARAMS) == (3_800, 1_000, no_e6)
+    assert plan_order(row, spec, fee, slots[0, 0], BUY_NO, no_e6, PARAMS) == (
+        3_800,
+        1_000,
+        no_e6,
+    )
     slots[0, 0].position_e2 = 300
-    assert plan_order(row, spec, slots[0, 0], SELL_YES, 0, PARAMS) == (3_800, 300, 0)  # sales need no cash
+    assert plan_order(row, spec, fee, slots[0, 0], SELL_YES, 0, PARAMS) == (
+        3_800,
+        300,
+        0,
+    )  # sales need no cash
 
 
 def test_the_fee_ladder_scales_the_rate_of_takers_and_makers():

@@ -9,7 +9,7 @@ from kalshi_platform.domain.fees import CENTICENT, MICRO
 from kalshi_platform.domain.market import WHOLE_CENTS, PriceBand
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
 from kalshi_platform.simulation.replay import terms as terms_of_trade
-from kalshi_platform.simulation.replay.bank import ROW_DTYPE
+from kalshi_platform.simulation.replay.state import allocate
 from kalshi_platform.simulation.replay.terms import NO_CLOSE, terms_of_rows, terms_place
 
 TENTHS = (PriceBand(start_e4=0, end_e4=10_000, step_e4=10),)
@@ -55,11 +55,11 @@ def test_between_two_rows_the_fees_of_the_time_hold(of) -> None:
         FeeStep(from_ns=10 * k, terms=FeeTerms(fee_multiplier_e6=rate)) for k, rate in enumerate(rates)
     )
     terms, place = terms_of_rows("M", HISTORY.replace(fees=fees), np.array([0, 2], "u2"), np.array([3, 15]))
-    row, all_terms = np.zeros(2, ROW_DTYPE).view(np.recarray), terms.view(np.recarray)
-    row.terms[:] = place
-    paid = [int(all_terms[of(all_terms, 0, row[0], t)].taker_rate_e6) for t in (3, 9, 10, 19, 20, 99)]
+    slots, all_terms = allocate(1, 2)[1], terms.view(np.recarray)
+    slots.terms[0] = place
+    paid = [int(all_terms[of(all_terms, slots[0, 0], t)].taker_rate_e6) for t in (3, 9, 10, 19, 20, 99)]
     assert paid == [70_000, 70_000, 35_000, 35_000, 0, 0]
-    later = [all_terms[of(all_terms, 0, row[1], t)] for t in (15, 20)]
+    later = [all_terms[of(all_terms, slots[0, 1], t)] for t in (15, 20)]
     assert [(int(t.taker_rate_e6), int(t.bands_e4[0, 2])) for t in later] == [(35_000, 10), (0, 10)]
 
 
