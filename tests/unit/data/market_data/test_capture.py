@@ -172,10 +172,11 @@ def test_a_line_beyond_the_bound_is_refused_before_it_is_read_whole(tmp_path: Pa
 
 def test_notes_stand_between_and_beside_frames(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    frame = {"recv_ns": 5, "conn": 2, "raw": '{"use_yes_price":1}'}
+    now_ns = FRAMES[0][0]
+    frame = {"recv_ns": now_ns, "conn": 2, "raw": '{"use_yes_price":1}'}
     lines = [{"conn": 1, "use_yes_price": True}, frame, {**frame, "use_yes_price": False}]
     path.write_text("\n".join(map(json.dumps, lines)))
-    first, second = Frame(2, 5, 2, frame["raw"]), Frame(3, 5, 2, frame["raw"])  # type: ignore[arg-type]
+    first, second = Frame(2, now_ns, 2, frame["raw"]), Frame(3, now_ns, 2, frame["raw"])  # type: ignore[arg-type]
     notes = ConnectionNote(1, True), ConnectionNote(2, False)
     assert list(read_capture(path)) == [notes[0], first, notes[1], second]
     assert list(read_frames(path)) == [first, second]

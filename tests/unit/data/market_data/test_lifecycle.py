@@ -75,22 +75,22 @@ def test_broken_fields_are_counted_by_name_and_the_others_are_read() -> None:
     more = {"event_ticker": 5, "can_close_early": "yes", "expected_expiration_ts": "soon"}
     msg = {
         "open_ts": 10**12,
-        "close_ts": 9,
+        "close_ts": 1_700_000_009,
         "determination_ts": 1.5,
         "price_ranges": [{"start": "0"}],
         "additional_metadata": more,
     }
-    assert facts_of(msg, counters) == {"close_ns": 9 * 10**9}
+    assert facts_of(msg, counters) == {"close_ns": 1_700_000_009 * 10**9}
     names = ("open_ts", "determination_ts", "price_ranges", "expected_expiration_ts")
     assert counters == {f"lifecycle_field_unreadable:{name}": 1 for name in names}
 
 
 def test_early_closing_and_expiration_are_facts() -> None:
-    more = {"event_ticker": "E", "can_close_early": False, "expected_expiration_ts": 8}
+    more = {"event_ticker": "E", "can_close_early": False, "expected_expiration_ts": 1_700_000_008}
     assert facts_of({"additional_metadata": more}, Counter()) == {
         "event": "E",
         "can_close_early": False,
-        "expected_expiration_ns": 8 * 10**9,
+        "expected_expiration_ns": 1_700_000_008 * 10**9,
     }
 
 
