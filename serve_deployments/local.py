@@ -126,7 +126,10 @@ class Running:
         self.url = f"http://{_shown(host)}:{port}"
 
     def __enter__(self) -> "Running":
-        require_model(Registry(self.args.registry), self.args.model)  # before Ray takes its seconds
+        from kalshi_platform.models.registry.load import require_fitting
+
+        registry = Registry(self.args.registry)  # all checks come before Ray takes its seconds
+        require_fitting(registry.record(require_model(registry, self.args.model)))
         require_free(self.host, self.port)
         import ray
         from ray import serve as ray_serve

@@ -97,7 +97,9 @@ def test_a_build_of_odd_rows_only_fails_and_names_them(tmp_path):
 
 def test_a_named_file_of_unknown_columns_is_refused(tmp_path):
     odd = write(tmp_path / "odd.parquet", [{"ticker": "E-A", "mid": 0.5}])
-    refused(build(odd, tmp_path / "out"), r"odd\.parquet: unknown columns mid, ticker")
+    shown = r"odd\.parquet: unknown columns ticker \(string, 'E-A'\), mid \(double, 0\.5\); "
+    remedy = r".* dataset convert odd\.parquet --columns map\.yaml --out odd-mapped\.parquet"
+    refused(build(odd, tmp_path / "out"), shown + remedy)
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
@@ -154,7 +156,8 @@ def test_a_market_without_metadata_is_kept_with_its_outcome_unknown_and_that_is_
     assert (summary["markets"], summary["settled_markets"]) == (3, 1)
     assert summary["counters"]["metadata_missing"] == 2
     told = CliRunner().invoke(app, ["dataset", "info", str(tmp_path / "out")]).stdout
-    assert "3 (1 with a known outcome)" in told
+    assert re.search(r"markets +│ 3 markets", told), told
+    assert re.search(r"outcomes +│ 1 markets with a known one", told), told
     assert "metadata_missing: 2" in told
 
 

@@ -107,14 +107,29 @@ def test_ray_workers_change_no_byte(trades, unbroken, tmp_path, ray_runtime):
     assert files(out) == files(unbroken)
 
 
+def spoiled(trades, path, name, value):
+    """The trades with one value of row 1234 replaced, written to ``path``."""
+    table = pq.read_table(trades)
+    place, column = table.column_names.index(name), table.column(name).to_pylist()
+    column[1_234] = value
+    kind = table.schema.field(name).type
+    pq.write_table(table.set_column(place, name, pa.array(column, kind)), path, row_group_size=SMALL_JOBS)
+    return path
+
+
+@pytest.mark.ray
+def test_a_price_that_cannot_be_is_put_aside_in_a_worker_and_counted(trades, unbroken, tmp_path, ray_runtime):
+    odd = spoiled(trades, tmp_path / "odd.parquet", "yes_price_e4", 12_000)
+    manifest = build_dataset([odd], tmp_path / "set", BuildConfig(workers=2, rows_a_job=SMALL_JOBS))
+    assert manifest.counters["rows_refused:price_outside"] == 1
+    whole = Dataset.open(unbroken).manifest.counters["rows:trade_implied"]
+    assert manifest.counters["rows:trade_implied"] == whole - 1
+
+
 @pytest.mark.ray
 def test_a_row_refused_in_a_worker_is_the_users_message(trades, tmp_path, ray_runtime):
-    table = pq.read_table(trades)
-    price = table.column("yes_price_e4").to_numpy().copy()
-    price[1_234] = 12_000
-    bad = tmp_path / "bad.parquet"
-    pq.write_table(table.set_column(2, "yes_price_e4", pa.array(price)), bad, row_group_size=SMALL_JOBS)
-    with pytest.raises(DataError, match=r"bad\.parquet: row 1234, .*12000") as refused:
+    bad = spoiled(trades, tmp_path / "bad.parquet", "taker_side", "maybe")
+    with pytest.raises(DataError, match=r"bad\.parquet: row 1234, .*'maybe'") as refused:
         build_dataset([bad], tmp_path / "set", BuildConfig(workers=2, rows_a_job=SMALL_JOBS))
     assert type(refused.value) is DataError
     assert not (tmp_path / "set" / "manifest.json").exists()

@@ -18,7 +18,7 @@ import pytest
 from made.live_capture import in_order, simulated
 from made.registry_models import DATASET, made_policy, made_record
 from made.served import served_by
-from made.stream_texts import texts_of
+from made.stream_texts import NOW_NS, texts_of
 from websockets.asyncio.client import ClientConnection, connect
 
 from kalshi_platform.data.market_data.capture import read_frames
@@ -245,7 +245,7 @@ def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: Wor
         batches.append(batch)
         return policy.decide(batch, now_ns)
 
-    here = [json.loads(m) for text in texts for m in session.step(text, 0, decide)]
+    here = [json.loads(m) for text in texts for m in session.step(text, NOW_NS, decide)]
 
     async def elsewhere() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         async with aiohttp.ClientSession(world.url) as client:
@@ -284,7 +284,7 @@ def test_a_broken_stream_goes_on_where_it_stood(world: World, tmp_path: Path):
     opening = {"type": "open", "decision_interval_ms": 0}
     session = StreamSession("here", OpenMessage.parse(opening), served)
     before, after = (
-        [json.loads(m) for text in part for m in session.step(text, 0, served.policy.decide)]
+        [json.loads(m) for text in part for m in session.step(text, NOW_NS, served.policy.decide)]
         for part in (texts[:half], texts[half:])
     )
 

@@ -40,14 +40,19 @@ def load_model(registry: Registry, name: str) -> LoadedModel:
     where an observation or an action has another meaning in this program than in training.
     """
     record = registry.record(registry.resolve(name))
+    require_fitting(record)
+    weights = registry.artefact(record, WEIGHTS_NAME)
+    return LoadedModel(policy_of(bytes(weights), record.spec, f"model {record.id}"), record)
+
+
+def require_fitting(record: ModelRecord) -> None:
+    """Raise ContractError where observations or actions mean something else here than in training."""
     if changed := [m for m in match_digests(record) if not m.equal]:
         found = "; ".join(f"{m.name} is {m.found} here, {m.recorded} in training" for m in changed)
         raise ContractError(
             f"model {record.id} does not fit this program: {found}. It would misread what it is shown: train "
             "it anew, or use the release that trained it"
         )
-    weights = registry.artefact(record, WEIGHTS_NAME)
-    return LoadedModel(policy_of(bytes(weights), record.spec, f"model {record.id}"), record)
 
 
 def match_digests(record: ModelRecord) -> tuple[Match, ...]:

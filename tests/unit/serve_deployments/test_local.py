@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import ray
 import yaml
 from made.kuberay_schema import manifest
 from made.registry_models import made_policy, made_record
@@ -14,10 +15,12 @@ from ray.serve.schema import ServeDeploySchema
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.models.registry import record
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
 from serve_deployments.local import (
+    Running,
     alias_to_serve,
     curl_line,
     free_port,
@@ -83,6 +86,22 @@ def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path
     assert alias_to_serve(str(tmp_path), "champion") == ("champion", "")
     registry.promote("champion", model, reason="passed")
     assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+
+
+def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypatch, tmp_path: Path):
+    registry = Registry(tmp_path)
+    model = registry.add(*made_record(made_policy())).id
+    registry.promote("champion", model, reason="passed")
+    monkeypatch.setattr(record, "FEATURE_DIGEST", "0" * 12)
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    args = PolicyAppArgs.parse({"registry": str(tmp_path), "access": {"require_token": False}})
+    with (
+        pytest.raises(
+            ContractError, match=f"model {model} does not fit this program: feature is 0{{12}} here"
+        ),
+        Running(args, "127.0.0.1", free_port("127.0.0.1")),
+    ):
+        pytest.fail("it is served")
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):

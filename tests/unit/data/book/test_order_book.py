@@ -74,7 +74,7 @@ def test_an_unknown_side_is_refused(kind: int) -> None:
 
 
 def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(DataError, match=r"kind 9.*kinds are 0\.\.5"):
+    with pytest.raises(DataError, match=r"kind 9.*kinds are 0\.\.7"):
         book_after((9, YES, 4_000, 100))
 
 

@@ -153,7 +153,8 @@ def test_a_ticker_beside_a_book_is_one_message_of_two_rows() -> None:
     wire = Wire()
     wire.snapshot(1)
     told = {"yes_bid_dollars": "0.4300", "yes_ask_dollars": "0.4450", "yes_bid_size_fp": "10.25"}
-    wire.send("ticker", 3, None, {"market_ticker": M, "ts_ms": 1_700_000_000_005, **told})
+    told_ns = 1_795_400_000_388_000_000
+    wire.send("ticker", 3, None, {"market_ticker": M, "ts_ms": 1_795_400_000_388, **told})
     wire.send("ticker", 3, None, {"market_ticker": M, "yes_bid": 0, "yes_ask": 100})
     assert wire.rows()[2:] == [
         (TICKER, YES, 4_300, 1_025, 0),
@@ -161,11 +162,7 @@ def test_a_ticker_beside_a_book_is_one_message_of_two_rows() -> None:
         (TICKER, YES, NO_PRICE, 0, 0),
         (TICKER, NO, NO_PRICE, 0, FLAG_LAST),
     ]
-    assert wire.decoder.markets[M].rows()[0].exch_ns[2:].tolist() == [
-        *[1_700_000_000_005 * 10**6] * 2,
-        NO_TIME,
-        NO_TIME,
-    ]
+    assert wire.decoder.markets[M].rows()[0].exch_ns[2:].tolist() == [told_ns, told_ns, NO_TIME, NO_TIME]
 
 
 def test_tickers_without_a_book_open_no_market_and_unreadable_ones_spoil_none() -> None:
