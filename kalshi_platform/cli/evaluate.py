@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
@@ -68,6 +69,7 @@ def run(
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
         level=policy.spec.level.name,
+        doubts=doubts_of(opened.manifest.counters),
         trained_on=(trained_on := _trained_on(checkpoint)),
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.saying import Say
@@ -118,6 +119,7 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
         level=settings.train.level,
+        doubts=doubts_of(opened.manifest.counters),
     )
     open_held_out("test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)

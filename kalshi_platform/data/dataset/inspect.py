@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,6 +108,21 @@ def books_ended(counters: dict[str, int]) -> dict[str, int]:
     """Books whose validity the door ended because something contradicted them, by cause."""
     prefix = "books_ended:"
     return {name.removeprefix(prefix): n for name, n in counters.items() if name.startswith(prefix)}
+
+
+#: Counters that whoever reads a result on the dataset should know: broken books, rows put aside, assumptions.
+_DOUBTS: Final = (
+    "books_ended:", "crossed_transient", "sequence_gaps", "gaps_in_periodic_source", "gaps_between_sources",
+    "markets_without_gap_detection", "refused_frames", "rows_refused:", "markets_put_aside",
+    "use_yes_price_unknown_assumed_false", "frames_with_exchange_time_as_receive_time", "takers_",
+    "trades_of_unclear_overlap", "close_assumed_known_since_open", "fees:assumed",
+    "outcome_contradicts_result",
+)  # fmt: skip
+
+
+def doubts_of(counters: dict[str, int]) -> dict[str, int]:
+    """Counters of a dataset that bear on results: books that ended, rows put aside, facts assumed."""
+    return {name: n for name, n in counters.items() if n and name.startswith(_DOUBTS)}
 
 
 def find_problems(

@@ -81,6 +81,17 @@ class Subject(Config):
     trained_on: str = ""  # digest of the dataset that the policy was trained on; "" where no run says it
     descends: bool | None = None  # the dataset is the one it was trained on, or grew from it
 
+    doubts: dict[str, int] = Field(
+        default={}, description="counters of the dataset that bear on results: docs/formats.md explains each"
+    )
+
+    @property
+    def doubts_words(self) -> str:
+        """Words on the counters in ``doubts``; empty where there are none."""
+        if not self.doubts:
+            return ""
+        return "the data (docs/formats.md): " + ", ".join(f"{name} {n:,}" for name, n in self.doubts.items())
+
     @property
     def lineage(self) -> str:
         """Words that set the dataset that judges beside the one that taught; empty where no run says it."""

@@ -190,7 +190,8 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
-    facts = [evaluation.coverage.words if evaluation.coverage else "", evaluation.subject.lineage]
+    subject = evaluation.subject
+    facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
     return Group(table, *said, Text(verdict(evaluation), style="bold"), *fees, *lines)

@@ -3,7 +3,7 @@
 import pytest
 from made.fake_import import build, files
 
-from kalshi_platform.data.dataset.inspect import find_problems, summarise
+from kalshi_platform.data.dataset.inspect import doubts_of, find_problems, summarise
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, playable_words
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
@@ -69,3 +69,8 @@ def test_verification_names_a_market_whose_figures_differ(fake, tmp_path):
     problems = find_problems(Dataset.open(tmp_path / "out"))
     assert len(problems) == 3
     assert all("EV0-A" in line for line in problems)
+
+
+def test_counters_that_bear_on_results_are_those_of_broken_books_and_of_what_was_assumed():
+    counters = {"books_ended:crossed": 2, "rows_refused:off_grid": 1, "frames": 9, "crossed_transient": 0}
+    assert doubts_of(counters) == {"books_ended:crossed": 2, "rows_refused:off_grid": 1}

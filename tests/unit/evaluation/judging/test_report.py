@@ -38,7 +38,7 @@ def judged():
         random_bank(4, 2, 60),
         env,
         config,
-        subject=Subject(checkpoint=EVIL, dataset="d"),
+        subject=Subject(checkpoint=EVIL, dataset="d", doubts={"books_ended:crossed": 1_234}),
     )
 
 
@@ -114,6 +114,8 @@ def test_the_terminal_shows_every_row_and_finding(judged):
         assert name in text
     assert verdict(judged) in text
     assert judged.coverage.words in text
+    assert "books_ended:crossed 1,234" in text
+    assert "books_ended:crossed 1,234" in render_html(judged)
     assert "at the fees of the time: " in text
     assert "at today's fees: " in text
     n_markets = judged.policy.aggregate.n_markets
