@@ -136,7 +136,10 @@ class Trader:
             order.arrives = self.now + self.style.latency_ns
             self.sent = order
         until, last = self.now + self.style.interval_ns, len(self.seen) - 1
-        soonest = next((i for i in range(self.at + 1, last) if self.seen[i].recv_ns >= until), last)
+        due = (
+            i for i in range(self.at + 1, last) if self.seen[i].recv_ns >= until and not self.seen[i].crossed
+        )
+        soonest = next(due, last)
         until = self.seen[soonest].recv_ns
         while self.at + 1 < len(self.seen) and self.seen[self.at + 1].recv_ns <= until:
             if self.sent is not None and self.sent.arrives < self.seen[self.at + 1].recv_ns:

@@ -28,7 +28,7 @@ from kalshi_platform.simulation.replay.account import (
     positions_value_e6,
     update_mark,
 )
-from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED, BankArrays
 from kalshi_platform.simulation.replay.execution import (
     arrive,
     clear_order,
@@ -116,7 +116,10 @@ def begin_episode(
 
 @kernel
 def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, interval_ns: int) -> int:
-    """Time of the next row at least ``interval_ns`` ahead, or of the last row if none is that late."""
+    """Time of the next row at least ``interval_ns`` ahead that calls for a decision; else of the last row.
+
+    A row with a crossed book calls for none, here as in a live session (``serving/live/group.py``).
+    """
     target = now_ns + interval_ns
     soonest, latest = FAR_NS, -FAR_NS
     for s in range(slots.shape[1]):
@@ -125,7 +128,7 @@ def next_decision_ns(rows: np.ndarray, now_ns: int, slots: np.ndarray, n: int, i
         if at == FAR_NS:
             continue
         row = slot.cursor + 1
-        while at < target and row + 1 < slot.stop:
+        while (at < target or rows[row].state & ROW_CROSSED != 0) and row + 1 < slot.stop:
             row += 1
             at = rows[row].recv_ns - slot.shift_ns
         latest = max(latest, at)

@@ -360,3 +360,16 @@ def test_compiled_and_plain_python_give_the_same_bits():
     compiled = digests("0")
     assert len(set(compiled)) == 6
     assert compiled == digests("1")
+
+
+def test_a_row_with_a_crossed_book_calls_for_no_decision_and_costs_no_interval():
+    calm, crossed = (((4_000, 500),), ((5_000, 500),)), (((5_000, 500),), ((4_500, 500),))
+    times = (0, 30, 31, 32, 60, 61)
+    books = [book(t, *(crossed if t in (30, 31) else calm), valid=2 if t in (30, 31) else 1) for t in times]
+    for interval_ms, steps in ((0, [32, 60, 61]), (30_000, [32, 61])):
+        script = Script(bank_of(market(rows_of(*books))), decision_interval_ms=interval_ms)
+        seen = []
+        for _ in steps:
+            script.step(HOLD)
+            seen.append((int(script.env.now_ns) - T0_NS) // NS_PER_SECOND)
+        assert seen[:-1] == steps[:-1]  # after the last step the next episode begins, or none
