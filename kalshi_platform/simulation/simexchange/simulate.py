@@ -6,6 +6,7 @@ Invariants the folder appears under its name only when it is complete; equal con
 """
 
 import gzip
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,8 +97,21 @@ def _parquet_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
 def _capture_writer(path: Path) -> Iterator[Callable[[SimEvent], None]]:
     # no name and no time in the gzip header, so that equal recordings are equal files
     with path.open("wb") as plain, gzip.GzipFile("", "wb", compresslevel=3, fileobj=plain, mtime=0) as packed:
-        yield lambda event: _write_lines(packed, event)
+        waiting: list[str] = []
+
+        def write(event: SimEvent) -> None:
+            """Write what was received before this event and all later ones opened; the rest waits."""
+            assert event.specs[0].open_ns is not None  # the simulator sets it
+            ready = bisect_left(waiting, event.specs[0].open_ns, key=_recv_ns)
+            packed.write("".join(waiting[:ready]).encode())
+            waiting[:ready] = []
+            waiting.extend(capture_lines(event))
+            waiting.sort(key=_recv_ns)  # stable: lines of one time stay in the order of their events
+
+        yield write
+        packed.write("".join(waiting).encode())
 
 
-def _write_lines(packed: gzip.GzipFile, event: SimEvent) -> None:
-    packed.write("".join(capture_lines(event)).encode())
+def _recv_ns(line: str) -> int:
+    """Receive time of a capture line that ``capture_lines`` wrote."""
+    return int(line[len('{"recv_ns":') : line.index(",")])

@@ -9,8 +9,10 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.dataset import app as dataset_app
 from kalshi_platform.cli.simulate import app
+from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
+from kalshi_platform.simulation.simexchange.capture_file import capture_lines
 from kalshi_platform.simulation.simexchange.generate import simulate_event
 
 FORMATS = ("parquet", "capture")
@@ -85,3 +87,15 @@ def test_the_command_prints_one_json_object(tmp_path):
     assert summary["n_events"] == 2
     assert summary["config_digest"] == SimConfig.martingale(seed=3).replace(n_events=2).digest
     assert (out / "events.parquet").is_file()
+
+
+def test_a_simulated_capture_is_in_order_of_arrival_though_events_overlap(tmp_path):
+    files = simulate(SMALL, tmp_path / "sim", file_format="capture")
+    frames = list(read_frames(files.events))
+    times = [frame.recv_ns for frame in frames]
+    assert times == sorted(times)
+    alone = [line for i in range(SMALL.n_events) for line in capture_lines(simulate_event(SMALL, i))]
+    assert len(frames) == len(alone)
+    for conn in {frame.conn for frame in frames}:  # a connection's own frames keep their order
+        own = [json.loads(line)["raw"] for line in alone if f'"conn":{conn},' in line]
+        assert [frame.raw for frame in frames if frame.conn == conn] == own
