@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.actions import N_ACTIONS
+from kalshi_platform.domain.trading_hours import PAUSE_NS
 from kalshi_platform.simulation.replay.account import ACCOUNT_ENV_FIELDS, ACCOUNT_SLOT_FIELDS
 from kalshi_platform.simulation.replay.execution import ORDER_FIELDS
 
@@ -68,4 +69,6 @@ SLOT_DTYPE: Final = np.dtype(
 def allocate(n_envs: int, n_slots: int) -> tuple[np.ndarray, np.ndarray]:
     """Records of environments (N,) and slots (N, S) without an episode, readable from plain Python."""
     envs = np.zeros(n_envs, ENV_DTYPE).view(np.recarray)
-    return envs, np.zeros((n_envs, n_slots), SLOT_DTYPE).view(np.recarray)
+    slots = np.zeros((n_envs, n_slots), SLOT_DTYPE).view(np.recarray)
+    slots.pause_ns[:] = -PAUSE_NS  # over at any time: the first look finds the next pause
+    return envs, slots
