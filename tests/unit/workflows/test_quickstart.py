@@ -27,7 +27,7 @@ def stages(monkeypatch, tmp_path):
         return SimpleNamespace(tier_set=None)
 
     manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
-    opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12))
+    opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
 
     def evaluate(policy, bank, env, config, **rest):
