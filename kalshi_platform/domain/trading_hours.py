@@ -35,12 +35,6 @@ _START_NS: Final = _starts_ns()
 
 
 @kernel
-def in_pause(at_ns: int) -> bool:
-    """True where ``at_ns`` (1970 to 2116) lies in the weekly pause."""
-    return pause_start_ns(at_ns) <= at_ns
-
-
-@kernel
 def pause_start_ns(at_ns: int) -> int:
     """Start of the first weekly pause that ends after ``at_ns`` (1970 to 2116)."""
     week = at_ns // _WEEK_NS

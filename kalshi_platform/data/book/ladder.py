@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.market_data.price_levels import new_levels, size_after
+from kalshi_platform.data.market_data.price_levels import best_after, new_levels, size_after
 from kalshi_platform.data.market_data.schema import (
     DELTA,
     FACTS,
@@ -94,14 +94,7 @@ def set_level(depth: np.ndarray, marks: np.ndarray, side: int, level: int, qty_e
     """
     marks[TOTAL + side] += qty_e2 - depth[side, level]
     depth[side, level] = qty_e2
-    best = marks[BEST + side]
-    if qty_e2 > 0:
-        if level > best:
-            marks[BEST + side] = level
-    elif level == best:
-        while best >= 0 and depth[side, best] == 0:
-            best -= 1
-        marks[BEST + side] = best
+    marks[BEST + side] = best_after(depth, side, level, marks[BEST + side])
 
 
 @kernel

@@ -20,6 +20,7 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_platform.data.market_data.price_levels import best_after
 from kalshi_platform.data.market_data.schema import FLAG_BLOCK, NO, YES
 from kalshi_platform.domain.compiled import inline_kernel
 from kalshi_platform.domain.units import DOLLAR_E4, NO_PRICE, NS_PER_MS
@@ -78,15 +79,8 @@ def stop_doubts(marks: np.ndarray) -> None:
 
 @inline_kernel
 def follow_best(depth: np.ndarray, marks: np.ndarray, side: int, level: int) -> None:
-    """Keep the best level of ``side`` after ``depth[side, level]`` changed; scans if the best emptied."""
-    best = marks[BEST + side]
-    if depth[side, level] > 0:
-        if level > best:
-            marks[BEST + side] = level
-    elif level == best:
-        while best >= 0 and depth[side, best] == 0:
-            best -= 1
-        marks[BEST + side] = best
+    """Keep the best level of ``side`` after ``depth[side, level]`` changed."""
+    marks[BEST + side] = best_after(depth, side, level, marks[BEST + side])
 
 
 @inline_kernel

@@ -34,6 +34,20 @@ def size_after(depth: np.ndarray, kind: int, side: int, level: int, qty_e2: int)
     return qty_e2 if kind == SNAPSHOT else depth[side, level] + qty_e2
 
 
+@inline_kernel
+def best_after(depth: np.ndarray, side: int, level: int, best: int) -> int:
+    """Highest level of ``side`` that holds something, -1 if none, after ``depth[side, level]`` changed.
+
+    ``best``: the highest one before. Scans only where that level emptied.
+    """
+    if depth[side, level] > 0:
+        return max(level, best)
+    if level == best:
+        while best >= 0 and depth[side, best] == 0:
+            best -= 1
+    return best
+
+
 def is_at_edge(price_e4: Any) -> Any:
     """True where a price (one, or an array of them) is 0.00 or 1.00, where nobody can trade."""
     return (price_e4 == 0) | (price_e4 == DOLLAR_E4)

@@ -273,17 +273,7 @@ def reset_kernel(
     for n in range(envs.size):
         used = _restart(bank, episodes, used, envs, slots, n, step.capital_e6)
         update_mask(bank.rows, bank.terms, envs[n], slots, n, params)
-        write_observation(
-            bank.rows,
-            bank.features,
-            envs[n],
-            slots,
-            n,
-            params.position_limit_e2,
-            step.capital_e6,
-            flat,
-            at_rows,
-        )
+    observe_kernel(bank, envs, slots, params, step, flat, at_rows)
     return used
 
 

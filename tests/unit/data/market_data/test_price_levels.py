@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from kalshi_platform.data.market_data.price_levels import finer_levels, is_at_edge, new_levels, size_after
+from kalshi_platform.data.market_data.price_levels import (
+    best_after,
+    finer_levels,
+    is_at_edge,
+    new_levels,
+    size_after,
+)
 from kalshi_platform.data.market_data.schema import DELTA, SNAPSHOT
 
 
@@ -33,3 +39,24 @@ def test_nobody_trades_at_nought_or_at_a_dollar() -> None:
     assert [bool(is_at_edge(price)) for price in (0, 1, 9_999, 10_000)] == [True, False, False, True]
     # prices that cannot be are no edge: the door refuses them
     assert is_at_edge(np.array([-1, 0, 5_000, 10_000, 10_001])).tolist() == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("level", "qty_e2", "best"),
+    [
+        (7, 5, 7),
+        (5, 9, 5),
+        (3, 5, 5),
+        (5, 0, 2),
+        (3, 0, 5),
+    ],  # above, at, below; emptied, and one below
+)
+def test_the_best_level_follows_a_change(level: int, qty_e2: int, best: int) -> None:
+    depth = new_levels(100)
+    depth[1, [2, 5]] = 4
+    depth[1, level] = qty_e2
+    assert best_after(depth, 1, level, 5) == best
+
+
+def test_a_side_that_empties_has_no_best_level() -> None:
+    assert best_after(new_levels(100), 0, 5, 5) == -1
