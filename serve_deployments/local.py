@@ -141,7 +141,10 @@ class Running:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
             _say("starting Serve")
             ray_serve.start(http_options={"host": self.host, "port": self.port})
-            ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+            try:
+                ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+            except RuntimeError as error:
+                raise LimitError(why_not_deployed(str(error), ray_serve.status())) from None
         except BaseException:
             self.__exit__()
             raise
@@ -172,6 +175,20 @@ class Running:
             if reason != said:
                 _say(said := reason)
             time.sleep(0.2)
+
+
+def why_not_deployed(said: str, status: Any) -> str:
+    """Say why Serve could not deploy: ``said`` by Serve, and what each unhealthy deployment last raised.
+
+    ``status`` is Serve's own (``serve.status()``); the last line of a traceback is the error.
+    """
+    lines = [said]
+    for application in status.applications.values():
+        for name, deployment in application.deployments.items():
+            told = [line.strip() for line in deployment.message.splitlines() if line.strip()]
+            if deployment.status != "HEALTHY" and told:
+                lines.append(f"{name}: {told[-1]}")
+    return "; ".join(lines) + "; Ray's logs are in /tmp/ray"
 
 
 def readiness(url: str) -> dict[str, Any]:

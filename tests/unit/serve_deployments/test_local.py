@@ -5,6 +5,7 @@ import stat
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -29,6 +30,7 @@ from serve_deployments.local import (
     require_free,
     require_safe,
     switches,
+    why_not_deployed,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -102,6 +104,23 @@ def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypat
         Running(args, "127.0.0.1", free_port("127.0.0.1")),
     ):
         pytest.fail("it is served")
+
+
+def test_a_failed_deployment_names_what_its_replicas_raised():
+    """The status that Serve gives after three replicas in a row ended in their constructor."""
+    ended = SimpleNamespace(
+        status="DEPLOY_FAILED",
+        message="Failed to start 3 times in a row. Error:\nTraceback (most recent call last):\n"
+        '  File "app.py", line 76, in __init__\nLimitError: champion cannot be served\n\n',
+    )
+    well = SimpleNamespace(status="HEALTHY", message="")
+    status = SimpleNamespace(
+        applications={"policy": SimpleNamespace(deployments={"FullTier": well, "Ingress": ended})}
+    )
+    assert why_not_deployed("Deploying application policy failed", status) == (
+        "Deploying application policy failed; Ingress: LimitError: champion cannot be served; "
+        "Ray's logs are in /tmp/ray"
+    )
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):
