@@ -1,4 +1,4 @@
-"""Opens a dataset's split as a bank: reads and verifies the shards once, then maps a local cache.
+"""Opens a dataset's split as a bank: verifies and reads the shards once, then a local cache of the bank.
 
 Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<layout digest>`` of a cached
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
@@ -40,8 +40,10 @@ _RECORDS: Final = {
     "markets": MARKET_DTYPE,
     "terms": TERMS_DTYPE,
 }
-#: A cache written with other records is not read.
-_LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
+#: A cache written with other arrays or records is not read.
+_LAYOUT_DIGEST: Final = digest_of(
+    {"arrays": BankArrays._fields} | {name: str(dtype) for name, dtype in _RECORDS.items()}
+)
 
 
 class Share(NamedTuple):
@@ -92,7 +94,8 @@ def open_bank(
     opens a dataset that has grown since as it was then.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
-    what the manifest says.
+    what the manifest says. A bank in the cache came from verified shards and is verified itself at every
+    opening; the shards are then not read again (``dataset verify`` reads them all).
     """
     dataset = Dataset.open(uri, state)
     if dataset.manifest.feature_digest != feature_digest:
