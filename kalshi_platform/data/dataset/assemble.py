@@ -1,12 +1,12 @@
 """Steps that the build and the growth of a dataset share, from keyed jobs to the deletion of stale files.
 
-Alone      on one machine one process at a time writes a dataset (:func:`writing_alone`). In a bucket nobody
-           is kept out: a growth is refused there where another one came first (``grow.py``).
+Alone      one process at a time writes a dataset (:func:`writing_alone`): a lock keeps others out of a
+           folder, a lease out of a bucket. The second is refused by the name of the first.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,8 @@ from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.storage.lease import leased
 from kalshi_platform.storage.locks import writing
 from kalshi_platform.storage.storage import Storage
 from kalshi_platform.storage.whole_file import file_digest, is_leftover
@@ -59,10 +61,19 @@ class KeyedJobs:
         return cls({job_key(job, content, history): job for job in jobs}, content)
 
 
-def writing_alone(storage: Storage) -> AbstractContextManager[None]:
-    """Keep other processes of this machine from writing the dataset; a bucket has no such lock."""
-    local = "://" not in storage.uri
-    return writing(Path(storage.uri) / JOURNAL_FOLDER) if local else nullcontext()
+@contextmanager
+def writing_alone(storage: Storage) -> Iterator[Callable[[], None]]:
+    """Keep other processes from writing the dataset; ContractError names the one that writes it.
+
+    The block gets a function to call before it puts a manifest in force: ContractError where another process
+    took the place of this one meanwhile, because this one seemed dead.
+    """
+    if "://" in storage.uri:
+        with leased(storage, JOURNAL_FOLDER) as lease:
+            yield lease.require
+    else:
+        with writing(Path(storage.uri) / JOURNAL_FOLDER, name=storage.uri):
+            yield lambda: None
 
 
 def run_unfinished(
@@ -145,7 +156,17 @@ def some(counters: Counter[str]) -> dict[str, int]:
 
 
 def write_manifest(storage: Storage, manifest: Manifest) -> None:
-    """Put the manifest in force, after everything that it names is on the disk."""
+    """Put the manifest in force, after everything that it names is on the disk.
+
+    DataError where a shard is gone meanwhile: then the dataset is what it was.
+    """
+    sizes = {file.path: file.n_bytes for file in storage.list_files()}
+    gone = [shard.path for shard in manifest.shards if sizes.get(shard.path) != shard.n_bytes]
+    if gone:
+        raise DataError(
+            f"{len(gone)} of {len(manifest.shards)} shards were written to {storage.uri} and are gone, first "
+            f"{gone[0]}: another program deletes files there; repeat this command when it has ended"
+        )
     storage.sync_folders(shard.path for shard in manifest.shards)
     storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
     storage.sync_folders([MANIFEST_NAME])

@@ -74,8 +74,8 @@ def build_dataset(
     dataset that was there before stays readable, and finished jobs are kept for the next attempt.
     """
     storage = open_storage(out_uri)
-    with writing_alone(storage):
-        return _build(inputs, storage, config, progress, skipped)
+    with writing_alone(storage) as require_alone:
+        return _build(inputs, storage, config, progress, skipped, require_alone)
 
 
 def _build(
@@ -84,6 +84,7 @@ def _build(
     config: BuildConfig,
     progress: Callable[[BuildProgress], None],
     skipped: Callable[[Mapping[str, str]], None],
+    require_alone: Callable[[], None],
 ) -> Manifest:
     old = _read_old(storage, config.overwrite)
     plan = discover(inputs, config.use_yes_price)
@@ -100,6 +101,7 @@ def _build(
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
     for table in tables:
         write_shard(storage, table)
+    require_alone()
     write_manifest(storage, manifest)
     forgotten = forget_states(storage)
     stale = (*(old.shards if old else ()), *forgotten, *journal.sweep(keep=set(keyed.jobs)))

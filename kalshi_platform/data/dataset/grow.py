@@ -99,7 +99,7 @@ def add_to_dataset(
     """
     storage = open_storage(uri)
     Dataset.open(uri)  # nothing is created where there is no dataset
-    with writing_alone(storage):
+    with writing_alone(storage) as require_alone:
         dataset = Dataset.open(uri)
         made = dataset.manifest.feature_digest
         if made != FEATURE_DIGEST:
@@ -107,7 +107,8 @@ def add_to_dataset(
                 f"{storage.uri} was made with feature table {made}, this program has {FEATURE_DIGEST}: add "
                 "with the version that made it, or build all recordings again (dataset build --input, --out)"
             )
-        return _grow(dataset, _plan(inputs, dataset, use_yes_price, skipped), rows_a_job, workers, progress)
+        found = _plan(inputs, dataset, use_yes_price, skipped)
+        return _grow(dataset, found, rows_a_job, workers, progress, require_alone)
 
 
 def _plan(
@@ -142,6 +143,7 @@ def _grow(
     rows_a_job: int,
     workers: int | None,
     progress: Callable[[BuildProgress], None],
+    require_alone: Callable[[], None],
 ) -> Growth:
     storage, old = dataset.storage, dataset.manifest
     plan, records = found.plan, found.known.records
@@ -158,6 +160,7 @@ def _grow(
     for table in tables:
         write_shard(storage, table)
     keep_state(storage, old)
+    require_alone()
     claim_state(storage, old, new)
     write_manifest(storage, new)
     stale = (*forget_states(storage, keep=old.digest), *journal.sweep(keep=set(keyed.jobs)))
