@@ -15,7 +15,8 @@ from arch.bootstrap import SPA
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, NO_SPREAD, TrialReturns
+from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
+from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, TrialReturns
 
 DO_NOTHING: Final = "doing nothing"
 
