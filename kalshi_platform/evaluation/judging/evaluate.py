@@ -29,6 +29,7 @@ from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
+from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -95,6 +96,7 @@ def evaluate(
         policy=result,
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
         oracle=oracle,

@@ -25,7 +25,7 @@ def test_totals_agree_across_the_tables(judged):
 
 def played(bank, *actions, **settings):
     """The figures of a script on ``bank``, without fees."""
-    env = env_of(bank, 1, fee_scale_e6=0, **settings)
+    env = env_of(bank, len(bank.markets), fee_scale_e6=0, **settings)
     config = CONFIG.replace(fee_scale_e6=0, **settings)
     rollout = run_policy(Script(env.layout, list(actions)), env)
     sample = pool(bank, config, [0], [rollout])

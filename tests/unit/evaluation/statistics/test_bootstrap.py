@@ -106,7 +106,7 @@ def test_no_data_has_neither():
     assert (got.estimate, got.low, got.n_clusters) == (None, None, 0)
 
 
-def test_few_events_are_said_to_be_few():
+def test_few_blocks_are_said_to_be_few():
     assert "only 4 blocks" in ratio_interval(np.arange(4.0), np.ones(4), FAST).note
     assert ratio_interval(np.arange(10.0), np.ones(10), FAST).note == ""
 
@@ -117,7 +117,7 @@ def test_nan_is_refused():
 
 
 @given(
-    st.lists(st.floats(-5, 5), min_size=2, max_size=25),
+    st.lists(st.floats(-5, 5), min_size=3, max_size=25),
     st.floats(-3, 3),
     st.floats(0.1, 10),
 )
@@ -146,10 +146,10 @@ def test_the_difference_of_sharpe_ratios_is_worked_by_hand():
     found = paired_sharpe_difference(np.array([1.0, 2, 3]), np.array([0.0, 1, 5]), FAST)
     assert found.estimate == pytest.approx(1.523670, abs=1e-6)
     assert found.n_clusters == 3
-    assert found.note.startswith("only 3 events")
+    assert found.note.startswith("only 3 blocks")
 
 
-def test_what_both_have_in_common_cancels_because_events_are_drawn_jointly(rng: np.random.Generator):
+def test_what_both_have_in_common_cancels_because_blocks_are_drawn_jointly(rng: np.random.Generator):
     theirs = rng.normal(0.02, 0.1, 40)
     ours = theirs + 0.03 + rng.normal(0, 0.005, 40)
     found = paired_sharpe_difference(ours, theirs, FAST)
@@ -181,11 +181,11 @@ def test_a_policy_that_does_not_trade_has_a_sharpe_of_zero(rng: np.random.Genera
     assert found.estimate == pytest.approx(returns.mean() / returns.std())
 
 
-def test_one_event_or_a_gain_without_spread_has_no_sharpe():
+def test_one_block_or_a_gain_without_spread_has_no_sharpe():
     one = paired_sharpe_difference(np.array([0.3]), np.array([0.1]), FAST)
     alike = paired_sharpe_difference(np.full(5, 0.3), np.arange(5.0), FAST)
     assert one.estimate is one.low is alike.estimate is None
-    assert alike.note == "5 events without spread: no Sharpe ratio"
+    assert alike.note == "5 blocks without spread: no Sharpe ratio"
     with pytest.raises(ContractError, match=r"shapes \(2,\) and \(3,\)"):
         paired_sharpe_difference(np.zeros(2), np.zeros(3), FAST)
 
