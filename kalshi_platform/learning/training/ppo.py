@@ -3,6 +3,7 @@
 Owns       the translation of settings and one training step: sample, standardise advantages, learn.
 Invariant  a failure in any sampler ends the run with that failure. RLlib itself restarts or drops failed
            workers and then returns empty results for ever.
+           Every number sampled, and every loss, gradient and weight, is finite, or the step raises.
 Overlap    the workers sample batch k + 1 while the learner learns batch k from the same weights. The batch is
            one iteration stale; the loss compares with the policy that sampled it. Both are done when a
            training step ends, so a state taken between two steps is exact; it holds the waiting batch.
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ray
+import torch
 from ray.exceptions import RayError
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
@@ -30,6 +32,11 @@ from ray.rllib.utils.metrics import (
 from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.learning.training.callbacks import TrainingCallbacks
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.finite import (
+    require_finite_batch,
+    require_finite_numbers,
+    require_finite_weights,
+)
 from kalshi_platform.learning.training.learner import LeanPPOPolicy
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
@@ -83,6 +90,7 @@ class ReplayPPO(PPO):
         pending = self._start_sampling() if self._overlap else []
         self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
         self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
+        require_finite_batch(batch, self.rounds_learned + 1)
         self.batch_statistics = describe_batch(batch)
         batch["advantages"] = standardise(batch["advantages"], batch[HISTORY_ROWS])
         with self._timers[LEARN_ON_BATCH_TIMER]:
@@ -129,9 +137,10 @@ class ReplayPPO(PPO):
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 
     def _learn(self, batch: Any) -> dict[str, float]:
-        """Learn in epochs over contiguous minibatches in a seeded order.
+        """Learn in epochs over minibatches that each epoch draws anew, in a seeded order.
 
-        Returns mean statistics of all steps.
+        Returns mean statistics of all steps; TrainingError names the first loss, gradient or weight that is
+        not finite.
         """
         policy: Any = self.get_policy()
         config: Any = self.config
@@ -146,11 +155,14 @@ class ReplayPPO(PPO):
         total: dict[str, float] = {}
         n_steps = 0
         for _ in range(config.num_epochs):
-            for k in rng.permutation(batch.count // size):
-                fetched = policy.learn_on_batch(batch[int(k) * size : (int(k) + 1) * size])
+            drawn = in_order(batch, rng.permutation(batch.count))
+            for start in range(0, batch.count, size):
+                fetched = policy.learn_on_batch(drawn[start : start + size])
                 n_steps += 1
+                require_finite_numbers(fetched["learner_stats"], self.rounds_learned)
                 for name, value in fetched["learner_stats"].items():
                     total[name] = total.get(name, 0.0) + float(value)
+        require_finite_weights(policy.model.network, self.rounds_learned)
         return {name: value / n_steps for name, value in total.items()}
 
 
@@ -182,6 +194,15 @@ def standardise(advantage: np.ndarray, rows: np.ndarray) -> np.ndarray:
     held = rows >= 0
     mean, deviation = advantage[held].mean(), max(1e-4, float(advantage[held].std()))
     return np.where(held, (advantage - mean) / deviation, 0.0).astype(np.float32)
+
+
+def in_order(batch: SampleBatch, order: np.ndarray) -> SampleBatch:
+    """Copy of a batch of tensors with its samples in ``order`` (B,)."""
+    index = torch.from_numpy(order)
+    columns = {name: column[index.to(column.device)] for name, column in batch.items()}
+    drawn = SampleBatch(columns)  # type: ignore[no-untyped-call]
+    drawn.set_training(True)
+    return drawn
 
 
 def describe_batch(batch: SampleBatch) -> dict[str, Any]:
