@@ -11,6 +11,7 @@ Numbers    two threads of torch in the trainer's process; a remote sampler gets 
 """
 
 import traceback
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,12 +42,14 @@ from kalshi_platform.learning.training.learner import LeanPPOPolicy
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
 from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.rllib_adapter import (
     HISTORY_ROWS,
     SlotPolicyModel,
     action_space,
     observation_space,
 )
+from kalshi_platform.models.networks.transfer import grown_network
 
 _MINIBATCH_STREAM = 2  # second part of the seed of the generator that orders minibatches
 
@@ -284,6 +287,18 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
 def _falling(start: float, steps: int) -> list[list[float]] | None:
     """RLlib's schedule of a value that falls linearly to 0 over ``steps``; None = constant."""
     return [[0, start], [steps, 0.0]] if steps else None
+
+
+def require_buildable(source: TrainingSource, config: TrainConfig) -> None:
+    """Refuse a run that could not be built, before anything is written for it.
+
+    DataError for training data or a teacher that cannot be read, ContractError for settings that do not fit
+    them.
+    """
+    spec = source.policy_spec(config.level)
+    ppo_config(source, config)
+    if config.teacher:
+        grown_network(FrozenPolicy.load(Path(config.teacher)), spec, config.seed)
 
 
 def build_algorithm(source: TrainingSource, config: TrainConfig) -> ReplayPPO:

@@ -35,7 +35,7 @@ def stages(monkeypatch, tmp_path):
         score = next(scores)
         return SimpleNamespace(score=score, policy=SimpleNamespace(mean_return=score), **rest)
 
-    def open_held_out(split, final, folder, subject):
+    def open_held_out(dataset, split, final, folder, subject):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)
