@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from made.evaluation_bank import random_bank
 from made.fake_import import FakeImport
-from made.registry_models import made_policy
+from made.training import begun
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
@@ -21,12 +21,10 @@ from kalshi_platform.domain.errors import ContractError, DataError, PlatformErro
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.learning.training import run as running
 from kalshi_platform.learning.training import session
-from kalshi_platform.learning.training.checkpoint import BEST, TrainingState, point, write_checkpoint
 from kalshi_platform.learning.training.folder import CONFIG
-from kalshi_platform.learning.training.metrics import METRICS
 from kalshi_platform.learning.training.session import RUN_FILE, RunSettings, require_ready, validator
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, SplitOpener
 from kalshi_platform.storage import locks
 
@@ -70,18 +68,6 @@ def test_a_run_that_could_not_begin_is_refused(dataset, settings, error, named):
 
 def test_a_run_that_can_begin_is_let_through():
     require_ready(RunSettings(), dataset_of(empty="test"))
-
-
-def begun(out, settings, dataset):
-    """A run folder as an interrupted run of two iterations leaves it."""
-    out.mkdir()
-    (out / RUN_FILE).write_text(session._record(settings, dataset))
-    (out / ENVIRONMENT_FILE).write_text(environment_text(settings.env))
-    (out / CONFIG).write_text(settings.train.model_dump_json())
-    (out / METRICS).write_text('{"iteration": 1}\n{"iteration": 2}\n')
-    (out / ".lock").write_text("1234")
-    point(out, BEST, write_checkpoint(out, 2, made_policy(), TrainingState({}, {}, {})))
-    return out
 
 
 def test_a_run_is_continued_on_its_own_dataset_and_settings_only(tmp_path):
