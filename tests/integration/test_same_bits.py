@@ -17,9 +17,9 @@ from pathlib import Path
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
-simulate(SimConfig(n_events=12, seed=3), Path("rec"))
+simulate(SimConfig(n_events=12, seed=3, messages_per_market=200), Path("rec"))
 build_dataset([Path("rec")], "data", BuildConfig(workers=0))
-simulate(SimConfig(n_events=2, seed=4), Path("rec-frames"), file_format="capture")
+simulate(SimConfig(n_events=2, seed=4, messages_per_market=200), Path("rec-frames"), file_format="capture")
 build_dataset([Path("rec-frames")], "data-frames", BuildConfig(workers=0))
 settings = RunSettings().with_values({
     "train.level": "tiny", "train.total_env_steps": 256, "train.n_envs": 8, "train.fragment_length": 16,
@@ -65,13 +65,18 @@ def files(folder: Path) -> dict[str, str]:
 
 
 def test_two_hash_seeds_make_the_same_recordings_dataset_and_checkpoints(tmp_path: Path):
-    started = []
+    started: list[subprocess.Popen[bytes]] = []
     for hash_seed in ("1", "4242"):
         place = tmp_path / hash_seed
         place.mkdir()
         env = os.environ | {"PYTHONHASHSEED": hash_seed, "KALSHI_PLATFORM_CACHE": str(place / "cache")}
         started.append(subprocess.Popen([sys.executable, "-c", WAY], cwd=place, env=env))
-    assert [process.wait() for process in started] == [0, 0]
+    try:
+        assert [process.wait(timeout=240) for process in started] == [0, 0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
     one, two = (files(tmp_path / hash_seed) for hash_seed in ("1", "4242"))
     kinds = ("rec/markets", "data/manifest.json", "data/features", "run/checkpoints/000002/policy.pt")
     assert all(any(name.startswith(kind) for name in one) for kind in kinds), sorted(one)
