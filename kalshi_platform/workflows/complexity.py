@@ -1,7 +1,7 @@
 """Plateaus: a level has learned all it can when its Sharpe ratio stops rising. Pure functions of a history.
 
 Owns   PlateauConfig and the decision.
-Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
+Units  a history is a run's Sharpe ratio per block, one entry a validation that has one, oldest first.
 Reach  a level of a million steps validates 26 times: two windows of 6 are full at its 12th validation.
        Windows that a level cannot fill decide nothing; the pipeline says so before it trains.
 """
@@ -58,8 +58,7 @@ class ComplexityScaler:
 
     def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
         """Reason to stop after these validations, or None to go on; for ``run_training(stop=...)``."""
-        # A validation of too few events has no Sharpe ratio: it is left out of the history.
-        history = [float(x[SHARPE]) for x in validations if x.get(SHARPE) is not None]
+        history = [float(numbers[SHARPE]) for numbers in validations if numbers.get(SHARPE) is not None]
         if not self.should_scale(history):
             return None
         gain, window = recent_gain(history, self._config.window), self._config.window

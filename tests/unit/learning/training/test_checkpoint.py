@@ -17,6 +17,7 @@ from kalshi_platform.domain.errors import (
 from kalshi_platform.learning.training import checkpoint
 from kalshi_platform.learning.training.checkpoint import TrainingState
 from kalshi_platform.models.registry.export import probes
+from kalshi_platform.storage.sealed import seal
 
 STATE = TrainingState(
     {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-3}]},
@@ -135,6 +136,6 @@ def test_the_checkpoint_that_is_continued_is_the_latest_or_the_newest_where_no_l
 def test_arrays_of_objects_are_refused_and_never_unpickled(kept: Path):
     folder = (kept / "latest").resolve()
     np.savez(folder / "arrays.npz", x=np.array([{}], dtype=object))
-    (folder / "manifest.json").write_text('{"sha256": {}}')
+    seal(folder)
     with pytest.raises(DataError, match=r"arrays\.npz holds no plain arrays"):
         checkpoint.read_checkpoint(folder)
