@@ -31,19 +31,21 @@ run_training(settings, "data", Path("run"))
 PARTS = ("rec", "data", "rec-frames", "data-frames", "run")
 #: Numbers of the clock in a run's state and metrics.
 CLOCK = ("elapsed_s", "startup_s", "validation_s", "steps_per_s")
+#: Entry of run.json that names the folder of the dataset.
+PLACE = "dataset"
 
 
 def without_clock(value):
-    """``value`` without the entries that a clock made."""
+    """``value`` without the entries that a clock made, and without the dataset's folder."""
     if isinstance(value, dict):
-        return {k: without_clock(v) for k, v in value.items() if k not in CLOCK}
+        return {k: without_clock(v) for k, v in value.items() if k not in (*CLOCK, PLACE)}
     return [without_clock(v) for v in value] if isinstance(value, list) else value
 
 
 def content(path: Path) -> str:
-    """Digest of a file, in JSON without the clock."""
+    """Digest of a file; of one with the clock in it, without the clock."""
     data = path.read_bytes()
-    if path.name in ("state.json", "metrics.jsonl"):
+    if path.name in ("state.json", "metrics.jsonl", "run.json"):
         text = data.decode()
         rows = (
             [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else json.loads(text)
