@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import ray
-import torch
 from ray.exceptions import RayError
 from ray.rllib.algorithms.ppo import PPO, PPOConfig
 from ray.rllib.policy.sample_batch import DEFAULT_POLICY_ID, SampleBatch, concat_samples
@@ -140,7 +139,7 @@ class ReplayPPO(PPO):
         return outcomes[0] if len(outcomes) == 1 else concat_samples(outcomes)
 
     def _learn(self, batch: Any) -> dict[str, float]:
-        """Learn in epochs over minibatches that each epoch draws anew, in a seeded order.
+        """Learn in epochs over contiguous minibatches in a seeded order.
 
         Returns mean statistics of all steps; TrainingError names the first loss, gradient or weight that is
         not finite.
@@ -158,9 +157,11 @@ class ReplayPPO(PPO):
         total: dict[str, float] = {}
         n_steps = 0
         for _ in range(config.num_epochs):
-            drawn = in_order(batch, rng.permutation(batch.count))
-            for start in range(0, batch.count, size):
-                fetched = policy.learn_on_batch(drawn[start : start + size])
+            # Contiguous: samples drawn anew each epoch fitted the training events sooner and earned less on
+            # 167 simulated events of another draw, 1.1 % against 2.3 % of capital (best checkpoint, mean of
+            # seeds 0 to 4, tiny, 300,000 steps); the last checkpoints 1.7 % against 2.4 %.
+            for k in rng.permutation(batch.count // size):
+                fetched = policy.learn_on_batch(batch[int(k) * size : (int(k) + 1) * size])
                 n_steps += 1
                 require_finite_numbers(fetched["learner_stats"], self.rounds_learned)
                 for name, value in fetched["learner_stats"].items():
@@ -197,15 +198,6 @@ def standardise(advantage: np.ndarray, rows: np.ndarray) -> np.ndarray:
     held = rows >= 0
     mean, deviation = advantage[held].mean(), max(1e-4, float(advantage[held].std()))
     return np.where(held, (advantage - mean) / deviation, 0.0).astype(np.float32)
-
-
-def in_order(batch: SampleBatch, order: np.ndarray) -> SampleBatch:
-    """Copy of a batch of tensors with its samples in ``order`` (B,)."""
-    index = torch.from_numpy(order)
-    columns = {name: column[index.to(column.device)] for name, column in batch.items()}
-    drawn = SampleBatch(columns)  # type: ignore[no-untyped-call]
-    drawn.set_training(True)
-    return drawn
 
 
 def describe_batch(batch: SampleBatch) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def _split(env: dict[str, Any]) -> dict[str, np.ndarray]:
 
 def _packed(records: np.ndarray) -> np.ndarray:
     """Copy of records with zeros between the fields, where memory holds whatever lay there before."""
-    copy = np.zeros_like(records)
+    copy = np.zeros(records.shape, records.dtype)  # zeros_like leaves the bytes between fields as they are
     for name in records.dtype.names or ():
         copy[name] = records[name]
     return copy

@@ -8,11 +8,10 @@ import torch
 from made.training import SMALL, made_source
 from ray.rllib.policy.sample_batch import SampleBatch
 
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ContractError, DataError, TrainingError
 from kalshi_platform.learning.training.ppo import (
     ReplayPPO,
     describe_batch,
-    in_order,
     ppo_config,
     require_buildable,
     sample_or_failure,
@@ -41,40 +40,18 @@ def test_equal_advantages_are_zero_and_not_divided_by_nothing():
     assert not standardise(np.full((2, 2), 0.5), np.zeros((2, 2), int)).any()
 
 
-def test_every_epoch_draws_its_minibatches_anew_and_meets_every_sample_once():
-    steps: list[list[int]] = []
-
-    def learn_on_batch(part):
-        steps.append(part["x"].tolist())
-        return {"learner_stats": {"policy_loss": 0.0}}
-
-    def learned(seed, rounds):
-        steps.clear()
-        policy = SimpleNamespace(
-            on_global_var_update=lambda known: None,
-            _lazy_tensor_dict=lambda batch: batch.update(x=torch.arange(12)),
-            learn_on_batch=learn_on_batch,
-            model=SimpleNamespace(network=torch.nn.Linear(1, 1)),
-        )
-        config = SimpleNamespace(minibatch_size=4, num_epochs=3, seed=seed)
-        trainer = SimpleNamespace(get_policy=lambda: policy, config=config, rounds_learned=rounds)
+def test_a_loss_that_is_not_finite_ends_the_iteration_at_its_step():
+    losses = iter([0.5, float("nan"), 0.5])
+    policy = SimpleNamespace(
+        on_global_var_update=lambda known: None,
+        _lazy_tensor_dict=lambda batch: batch,
+        learn_on_batch=lambda part: {"learner_stats": {"value_loss": next(losses)}},
+    )
+    config = SimpleNamespace(minibatch_size=4, num_epochs=1, seed=0)
+    trainer = SimpleNamespace(get_policy=lambda: policy, config=config, rounds_learned=6)
+    with pytest.raises(TrainingError, match="iteration 7: value_loss is nan"):
         ReplayPPO._learn(trainer, SampleBatch({"x": np.arange(12)}))
-        return [[*steps[k], *steps[k + 1], *steps[k + 2]] for k in (0, 3, 6)], [set(part) for part in steps]
-
-    epochs, minibatches = learned(seed=1, rounds=0)
-    assert all(sorted(epoch) == list(range(12)) for epoch in epochs)
-    assert len({frozenset(part) for part in minibatches}) > 3  # not the same three in every epoch
-    assert learned(1, 0)[0] == epochs
-    assert learned(2, 0)[0] != epochs
-    assert learned(1, 1)[0] != epochs
-
-
-def test_samples_stay_whole_when_they_are_put_in_order():
-    batch = SampleBatch({"obs": torch.arange(6.0).view(3, 2), "rewards": torch.tensor([0.0, 1.0, 2.0])})
-    drawn = in_order(batch, np.array([2, 0, 1]))
-    assert drawn["obs"].tolist() == [[4.0, 5.0], [0.0, 1.0], [2.0, 3.0]]
-    assert drawn["rewards"].tolist() == [2.0, 0.0, 1.0]
-    assert drawn.is_training
+    assert next(losses) == 0.5  # the third minibatch was not learned from
 
 
 def test_a_run_that_could_not_be_built_is_refused(tmp_path):
