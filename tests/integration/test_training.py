@@ -184,7 +184,7 @@ def test_a_failing_sampler_stops_the_run_with_its_error(num_env_runners: int, ra
 
 
 class TurnsNaN(ReplayVectorEnv):
-    """Rewards nothing but NaN from its 40th step on: in the third iteration of 16 steps."""
+    """Rewards every slot with NaN from its 40th step on: in the third iteration of 16 steps."""
 
     steps = 0
 
@@ -192,7 +192,7 @@ class TurnsNaN(ReplayVectorEnv):
         super().step(actions, flat, rows, reward, *ends)
         self.steps += 1
         if self.steps >= 40:
-            reward[:] = np.nan
+            self.slots["reward"] = np.nan
 
 
 class NaNSource(TrainingSource):
