@@ -71,7 +71,11 @@ def test_two_hash_seeds_make_the_same_recordings_dataset_and_checkpoints(tmp_pat
     for hash_seed in ("1", "4242"):
         place = tmp_path / hash_seed
         place.mkdir()
-        env = os.environ | {"PYTHONHASHSEED": hash_seed, "KALSHI_PLATFORM_CACHE": str(place / "cache")}
+        env = os.environ | {
+            "PYTHONHASHSEED": hash_seed,
+            "KALSHI_PLATFORM_CACHE": str(place / "cache"),
+            "RAY_raylet_start_wait_time_s": "120",  # two start at once, beside other tests
+        }
         started.append(subprocess.Popen([sys.executable, "-c", WAY], cwd=place, env=env))
     try:
         assert [process.wait(timeout=240) for process in started] == [0, 0]

@@ -217,7 +217,7 @@ def test_a_run_that_diverges_at_once_leaves_no_checkpoint_and_may_be_started_aga
     ray_runtime, tmp_path: Path
 ):
     config = SMALL.replace(level="tiny", total_env_steps=128)
-    with pytest.raises(TrainingError, match=r"iteration 1: .* not finite"):
+    with pytest.raises(TrainingError, match="iteration 1: gradient norm is nan"):
         train(made_source(), tmp_path, config.replace(learning_rate=1e38), Holds())
     assert not (tmp_path / "checkpoints").exists()
     assert train(made_source(), tmp_path, config, Holds()).iterations == 1
