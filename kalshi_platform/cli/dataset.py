@@ -3,7 +3,6 @@
 Tables go to stdout, progress to stderr; with ``--json`` stdout carries one JSON object only.
 """
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +28,7 @@ from kalshi_platform.data.dataset.manifest import JoinedFiles, playable_words
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
@@ -219,7 +219,7 @@ def _jobs_text(at: BuildProgress) -> str:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, sort_keys=True))
+    typer.echo(json_text(value, sort_keys=True))
 
 
 def _print_summary(summary: DatasetSummary, as_json: bool) -> None:

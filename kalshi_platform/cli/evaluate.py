@@ -74,12 +74,12 @@ def run(
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
     console = Console(stderr=True)
-    earlier = open_held_out(wanted, final, _log_folder(dataset, checkpoint), subject)
+    metrics = _training_metrics(checkpoint)
+    earlier = open_held_out(opened, wanted, final, _log_folder(dataset, checkpoint), subject)
     if earlier:
         console.print(
             f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
         )
-    metrics = _training_metrics(checkpoint)
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
     found = evaluate(

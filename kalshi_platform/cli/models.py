@@ -3,7 +3,6 @@
 With ``--json`` stdout carries one JSON value only; progress and refusals go to stderr.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
@@ -225,4 +225,4 @@ def _estimate(e: Estimate) -> str:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.write(json_text(value) + "\n")

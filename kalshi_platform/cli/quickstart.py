@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.options import UseYesPrice, parse_assignments
+from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
@@ -43,7 +44,8 @@ def run(
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
     chosen = _DEFAULT.replace(seeds=seeds, run=run_settings, use_yes_price=use_yes_price)
     recordings = data or simulated(SimConfig(n_events=events), out, tell)
-    outcome = quickstart(chosen, recordings, out, tell)
+    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
+        outcome = quickstart(chosen, recordings, out, tell)
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ChecksumError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.storage.whole_file import file_digest, write_whole
 
 MANIFEST: Final = "manifest.json"
@@ -23,7 +24,7 @@ def seal(folder: Path) -> None:
         "sha256": {path.name: file_digest(path) for path in files},
         "bytes": {path.name: path.stat().st_size for path in files},
     }
-    write_whole(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    write_whole(folder / MANIFEST, json_text(content, indent=1) + "\n")
 
 
 def verify(folder: Path, *, kind: str = "checkpoint", remedy: str = "take another one") -> None:

@@ -20,8 +20,9 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
-from kalshi_platform.learning.training.checkpoint import LATEST
-from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.pace import validations_until
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import run_training
 from kalshi_platform.models.networks.device import torch_threads
@@ -67,6 +68,7 @@ def run_progressive(
     out = Path(out)
     record = _begin(config, Dataset.open(dataset_uri), out)
     pipeline = _Pipeline(config, dataset_uri, out, say, measure)
+    _say_reach(config, say)
     while not record.is_finished:
         done = pipeline.climb(record)
         record = record.replace(levels=(*record.levels, done))
@@ -75,6 +77,13 @@ def run_progressive(
     write_progressive(record, out)
     say(record.verdict)
     return record
+
+
+def _say_reach(config: ProgressiveConfig, say: Say) -> None:
+    """Say it where no level validates often enough to reach a plateau."""
+    train = config.settings_of(config.levels[0], "").train
+    if told := ComplexityScaler(config.plateau).out_of_reach(validations_until(train, train.iterations)):
+        say(told)
 
 
 def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> ProgressiveRecord:
@@ -118,15 +127,12 @@ class _Pipeline:
         run = self._out / f"{len(record.levels)}-{level}"
         transfer = None if rival is None else self._transfer(level, Path(teacher))
         self._say(f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer))
-        resume = (run / LATEST).exists()
-        if not resume:
-            (run / METRICS).unlink(missing_ok=True)  # killed before its first checkpoint: it begins again
         result = run_training(
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
             shown_to(self._say),
-            resume=resume,
+            resume=newest_number(run) is not None,
             stop=self._scaler.stop,
         )
         policy = FrozenPolicy.load(run)

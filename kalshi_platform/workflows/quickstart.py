@@ -24,7 +24,7 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import verdict, write_report
 from kalshi_platform.evaluation.pages.formats import interval_text
-from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.progress import shown_to
@@ -97,7 +97,7 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
         shown = shown_to(say)
-        run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
+        run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
         runs.append(run)
     judged, middle = _judge(config.run, dataset, runs, say)
     html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
@@ -121,7 +121,7 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
         level=settings.train.level,
         doubts=doubts_of(opened.manifest.counters),
     )
-    open_held_out("test", True, dataset, subject)
+    open_held_out(opened, "test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     judged = []

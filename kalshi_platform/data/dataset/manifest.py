@@ -23,6 +23,7 @@ from kalshi_platform.data.dataset.split import Split, SplitConfig
 from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import Provenance
 
 __all__ = [
@@ -180,7 +181,7 @@ class Manifest(Config):
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
+        return (json_text(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, address: str) -> Self:

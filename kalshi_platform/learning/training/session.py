@@ -5,7 +5,6 @@ Folder   the files of ``learning/training/run.py``, plus run.json (all settings,
 """
 
 import importlib.metadata
-import json
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +16,13 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST, features_of
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.folder import CONFIG, read_object, require_same, sections
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import Stop, TrainResult, train
@@ -29,10 +31,9 @@ from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
-from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import SplitOpener, open_bank
-from kalshi_platform.storage.whole_file import write_whole
 
 RUN_FILE: Final = "run.json"
 _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "ray", "torch")
@@ -58,6 +59,25 @@ class RunSettings(Config):
         return RunSettings.parse(values)
 
 
+def stored_settings(out: Path) -> RunSettings:
+    """Settings of the run in ``out``, its steps included; DataError where its records cannot be read.
+
+    ContractError where there is no run.
+    """
+    if newest_number(out) is None:
+        raise ContractError(
+            f"{out} holds no checkpoint to resume from: leave out --resume, and the run starts from its "
+            "beginning"
+        )
+    # config.json is the newer one: population-based training changes it.
+    return RunSettings.parse({**_recorded(out)["settings"], "train": read_object(out / CONFIG)})
+
+
+def stored_dataset(out: Path) -> str:
+    """Address of the dataset that the run in ``out`` learned from."""
+    return str(_recorded(out)["dataset"])
+
+
 def run_training(
     settings: RunSettings,
     dataset_uri: str,
@@ -74,12 +94,12 @@ def run_training(
     """
     dataset = _open(dataset_uri, out, resume)
     require_ready(settings, dataset)
+    if resume:
+        _require_same_run(out, settings, dataset, mutated)
     feature_sets, state = settings.env.groups, dataset.digest
     open_train = SplitOpener(dataset_uri, "train", feature_sets, state=state)
     held_out = open_bank(dataset_uri, "validation", feature_sets, state=state)
-    out.mkdir(parents=True, exist_ok=True)
-    _record(out, settings, dataset, resume)
-    write_environment(out, settings.env)
+    papers = {RUN_FILE: _record(settings, dataset), ENVIRONMENT_FILE: environment_text(settings.env)}
     source = TrainingSource(open_train, FEATURE_DIGEST, settings.env, settings.episodes, settings.curriculum)
     try:
         return train(
@@ -91,6 +111,7 @@ def run_training(
             resume,
             stop,
             mutated,
+            papers,
         )
     finally:
         source.close()
@@ -98,9 +119,9 @@ def run_training(
 
 def _open(uri: str, out: Path, resume: bool) -> Dataset:
     """The dataset; for a resumed run the state that the run began on, where the dataset has grown since."""
-    dataset, path = Dataset.open(uri), out / RUN_FILE
-    if resume and path.exists():
-        began: str = json.loads(path.read_text())["dataset_digest"]
+    dataset = Dataset.open(uri)
+    if resume and (out / RUN_FILE).exists():
+        began = _recorded(out)["dataset_digest"]
         if began in dataset.manifest.parents:
             return Dataset.open(uri, began)
     return dataset
@@ -139,9 +160,8 @@ def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation
     return validate
 
 
-def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) -> None:
-    """Write run.json; on resume compare with the one that is there."""
-    path = out / RUN_FILE
+def _record(settings: RunSettings, dataset: Dataset) -> str:
+    """Text of run.json."""
     record = {
         "settings": settings.model_dump(mode="json"),
         "dataset": dataset.uri,
@@ -151,14 +171,29 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if resume and path.exists():
-        was = json.loads(path.read_text())
-        if was["dataset_digest"] != record["dataset_digest"]:
-            raise ContractError(
-                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}: "
-                "resume on the dataset it began with, or start a new run in another folder"
-            )
-        for part in ("env", "episodes", "curriculum"):
-            if was["settings"][part] != record["settings"][part]:  # type: ignore[index]
-                raise ContractError(f"{out} began with other {part} settings: {was['settings'][part]}")
-    write_whole(path, json.dumps(record, indent=1) + "\n")
+    return json_text(record, indent=1) + "\n"
+
+
+def _recorded(out: Path) -> dict[str, Any]:
+    """Content of run.json; DataError where it is damaged."""
+    found = read_object(out / RUN_FILE)
+    missing = [name for name in ("settings", "dataset", "dataset_digest") if name not in found]
+    if missing:
+        raise DataError(
+            f"{out / RUN_FILE} lacks {', '.join(missing)}: restore it, or start the run in another --out"
+        )
+    return found
+
+
+def _require_same_run(out: Path, settings: RunSettings, dataset: Dataset, mutated: frozenset[str]) -> None:
+    """Refuse to resume the run in ``out`` on another dataset or with other settings than it began with."""
+    stored = stored_settings(out)
+    began = _recorded(out)["dataset_digest"]
+    if began != dataset.digest:
+        raise ContractError(
+            f"{out} began on dataset {began}, {dataset.uri} is {dataset.digest}: leave out --dataset, and "
+            "--resume takes the run's, or start a new run in another --out"
+        )
+    was, asked = (sections(**{name: getattr(s, name) for name in RunSettings.model_fields})
+                  for s in (stored, settings))  # fmt: skip
+    require_same(out, was, asked, mutated)

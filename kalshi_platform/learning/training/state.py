@@ -100,7 +100,15 @@ def _sampler_state(worker: Any) -> dict[str, Any]:
 def _split(env: dict[str, Any]) -> dict[str, np.ndarray]:
     """State of the environments as named arrays; the waiting episodes are stored column by column."""
     columns = {f"table.{name}": column for name, column in env["table"]._asdict().items()}
-    return {"envs": env["envs"], "slots": env["slots"], **columns}
+    return {"envs": _packed(env["envs"]), "slots": _packed(env["slots"]), **columns}
+
+
+def _packed(records: np.ndarray) -> np.ndarray:
+    """Copy of records with zeros between the fields, where memory holds whatever lay there before."""
+    copy = np.zeros(records.shape, records.dtype)  # zeros_like leaves the bytes between fields as they are
+    for name in records.dtype.names or ():
+        copy[name] = records[name]
+    return copy
 
 
 def _joined(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

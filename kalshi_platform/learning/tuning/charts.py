@@ -4,7 +4,6 @@ Owns   parallel coordinates of settings against score, and the map trial x block
 Units  pixels of a 720 wide view box that the page stretches.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.charts import (
     WIDTH,
     Scale,
@@ -89,7 +89,7 @@ def _is_number(value: object) -> bool:
 def _word(value: object, form: Any) -> str:
     if _is_number(value):
         return str(form(value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text(value)
 
 
 def parallel_coordinates(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
@@ -43,7 +44,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
         write_json(out / BASELINES_FILE, {b.name: b.block_returns for b in found.baselines})
     if final and not (winner / JSON_NAME).exists():
         log_folder = out if "://" in record.dataset else Path(record.dataset)
-        earlier = open_held_out("test", True, log_folder, _subject(record, run))
+        earlier = open_held_out(Dataset.open(record.dataset), "test", True, log_folder, _subject(record, run))
         if earlier:
             say(f"the test split was opened {earlier} times before: its figures are no longer fresh")
         _judge(record, run, "test", winner, say)

@@ -8,12 +8,12 @@ further seeds of settings that had won already, so they are not trials. The tria
 own seeds, because it was chosen for being lucky.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.evaluation.statistics.overfitting import (
     BacktestOverfitting,
@@ -106,7 +106,7 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
 
     The sweep's own winner where all runs belong to it, else the best score on the commonest dataset.
     """
-    judged = [run for run in loaded.runs if run.stage != "finalist" and run.validation is not None]
+    judged = [run for run in loaded.runs if run.stage != "finalist" and run.is_ranked]
     candidates = [run for run in judged if run.dataset_digest is not None]
     if not candidates:
         return None, "no run of a known dataset holds a validation of its best checkpoint"
@@ -164,12 +164,12 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if run.stage == "finalist" and _why_not(run, digest) is None:
-            groups.setdefault(json.dumps(_setting(run), sort_keys=True), []).append(run)
+            groups.setdefault(json_text(_setting(run), sort_keys=True), []).append(run)
     return tuple(
         Finalist(
             values=_setting(of[0]),
             spread=seed_spread(
-                {r.name: r.validation.block_returns for r in of if r.validation is not None}, config
+                {r.name: r.validation.block_returns for r in of if r.is_ranked and r.validation}, config
             ),
         )
         for of in groups.values()

@@ -164,7 +164,9 @@ def render_html(comparison: RunComparison, out: Path) -> str:
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
     """Runs ordered for the page: trials before finalists, by score, those without one last."""
-    return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
+    return sorted(
+        runs, key=lambda r: (r.stage == "finalist", r.score is None, r.status == "failed", -(r.score or 0.0))
+    )
 
 
 def score_interval(run: Run) -> Interval:

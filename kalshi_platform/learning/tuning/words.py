@@ -4,10 +4,10 @@ Owns   the meaning of a deflated figure, the strength of the evidence, and when 
 Not    any figure: those lie in Findings.
 """
 
-import json
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, plain, probability
 from kalshi_platform.learning.tuning.findings import Findings
 
@@ -186,4 +186,4 @@ def value_text(value: object) -> str:
         return f"{value:,}" if isinstance(value, int) else plain(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(value_text, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text(value)

@@ -161,7 +161,9 @@ def report_tiers(
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT
-    opened_before = open_held_out(split, final, _log_folder(dataset_uri, log_folder, split), _subject(work))
+    opened_before = open_held_out(
+        work.dataset, split, final, _log_folder(dataset_uri, log_folder, split), _subject(work)
+    )
     bank = work.bank(split)
     events = {market.event for market in bank.markets}
     theatre = work.theatre(bank, events if final else halves(bank)[1])

@@ -8,13 +8,13 @@ Not        frames, books and decisions of a session (kalshi_platform/serving/liv
 """
 
 import asyncio
-import json
 import time
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
@@ -131,7 +131,7 @@ def warm(served: ServedModel) -> None:
     texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
     for kind, seq, message in texts:
         frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": "WARM-1-A", **message}}
-        fed = session.feed(json.dumps(frame), time.time_ns())
+        fed = session.feed(json_text(frame), time.time_ns())
         if fed.due is not None:
             session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
 

@@ -15,7 +15,7 @@ from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, open_bank
 
 
@@ -38,7 +38,7 @@ def place(tmp_path_factory):
         policy = folder / "policy"
         (policy / "best").mkdir(parents=True)
         FrozenPolicy(PolicyNetwork(source.policy_spec("tiny"))).save(policy / "best")
-        write_environment(policy, env)
+        (policy / ENVIRONMENT_FILE).write_text(environment_text(env))
         lines = [json.dumps({"env_steps": 100 * k, "entropy": 1.0 - k / 9}) for k in range(3)]
         (policy / "metrics.jsonl").write_text("\n".join(lines) + "\n")
         source.close()

@@ -49,6 +49,14 @@ def test_every_level_begins_from_the_last_one_kept_until_all_are_done(climbed, t
     assert said[-1] == found.verdict
 
 
+def test_a_plateau_that_no_level_can_reach_is_told_before_anything_is_trained(climbed, tmp_path: Path):
+    climbed.kept = [False]
+    said: list[str] = []
+    short = CONFIG.replace(steps_per_level=10_000)  # 3 iterations, validated after the first and the last
+    run_progressive(short, "/data", tmp_path, said.append)
+    assert said[0].startswith("a level validates 2 times, two windows of 6 validations need 12")
+
+
 @pytest.mark.parametrize(("kept", "levels"), [([False], 1), ([True, False], 2)])
 def test_a_level_that_is_not_kept_ends_the_way(climbed, tmp_path: Path, kept, levels):
     climbed.kept = list(kept)

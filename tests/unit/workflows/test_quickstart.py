@@ -16,7 +16,7 @@ def stages(monkeypatch, tmp_path):
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
-        (run / "latest").mkdir(parents=True, exist_ok=True)
+        (run / "checkpoints" / "000001").mkdir(parents=True, exist_ok=True)
 
     def build(inputs, uri, config):
         found.built.append((uri, config.use_yes_price))
@@ -35,7 +35,7 @@ def stages(monkeypatch, tmp_path):
         score = next(scores)
         return SimpleNamespace(score=score, policy=SimpleNamespace(mean_return=score), **rest)
 
-    def open_held_out(split, final, folder, subject):
+    def open_held_out(dataset, split, final, folder, subject):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made.tiers_place import invoke, registered
@@ -80,7 +81,7 @@ def test_without_final_the_test_split_stays_shut():
     from kalshi_platform.evaluation.judging.held_out import open_held_out
 
     with pytest.raises(LimitError):
-        open_held_out("test", False, Path(), Subject())
+        open_held_out(SimpleNamespace(uri="", entries=lambda split: ["a"]), "test", False, Path(), Subject())
 
 
 def test_a_network_without_a_form_that_is_exact_enough_is_refused(place):
