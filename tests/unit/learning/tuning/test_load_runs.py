@@ -11,9 +11,9 @@ from kalshi_platform.learning.training import checkpoint, session
 from kalshi_platform.learning.tuning import load_runs as loading
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load, varied
+from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
-from kalshi_platform.storage.sealed import seal
 
 
 def noise(n, seed, mean=0.0):
