@@ -7,7 +7,7 @@ Not    opening the data: held_out.py guards the test split before a bank of it e
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -105,10 +105,20 @@ def evaluate(
     )
 
 
-def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
-    """Play the policy alone and return its figures, as training does between iterations to validate it."""
+def score(
+    maker: PolicyMaker,
+    bank: Bank,
+    env: EnvConfig,
+    config: EvalConfig | None = None,
+    blocks: Collection[str] | None = None,
+) -> PolicyResult:
+    """Play the policy alone and return its figures, as training does between iterations to validate it.
+
+    ``blocks``: only the markets of these blocks are played; None plays all.
+    """
     config = config or EvalConfig()
-    return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
+    sample = _Stage(bank, config, silent, blocks).play(maker, env, "policy")
+    return summarise(sample, "policy", "the trained policy", config.bootstrap)
 
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
@@ -119,8 +129,10 @@ def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say
 class _Stage:
     """One bank and one schedule, on which all policies play."""
 
-    def __init__(self, bank: Bank, config: EvalConfig, say: Say) -> None:
-        self.bank, self.config, self.say = bank, config, say
+    def __init__(
+        self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
+    ) -> None:
+        self.bank, self.config, self.say, self.blocks = bank, config, say, blocks
 
     @property
     def is_random(self) -> bool:
@@ -137,6 +149,11 @@ class _Stage:
             steps, each = self.config.window_steps, self.config.episodes_per_market
             table = market_episodes(self.bank, n_slots, steps, each, seed)
         segments = self.bank.arrays.segments
+        if self.blocks is not None:
+            # Slot 0 of every episode holds a market, and all markets of an episode here are of one event.
+            markets = segments["market"][table.segment[:, 0]].tolist()
+            own = np.array([self.bank.markets[m].block in self.blocks for m in markets], bool)
+            table = Episodes(*(column[own] for column in table))
         length = np.where(table.segment >= 0, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
         order = np.argsort(-np.minimum(length, table.max_steps), kind="stable")
         return Episodes(*(column[order] for column in table))
