@@ -29,9 +29,11 @@ from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline, build_baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -57,25 +59,23 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     subject: Subject | None = None,
+    rules: RuleChoice | None = None,
     train_return: float | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
     say: Say = silent,
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
-    ``train_return`` (mean return on training events) and ``training_metrics`` (rows of metrics.jsonl)
-    only inform the checkup. ``say`` receives one line a rollout.
+    ``rules`` are the rules as training events chose them (rivals.py); a rule without a threshold chosen there
+    is not played. ``train_return`` (mean return on training events) and ``training_metrics`` (rows of
+    metrics.jsonl) only inform the checkup. ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = _Stage(bank, config, say)
+    stage = Stage(bank, config, say)
     sample = stage.play(maker, env, "policy")
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
-    rivals = [
-        (b, stage.play_baseline(b, env, result.trading.trade_rate))
-        for b in BASELINES
-        if b.name in config.baselines
-    ]
+    rivals = _play_rivals(stage, env, result, rules)
     ladder: tuple[FeeRung, ...] = ()
     if config.fee_ladder:
         ladder = climb(lambda e: stage.play(maker, e, "fees"), env, config.bootstrap, known=(sample,))
@@ -86,20 +86,23 @@ def evaluate(
         )
     oracle = stage.oracle(env, result)
     facts = _facts(sample, result, oracle, train_return, training_metrics)
-    return Evaluation(
+    comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
+    found = Evaluation(
         subject=subject,
         config=config,
         env=env,
         coverage=Coverage.of(bank),
         policy=result,
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
-        comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        comparisons=comparisons,
+        rules=rules,
         fee_ladder=ladder,
         fee_times=dated,
         oracle=oracle,
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
+    return found.model_copy(update={"worth": worth(found.standing)})
 
 
 def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
@@ -110,14 +113,20 @@ def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | N
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return _Stage(bank, config, say).play(maker, env, "policy")
+    return Stage(bank, config, say).play(maker, env, "policy")
 
 
-class _Stage:
-    """One bank and one schedule, on which all policies play."""
+class Stage:
+    """One bank and one schedule, on which all policies play.
 
-    def __init__(self, bank: Bank, config: EvalConfig, say: Say) -> None:
+    ``blocks``: only the markets of these blocks are played; None = all.
+    """
+
+    def __init__(
+        self, bank: Bank, config: EvalConfig, say: Say, blocks: frozenset[str] | None = None
+    ) -> None:
         self.bank, self.config, self.say = bank, config, say
+        self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
 
     @property
     def is_random(self) -> bool:
@@ -134,6 +143,9 @@ class _Stage:
             steps, each = self.config.window_steps, self.config.episodes_per_market
             table = market_episodes(self.bank, n_slots, steps, each, seed)
         segments = self.bank.arrays.segments
+        if self._played is not None:
+            markets = segments["market"][table.segment.max(axis=1)]
+            table = Episodes(*(column[self._played[markets]] for column in table))
         length = np.where(table.segment >= 0, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
         order = np.argsort(-np.minimum(length, table.max_steps), kind="stable")
         return Episodes(*(column[order] for column in table))
@@ -162,15 +174,27 @@ class _Stage:
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts)
 
-    def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
+    def play_baseline(
+        self,
+        baseline: Baseline,
+        env: EnvConfig,
+        *,
+        trade_rate: float = 0.0,
+        exposure: float = 0.0,
+        threshold: float | None = None,
+    ) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""
-        style = baseline.order_style or env.order_style
+        styled = env.replace(order_style=baseline.order_style or env.order_style)
+        if baseline.improve_ticks is not None:
+            styled = styled.replace(improve_ticks=baseline.improve_ticks)
         seeds = iter(self.config.seeds)
 
         def make(vector_env: ReplayVectorEnv) -> Policy:
-            return build_baseline(baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds))
+            return build_baseline(
+                baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds),
+                exposure=exposure, threshold=threshold,
+            )  # fmt: skip
 
-        styled = env.replace(order_style=style)
         return self.play(make, styled, baseline.name, baseline.is_random, filtered=False)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
@@ -183,6 +207,32 @@ class _Stage:
         total = int(best[played[played >= 0]].sum())
         captured = result.trading.pnl_e6 / total if total > 0 else None
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
+
+
+def _play_rivals(
+    stage: Stage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
+) -> list[tuple[Baseline, Sample]]:
+    """Play every baseline asked for; one with thresholds only where training events chose one."""
+    played = []
+    for baseline in BASELINES:
+        threshold = rules.threshold_of(baseline.name) if rules else None
+        if baseline.name not in stage.config.baselines or (baseline.grid and threshold is None):
+            continue
+        sample = stage.play_baseline(
+            baseline, env, trade_rate=result.trading.trade_rate, exposure=mean_exposure(result),
+            threshold=threshold,
+        )  # fmt: skip
+        played.append((baseline, sample))
+    return played
+
+
+def mean_exposure(result: PolicyResult) -> float:
+    """Mean size of the policy's position over all decisions, a share of its limit, from the heat map."""
+    counts = np.array(result.heat, np.float64).sum(axis=1)
+    half = counts.size // 2
+    steps = np.abs(np.arange(counts.size) - half)
+    middle = np.where(steps > 0, (steps - 0.5) / half, 0.0)
+    return float((counts * middle).sum() / max(counts.sum(), 1.0))
 
 
 def unprinted_markets(bank: Bank) -> int:
