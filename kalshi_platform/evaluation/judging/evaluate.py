@@ -72,7 +72,7 @@ def evaluate(
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = Stage(bank, config, say)
+    stage = PlayStage(bank, config, say)
     sample = stage.play(maker, env, "policy")
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
     rivals = _play_rivals(stage, env, result, rules)
@@ -113,10 +113,10 @@ def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | N
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return Stage(bank, config, say).play(maker, env, "policy")
+    return PlayStage(bank, config, say).play(maker, env, "policy")
 
 
-class Stage:
+class PlayStage:
     """One bank and one schedule, on which all policies play.
 
     ``blocks``: only the markets of these blocks are played; None = all.
@@ -210,7 +210,7 @@ class Stage:
 
 
 def _play_rivals(
-    stage: Stage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
+    stage: PlayStage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
 ) -> list[tuple[Baseline, Sample]]:
     """Play every baseline asked for; one with thresholds only where training events chose one."""
     played = []

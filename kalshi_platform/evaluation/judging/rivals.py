@@ -20,7 +20,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
-from kalshi_platform.evaluation.judging.evaluate import Stage
+from kalshi_platform.evaluation.judging.evaluate import PlayStage
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.summary import Sample
 from kalshi_platform.evaluation.judging.worth import FEWEST_BLOCKS
@@ -116,7 +116,7 @@ def choose_rules(
         words = f"the train split has {len(drawn)} independent blocks to play, {FEWEST_BLOCKS} are needed"
         return no_choice(dataset_digest, config, words, total)
     judging = EvalConfig(schedule="markets", seeds=(config.seed,), n_envs=config.n_envs)
-    stage = Stage(bank, judging, silent, frozenset(drawn))
+    stage = PlayStage(bank, judging, silent, frozenset(drawn))
     bootstrap = BootstrapConfig(resamples=config.resamples)
     candidates = [b for b in BASELINES if b.name != _DO_NOTHING.name and not b.is_random]
     rules = [_DO_NOTHING, *(_best_threshold(stage, b, env, bootstrap) for b in candidates)]
@@ -146,7 +146,7 @@ def draw_blocks(bank: Bank, config: RivalsConfig) -> tuple[list[str], int]:
 
 
 def _best_threshold(
-    stage: Stage, baseline: Baseline, env: EnvConfig, bootstrap: BootstrapConfig
+    stage: PlayStage, baseline: Baseline, env: EnvConfig, bootstrap: BootstrapConfig
 ) -> TrainedRule:
     thresholds: Sequence[float | None] = baseline.grid or (None,)
     tried = []

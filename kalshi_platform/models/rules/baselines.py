@@ -23,7 +23,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.models.rules.public_book import imbalances, spread_signals
+from kalshi_platform.models.rules.public_book import AT_AVERAGE, imbalances, spread_signals
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.observation import portfolio_column
@@ -31,8 +31,6 @@ from kalshi_platform.simulation.replay.trading import OrderStyle
 from kalshi_platform.simulation.rollout.policy import Policy
 
 _HALF_X2_E4: Final = 10_000
-#: ``SpreadSignals.ratio`` of a spread that equals its mean.
-_AT_AVERAGE: Final = 0.5
 #: A position is a float32 share of its limit: this close to the exposure wanted it has reached it.
 _REACHED: Final = 1e-6
 
@@ -174,7 +172,7 @@ class SpreadReversion:
         against = np.where(move > 0, BUY_NO, np.where(move < 0, BUY_YES, HOLD))
         enter = np.where(ratio > self.threshold / (1.0 + self.threshold), against, HOLD)
         leave = np.where(position > 0, SELL_YES, SELL_NO)
-        wanted = np.where((position != 0) & (ratio <= _AT_AVERAGE), leave, enter)
+        wanted = np.where((position != 0) & (ratio <= AT_AVERAGE), leave, enter)
         bids = np.where((wanted == BUY_YES) | (wanted == SELL_NO), 1.0, -1.0)
         send = (rows >= 0) & (resting != bids)
         return where_available(self.layout.action_mask(flat), np.where(send, wanted, HOLD))

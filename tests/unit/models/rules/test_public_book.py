@@ -1,19 +1,11 @@
-"""Signals of the public book beside the feature table's own columns, and by hand."""
+"""Signals of the public book at the rows of a bank, by hand."""
 
 import numpy as np
 import pytest
-from made.random_streams import RandomStream
 from made.replay_bank import bank_of, book, market, rows_of
 
-from kalshi_platform.data.features.kernel import build_rows
-from kalshi_platform.data.features.spec import SPEC
-from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.models.rules import public_book
 from kalshi_platform.models.rules.public_book import imbalances, spread_signals
-from kalshi_platform.simulation.replay.bank import BankMarket, MarketInfo, build_bank
-
-NAMES = ("yes_imbalance", "spread_ratio", "mid_velocity")
-NUMBER = {f.name: k for k, f in enumerate(SPEC)}
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -74,22 +66,3 @@ def test_a_later_row_changes_no_signal_of_an_earlier_one(kernels):
     more = spread_signals(bank_of(market(rows_of(*early, book(6, [(100, 9)], [(9_900, 9)])))))
     np.testing.assert_array_equal(some.ratio, more.ratio[:6])
     np.testing.assert_array_equal(some.move, more.move[:6])
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_the_signals_are_those_of_the_feature_table(seed):
-    stream = RandomStream(np.random.default_rng([seed, 11]), "levels", fine=False)
-    spec = MarketSpec(ticker="M", event="E")
-    messages, told = stream.write(100), stream.history(spec)
-    rows = build_rows(messages, spec, tick_e4=10, known=told.known)
-    market_of_rows = BankMarket(MarketInfo(spec, "recorded", 0.01, told), rows)
-    bank = build_bank([market_of_rows], NAMES, [NUMBER[name] for name in NAMES], [])
-    segments = bank.arrays.segments
-    spans = zip(segments["start"], segments["stop"], strict=True)
-    inside = np.concatenate([np.arange(*ends) for ends in spans])
-    lean, ratio, move = bank.arrays.features[inside].T
-    got = spread_signals(bank)
-    np.testing.assert_array_equal(imbalances(bank, inside[:, None])[:, 0].astype(np.float32), lean)
-    np.testing.assert_array_equal(got.ratio[inside], ratio)
-    moved = got.move[inside]
-    np.testing.assert_allclose(moved / (np.abs(moved) + 0.05), move, rtol=1e-4, atol=1e-6)
