@@ -15,7 +15,7 @@ import numpy as np
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup import Facts, examine
-from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.compare import compare, paired_gaps
 from kalshi_platform.evaluation.judging.evaluation import (
     Coverage,
     EvalConfig,
@@ -25,9 +25,12 @@ from kalshi_platform.evaluation.judging.evaluation import (
 )
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
+from kalshi_platform.evaluation.judging.needed import Needed, needed_blocks
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
-from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
+from kalshi_platform.evaluation.judging.sample import Sample, pool
+from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
+from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
 from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.networks.acting import NetworkPolicy
@@ -96,6 +99,8 @@ def evaluate(
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
         comparisons=comparisons,
         rules=rules,
+        needed=_needed(sample, rivals, rules, config.bootstrap.confidence),
+        targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
         oracle=oracle,
@@ -172,7 +177,7 @@ class PlayStage:
             with torch_threads(self.config.torch_threads):
                 rollouts.append(run_policy(maker(env), env, self.config.rollout, name, filtered=filtered))
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
-        return pool(self.bank, env_config, seeds, rollouts)
+        return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
     def play_baseline(
         self,
@@ -224,6 +229,16 @@ def _play_rivals(
         )  # fmt: skip
         played.append((baseline, sample))
     return played
+
+
+def _needed(
+    sample: Sample, rivals: Sequence[tuple[Baseline, Sample]], rules: RuleChoice | None, confidence: float
+) -> tuple[Needed, ...]:
+    """Blocks that the gate's two questions need, from the blocks that were played."""
+    best = rules.best if rules else None
+    rival = next((s for b, s in rivals if best is not None and b.name == best.name), None)
+    gaps = None if rival is None else paired_gaps(sample, rival, "the best rule")
+    return needed_blocks(sample.block_means()[1], gaps, rules, confidence)
 
 
 def mean_exposure(result: PolicyResult) -> float:

@@ -13,8 +13,10 @@ from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
+from kalshi_platform.evaluation.judging.needed import Needed
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
+from kalshi_platform.evaluation.judging.targets import Target
 from kalshi_platform.evaluation.judging.worth import Standing, standing_of
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.models.registry.evidence import RuleChoice
@@ -157,6 +159,8 @@ class Evaluation(Config):
     rules: RuleChoice | None = Field(
         default=None, description="rules as training events chose them; None where nobody chose"
     )
+    needed: tuple[Needed, ...] = Field((), description="blocks that the gate's questions need")
+    targets: tuple[Target, ...] = Field((), description="the brief's; empty in reports of an earlier version")
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
     oracle: OracleResult | None
@@ -174,7 +178,7 @@ class Evaluation(Config):
     def standing(self) -> Standing:
         """Figures that decide what the result is worth."""
         return standing_of(
-            {s.label: s.estimate.n_clusters for s in self.policy.by_provenance},
+            {s.label: s.n_blocks for s in self.policy.by_provenance},
             self.policy.mean_return,
             {c.baseline: c.difference for c in self.comparisons},
             self.rules,
@@ -182,5 +186,5 @@ class Evaluation(Config):
 
     @property
     def score(self) -> float:
-        """Mean return over events, a fraction of capital: the figure to select by."""
+        """Mean return over blocks, a fraction of capital: the figure to select by."""
         return self.policy.mean_return.estimate or 0.0

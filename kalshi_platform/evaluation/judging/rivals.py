@@ -22,10 +22,9 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluate import PlayStage
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
-from kalshi_platform.evaluation.judging.summary import Sample
-from kalshi_platform.evaluation.judging.worth import FEWEST_BLOCKS
 from kalshi_platform.evaluation.pages.formats import percent
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.models.registry.evidence import Estimate, RuleChoice, TrainedRule
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -43,7 +42,7 @@ _DO_NOTHING: Final = TrainedRule(
 class RivalsConfig(Config):
     """Bounds of the sample of training events on which the rules are chosen."""
 
-    blocks: int = Field(40, ge=FEWEST_BLOCKS, description="independent training blocks played, at most")
+    blocks: int = Field(40, ge=MIN_BLOCKS, description="independent training blocks played, at most")
     rows: int = Field(1_000_000, ge=1, description="rows of those blocks, at most")
     seed: int = Field(0, ge=0, description="of the draw of the blocks")
     n_envs: int = Field(128, ge=1, description="environments stepped together")
@@ -112,8 +111,8 @@ def choose_rules(
     """
     config = config or RivalsConfig()
     drawn, total = draw_blocks(bank, config)
-    if len(drawn) < FEWEST_BLOCKS:
-        words = f"the train split has {len(drawn)} independent blocks to play, {FEWEST_BLOCKS} are needed"
+    if len(drawn) < MIN_BLOCKS:
+        words = f"the train split has {len(drawn)} independent blocks to play, {MIN_BLOCKS} are needed"
         return no_choice(dataset_digest, config, words, total)
     judging = EvalConfig(schedule="markets", seeds=(config.seed,), n_envs=config.n_envs)
     stage = PlayStage(bank, judging, silent, frozenset(drawn))
@@ -139,7 +138,7 @@ def draw_blocks(bank: Bank, config: RivalsConfig) -> tuple[list[str], int]:
     left = config.rows
     for k in np.random.default_rng([config.seed, _TAG]).permutation(len(names)).tolist():
         left -= rows[names[k]]
-        if len(drawn) == config.blocks or (left < 0 and len(drawn) >= FEWEST_BLOCKS):
+        if len(drawn) == config.blocks or (left < 0 and len(drawn) >= MIN_BLOCKS):
             break
         drawn.append(names[k])
     return drawn, len(names)
@@ -152,7 +151,7 @@ def _best_threshold(
     tried = []
     for threshold in thresholds:
         sample = stage.play_baseline(baseline, env, exposure=1.0, threshold=threshold)
-        earned = _estimate(_interval(sample, bootstrap))
+        earned = _estimate(sample.mean_interval(bootstrap))
         tried.append(
             TrainedRule(name=baseline.name, threshold=threshold, train_return=earned, tried=len(thresholds))
         )
@@ -161,12 +160,6 @@ def _best_threshold(
 
 def _earned(rule: TrainedRule) -> float:
     return float("-inf") if rule.train_return.value is None else rule.train_return.value
-
-
-def _interval(sample: Sample, bootstrap: BootstrapConfig) -> Interval:
-    block_of = {name: k for k, name in enumerate(sorted({m.block for m in sample.bank.markets}))}
-    block = np.array([block_of[m.block] for m in sample.bank.markets])[sample.records.market]
-    return event_mean_interval(block, sample.returns, bootstrap)
 
 
 def _estimate(interval: Interval) -> Estimate:

@@ -13,11 +13,10 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.pages.formats import percent
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.registry.evidence import Estimate, Performance, RuleChoice
 
-#: Fewer independent observations than this decide nothing.
-FEWEST_BLOCKS: Final = 3
 SIMULATED: Final = "simulated"
 _PLANTED: Final = "the simulator plants a displayed mispricing of about 5 c; it says nothing about a market"
 
@@ -70,10 +69,10 @@ def standing_of_claims(found: Performance, n_blocks: int, by_provenance: Mapping
 
 def worth(standing: Standing) -> str:
     """One line on a result: simulated or recorded, better than the best rule or not, on how many blocks."""
-    n, few = standing.n_blocks, standing.n_blocks < FEWEST_BLOCKS
+    n, few = standing.n_blocks, standing.n_blocks < MIN_BLOCKS
     many = f"{n:,} independent block{'' if n == 1 else 's'}"
     if few:
-        return f"{_source(standing)} On {many}: n = {n}, decides nothing."
+        return f"{_source(standing)} On {many}: {decides_nothing(n)}."
     return f"{_source(standing)} {_against_rule(standing)} {_earns(standing)} On {many}."
 
 
