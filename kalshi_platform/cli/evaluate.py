@@ -19,6 +19,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.tuning.load_runs import RUN_FILE
@@ -88,6 +89,7 @@ def run(
         env_config,
         config,
         subject=subject,
+        rules=choose_on_train(dataset, env_config, say=tell),
         training_metrics=metrics,
         say=tell,
     )

@@ -22,7 +22,8 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
-from kalshi_platform.evaluation.judging.report import verdict, write_report
+from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
@@ -124,14 +125,17 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
     open_held_out(opened, "test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
+    rules = choose_on_train(str(dataset), settings.env, say=say)
     judged = []
     for run in runs:
         say(f"judging {run.name} on the test events")
         found = evaluate(
             trained(FrozenPolicy.load(run)), bank, settings.env, config,
-            subject=subject.replace(checkpoint=str(run)), training_metrics=read_metrics(run), say=say,
+            subject=subject.replace(checkpoint=str(run)), rules=rules, training_metrics=read_metrics(run),
+            say=say,
         )  # fmt: skip
         write_report(found, run / "evaluation", read_metrics(run))
+        say(f"{run.name}: {worth_line(found)}")
         say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
     return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]

@@ -4,6 +4,6 @@ Not here   intervals (statistics/) and the decision on a champion (promotion/). 
 """
 
 __all__ = [
-    "checkup", "compare", "evaluate", "evaluation", "fee_ladder", "fee_times", "held_out", "report",
-    "rollout", "sample", "summary", "targets", "validation",
+    "checkup", "compare", "evaluate", "evaluation", "fee_ladder", "fee_times", "held_out", "needed", "report",
+    "rivals", "rollout", "sample", "summary", "targets", "validation", "worth",
 ]  # fmt: skip

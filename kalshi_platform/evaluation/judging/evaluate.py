@@ -15,7 +15,7 @@ import numpy as np
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup import Facts, examine
-from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.compare import compare, paired_gaps
 from kalshi_platform.evaluation.judging.evaluation import (
     Coverage,
     EvalConfig,
@@ -25,15 +25,18 @@ from kalshi_platform.evaluation.judging.evaluation import (
 )
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
+from kalshi_platform.evaluation.judging.needed import Needed, needed_blocks
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
 from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline, build_baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -59,25 +62,23 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     subject: Subject | None = None,
+    rules: RuleChoice | None = None,
     train_return: float | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
     say: Say = silent,
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
-    ``train_return`` (mean return on training events) and ``training_metrics`` (rows of metrics.jsonl)
-    only inform the checkup. ``say`` receives one line a rollout.
+    ``rules`` are the rules as training events chose them (rivals.py); a rule without a threshold chosen there
+    is not played. ``train_return`` (mean return on training events) and ``training_metrics`` (rows of
+    metrics.jsonl) only inform the checkup. ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = _Stage(bank, config, say)
+    stage = PlayStage(bank, config, say)
     sample = stage.play(maker, env, "policy")
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
-    rivals = [
-        (b, stage.play_baseline(b, env, result.trading.trade_rate))
-        for b in BASELINES
-        if b.name in config.baselines
-    ]
+    rivals = _play_rivals(stage, env, result, rules)
     ladder: tuple[FeeRung, ...] = ()
     if config.fee_ladder:
         ladder = climb(lambda e: stage.play(maker, e, "fees"), env, config.bootstrap, known=(sample,))
@@ -88,14 +89,17 @@ def evaluate(
         )
     oracle = stage.oracle(env, result)
     facts = _facts(sample, result, oracle, train_return, training_metrics)
-    return Evaluation(
+    comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
+    found = Evaluation(
         subject=subject,
         config=config,
         env=env,
         coverage=Coverage.of(bank),
         policy=result,
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
-        comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        comparisons=comparisons,
+        rules=rules,
+        needed=_needed(sample, rivals, rules, config.bootstrap.confidence),
         targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
@@ -103,6 +107,7 @@ def evaluate(
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
+    return found.replace(worth=worth(found.figures))
 
 
 def score(
@@ -117,22 +122,26 @@ def score(
     ``blocks``: only the markets of these blocks are played; None plays all.
     """
     config = config or EvalConfig()
-    sample = _Stage(bank, config, silent, blocks).play(maker, env, "policy")
+    sample = PlayStage(bank, config, silent, blocks).play(maker, env, "policy")
     return summarise(sample, "policy", "the trained policy", config.bootstrap)
 
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return _Stage(bank, config, say).play(maker, env, "policy")
+    return PlayStage(bank, config, say).play(maker, env, "policy")
 
 
-class _Stage:
-    """One bank and one schedule, on which all policies play."""
+class PlayStage:
+    """One bank and one schedule, on which all policies play.
+
+    ``blocks``: only the markets of these blocks are played; None = all.
+    """
 
     def __init__(
         self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
     ) -> None:
-        self.bank, self.config, self.say, self.blocks = bank, config, say, blocks
+        self.bank, self.config, self.say = bank, config, say
+        self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
 
     @property
     def is_random(self) -> bool:
@@ -149,11 +158,9 @@ class _Stage:
             steps, each = self.config.window_steps, self.config.episodes_per_market
             table = market_episodes(self.bank, n_slots, steps, each, seed)
         segments = self.bank.arrays.segments
-        if self.blocks is not None:
-            # Slot 0 of every episode holds a market, and all markets of an episode here are of one event.
-            markets = segments["market"][table.segment[:, 0]].tolist()
-            own = np.array([self.bank.markets[m].block in self.blocks for m in markets], bool)
-            table = Episodes(*(column[own] for column in table))
+        if self._played is not None:
+            markets = segments["market"][table.segment.max(axis=1)]
+            table = Episodes(*(column[self._played[markets]] for column in table))
         length = np.where(table.segment >= 0, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
         order = np.argsort(-np.minimum(length, table.max_steps), kind="stable")
         return Episodes(*(column[order] for column in table))
@@ -182,15 +189,27 @@ class _Stage:
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
-    def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
+    def play_baseline(
+        self,
+        baseline: Baseline,
+        env: EnvConfig,
+        *,
+        trade_rate: float = 0.0,
+        exposure: float = 0.0,
+        threshold: float | None = None,
+    ) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""
-        style = baseline.order_style or env.order_style
+        styled = env.replace(order_style=baseline.order_style or env.order_style)
+        if baseline.improve_ticks is not None:
+            styled = styled.replace(improve_ticks=baseline.improve_ticks)
         seeds = iter(self.config.seeds)
 
         def make(vector_env: ReplayVectorEnv) -> Policy:
-            return build_baseline(baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds))
+            return build_baseline(
+                baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds),
+                exposure=exposure, threshold=threshold,
+            )  # fmt: skip
 
-        styled = env.replace(order_style=style)
         return self.play(make, styled, baseline.name, baseline.is_random, filtered=False)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
@@ -203,6 +222,42 @@ class _Stage:
         total = int(best[played[played >= 0]].sum())
         captured = result.trading.pnl_e6 / total if total > 0 else None
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
+
+
+def _play_rivals(
+    stage: PlayStage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
+) -> list[tuple[Baseline, Sample]]:
+    """Play every baseline asked for; one with thresholds only where training events chose one."""
+    played = []
+    for baseline in BASELINES:
+        threshold = rules.threshold_of(baseline.name) if rules else None
+        if baseline.name not in stage.config.baselines or (baseline.grid and threshold is None):
+            continue
+        sample = stage.play_baseline(
+            baseline, env, trade_rate=result.trading.trade_rate, exposure=mean_exposure(result),
+            threshold=threshold,
+        )  # fmt: skip
+        played.append((baseline, sample))
+    return played
+
+
+def _needed(
+    sample: Sample, rivals: Sequence[tuple[Baseline, Sample]], rules: RuleChoice | None, confidence: float
+) -> tuple[Needed, ...]:
+    """Blocks that the gate's two questions need, from the blocks that were played."""
+    best = rules.best if rules else None
+    rival = next((s for b, s in rivals if best is not None and b.name == best.name), None)
+    gaps = None if rival is None else paired_gaps(sample, rival, "the best rule")
+    return needed_blocks(sample.block_means()[1], gaps, rules, confidence)
+
+
+def mean_exposure(result: PolicyResult) -> float:
+    """Mean size of the policy's position over all decisions, a share of its limit, from the heat map."""
+    counts = np.array(result.heat, np.float64).sum(axis=1)
+    half = counts.size // 2
+    steps = np.abs(np.arange(counts.size) - half)
+    middle = np.where(steps > 0, (steps - 0.5) / half, 0.0)
+    return float((counts * middle).sum() / max(counts.sum(), 1.0))
 
 
 def unprinted_markets(bank: Bank) -> int:

@@ -17,6 +17,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.learning.training.metrics import read_metrics
@@ -73,6 +74,7 @@ def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) ->
         env,
         EvalConfig.for_rows(bank.n_rows).replace(split=split),
         subject=_subject(record, run),
+        rules=choose_on_train(record.dataset, env, say=say),
         training_metrics=metrics,
         say=say,
     )
