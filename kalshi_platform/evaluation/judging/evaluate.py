@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from kalshi_platform.domain.saying import Say, silent
-from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.evaluation.judging.checkup import Facts, examine
+from kalshi_platform.evaluation.judging.checkup import examine
+from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
 from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.drawdowns import deepest_drawdowns
 from kalshi_platform.evaluation.judging.evaluation import (
     Coverage,
     EvalConfig,
@@ -23,12 +25,15 @@ from kalshi_platform.evaluation.judging.evaluation import (
     OracleResult,
     Subject,
 )
-from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
+from kalshi_platform.evaluation.judging.event_map import map_events
+from kalshi_platform.evaluation.judging.fee_ladder import FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
+from kalshi_platform.evaluation.judging.gathering import gather_facts
+from kalshi_platform.evaluation.judging.ledger import ledger_of, note_of
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
-from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.evaluation.judging.what_if import replay_variants
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -42,6 +47,8 @@ from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
+#: Receives the ledger of the judged policy.
+KeepLedger = Callable[[pa.Table], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
 
 
@@ -57,19 +64,21 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     subject: Subject | None = None,
-    train_return: float | None = None,
+    train: TrainSample | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
+    keep_ledger: KeepLedger | None = None,
     say: Say = silent,
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
-    ``train_return`` (mean return on training events) and ``training_metrics`` (rows of metrics.jsonl)
-    only inform the checkup. ``say`` receives one line a rollout.
+    ``train`` (train_sample.py) and ``training_metrics`` (rows of metrics.jsonl) only inform the checkup.
+    ``keep_ledger`` receives the round trips (ledger.py). ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = _Stage(bank, config, say)
-    sample = stage.play(maker, env, "policy")
+    stage = Stage(bank, config, say)
+    sample = stage.play(maker, env, "policy", keep_trips=True)
+    replay = _Replays(stage, maker, sample)
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
     rivals = [
         (b, stage.play_baseline(b, env, result.trading.trade_rate))
@@ -78,24 +87,37 @@ def evaluate(
     ]
     ladder: tuple[FeeRung, ...] = ()
     if config.fee_ladder:
-        ladder = climb(lambda e: stage.play(maker, e, "fees"), env, config.bootstrap, known=(sample,))
+        ladder = climb(replay, env, config.bootstrap, known=(sample,))
     dated: tuple[DatedFees, ...] = ()
     if config.fee_times:
-        dated = play_both(
-            lambda e: stage.play(maker, e, f"fees {e.fees}"), bank, env, config.bootstrap, known=(sample,)
-        )
+        dated = play_both(replay, bank, env, config.bootstrap, known=(sample,))
+    what_if = replay_variants(replay, env, config.bootstrap) if config.what_if else ()
+    baselines = tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals)
+    comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
     oracle = stage.oracle(env, result)
-    facts = _facts(sample, result, oracle, train_return, training_metrics)
+    facts = gather_facts(
+        sample, result, oracle_pnl_e6=oracle.pnl_e6 if oracle else None, train=train,
+        training_metrics=tuple(training_metrics), baselines=baselines, comparisons=comparisons,
+        what_if=what_if,
+    )  # fmt: skip
+    ledger = ledger_of(sample)
+    if keep_ledger is not None:
+        keep_ledger(ledger)
     return Evaluation(
         subject=subject,
         config=config,
         env=env,
         coverage=Coverage.of(bank),
         policy=result,
-        baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
-        comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        baselines=baselines,
+        comparisons=comparisons,
         fee_ladder=ladder,
         fee_times=dated,
+        what_if=what_if,
+        drawdowns=deepest_drawdowns(result.curve_ns, result.curve_return, int(sample.records.start_ns.min())),
+        event_map=map_events(sample),
+        train=train,
+        ledger=note_of(ledger),
         oracle=oracle,
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
@@ -110,14 +132,37 @@ def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | N
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return _Stage(bank, config, say).play(maker, env, "policy")
+    return Stage(bank, config, say).play(maker, env, "policy")
 
 
-class _Stage:
-    """One bank and one schedule, on which all policies play."""
+class _Replays:
+    """The policy under other settings on the same episodes; each setting is played once."""
 
-    def __init__(self, bank: Bank, config: EvalConfig, say: Say) -> None:
+    def __init__(self, stage: "Stage", maker: PolicyMaker, played: Sample) -> None:
+        self._stage, self._maker = stage, maker
+        self._env, self._at_hand = played.config, {played.config.digest: played}
+
+    def __call__(self, env: EnvConfig) -> Sample:
+        """Sample of the policy under ``env``."""
+        found = self._at_hand.get(env.digest)
+        if found is None:
+            changed = [name for name, value in env if value != getattr(self._env, name)]
+            name = ", ".join(f"{name} {getattr(env, name)}" for name in changed)
+            found = self._at_hand[env.digest] = self._stage.play(self._maker, env, f"what if {name}")
+        return found
+
+
+class Stage:
+    """One bank and one schedule, on which all policies play.
+
+    ``blocks``: only the markets of these blocks are played; None = all.
+    """
+
+    def __init__(
+        self, bank: Bank, config: EvalConfig, say: Say, blocks: frozenset[str] | None = None
+    ) -> None:
         self.bank, self.config, self.say = bank, config, say
+        self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
 
     @property
     def is_random(self) -> bool:
@@ -134,6 +179,9 @@ class _Stage:
             steps, each = self.config.window_steps, self.config.episodes_per_market
             table = market_episodes(self.bank, n_slots, steps, each, seed)
         segments = self.bank.arrays.segments
+        if self._played is not None:
+            markets = segments["market"][table.segment.max(axis=1)]
+            table = Episodes(*(column[self._played[markets]] for column in table))
         length = np.where(table.segment >= 0, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
         order = np.argsort(-np.minimum(length, table.max_steps), kind="stable")
         return Episodes(*(column[order] for column in table))
@@ -146,6 +194,7 @@ class _Stage:
         random_policy: bool = False,
         *,
         filtered: bool = True,
+        keep_trips: bool = False,
     ) -> Sample:
         """Roll the policy out over every seed that can change the result.
 
@@ -158,7 +207,11 @@ class _Stage:
             n_envs = min(self.config.n_envs, table.number.size)
             env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs)
             with torch_threads(self.config.torch_threads):
-                rollouts.append(run_policy(maker(env), env, self.config.rollout, name, filtered=filtered))
+                rollouts.append(
+                    run_policy(
+                        maker(env), env, self.config.rollout, name, filtered=filtered, keep_trips=keep_trips
+                    )
+                )
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts)
 
@@ -183,35 +236,3 @@ class _Stage:
         total = int(best[played[played >= 0]].sum())
         captured = result.trading.pnl_e6 / total if total > 0 else None
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
-
-
-def unprinted_markets(bank: Bank) -> int:
-    """Number of markets with rows to step over whose rows show no trade."""
-    arrays = bank.arrays
-    printed = np.concatenate([[0], np.cumsum(arrays.rows["print_px_e4"] != NO_PRICE)])
-    trades = printed[arrays.segments["stop"]] - printed[arrays.segments["start"]]
-    by_market = np.bincount(arrays.segments["market"], trades, minlength=len(bank.markets))
-    return int((by_market[np.unique(arrays.segments["market"])] == 0).sum())
-
-
-def _facts(
-    sample: Sample,
-    result: PolicyResult,
-    oracle: OracleResult | None,
-    train_return: float | None,
-    training_metrics: Sequence[Mapping[str, object]],
-) -> Facts:
-    parts = [r.tallies.stats for r in sample.rollouts]
-    stats = np.sum(parts, axis=0)
-    stats[:, STAT_MIN] = np.min([p[:, STAT_MIN] for p in parts], axis=0)
-    stats[:, STAT_MAX] = np.max([p[:, STAT_MAX] for p in parts], axis=0)
-    full_fees = sample.config.fee_scale_e6 == FULL_E6
-    return Facts(
-        result=result,
-        stats=stats,
-        feature_names=sample.rollouts[0].feature_names,
-        oracle_pnl_e6=oracle.pnl_e6 if oracle and full_fees else None,
-        train_return=train_return,
-        unprinted_markets=unprinted_markets(sample.bank),
-        training_metrics=tuple(training_metrics),
-    )

@@ -18,16 +18,17 @@ from rich.text import Text
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.checkup import Finding
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import interval_text, percent
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.tuning import words
-from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
@@ -263,6 +264,7 @@ def _heat(comparison: RunComparison) -> Markup:
         [found.trials[k] for k in rows],
         [found.events[e] for e in columns],
         "returns by trial and event",
+        f"{len(columns)} events, by mean return over the trials, worst to best",
     )
 
 
