@@ -115,7 +115,8 @@ def bad_books(facts: Facts, config: CheckupConfig) -> Finding | None:
         severity="warning" if max(crossed, polled) >= limit else "info",
         rule="bad_books",
         message=f"of {books.decisions:,} decisions {books.crossed:,} met a crossed book, "
-        f"{books.old_polled:,} polled prices {age}, {books.old_fed:,} a book of a feed that had not changed for as long",
+        f"{books.old_polled:,} polled prices {age}, {books.old_fed:,} a book of a feed that had not changed "
+        "for as long",
         evidence={
             "decisions": books.decisions,
             "crossed": books.crossed,

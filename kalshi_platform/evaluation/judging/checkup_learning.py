@@ -81,7 +81,7 @@ def chosen_before_learning(facts: Facts, config: CheckupConfig) -> Finding | Non
             "threshold": early,
         },
         remedy="an untrained network won, as where trading less is better than trading: look at the "
-        "validation curve, then at fees, the reward and the features; do not use this policy as a trained one",
+        "validation curve, then at fees, the reward and the features; this policy is no trained one",
     )
 
 
