@@ -88,8 +88,8 @@ class TripBook(NamedTuple):
 def allocate_trips(n_envs: int, n_slots: int, capacity: int) -> TripBook:
     """Book without any trip; ``capacity`` 0 keeps none of those that end."""
     trips = np.zeros(capacity, TRIP_DTYPE).view(np.recarray)
-    wide = [np.zeros((n_envs, n_slots), np.int64) for _ in TripBook._fields[:-2]]
-    return TripBook(*wide, trips, np.zeros(1, np.int64))
+    wide = (np.zeros((n_envs, n_slots), np.int64) for _ in TripBook._fields[:-2])
+    return TripBook(*[*wide, trips, np.zeros(1, np.int64)])
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Each rule on how the policy was learned and chosen fires on its disease and is silent where it should be."""
+"""Each rule on how a policy was learned and chosen fires on its disease and is silent elsewhere."""
 
 from made.checkups import CONFIG, at, facts, learned, result, says
 
