@@ -4,7 +4,7 @@ from typing import Final
 
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Facts, Finding
 from kalshi_platform.evaluation.judging.watch import CLOSE_LABELS
-from kalshi_platform.evaluation.judging.what_if import LATE_MS
+from kalshi_platform.evaluation.judging.what_if import LATE_MS, late_row
 
 #: Time-to-close bins that count as the last seconds: under a minute.
 _LAST_SECONDS: Final = CLOSE_LABELS[:2]
@@ -142,9 +142,9 @@ def equals_a_rule(facts: Facts, config: CheckupConfig) -> Finding | None:
 
 def late_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Return a Finding if the profit vanishes where orders arrive a second later, else None."""
-    late = next((row for row in facts.what_if if row.latency_ms == LATE_MS), None)
+    late = late_row(facts.what_if)
     own = facts.result.mean_return.estimate
-    if late is None or late.is_as_set or own is None or own <= 0 or late.mean_return.estimate is None:
+    if late is None or own is None or own <= 0 or late.mean_return.estimate is None:
         return None
     left = late.mean_return.estimate / own
     if left >= config.late_share:

@@ -1,6 +1,6 @@
 """The ledger: every round trip of the judged policy as one row, to download as CSV and Parquet.
 
-Owns       ledger.csv and ledger.parquet beside the report; docs/walkthrough.md explains each column.
+Owns       ledger.csv and ledger.parquet beside the report; docs/ledger.md explains each column.
 Units      the columns': cash 1e-6 dollar, price 1e-4 dollar, contracts 1e-2, times ns; integers throughout.
 Invariant  ``pnl_e6`` and ``fees_e6`` add up to the report's totals, to the last 1e-6 dollar.
 """

@@ -20,7 +20,7 @@ from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.ledger import CSV_NAME, PARQUET_NAME, write_ledger
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
-from kalshi_platform.evaluation.judging.what_if import LATE_MS
+from kalshi_platform.evaluation.judging.what_if import late_row
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import dollars, interval_text, percent, plain, utc
@@ -156,7 +156,7 @@ def _event_map(evaluation: Evaluation) -> Markup:
 
 def is_speed_untested(evaluation: Evaluation) -> bool:
     """True where only simulated markets were played and a second of latency costs next to nothing."""
-    late = next((r for r in evaluation.what_if if r.latency_ms == LATE_MS and not r.is_as_set), None)
+    late = late_row(evaluation.what_if)
     own = evaluation.policy.mean_return.estimate
     simulated = {s.label for s in evaluation.policy.by_provenance} == {"simulated"}
     if late is None or own is None or late.mean_return.estimate is None:

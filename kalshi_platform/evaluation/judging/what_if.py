@@ -5,7 +5,7 @@ Cost  two replays more than the fee ladder (three for a maker); ``play`` may giv
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from kalshi_platform.domain.config import Config
@@ -25,13 +25,17 @@ class WhatIf(Config):
     label: str
     setting: str  # as in settings files, such as "latency_ms = 1000"
     is_as_set: bool
-    latency_ms: int
     mean_return: Interval
     change: Interval | None  # paired difference to the row as set; None in that row
     pnl_e6: int
     fees_e6: int
     n_fills: int
     wall_s: float  # that the replay added; about 0 where another table had played it
+
+
+def late_row(rows: Sequence[WhatIf]) -> WhatIf | None:
+    """Row of the replay in which orders arrive after a second; None where none was made, or it is as set."""
+    return next((row for row in rows if row.setting == f"latency_ms = {LATE_MS}"), None)
 
 
 def variants(env: EnvConfig) -> list[tuple[str, str, EnvConfig]]:
@@ -70,7 +74,6 @@ def replay_variants(
                 label=label,
                 setting=setting,
                 is_as_set=base is None,
-                latency_ms=config.latency_ms,
                 mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
                 change=None if base is None else compare(sample, base, "as set", bootstrap).difference,
                 pnl_e6=int(records.pnl_e6.sum()),

@@ -8,7 +8,7 @@ from made.rollouts import Script
 
 from kalshi_platform.domain.saying import silent
 from kalshi_platform.evaluation.judging.evaluate import Stage, evaluate, play
-from kalshi_platform.evaluation.judging.gathering import book_looks, opened_sides
+from kalshi_platform.evaluation.judging.gathering import book_looks, opened_sides, unprinted_markets
 from kalshi_platform.models.rules.baselines import DoNothing
 from kalshi_platform.simulation.replay.bank import ROW_CROSSED
 
@@ -64,8 +64,6 @@ def test_the_finding_comes_from_the_rollouts():
 
 
 def test_a_market_without_a_print_is_counted():
-    from kalshi_platform.evaluation.judging.gathering import unprinted_markets
-
     bank = random_bank(4, 1, 60)
     assert unprinted_markets(bank) == 4
     rows = bank.arrays.rows.copy()

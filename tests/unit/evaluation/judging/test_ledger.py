@@ -1,6 +1,7 @@
 """The ledger: integers that add up to the report, the same rows in both files, whole or not at all."""
 
 import csv
+from pathlib import Path
 
 import pyarrow.parquet
 import pytest
@@ -33,7 +34,7 @@ def test_sums_of_the_ledger_are_the_report_s(judged_with_ledger):
 
 
 def test_every_row_names_its_market_event_block_and_seed(judged_with_ledger):
-    found, ledger = judged_with_ledger
+    _, ledger = judged_with_ledger
     rows = ledger.to_pylist()
     assert {row["seed"] for row in rows} == set(QUICK.seeds)
     for row in rows:
@@ -65,8 +66,6 @@ def test_a_ledger_that_cannot_be_written_is_named(judged_with_ledger, tmp_path):
 
 
 def test_every_column_is_documented(judged_with_ledger):
-    from pathlib import Path
-
     page = (Path(__file__).parents[4] / "docs" / "ledger.md").read_text()
     for name in judged_with_ledger[1].column_names:
         assert f"| `{name}` |" in page

@@ -135,7 +135,7 @@ def test_the_page_shows_drawdowns_the_map_of_events_and_the_replays(judged):
 def test_a_simulated_edge_that_latency_does_not_touch_is_said_to_prove_nothing(judged):
     own = judged.policy.mean_return
     gain = own.replace(estimate=0.05)
-    late = [r.replace(mean_return=gain) if r.latency_ms == 1_000 else r for r in judged.what_if]
+    late = [r.replace(mean_return=gain) if r.setting == "latency_ms = 1000" else r for r in judged.what_if]
     policy = judged.policy.replace(mean_return=gain)
     sure = judged.replace(policy=policy.model_dump(), what_if=[r.model_dump() for r in late])
     assert is_speed_untested(sure)

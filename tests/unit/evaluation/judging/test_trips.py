@@ -1,4 +1,4 @@
-"""Round trips one by one: each is what the script traded, and their sums are the records', whatever is played."""
+"""Round trips one by one: each is what the script traded, and their sums are the records'."""
 
 import numpy as np
 import pytest

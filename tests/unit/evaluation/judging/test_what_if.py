@@ -52,7 +52,7 @@ def test_evaluation_plays_each_setting_once_and_names_its_own_row():
     bank = random_bank(3, 1, 50)
     env = ENV.replace(latency_ms=50)
     got = evaluate(lambda e: DoNothing(e.layout), bank, env, few, say=said.append)
-    assert [row.label for row in got.what_if][0] == "as set"
+    assert got.what_if[0].label == "as set"
     replays = [line.split(":")[0] for line in said if line.startswith("what if")]
     assert len(replays) == len(set(replays))
     assert "what if latency_ms 1000" in replays
