@@ -43,8 +43,9 @@ def against(baseline, estimate, half=0.005):
 def replayed(latency_ms, estimate, is_as_set=None):
     """Row of the table what-if at a latency; 50 ms is as set."""
     is_own = latency_ms == 50 if is_as_set is None else is_as_set
+    setting = "as set" if is_own else f"latency_ms = {latency_ms}"
     return WhatIf(
-        label="", setting="as set" if is_own else f"latency_ms = {latency_ms}", is_as_set=is_own, mean_return=at(estimate),
+        label="", setting=setting, is_as_set=is_own, mean_return=at(estimate),
         change=None if is_own else at(0.0), pnl_e6=1, fees_e6=1, n_fills=1, wall_s=0.1,
     )  # fmt: skip
 
