@@ -140,7 +140,7 @@ def _judge(
             training_metrics=read_metrics(run), keep_ledger=ledgers.append, say=say,
         )  # fmt: skip
         write_report(found, run / "evaluation", read_metrics(run), ledger=ledgers[-1])
-        say(f"{run.name}: return {interval_text(found.policy.mean_return)} an event. {verdict(found)}")
+        say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
     middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
     return judged, middle, ledgers[middle]

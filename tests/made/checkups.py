@@ -106,6 +106,7 @@ def result(profits=(1,) * 12, **changes):
         "order_style": "taker",
         "fee_scale_e6": 1_000_000,
         "n_events": len(profits),
+        "n_blocks": len(profits),
         "n_episodes": 12,
         "mean_return": NONE,
         "aggregate": AggregateMetrics(
@@ -133,7 +134,7 @@ def result(profits=(1,) * 12, **changes):
 
 
 def closing(label, dollars):
-    return Slice(label=label, n=40, n_events=5, pnl_e6=dollars * 1_000_000, estimate=NONE)
+    return Slice(label=label, n=40, n_events=5, n_blocks=5, pnl_e6=dollars * 1_000_000, estimate=NONE)
 
 
 def stats(*rows):

@@ -109,14 +109,15 @@ def idle_winner(who: str, trade_rate: float | None) -> Finding | None:
 
 
 def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find too few independent draws for any interval to be trusted."""
-    n = facts.result.n_events
+    """Find too few independent draws for any interval to be trusted: blocks, however many events they hold."""
+    n = facts.result.n_blocks
     if n >= config.min_events:
         return None
     return Finding(
         severity="info",
         rule="too_few_events",
-        message=f"only {n} held-out events: intervals rest on {n} independent draws",
-        evidence={"events": n, "wanted": config.min_events},
+        message=f"only {n} held-out blocks ({facts.result.n_events} events): intervals rest on {n} "
+        "independent draws",
+        evidence={"blocks": n, "events": facts.result.n_events, "wanted": config.min_events},
         remedy="record or simulate more events; more episodes of the same events do not help",
     )

@@ -12,12 +12,13 @@ _UNKNOWN_CLOSE: Final = CLOSE_LABELS[-1]
 
 
 def concentrated_profit(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Return a Finding if the policy earns nothing without its best event (or market), else None."""
+    """Return a Finding if the policy earns nothing without its best event, market or block, else None."""
     result = facts.result
     total = result.trading.pnl_e6
     for kind, profits in (
         ("event", {e.event: e.pnl_e6 for e in result.events}),
         ("market", {m.ticker: m.pnl_e6 for m in result.markets}),
+        ("block", {b.block: b.pnl_e6 for b in result.blocks}),
     ):
         if total <= 0 or len(profits) < 2:
             continue
@@ -66,8 +67,9 @@ def too_good(facts: Facts, config: CheckupConfig) -> Finding | None:
         reasons["profit_over_oracle"] = t.pnl_e6 / max(facts.oracle_pnl_e6, 1)
     if t.round_trips >= config.min_trades and t.winning_trips / t.round_trips > config.hit_rate:
         reasons["hit_rate"] = t.winning_trips / t.round_trips
-    if result.n_events >= config.min_events and result.event_sharpe > config.event_sharpe:
-        reasons["event_sharpe"] = result.event_sharpe
+    ratio = result.event_sharpe
+    if result.n_blocks >= config.min_events and ratio is not None and ratio > config.event_sharpe:
+        reasons["event_sharpe"] = ratio
     if not reasons:
         return None
     listed = ", ".join(f"{k} = {v:.3g}" for k, v in reasons.items())

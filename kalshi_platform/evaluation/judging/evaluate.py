@@ -32,7 +32,8 @@ from kalshi_platform.evaluation.judging.gathering import gather_facts
 from kalshi_platform.evaluation.judging.ledger import ledger_of, note_of
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
-from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
+from kalshi_platform.evaluation.judging.sample import Sample, pool
+from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
 from kalshi_platform.evaluation.judging.what_if import replay_variants
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -213,7 +214,7 @@ class Stage:
                     )
                 )
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
-        return pool(self.bank, env_config, seeds, rollouts)
+        return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
     def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""

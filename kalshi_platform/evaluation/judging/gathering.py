@@ -11,7 +11,8 @@ import numpy as np
 from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup_facts import BookLooks, Facts, Openings
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
-from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.watch import LOOKS, LOOKS_CROSSED, LOOKS_OLD, STAT_MAX, STAT_MIN
 from kalshi_platform.simulation.replay.bank import FULL_DEPTH, Bank
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.evaluation.judging.summary import Sample
+from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.judging.trips import SETTLED, SOLD, VALUED
 from kalshi_platform.storage.whole_file import write_whole
 

@@ -23,7 +23,7 @@ from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.judging.what_if import late_row
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
-from kalshi_platform.evaluation.pages.formats import dollars, interval_text, percent, plain, utc
+from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.pages.terminal import show
@@ -132,7 +132,10 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder], "fee ladder", "mean return"
         ),
         "provenance": charts.forest_plot(
-            [(f"{s.label} ({s.n_events} events)", s.estimate) for s in policy.by_provenance],
+            [
+                (f"{s.label} ({blocks_text(s.n_blocks, s.n_events)})", s.estimate)
+                for s in policy.by_provenance
+            ],
             "mean return by provenance",
             "mean return",
         ),
@@ -205,10 +208,11 @@ def print_view(evaluation: Evaluation, html: Path) -> None:
 def terminal_view(evaluation: Evaluation) -> RenderableType:
     """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
-    table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
+    counted = blocks_text(evaluation.policy.n_blocks, evaluation.policy.n_events)
+    table = Table(title=f"{evaluation.config.split} split · {counted}")
     for name in (
         "",
-        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by event]",
+        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by block]",
         "policy - baseline",
     ):
         table.add_column(name)

@@ -11,8 +11,8 @@ from typing import Final
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
-from kalshi_platform.evaluation.judging.summary import Sample
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 #: The latency at which an edge that needs speed is gone.
@@ -74,7 +74,7 @@ def replay_variants(
                 label=label,
                 setting=setting,
                 is_as_set=base is None,
-                mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
+                mean_return=sample.mean_interval(bootstrap),
                 change=None if base is None else compare(sample, base, "as set", bootstrap).difference,
                 pnl_e6=int(records.pnl_e6.sum()),
                 fees_e6=int(records.fees_e6.sum()),

@@ -15,6 +15,7 @@ from made.checkups import (
 )
 
 from kalshi_platform.evaluation.judging import checkup_profit as profit
+from kalshi_platform.evaluation.judging.summary import BlockReturn
 
 
 def test_profit_of_one_event():
@@ -31,6 +32,14 @@ def test_profit_of_one_event():
         "event E0 makes 58 %",
     )
     assert profit.concentrated_profit(facts(result=result(trading=trading(pnl_e6=-5))), CONFIG) is None
+
+
+def test_profit_of_one_block_whose_events_each_earn_little():
+    blocks = tuple(
+        BlockReturn(block=name, n_events=6, mean_return=p / 100, pnl_e6=p * 1_000_000, start_ns=0, end_ns=1)
+        for name, p in (("09:00", 11), ("09:15", 1))
+    )
+    says(profit.concentrated_profit, facts(result=result(blocks=blocks)), "warning", "block 09:00 makes 92 %")
 
 
 def test_profit_of_the_last_minute():

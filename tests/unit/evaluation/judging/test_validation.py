@@ -12,7 +12,8 @@ def test_a_validation_holds_the_figures_of_the_evaluation(judged):
     assert found.score == judged.score
     assert (found.low, found.high) == (judged.policy.mean_return.low, judged.policy.mean_return.high)
     assert found.events == {e.event: e.mean_return for e in judged.policy.events}
-    # The score is the mean over events: events count alike, however many markets they have.
+    assert found.blocks == found.block_returns == found.events, "simulated: an event is a block"
+    # The score is the mean over blocks: they count alike, however many markets they have.
     assert sum(found.events.values()) / len(found.events) == pytest.approx(found.score)
 
 
@@ -25,6 +26,17 @@ def test_an_evaluation_without_a_score_is_refused_with_its_note(judged):
 def test_a_bound_that_is_not_known_is_no_number_of_the_metrics(judged):
     one_event = Validation.of(judged.policy).replace(low=None, high=None)
     assert set(one_event.numbers) == {"score", "sharpe", "trade_rate", "max_drawdown"}
+
+
+def test_a_validation_of_two_blocks_has_no_sharpe_and_says_null(judged):
+    two = Validation.of(judged.policy).replace(sharpe=None)
+    assert "sharpe" not in two.numbers
+    assert '"sharpe":null' in two.model_dump_json()
+
+
+def test_a_file_of_an_earlier_version_has_its_events_as_blocks(judged):
+    old = Validation.of(judged.policy).model_dump(mode="json", exclude={"blocks"})
+    assert Validation.parse(old).block_returns == old["events"]
 
 
 def test_a_checkpoint_gives_back_its_validation_or_none(judged, tmp_path):
