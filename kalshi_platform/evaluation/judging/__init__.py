@@ -4,12 +4,8 @@ Not here   intervals (statistics/) and the decision on a champion (promotion/). 
 """
 
 __all__ = [
-<<<<<<< HEAD
     "checkup", "checkup_facts", "checkup_habits", "checkup_inputs", "checkup_learning", "checkup_profit",
     "compare", "drawdowns", "evaluate", "evaluation", "event_map", "fee_ladder", "fee_times", "gathering",
-    "held_out", "ledger", "report", "rollout", "summary", "train_sample", "trips", "validation", "what_if",
-=======
-    "checkup", "compare", "evaluate", "evaluation", "fee_ladder", "fee_times", "held_out", "report",
-    "rollout", "sample", "summary", "validation",
->>>>>>> h-blocks
+    "held_out", "ledger", "report", "rollout", "sample", "summary", "train_sample", "trips", "validation",
+    "what_if",
 ]  # fmt: skip

@@ -109,7 +109,7 @@ def idle_winner(who: str, trade_rate: float | None) -> Finding | None:
 
 
 def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
-    """Find too few independent draws for any interval to be trusted: blocks, however many events they hold."""
+    """Find too few independent draws, which are blocks, for any interval to be trusted."""
     n = facts.result.n_blocks
     if n >= config.min_events:
         return None
