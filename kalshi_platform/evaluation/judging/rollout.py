@@ -194,7 +194,7 @@ class _Session:
             n = int(np.flatnonzero((before == episode) & (t.held == 0))[0])
             ratio = float(sharpe_of_moments(t.reward_n[n], t.reward_sum[n], t.reward_sumsq[n]))
             fields = (getattr(records, name)[of] for name in Ended._fields[:-1])
-            ended = Ended(*fields, ordered[n, records.slot[of]])
+            ended = Ended(*[*fields, ordered[n, records.slot[of]]])
             drawdown = watch.close_episode(
                 t, self.tallies, self.trips, self.places, n, ended, int(episode),
                 int(records.end_ns[of].max()), self.env.config.capital_e6,
@@ -234,7 +234,7 @@ class _Session:
 def _accounts(env: ReplayVectorEnv) -> Accounts:
     of_slots = Accounts._fields[1:-2]
     slots = (np.asarray(env.slots[name]) for name in of_slots)
-    return Accounts(env.equity_e6, *slots, env.now_ns, env.episode)
+    return Accounts(*[env.equity_e6, *slots, env.now_ns, env.episode])
 
 
 def _ordered(env: ReplayVectorEnv) -> np.ndarray:
