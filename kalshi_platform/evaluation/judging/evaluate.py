@@ -34,6 +34,7 @@ from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
+from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.what_if import replay_variants
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -112,6 +113,7 @@ def evaluate(
         policy=result,
         baselines=baselines,
         comparisons=comparisons,
+        targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
         what_if=what_if,

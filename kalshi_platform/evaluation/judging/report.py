@@ -19,6 +19,7 @@ from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.ledger import CSV_NAME, PARQUET_NAME, write_ledger
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
+from kalshi_platform.evaluation.judging.targets import found_text, passed_text
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.judging.what_if import late_row
 from kalshi_platform.evaluation.pages import charts
@@ -83,6 +84,7 @@ def render_html(
     return render(
         "kalshi_platform.evaluation.judging",
         "report.html.j2",
+        {"found": found_text, "passed": passed_text},
         e=evaluation,
         everyone=everyone,
         differences={c.baseline: c for c in evaluation.comparisons},
@@ -239,7 +241,23 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
-    return Group(table, *said, Text(verdict(evaluation), style="bold"), *fees, *lines)
+    return Group(
+        table, *_targets_view(evaluation), *said, Text(verdict(evaluation), style="bold"), *fees, *lines
+    )
+
+
+def _targets_view(evaluation: Evaluation) -> Iterable[RenderableType]:
+    """Table of the brief's targets; nothing for a report of an earlier version."""
+    if not evaluation.targets:
+        return
+    counted = blocks_text(evaluation.policy.n_blocks, evaluation.policy.n_events)
+    table = Table(title=f"the brief's targets · {counted}")
+    for name in ("", "target", "found", "passed"):
+        table.add_column(name)
+    for target in evaluation.targets:
+        style = {True: "green", False: "red", None: "yellow"}[target.passed]
+        table.add_row(target.name, target.target, found_text(target), Text(passed_text(target), style=style))
+    yield table
 
 
 def _fees_line(dated: DatedFees) -> str:

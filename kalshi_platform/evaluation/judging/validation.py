@@ -15,6 +15,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.evaluation.judging.summary import PolicyResult
+from kalshi_platform.storage.sealed import verify
 
 VALIDATION_FILE: Final = "validation.json"
 
@@ -63,7 +64,11 @@ class Validation(Config):
 
 
 def read_validation(checkpoint: Path) -> Validation | None:
-    """Validation of the policy in ``checkpoint``; None where nobody validated it."""
+    """Validation of the policy in ``checkpoint``; None where nobody validated it.
+
+    Every file of the checkpoint is verified first: a score counts for the policy that it was measured of.
+    """
+    verify(Path(checkpoint))
     path = Path(checkpoint) / VALIDATION_FILE
     if not path.is_file():
         return None

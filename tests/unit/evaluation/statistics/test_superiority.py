@@ -44,7 +44,7 @@ def hansen(gain, resamples, seed):
     trials_, n = gain.shape
     mean = [sum(row) / n for row in gain]
     omega = [(sum((x - m) ** 2 for x in row) / n) ** 0.5 for row, m in zip(gain, mean, strict=True)]
-    statistic = max(0.0, max(n**0.5 * m / w for m, w in zip(mean, omega, strict=True)))
+    statistic = max(0.0, *(n**0.5 * m / w for m, w in zip(mean, omega, strict=True)))
     bound = [-w * (2 * np.log(np.log(n)) / n) ** 0.5 for w in omega]
     centres = (
         [max(m, 0.0) for m in mean],
