@@ -46,7 +46,7 @@ def replayed(latency_ms, estimate, is_as_set=None):
     setting = "as set" if is_own else f"latency_ms = {latency_ms}"
     return WhatIf(
         label="", setting=setting, is_as_set=is_own, mean_return=at(estimate),
-        change=None if is_own else at(0.0), pnl_e6=1, fees_e6=1, n_fills=1, wall_s=0.1,
+        change=None if is_own else at(0.0), pnl_e6=1, fees_e6=1, n_fills=1,
     )  # fmt: skip
 
 

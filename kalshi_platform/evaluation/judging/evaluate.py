@@ -93,7 +93,9 @@ def evaluate(
     dated: tuple[DatedFees, ...] = ()
     if config.fee_times:
         dated = play_both(replay, bank, env, config.bootstrap, known=(sample,))
+    before = time.perf_counter()
     what_if = replay_variants(replay, env, config.bootstrap) if config.what_if else ()
+    what_if_s = time.perf_counter() - before
     baselines = tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals)
     comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
     oracle = stage.oracle(env, result)
@@ -117,6 +119,7 @@ def evaluate(
         fee_ladder=ladder,
         fee_times=dated,
         what_if=what_if,
+        what_if_s=what_if_s,
         drawdowns=deepest_drawdowns(result.curve_ns, result.curve_return, int(sample.records.start_ns.min())),
         event_map=map_events(sample),
         train=train,

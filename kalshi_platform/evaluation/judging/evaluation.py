@@ -161,6 +161,7 @@ class Evaluation(Config):
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
     what_if: tuple[WhatIf, ...] = ()
+    what_if_s: float = Field(default=0.0, description="that these replays added to ``wall_s``")
     drawdowns: tuple[Drawdown, ...] = ()
     event_map: EventMap | None = Field(default=None, description="None in reports of an earlier version")
     train: TrainSample | None = Field(default=None, description="None where no training block was played")

@@ -4,7 +4,6 @@ Every row but the first is a replay of the same episodes with one setting change
 Cost  two replays more than the fee ladder (three for a maker); ``play`` may give back samples at hand.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -30,7 +29,6 @@ class WhatIf(Config):
     pnl_e6: int
     fees_e6: int
     n_fills: int
-    wall_s: float  # that the replay added; about 0 where another table had played it
 
 
 def late_row(rows: Sequence[WhatIf]) -> WhatIf | None:
@@ -65,9 +63,7 @@ def replay_variants(
     rows: list[WhatIf] = []
     base: Sample | None = None
     for label, setting, config in variants(env):
-        started = time.perf_counter()
         sample = play(config)
-        wall_s = time.perf_counter() - started
         records = sample.records
         rows.append(
             WhatIf(
@@ -79,7 +75,6 @@ def replay_variants(
                 pnl_e6=int(records.pnl_e6.sum()),
                 fees_e6=int(records.fees_e6.sum()),
                 n_fills=int(records.n_fills.sum()),
-                wall_s=wall_s,
             )
         )
         base = base or sample
