@@ -106,8 +106,8 @@ _NO_RULES: Final = ("do_nothing", "random")
 def equals_a_rule(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Return a Finding if a rule of one line does as well as the policy, or better, else None.
 
-    As well: the paired difference to the best rule is not distinguishable from zero, and small beside the
-    larger of the two returns.
+    It does as well where the paired difference to the best rule is not distinguishable from zero, and small
+    beside the larger of the two returns.
     """
     found = {b.name: b.mean_return.estimate for b in facts.baselines if b.name not in _NO_RULES}
     pairs = [(r, c) for c in facts.comparisons if (r := found.get(c.baseline)) is not None]

@@ -78,7 +78,7 @@ def evaluate(
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = Stage(bank, config, say)
+    stage = PlayStage(bank, config, say)
     sample = stage.play(maker, env, "policy", keep_trips=True)
     replay = _Replays(stage, maker, sample)
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
@@ -138,13 +138,13 @@ def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | N
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return Stage(bank, config, say).play(maker, env, "policy")
+    return PlayStage(bank, config, say).play(maker, env, "policy")
 
 
 class _Replays:
     """The policy under other settings on the same episodes; each setting is played once."""
 
-    def __init__(self, stage: "Stage", maker: PolicyMaker, played: Sample) -> None:
+    def __init__(self, stage: "PlayStage", maker: PolicyMaker, played: Sample) -> None:
         self._stage, self._maker = stage, maker
         self._env, self._at_hand = played.config, {played.config.digest: played}
 
@@ -158,7 +158,7 @@ class _Replays:
         return found
 
 
-class Stage:
+class PlayStage:
     """One bank and one schedule, on which all policies play.
 
     ``blocks``: only the markets of these blocks are played; None = all.

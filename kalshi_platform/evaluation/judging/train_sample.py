@@ -12,7 +12,7 @@ import numpy as np
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
-from kalshi_platform.evaluation.judging.evaluate import PolicyMaker, Stage
+from kalshi_platform.evaluation.judging.evaluate import PlayStage, PolicyMaker
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.summary import summarise
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -48,7 +48,7 @@ def play_sample(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConf
     seed = config.seeds[0]
     blocks, of_blocks = draw_blocks(bank, seed)
     say(f"playing {len(blocks)} of {of_blocks} training blocks for the generalisation gap")
-    sample = Stage(bank, config, say, blocks).play(maker, env, "training blocks")
+    sample = PlayStage(bank, config, say, blocks).play(maker, env, "training blocks")
     found = summarise(sample, "policy", "the trained policy", config.bootstrap)
     return TrainSample(
         mean_return=found.mean_return,

@@ -4,7 +4,7 @@ Owns       the record of a trip, how it is followed over the looks, and the buff
 Units      cash 1e-6 dollar, quantity 1e-2 contract, time ns.
 Invariant  P&L and fees of an episode's trips add up to those of its records, to the last 1e-6 dollar.
 
-What a slot traded between two looks counts to the trip that was open at the earlier one.
+Between two looks all that a slot traded counts to the trip that was open at the earlier one.
 """
 
 from typing import Final, NamedTuple

@@ -1,4 +1,4 @@
-"""What if: the same policy replayed under other fees, other latency and, for a maker, without a queue.
+"""The same policy replayed under other fees, other latency and, for a maker, without a queue.
 
 Every row but the first is a replay of the same episodes with one setting changed; ``setting`` names it.
 Cost  two replays more than the fee ladder (three for a maker); ``play`` may give back samples at hand.

@@ -7,7 +7,7 @@ from made.replay_bank import changed
 from made.rollouts import Script
 
 from kalshi_platform.domain.saying import silent
-from kalshi_platform.evaluation.judging.evaluate import Stage, evaluate, play
+from kalshi_platform.evaluation.judging.evaluate import PlayStage, evaluate, play
 from kalshi_platform.evaluation.judging.gathering import book_looks, opened_sides, unprinted_markets
 from kalshi_platform.models.rules.baselines import DoNothing
 from kalshi_platform.simulation.replay.bank import ROW_CROSSED
@@ -21,7 +21,7 @@ def idle(env):
 
 def test_trips_are_counted_by_the_side_they_opened():
     bank = random_bank(4, 1, 40)
-    stage = Stage(bank, FEW, silent)
+    stage = PlayStage(bank, FEW, silent)
     buys_no = stage.play(lambda env: Script(env.layout, [3, 4]), ENV, "policy", keep_trips=True)
     found = opened_sides(buys_no)
     assert (found.yes, found.no, found.unknown) == (0, 4, 0)  # one purchase of NO in each market
