@@ -20,6 +20,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
@@ -92,6 +93,7 @@ def run(
         config,
         subject=subject,
         train=sample_training(trained(policy), dataset, env_config, config, trained_on, tell),
+        rules=choose_on_train(dataset, env_config, say=tell),
         training_metrics=metrics,
         keep_ledger=ledgers.append,
         say=tell,

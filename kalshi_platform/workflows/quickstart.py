@@ -23,7 +23,8 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
-from kalshi_platform.evaluation.judging.report import verdict, write_report
+from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import LATEST
@@ -128,6 +129,7 @@ def _judge(
     open_held_out("test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
+    rules = choose_on_train(str(dataset), settings.env, say=say)
     judged: list[Evaluation] = []
     ledgers: list[pa.Table] = []
     for run in runs:
@@ -135,11 +137,12 @@ def _judge(
         policy = trained(FrozenPolicy.load(run))
         found = evaluate(
             policy, bank, settings.env, config,
-            subject=subject.replace(checkpoint=str(run)),
+            subject=subject.replace(checkpoint=str(run)), rules=rules,
             train=sample_training(policy, str(dataset), settings.env, config, opened.digest, say),
             training_metrics=read_metrics(run), keep_ledger=ledgers.append, say=say,
         )  # fmt: skip
         write_report(found, run / "evaluation", read_metrics(run), ledger=ledgers[-1])
+        say(f"{run.name}: {worth_line(found)}")
         say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
     middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]

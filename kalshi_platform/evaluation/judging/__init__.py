@@ -6,6 +6,6 @@ Not here   intervals (statistics/) and the decision on a champion (promotion/). 
 __all__ = [
     "checkup", "checkup_facts", "checkup_habits", "checkup_inputs", "checkup_learning", "checkup_profit",
     "compare", "drawdowns", "evaluate", "evaluation", "event_map", "fee_ladder", "fee_times", "gathering",
-    "held_out", "ledger", "report", "rollout", "sample", "summary", "targets", "train_sample", "trips",
-    "validation", "what_if",
+    "held_out", "ledger", "needed", "report", "rivals", "rollout", "sample", "summary", "targets",
+    "train_sample", "trips", "validation", "what_if", "worth",
 ]  # fmt: skip

@@ -109,6 +109,7 @@ class Facts:
     books: BookLooks | None = None
     baselines: tuple[PolicyResult, ...] = ()
     comparisons: tuple[Comparison, ...] = ()  # with each of ``baselines``
+    chosen_rule: str | None = None  # best of them on training events
     what_if: tuple[WhatIf, ...] = ()
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Facts, Finding
 from kalshi_platform.evaluation.judging.watch import CLOSE_LABELS
 from kalshi_platform.evaluation.judging.what_if import LATE_MS, late_row
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
 
 #: Time-to-close bins that count as the last seconds: under a minute.
 _LAST_SECONDS: Final = CLOSE_LABELS[:2]
@@ -106,32 +107,39 @@ _NO_RULES: Final = ("do_nothing", "random")
 def equals_a_rule(facts: Facts, config: CheckupConfig) -> Finding | None:
     """Return a Finding if a rule of one line does as well as the policy, or better, else None.
 
-    It does as well where the paired difference to the best rule is not distinguishable from zero, and small
-    beside the larger of the two returns.
+    Looked at are the rule that training events chose and the one that earns most here. A rule does as well
+    where the paired difference is not distinguishable from zero, and small beside the larger return.
     """
-    found = {b.name: b.mean_return.estimate for b in facts.baselines if b.name not in _NO_RULES}
-    pairs = [(r, c) for c in facts.comparisons if (r := found.get(c.baseline)) is not None]
+    earned = {b.name: b.mean_return.estimate for b in facts.baselines if b.name not in _NO_RULES}
+    against = {c.baseline: c.difference for c in facts.comparisons if earned.get(c.baseline) is not None}
+    if not against:
+        return None
+    best = max(against, key=lambda name: earned[name] or 0.0)
+    for rule in dict.fromkeys((facts.chosen_rule, best)):
+        if rule in against and (found := _equality(facts, config, rule, earned[rule] or 0.0, against[rule])):
+            return found
+    return None
+
+
+def _equality(facts: Facts, config: CheckupConfig, rule: str, earned: float, gap: Interval) -> Finding | None:
+    """Finding on one rule that earned ``earned``; ``gap`` is the paired difference policy - rule."""
     own = facts.result.mean_return.estimate
-    if not pairs or own is None:
+    if own is None or gap.estimate is None or gap.low is None or gap.high is None or gap.above_zero:
         return None
-    best, against = max(pairs, key=lambda pair: pair[0])
-    gap = against.difference
-    if gap.estimate is None or gap.low is None or gap.high is None or gap.above_zero:
-        return None
-    is_worse = gap.excludes_zero
-    small = config.equal_share * max(abs(own), abs(best))
+    is_worse, small = gap.excludes_zero, config.equal_share * max(abs(own), abs(earned))
     if not is_worse and abs(gap.estimate) > small:
         return None
-    does = "does better" if is_worse else "does as well"
+    in_hindsight = facts.chosen_rule not in (None, rule)
     return Finding(
-        severity="error" if is_worse else "warning",
+        severity="error" if is_worse and not in_hindsight else "warning",
         rule="equals_a_rule",
-        message=f"a one-line rule {does}: {against.baseline} earns {100 * best:.3f} %, the policy "
-        f"{100 * own:.3f} %, paired difference {100 * gap.estimate:.3f} % "
-        f"[{100 * gap.low:.3f} %, {100 * gap.high:.3f} %] on {gap.n_clusters} independent observations",
+        message=f"a one-line rule does {'better' if is_worse else 'as well'}: {rule} earns "
+        f"{100 * earned:.3f} %, the policy {100 * own:.3f} %, paired difference {100 * gap.estimate:.3f} % "
+        f"[{100 * gap.low:.3f} %, {100 * gap.high:.3f} %] on {gap.n_clusters} independent observations"
+        f"{'; picked among the rules for what it earned here' if in_hindsight else ''}",
         evidence={
-            "rule": against.baseline,
-            "rule_return": best,
+            "rule": rule,
+            "rule_return": earned,
             "policy_return": own,
             "difference": gap.estimate,
             "low": gap.low,

@@ -16,7 +16,7 @@ import pyarrow as pa
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.checkup import examine
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
-from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.compare import compare, paired_gaps
 from kalshi_platform.evaluation.judging.drawdowns import deepest_drawdowns
 from kalshi_platform.evaluation.judging.evaluation import (
     Coverage,
@@ -30,15 +30,18 @@ from kalshi_platform.evaluation.judging.fee_ladder import FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
 from kalshi_platform.evaluation.judging.gathering import gather_facts
 from kalshi_platform.evaluation.judging.ledger import ledger_of, note_of
+from kalshi_platform.evaluation.judging.needed import Needed, needed_blocks
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
 from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.what_if import replay_variants
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline, build_baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -66,6 +69,7 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     subject: Subject | None = None,
+    rules: RuleChoice | None = None,
     train: TrainSample | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
     keep_ledger: KeepLedger | None = None,
@@ -73,8 +77,9 @@ def evaluate(
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
-    ``train`` (train_sample.py) and ``training_metrics`` (rows of metrics.jsonl) only inform the checkup.
-    ``keep_ledger`` receives the round trips (ledger.py). ``say`` receives one line a rollout.
+    ``rules`` are the rules as training events chose them (rivals.py); a rule without a threshold chosen there
+    is not played. ``train`` (train_sample.py) and ``training_metrics`` (rows of metrics.jsonl) only inform
+    the checkup. ``keep_ledger`` receives the round trips (ledger.py). ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
@@ -82,11 +87,7 @@ def evaluate(
     sample = stage.play(maker, env, "policy", keep_trips=True)
     replay = _Replays(stage, maker, sample)
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
-    rivals = [
-        (b, stage.play_baseline(b, env, result.trading.trade_rate))
-        for b in BASELINES
-        if b.name in config.baselines
-    ]
+    rivals = _play_rivals(stage, env, result, rules)
     ladder: tuple[FeeRung, ...] = ()
     if config.fee_ladder:
         ladder = climb(replay, env, config.bootstrap, known=(sample,))
@@ -102,12 +103,12 @@ def evaluate(
     facts = gather_facts(
         sample, result, oracle_pnl_e6=oracle.pnl_e6 if oracle else None, train=train,
         training_metrics=tuple(training_metrics), baselines=baselines, comparisons=comparisons,
-        what_if=what_if,
+        chosen_rule=rules.best.name if rules and rules.best else None, what_if=what_if,
     )  # fmt: skip
     ledger = ledger_of(sample)
     if keep_ledger is not None:
         keep_ledger(ledger)
-    return Evaluation(
+    found = Evaluation(
         subject=subject,
         config=config,
         env=env,
@@ -115,6 +116,8 @@ def evaluate(
         policy=result,
         baselines=baselines,
         comparisons=comparisons,
+        rules=rules,
+        needed=_needed(sample, rivals, rules, config.bootstrap.confidence),
         targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
@@ -128,6 +131,7 @@ def evaluate(
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
+    return found.model_copy(update={"worth": worth(found.standing)})
 
 
 def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
@@ -221,15 +225,27 @@ class PlayStage:
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
-    def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
+    def play_baseline(
+        self,
+        baseline: Baseline,
+        env: EnvConfig,
+        *,
+        trade_rate: float = 0.0,
+        exposure: float = 0.0,
+        threshold: float | None = None,
+    ) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""
-        style = baseline.order_style or env.order_style
+        styled = env.replace(order_style=baseline.order_style or env.order_style)
+        if baseline.improve_ticks is not None:
+            styled = styled.replace(improve_ticks=baseline.improve_ticks)
         seeds = iter(self.config.seeds)
 
         def make(vector_env: ReplayVectorEnv) -> Policy:
-            return build_baseline(baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds))
+            return build_baseline(
+                baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds),
+                exposure=exposure, threshold=threshold,
+            )  # fmt: skip
 
-        styled = env.replace(order_style=style)
         return self.play(make, styled, baseline.name, baseline.is_random, filtered=False)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
@@ -242,3 +258,39 @@ class PlayStage:
         total = int(best[played[played >= 0]].sum())
         captured = result.trading.pnl_e6 / total if total > 0 else None
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
+
+
+def _play_rivals(
+    stage: PlayStage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
+) -> list[tuple[Baseline, Sample]]:
+    """Play every baseline asked for; one with thresholds only where training events chose one."""
+    played = []
+    for baseline in BASELINES:
+        threshold = rules.threshold_of(baseline.name) if rules else None
+        if baseline.name not in stage.config.baselines or (baseline.grid and threshold is None):
+            continue
+        sample = stage.play_baseline(
+            baseline, env, trade_rate=result.trading.trade_rate, exposure=mean_exposure(result),
+            threshold=threshold,
+        )  # fmt: skip
+        played.append((baseline, sample))
+    return played
+
+
+def _needed(
+    sample: Sample, rivals: Sequence[tuple[Baseline, Sample]], rules: RuleChoice | None, confidence: float
+) -> tuple[Needed, ...]:
+    """Blocks that the gate's two questions need, from the blocks that were played."""
+    best = rules.best if rules else None
+    rival = next((s for b, s in rivals if best is not None and b.name == best.name), None)
+    gaps = None if rival is None else paired_gaps(sample, rival, "the best rule")
+    return needed_blocks(sample.block_means()[1], gaps, rules, confidence)
+
+
+def mean_exposure(result: PolicyResult) -> float:
+    """Mean size of the policy's position over all decisions, a share of its limit, from the heat map."""
+    counts = np.array(result.heat, np.float64).sum(axis=1)
+    half = counts.size // 2
+    steps = np.abs(np.arange(counts.size) - half)
+    middle = np.where(steps > 0, (steps - 0.5) / half, 0.0)
+    return float((counts * middle).sum() / max(counts.sum(), 1.0))

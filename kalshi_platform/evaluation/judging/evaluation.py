@@ -16,11 +16,14 @@ from kalshi_platform.evaluation.judging.event_map import EventMap
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.ledger import LedgerNote
+from kalshi_platform.evaluation.judging.needed import Needed
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.targets import Target
 from kalshi_platform.evaluation.judging.what_if import WhatIf
+from kalshi_platform.evaluation.judging.worth import Standing, standing_of
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
@@ -150,6 +153,7 @@ class Evaluation(Config):
     """Everything that an evaluation found; ``report.json`` is this record."""
 
     version: int = REPORT_VERSION
+    worth: str = Field(default="", description="the first line; empty in reports of an earlier version")
     subject: Subject
     config: EvalConfig
     env: EnvConfig
@@ -157,6 +161,10 @@ class Evaluation(Config):
     policy: PolicyResult
     baselines: tuple[PolicyResult, ...]
     comparisons: tuple[Comparison, ...]
+    rules: RuleChoice | None = Field(
+        default=None, description="rules as training events chose them; None where nobody chose"
+    )
+    needed: tuple[Needed, ...] = Field((), description="blocks that the gate's questions need")
     targets: tuple[Target, ...] = Field((), description="the brief's; empty in reports of an earlier version")
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
@@ -172,8 +180,20 @@ class Evaluation(Config):
 
     @property
     def beats_every_baseline(self) -> bool:
-        """True where every paired difference has its whole interval above zero."""
-        return bool(self.comparisons) and all(c.beats for c in self.comparisons)
+        """True where a rule was chosen on training events and every difference lies above zero."""
+        return bool(self.rules and self.rules.rules and self.comparisons) and all(
+            c.beats for c in self.comparisons
+        )
+
+    @property
+    def standing(self) -> Standing:
+        """Figures that decide what the result is worth."""
+        return standing_of(
+            {s.label: s.n_blocks for s in self.policy.by_provenance},
+            self.policy.mean_return,
+            {c.baseline: c.difference for c in self.comparisons},
+            self.rules,
+        )
 
     @property
     def score(self) -> float:

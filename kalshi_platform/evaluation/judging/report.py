@@ -18,10 +18,13 @@ from rich.text import Text
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.ledger import CSV_NAME, PARQUET_NAME, write_ledger
+from kalshi_platform.evaluation.judging.needed import needed_words
+from kalshi_platform.evaluation.judging.rivals import choice_words
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
 from kalshi_platform.evaluation.judging.targets import found_text, passed_text
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.judging.what_if import late_row
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
@@ -95,6 +98,8 @@ def render_html(
         ledger_files=(CSV_NAME, PARQUET_NAME),
         simulated_speed=is_speed_untested(evaluation),
         verdict=verdict(evaluation),
+        worth=worth_line(evaluation),
+        chosen=choice_words(evaluation.rules) if evaluation.rules else "",
     )
 
 
@@ -103,13 +108,22 @@ def verdict(evaluation: Evaluation) -> str:
     total = len(evaluation.comparisons)
     if not total:
         return "No baseline was played, so nothing can be said."
+    none_chosen = evaluation.rules is None or evaluation.rules.best is None
+    unmet = " No rule was chosen on training events, so it met none with a threshold." if none_chosen else ""
     beaten = [c.baseline for c in evaluation.comparisons if c.beats]
     missed = [c.baseline for c in evaluation.comparisons if not c.beats]
     if not missed:
+        if none_chosen:
+            return f"Beats {', '.join(beaten)}.{unmet}"
         return f"Beats all {total} baselines: every interval of the paired difference lies above zero."
     if not beaten:
-        return f"Beats none of the {total} baselines with an interval above zero."
-    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}."
+        return f"Beats none of the {total} baselines with an interval above zero.{unmet}"
+    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}.{unmet}"
+
+
+def worth_line(evaluation: Evaluation) -> str:
+    """First line of every view: what the result is worth; computed anew for a report that lacks it."""
+    return evaluation.worth or worth(evaluation.standing)
 
 
 def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[str, Markup]:
@@ -241,9 +255,10 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
-    return Group(
-        table, *_targets_view(evaluation), *said, Text(verdict(evaluation), style="bold"), *fees, *lines
-    )
+    first = Text(worth_line(evaluation), style="bold")
+    power = (Text(needed_words(row)) for row in evaluation.needed)
+    last = Text(verdict(evaluation), style="bold")
+    return Group(first, table, *_targets_view(evaluation), *said, *power, last, *fees, *lines)
 
 
 def _targets_view(evaluation: Evaluation) -> Iterable[RenderableType]:

@@ -1,27 +1,20 @@
-"""The policy on what it was trained on: a bounded, seeded sample of blocks of the training split.
+"""The policy on what it was trained on: the blocks of the training split on which the rules were chosen.
 
-Owns   which blocks are played. The result only feeds the checkup's generalisation gap; it decides nothing.
+Owns   when such a sample can be played. Its bounds and its draw are those of rivals.py. The result only
+       feeds the checkup's generalisation gap; it decides nothing.
 Not    the training itself: what a learner earned while it explored is no return of the policy it became.
 """
-
-from collections import Counter
-from typing import Final
-
-import numpy as np
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
 from kalshi_platform.evaluation.judging.evaluate import PlayStage, PolicyMaker
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.judging.rivals import RivalsConfig, draw_blocks
 from kalshi_platform.evaluation.judging.summary import summarise
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
-
-#: Blocks and rows that are played at most: about as much as a small held-out split.
-MOST_BLOCKS: Final = 24
-MOST_ROWS: Final = 500_000
 
 
 def sample_training(
@@ -44,36 +37,16 @@ def sample_training(
 
 
 def play_sample(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say) -> TrainSample:
-    """Play the policy on drawn blocks of ``bank``, the training split."""
-    seed = config.seeds[0]
-    blocks, of_blocks = draw_blocks(bank, seed)
+    """Play the policy on the drawn blocks of ``bank``, the training split."""
+    rivals = RivalsConfig()
+    blocks, of_blocks = draw_blocks(bank, rivals)
     say(f"playing {len(blocks)} of {of_blocks} training blocks for the generalisation gap")
-    sample = PlayStage(bank, config, say, blocks).play(maker, env, "training blocks")
+    sample = PlayStage(bank, config, say, frozenset(blocks)).play(maker, env, "training blocks")
     found = summarise(sample, "policy", "the trained policy", config.bootstrap)
     return TrainSample(
         mean_return=found.mean_return,
         n_blocks=len(blocks),
         of_blocks=of_blocks,
         n_events=found.n_events,
-        seed=seed,
+        seed=rivals.seed,
     )
-
-
-def draw_blocks(
-    bank: Bank, seed: int, most_blocks: int = MOST_BLOCKS, most_rows: int = MOST_ROWS
-) -> tuple[frozenset[str], int]:
-    """Blocks drawn by ``seed`` within both bounds, at least one, and how many could be played."""
-    segments = bank.arrays.segments
-    rows: Counter[str] = Counter()
-    lengths = (segments["stop"] - segments["start"]).tolist()
-    for market, length in zip(segments["market"].tolist(), lengths, strict=True):
-        rows[bank.markets[market].block] += length
-    names = sorted(rows)
-    drawn: set[str] = set()
-    left = most_rows
-    for k in np.random.default_rng([seed, len(names)]).permutation(len(names)).tolist():
-        left -= rows[names[k]]
-        if drawn and (left < 0 or len(drawn) == most_blocks):
-            break
-        drawn.add(names[k])
-    return frozenset(drawn), len(names)

@@ -18,6 +18,7 @@ from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -29,6 +30,7 @@ from kalshi_platform.models.registry.evidence import (
     Latency,
     Match,
     Performance,
+    RuleChoice,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
 from kalshi_platform.models.registry.record import ModelRecord
@@ -69,7 +71,8 @@ def gather_evidence(
         loaded.policy.require_features(dataset.manifest.feature_digest, env.groups)
         bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
         config = config or judging_config(bank)
-        found = measure_performance(loaded.policy, bank, env, config, measure, say)
+        rules = choose_on_train(dataset_uri, env, say=say)
+        found = measure_performance(loaded.policy, bank, env, config, measure, say, rules=rules)
         if champion is not None and champion != model:
             against = _against(registry, champion, loaded, dataset_uri, bank, config, say)
     except (ContractError, DataError) as err:
@@ -108,9 +111,14 @@ def measure_performance(
     config: EvalConfig,
     measure: Measure = measure_latency,
     say: Say = silent,
+    *,
+    rules: RuleChoice | None = None,
 ) -> Performance:
-    """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions."""
-    judged = evaluate(trained(policy), bank, env, config, say=say)
+    """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions.
+
+    ``rules``: the rules to beat, as training events chose them.
+    """
+    judged = evaluate(trained(policy), bank, env, config, rules=rules, say=say)
     return performance_of(judged, measure(policy))
 
 
@@ -136,6 +144,7 @@ def performance_of(judged: Evaluation, latency: Latency) -> Performance:
         worst_market_return=worst.mean_return,
         worst_drawdown=policy.worst_episode_drawdown,
         latency=latency,
+        rules=judged.rules,
     )
 
 

@@ -25,6 +25,7 @@ from kalshi_platform.models.registry.evidence import (
 
 _HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
+_NOTHING: Final = "do_nothing"
 
 
 class GateConfig(Config):
@@ -155,16 +156,42 @@ def claims_hold(evidence: Evidence, found: Performance, config: GateConfig) -> G
 
 
 def beats_baselines(found: Performance) -> GateResult:
-    """Check that the whole interval of the paired difference to every baseline lies above zero."""
+    """Check that the model beats doing nothing, the best rule on training events, and all other baselines.
+
+    The paired difference to the first two must have its whole interval above zero, to the others its
+    estimate.
+    """
+    allowed = "interval above 0 against nothing and the best rule, estimate above 0 against the others"
     if not found.baselines:
-        return _gate("baselines", False, "none played", "above 0", "no baseline was played beside it")
-    lost = {name: e for name, e in found.baselines.items() if not _above_zero(e)}
-    words = "; ".join(
-        f"it does not beat {name}: difference {_interval(e)}, its interval must lie above 0"
-        for name, e in lost.items()
+        return _gate("baselines", False, "none played", allowed, "no baseline was played beside it")
+    best = found.rules.best if found.rules else None
+    if best is None:
+        return _gate("baselines", False, "no rule chosen", allowed, _no_rule(found))
+    names = {_NOTHING: "doing nothing", best.name: f"the best rule on training events, {best.words}"}
+    lost = []
+    for name, words in names.items():
+        gap = found.baselines.get(name)
+        if gap is None:
+            lost.append(f"{words} was not played beside it")
+        elif not _above_zero(gap):
+            lost.append(
+                f"it is not shown to beat {words}: difference {_interval(gap)}, its interval must lie above 0"
+            )
+    for name, gap in found.baselines.items():
+        if name not in names and not (gap.value is not None and gap.value > 0):
+            lost.append(f"it earns no more than {name}: difference {_interval(gap)}, it must be above 0")
+    shown = found.baselines.get(best.name)
+    against = f"{best.words}: {_interval(shown) if shown else 'not played'}"
+    return _gate("baselines", not lost, against, allowed, "; ".join(lost))
+
+
+def _no_rule(found: Performance) -> str:
+    """Words of the refusal where no rule was chosen on training events."""
+    why = found.rules.why_not if found.rules else "nobody chose one"
+    return (
+        f"no rule was chosen on training events ({why}), so nobody knows whether a rule of one line earns as "
+        "much: judge it on a dataset whose train split can be played"
     )
-    worst = min(found.baselines.values(), key=lambda e: float("-inf") if e.low is None else e.low)
-    return _gate("baselines", not lost, _interval(worst), "interval above 0", words)
 
 
 def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:

@@ -14,6 +14,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.evidence import (
     JUDGED_SPLIT,
     Measure,
@@ -82,7 +83,9 @@ def register_run(
     )
     env = judged_environment(record)
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
-    claimed = measure_performance(policy, bank, env, config or judging_config(bank), measure, say)
+    rules = choose_on_train(dataset_uri, env, say=say)
+    judging = config or judging_config(bank)
+    claimed = measure_performance(policy, bank, env, judging, measure, say, rules=rules)
     claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
     return registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
 

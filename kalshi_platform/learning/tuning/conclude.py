@@ -18,6 +18,7 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
@@ -78,6 +79,7 @@ def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) ->
         env,
         config,
         subject=subject,
+        rules=choose_on_train(record.dataset, env, say=say),
         train=sample_training(trained(policy), record.dataset, env, config, record.dataset_digest, say),
         training_metrics=metrics,
         keep_ledger=ledgers.append,

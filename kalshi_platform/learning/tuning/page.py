@@ -20,7 +20,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
-from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict
+from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict, worth_line
+from kalshi_platform.evaluation.judging.worth import Standing, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
@@ -33,6 +34,7 @@ from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
+from kalshi_platform.models.registry.evidence import Estimate
 
 COMPARE_HTML: Final = "compare.html"
 COMPARE_JSON: Final = "compare.json"
@@ -52,6 +54,7 @@ class WinnerReport(Config):
     n_events: int
     n_blocks: int = 0  # 0 in pages of an earlier version
     verdict: str
+    worth: str = ""
     mean_return: Interval
     pnl_e6: int
     fees_e6: int
@@ -70,6 +73,7 @@ class RunComparison(Config):
     findings: Findings
     figures: tuple[Figure, ...]
     verdict: str
+    worth: str = ""  # the first line; empty in pages of an earlier version
     survives: bool
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
@@ -88,10 +92,26 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
         findings=found,
         figures=words.figures(found),
         verdict=words.verdict(found),
+        worth=report.worth if report else _worth(loaded, found),
         survives=words.survives(found),
         winner_report=report,
         problems=tuple(problems),
     )
+
+
+def _worth(loaded: Loaded, found: Findings) -> str:
+    """Worth of the winner by its validation alone, where it has no report of its own."""
+    winner = next((run for run in loaded.runs if run.name == found.winner), None)
+    scored = winner.validation if winner else None
+    earned, n_blocks = Estimate(value=None, low=None, high=None), 0
+    if scored is not None:
+        n_blocks = len(scored.block_returns)
+        earned = Estimate(value=scored.score, low=scored.low, high=scored.high)
+    why = "the winner has no report of its own" if winner else "there is no winner"
+    standing = Standing(
+        blocks={}, n_blocks=n_blocks, earned=earned, rule=None, why_no_rule=why, against_rule=None
+    )
+    return worth(standing)
 
 
 def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
@@ -127,6 +147,7 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
             n_events=e.policy.n_events,
             n_blocks=e.policy.n_blocks,
             verdict=verdict(e),
+            worth=worth_line(e),
             mean_return=e.policy.mean_return,
             pnl_e6=e.policy.trading.pnl_e6,
             fees_e6=e.policy.trading.fees_e6,
@@ -299,4 +320,5 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
         table.add_row(*map(Text, cells), style="bold" if run.name == comparison.findings.winner else "")
     lines = (Text(f"{f.name}: {f.value} ({f.behind})", style="dim") for f in comparison.figures)
     style = "bold green" if comparison.survives else "bold"
-    return Group(table, *lines, Text(comparison.verdict, style=style))
+    first = [Text(comparison.worth, style="bold")] if comparison.worth else []
+    return Group(*first, table, *lines, Text(comparison.verdict, style=style))

@@ -92,6 +92,16 @@ def test_a_rule_that_does_better():
     says(profit.equals_a_rule, rivals(0.03, -0.02), "error", "one-line rule does better")
 
 
+def test_the_rule_that_training_chose_comes_before_the_one_that_was_lucky_here():
+    sick = rivals(0.03, -0.02)
+    lucky = facts(**{**sick.__dict__, "chosen_rule": "join_the_bid"})
+    says(profit.equals_a_rule, lucky, "warning", "hold_to_settlement.*picked among the rules")
+    chosen = facts(**{**sick.__dict__, "chosen_rule": "hold_to_settlement"})
+    says(profit.equals_a_rule, chosen, "error", "one-line rule does better")
+    nothing = facts(**{**sick.__dict__, "chosen_rule": "do_nothing"})
+    says(profit.equals_a_rule, nothing, "warning", "one-line rule does better: hold_to_settlement")
+
+
 def test_a_difference_that_is_large_or_sure_is_no_equality():
     assert profit.equals_a_rule(rivals(0.001, 0.009, half=0.02), CONFIG) is None  # large, not sure
     assert profit.equals_a_rule(rivals(0.0095, 0.0005, half=0.0004), CONFIG) is None  # small, but sure

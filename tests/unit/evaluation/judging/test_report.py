@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from made.evaluation_bank import random_bank
+from made.registry_models import CHOICE
 from rich.console import Console
 
 from kalshi_platform.domain.errors import StorageError
@@ -18,8 +19,10 @@ from kalshi_platform.evaluation.judging.report import (
     terminal_view,
     training_charts,
     verdict,
+    worth_line,
     write_report,
 )
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
@@ -179,9 +182,35 @@ def test_the_verdict_names_what_is_not_beaten(judged):
         changed = [c.replace(beats=b) for c, b in zip(judged.comparisons, beats, strict=True)]
         return judged.replace(comparisons=[c.model_dump() for c in changed])
 
-    assert verdict(with_beats(True, True, True, True)).startswith("Beats all 4")
+    nobody_chose = verdict(with_beats(True, True, True, True))
+    assert "all 4" not in nobody_chose
+    assert "No rule was chosen on training events" in nobody_chose
+    ruled = with_beats(True, True, True, True).replace(rules=CHOICE.model_dump())
+    assert verdict(ruled).startswith("Beats all 4")
     assert verdict(with_beats(False, False, False, False)).startswith("Beats none of the 4")
     assert "not shown to beat random" in verdict(with_beats(True, False, True, True))
+
+
+def test_the_first_line_of_page_terminal_and_json_says_what_the_result_is_worth(judged, tmp_path):
+    assert judged.worth == worth(judged.standing)
+    page = render_html(judged)
+    assert page.index("says nothing about a market") < page.index("Policy against baselines")
+    console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_view(judged))
+    first = console.export_text().splitlines()[0]
+    console.file.close()
+    assert first.startswith("Simulated: ")
+    assert "4 independent blocks" in first
+    _, path = write_report(judged, tmp_path)
+    assert json.loads(path.read_text())["worth"] == judged.worth
+    assert worth_line(judged.replace(worth="")) == judged.worth  # a report of an earlier version
+
+
+def test_the_page_shows_how_the_rules_were_chosen(judged):
+    assert "No rule was chosen on training events" in render_html(judged)
+    page = render_html(judged.replace(rules=CHOICE.model_dump()))
+    assert "imbalance &gt; 0.5" in page
+    assert "40 of 200 training blocks" in page
 
 
 def test_training_curves_skip_what_a_line_lacks():

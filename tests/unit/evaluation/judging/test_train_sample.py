@@ -8,32 +8,20 @@ from made.judging import ENV, QUICK, Foresight
 
 from kalshi_platform.domain.saying import silent
 from kalshi_platform.evaluation.judging import train_sample
-from kalshi_platform.evaluation.judging.train_sample import draw_blocks, play_sample, sample_training
+from kalshi_platform.evaluation.judging.rivals import RivalsConfig
+from kalshi_platform.evaluation.judging.train_sample import play_sample, sample_training
 
 
-def test_blocks_are_drawn_within_both_bounds_and_by_the_seed():
-    bank = random_bank(9, 2, 60)  # 120 rows an event
-    drawn, total = draw_blocks(bank, 0, most_blocks=4)
-    assert (len(drawn), total) == (4, 9)
-    assert drawn == draw_blocks(bank, 0, most_blocks=4)[0]
-    assert len({draw_blocks(bank, seed, most_blocks=4)[0] for seed in range(6)}) > 1
-    assert len(draw_blocks(bank, 0, most_rows=250)[0]) == 2
-    assert len(draw_blocks(bank, 0, most_rows=1)[0]) == 1
-    assert len(draw_blocks(bank, 0)[0]) == 9
-
-
-def test_events_of_one_block_are_drawn_together():
+def test_the_blocks_are_those_that_chose_the_rules_each_as_a_whole():
     bank = random_bank(6, 1, 60)
     markets = tuple(replace(m, block_name=f"B{k // 2}") for k, m in enumerate(bank.markets))
-    bank = replace(bank, markets=markets)
-    drawn, total = draw_blocks(bank, 0, most_blocks=1)
-    assert (len(drawn), total) == (1, 3)
-    got = play_sample(Foresight, bank, ENV, QUICK, silent)
+    got = play_sample(Foresight, replace(bank, markets=markets), ENV, QUICK, silent)
     assert (got.n_blocks, got.of_blocks, got.n_events) == (3, 3, 6)
+    assert got.seed == RivalsConfig().seed
 
 
 def test_the_sample_is_played_as_the_judged_events_are(monkeypatch):
-    monkeypatch.setattr(train_sample, "draw_blocks", lambda bank, seed: (frozenset({"E1", "E2"}), 5))
+    monkeypatch.setattr(train_sample, "draw_blocks", lambda bank, config: (["E1", "E2"], 5))
     said = []
     got = play_sample(Foresight, random_bank(5, 2, 60), ENV, QUICK, said.append)
     assert (got.n_blocks, got.of_blocks, got.n_events) == (2, 5, 2)
