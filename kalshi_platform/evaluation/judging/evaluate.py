@@ -8,7 +8,7 @@ Not    opening the data: held_out.py guards the test split before a bank of it e
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -85,25 +85,16 @@ def evaluate(
     started = time.perf_counter()
     stage = PlayStage(bank, config, say)
     sample = stage.play(maker, env, "policy", keep_trips=True)
-    replay = _Replays(stage, maker, sample)
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
     rivals = _play_rivals(stage, env, result, rules)
-    ladder: tuple[FeeRung, ...] = ()
-    if config.fee_ladder:
-        ladder = climb(replay, env, config.bootstrap, known=(sample,))
-    dated: tuple[DatedFees, ...] = ()
-    if config.fee_times:
-        dated = play_both(replay, bank, env, config.bootstrap, known=(sample,))
-    before = time.perf_counter()
-    what_if = replay_variants(replay, env, config.bootstrap) if config.what_if else ()
-    what_if_s = time.perf_counter() - before
+    replays = _replay_settings(_Replays(stage, maker, sample), bank, env, config, sample)
     baselines = tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals)
     comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
     oracle = stage.oracle(env, result)
     facts = gather_facts(
         sample, result, oracle_pnl_e6=oracle.pnl_e6 if oracle else None, train=train,
         training_metrics=tuple(training_metrics), baselines=baselines, comparisons=comparisons,
-        chosen_rule=rules.best.name if rules and rules.best else None, what_if=what_if,
+        chosen_rule=rules.best.name if rules and rules.best else None, what_if=replays["what_if"],
     )  # fmt: skip
     ledger = ledger_of(sample)
     if keep_ledger is not None:
@@ -119,10 +110,7 @@ def evaluate(
         rules=rules,
         needed=_needed(sample, rivals, rules, config.bootstrap.confidence),
         targets=targets_of(result),
-        fee_ladder=ladder,
-        fee_times=dated,
-        what_if=what_if,
-        what_if_s=what_if_s,
+        **replays,
         drawdowns=deepest_drawdowns(result.curve_ns, result.curve_return, int(sample.records.start_ns.min())),
         event_map=map_events(sample),
         train=train,
@@ -160,6 +148,22 @@ class _Replays:
             name = ", ".join(f"{name} {getattr(env, name)}" for name in changed)
             found = self._at_hand[env.digest] = self._stage.play(self._maker, env, f"what if {name}")
         return found
+
+
+def _replay_settings(
+    replay: _Replays, bank: Bank, env: EnvConfig, config: EvalConfig, known: Sample
+) -> dict[str, Any]:
+    """Results of the policy under other settings, by their field of Evaluation."""
+    ladder: tuple[FeeRung, ...] = ()
+    if config.fee_ladder:
+        ladder = climb(replay, env, config.bootstrap, known=(known,))
+    dated: tuple[DatedFees, ...] = ()
+    if config.fee_times:
+        dated = play_both(replay, bank, env, config.bootstrap, known=(known,))
+    before = time.perf_counter()
+    what_if = replay_variants(replay, env, config.bootstrap) if config.what_if else ()
+    what_if_s = time.perf_counter() - before
+    return {"fee_ladder": ladder, "fee_times": dated, "what_if": what_if, "what_if_s": what_if_s}
 
 
 class PlayStage:
