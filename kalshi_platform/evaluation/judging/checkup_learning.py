@@ -1,5 +1,6 @@
 """Rules of the checkup on how the policy was learned and chosen, and on how many events it is judged."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Facts, Finding
@@ -48,7 +49,7 @@ def validations_of(rows: Sequence[Mapping[str, object]]) -> list[tuple[int, Numb
 
 def _number(numbers: Numbers, name: str) -> float | None:
     value = numbers.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _best(found: list[tuple[int, Numbers]]) -> int | None:

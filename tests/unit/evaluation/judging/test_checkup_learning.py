@@ -43,6 +43,11 @@ def test_a_run_that_learned_or_was_hardly_validated_is_not_blamed():
     assert learning.chosen_before_learning(facts(training_metrics=()), CONFIG) is None
 
 
+def test_a_score_that_is_no_number_is_never_the_best():
+    sick = facts(training_metrics=learned(float("nan"), 0.3, 0.2, 0.1))
+    assert learning.chosen_before_learning(sick, CONFIG) is None  # of four, the second is not early
+
+
 def test_a_line_that_carries_the_last_validation_forward_is_no_further_one():
     rows = learned(0.1, 0.2, 0.3, every=7)
     assert [iteration for iteration, _ in learning.validations_of(rows)] == [0, 7, 14]
