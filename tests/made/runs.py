@@ -26,7 +26,7 @@ def make_validation(returns, trade_rate=0.1):
         score=i.estimate,
         low=i.low,
         high=i.high,
-        sharpe=float(returns.mean()) / spread,
+        sharpe=float(returns.mean()) / spread if returns.size >= 3 else None,
         trade_rate=trade_rate,
         max_drawdown=0.02,
         events={f"EVENT-{k:03d}": float(v) for k, v in enumerate(returns)},

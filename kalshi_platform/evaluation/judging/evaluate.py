@@ -7,7 +7,7 @@ Not    opening the data: held_out.py guards the test split before a bank of it e
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -122,10 +122,20 @@ def evaluate(
     return found.model_copy(update={"worth": worth(found.standing)})
 
 
-def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
-    """Play the policy alone and return its figures, as training does between iterations to validate it."""
+def score(
+    maker: PolicyMaker,
+    bank: Bank,
+    env: EnvConfig,
+    config: EvalConfig | None = None,
+    blocks: Collection[str] | None = None,
+) -> PolicyResult:
+    """Play the policy alone and return its figures, as training does between iterations to validate it.
+
+    ``blocks``: only the markets of these blocks are played; None plays all.
+    """
     config = config or EvalConfig()
-    return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
+    sample = PlayStage(bank, config, silent, blocks).play(maker, env, "policy")
+    return summarise(sample, "policy", "the trained policy", config.bootstrap)
 
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
@@ -173,7 +183,7 @@ class PlayStage:
     """
 
     def __init__(
-        self, bank: Bank, config: EvalConfig, say: Say, blocks: frozenset[str] | None = None
+        self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
     ) -> None:
         self.bank, self.config, self.say = bank, config, say
         self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])

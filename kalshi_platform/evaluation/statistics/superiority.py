@@ -19,7 +19,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
-from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, TrialReturns
+from kalshi_platform.evaluation.statistics.overfitting import MIN_TESTED, TrialReturns
 
 DO_NOTHING: Final = "doing nothing"
 
@@ -57,7 +57,7 @@ def superiority(
     matched by name; where they share too few, the answer is a note.
     """
     config = config or SuperiorityConfig()
-    nothing = dict.fromkeys(returns.events, 0.0)
+    nothing = dict.fromkeys(returns.blocks, 0.0)
     everyone = {DO_NOTHING: nothing, **baselines}
     return tuple(_against(returns, name, row, config) for name, row in everyone.items())
 
@@ -65,12 +65,12 @@ def superiority(
 def _against(
     returns: TrialReturns, name: str, benchmark: Mapping[str, float], config: SuperiorityConfig
 ) -> Superiority:
-    shared = [k for k, event in enumerate(returns.events) if event in benchmark]
-    base = np.array([benchmark[returns.events[k]] for k in shared], np.float64)
+    shared = [k for k, block in enumerate(returns.blocks) if block in benchmark]
+    base = np.array([benchmark[returns.blocks[k]] for k in shared], np.float64)
     if not returns.trials:
         return _untested(name, 0, len(shared), "no trial was validated", config)
-    if len(shared) < MIN_EVENTS:
-        note = f"only {len(shared)} blocks are known for both; at least {MIN_EVENTS} are needed"
+    if len(shared) < MIN_TESTED:
+        note = f"only {len(shared)} blocks are known for both; at least {MIN_TESTED} are needed"
         return _untested(name, 0, len(shared), note, config)
     values = returns.values[:, shared]
     gain = values - base

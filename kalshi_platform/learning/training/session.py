@@ -6,6 +6,7 @@ Folder   the files of ``learning/training/run.py``, plus run.json (all settings,
 
 import importlib.metadata
 import json
+import logging
 import platform
 from collections.abc import Callable
 from pathlib import Path
@@ -28,11 +29,13 @@ from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, volume_note
 from kalshi_platform.simulation.envs.settings import write_environment
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import SplitOpener, open_bank
 from kalshi_platform.storage.whole_file import write_whole
+
+_log = logging.getLogger(__name__)
 
 RUN_FILE: Final = "run.json"
 _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "ray", "torch")
@@ -66,9 +69,11 @@ def run_training(
     resume: bool = False,
     stop: Stop | None = None,
     mutated: frozenset[str] = frozenset(),
+    blocks: frozenset[str] | None = None,
 ) -> TrainResult:
     """Train on the train split of the dataset at ``dataset_uri``, validated on its validation split.
 
+    ``blocks`` are the validation blocks that choose the best checkpoint; None: all of them.
     ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where a
     resumed run meets another dataset or other settings than it began with.
     """
@@ -81,12 +86,14 @@ def run_training(
     _record(out, settings, dataset, resume)
     write_environment(out, settings.env)
     source = TrainingSource(open_train, FEATURE_DIGEST, settings.env, settings.episodes, settings.curriculum)
+    if note := volume_note(source.bank, settings.curriculum):
+        _log.warning(note)
     try:
         return train(
             source,
             out,
             settings.train,
-            validator(held_out, settings.env),
+            validator(held_out, settings.env, blocks),
             progress,
             resume,
             stop,
@@ -129,12 +136,17 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
             )
 
 
-def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation]:
-    """A function that scores a policy in training: its returns on held-out events, as shares of capital."""
+def validator(
+    bank: Bank, env: EnvConfig, blocks: frozenset[str] | None = None
+) -> Callable[[FrozenPolicy], Validation]:
+    """A function that scores a policy in training: its returns on held-out blocks, as shares of capital.
+
+    ``blocks`` None: on all of ``bank``.
+    """
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
 
     def validate(policy: FrozenPolicy) -> Validation:
-        return Validation.of(score(trained(policy), bank, env, config))
+        return Validation.of(score(trained(policy), bank, env, config, blocks))
 
     return validate
 

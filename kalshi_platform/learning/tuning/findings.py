@@ -16,6 +16,7 @@ from typing import Any, Final
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.checkup_learning import idle_winner
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.evaluation.statistics.overfitting import (
     BacktestOverfitting,
@@ -61,9 +62,9 @@ class Findings(Config):
     winner: str | None
     why: str
     trials: tuple[str, ...]
-    events: tuple[str, ...]  # those every trial was judged on
-    events_dropped: int  # known to some of the trials only
-    returns: tuple[tuple[float, ...], ...]  # trials x events
+    events: tuple[str, ...]  # blocks every trial was judged on; the name is older than they are
+    events_dropped: int  # blocks known to some of the trials only
+    returns: tuple[tuple[float, ...], ...]  # trials x blocks
     left_out: tuple[LeftOut, ...]
     effective: EffectiveTrials
     deflated: DeflatedSharpe | None  # None without a winner
@@ -81,15 +82,15 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
     trials = [run for run in loaded.runs if run.stage != "finalist" and _why_not(run, digest) is None]
     rows = {run.name: run.validation.block_returns for run in trials if run.validation is not None}
     returns = TrialReturns.of(rows)
-    every_event = {event for row in rows.values() for event in row}
+    every_block = {block for row in rows.values() for block in row}
     effective = effective_trials(returns)
     return Findings(
         dataset_digest=digest,
         winner=winner.name if winner else None,
         why=why,
         trials=returns.trials,
-        events=returns.events,
-        events_dropped=len(every_event) - len(returns.events),
+        events=returns.blocks,
+        events_dropped=len(every_block) - len(returns.blocks),
         returns=tuple(map(tuple, returns.values.tolist())),
         left_out=tuple(
             LeftOut(run=run.name, why=reason)
@@ -124,7 +125,11 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     digest = _commonest_digest(candidates)
     same = [run for run in candidates if run.dataset_digest == digest]
     best = max(same, key=lambda run: run.score if run.score is not None else float("-inf"))
-    return best, f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
+    few = decides_nothing(len(best.validation.block_returns)) if best.validation else ""
+    return best, (
+        f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
+        f"{f' ({few})' if few else ''}"
+    )
 
 
 def _warnings(winner: Run | None) -> tuple[Finding, ...]:
@@ -149,12 +154,12 @@ def _why_not(run: Run, digest: str | None) -> str | None:
         return "it does not say which dataset it was made on"
     if run.dataset_digest != digest:
         return (
-            f"made on another dataset ({run.dataset_digest}, not {digest}): its events are not the same draws"
+            f"made on another dataset ({run.dataset_digest}, not {digest}): its blocks are not the same draws"
         )
     return None
 
 
-#: The baseline that earns nothing on every event.
+#: The baseline that earns nothing on every block.
 DO_NOTHING: Final = "do_nothing"
 
 

@@ -98,7 +98,7 @@ def _deflated(found: Findings) -> tuple[Figure, ...]:
     if d is None:
         return ()
     behind, name = _behind(d.n_trials, d.n_events), "deflated Sharpe ratio"
-    if d.probability is None or d.luck is None:
+    if d.probability is None or d.luck is None or d.sharpe is None:
         return (Figure(name=name, value="-", meaning=f"{d.note}.", behind=behind, tone="flat"),)
     meaning = (
         f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} a block by "

@@ -95,12 +95,12 @@ def test_each_baseline_is_a_benchmark_matched_by_block():
     values = noise(3, 30, 1) + 0.02
     found = trials(values)
     # listed backwards: only the names may pair them
-    good = {event: 0.05 + 0.001 * (k % 3) for k, event in reversed(list(enumerate(found.events)))}
+    good = {event: 0.05 + 0.001 * (k % 3) for k, event in reversed(list(enumerate(found.blocks)))}
     nothing, against = superiority(found, {"good": good}, QUICK)
     assert nothing.p_value < 0.01
     assert against.benchmark == "good"
     assert against.p_value > 0.5
-    gain = values - np.array([good[event] for event in found.events])
+    gain = values - np.array([good[event] for event in found.blocks])
     best = int((gain.mean(axis=1) / gain.std(axis=1)).argmax())
     assert (against.best, against.best_difference) == (f"t{best}", pytest.approx(gain[best].mean()))
 

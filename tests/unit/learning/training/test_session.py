@@ -124,6 +124,7 @@ def test_the_validator_scores_with_one_seed_and_no_ladder(monkeypatch):
     monkeypatch.setattr(session, "score", lambda *given: asked.append(given) or "a result")
     monkeypatch.setattr(session.Validation, "of", lambda result: result)
     assert validator(bank, env)("a policy") == "a result"
-    ((policy, on, under, config),) = asked
+    ((policy, on, under, config, blocks),) = asked
+    assert blocks is None
     assert (policy, on, under) == ("a policy", bank, env)
     assert config == EvalConfig(seeds=(0,), fee_ladder=False)

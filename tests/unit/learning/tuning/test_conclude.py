@@ -27,8 +27,7 @@ def sweep(tmp_path, monkeypatch):
         judged.append(split)
         out.mkdir(parents=True, exist_ok=True)
         (out / JSON_NAME).write_text("{}")
-        events = [SimpleNamespace(event="E0", mean_return=0.5)]
-        return SimpleNamespace(baselines=[SimpleNamespace(name="random", events=events)])
+        return SimpleNamespace(baselines=[SimpleNamespace(name="random", block_returns={"E0": 0.5})])
 
     monkeypatch.setattr(conclude, "_judge", judge)
     return read_sweep(tmp_path), tmp_path, judged

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 from made.runs import DATASET, make_run, make_sweep, trial
 
+from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE
 from kalshi_platform.evaluation.statistics.overfitting import (
     TrialReturns,
     backtest_overfitting,
@@ -14,6 +15,7 @@ from kalshi_platform.evaluation.statistics.overfitting import (
 from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load
+from kalshi_platform.learning.tuning.page import score_text
 from kalshi_platform.learning.tuning.words import figures, survives, verdict
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
@@ -59,6 +61,25 @@ def test_finalists_are_the_further_seeds_of_one_setting(loaded):
     shown = figures(find(loaded, QUICK))[-1]
     assert (shown.name, shown.behind, shown.tone) == ("mean over seeds", "5 seeds, 24 blocks", "good")
     assert "learning_rate 0.0003, level simple" in shown.meaning
+
+
+def test_two_blocks_do_not_rank_and_the_reason_says_so(tmp_path):
+    for k in range(2):
+        make_run(tmp_path / str(k), [0.1 + k, 0.2 + k])
+    got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
+    assert "(n = 2, decides nothing)" in got.why
+    assert got.deflated.sharpe is None
+    assert "n = 2, decides nothing" in score_text(load([tmp_path / "1"]).runs[0])
+
+
+def test_blocks_are_the_draws_where_events_share_them(tmp_path):
+    for k in range(2):
+        folder = tmp_path / str(k)
+        found = make_run(folder, noise(12, k)).replace(blocks={f"d{i}": 0.01 * i + k for i in range(9)})
+        (folder / "best" / VALIDATION_FILE).write_text(found.model_dump_json())
+    got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
+    assert got.events == tuple(f"d{i}" for i in range(9)), "the matrix is over blocks"
+    assert got.superiority[0].n_events == got.effective.n_events == 9
 
 
 def test_without_baselines_doing_nothing_is_the_only_benchmark(tmp_path):

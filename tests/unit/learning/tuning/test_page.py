@@ -33,7 +33,7 @@ SECTIONS = [
     "Learning curves",
     "Settings against score",
     "Scores with intervals",
-    "Return by trial and event",
+    "Return by trial and block",
     "Finalists over seeds",
     "The winner's report",
     "How this was made",
@@ -170,7 +170,7 @@ def test_few_events_are_a_page_with_notes(tmp_path, n_events):
     for k in range(2):
         make_run(tmp_path / str(k), np.arange(n_events) * 0.01 + k, learning_rate=1e-3 * (k + 1))
     page = render_html(compare_runs([tmp_path / "0", tmp_path / "1"], QUICK), tmp_path)
-    assert f"only {n_events} events shared by all trials" in page
+    assert f"only {n_events} blocks shared by all trials" in page
     tags_of(page)
 
 
