@@ -67,6 +67,7 @@ GOOD = Performance(
     mean_return=estimate(0.05),
     baselines={"do_nothing": estimate(0.05), "random": estimate(0.04), "imbalance": estimate(0.02)},
     rules=CHOICE,
+    n_blocks=12,
     fees=tuple(
         FeeResult(scale=s, mean_return=estimate(v)) for s, v in ((0, 0.07), (0.5, 0.06), (1, 0.05), (2, 0.03))
     ),

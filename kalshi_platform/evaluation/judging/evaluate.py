@@ -119,7 +119,7 @@ def evaluate(
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
-    return found.model_copy(update={"worth": worth(found.standing)})
+    return found.model_copy(update={"worth": worth(found.figures)})
 
 
 def score(

@@ -21,7 +21,7 @@ from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.targets import Target
 from kalshi_platform.evaluation.judging.what_if import WhatIf
-from kalshi_platform.evaluation.judging.worth import Standing, standing_of
+from kalshi_platform.evaluation.judging.worth import WorthFigures, worth_figures
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES
@@ -186,9 +186,9 @@ class Evaluation(Config):
         )
 
     @property
-    def standing(self) -> Standing:
+    def figures(self) -> WorthFigures:
         """Figures that decide what the result is worth."""
-        return standing_of(
+        return worth_figures(
             {s.label: s.n_blocks for s in self.policy.by_provenance},
             self.policy.mean_return,
             {c.baseline: c.difference for c in self.comparisons},

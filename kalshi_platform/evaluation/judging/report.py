@@ -123,7 +123,7 @@ def verdict(evaluation: Evaluation) -> str:
 
 def worth_line(evaluation: Evaluation) -> str:
     """First line of every view: what the result is worth; computed anew for a report that lacks it."""
-    return evaluation.worth or worth(evaluation.standing)
+    return evaluation.worth or worth(evaluation.figures)
 
 
 def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[str, Markup]:

@@ -21,7 +21,7 @@ SIMULATED: Final = "simulated"
 _PLANTED: Final = "the simulator plants a displayed mispricing of about 5 c; it says nothing about a market"
 
 
-class Standing(Config):
+class WorthFigures(Config):
     """Figures that decide what a result is worth."""
 
     blocks: dict[str, int] = Field(description="provenance -> independent blocks judged; empty = not known")
@@ -32,19 +32,19 @@ class Standing(Config):
     against_rule: Estimate | None = Field(description="paired difference to it; None where it was not played")
 
 
-def standing_of(
+def worth_figures(
     by_provenance: Mapping[str, int],
     earned: Interval,
     comparisons: Mapping[str, Interval],
     rules: RuleChoice | None,
-) -> Standing:
-    """Standing of a policy from the figures of its evaluation.
+) -> WorthFigures:
+    """Figures of a policy out of its evaluation.
 
     ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline.
     """
     best = rules.best if rules else None
     gap = comparisons.get(best.name) if best else None
-    return Standing(
+    return WorthFigures(
         blocks=dict(by_provenance),
         n_blocks=earned.n_clusters,
         earned=_estimate(earned),
@@ -54,12 +54,15 @@ def standing_of(
     )
 
 
-def standing_of_claims(found: Performance, n_blocks: int, by_provenance: Mapping[str, int]) -> Standing:
-    """Standing of a registered model from the figures of its record."""
+def claims_figures(found: Performance, by_provenance: Mapping[str, int]) -> WorthFigures:
+    """Figures of a registered model out of its record; ``by_provenance``: blocks judged, empty = unknown.
+
+    A record of an earlier version does not tell its blocks: it decides nothing.
+    """
     best = found.rules.best if found.rules else None
-    return Standing(
+    return WorthFigures(
         blocks=dict(by_provenance),
-        n_blocks=n_blocks,
+        n_blocks=found.n_blocks or 0,
         earned=found.mean_return,
         rule=best.words if best else None,
         why_no_rule=found.rules.why_not if found.rules else "its record is of an earlier version",
@@ -67,17 +70,17 @@ def standing_of_claims(found: Performance, n_blocks: int, by_provenance: Mapping
     )
 
 
-def worth(standing: Standing) -> str:
+def worth(figures: WorthFigures) -> str:
     """One line on a result: simulated or recorded, better than the best rule or not, on how many blocks."""
-    n, few = standing.n_blocks, standing.n_blocks < MIN_BLOCKS
+    n, few = figures.n_blocks, figures.n_blocks < MIN_BLOCKS
     many = f"{n:,} independent block{'' if n == 1 else 's'}"
     if few:
-        return f"{_source(standing)} On {many}: {decides_nothing(n)}."
-    return f"{_source(standing)} {_against_rule(standing)} {_earns(standing)} On {many}."
+        return f"{_source(figures)} On {many}: {decides_nothing(n)}."
+    return f"{_source(figures)} {_against_rule(figures)} {_earns(figures)} On {many}."
 
 
-def _source(standing: Standing) -> str:
-    counts = {name: n for name, n in standing.blocks.items() if n > 0}
+def _source(figures: WorthFigures) -> str:
+    counts = {name: n for name, n in figures.blocks.items() if n > 0}
     if not counts:
         return "Source of the data not known: take them for simulated."
     if set(counts) == {SIMULATED}:
@@ -88,12 +91,12 @@ def _source(standing: Standing) -> str:
     return f"Recorded data (blocks: {each})."
 
 
-def _against_rule(standing: Standing) -> str:
-    if standing.rule is None:
-        why = f" ({standing.why_no_rule})" if standing.why_no_rule else ""
+def _against_rule(figures: WorthFigures) -> str:
+    if figures.rule is None:
+        why = f" ({figures.why_no_rule})" if figures.why_no_rule else ""
         return f"Not judged against a rule: none was chosen on training events{why}."
-    best = f"the best rule on training events ({standing.rule})"
-    gap = standing.against_rule
+    best = f"the best rule on training events ({figures.rule})"
+    gap = figures.against_rule
     if gap is None:
         return f"Not judged against {best}."
     if _above(gap):
@@ -103,8 +106,8 @@ def _against_rule(standing: Standing) -> str:
     return f"NOT shown to be better than {best}: difference {_words(gap)}."
 
 
-def _earns(standing: Standing) -> str:
-    earned = standing.earned
+def _earns(figures: WorthFigures) -> str:
+    earned = figures.earned
     if _above(earned):
         return f"Earns {_words(earned)} of the capital a block."
     if _below(earned):

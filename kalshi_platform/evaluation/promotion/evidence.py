@@ -145,6 +145,7 @@ def performance_of(judged: Evaluation, latency: Latency) -> Performance:
         worst_drawdown=policy.worst_episode_drawdown,
         latency=latency,
         rules=judged.rules,
+        n_blocks=policy.n_blocks,
     )
 
 

@@ -21,7 +21,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict, worth_line
-from kalshi_platform.evaluation.judging.worth import Standing, worth
+from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
@@ -108,10 +108,10 @@ def _worth(loaded: Loaded, found: Findings) -> str:
         n_blocks = len(scored.block_returns)
         earned = Estimate(value=scored.score, low=scored.low, high=scored.high)
     why = "the winner has no report of its own" if winner else "there is no winner"
-    standing = Standing(
+    figures = WorthFigures(
         blocks={}, n_blocks=n_blocks, earned=earned, rule=None, why_no_rule=why, against_rule=None
     )
-    return worth(standing)
+    return worth(figures)
 
 
 def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:

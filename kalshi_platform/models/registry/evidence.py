@@ -96,14 +96,17 @@ class Performance(Config):
     worst_market_return: float
     worst_drawdown: float = Field(description="largest fall of an episode's equity, each market alone")
     latency: Latency
+    #: Left out where unknown, so that older records and judgements keep their bytes.
     rules: RuleChoice | None = Field(
-        default=None, description="rules as training events chose them; None in records of an earlier version"
+        default=None,
+        description="rules as training events chose them; None in records of an earlier version",
+        exclude_if=lambda rules: rules is None,
     )
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave ``rules`` out where they say nothing: a kept judgement keeps its digest."""
-        return {name: value for name, value in write(self).items() if name != "rules" or value}
+    n_blocks: int | None = Field(
+        default=None,
+        description="independent blocks played; None in records of an earlier version",
+        exclude_if=lambda n: n is None,
+    )
 
     @property
     def action_shares(self) -> Mapping[str, float]:

@@ -192,7 +192,7 @@ def test_the_verdict_names_what_is_not_beaten(judged):
 
 
 def test_the_first_line_of_page_terminal_and_json_says_what_the_result_is_worth(judged, tmp_path):
-    assert judged.worth == worth(judged.standing)
+    assert judged.worth == worth(judged.figures)
     page = render_html(judged)
     assert page.index("says nothing about a market") < page.index("Policy against baselines")
     console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

@@ -18,6 +18,7 @@ from kalshi_platform.evaluation.judging.rivals import (
     choose_rules,
     draw_blocks,
 )
+from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.models.rules.baselines import BASELINES
 
 FREE = ENV.replace(fee_scale_e6=0)
@@ -88,14 +89,15 @@ def test_a_choice_plays_no_other_block_than_the_drawn(monkeypatch):
     config = QUICKLY.replace(blocks=3)
     drawn, _ = draw_blocks(bank, config)
     seen = []
-    original = rivals._interval
+    original = Sample.mean_interval
 
     def spying(sample, bootstrap):
         seen.append({bank.markets[m].event for m in sample.records.market.tolist()})
         return original(sample, bootstrap)
 
-    monkeypatch.setattr(rivals, "_interval", spying)
+    monkeypatch.setattr(Sample, "mean_interval", spying)
     choose_rules(bank, ENV, "d" * 12, config)
+    assert len(seen) == 11  # five thresholds of imbalance, four of the spread, two rules without any
     assert all(events == set(drawn) for events in seen)
 
 

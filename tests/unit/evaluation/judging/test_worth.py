@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made.registry_models import GOOD, estimate
 
-from kalshi_platform.evaluation.judging.worth import Standing, standing_of_claims, worth
+from kalshi_platform.evaluation.judging.worth import WorthFigures, claims_figures, worth
 from kalshi_platform.models.registry.evidence import Estimate
 
 returns = st.floats(-1, 1, allow_nan=False)
@@ -20,8 +20,8 @@ estimates = st.one_of(
 counts = st.dictionaries(
     st.sampled_from(["simulated", "recorded", "quotes", "trade_implied"]), st.integers(0, 50)
 )
-standings = st.builds(
-    Standing,
+many_figures = st.builds(
+    WorthFigures,
     blocks=counts,
     n_blocks=st.integers(0, 60),
     earned=estimates,
@@ -31,36 +31,36 @@ standings = st.builds(
 )
 
 
-@given(standings)
-def test_no_line_claims_more_than_its_figures(standing):
-    line = worth(standing)
-    real = [name for name, n in standing.blocks.items() if n > 0 and name != "simulated"]
-    gap, earned = standing.against_rule, standing.earned
+@given(many_figures)
+def test_no_line_claims_more_than_its_figures(figures):
+    line = worth(figures)
+    real = [name for name, n in figures.blocks.items() if n > 0 and name != "simulated"]
+    gap, earned = figures.against_rule, figures.earned
     assert "\n" not in line
-    assert f"{standing.n_blocks:,} independent block" in line
-    if standing.blocks.get("simulated"):
+    assert f"{figures.n_blocks:,} independent block" in line
+    if figures.blocks.get("simulated"):
         assert "Simulated" in line
         assert "says nothing about a market" in line
     if not real:
         assert "ecorded" not in line.replace("recorded and", "")
     if "Better than" in line:
-        assert standing.rule is not None
+        assert figures.rule is not None
         assert gap is not None
         assert gap.low is not None
         assert gap.low > 0
-        assert standing.n_blocks >= 3
+        assert figures.n_blocks >= 3
     if "Earns" in line:
         assert earned.low is not None
         assert earned.low > 0
-        assert standing.n_blocks >= 3
-    if standing.n_blocks < 3:
-        assert line.endswith(f"n = {standing.n_blocks}, decides nothing.")
-    elif standing.rule is None or gap is None:
+        assert figures.n_blocks >= 3
+    if figures.n_blocks < 3:
+        assert line.endswith(f"n = {figures.n_blocks}, decides nothing.")
+    elif figures.rule is None or gap is None:
         assert "Not judged against" in line
 
 
-def stood(**changes) -> Standing:
-    return Standing(
+def stood(**changes) -> WorthFigures:
+    return WorthFigures(
         blocks={"simulated": 25},
         n_blocks=25,
         earned=estimate(0.058),
@@ -105,8 +105,8 @@ def test_two_blocks_claim_neither_a_rule_nor_a_return():
 
 
 def test_a_model_s_record_stands_by_its_own_figures():
-    got = standing_of_claims(GOOD, 12, {"simulated": 12})
+    got = claims_figures(GOOD, {"simulated": 12})
     assert got.against_rule == GOOD.baselines["imbalance"]
     assert "Better than the best rule on training events (imbalance > 0.5)" in worth(got)
-    old = standing_of_claims(GOOD.replace(rules=None), 12, {})
+    old = claims_figures(GOOD.replace(rules=None), {})
     assert "its record is of an earlier version" in worth(old)
