@@ -17,6 +17,7 @@ from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load
 from kalshi_platform.learning.tuning.page import score_text
 from kalshi_platform.learning.tuning.words import figures, survives, verdict
+from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 
@@ -77,6 +78,7 @@ def test_blocks_are_the_draws_where_events_share_them(tmp_path):
         folder = tmp_path / str(k)
         found = make_run(folder, noise(12, k)).replace(blocks={f"d{i}": 0.01 * i + k for i in range(9)})
         (folder / "best" / VALIDATION_FILE).write_text(found.model_dump_json())
+        seal(folder / "best")
     got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
     assert got.events == tuple(f"d{i}" for i in range(9)), "the matrix is over blocks"
     assert got.superiority[0].n_events == got.effective.n_events == 9
