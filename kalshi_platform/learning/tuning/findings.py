@@ -16,7 +16,7 @@ from typing import Any, Final
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.checkup_learning import idle_winner
-from kalshi_platform.evaluation.statistics.blocks import decides_nothing
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.evaluation.statistics.overfitting import (
     BacktestOverfitting,
@@ -110,6 +110,7 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     """Winner, and the reason.
 
     The sweep's own winner where all runs belong to it, else the best score on the commonest dataset.
+    A run on fewer than MIN_BLOCKS blocks is not ranked.
     """
     judged = [run for run in loaded.runs if run.stage != "finalist" and run.validation is not None]
     candidates = [run for run in judged if run.dataset_digest is not None]
@@ -120,16 +121,18 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     if alone and (chosen := loaded.sweeps[0].record.winner) is not None:
         named = next((run for run in candidates if run.name == chosen), None)
         if named is not None:
-            return named, loaded.sweeps[0].record.why
+            few = decides_nothing(named.n_blocks)
+            return named, loaded.sweeps[0].record.why + (f" ({few})" if few else "")
         lost = f"the sweep's own winner {chosen} holds no validation; "
+    most = max(run.n_blocks for run in candidates)
+    candidates = [run for run in candidates if run.n_blocks >= MIN_BLOCKS]
+    if not candidates:
+        few = f"no run was validated on at least {MIN_BLOCKS} independent blocks; {decides_nothing(most)}"
+        return None, f"{lost}{few}"
     digest = _commonest_digest(candidates)
     same = [run for run in candidates if run.dataset_digest == digest]
     best = max(same, key=lambda run: run.score if run.score is not None else float("-inf"))
-    few = decides_nothing(len(best.validation.block_returns)) if best.validation else ""
-    return best, (
-        f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
-        f"{f' ({few})' if few else ''}"
-    )
+    return best, f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
 
 
 def _warnings(winner: Run | None) -> tuple[Finding, ...]:

@@ -68,6 +68,11 @@ class Run(Config):
     score: float | None
     problems: tuple[str, ...]
 
+    @property
+    def n_blocks(self) -> int:
+        """Number of independent blocks that it was validated on; 0 where it never was."""
+        return len(self.validation.block_returns) if self.validation else 0
+
     def value(self, setting: str) -> Any:
         """Value of ``setting`` in this run; None where it is not known."""
         return self.values.get(setting, self.settings.get(setting))

@@ -185,21 +185,29 @@ def render_html(comparison: RunComparison, out: Path) -> str:
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
-    """Runs ordered for the page: trials before finalists, by score, those without one last."""
-    return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
+    """Runs ordered for the page: trials before finalists, by score.
+
+    Last come those whose validation decides nothing, as they were given, and those without one.
+    """
+
+    def place(run: Run) -> tuple[bool, bool, bool, float]:
+        undecided = bool(decides_nothing(run.n_blocks))
+        score = 0.0 if undecided or run.score is None else run.score
+        return run.stage == "finalist", run.score is None, undecided, -score
+
+    return sorted(runs, key=place)
 
 
 def score_interval(run: Run) -> Interval:
     """Score of the run with the interval that its validation gave it."""
     v = run.validation
-    n_blocks = len(v.block_returns) if v else 0
-    note = "never validated" if v is None else decides_nothing(n_blocks)
+    note = "never validated" if v is None else decides_nothing(run.n_blocks)
     return Interval(
         estimate=run.score,
         low=v.low if v else None,
         high=v.high if v else None,
         confidence=BootstrapConfig().confidence,
-        n_clusters=n_blocks,
+        n_clusters=run.n_blocks,
         note=note if v is None or v.low is None else "",
     )
 
@@ -300,7 +308,8 @@ def _finalists(found: Findings) -> Markup:
 
 def terminal_view(comparison: RunComparison) -> RenderableType:
     """Runs, corrected figures and verdict for a terminal."""
-    table = Table(title=f"{len(comparison.runs)} runs")
+    n_blocks = len(comparison.findings.events)
+    table = Table(title=f"{len(comparison.runs)} runs · statistics over {n_blocks} independent blocks")
     for name in ("run", "status"):
         table.add_column(name)
     table.add_column(f"score [{BootstrapConfig().confidence:.0%} by block]")

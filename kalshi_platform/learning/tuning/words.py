@@ -60,10 +60,10 @@ def _weaknesses(found: Findings) -> list[str]:
             f"below {percent(1 - SIGNIFICANCE)}"
         )
     for s in found.superiority:
-        if s.p_value is None:
+        if s.judged_p is None:
             weak.append(f"no test against {s.benchmark} ({s.note})")
-        elif s.p_value >= SIGNIFICANCE:
-            weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.p_value, s.resamples)})")
+        elif s.judged_p >= SIGNIFICANCE:
+            weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.judged_p, s.resamples)})")
     return weak
 
 
@@ -130,7 +130,7 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
     out = []
     for s in found.superiority:
         behind, name = _behind(s.n_trials, s.n_events), f"Hansen's test against {s.benchmark}"
-        if s.p_value is None or s.best_difference is None:
+        if s.judged_p is None or s.best_difference is None:
             out.append(Figure(name=name, value="-", meaning=f"{s.note}.", behind=behind, tone="flat"))
             continue
         meaning = (
@@ -138,8 +138,8 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
             f"({percent(s.best_difference)} a block) would turn up with this probability, all trials "
             f"considered ({s.resamples:,} draws).{f' {s.note}.' if s.note else ''}"
         )
-        tone: Tone = "good" if s.p_value < SIGNIFICANCE else "flat" if s.p_value < 0.5 else "bad"
-        value = _p(s.p_value, s.resamples)
+        tone: Tone = "good" if s.judged_p < SIGNIFICANCE else "flat" if s.judged_p < 0.5 else "bad"
+        value = _p(s.judged_p, s.resamples)
         out.append(Figure(name=name, value=value, meaning=meaning, behind=behind, tone=tone))
     return tuple(out)
 

@@ -19,6 +19,7 @@ from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -205,6 +206,8 @@ def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfi
     if champion.mean() <= 0:
         return None
     kept = ratio_interval(cascade, champion, config)
+    if champion.size < MIN_BLOCKS:
+        return kept
     if ratio_interval(champion, np.ones_like(champion), config).above_zero:
         return kept
     note = "the champion's own interval reaches below zero on these blocks: read the difference instead"

@@ -11,6 +11,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.pages.formats import ms, share
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
 from kalshi_platform.serving.distillation.config import TiersConfig
@@ -55,6 +56,8 @@ class TierReport(Config):
             kept = f"{j.difference.estimate:+.3%} of capital a block against the champion's return"
         else:
             kept = "no block to compare returns on"
+        if few := decides_nothing(j.difference.n_clusters):
+            kept = f"{kept} ({few})"
         return (
             f"{share(early)} of the groups leave before the champion is asked; expected {ms(j.expected_ms)} "
             f"instead of {ms(j.champion_expected_ms)}; {share(j.agreement)} of the actions are the "

@@ -15,7 +15,7 @@ from kalshi_platform.evaluation.statistics.overfitting import (
 from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load
-from kalshi_platform.learning.tuning.page import score_text
+from kalshi_platform.learning.tuning.page import best_first, score_text
 from kalshi_platform.learning.tuning.words import figures, survives, verdict
 from kalshi_platform.storage.sealed import seal
 
@@ -64,13 +64,22 @@ def test_finalists_are_the_further_seeds_of_one_setting(loaded):
     assert "learning_rate 0.0003, level simple" in shown.meaning
 
 
-def test_two_blocks_do_not_rank_and_the_reason_says_so(tmp_path):
+def test_runs_on_two_blocks_have_no_winner_and_the_reason_says_so(tmp_path):
     for k in range(2):
         make_run(tmp_path / str(k), [0.1 + k, 0.2 + k])
     got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
-    assert "(n = 2, decides nothing)" in got.why
-    assert got.deflated.sharpe is None
+    assert got.winner is got.deflated is None
+    assert got.why.endswith("at least 3 independent blocks; n = 2, decides nothing")
+    assert verdict(got).startswith("No winner")
     assert "n = 2, decides nothing" in score_text(load([tmp_path / "1"]).runs[0])
+
+
+def test_a_run_on_two_blocks_is_not_ranked_above_one_on_twelve(tmp_path):
+    make_run(tmp_path / "few", [0.5, 0.6])
+    make_run(tmp_path / "many", noise(12, 1, 0.01))
+    loaded = load([tmp_path / "few", tmp_path / "many"])
+    assert find(loaded, QUICK).winner == "many"
+    assert [run.name for run in best_first(loaded.runs)] == ["many", "few"]
 
 
 def test_blocks_are_the_draws_where_events_share_them(tmp_path):

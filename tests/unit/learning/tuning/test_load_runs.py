@@ -11,6 +11,7 @@ from kalshi_platform.learning.training import checkpoint, session
 from kalshi_platform.learning.tuning import load_runs as loading
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load, varied
+from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 
@@ -107,6 +108,7 @@ def test_a_damaged_run_is_shown_with_its_problems(tmp_path):
     with (tmp_path / "a" / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 7, "env')  # killed while it wrote
     (tmp_path / "a" / "best" / "validation.json").write_text('{"score": 1}')
+    seal(tmp_path / "a" / "best")
     (run,) = load([tmp_path / "a"]).runs
     told = " | ".join(run.problems)
     assert "run.json is not JSON" in told
