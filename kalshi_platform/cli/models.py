@@ -13,12 +13,13 @@ from rich.table import Table
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.evaluation.judging.worth import claims_figures, worth
 from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry
-from kalshi_platform.models.registry.evidence import Estimate, GateJudgement
+from kalshi_platform.models.registry.evidence import Estimate, GateJudgement, Performance
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -175,7 +176,14 @@ def history(
     output().print(table)
 
 
+def _worth(found: Performance) -> str:
+    """First line on a model: what its figures are worth."""
+    return worth(claims_figures(found, {}))
+
+
 def _print_record(record: ModelRecord, aliases: list[str]) -> None:
+    if record.claims:
+        output().print(_worth(record.claims.performance), style="bold", markup=False, highlight=False)
     rows: dict[str, Any] = {
         "aliases": ", ".join(aliases) or _NONE,
         "level": record.spec.level.name,
@@ -205,6 +213,8 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
 
 def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
+    if evidence.found:
+        output().print(_worth(evidence.found), style="bold", markup=False, highlight=False)
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):
         table.add_column(column, overflow="fold")

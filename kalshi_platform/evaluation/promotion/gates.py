@@ -21,16 +21,23 @@ from kalshi_platform.models.registry.evidence import (
     GateResult,
     Match,
     Performance,
+    TrainedRule,
 )
 
 _HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
 _NOTHING: Final = "do_nothing"
+_ALLOWED: Final = "interval above 0 against nothing and the best rule, estimate above 0 against the others"
 
 
 class GateConfig(Config):
     """Thresholds of the gates."""
 
+    beat_best_rule: bool = Field(
+        True,
+        description="the best rule on training events must be beaten too; without it a champion may be no "
+        "better than one line of code",
+    )
     max_action_share: float = Field(
         0.95, gt=0, le=1, description="of the decisions that trade, one action's largest share"
     )
@@ -80,7 +87,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement
     else:
         results += [
             claims_hold(evidence, found, config),
-            beats_baselines(found),
+            beats_baselines(found, config),
             beats_champion(evidence, config),
             actions_vary(found, config),
             entropy_left(found, config),
@@ -155,19 +162,21 @@ def claims_hold(evidence: Evidence, found: Performance, config: GateConfig) -> G
     return _gate("claims", not off, ", ".join(off) or "agree", allowed, words)
 
 
-def beats_baselines(found: Performance) -> GateResult:
+def beats_baselines(found: Performance, config: GateConfig) -> GateResult:
     """Check that the model beats doing nothing, the best rule on training events, and all other baselines.
 
     The paired difference to the first two must have its whole interval above zero, to the others its
     estimate.
     """
-    allowed = "interval above 0 against nothing and the best rule, estimate above 0 against the others"
     if not found.baselines:
-        return _gate("baselines", False, "none played", allowed, "no baseline was played beside it")
+        return _gate("baselines", False, "none played", _ALLOWED, "no baseline was played beside it")
     best = found.rules.best if found.rules else None
-    if best is None:
-        return _gate("baselines", False, "no rule chosen", allowed, _no_rule(found))
-    names = {_NOTHING: "doing nothing", best.name: f"the best rule on training events, {best.words}"}
+    names = {_NOTHING: "doing nothing"}
+    if config.beat_best_rule:
+        if best is None:
+            return _gate("baselines", False, "no rule chosen", _ALLOWED, _no_rule(found))
+        names[best.name] = f"the best rule on training events, {best.words}"
+    waived = {best.name} - set(names) if best else set()
     lost = []
     for name, words in names.items():
         gap = found.baselines.get(name)
@@ -178,11 +187,17 @@ def beats_baselines(found: Performance) -> GateResult:
                 f"it is not shown to beat {words}: difference {_interval(gap)}, its interval must lie above 0"
             )
     for name, gap in found.baselines.items():
-        if name not in names and not (gap.value is not None and gap.value > 0):
+        if name not in names and name not in waived and not (gap.value is not None and gap.value > 0):
             lost.append(f"it earns no more than {name}: difference {_interval(gap)}, it must be above 0")
+    return _gate("baselines", not lost, _against(found, best), _ALLOWED, "; ".join(lost))
+
+
+def _against(found: Performance, best: TrainedRule | None) -> str:
+    """Difference to the best rule, in words."""
+    if best is None:
+        return "no rule chosen"
     shown = found.baselines.get(best.name)
-    against = f"{best.words}: {_interval(shown) if shown else 'not played'}"
-    return _gate("baselines", not lost, against, allowed, "; ".join(lost))
+    return f"{best.words}: {_interval(shown) if shown else 'not played'}"
 
 
 def _no_rule(found: Performance) -> str:

@@ -62,6 +62,10 @@ def test_the_report_and_its_json_are_written_and_printed(place):
     assert found.subject.level == "tiny"
     assert found.policy.trading.mean_entropy is not None
     assert len(found.comparisons) == 6
+    assert found.rules.best is not None
+    assert found.rules.dataset_digest == found.subject.dataset_digest
+    assert printed["worth"].startswith("Simulated: ")
+    assert "best rule on" in done.stderr
     assert "Training" in (place / "out" / HTML_NAME).read_text()
     with (place / "out" / CSV_NAME).open() as file:
         rows = list(csv.DictReader(file))

@@ -12,7 +12,9 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
-    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], built=[], reports=[], published=None)
+    found = SimpleNamespace(
+        scores=[0.1], trained=[], opened=[], chosen=[], built=[], reports=[], published=None
+    )
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
@@ -54,11 +56,11 @@ def stages(monkeypatch, tmp_path):
         "trained": lambda policy: policy,
         "read_metrics": lambda run: [],
         "write_report": write_report,
-        "choose_on_train": lambda dataset, env, say: None,
         "sample_training": lambda policy, dataset, env, config, trained_on, say: trained_on,
-        "worth_line": lambda found: "",
         "interval_text": str,
         "verdict": lambda found: "",
+        "worth_line": lambda found: "",
+        "choose_on_train": lambda uri, env, say: found.chosen.append(uri),
         "publish_run": publish,
     }
     for name, fake in fakes.items():
@@ -98,6 +100,7 @@ def test_the_test_split_is_opened_once_after_every_seed_was_trained(stages):
     assert [seed for seed, *_ in stages.trained] == [0, 1]
     ((split, folder),) = stages.opened
     assert (split, folder.name) == ("test", "dataset")
+    assert stages.chosen == [str(folder)]  # the rules to beat, once for all seeds
 
 
 def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_of_their_own(stages):

@@ -25,6 +25,16 @@ def against(**differences: Estimate):
     return found(baselines={**GOOD.baselines, **differences})
 
 
+def test_the_best_rule_alone_can_be_waived_and_the_judgement_keeps_that():
+    waive = GateConfig(beat_best_rule=False)
+    lost = judge(against(imbalance=estimate(-0.005)), waive)
+    assert lost.passed
+    assert lost.gates["beat_best_rule"] is False
+    assert judge(found(rules=None), waive).passed
+    assert not judge(against(do_nothing=estimate(0.009)), waive).passed
+    assert not judge(against(random=estimate(-0.001)), waive).passed
+
+
 def test_an_interval_above_zero_is_asked_against_nothing_and_the_best_rule_alone():
     assert judge(against(random=estimate(0.001), join_the_bid=estimate(0.002))).passed
     nothing = CHOICE.replace(rules=(CHOICE.rules[1].model_dump(), CHOICE.rules[0].model_dump()))
