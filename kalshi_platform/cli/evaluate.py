@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -20,6 +21,7 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
+from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.tuning.load_runs import RUN_FILE
@@ -83,17 +85,20 @@ def run(
         )
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
+    ledgers: list[pa.Table] = []
     found = evaluate(
         trained(policy),
         bank,
         env_config,
         config,
         subject=subject,
+        train=sample_training(trained(policy), dataset, env_config, config, trained_on, tell),
         rules=choose_on_train(dataset, env_config, say=tell),
         training_metrics=metrics,
+        keep_ledger=ledgers.append,
         say=tell,
     )
-    html, _ = write_report(found, out or checkpoint / "evaluation", metrics)
+    html, _ = write_report(found, out or checkpoint / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return

@@ -12,6 +12,7 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -24,6 +25,7 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
+from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
@@ -100,8 +102,8 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         shown = shown_to(say)
         run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
         runs.append(run)
-    judged, middle = _judge(config.run, dataset, runs, say)
-    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
+    judged, middle, ledger = _judge(config.run, dataset, runs, say)
+    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged, ledger)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
     if published.tier_set is not None:
@@ -109,10 +111,12 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
 
 
-def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> tuple[list[Evaluation], int]:
+def _judge(
+    settings: RunSettings, dataset: Path, runs: list[Path], say: Say
+) -> tuple[list[Evaluation], int, pa.Table]:
     """Open the test split once and judge every seed on it.
 
-    Returns (evaluations, index of the median return).
+    Returns (evaluations, index of the median return, its ledger).
     """
     opened = Dataset.open(dataset)
     subject = Subject(
@@ -126,16 +130,20 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     rules = choose_on_train(str(dataset), settings.env, say=say)
-    judged = []
+    judged: list[Evaluation] = []
+    ledgers: list[pa.Table] = []
     for run in runs:
         say(f"judging {run.name} on the test events")
+        policy = trained(FrozenPolicy.load(run))
         found = evaluate(
-            trained(FrozenPolicy.load(run)), bank, settings.env, config,
-            subject=subject.replace(checkpoint=str(run)), rules=rules, training_metrics=read_metrics(run),
-            say=say,
+            policy, bank, settings.env, config,
+            subject=subject.replace(checkpoint=str(run)), rules=rules,
+            train=sample_training(policy, str(dataset), settings.env, config, opened.digest, say),
+            training_metrics=read_metrics(run), keep_ledger=ledgers.append, say=say,
         )  # fmt: skip
-        write_report(found, run / "evaluation", read_metrics(run))
+        write_report(found, run / "evaluation", read_metrics(run), ledger=ledgers[-1])
         say(f"{run.name}: {worth_line(found)}")
         say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
-    return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
+    middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
+    return judged, middle, ledgers[middle]

@@ -33,7 +33,7 @@ def make_validation(returns, trade_rate=0.1):
     )
 
 
-def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, **values):
+def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, trade_rate=0.1, **values):
     """A run folder; ``values`` are settings of train (learning_rate=...). No returns: never validated."""
     folder.mkdir(parents=True)
     settings = RunSettings().with_values({"train.seed": seed} | {f"train.{n}": v for n, v in values.items()})
@@ -45,7 +45,7 @@ def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, *
         "commit": "c0ffee",
     }
     (folder / RUN_FILE).write_text(json.dumps(record))
-    found = None if returns is None else make_validation(returns)
+    found = None if returns is None else make_validation(returns, trade_rate)
     lines = []
     for k in range(1, iterations + 1):
         score = {} if found is None or k < 2 else {"score": found.score * min(1.0, k // 2 * 2 / iterations)}

@@ -9,14 +9,18 @@ from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from kalshi_platform.data.dataset.manifest import Split, playable_words
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
+from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Finding, TrainSample
 from kalshi_platform.evaluation.judging.compare import Comparison
+from kalshi_platform.evaluation.judging.drawdowns import Drawdown
+from kalshi_platform.evaluation.judging.event_map import EventMap
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
+from kalshi_platform.evaluation.judging.ledger import LedgerNote
 from kalshi_platform.evaluation.judging.needed import Needed
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.targets import Target
+from kalshi_platform.evaluation.judging.what_if import WhatIf
 from kalshi_platform.evaluation.judging.worth import WorthFigures, worth_figures
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.models.registry.evidence import RuleChoice
@@ -51,6 +55,7 @@ class EvalConfig(Config):
     baselines: tuple[str, ...] = tuple(b.name for b in BASELINES)
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
     fee_times: bool = Field(True, description="play the policy under the fees of the time and under today's")
+    what_if: bool = Field(True, description="replay the policy under other latency and without a queue")
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
     checkup: CheckupConfig = Field(
@@ -163,6 +168,12 @@ class Evaluation(Config):
     targets: tuple[Target, ...] = Field((), description="the brief's; empty in reports of an earlier version")
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
+    what_if: tuple[WhatIf, ...] = ()
+    what_if_s: float = Field(default=0.0, description="that these replays added to ``wall_s``")
+    drawdowns: tuple[Drawdown, ...] = ()
+    event_map: EventMap | None = Field(default=None, description="None in reports of an earlier version")
+    train: TrainSample | None = Field(default=None, description="None where no training block was played")
+    ledger: LedgerNote | None = Field(default=None, description="None in reports of an earlier version")
     oracle: OracleResult | None
     findings: tuple[Finding, ...]
     wall_s: float

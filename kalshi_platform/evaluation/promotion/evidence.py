@@ -95,13 +95,13 @@ def gather_evidence(
 
 
 def judged_environment(record: ModelRecord) -> EnvConfig:
-    """Environment settings that the model was trained in, at the exchange's full fees of today."""
-    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6, fees="today")
+    """Environment settings that the model was trained in, at full fees of today and behind the queue."""
+    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6, fees="today", maker_queue=True)
 
 
 def judging_config(bank: Bank) -> EvalConfig:
     """Settings that play whole lives of every validation market if the split is small enough."""
-    return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT)
+    return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT, what_if=False)
 
 
 def measure_performance(

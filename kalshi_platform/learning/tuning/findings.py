@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
+from kalshi_platform.evaluation.judging.checkup_learning import idle_winner
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.evaluation.statistics.overfitting import (
@@ -69,6 +71,7 @@ class Findings(Config):
     overfitting: BacktestOverfitting
     superiority: tuple[Superiority, ...]
     finalists: tuple[Finalist, ...]
+    warnings: tuple[Finding, ...] = ()  # about the winner
 
 
 def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
@@ -99,6 +102,7 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
         overfitting=backtest_overfitting(returns, config.cscv),
         superiority=superiority(returns, _baselines(loaded.sweeps, digest), config.superiority),
         finalists=_finalists(loaded.runs, digest, config.bootstrap),
+        warnings=_warnings(winner),
     )
 
 
@@ -129,6 +133,14 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     same = [run for run in candidates if run.dataset_digest == digest]
     best = max(same, key=lambda run: run.score if run.score is not None else float("-inf"))
     return best, f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
+
+
+def _warnings(winner: Run | None) -> tuple[Finding, ...]:
+    """Findings about the winner that its score hides: it may have won by doing nothing."""
+    if winner is None or winner.validation is None:
+        return ()
+    found = idle_winner(f"the winner {winner.name}", winner.validation.trade_rate)
+    return () if found is None else (found,)
 
 
 def _commonest_digest(runs: Sequence[Run]) -> str | None:

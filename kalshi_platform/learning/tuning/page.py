@@ -18,7 +18,7 @@ from rich.text import Text
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.checkup import Finding
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict, worth_line
 from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
@@ -26,10 +26,11 @@ from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.tuning import words
-from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
@@ -297,6 +298,7 @@ def _heat(comparison: RunComparison) -> Markup:
         [found.trials[k] for k in rows],
         [found.events[e] for e in columns],
         "returns by trial and block",
+        f"{len(columns)} blocks, by mean return over the trials, worst to best",
     )
 
 

@@ -51,7 +51,7 @@ def survives(found: Findings) -> bool:
 
 def _weaknesses(found: Findings) -> list[str]:
     d = found.deflated
-    weak = []
+    weak = [finding.message for finding in found.warnings]
     if d is None or d.probability is None:
         weak.append(f"no deflated Sharpe ratio ({d.note if d else found.why})")
     elif d.probability < 1 - SIGNIFICANCE:

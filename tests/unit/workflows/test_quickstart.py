@@ -12,7 +12,9 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
-    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], chosen=[], built=[], published=None)
+    found = SimpleNamespace(
+        scores=[0.1], trained=[], opened=[], chosen=[], built=[], reports=[], published=None
+    )
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
@@ -33,12 +35,17 @@ def stages(monkeypatch, tmp_path):
     def evaluate(policy, bank, env, config, **rest):
         nonlocal scores
         score = next(scores)
+        rest["keep_ledger"](f"ledger of {score}")
         return SimpleNamespace(score=score, policy=SimpleNamespace(mean_return=score), **rest)
 
     def open_held_out(dataset, split, final, folder, subject):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)
+
+    def write_report(judged, out, metrics, siblings=(), ledger=None):
+        found.reports.append((out, ledger))
+        return out / "report.html", out / "report.json"
 
     fakes = {
         "build_dataset": build,
@@ -48,7 +55,8 @@ def stages(monkeypatch, tmp_path):
         "evaluate": evaluate,
         "trained": lambda policy: policy,
         "read_metrics": lambda run: [],
-        "write_report": lambda found, out, metrics, siblings=None: (out / "report.html", out / "report.json"),
+        "write_report": write_report,
+        "sample_training": lambda policy, dataset, env, config, trained_on, say: trained_on,
         "interval_text": str,
         "verdict": lambda found: "",
         "worth_line": lambda found: "",
@@ -75,6 +83,15 @@ def test_the_seed_of_median_return_is_published_the_lower_middle_of_an_even_numb
     assert stages.published.name == f"seed-{taken}"
     assert done.evaluation.score == scores[taken]
     assert [e.score for e in done.siblings] == scores
+
+
+def test_every_report_gets_the_ledger_of_its_own_seed(stages):
+    stages.scores = [0.3, 0.1, 0.2]
+    done = stages.run(seeds=3)
+    *own, (out, ledger) = stages.reports
+    assert [written for _, written in own] == ["ledger of 0.3", "ledger of 0.1", "ledger of 0.2"]
+    assert (out, ledger) == (done.html.parent, "ledger of 0.2")  # of the median seed, beside the first report
+    assert {e.train for e in done.siblings} == {"d" * 12}  # the state that taught every seed
 
 
 def test_the_test_split_is_opened_once_after_every_seed_was_trained(stages):

@@ -13,6 +13,7 @@ from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.evaluation.judging.evaluate import evaluate
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.report import (
+    is_speed_untested,
     read_report,
     render_html,
     terminal_view,
@@ -25,6 +26,7 @@ from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
+LEDGERS = []
 EVIL = '<script>alert("x")</script>'
 METRICS = [
     {"env_steps": 100 * k, "entropy": 1.0 / (k + 1), "validation": {"score": 0.1 * k} if k > 1 else {}}
@@ -41,6 +43,7 @@ def judged():
         random_bank(4, 2, 60),
         env,
         config,
+        keep_ledger=LEDGERS.append,
         subject=Subject(checkpoint=EVIL, dataset="d", doubts={"books_ended:crossed": 1_234}),
     )
 
@@ -100,6 +103,49 @@ def test_the_json_holds_the_same_evaluation(judged, tmp_path):
     assert read_report(path) == judged
     assert json.loads(path.read_text())["policy"]["name"] == "policy"
     assert sorted(p.name for p in path.parent.iterdir()) == ["report.html", "report.json"]
+
+
+def test_the_ledger_lies_beside_the_page_that_links_it_and_says_how_many_rows(judged, tmp_path):
+    html, _ = write_report(judged, tmp_path, ledger=LEDGERS[0])
+    tags = Tags()
+    tags.feed(html.read_text())
+    assert tags.fetched == ["ledger.csv", "ledger.parquet"]
+    assert all((tmp_path / name).is_file() for name in tags.fetched)
+    assert f"{judged.ledger.n_rows:,} rows" in html.read_text()
+    assert "ledger.csv" not in render_html(judged)
+
+
+def test_the_json_has_no_number_that_json_lacks(judged):
+    def refuse(name):
+        raise AssertionError(f"{name} in JSON")
+
+    json.loads(judged.model_dump_json(), parse_constant=refuse)
+
+
+def test_the_page_shows_drawdowns_the_map_of_events_and_the_replays(judged):
+    page = render_html(judged)
+    tags = Tags()
+    tags.feed(page)
+    assert {"Deepest drawdowns", "Return by event and time to close", "What if"} <= set(tags.headings)
+    for row in judged.what_if:
+        assert row.setting in page
+    assert "latency_ms = 1000" in page
+    assert "a taker waits in none" in page
+    without = judged.replace(what_if=(), event_map=None)
+    assert "What if" not in render_html(without)
+
+
+def test_a_simulated_edge_that_latency_does_not_touch_is_said_to_prove_nothing(judged):
+    own = judged.policy.mean_return
+    gain = own.replace(estimate=0.05)
+    late = [r.replace(mean_return=gain) if r.setting == "latency_ms = 1000" else r for r in judged.what_if]
+    policy = judged.policy.replace(mean_return=gain)
+    sure = judged.replace(policy=policy.model_dump(), what_if=[r.model_dump() for r in late])
+    assert is_speed_untested(sure)
+    assert "says nothing about real ones" in render_html(sure)
+    slow = [r.replace(mean_return=own.replace(estimate=0.01)) for r in late]
+    assert not is_speed_untested(sure.replace(what_if=[r.model_dump() for r in slow]))
+    assert not is_speed_untested(judged.replace(what_if=()))
 
 
 def test_a_folder_that_cannot_be_written_is_named(judged, tmp_path):

@@ -144,3 +144,17 @@ def test_baselines_of_two_sweeps_are_merged_and_told_apart_where_they_differ(tmp
         make_sweep(tmp_path / name, [trial(name, found)], baselines={"maker": base, "same": rows}, name=name)
     got = find(load([tmp_path / "x", tmp_path / "y"]), QUICK)
     assert [s.benchmark for s in got.superiority] == [DO_NOTHING, "maker", "same", "y/maker"]
+
+
+def test_a_winner_that_won_by_doing_nothing_does_not_survive(tmp_path):
+    make_run(tmp_path / "idle", np.zeros(12), trade_rate=0.0)
+    make_run(tmp_path / "busy", noise(12, 1, mean=-0.05))
+    got = find(load([tmp_path / "idle", tmp_path / "busy"]), QUICK)
+    (found,) = got.warnings
+    assert (got.winner, found.rule, found.severity) == ("idle", "do_nothing_winner", "error")
+    assert not survives(got)
+    assert "idle was chosen for doing nothing" in verdict(got)
+
+
+def test_a_winner_that_trades_has_no_warning(loaded):
+    assert find(loaded, QUICK).warnings == ()
