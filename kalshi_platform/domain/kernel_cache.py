@@ -6,7 +6,7 @@ Sources    a kernel's file and every file of the package that it imports, and th
 Copies     a folder's name holds no path. A job of ``ray job submit`` runs from a copy of the checkout, and
            finds what the machine has compiled instead of compiling for a minute.
 Processes  each finds the folders by itself, so that a Ray worker has the cache of its driver. Nothing is set
-           in the environment. What several need at once, one compiles: the others wait for its lock.
+           in the environment. One compiles a kernel that several need at once: the others wait for its lock.
 
 They lie in ``NUMBA_CACHE_DIR`` where that is set, else in ``kernels`` of ``KALSHI_PLATFORM_CACHE``, else of
 ``~/.cache/kalshi-platform``.
@@ -127,7 +127,7 @@ class _Places(CompileResultCacheImpl):
 class KernelCache(FunctionCache):
     """numba's cache of one function's machine code, in this package's folders.
 
-    Of several processes that need the same machine code at once, one compiles it and the others wait for it.
+    Where several processes need the same machine code at once, one compiles it and the others wait for it.
     """
 
     _impl_class = _Places

@@ -5,7 +5,7 @@ Layout     ``<folder>/<number>.lease``: who holds it, how often it was renewed, 
 Killed     a holder renews its lease every ``BEAT_S``. One that stays unchanged for ``QUIET_S`` of the
            waiting process's own clock has no holder any more: clocks of two machines need not agree.
 Not        a fence: a holder that was suspended for longer learns that it lost the lease when it asks
-           (:meth:`Lease.require`), which it does before it writes what cannot be taken back.
+           (:meth:`WriteLease.require`), which it does before it writes what cannot be taken back.
 """
 
 import json
@@ -31,7 +31,7 @@ _SUFFIX: Final = ".lease"
 _log = logging.getLogger(__name__)
 
 
-class Lease:
+class WriteLease:
     """The right to write, as long as nobody created the next number."""
 
     def __init__(self, storage: Storage, folder: str, number: int) -> None:
@@ -98,7 +98,7 @@ class _Newest(NamedTuple):
 
 
 @contextmanager
-def leased(storage: Storage, folder: str, patience_s: float = PATIENCE_S) -> Iterator[Lease]:
+def leased(storage: Storage, folder: str, patience_s: float = PATIENCE_S) -> Iterator[WriteLease]:
     """Hold the lease of ``folder`` for the block, renewed by a thread; ContractError as :func:`take`."""
     lease = take(storage, folder, patience_s)
     over = threading.Event()
@@ -125,7 +125,7 @@ def take(
     patience_s: float = PATIENCE_S,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
-) -> Lease:
+) -> WriteLease:
     """Take the lease of ``folder``; ContractError names the process that keeps it for ``patience_s``.
 
     ``clock`` gives seconds, ``wait`` waits for some.
@@ -144,7 +144,7 @@ def take(
             seen, since_s = newest, clock()
         quiet = newest is not None and not newest.ended and clock() - since_s >= QUIET_S
         if newest is None or newest.ended or quiet:
-            lease = Lease(storage, folder, 1 if newest is None else newest.number + 1)
+            lease = WriteLease(storage, folder, 1 if newest is None else newest.number + 1)
             if lease.create():
                 if quiet and newest is not None:
                     _log.warning("%s gave no sign for %g s: its lease is taken over", newest.holder, QUIET_S)

@@ -8,7 +8,7 @@ import pytest
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.storage import lease
-from kalshi_platform.storage.lease import Lease, leased, take
+from kalshi_platform.storage.lease import WriteLease, leased, take
 from kalshi_platform.storage.storage import Storage, open_storage
 
 HERE = f"process {os.getpid()} of "
@@ -34,7 +34,7 @@ class Waiting:
         self.meanwhile()
 
 
-def taken(storage: Storage, waiting: Waiting) -> Lease:
+def taken(storage: Storage, waiting: Waiting) -> WriteLease:
     return take(storage, "sub", 60.0, waiting.clock, waiting.wait)
 
 
@@ -87,14 +87,14 @@ def test_after_a_lease_that_ended_the_next_writer_does_not_wait(storage):
 
 
 def test_of_two_that_take_at_once_one_gets_it_and_the_other_waits(storage, monkeypatch):
-    create, others = Lease.create, []
+    create, others = WriteLease.create, []
 
-    def another_first(self: Lease) -> bool:
-        monkeypatch.setattr(Lease, "create", create)
+    def another_first(self: WriteLease) -> bool:
+        monkeypatch.setattr(WriteLease, "create", create)
         others.append(taken(storage, Waiting()))
         return create(self)
 
-    monkeypatch.setattr(Lease, "create", another_first)
+    monkeypatch.setattr(WriteLease, "create", another_first)
     waiting = Waiting()
     waiting.meanwhile = lambda: [other.beat() for other in others]
     with pytest.raises(ContractError, match="is being written by"):
