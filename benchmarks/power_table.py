@@ -5,7 +5,7 @@
 
 Simulated are returns of unit spread. Size: nothing has an edge. Power: one policy of ten has the edge named.
     interval  of the one policy lies above zero (what a gate asks); 2.5 % by chance
-    Hansen    p below 5 % against doing nothing, ten trials: by equation 8 alone, and by the p-value that decides
+    Hansen    p below 5 % against doing nothing, ten trials: equation 8 alone, and the p-value that decides
     DSR       deflated Sharpe ratio of the best of ten above 95 %
 """
 
@@ -118,7 +118,8 @@ def table(repeats: int, sizes: tuple[int, ...] = SIZES, cases: tuple[Case, ...] 
     lines = [
         f"{repeats} simulations a row; a share of 5 % has a standard error of {error:.1f} %.",
         "",
-        "| case | blocks | interval above zero | by formula | Hansen, eq. 8 | Hansen, decides | deflated Sharpe, of 10 |",
+        "| case | blocks | interval above zero | by formula | Hansen, eq. 8 | Hansen, decides "
+        "| deflated Sharpe |",
         "|---|---|---|---|---|---|---|",
     ]
     for case in cases:
@@ -126,7 +127,8 @@ def table(repeats: int, sizes: tuple[int, ...] = SIZES, cases: tuple[Case, ...] 
             r = rates(case, n, repeats)
             formula = f"{power_at(n, 1.0, case.edge):.0%}" if case.edge else "2.5%"
             lines.append(
-                f"| {case.name} | {n} | {r.interval:.1%} | {formula} | {r.hansen:.1%} | {r.both:.1%} | {r.deflated:.1%} |"
+                f"| {case.name} | {n} | {r.interval:.1%} | {formula} | {r.hansen:.1%} | {r.both:.1%} "
+                f"| {r.deflated:.1%} |"
             )
     return "\n".join(lines) + "\n"
 
