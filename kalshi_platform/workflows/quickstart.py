@@ -17,6 +17,7 @@ from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.inspect import doubts_of
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.saying import Say
@@ -50,6 +51,7 @@ class QuickstartConfig(Config):
     use_yes_price: bool | None = Field(
         default=None, description="how captures were subscribed, where they do not tell; None: found out"
     )
+    split: SplitConfig = Field(default=SplitConfig(), description="shares of the dataset's splits")
     run: RunSettings = RunSettings(
         # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
         # decisions are what PPO learns from in minutes.
@@ -61,7 +63,7 @@ class QuickstartConfig(Config):
             anneal_steps=1_000_000,
             learning_rate=1e-3,
             entropy_coeff=0.006,
-            validate_every=12,
+            validate_every=16,
         ),
     )
 
@@ -86,12 +88,14 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         "run": config.run.model_dump(mode="json"),
         "recordings": str(recordings.resolve()),
     }
+    if config.split != SplitConfig():
+        identity["split"] = config.split.model_dump(mode="json")
     if config.use_yes_price is not None:
         identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"building the dataset from {recordings}")
-    building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price)
+    building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
     manifest = build_dataset([recordings], str(dataset), building)
     say(f"{len(manifest.markets):,} markets in {dataset}")
     runs = []

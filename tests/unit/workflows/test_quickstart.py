@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.workflows import quickstart as workflow
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -13,7 +14,7 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
     found = SimpleNamespace(
-        scores=[0.1], trained=[], opened=[], chosen=[], built=[], reports=[], published=None
+        scores=[0.1], trained=[], opened=[], chosen=[], splits=[], built=[], reports=[], published=None
     )
 
     def train(settings, dataset, run, shown, resume):
@@ -22,6 +23,7 @@ def stages(monkeypatch, tmp_path):
 
     def build(inputs, uri, config):
         found.built.append((uri, config.use_yes_price))
+        found.splits.append(config.split)
         return manifest
 
     def publish(registry, run, dataset, tiers, say):
@@ -112,6 +114,13 @@ def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_o
     stages.run(run=QuickstartConfig().run.with_values({"train.gamma": 0.9}))
     folders = {run for _, run, _ in stages.trained}
     assert len(folders) == 3
+
+
+def test_the_shares_of_the_splits_reach_the_build_and_are_part_of_its_name(stages):
+    stages.run()
+    stages.run(split=SplitConfig(train=200, validation=50, test=50))
+    assert [(s.train, s.test) for s in stages.splits] == [(250, 25), (200, 50)]
+    assert len({uri for uri, _ in stages.built}) == 2
 
 
 def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(stages):

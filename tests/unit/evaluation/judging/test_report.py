@@ -23,7 +23,7 @@ from kalshi_platform.evaluation.judging.report import (
     write_report,
 )
 from kalshi_platform.evaluation.judging.worth import worth
-from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.models.rules.baselines import BASELINES, HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 LEDGERS = []
@@ -204,6 +204,13 @@ def test_the_first_line_of_page_terminal_and_json_says_what_the_result_is_worth(
     _, path = write_report(judged, tmp_path)
     assert json.loads(path.read_text())["worth"] == judged.worth
     assert worth_line(judged.replace(worth="")) == judged.worth  # a report of an earlier version
+
+
+def test_every_baseline_and_the_policy_have_a_colour_of_their_own(judged):
+    page = render_html(judged)
+    for slot in range(len(BASELINES) + 1):
+        assert page.count(f"--s{slot}:") == 2  # light and dark
+        assert f".line.s{slot} " in page
 
 
 def test_the_page_shows_how_the_rules_were_chosen(judged):

@@ -216,3 +216,12 @@ def test_the_page_is_the_same_when_written_again(sweep, compared):
     assert json.loads(compared.model_dump_json()) == json.loads(
         compare_runs([sweep], QUICK).model_dump_json()
     )
+
+
+def test_the_first_line_claims_nothing_of_a_winner_that_met_no_rule(tmp_path):
+    make_run(tmp_path / "t", np.linspace(-0.03, 0.03, 10))
+    compared = compare_runs([tmp_path / "t"], QUICK)
+    assert compared.worth.startswith("Source of the data not known: take them for simulated.")
+    assert not {"Better", "Earns"} & set(compared.worth.split())
+    page = render_html(compared, tmp_path)
+    assert page.index("take them for simulated") < page.index("trials in the statistics")
