@@ -136,7 +136,7 @@ def table(repeats: int, sizes: tuple[int, ...] = SIZES, cases: tuple[Case, ...] 
 def main() -> None:
     """Write the table into docs/statistics.md, between its marks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=160)
     parser.add_argument("--show", action="store_true", help="print only")
     asked = parser.parse_args()
     made = table(asked.repeats)

@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from made.scripts import ROOT
+
 #: Simulates, builds and trains in the folder that it is started in; both kinds of recordings are built.
 WAY = """
 from pathlib import Path
@@ -73,6 +75,7 @@ def test_two_hash_seeds_make_the_same_recordings_dataset_and_checkpoints(tmp_pat
         place.mkdir()
         env = os.environ | {
             "PYTHONHASHSEED": hash_seed,
+            "PYTHONPATH": str(ROOT),  # this tree, whichever is installed
             "KALSHI_PLATFORM_CACHE": str(place / "cache"),
             "RAY_raylet_start_wait_time_s": "120",  # two start at once, beside other tests
         }

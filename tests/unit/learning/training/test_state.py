@@ -39,8 +39,8 @@ def test_bytes_between_the_fields_of_records_do_not_reach_a_checkpoint():
     aligned = np.dtype([("a", "u1"), ("b", "<i8")], align=True)
     records = np.frombuffer(bytes(range(1, 33)), aligned)  # 7 bytes of padding after each a
     packed = state._packed(records)
-    np.testing.assert_array_equal(packed, records)
-    assert packed.tobytes() == bytes([1, *[0] * 7, *range(9, 17), 17, *[0] * 7, *range(25, 33)])
+    assert packed.tolist() == records.tolist()
+    assert packed.tobytes() == bytes([1, *range(9, 17), 17, *range(25, 33)])
 
 
 def test_every_sampler_hears_of_the_episodes_the_run_has_finished():
