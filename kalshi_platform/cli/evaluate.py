@@ -12,12 +12,12 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.data.dataset.inspect import doubts_of
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Asked
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
-from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.held_out import open_held_out, opens_test
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
@@ -37,7 +37,9 @@ def run(
         Path, typer.Option(help="a checkpoint, or a run, of which the best checkpoint is judged")
     ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
-    split: Annotated[str, typer.Option(help="train, validation or test")] = "validation",
+    split: Annotated[
+        str, typer.Option(help="train, validation, test, or all: every event of the dataset")
+    ] = "validation",
     out: Annotated[
         Path | None,
         typer.Option(help="folder of the report  [default: CHECKPOINT/evaluation]"),
@@ -52,7 +54,9 @@ def run(
         ),
     ] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
-    final: Annotated[bool, typer.Option(help="allow --split test; each use is logged")] = False,
+    final: Annotated[
+        bool, typer.Option(help="allow --split test, and all where there is a test split; each use is logged")
+    ] = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.
 
@@ -74,7 +78,8 @@ def run(
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
     console = Console(stderr=True)
-    earlier = open_held_out(wanted, final, _log_folder(dataset, checkpoint), subject)
+    guarded: Asked = "test" if opens_test(opened, wanted) else wanted
+    earlier = open_held_out(guarded, final, _log_folder(dataset, checkpoint), subject)
     if earlier:
         console.print(
             f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
@@ -98,13 +103,13 @@ def run(
     print_view(found, html)
 
 
-def _split(name: str) -> Split:
-    if name in ("train", "validation", "test"):
+def _split(name: str) -> Asked:
+    if name in ("train", "validation", "test", "all"):
         return name  # type: ignore[return-value]
-    raise ContractError(f"--split {name!r}: expected train, validation or test")
+    raise ContractError(f"--split {name!r}: expected train, validation, test or all")
 
 
-def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
+def _config(split: Asked, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
     """Settings of the evaluation: windows if the user wants them, else as the size of the split allows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:

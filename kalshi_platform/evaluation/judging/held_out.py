@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Asked
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.storage.whole_file import append_line
@@ -13,7 +14,12 @@ from kalshi_platform.storage.whole_file import append_line
 OPENINGS_FILE: Final = "test_split_openings.jsonl"
 
 
-def open_held_out(split: Split, final: bool, log_folder: Path, subject: Subject) -> int:
+def opens_test(dataset: Dataset, split: Asked) -> bool:
+    """True where reading ``split`` shows events of the test split: all of a dataset that has one."""
+    return split == "test" or (split == "all" and bool(dataset.entries("test")))
+
+
+def open_held_out(split: Asked, final: bool, log_folder: Path, subject: Subject) -> int:
     """Allow reading ``split``; returns how often the log says that the test split was opened before.
 
     The test split needs ``final=True``, LimitError otherwise. The opening is appended to
