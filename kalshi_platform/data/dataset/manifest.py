@@ -237,8 +237,9 @@ def judge_only_words(manifest: Manifest) -> str:
     if not (events := manifest.events("judge_only")):
         return ""
     return (
-        f"; {len(events):,} of its {len(manifest.events()):,} events are in no split, because their strata have "
-        "fewer than 3 blocks or no room for an embargo (dataset info): judge them with evaluate --split all"
+        f"; {len(events):,} of its {len(manifest.events()):,} events are in no split, because their strata "
+        "have fewer than 3 blocks or no room for an embargo (dataset info): judge them with evaluate --split "
+        "all, or record more"
     )
 
 
