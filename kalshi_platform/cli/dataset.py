@@ -288,14 +288,8 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     for name, split in summary.splits.items():
         splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}", _lost_text(split))
     console.print(splits)
-    strata = Table(
-        "stratum", "of", "block", "embargo", *PARTS, "in no split", title="blocks / events / markets"
-    )
     for stratum in summary.strata:
-        strata.add_row(*_stratum_row(stratum))
-    console.print(strata)
-    for stratum in summary.strata:
-        for line in _stratum_notes(stratum):
+        for line in _stratum_lines(stratum):
             typer.echo(line)
 
 
@@ -314,25 +308,21 @@ def _first_words(text: str) -> str:
     return text if len(text) <= _REASON_CHARS else f"{text[: _REASON_CHARS - 3]}..."
 
 
-def _stratum_row(stratum: StratumSummary) -> Iterator[str]:
-    yield stratum.name
-    yield ", ".join(stratum.provenances)
-    yield "an event" if stratum.block_ns is None else duration_words(stratum.block_ns)
-    yield "" if stratum.embargo_ns is None else duration_words(stratum.embargo_ns)
-    for part in PARTS:
-        at = stratum.parts[part]
-        yield f"{at.blocks:,} / {at.events:,} / {at.markets:,}" if at.markets else "-"
-    yield f"{len(stratum.left_out):,} events" if stratum.left_out else "-"
-
-
-def _stratum_notes(stratum: StratumSummary) -> Iterator[str]:
-    """Lines on the cuts of a stratum, on what is judge only and on the events that are in no split."""
+def _stratum_lines(stratum: StratumSummary) -> Iterator[str]:
+    """Lines on one stratum: its blocks, its parts, its cuts, and the events that are in no split."""
+    ns = stratum.block_ns
+    length = "an event is a block" if ns is None else f"blocks of {duration_words(ns)}"
+    gap = "" if stratum.embargo_ns is None else f", embargo {duration_words(stratum.embargo_ns)}"
+    yield f"{stratum.name} ({', '.join(stratum.provenances)}): {length}{gap}"
+    parts = ((name, part) for name, part in stratum.parts.items() if part.markets)
+    counts = [f"{name} {p.blocks:,} / {p.events:,} / {p.markets:,}" for name, p in parts]
+    yield f"  blocks / events / markets: {', '.join(counts) or 'none in a split'}"
     if stratum.words:
-        yield f"{stratum.name}: {stratum.words}"
+        yield f"  {stratum.words}"
     for what, events in (("in an embargo or across a cut", stratum.left_out), ("long-lived", stratum.long)):
         if events:
             rest = f" and {len(events) - _NAMED:,} more (--json)" if len(events) > _NAMED else ""
-            yield f"  {what}: {', '.join(events[:_NAMED])}{rest}"
+            yield f"  {len(events):,} events {what}: {', '.join(events[:_NAMED])}{rest}"
 
 
 def _lost_text(split: SplitSummary) -> str:

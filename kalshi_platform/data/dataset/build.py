@@ -94,16 +94,17 @@ def _build(
     skipped(plan.skipped)
     factors = Factors(config.split.factors, [r.spec for r in (*plan.catalogue.values(), *plan.settled)])
     assumed = _assumed(old) or foreseen(plan, config.split)
-    history = taught_history(plan.settled, assumed.parts, assumed.strata, factors)
+    history = taught_history(plan.settled, assumed.parts, assumed.strata, factors, old.markets if old else ())
     keyed = KeyedJobs.of(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(keyed.jobs))
     if old is not None and not config.overwrite and len(finished) < len(keyed.jobs):
         raise _other_dataset(storage, old, "these inputs or this version give another one")
     built = run_unfinished(keyed.jobs, finished, storage, config.workers, history, progress)
-    facts = event_facts((m for job in built for m in job.markets), factors)
+    markets = [market for job in built for market in job.markets]
+    facts = event_facts(markets, factors)
     division = divide(facts, config.split)
-    history = taught_history(plan.settled, division.parts, division.strata, factors)
+    history = taught_history(plan.settled, division.parts, division.strata, factors, markets)
     keyed, built = run_again(keyed, built, history, storage, config.workers, progress)
     tables, manifest = _assemble(built, plan, keyed.content, config.split, facts, division)
     if old is not None and not config.overwrite and old.digest != manifest.digest:

@@ -152,18 +152,19 @@ def _grow(
     storage, old = dataset.storage, dataset.manifest
     plan, records = found.plan, found.known.records
     factors = Factors(old.split.factors, [r.spec for r in (*records.values(), *plan.catalogue.values())])
-    history = taught_history(plan.settled, old.assignments(), old.strata, factors)
+    history = taught_history(plan.settled, old.assignments(), old.strata, factors, old.markets)
     keyed = KeyedJobs.of(_jobs(found, dataset, rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(keyed.jobs))
     built = run_unfinished(keyed.jobs, finished, storage, workers, history, progress)
     news = _News.of(built, old, factors)
     parts = old.assignments() | news.joined
-    history = taught_history(plan.settled, parts, news.strata, factors)
+    markets = [m for m in old.markets if m.event not in news.grown] + [*news.markets]
+    history = taught_history(plan.settled, parts, news.strata, factors, markets)
     keyed, built = run_again(keyed, built, history, storage, workers, progress)
     news = _News.of(built, old, factors)
     told = _told_outcomes(dataset, records)
-    known = _Known(taught_history(told, old.assignments(), old.strata, factors), history)
+    known = _Known(taught_history(told, old.assignments(), old.strata, factors, old.markets), history)
     tables, new = _assemble(news, dataset, plan, known, keyed.content)
     # Counters and names of metadata files that tell nothing are no news: a repeated command changes nothing.
     if new.replace(parents=old.parents, counters=old.counters, sources=old.sources) == old:

@@ -9,6 +9,7 @@ Two turns the shards are written before all times are known, so before the event
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 from kalshi_platform.data.dataset.blocks import Part, Stratum
 from kalshi_platform.data.dataset.factors import Factors
@@ -17,9 +18,29 @@ from kalshi_platform.data.dataset.strata import Division, divide
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportPlan
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.market import Provenance
 
 #: Nobody divided anything yet: every event knows all that was public.
-UNDIVIDED = Division({}, {}, ())
+UNDIVIDED: Final = Division({}, {}, ())
+
+
+class MarketTimes(Protocol):
+    """Facts of a market that was built: which event it is of, and when its rows end."""
+
+    @property
+    def event(self) -> str:
+        """Event that the market is of."""
+        ...
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the market became known."""
+        ...
+
+    @property
+    def last_ns(self) -> int:
+        """Receive time of its last row."""
+        ...
 
 
 def taught_history(
@@ -27,10 +48,17 @@ def taught_history(
     parts: Mapping[str, Part | None],
     strata: Sequence[Stratum],
     factors: Factors,
+    markets: Iterable[MarketTimes],
 ) -> ResolutionHistory:
-    """All known outcomes, of which the events of train know only those that may teach."""
+    """All known outcomes, of which the events of train know only those that may teach.
+
+    ``markets`` are those whose rows are known; their simulated ones are foreseen without times.
+    """
     records = tuple(settled)
-    learners = {event for event, part in parts.items() if part == "train"}
+    learners: dict[str, int | None] = {event: None for event, part in parts.items() if part == "train"}
+    for market in markets:
+        if market.event in learners and market.provenance != "simulated":
+            learners[market.event] = max(learners[market.event] or 0, market.last_ns)
     withheld = {r.spec.ticker for r in records if learners and _is_withheld(r, parts, strata, factors)}
     return ResolutionHistory(records, learners, withheld)
 

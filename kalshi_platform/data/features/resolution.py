@@ -12,7 +12,7 @@ Speed      the step function is computed once a market; the kernel only moves al
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,11 +53,15 @@ class ResolutionHistory:
     def __init__(
         self,
         records: Iterable[MarketRecord] = (),
-        learners: Collection[str] = (),
+        learners: Mapping[str, int | None] | None = None,
         withheld: Collection[str] = (),
     ) -> None:
-        """``learners`` are events; ``withheld`` the tickers whose outcomes those may not know."""
-        self._learners = frozenset(learners)
+        """``learners`` may not know the outcomes of the tickers ``withheld``.
+
+        They are events, with the time of their last row (None: not told): what became public later, no row
+        of theirs can show, so that it makes no other features.
+        """
+        self._learners = dict(learners or {})
         rows: list[tuple[int, int, int, str, str, str, str]] = []
         for record in records:
             spec, settlement, known_ns = record.spec, record.settlement, record.known_ns
@@ -82,7 +86,9 @@ class ResolutionHistory:
         """
         foreign = ~_equal(self._event, spec.event)
         if spec.event in self._learners:
-            foreign &= ~self._is_withheld
+            until_ns = self._learners[spec.event]
+            is_shown = True if until_ns is None else self._known_ns <= until_ns
+            foreign &= ~(self._is_withheld & is_shown)
         similar = foreign & _equal(self._series, spec.series)
         alike = foreign & _equal(self._category, spec.category)
         used = similar | alike

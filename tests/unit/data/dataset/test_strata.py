@@ -138,7 +138,7 @@ def test_fewer_than_three_blocks_are_judge_only_and_three_without_room_too():
     assert two.strata[0].undivided == "fewer_than_3_blocks"
     three = divide(days(3), CONFIG)
     assert three.strata[0].undivided == "no_room_for_embargo"
-    apart = {f"d{i}": facts for i, facts in enumerate(days(1, start=s)["d%d" % s] for s in (0, 9, 18))}
+    apart = {f"d{i}": facts for i, facts in enumerate(days(1, start=s)[f"d{s}"] for s in (0, 9, 18))}
     assert divide(apart, CONFIG).parts == {"d0": "train", "d1": "validation", "d2": "test"}
     assert set(divide(days(5), CONFIG).parts.values()) == {"train", None, "validation", "test"}
 
