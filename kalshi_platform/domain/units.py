@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Final, NewType
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 
 PriceE4 = NewType("PriceE4", int)
 QtyE2 = NewType("QtyE2", int)
@@ -117,24 +117,25 @@ def parse_rfc3339(text: str) -> Ns:
 def parse_moment(text: str, name: str) -> Ns:
     """Time in ns since 1970 UTC from an RFC 3339 string or from a day, which begins at midnight UTC.
 
-    DataError calls the value ``name``.
+    ContractError calls the value ``name``.
     """
     try:
         return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
     except DataError:
         number = "; a number: write the time as text" if text.strip().lstrip("-").isdigit() else ""
-        raise DataError(
+        raise ContractError(
             f"{name} {_shown(text)} is no time: give a day (2026-11-23, midnight UTC) or RFC 3339 text with "
             f"a zone (2026-11-23T02:13:20Z){number}"
         ) from None
 
 
 def parse_duration(text: str, name: str) -> Ns:
-    """Nanoseconds of a duration with its unit: ``90s``, ``15m``, ``36h``, ``2d``, ``1w``; DataError else."""
+    """Nanoseconds of a duration with its unit: ``90s``, ``15m``, ``36h``, ``2d``, ``1w``; ContractError
+    calls any other value ``name``."""
     match = _DURATION.fullmatch(text.strip().lower())
     if match is None:
         bare = "; it lacks a unit" if text.strip().isdigit() else ""
-        raise DataError(
+        raise ContractError(
             f"{name} {_shown(text)} is no duration: give a number with s, m, h, d or w (15m, 36h, 2d){bare}"
         )
     whole, fraction, unit = match.groups()
