@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.data.dataset.inspect import doubts_of
-from kalshi_platform.data.dataset.manifest import Asked
+from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
@@ -67,14 +67,15 @@ def run(
     env_config = read_environment(checkpoint)
     opened = Dataset.open(dataset)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
+    trained_on = _trained_on(checkpoint)
     subject = Subject(
         checkpoint=str(checkpoint),
         dataset=dataset,
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
         level=policy.spec.level.name,
-        doubts=doubts_of(opened.manifest.counters),
-        trained_on=(trained_on := _trained_on(checkpoint)),
+        doubts=doubts_of(opened.manifest.counters) | _train_events(opened.manifest, wanted, trained_on),
+        trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
     console = Console(stderr=True)
@@ -107,6 +108,13 @@ def _split(name: str) -> Asked:
     if name in ("train", "validation", "test", "all"):
         return name  # type: ignore[return-value]
     raise ContractError(f"--split {name!r}: expected train, validation, test or all")
+
+
+def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:
+    """Number of judged events that taught the policy, or may have where no run says what did."""
+    n = len(manifest.events("train"))
+    may_have_taught = not trained_on or manifest.descends_from(trained_on)
+    return {"events_of_train_judged": n} if split == "all" and n and may_have_taught else {}
 
 
 def _config(split: Asked, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:

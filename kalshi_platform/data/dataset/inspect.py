@@ -199,7 +199,7 @@ _DOUBTS: Final = (
     "markets_without_gap_detection", "refused_frames", "rows_refused:", "markets_put_aside",
     "use_yes_price_unknown_assumed_false", "frames_with_exchange_time_as_receive_time", "takers_",
     "trades_of_unclear_overlap", "close_assumed_known_since_open", "fees:assumed",
-    "outcome_contradicts_result",
+    "outcome_contradicts_result", "events_of_assumed_factor",
 )  # fmt: skip
 
 

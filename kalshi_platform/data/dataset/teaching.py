@@ -34,7 +34,7 @@ class MarketTimes(Protocol):
 
     @property
     def provenance(self) -> Provenance:
-        """How the market became known."""
+        """Name of the way in which the market became known."""
         ...
 
     @property

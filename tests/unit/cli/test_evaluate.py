@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.evaluation.judging.evaluation import Coverage
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
@@ -86,7 +87,10 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
     opened = evaluate(place, "--split", "all", "--final", "--out", str(place / "whole"), "--json")
     assert opened.exit_code == 0, opened.output
     assert (place / "data" / OPENINGS_FILE).read_text().count("\n") == before + 1
-    coverage = json.loads(opened.stdout)["coverage"]
+    printed = json.loads(opened.stdout)
+    n_train = len(Dataset.open(place / "data").manifest.events("train"))
+    assert printed["subject"]["doubts"]["events_of_train_judged"] == n_train
+    coverage = printed["coverage"]
     info = json.loads(CliRunner().invoke(app, ["dataset", "info", str(place / "data"), "--json"]).stdout)
     assert (coverage["n_events"], coverage["n_markets"]) == (info["events"], info["markets"])
     assert coverage["unplayable_markets"] == info["unplayable_markets"]

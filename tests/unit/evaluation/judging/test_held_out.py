@@ -6,7 +6,7 @@ import pytest
 
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.judging.evaluation import Subject
-from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE, open_held_out
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE, open_held_out, opens_test
 
 
 def test_the_test_split_stays_shut_without_final(tmp_path):
@@ -22,3 +22,17 @@ def test_every_opening_of_the_test_split_is_written_down(tmp_path):
     assert [x["checkpoint"] for x in lines] == ["run/best"] * 2
     assert lines[0]["dataset_digest"] == "abc"
     assert open_held_out("validation", False, tmp_path, subject) == 0
+
+
+def test_all_of_a_dataset_opens_its_test_split_where_it_has_one():
+    class Holding:
+        def __init__(self, *splits):
+            self.splits = splits
+
+        def entries(self, split):
+            return [name for name in self.splits if name == split]
+
+    assert opens_test(Holding("train"), "test")
+    assert opens_test(Holding("train", "test"), "all")
+    assert not opens_test(Holding("judge_only"), "all")
+    assert not opens_test(Holding("train", "test"), "validation")
