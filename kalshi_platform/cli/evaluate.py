@@ -38,7 +38,7 @@ def run(
     ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
     split: Annotated[
-        str, typer.Option(help="train, validation, test, or all: every event of the dataset")
+        str, typer.Option(help="train, validation, test, judge_only, or all: every event")
     ] = "validation",
     out: Annotated[
         Path | None,
@@ -105,9 +105,9 @@ def run(
 
 
 def _split(name: str) -> Asked:
-    if name in ("train", "validation", "test", "all"):
+    if name in ("train", "validation", "test", "judge_only", "all"):
         return name  # type: ignore[return-value]
-    raise ContractError(f"--split {name!r}: expected train, validation, test or all")
+    raise ContractError(f"--split {name!r}: expected train, validation, test, judge_only or all")
 
 
 def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:

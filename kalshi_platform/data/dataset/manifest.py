@@ -178,7 +178,7 @@ class Manifest(Config):
         """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
         return _without_silent(write(self), {"notes": [], "imported": [], "left_out": [], "parents": []})
 
-    def events(self, split: Part | Asked | None = None) -> tuple[str, ...]:
+    def events(self, split: Asked | None = None) -> tuple[str, ...]:
         """Events of one split (of the whole dataset where None or ``all``), sorted."""
         return tuple(sorted({m.event for m in self.markets if split in (None, "all", m.split)}))
 

@@ -27,8 +27,8 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import Provenance
 
 Split = Literal["train", "validation", "test"]
-#: A split, or every event of the dataset: those of all splits and those that can only be judged whole.
-Asked = Literal["train", "validation", "test", "all"]
+#: A split, the events that are in none because their stratum is too short, or every event of the dataset.
+Asked = Literal["train", "validation", "test", "judge_only", "all"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 

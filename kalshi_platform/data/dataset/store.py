@@ -23,7 +23,6 @@ from kalshi_platform.data.dataset.manifest import (
     Asked,
     Manifest,
     MarketEntry,
-    Part,
     Shard,
     ShardKind,
     state_path,
@@ -250,7 +249,7 @@ class Dataset:
             return []
         return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
-    def entries(self, split: Part | Asked | None = None) -> tuple[MarketEntry, ...]:
+    def entries(self, split: Asked | None = None) -> tuple[MarketEntry, ...]:
         """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order."""
         return tuple(entry for entry in self.manifest.markets if split in (None, "all", entry.split))
 
