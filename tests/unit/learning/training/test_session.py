@@ -22,7 +22,7 @@ from kalshi_platform.simulation.replay.open import SplitOpener
 def dataset_of(digest=FEATURE_DIGEST, empty=""):
     """What ``require_ready`` looks at."""
     return SimpleNamespace(
-        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest, parents=()),
+        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest, parents=(), events=lambda split: ()),
         entries=lambda split: [] if split == empty else ["a market"],
     )  # fmt: skip
 
