@@ -105,7 +105,8 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
 
 
 def test_mistakes_get_one_message(place):
-    assert "expected train, validation, test, judge_only or all" in evaluate(place, "--split", "holdout").output
+    wrong = evaluate(place, "--split", "holdout").output
+    assert "expected train, validation, test, judge_only or all" in wrong
     lost = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output
