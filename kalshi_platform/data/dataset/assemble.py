@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kalshi_platform.data.dataset.blocks import Part
+from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, encode_shard
-from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, job_key
+from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, Journal, job_key
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import encode_outcomes
 from kalshi_platform.data.dataset.runner import run_jobs
-from kalshi_platform.data.dataset.split import EventFacts, Split
+from kalshi_platform.data.dataset.split import EventFacts
 from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
@@ -60,6 +62,11 @@ class KeyedJobs:
         content = {path: file_digest(path) for path in paths}
         return cls({job_key(job, content, history): job for job in jobs}, content)
 
+    def knowing(self, history: ResolutionHistory) -> "KeyedJobs":
+        """The same jobs, keyed by other outcomes that their markets may know."""
+        jobs = self.jobs.values()
+        return KeyedJobs({job_key(job, self.content, history): job for job in jobs}, self.content)
+
 
 @contextmanager
 def writing_alone(storage: Storage) -> Iterator[Callable[[], None]]:
@@ -102,29 +109,57 @@ def run_unfinished(
     return list(built.values())
 
 
-def event_facts(markets: Iterable[BuiltMarket]) -> dict[str, EventFacts]:
+def run_again(
+    keyed: KeyedJobs,
+    built: list[BuiltJob],
+    history: ResolutionHistory,
+    storage: Storage,
+    workers: int | None,
+    progress: Callable[[BuildProgress], None],
+) -> tuple[KeyedJobs, list[BuiltJob]]:
+    """Run those jobs again whose markets may know other outcomes than was assumed when they were built."""
+    again, done = keyed.knowing(history), {job.key for job in built}
+    if again.jobs.keys() <= done:
+        return again, built
+    finished = {job.key: job for job in built if job.key in again.jobs}
+    finished |= Journal(storage).finished(again.jobs.keys() - done)
+    return again, run_unfinished(again.jobs, finished, storage, workers, history, progress)
+
+
+def event_facts(markets: Iterable[BuiltMarket], factors: Factors) -> dict[str, EventFacts]:
     """Facts of every event that decide its split."""
     of_event: dict[str, list[BuiltMarket]] = defaultdict(list)
     for market in markets:
         of_event[market.spec.event].append(market)
-    return {
-        event: EventFacts(
-            min(m.first_ns for m in siblings),
-            max(m.last_ns for m in siblings),
-            min((m.provenance for m in siblings), key=RICHEST_FIRST.index),
-        )
-        for event, siblings in of_event.items()
-    }
+    found: dict[str, EventFacts] = {}
+    for event, siblings in of_event.items():
+        provenance = min((m.provenance for m in siblings), key=RICHEST_FIRST.index)
+        times = min(m.first_ns for m in siblings), max(map(_end_ns, siblings))
+        if provenance == "simulated":
+            found[event] = EventFacts(*times, provenance)
+        else:
+            factor = factors.of([m.spec for m in siblings])
+            found[event] = EventFacts(*times, provenance, factor.name, factor.is_assumed)
+    return found
 
 
-def market_entry(market: BuiltMarket, split: Split) -> MarketEntry:
+def _end_ns(market: BuiltMarket) -> int:
+    """Time until which a result on the market depends on the world: its last row or its settlement."""
+    if market.settlement is None:
+        return market.last_ns
+    settled_ns = market.settlement.determined_ns or market.history.close_ns
+    return max(market.last_ns, settled_ns or 0)
+
+
+def market_entry(market: BuiltMarket, part: Part, block: str | None) -> MarketEntry:
     """Entry of a built market in the manifest."""
     joined = market.joined
     files = None if joined is None else JoinedFiles(files=market.source, markets=1, **joined._asdict())
     return MarketEntry(
         ticker=market.spec.ticker,
         event=market.spec.event,
-        split=split,
+        split=part,
+        block=block,
         settled=market.settlement is not None,
         joined=files,
         **{name: getattr(market, name) for name in _COPIED},

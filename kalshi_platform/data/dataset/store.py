@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 
 from kalshi_platform.data.dataset.manifest import (
     MANIFEST_NAME,
+    Asked,
     Manifest,
     MarketEntry,
     Shard,
     ShardKind,
-    Split,
     state_path,
 )
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
@@ -250,9 +250,9 @@ class Dataset:
             return []
         return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
-    def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
-        """Manifest entries of one split (all where None), in manifest order."""
-        return tuple(entry for entry in self.manifest.markets if split in (None, entry.split))
+    def entries(self, split: Asked | None = None) -> tuple[MarketEntry, ...]:
+        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order."""
+        return tuple(entry for entry in self.manifest.markets if split in (None, "all", entry.split))
 
     def entry(self, ticker: str) -> MarketEntry:
         """Manifest entry of a market; ContractError where the dataset lacks it."""

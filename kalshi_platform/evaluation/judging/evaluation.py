@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from kalshi_platform.data.dataset.manifest import Split, playable_words
+from kalshi_platform.data.dataset.manifest import Asked, playable_words
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Finding, TrainSample
 from kalshi_platform.evaluation.judging.compare import Comparison
@@ -41,7 +41,7 @@ class EvalConfig(Config):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    split: Split = "validation"
+    split: Asked = "validation"
     schedule: Schedule = "markets"
     episodes_per_market: int = Field(20, ge=1, description="schedule windows: episodes per market and seed")
     window_steps: int = Field(1_000, ge=2, description="schedule windows: messages per episode")

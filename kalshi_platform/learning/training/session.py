@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Split, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, features_of
 from kalshi_platform.domain.commit import git_commit
@@ -154,6 +154,7 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
         if not dataset.entries(split):
             raise DataError(
                 f"{dataset.uri} has no market in its {split} split: record or simulate more events"
+                f"{judge_only_words(dataset.manifest)}"
             )
 
 

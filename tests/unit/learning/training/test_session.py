@@ -31,8 +31,9 @@ from kalshi_platform.storage import locks
 
 def dataset_of(digest=FEATURE_DIGEST, empty=""):
     """What ``require_ready`` looks at."""
+    manifest = SimpleNamespace(feature_digest=digest, parents=(), events=lambda split: ())
     return SimpleNamespace(
-        uri="/data", digest="d" * 12, manifest=SimpleNamespace(feature_digest=digest, parents=()),
+        uri="/data", digest="d" * 12, manifest=manifest,
         entries=lambda split: [] if split == empty else ["a market"],
     )  # fmt: skip
 
