@@ -21,7 +21,7 @@ from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.tiers import TierSet
 from kalshi_platform.models.rules.trading_filter import FREE
 from kalshi_platform.serving.guard.recorded import Recorded
-from kalshi_platform.serving.guard.served import ServedModel, Verdict
+from kalshi_platform.serving.guard.served import ServedModel, Verdict, fault_of
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
@@ -60,7 +60,7 @@ class Candidate(NamedTuple):
     """A prepared change; ``served`` is None where a check refused the model."""
 
     served: ServedModel | None
-    verdict: Verdict
+    verdict: Verdict  # with reason and fault where it was refused
     wanted: Wanted
     against: int | None  # number of the model it was compared with
 
@@ -87,27 +87,29 @@ def examine(
 
     ``budget_ms`` bounds the p99 of one group's decision; ``rival`` is None where no model is active. The
     checks run on copies without caches, so that the policy enters service with clean ones. An engine's error
-    becomes the verdict's reason; the caller catches every other exception.
+    becomes the verdict's reason; the caller catches every other exception. A model too slow here is the
+    fault of this machine, everything else is the model's.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
     if rival and (reason := other_view(policy, rival.served.policy)):
-        return Examined(verdict.replace(reason=reason), none)
+        return Examined(verdict.replace(reason=reason, fault="model"), none)
     probed, recorded = _probe_batch(policy), rival.recorded if rival else None
     verdict = verdict.replace(probes=probed.n, recorded=recorded.batch.n if recorded else 0)
     checked = _without_cache(policy)
     for batch in (probed, recorded.batch) if recorded else (probed,):
         if reason := _wrong_numbers(checked, batch):
-            return Examined(verdict.replace(reason=reason), none)
+            return Examined(verdict.replace(reason=reason, fault="model"), none)
     times = _time_slowest_path(policy, config.runs)
     verdict = verdict.replace(p50_ms=times[0], p99_ms=times[1], budget_ms=budget_ms)
     if times[1] > budget_ms:
         reason = f"p99 of {config.runs} decisions is {times[1]:.2f} ms, its level's budget {budget_ms:g} ms"
-        return Examined(verdict.replace(reason=reason), none)
+        return Examined(verdict.replace(reason=reason, fault="machine"), none)
     actions = checked.decide(probed, 0).actions
     if rival:
         verdict = _compare(checked, verdict, (probed, actions), rival, config)
     if not verdict.reason and checked.failures:
-        verdict = verdict.replace(reason=f"tiers failed while it was compared: {dict(checked.failures)}")
+        reason = f"tiers failed while it was compared: {dict(checked.failures)}"
+        verdict = verdict.replace(reason=reason, fault="model")
     return Examined(verdict, actions)
 
 
@@ -145,6 +147,8 @@ def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
         try:
             found = policy.ask(tier.number, batch, 0)
         except TierError as err:
+            if fault_of(err) == "machine":
+                raise  # no memory: this says nothing about the model
             return f"{err} (on {batch.n} groups)"
         if reason := illegal(policy.spec, batch, found):
             return f"tier {tier.number} ({tier.engine.form}): {reason}"
@@ -206,7 +210,7 @@ def _compare(
             f"it decides as the active model in {agreement:.1%} of {n} slots of {batch.n} groups ({name}), "
             f"at least {bound:.1%} are asked for"
         )
-        return verdict.replace(reason=reason)
+        return verdict.replace(reason=reason, fault="model")
     return verdict
 
 
