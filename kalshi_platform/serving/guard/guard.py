@@ -159,6 +159,8 @@ class ModelGuard:
             if served is not None:
                 break
             self._events.add(EventKind.REFUSED, first.key, verdict.words)
+            if self._standing.stood(first.key, first.entry.number):  # another start may try it again
+                self._standing.refuse(verdict, first.entry.number, durably=False)
             reasons.append(f"{first.key.model}, which cannot be served: {verdict.reason}")
         else:
             if bound := self._standing.refusal(newest.key, newest.entry.number):
@@ -225,19 +227,15 @@ class ModelGuard:
     def prepare(self, wanted: Wanted) -> Candidate:
         """Load, verify and check the wanted model; the active model goes on answering, untouched.
 
-        A model that fails is refused with the reason, in this replica and, unless it stood before, by the
-        registry for all. Where the alias was rolled back to a model, it need not agree with the active model:
-        the active one is the bad one then. StorageError where the registry did not answer: that says nothing
-        about the candidate.
+        A model that fails is refused with the reason, for every replica that shares the registry. Where the
+        alias was rolled back to a model, it need not agree with the active model: the active one is the bad
+        one then. StorageError where the registry did not answer: that says nothing about the candidate.
         """
         active = self.active
         rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
         served, verdict = self._checker.check(wanted.key, wanted.tier_set, rival)
         if served is None:
-            # What stood already fails for a reason of this moment: another start may try it again.
-            number = wanted.entry.number
-            durably = not self._standing.stood(wanted.key, number)
-            self._standing.refuse(verdict, number, durably=durably)
+            self._standing.refuse(verdict, wanted.entry.number, durably=True)
             self._events.add(EventKind.REFUSED, wanted.key, verdict.words)
             self._standing.write()
         return Candidate(served, verdict, wanted, active.number)

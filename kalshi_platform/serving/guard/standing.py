@@ -117,7 +117,7 @@ class Standing:
                 self._unwritten.append(self._kept(key, entry, verdict.fault, verdict.reason))
 
     def serves(self, key: ModelKey, entry: int, words: str) -> None:
-        """Remember that this replica took ``key`` into service; :meth:`write` gives it to the registry once."""
+        """Remember that this replica serves ``key``; :meth:`write` gives it to the registry, once."""
         with self._lock:
             if (key, entry) in self._served:
                 return
@@ -167,15 +167,20 @@ class Standing:
             yield newest
 
     def _stood_before(self, log: AliasLog, latest: AliasEntry) -> Iterator[Wanted]:
-        """Models that stood under promotions still standing, the latest first."""
+        """Models that stood under promotions still standing, the latest first.
+
+        A model that was refused under a later change is left out.
+        """
         entries = [latest, *(e for e in reversed(log.promotions(self._alias)) if e.number != latest.number)]
+        bound: set[ModelKey] = set()
         for entry in entries:
             verdicts = self._registry.verdicts(self._alias, entry.number)
             keys = [_key(v) for v in reversed(verdicts) if v.served]
             if self._deployed is not None and self._deployed.entry == entry.number:
                 keys.append(self._deployed.key)  # a registry that only reads keeps no verdicts
+            bound |= {_key(v) for v in verdicts if self._binding(_key(v), entry.number, verdicts)}
             for key in dict.fromkeys(keys):
-                if self._binding(key, entry.number, verdicts) is None:
+                if key not in bound:
                     yield Wanted(key, self._tier_set(key), entry, log, is_return=False)
 
     def _tier_set(self, key: ModelKey) -> TierSet | None:

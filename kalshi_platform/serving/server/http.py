@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalshi_platform import __version__
-from kalshi_platform.domain.errors import LimitError, StorageError
+from kalshi_platform.domain.errors import LimitError, PlatformError
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
     DecideResponse,
@@ -201,12 +201,16 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
 
     @app.post(
         "/v1/models/reload", openapi_extra=_BEARER, responses=refusals, response_model=ReloadResponse,
-        summary="Look at the registry now; 409 where what it names is refused",
+        summary="Look at the registry now: 200 where what it names answers, 409 where that is refused, also "
+        "earlier, 503 where the registry cannot be read or its log is damaged",
     )  # fmt: skip
     async def reload(request: Request) -> Response:
         gate.admin(request)
         before = service.served()
-        verdict = await asyncio.to_thread(service.guard.refresh)
+        try:
+            verdict = await asyncio.to_thread(service.guard.refresh)
+        except PlatformError as error:
+            raise _of_registry(error) from None
         if verdict is not None and not verdict.accepted:
             detail = f"{verdict.model} was refused: {verdict.reason}; {before.key.model} goes on answering"
             raise Problem(409, "model-refused", detail)
@@ -222,7 +226,8 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
 
     @app.post(
         "/v1/models/rollback", openapi_extra={"requestBody": body, **_BEARER}, responses=refusals,
-        response_model=RollbackResponse, summary="Go back to the model before, here and in the registry",
+        response_model=RollbackResponse,
+        summary="Go back to the model before, here and in the registry; 409: no alias was changed",
     )  # fmt: skip
     async def rollback(request: Request) -> Response:
         gate.admin(request)
@@ -236,8 +241,8 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
             served = await asyncio.to_thread(service.guard.rollback, wanted.reason)
         except LimitError as error:
             raise Problem(409, "no-rollback", str(error)) from None
-        except StorageError as error:
-            raise Problem(503, "registry", str(error), headers={"Retry-After": "5"}) from None
+        except PlatformError as error:
+            raise _of_registry(error) from None
         return _json(RollbackResponse(model=served.key.model).model_dump_json())
 
 
@@ -323,6 +328,11 @@ def _require_json(request: Request) -> None:
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
     return {status: {"description": "refused", "content": content} for status in statuses}
+
+
+def _of_registry(error: PlatformError) -> Problem:
+    """Problem for a registry that cannot be read, or whose alias log is damaged; the model answers on."""
+    return Problem(503, "registry", str(error), headers={"Retry-After": "5"})
 
 
 def _of_http(error: Exception) -> Problem:

@@ -27,6 +27,7 @@ from kalshi_platform.serving.api.requests import (
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.hop import is_asked_inside
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import Pending, TierError
 from kalshi_platform.serving.server.args import PolicyAppArgs
@@ -217,7 +218,7 @@ class Service:
 
     def asks_here(self, served: ServedModel) -> bool:
         """True if this process asks its own tier 3 of ``served``."""
-        return self._ask_full is None or served.full_ms < self.args.tier3_inside_ms
+        return self._ask_full is None or is_asked_inside(served.full_ms, self.args.tier3_inside_ms)
 
     def _needs_remote(self, begun: _Begun) -> bool:
         """True if tier 3 must be asked in another process."""
