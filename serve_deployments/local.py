@@ -11,6 +11,7 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 # ruff: noqa: PLC0415
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -33,6 +34,8 @@ from kalshi_platform.serving.server.gate import AccessArgs
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
+#: Above those that Ray gives its workers, below those that Linux, macOS and Windows hand out by themselves.
+_PORTS: Final = range(20_000, 32_768)
 #: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
 _DRAIN_S: Final = "1"
 
@@ -141,7 +144,10 @@ class Running:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
             _say("starting Serve")
             ray_serve.start(http_options={"host": self.host, "port": self.port})
-            ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+            try:
+                ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+            except RuntimeError as error:
+                raise LimitError(why_not_deployed(str(error), ray_serve.status())) from None
         except BaseException:
             self.__exit__()
             raise
@@ -172,6 +178,20 @@ class Running:
             if reason != said:
                 _say(said := reason)
             time.sleep(0.2)
+
+
+def why_not_deployed(said: str, status: Any) -> str:
+    """Say why Serve could not deploy: ``said`` by Serve, and what each unhealthy deployment last raised.
+
+    ``status`` is Serve's own (``serve.status()``); the last line of a traceback is the error.
+    """
+    lines = [said]
+    for application in status.applications.values():
+        for name, deployment in application.deployments.items():
+            told = [line.strip() for line in deployment.message.splitlines() if line.strip()]
+            if deployment.status != "HEALTHY" and told:
+                lines.append(f"{name}: {told[-1]}")
+    return "; ".join(lines) + "; Ray's logs are in /tmp/ray"
 
 
 def readiness(url: str) -> dict[str, Any]:
@@ -213,9 +233,20 @@ def require_free(host: str, port: int) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port nobody listens on now."""
-    with socket.create_server((host, 0), family=_family(host)) as probe:
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, from a range that systems give to nobody who did not ask for it.
+
+    HAProxy binds its ports up to a minute later. A port from the kernel (bind to 0) may be the local end of
+    any program's connection by then.
+    """
+    for _ in range(100):
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        try:
+            with socket.create_server((host, port), family=_family(host)):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ContractError(f"{host} cannot be listened on ({error.strerror})") from None
+    raise LimitError(f"{host}: 100 ports tried between {_PORTS[0]} and {_PORTS[-1]} are all taken")
 
 
 def _family(host: str) -> socket.AddressFamily:

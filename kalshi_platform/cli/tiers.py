@@ -47,7 +47,7 @@ def build(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time; takes minutes."""
+    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     store = Registry(registry)

@@ -94,6 +94,10 @@ class MarketEntry(Config):
         default=False, description="outcomes that the features may show became known after they were computed"
     )
     joined: JoinedFiles | None = Field(default=None, description="trades put beside the market's own book")
+    block: str | None = Field(
+        default=None,
+        description="the independent observation that its event is part of; None: the event alone",
+    )
 
     @property
     def is_playable(self) -> bool:
@@ -110,6 +114,7 @@ class MarketEntry(Config):
                 "grid_declared": None,
                 "older_outcomes": False,
                 "joined": None,
+                "block": None,
             },
         )
 

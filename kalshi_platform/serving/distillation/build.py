@@ -58,8 +58,8 @@ from kalshi_platform.simulation.rollout.reservoir import States
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
 #: Said where a set is not stored.
 NOT_STORED: Final = (
-    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true stores "
-    "one all the same, for where tier 3 is late or fails)"
+    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
+    "stores one all the same, for where tier 3 is late or fails)"
 )
 
 
@@ -116,9 +116,9 @@ def build_tiers(
 ) -> Built:
     """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
-    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for
-    long ones.
+    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError
+    where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
+    learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)

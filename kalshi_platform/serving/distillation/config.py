@@ -76,8 +76,8 @@ class ThresholdsConfig(Config):
     tier3_inside_ms: float = Field(
         INSIDE_MS,
         ge=0,
-        description="a replica asks its own tier 3, without a hop, where one group takes less; as the setting "
-        "of the service (PolicyAppArgs)",
+        description="a replica asks its own tier 3, without a hop, where one group takes less; the "
+        "service has the same setting",
     )
     for_fallback: bool = Field(
         False,

@@ -56,9 +56,9 @@ class TierReport(Config):
             kept = "no event to compare returns on"
         worth = "" if j.saves else "Saves no time: the champion alone is as quick. "
         return (
-            f"{worth}{share(early)} of the groups leave before the champion is asked; expected {ms(j.expected_ms)} "
-            f"instead of {ms(j.champion_expected_ms)}, {self.way_to_tier_3}; {share(j.agreement)} of the actions "
-            f"are the champion's; {kept}."
+            f"{worth}{share(early)} of the groups leave before the champion is asked; expected "
+            f"{ms(j.expected_ms)} instead of {ms(j.champion_expected_ms)}, {self.way_to_tier_3}; "
+            f"{share(j.agreement)} of the actions are the champion's; {kept}."
         )
 
     @property

@@ -95,6 +95,7 @@ class MarketInfo:
     provenance: Provenance
     volatility: float
     told: MarketHistory | None = None  # None: the specification was known all the time
+    block_name: str | None = None  # None: its event is an observation of its own
 
     @property
     def history(self) -> MarketHistory:
@@ -108,8 +109,13 @@ class MarketInfo:
 
     @property
     def event(self) -> str:
-        """Event the market belongs to: the unit of splits, averages and intervals."""
+        """Event the market belongs to; its markets settle together."""
         return self.specification.event
+
+    @property
+    def block(self) -> str:
+        """Independent observation that the event is part of: the unit of splits, averages and intervals."""
+        return self.specification.event if self.block_name is None else self.block_name
 
     @property
     def category(self) -> str | None:

@@ -156,7 +156,7 @@ def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
 def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
     specs, histories = dataset.specs(), dataset.histories()
     return tuple(
-        MarketInfo(specs[e.ticker], e.provenance, e.volatility, histories[e.ticker]) for e in entries
+        MarketInfo(specs[e.ticker], e.provenance, e.volatility, histories[e.ticker], e.block) for e in entries
     )
 
 

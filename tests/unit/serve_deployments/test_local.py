@@ -5,6 +5,7 @@ import stat
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -13,12 +14,13 @@ from made.kuberay_schema import manifest
 from made.registry_models import made_policy, made_record
 from ray.serve.schema import ServeDeploySchema
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry import record
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
+from serve_deployments import local
 from serve_deployments.local import (
     Running,
     alias_to_serve,
@@ -29,6 +31,7 @@ from serve_deployments.local import (
     require_free,
     require_safe,
     switches,
+    why_not_deployed,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -102,6 +105,40 @@ def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypat
         Running(args, "127.0.0.1", free_port("127.0.0.1")),
     ):
         pytest.fail("it is served")
+
+
+def test_a_failed_deployment_names_what_its_replicas_raised():
+    """The status that Serve gives after three replicas in a row ended in their constructor."""
+    ended = SimpleNamespace(
+        status="DEPLOY_FAILED",
+        message="Failed to start 3 times in a row. Error:\nTraceback (most recent call last):\n"
+        '  File "app.py", line 76, in __init__\nLimitError: champion cannot be served\n\n',
+    )
+    well = SimpleNamespace(status="HEALTHY", message="")
+    status = SimpleNamespace(
+        applications={"policy": SimpleNamespace(deployments={"FullTier": well, "Ingress": ended})}
+    )
+    assert why_not_deployed("Deploying application policy failed", status) == (
+        "Deploying application policy failed; Ingress: LimitError: champion cannot be served; "
+        "Ray's logs are in /tmp/ray"
+    )
+
+
+def test_a_free_port_is_outside_the_range_of_outgoing_connections_and_not_one_that_is_taken(monkeypatch):
+    first, *others = (free_port("127.0.0.1") for _ in range(9))
+    assert 20_000 <= min(first, *others) <= max(first, *others) < 32_768
+    other = next(port for port in others if port != first)
+    with socket.create_server(("127.0.0.1", first)):
+        monkeypatch.setattr(local, "_PORTS", [first])
+        with pytest.raises(LimitError, match=f"100 ports tried between {first} and {first} are all taken"):
+            free_port("127.0.0.1")
+        monkeypatch.setattr(local, "_PORTS", [first, other])
+        assert free_port("127.0.0.1") == other
+
+
+def test_an_address_of_another_machine_has_no_free_port():
+    with pytest.raises(ContractError, match=r"192\.0\.2\.77 cannot be listened on"):
+        free_port("192.0.2.77")
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):

@@ -4,6 +4,7 @@ import pytest
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.distillation.config import ThresholdsConfig, TiersConfig
+from kalshi_platform.serving.server.args import PolicyAppArgs
 
 
 def test_a_dotted_setting_and_the_seed_are_replaced_and_the_rest_stays():
