@@ -7,8 +7,8 @@ from made.registry_models import made_policy, made_record
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
-from kalshi_platform.workflows import publish
 from kalshi_platform.serving.distillation.build import Built
+from kalshi_platform.workflows import publish
 from kalshi_platform.workflows.publish import publish_run
 
 
