@@ -52,10 +52,10 @@ def test_the_verdict_says_where_tier_3_runs_and_that_nothing_is_saved(place):
         return found.model_copy(update={"judgement": found.judgement.model_copy(update=changes)}).verdict
 
     quick = verdict(expected_ms=0.02, champion_expected_ms=1.02, hop_ms=1.0)
-    assert "expected 0.020 ms instead of 1.020 ms, with a hop of 1.000 ms to tier 3" in quick
+    assert "expected 0.0200 ms instead of 1.02 ms, with a hop of 1.00 ms to tier 3" in quick
     assert "Saves no time" not in quick
     slow = verdict(expected_ms=0.06, champion_expected_ms=0.02, hop_ms=0.0)
     assert slow.startswith("Saves no time: the champion alone is as quick. ")
     assert "tier 3 inside the replica, no hop" in slow
     assert verdict(expected_ms=0.5, champion_expected_ms=0.5).startswith("Saves no time")
-    assert "a hop of 1.000 ms" in verdict(hop_ms=None)  # as older releases reckoned
+    assert "a hop of 1.00 ms" in verdict(hop_ms=None)  # as older releases reckoned
