@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.guard.standing import Deployed, deployed_now
@@ -27,7 +27,7 @@ from kalshi_platform.serving.server.full_tier import FullTierModels
 from kalshi_platform.serving.server.http import make_app
 from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.service import AskFull, Service
-from kalshi_platform.serving.server.streaming import warm
+from kalshi_platform.serving.server.warming import rehearse
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 
 #: Longest wait for tier 3 to load a model before the ingress checks it; after that it goes on without.
@@ -79,12 +79,15 @@ class Ingress:
             compared=observability.metrics.shadow,
         )
         served = await asyncio.to_thread(guard.start)
-        await asyncio.to_thread(warm, served)
+        try:
+            await asyncio.to_thread(lambda: asyncio.run(rehearse(args, served)))
+        except ContractError as error:  # the first clients wait longer, and nothing else
+            LOG.warning("%s", error)
         self._service = Service(
             args, guard, None if full is None else _asking(full),
             observability=observability, later=lambda act: loop.call_later(_LATER_S, act),
         )  # fmt: skip
-        await asyncio.to_thread(self._service.warm)
+        self._service.info()  # its reader is made
         start_exporting(lambda: observability.collect(guard.current()), args.export_s)
         _settle()
         self._tasks = [

@@ -40,6 +40,7 @@ from kalshi_platform.serving.api.requests import (
     RollbackResponse,
     schema_of,
 )
+from kalshi_platform.serving.server.docs_page import POLICY, docs_page
 from kalshi_platform.serving.server.example import example_request
 from kalshi_platform.serving.server.gate import Gate
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation
@@ -104,7 +105,7 @@ class HttpDoor:
 def make_app(service: Service) -> FastAPI:
     """Make the application in front of ``service``."""
     app = FastAPI(
-        title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,
+        title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,  # ours: /docs
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
     )  # fmt: skip
     gate = Gate(service.args.access, service.args.limits.rates)
@@ -123,6 +124,7 @@ def make_app(service: Service) -> FastAPI:
     _add_stream(app, service, gate)
     _add_health(app, service)
     _describe(app, service)
+    _add_docs(app)
     return app
 
 
@@ -273,6 +275,15 @@ def _add_health(app: FastAPI, service: Service) -> None:
     async def readyz() -> Response:
         found = await service.ready()
         return _json(found.model_dump_json(), 200 if found.ready else 503)
+
+
+def _add_docs(app: FastAPI) -> None:
+    """Add the page of the API; it needs no token, as the OpenAPI document that it shows."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return Response(docs_page(app.openapi()), headers=headers, media_type="text/html")
 
 
 def _describe(app: FastAPI, service: Service) -> None:

@@ -32,7 +32,6 @@ from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import Pending, TierError
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.breaker import Breaker
-from kalshi_platform.serving.server.example import example_request
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.idempotency import Answers, RequestIdReusedError
 from kalshi_platform.serving.server.observability import Observability
@@ -106,15 +105,6 @@ class Service:
             reader = Reader(spec, served.window, served.trading, self._features, limits.groups)
             self._reader = (served.number, reader)
         return self._reader[1]
-
-    def warm(self) -> None:
-        """Read made-up requests, so that every kernel is compiled before a client waits for it."""
-        served = self.served()
-        spec = served.policy.spec
-        cache = FeatureCache(columns_of(spec))  # what is made up is not remembered
-        reader = Reader(spec, served.window, served.trading, cache, 1)
-        for packed in (True, False):
-            reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
         """Answer the request in ``body`` as JSON; Problem says what is wrong with it.
