@@ -36,6 +36,8 @@ ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 START_S: Final = 180.0
 #: Above those that Ray gives its workers, below those that Linux, macOS and Windows hand out by themselves.
 _PORTS: Final = range(20_000, 32_768)
+#: Seconds that Serve gives its proxy before it counts a failure; at a load of 16 on two cores 15 s passed.
+_PROXY_S: Final = 60
 #: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
 _DRAIN_S: Final = "1"
 
@@ -82,6 +84,8 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
+        # Serve kills a proxy that is not up after the third look: by itself it looks after 5 s each.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),
     }
     if not ha_proxy:
         return common
@@ -143,11 +147,8 @@ class Running:
         try:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
             _say("starting Serve")
-            ray_serve.start(http_options={"host": self.host, "port": self.port})
-            try:
-                ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
-            except RuntimeError as error:
-                raise LimitError(why_not_deployed(str(error), ray_serve.status())) from None
+            start_serve(ray_serve, {"host": self.host, "port": self.port})
+            deploy(ray_serve, build(self.args))
         except BaseException:
             self.__exit__()
             raise
@@ -178,6 +179,39 @@ class Running:
             if reason != said:
                 _say(said := reason)
             time.sleep(0.2)
+
+
+def start_serve(serve: Any, http_options: dict[str, Any]) -> None:
+    """Start Serve (``serve`` is Ray's module), and go on with it where its proxy is late.
+
+    Serve waits a minute for its proxy and replaces one that takes too long to come up. The controller then
+    runs already and goes on starting the proxy: a second call finds it. What it raises is raised.
+    """
+    from ray.exceptions import RayActorError
+
+    try:
+        serve.start(http_options=http_options)
+    except (TimeoutError, RayActorError) as error:
+        _say(f"Serve's HTTP proxy is late, as on a busy machine; waiting for it once more ({_first(error)})")
+        serve.start(http_options=http_options)
+
+
+def deploy(serve: Any, application: Any) -> None:
+    """Deploy the application on the running Serve; LimitError names what its replicas raised where it failed.
+
+    A proxy that is late is not waited for here: :meth:`Running.wait_ready` asks until everything answers.
+    """
+    try:
+        serve.run(application, name="policy", route_prefix="/", blocking=False)
+    except TimeoutError as error:
+        _say(f"Serve's HTTP proxy is late, as on a busy machine ({_first(error)})")
+    except RuntimeError as error:
+        raise LimitError(why_not_deployed(str(error), serve.status())) from None
+
+
+def _first(error: Exception) -> str:
+    """Class and first line of an error of Ray, whose texts are many lines."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def why_not_deployed(said: str, status: Any) -> str:

@@ -12,6 +12,7 @@ import ray
 import yaml
 from made.kuberay_schema import manifest
 from made.registry_models import made_policy, made_record
+from ray.exceptions import RayActorError
 from ray.serve.schema import ServeDeploySchema
 
 from kalshi_platform.domain.errors import ContractError, LimitError
@@ -25,11 +26,13 @@ from serve_deployments.local import (
     Running,
     alias_to_serve,
     curl_line,
+    deploy,
     free_port,
     own_admin_token,
     readiness,
     require_free,
     require_safe,
+    start_serve,
     switches,
     why_not_deployed,
 )
@@ -139,6 +142,51 @@ def test_a_free_port_is_outside_the_range_of_outgoing_connections_and_not_one_th
 def test_an_address_of_another_machine_has_no_free_port():
     with pytest.raises(ContractError, match=r"192\.0\.2\.77 cannot be listened on"):
         free_port("192.0.2.77")
+
+
+class FakeServe:
+    """Ray Serve whose start and run raise what is planted, one error a call."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.calls = list(errors), []
+
+    def _do(self, name: str) -> None:
+        self.calls.append(name)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def start(self, http_options):
+        assert http_options == {"port": 1}
+        self._do("start")
+
+    def run(self, application, name, route_prefix, blocking):
+        assert (application, name, route_prefix, blocking) == ("app", "policy", "/", False)
+        self._do("run")
+
+    def status(self):
+        replica = SimpleNamespace(status="UNHEALTHY", message="Traceback\nLimitError: too slow\n")
+        return SimpleNamespace(applications={"policy": SimpleNamespace(deployments={"Ingress": replica})})
+
+
+@pytest.mark.parametrize("error", [TimeoutError("HTTP proxies not available"), RayActorError()])
+def test_a_late_proxy_is_waited_for_once_more_and_said_to_be_late(error, capsys):
+    served = FakeServe(error)
+    start_serve(served, {"port": 1})
+    assert served.calls == ["start", "start"]
+    assert f"proxy is late, as on a busy machine; waiting for it once more ({type(error).__name__}" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(type(error)):
+        start_serve(FakeServe(error, error), {"port": 1})
+
+
+def test_a_deployment_that_failed_is_refused_with_its_reason_and_a_late_proxy_is_left_to_the_wait(capsys):
+    deploy(FakeServe(TimeoutError("Proxies not available after 60s.")), "app")
+    assert "late, as on a busy machine (TimeoutError: Proxies not available after 60s.)" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(LimitError, match="failed to deploy; Ingress: LimitError: too slow"):
+        deploy(FakeServe(RuntimeError("failed to deploy")), "app")
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):

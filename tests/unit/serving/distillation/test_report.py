@@ -41,7 +41,7 @@ def test_the_verdict_tells_what_is_kept_or_the_difference_where_nothing_can_be(p
 
     assert "50.0 % of the champion's return kept (98.0 % asked for)" in verdict(value_kept=half)
     assert "+50.000% of capital an event" in verdict(value_kept=None, difference=half)
-    assert "no event to compare returns on" in verdict(value_kept=None, difference=none)
+    assert "no block to compare returns on" in verdict(value_kept=None, difference=none)
 
 
 def test_the_verdict_says_where_tier_3_runs_and_that_nothing_is_saved(place):
