@@ -21,8 +21,10 @@ from kalshi_platform.evaluation.promotion.evidence import (
     judging_config,
     measure_performance,
 )
+from kalshi_platform.evaluation.promotion.example import judged_example
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.examples import add_example
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
@@ -84,7 +86,10 @@ def register_run(
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
     claimed = measure_performance(policy, bank, env, config or judging_config(bank), measure, say)
     claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
-    return registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
+    added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
+    where = f"dataset {dataset.digest}, {JUDGED_SPLIT} split"
+    add_example(registry, model, judged_example(bank, env, policy.spec, where))
+    return added
 
 
 def _read_run(run: Path) -> dict[str, Any]:

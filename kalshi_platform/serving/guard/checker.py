@@ -11,7 +11,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final, NamedTuple
 
-from kalshi_platform.domain.errors import PlatformError, StorageError
+from kalshi_platform.domain.errors import DataError, PlatformError, StorageError
+from kalshi_platform.models.registry.examples import Example, read_example
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet
@@ -62,6 +63,7 @@ class Checker:
             ready = self._load(self._registry, loaded, tier_set)
             policy = TieredPolicy(loaded.record.spec, ready.tiers, self._caches)
             budget_ms = loaded.record.spec.level.latency_budget_ms
+            example = self._example(key.model)
             verdict, probe_actions = examine(policy, verdict, budget_ms, rival, self._check)
         except StorageError:
             raise
@@ -75,6 +77,14 @@ class Checker:
             return Checked(None, verdict)
         served = ServedModel(
             number=next(self._numbers), ready=ready, policy=policy, verdict=verdict,
-            probe_actions=probe_actions, watch=Watch(self._watch), since_ns=0,
+            probe_actions=probe_actions, watch=Watch(self._watch), since_ns=0, example=example,
         )  # fmt: skip
         return Checked(served, verdict)
+
+    def _example(self, model: str) -> Example | None:
+        """The example that the registry keeps; a damaged one is logged, and the model served without it."""
+        try:
+            return read_example(self._registry, model)
+        except DataError as err:
+            _LOG.warning("no example: %s", err)
+            return None

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.registry.examples import Example
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.verdicts import Fault
 from kalshi_platform.serving.guard.watch import Watch
@@ -76,6 +77,7 @@ class ServedModel:
     probe_actions: np.ndarray  # (N, S) i1, its own answers to the probes of its check
     watch: Watch
     since_ns: int  # when it last became active; 0 before
+    example: Example | None = None  # that the registry keeps of it
 
     @cached_property
     def key(self) -> ModelKey:

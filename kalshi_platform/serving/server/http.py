@@ -41,7 +41,6 @@ from kalshi_platform.serving.api.requests import (
     schema_of,
 )
 from kalshi_platform.serving.server.docs_page import POLICY, docs_page
-from kalshi_platform.serving.server.example import example_request
 from kalshi_platform.serving.server.gate import Gate
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation
 from kalshi_platform.serving.server.service import Service
@@ -171,7 +170,8 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
     @app.get(
         "/v1/example", openapi_extra=_BEARER, responses=_problems(401, 403, 422, 429, 503),
         response_model=DecideRequest,
-        summary="A valid request for the model that is served; its markets are made up",
+        summary="A valid request for the model that is served, from the events that judged it; the header "
+        "X-Example-Source says from where, or that it is made up",
     )  # fmt: skip
     async def example(
         request: Request,
@@ -182,8 +182,9 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
         gate.client(request)
         if packed not in _FLAGS:
             raise Problem(422, "invalid-field", f"packed = {packed[:80]!r}: send true or false", "packed")
-        found = example_request(service.info(), packed=_FLAGS[packed])
-        return _json(found.model_dump_json(exclude_none=True))
+        answer = _json(service.example(packed=_FLAGS[packed]).model_dump_json(exclude_none=True))
+        answer.headers["X-Example-Source"] = service.info().example.encode("ascii", "replace").decode()
+        return answer
 
 
 def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
@@ -298,9 +299,7 @@ def _describe(app: FastAPI, service: Service) -> None:
             parts.setdefault("schemas", {}).update(own.pop("$defs", {}))
             current = service.guard.current()
             if current is not None:
-                own["example"] = example_request(service.info(), "example-1").model_dump(
-                    mode="json", exclude_none=True
-                )
+                own["example"] = service.example("example-1").model_dump(mode="json", exclude_none=True)
             parts["schemas"]["DecideRequest"] = own
             parts["schemas"]["RollbackRequest"] = schema_of(RollbackRequest)
             parts["schemas"]["ProblemBody"] = schema_of(ProblemBody)
