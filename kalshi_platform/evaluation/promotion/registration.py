@@ -24,7 +24,7 @@ from kalshi_platform.evaluation.promotion.evidence import (
 from kalshi_platform.evaluation.promotion.example import judged_example
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
-from kalshi_platform.models.registry.examples import add_example
+from kalshi_platform.models.registry.examples import add_example, read_example
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
@@ -66,8 +66,14 @@ def register_run(
     sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
     settings = environment.model_dump(mode="json")
     model = model_id(sha256, policy.spec, settings, digests, taught_by, about["commit"])
+    where = f"dataset {dataset.digest}, {JUDGED_SPLIT} split"
     if registry.holds(model):
-        return registry.record(model)
+        held = registry.record(model)
+        if read_example(registry, model) is None:  # registered by an earlier release
+            env = judged_environment(held)
+            bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
+            add_example(registry, model, judged_example(bank, env, policy.spec, where))
+        return held
     record = ModelRecord(
         id=model,
         artefacts={WEIGHTS_NAME: sha256},
@@ -87,7 +93,6 @@ def register_run(
     claimed = measure_performance(policy, bank, env, config or judging_config(bank), measure, say)
     claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
     added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
-    where = f"dataset {dataset.digest}, {JUDGED_SPLIT} split"
     add_example(registry, model, judged_example(bank, env, policy.spec, where))
     return added
 

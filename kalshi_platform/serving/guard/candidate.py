@@ -29,6 +29,10 @@ from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, fr
 
 #: A candidate that is too slow is timed so often before that is believed.
 _ROUNDS: Final = 3
+_OTHER_VIEW_REMEDY = (
+    "serve it as an application of its own, or end this one, name the model anew (kalshi-platform models "
+    "rollback, then promote) and start it"
+)
 #: Fields that decide what a client must send: a model with others would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
 
@@ -123,12 +127,12 @@ def other_view(policy: TieredPolicy, active: TieredPolicy) -> str:
     if changed := [name for name in _VIEW if getattr(policy.spec, name) != getattr(active.spec, name)]:
         return (
             f"it reads other {', '.join(changed)} than the active model: every client would be refused; "
-            "deploy it as an application of its own, or restart this one with it"
+            f"{_OTHER_VIEW_REMEDY}"
         )
     if policy.window != active.window:
         return (
             f"it reads {policy.window} rows of history, clients of the active model send {active.window}: "
-            "restart this application with it"
+            f"{_OTHER_VIEW_REMEDY}"
         )
     return ""
 
