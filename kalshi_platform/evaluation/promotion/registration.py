@@ -68,12 +68,7 @@ def register_run(
     model = model_id(sha256, policy.spec, settings, digests, taught_by, about["commit"])
     where = f"dataset {dataset.digest}, {JUDGED_SPLIT} split"
     if registry.holds(model):
-        held = registry.record(model)
-        if read_example(registry, model) is None:  # registered by an earlier release
-            env = judged_environment(held)
-            bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
-            add_example(registry, model, judged_example(bank, env, policy.spec, where))
-        return held
+        return _held(registry, model, dataset_uri, where)
     record = ModelRecord(
         id=model,
         artefacts={WEIGHTS_NAME: sha256},
@@ -95,6 +90,16 @@ def register_run(
     added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
     add_example(registry, model, judged_example(bank, env, policy.spec, where))
     return added
+
+
+def _held(registry: Registry, model: str, dataset_uri: str, where: str) -> ModelRecord:
+    """Record of a model that is there; one that an earlier release registered gets its example now."""
+    record = registry.record(model)
+    if read_example(registry, model) is None:
+        env = judged_environment(record)
+        bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
+        add_example(registry, model, judged_example(bank, env, record.spec, where))
+    return record
 
 
 def _read_run(run: Path) -> dict[str, Any]:

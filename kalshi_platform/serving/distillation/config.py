@@ -85,7 +85,7 @@ class ThresholdsConfig(Config):
     )
 
     def hop_ms(self, full_p50_ms: float) -> float:
-        """What a replica pays for tier 3 beside its own time, which is ``full_p50_ms``."""
+        """Cost ms of tier 3 beside its own time, which is ``full_p50_ms``: a hop or nothing."""
         return hop_ms(full_p50_ms, self.tier3_inside_ms, self.full_overhead_ms)
 
     @model_validator(mode="after")

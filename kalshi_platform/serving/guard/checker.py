@@ -26,7 +26,7 @@ from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
 _LOG: Final = logging.getLogger(__name__)
 
 
-class Checked(NamedTuple):
+class CheckedModel(NamedTuple):
     """Result of a check; ``served`` is None where the model was refused."""
 
     served: ServedModel | None
@@ -50,7 +50,7 @@ class Checker:
         self._check, self._watch, self._caches = check, watch, caches
         self._numbers = count(1)
 
-    def check(self, key: ModelKey, tier_set: TierSet | None, rival: Rival | None) -> Checked:
+    def check(self, key: ModelKey, tier_set: TierSet | None, rival: Rival | None) -> CheckedModel:
         """Load, verify and check ``key``; ``rival`` is None where nothing answers yet.
 
         StorageError where the registry did not answer.
@@ -68,18 +68,18 @@ class Checker:
         except StorageError:
             raise
         except PlatformError as err:
-            return Checked(None, verdict.replace(reason=str(err), fault=fault_of(err)))
+            return CheckedModel(None, verdict.replace(reason=str(err), fault=fault_of(err)))
         except Exception as err:  # whatever a candidate's code raises, the active model goes on answering
             _LOG.exception("%s could not be prepared", key.model)
             reason = f"preparing it failed: {type(err).__name__}: {err}"
-            return Checked(None, verdict.replace(reason=reason, fault=fault_of(err)))
+            return CheckedModel(None, verdict.replace(reason=reason, fault=fault_of(err)))
         if not verdict.accepted:
-            return Checked(None, verdict)
+            return CheckedModel(None, verdict)
         served = ServedModel(
             number=next(self._numbers), ready=ready, policy=policy, verdict=verdict,
             probe_actions=probe_actions, watch=Watch(self._watch), since_ns=0, example=example,
         )  # fmt: skip
-        return Checked(served, verdict)
+        return CheckedModel(served, verdict)
 
     def _example(self, model: str) -> Example | None:
         """The example that the registry keeps; a damaged one is logged, and the model served without it."""

@@ -6,8 +6,8 @@ Durable    a refusal binds every replica that starts or looks, until the alias c
            (no memory, a missing package, too slow) binds replicas on that machine alone, until the service is
            deployed anew with just this model.
 Deployed   the model that the alias named when the service was deployed: a replica may begin with it, because
-           somebody who restarted the service asked for it. What the alias named later must first be compared
-           with a model that stood.
+           somebody who restarted the service asked for it. A model that the alias named later must first be
+           compared with one that stood.
 Threads    ``refuse`` and ``refused_here`` anywhere, they read and write nothing; the others off the answering
            path, because they talk to the registry.
 """
@@ -29,7 +29,7 @@ from kalshi_platform.serving.inference.ready import ModelKey, key_of
 
 
 class Deployed(NamedTuple):
-    """What an alias named when the service was deployed."""
+    """Model that an alias named when the service was deployed."""
 
     entry: int
     key: ModelKey
@@ -76,7 +76,7 @@ class Standing:
         return log
 
     def named(self, log: AliasLog, active: ModelKey | None) -> Wanted:
-        """What the alias names by ``log``, with its newest tier set; ContractError where it names nothing."""
+        """Model that the alias names by ``log``, with its newest tiers; ContractError if it names none."""
         entry = log.latest(self._alias)
         if entry is None:
             raise ContractError(
@@ -95,7 +95,7 @@ class Standing:
     def refusal(self, key: ModelKey, entry: int) -> Verdict | None:
         """The refusal that binds this replica, its own or one that the registry keeps; None without one.
 
-        What another replica refused becomes an event here, once.
+        A refusal by another replica becomes an event here, once.
         """
         if (own := self.refused_here(key, entry)) is not None:
             return own

@@ -18,5 +18,5 @@ def is_asked_inside(group_ms: float, inside_ms: float) -> bool:
 
 
 def hop_ms(group_ms: float, inside_ms: float, overhead_ms: float) -> float:
-    """What tier 3 costs beside its own time: nothing inside the replica, else ``overhead_ms``."""
+    """Cost ms of tier 3 beside its own time: nothing inside the replica, else ``overhead_ms``."""
     return 0.0 if is_asked_inside(group_ms, inside_ms) else overhead_ms
