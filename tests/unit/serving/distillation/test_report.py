@@ -40,7 +40,7 @@ def test_the_verdict_tells_what_is_kept_or_the_difference_where_nothing_can_be(p
         return found.model_copy(update={"judgement": j.model_copy(update=changes)}).verdict
 
     assert "50.0 % of the champion's return kept (98.0 % asked for)" in verdict(value_kept=half)
-    assert "+50.000% of capital an event" in verdict(value_kept=None, difference=half)
+    assert "+50.000% of capital a block" in verdict(value_kept=None, difference=half)
     assert "no block to compare returns on" in verdict(value_kept=None, difference=none)
 
 
