@@ -37,7 +37,6 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import write_page
-from kalshi_platform.serving.distillation.report import stored_report
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.workflows.publish import Published, publish_run
@@ -110,8 +109,8 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
     html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged, ledger)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
-    if published.tier_set is not None:
-        write_page(stored_report(registry, published.tier_set), out)
+    if published.tier_report is not None:
+        write_page(published.tier_report, out)
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
 
 

@@ -2,7 +2,8 @@
 
 Layout     aliases/000001.json, 000002.json, ...: one change each, created exclusively, never replaced
 Invariant  numbers run without a gap; the entries up to the highest number are the present state.
-Rollback   promotions of an alias form a stack; a rollback takes the top off and says so in a new entry.
+Rollback   promotions of an alias form a stack; a rollback takes the top off, down to the model that its new
+           entry names.
 """
 
 import getpass
@@ -80,17 +81,44 @@ class AliasLog:
         """Model that ``alias`` names; None where nobody ever set it."""
         return self.current.get(alias)
 
-    def stack(self, alias: str) -> tuple[str, ...]:
-        """Promotions of ``alias`` that no rollback took off, the present model last."""
-        models: list[str] = []
+    def latest(self, alias: str) -> AliasEntry | None:
+        """Latest change of ``alias``; None where nobody ever set it."""
+        return next((entry for entry in reversed(self.entries) if entry.alias == alias), None)
+
+    def promotions(self, alias: str) -> tuple[AliasEntry, ...]:
+        """Promotions of ``alias`` that no rollback took off, the present one last.
+
+        A rollback takes off every promotion above the one of the model that it names.
+        """
+        standing: list[AliasEntry] = []
         for entry in self.entries:
             if entry.alias != alias:
                 continue
-            if entry.kind == "rollback":
-                models.pop()
-            else:
-                models.append(entry.model)
-        return tuple(models)
+            if entry.kind == "promote":
+                standing.append(entry)
+                continue
+            standing.pop()
+            while standing and standing[-1].model != entry.model:
+                standing.pop()
+        return tuple(standing)
+
+    def stack(self, alias: str) -> tuple[str, ...]:
+        """Models of :meth:`promotions`."""
+        return tuple(entry.model for entry in self.promotions(alias))
+
+    def require_grown_from(self, seen: "AliasLog", address: str) -> None:
+        """Raise DataError unless every entry of ``seen``, read earlier, still stands here as it was."""
+        if len(self.entries) < len(seen.entries):
+            raise DataError(
+                f"{address}: the log ends at entry {self.number}, it had {seen.number} before; the log only "
+                "grows: restore it from a backup"
+            )
+        changed = next((e for e, now in zip(seen.entries, self.entries, strict=False) if e != now), None)
+        if changed is not None:
+            raise DataError(
+                f"{address}: {changed.path} is not the entry that was read before (now of "
+                f"{self.entries[changed.number - 1].at}); entries never change: restore it from a backup"
+            )
 
 
 def check_alias(alias: str) -> None:

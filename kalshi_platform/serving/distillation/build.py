@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import torch
 
@@ -55,6 +56,18 @@ from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.reservoir import States
 
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
+#: Said where a set is not stored.
+NOT_STORED: Final = (
+    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
+    "stores one all the same, for where tier 3 is late or fails)"
+)
+
+
+class Built(NamedTuple):
+    """The report of tiers, and the set as it was stored; None where it saves nothing."""
+
+    report: TierReport
+    tier_set: TierSet | None
 
 
 @dataclass(frozen=True)
@@ -100,12 +113,12 @@ def build_tiers(
     dataset_uri: str,
     config: TiersConfig | None = None,
     say: Say = silent,
-) -> TierSet:
-    """Make, judge and store the tiers of ``model`` (an alias or an id); ``stored_report`` reads their report.
+) -> Built:
+    """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
-    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for
-    long ones.
+    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError
+    where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
+    learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)
@@ -135,7 +148,10 @@ def build_tiers(
         wall_s=time.perf_counter() - started,
     )
     say(report.verdict)
-    return _store(registry, report, made, networks, tag)
+    if not judgement.saves and not work.config.thresholds.for_fallback:
+        say(NOT_STORED)
+        return Built(report, None)
+    return Built(report, _store(registry, report, made, networks, tag))
 
 
 def report_tiers(

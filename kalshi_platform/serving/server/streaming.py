@@ -14,13 +14,9 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import holding
 from kalshi_platform.serving.live.sessions import Lease, SessionStore
-from kalshi_platform.serving.live.stream import Due, StreamSession
+from kalshi_platform.serving.live.stream import Due
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
 from kalshi_platform.serving.server.service import Service
 
@@ -121,19 +117,6 @@ class Streams:
         if len(text) > self._service.args.limits.message_chars:
             raise _EndError(TOO_LONG, f"longer than {self._service.args.limits.message_chars} characters")
         return str(text)
-
-
-def warm(served: ServedModel) -> None:
-    """Feed a made-up book through a session: kernels are compiled or loaded before a client waits."""
-    session = StreamSession("warm", OpenMessage(type="open"), served)
-    levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
-    change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
-    texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
-    for kind, seq, message in texts:
-        frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": "WARM-1-A", **message}}
-        fed = session.feed(json_text(frame), time.time_ns())
-        if fed.due is not None:
-            session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
 
 
 async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:

@@ -28,7 +28,7 @@ def stages(monkeypatch, tmp_path):
 
     def publish(registry, run, dataset, tiers, say):
         found.published = run
-        return SimpleNamespace(tier_set=None)
+        return SimpleNamespace(tier_report=None)
 
     manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
