@@ -22,7 +22,15 @@ from kalshi_platform.models.registry.evidence import (
     Match,
     Performance,
 )
+from kalshi_platform.models.registry.provenance import (
+    MIN_RECORDED_BLOCKS,
+    SIMULATED,
+    counts_words,
+    real_blocks,
+    standing_of,
+)
 
+_NOTHING: Final = Estimate(value=None, low=None, high=None)
 _HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
 
@@ -61,6 +69,12 @@ class GateConfig(Config):
         description="pass without a comparison where the champion cannot be played by this program, as "
         "after a new feature table; otherwise no model could ever follow it",
     )
+    min_recorded_blocks: int = Field(
+        MIN_RECORDED_BLOCKS,
+        ge=1,
+        description="blocks of recorded data that judge it (quotes, trade-implied books count); with fewer, "
+        "beside simulated ones, it can be champion only as marked simulated",
+    )
     claim_tolerance: float = Field(
         1e-4, ge=0, description="how far claims may lie from what is found: rounding differs between machines"
     )
@@ -79,6 +93,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement
     else:
         results += [
             claims_hold(evidence, found, config),
+            judged_on_recorded(evidence, config),
             beats_baselines(found),
             beats_champion(evidence, config),
             actions_vary(found, config),
@@ -167,14 +182,49 @@ def beats_baselines(found: Performance) -> GateResult:
     return _gate("baselines", not lost, _interval(worst), "interval above 0", words)
 
 
+def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
+    """Check that blocks of recorded data judged the model, with a return on them above zero.
+
+    A model that simulated data judged passes as well, to be marked simulated, where the alias never named
+    another one.
+    """
+    counts, least = evidence.judged_on, config.min_recorded_blocks
+    n, standing = real_blocks(counts or {}), standing_of(counts, least)
+    allowed = f">= {least} recorded blocks, their return above 0"
+    if standing == SIMULATED:
+        other = evidence.not_simulated
+        words = (
+            f"it was judged on simulated data ({counts_words(counts)}), and {other} had this alias, which is "
+            f"not marked simulated: judge it on {least} blocks of recorded data, or use another registry or "
+            f"alias (where {other} is simulated too, promote it again to have it judged anew)"
+        )
+        return _gate("recorded", other is None, f"simulated: {counts_words(counts)}", allowed, words)
+    found = f"{counts_words(counts)}, return {_interval(evidence.real_return or _NOTHING)}"
+    if n < least:
+        words = (
+            f"only {n} blocks of recorded data judged it ({counts_words(counts)}), {least} are asked for: "
+            "add recordings to its dataset (kalshi-platform dataset build --add FILE --to DATASET), or "
+            f"accept fewer with --gate min_recorded_blocks={max(n, 1)}"
+        )
+        return _gate("recorded", False, found, allowed, words)
+    real = evidence.real_return or _NOTHING
+    words = f"on recorded data alone its mean return is {_interval(real)}: its interval must lie above 0"
+    return _gate("recorded", _above_zero(real), found, allowed, words)
+
+
 def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
     """Check the same against the present champion.
 
-    Passed where there is none or the model is the champion.
+    Passed where there is none, where the model is the champion, and where recorded data judged the model and
+    the champion is marked simulated.
     """
     champion, gap = evidence.champion, evidence.against_champion
     if champion is None or champion == evidence.model:
         return _gate("champion", True, "no other champion", "interval above 0", "")
+    is_real = standing_of(evidence.judged_on, config.min_recorded_blocks) == "real"
+    if is_real and evidence.champion_standing == SIMULATED:
+        shown = "not compared" if gap is None else _interval(gap)
+        return _gate("champion", True, f"{shown}; the champion is simulated", "interval above 0", "")
     if gap is None:
         words = (
             f"it was not compared with the champion {champion}: {evidence.why_not}. Roll back to one that "

@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pydantic import Field
+
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID
 from kalshi_platform.storage.storage import Storage
 
@@ -38,6 +41,12 @@ class AliasEntry(Config):
     at: str
     by: str  # user@host
     token: str  # random: tells the writer its own entry from another's
+    standing: Standing | None = Field(
+        None, description="as the gates judged it; None: no gate counted", exclude_if=lambda x: x is None
+    )
+    judged_on: DataCounts | None = Field(
+        None, description="events and blocks that the gates judged", exclude_if=lambda x: x is None
+    )
 
     @property
     def path(self) -> str:
@@ -81,16 +90,29 @@ class AliasLog:
         return self.current.get(alias)
 
     def stack(self, alias: str) -> tuple[str, ...]:
-        """Promotions of ``alias`` that no rollback took off, the present model last."""
-        models: list[str] = []
+        """Models whose promotions to ``alias`` no rollback took off, the present one last."""
+        return tuple(entry.model for entry in self.standing_entries(alias))
+
+    def standing_entry(self, alias: str) -> AliasEntry | None:
+        """Promotion that put the present model of ``alias`` there, also after rollbacks; None without one."""
+        return next(reversed(self.standing_entries(alias)), None)
+
+    def standing_entries(self, alias: str) -> tuple[AliasEntry, ...]:
+        """Promotions of ``alias`` that no rollback took off, the present one last.
+
+        A model that was judged anew stands once, by its latest promotion.
+        """
+        standing: list[AliasEntry] = []
         for entry in self.entries:
             if entry.alias != alias:
                 continue
             if entry.kind == "rollback":
-                models.pop()
-            else:
-                models.append(entry.model)
-        return tuple(models)
+                standing.pop()
+                continue
+            if standing and standing[-1].model == entry.model:
+                standing.pop()
+            standing.append(entry)
+        return tuple(standing)
 
 
 def check_alias(alias: str) -> None:

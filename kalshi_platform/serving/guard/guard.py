@@ -28,6 +28,7 @@ from kalshi_platform.domain.errors import ContractError, LimitError, PlatformErr
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.load import load_model
+from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
@@ -206,7 +207,8 @@ class ModelGuard:
         with self._changing:
             state = self._state
             if state is not None and state.active.record.id == entry.model:
-                self._state = state._replace(log=log)
+                marks = marks_of(state.active.record, log, self.config.alias)  # it may have been judged anew
+                self._state = state._replace(active=replace(state.active, marks=marks), log=log)
             if (state is not None and state.active.key == key) or self._refused == (key, entry.number):
                 return None
         is_return = entry.kind == "rollback" and state is not None and state.active.record.id != entry.model
@@ -246,6 +248,7 @@ class ModelGuard:
         served = ServedModel(
             number=next(self._numbers), ready=ready, policy=policy, verdict=verdict,
             probe_actions=probe_actions, watch=Watch(self.config.watch), since_ns=0,
+            marks=marks_of(loaded.record, wanted.log, self.config.alias),
         )  # fmt: skip
         return Candidate(served, verdict, wanted, against)
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.models.registry.marks import UNMARKED, Marks
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.serving.guard.watch import Watch
 from kalshi_platform.serving.inference.batch import Tier
@@ -68,6 +69,7 @@ class ServedModel:
     probe_actions: np.ndarray  # (N, S) i1, its own answers to the probes of its check
     watch: Watch
     since_ns: int  # when it last became active; 0 before
+    marks: Marks = UNMARKED  # under the alias by which it answers
 
     @cached_property
     def key(self) -> ModelKey:

@@ -1,9 +1,9 @@
 """The WebSocket side: one connection feeds one stream session and sends back its decisions.
 
 Owns       who may connect, the first message, when a connection ends and with which code.
-Codes      1003 a binary message; 1008 refused (no open message, too many bad frames); 1009 a message that is
-           too long; 1012 another model answers, which reads other arrays; 1013 no room or no model; 4000 the
-           session was taken over by a newer connection.
+Codes      1003 a binary message; 1008 refused (no open message, a simulated model for real frames, too many
+           bad frames); 1009 a message that is too long; 1012 another model answers, which reads other
+           arrays; 1013 no room or no model; 4000 the session was taken over by a newer connection.
 Not        frames, books and decisions of a session (kalshi_platform/serving/live/stream.py).
 """
 
@@ -27,6 +27,7 @@ from kalshi_platform.serving.server.service import Service
 UNSUPPORTED, REFUSED, TOO_LONG, REPLACED, TRY_LATER, TAKEN_OVER = 1003, 1008, 1009, 1012, 1013, 4000
 #: Longest wait for the first message: a connection that sends none holds a place.
 OPEN_S: Final = 10.0
+_CLOSE_BYTES: Final = 120
 
 
 class _EndError(Exception):
@@ -100,6 +101,8 @@ class Streams:
 
     async def _decided(self, lease: Lease, due: Due, arrived_ns: int) -> list[str]:
         served = self._service.served()
+        if reason := lease.session.refuses(served):
+            raise _EndError(REFUSED, reason)
         if not lease.session.is_read_by(served):
             raise _EndError(
                 REPLACED, f"{served.key.model} answers now and reads other arrays: open a new session"
@@ -109,7 +112,7 @@ class Streams:
         decisions = await self._service.decide_batch(request_id, served, due.batch, deadline_ns, {})
         taken_ns = time.monotonic_ns() - arrived_ns
         self._service.observability.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
-        return lease.session.answer(due, decisions, served.key.model)
+        return lease.session.answer(due, decisions, served)
 
     async def _text(self, socket: WebSocket) -> str:
         message = await socket.receive()
@@ -125,7 +128,7 @@ class Streams:
 
 def warm(served: ServedModel) -> None:
     """Feed a made-up book through a session: kernels are compiled or loaded before a client waits."""
-    session = StreamSession("warm", OpenMessage(type="open"), served)
+    session = StreamSession("warm", OpenMessage(type="open", accept_missing_inputs=True), served)
     levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
     change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
     texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
@@ -150,7 +153,9 @@ async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
 
 async def _close(socket: WebSocket, end: _EndError) -> None:
     try:
-        # A close frame holds 123 bytes.
-        await socket.close(end.code, end.reason.encode()[:120].decode(errors="ignore"))
+        # A close frame holds 123 bytes: a longer reason goes before it, as a message.
+        if len(end.reason.encode()) > _CLOSE_BYTES:
+            await socket.send_text(json.dumps({"type": "closed", "reason": end.reason}))
+        await socket.close(end.code, end.reason.encode()[:_CLOSE_BYTES].decode(errors="ignore"))
     except (RuntimeError, WebSocketDisconnect):
         return  # the client was faster
