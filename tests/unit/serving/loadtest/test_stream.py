@@ -221,7 +221,7 @@ def test_a_stream_over_a_socket_is_opened_with_a_token_and_every_frame_is_timed(
 
 
 async def first_frame(url):
-    async with open_stream(url, {}, 5.0) as (_, frame):
+    async with open_stream(CONFIG.replace(url=url, timeout_s=5.0), {}) as (_, frame):
         return frame
 
 
