@@ -207,8 +207,8 @@ class ModelGuard:
         with self._changing:
             state = self._state
             if state is not None and state.active.record.id == entry.model:
-                marks = marks_of(state.active.record, log, self.config.alias)  # it may have been judged anew
-                self._state = state._replace(active=replace(state.active, marks=marks), log=log)
+                marks = marks_of(state.active.record, log, self.config.alias)
+                self._state = state._replace(active=state.active.marked(marks), log=log)
             if (state is not None and state.active.key == key) or self._refused == (key, entry.number):
                 return None
         is_return = entry.kind == "rollback" and state is not None and state.active.record.id != entry.model

@@ -5,7 +5,7 @@ Invariant  request, stream and metrics read the same record; a request keeps the
 Not        how a model is found, checked and replaced (guard.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -85,6 +85,10 @@ class ServedModel:
     def trading(self) -> TradingConfig:
         """Slots, feature sets and trading settings of the environment in which the model was trained."""
         return TradingConfig.of_environment(self.record.environment)
+
+    def marked(self, marks: Marks) -> "ServedModel":
+        """Return the same model with ``marks``: its alias may have been judged anew."""
+        return self if marks == self.marks else replace(self, marks=marks)
 
     @property
     def window(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from made.live_capture import ALL_GROUPS
 from made.served import REAL_MARKS, SIMULATED_MARKS, reading
-from made.stream_texts import M, MODEL, TRADING, T0_NS, Policy, line, session, snapshot
+from made.stream_texts import MODEL, T0_NS, TRADING, M, Policy, line, session, snapshot
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.registry.marks import UNMARKED

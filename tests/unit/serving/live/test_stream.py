@@ -101,7 +101,7 @@ def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
             "group": 1,
             "slot": 0,
             "missing_inputs": stream.books.missing["A"],
-        }  # fmt: skip
+        }
     ]
 
 
