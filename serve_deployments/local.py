@@ -11,6 +11,7 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 # ruff: noqa: PLC0415
 
 import asyncio
+import errno
 import json
 import os
 import secrets
@@ -34,6 +35,10 @@ from kalshi_platform.serving.server.gate import AccessArgs
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
 START_S: Final = 180.0
+#: Above those that Ray gives its workers, below those that Linux, macOS and Windows hand out by themselves.
+_PORTS: Final = range(20_000, 32_768)
+#: Seconds that Serve gives its proxy before it counts a failure; at a load of 16 on two cores 15 s passed.
+_PROXY_S: Final = 60
 #: Seconds that a stopping replica waits for requests in flight; Serve's 30 s suit a cloud's load balancer.
 _DRAIN_S: Final = "1"
 
@@ -84,6 +89,8 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
+        # Serve kills a proxy that is not up after the third look: by itself it looks after 5 s each.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),
     }
     if not ha_proxy:
         return common
@@ -145,8 +152,8 @@ class Running:
         try:
             ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
             _say("starting Serve")
-            ray_serve.start(http_options={"host": self.host, "port": self.port})
-            ray_serve.run(build(self.args), name="policy", route_prefix="/", blocking=False)
+            start_serve(ray_serve, {"host": self.host, "port": self.port})
+            deploy(ray_serve, build(self.args))
         except BaseException:
             self.__exit__()
             raise
@@ -177,6 +184,53 @@ class Running:
             if reason != said:
                 _say(said := reason)
             time.sleep(0.2)
+
+
+def start_serve(serve: Any, http_options: dict[str, Any]) -> None:
+    """Start Serve (``serve`` is Ray's module), and go on with it where its proxy is late.
+
+    Serve waits a minute for its proxy and replaces one that takes too long to come up. The controller then
+    runs already and goes on starting the proxy: a second call finds it. What it raises is raised.
+    """
+    from ray.exceptions import RayActorError
+
+    try:
+        serve.start(http_options=http_options)
+    except (TimeoutError, RayActorError) as error:
+        _say(f"Serve's HTTP proxy is late, as on a busy machine; waiting for it once more ({_first(error)})")
+        serve.start(http_options=http_options)
+
+
+def deploy(serve: Any, application: Any) -> None:
+    """Deploy the application on the running Serve; LimitError names what its replicas raised where it failed.
+
+    A proxy that is late is not waited for here: :meth:`Running.wait_ready` asks until everything answers.
+    """
+    try:
+        serve.run(application, name="policy", route_prefix="/", blocking=False)
+    except TimeoutError as error:
+        _say(f"Serve's HTTP proxy is late, as on a busy machine ({_first(error)})")
+    except RuntimeError as error:
+        raise LimitError(why_not_deployed(str(error), serve.status())) from None
+
+
+def _first(error: Exception) -> str:
+    """Class and first line of an error of Ray, whose texts are many lines."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def why_not_deployed(said: str, status: Any) -> str:
+    """Say why Serve could not deploy: ``said`` by Serve, and what each unhealthy deployment last raised.
+
+    ``status`` is Serve's own (``serve.status()``); the last line of a traceback is the error.
+    """
+    lines = [said]
+    for application in status.applications.values():
+        for name, deployment in application.deployments.items():
+            told = [line.strip() for line in deployment.message.splitlines() if line.strip()]
+            if deployment.status != "HEALTHY" and told:
+                lines.append(f"{name}: {told[-1]}")
+    return "; ".join(lines) + "; Ray's logs are in /tmp/ray"
 
 
 def readiness(url: str) -> dict[str, Any]:
@@ -218,9 +272,20 @@ def require_free(host: str, port: int) -> None:
 
 
 def free_port(host: str) -> int:
-    """A port nobody listens on now."""
-    with socket.create_server((host, 0), family=_family(host)) as probe:
-        return int(probe.getsockname()[1])
+    """A port nobody listens on now, from a range that systems give to nobody who did not ask for it.
+
+    HAProxy binds its ports up to a minute later. A port from the kernel (bind to 0) may be the local end of
+    any program's connection by then.
+    """
+    for _ in range(100):
+        port = _PORTS[secrets.randbelow(len(_PORTS))]
+        try:
+            with socket.create_server((host, port), family=_family(host)):
+                return port
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise ContractError(f"{host} cannot be listened on ({error.strerror})") from None
+    raise LimitError(f"{host}: 100 ports tried between {_PORTS[0]} and {_PORTS[-1]} are all taken")
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -226,7 +226,7 @@ def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None
     if record.claims:
         p = record.claims.performance
         rows |= {
-            "claims: return an event": _estimate(p.mean_return),
+            "claims: return a block": _estimate(p.mean_return),
             **{f"claims: better than {name} by": _estimate(e) for name, e in p.baselines.items()},
             "claims: worst drawdown": f"{p.worst_drawdown:.1%}",
             "claims: latency": f"p50 {p.latency.p50_ms:.2f} ms, p99 {p.latency.p99_ms:.2f} ms",

@@ -1,7 +1,7 @@
 """Plateaus: a level has learned all it can when its Sharpe ratio stops rising. Pure functions of a history.
 
 Owns   PlateauConfig and the decision.
-Units  a history is a run's Sharpe ratio per event, one entry a validation, oldest first.
+Units  a history is a run's Sharpe ratio per block, one entry a validation that has one, oldest first.
 """
 
 import math
@@ -56,7 +56,7 @@ class ComplexityScaler:
 
     def stop(self, validations: Sequence[Mapping[str, Any]]) -> str | None:
         """Reason to stop after these validations, or None to go on; for ``run_training(stop=...)``."""
-        history = [float(numbers[SHARPE]) for numbers in validations]
+        history = [float(numbers[SHARPE]) for numbers in validations if numbers.get(SHARPE) is not None]
         if not self.should_scale(history):
             return None
         gain, window = recent_gain(history, self._config.window), self._config.window

@@ -136,8 +136,8 @@ class _Pipeline:
         difference = None
         kept, reason = decide_first(config, judged)
         if rival is not None:
-            events = sorted(rival.judged.events)
-            ours, theirs = (np.array([x.events[e] for e in events]) for x in (judged, rival.judged))
+            shared = sorted(rival.judged.block_returns)
+            ours, theirs = (np.array([x.block_returns[b] for b in shared]) for x in (judged, rival.judged))
             difference = paired_sharpe_difference(ours, theirs, config.bootstrap)
             kept, reason = decide(config, rival.level, difference, latency, budget_ms)
         return LevelRecord(
@@ -180,6 +180,7 @@ def judge(policy: FrozenPolicy, bank: Bank, env: EnvConfig) -> Judged:
         score=result.mean_return,
         sharpe=result.event_sharpe,
         events={e.event: e.mean_return for e in result.events},
+        blocks=result.block_returns,
     )
 
 

@@ -2,7 +2,7 @@
 
 Owns     ProgressiveConfig, the records in progressive.json and the decision on a level, a pure function.
 Folder   <out>/progressive.json, progressive.html, <k>-<level>/ (a training run each)
-Units    Sharpe ratios are per event; returns are fractions of the episode's capital.
+Units    Sharpe ratios are per block; returns are fractions of the episode's capital.
 """
 
 import json
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, LimitError
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.models.networks.transfer import TransferReport
@@ -50,11 +51,22 @@ class ProgressiveConfig(Config):
 
 
 class Judged(Config):
-    """Result of a policy on the validation events."""
+    """Result of a policy on the validation blocks that decide on a level."""
 
-    score: Interval  # mean return over events
-    sharpe: float
+    score: Interval  # mean return over blocks
+    sharpe: float | None  # per block; None below three blocks, and where they have no spread
     events: dict[str, float]  # event -> mean return of its markets
+    blocks: dict[str, float] | None = None  # block -> mean return of its events; None in earlier records
+
+    @property
+    def block_returns(self) -> dict[str, float]:
+        """Return of each block by its name; in earlier records each event was one."""
+        return self.events if self.blocks is None else self.blocks
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of independent blocks that judge."""
+        return len(self.block_returns)
 
 
 class Transfer(Config):
@@ -132,11 +144,13 @@ def decide_first(config: ProgressiveConfig, judged: Judged) -> tuple[bool, str]:
 
     Its latency is only reported, because no smaller level could take its place.
     """
+    asked = f"the {config.min_first_sharpe:g} asked of the first level"
+    if judged.sharpe is None:
+        why = decides_nothing(judged.n_blocks) or f"{judged.n_blocks} blocks without spread"
+        return False, f"no Sharpe ratio ({why}), so nothing shows {asked}"
     kept = judged.sharpe >= config.min_first_sharpe
     word = "reaches" if kept else "is below"
-    return kept, (
-        f"Sharpe {judged.sharpe:.3f} an event {word} the {config.min_first_sharpe:g} asked of the first level"
-    )
+    return kept, f"Sharpe {judged.sharpe:.3f} a block over {judged.n_blocks} blocks {word} {asked}"
 
 
 def decide(
@@ -145,7 +159,7 @@ def decide(
     """Decide whether a level replaces ``rival``: it gains enough, surely, and decides fast enough.
 
     Enough: the paired difference of Sharpe is at least ``min_gain_sharpe``. Surely: its whole interval,
-    events drawn jointly for both, lies above zero. Fast: p99 of one decision within ``budget_ms``.
+    blocks drawn jointly for both, lies above zero. Fast: p99 of one decision within ``budget_ms``.
     Returns (kept, reason).
     """
     wrong = []

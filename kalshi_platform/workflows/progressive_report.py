@@ -37,7 +37,7 @@ def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -
         r=record,
         curves=[
             ("validation score", _curve(metrics, "score", percent)),
-            ("validation Sharpe an event", _curve(metrics, "sharpe", plain)),
+            ("validation Sharpe a block", _curve(metrics, "sharpe", plain)),
         ],
         training={name: training_charts(rows) for name, rows in metrics.items()},
         slots={name: k for k, name in enumerate(metrics)},

@@ -132,6 +132,6 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
             subject=subject.replace(checkpoint=str(run)), training_metrics=read_metrics(run), say=say,
         )  # fmt: skip
         write_report(found, run / "evaluation", read_metrics(run))
-        say(f"{run.name}: return {interval_text(found.policy.mean_return)} an event. {verdict(found)}")
+        say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
     return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]

@@ -3,12 +3,14 @@
     python serve_child.py ARGS.json PORT      ARGS.json: PolicyAppArgs
 
 Says ``ready`` once every tier answers; then takes commands from stdin, a line each, and answers in a line:
-``kill NAME`` ends the process of one replica of that deployment; the end of stdin ends all.
+``kill NAME`` ends the process of one replica of that deployment; the end of stdin ends all. Nothing but the
+answers comes on stdout: what Ray and its processes print goes to stderr.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from serve_deployments.local import Running, switches
@@ -25,13 +27,21 @@ def kill(deployment: str) -> str:
     return str(name)
 
 
+def own_channel() -> TextIO:
+    """This process's stdout for its answers alone; from now on all others, Ray's too, write to stderr."""
+    channel = os.fdopen(os.dup(1), "w", buffering=1)  # not inherited: its end is the end of this process
+    os.dup2(2, 1)
+    return channel
+
+
 def main() -> None:
+    answers = own_channel()
     os.environ.update(switches("127.0.0.1", ha_proxy=True))
     args = PolicyAppArgs.model_validate_json(Path(sys.argv[1]).read_text())
     with Running(args, "127.0.0.1", int(sys.argv[2])) as running:
-        print("ready", running.wait_ready(120), flush=True)
+        print("ready", running.wait_ready(120), file=answers)
         for line in sys.stdin:
-            print("killed", kill(line.split()[1]), flush=True)
+            print("killed", kill(line.split()[1]), file=answers)
 
 
 if __name__ == "__main__":

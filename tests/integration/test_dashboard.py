@@ -18,16 +18,16 @@ from kalshi_platform.learning.tuning.tracking import URI_VARIABLE
 PROGRAM = "from kalshi_platform.cli.main import app; app()"
 
 
-def answer(url: str, process: subprocess.Popen) -> bytes:
+def answer(url: str, process: subprocess.Popen, log: Path) -> bytes:
     """What the server says once it is up; the test fails where it ended or says nothing for three minutes."""
     end_s = time.monotonic() + 180
     while True:
-        assert process.poll() is None, "the dashboard ended"
+        assert process.poll() is None, f"the dashboard ended: {log.read_text()}"
         try:
             with urllib.request.urlopen(url, timeout=5) as found:
                 return found.read()
         except (urllib.error.URLError, ConnectionError):
-            assert time.monotonic() < end_s, f"{url} does not answer"
+            assert time.monotonic() < end_s, f"{url} does not answer: {log.read_text()}"
             time.sleep(0.1)
 
 
@@ -36,15 +36,17 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
     (tmp_path / "sweeps").mkdir()
     env = {**os.environ, HOME_VARIABLE: str(tmp_path)}
     env.pop(URI_VARIABLE, None)
-    process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, "dashboard", name, "--port", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env, start_new_session=True,
-    )  # fmt: skip
+    log = tmp_path / "stderr"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, "dashboard", name, "--port", "0"],
+            stdout=subprocess.PIPE, stderr=stderr, text=True, env=env, start_new_session=True,
+        )  # fmt: skip
     assert process.stdout is not None
     try:
         url = process.stdout.readline().strip()
-        assert url.startswith("http://127.0.0.1:")
-        assert mark in answer(url, process)
+        assert url.startswith("http://127.0.0.1:"), log.read_text()
+        assert mark in answer(url, process, log)
         port = int(url.rpartition(":")[2])
         listening = {
             c.laddr.ip

@@ -86,8 +86,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         "shadow": CHALLENGER,
         "access": {"require_token": False, "admin_token_file": str(folder / "admins")},
         "limits": {"rates": {"rate_per_s": 10_000, "burst": 10_000}},
-        "check": {"min_agreement": 0.0},  # two networks that were never trained decide alike by chance only
-        "watch": {"max_p99_ms": 5_000.0, "worse_p99_ms": 5_000.0},  # of a machine that other tests share
+        # Two networks that were never trained decide alike by chance only; other tests share the machine.
+        "check": {"min_agreement": 0.0, "latency_factor": 100.0},
+        "watch": {"max_p99_ms": 5_000.0, "worse_p99_ms": 5_000.0},
         "replicas": 2, "replica_cpus": 0, "tier3_cpus": 0, "deadline_ms": 1_000.0, "poll_s": 0.2,
         "health_check_s": 1.0, "inference_ttl_ms": 0, "tier3_inside_ms": 0.0,
     }  # fmt: skip
@@ -108,8 +109,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         return child.stdout.readline()
 
     try:
-        said = child.stdout.readline()
-        assert said.startswith("ready"), (folder / "log").read_text()[-3_000:]
+        if not child.stdout.readline().startswith(
+            "ready"
+        ):  # the pipe's end: the child is gone, its log whole
+            pytest.fail(f"serve_child.py ended with {child.wait(60)}:\n{(folder / 'log').read_text()}")
         yield World(f"http://127.0.0.1:{port}", registry, models, command)
     finally:
         child.stdin.close()

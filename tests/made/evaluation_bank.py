@@ -35,6 +35,18 @@ def market(ticker, event, mids_e4, settlement_e4=UNSETTLED, provenance="simulate
     return BankMarket(MarketInfo(spec, provenance, 0.01), rows, settlement_e4)
 
 
+def gapped(market: BankMarket, *at: int) -> BankMarket:
+    """``market`` with a gap at each row ``at``: its life falls into segments."""
+    valid = market.rows.valid.copy()
+    valid[list(at)] = 0
+    return replace(market, rows=market.rows._replace(valid=valid))
+
+
+def in_block(market: BankMarket, block: str) -> BankMarket:
+    """``market`` as part of ``block``."""
+    return replace(market, info=replace(market.info, block_name=block))
+
+
 def dated(market: BankMarket, multiplier_e6: int, source="known", rounding="micro") -> BankMarket:
     """``market`` that pays ``multiplier_e6`` while its rows last, and quadratic times 1 after them."""
     spec, end_ns = market.info.specification, int(market.rows.recv_ns[-1]) + 1

@@ -23,7 +23,7 @@ def latency(p99_ms: float) -> Latency:
 
 
 def judged(sharpe: float) -> Judged:
-    return Judged(score=interval(0.04, 0.01, 0.07), sharpe=sharpe, events={"A": 0.03, "B": 0.05})
+    return Judged(score=interval(0.04, 0.01, 0.07), sharpe=sharpe, events={"A": 0.03, "B": 0.04, "C": 0.05})
 
 
 def level(name: str, kept: bool, reason: str = "because", transfer: Transfer | None = None) -> LevelRecord:

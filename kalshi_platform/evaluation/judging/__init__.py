@@ -5,5 +5,5 @@ Not here   intervals (statistics/) and the decision on a champion (promotion/). 
 
 __all__ = [
     "checkup", "compare", "evaluate", "evaluation", "fee_ladder", "fee_times", "held_out", "report",
-    "rollout", "summary", "validation",
+    "rollout", "sample", "summary", "targets", "validation",
 ]  # fmt: skip

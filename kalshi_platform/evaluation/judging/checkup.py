@@ -277,8 +277,9 @@ def too_good(facts: Facts, config: CheckupConfig) -> Finding | None:
         reasons["profit_over_oracle"] = t.pnl_e6 / max(facts.oracle_pnl_e6, 1)
     if t.round_trips >= config.min_trades and t.winning_trips / t.round_trips > config.hit_rate:
         reasons["hit_rate"] = t.winning_trips / t.round_trips
-    if result.n_events >= config.min_events and result.event_sharpe > config.event_sharpe:
-        reasons["event_sharpe"] = result.event_sharpe
+    ratio = result.event_sharpe
+    if result.n_blocks >= config.min_events and ratio is not None and ratio > config.event_sharpe:
+        reasons["event_sharpe"] = ratio
     if not reasons:
         return None
     listed = ", ".join(f"{k} = {v:.3g}" for k, v in reasons.items())

@@ -1,16 +1,18 @@
-"""Comparison of a policy with a baseline: the paired difference on the same episodes, clustered by event.
+"""Comparison of a policy with a baseline: the paired difference on the same episodes, block by block.
 
 Pairing   both played the same schedule: one observation a (seed, episode, slot), matched exactly. A policy
           without randomness on a fixed schedule plays it once and meets every seed of a random baseline.
-Beats     the whole interval of the mean difference lies above zero.
+Beats     the whole interval of the mean difference lies above zero; fewer than three blocks have none.
 """
 
 import numpy as np
+from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.summary import Sample, event_means
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, block_mean_interval
 from kalshi_platform.evaluation.statistics.metrics import probabilistic_sharpe
 
 
@@ -20,7 +22,7 @@ class Comparison(Config):
     baseline: str
     difference: Interval
     beats: bool
-    share_of_events_better: float
+    share_of_events_better: float | None = Field(description="of blocks; None below three of them")
     probability_better: float | None
 
 
@@ -34,16 +36,16 @@ def compare(policy: Sample, baseline: Sample, name: str, bootstrap: BootstrapCon
             f"the policy ({left.size} market episodes) and {name} ({right.size}) are not the same episodes; "
             "use the same bank, seeds and schedule for both"
         )
-    gap = policy.returns[left] - baseline.returns[right]
-    event = policy.event[left]
-    per_event = event_means(event, gap)
-    interval = event_mean_interval(event, gap, bootstrap)
+    gap = np.empty(right.size)
+    gap[right] = policy.returns[left] - baseline.returns[right]
+    _, by_block = baseline.block_means(gap)
+    interval = block_mean_interval(by_block, bootstrap)
     return Comparison(
         baseline=name,
         difference=interval,
         beats=interval.above_zero,
-        share_of_events_better=float((per_event > 0).mean()),
-        probability_better=probabilistic_sharpe(per_event),
+        share_of_events_better=float((by_block > 0).mean()) if by_block.size >= MIN_BLOCKS else None,
+        probability_better=probabilistic_sharpe(by_block),
     )
 
 

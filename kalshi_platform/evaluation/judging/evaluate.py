@@ -27,7 +27,9 @@ from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, clim
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
-from kalshi_platform.evaluation.judging.summary import PolicyResult, Sample, pool, summarise
+from kalshi_platform.evaluation.judging.sample import Sample, pool
+from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
+from kalshi_platform.evaluation.judging.targets import targets_of
 from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -94,6 +96,7 @@ def evaluate(
         policy=result,
         baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
         comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        targets=targets_of(result),
         fee_ladder=ladder,
         fee_times=dated,
         oracle=oracle,
@@ -160,7 +163,7 @@ class _Stage:
             with torch_threads(self.config.torch_threads):
                 rollouts.append(run_policy(maker(env), env, self.config.rollout, name, filtered=filtered))
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
-        return pool(self.bank, env_config, seeds, rollouts)
+        return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
     def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""

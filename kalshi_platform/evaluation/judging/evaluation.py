@@ -15,6 +15,7 @@ from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
+from kalshi_platform.evaluation.judging.targets import Target
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.models.rules.baselines import BASELINES
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -151,6 +152,7 @@ class Evaluation(Config):
     policy: PolicyResult
     baselines: tuple[PolicyResult, ...]
     comparisons: tuple[Comparison, ...]
+    targets: tuple[Target, ...] = Field((), description="the brief's; empty in reports of an earlier version")
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
     oracle: OracleResult | None
@@ -164,5 +166,5 @@ class Evaluation(Config):
 
     @property
     def score(self) -> float:
-        """Mean return over events, a fraction of capital: the figure to select by."""
+        """Mean return over blocks, a fraction of capital: the figure to select by."""
         return self.policy.mean_return.estimate or 0.0

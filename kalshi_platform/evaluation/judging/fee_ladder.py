@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.judging.summary import Sample
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 FULL_E6: Final = 1_000_000
@@ -44,7 +44,7 @@ def climb(
             FeeRung(
                 label=label,
                 fee_scale_e6=scale,
-                mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
+                mean_return=sample.mean_interval(bootstrap),
                 pnl_e6=int(records.pnl_e6.sum()),
                 fees_e6=int(records.fees_e6.sum()),
                 n_fills=int(records.n_fills.sum()),

@@ -15,8 +15,8 @@ import numpy as np
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.fee_schedule import SOURCES, FeeSource, terms_today, weakest_source
 from kalshi_platform.domain.fees import MICRO
-from kalshi_platform.evaluation.judging.summary import Sample
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.trading import FeeTime
@@ -59,7 +59,7 @@ def play_both(
         found.append(
             DatedFees(
                 fees=fees,
-                mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
+                mean_return=sample.mean_interval(bootstrap),
                 pnl_e6=int(sample.records.pnl_e6.sum()),
                 fees_e6=int(sample.records.fees_e6.sum()),
                 n_fills=int(sample.records.n_fills.sum()),

@@ -17,10 +17,11 @@ from rich.text import Text
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
+from kalshi_platform.evaluation.judging.targets import found_text, passed_text
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
-from kalshi_platform.evaluation.pages.formats import dollars, interval_text, percent, plain, utc
+from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.terminal import show
 
@@ -71,6 +72,7 @@ def render_html(
     return render(
         "kalshi_platform.evaluation.judging",
         "report.html.j2",
+        {"found": found_text, "passed": passed_text},
         e=evaluation,
         everyone=everyone,
         differences={c.baseline: c for c in evaluation.comparisons},
@@ -116,7 +118,10 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder], "fee ladder", "mean return"
         ),
         "provenance": charts.forest_plot(
-            [(f"{s.label} ({s.n_events} events)", s.estimate) for s in policy.by_provenance],
+            [
+                (f"{s.label} ({blocks_text(s.n_blocks, s.n_events)})", s.estimate)
+                for s in policy.by_provenance
+            ],
             "mean return by provenance",
             "mean return",
         ),
@@ -164,10 +169,11 @@ def print_view(evaluation: Evaluation, html: Path) -> None:
 def terminal_view(evaluation: Evaluation) -> RenderableType:
     """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
-    table = Table(title=f"{evaluation.config.split} split · {evaluation.policy.n_events} events")
+    counted = blocks_text(evaluation.policy.n_blocks, evaluation.policy.n_events)
+    table = Table(title=f"{evaluation.config.split} split · {counted}")
     for name in (
         "",
-        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by event]",
+        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by block]",
         "policy - baseline",
     ):
         table.add_column(name)
@@ -194,7 +200,23 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
-    return Group(table, *said, Text(verdict(evaluation), style="bold"), *fees, *lines)
+    return Group(
+        table, *_targets_view(evaluation), *said, Text(verdict(evaluation), style="bold"), *fees, *lines
+    )
+
+
+def _targets_view(evaluation: Evaluation) -> Iterable[RenderableType]:
+    """Table of the brief's targets; nothing for a report of an earlier version."""
+    if not evaluation.targets:
+        return
+    counted = blocks_text(evaluation.policy.n_blocks, evaluation.policy.n_events)
+    table = Table(title=f"the brief's targets · {counted}")
+    for name in ("", "target", "found", "passed"):
+        table.add_column(name)
+    for target in evaluation.targets:
+        style = {True: "green", False: "red", None: "yellow"}[target.passed]
+        table.add_row(target.name, target.target, found_text(target), Text(passed_text(target), style=style))
+    yield table
 
 
 def _fees_line(dated: DatedFees) -> str:

@@ -60,6 +60,13 @@ def number_events(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
     return tuple(number), np.array(index, np.int32)
 
 
+def number_blocks(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
+    """Blocks in order of first appearance, and each market's index into them (M,) i4."""
+    number: dict[str, int] = {}
+    index = [number.setdefault(m.block, len(number)) for m in bank.markets]
+    return tuple(number), np.array(index, np.int32)
+
+
 def run_policy(
     policy: Policy,
     env: ReplayVectorEnv,

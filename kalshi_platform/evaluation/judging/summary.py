@@ -1,33 +1,31 @@
 """Figures of one policy from its rollouts, with the spread of every figure that decides anything.
 
-Owns   pooling the rollouts of several seeds, per-market and aggregate metrics, slices.
-Units  returns are fractions of the episode's capital, one a market and episode; money 1e-6 dollar.
-       An estimate's draw is an event: its seeds and episodes never count as further draws.
+Owns   the figures of one policy: per-market and aggregate metrics, slices, habits.
+Units  returns are fractions of the episode's capital; money 1e-6 dollar.
+       An estimate's draw is a block: its events, markets, seeds and episodes never count as further draws
+       (sample.py).
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging import watch
-from kalshi_platform.evaluation.judging.rollout import Rollout, number_events
+from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.statistics import metrics
-from kalshi_platform.evaluation.statistics.bootstrap import (
-    BootstrapConfig,
-    Interval,
-    cluster_sums,
-    event_mean_interval,
-    ratio_interval,
-)
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
-from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
-from kalshi_platform.simulation.replay.bank import Bank
+
+
+def _with_blocks(found: Any) -> Any:
+    """A record of an earlier version, which resampled events, with their number as that of its blocks."""
+    if isinstance(found, dict) and "n_blocks" not in found and "n_events" in found:
+        return {**found, "n_blocks": found["n_events"]}
+    return found
 
 
 class Slice(Config):
@@ -36,8 +34,11 @@ class Slice(Config):
     label: str
     n: int
     n_events: int
+    n_blocks: int
     pnl_e6: int
     estimate: Interval
+
+    _older = model_validator(mode="before")(_with_blocks)
 
 
 class SeedRow(Config):
@@ -49,9 +50,21 @@ class SeedRow(Config):
 
 
 class EventReturn(Config):
-    """Mean return of one event's market episodes, and its profit."""
+    """Mean return of one event's markets, and its profit."""
 
     event: str
+    mean_return: float
+    pnl_e6: int
+    start_ns: int
+    end_ns: int
+    block: str = Field("", description="of which it is part; empty in reports of an earlier version")
+
+
+class BlockReturn(Config):
+    """Mean return of the events of one block, and its profit: one independent observation."""
+
+    block: str
+    n_events: int
     mean_return: float
     pnl_e6: int
     start_ns: int
@@ -84,20 +97,22 @@ class Trading(Config):
 
 
 class PolicyResult(Config):
-    """All figures reported of one policy; intervals are clustered by event."""
+    """All figures reported of one policy; intervals resample blocks."""
 
     name: str
     meaning: str
     order_style: str
     fee_scale_e6: int
     n_events: int
+    n_blocks: int = Field(description="independent observations, which every interval resamples")
     n_episodes: int
     mean_return: Interval
     aggregate: AggregateMetrics
     markets: tuple[MarketMetrics, ...]
     events: tuple[EventReturn, ...]
+    blocks: tuple[BlockReturn, ...] = Field((), description="empty in reports of an earlier version")
     trading: Trading
-    event_sharpe: float
+    event_sharpe: float | None = Field(description="mean / std of the blocks' returns; None below three")
     probabilistic_sharpe: float | None
     annual_sharpe: float | None
     max_drawdown: float
@@ -112,49 +127,27 @@ class PolicyResult(Config):
     curve_return: tuple[float, ...]
     heat: tuple[tuple[int, ...], ...]
 
+    _older = model_validator(mode="before")(_with_blocks)
+
     @property
     def share_profitable_events(self) -> float:
         """Share of events whose mean return is above zero."""
         return float(np.mean([e.mean_return > 0 for e in self.events]))
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Rollouts of one policy over one bank, pooled; M records of all seeds."""
-
-    bank: Bank
-    config: EnvConfig
-    seeds: tuple[int, ...]
-    rollouts: tuple[Rollout, ...]
-    records: EpisodeRecords  # (M,)
-    seed: np.ndarray  # (M,) i8
-    event: np.ndarray  # (M,) i4: index into ``events``
-    returns: np.ndarray  # (M,) f8: pnl / capital
-    events: tuple[str, ...]
-
-
-def pool(bank: Bank, config: EnvConfig, seeds: Sequence[int], rollouts: Sequence[Rollout]) -> Sample:
-    """Join the rollouts of ``seeds``, made with the same bank, settings and policy."""
-    events, market_event = number_events(bank)
-    records = join_records([r.records for r in rollouts])
-    return Sample(
-        bank=bank,
-        config=config,
-        seeds=tuple(seeds),
-        rollouts=tuple(rollouts),
-        records=records,
-        seed=np.repeat(np.array(seeds, np.int64), [r.records.pnl_e6.size for r in rollouts]),
-        event=market_event[records.market],
-        returns=records.pnl_e6 / config.capital_e6,
-        events=events,
-    )
+    @property
+    def block_returns(self) -> dict[str, float]:
+        """Return of each block by its name; in reports of an earlier version that of each event."""
+        if self.blocks:
+            return {b.block: b.mean_return for b in self.blocks}
+        return {e.event: e.mean_return for e in self.events}
 
 
 def summarise(sample: Sample, name: str, meaning: str, bootstrap: BootstrapConfig) -> PolicyResult:
     """All figures of the policy whose rollouts ``sample`` holds."""
     markets = _markets(sample)
     events = _events(sample)
-    event_returns = np.array([e.mean_return for e in events])
+    blocks = _blocks(events)
+    returns = np.array([b.mean_return for b in blocks])
     curve = np.mean([r.curve_return for r in sample.rollouts], axis=0)
     worst = max(int(r.drawdown_e6.max()) for r in sample.rollouts)
     seeds = _per_seed(sample, bootstrap)
@@ -164,18 +157,20 @@ def summarise(sample: Sample, name: str, meaning: str, bootstrap: BootstrapConfi
         order_style=sample.config.order_style,
         fee_scale_e6=sample.config.fee_scale_e6,
         n_events=len(events),
+        n_blocks=len(blocks),
         n_episodes=sum(r.episode.size for r in sample.rollouts),
-        mean_return=event_mean_interval(sample.event, sample.returns, bootstrap),
+        mean_return=sample.mean_interval(bootstrap),
         aggregate=metrics.aggregate(
             np.array([m.mean_return for m in markets]), np.array([m.sharpe for m in markets])
         ),
         markets=markets,
         events=events,
+        blocks=blocks,
         trading=_trading(sample),
-        event_sharpe=metrics.sharpe(event_returns, floor=1e-12),
-        probabilistic_sharpe=metrics.probabilistic_sharpe(event_returns),
+        event_sharpe=metrics.block_sharpe(returns),
+        probabilistic_sharpe=metrics.probabilistic_sharpe(returns),
         annual_sharpe=metrics.annual_sharpe(
-            event_returns, np.array([e.start_ns for e in events]), np.array([e.end_ns for e in events])
+            returns, np.array([b.start_ns for b in blocks]), np.array([b.end_ns for b in blocks])
         ),
         max_drawdown=metrics.max_drawdown(np.concatenate(([0.0], curve))),
         worst_episode_drawdown=worst / sample.config.capital_e6,
@@ -199,9 +194,10 @@ def price_labels() -> list[str]:
 
 def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
     records, n = sample.records, len(sample.bank.markets)
-    count, mean, std = metrics.grouped_moments(records.market, sample.returns, n)
+    market, plays = sample.plays()
+    _, mean, std = metrics.grouped_moments(market, plays, n)
     pnl = np.bincount(records.market, records.pnl_e6, minlength=n)
-    _, sharpe, _ = metrics.grouped_moments(records.market, _step_sharpe(sample), n)
+    count, sharpe, _ = metrics.grouped_moments(records.market, _step_sharpe(sample), n)
     return tuple(
         MarketMetrics(
             ticker=info.ticker,
@@ -211,7 +207,7 @@ def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
             mean_return=float(mean[m]),
             std_return=float(std[m]),
             sharpe=float(sharpe[m]),
-            consistency=metrics.consistency(sample.returns[records.market == m]),
+            consistency=metrics.consistency(plays[market == m]),
             pnl_e6=int(pnl[m]),
         )
         for m, info in enumerate(sample.bank.markets)
@@ -231,21 +227,40 @@ def _step_sharpe(sample: Sample) -> np.ndarray:
 
 def _events(sample: Sample) -> tuple[EventReturn, ...]:
     records, n = sample.records, len(sample.events)
-    count, mean, _ = metrics.grouped_moments(sample.event, sample.returns, n)
+    ids, mean = sample.event_means()
     pnl = np.bincount(sample.event, records.pnl_e6, minlength=n)
+    block = np.zeros(n, np.int64)
+    block[sample.event] = sample.block
     start, end = np.full(n, np.iinfo(np.int64).max), np.full(n, np.iinfo(np.int64).min)
     np.minimum.at(start, sample.event, records.start_ns)
     np.maximum.at(end, sample.event, records.end_ns)
     return tuple(
         EventReturn(
             event=sample.events[e],
-            mean_return=float(mean[e]),
+            mean_return=float(value),
             pnl_e6=int(pnl[e]),
             start_ns=int(start[e]),
             end_ns=int(end[e]),
+            block=sample.blocks[block[e]],
         )
-        for e in range(n)
-        if count[e]
+        for e, value in zip(ids.tolist(), mean, strict=True)
+    )
+
+
+def _blocks(events: tuple[EventReturn, ...]) -> tuple[BlockReturn, ...]:
+    parts: dict[str, list[EventReturn]] = {}
+    for event in events:
+        parts.setdefault(event.block, []).append(event)
+    return tuple(
+        BlockReturn(
+            block=block,
+            n_events=len(of),
+            mean_return=float(np.mean([e.mean_return for e in of])),
+            pnl_e6=sum(e.pnl_e6 for e in of),
+            start_ns=min(e.start_ns for e in of),
+            end_ns=max(e.end_ns for e in of),
+        )
+        for block, of in parts.items()
     )
 
 
@@ -286,7 +301,7 @@ def _per_seed(sample: Sample, bootstrap: BootstrapConfig) -> tuple[SeedRow, ...]
         SeedRow(
             seed=seed,
             n_records=int((of := sample.seed == seed).sum()),
-            mean_return=event_mean_interval(sample.event[of], sample.returns[of], bootstrap),
+            mean_return=sample.mean_interval(bootstrap, keep=of),
         )
         for seed in sample.seeds
     )
@@ -298,12 +313,13 @@ def _by_market(sample: Sample, labels: list[str], bootstrap: BootstrapConfig) ->
     out = []
     for label in sorted(set(of_record.tolist())):
         at = of_record == label
-        interval = event_mean_interval(sample.event[at], sample.returns[at], bootstrap)
+        interval = sample.mean_interval(bootstrap, keep=at)
         out.append(
             Slice(
                 label=label,
                 n=int(at.sum()),
-                n_events=interval.n_clusters,
+                n_events=int(np.unique(sample.event[at]).size),
+                n_blocks=interval.n_clusters,
                 pnl_e6=int(sample.records.pnl_e6[at].sum()),
                 estimate=interval,
             )
@@ -315,23 +331,22 @@ def _by_trip(sample: Sample, by: str, labels: list[str], bootstrap: BootstrapCon
     """Profit a round trip, dollars, for each bin of its entry: price or time to close."""
     pnl = np.sum([getattr(r.tallies, f"{by}_pnl_e6") for r in sample.rollouts], axis=0)
     trips = np.sum([getattr(r.tallies, f"{by}_trips") for r in sample.rollouts], axis=0)
+    by_block = np.zeros((2, len(sample.blocks), len(labels)))
+    for summed, by_event in zip(by_block, (pnl, trips), strict=True):
+        np.add.at(summed, sample.event_block, by_event)
     out = []
     for k, label in enumerate(labels):
-        traded = np.flatnonzero(trips[:, k])
+        traded = np.flatnonzero(by_block[1, :, k])
         if traded.size == 0:
             continue
-        dollars = pnl[traded, k] / 1e6
-        interval = ratio_interval(dollars, trips[traded, k].astype(np.float64), bootstrap)
-        total = int(pnl[:, k].sum())
         out.append(
             Slice(
-                label=label, n=int(trips[:, k].sum()), n_events=traded.size, pnl_e6=total, estimate=interval
+                label=label,
+                n=int(trips[:, k].sum()),
+                n_events=int((trips[:, k] > 0).sum()),
+                n_blocks=traded.size,
+                pnl_e6=int(pnl[:, k].sum()),
+                estimate=ratio_interval(by_block[0, traded, k] / 1e6, by_block[1, traded, k], bootstrap),
             )
         )
     return tuple(out)
-
-
-def event_means(event: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Mean of ``values`` (M,) for each distinct event, ids ascending."""
-    total, count = cluster_sums(event, values)
-    return np.asarray(total / count)

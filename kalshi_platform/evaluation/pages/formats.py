@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 
 from kalshi_platform.domain.units import DOLLAR_E6, NS_PER_SECOND
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 
 
@@ -52,10 +53,22 @@ def utc(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns / NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def blocks_text(n_blocks: int, n_events: int) -> str:
+    """The number of independent blocks and of the events in them."""
+    blocks = f"{n_blocks:,} independent block{'' if n_blocks == 1 else 's'}"
+    return f"{blocks}, one an event" if n_blocks == n_events else f"{blocks} of {n_events:,} events"
+
+
+def ratio(value: float | None) -> str:
+    """A Sharpe ratio or consistency with three decimals; "-" where nothing can be said."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def interval_text(i: Interval) -> str:
     """Estimate and bounds in percent, or why there are none."""
     if i.estimate is None:
         return "no data"
     if i.low is None or i.high is None:
-        return f"{percent(i.estimate)} (no interval: {i.note})"
+        few = decides_nothing(i.n_clusters)
+        return f"{percent(i.estimate)} ({few if few and few == i.note else f'no interval: {i.note}'})"
     return f"{percent(i.estimate)} [{percent(i.low)}, {percent(i.high)}]"

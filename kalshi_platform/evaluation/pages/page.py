@@ -13,12 +13,30 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 
 from kalshi_platform.domain.errors import StorageError
-from kalshi_platform.evaluation.pages.formats import dollars, interval_text, ms, percent, share, utc
+from kalshi_platform.evaluation.pages.formats import (
+    blocks_text,
+    dollars,
+    interval_text,
+    ms,
+    percent,
+    ratio,
+    share,
+    utc,
+)
 from kalshi_platform.storage.whole_file import write_whole
 
 Filters = Mapping[str, Callable[..., str]]
 _FILTERS: Final[Filters] = MappingProxyType(
-    {"percent": percent, "share": share, "interval": interval_text, "dollars": dollars, "ms": ms, "utc": utc}
+    {
+        "percent": percent,
+        "share": share,
+        "interval": interval_text,
+        "dollars": dollars,
+        "ms": ms,
+        "utc": utc,
+        "ratio": ratio,
+        "blocks_text": blocks_text,
+    }
 )
 
 

@@ -21,7 +21,8 @@ from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
 from kalshi_platform.evaluation.promotion.latency import measure_latency
-from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, event_mean_interval
+from kalshi_platform.evaluation.statistics.blocks import nested_means
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, block_mean_interval
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.evidence import (
     CLAIMS_DATASET,
@@ -139,15 +140,13 @@ def _played(judged: Evaluation, bank: Bank) -> list[MarketInfo]:
 
 def _real_return(judged: Evaluation, bank: Bank, config: BootstrapConfig) -> Estimate | None:
     """Mean return over the blocks that are not simulated; None where there is none."""
-    returns: dict[str, list[float]] = {}
-    for market, info in zip(judged.policy.markets, _played(judged, bank), strict=True):
-        if info.provenance != SIMULATED:
-            returns.setdefault(info.block, []).append(market.mean_return)
-    if not returns:
+    played = zip(judged.policy.markets, _played(judged, bank), strict=True)
+    real = [(m.mean_return, info) for m, info in played if info.provenance != SIMULATED]
+    if not real:
         return None
-    number = np.repeat(np.arange(len(returns)), [len(each) for each in returns.values()])
-    values = np.concatenate([np.array(each) for each in returns.values()])
-    return _estimate(event_mean_interval(number, values, config))
+    events, blocks = np.array([i.event for _, i in real]), np.array([i.block for _, i in real])
+    _, means = nested_means(np.array([value for value, _ in real]), [events, blocks])
+    return _estimate(block_mean_interval(means, config))
 
 
 def performance_of(judged: Evaluation, latency: Latency) -> Performance:

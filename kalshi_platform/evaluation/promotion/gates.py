@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
     CLAIMS_DATASET,
@@ -71,7 +72,7 @@ class GateConfig(Config):
     )
     min_recorded_blocks: int = Field(
         MIN_RECORDED_BLOCKS,
-        ge=1,
+        ge=MIN_BLOCKS,
         description="blocks of recorded data that judge it (quotes, trade-implied books count); with fewer, "
         "beside simulated ones, it can be champion only as marked simulated",
     )
@@ -201,10 +202,10 @@ def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
         return _gate("recorded", other is None, f"simulated: {counts_words(counts)}", allowed, words)
     found = f"{counts_words(counts)}, return {_interval(evidence.real_return or _NOTHING)}"
     if n < least:
+        fewer = f", or accept fewer with --gate min_recorded_blocks={n}" if n >= MIN_BLOCKS else ""
         words = (
             f"only {n} blocks of recorded data judged it ({counts_words(counts)}), {least} are asked for: "
-            "add recordings to its dataset (kalshi-platform dataset build --add FILE --to DATASET), or "
-            f"accept fewer with --gate min_recorded_blocks={max(n, 1)}"
+            f"add recordings to its dataset (kalshi-platform dataset build --add FILE --to DATASET){fewer}"
         )
         return _gate("recorded", False, found, allowed, words)
     real = evidence.real_return or _NOTHING

@@ -1,6 +1,6 @@
-"""Statistics: intervals over events, performance metrics, corrections for luck.
+"""Statistics: intervals over blocks, performance metrics, corrections for luck.
 
 Not here   anything that steps an environment (judging/). Begin reading at bootstrap.py.
 """
 
-__all__ = ["bootstrap", "metrics", "overfitting", "seeds", "superiority"]
+__all__ = ["blocks", "bootstrap", "metrics", "overfitting", "power", "seeds", "superiority"]

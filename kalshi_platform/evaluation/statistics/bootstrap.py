@@ -1,4 +1,4 @@
-"""Intervals by resampling whole events: the markets of one event move together, so an event is one draw.
+"""Intervals by resampling whole blocks: what shares a factor and a time moves together and is one draw.
 
 Owns   the clustered bootstrap of a ratio of sums and of paired differences, seeded and vectorised.
 Units  those of the values given; confidence and shares are fractions.
@@ -17,6 +17,7 @@ from scipy import stats
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 
 #: Reports and settings on disk call the confidence of an interval ``level``.
 ON_DISK: Final = AliasChoices("confidence", "level")
@@ -72,7 +73,7 @@ def cluster_sums(cluster: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, n
 def ratio_interval(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> Interval:
     """Interval of sum(num) / sum(den), resampling clusters; num, den (E,) f8, one entry a cluster.
 
-    With den = 1 this is the mean over clusters. Fewer than two clusters carry no spread: no interval.
+    With den = 1 this is the mean over clusters. Fewer than MIN_BLOCKS clusters decide nothing: no interval.
     """
     num, den = np.asarray(num, np.float64), np.asarray(den, np.float64)
     if num.shape != den.shape or num.ndim != 1:
@@ -85,14 +86,14 @@ def ratio_interval(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) ->
             estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note="no data"
         )
     estimate = float(num.sum() / den.sum())
-    if n == 1:
-        note = "one event only: its spread is unknown"
+    if n < MIN_BLOCKS:
+        note = decides_nothing(n)
         return Interval(
-            estimate=estimate, low=None, high=None, confidence=config.confidence, n_clusters=1, note=note
+            estimate=estimate, low=None, high=None, confidence=config.confidence, n_clusters=n, note=note
         )
     draws = _ratio_draws(num, den, config)
     low, high = _bca_bounds(draws, estimate, _jackknife(num, den), n, config.confidence)
-    note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
+    note = "" if n >= 10 else f"only {n} blocks: read the interval as a lower bound of the uncertainty"
     return Interval(
         estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
     )
@@ -104,16 +105,16 @@ def mean_interval(cluster: np.ndarray, values: np.ndarray, config: BootstrapConf
     return ratio_interval(num, den, config)
 
 
-def event_mean_interval(cluster: np.ndarray, values: np.ndarray, config: BootstrapConfig) -> Interval:
-    """Interval of the mean over clusters of the cluster's mean: every event counts the same."""
-    num, den = cluster_sums(cluster, np.asarray(values, np.float64))
-    return ratio_interval(num / den if den.size else num, np.ones_like(num), config)
+def block_mean_interval(values: np.ndarray, config: BootstrapConfig) -> Interval:
+    """Interval of the mean of ``values`` (B,), one a block: every block counts the same."""
+    values = np.asarray(values, np.float64)
+    return ratio_interval(values, np.ones_like(values), config)
 
 
 def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: BootstrapConfig) -> Interval:
-    """Interval of Sharpe(ours) - Sharpe(theirs), returns (E,) of the same events in the same order.
+    """Interval of Sharpe(ours) - Sharpe(theirs), returns (E,) of the same blocks in the same order.
 
-    Sharpe per event: mean / population std. Events are drawn jointly for both, so whatever both have in
+    Sharpe per block: mean / population std. Blocks are drawn jointly for both, so whatever both have in
     common cancels. Returns that are all zero, as of a policy that does not trade, have a Sharpe of 0. Draws
     in which one side gains the same everywhere have no Sharpe ratio and are left out.
     """
@@ -123,8 +124,8 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     n = ours.size
     whole = np.ones((1, n)) if n else np.zeros((1, 0))
     gap = _sharpe_gap(whole, ours, theirs)
-    if n < 2 or not np.isfinite(gap).all():
-        note = f"{n} events without spread: no Sharpe ratio" if n else "no data"
+    if n < MIN_BLOCKS or not np.isfinite(gap).all():
+        note = decides_nothing(n) or f"{n} blocks without spread: no Sharpe ratio"
         return Interval(
             estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=n, note=note
         )
@@ -139,14 +140,14 @@ def paired_sharpe_difference(ours: np.ndarray, theirs: np.ndarray, config: Boots
     jackknife = _sharpe_gap(1.0 - np.eye(n), ours, theirs)
     jackknife = jackknife[np.isfinite(jackknife)]
     low, high = _bca_bounds(draws[np.isfinite(draws)], estimate, jackknife, n, config.confidence)
-    note = "" if n >= 10 else f"only {n} events: read the interval as a lower bound of the uncertainty"
+    note = "" if n >= 10 else f"only {n} blocks: read the interval as a lower bound of the uncertainty"
     return Interval(
         estimate=estimate, low=low, high=high, confidence=config.confidence, n_clusters=n, note=note
     )
 
 
 def _sharpe_gap(weight: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Differences (K,) of the Sharpe ratios of events weighted by ``weight`` (K, E); NaN where undefined."""
+    """Differences (K,) of the Sharpe ratios of blocks weighted by ``weight`` (K, E); NaN where undefined."""
     return _weighted_sharpe(weight, ours) - _weighted_sharpe(weight, theirs)
 
 
@@ -168,7 +169,7 @@ def _ratio_draws(num: np.ndarray, den: np.ndarray, config: BootstrapConfig) -> n
     share = np.full(n, 1.0 / n)
     while left > 0:
         size = min(left, max(1, _CHUNK_CELLS // n))
-        weight = rng.multinomial(n, share, size).astype(np.float64)  # (size, E): times each event was drawn
+        weight = rng.multinomial(n, share, size).astype(np.float64)  # (size, E): times each block was drawn
         top, bottom = weight @ num, weight @ den
         parts.append(top[bottom != 0] / bottom[bottom != 0])
         left -= size

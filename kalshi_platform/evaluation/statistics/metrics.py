@@ -16,11 +16,12 @@ from scipy import stats
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_DAY
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 
 #: Smallest standard deviation a Sharpe ratio is divided by.
 SHARPE_STD_FLOOR: Final = 0.01
-#: Smallest absolute mean a consistency is divided by.
-CONSISTENCY_MEAN_FLOOR: Final = 1.0
+#: A mean or spread below this is rounding.
+NO_SPREAD: Final = 1e-12
 NS_PER_YEAR: Final = 365.25 * NS_PER_DAY
 #: Below this span an annual figure would be an extrapolation of more than 52 times.
 MIN_ANNUAL_SPAN_NS: Final = 7 * NS_PER_DAY
@@ -37,7 +38,7 @@ class MarketMetrics(Config):
     mean_return: float
     std_return: float
     sharpe: float
-    consistency: float
+    consistency: float | None  # None: fewer than three plays, or a mean of 0
     pnl_e6: int
 
 
@@ -46,7 +47,7 @@ class AggregateMetrics(Config):
 
     n_markets: int
     mean_return: float
-    return_consistency: float
+    return_consistency: float | None
     mean_sharpe: float
     share_profitable: float
 
@@ -66,14 +67,24 @@ def sharpe_of_moments(count: np.ndarray, total: np.ndarray, total_sq: np.ndarray
     return np.asarray(mean / np.maximum(std, SHARPE_STD_FLOOR))
 
 
-def consistency(returns: np.ndarray, floor: float = CONSISTENCY_MEAN_FLOOR) -> float:
-    """Consistency 1 - std / max(|mean|, floor); 1 = every period alike.
+def block_sharpe(returns: np.ndarray) -> float | None:
+    """Sharpe ratio of independent returns (B,), one a block: mean / population std, no floor.
 
-    The floor makes small returns look alike.
+    None below MIN_BLOCKS returns and where they have no spread: nothing can be said there.
     """
-    if returns.size == 0:
-        return 0.0
-    return float(1.0 - returns.std() / max(abs(float(returns.mean())), floor))
+    if returns.size < MIN_BLOCKS or float(returns.std()) <= NO_SPREAD:
+        return None
+    return float(returns.mean() / returns.std())
+
+
+def consistency(returns: np.ndarray) -> float | None:
+    """Consistency 1 - std / |mean|, population std; 1 = every period alike, 0.5 = a std of half the mean.
+
+    None for fewer than three returns and for a mean of 0.
+    """
+    if returns.size < MIN_BLOCKS or abs(float(returns.mean())) <= NO_SPREAD:
+        return None
+    return float(1.0 - returns.std() / abs(float(returns.mean())))
 
 
 def grouped_moments(
@@ -105,7 +116,7 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float |
     """Probability that the true per-period Sharpe exceeds ``benchmark`` (Bailey, Lopez de Prado 2012).
 
     Phi((SR - SR*) sqrt(T - 1) / sqrt(1 - g3 SR + (g4 - 1)/4 SR^2)), g3 skewness, g4 non-excess kurtosis.
-    ``returns`` (T,) must be independent draws (one an event). None where undefined: fewer than 3 returns,
+    ``returns`` (T,) must be independent draws (one a block). None where undefined: fewer than 3 returns,
     no spread, or a variance term that is not positive.
     """
     t = returns.size
@@ -150,9 +161,9 @@ def deflated_sharpe(returns: np.ndarray, n_trials: int, trial_sharpe_variance: f
 
 
 def annual_sharpe(returns: np.ndarray, start_ns: np.ndarray, end_ns: np.ndarray) -> float | None:
-    """Sharpe of independent period returns (one an event) scaled by the square root of events a year.
+    """Sharpe of independent period returns (one a block) scaled by the square root of blocks a year.
 
-    Events a year = their number over the time really elapsed from the first start to the last end, so
+    Blocks a year = their number over the time really elapsed from the first start to the last end, so
     idle weeks count. None where the span is under seven days, or fewer than 3 returns, or no spread.
     """
     if returns.size < 3:

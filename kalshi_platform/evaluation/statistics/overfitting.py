@@ -20,11 +20,10 @@ from scipy import stats
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.statistics import metrics
+from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
 
 #: Below this many events no correction says anything: four blocks of two are the least CSCV can split.
 MIN_EVENTS: Final = 8
-#: A spread of returns below this is rounding, not a spread.
-NO_SPREAD: Final = 1e-12
 #: C(16, 8) = 12_870 splits; C(18, 9) would be 48_620 and say the same.
 MAX_BLOCKS: Final = 16
 #: Means are compared after rounding to this many decimals, so that equal trials tie on every machine.

@@ -2,9 +2,12 @@
 
 Owns   one record a benchmark: doing nothing (every return 0) and each baseline.
 Units  returns are fractions of an episode's capital; a loss is a negative return.
-Not    the arithmetic of the test: that is ``arch.bootstrap.SPA``.
+Not    the draws of the test: those are ``arch.bootstrap.SPA``.
 
-Events are independent draws, so the bootstrap resamples single events: its block length is 1.
+Blocks are independent draws, so the bootstrap resamples single blocks: its own block length is 1. Hansen's
+statistic is the largest *studentised* gain, each trial's mean over its own standard deviation (2005, eq. 8).
+For independent draws his bootstrapped variance is the population variance of the gains. ``arch`` divides by
+nothing, so that one noisy trial would drown the rest: it is given gains that are divided already.
 """
 
 from collections.abc import Mapping
@@ -15,7 +18,8 @@ from arch.bootstrap import SPA
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, NO_SPREAD, TrialReturns
+from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
+from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, TrialReturns
 
 DO_NOTHING: Final = "doing nothing"
 
@@ -32,9 +36,9 @@ class Superiority(Config):
 
     benchmark: str
     n_trials: int  # trials whose difference to the benchmark has a spread; the others are left out
-    n_events: int
-    best: str  # the trial with the largest mean difference; empty where none was tested
-    best_difference: float | None
+    n_events: int  # of blocks; the name is older than they are
+    best: str  # the trial with the largest studentised difference; empty where none was tested
+    best_difference: float | None  # its mean, a fraction of capital
     p_value: float | None  # Hansen's consistent one
     p_lower: float | None
     p_upper: float | None
@@ -47,9 +51,9 @@ def superiority(
     baselines: Mapping[str, Mapping[str, float]],
     config: SuperiorityConfig | None = None,
 ) -> tuple[Superiority, ...]:
-    """Tests against doing nothing and against each of ``baselines`` (name -> event -> return).
+    """Tests against doing nothing and against each of ``baselines`` (name -> block -> return).
 
-    Hansen 2005, "A test for superior predictive ability". The events of a baseline and of the trials are
+    Hansen 2005, "A test for superior predictive ability". The blocks of a baseline and of the trials are
     matched by name; where they share too few, the answer is a note.
     """
     config = config or SuperiorityConfig()
@@ -66,17 +70,18 @@ def _against(
     if not returns.trials:
         return _untested(name, 0, len(shared), "no trial was validated", config)
     if len(shared) < MIN_EVENTS:
-        note = f"only {len(shared)} events are known for both; at least {MIN_EVENTS} are needed"
+        note = f"only {len(shared)} blocks are known for both; at least {MIN_EVENTS} are needed"
         return _untested(name, 0, len(shared), note, config)
     values = returns.values[:, shared]
     gain = values - base
     moving = np.flatnonzero(gain.std(axis=1) > NO_SPREAD)
     if moving.size == 0:
-        note = "every trial differs from it by the same amount on every event: no spread to test with"
+        note = "every trial differs from it by the same amount on every block: no spread to test with"
         return _untested(name, 0, len(shared), note, config)
+    studentised = gain[moving] / gain[moving].std(axis=1, keepdims=True)
     test = SPA(
-        -base,
-        -values[moving].T,
+        np.zeros(len(shared)),
+        -studentised.T,
         block_size=1,
         reps=config.resamples,
         bootstrap="stationary",
@@ -84,14 +89,14 @@ def _against(
     )
     test.compute()
     p = test.pvalues
-    mean = gain[moving].mean(axis=1)
+    top = int(studentised.mean(axis=1).argmax())
     left_out = len(returns.trials) - moving.size
     return Superiority(
         benchmark=name,
         n_trials=int(moving.size),
         n_events=len(shared),
-        best=returns.trials[int(moving[mean.argmax()])],
-        best_difference=float(mean.max()),
+        best=returns.trials[int(moving[top])],
+        best_difference=float(gain[moving[top]].mean()),
         p_value=float(p["consistent"]),
         p_lower=float(p["lower"]),
         p_upper=float(p["upper"]),

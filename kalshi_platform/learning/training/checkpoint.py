@@ -3,11 +3,11 @@
 Layout     run/checkpoints/000012/   policy.json policy.pt optimizer.pt state.json arrays.npz manifest.json,
                                      validation.json where the policy was validated
            run/best, run/latest      links to one of them, replaced atomically
-Invariant  manifest.json names the sha256 of every other file and is written last; the folder appears under
-           its name only when everything in it has reached the disk.
+Invariant  manifest.json names every other file with its digest and is written last (``storage/sealed.py``);
+           whoever reads a checkpoint verifies all of it. The folder appears under its name only when
+           everything in it has reached the disk.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -20,16 +20,17 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import torch
 
-from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
+from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
+from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import sync, whole_folder
 
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
 LATEST: Final = "latest"
 _log = logging.getLogger(__name__)
-_OPTIMIZER, _STATE, _ARRAYS, _MANIFEST = "optimizer.pt", "state.json", "arrays.npz", "manifest.json"
+_OPTIMIZER, _STATE, _ARRAYS = "optimizer.pt", "state.json", "arrays.npz"
 
 
 class TrainingState(NamedTuple):
@@ -60,8 +61,7 @@ def write_checkpoint(
             np.savez(folder / _ARRAYS, allow_pickle=False, **state.arrays)
             if validation is not None:
                 (folder / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
-            sums = {path.name: _sha256(path) for path in sorted(folder.iterdir())}
-            (folder / _MANIFEST).write_text(json.dumps({"sha256": sums}, indent=1) + "\n")
+            seal(folder)
         point(run, LATEST, target)
     except OSError as err:
         raise StorageError(f"checkpoint {target} could not be written: {err}; free space and resume") from err
@@ -91,32 +91,14 @@ def point(run: Path, name: str, target: Path) -> None:
 
 def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
     """Policy and state in ``folder``; a DataError names the file that is missing or damaged."""
-    verify(folder)
+    policy = FrozenPolicy.load(folder)  # verifies every file
+    for name in (_OPTIMIZER, _STATE, _ARRAYS):
+        if not (folder / name).exists():
+            raise DataError(f"{folder / name} is missing: {folder} holds a policy and no run to continue")
     values = json.loads((folder / _STATE).read_text())
     with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    return FrozenPolicy.load(folder), TrainingState(read_tensors(folder / _OPTIMIZER), values, arrays)
-
-
-def verify(folder: Path) -> None:
-    """Compare every file of a checkpoint with its manifest; a DataError names the one that differs."""
-    manifest = folder / _MANIFEST
-    try:
-        sums: dict[str, str] = json.loads(manifest.read_text())["sha256"]
-    except FileNotFoundError:
-        raise DataError(f"{manifest} does not exist: {folder} is not a complete checkpoint") from None
-    except (ValueError, KeyError, TypeError):
-        raise DataError(f"{manifest} is damaged; take another checkpoint beside it") from None
-    for name, expected in sums.items():
-        path = folder / name
-        if not path.is_file():
-            raise DataError(f"{path} is missing from the checkpoint; take another one")
-        found = _sha256(path)
-        if found != expected:
-            raise ChecksumError(
-                f"{path} has sha256 {found[:12]}..., its manifest says {expected[:12]}...; "
-                "the checkpoint is damaged, take another one"
-            )
+    return policy, TrainingState(read_tensors(folder / _OPTIMIZER), values, arrays)
 
 
 def newest_sound(run: Path) -> Path:
@@ -151,8 +133,3 @@ def remove_old(run: Path, keep: int) -> None:
     for path in stored_checkpoints(run)[:-keep]:
         if path.resolve() not in named:
             shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

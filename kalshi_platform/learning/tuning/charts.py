@@ -1,6 +1,6 @@
 """Charts that only the comparison of runs needs, in the look of evaluation/pages/charts.py.
 
-Owns   parallel coordinates of settings against score, and the map trial x event of returns.
+Owns   parallel coordinates of settings against score, and the map trial x block of returns.
 Units  pixels of a 720 wide view box that the page stretches.
 """
 
@@ -160,6 +160,6 @@ def return_map(
             extra = "" if share == 0 else f'fill-opacity="{max(share, 0.06):.2f}"'
             title = f"{name}, {columns[c]}: {percent(value)}"
             parts.append(draw_rect(left + c * cell_w, top + 1, cell_w - gap, cell_h - 2, kind, title, extra))
-    axis = f"{len(columns)} events, by mean return over the trials, worst to best"
+    axis = f"{len(columns)} blocks, by mean return over the trials, worst to best"
     parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
     return svg(height, parts, label)

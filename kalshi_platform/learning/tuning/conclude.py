@@ -40,8 +40,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
     winner = out / WINNER
     if not (out / BASELINES_FILE).exists():
         found = _judge(record, run, "validation", winner / "validation", say)
-        events = {b.name: {e.event: e.mean_return for e in b.events} for b in found.baselines}
-        write_json(out / BASELINES_FILE, events)
+        write_json(out / BASELINES_FILE, {b.name: b.block_returns for b in found.baselines})
     if final and not (winner / JSON_NAME).exists():
         log_folder = out if "://" in record.dataset else Path(record.dataset)
         earlier = open_held_out("test", True, log_folder, _subject(record, run))

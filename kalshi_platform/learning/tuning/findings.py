@@ -1,9 +1,9 @@
 """Findings of a comparison: the winner, and how much of its lead may be luck.
 
 Owns   which runs are trials of one question, and applies the corrections of evaluation/statistics to them.
-Units  returns are fractions of an episode's capital; an event is one draw.
+Units  returns are fractions of an episode's capital; a block is one draw.
 
-Paired statistics need the same events, so only runs of one dataset enter them: the winner's. Finalists are
+Paired statistics need the same blocks, so only runs of one dataset enter them: the winner's. Finalists are
 further seeds of settings that had won already, so they are not trials. The trial that won is not one of its
 own seeds, because it was chosen for being lucky.
 """
@@ -76,7 +76,7 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
     winner, why = _winner(loaded)
     digest = winner.dataset_digest if winner else _commonest_digest(loaded.runs)
     trials = [run for run in loaded.runs if run.stage != "finalist" and _why_not(run, digest) is None]
-    rows = {run.name: run.validation.events for run in trials if run.validation is not None}
+    rows = {run.name: run.validation.block_returns for run in trials if run.validation is not None}
     returns = TrialReturns.of(rows)
     every_event = {event for row in rows.values() for event in row}
     effective = effective_trials(returns)
@@ -168,7 +168,9 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
     return tuple(
         Finalist(
             values=_setting(of[0]),
-            spread=seed_spread({r.name: r.validation.events for r in of if r.validation is not None}, config),
+            spread=seed_spread(
+                {r.name: r.validation.block_returns for r in of if r.validation is not None}, config
+            ),
         )
         for of in groups.values()
     )

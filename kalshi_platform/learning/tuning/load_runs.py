@@ -78,7 +78,7 @@ class Sweep(Config):
 
     folder: str
     record: SweepRecord
-    baselines: dict[str, dict[str, float]]  # name -> event -> return on the validation split
+    baselines: dict[str, dict[str, float]]  # name -> block -> return on the validation split
 
 
 class Loaded(Config):

@@ -23,8 +23,9 @@ from kalshi_platform.evaluation.judging.compare import Comparison
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
-from kalshi_platform.evaluation.pages.formats import interval_text, percent
+from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.tuning import words
 from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
@@ -48,6 +49,7 @@ class WinnerReport(Config):
     html: str  # path of the report
     split: str
     n_events: int
+    n_blocks: int = 0  # 0 in pages of an earlier version
     verdict: str
     mean_return: Interval
     pnl_e6: int
@@ -122,6 +124,7 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
             html=str(folder / HTML_NAME),
             split=e.config.split,
             n_events=e.policy.n_events,
+            n_blocks=e.policy.n_blocks,
             verdict=verdict(e),
             mean_return=e.policy.mean_return,
             pnl_e6=e.policy.trading.pnl_e6,
@@ -167,13 +170,14 @@ def best_first(runs: Sequence[Run]) -> list[Run]:
 def score_interval(run: Run) -> Interval:
     """Score of the run with the interval that its validation gave it."""
     v = run.validation
-    note = "never validated" if v is None else "one event only"
+    n_blocks = len(v.block_returns) if v else 0
+    note = "never validated" if v is None else decides_nothing(n_blocks)
     return Interval(
         estimate=run.score,
         low=v.low if v else None,
         high=v.high if v else None,
         confidence=BootstrapConfig().confidence,
-        n_clusters=len(v.events) if v else 0,
+        n_clusters=n_blocks,
         note=note if v is None or v.low is None else "",
     )
 
@@ -249,7 +253,7 @@ def _forest(comparison: RunComparison) -> Markup:
     runs = [run for run in best_first(comparison.runs) if run.score is not None][:_MOST_ROWS]
     marks = {run.name: " (finalist)" for run in runs if run.stage == "finalist"} | {winner: " (winner)"}
     rows = [(f"{run.name}{marks.get(run.name, '')}", score_interval(run)) for run in runs]
-    return charts.forest_plot(rows, "scores with intervals", "mean return an event")
+    return charts.forest_plot(rows, "scores with intervals", "mean return a block")
 
 
 def _heat(comparison: RunComparison) -> Markup:
@@ -262,13 +266,13 @@ def _heat(comparison: RunComparison) -> Markup:
         [[found.returns[k][e] for e in columns] for k in rows],
         [found.trials[k] for k in rows],
         [found.events[e] for e in columns],
-        "returns by trial and event",
+        "returns by trial and block",
     )
 
 
 def _finalists(found: Findings) -> Markup:
     rows = [(setting_text(f.values), f.spread.iqm) for f in found.finalists]
-    return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return an event")
+    return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return a block")
 
 
 def terminal_view(comparison: RunComparison) -> RenderableType:
@@ -276,7 +280,7 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
     table = Table(title=f"{len(comparison.runs)} runs")
     for name in ("run", "status"):
         table.add_column(name)
-    table.add_column(f"score [{BootstrapConfig().confidence:.0%} by event]")
+    table.add_column(f"score [{BootstrapConfig().confidence:.0%} by block]")
     for name in ("Sharpe", "drawdown", "trades", "steps"):
         table.add_column(name, justify="right")
     for run in best_first(comparison.runs):
@@ -285,7 +289,7 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
             run.name if run.stage != "finalist" else f"{run.name} (finalist)",
             run.status,
             score_text(run),
-            "-" if v is None else f"{v.sharpe:.3f}",
+            "-" if v is None else ratio(v.sharpe),
             "-" if v is None else percent(v.max_drawdown),
             "-" if v is None else percent(v.trade_rate),
             f"{run.env_steps:,}",

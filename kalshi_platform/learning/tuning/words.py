@@ -25,7 +25,7 @@ class Figure(Config):
     name: str
     value: str
     meaning: str
-    behind: str  # how many trials and events it rests on
+    behind: str  # how many trials and blocks it rests on
     tone: Tone
 
 
@@ -71,8 +71,8 @@ def _count(found: Findings) -> str:
     return f"{len(found.trials)} trial{'' if len(found.trials) == 1 else 's'}"
 
 
-def _behind(trials: int, events: int) -> str:
-    return f"{trials} trial{'' if trials == 1 else 's'}, {events} event{'' if events == 1 else 's'}"
+def _behind(trials: int, blocks: int) -> str:
+    return f"{trials} trial{'' if trials == 1 else 's'}, {blocks} block{'' if blocks == 1 else 's'}"
 
 
 def _p(value: float, resamples: int) -> str:
@@ -101,7 +101,7 @@ def _deflated(found: Findings) -> tuple[Figure, ...]:
     if d.probability is None or d.luck is None:
         return (Figure(name=name, value="-", meaning=f"{d.note}.", behind=behind, tone="flat"),)
     meaning = (
-        f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} an event by "
+        f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} a block by "
         f"luck; the winner shows {d.sharpe:.3f}. This is the probability that the true one exceeds that luck."
     )
     tone: Tone = "good" if d.probability >= 1 - SIGNIFICANCE else "flat" if d.probability >= 0.5 else "bad"
@@ -117,8 +117,8 @@ def _overfitting(found: Findings) -> Figure:
         f" 1 % more on the half chosen by went with {o.degradation_slope:+.2f} % on the other."
     )  # fmt: skip
     meaning = (
-        f"Share of {o.n_splits:,} ways to halve the events in which the best trial on one half was no better "
-        f"than the median on the other (CSCV, {o.n_blocks} blocks); it lost money there in "
+        f"Share of {o.n_splits:,} ways to halve the blocks in which the best trial on one half was no better "
+        f"than the median on the other (CSCV, {o.n_blocks} parts); it lost money there in "
         f"{percent(o.loss_probability)}."
         f"{slope} Trials that are all alike also come near one half."
     )
@@ -135,7 +135,7 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
             continue
         meaning = (
             f"If no trial were better than {s.benchmark}, a lead as large as {s.best}'s "
-            f"({percent(s.best_difference)} an event) would turn up with this probability, all trials "
+            f"({percent(s.best_difference)} a block) would turn up with this probability, all trials "
             f"considered ({s.resamples:,} draws).{f' {s.note}.' if s.note else ''}"
         )
         tone: Tone = "good" if s.p_value < SIGNIFICANCE else "flat" if s.p_value < 0.5 else "bad"
@@ -152,12 +152,12 @@ def _seeds(found: Findings) -> tuple[Figure, ...]:
             continue  # the runs that were not validated are named among those left out
         bounds = "no interval" if s.iqm.low is None else f"interval {interval_text(s.iqm)}"
         meaning = (
-            f"Interquartile mean return an event over further seeds of {setting_text(finalist.values)}: what "
+            f"Interquartile mean return a block over further seeds of {setting_text(finalist.values)}: what "
             f"the setting is worth without the luck of the seed that won; {bounds}."
             f"{f' {s.iqm.note}.' if s.iqm.note else ''}"
         )
         tone: Tone = "good" if s.iqm.above_zero else "bad" if s.iqm.excludes_zero else "flat"
-        behind = f"{s.n_seeds} seeds, {s.n_events} events"
+        behind = f"{s.n_seeds} seeds, {s.n_events} blocks"
         out.append(
             Figure(
                 name="mean over seeds",

@@ -16,6 +16,7 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.networks.actions import best_actions, mask_logits
 from kalshi_platform.models.networks.networks import Answer, PolicyNetwork
 from kalshi_platform.models.networks.spec import PolicySpec
+from kalshi_platform.storage.sealed import MANIFEST, seal, verify
 
 SPEC_FILE: Final = "policy.json"
 WEIGHTS_FILE: Final = "policy.pt"
@@ -33,10 +34,17 @@ class FrozenPolicy:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Policy in ``folder``: that of a checkpoint, or the best one of a training run."""
+        """Policy in ``folder``: that of a checkpoint, or the best one of a training run.
+
+        Every file of the folder is verified first, also those that are not read here. A DataError names the
+        file that is missing, damaged or unknown to the manifest.
+        """
         folder = Path(folder)
         if not (folder / SPEC_FILE).exists() and (folder / "best" / SPEC_FILE).exists():
             folder = folder / "best"
+        if not (folder / SPEC_FILE).exists() and not (folder / MANIFEST).exists():
+            raise DataError(f"{folder / SPEC_FILE} does not exist: {folder} holds no policy")
+        verify(folder)
         network = PolicyNetwork(read_spec(folder))
         weights = read_tensors(folder / WEIGHTS_FILE)
         try:
@@ -49,9 +57,10 @@ class FrozenPolicy:
         return cls(network)
 
     def save(self, folder: Path) -> None:
-        """Write the policy's two files into ``folder``."""
+        """Write the policy's two files into ``folder``, and the manifest of all that lies there."""
         (folder / SPEC_FILE).write_text(self.spec.model_dump_json(indent=1) + "\n")
         torch.save(self.network.state_dict(), folder / WEIGHTS_FILE)
+        seal(folder)
 
     def require_features(self, feature_digest: str, feature_sets: tuple[str, ...]) -> None:
         """Refuse data whose features are not those this policy was trained on."""

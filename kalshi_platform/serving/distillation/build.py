@@ -126,6 +126,7 @@ def build_tiers(
         config=work.config,
         learnings=learnings,
         calibration_events=theatre.n_events,
+        calibration_blocks=theatre.n_blocks,
         calibration_states=states.n,
         choice=choice,
         forms={n.number: n.forms for n in networks},
@@ -165,7 +166,7 @@ def report_tiers(
     opened_before = open_held_out(split, final, _log_folder(dataset_uri, log_folder, split), _subject(work))
     bank = work.bank(split)
     events = {market.event for market in bank.markets}
-    theatre = work.theatre(bank, events if final else halves(events)[1])
+    theatre = work.theatre(bank, events if final else halves(bank)[1])
     made = [_remade(registry, tier_set, record, work) for record in tier_set.tiers]
     judgement = judge(made, theatre, work.config.thresholds, work.config.seed, split, not final, say)
     return stored.replace(
@@ -215,9 +216,9 @@ def _open(registry: Registry, model: str, dataset_uri: str, config: TiersConfig,
 
 
 def _theatres(work: _Work) -> tuple[Theatre, Theatre]:
-    """Halve the validation events: the theatre that tunes, and the theatre that judges."""
+    """Halve the validation blocks: the theatre that tunes, and the theatre that judges."""
     bank = work.bank(JUDGED_SPLIT)
-    tuning, judging = halves({market.event for market in bank.markets})
+    tuning, judging = halves(bank)
     return work.theatre(bank, tuning), work.theatre(bank, judging)
 
 
@@ -288,7 +289,7 @@ def _calibrated(network: _Network, theatre: Theatre, states: States, say: Say) -
     if network.number == Tier.FULL:
         return network.made(1.0)
     temperature = calibrated_temperature(network.policy, theatre, states)
-    say(f"tier {network.number}: temperature {temperature:.3f} on {theatre.n_events} calibration events")
+    say(f"tier {network.number}: temperature {temperature:.3f} on {theatre.n_blocks} calibration blocks")
     return network.made(temperature)
 
 

@@ -1,6 +1,6 @@
 """A tiered policy plays replayed events, and its champion decides beside it for comparison.
 
-Owns       the batch that the cascade sees in replay, and the counts of who decided and who agreed, by event.
+Owns       the batch that the cascade sees in replay, and the counts of who decided and who agreed, by block.
 Played     is ``serving/inference/tiered.py`` itself, without the cache of answers. The trading filter stands
            before the cascade, and before the champion and every tier that plays alone, as it does where they
            are served: every difference between them comes from the tiers.
@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from kalshi_platform.data.features.history import gather_windows
-from kalshi_platform.evaluation.judging.rollout import RolloutConfig, number_events, run_policy
-from kalshi_platform.evaluation.judging.summary import Sample, event_means, pool
+from kalshi_platform.evaluation.judging.rollout import RolloutConfig, number_blocks, run_policy
+from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -59,15 +59,15 @@ def batch_of(bank: Bank, flat: np.ndarray, rows: np.ndarray, window: int) -> Bat
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts by event; E events of the bank, tiers as in ``serving/inference/batch.py``."""
+    """Counts by block; B blocks of the bank, tiers as in ``serving/inference/batch.py``."""
 
-    exits: np.ndarray  # (E, N_TIERS) i8: groups by who decided
-    agreed: np.ndarray  # (E,) i8: slots with a choice whose action was the champion's
-    counted: np.ndarray  # (E,) i8: slots with a choice
+    exits: np.ndarray  # (B, N_TIERS) i8: groups by who decided
+    agreed: np.ndarray  # (B,) i8: slots with a choice whose action was the champion's
+    counted: np.ndarray  # (B,) i8: slots with a choice
 
     @property
     def exit_shares(self) -> np.ndarray:
-        """Shares (N_TIERS,) of groups that each tier decided, as mean over events."""
+        """Shares (N_TIERS,) of groups that each tier decided, as mean over blocks."""
         groups = self.exits.sum(axis=1)
         seen = groups > 0
         shares: np.ndarray = (self.exits[seen] / groups[seen, None]).mean(axis=0)
@@ -75,7 +75,7 @@ class Tally:
 
     @property
     def agreement(self) -> float:
-        """Mean over events of the share of actions that were the champion's; 1 where none had a choice."""
+        """Mean over blocks of the share of actions that were the champion's; 1 where none had a choice."""
         seen = self.counted > 0
         return float((self.agreed[seen] / self.counted[seen]).mean()) if seen.any() else 1.0
 
@@ -88,12 +88,12 @@ class WatchedCascade:
         bank = env.bank
         self._champion = NetworkPolicy(champion.network, bank.arrays)
         self._first_rows = np.ascontiguousarray(bank.arrays.segments["start"])
-        self._segment_event = bank.segment_events
-        n_events = int(self._segment_event.max()) + 1
+        blocks, of_market = number_blocks(bank)
+        self._segment_block = of_market[bank.arrays.segments["market"]]
         self.tally = Tally(
-            exits=np.zeros((n_events, N_TIERS), np.int64),
-            agreed=np.zeros(n_events, np.int64),
-            counted=np.zeros(n_events, np.int64),
+            exits=np.zeros((len(blocks), N_TIERS), np.int64),
+            agreed=np.zeros(len(blocks), np.int64),
+            counted=np.zeros(len(blocks), np.int64),
         )
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -109,14 +109,14 @@ class WatchedCascade:
         self, flat: np.ndarray, rows: np.ndarray, tier: np.ndarray, same: np.ndarray, is_free: np.ndarray
     ) -> None:
         running = np.flatnonzero((rows >= 0).any(axis=1))
-        # All slots of a group hold markets of one event here.
+        # All slots of a group hold markets of one event here, so of one block.
         segment = np.searchsorted(self._first_rows, rows[running].max(axis=1), side="right") - 1
-        event = self._segment_event[segment]
+        block = self._segment_block[segment]
         _, counted = choices(self._tiered.layout, flat[running])
         counted &= is_free[running]  # a slot that the rules decide is no choice of the networks
-        np.add.at(self.tally.exits, (event, tier[running]), 1)
-        np.add.at(self.tally.counted, event, counted.sum(axis=1))
-        np.add.at(self.tally.agreed, event, (counted & same[running]).sum(axis=1))
+        np.add.at(self.tally.exits, (block, tier[running]), 1)
+        np.add.at(self.tally.counted, block, counted.sum(axis=1))
+        np.add.at(self.tally.agreed, block, (counted & same[running]).sum(axis=1))
 
 
 class Played(NamedTuple):
@@ -127,12 +127,12 @@ class Played(NamedTuple):
 
     @property
     def returns(self) -> np.ndarray:
-        """Mean return (E,) of every event played, in the bank's order."""
-        return event_means(self.sample.event, self.sample.returns)
+        """Mean return (B,) of every block played, in the bank's order."""
+        return self.sample.block_means()[1]
 
     @property
     def mean_return(self) -> float:
-        """Mean return over events, each of which counts the same."""
+        """Mean return over blocks, each of which counts the same."""
         return float(self.returns.mean())
 
 
@@ -144,8 +144,9 @@ class Theatre:
     ) -> None:
         self.bank, self.events, self.env, self.config = bank, frozenset(events), env, config
         self.champion = champion
-        present = set(number_events(bank)[0])
-        self.n_events = len(self.events & present)
+        played = [market for market in bank.markets if market.event in self.events]
+        self.n_events = len({market.event for market in played})
+        self.n_blocks = len({market.block for market in played})
 
     def stage(self) -> ReplayVectorEnv:
         """Environments that play the events once."""

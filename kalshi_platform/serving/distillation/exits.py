@@ -1,4 +1,4 @@
-"""Calibrates students and chooses where groups leave, on the calibrating half of the events."""
+"""Calibrates students and chooses where groups leave, on the calibrating half of the blocks."""
 
 import time
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from kalshi_platform.domain.saying import Say, Throttle, silent
-from kalshi_platform.evaluation.judging.summary import event_means
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -48,7 +47,7 @@ def choose_exits(
 ) -> Choice:
     """Play every pair of candidate thresholds on the theatre's events and choose one (thresholds.py)."""
     champion = theatre.play(NetworkPolicy(theatre.champion.network, theatre.bank.arrays), "champion")
-    returns = event_means(champion.event, champion.returns)
+    _, returns = champion.block_means()
     wanted = _cautious_first(made, theatre, states, config)
     pairs: list[Pair] = []
     started, throttle = time.perf_counter(), Throttle(wait_first=True)

@@ -1,15 +1,15 @@
-"""Halves the events: one half tunes the tiers, the other judges them; and makes the episodes played on them.
+"""Halves the blocks: one half tunes the tiers, the other judges them; and makes the episodes played on them.
 
-Invariant  the halves share no event, whatever else the dataset holds: an event's place follows from the hash
+Invariant  the halves share no block, whatever else the dataset holds: a block's place follows from the hash
            of its name, so nobody chooses it.
 """
 
-import hashlib
 from collections.abc import Collection
 
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.evaluation.statistics.blocks import hashed_halves
 from kalshi_platform.serving.distillation.config import JudgeConfig
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -18,19 +18,22 @@ from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 
 
-def halves(events: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """(calibrating, judging): the distinct events in the order of their sha256, cut in the middle.
+def halves(bank: Bank) -> tuple[frozenset[str], frozenset[str]]:
+    """(calibrating, judging): the events of ``bank``, by halves of their blocks.
 
-    An odd one calibrates. DataError for fewer than two events.
+    An odd block calibrates. DataError for fewer than two blocks.
     """
-    ordered = sorted(set(events), key=lambda event: hashlib.sha256(event.encode()).hexdigest())
-    if len(ordered) < 2:
+    block_of = {market.event: market.block for market in bank.markets}
+    first, second = hashed_halves(set(block_of.values()))
+    if not second:
         raise DataError(
-            f"{len(ordered)} validation events cannot be halved: thresholds are chosen on one half and "
-            "judged on the other; use a dataset with at least two"
+            f"{len(first)} independent blocks of validation events cannot be halved: thresholds are chosen "
+            "on one half and judged on the other; use a dataset with at least two"
         )
-    middle = (len(ordered) + 1) // 2
-    return frozenset(ordered[:middle]), frozenset(ordered[middle:])
+    return (
+        frozenset(event for event, block in block_of.items() if block in first),
+        frozenset(event for event, block in block_of.items() if block in second),
+    )
 
 
 def episodes_of(bank: Bank, events: Collection[str], n_slots: int, config: JudgeConfig) -> Episodes:

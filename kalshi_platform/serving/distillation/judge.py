@@ -1,6 +1,6 @@
-"""Judges a tier set: the cascade plays beside its champion on events that decided nothing about the set.
+"""Judges a tier set: the cascade plays beside its champion on blocks that decided nothing about the set.
 
-Owns       the figures of the report and their computation; every interval resamples whole events.
+Owns       the figures of the report and their computation; every interval resamples whole blocks.
 Units      latencies milliseconds of the thread's own time, one group, one thread; returns are fractions of an
            episode's capital.
 """
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.domain.config import Config
@@ -17,13 +18,8 @@ from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
-from kalshi_platform.evaluation.judging.summary import Sample, event_means
-from kalshi_platform.evaluation.statistics.bootstrap import (
-    BootstrapConfig,
-    Interval,
-    event_mean_interval,
-    ratio_interval,
-)
+from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -77,7 +73,7 @@ class TierJudgement(Config):
     p99_ms: float
     temperature: float
     exit_threshold: float | None
-    exit_share: float  # mean over events of the share of groups it decided
+    exit_share: float  # mean over blocks of the share of groups it decided
     alone_return: Interval  # where this tier decides everything
     alone_agreement: float  # share of slots with a choice, on the champion's states
     before: Reliability | None  # at temperature 1; None for the champion, which is always right
@@ -89,15 +85,16 @@ class Judgement(Config):
     """Figures of the cascade on the judging events."""
 
     split: Split
-    half: bool  # the judging half of the split's events; else all of them
+    half: bool  # the judging half of the split's blocks; else all of them
     n_events: int
+    n_blocks: int = Field(0, description="independent observations; 0 in reports of an earlier version")
     n_episodes: int
     tiers: tuple[TierJudgement, ...]
-    without_choice: float  # mean over events of the share of groups without a choice
-    agreement: float  # mean over events, on the states the cascade itself meets
+    without_choice: float  # mean over blocks of the share of groups without a choice
+    agreement: float  # mean over blocks, on the states the cascade itself meets
     champion_return: Interval
     cascade_return: Interval
-    difference: Interval  # cascade - champion, paired by event
+    difference: Interval  # cascade - champion, paired by block
     value_kept: Interval | None  # cascade / champion; None where the champion's is not positive
     p50_ms: float  # of the cascade in process, measured on states of these events
     p99_ms: float
@@ -166,7 +163,7 @@ def judge(
     played = theatre.play_cascade(tiered)
     assert played.tally is not None
     states = judging_states(theatre, seed)
-    say(f"judged on {theatre.n_events} events; each tier alone follows")
+    say(f"judged on {theatre.n_blocks} blocks; each tier alone follows")
     shares = played.tally.exit_shares
     times = _time(tiered, theatre, states, seed)
     by_tier = {int(t): float(shares[t]) for t in Tier}
@@ -175,14 +172,15 @@ def judge(
         split=split,
         half=half,
         n_events=int(np.unique(alone.event).size),
+        n_blocks=int(np.unique(alone.block).size),
         n_episodes=int(alone.rollouts[0].episode.size),
         tiers=tuple(_judge_tier(m, theatre, states, by_tier[m.number], alone) for m in made),
         without_choice=by_tier[Tier.RULES],
         agreement=played.tally.agreement,
-        champion_return=event_mean_interval(alone.event, alone.returns, config.bootstrap),
-        cascade_return=event_mean_interval(played.sample.event, played.sample.returns, config.bootstrap),
+        champion_return=alone.mean_interval(config.bootstrap),
+        cascade_return=played.sample.mean_interval(config.bootstrap),
         difference=compare(played.sample, alone, "champion", config.bootstrap).difference,
-        value_kept=value_kept(played.returns, event_means(alone.event, alone.returns), config.bootstrap),
+        value_kept=value_kept(played.returns, alone.block_means()[1], config.bootstrap),
         **times,
         expected_ms=_expected_ms(made, by_tier, thresholds),
         champion_expected_ms=_expected_ms(made[-1:], undecided, thresholds),
@@ -198,9 +196,9 @@ def _expected_ms(made: Sequence[Made], shares: dict[int, float], config: Thresho
 
 
 def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:
-    """Ratio of the cascade's mean return to the champion's, with its interval; both (E,) of the same events.
+    """Ratio of the cascade's mean return to the champion's, with its interval; both (B,) of the same blocks.
 
-    The interval draws events of both jointly. None where the champion's mean is not positive. Where the
+    The interval draws blocks of both jointly. None where the champion's mean is not positive. Where the
     champion's own interval reaches below zero the ratio has no bounds: draws in which the champion earned
     nothing would send them anywhere.
     """
@@ -209,7 +207,7 @@ def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfi
     kept = ratio_interval(cascade, champion, config)
     if ratio_interval(champion, np.ones_like(champion), config).above_zero:
         return kept
-    note = "the champion's own interval reaches below zero on these events: read the difference instead"
+    note = "the champion's own interval reaches below zero on these blocks: read the difference instead"
     return kept.replace(low=None, high=None, note=note)
 
 
@@ -243,7 +241,7 @@ def _judge_tier(
         temperature=made.temperature,
         exit_threshold=made.exit_threshold,
         exit_share=exit_share,
-        alone_return=event_mean_interval(alone.event, alone.returns, config.bootstrap),
+        alone_return=alone.mean_interval(config.bootstrap),
         alone_agreement=float(right[counted].mean()),
         before=before,
         after=after,

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Scale, Series
-from kalshi_platform.evaluation.pages.formats import interval_text, ms, percent, plain, share
+from kalshi_platform.evaluation.pages.formats import blocks_text, interval_text, ms, percent, plain, share
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.terminal import show
 from kalshi_platform.serving.distillation.calibration import Reliability
@@ -71,7 +71,7 @@ def render_html(report: TierReport) -> str:
                 ("cascade - champion", report.judgement.difference),
             ],
             "returns with intervals",
-            "mean return an event",
+            "mean return a block",
         ),
     )
 
@@ -80,7 +80,7 @@ def events_text(report: TierReport) -> str:
     """Words for the events that judged: their number, half and split."""
     j = report.judgement
     half = "judging half of the " if j.half else ""
-    return f"{j.n_events} events of the {half}{j.split} split"
+    return f"{blocks_text(j.n_blocks or j.n_events, j.n_events)} of the {half}{j.split} split"
 
 
 def threshold_text(value: float | None) -> str:

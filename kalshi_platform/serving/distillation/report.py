@@ -34,6 +34,7 @@ class TierReport(Config):
     config: TiersConfig
     learnings: tuple[Learning, ...]
     calibration_events: int
+    calibration_blocks: int = Field(0, description="independent observations; 0 in earlier reports")
     calibration_states: int
     choice: Choice
     forms: dict[int, tuple[FormRecord, ...]] = Field(description="tier -> every form that was tried")
@@ -65,9 +66,9 @@ class TierReport(Config):
             asked = 1 - self.config.thresholds.max_value_loss
             kept = f"{share(j.value_kept.estimate)} of the champion's return kept ({share(asked)} asked for)"
         elif j.difference.estimate is not None:
-            kept = f"{j.difference.estimate:+.3%} of capital an event against the champion's return"
+            kept = f"{j.difference.estimate:+.3%} of capital a block against the champion's return"
         else:
-            kept = "no event to compare returns on"
+            kept = "no block to compare returns on"
         return (
             f"{share(early)} of the groups leave before the champion is asked; expected {ms(j.expected_ms)} "
             f"instead of {ms(j.champion_expected_ms)}; {share(j.agreement)} of the actions are the "

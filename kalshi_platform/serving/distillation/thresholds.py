@@ -20,16 +20,16 @@ class Pair(Config):
 
     first: float | None  # of tier 1
     second: float | None  # of tier 2
-    exit_shares: dict[int, float]  # Tier -> mean over events of the share of groups it decided
-    agreement: float  # mean over events of the share of actions that are the champion's
+    exit_shares: dict[int, float]  # Tier -> mean over blocks of the share of groups it decided
+    agreement: float  # mean over blocks of the share of actions that are the champion's
     mean_return: float
     expected_ms: float
 
 
 class Choice(Config):
-    """The pair that was taken on the calibration events, and the reason."""
+    """The pair that was taken on the calibration blocks, and the reason."""
 
-    n_events: int
+    n_events: int  # of blocks; the name is older than they are
     champion_return: float
     rule: str
     pairs: tuple[Pair, ...]
@@ -97,16 +97,16 @@ def expected_ms(
     return sum(exit_shares.get(tier, 0.0) * ms for tier, ms in cost.items())
 
 
-def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config: ThresholdsConfig) -> Choice:
+def choose(pairs: Sequence[Pair], champion_return: float, n_blocks: int, config: ThresholdsConfig) -> Choice:
     """Choose the pair with the least expected latency of those that are good enough.
 
     Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and the champion's actions
-    in agreement_floor of the slots, because few events can flatter a policy that acts otherwise. Where the
+    in agreement_floor of the slots, because few blocks can flatter a policy that acts otherwise. Where the
     champion's return is not positive a share of it means nothing, and the actions must agree in min_agreement
     instead. The champion alone is always good enough. Between equal latencies the higher return decides.
     """
     alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
-    words = f"{champion_return:+.3%} over {n_events} events"
+    words = f"{champion_return:+.3%} over {n_blocks} blocks"
     if champion_return > 0:
         bound, least = (1 - config.max_value_loss) * champion_return, config.agreement_floor
         rule = (
@@ -130,7 +130,7 @@ def choose(pairs: Sequence[Pair], champion_return: float, n_events: int, config:
     if best == alone:
         reason += ". No pair of exits is both good enough and quicker: every group is decided by the champion"
     return Choice(
-        n_events=n_events,
+        n_events=n_blocks,
         champion_return=champion_return,
         rule=rule,
         pairs=tuple(pairs),

@@ -7,7 +7,7 @@ Not        loading and verifying digests (models/registry/load.py), nor the swap
 
 import math
 from itertools import count
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -27,6 +27,8 @@ from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, free
 
+#: A candidate that is too slow is timed so often before that is believed.
+_ROUNDS: Final = 3
 #: Fields that decide what a client must send: a model with others would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
 
@@ -35,6 +37,9 @@ class CheckConfig(Config):
     """Bounds that a candidate must keep."""
 
     runs: int = Field(100, ge=100, description="decisions timed, each of one group through every tier")
+    latency_factor: float = Field(
+        1.0, gt=0, description="p99 that it may take, in latency budgets of its level; more on a busy machine"
+    )
     min_agreement: float = Field(
         0.5, ge=0, le=1, description="share of recorded slots decided as the active model did"
     )
@@ -85,9 +90,11 @@ def examine(
 ) -> Examined:
     """Check ``policy`` whole, off the answering path; returns ``verdict``, which names the model, filled in.
 
-    ``budget_ms`` bounds the p99 of one group's decision; ``rival`` is None where no model is active. The
-    checks run on copies without caches, so that the policy enters service with clean ones. An engine's error
-    becomes the verdict's reason; the caller catches every other exception.
+    ``budget_ms`` times the configured factor bounds the p99 of one group's decision. ``rival`` is None where
+    no model is active. Slowness is then told, not refused: without this model nothing would answer, and a
+    replica that a busy machine ended could not come back while the machine is busy. The checks run on copies
+    without caches, so that the policy enters service with clean ones. An engine's error becomes the verdict's
+    reason; the caller catches every other exception.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
     if rival and (reason := other_view(policy, rival.served.policy)):
@@ -98,11 +105,9 @@ def examine(
     for batch in (probed, recorded.batch) if recorded else (probed,):
         if reason := _wrong_numbers(checked, batch):
             return Examined(verdict.replace(reason=reason), none)
-    times = _time_slowest_path(policy, config.runs)
-    verdict = verdict.replace(p50_ms=times[0], p99_ms=times[1], budget_ms=budget_ms)
-    if times[1] > budget_ms:
-        reason = f"p99 of {config.runs} decisions is {times[1]:.2f} ms, its level's budget {budget_ms:g} ms"
-        return Examined(verdict.replace(reason=reason), none)
+    verdict = _timed(policy, verdict, budget_ms, config)
+    if verdict.slow and rival:
+        return Examined(verdict.replace(reason=verdict.slow), none)
     actions = checked.decide(probed, 0).actions
     if rival:
         verdict = _compare(checked, verdict, (probed, actions), rival, config)
@@ -164,6 +169,28 @@ def illegal(spec: PolicySpec, batch: Batch, found: Decisions) -> str:
     if not worst < 1e-3:  # also where it is not a number
         return f"probabilities of a slot sum to 1 +- {worst:g}, allowed 0.001"
     return ""
+
+
+def _timed(policy: TieredPolicy, verdict: Verdict, budget_ms: float, config: CheckConfig) -> Verdict:
+    """Return ``verdict`` with the times of the fastest of at most three rounds; ``slow`` names one too slow.
+
+    Other programs on the machine only ever add to a time, also to the thread's own: they empty its caches.
+    """
+    bound_ms = budget_ms * config.latency_factor
+    p50_ms, p99_ms = _time_slowest_path(policy, config.runs)
+    for _ in range(_ROUNDS - 1):
+        if p99_ms <= bound_ms:
+            break
+        p50_ms, p99_ms = min((p50_ms, p99_ms), _time_slowest_path(policy, config.runs), key=lambda t: t[1])
+    verdict = verdict.replace(p50_ms=p50_ms, p99_ms=p99_ms, budget_ms=bound_ms)
+    if p99_ms <= bound_ms:
+        return verdict
+    slow = (
+        f"p99 of {config.runs} decisions is {p99_ms:.2f} ms, its level's budget {budget_ms:g} ms times "
+        f"check.latency_factor {config.latency_factor:g} (the fastest of {_ROUNDS} rounds, median "
+        f"{p50_ms:.2f} ms): promote it again when the machine is less busy, or raise the factor"
+    )
+    return verdict.replace(slow=slow)
 
 
 def _time_slowest_path(policy: TieredPolicy, runs: int) -> tuple[float, float]:

@@ -35,7 +35,8 @@ class Verdict(Config):
     agreement: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
-    budget_ms: float | None = None
+    budget_ms: float | None = Field(None, description="allowed p99")
+    slow: str = Field("", description="how its p99 broke the bound; a reason only beside an active model")
 
     @property
     def accepted(self) -> bool:
@@ -47,8 +48,8 @@ class Verdict(Config):
         """One line for people: the reason, or the figures that passed."""
         if not self.accepted:
             return self.reason
-        passed = []
-        if self.p99_ms is not None:
+        passed = [f"SLOW: {self.slow}"] if self.slow else []
+        if self.p99_ms is not None and not self.slow:
             passed.append(f"p99 {self.p99_ms:.2f} of {self.budget_ms:g} ms")
         if self.agreement is not None:
             passed.append(

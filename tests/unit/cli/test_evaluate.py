@@ -36,8 +36,8 @@ def place(tmp_path_factory):
         )
         torch.manual_seed(1)
         policy = folder / "policy"
-        policy.mkdir()
-        FrozenPolicy(PolicyNetwork(source.policy_spec("tiny"))).save(policy)
+        (policy / "best").mkdir(parents=True)
+        FrozenPolicy(PolicyNetwork(source.policy_spec("tiny"))).save(policy / "best")
         write_environment(policy, env)
         lines = [json.dumps({"env_steps": 100 * k, "entropy": 1.0 - k / 9}) for k in range(3)]
         (policy / "metrics.jsonl").write_text("\n".join(lines) + "\n")

@@ -5,30 +5,36 @@ import stat
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
 import yaml
 from made.kuberay_schema import manifest
 from made.registry_models import SIMULATED, made_policy, made_record
+from ray.exceptions import RayActorError
 from ray.serve.schema import ServeDeploySchema
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry import record
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs, read_tokens
+from serve_deployments import local
 from serve_deployments.local import (
     Running,
     alias_to_serve,
     curl_line,
+    deploy,
     free_port,
     own_admin_token,
     readiness,
     require_free,
     require_safe,
+    start_serve,
     switches,
+    why_not_deployed,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -114,6 +120,85 @@ def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypat
         Running(args, "127.0.0.1", free_port("127.0.0.1")),
     ):
         pytest.fail("it is served")
+
+
+def test_a_failed_deployment_names_what_its_replicas_raised():
+    """The status that Serve gives after three replicas in a row ended in their constructor."""
+    ended = SimpleNamespace(
+        status="DEPLOY_FAILED",
+        message="Failed to start 3 times in a row. Error:\nTraceback (most recent call last):\n"
+        '  File "app.py", line 76, in __init__\nLimitError: champion cannot be served\n\n',
+    )
+    well = SimpleNamespace(status="HEALTHY", message="")
+    status = SimpleNamespace(
+        applications={"policy": SimpleNamespace(deployments={"FullTier": well, "Ingress": ended})}
+    )
+    assert why_not_deployed("Deploying application policy failed", status) == (
+        "Deploying application policy failed; Ingress: LimitError: champion cannot be served; "
+        "Ray's logs are in /tmp/ray"
+    )
+
+
+def test_a_free_port_is_outside_the_range_of_outgoing_connections_and_not_one_that_is_taken(monkeypatch):
+    first, *others = (free_port("127.0.0.1") for _ in range(9))
+    assert 20_000 <= min(first, *others) <= max(first, *others) < 32_768
+    other = next(port for port in others if port != first)
+    with socket.create_server(("127.0.0.1", first)):
+        monkeypatch.setattr(local, "_PORTS", [first])
+        with pytest.raises(LimitError, match=f"100 ports tried between {first} and {first} are all taken"):
+            free_port("127.0.0.1")
+        monkeypatch.setattr(local, "_PORTS", [first, other])
+        assert free_port("127.0.0.1") == other
+
+
+def test_an_address_of_another_machine_has_no_free_port():
+    with pytest.raises(ContractError, match=r"192\.0\.2\.77 cannot be listened on"):
+        free_port("192.0.2.77")
+
+
+class FakeServe:
+    """Ray Serve whose start and run raise what is planted, one error a call."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors, self.calls = list(errors), []
+
+    def _do(self, name: str) -> None:
+        self.calls.append(name)
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def start(self, http_options):
+        assert http_options == {"port": 1}
+        self._do("start")
+
+    def run(self, application, name, route_prefix, blocking):
+        assert (application, name, route_prefix, blocking) == ("app", "policy", "/", False)
+        self._do("run")
+
+    def status(self):
+        replica = SimpleNamespace(status="UNHEALTHY", message="Traceback\nLimitError: too slow\n")
+        return SimpleNamespace(applications={"policy": SimpleNamespace(deployments={"Ingress": replica})})
+
+
+@pytest.mark.parametrize("error", [TimeoutError("HTTP proxies not available"), RayActorError()])
+def test_a_late_proxy_is_waited_for_once_more_and_said_to_be_late(error, capsys):
+    served = FakeServe(error)
+    start_serve(served, {"port": 1})
+    assert served.calls == ["start", "start"]
+    assert f"proxy is late, as on a busy machine; waiting for it once more ({type(error).__name__}" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(type(error)):
+        start_serve(FakeServe(error, error), {"port": 1})
+
+
+def test_a_deployment_that_failed_is_refused_with_its_reason_and_a_late_proxy_is_left_to_the_wait(capsys):
+    deploy(FakeServe(TimeoutError("Proxies not available after 60s.")), "app")
+    assert "late, as on a busy machine (TimeoutError: Proxies not available after 60s.)" in (
+        capsys.readouterr().err
+    )
+    with pytest.raises(LimitError, match="failed to deploy; Ingress: LimitError: too slow"):
+        deploy(FakeServe(RuntimeError("failed to deploy")), "app")
 
 
 def test_an_administrators_token_is_made_once_and_readable_by_its_owner_only(monkeypatch, tmp_path: Path):

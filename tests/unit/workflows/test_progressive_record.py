@@ -49,9 +49,16 @@ def test_everything_that_is_wrong_with_a_level_is_said_at_once():
 def test_the_first_level_must_reach_its_sharpe():
     assert decide_first(CONFIG, judged(0.5)) == (
         True,
-        "Sharpe 0.500 an event reaches the 0.5 asked of the first level",
+        "Sharpe 0.500 a block over 3 blocks reaches the 0.5 asked of the first level",
     )
     assert decide_first(CONFIG, judged(0.49))[0] is False
+
+
+def test_a_first_level_judged_on_two_blocks_is_not_kept_however_good():
+    two = judged(0.5).replace(sharpe=None, blocks={"A": 0.3, "B": 0.31})
+    kept, words = decide_first(CONFIG, two)
+    assert not kept
+    assert "n = 2, decides nothing" in words
 
 
 def test_the_level_to_use_is_the_last_one_kept():

@@ -89,7 +89,7 @@ def result(profits=(1,) * 12, **changes):
 
 
 def closing(label, dollars):
-    return Slice(label=label, n=40, n_events=5, pnl_e6=dollars * 1_000_000, estimate=NONE)
+    return Slice(label=label, n=40, n_events=5, n_blocks=5, pnl_e6=dollars * 1_000_000, estimate=NONE)
 
 
 def stats(*rows):

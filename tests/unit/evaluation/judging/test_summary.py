@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from made.evaluation_bank import bank_of, market, random_bank
+from made.evaluation_bank import bank_of, in_block, market, random_bank
 from made.judging import QUICK
 from made.rollouts import CONFIG, Script, env_of
 
 from kalshi_platform.evaluation.judging import watch
 from kalshi_platform.evaluation.judging.rollout import run_policy
-from kalshi_platform.evaluation.judging.summary import event_means, pool, price_labels, summarise
+from kalshi_platform.evaluation.judging.sample import pool
+from kalshi_platform.evaluation.judging.summary import PolicyResult, Slice, price_labels, summarise
 
 
 def test_totals_agree_across_the_tables(judged):
@@ -24,7 +25,7 @@ def test_totals_agree_across_the_tables(judged):
 
 def played(bank, *actions, **settings):
     """The figures of a script on ``bank``, without fees."""
-    env = env_of(bank, 1, fee_scale_e6=0, **settings)
+    env = env_of(bank, len(bank.markets), fee_scale_e6=0, **settings)
     config = CONFIG.replace(fee_scale_e6=0, **settings)
     rollout = run_policy(Script(env.layout, list(actions)), env)
     sample = pool(bank, config, [0], [rollout])
@@ -53,9 +54,43 @@ def test_a_policy_that_never_orders_has_no_fill_rate_and_no_slice_by_trip():
     assert got.share_profitable_events == 0.0
 
 
-def test_an_event_is_the_mean_of_its_markets_and_markets_count_alike():
-    # Event ids 3 and 7; (.02 + .04) / 2 = .03 and -.01.
-    np.testing.assert_allclose(event_means(np.array([7, 3, 3]), np.array([-0.01, 0.02, 0.04])), [0.03, -0.01])
+def blocked(*names):
+    """Events E0, E1, ... of one market each, in the blocks ``names``; the mids rise from .51 to .69."""
+    mids = [5_000, 5_000, 5_000, 7_000, 7_000, 7_000]
+    return bank_of(*(in_block(market(f"M{k}", f"E{k}", mids), name) for k, name in enumerate(names)))
+
+
+def test_two_blocks_decide_nothing_though_they_hold_five_events():
+    got = played(blocked("mon", "mon", "mon", "mon", "tue"), 1, 0, 0, 2, 0)
+    assert (got.n_events, got.n_blocks) == (5, 2)
+    assert [(b.block, b.n_events) for b in got.blocks] == [("mon", 4), ("tue", 1)]
+    assert {e.block for e in got.events} == {"mon", "tue"}
+    assert got.mean_return.estimate is not None
+    assert (got.mean_return.low, got.mean_return.note) == (None, "n = 2, decides nothing")
+    assert (got.event_sharpe, got.probabilistic_sharpe, got.annual_sharpe) == (None, None, None)
+    assert not got.mean_return.above_zero
+    for part in (*got.by_provenance, *got.by_category, *got.by_price):
+        assert (part.n_events, part.n_blocks, part.estimate.low) == (5, 2, None)
+    assert '"event_sharpe":null' in got.model_dump_json()
+
+
+def test_equal_blocks_have_no_sharpe_ratio():
+    got = played(blocked("a", "b", "c", "d"), 1, 0, 0, 2, 0)
+    assert got.n_blocks == 4
+    assert got.event_sharpe is None, "was mean / 1e-12"
+
+
+def test_a_report_of_an_earlier_version_resampled_events(judged):
+    old = judged.policy.model_dump(mode="json", exclude={"n_blocks", "blocks"})
+    for rows in (old["by_provenance"], old["by_category"], old["by_price"], old["by_time_to_close"]):
+        for row in rows:
+            del row["n_blocks"]
+    for row in old["events"]:
+        del row["block"]
+    found = PolicyResult.parse(old)
+    assert found.n_blocks == found.n_events == 12
+    assert found.block_returns == {e.event: e.mean_return for e in found.events}
+    assert all(isinstance(s, Slice) and s.n_blocks == s.n_events for s in found.by_category)
 
 
 def test_price_labels_name_the_bins_of_ten_cents():

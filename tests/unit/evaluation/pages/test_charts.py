@@ -15,11 +15,13 @@ def test_ticks_are_round_and_inside():
 
 def test_an_interval_is_drawn_between_its_bounds():
     wide = Interval(estimate=0.0, low=-0.1, high=0.1, confidence=0.95, n_clusters=9)
-    lone = Interval(estimate=0.05, low=None, high=None, confidence=0.95, n_clusters=1, note="one event only")
+    lone = Interval(
+        estimate=0.05, low=None, high=None, confidence=0.95, n_clusters=2, note="n = 2, decides nothing"
+    )
     chart = str(charts.forest_plot([("a", wide), ("b", lone)], "x", "y"))
     assert chart.count("whisker") == 1
     assert chart.count("<circle") == 2
-    assert "one event only" in chart
+    assert "n = 2, decides nothing" in chart
 
 
 def test_charts_without_data_say_so():

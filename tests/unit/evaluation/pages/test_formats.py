@@ -55,8 +55,10 @@ def test_numbers_money_and_times():
 def test_an_interval_says_why_it_has_no_bounds():
     whole = Interval(estimate=0.05, low=-0.1, high=0.1, confidence=0.95, n_clusters=9)
     assert interval_text(whole) == "5.0 % [-10 %, 10 %]"
-    lone = Interval(estimate=0.05, low=None, high=None, confidence=0.95, n_clusters=1, note="one event only")
-    assert interval_text(lone) == "5.0 % (no interval: one event only)"
+    lone = whole.replace(low=None, high=None, n_clusters=2, note="n = 2, decides nothing")
+    assert interval_text(lone) == "5.0 % (n = 2, decides nothing)"
+    old = lone.replace(n_clusters=1, note="one event only: its spread is unknown")
+    assert interval_text(old) == "5.0 % (no interval: one event only: its spread is unknown)"
     assert (
         interval_text(Interval(estimate=None, low=None, high=None, confidence=0.95, n_clusters=0))
         == "no data"

@@ -1,16 +1,19 @@
-"""Clustered intervals: what they cover, and that they resample events."""
+"""Clustered intervals: what they cover, and that they resample blocks."""
+
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.statistics.bootstrap import (
     BootstrapConfig,
     Interval,
+    block_mean_interval,
     cluster_sums,
-    event_mean_interval,
     mean_interval,
     paired_sharpe_difference,
     ratio_interval,
@@ -25,10 +28,32 @@ def test_sums_are_kept_per_cluster():
     np.testing.assert_array_equal(den, [1.0, 2.0])
 
 
-def test_the_ratio_is_sum_over_sum_and_the_event_mean_counts_events_once():
+def test_the_ratio_is_sum_over_sum():
     cluster, values = np.array([0, 0, 0, 1]), np.array([1.0, 1.0, 1.0, 5.0])
     assert mean_interval(cluster, values, FAST).estimate == pytest.approx(2.0)  # 8 / 4
-    assert event_mean_interval(cluster, values, FAST).estimate == pytest.approx(3.0)  # (1 + 5) / 2
+    assert block_mean_interval(np.array([1.0, 5.0, 3.0]), FAST).estimate == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_skewed_blocks_have_the_bounds_of_an_independent_bca(seed):
+    """scipy's BCa knows no widening for few clusters, so its confidence is set to the widened tail."""
+    n = 40
+    values = np.random.default_rng([21, seed]).lognormal(0.0, 1.0, n)
+    config = BootstrapConfig(resamples=40_000, seed=seed)
+    tail = stats.norm.cdf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
+    theirs = stats.bootstrap(
+        (values,), np.mean, n_resamples=40_000, confidence_level=1 - 2 * tail, method="BCa", rng=seed
+    ).confidence_interval
+    ours = block_mean_interval(values, config)
+    spread = theirs.high - theirs.low
+    assert ours.low == pytest.approx(theirs.low, abs=0.02 * spread)
+    assert ours.high == pytest.approx(theirs.high, abs=0.03 * spread)
+    # The correction is at work: it lies above the percentile interval, as the long tail asks.
+    plain = stats.bootstrap(
+        (values,), np.mean, n_resamples=40_000, confidence_level=1 - 2 * tail, method="percentile", rng=seed
+    ).confidence_interval
+    assert ours.high > plain.high
+    assert ours.low > plain.low
 
 
 def test_repeating_ticks_inside_events_does_not_narrow_the_interval():
@@ -59,13 +84,21 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n):
     assert 364 <= hits <= 396
 
 
-def test_one_event_has_an_estimate_but_no_interval():
+def test_one_block_has_an_estimate_but_no_interval():
     got = mean_interval(np.zeros(50, int), np.arange(50.0), FAST)
     assert got.estimate == pytest.approx(24.5)
     assert got.low is None
     assert got.high is None
     assert not got.excludes_zero
-    assert "one event" in got.note
+    assert got.note == "n = 1, decides nothing"
+
+
+def test_two_blocks_have_no_interval_however_far_from_zero_they_are():
+    got = block_mean_interval(np.array([0.5, 0.6]), FAST)
+    assert (got.estimate, got.low, got.high) == (pytest.approx(0.55), None, None)
+    assert (got.above_zero, got.excludes_zero, got.note) == (False, False, "n = 2, decides nothing")
+    gap = paired_sharpe_difference(np.array([0.5, 0.6]), np.array([0.1, 0.3]), FAST)
+    assert (gap.estimate, gap.note) == (None, "n = 2, decides nothing")
 
 
 def test_no_data_has_neither():
@@ -73,8 +106,8 @@ def test_no_data_has_neither():
     assert (got.estimate, got.low, got.n_clusters) == (None, None, 0)
 
 
-def test_few_events_are_said_to_be_few():
-    assert "only 4 events" in ratio_interval(np.arange(4.0), np.ones(4), FAST).note
+def test_few_blocks_are_said_to_be_few():
+    assert "only 4 blocks" in ratio_interval(np.arange(4.0), np.ones(4), FAST).note
     assert ratio_interval(np.arange(10.0), np.ones(10), FAST).note == ""
 
 
@@ -84,7 +117,7 @@ def test_nan_is_refused():
 
 
 @given(
-    st.lists(st.floats(-5, 5), min_size=2, max_size=25),
+    st.lists(st.floats(-5, 5), min_size=3, max_size=25),
     st.floats(-3, 3),
     st.floats(0.1, 10),
 )
@@ -113,10 +146,10 @@ def test_the_difference_of_sharpe_ratios_is_worked_by_hand():
     found = paired_sharpe_difference(np.array([1.0, 2, 3]), np.array([0.0, 1, 5]), FAST)
     assert found.estimate == pytest.approx(1.523670, abs=1e-6)
     assert found.n_clusters == 3
-    assert found.note.startswith("only 3 events")
+    assert found.note.startswith("only 3 blocks")
 
 
-def test_what_both_have_in_common_cancels_because_events_are_drawn_jointly(rng: np.random.Generator):
+def test_what_both_have_in_common_cancels_because_blocks_are_drawn_jointly(rng: np.random.Generator):
     theirs = rng.normal(0.02, 0.1, 40)
     ours = theirs + 0.03 + rng.normal(0, 0.005, 40)
     found = paired_sharpe_difference(ours, theirs, FAST)
@@ -148,11 +181,11 @@ def test_a_policy_that_does_not_trade_has_a_sharpe_of_zero(rng: np.random.Genera
     assert found.estimate == pytest.approx(returns.mean() / returns.std())
 
 
-def test_one_event_or_a_gain_without_spread_has_no_sharpe():
+def test_one_block_or_a_gain_without_spread_has_no_sharpe():
     one = paired_sharpe_difference(np.array([0.3]), np.array([0.1]), FAST)
     alike = paired_sharpe_difference(np.full(5, 0.3), np.arange(5.0), FAST)
     assert one.estimate is one.low is alike.estimate is None
-    assert alike.note == "5 events without spread: no Sharpe ratio"
+    assert alike.note == "5 blocks without spread: no Sharpe ratio"
     with pytest.raises(ContractError, match=r"shapes \(2,\) and \(3,\)"):
         paired_sharpe_difference(np.zeros(2), np.zeros(3), FAST)
 

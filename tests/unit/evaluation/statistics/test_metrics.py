@@ -26,9 +26,22 @@ def test_running_sums_give_the_same_sharpe():
 
 
 def test_consistency_falls_with_the_spread_over_the_mean():
-    # mean 4, std 2 -> 1 - 2/4; mean 0.2 is under the floor 1: 1 - 0.1/1
-    assert metrics.consistency(np.array([2.0, 6.0])) == pytest.approx(0.5)
-    assert metrics.consistency(np.array([0.1, 0.3])) == pytest.approx(0.9)
+    # mean 4, std sqrt(8/3) -> 1 - 1.63299/4. Returns of 5 % with a spread of 7.9 %: no floor hides the miss.
+    assert metrics.consistency(np.array([2.0, 4.0, 6.0])) == pytest.approx(1 - math.sqrt(8 / 3) / 4)
+    # mean .05, std sqrt((.0225 + .0025 + .0100) / 3) = .108012: 1 - 2.16025
+    assert metrics.consistency(np.array([0.2, 0.0, -0.05])) == pytest.approx(-1.16025, abs=1e-5)
+
+
+def test_nothing_is_said_of_the_consistency_of_two_returns_or_of_a_mean_of_zero():
+    assert metrics.consistency(np.array([2.0, 6.0])) is None
+    assert metrics.consistency(np.array([-0.1, 0.1, -0.2, 0.2])) is None
+
+
+def test_a_sharpe_ratio_over_blocks_needs_three_and_a_spread():
+    # mean 2, population std sqrt(2/3)
+    assert metrics.block_sharpe(np.array([1.0, 2.0, 3.0])) == pytest.approx(2 / math.sqrt(2 / 3))
+    assert metrics.block_sharpe(np.array([0.001, 0.002])) is None
+    assert metrics.block_sharpe(np.full(5, 0.1)) is None
 
 
 def test_groups_keep_their_own_moments_and_empty_ones_are_nan():
@@ -40,7 +53,7 @@ def test_groups_keep_their_own_moments_and_empty_ones_are_nan():
 
 def test_aggregate_counts_each_market_once():
     got = metrics.aggregate(np.array([1.0, -1.0, 3.0, 1.0]), np.array([0.5, -0.5, 1.0, 0.0]))
-    # mean 1, std sqrt(2), |mean| = floor = 1
+    # mean 1, std sqrt(2)
     assert got.mean_return == pytest.approx(1.0)
     assert got.return_consistency == pytest.approx(1 - math.sqrt(2))
     assert got.mean_sharpe == pytest.approx(0.25)

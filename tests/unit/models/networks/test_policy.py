@@ -8,12 +8,13 @@ import pytest
 import torch
 from made.networks import N_HISTORY, N_SLOTS, MadeHistory, made_batch, spec_of
 
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.history import WindowGatherer
 from kalshi_platform.models.networks.levels import LEVELS, level_named
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.storage.sealed import seal
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -50,6 +51,32 @@ def test_a_policy_refuses_what_it_was_not_trained_on(tmp_path: Path):
         policy.act(np.zeros((1, spec.width), np.float32))
 
 
+@pytest.mark.parametrize("name", ["policy.json", "policy.pt"])
+def test_one_flipped_bit_of_a_policy_is_refused_and_so_is_a_file_that_is_gone(name: str, tmp_path: Path):
+    FrozenPolicy(build_network(spec_of("tiny"), 2)).save(tmp_path)
+    data = bytearray((tmp_path / name).read_bytes())
+    data[len(data) // 3] ^= 1
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(ChecksumError, match=f"{name} has sha256"):
+        FrozenPolicy.load(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(DataError, match=f"{name} is missing"):
+        FrozenPolicy.load(tmp_path)
+
+
+def test_a_policy_without_a_manifest_or_with_one_that_names_nothing_is_refused(tmp_path: Path):
+    FrozenPolicy(build_network(spec_of("tiny"), 2)).save(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"sha256": {}}')
+    with pytest.raises(DataError, match=r"manifest\.json names no file"):
+        FrozenPolicy.load(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(DataError, match="is not a complete checkpoint"):
+        FrozenPolicy.load(tmp_path)
+    (tmp_path / "policy.json").unlink()
+    with pytest.raises(DataError, match="holds no policy"):
+        FrozenPolicy.load(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -61,9 +88,10 @@ def test_a_policy_refuses_what_it_was_not_trained_on(tmp_path: Path):
     ],
     ids=["weights", "no weights", "spec", "no spec", "bad spec"],
 )
-def test_a_damaged_policy_is_refused_by_name(damage, message: str, tmp_path: Path):
+def test_a_policy_sealed_with_its_damage_is_refused_by_name(damage, message: str, tmp_path: Path):
     FrozenPolicy(build_network(spec_of("tiny"), 2)).save(tmp_path)
     damage(tmp_path)
+    seal(tmp_path)
     with pytest.raises(DataError, match=message):
         FrozenPolicy.load(tmp_path)
 
@@ -73,6 +101,7 @@ def test_weights_of_another_level_are_refused(tmp_path: Path):
     values = json.loads((tmp_path / "policy.json").read_text())
     values["level"] = level_named("simple").model_dump(mode="json")
     (tmp_path / "policy.json").write_text(json.dumps(values))
+    seal(tmp_path)
     with pytest.raises(DataError, match="not of the same policy"):
         FrozenPolicy.load(tmp_path)
 
@@ -80,5 +109,6 @@ def test_weights_of_another_level_are_refused(tmp_path: Path):
 def test_a_weights_file_that_would_run_code_is_refused(tmp_path: Path):
     FrozenPolicy(build_network(spec_of("tiny"), 2)).save(tmp_path)
     torch.save({"w": Path("anything but a tensor")}, tmp_path / "policy.pt")
+    seal(tmp_path)
     with pytest.raises(DataError, match="cannot be read"):
         FrozenPolicy.load(tmp_path)

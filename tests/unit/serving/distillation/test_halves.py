@@ -2,6 +2,7 @@
 
 import pytest
 from made.bank import made_bank
+from made.evaluation_bank import bank_of, in_block, market
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.serving.distillation.config import JudgeConfig
@@ -9,18 +10,20 @@ from kalshi_platform.serving.distillation.halves import episodes_of, halves
 from kalshi_platform.simulation.envs.config import EnvConfig
 
 
-def test_halves_depend_on_the_names_alone_and_share_nothing():
-    events = [f"E{k}" for k in range(11)]
-    first, second = halves(events)
-    assert first | second == set(events)
-    assert not first & second
-    assert (len(first), len(second)) == (6, 5)
-    assert halves(reversed(events + events)) == (first, second)
+def test_the_halves_share_no_block_and_hold_every_event():
+    shape = [(f"E{k}", f"d{k // 3}") for k in range(12)]
+    bank = bank_of(*(in_block(market(f"M{e}", e, [5_000] * 4), block) for e, block in shape))
+    first, second = halves(bank)
+    assert first | second == {event for event, _ in shape}
+    block_of = dict(shape)
+    assert not {block_of[e] for e in first} & {block_of[e] for e in second}
+    assert (len(first), len(second)) == (6, 6)
 
 
-def test_one_event_cannot_be_halved():
-    with pytest.raises(DataError, match="1 validation events cannot be halved"):
-        halves(["E0"])
+def test_one_block_cannot_be_halved_though_it_holds_two_events():
+    bank = bank_of(*(in_block(market(f"M{e}", e, [5_000] * 4), "d") for e in ("E0", "E1")))
+    with pytest.raises(DataError, match="1 independent blocks of validation events cannot be halved"):
+        halves(bank)
 
 
 ENV = EnvConfig(n_slots=3, latency_ms=0)

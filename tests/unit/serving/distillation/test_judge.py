@@ -16,7 +16,7 @@ def test_the_report_judges_by_events_that_chose_nothing(place):
     folder, registry, tier_set, _ = place
     report = stored_report(registry, tier_set)
     bank = open_bank(str(folder / "data"), "validation", ENV.groups)
-    tuning, judging = halves({m.event for m in bank.markets})
+    tuning, judging = halves(bank)
     assert (report.calibration_events, report.choice.n_events) == (len(tuning), len(tuning))
     assert report.judgement.n_events == len(judging)
     shares = [t.exit_share for t in report.judgement.tiers]

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pytest
+from made.served import made_served
 from made.serving_tiers import made_batch, made_policy
 
 from kalshi_platform.domain import timing
-from kalshi_platform.serving.guard.candidate import CheckConfig, Verdict, examine, illegal
+from kalshi_platform.domain.timing import CallTimes
+from kalshi_platform.serving.guard import candidate
+from kalshi_platform.serving.guard.candidate import CheckConfig, Rival, Verdict, examine, illegal
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 UNKNOWN = Verdict(model="moderate-000000000000", tiers=None)
@@ -56,7 +60,51 @@ def test_timed_is_one_group_that_passes_every_tier_with_windows_never_seen(monke
     found = examine(policy, UNKNOWN, 12.5, None, CheckConfig())
     # one group: 3 tiers asked; tiers 2 and 3 each encode the windows of 5 slots: 3 + 2 x 5 = 13 ms
     assert (found.verdict.p50_ms, found.verdict.p99_ms) == (13.0, 13.0)
-    assert found.verdict.reason == "p99 of 100 decisions is 13.00 ms, its level's budget 12.5 ms"
+
+
+def rounds(monkeypatch, *p99s_ms: float) -> list[float]:
+    """The p99s that were asked for: round k of a timing finds the k-th of ``p99s_ms``."""
+    asked: list[float] = []
+
+    def timed(call, runs, min_runs):
+        asked.append(p99s_ms[len(asked)])
+        return CallTimes(0.5, asked[-1], 99.0, runs)
+
+    monkeypatch.setattr(candidate, "time_calls", timed)
+    return asked
+
+
+def test_a_slow_candidate_is_refused_beside_an_active_model_and_told_of_where_nothing_else_answers(
+    monkeypatch,
+):
+    policy, _ = made_policy((0.9, 0.9))
+    rounds(monkeypatch, *[3.2, 3.1, 3.3] * 2)
+    active = made_served(policy, TradingConfig(), "moderate-000000000001")
+    beside = examine(policy, UNKNOWN, 2.0, Rival(active, None, must_agree=True), CheckConfig()).verdict
+    assert not beside.accepted
+    assert beside.reason == (
+        "p99 of 100 decisions is 3.10 ms, its level's budget 2 ms times check.latency_factor 1 (the fastest "
+        "of 3 rounds, median 0.50 ms): promote it again when the machine is less busy, or raise "
+        "the factor"
+    )
+    alone = examine(policy, UNKNOWN, 2.0, None, CheckConfig()).verdict
+    assert alone.accepted
+    assert alone.words == f"SLOW: {beside.reason}"
+
+
+def test_a_round_that_other_programs_disturbed_refuses_nothing(monkeypatch):
+    policy, _ = made_policy((0.9, 0.9))
+    asked = rounds(monkeypatch, 3.2, 1.9)
+    verdict = examine(policy, UNKNOWN, 2.0, None, CheckConfig()).verdict
+    assert (verdict.p99_ms, verdict.slow, verdict.words) == (1.9, "", "p99 1.90 of 2 ms")
+    assert asked == [3.2, 1.9]
+
+
+def test_the_factor_widens_the_budget_for_a_machine_that_others_share(monkeypatch):
+    policy, _ = made_policy((0.9, 0.9))
+    asked = rounds(monkeypatch, 3.2)
+    verdict = examine(policy, UNKNOWN, 2.0, None, CheckConfig(latency_factor=2.0)).verdict
+    assert (verdict.slow, verdict.budget_ms, asked) == ("", 4.0, [3.2])
 
 
 def test_an_action_outside_the_mask_is_illegal_unless_a_rule_forced_it():
