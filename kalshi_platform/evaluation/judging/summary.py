@@ -19,6 +19,13 @@ from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.statistics import metrics
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
+from kalshi_platform.models.registry.provenance import (
+    SIMULATED,
+    DataCounts,
+    count_data,
+    counts_words,
+    standing_of,
+)
 
 
 def _with_blocks(found: Any) -> Any:
@@ -133,6 +140,20 @@ class PolicyResult(Config):
     def share_profitable_events(self) -> float:
         """Share of events whose mean return is above zero."""
         return float(np.mean([e.mean_return > 0 for e in self.events]))
+
+    @property
+    def judged_on(self) -> DataCounts:
+        """Events and blocks that were played, by provenance."""
+        block = {e.event: e.block or None for e in self.events}
+        return count_data((m.provenance, m.event, block.get(m.event)) for m in self.markets)
+
+    @property
+    def data_words(self) -> str:
+        """Words on the data that judged, with a caution where all or nearly all of them are simulated."""
+        counts = self.judged_on
+        if standing_of(counts) == SIMULATED:
+            return f"simulated: judged on {counts_words(counts)}; real markets may be otherwise"
+        return f"judged on {counts_words(counts)}"
 
     @property
     def block_returns(self) -> dict[str, float]:

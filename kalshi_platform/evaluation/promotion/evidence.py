@@ -34,7 +34,7 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
-from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts, count_data
+from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry, now
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -127,7 +127,7 @@ def measure_performance(
     judged = evaluate(trained(policy), bank, env, config, say=say)
     return Measured(
         performance_of(judged, measure(policy)),
-        count_data((m.provenance, m.event, m.block) for m in _played(judged, bank)),
+        judged.policy.judged_on,
         _real_return(judged, bank, config.bootstrap),
     )
 

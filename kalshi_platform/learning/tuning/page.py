@@ -32,6 +32,7 @@ from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
+from kalshi_platform.models.registry.provenance import SIMULATED, counts_words, standing_of
 
 COMPARE_HTML: Final = "compare.html"
 COMPARE_JSON: Final = "compare.json"
@@ -72,6 +73,16 @@ class RunComparison(Config):
     survives: bool
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
+
+    @property
+    def data_words(self) -> str:
+        """Words on the data that judged the runs; unknown where a run's validation does not say."""
+        found = dict.fromkeys(
+            f"{'simulated: ' if standing_of(v.judged_on) == SIMULATED else ''}{counts_words(v.judged_on)}"
+            for run in self.runs
+            if (v := run.validation) is not None
+        )
+        return f"Judged on {' / '.join(found)}" if found else ""
 
 
 def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) -> RunComparison:
@@ -297,4 +308,5 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
         table.add_row(*map(Text, cells), style="bold" if run.name == comparison.findings.winner else "")
     lines = (Text(f"{f.name}: {f.value} ({f.behind})", style="dim") for f in comparison.figures)
     style = "bold green" if comparison.survives else "bold"
-    return Group(table, *lines, Text(comparison.verdict, style=style))
+    data = [Text(comparison.data_words)] if comparison.data_words else []
+    return Group(table, *lines, *data, Text(comparison.verdict, style=style))
