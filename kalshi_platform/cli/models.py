@@ -20,7 +20,7 @@ from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.evidence import Estimate, GateJudgement
 from kalshi_platform.models.registry.marks import UNMARKED, Marks, all_marks, marks_of
-from kalshi_platform.models.registry.provenance import counts_words
+from kalshi_platform.models.registry.provenance import SIMULATED, counts_words
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -250,7 +250,8 @@ def _print_judgement(judgement: GateJudgement) -> None:
 
 def _sentence(entry: AliasEntry) -> str:
     before = f" instead of {entry.previous}" if entry.previous else ""
-    return f"{entry.alias} is {entry.model}{before} (entry {entry.number}: {entry.reason})"
+    mark = ", marked simulated" if entry.standing == SIMULATED else ""
+    return f"{entry.alias} is {entry.model}{mark}{before} (entry {entry.number}: {entry.reason})"
 
 
 def _estimate(e: Estimate) -> str:

@@ -20,7 +20,7 @@ from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, check_
 from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.marks import latest_not_simulated, marks_of
-from kalshi_platform.models.registry.provenance import SIMULATED, standing_of
+from kalshi_platform.models.registry.provenance import standing_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
 
@@ -66,9 +66,8 @@ def promote_model(
         return Promotion(judgement, None)
     digest = registry.add_judgement(judgement)
     standing = standing_of(evidence.judged_on, gates.min_recorded_blocks)
-    marked = ", on simulated data: marked simulated" if standing == SIMULATED else ""
     entry = registry.promote(
-        alias, model, reason=reason or f"passed every gate{marked}", evidence=digest,
+        alias, model, reason=reason or "passed every gate", evidence=digest,
         standing=standing, judged_on=evidence.judged_on, seen=seen,
     )  # fmt: skip
     return Promotion(judgement, entry)

@@ -166,7 +166,7 @@ class ModelGuard:
         served = replace(candidate.served, since_ns=self._clock())
         with self._changing:
             self._state = _State(served, None, wanted.log, None)
-        self._events.add(EventKind.LOADED, served.key, served.verdict.words)
+        self._events.add(EventKind.LOADED, served.key, served.words)
         return served
 
     def refresh(self) -> Verdict | None:
@@ -269,7 +269,7 @@ class ModelGuard:
             # After a return nobody goes back to the model that the alias was rolled back from.
             previous = None if candidate.wanted.is_return else state.active
             self._state = _State(served, previous, candidate.wanted.log, before)
-        words = f"instead of {state.active.record.id}: {served.verdict.words}"
+        words = f"instead of {state.active.record.id}: {served.words}"
         self._events.add(EventKind.SWAPPED, served.key, words)
         return True
 

@@ -87,6 +87,11 @@ class ServedModel:
         """Slots, feature sets and trading settings of the environment in which the model was trained."""
         return TradingConfig.of_environment(self.record.environment)
 
+    @property
+    def words(self) -> str:
+        """One line for people: what its checks found, and what every answer says of it."""
+        return "; ".join((self.verdict.words, *self.marks.cautions))
+
     def marked(self, marks: Marks) -> "ServedModel":
         """Return the same model with ``marks``: its alias may have been judged anew."""
         return self if marks == self.marks else replace(self, marks=marks)

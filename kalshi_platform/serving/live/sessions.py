@@ -82,7 +82,7 @@ class SessionStore:
         opening = _opening(text, self.config.limits.max_open_bytes)
         self.expire(now_ns)
         kept = self._kept.get(opening.session or "")
-        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served):
+        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served, opening):
             _refuse(kept.session.refuses(served))
             return self._lease(kept, kept.session.resume(opening, served))
         _refuse(refusal_of(opening, served))
@@ -115,8 +115,9 @@ class SessionStore:
             del self._kept[name]
         return len(gone)
 
-    def _can_go_on(self, session: StreamSession, served: ServedModel) -> bool:
-        return not session.closed and session.is_read_by(served)
+    def _can_go_on(self, session: StreamSession, served: ServedModel, opening: OpenMessage) -> bool:
+        is_same_source = opening.source in (None, session.source)  # what was allowed was allowed for it
+        return not session.closed and session.is_read_by(served) and is_same_source
 
     def _lease(self, kept: _KeptSession, messages: list[str]) -> Lease:
         """Give the session to a new connection."""

@@ -129,6 +129,11 @@ class StreamSession:
         """True where ``served`` reads the arrays that this session builds."""
         return self._window == served.window and self._trading == served.trading
 
+    @property
+    def source(self) -> str | None:
+        """Whose frames the open message announced; None: real ones."""
+        return self._opening.source
+
     def refuses(self, served: ServedModel) -> str:
         """Reason why ``served`` must not answer this stream, by what its open message allowed; else empty."""
         return refusal_of(self._opening, served)

@@ -79,6 +79,15 @@ def test_a_session_keeps_what_its_own_open_message_allowed():
     assert opened(store, MODEL).session.refuses(SIMULATED) != ""
 
 
+def test_a_session_of_simulated_frames_does_not_go_on_with_real_ones():
+    store = SessionStore()
+    lease = opened(store, SIMULATED, source="simulated")
+    store.leave(lease, 0)
+    with pytest.raises(ContractError, match="is not shown real data unasked"):
+        opened(store, SIMULATED, session=lease.session.id, source="real")
+    assert opened(store, SIMULATED, session=lease.session.id).session is lease.session
+
+
 def decision(stream, *texts):
     told = [json.loads(m) for text in texts for m in stream.step(text, T0_NS, Policy())]
     return [m for m in told if m["type"] == "decision"]

@@ -283,7 +283,7 @@ class TestAdministration:
         response = guarded.client.post(
             "/v1/models/rollback", json={"reason": "it trades too much"}, headers=token(ADMIN)
         )
-        assert response.json() == {"model": "tiny-0123456789ab"}
+        assert response.json() == {"model": "tiny-0123456789ab", "simulated": False, "cautions": []}
 
     def test_a_rollback_needs_a_reason(self, guarded: App):
         response = guarded.client.post("/v1/models/rollback", json={}, headers=token(ADMIN))
