@@ -131,7 +131,7 @@ class StreamSession:
 
     @property
     def source(self) -> str | None:
-        """Whose frames the open message announced; None: real ones."""
+        """Source of the frames that the open message announced; None: real ones."""
         return self._opening.source
 
     def refuses(self, served: ServedModel) -> str:
