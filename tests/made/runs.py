@@ -13,6 +13,7 @@ from kalshi_platform.learning.training.session import RUN_FILE, RunSettings
 from kalshi_platform.learning.tuning.load_runs import BASELINES_FILE
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
 from kalshi_platform.models.registry.provenance import DataCount
+from kalshi_platform.storage.sealed import seal
 
 DATASET = "0123456789ab"
 
@@ -56,6 +57,7 @@ def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, *
         checkpoint = folder / CHECKPOINTS / f"{iterations:06d}"
         checkpoint.mkdir(parents=True)
         (checkpoint / VALIDATION_FILE).write_text(found.model_dump_json())
+        seal(checkpoint)
         (folder / BEST).symlink_to(checkpoint.relative_to(folder))
     return found
 

@@ -219,7 +219,8 @@ def test_the_page_is_the_same_when_written_again(sweep, compared):
 
 
 def test_the_page_and_the_terminal_say_on_which_data_the_runs_were_judged(tmp_path):
-    found = compare_runs([make_run(tmp_path / "run", np.linspace(0.01, 0.05, 12))], QUICK)
+    make_run(tmp_path / "run", np.linspace(0.01, 0.05, 12))
+    found = compare_runs([tmp_path / "run"], QUICK)
     assert found.data_words == "Judged on simulated: 12 events in 12 blocks simulated"
     assert found.data_words in render_html(found, tmp_path)
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
