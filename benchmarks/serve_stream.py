@@ -91,7 +91,7 @@ def main() -> Iterator[dict[str, object]]:
         lines = stream_lines(recording, CHECKED)
         expected = expected_actions(model, lines)
         assert expected, "the capture asks for no decision"
-        config = LoadConfig(
+        config = _ASKING.replace(
             url="http://127.0.0.1", rate_per_s=RATE, duration_s=DURATION_S, warm_up_s=WARM_UP_S,
             stream=recording,
         )  # fmt: skip
