@@ -190,7 +190,7 @@ def start_serve(serve: Any, http_options: dict[str, Any]) -> None:
     """Start Serve (``serve`` is Ray's module), and go on with it where its proxy is late.
 
     Serve waits a minute for its proxy and replaces one that takes too long to come up. The controller then
-    runs already and goes on starting the proxy: a second call finds it. What it raises is raised.
+    runs already and goes on starting the proxy: a second call finds it. Errors of that call come through.
     """
     from ray.exceptions import RayActorError
 
