@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.guard.alias_verdicts import Deployed, deployed_now
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey
@@ -26,7 +27,7 @@ from kalshi_platform.serving.server.full_tier import FullTierModels
 from kalshi_platform.serving.server.http import make_app
 from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.service import AskFull, Service
-from kalshi_platform.serving.server.streaming import warm
+from kalshi_platform.serving.server.warming import rehearse
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 
 #: Longest wait for tier 3 to load a model before the ingress checks it; after that it goes on without.
@@ -40,9 +41,12 @@ class FullTier:
     """Deployment of tier 3; a replica keeps the models it was asked for last."""
 
     async def __init__(self, args: PolicyAppArgs) -> None:  # type: ignore[misc]  # Serve awaits it
-        """Load the model that the alias names now, then follow the alias."""
+        """Load the model that the alias names now, unless it cannot be, then follow the alias."""
         self._models = FullTierModels(Registry(args.registry), args.model)
-        await self._models.follow()
+        try:
+            await self._models.follow()
+        except PlatformError as error:  # the ingress names the model that it wants asked
+            LOG.warning("tier 3 starts without the model that %s names: %s", args.model, error)
         self._following = asyncio.create_task(_every(args.poll_s, self._models.follow, "following"))
         _settle()
 
@@ -61,25 +65,29 @@ class Ingress:
     """Deployment of the HTTP service; each replica follows the alias for itself."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, args: PolicyAppArgs, full: DeploymentHandle | None
+        self, args: PolicyAppArgs, full: DeploymentHandle | None, deployed: Deployed | None
     ) -> None:
-        """Load and check the model that the alias names now, then follow the alias."""
+        """Serve the model that stood last, then follow the alias; ``deployed`` is what it named at first."""
         observability = Observability(args.log_share, LOG)
         loop = asyncio.get_running_loop()
         guard = ModelGuard(
             Registry(args.registry),
             args.guard,
+            deployed=deployed,
             announce=None if full is None else _preparing(full, loop),
             listener=observability.happened,
             compared=observability.metrics.shadow,
         )
         served = await asyncio.to_thread(guard.start)
-        await asyncio.to_thread(warm, served)
+        try:
+            await asyncio.to_thread(lambda: asyncio.run(rehearse(args, served)))
+        except ContractError as error:  # the first clients wait longer, and nothing else
+            LOG.warning("%s", error)
         self._service = Service(
             args, guard, None if full is None else _asking(full),
             observability=observability, later=lambda act: loop.call_later(_LATER_S, act),
         )  # fmt: skip
-        await asyncio.to_thread(self._service.warm)
+        self._service.info()  # its reader is made
         start_exporting(lambda: observability.collect(guard.current()), args.export_s)
         _settle()
         self._tasks = [
@@ -149,7 +157,10 @@ def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Calla
 
 
 def build(args: PolicyAppArgs) -> serve.Application:
-    """Build the application that ``args`` describe; Ray Serve takes ``args`` from a config file."""
+    """Build the application that ``args`` describe; Ray Serve takes ``args`` from a config file.
+
+    Errors of the registry come through: a replica could not start either.
+    """
     common = {
         "max_ongoing_requests": args.max_ongoing_requests,
         "health_check_period_s": args.health_check_s,
@@ -165,6 +176,7 @@ def build(args: PolicyAppArgs) -> serve.Application:
             **common,
         ).bind(args)
     ingress: Any = Ingress
+    deployed = deployed_now(Registry(args.registry), args.model)
     return ingress.options(
         num_replicas=args.replicas, ray_actor_options={"num_cpus": args.replica_cpus}, **common
-    ).bind(args, full)
+    ).bind(args, full, deployed)

@@ -19,13 +19,14 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
@@ -115,6 +116,9 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         model = running.wait_ready(START_S)
         _say(f"ready after {time.monotonic() - begun_s:.1f} s")
         print(f"{running.url} serves {model}", flush=True)
+        with suppress(PlatformError):  # a registry that is away now is an event of the replica
+            if (named := Registry(args.registry).aliases().model(args.model)) != model:
+                _say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
         print(curl_line(running.url, args.access), flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
@@ -190,7 +194,7 @@ def start_serve(serve: Any, http_options: dict[str, Any]) -> None:
     """Start Serve (``serve`` is Ray's module), and go on with it where its proxy is late.
 
     Serve waits a minute for its proxy and replaces one that takes too long to come up. The controller then
-    runs already and goes on starting the proxy: a second call finds it. Errors of that call come through.
+    runs already and goes on starting the proxy: a second call finds it. An error of that call is raised.
     """
     from ray.exceptions import RayActorError
 

@@ -1,6 +1,5 @@
 """``kalshi-platform dataset convert``: a table of other people to a Parquet file for ``dataset build``."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.json_text import json_text
 
 
 def convert(
@@ -44,7 +44,7 @@ def convert(
         )
     done = convert_file(file, columns, out)
     if as_json:
-        typer.echo(json.dumps({**done._asdict(), "out": str(out)}, sort_keys=True))
+        typer.echo(json_text({**done._asdict(), "out": str(out)}, sort_keys=True))
         return
     typer.echo(f"{out}: {done.n_rows:,} rows of {done.kind}, {done.n_markets:,} markets")
     for name, n in done.counters.items():

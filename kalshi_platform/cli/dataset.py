@@ -3,9 +3,7 @@
 Tables go to stdout, progress to stderr; with ``--json`` stdout carries one JSON object only.
 """
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -16,20 +14,24 @@ from rich.table import Table
 from kalshi_platform.cli.convert import convert
 from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
+from kalshi_platform.data.dataset.blocks import PARTS, duration_words
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
+from kalshi_platform.data.dataset.factors import read_factors
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import (
     DatasetSummary,
     SplitSummary,
+    StratumSummary,
     books_ended,
     find_problems,
     summarise,
 )
 from kalshi_platform.data.dataset.manifest import JoinedFiles, playable_words
-from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
@@ -42,6 +44,8 @@ _DEFAULT_SPLIT = SplitConfig()
 #: Problems and skipped files shown before the rest is only counted.
 _SHOWN = 20
 _REASON_CHARS = 200
+#: Events of a stratum that are named before the rest is only counted.
+_NAMED = 5
 
 
 @app.command()
@@ -76,6 +80,32 @@ def build(
             help=f"text that seeds the assignment of events to splits  [default: {_DEFAULT_SPLIT.salt}]"
         ),
     ] = None,
+    factors: Annotated[
+        Path | None,
+        typer.Option(
+            help="CSV or JSON file, prefix of ticker, event or series -> factor: what moves events together"
+            "  [default: the exchange's category, else the series]"
+        ),
+    ] = None,
+    block: Annotated[
+        str | None,
+        typer.Option(
+            help="shortest block of recorded data, such as 1d  [default: the longest life of an event]"
+        ),
+    ] = None,
+    time_cut: Annotated[
+        str | None,
+        typer.Option(
+            help="train ends here, the rest begins after it: a day or RFC 3339  [default: by shares]"
+        ),
+    ] = None,
+    embargo: Annotated[
+        str | None,
+        typer.Option(
+            help="shortest time between train, validation and test, such as 2d  [default: the longest life "
+            "of an event]"
+        ),
+    ] = None,
     use_yes_price: UseYesPrice = None,
     as_json: AsJson = False,
 ) -> None:
@@ -86,7 +116,16 @@ def build(
     """
     if add or to is not None:
         _refuse_beside_add(
-            {"--input": inputs, "--out": out, "--overwrite": overwrite, "--split-salt": split_salt}
+            {
+                "--input": inputs,
+                "--out": out,
+                "--overwrite": overwrite,
+                "--split-salt": split_salt,
+                "--factors": factors,
+                "--block": block,
+                "--time-cut": time_cut,
+                "--embargo": embargo,
+            }
         )
         if not add or to is None:
             raise ContractError("--add FILE and --to DATASET go together: give both")
@@ -95,7 +134,7 @@ def build(
     if not inputs or out is None:
         raise ContractError("give --input FILE and --out DATASET, or --add FILE and --to DATASET")
     config = BuildConfig(
-        split=_DEFAULT_SPLIT if split_salt is None else SplitConfig(salt=split_salt),
+        split=_split_config(split_salt, factors, block, time_cut, embargo),
         workers=workers,
         overwrite=overwrite,
         use_yes_price=use_yes_price,
@@ -109,6 +148,19 @@ def build(
         return
     _print_summary(summary, as_json)
     _print_skipped(skipped)
+
+
+def _split_config(
+    salt: str | None, factors: Path | None, block: str | None, time_cut: str | None, embargo: str | None
+) -> SplitConfig:
+    """Settings of the division from the options of the command."""
+    return SplitConfig(
+        salt=_DEFAULT_SPLIT.salt if salt is None else salt,
+        factors=() if factors is None else read_factors(factors),
+        block_ns=0 if block is None else parse_duration(block, "--block"),
+        time_cut_ns=None if time_cut is None else parse_moment(time_cut, "--time-cut"),
+        embargo_ns=0 if embargo is None else parse_duration(embargo, "--embargo"),
+    )
 
 
 def _refuse_beside_add(options: dict[str, object]) -> None:
@@ -134,7 +186,7 @@ def _add(
             use_yes_price=use_yes_price,
         )
     summary = summarise(Dataset.open(uri))
-    joined = {split: sum(s == split for s in found.joined.values()) for split in SPLITS}
+    joined = {part: sum(p == part for p in found.joined.values()) for part in PARTS}
     if as_json:
         news = {
             "is_new": found.is_new,
@@ -154,8 +206,9 @@ def _add(
         typer.echo(f"nothing new: {uri} stays {summary.dataset_digest}")
         return
     typer.echo(
-        f"{summary.parents[-1]} grew to {summary.dataset_digest}: {sum(joined.values()):,} new events "
-        f"({', '.join(f'{name} {n:,}' for name, n in joined.items())}), {len(found.grown):,} events grew, "
+        f"{summary.parents[-1]} grew to {summary.dataset_digest}: {len(found.joined):,} new events "
+        f"({', '.join(f'{name} {n:,}' for name, n in joined.items())}, in no split "
+        f"{sum(part is None for part in found.joined.values()):,}), {len(found.grown):,} events grew, "
         f"{len(found.outcomes):,} outcomes became known"
     )
 
@@ -210,7 +263,7 @@ def cache(
     typer.echo(f"{cache_folder()}: {len(held)} banks, {total_gb:.3f} of {limit / GB:.3f} GB")
     for bank in held:
         state = "  in use" if bank.in_use else ""
-        typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {_utc(int(bank.used_s * 1e9))}{state}")
+        typer.echo(f"  {bank.key}  {bank.n_bytes / GB:.3f} GB  {moment_words(int(bank.used_s * 1e9))}{state}")
 
 
 def _jobs_text(at: BuildProgress) -> str:
@@ -219,7 +272,7 @@ def _jobs_text(at: BuildProgress) -> str:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, sort_keys=True))
+    typer.echo(json_text(value, sort_keys=True))
 
 
 def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
@@ -235,6 +288,9 @@ def _print_summary(summary: DatasetSummary, as_json: bool) -> None:
     for name, split in summary.splits.items():
         splits.add_row(name, f"{split.events:,}", f"{split.markets:,}", f"{split.rows:,}", _lost_text(split))
     console.print(splits)
+    for stratum in summary.strata:
+        for line in _stratum_lines(stratum):
+            typer.echo(line)
 
 
 def _print_skipped(skipped: dict[str, str]) -> None:
@@ -250,6 +306,23 @@ def _print_skipped(skipped: dict[str, str]) -> None:
 def _first_words(text: str) -> str:
     """Beginning of a reason; --json has the whole of it."""
     return text if len(text) <= _REASON_CHARS else f"{text[: _REASON_CHARS - 3]}..."
+
+
+def _stratum_lines(stratum: StratumSummary) -> Iterator[str]:
+    """Lines on one stratum: its blocks, its parts, its cuts, and the events that are in no split."""
+    ns = stratum.block_ns
+    length = "an event is a block" if ns is None else f"blocks of {duration_words(ns)}"
+    gap = "" if stratum.embargo_ns is None else f", embargo {duration_words(stratum.embargo_ns)}"
+    yield f"{stratum.name} ({', '.join(stratum.provenances)}): {length}{gap}"
+    parts = ((name, part) for name, part in stratum.parts.items() if part.markets)
+    counts = [f"{name} {p.blocks:,} / {p.events:,} / {p.markets:,}" for name, p in parts]
+    yield f"  blocks / events / markets: {', '.join(counts) or 'none in a split'}"
+    if stratum.words:
+        yield f"  {stratum.words}"
+    for what, events in (("in an embargo or across a cut", stratum.left_out), ("long-lived", stratum.long)):
+        if events:
+            rest = f" and {len(events) - _NAMED:,} more (--json)" if len(events) > _NAMED else ""
+            yield f"  {len(events):,} events {what}: {', '.join(events[:_NAMED])}{rest}"
 
 
 def _lost_text(split: SplitSummary) -> str:
@@ -271,10 +344,10 @@ def _facts(summary: DatasetSummary) -> Iterator[tuple[str, str]]:
         yield "older outcomes", f"{summary.older_outcomes:,} markets {older}"
     yield "rows", f"{summary.rows:,} messages from {summary.event_rows:,} recorded changes"
     yield "gaps", f"{summary.gaps:,}"
-    yield "span", f"{_utc(summary.first_ns)} to {_utc(summary.last_ns)}"
+    yield "span", f"{moment_words(summary.first_ns)} to {moment_words(summary.last_ns)}"
     yield "size", f"{summary.n_bytes / 2**20:,.1f} MiB"
     if summary.left_out_events:
-        yield "left out", f"{summary.left_out_events:,} events, by the embargo"
+        yield "left out", f"{summary.left_out_events:,} events, in an embargo or across a cut: in no split"
     if summary.parents:
         yield "grew from", " -> ".join(summary.parents)
     yield "provenance", ", ".join(f"{name}: {n:,} markets" for name, n in summary.provenance.items())
@@ -298,7 +371,3 @@ def _joined_text(joined: JoinedFiles) -> str:
 def _detection(name: str, markets: int) -> str:
     words = "none (gaps cannot be seen)" if name == "none" else name
     return f"{words}: {markets:,} markets"
-
-
-def _utc(time_ns: int) -> str:
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -4,7 +4,6 @@ Each check is a function that returns one Checked and changes nothing on the mac
 starts a Ray runtime and writes (and deletes) one small file in the storage.
 """
 
-import json
 import logging
 import os
 import platform
@@ -26,6 +25,7 @@ from rich.console import Console
 
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
+from kalshi_platform.domain.json_text import json_text
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -320,7 +320,7 @@ def doctor(
             )
     failed = [f.name for f in found if f.status is Status.FAIL]
     if as_json:
-        typer.echo(json.dumps({"ok": not failed, "checks": [asdict(f) for f in found]}))
+        typer.echo(json_text({"ok": not failed, "checks": [asdict(f) for f in found]}))
     if failed:
         typer.echo(f"kalshi-platform: not ready: {', '.join(failed)}", err=True)
         raise typer.Exit(int(ExitCode.FAILED))

@@ -8,17 +8,20 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import pyarrow as pa
 import typer
 from rich.console import Console
 
 from kalshi_platform.data.dataset.inspect import doubts_of
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
+from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.tuning.load_runs import RUN_FILE
@@ -37,7 +40,9 @@ def run(
         Path, typer.Option(help="a checkpoint, or a run, of which the best checkpoint is judged")
     ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
-    split: Annotated[str, typer.Option(help="train, validation or test")] = "validation",
+    split: Annotated[
+        str, typer.Option(help="train, validation, test, judge_only, or all: every event")
+    ] = "validation",
     out: Annotated[
         Path | None,
         typer.Option(help="folder of the report  [default: CHECKPOINT/evaluation]"),
@@ -52,7 +57,9 @@ def run(
         ),
     ] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
-    final: Annotated[bool, typer.Option(help="allow --split test; each use is logged")] = False,
+    final: Annotated[
+        bool, typer.Option(help="allow --split test, and all where there is a test split; each use is logged")
+    ] = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.
 
@@ -63,48 +70,60 @@ def run(
     env_config = read_environment(checkpoint)
     opened = Dataset.open(dataset)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
+    trained_on = _trained_on(checkpoint)
     subject = Subject(
         checkpoint=str(checkpoint),
         dataset=dataset,
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
         level=policy.spec.level.name,
-        doubts=doubts_of(opened.manifest.counters),
-        trained_on=(trained_on := _trained_on(checkpoint)),
+        doubts=doubts_of(opened.manifest.counters) | _train_events(opened.manifest, wanted, trained_on),
+        trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
     console = Console(stderr=True)
-    earlier = open_held_out(wanted, final, _log_folder(dataset, checkpoint), subject)
+    metrics = _training_metrics(checkpoint)
+    earlier = open_held_out(opened, wanted, final, _log_folder(dataset, checkpoint), subject)
     if earlier:
         console.print(
             f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
         )
-    metrics = _training_metrics(checkpoint)
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
+    ledgers: list[pa.Table] = []
     found = evaluate(
         trained(policy),
         bank,
         env_config,
         config,
         subject=subject,
+        train=sample_training(trained(policy), dataset, env_config, config, trained_on, tell),
+        rules=choose_on_train(dataset, env_config, say=tell),
         training_metrics=metrics,
+        keep_ledger=ledgers.append,
         say=tell,
     )
-    html, _ = write_report(found, out or checkpoint / "evaluation", metrics)
+    html, _ = write_report(found, out or checkpoint / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     print_view(found, html)
 
 
-def _split(name: str) -> Split:
-    if name in ("train", "validation", "test"):
+def _split(name: str) -> Asked:
+    if name in ("train", "validation", "test", "judge_only", "all"):
         return name  # type: ignore[return-value]
-    raise ContractError(f"--split {name!r}: expected train, validation or test")
+    raise ContractError(f"--split {name!r}: expected train, validation, test, judge_only or all")
 
 
-def _config(split: Split, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
+def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:
+    """Number of judged events that taught the policy, or may have where no run says what did."""
+    n = len(manifest.events("train"))
+    may_have_taught = not trained_on or manifest.descends_from(trained_on)
+    return {"events_of_train_judged": n} if split == "all" and n and may_have_taught else {}
+
+
+def _config(split: Asked, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:
     """Settings of the evaluation: windows if the user wants them, else as the size of the split allows."""
     changes: dict[str, Any] = {"split": split, "seeds": tuple(range(seeds))}
     if episodes_per_market:

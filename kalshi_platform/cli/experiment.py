@@ -17,7 +17,7 @@ import typer
 
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.cli.quickstart import simulated
-from kalshi_platform.cli.refusal import refusals
+from kalshi_platform.cli.refusal import going_on, refusals
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
@@ -25,7 +25,7 @@ from kalshi_platform.evaluation.pages.terminal import output, show, tell
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
-from kalshi_platform.learning.tuning.sweep import SweepRequest, run_sweep
+from kalshi_platform.learning.tuning.sweep import PLAN_FILE, SweepRequest, run_sweep
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.simexchange import SimConfig
 
@@ -91,7 +91,7 @@ def _command(experiment: Experiment) -> Any:
             parse_assignments(settings or []), parse_assignments(sweep_settings or [], "--sweep")
         )
         place = (out or home() / "sweeps" / chosen.name).absolute()
-        with refusals(), _ray(local):
+        with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(
                 dataset=dataset or _simulated_dataset(place, smoke),
                 out=place,
@@ -102,6 +102,12 @@ def _command(experiment: Experiment) -> Any:
             _whole_way(chosen, request, Registry(registry) if register else None, final, as_json)
 
     return run
+
+
+def _how_to_go_on(place: Path) -> str:
+    """Advice after an interruption."""
+    begun = (place / PLAN_FILE).exists()
+    return f"continue with --resume --out {place}" if begun else "the same command starts again"
 
 
 def _whole_way(

@@ -3,7 +3,6 @@
 With ``--json`` stdout carries one JSON value only; progress and refusals go to stderr.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,14 +12,21 @@ from rich.table import Table
 
 from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
+from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.evaluation.judging.worth import claims_figures, worth
 from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
-from kalshi_platform.models.registry.evidence import Estimate, GateJudgement
-from kalshi_platform.models.registry.marks import UNMARKED, Marks, all_marks, marks_of
-from kalshi_platform.models.registry.provenance import SIMULATED, counts_words
+from kalshi_platform.models.registry.evidence import Estimate, GateJudgement, Performance
+from kalshi_platform.models.registry.marks import UNMARKED, Marks, all_marks, marks_at
+from kalshi_platform.models.registry.provenance import (
+    SIMULATED,
+    DataCounts,
+    blocks_by_provenance,
+    counts_words,
+)
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -198,7 +204,7 @@ def _marks_at(store: Registry, log: AliasLog, entry: AliasEntry) -> Marks:
     """Marks of the model of ``entry`` at that time; unknown where the registry holds the model no longer."""
     if not store.holds(entry.model):
         return UNMARKED
-    return marks_of(store.record(entry.model), AliasLog(log.entries[: entry.number]), entry.alias)
+    return marks_at(store.record(entry.model), log, entry)
 
 
 def _standing(marks: Marks) -> str:
@@ -206,7 +212,15 @@ def _standing(marks: Marks) -> str:
     return "simulated?" if marks.standing == "unknown" else marks.standing
 
 
+def _worth(found: Performance, judged_on: DataCounts | None) -> str:
+    """First line on a model: what its figures are worth."""
+    return worth(claims_figures(found, blocks_by_provenance(judged_on)))
+
+
 def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None:
+    if record.claims:
+        first = _worth(record.claims.performance, record.judged_on)
+        output().print(first, style="bold", markup=False, highlight=False)
     rows: dict[str, Any] = {
         "aliases": ", ".join(aliases) or _NONE,
         "marks": "; ".join(marks.cautions) or "none",
@@ -239,6 +253,10 @@ def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None
 
 def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
+    if evidence.found:
+        output().print(
+            _worth(evidence.found, evidence.judged_on), style="bold", markup=False, highlight=False
+        )
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):
         table.add_column(column, overflow="fold")
@@ -260,4 +278,4 @@ def _estimate(e: Estimate) -> str:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.write(json_text(value) + "\n")

@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -30,17 +31,24 @@ UseYesPrice = Annotated[
 
 
 def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
-    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not."""
+    """``name=value`` pairs of ``option``; values are JSON, or plain text where they are not.
+
+    ContractError for NaN and Infinity, which JSON does not have and Python reads.
+    """
     found: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
             raise ContractError(f"{option} {text!r} has no '='; write {option} name=value")
         try:
-            found[name] = json.loads(value)
+            found[name] = json.loads(value, parse_constant=partial(_refuse_constant, option, name))
         except json.JSONDecodeError:
             found[name] = value
     return found
+
+
+def _refuse_constant(option: str, name: str, value: str) -> None:
+    raise ContractError(f"{option} {name}={value}: give a finite number")
 
 
 class Fields:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
@@ -62,7 +63,8 @@ def run(
             "min_first_sharpe": min_sharpe,
         }
     )
-    record = run_progressive(config, dataset, out, tell)
+    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
+        record = run_progressive(config, dataset, out, tell)
     if as_json:
         typer.echo(record.model_dump_json())
     else:

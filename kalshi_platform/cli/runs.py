@@ -3,7 +3,6 @@
 With ``--json`` stdout carries JSON only: the content of compare.json, or one array of the runs found.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.terminal import output
 
 app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
@@ -58,7 +58,7 @@ def list_runs(
         raise DataError(f"{folder} is not a folder: name one that holds runs or sweeps")
     rows = [_row(found, folder) for found in _places(folder)]
     if as_json:
-        sys.stdout.write(json.dumps(rows) + "\n")
+        sys.stdout.write(json_text(rows) + "\n")
         return
     console = output()
     if not rows:

@@ -1,12 +1,12 @@
 """``kalshi-platform simulate``: recordings of a simulated exchange, in the formats of recorded data."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kalshi_platform.cli.progress import progress
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
 app = typer.Typer(help="Generate recordings of a simulated exchange.")
@@ -32,7 +32,7 @@ def run(
     with progress("simulating") as show:
         files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     if as_json:
-        typer.echo(json.dumps(_summary(config, files)))
+        typer.echo(json_text(_summary(config, files)))
         return
     gaps = f"{files.n_gaps} recordings with lost messages" if files.n_gaps else "no lost messages"
     typer.echo(

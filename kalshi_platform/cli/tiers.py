@@ -14,7 +14,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
-from kalshi_platform.serving.distillation.build import build_tiers, report_tiers
+from kalshi_platform.serving.distillation.build import NOT_STORED, build_tiers, report_tiers
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import print_view, write_page
 from kalshi_platform.serving.distillation.report import TierReport, stored_report
@@ -47,18 +47,23 @@ def build(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set; this takes minutes."""
+    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     store = Registry(registry)
-    tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
-    report = stored_report(store, tier_set)
+    report, tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
     html, _ = write_page(report, out or _folder(report))
     if as_json:
         sys.stdout.write(report.model_dump_json() + "\n")
         return
     print_view(report, html)
-    typer.echo(f"stored as tiers-{tier_set.digest} beside {tier_set.model} in {store.uri}")
+    if tier_set is not None:
+        typer.echo(f"stored as tiers-{tier_set.digest} beside {tier_set.model} in {store.uri}")
+        return
+    typer.echo(NOT_STORED)
+    older = newest_tier_set(store, report.model)
+    if older is not None:
+        typer.echo(f"{report.model} is still served with tiers-{older.digest} of {older.created_at[:19]}")
 
 
 @app.command()

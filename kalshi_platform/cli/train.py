@@ -1,79 +1,133 @@
 """``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
-from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.learning.training.session import (
+    RunSettings,
+    run_training,
+    stored_dataset,
+    stored_settings,
+)
 from kalshi_platform.simulation.replay.open import bank_bytes
 
 app = typer.Typer(help="Train a policy on the training events of a dataset.")
 
+_DEFAULT = RunSettings()
+
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
     out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="a folder or s3://bucket/prefix; with --resume the run's own", show_default=False),
+    ] = None,
     level: Annotated[
-        str, typer.Option(help="complexity of the network: tiny, simple, moderate, advanced, complex")
-    ] = "simple",
-    steps: Annotated[int, typer.Option(min=1, help="environment steps to train for")] = 1_000_000,
-    seed: Annotated[int, typer.Option(min=0, help="root of all randomness")] = 0,
-    order_style: Annotated[str, typer.Option(help="taker or maker")] = "taker",
-    curriculum: Annotated[str, typer.Option(help="none, phases or difficulty")] = "none",
-    workers: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="sampling processes; 0 = the trainer samples, auto = as many as the machine can use"
+            help="complexity of the network: tiny, simple, moderate, advanced, complex",
+            show_default=_DEFAULT.train.level,
         ),
-    ] = "0",
-    device: Annotated[str, typer.Option(help="where the network learns: auto, cpu or cuda")] = "auto",
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="environment steps to train for; with --resume more than before extends the run",
+            show_default=f"{_DEFAULT.train.total_env_steps}",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="root of all randomness", show_default=f"{_DEFAULT.train.seed}"),
+    ] = None,
+    order_style: Annotated[
+        str | None, typer.Option(help="taker or maker", show_default=_DEFAULT.env.order_style)
+    ] = None,
+    curriculum: Annotated[
+        str | None,
+        typer.Option(help="none, phases or difficulty", show_default=_DEFAULT.curriculum.name),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            help="sampling processes; 0 = the trainer samples, auto = as many as the machine can use",
+            show_default=f"{_DEFAULT.train.num_env_runners}",
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="where the network learns: auto, cpu or cuda", show_default=_DEFAULT.train.learner_device
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="any other setting, e.g. train.learning_rate=3e-4; repeat for more"),
     ] = None,
-    resume: Annotated[bool, typer.Option(help="continue the run in --out from its last checkpoint")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            help="continue the run in --out from its last checkpoint, with its dataset and all its settings; "
+            "of these only how long it runs may be given anew (--steps, --set train.patience=...)"
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
     --resume continues a run.
     """
-    given = parse_assignments(settings or [])
-    chosen = RunSettings().with_values(
-        {
-            "train.level": level,
-            "train.total_env_steps": steps,
-            "train.seed": seed,
-            "train.num_env_runners": parse_workers(workers),
-            "train.learner_device": device,
-            "env.order_style": order_style,
-            "curriculum.name": curriculum,
-            **given,
-        }
-    )
+    options = {
+        "train.level": level,
+        "train.total_env_steps": steps,
+        "train.seed": seed,
+        "train.num_env_runners": None if workers in (None, "auto") else parse_workers(str(workers)),
+        "train.learner_device": device,
+        "env.order_style": order_style,
+        "curriculum.name": curriculum,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    given |= parse_assignments(settings or [])
+    chosen = (stored_settings(out) if resume else _DEFAULT).with_values(given)
     learner_device(chosen.train.learner_device)  # refused before anything is opened
-    if workers == "auto":
-        chosen = fitted(chosen, dataset, given, tell)
-    result = run_training(chosen, dataset, out, shown_to(tell), resume)
+    place = dataset or (stored_dataset(out) if resume else None)
+    if place is None:
+        raise ContractError("--dataset is missing: name a dataset's folder or s3://bucket/prefix")
+    if workers == "auto" and not resume:
+        chosen = fitted(chosen, place, given, tell)
+    with going_on(lambda: how_to_go_on(out)):
+        result = run_training(chosen, place, out, shown_to(tell), resume)
     report(result, as_json)
 
 
+def how_to_go_on(out: Path) -> str:
+    """Advice after an interruption."""
+    done = newest_number(out)
+    if done is None:
+        return "no checkpoint was written yet; the same command starts again"
+    return f"{out} holds everything up to iteration {done}; continue with --resume --out {out}"
+
+
 def parse_workers(text: str) -> int:
-    """Number in ``--workers``; 0 for ``auto``, which is settled when the dataset is known."""
-    if text != "auto" and not text.isdecimal():
+    """Number in ``--workers``; ``auto`` is settled when the dataset is known."""
+    if not text.isdecimal():
         raise ContractError(f"--workers {text!r} is neither a number of processes nor auto")
-    return 0 if text == "auto" else int(text)
+    return int(text)
 
 
 def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -> RunSettings:
@@ -94,7 +148,7 @@ def report(result: TrainResult, as_json: bool) -> None:
     """Print the result of the run and the command to call next."""
     if as_json:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
-        typer.echo(json.dumps(values))
+        typer.echo(json_text(values))
         return
     best = (
         "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"

@@ -29,7 +29,7 @@ def _compiled(**options: Any) -> Any:
     def decorate(function: Any) -> Any:
         dispatcher: Any = njit(error_model="numpy", **options)(function)
         if dispatcher is not function:  # NUMBA_DISABLE_JIT gives the function back
-            dispatcher._cache = KernelCache(function)  # type: ignore[no-untyped-call]
+            dispatcher._cache = KernelCache(function)
         return dispatcher
 
     return decorate

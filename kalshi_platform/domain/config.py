@@ -1,12 +1,12 @@
 """Base of every configuration: frozen, refuses unknown keys, carries its digest."""
 
 import hashlib
-import json
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.json_text import json_text
 
 
 class Config(BaseModel):
@@ -38,5 +38,5 @@ class Config(BaseModel):
 
 def digest_of(value: Any) -> str:
     """First 12 hex digits of the sha256 of ``value`` as canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    text = json_text(value, sort_keys=True, tight=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

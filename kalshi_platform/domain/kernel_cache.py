@@ -6,16 +6,19 @@ Sources    a kernel's file and every file of the package that it imports, and th
 Copies     a folder's name holds no path. A job of ``ray job submit`` runs from a copy of the checkout, and
            finds what the machine has compiled instead of compiling for a minute.
 Processes  each finds the folders by itself, so that a Ray worker has the cache of its driver. Nothing is set
-           in the environment.
+           in the environment. One compiles a kernel that several need at once: the others wait for its lock.
 
 They lie in ``NUMBA_CACHE_DIR`` where that is set, else in ``kernels`` of ``KALSHI_PLATFORM_CACHE``, else of
 ``~/.cache/kalshi-platform``.
 """
 
+import fcntl
 import functools
 import hashlib
 import os
 import re
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +27,9 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCach
 
 from kalshi_platform.domain.errors import StorageError
 
+#: Longest wait for the machine code that another process compiles; the largest kernel takes 15 s of a core.
+_PATIENCE_S: Final = 90.0
+_PAUSE_S: Final = 0.05
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _NAME: Final = _PACKAGE.name
 #: ``from kalshi_platform.a import b, c`` (one line or parentheses) and ``import kalshi_platform.a``.
@@ -119,6 +125,63 @@ class _Places(CompileResultCacheImpl):
 
 
 class KernelCache(FunctionCache):
-    """numba's cache of one function's machine code, in this package's folders."""
+    """numba's cache of one function's machine code, in this package's folders.
+
+    Where several processes need the same machine code at once, one compiles it and the others wait for it.
+    """
 
     _impl_class = _Places
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)  # type: ignore[no-untyped-call]
+        self._compiling: dict[str, int] = {}  # lock file -> handle, from a miss until the code is saved
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Machine code for ``sig``; None where this process is to compile it."""
+        found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        if found is None and self._hold(sig):
+            found = super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            if found is not None:
+                self._release(sig)
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep the machine code ``data`` of ``sig``, and let the processes that wait for it go on."""
+        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        self._release(sig)
+
+    def _hold(self, sig: Any) -> bool:
+        """Lock ``sig`` for this process; True where another one had it, whose machine code may be there now.
+
+        After ``_PATIENCE_S``, or where the disk knows no locks, this process compiles beside the other one.
+        """
+        end_s, waited, path = time.monotonic() + _PATIENCE_S, False, self._lock(sig)
+        if path in self._compiling:  # an earlier attempt of this process failed
+            return False
+        with suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    waited = True
+                    if time.monotonic() > end_s:
+                        os.close(handle)
+                        return True
+                    time.sleep(_PAUSE_S)
+                else:
+                    self._compiling[path] = handle
+                    break
+        return waited
+
+    def _release(self, sig: Any) -> None:
+        path = self._lock(sig)
+        if (handle := self._compiling.pop(path, None)) is not None:
+            with suppress(OSError):
+                os.unlink(path)
+            os.close(handle)
+
+    def _lock(self, sig: Any) -> str:
+        name = hashlib.sha256(f"{self._impl.filename_base} {sig}".encode()).hexdigest()[:16]
+        return os.path.join(self._cache_path, f"{name}.lock")

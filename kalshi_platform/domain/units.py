@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Final, NewType
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 
 PriceE4 = NewType("PriceE4", int)
 QtyE2 = NewType("QtyE2", int)
@@ -38,6 +38,9 @@ NO_TIME: Final = -1
 _DIGITS: Final = 18  # any more would not fit into 64 bits
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DURATION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))? ?(s|m|min|h|d|w)", re.ASCII)
+_SECONDS_OF: Final = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
@@ -109,3 +112,37 @@ def parse_rfc3339(text: str) -> Ns:
         raise refusal from None
     whole = stamp - _EPOCH
     return Ns((whole.days * 86_400 + whole.seconds) * NS_PER_SECOND + int((digits or "").ljust(9, "0")))
+
+
+def parse_moment(text: str, name: str) -> Ns:
+    """Time in ns since 1970 UTC from an RFC 3339 string or from a day, which begins at midnight UTC.
+
+    ContractError calls the value ``name``.
+    """
+    try:
+        return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+    except DataError:
+        number = "; a number: write the time as text" if text.strip().lstrip("-").isdigit() else ""
+        raise ContractError(
+            f"{name} {_shown(text)} is no time: give a day (2026-11-23, midnight UTC) or RFC 3339 text with "
+            f"a zone (2026-11-23T02:13:20Z){number}"
+        ) from None
+
+
+def parse_duration(text: str, name: str) -> Ns:
+    """Nanoseconds of a duration with its unit: ``90s``, ``15m``, ``36h``, ``2d``, ``1w``; ContractError
+    calls any other value ``name``."""
+    match = _DURATION.fullmatch(text.strip().lower())
+    if match is None:
+        bare = "; it lacks a unit" if text.strip().isdigit() else ""
+        raise ContractError(
+            f"{name} {_shown(text)} is no duration: give a number with s, m, h, d or w (15m, 36h, 2d){bare}"
+        )
+    whole, fraction, unit = match.groups()
+    ns = Decimal(f"{whole}.{fraction or 0}") * _SECONDS_OF[unit] * NS_PER_SECOND
+    return Ns(int(ns))
+
+
+def moment_words(time_ns: int) -> str:
+    """A time as a page shows it: day and second, UTC."""
+    return datetime.fromtimestamp(time_ns // NS_PER_SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -8,6 +8,7 @@ Invariant  a lock counts only while its file still has its name: where the file 
 """
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -19,21 +20,25 @@ from kalshi_platform.domain.errors import ContractError
 
 _WRITER: Final = ".lock"
 _PAUSE_S: Final = 0.2
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
-def writing(folder: Path, patience_s: float = 60.0) -> Iterator[None]:
-    """Hold ``folder`` for this process; ContractError where another one keeps it for ``patience_s``."""
+def writing(folder: Path, patience_s: float = 60.0, name: str | None = None) -> Iterator[None]:
+    """Hold ``folder`` for this process; ContractError where another one keeps it for ``patience_s``.
+
+    ``name`` stands for the folder in the error; None: its path.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _WRITER).open("a+") as file:
-        end_s = time.monotonic() + patience_s
+        end_s, told = time.monotonic() + patience_s, ""
         while not _try_exclusive(file.fileno()):
+            file.seek(0)
+            words = f"{name or folder} is being written by process {file.read().strip() or 'unknown'}"
             if time.monotonic() >= end_s:
-                file.seek(0)
-                raise ContractError(
-                    f"{folder} is being written by process {file.read().strip() or 'unknown'}: wait for it, "
-                    "end it, or choose another folder"
-                )
+                raise ContractError(f"{words}: wait for it, end it, or choose another folder")
+            if words != told:
+                _log.warning("%s: waiting for up to %g s", told := words, patience_s)
             time.sleep(_PAUSE_S)
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -11,19 +11,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_platform.domain.errors import ChecksumError, DataError
-from kalshi_platform.storage.whole_file import file_digest
+from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.storage.whole_file import file_digest, write_whole
 
 MANIFEST: Final = "manifest.json"
 
 
 def seal(folder: Path) -> None:
-    """Write the manifest of the files in ``folder``; a manifest that lies there is replaced."""
+    """Write the manifest of the files in ``folder``; a manifest that lies there is replaced, not changed."""
     files = _files(folder)
     content = {
         "sha256": {path.name: file_digest(path) for path in files},
         "bytes": {path.name: path.stat().st_size for path in files},
     }
-    (folder / MANIFEST).write_text(json.dumps(content, indent=1) + "\n")
+    write_whole(folder / MANIFEST, json_text(content, indent=1) + "\n")
 
 
 def verify(folder: Path, *, kind: str = "checkpoint", remedy: str = "take another one") -> None:

@@ -2,6 +2,8 @@
 
 Owns   PlateauConfig and the decision.
 Units  a history is a run's Sharpe ratio per block, one entry a validation that has one, oldest first.
+Reach  a level of a million steps validates 26 times: two windows of 6 are full at its 12th validation.
+       Windows that a level cannot fill decide nothing; the pipeline says so before it trains.
 """
 
 import math
@@ -21,7 +23,7 @@ SHARPE: Final = "sharpe"
 class PlateauConfig(Config):
     """Settings of a plateau: the two windows that are compared and the least rise between them."""
 
-    window: int = Field(50, ge=1, description="validations in each of the two windows that are compared")
+    window: int = Field(6, ge=1, description="validations in each of the two windows that are compared")
     min_gain: float = Field(
         0.05, description="rise of the mean Sharpe below which a level has stopped learning"
     )
@@ -63,4 +65,14 @@ class ComplexityScaler:
         return (
             f"plateau: mean Sharpe of the last {window} validations is {gain:+.3f} against the {window} "
             f"before, less than {self._config.min_gain:+g}"
+        )
+
+    def out_of_reach(self, validations: int) -> str | None:
+        """Sentence that no plateau can end a run of so many validations; None where one can."""
+        window = self._config.window
+        if 2 * window <= validations:
+            return None
+        return (
+            f"a level validates {validations} times, two windows of {window} validations need {2 * window}: "
+            "no plateau can end it; more --steps-per-level or a smaller --plateau-window changes that"
         )

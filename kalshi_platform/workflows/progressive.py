@@ -1,6 +1,8 @@
 """Progressive training: from a simple network to a complex one, as far as it pays (``run_progressive``).
 
-Owns       the order: train a level from the last one kept, judge it on validation events, keep it or stop.
+Owns       the order: train a level from the last one kept, judge it on validation blocks, keep it or stop.
+Halves     one half of the validation blocks, drawn by the hash of their names, chooses each level's
+           checkpoint and ends its training; the other half, which chose nothing, decides on the level.
 Invariant  the test split stays shut. A repeated command keeps finished levels and continues the interrupted
            one.
 """
@@ -13,15 +15,17 @@ import numpy as np
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import git_commit
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.evaluation.promotion.latency import measure_latency
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, hashed_halves
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
-from kalshi_platform.learning.training.checkpoint import LATEST
-from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.pace import validations_until
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import run_training
 from kalshi_platform.models.networks.device import torch_threads
@@ -67,6 +71,7 @@ def run_progressive(
     out = Path(out)
     record = _begin(config, Dataset.open(dataset_uri), out)
     pipeline = _Pipeline(config, dataset_uri, out, say, measure)
+    _say_reach(config, say)
     while not record.is_finished:
         done = pipeline.climb(record)
         record = record.replace(levels=(*record.levels, done))
@@ -75,6 +80,13 @@ def run_progressive(
     write_progressive(record, out)
     say(record.verdict)
     return record
+
+
+def _say_reach(config: ProgressiveConfig, say: Say) -> None:
+    """Say it where no level validates often enough to reach a plateau."""
+    train = config.settings_of(config.levels[0], "").train
+    if told := ComplexityScaler(config.plateau).out_of_reach(validations_until(train, train.iterations)):
+        say(told)
 
 
 def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> ProgressiveRecord:
@@ -108,6 +120,11 @@ class _Pipeline:
         self._config, self._dataset_uri, self._out = config, dataset_uri, out
         self._say, self._measure = say, measure
         self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
+        self._choosing, self._deciding = require_halves(self._bank, dataset_uri)
+        say(
+            f"{len(self._choosing)} validation blocks choose the checkpoints, {len(self._deciding)} others "
+            "decide on the levels"
+        )
         self._scaler = ComplexityScaler(config.plateau)
 
     def climb(self, record: ProgressiveRecord) -> LevelRecord:
@@ -118,16 +135,14 @@ class _Pipeline:
         run = self._out / f"{len(record.levels)}-{level}"
         transfer = None if rival is None else self._transfer(level, Path(teacher))
         self._say(f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer))
-        resume = (run / LATEST).exists()
-        if not resume:
-            (run / METRICS).unlink(missing_ok=True)  # killed before its first checkpoint: it begins again
         result = run_training(
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
             shown_to(self._say),
-            resume=resume,
+            resume=newest_number(run) is not None,
             stop=self._scaler.stop,
+            blocks=self._choosing,
         )
         policy = FrozenPolicy.load(run)
         judged = self._judge(policy)
@@ -169,13 +184,32 @@ class _Pipeline:
         )
 
     def _judge(self, policy: FrozenPolicy) -> Judged:
-        return judge(policy, self._bank, self._config.run.env)
+        return judge(policy, self._bank, self._config.run.env, self._deciding)
 
 
-def judge(policy: FrozenPolicy, bank: Bank, env: EnvConfig) -> Judged:
-    """Judge the policy as training validates: on whole lives of the bank's markets, or on windows of them."""
+def require_halves(bank: Bank, dataset_uri: str) -> tuple[frozenset[str], frozenset[str]]:
+    """(choosing, deciding): the blocks of ``bank`` that can be played, halved by the hash of their names.
+
+    DataError where too few blocks are left to decide: a level would train for hours to be decided by nothing.
+    """
+    playable = {bank.markets[market].block for market in bank.arrays.segments["market"].tolist()}
+    choosing, deciding = hashed_halves(playable)
+    if len(deciding) < MIN_BLOCKS:
+        raise DataError(
+            f"{dataset_uri} has {len(playable)} independent blocks in its validation split: one half chooses "
+            f"checkpoints, and of the other {len(deciding)} would decide on a level, which decides nothing; "
+            f"record or simulate more events, at least {2 * MIN_BLOCKS} blocks are needed"
+        )
+    return choosing, deciding
+
+
+def judge(policy: FrozenPolicy, bank: Bank, env: EnvConfig, blocks: frozenset[str] | None = None) -> Judged:
+    """Judge the policy as training validates: on whole lives of the bank's markets, or on windows of them.
+
+    ``blocks`` None: on all of ``bank``.
+    """
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
-    result = score(trained(policy), bank, env, config)
+    result = score(trained(policy), bank, env, config, blocks)
     return Judged(
         score=result.mean_return,
         sharpe=result.event_sharpe,

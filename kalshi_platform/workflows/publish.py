@@ -1,7 +1,8 @@
 """Publishing: a finished run is registered, its tiers are made, and the gates decide whether it is champion.
 
 Rule   the model always becomes challenger, which promises nothing; champion only through the gates.
-Tiers  with too little data to make and judge tiers, the whole network is served alone, and the log says so.
+Tiers  with too little data to make and judge tiers, or where they save no time, the whole network is served
+       alone, and the log says so.
 Repeat a model, tier set or alias that is there already is kept.
 """
 
@@ -18,13 +19,15 @@ from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
 from kalshi_platform.serving.distillation.build import build_tiers
 from kalshi_platform.serving.distillation.config import TiersConfig
+from kalshi_platform.serving.distillation.report import TierReport, stored_report
 
 
 class Published(NamedTuple):
     """Result of publishing a run: the model's record, its tiers, and whether it is champion."""
 
     record: ModelRecord
-    tier_set: TierSet | None  # None: too little data to make one
+    tier_set: TierSet | None  # None: too little data to make one, or it saves nothing
+    tier_report: TierReport | None  # None: too little data
     champion: bool
     refusals: tuple[str, ...]  # words of the gates that refused
     cautions: tuple[str, ...]  # what every answer of the model says of it
@@ -41,21 +44,24 @@ def publish_run(
     record = register_run(registry, run, dataset_uri, say=say)
     promote_model(registry, record.id, alias=CHALLENGER, say=say)
     # Before it may be champion: a server that follows the alias finds the tiers with the model.
-    tier_set = newest_tier_set(registry, record.id)
-    if tier_set is None:
+    tier_set, report = newest_tier_set(registry, record.id), None
+    if tier_set is not None:
+        report = stored_report(registry, tier_set)
+    else:
         try:
-            tier_set = build_tiers(registry, record.id, dataset_uri, tiers, say)
+            report, tier_set = build_tiers(registry, record.id, dataset_uri, tiers, say)
         except DataError as err:
             say(f"no tiers, every decision will ask the whole network: {err}")
     log = registry.aliases()
     marks = marks_of(record, log, CHAMPION)
     # A champion of before the data were counted is judged once more: else it would pass for simulated.
     if log.model(CHAMPION) == record.id and marks.standing != "unknown":
-        return Published(record, tier_set, True, (), marks.cautions)
+        return Published(record, tier_set, report, True, (), marks.cautions)
     judged = promote_model(registry, record.id, dataset_uri, say=say)
     refusals = judged.judgement.refusals if judged.judgement and judged.entry is None else ()
     for words in refusals:
         say(f"not champion: {words}")
     log = registry.aliases()
     alias = CHAMPION if log.model(CHAMPION) == record.id else CHALLENGER
-    return Published(record, tier_set, alias == CHAMPION, refusals, marks_of(record, log, alias).cautions)
+    cautions = marks_of(record, log, alias).cautions
+    return Published(record, tier_set, report, alias == CHAMPION, refusals, cautions)

@@ -12,19 +12,23 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.inspect import doubts_of
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
-from kalshi_platform.evaluation.judging.report import verdict, write_report
+from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
+from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
-from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.progress import shown_to
@@ -33,7 +37,6 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import write_page
-from kalshi_platform.serving.distillation.report import stored_report
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.workflows.publish import Published, publish_run
@@ -47,6 +50,7 @@ class QuickstartConfig(Config):
     use_yes_price: bool | None = Field(
         default=None, description="how captures were subscribed, where they do not tell; None: found out"
     )
+    split: SplitConfig = Field(default=SplitConfig(), description="shares of the dataset's splits")
     run: RunSettings = RunSettings(
         # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
         # decisions are what PPO learns from in minutes.
@@ -58,7 +62,7 @@ class QuickstartConfig(Config):
             anneal_steps=1_000_000,
             learning_rate=1e-3,
             entropy_coeff=0.006,
-            validate_every=12,
+            validate_every=16,
         ),
     )
 
@@ -83,12 +87,14 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         "run": config.run.model_dump(mode="json"),
         "recordings": str(recordings.resolve()),
     }
+    if config.split != SplitConfig():
+        identity["split"] = config.split.model_dump(mode="json")
     if config.use_yes_price is not None:
         identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"building the dataset from {recordings}")
-    building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price)
+    building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
     manifest = build_dataset([recordings], str(dataset), building)
     say(f"{len(manifest.markets):,} markets in {dataset}")
     runs = []
@@ -97,21 +103,23 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
         shown = shown_to(say)
-        run_training(settings, str(dataset), run, shown, resume=(run / LATEST).exists())
+        run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
         runs.append(run)
-    judged, middle = _judge(config.run, dataset, runs, say)
-    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged)
+    judged, middle, ledger = _judge(config.run, dataset, runs, say)
+    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged, ledger)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
-    if published.tier_set is not None:
-        write_page(stored_report(registry, published.tier_set), out)
+    if published.tier_report is not None:
+        write_page(published.tier_report, out)
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
 
 
-def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> tuple[list[Evaluation], int]:
+def _judge(
+    settings: RunSettings, dataset: Path, runs: list[Path], say: Say
+) -> tuple[list[Evaluation], int, pa.Table]:
     """Open the test split once and judge every seed on it.
 
-    Returns (evaluations, index of the median return).
+    Returns (evaluations, index of the median return, its ledger).
     """
     opened = Dataset.open(dataset)
     subject = Subject(
@@ -121,17 +129,24 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], say: Say) -> 
         level=settings.train.level,
         doubts=doubts_of(opened.manifest.counters),
     )
-    open_held_out("test", True, dataset, subject)
+    open_held_out(opened, "test", True, dataset, subject)
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
-    judged = []
+    rules = choose_on_train(str(dataset), settings.env, say=say)
+    judged: list[Evaluation] = []
+    ledgers: list[pa.Table] = []
     for run in runs:
         say(f"judging {run.name} on the test events")
+        policy = trained(FrozenPolicy.load(run))
         found = evaluate(
-            trained(FrozenPolicy.load(run)), bank, settings.env, config,
-            subject=subject.replace(checkpoint=str(run)), training_metrics=read_metrics(run), say=say,
+            policy, bank, settings.env, config,
+            subject=subject.replace(checkpoint=str(run)), rules=rules,
+            train=sample_training(policy, str(dataset), settings.env, config, opened.digest, say),
+            training_metrics=read_metrics(run), keep_ledger=ledgers.append, say=say,
         )  # fmt: skip
-        write_report(found, run / "evaluation", read_metrics(run))
+        write_report(found, run / "evaluation", read_metrics(run), ledger=ledgers[-1])
+        say(f"{run.name}: {worth_line(found)}")
         say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
         judged.append(found)
-    return judged, sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
+    middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
+    return judged, middle, ledgers[middle]

@@ -143,7 +143,7 @@ def registered(registry: Path, run: Path, dataset: Path) -> ModelRecord:
 
 def promoted(registry: Path, model: str, dataset: Path) -> dict[str, str]:
     """Make ``model`` champion; returns what each gate found."""
-    gates = GateConfig(max_drawdown=0.9, fee_scale=1.0)
+    gates = GateConfig(max_drawdown=0.9, fee_scale=1.0, beat_best_rule=False)
     done = promote_model(
         Registry(registry), model, str(dataset), gates=gates, config=JUDGED, measure=lambda policy: QUICK
     )

@@ -14,7 +14,7 @@ from ray.cloudpickle import register_pickle_by_value
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.errors import ContractError, LimitError
-from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.evaluation.judging.validation import Validation, read_validation
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.ppo import build_algorithm
@@ -133,7 +133,7 @@ PIPELINE = ProgressiveConfig(
 @pytest.fixture(scope="module")
 def dataset(ray_runtime, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("progressive")
-    simulate(SimConfig(n_events=40, messages_per_market=200), folder / "recordings")
+    simulate(SimConfig(n_events=96, messages_per_market=200), folder / "recordings")
     build_dataset([folder / "recordings"], str(folder / "dataset"), BuildConfig())
     return str(folder / "dataset")
 
@@ -152,11 +152,15 @@ def test_the_pipeline_grows_judges_and_continues(dataset: str, tmp_path: Path):
     tiny, simple = record.levels
     assert tiny.kept
     assert (tiny.transfer, tiny.difference) == (None, None)
+    chosen_by = read_validation(tmp_path / tiny.run / "best")
+    assert chosen_by is not None
+    assert len(tiny.judged.block_returns) >= 3
+    assert not set(chosen_by.block_returns) & set(tiny.judged.block_returns), "its own half decides"
     assert (simple.level, simple.env_steps, simple.stopped) == ("simple", 256, "budget")
     assert simple.transfer is not None
     assert simple.transfer.report.exact
     assert simple.transfer.kl < 1e-5
-    # it starts where its teacher ended, on every event
+    # it starts where its teacher ended, on every event that decides
     assert simple.transfer.before_training.events == pytest.approx(tiny.judged.events, abs=1e-9)
     assert simple.difference is not None
     gain = simple.judged.sharpe - tiny.judged.sharpe

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import boto3
 import pytest
@@ -13,14 +15,16 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
+from kalshi_platform.data.dataset import assemble
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import find_problems
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.errors import ChecksumError, DataError, LimitError, StorageError
+from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError, StorageError
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.store import Registry
-from kalshi_platform.storage import patience
+from kalshi_platform.storage import lease, patience
 from kalshi_platform.storage.storage import open_storage
 
 EVENTS = ("EV0", "EV1", "EV2")
@@ -146,6 +150,29 @@ def test_an_interrupted_build_in_a_bucket_is_resumed(bucket, fake):
     fake.broken, fake.ran = set(), []
     build_dataset([], uri, BuildConfig(workers=0))
     assert fake.ran == ["EV2"]
+    assert find_problems(Dataset.open(uri)) == []
+
+
+def test_a_second_build_into_a_bucket_is_refused_by_name_and_a_killed_ones_place_is_taken(
+    bucket, fake, monkeypatch
+):
+    uri = f"s3://{bucket}/set"
+    build_dataset([], uri, BuildConfig(workers=0))
+    monkeypatch.setattr(assemble, "leased", partial(lease.leased, patience_s=0.5))
+    dead = lease.take(open_storage(uri), ".build")  # it never gives a sign: as one that was killed
+    for write in (
+        lambda: build_dataset([], uri, BuildConfig(workers=0, overwrite=True)),
+        lambda: build_dataset([], uri, BuildConfig(workers=0)),
+        lambda: add_to_dataset([], uri, workers=0),
+    ):
+        with pytest.raises(ContractError, match=f"{uri} is being written by process {os.getpid()} of "):
+            write()
+    monkeypatch.setattr(lease, "QUIET_S", 0.0)
+    assert find_problems(Dataset.open(uri)) == []
+    build_dataset([], uri, BuildConfig(workers=0, overwrite=True))
+    with pytest.raises(ContractError, match="was taken over by process"):
+        dead.require()
+    add_to_dataset([], uri, workers=0)  # the build's lease ended with it
     assert find_problems(Dataset.open(uri)) == []
 
 

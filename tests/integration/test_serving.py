@@ -380,9 +380,7 @@ def test_a_bad_model_is_refused_under_load_and_the_reason_told(world: World):
 
     load, status, told = asyncio.run(scenario())
     assert {asked.answer["model"] for asked in load.done} == {second}
-    assert status in (200, 409)  # 200 where the replica had seen and refused it by itself before
-    if status == 409:
-        assert told["type"] == "/problems/model-refused"
+    assert (status, told["type"]) == (409, "/problems/model-refused")  # also where it was refused before
 
 
 async def kinds(world: World) -> list[str]:
@@ -433,3 +431,54 @@ def test_a_killed_replica_costs_only_what_was_in_flight_and_one_retry_answers_th
     load = asyncio.run(scenario())
     # In flight at 40 requests a second and some ms each: about one; a loaded machine has a few.
     assert sum(asked.attempts == 2 for asked in load.done) <= 10
+
+
+def test_a_refused_model_answers_no_request_after_every_replica_was_killed(world: World):
+    windowless = world.registry.add(*made_record(made_policy("tiny", 3))).id
+    first = world.models[0]
+
+    async def scenario() -> tuple[Counter[str], list[str], tuple[int, Any]]:
+        await asyncio.to_thread(world.registry.promote, CHAMPION, windowless, reason="a mistake")
+        answer = await admin(world, "POST", "/v1/models/reload")
+        for _ in range(2):
+            await asyncio.to_thread(world.command, "kill Ingress")
+            await every_probe_is_ready(world)
+        found = await models_of_answers(world, 1_000)
+        return found, await kinds(world), answer
+
+    seen = world.registry.aliases()
+    try:
+        found, happened, (status, told) = asyncio.run(scenario())
+    finally:
+        world.registry.rollback(CHAMPION, reason="a mistake")
+    assert (status, told["type"]) == (409, "/problems/model-refused")
+    assert "clients of the active model send 16" in told["detail"]
+    assert found == {first: 1_000}
+    assert happened[:2] == ["refused", "loaded"]  # it began with what stood, and knew of the refusal
+    number = seen.number + 1
+    assert {v.fault for v in world.registry.verdicts(CHAMPION, number)} == {"model"}
+
+
+async def every_probe_is_ready(world: World) -> None:
+    """Wait for 40 ready answers in a row: both replicas are there again; 90 s at most."""
+    in_a_row = 0
+    async with asyncio.timeout(90), aiohttp.ClientSession(world.url) as session:
+        while in_a_row < 40:
+            try:
+                async with session.get("/v1/readyz") as answer:
+                    is_ready = answer.status == 200
+            except aiohttp.ClientError:
+                is_ready = False
+            in_a_row = in_a_row + 1 if is_ready else 0
+            await asyncio.sleep(0.05)
+
+
+async def models_of_answers(world: World, n: int) -> Counter[str]:
+    """How many of ``n`` requests each model answered; a request may be sent a second time."""
+    async with aiohttp.ClientSession(world.url) as session:
+        async with session.get("/v1/example") as found:
+            body = await found.json()
+        load = Load(world.url, session, body, may_retry=True)
+        for first in range(0, n, 20):
+            await asyncio.gather(*(load._ask(f"refused-{first + k}") for k in range(20)))
+    return Counter(str(asked.answer.get("model", asked.status)) for asked in load.done)

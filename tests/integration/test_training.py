@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import (
     ChecksumError,
     ContractError,
+    StorageError,
     TrainingError,
     WorkersLostError,
 )
@@ -179,6 +181,81 @@ def test_a_failing_sampler_stops_the_run_with_its_error(num_env_runners: int, ra
     with pytest.raises(TrainingError, match="the recording ends inside a message"):
         train(source, tmp_path, config)
     assert len(lines(tmp_path)) == 1
+
+
+class TurnsNaN(ReplayVectorEnv):
+    """Rewards every slot with NaN from its 40th step on: in the third iteration of 16 steps."""
+
+    steps = 0
+
+    def step(self, actions: Any, flat: Any, rows: Any, reward: Any, *ends: Any) -> None:
+        super().step(actions, flat, rows, reward, *ends)
+        self.steps += 1
+        if self.steps >= 40:
+            self.slots["reward"] = np.nan
+
+
+class NaNSource(TrainingSource):
+    def vector_env(self, n_envs: int, seed: int, worker: int = 0) -> Any:
+        env, episodes = super().vector_env(n_envs, seed, worker)
+        env.__class__ = TurnsNaN
+        return env, episodes
+
+
+def test_a_number_that_is_not_finite_stops_the_run_and_the_last_checkpoint_stays(ray_runtime, tmp_path: Path):
+    source = NaNSource(lambda: BANK, "f" * 12, env=EnvConfig(n_slots=3))
+    with pytest.raises(TrainingError, match=r"iteration 3: .* rewards are not finite"):
+        train(source, tmp_path, SMALL.replace(level="tiny"), Holds())
+    assert [line["iteration"] for line in lines(tmp_path)] == [1, 2]
+    assert (tmp_path / "latest").resolve().name == "000002"
+    policy, _ = checkpoint.read_checkpoint((tmp_path / "latest").resolve())
+    assert all(bool(w.isfinite().all()) for w in policy.network.state_dict().values())
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+
+
+def test_a_run_that_diverges_at_once_leaves_no_checkpoint_and_may_be_started_again(
+    ray_runtime, tmp_path: Path
+):
+    config = SMALL.replace(level="tiny", total_env_steps=128)
+    with pytest.raises(TrainingError, match="iteration 1: gradient norm is nan"):
+        train(made_source(), tmp_path, config.replace(learning_rate=1e38), Holds())
+    assert not (tmp_path / "checkpoints").exists()
+    assert train(made_source(), tmp_path, config, Holds()).iterations == 1
+
+
+def test_a_full_disk_at_the_first_checkpoint_leaves_a_run_that_can_be_started_again(
+    ray_runtime, tmp_path: Path, monkeypatch
+):
+    config = SMALL.replace(level="tiny", total_env_steps=128)
+
+    def full(*_: Any) -> None:
+        raise RuntimeError("unexpected pos 64 vs 0")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(StorageError, match="free space and start the run again"):
+            train(made_source(), tmp_path, config, Holds())
+    assert len(lines(tmp_path)) == 1
+    assert train(made_source(), tmp_path, config, Holds()).iterations == 1
+    assert len(lines(tmp_path)) == 1
+
+
+def test_elapsed_time_has_the_validations_and_goes_on_after_a_resume(ray_runtime, tmp_path: Path):
+    seen: list[Progress] = []
+
+    def slow(policy: FrozenPolicy) -> Validation:
+        time.sleep(0.3)
+        return scored(0.1)
+
+    config = SMALL.replace(level="tiny", validate_every=1)
+    train(made_source(), tmp_path, config.replace(total_env_steps=2 * 128), slow, seen.append)
+    assert seen[0].elapsed_s >= 0.3
+    assert seen[1].elapsed_s >= seen[0].elapsed_s + 0.3
+    assert seen[0].seconds_left >= 0.3
+    assert seen[1].seconds_left == 0.0
+    train(made_source(), tmp_path, config, slow, seen.append, resume=True)
+    assert seen[2].elapsed_s >= seen[1].elapsed_s + 0.3
+    assert seen[2].seconds_left >= 0.3
 
 
 @pytest.mark.parametrize("overlap", [False, True])
@@ -383,7 +460,7 @@ def test_a_sampler_beside_a_learner_on_another_device_uses_a_copy_with_its_weigh
 def test_a_run_refuses_a_folder_that_holds_another(unbroken: Path):
     with pytest.raises(ContractError, match=re.escape(str(unbroken))):
         train(made_source(), unbroken, SMALL)
-    with pytest.raises(ContractError, match="seed 3 -> 9"):
+    with pytest.raises(ContractError, match=r"train\.seed 3 -> 9"):
         train(made_source(), unbroken, SMALL.replace(seed=9), resume=True)
     with pytest.raises(ContractError, match="nothing"):
         train(made_source(), unbroken / "nothing", SMALL, resume=True)

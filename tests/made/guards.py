@@ -34,8 +34,9 @@ class Loader:
         return ReadyModel(loaded, (ReadyTier(3, engine, 1.0, None),), (), tier_set)
 
 
-def guard_of(registry, loader, clock=None, start=True, **config):
-    guard = ModelGuard(registry, GuardConfig(**config), load=loader, clock=clock or Clock())
+def guard_of(registry, loader, clock=None, start=True, deployed=None, **config):
+    clock = clock or Clock()
+    guard = ModelGuard(registry, GuardConfig(**config), deployed=deployed, load=loader, clock=clock)
     if start:
         guard.start()
     return guard

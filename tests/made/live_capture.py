@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from pydantic_core import from_json
 
+from kalshi_platform.data.dataset.blocks import PARTS
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
-from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features import history
 from kalshi_platform.data.features.spec import FEATURE_SETS, TEMPORAL
@@ -49,7 +49,7 @@ def built(capture: Path, out: Path, groups=ALL_GROUPS) -> tuple[Dataset, list[Ba
     metadata = [p for p in [capture.parent / "markets.parquet"] if p.is_file()]
     build_dataset([capture, *metadata], str(out), BuildConfig(workers=0))
     dataset = Dataset.open(str(out))
-    banks = [open_bank(str(out), split, groups) for split in SPLITS if dataset.entries(split)]
+    banks = [open_bank(str(out), split, groups) for split in PARTS if dataset.entries(split)]
     return dataset, banks
 
 

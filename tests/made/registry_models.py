@@ -17,6 +17,8 @@ from kalshi_platform.models.registry.evidence import (
     Latency,
     Match,
     Performance,
+    RuleChoice,
+    TrainedRule,
 )
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.provenance import DataCount, DataCounts
@@ -48,12 +50,25 @@ def estimate(value: float, half: float = 0.01) -> Estimate:
     return Estimate(value=value, low=value - half, high=value + half)
 
 
+#: Two rules as training events chose them.
+CHOICE = RuleChoice(
+    dataset_digest=DATASET,
+    n_blocks=40,
+    n_train_blocks=200,
+    seed=0,
+    rules=(
+        TrainedRule(name="imbalance", threshold=0.5, train_return=estimate(0.03), tried=5),
+        TrainedRule(name="do_nothing", threshold=None, train_return=estimate(0.0, 0.0), tried=1),
+    ),
+)
 #: Passes every gate.
 GOOD = Performance(
     n_events=12,
     n_episodes=40,
     mean_return=estimate(0.05),
-    baselines={"do_nothing": estimate(0.05), "random": estimate(0.04)},
+    baselines={"do_nothing": estimate(0.05), "random": estimate(0.04), "imbalance": estimate(0.02)},
+    rules=CHOICE,
+    n_blocks=12,
     fees=tuple(
         FeeResult(scale=s, mean_return=estimate(v)) for s, v in ((0, 0.07), (0.5, 0.06), (1, 0.05), (2, 0.03))
     ),

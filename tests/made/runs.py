@@ -27,7 +27,7 @@ def make_validation(returns, trade_rate=0.1):
         score=i.estimate,
         low=i.low,
         high=i.high,
-        sharpe=float(returns.mean()) / spread,
+        sharpe=float(returns.mean()) / spread if returns.size >= 3 else None,
         trade_rate=trade_rate,
         max_drawdown=0.02,
         events={f"EVENT-{k:03d}": float(v) for k, v in enumerate(returns)},
@@ -35,7 +35,7 @@ def make_validation(returns, trade_rate=0.1):
     )
 
 
-def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, **values):
+def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, trade_rate=0.1, **values):
     """A run folder; ``values`` are settings of train (learning_rate=...). No returns: never validated."""
     folder.mkdir(parents=True)
     settings = RunSettings().with_values({"train.seed": seed} | {f"train.{n}": v for n, v in values.items()})
@@ -47,7 +47,7 @@ def make_run(folder: Path, returns=None, seed=0, digest=DATASET, iterations=6, *
         "commit": "c0ffee",
     }
     (folder / RUN_FILE).write_text(json.dumps(record))
-    found = None if returns is None else make_validation(returns)
+    found = None if returns is None else make_validation(returns, trade_rate)
     lines = []
     for k in range(1, iterations + 1):
         score = {} if found is None or k < 2 else {"score": found.score * min(1.0, k // 2 * 2 / iterations)}

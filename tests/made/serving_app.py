@@ -123,6 +123,8 @@ class FixedModel:
         self.n_failed += 1
 
     def refresh(self) -> Verdict | None:
+        if self.refusal is not None:
+            raise self.refusal
         return self.verdict
 
     def rollback(self, reason: str) -> ServedModel:

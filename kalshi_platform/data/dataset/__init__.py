@@ -3,4 +3,4 @@
 Not here   recordings (market_data/) and opening for stepping (simulation/replay). Begin reading at store.py.
 """
 
-__all__ = ["build", "grow", "inspect", "manifest", "shard", "split", "store"]
+__all__ = ["blocks", "build", "factors", "grow", "inspect", "manifest", "shard", "split", "store", "teaching"]

@@ -1,27 +1,31 @@
 """Steps that the build and the growth of a dataset share, from keyed jobs to the deletion of stale files.
 
-Alone      on one machine one process at a time writes a dataset (:func:`writing_alone`). In a bucket nobody
-           is kept out: a growth is refused there where another one came first (``grow.py``).
+Alone      one process at a time writes a dataset (:func:`writing_alone`): a lock keeps others out of a
+           folder, a lease out of a bucket. The second is refused by the name of the first.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kalshi_platform.data.dataset.blocks import Part
+from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, encode_shard
-from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, job_key
+from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, Journal, job_key
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import encode_outcomes
 from kalshi_platform.data.dataset.runner import run_jobs
-from kalshi_platform.data.dataset.split import EventFacts, Split
+from kalshi_platform.data.dataset.split import EventFacts
 from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.data.market_data.market_meta import MarketRecord
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.storage.lease import leased
 from kalshi_platform.storage.locks import writing
 from kalshi_platform.storage.storage import Storage
 from kalshi_platform.storage.whole_file import file_digest, is_leftover
@@ -58,11 +62,25 @@ class KeyedJobs:
         content = {path: file_digest(path) for path in paths}
         return cls({job_key(job, content, history): job for job in jobs}, content)
 
+    def knowing(self, history: ResolutionHistory) -> "KeyedJobs":
+        """The same jobs, keyed by other outcomes that their markets may know."""
+        jobs = self.jobs.values()
+        return KeyedJobs({job_key(job, self.content, history): job for job in jobs}, self.content)
 
-def writing_alone(storage: Storage) -> AbstractContextManager[None]:
-    """Keep other processes of this machine from writing the dataset; a bucket has no such lock."""
-    local = "://" not in storage.uri
-    return writing(Path(storage.uri) / JOURNAL_FOLDER) if local else nullcontext()
+
+@contextmanager
+def writing_alone(storage: Storage) -> Iterator[Callable[[], None]]:
+    """Keep other processes from writing the dataset; ContractError names the one that writes it.
+
+    The block gets a function to call before it puts a manifest in force: ContractError where another process
+    took the place of this one meanwhile, because this one seemed dead.
+    """
+    if "://" in storage.uri:
+        with leased(storage, JOURNAL_FOLDER) as lease:
+            yield lease.require
+    else:
+        with writing(Path(storage.uri) / JOURNAL_FOLDER, name=storage.uri):
+            yield lambda: None
 
 
 def run_unfinished(
@@ -91,29 +109,57 @@ def run_unfinished(
     return list(built.values())
 
 
-def event_facts(markets: Iterable[BuiltMarket]) -> dict[str, EventFacts]:
+def run_again(
+    keyed: KeyedJobs,
+    built: list[BuiltJob],
+    history: ResolutionHistory,
+    storage: Storage,
+    workers: int | None,
+    progress: Callable[[BuildProgress], None],
+) -> tuple[KeyedJobs, list[BuiltJob]]:
+    """Run those jobs again whose markets may know other outcomes than was assumed when they were built."""
+    again, done = keyed.knowing(history), {job.key for job in built}
+    if again.jobs.keys() <= done:
+        return again, built
+    finished = {job.key: job for job in built if job.key in again.jobs}
+    finished |= Journal(storage).finished(again.jobs.keys() - done)
+    return again, run_unfinished(again.jobs, finished, storage, workers, history, progress)
+
+
+def event_facts(markets: Iterable[BuiltMarket], factors: Factors) -> dict[str, EventFacts]:
     """Facts of every event that decide its split."""
     of_event: dict[str, list[BuiltMarket]] = defaultdict(list)
     for market in markets:
         of_event[market.spec.event].append(market)
-    return {
-        event: EventFacts(
-            min(m.first_ns for m in siblings),
-            max(m.last_ns for m in siblings),
-            min((m.provenance for m in siblings), key=RICHEST_FIRST.index),
-        )
-        for event, siblings in of_event.items()
-    }
+    found: dict[str, EventFacts] = {}
+    for event, siblings in of_event.items():
+        provenance = min((m.provenance for m in siblings), key=RICHEST_FIRST.index)
+        times = min(m.first_ns for m in siblings), max(map(_end_ns, siblings))
+        if provenance == "simulated":
+            found[event] = EventFacts(*times, provenance)
+        else:
+            factor = factors.of([m.spec for m in siblings])
+            found[event] = EventFacts(*times, provenance, factor.name, factor.is_assumed)
+    return found
 
 
-def market_entry(market: BuiltMarket, split: Split) -> MarketEntry:
+def _end_ns(market: BuiltMarket) -> int:
+    """Time until which a result on the market depends on the world: its last row or its settlement."""
+    if market.settlement is None:
+        return market.last_ns
+    settled_ns = market.settlement.determined_ns or market.history.close_ns
+    return max(market.last_ns, settled_ns or 0)
+
+
+def market_entry(market: BuiltMarket, part: Part, block: str | None) -> MarketEntry:
     """Entry of a built market in the manifest."""
     joined = market.joined
     files = None if joined is None else JoinedFiles(files=market.source, markets=1, **joined._asdict())
     return MarketEntry(
         ticker=market.spec.ticker,
         event=market.spec.event,
-        split=split,
+        split=part,
+        block=block,
         settled=market.settlement is not None,
         joined=files,
         **{name: getattr(market, name) for name in _COPIED},
@@ -145,7 +191,17 @@ def some(counters: Counter[str]) -> dict[str, int]:
 
 
 def write_manifest(storage: Storage, manifest: Manifest) -> None:
-    """Put the manifest in force, after everything that it names is on the disk."""
+    """Put the manifest in force, after everything that it names is on the disk.
+
+    DataError where a shard is gone meanwhile: then the dataset is what it was.
+    """
+    sizes = {file.path: file.n_bytes for file in storage.list_files()}
+    gone = [shard.path for shard in manifest.shards if sizes.get(shard.path) != shard.n_bytes]
+    if gone:
+        raise DataError(
+            f"{len(gone)} of {len(manifest.shards)} shards were written to {storage.uri} and are gone, first "
+            f"{gone[0]}: another program deletes files there; repeat this command when it has ended"
+        )
     storage.sync_folders(shard.path for shard in manifest.shards)
     storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
     storage.sync_folders([MANIFEST_NAME])

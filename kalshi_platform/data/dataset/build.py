@@ -21,23 +21,27 @@ from kalshi_platform.data.dataset.assemble import (
     event_facts,
     joined_files,
     market_entry,
+    run_again,
     run_unfinished,
     some,
     write_manifest,
     writing_alone,
 )
+from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, write_shard
 from kalshi_platform.data.dataset.journal import BuiltJob, Journal
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest
-from kalshi_platform.data.dataset.split import SPLITS, SplitConfig, assign_splits
+from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig
 from kalshi_platform.data.dataset.states import forget_states
 from kalshi_platform.data.dataset.store import StoredMarket
-from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.dataset.strata import Division, divide
+from kalshi_platform.data.dataset.teaching import foreseen, taught_history
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.importers import ImportPlan, discover
 from kalshi_platform.data.market_data.importers.types import MAX_NOTES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.units import moment_words
 from kalshi_platform.storage.storage import Storage, open_storage
 
 __all__ = ["BuildConfig", "BuildProgress", "build_dataset"]
@@ -74,8 +78,8 @@ def build_dataset(
     dataset that was there before stays readable, and finished jobs are kept for the next attempt.
     """
     storage = open_storage(out_uri)
-    with writing_alone(storage):
-        return _build(inputs, storage, config, progress, skipped)
+    with writing_alone(storage) as require_alone:
+        return _build(inputs, storage, config, progress, skipped, require_alone)
 
 
 def _build(
@@ -84,27 +88,41 @@ def _build(
     config: BuildConfig,
     progress: Callable[[BuildProgress], None],
     skipped: Callable[[Mapping[str, str]], None],
+    require_alone: Callable[[], None],
 ) -> Manifest:
     old = _read_old(storage, config.overwrite)
     plan = discover(inputs, config.use_yes_price)
     skipped(plan.skipped)
-    history = ResolutionHistory(plan.settled)
+    factors = Factors(config.split.factors, [r.spec for r in (*plan.catalogue.values(), *plan.settled)])
+    assumed = _assumed(old) or foreseen(plan, config.split)
+    history = taught_history(plan.settled, assumed.parts, assumed.strata, factors, old.markets if old else ())
     keyed = KeyedJobs.of(plan.jobs(config.rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(keyed.jobs))
     if old is not None and not config.overwrite and len(finished) < len(keyed.jobs):
         raise _other_dataset(storage, old, "these inputs or this version give another one")
     built = run_unfinished(keyed.jobs, finished, storage, config.workers, history, progress)
-    tables, manifest = _assemble(built, plan, keyed.content, config.split)
+    markets = [market for job in built for market in job.markets]
+    facts = event_facts(markets, factors)
+    division = divide(facts, config.split)
+    history = taught_history(plan.settled, division.parts, division.strata, factors, markets)
+    keyed, built = run_again(keyed, built, history, storage, config.workers, progress)
+    tables, manifest = _assemble(built, plan, keyed.content, config.split, facts, division)
     if old is not None and not config.overwrite and old.digest != manifest.digest:
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
     for table in tables:
         write_shard(storage, table)
+    require_alone()
     write_manifest(storage, manifest)
     forgotten = forget_states(storage)
     stale = (*(old.shards if old else ()), *forgotten, *journal.sweep(keep=set(keyed.jobs)))
     delete_stale(storage, stale, (*manifest.shards, *(s for job in built for s in job.shards)))
     return manifest
+
+
+def _assumed(old: Manifest | None) -> Division | None:
+    """Division of the dataset that is there; a repeated build then finds every job done."""
+    return None if old is None else Division(old.assignments(), {}, old.strata)
 
 
 def _read_old(storage: Storage, overwrite: bool) -> Manifest | None:
@@ -127,31 +145,38 @@ def _other_dataset(storage: Storage, old: Manifest, why: str) -> ContractError:
 
 
 def _assemble(
-    built: Sequence[BuiltJob], plan: ImportPlan, content: Mapping[str, str], config: SplitConfig
+    built: Sequence[BuiltJob],
+    plan: ImportPlan,
+    content: Mapping[str, str],
+    config: SplitConfig,
+    facts: Mapping[str, EventFacts],
+    division: Division,
 ) -> tuple[list[EncodedShard], Manifest]:
     """Files about the whole dataset, and the manifest; the order of ``built`` does not matter."""
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
     notes = tuple(sorted(note for job in built for note in job.notes)[:MAX_NOTES])
+    counters = sum((Counter(job.counters) for job in built), plan.counters.copy())
     if not markets:
-        counted = sum((Counter(job.counters) for job in built), plan.counters.copy())
-        why = "".join(f"\n  {name}: {n}" for name, n in sorted(counted.items()) if n)
+        why = "".join(f"\n  {name}: {n}" for name, n in sorted(counters.items()) if n)
         why += "".join(f"\n  {note}" for note in notes)
         raise DataError(
             "no market of the inputs has any event: there is nothing to learn from; counted (docs/formats.md "
             f"explains each):{why}"
         )
-    splits = assign_splits(event_facts(markets), config)
-    kept = [(m, split) for m in markets if (split := splits[m.spec.event]) is not None]
-    if config.time_cut_ns is not None and (lost := set(SPLITS) - {split for _, split in kept}):
+    parts, blocks = division.parts, division.blocks
+    kept = [(m, part) for m in markets if (part := parts[m.spec.event]) is not None]
+    if config.time_cut_ns is not None and (lost := set(SPLITS) - {part for _, part in kept}):
+        first, last = min(m.first_ns for m in markets), max(m.last_ns for m in markets)
         raise ContractError(
-            f"time_cut_ns = {config.time_cut_ns} leaves no event in {', '.join(sorted(lost))}; the data "
-            f"spans {min(m.first_ns for m in markets)}..{max(m.last_ns for m in markets)} ns"
+            f"--time-cut {moment_words(config.time_cut_ns)} leaves no event in {', '.join(sorted(lost))}; "
+            f"the data spans {moment_words(first)} to {moment_words(last)}: give a cut inside of it, or a "
+            "shorter --embargo"
         )
-    entries = tuple(market_entry(market, split) for market, split in kept)
-    counters = sum((Counter(job.counters) for job in built), plan.counters.copy())
+    entries = tuple(market_entry(m, part, blocks.get(m.spec.event)) for m, part in kept)
     counters["markets_left_out_by_embargo"] += len(markets) - len(kept)
+    counters["events_of_assumed_factor"] += sum(f.is_assumed for f in facts.values())
     tables = encode_tables([StoredMarket(m.spec, m.settlement, m.history) for m, _ in kept], plan.settled)
-    shards = [s for job in built for s in job.shards if s.event is not None and splits[s.event] is not None]
+    shards = [s for job in built for s in job.shards if s.event is not None and parts[s.event] is not None]
     manifest = Manifest(
         feature_digest=FEATURE_DIGEST,
         shards=(*(table.shard for table in tables), *sorted(shards, key=lambda s: s.path)),
@@ -162,6 +187,7 @@ def _assemble(
         split=config,
         joined=joined_files(entries),
         imported=tuple(sorted(set(content.values()))),
-        left_out=tuple(sorted(event for event, split in splits.items() if split is None)),
+        left_out=tuple(sorted(event for event, part in parts.items() if part is None)),
+        strata=division.strata,
     )
     return tables, manifest

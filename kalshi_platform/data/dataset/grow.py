@@ -1,6 +1,6 @@
 """Growth of a dataset: new files join the one that is there, and nobody's split changes.
 
-Splits     an event keeps the split that it has (``split.py``); a market that comes later joins its event.
+Splits     an event keeps its split and its block (``strata.py``); a market that comes later joins its event.
 Rebuilt    events with rows in the new files, or of whose markets new metadata tell new facts. Their earlier
            rows are read from the dataset and joined with the new ones as if both were files. Shards of all
            other events stay as they are; their markets whose features could show outcomes that became
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,17 +27,22 @@ from kalshi_platform.data.dataset.assemble import (
     event_facts,
     joined_files,
     market_entry,
+    run_again,
     run_unfinished,
     some,
     write_manifest,
     writing_alone,
 )
+from kalshi_platform.data.dataset.blocks import Part, Stratum, stratum_of
+from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, write_shard
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
-from kalshi_platform.data.dataset.split import Split, in_time, join_splits
+from kalshi_platform.data.dataset.split import EventFacts, in_time
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
 from kalshi_platform.data.dataset.store import Dataset, StoredMarket
+from kalshi_platform.data.dataset.strata import Held, join, part_in
+from kalshi_platform.data.dataset.teaching import taught_history
 from kalshi_platform.data.features.resolution import ResolutionHistory, Resolutions
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.history import fee_series, opening_terms, told_fees
@@ -59,7 +65,7 @@ class Growth:
     """State of a dataset after files were added, and the news in it."""
 
     manifest: Manifest
-    joined: dict[str, Split | None] = field(default_factory=dict)  # new event -> split; None: embargo
+    joined: dict[str, Part | None] = field(default_factory=dict)  # new event -> part; None: embargo
     grown: tuple[str, ...] = ()  # events that were there and have rows or facts more
     outcomes: tuple[str, ...] = ()  # markets whose outcome became known
     already: tuple[str, ...] = ()  # files whose rows were there before
@@ -99,7 +105,7 @@ def add_to_dataset(
     """
     storage = open_storage(uri)
     Dataset.open(uri)  # nothing is created where there is no dataset
-    with writing_alone(storage):
+    with writing_alone(storage) as require_alone:
         dataset = Dataset.open(uri)
         made = dataset.manifest.feature_digest
         if made != FEATURE_DIGEST:
@@ -107,7 +113,8 @@ def add_to_dataset(
                 f"{storage.uri} was made with feature table {made}, this program has {FEATURE_DIGEST}: add "
                 "with the version that made it, or build all recordings again (dataset build --input, --out)"
             )
-        return _grow(dataset, _plan(inputs, dataset, use_yes_price, skipped), rows_a_job, workers, progress)
+        found = _plan(inputs, dataset, use_yes_price, skipped)
+        return _grow(dataset, found, rows_a_job, workers, progress, require_alone)
 
 
 def _plan(
@@ -142,22 +149,32 @@ def _grow(
     rows_a_job: int,
     workers: int | None,
     progress: Callable[[BuildProgress], None],
+    require_alone: Callable[[], None],
 ) -> Growth:
     storage, old = dataset.storage, dataset.manifest
     plan, records = found.plan, found.known.records
-    history = ResolutionHistory(plan.settled)
+    factors = Factors(old.split.factors, [r.spec for r in (*records.values(), *plan.catalogue.values())])
+    history = taught_history(plan.settled, old.assignments(), old.strata, factors, old.markets)
     keyed = KeyedJobs.of(_jobs(found, dataset, rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(keyed.jobs))
     built = run_unfinished(keyed.jobs, finished, storage, workers, history, progress)
-    news = _News.of(built, old)
-    tables, new = _assemble(news, dataset, plan, records, keyed.content)
+    news = _News.of(built, old, factors)
+    parts = old.assignments() | news.joined
+    markets = [m for m in old.markets if m.event not in news.grown] + [*news.markets]
+    history = taught_history(plan.settled, parts, news.strata, factors, markets)
+    keyed, built = run_again(keyed, built, history, storage, workers, progress)
+    news = _News.of(built, old, factors)
+    told = _told_outcomes(dataset, records)
+    known = _Known(taught_history(told, old.assignments(), old.strata, factors, old.markets), history)
+    tables, new = _assemble(news, dataset, plan, known, keyed.content)
     # Counters and names of metadata files that tell nothing are no news: a repeated command changes nothing.
     if new.replace(parents=old.parents, counters=old.counters, sources=old.sources) == old:
         return Growth(old, already=plan.already)
     for table in tables:
         write_shard(storage, table)
     keep_state(storage, old)
+    require_alone()
     claim_state(storage, old, new)
     write_manifest(storage, new)
     stale = (*forget_states(storage, keep=old.digest), *journal.sweep(keep=set(keyed.jobs)))
@@ -211,76 +228,102 @@ def _with_held(job: ImportJob, held: Sequence[HeldEvent], plan: ImportPlan) -> I
     return replace(job, event_of=event_of, markets=records, held=tuple(held))
 
 
+class _Known(NamedTuple):
+    """Outcomes that features may show: those that the dataset knew, and those that are known now."""
+
+    before: ResolutionHistory
+    now: ResolutionHistory
+
+
 @dataclass(frozen=True)
 class _News:
     """Events that the new files bring or change, after their jobs are done."""
 
     built: Sequence[BuiltJob]
     markets: tuple[BuiltMarket, ...]  # of the events that join or grow, not of those left out
-    joined: dict[str, Split | None]
+    joined: dict[str, Part | None]
+    blocks: dict[str, str]  # of the events that join
+    strata: tuple[Stratum, ...]
+    n_assumed: int  # events that join whose factor nothing but the series' name tells
     grown: frozenset[str]
-    past_cut: tuple[BuiltMarket, ...]  # of events that new rows would carry across the time cut
+    past_cut: tuple[BuiltMarket, ...]  # of events that new rows would carry across a cut of their stratum
     left_out: tuple[BuiltMarket, ...]  # by the embargo, now or before
 
     @classmethod
-    def of(cls, built: Sequence[BuiltJob], old: Manifest) -> "_News":
-        """Divide what was built: an event of ``old`` keeps its split, the others join one."""
+    def of(cls, built: Sequence[BuiltJob], old: Manifest, factors: Factors) -> "_News":
+        """Divide what was built: an event of ``old`` keeps its part, the others join one."""
         assigned = old.assignments()
         markets = [market for job in built for market in job.markets]
-        facts = event_facts(markets)
-        joined = join_splits({e: f for e, f in facts.items() if e not in assigned}, _there(old), old.split)
-        splits = joined | {event: assigned[event] for event in facts if event in assigned}
-        across = {e for e, s in splits.items() if s is not None and not in_time(s, facts[e], old.split)}
-        out = {event for event, split in splits.items() if split is None}
+        facts = event_facts(markets, factors)
+        new = {e: f for e, f in facts.items() if e not in assigned}
+        division = join(new, _there(old), old.split)
+        parts = division.parts | {event: assigned[event] for event in facts if event in assigned}
+        entries = {m.event: m for m in old.markets}
+        across = {e for e in facts.keys() & entries.keys() if _is_across(entries[e], facts[e], old)}
+        out = {event for event, part in parts.items() if part is None}
         return cls(
             built=built,
             markets=tuple(m for m in markets if m.spec.event not in across | out),
-            joined=joined,
+            joined=division.parts,
+            blocks=division.blocks,
+            strata=division.strata,
+            n_assumed=sum(f.is_assumed for f in new.values()),
             grown=frozenset(facts.keys() & assigned.keys() - across - out),
             past_cut=tuple(m for m in markets if m.spec.event in across),
             left_out=tuple(m for m in markets if m.spec.event in out),
         )
 
 
-def _there(old: Manifest) -> dict[str, tuple[Split, Provenance]]:
-    """Split and richest provenance of every event of the dataset."""
-    there: dict[str, tuple[Split, Provenance]] = {}
+def _there(old: Manifest) -> Held:
+    """Part and richest provenance of every event of the dataset, and its strata."""
+    there: dict[str, tuple[Part, Provenance]] = {}
     for market in old.markets:
-        split, before = there.get(market.event, (market.split, market.provenance))
-        there[market.event] = (split, min(before, market.provenance, key=RICHEST_FIRST.index))
-    return there
+        part, before = there.get(market.event, (market.split, market.provenance))
+        there[market.event] = (part, min(before, market.provenance, key=RICHEST_FIRST.index))
+    recorded = [m for m in old.markets if m.provenance != "simulated"]
+    return Held(there, old.strata, bool(recorded) and not any(m.block for m in recorded))
+
+
+def _is_across(market: MarketEntry, facts: EventFacts, old: Manifest) -> bool:
+    """True where the event of ``market``, with its new rows, no longer lies in its part."""
+    if market.split == "judge_only":
+        return False
+    if market.block is None:
+        return not in_time(market.split, facts, old.split)
+    home = stratum_of(market.block)
+    factor = next(s.factor for s in old.strata if s.name == home)
+    return part_in(facts._replace(factor=factor), old.strata) != market.split
 
 
 def _assemble(
     news: _News,
     dataset: Dataset,
     plan: ImportPlan,
-    records: Mapping[str, MarketRecord],
+    known: _Known,
     content: Mapping[str, str],
 ) -> tuple[list[EncodedShard], Manifest]:
     """The files of the whole dataset, and the manifest of its new state."""
     old = dataset.manifest
-    splits = {e: s for e, s in (old.assignments() | news.joined).items() if s is not None}
+    parts = {e: p for e, p in (old.assignments() | news.joined).items() if p is not None}
+    blocks = {m.event: m.block for m in old.markets} | news.blocks
     fresh = {market.spec.event for market in news.markets}
-    was_known = ResolutionHistory(_told_outcomes(dataset, records))
-    is_known = ResolutionHistory(plan.settled)
     stored = {market.spec.ticker: market for market in dataset.markets()}
     listed: list[tuple[MarketEntry, StoredMarket]] = []
     for entry in (e for e in old.markets if e.event not in fresh):
         market = _with_outcome(stored[entry.ticker], plan.catalogue[entry.ticker].settlement)
-        was, now = was_known.of(market.spec), is_known.of(market.spec)
+        was, now = known.before.of(market.spec), known.now.of(market.spec)
         older = entry.older_outcomes or _differ(was, now, entry.last_ns)
         changed = entry.replace(settled=market.settlement is not None, older_outcomes=older)
         listed.append((changed, market))
     for built in news.markets:
-        entry = market_entry(built, splits[built.spec.event])
+        entry = market_entry(built, parts[built.spec.event], blocks.get(built.spec.event))
         listed.append((entry, StoredMarket(built.spec, built.settlement, built.history)))
     listed.sort(key=lambda at: (at[0].event, at[0].batch))
     tables = encode_tables([market for _, market in listed], plan.settled)
     shards = [s for s in old.shards if s.event is not None and s.event not in fresh]
     shards += [s for job in news.built for s in job.shards if s.event in fresh]
     entries = tuple(entry for entry, _ in listed)
-    left_out = {event for event, split in news.joined.items() if split is None}
+    left_out = {event for event, part in news.joined.items() if part is None}
     new = old.replace(
         shards=(*(t.shard for t in tables), *sorted(shards, key=lambda s: s.path)),
         markets=entries,
@@ -290,6 +333,7 @@ def _assemble(
         counters=_counters(news, plan, old, listed),
         imported=tuple(sorted({*old.imported, *content.values()})),
         left_out=tuple(sorted({*old.left_out, *left_out})),
+        strata=news.strata,
         parents=(*old.parents, old.digest),
     )
     return tables, new
@@ -325,6 +369,7 @@ def _counters(
     counters = sum((Counter(job.counters) for job in news.built), Counter(old.counters) + plan.counters)
     counters["markets_left_out_by_embargo"] += len(news.left_out)
     counters[_PAST_CUT] += len(news.past_cut)
+    counters["events_of_assumed_factor"] += news.n_assumed
     counters = Counter({name: n for name, n in counters.items() if not name.startswith(_OF_LISTED)})
     for entry, market in listed:
         counters[_ROWS + entry.provenance] += entry.n_events

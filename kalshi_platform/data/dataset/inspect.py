@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import JoinedFiles, MarketEntry, Shard
+from kalshi_platform.data.dataset.blocks import PARTS, UNDIVIDED_WORDS, Part, Undivided, stratum_of
+from kalshi_platform.data.dataset.manifest import JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
@@ -16,6 +17,7 @@ from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.domain.units import moment_words
 
 
 class SplitSummary(Config):
@@ -28,6 +30,36 @@ class SplitSummary(Config):
     unplayable_markets: int | None = Field(
         description="markets without two rows to step over; None: not counted"
     )
+
+
+class PartSummary(Config):
+    """Blocks, events and markets of one part of a stratum."""
+
+    blocks: int
+    events: int
+    markets: int
+
+
+class StratumSummary(Config):
+    """Division of the events of one factor, as ``dataset info`` shows it."""
+
+    name: str
+    factor: str | None = Field(description="None: not kept by an earlier version, or simulated")
+    provenances: tuple[str, ...]
+    block_ns: int | None = Field(description="length of a block; None: a block is an event")
+    embargo_ns: int | None = Field(description="time between parts; None: none")
+    parts: dict[str, PartSummary] = Field(description="train, validation, test and judge_only")
+    left_out: tuple[str, ...] = Field(description="events in an embargo or across a cut: in no split")
+    long: tuple[str, ...] = Field(description="events that outlive several blocks")
+    undivided: Undivided | None = Field(description="why the events can only be judged whole")
+    cuts: dict[str, str] = Field(description="times of the cuts, UTC")
+
+    @property
+    def words(self) -> str:
+        """Reason why the stratum is in no split; else its cuts."""
+        if self.undivided is not None:
+            return UNDIVIDED_WORDS[self.undivided]
+        return ", ".join(f"{name} {at}" for name, at in self.cuts.items())
 
 
 class DatasetSummary(Config):
@@ -47,6 +79,7 @@ class DatasetSummary(Config):
     last_ns: int
     n_bytes: int
     splits: dict[str, SplitSummary]
+    strata: tuple[StratumSummary, ...] = ()
     provenance: dict[str, int] = Field(description="markets of each provenance")
     gap_detection: dict[str, int] = Field(description="markets by how lost messages of their book show")
     unplayable_markets: int | None
@@ -77,7 +110,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         first_ns=min(m.first_ns for m in markets),
         last_ns=max(m.last_ns for m in markets),
         n_bytes=sum(s.n_bytes for s in manifest.shards),
-        splits={split: _summarise_split(dataset.entries(split)) for split in SPLITS},
+        splits={part: _summarise_split(dataset.entries(part)) for part in _parts(markets)},
+        strata=tuple(_strata(manifest)),
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
         gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
         unplayable_markets=_summarise_split(markets).unplayable_markets,
@@ -104,6 +138,55 @@ def _summarise_split(entries: Sequence[MarketEntry]) -> SplitSummary:
     )
 
 
+def _parts(markets: Sequence[MarketEntry]) -> tuple[Part, ...]:
+    """The three splits, and the events that can only be judged whole where there are any."""
+    return (*SPLITS, "judge_only") if any(m.split == "judge_only" for m in markets) else SPLITS
+
+
+def _strata(manifest: Manifest) -> Iterator[StratumSummary]:
+    """Every stratum; then the events that were drawn one by one: simulated, and of earlier versions."""
+    for stratum in manifest.strata:
+        own = [m for m in manifest.markets if m.block and stratum_of(m.block) == stratum.name]
+        facts = stratum.model_dump(
+            include={
+                "name",
+                "factor",
+                "provenances",
+                "block_ns",
+                "embargo_ns",
+                "left_out",
+                "long",
+                "undivided",
+            }
+        )
+        cuts = {
+            "train_to_ns": "train to",
+            "validation_from_ns": "validation from",
+            "test_from_ns": "test from",
+        }
+        times = {words: getattr(stratum, name) for name, words in cuts.items()}
+        told = {words: moment_words(at) for words, at in times.items() if at is not None}
+        yield StratumSummary(**facts, parts=_part_counts(own), cuts=told)
+    for name, is_simulated in (("simulated", True), ("by event, before blocks were kept", False)):
+        own = [
+            m for m in manifest.markets if m.block is None and (m.provenance == "simulated") == is_simulated
+        ]
+        if own:
+            yield StratumSummary(
+                name=name, factor=None, provenances=tuple(sorted({m.provenance for m in own})), block_ns=None,
+                embargo_ns=None, parts=_part_counts(own), left_out=(), long=(), undivided=None, cuts={},
+            )  # fmt: skip
+
+
+def _part_counts(entries: Sequence[MarketEntry]) -> dict[str, PartSummary]:
+    found: dict[str, PartSummary] = {}
+    for part in PARTS:
+        own = [m for m in entries if m.split == part]
+        blocks, events = {m.block or m.event for m in own}, {m.event for m in own}
+        found[part] = PartSummary(blocks=len(blocks), events=len(events), markets=len(own))
+    return found
+
+
 def books_ended(counters: dict[str, int]) -> dict[str, int]:
     """Books whose validity the door ended because something contradicted them, by cause."""
     prefix = "books_ended:"
@@ -116,7 +199,7 @@ _DOUBTS: Final = (
     "markets_without_gap_detection", "refused_frames", "rows_refused:", "markets_put_aside",
     "use_yes_price_unknown_assumed_false", "frames_with_exchange_time_as_receive_time", "takers_",
     "trades_of_unclear_overlap", "close_assumed_known_since_open", "fees:assumed",
-    "outcome_contradicts_result",
+    "outcome_contradicts_result", "events_of_assumed_factor",
 )  # fmt: skip
 
 

@@ -56,6 +56,11 @@ class BuiltMarket(Config):
     joined: JoinedPrints | None = None
     gap_detection: GapDetection | None = None
 
+    @property
+    def event(self) -> str:
+        """Event that the market is of."""
+        return self.spec.event
+
 
 class BuiltJob(Config):
     """Record of a finished job: all of its shards are written in full."""

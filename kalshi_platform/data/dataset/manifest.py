@@ -19,21 +19,26 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
-from kalshi_platform.data.dataset.split import Split, SplitConfig
+from kalshi_platform.data.dataset.blocks import Part, Stratum
+from kalshi_platform.data.dataset.split import Asked, Split, SplitConfig
 from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import Provenance
 
 __all__ = [
     "MANIFEST_NAME",
     "MANIFEST_VERSION",
+    "Asked",
     "JoinedFiles",
     "Manifest",
     "MarketEntry",
+    "Part",
     "Shard",
     "ShardKind",
     "Split",
+    "judge_only_words",
     "playable_words",
 ]
 
@@ -69,7 +74,7 @@ class MarketEntry(Config):
 
     ticker: str
     event: str
-    split: Split
+    split: Part = Field(description="judge_only: in no split, its stratum is too short to be divided")
     provenance: Provenance
     n_events: int = Field(ge=0, description="rows in the events shard")
     n_rows: int = Field(ge=0, description="rows (messages) in the feature shard")
@@ -134,7 +139,12 @@ class Manifest(Config):
         default=(), description="sha256 of the imported files with rows, sorted"
     )
     left_out: tuple[str, ...] = Field(
-        default=(), description="events that the embargo left out of every split, for ever; sorted"
+        default=(), description="events that an embargo left out of every split, for ever; sorted"
+    )
+    strata: tuple[Stratum, ...] = Field(
+        default=(),
+        description="how recorded events were divided in time; empty: none, or built before it was",
+        exclude_if=lambda strata: not strata,
     )
     parents: tuple[str, ...] = Field(
         default=(), description="digests of the states that this dataset grew from, the first one first"
@@ -146,10 +156,13 @@ class Manifest(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        split_of: dict[str, Split] = {}
+        split_of: dict[str, Part] = {}
+        of_block: dict[str, Part] = {}
         for market in self.markets:
             if split_of.setdefault(market.event, market.split) != market.split:
                 raise ValueError(f"event {market.event} is in {split_of[market.event]} and {market.split}")
+            if market.block and of_block.setdefault(market.block, market.split) != market.split:
+                raise ValueError(f"block {market.block} is in {of_block[market.block]} and {market.split}")
         twice = [t for t, n in Counter(m.ticker for m in self.markets).items() if n > 1]
         if twice:
             raise ValueError(f"market {twice[0]} is listed twice")
@@ -166,21 +179,21 @@ class Manifest(Config):
         """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
         return _without_silent(write(self), {"notes": [], "imported": [], "left_out": [], "parents": []})
 
-    def events(self, split: Split | None = None) -> tuple[str, ...]:
-        """Events of one split (of all where None), sorted."""
-        return tuple(sorted({m.event for m in self.markets if split in (None, m.split)}))
+    def events(self, split: Asked | None = None) -> tuple[str, ...]:
+        """Events of one split (of the whole dataset where None or ``all``), sorted."""
+        return tuple(sorted({m.event for m in self.markets if split in (None, "all", m.split)}))
 
     def descends_from(self, digest: str) -> bool:
         """True where ``digest`` names this state of the dataset or a state that it grew from."""
         return digest == self.digest or digest in self.parents
 
-    def assignments(self) -> dict[str, Split | None]:
-        """Split of every event that was ever assigned; None where the embargo left it out."""
+    def assignments(self) -> dict[str, Part | None]:
+        """Part of every event that was ever assigned; None where an embargo left it out."""
         return {m.event: m.split for m in self.markets} | dict.fromkeys(self.left_out)
 
     def to_bytes(self) -> bytes:
         """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
-        return (json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
+        return (json_text(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, address: str) -> Self:
@@ -217,6 +230,17 @@ def playable_words(n_markets: int, n_unplayable: int | None) -> str:
     return (
         f"{n_markets:,} markets, of which {n_unplayable:,} cannot be played: fewer than two rows in a row "
         "with a valid book"
+    )
+
+
+def judge_only_words(manifest: Manifest) -> str:
+    """Words on the events that can only be judged whole, to end a refusal; empty where there are none."""
+    if not (events := manifest.events("judge_only")):
+        return ""
+    return (
+        f"; {len(events):,} of its {len(manifest.events()):,} events are in no split, because their strata "
+        "have fewer than 3 blocks or no room for an embargo (dataset info): judge them with evaluate --split "
+        "all, or record more"
     )
 
 

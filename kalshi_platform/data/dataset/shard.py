@@ -17,6 +17,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.rows import LEVELS, Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 
 SHARD_VERSION: Final = 2
 
@@ -92,7 +93,7 @@ def _schema(width: int, tickers: Sequence[str], feature_digest: str) -> pa.Schem
     metadata = {
         _VERSION_KEY: str(SHARD_VERSION).encode(),
         _DIGEST_KEY: feature_digest.encode(),
-        _MARKETS_KEY: json.dumps(list(tickers)).encode(),
+        _MARKETS_KEY: json_text(list(tickers)).encode(),
     }
     return pa.schema(fields, metadata=metadata)
 

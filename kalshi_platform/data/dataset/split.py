@@ -1,17 +1,18 @@
 """The division of a dataset's events: which a model learns from, which tune it, and which judge it.
 
-Unit     the event: its markets move together, so a market is never split from its siblings.
-Strata   the events of each provenance are divided on their own, so that a few recorded events beside
-         thousands of another provenance reach every split. Provenances with fewer events than splits are
-         divided together.
-Order    within a stratum, sorted by sha256(salt + event); the first 250 of every 300 are train, then 25, 25.
-Quotas   each boundary is rounded on its own: the ratio is exact to one event a stratum, and from three
-         events of a provenance on no split is without it.
-Growth   an event keeps its first split for ever (:func:`join_splits`): a new event joins the split that its
-         stratum lacks most. A dataset that grew may therefore be divided otherwise than one that is built
-         of the same events at once, where one event more moves one event across each boundary.
-Time     with ``time_cut_ns`` train lies before the cut and the rest after it; an event nearer to the cut
-         than ``embargo_ns``, or across it, belongs to no split.
+Recorded   data (recorded, quotes, trade_implied) are divided in time, whole blocks each: ``strata.py``.
+Here       the settings of both, and the division of simulated events, which do not depend on each other.
+Unit       the event: its markets move together, so a market is never split from its siblings.
+Order      sorted by sha256(salt + event); the first 250 of every 300 are train, then 25, 25.
+Quotas     each boundary is rounded on its own: the ratio is exact to one event, and from three events on no
+           split is empty.
+Growth     an event keeps its first split for ever (:func:`join_splits`): a new event joins the split that
+           its provenance lacks most. A dataset that grew may therefore be divided otherwise than one that is
+           built of the same events at once, where one event more moves one event across each boundary.
+Time       with ``time_cut_ns`` train lies before the cut and the rest after it; an event nearer to the cut
+           than ``embargo_ns``, or across it, belongs to no split.
+Earlier    a dataset with recorded events that was built before blocks were kept goes on growing by these
+           rules, each provenance divided on its own.
 """
 
 import hashlib
@@ -21,10 +22,13 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
+from kalshi_platform.data.dataset.factors import FactorRule
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.market import Provenance
 
 Split = Literal["train", "validation", "test"]
+#: A split, the events that are in none because their stratum is too short, or every event of the dataset.
+Asked = Literal["train", "validation", "test", "judge_only", "all"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "validation", "test")
 
 
@@ -36,22 +40,42 @@ class SplitConfig(Config):
     validation: int = Field(default=25, gt=0)
     test: int = Field(default=25, gt=0)
     time_cut_ns: int | None = Field(default=None, ge=0, description="train ends here, the other splits begin")
-    embargo_ns: int = Field(default=0, ge=0, description="events nearer than this to the cut are left out")
+    embargo_ns: int = Field(
+        default=0,
+        ge=0,
+        description="time without events between parts; recorded data keep the longest life of an event free "
+        "where that is more",
+    )
+    block_ns: int = Field(
+        default=0,
+        ge=0,
+        description="blocks are at least as long; 0: as the longest life of an event asks",
+        exclude_if=lambda block_ns: not block_ns,
+    )
+    factors: tuple[FactorRule, ...] = Field(
+        default=(), description="factors that a mapping file gave", exclude_if=lambda rules: not rules
+    )
+
+    @property
+    def shares(self) -> tuple[int, int, int]:
+        """Shares of train, validation and test."""
+        return self.train, self.validation, self.test
 
 
 class EventFacts(NamedTuple):
     """Facts that decide, beside its name, which split an event goes to."""
 
-    first_ns: int  # first and last receive time; only a time cut looks at them
-    last_ns: int
+    first_ns: int  # first receive time
+    last_ns: int  # last receive time, or the settlement where that is known and later
     provenance: Provenance  # the richest of its markets
+    factor: str = ""  # "" for simulated events: each is independent
+    is_assumed: bool = False  # nothing but the series' own name gave the factor
 
 
 def assign_splits(events: Mapping[str, EventFacts], config: SplitConfig) -> dict[str, Split | None]:
     """Split of every event (name -> split); None where the embargo leaves the event out."""
     if config.time_cut_ns is None:
-        shares = (config.train, config.validation, config.test)
-        return dict(_divide_strata(events, SPLITS, shares, config.salt))
+        return dict(_divide_strata(events, SPLITS, config.shares, config.salt))
     splits: dict[str, Split | None] = {
         event: "train" if in_time("train", facts, config) else None for event, facts in events.items()
     }
@@ -120,7 +144,7 @@ def _fill(
 ) -> dict[str, Split]:
     """Give each event, by rank, to the split that is furthest below its quota; ties to the earlier split."""
     total = len(events) + counts.total()
-    bounds = _bounds(total, shares)
+    bounds = quota_bounds(total, shares)
     quota = {
         split: stop - start for split, start, stop in zip(splits, [0, *bounds], [*bounds, total], strict=True)
     }
@@ -150,7 +174,7 @@ def _divide(
     events: Sequence[str], splits: Sequence[Split], shares: Sequence[int], salt: str
 ) -> dict[str, Split]:
     ranked = sorted(events, key=lambda event: _rank(salt, event))
-    bounds = _bounds(len(ranked), shares)
+    bounds = quota_bounds(len(ranked), shares)
     return {
         event: split
         for split, start, stop in zip(splits, [0, *bounds], [*bounds, len(ranked)], strict=True)
@@ -158,8 +182,8 @@ def _divide(
     }
 
 
-def _bounds(n: int, shares: Sequence[int]) -> list[int]:
-    """Index where each part but the first begins.
+def quota_bounds(n: int, shares: Sequence[int]) -> list[int]:
+    """Index, among ``n``, where each part but the first begins.
 
     The index is monotone in ``n``, so a new event moves one event a bound.
     """

@@ -2,8 +2,9 @@
 
 Owns      ``.states/<digest>.json``, the manifest of the state that the last growth replaced, and
           ``.states/<digest>.next``, the claim of a growth of that state, in a bucket only.
-Claim     in a bucket nothing keeps two growths apart; the one whose claim is written first is the only one
-          that may replace the state. A killed growth, repeated with the same files, finds its own claim.
+Claim     in a bucket the growth whose claim is written first is the only one that may replace the state, even
+          where a lease was taken from a growth that was only suspended. A killed growth, repeated with the
+          same files, finds its own claim.
 """
 
 from pathlib import Path

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 
 from kalshi_platform.data.dataset.manifest import (
     MANIFEST_NAME,
+    Asked,
     Manifest,
     MarketEntry,
     Shard,
     ShardKind,
-    Split,
     state_path,
 )
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
@@ -33,6 +33,7 @@ from kalshi_platform.data.market_data.history import record_before
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -69,7 +70,7 @@ _MARKETS_SCHEMA: Final = pa.schema(
 
 def encode_market_rows(markets: Sequence[tuple[str, MarketRows]]) -> pa.Buffer:
     """Parquet bytes: a row group (zstd) for each ``(ticker, rows)``, in order; equal rows, equal bytes."""
-    tickers = json.dumps([ticker for ticker, _ in markets])
+    tickers = json_text([ticker for ticker, _ in markets])
     written = ARROW_SCHEMA.with_metadata({**ARROW_SCHEMA.metadata, _TICKERS_KEY: tickers.encode()})
     sink = pa.BufferOutputStream()
     # Measured: dictionaries and statistics make small row groups bigger and slower (ADR 0001).
@@ -125,7 +126,7 @@ def _market_row(market: StoredMarket) -> dict[str, Any]:
     facts = spec.model_dump(mode="json")
     return {
         **facts,
-        "price_ranges": json.dumps(facts["price_ranges"]),
+        "price_ranges": json_text(facts["price_ranges"]),
         "close_known_ns": _close_known_ns(history),
         "history": history.model_dump_json(),
         "settlement_value_e4": settlement.value_e4 if settlement else None,
@@ -249,9 +250,9 @@ class Dataset:
             return []
         return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
-    def entries(self, split: Split | None = None) -> tuple[MarketEntry, ...]:
-        """Manifest entries of one split (all where None), in manifest order."""
-        return tuple(entry for entry in self.manifest.markets if split in (None, entry.split))
+    def entries(self, split: Asked | None = None) -> tuple[MarketEntry, ...]:
+        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order."""
+        return tuple(entry for entry in self.manifest.markets if split in (None, "all", entry.split))
 
     def entry(self, ticker: str) -> MarketEntry:
         """Manifest entry of a market; ContractError where the dataset lacks it."""

@@ -37,7 +37,7 @@ _N_MARKS: Final = 6
 #: of the last valid row: spread, imbalance, mid; their decayed past; mid at the burst's beginning.
 WEIGHTED, SHARE, SPREAD, IMBALANCE, MID, MEAN_SPREAD, MEAN_IMBALANCE = 0, 2, 4, 5, 6, 7, 8
 MOVE, SQUARES, MOVED, SEEN, BURST_MID = range(9, 14)
-_N_PAST: Final = 14
+N_PAST: Final = 14
 
 
 class Micro(NamedTuple):
@@ -52,7 +52,7 @@ def new_micro() -> Micro:
     marks = np.zeros(_N_MARKS, np.int64)
     marks[BEST_E4 : BEST_E4 + 2] = _UNSEEN
     marks[LAST_NS] = NO_TIME
-    return Micro(marks, np.zeros(_N_PAST))
+    return Micro(marks, np.zeros(N_PAST))
 
 
 @inline_kernel
@@ -84,7 +84,7 @@ def note_side(
 
 
 @inline_kernel
-def _begin(past: np.ndarray, mid: float, spread: float, imbalance: float) -> None:
+def begin_past(past: np.ndarray, mid: float, spread: float, imbalance: float) -> None:
     """Begin the decayed averages anew at the first valid row after a broken one."""
     past[MEAN_SPREAD] = spread
     past[MEAN_IMBALANCE] = imbalance
@@ -94,7 +94,7 @@ def _begin(past: np.ndarray, mid: float, spread: float, imbalance: float) -> Non
 
 
 @inline_kernel
-def _decay(past: np.ndarray, elapsed_ns: int, mid: float) -> None:
+def decay_past(past: np.ndarray, elapsed_ns: int, mid: float) -> None:
     """Move the decayed averages to the next valid row; the last row's spread and imbalance held until now."""
     kept = exp_of(elapsed_ns * _DECAY_A_NS)
     spread, imbalance, change = past[SPREAD], past[IMBALANCE], mid - past[MID]
@@ -183,9 +183,9 @@ def write_microstructure(
         return
     last_ns = marks[LAST_NS]
     if last_ns == NO_TIME:
-        _begin(past, mid, spread, imbalance)
+        begin_past(past, mid, spread, imbalance)
     else:
-        _decay(past, now_ns - last_ns, mid)
+        decay_past(past, now_ns - last_ns, mid)
     past[SPREAD] = spread
     past[IMBALANCE] = imbalance
     past[MID] = mid

@@ -16,6 +16,33 @@ _MIN_MID: Final = 0.01
 
 
 @inline_kernel
+def quote_of(bid_e4: int, ask_e4: int, implied: bool) -> tuple[float, float]:
+    """Mid and spread in dollars of the best YES prices, 1e-4 dollar, NO_PRICE where a side has none.
+
+    An empty side counts as 0 or 1 dollar; ``implied``: a missing side is unknown, not empty.
+    """
+    no_bid = bid_e4 == NO_PRICE
+    no_ask = ask_e4 == NO_PRICE
+    bid = 0 if no_bid else bid_e4
+    ask = DOLLAR_E4 if no_ask else ask_e4
+    spread = max(ask - bid, 0) / DOLLAR_E4
+    mid = (bid + ask) / (2 * DOLLAR_E4)
+    if implied and no_bid != no_ask:
+        mid = (bid if no_ask else ask) / DOLLAR_E4
+        spread = 1.0
+    return mid, spread
+
+
+@inline_kernel
+def imbalance_of(bid_size_e2: int, ask_size_e2: int) -> float:
+    """Imbalance (B - A) / (B + A), -1..1, of both sides' sizes; 0 if both are empty or one is unknown."""
+    imbalance = 0.0
+    if bid_size_e2 >= 0 and ask_size_e2 >= 0 and bid_size_e2 + ask_size_e2 > 0:
+        imbalance = (bid_size_e2 - ask_size_e2) / (bid_size_e2 + ask_size_e2)
+    return imbalance
+
+
+@inline_kernel
 def write_orderbook(
     out: np.ndarray,
     row: int,
@@ -37,14 +64,8 @@ def write_orderbook(
     no_ask = ask_e4 == NO_PRICE
     bid = 0 if no_bid else bid_e4
     ask = DOLLAR_E4 if no_ask else ask_e4
-    spread = max(ask - bid, 0) / DOLLAR_E4
-    mid = (bid + ask) / (2 * DOLLAR_E4)
-    if implied and no_bid != no_ask:
-        mid = (bid if no_ask else ask) / DOLLAR_E4
-        spread = 1.0
-    imbalance = 0.0
-    if bid_size_e2 >= 0 and ask_size_e2 >= 0 and bid_size_e2 + ask_size_e2 > 0:
-        imbalance = (bid_size_e2 - ask_size_e2) / (bid_size_e2 + ask_size_e2)
+    mid, spread = quote_of(bid_e4, ask_e4, implied)
+    imbalance = imbalance_of(bid_size_e2, ask_size_e2)
     extremity = 2.0 * min(mid, 1.0 - mid)
     out[row, _FIRST] = mid
     out[row, _FIRST + 1] = 1.0 - mid

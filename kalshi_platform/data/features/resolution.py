@@ -4,13 +4,15 @@ Owns       the outcomes of all markets that the metadata holds and, for each mar
            made of those it may know.
 Invariant  an outcome counts from the time it became known on (``MarketRecord.known_ns``), never before, and
            never for a market of its own event: one temperature decides six markets.
+Learners   events that teach a policy do not know the outcomes that are ``withheld``: those of events that
+           judge it. Every other event knows all that was public, as a live market does.
 Similar    markets share the series and belong to another event. A market without series or category knows
            nothing and gets neutral values.
 Speed      the step function is computed once a market; the kernel only moves along it.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -48,14 +50,26 @@ class ResolutionHistory:
     are left out.
     """
 
-    def __init__(self, records: Iterable[MarketRecord] = ()) -> None:
-        rows: list[tuple[int, int, int, str, str, str]] = []
+    def __init__(
+        self,
+        records: Iterable[MarketRecord] = (),
+        learners: Mapping[str, int | None] | None = None,
+        withheld: Collection[str] = (),
+    ) -> None:
+        """``learners`` may not know the outcomes of the tickers ``withheld``.
+
+        They are events, with the time of their last row (None: not told): what became public later, no row
+        of theirs can show, so that it makes no other features.
+        """
+        self._learners = dict(learners or {})
+        rows: list[tuple[int, int, int, str, str, str, str]] = []
         for record in records:
             spec, settlement, known_ns = record.spec, record.settlement, record.known_ns
             if settlement is not None and known_ns is not None:
                 last_e4 = NO_PRICE if record.last_price_e4 is None else record.last_price_e4
                 series, category = spec.series or "", spec.category or ""
-                rows.append((known_ns, settlement.value_e4, last_e4, spec.event, series, category))
+                facts = (spec.event, series, category, spec.ticker)
+                rows.append((known_ns, settlement.value_e4, last_e4, *facts))
         rows.sort()
         self._known_ns, self._value_e4, self._last_e4 = (
             np.array([row[k] for row in rows], np.int64) for k in range(3)
@@ -63,6 +77,7 @@ class ResolutionHistory:
         self._event = _coded([row[3] for row in rows])
         self._series = _coded([row[4] for row in rows])
         self._category = _coded([row[5] for row in rows])
+        self._is_withheld = np.array([row[6] in withheld for row in rows], np.bool_)
 
     def of(self, spec: MarketSpec) -> Resolutions:
         """Outcomes that the market ``spec`` may know.
@@ -70,6 +85,10 @@ class ResolutionHistory:
         Equal for all markets of one event, series and category.
         """
         foreign = ~_equal(self._event, spec.event)
+        if spec.event in self._learners:
+            until_ns = self._learners[spec.event]
+            is_shown = True if until_ns is None else self._known_ns <= until_ns
+            foreign &= ~(self._is_withheld & is_shown)
         similar = foreign & _equal(self._series, spec.series)
         alike = foreign & _equal(self._category, spec.category)
         used = similar | alike

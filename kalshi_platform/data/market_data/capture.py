@@ -13,7 +13,6 @@ Not here  the meaning of a frame (``decode.py``), lost frames (``sequence.py``).
 """
 
 import gzip
-import json
 import os
 import re
 import zlib
@@ -27,6 +26,7 @@ from pydantic_core import from_json
 
 from kalshi_platform.data.market_data.clock import MADE_UP, TimeSpan, receive_span, strange_time
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 
@@ -225,9 +225,7 @@ class CaptureWriter:
 
     def append(self, recv_ns: int, conn: int, raw: str) -> None:
         """Add one frame; the next flush writes the frame to disk."""
-        line = (
-            json.dumps({"recv_ns": recv_ns, "conn": conn, "raw": raw}, separators=(",", ":")).encode() + b"\n"
-        )
+        line = json_text({"recv_ns": recv_ns, "conn": conn, "raw": raw}, tight=True).encode() + b"\n"
         self._lines.append(line)
         self._size += len(line)
         if self._size >= self._flush_bytes:

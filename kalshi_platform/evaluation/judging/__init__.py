@@ -4,6 +4,8 @@ Not here   intervals (statistics/) and the decision on a champion (promotion/). 
 """
 
 __all__ = [
-    "checkup", "compare", "evaluate", "evaluation", "fee_ladder", "fee_times", "held_out", "report",
-    "rollout", "sample", "summary", "targets", "validation",
+    "checkup", "checkup_facts", "checkup_habits", "checkup_inputs", "checkup_learning", "checkup_profit",
+    "compare", "drawdowns", "evaluate", "evaluation", "event_map", "fee_ladder", "fee_times", "gathering",
+    "held_out", "ledger", "needed", "report", "rivals", "rollout", "sample", "summary", "targets",
+    "train_sample", "trips", "validation", "what_if", "worth",
 ]  # fmt: skip

@@ -28,6 +28,19 @@ class Comparison(Config):
 
 def compare(policy: Sample, baseline: Sample, name: str, bootstrap: BootstrapConfig) -> Comparison:
     """Paired difference policy - baseline; ContractError where they did not play the same episodes."""
+    by_block = paired_gaps(policy, baseline, name)
+    interval = block_mean_interval(by_block, bootstrap)
+    return Comparison(
+        baseline=name,
+        difference=interval,
+        beats=interval.above_zero,
+        share_of_events_better=float((by_block > 0).mean()) if by_block.size >= MIN_BLOCKS else None,
+        probability_better=probabilistic_sharpe(by_block),
+    )
+
+
+def paired_gaps(policy: Sample, baseline: Sample, name: str) -> np.ndarray:
+    """Mean difference policy - baseline of every block, (B,); ContractError as in :func:`compare`."""
     left, right = _order(policy), _order(baseline)
     if len(policy.seeds) == 1:
         left = np.tile(left, len(baseline.seeds))
@@ -38,15 +51,7 @@ def compare(policy: Sample, baseline: Sample, name: str, bootstrap: BootstrapCon
         )
     gap = np.empty(right.size)
     gap[right] = policy.returns[left] - baseline.returns[right]
-    _, by_block = baseline.block_means(gap)
-    interval = block_mean_interval(by_block, bootstrap)
-    return Comparison(
-        baseline=name,
-        difference=interval,
-        beats=interval.above_zero,
-        share_of_events_better=float((by_block > 0).mean()) if by_block.size >= MIN_BLOCKS else None,
-        probability_better=probabilistic_sharpe(by_block),
-    )
+    return baseline.block_means(gap)[1]
 
 
 def _order(sample: Sample) -> np.ndarray:

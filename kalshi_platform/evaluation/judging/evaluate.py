@@ -7,15 +7,17 @@ Not    opening the data: held_out.py guards the test split before a bank of it e
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from kalshi_platform.domain.saying import Say, silent
-from kalshi_platform.domain.units import NO_PRICE
-from kalshi_platform.evaluation.judging.checkup import Facts, examine
-from kalshi_platform.evaluation.judging.compare import compare
+from kalshi_platform.evaluation.judging.checkup import examine
+from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
+from kalshi_platform.evaluation.judging.compare import compare, paired_gaps
+from kalshi_platform.evaluation.judging.drawdowns import deepest_drawdowns
 from kalshi_platform.evaluation.judging.evaluation import (
     Coverage,
     EvalConfig,
@@ -23,17 +25,23 @@ from kalshi_platform.evaluation.judging.evaluation import (
     OracleResult,
     Subject,
 )
-from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6, FeeRung, climb
+from kalshi_platform.evaluation.judging.event_map import map_events
+from kalshi_platform.evaluation.judging.fee_ladder import FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
+from kalshi_platform.evaluation.judging.gathering import gather_facts
+from kalshi_platform.evaluation.judging.ledger import ledger_of, note_of
+from kalshi_platform.evaluation.judging.needed import Needed, needed_blocks
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import Sample, pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, summarise
 from kalshi_platform.evaluation.judging.targets import targets_of
-from kalshi_platform.evaluation.judging.watch import STAT_MAX, STAT_MIN
+from kalshi_platform.evaluation.judging.what_if import replay_variants
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline, build_baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
@@ -44,6 +52,8 @@ from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
+#: Receives the ledger of the judged policy.
+KeepLedger = Callable[[pa.Table], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
 
 
@@ -59,68 +69,124 @@ def evaluate(
     config: EvalConfig | None = None,
     *,
     subject: Subject | None = None,
-    train_return: float | None = None,
+    rules: RuleChoice | None = None,
+    train: TrainSample | None = None,
     training_metrics: Sequence[Mapping[str, object]] = (),
+    keep_ledger: KeepLedger | None = None,
     say: Say = silent,
 ) -> Evaluation:
     """Play the policy and every baseline over ``bank`` under the settings ``env``; see EvalConfig.
 
-    ``train_return`` (mean return on training events) and ``training_metrics`` (rows of metrics.jsonl)
-    only inform the checkup. ``say`` receives one line a rollout.
+    ``rules`` are the rules as training events chose them (rivals.py); a rule without a threshold chosen there
+    is not played. ``train`` (train_sample.py) and ``training_metrics`` (rows of metrics.jsonl) only inform
+    the checkup. ``keep_ledger`` receives the round trips (ledger.py). ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
-    stage = _Stage(bank, config, say)
-    sample = stage.play(maker, env, "policy")
+    stage = PlayStage(bank, config, say)
+    sample = stage.play(maker, env, "policy", keep_trips=True)
     result = summarise(sample, "policy", "the trained policy", config.bootstrap)
-    rivals = [
-        (b, stage.play_baseline(b, env, result.trading.trade_rate))
-        for b in BASELINES
-        if b.name in config.baselines
-    ]
-    ladder: tuple[FeeRung, ...] = ()
-    if config.fee_ladder:
-        ladder = climb(lambda e: stage.play(maker, e, "fees"), env, config.bootstrap, known=(sample,))
-    dated: tuple[DatedFees, ...] = ()
-    if config.fee_times:
-        dated = play_both(
-            lambda e: stage.play(maker, e, f"fees {e.fees}"), bank, env, config.bootstrap, known=(sample,)
-        )
+    rivals = _play_rivals(stage, env, result, rules)
+    replays = _replay_settings(_Replays(stage, maker, sample), bank, env, config, sample)
+    baselines = tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals)
+    comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
     oracle = stage.oracle(env, result)
-    facts = _facts(sample, result, oracle, train_return, training_metrics)
-    return Evaluation(
+    facts = gather_facts(
+        sample, result, oracle_pnl_e6=oracle.pnl_e6 if oracle else None, train=train,
+        training_metrics=tuple(training_metrics), baselines=baselines, comparisons=comparisons,
+        chosen_rule=rules.best.name if rules and rules.best else None, what_if=replays["what_if"],
+    )  # fmt: skip
+    ledger = ledger_of(sample)
+    if keep_ledger is not None:
+        keep_ledger(ledger)
+    found = Evaluation(
         subject=subject,
         config=config,
         env=env,
         coverage=Coverage.of(bank),
         policy=result,
-        baselines=tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals),
-        comparisons=tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals),
+        baselines=baselines,
+        comparisons=comparisons,
+        rules=rules,
+        needed=_needed(sample, rivals, rules, config.bootstrap.confidence),
         targets=targets_of(result),
-        fee_ladder=ladder,
-        fee_times=dated,
+        **replays,
+        drawdowns=deepest_drawdowns(result.curve_ns, result.curve_return, int(sample.records.start_ns.min())),
+        event_map=map_events(sample),
+        train=train,
+        ledger=note_of(ledger),
         oracle=oracle,
         findings=examine(facts, config.checkup),
         wall_s=time.perf_counter() - started,
     )
+    return found.replace(worth=worth(found.figures))
 
 
-def score(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig | None = None) -> PolicyResult:
-    """Play the policy alone and return its figures, as training does between iterations to validate it."""
+def score(
+    maker: PolicyMaker,
+    bank: Bank,
+    env: EnvConfig,
+    config: EvalConfig | None = None,
+    blocks: Collection[str] | None = None,
+) -> PolicyResult:
+    """Play the policy alone and return its figures, as training does between iterations to validate it.
+
+    ``blocks``: only the markets of these blocks are played; None plays all.
+    """
     config = config or EvalConfig()
-    return summarise(play(maker, bank, env, config), "policy", "the trained policy", config.bootstrap)
+    sample = PlayStage(bank, config, silent, blocks).play(maker, env, "policy")
+    return summarise(sample, "policy", "the trained policy", config.bootstrap)
 
 
 def play(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConfig, say: Say = silent) -> Sample:
     """Play the policy alone; the samples of two policies on one bank and ``config`` can be paired."""
-    return _Stage(bank, config, say).play(maker, env, "policy")
+    return PlayStage(bank, config, say).play(maker, env, "policy")
 
 
-class _Stage:
-    """One bank and one schedule, on which all policies play."""
+class _Replays:
+    """The policy under other settings on the same episodes; each setting is played once."""
 
-    def __init__(self, bank: Bank, config: EvalConfig, say: Say) -> None:
+    def __init__(self, stage: "PlayStage", maker: PolicyMaker, played: Sample) -> None:
+        self._stage, self._maker = stage, maker
+        self._env, self._at_hand = played.config, {played.config.digest: played}
+
+    def __call__(self, env: EnvConfig) -> Sample:
+        """Sample of the policy under ``env``."""
+        found = self._at_hand.get(env.digest)
+        if found is None:
+            changed = [name for name, value in env if value != getattr(self._env, name)]
+            name = ", ".join(f"{name} {getattr(env, name)}" for name in changed)
+            found = self._at_hand[env.digest] = self._stage.play(self._maker, env, f"what if {name}")
+        return found
+
+
+def _replay_settings(
+    replay: _Replays, bank: Bank, env: EnvConfig, config: EvalConfig, known: Sample
+) -> dict[str, Any]:
+    """Results of the policy under other settings, by their field of Evaluation."""
+    ladder: tuple[FeeRung, ...] = ()
+    if config.fee_ladder:
+        ladder = climb(replay, env, config.bootstrap, known=(known,))
+    dated: tuple[DatedFees, ...] = ()
+    if config.fee_times:
+        dated = play_both(replay, bank, env, config.bootstrap, known=(known,))
+    before = time.perf_counter()
+    what_if = replay_variants(replay, env, config.bootstrap) if config.what_if else ()
+    what_if_s = time.perf_counter() - before
+    return {"fee_ladder": ladder, "fee_times": dated, "what_if": what_if, "what_if_s": what_if_s}
+
+
+class PlayStage:
+    """One bank and one schedule, on which all policies play.
+
+    ``blocks``: only the markets of these blocks are played; None = all.
+    """
+
+    def __init__(
+        self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
+    ) -> None:
         self.bank, self.config, self.say = bank, config, say
+        self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
 
     @property
     def is_random(self) -> bool:
@@ -137,6 +203,9 @@ class _Stage:
             steps, each = self.config.window_steps, self.config.episodes_per_market
             table = market_episodes(self.bank, n_slots, steps, each, seed)
         segments = self.bank.arrays.segments
+        if self._played is not None:
+            markets = segments["market"][table.segment.max(axis=1)]
+            table = Episodes(*(column[self._played[markets]] for column in table))
         length = np.where(table.segment >= 0, segments["stop"][table.segment] - table.start, 0).sum(axis=1)
         order = np.argsort(-np.minimum(length, table.max_steps), kind="stable")
         return Episodes(*(column[order] for column in table))
@@ -149,6 +218,7 @@ class _Stage:
         random_policy: bool = False,
         *,
         filtered: bool = True,
+        keep_trips: bool = False,
     ) -> Sample:
         """Roll the policy out over every seed that can change the result.
 
@@ -161,19 +231,35 @@ class _Stage:
             n_envs = min(self.config.n_envs, table.number.size)
             env = ReplayVectorEnv(self.bank, FixedEpisodes(table), env_config, n_envs)
             with torch_threads(self.config.torch_threads):
-                rollouts.append(run_policy(maker(env), env, self.config.rollout, name, filtered=filtered))
+                rollouts.append(
+                    run_policy(
+                        maker(env), env, self.config.rollout, name, filtered=filtered, keep_trips=keep_trips
+                    )
+                )
             self.say(f"{name}: seed {seed}, {table.number.size} episodes, {rollouts[-1].wall_s:.1f} s")
         return pool(self.bank, env_config, seeds, rollouts, windows=self.is_random)
 
-    def play_baseline(self, baseline: Baseline, env: EnvConfig, trade_rate: float) -> Sample:
+    def play_baseline(
+        self,
+        baseline: Baseline,
+        env: EnvConfig,
+        *,
+        trade_rate: float = 0.0,
+        exposure: float = 0.0,
+        threshold: float | None = None,
+    ) -> Sample:
         """Roll a baseline out; each random seed has a generator of its own."""
-        style = baseline.order_style or env.order_style
+        styled = env.replace(order_style=baseline.order_style or env.order_style)
+        if baseline.improve_ticks is not None:
+            styled = styled.replace(improve_ticks=baseline.improve_ticks)
         seeds = iter(self.config.seeds)
 
         def make(vector_env: ReplayVectorEnv) -> Policy:
-            return build_baseline(baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds))
+            return build_baseline(
+                baseline.name, vector_env.layout, self.bank, trade_rate, next(seeds),
+                exposure=exposure, threshold=threshold,
+            )  # fmt: skip
 
-        styled = env.replace(order_style=style)
         return self.play(make, styled, baseline.name, baseline.is_random, filtered=False)
 
     def oracle(self, env: EnvConfig, result: PolicyResult) -> OracleResult | None:
@@ -188,33 +274,37 @@ class _Stage:
         return OracleResult(pnl_e6=total, captured=captured, note=_ORACLE_NOTE)
 
 
-def unprinted_markets(bank: Bank) -> int:
-    """Number of markets with rows to step over whose rows show no trade."""
-    arrays = bank.arrays
-    printed = np.concatenate([[0], np.cumsum(arrays.rows["print_px_e4"] != NO_PRICE)])
-    trades = printed[arrays.segments["stop"]] - printed[arrays.segments["start"]]
-    by_market = np.bincount(arrays.segments["market"], trades, minlength=len(bank.markets))
-    return int((by_market[np.unique(arrays.segments["market"])] == 0).sum())
+def _play_rivals(
+    stage: PlayStage, env: EnvConfig, result: PolicyResult, rules: RuleChoice | None
+) -> list[tuple[Baseline, Sample]]:
+    """Play every baseline asked for; one with thresholds only where training events chose one."""
+    played = []
+    for baseline in BASELINES:
+        threshold = rules.threshold_of(baseline.name) if rules else None
+        if baseline.name not in stage.config.baselines or (baseline.grid and threshold is None):
+            continue
+        sample = stage.play_baseline(
+            baseline, env, trade_rate=result.trading.trade_rate, exposure=mean_exposure(result),
+            threshold=threshold,
+        )  # fmt: skip
+        played.append((baseline, sample))
+    return played
 
 
-def _facts(
-    sample: Sample,
-    result: PolicyResult,
-    oracle: OracleResult | None,
-    train_return: float | None,
-    training_metrics: Sequence[Mapping[str, object]],
-) -> Facts:
-    parts = [r.tallies.stats for r in sample.rollouts]
-    stats = np.sum(parts, axis=0)
-    stats[:, STAT_MIN] = np.min([p[:, STAT_MIN] for p in parts], axis=0)
-    stats[:, STAT_MAX] = np.max([p[:, STAT_MAX] for p in parts], axis=0)
-    full_fees = sample.config.fee_scale_e6 == FULL_E6
-    return Facts(
-        result=result,
-        stats=stats,
-        feature_names=sample.rollouts[0].feature_names,
-        oracle_pnl_e6=oracle.pnl_e6 if oracle and full_fees else None,
-        train_return=train_return,
-        unprinted_markets=unprinted_markets(sample.bank),
-        training_metrics=tuple(training_metrics),
-    )
+def _needed(
+    sample: Sample, rivals: Sequence[tuple[Baseline, Sample]], rules: RuleChoice | None, confidence: float
+) -> tuple[Needed, ...]:
+    """Blocks that the gate's two questions need, from the blocks that were played."""
+    best = rules.best if rules else None
+    rival = next((s for b, s in rivals if best is not None and b.name == best.name), None)
+    gaps = None if rival is None else paired_gaps(sample, rival, "the best rule")
+    return needed_blocks(sample.block_means()[1], gaps, rules, confidence)
+
+
+def mean_exposure(result: PolicyResult) -> float:
+    """Mean size of the policy's position over all decisions, a share of its limit, from the heat map."""
+    counts = np.array(result.heat, np.float64).sum(axis=1)
+    half = counts.size // 2
+    steps = np.abs(np.arange(counts.size) - half)
+    middle = np.where(steps > 0, (steps - 0.5) / half, 0.0)
+    return float((counts * middle).sum() / max(counts.sum(), 1.0))

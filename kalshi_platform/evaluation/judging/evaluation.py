@@ -7,16 +7,23 @@ from typing import Final, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
-from kalshi_platform.data.dataset.manifest import Split, playable_words
+from kalshi_platform.data.dataset.manifest import Asked, playable_words
 from kalshi_platform.domain.config import Config
-from kalshi_platform.evaluation.judging.checkup import CheckupConfig, Finding
+from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Finding, TrainSample
 from kalshi_platform.evaluation.judging.compare import Comparison
+from kalshi_platform.evaluation.judging.drawdowns import Drawdown
+from kalshi_platform.evaluation.judging.event_map import EventMap
 from kalshi_platform.evaluation.judging.fee_ladder import FeeRung
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
+from kalshi_platform.evaluation.judging.ledger import LedgerNote
+from kalshi_platform.evaluation.judging.needed import Needed
 from kalshi_platform.evaluation.judging.rollout import RolloutConfig
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.judging.targets import Target
+from kalshi_platform.evaluation.judging.what_if import WhatIf
+from kalshi_platform.evaluation.judging.worth import WorthFigures, worth_figures
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
@@ -34,7 +41,7 @@ class EvalConfig(Config):
 
     model_config = ConfigDict(serialize_by_alias=True)
 
-    split: Split = "validation"
+    split: Asked = "validation"
     schedule: Schedule = "markets"
     episodes_per_market: int = Field(20, ge=1, description="schedule windows: episodes per market and seed")
     window_steps: int = Field(1_000, ge=2, description="schedule windows: messages per episode")
@@ -48,6 +55,7 @@ class EvalConfig(Config):
     baselines: tuple[str, ...] = tuple(b.name for b in BASELINES)
     fee_ladder: bool = Field(True, description="play the policy again under other fees")
     fee_times: bool = Field(True, description="play the policy under the fees of the time and under today's")
+    what_if: bool = Field(True, description="replay the policy under other latency and without a queue")
     bootstrap: BootstrapConfig = BootstrapConfig()
     rollout: RolloutConfig = RolloutConfig()
     checkup: CheckupConfig = Field(
@@ -145,6 +153,7 @@ class Evaluation(Config):
     """Everything that an evaluation found; ``report.json`` is this record."""
 
     version: int = REPORT_VERSION
+    worth: str = Field(default="", description="the first line; empty in reports of an earlier version")
     subject: Subject
     config: EvalConfig
     env: EnvConfig
@@ -152,17 +161,39 @@ class Evaluation(Config):
     policy: PolicyResult
     baselines: tuple[PolicyResult, ...]
     comparisons: tuple[Comparison, ...]
+    rules: RuleChoice | None = Field(
+        default=None, description="rules as training events chose them; None where nobody chose"
+    )
+    needed: tuple[Needed, ...] = Field((), description="blocks that the gate's questions need")
     targets: tuple[Target, ...] = Field((), description="the brief's; empty in reports of an earlier version")
     fee_ladder: tuple[FeeRung, ...]
     fee_times: tuple[DatedFees, ...] = ()
+    what_if: tuple[WhatIf, ...] = ()
+    what_if_s: float = Field(default=0.0, description="that these replays added to ``wall_s``")
+    drawdowns: tuple[Drawdown, ...] = ()
+    event_map: EventMap | None = Field(default=None, description="None in reports of an earlier version")
+    train: TrainSample | None = Field(default=None, description="None where no training block was played")
+    ledger: LedgerNote | None = Field(default=None, description="None in reports of an earlier version")
     oracle: OracleResult | None
     findings: tuple[Finding, ...]
     wall_s: float
 
     @property
     def beats_every_baseline(self) -> bool:
-        """True where every paired difference has its whole interval above zero."""
-        return bool(self.comparisons) and all(c.beats for c in self.comparisons)
+        """True where a rule was chosen on training events and every difference lies above zero."""
+        return bool(self.rules and self.rules.rules and self.comparisons) and all(
+            c.beats for c in self.comparisons
+        )
+
+    @property
+    def figures(self) -> WorthFigures:
+        """Figures that decide what the result is worth."""
+        return worth_figures(
+            {s.label: s.n_blocks for s in self.policy.by_provenance},
+            self.policy.mean_return,
+            {c.baseline: c.difference for c in self.comparisons},
+            self.rules,
+        )
 
     @property
     def score(self) -> float:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -16,13 +17,19 @@ from rich.text import Text
 
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
+from kalshi_platform.evaluation.judging.ledger import CSV_NAME, PARQUET_NAME, write_ledger
+from kalshi_platform.evaluation.judging.needed import needed_words
+from kalshi_platform.evaluation.judging.rivals import choice_words
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
 from kalshi_platform.evaluation.judging.targets import found_text, passed_text
 from kalshi_platform.evaluation.judging.watch import N_POSITION_BINS
+from kalshi_platform.evaluation.judging.what_if import late_row
+from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.pages.terminal import show
 
 HTML_NAME: Final = "report.html"
@@ -46,15 +53,18 @@ def write_report(
     out: Path,
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
+    ledger: pa.Table | None = None,
 ) -> tuple[Path, Path]:
     """Write report.html and report.json into ``out``; returns their paths.
 
     ``training_metrics`` are the rows of metrics.jsonl; ``siblings`` are evaluations of the same question for
-    other training seeds, shown in one table. StorageError where the folder cannot be written.
+    other training seeds, shown in one table. ``ledger`` is written beside the page first, which links it.
+    StorageError where the folder cannot be written.
     """
-    return write_html_and_json(
-        Path(out) / HTML_NAME, render_html(evaluation, training_metrics, siblings), evaluation
-    )
+    if ledger is not None:
+        write_ledger(ledger, Path(out))
+    page = render_html(evaluation, training_metrics, siblings, with_ledger=ledger is not None)
+    return write_html_and_json(Path(out) / HTML_NAME, page, evaluation)
 
 
 def read_report(path: Path) -> Evaluation:
@@ -66,8 +76,13 @@ def render_html(
     evaluation: Evaluation,
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
+    *,
+    with_ledger: bool = False,
 ) -> str:
-    """Text of the whole page; opening it fetches nothing."""
+    """Text of the whole page; opening it fetches nothing.
+
+    ``with_ledger``: the files of the ledger lie beside it.
+    """
     everyone = (evaluation.policy, *evaluation.baselines)
     return render(
         "kalshi_platform.evaluation.judging",
@@ -79,7 +94,12 @@ def render_html(
         charts=_charts(evaluation, everyone),
         training=training_charts(training_metrics),
         siblings=siblings,
+        with_ledger=with_ledger,
+        ledger_files=(CSV_NAME, PARQUET_NAME),
+        simulated_speed=is_speed_untested(evaluation),
         verdict=verdict(evaluation),
+        worth=worth_line(evaluation),
+        chosen=choice_words(evaluation.rules) if evaluation.rules else "",
     )
 
 
@@ -88,13 +108,22 @@ def verdict(evaluation: Evaluation) -> str:
     total = len(evaluation.comparisons)
     if not total:
         return "No baseline was played, so nothing can be said."
+    none_chosen = evaluation.rules is None or evaluation.rules.best is None
+    unmet = " No rule was chosen on training events, so it met none with a threshold." if none_chosen else ""
     beaten = [c.baseline for c in evaluation.comparisons if c.beats]
     missed = [c.baseline for c in evaluation.comparisons if not c.beats]
     if not missed:
+        if none_chosen:
+            return f"Beats {', '.join(beaten)}.{unmet}"
         return f"Beats all {total} baselines: every interval of the paired difference lies above zero."
     if not beaten:
-        return f"Beats none of the {total} baselines with an interval above zero."
-    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}."
+        return f"Beats none of the {total} baselines with an interval above zero.{unmet}"
+    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}.{unmet}"
+
+
+def worth_line(evaluation: Evaluation) -> str:
+    """First line of every view: what the result is worth; computed anew for a report that lacks it."""
+    return evaluation.worth or worth(evaluation.figures)
 
 
 def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[str, Markup]:
@@ -114,6 +143,7 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
         "differences": charts.forest_plot(differences, "paired differences", "difference of mean return"),
         "events": charts.bar_chart(returns, "mean return by event"),
         "heat": charts.heat_map(policy.heat, positions, price_labels(), "position by price"),
+        "event_map": _event_map(evaluation),
         "ladder": charts.forest_plot(
             [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder], "fee ladder", "mean return"
         ),
@@ -126,6 +156,31 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             "mean return",
         ),
     }
+
+
+def _event_map(evaluation: Evaluation) -> Markup:
+    found = evaluation.event_map
+    if found is None:
+        return charts.nothing()
+    rows = [*found.rows, *([found.rest] if found.rest else [])]
+    return return_map(
+        [row.returns for row in rows],
+        [row.event for row in rows],
+        found.columns,
+        "return by event and time to close",
+        "time to close at entry",
+        name_columns=True,
+    )
+
+
+def is_speed_untested(evaluation: Evaluation) -> bool:
+    """True where only simulated markets were played and a second of latency costs next to nothing."""
+    late = late_row(evaluation.what_if)
+    own = evaluation.policy.mean_return.estimate
+    simulated = {s.label for s in evaluation.policy.by_provenance} == {"simulated"}
+    if late is None or own is None or late.mean_return.estimate is None:
+        return False
+    return simulated and own > 0 and late.mean_return.estimate >= 0.8 * own
 
 
 def _position_label(step: int, half: int) -> str:
@@ -206,9 +261,10 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     ]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
-    return Group(
-        table, *_targets_view(evaluation), *said, Text(verdict(evaluation), style="bold"), *fees, *lines
-    )
+    first = Text(worth_line(evaluation), style="bold")
+    power = (Text(needed_words(row)) for row in evaluation.needed)
+    last = Text(verdict(evaluation), style="bold")
+    return Group(first, table, *_targets_view(evaluation), *said, *power, last, *fees, *lines)
 
 
 def _targets_view(evaluation: Evaluation) -> Iterable[RenderableType]:

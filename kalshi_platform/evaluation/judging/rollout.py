@@ -11,15 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
+from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.trips import Accounts, Ended, allocate_trips
 from kalshi_platform.evaluation.statistics.metrics import sharpe_of_moments
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.rules.filtered import Filtered
 from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.execution import IDLE
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.rollout.policy import Policy
 from kalshi_platform.simulation.rollout.stepper import Stepper
@@ -30,6 +34,7 @@ class RolloutConfig(Config):
 
     grid_points: int = Field(400, ge=2, le=100_000, description="points of the equity curve")
     stats_every: int = Field(8, ge=1, description="observations are inspected every so many steps")
+    old_book_ms: int = Field(60_000, ge=1, description="a book older than this at a decision counts as old")
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Rollout:
     rule_slots: dict[str, int]  # reason -> decisions that the trading filter took from the policy
     decisions: int  # slot decisions in all
     capital_e6: int
+    old_book_ms: int  # age from which a book counted as old
+    trips: np.ndarray  # (T,) TRIP_DTYPE of trips.py, in the order they ended; empty where not kept
     wall_s: float
 
 
@@ -74,14 +81,16 @@ def run_policy(
     name: str = "policy",
     *,
     filtered: bool = False,
+    keep_trips: bool = False,
 ) -> Rollout:
     """Trade every scheduled episode of ``env``, which must play a list that ends (``FixedEpisodes``).
 
     ``filtered``: the rules of the trading filter come before the policy, as they do where it is served.
+    ``keep_trips``: every round trip is kept, 90 bytes each, for a ledger.
     ContractError where the policy chooses a masked action or the schedule is empty.
     """
     config = config or RolloutConfig()
-    session = _Session(policy, env, config, name, filtered=filtered)
+    session = _Session(policy, env, config, name, filtered=filtered, keep_trips=keep_trips)
     started = time.perf_counter()
     while not env.done:
         session.advance()
@@ -92,7 +101,14 @@ class _Session:
     """One rollout under way: the stepper and the counts so far."""
 
     def __init__(
-        self, policy: Policy, env: ReplayVectorEnv, config: RolloutConfig, name: str, *, filtered: bool
+        self,
+        policy: Policy,
+        env: ReplayVectorEnv,
+        config: RolloutConfig,
+        name: str,
+        *,
+        filtered: bool,
+        keep_trips: bool,
     ) -> None:
         self.policy, self.env, self.config, self.name = policy, env, config, name
         self.filtered = Filtered(policy, env) if filtered else None
@@ -100,12 +116,20 @@ class _Session:
         layout = env.layout
         self.feature_names = (*env.bank.feature_names, *PORTFOLIO)
         self.events, market_event = number_events(env.bank)
-        self.places = _places(env, market_event, config.grid_points)
+        self.places = _places(env, market_event, config)
         self.trackers = watch.allocate_trackers(env.n_envs, layout.n_slots, env.config.capital_e6)
-        self.tallies = watch.allocate_tallies(len(self.events), config.grid_points, len(self.feature_names))
+        self.tallies = watch.allocate_tallies(
+            len(self.events),
+            config.grid_points,
+            len(self.feature_names),
+            len(env.bank.markets),
+        )
+        capacity = 4 * env.n_envs * layout.n_slots + 4_096 if keep_trips else 0
+        self.trips = allocate_trips(env.n_envs, layout.n_slots, capacity)
         self.accounts = _accounts(env)
         self.parts: list[EpisodeRecords] = []
         self.paths: list[tuple[int, int, float]] = []
+        self.ended_trips: list[np.ndarray] = []
         self.entropies: list[float] = []
         self.steps = self.idle = self.decisions = 0
         self.trackers.held[:] = env.envs["active"] == 0
@@ -121,16 +145,27 @@ class _Session:
         running = (self.trackers.held == 0)[:, None]
         self.decisions += int((active & running).sum())
         self.idle += int((active & running & ~can_trade).sum())
-        before = self.env.episode.copy()
+        before, ordered = self.env.episode.copy(), _ordered(self.env)
         stepper.step()
+        np.copyto(ordered, stepper.actions, where=stepper.actions != HOLD)
         watch.watch_rewards(self.trackers, stepper.reward)
         if stepper.terminated.any() or stepper.truncated.any():
-            self._finish(before)
+            self._finish(before, ordered)
         self._look()
+        self._move_trips()
         self.steps += 1
 
+    def _move_trips(self, *, all_of_them: bool = False) -> None:
+        """Take the kept trips out of their buffer while a step may still fill it."""
+        book, n = self.trips, int(self.trips.n_trips[0])
+        if n and (all_of_them or n + 2 * self.stepper.rows.size > book.trips.size):
+            self.ended_trips.append(book.trips[:n].copy())
+            book.n_trips[0] = 0
+
     def _look(self) -> None:
-        watch.watch_step(self.trackers, self.tallies, self.places, self.accounts, self.stepper.rows)
+        watch.watch_step(
+            self.trackers, self.tallies, self.trips, self.places, self.accounts, self.stepper.rows
+        )
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
         layout, stats, flat = self.env.layout, self.tallies.stats, self.stepper.flat
@@ -147,16 +182,21 @@ class _Session:
                 logs = np.log(np.where(share > 0, share, 1.0))
                 self.entropies.append(float((-(share * logs).sum(axis=1) / most).mean()))
 
-    def _finish(self, before: np.ndarray) -> None:
-        """Close the episodes that ended in this step; ``before`` (N,) i8 are the ids it began with."""
+    def _finish(self, before: np.ndarray, ordered: np.ndarray) -> None:
+        """Close the episodes that ended in this step.
+
+        ``before`` (N,) i8 are the ids it began with, ``ordered`` (N, S) i1 the orders that could fill in it.
+        """
         records = self.env.drain_episodes()
         self.parts.append(records)
         for episode in np.unique(records.episode):
             t, of = self.trackers, records.episode == episode
             n = int(np.flatnonzero((before == episode) & (t.held == 0))[0])
             ratio = float(sharpe_of_moments(t.reward_n[n], t.reward_sum[n], t.reward_sumsq[n]))
+            fields = (getattr(records, name)[of] for name in Ended._fields[:-1])
+            ended = Ended(*[*fields, ordered[n, records.slot[of]]])
             drawdown = watch.close_episode(
-                t, self.tallies, self.places, n, records.slot[of], records.market[of], records.pnl_e6[of],
+                t, self.tallies, self.trips, self.places, n, ended, int(episode),
                 int(records.end_ns[of].max()), self.env.config.capital_e6,
             )  # fmt: skip
             self.paths.append((int(episode), int(drawdown), ratio))
@@ -167,6 +207,7 @@ class _Session:
         if not self.parts:
             raise ContractError(f"{self.name}: no episode finished; the schedule is empty")
         episode, drawdown, ratio = (np.array(column) for column in zip(*self.paths, strict=True))
+        self._move_trips(all_of_them=True)
         places, grid = self.places, np.arange(1, self.config.grid_points + 1)
         capital = self.env.config.capital_e6 * episode.size
         return Rollout(
@@ -184,16 +225,26 @@ class _Session:
             rule_slots=self.filtered.filter.by_reason() if self.filtered else {},
             decisions=self.decisions,
             capital_e6=self.env.config.capital_e6,
+            old_book_ms=self.config.old_book_ms,
+            trips=np.concatenate([self.trips.trips[:0], *self.ended_trips]),
             wall_s=wall_s,
         )
 
 
-def _accounts(env: ReplayVectorEnv) -> watch.Accounts:
-    slots = ("position_e2", "mark2_e4", "slot_cash_e6")
-    return watch.Accounts(env.equity_e6, *(np.asarray(env.slots[name]) for name in slots))
+def _accounts(env: ReplayVectorEnv) -> Accounts:
+    of_slots = Accounts._fields[1:-2]
+    slots = (np.asarray(env.slots[name]) for name in of_slots)
+    return Accounts(*[env.equity_e6, *slots, env.now_ns, env.episode])
 
 
-def _places(env: ReplayVectorEnv, market_event: np.ndarray, grid_points: int) -> watch.Places:
+def _ordered(env: ReplayVectorEnv) -> np.ndarray:
+    """Action (N, S) i1 of the order of each slot that is in flight, else in the book; HOLD where none is."""
+    slots = env.slots
+    resting = np.where(slots["order_state"] != IDLE, slots["order_action"], HOLD)
+    return np.where(slots["sent_action"] != HOLD, slots["sent_action"], resting).astype(np.int8)
+
+
+def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfig) -> watch.Places:
     rows, segments = env.bank.arrays.rows, env.bank.arrays.segments
     closes = [m.specification.close_ns for m in env.bank.markets]
     start = int(rows["recv_ns"][segments["start"]].min())
@@ -206,7 +257,9 @@ def _places(env: ReplayVectorEnv, market_event: np.ndarray, grid_points: int) ->
         recv_ns=np.asarray(rows["recv_ns"]),
         bid_e4=np.asarray(rows["bid_px_e4"][:, 0]),
         ask_e4=np.asarray(rows["ask_px_e4"][:, 0]),
+        row_state=np.asarray(rows["state"]),
+        old_after_ns=config.old_book_ms * NS_PER_MS,
         grid_start_ns=start,
-        grid_step_ns=max(1, -(-(stop - start) // grid_points)),
+        grid_step_ns=max(1, -(-(stop - start) // config.grid_points)),
         position_limit_e2=env.config.position_limit_e2,
     )

@@ -19,13 +19,7 @@ from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.statistics import metrics
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
-from kalshi_platform.models.registry.provenance import (
-    SIMULATED,
-    DataCounts,
-    count_data,
-    counts_words,
-    standing_of,
-)
+from kalshi_platform.models.registry.provenance import DataCounts, count_data, counts_words
 
 
 def _with_blocks(found: Any) -> Any:
@@ -149,11 +143,8 @@ class PolicyResult(Config):
 
     @property
     def data_words(self) -> str:
-        """Words on the data that judged, with a caution where all or nearly all of them are simulated."""
-        counts = self.judged_on
-        if standing_of(counts) == SIMULATED:
-            return f"simulated: judged on {counts_words(counts)}; real markets may be otherwise"
-        return f"judged on {counts_words(counts)}"
+        """Words on the data that judged: events and blocks by provenance; what they are worth stands above."""
+        return f"judged on {counts_words(self.judged_on)}"
 
     @property
     def block_returns(self) -> dict[str, float]:

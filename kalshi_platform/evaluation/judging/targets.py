@@ -5,7 +5,7 @@ Units  ratios and shares without a unit.
 Not    a gate: promotion asks its own questions (evaluation/promotion).
 
 Two Sharpe ratios are shown. The brief's own formula works on the rewards of single steps, which are small and
-dependent, so its figure is low however good a policy is. The one per block is what independent observations say.
+dependent, so its figure is low however good a policy is. The one per block is that of independent returns.
 """
 
 from typing import Final, Literal
@@ -41,7 +41,7 @@ def targets_of(result: PolicyResult) -> tuple[Target, ...]:
     return (
         _target(
             "cross-market Sharpe, per step",
-            "the brief's formula: mean over markets of mean / max(std, 0.01) of the rewards of an episode's steps",
+            "the brief's formula: mean over markets of mean / max(std, 0.01) of the rewards of single steps",
             f"> {MIN_SHARPE:g}",
             result.aggregate.mean_sharpe,
             result.aggregate.mean_sharpe > MIN_SHARPE,

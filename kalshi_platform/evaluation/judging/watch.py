@@ -1,10 +1,11 @@
 """Kernels that watch a batch of environments while a policy trades, in bounded memory.
 
 Owns       the equity curve on a real-time grid, drawdown, round trips by entry price and by time to
-           close, the position x price histogram and the spread of the observations.
+           close, the position x price histogram, how many looks met a crossed or an old book, and the
+           spread of the observations. The trips themselves: trips.py.
 Units      cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar (YES), time ns.
-Invariant  the curve ends at the sum of the records' P&L, and so does each P&L table: a settlement's payment
-           in the last, unobserved moment is booked when the episode's record comes.
+Invariant  the curve ends at the sum of the records' P&L, and so do each P&L table and the kept trips: a
+           settlement's payment in the last, unobserved moment is booked when the episode's record comes.
 
 A round trip begins when the position leaves zero and ends when it returns to zero or the episode ends.
 """
@@ -15,7 +16,20 @@ import numpy as np
 
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.units import NS_PER_SECOND
+from kalshi_platform.evaluation.judging.trips import (
+    SETTLED,
+    SOLD,
+    VALUED,
+    Accounts,
+    Ended,
+    TripBook,
+    finish_trip,
+    follow_size,
+    forget_trips,
+    keep_trip,
+)
 from kalshi_platform.simulation.replay.account import position_value_e6
+from kalshi_platform.simulation.replay.bank import ROW_CROSSED
 
 N_PRICE_BINS: Final = 10
 PRICE_BIN_E4: Final = 1_000
@@ -25,16 +39,9 @@ N_POSITION_BINS: Final = 9
 CLOSE_EDGES_NS: Final = np.array([10, 60, 300, 3_600, 86_400], np.int64) * NS_PER_SECOND
 CLOSE_LABELS: Final = ("< 10 s", "10-60 s", "1-5 min", "5-60 min", "1-24 h", "> 24 h", "unknown")
 NO_CLOSE: Final = -1
+#: Looks at a market: all, with a crossed book, with an old book; columns of ``Tallies.looks``.
+LOOKS, LOOKS_CROSSED, LOOKS_OLD = range(3)
 STAT_COUNT, STAT_SUM, STAT_SUMSQ, STAT_MIN, STAT_MAX, STAT_BAD = range(6)
-
-
-class Accounts(NamedTuple):
-    """Views of the environments' live accounts; N environments, S slots."""
-
-    equity_e6: np.ndarray  # (N,) i8
-    position_e2: np.ndarray  # (N, S) i8, signed
-    mark2_e4: np.ndarray  # (N, S) i8: twice the price the position is valued at
-    slot_cash_e6: np.ndarray  # (N, S) i8: cash flow of the slot since the episode began
 
 
 class Trackers(NamedTuple):
@@ -68,6 +75,7 @@ class Tallies(NamedTuple):
     close_trips: np.ndarray  # (E, C) i8
     heat: np.ndarray  # (N_POSITION_BINS, B) i8: steps spent
     stats: np.ndarray  # (F, 6) f8: count, sum, sum of squares, min, max, not finite
+    looks: np.ndarray  # (M, 3) i8: LOOKS, LOOKS_CROSSED, LOOKS_OLD of each market
 
 
 class Places(NamedTuple):
@@ -80,6 +88,8 @@ class Places(NamedTuple):
     recv_ns: np.ndarray  # (R,) i8
     bid_e4: np.ndarray  # (R,) i4, best
     ask_e4: np.ndarray  # (R,) i4, best
+    row_state: np.ndarray  # (R,) u1: bits of ROW_DTYPE
+    old_after_ns: int
     grid_start_ns: int
     grid_step_ns: int
     position_limit_e2: int
@@ -107,7 +117,7 @@ def allocate_trackers(n_envs: int, n_slots: int, capital_e6: int) -> Trackers:
     )
 
 
-def allocate_tallies(n_events: int, n_grid: int, n_features: int) -> Tallies:
+def allocate_tallies(n_events: int, n_grid: int, n_features: int, n_markets: int) -> Tallies:
     """Tallies with nothing counted yet."""
     stats = np.zeros((n_features, 6))
     stats[:, STAT_MIN], stats[:, STAT_MAX] = np.inf, -np.inf
@@ -121,6 +131,7 @@ def allocate_tallies(n_events: int, n_grid: int, n_features: int) -> Tallies:
         close_trips=np.zeros(by_close, np.int64),
         heat=np.zeros((N_POSITION_BINS, N_PRICE_BINS), np.int64),
         stats=stats,
+        looks=np.zeros((n_markets, 3), np.int64),
     )
 
 
@@ -177,9 +188,20 @@ def _book_trip(tallies: Tallies, market: int, places: Places, mid_e4: int, at_ns
 
 
 @kernel
+def _look_at_book(tallies: Tallies, places: Places, account: Accounts, n: int, s: int, row: int) -> None:
+    """Count the look, and whether the book of ``row`` is crossed or older than ``old_after_ns`` now."""
+    looks = tallies.looks[market_of_row(row, places)]
+    looks[LOOKS] += 1
+    looks[LOOKS_CROSSED] += places.row_state[row] & ROW_CROSSED != 0
+    age_ns = account.now_ns[n] + account.shift_ns[n, s] - places.recv_ns[row]
+    looks[LOOKS_OLD] += age_ns > places.old_after_ns
+
+
+@kernel
 def _watch_slot(
-    trackers: Trackers, tallies: Tallies, places: Places, account: Accounts, n: int, s: int, row: int
-) -> None:
+    trackers: Trackers, tallies: Tallies, trips: TripBook, places: Places, account: Accounts, n: int, s: int,
+    row: int,
+) -> None:  # fmt: skip
     now_ns = places.recv_ns[row]  # the market's own clock, also where episodes are shifted
     bid, ask = places.bid_e4[row], places.ask_e4[row]
     mid = (bid + ask) // 2 if bid >= 0 and ask >= 0 else account.mark2_e4[n, s] // 2
@@ -190,9 +212,15 @@ def _watch_slot(
         market = market_of_row(row, places)
         gain = pnl - trackers.booked_e6[n, s]
         _book_trip(tallies, market, places, trackers.entry_mid_e4[n, s], trackers.entry_ns[n, s], gain)
+        keep_trip(
+            trips, n, s, account.episode[n], market, trackers.open[n, s], SOLD, now_ns,
+            account.fees_e6[n, s], account.n_fills[n, s], gain,
+        )  # fmt: skip
         trackers.booked_e6[n, s] += gain
         trackers.open[n, s] = 0
-    if trackers.open[n, s] == 0 and sign != 0:
+    is_new = trackers.open[n, s] == 0 and sign != 0
+    follow_size(trips, account, n, s, is_new)
+    if is_new:
         trackers.open[n, s] = sign
         trackers.entry_mid_e4[n, s] = mid
         trackers.entry_ns[n, s] = now_ns
@@ -204,7 +232,7 @@ def _watch_slot(
 
 @kernel
 def watch_step(
-    trackers: Trackers, tallies: Tallies, places: Places, account: Accounts,
+    trackers: Trackers, tallies: Tallies, trips: TripBook, places: Places, account: Accounts,
     rows: np.ndarray,
 ) -> None:  # fmt: skip
     """Look at every running environment once; rows (N, S) i4, -1 where the slot is empty."""
@@ -216,7 +244,8 @@ def watch_step(
         for s in range(rows.shape[1]):
             if rows[n, s] >= 0:
                 at_ns = max(at_ns, places.recv_ns[rows[n, s]])
-                _watch_slot(trackers, tallies, places, account, n, s, rows[n, s])
+                _watch_slot(trackers, tallies, trips, places, account, n, s, rows[n, s])
+                _look_at_book(tallies, places, account, n, s, rows[n, s])
         trackers.at_ns[n] = at_ns
         equity = account.equity_e6[n]
         tallies.curve_e6[grid_bin(at_ns, places, n_grid)] += equity - trackers.equity_e6[n]
@@ -237,37 +266,42 @@ def watch_rewards(trackers: Trackers, reward: np.ndarray) -> None:
 
 @kernel
 def close_episode(
-    trackers: Trackers, tallies: Tallies, places: Places, n: int, slots: np.ndarray, markets: np.ndarray,
-    pnl_e6: np.ndarray, end_ns: int, capital_e6: int,
+    trackers: Trackers, tallies: Tallies, trips: TripBook, places: Places, n: int, ended: Ended, episode: int,
+    end_ns: int, capital_e6: int,
 ) -> int:  # fmt: skip
     """End the episode of environment ``n`` and return its largest drawdown, 1e-6 dollar.
 
-    slots, markets, pnl_e6 (k,): one record per slot that held a market, its P&L in 1e-6 dollar. Books the P&L
-    since the last look at the environment and resets its trackers for the next episode.
+    ``ended`` holds one record per slot that held a market. Books the P&L since the last look at the
+    environment and resets its trackers for the next episode.
     """
-    for i in range(slots.size):
-        s = slots[i]
-        gain = pnl_e6[i] - trackers.booked_e6[n, s]
-        if trackers.open[n, s] != 0:
-            at_mid, at_ns = trackers.entry_mid_e4[n, s], trackers.entry_ns[n, s]
-            _book_trip(tallies, markets[i], places, at_mid, at_ns, gain)
-        elif gain != 0:  # opened and ended between the last look and the end
-            at_mid, at_ns = trackers.last_mid_e4[n, s], trackers.last_ns[n, s]
-            _book_trip(tallies, markets[i], places, at_mid, at_ns, gain)
-    equity = capital_e6 + pnl_e6.sum()
+    for i in range(ended.slot.size):
+        s = ended.slot[i]
+        gain = ended.pnl_e6[i] - trackers.booked_e6[n, s]
+        is_open = trackers.open[n, s] != 0
+        if not is_open and gain == 0 and ended.fees_e6[i] == trips.booked_fees_e6[n, s]:
+            continue
+        # a trip that is not open was opened and ended between the last look and the end
+        at_mid = trackers.entry_mid_e4[n, s] if is_open else trackers.last_mid_e4[n, s]
+        at_ns = trackers.entry_ns[n, s] if is_open else trackers.last_ns[n, s]
+        _book_trip(tallies, ended.market[i], places, at_mid, at_ns, gain)
+        side = finish_trip(trips, ended, i, n, trackers.open[n, s], trackers.last_ns[n, s])
+        ending = SETTLED if ended.settled[i] else VALUED
+        keep_trip(
+            trips, n, s, episode, ended.market[i], side, ending, ended.end_ns[i], ended.fees_e6[i],
+            ended.n_fills[i], gain,
+        )  # fmt: skip
+    equity = capital_e6 + ended.pnl_e6.sum()
     tallies.curve_e6[grid_bin(end_ns, places, tallies.curve_e6.size)] += equity - trackers.equity_e6[n]
     peak = max(trackers.peak_e6[n], equity)
     drawdown = max(trackers.drawdown_e6[n], peak - equity)
-    trackers.at_ns[n] = 0
-    trackers.equity_e6[n] = capital_e6
-    trackers.peak_e6[n] = capital_e6
-    trackers.drawdown_e6[n] = 0
+    trackers.equity_e6[n] = trackers.peak_e6[n] = capital_e6
+    trackers.at_ns[n] = trackers.drawdown_e6[n] = 0
     trackers.reward_n[n] = 0
-    trackers.reward_sum[n] = 0.0
-    trackers.reward_sumsq[n] = 0.0
+    trackers.reward_sum[n] = trackers.reward_sumsq[n] = 0.0
     trackers.slot_pnl_e6[n] = 0
     trackers.booked_e6[n] = 0
     trackers.open[n] = 0
+    forget_trips(trips, n)
     return int(drawdown)
 
 

@@ -3,4 +3,4 @@
 Not here   any page: each stands beside what it shows. Begin reading at page.py.
 """
 
-__all__ = ["charts", "formats", "page", "terminal"]
+__all__ = ["charts", "formats", "page", "return_map", "terminal"]

@@ -20,6 +20,7 @@ from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.blocks import nested_means
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, block_mean_interval
@@ -32,6 +33,7 @@ from kalshi_platform.models.registry.evidence import (
     Latency,
     Match,
     Performance,
+    RuleChoice,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
 from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts
@@ -81,7 +83,8 @@ def gather_evidence(
         loaded.policy.require_features(dataset.manifest.feature_digest, env.groups)
         bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
         config = config or judging_config(bank)
-        found = measure_performance(loaded.policy, bank, env, config, measure, say)
+        rules = choose_on_train(dataset_uri, env, say=say)
+        found = measure_performance(loaded.policy, bank, env, config, measure, say, rules=rules)
         if champion is not None and champion != model:
             against = _against(registry, champion, loaded, dataset_uri, bank, config, say)
     except (ContractError, DataError) as err:
@@ -106,13 +109,13 @@ def gather_evidence(
 
 
 def judged_environment(record: ModelRecord) -> EnvConfig:
-    """Environment settings that the model was trained in, at the exchange's full fees of today."""
-    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6, fees="today")
+    """Environment settings that the model was trained in, at full fees of today and behind the queue."""
+    return EnvConfig.parse(record.environment).replace(fee_scale_e6=FULL_E6, fees="today", maker_queue=True)
 
 
 def judging_config(bank: Bank) -> EvalConfig:
     """Settings that play whole lives of every validation market if the split is small enough."""
-    return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT)
+    return EvalConfig.for_rows(bank.n_rows).replace(split=JUDGED_SPLIT, what_if=False)
 
 
 def measure_performance(
@@ -122,9 +125,14 @@ def measure_performance(
     config: EvalConfig,
     measure: Measure = measure_latency,
     say: Say = silent,
+    *,
+    rules: RuleChoice | None = None,
 ) -> Measured:
-    """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions."""
-    judged = evaluate(trained(policy), bank, env, config, say=say)
+    """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions.
+
+    ``rules``: the rules to beat, as training events chose them.
+    """
+    judged = evaluate(trained(policy), bank, env, config, rules=rules, say=say)
     return Measured(
         performance_of(judged, measure(policy)),
         judged.policy.judged_on,
@@ -171,6 +179,8 @@ def performance_of(judged: Evaluation, latency: Latency) -> Performance:
         worst_market_return=worst.mean_return,
         worst_drawdown=policy.worst_episode_drawdown,
         latency=latency,
+        rules=judged.rules,
+        n_blocks=policy.n_blocks,
     )
 
 

@@ -22,6 +22,7 @@ from kalshi_platform.models.registry.evidence import (
     GateResult,
     Match,
     Performance,
+    TrainedRule,
 )
 from kalshi_platform.models.registry.provenance import (
     MIN_RECORDED_BLOCKS,
@@ -31,14 +32,21 @@ from kalshi_platform.models.registry.provenance import (
     standing_of,
 )
 
-_NOTHING: Final = Estimate(value=None, low=None, high=None)
+_NO_RETURN: Final = Estimate(value=None, low=None, high=None)
 _HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
+_NOTHING: Final = "do_nothing"
+_ALLOWED: Final = "interval above 0 against nothing and the best rule, estimate above 0 against the others"
 
 
 class GateConfig(Config):
     """Thresholds of the gates."""
 
+    beat_best_rule: bool = Field(
+        True,
+        description="the best rule on training events must be beaten too; without it a champion may be no "
+        "better than one line of code",
+    )
     max_action_share: float = Field(
         0.95, gt=0, le=1, description="of the decisions that trade, one action's largest share"
     )
@@ -95,7 +103,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement
         results += [
             claims_hold(evidence, found, config),
             judged_on_recorded(evidence, config),
-            beats_baselines(found),
+            beats_baselines(found, config),
             beats_champion(evidence, config),
             actions_vary(found, config),
             entropy_left(found, config),
@@ -170,17 +178,51 @@ def claims_hold(evidence: Evidence, found: Performance, config: GateConfig) -> G
     return _gate("claims", not off, ", ".join(off) or "agree", allowed, words)
 
 
-def beats_baselines(found: Performance) -> GateResult:
-    """Check that the whole interval of the paired difference to every baseline lies above zero."""
+def beats_baselines(found: Performance, config: GateConfig) -> GateResult:
+    """Check that the model beats doing nothing, the best rule on training events, and all other baselines.
+
+    The paired difference to the first two must have its whole interval above zero, to the others its
+    estimate.
+    """
     if not found.baselines:
-        return _gate("baselines", False, "none played", "above 0", "no baseline was played beside it")
-    lost = {name: e for name, e in found.baselines.items() if not _above_zero(e)}
-    words = "; ".join(
-        f"it does not beat {name}: difference {_interval(e)}, its interval must lie above 0"
-        for name, e in lost.items()
+        return _gate("baselines", False, "none played", _ALLOWED, "no baseline was played beside it")
+    best = found.rules.best if found.rules else None
+    names = {_NOTHING: "doing nothing"}
+    if config.beat_best_rule:
+        if best is None:
+            return _gate("baselines", False, "no rule chosen", _ALLOWED, _no_rule(found))
+        names[best.name] = f"the best rule on training events, {best.words}"
+    waived = {best.name} - set(names) if best else set()
+    lost = []
+    for name, words in names.items():
+        gap = found.baselines.get(name)
+        if gap is None:
+            lost.append(f"{words} was not played beside it")
+        elif not _above_zero(gap):
+            lost.append(
+                f"it is not shown to beat {words}: difference {_interval(gap)}, its interval must lie above 0"
+            )
+    for name, gap in found.baselines.items():
+        if name not in names and name not in waived and not (gap.value is not None and gap.value > 0):
+            lost.append(f"it earns no more than {name}: difference {_interval(gap)}, it must be above 0")
+    return _gate("baselines", not lost, _against(found, best), _ALLOWED, "; ".join(lost))
+
+
+def _against(found: Performance, best: TrainedRule | None) -> str:
+    """Difference to the best rule, in words."""
+    if best is None:
+        return "no rule chosen"
+    shown = found.baselines.get(best.name)
+    return f"{best.words}: {_interval(shown) if shown else 'not played'}"
+
+
+def _no_rule(found: Performance) -> str:
+    """Words of the refusal where no rule was chosen on training events."""
+    why = found.rules.why_not if found.rules else "nobody chose one"
+    return (
+        f"no rule was chosen on training events ({why}), so nobody knows whether a rule of one line earns as "
+        "much: judge it on a dataset whose train split can be played"
     )
-    worst = min(found.baselines.values(), key=lambda e: float("-inf") if e.low is None else e.low)
-    return _gate("baselines", not lost, _interval(worst), "interval above 0", words)
 
 
 def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
@@ -200,7 +242,7 @@ def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
             f"alias (where {other} is simulated too, promote it again to have it judged anew)"
         )
         return _gate("recorded", other is None, f"simulated: {counts_words(counts)}", allowed, words)
-    found = f"{counts_words(counts)}, return {_interval(evidence.real_return or _NOTHING)}"
+    found = f"{counts_words(counts)}, return {_interval(evidence.real_return or _NO_RETURN)}"
     if n < least:
         fewer = f", or accept fewer with --gate min_recorded_blocks={n}" if n >= MIN_BLOCKS else ""
         words = (
@@ -208,7 +250,7 @@ def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
             f"add recordings to its dataset (kalshi-platform dataset build --add FILE --to DATASET){fewer}"
         )
         return _gate("recorded", False, found, allowed, words)
-    real = evidence.real_return or _NOTHING
+    real = evidence.real_return or _NO_RETURN
     words = f"on recorded data alone its mean return is {_interval(real)}: its interval must lie above 0"
     return _gate("recorded", _above_zero(real), found, allowed, words)
 

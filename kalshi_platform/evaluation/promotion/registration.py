@@ -14,6 +14,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.evidence import (
     JUDGED_SPLIT,
     Measure,
@@ -21,8 +22,10 @@ from kalshi_platform.evaluation.promotion.evidence import (
     judging_config,
     measure_performance,
 )
+from kalshi_platform.evaluation.promotion.example import judged_example
 from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
+from kalshi_platform.models.registry.examples import add_example, read_example
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
@@ -65,8 +68,9 @@ def register_run(
     sha256, digests = hashlib.sha256(weights).hexdigest(), digests_of(policy.spec)
     settings = environment.model_dump(mode="json")
     model = model_id(sha256, policy.spec, settings, digests, taught_by, about["commit"])
+    where = f"dataset {dataset.digest}, {JUDGED_SPLIT} split"
     if registry.holds(model):
-        return registry.record(model)
+        return _held(registry, model, dataset_uri, where)
     record = ModelRecord(
         id=model,
         artefacts={WEIGHTS_NAME: sha256},
@@ -84,12 +88,26 @@ def register_run(
     )
     env = judged_environment(record)
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
-    claimed = measure_performance(policy, bank, env, config or judging_config(bank), measure, say)
+    rules = choose_on_train(dataset_uri, env, say=say)
+    judging = config or judging_config(bank)
+    claimed = measure_performance(policy, bank, env, judging, measure, say, rules=rules)
     claims = Claims(
         dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed.performance,
         judged_on=claimed.judged_on,
     )  # fmt: skip
-    return registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
+    added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
+    add_example(registry, model, judged_example(bank, env, policy.spec, where))
+    return added
+
+
+def _held(registry: Registry, model: str, dataset_uri: str, where: str) -> ModelRecord:
+    """Record of a model that is there; one that an earlier release registered gets its example now."""
+    record = registry.record(model)
+    if read_example(registry, model) is None:
+        env = judged_environment(record)
+        bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
+        add_example(registry, model, judged_example(bank, env, record.spec, where))
+    return record
 
 
 def _taught_on(dataset_uri: str, digest: str) -> DataCounts | None:

@@ -1,8 +1,8 @@
 """Corrections for having looked at many trials: how much of a winner is luck.
 
-Owns       the matrix trial x event, the effective number of trials, the deflated Sharpe ratio of the
+Owns       the matrix trial x block, the effective number of trials, the deflated Sharpe ratio of the
            winner and the probability of backtest overfitting (CSCV).
-Units      returns are fractions of an episode's capital; an event is one independent draw; Sharpe per event.
+Units      returns are fractions of an episode's capital; a block is one independent draw; Sharpe per block.
 Invariant  a figure that cannot be computed is None in its record, and the record's note says why; never NaN.
 Not        tests against baselines (superiority.py), the spread over training seeds (seeds.py).
 """
@@ -20,48 +20,49 @@ from scipy import stats
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.statistics import metrics
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
 
-#: Below this many events no correction says anything: four blocks of two are the least CSCV can split.
-MIN_EVENTS: Final = 8
+#: Below this many blocks no correction says anything: four parts of two are the least CSCV can split.
+MIN_TESTED: Final = 8
 #: C(16, 8) = 12_870 splits; C(18, 9) would be 48_620 and say the same.
-MAX_BLOCKS: Final = 16
+MAX_PARTS: Final = 16
 #: Means are compared after rounding to this many decimals, so that equal trials tie on every machine.
 _TIE_DECIMALS: Final = 12
 
 
 @dataclass(frozen=True)
 class TrialReturns:
-    """Return of every trial on every event: ``values`` (N, E) f8, all finite, names of both sides."""
+    """Return of every trial on every block: ``values`` (N, E) f8, all finite, names of both sides."""
 
     trials: tuple[str, ...]
-    events: tuple[str, ...]
+    blocks: tuple[str, ...]
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        shape = (len(self.trials), len(self.events))
+        shape = (len(self.trials), len(self.blocks))
         if self.values.shape != shape:
-            raise ContractError(f"returns have shape {self.values.shape}; expected trials x events {shape}")
+            raise ContractError(f"returns have shape {self.values.shape}; expected trials x blocks {shape}")
         if not np.isfinite(self.values).all():
             raise ContractError("returns contain NaN or infinity: drop or repair those trials first")
 
     @classmethod
     def of(cls, returns: Mapping[str, Mapping[str, float]]) -> "TrialReturns":
-        """Matrix of trial -> event -> return, over the events that every trial was judged on, sorted."""
+        """Matrix of trial -> block -> return, over the blocks that every trial was judged on, sorted."""
         common = set.intersection(*map(set, returns.values())) if returns else set()
-        events = tuple(sorted(common))
-        rows = [[row[event] for event in events] for row in returns.values()]
-        values = np.array(rows, np.float64).reshape(len(returns), len(events))
-        return cls(tuple(returns), events, values)
+        blocks = tuple(sorted(common))
+        rows = [[row[block] for block in blocks] for row in returns.values()]
+        values = np.array(rows, np.float64).reshape(len(returns), len(blocks))
+        return cls(tuple(returns), blocks, values)
 
     @property
     def too_few(self) -> str:
-        """Reason why nothing can be corrected; empty where there are enough trials and events."""
+        """Reason why nothing can be corrected; empty where there are enough trials and blocks."""
         n, e = self.values.shape
         if n < 2:
             return f"{n} trial with validation returns: nothing was selected from, nothing to correct"
-        if e < MIN_EVENTS:
-            return f"only {e} events shared by all trials; at least {MIN_EVENTS} are needed"
+        if e < MIN_TESTED:
+            return f"only {e} blocks shared by all trials; at least {MIN_TESTED} are needed"
         return ""
 
 
@@ -69,7 +70,7 @@ class EffectiveTrials(Config):
     """Number of independent trials that the tried ones amount to."""
 
     n_trials: int
-    n_events: int
+    n_events: int  # of blocks; the name is older than they are
     mean_correlation: float | None
     effective: float | None
     note: str = ""
@@ -80,8 +81,8 @@ class DeflatedSharpe(Config):
 
     winner: str
     n_trials: int
-    n_events: int
-    sharpe: float
+    n_events: int  # of blocks; the name is older than they are
+    sharpe: float | None  # None below three blocks
     sharpe_variance: float | None  # of the trials' Sharpe ratios, unbiased
     trials_used: int | None  # the effective number, rounded up
     luck: float | None  # Sharpe ratio the best of that many worthless trials is expected to show
@@ -90,20 +91,20 @@ class DeflatedSharpe(Config):
 
 
 class CscvConfig(Config):
-    """Settings of the repeated cut of the events into halves."""
+    """Settings of the repeated cut of the blocks into halves."""
 
     blocks: int = Field(
-        MAX_BLOCKS, ge=4, le=MAX_BLOCKS, multiple_of=2, description="most blocks of events; an even number"
+        MAX_PARTS, ge=4, le=MAX_PARTS, multiple_of=2, description="most parts of blocks; an even number"
     )
-    seed: int = Field(20_240_607, ge=0, description="seed of the assignment of events to blocks")
+    seed: int = Field(20_240_607, ge=0, description="seed of the assignment of blocks to parts")
 
 
 class BacktestOverfitting(Config):
     """Probability of backtest overfitting and its companions (Bailey et al. 2015)."""
 
     n_trials: int
-    n_events: int
-    n_blocks: int
+    n_events: int  # of blocks; the name is older than they are
+    n_blocks: int  # parts that CSCV cut the blocks into; the name is older than they are
     n_splits: int
     probability: (
         float | None
@@ -117,12 +118,12 @@ class BacktestOverfitting(Config):
 
 
 def effective_trials(returns: TrialReturns) -> EffectiveTrials:
-    """Effective number of trials r + (1 - r) N with r the mean correlation of two trials' event returns.
+    """Effective number of trials r + (1 - r) N with r the mean correlation of two trials' block returns.
 
     Bailey, Lopez de Prado 2014 ("The Deflated Sharpe Ratio", appendix on the number of independent trials).
     A negative r counts as 0, so that 1 <= effective <= N. The participation ratio of the correlation's
     eigenvalues was tried too. It counts twice what trials have in common, because that lowers the variance of
-    their Sharpe ratios already. From 400 sweeps of 20 worthless trials on 40 events with r = 0, 0.5, 0.9 the
+    their Sharpe ratios already. From 400 sweeps of 20 worthless trials on 40 blocks with r = 0, 0.5, 0.9 the
     deflated ratio's 95 % passed 0.3, 3.0, 6.2 % with this number and 0.3, 7.0, 9.0 % with that one. Where
     trials fall into a few tight groups this number is too large, which errs to the strict side. Trials
     without spread (they never trade) count as copies of each other, unrelated to the rest.
@@ -173,7 +174,7 @@ def deflate(returns: TrialReturns, winner: str, effective: EffectiveTrials) -> D
     n, e = returns.values.shape
     row = returns.values[returns.trials.index(winner)]
     all_sharpes = sharpes(returns.values)
-    own = float(all_sharpes[returns.trials.index(winner)])
+    own = float(all_sharpes[returns.trials.index(winner)]) if e >= MIN_BLOCKS else None
     if n > 1 and effective.effective is None:
         return DeflatedSharpe(
             winner=winner, n_trials=n, n_events=e, sharpe=own, sharpe_variance=None, trials_used=None,
@@ -182,7 +183,8 @@ def deflate(returns: TrialReturns, winner: str, effective: EffectiveTrials) -> D
     used = 1 if effective.effective is None else math.ceil(effective.effective - 1e-9)
     variance = float(all_sharpes.var(ddof=1)) if n > 1 else 0.0
     probability = None if float(row.std()) <= NO_SPREAD else metrics.deflated_sharpe(row, used, variance)
-    note = "" if probability is not None else "the winner's returns have no usable spread over the events"
+    spreadless = "the winner's returns have no usable spread over the blocks"
+    note = "" if probability is not None else decides_nothing(e) or spreadless
     return DeflatedSharpe(
         winner=winner,
         n_trials=n,
@@ -199,13 +201,13 @@ def deflate(returns: TrialReturns, winner: str, effective: EffectiveTrials) -> D
 def backtest_overfitting(returns: TrialReturns, config: CscvConfig | None = None) -> BacktestOverfitting:
     """Probability of backtest overfitting by combinatorially symmetric cross-validation.
 
-    Bailey, Borwein, Lopez de Prado, Zhu 2015. Events are cut into S blocks, S = min(config.blocks, largest
-    even number <= E / 2), whose sizes differ by one event at most; each of the C(S, S/2) halves is in sample
+    Bailey, Borwein, Lopez de Prado, Zhu 2015. The blocks are cut into S parts, S = min(config.blocks, largest
+    even number <= E / 2), whose sizes differ by one block at most; each of the C(S, S/2) halves is in sample
     once, the other half out of sample. The figure of merit is what trials are selected by: the mean return
-    over events. The rank of the in-sample best out of sample, w = rank / (N + 1), gives the logit
+    over blocks. The rank of the in-sample best out of sample, w = rank / (N + 1), gives the logit
     ln(w / (1 - w)); the probability is the share of splits with a logit <= 0.
 
-    Events are exchangeable draws, not a time series, so they are assigned to blocks by a seeded permutation.
+    Blocks are exchangeable draws, no time series: a seeded permutation assigns them to parts.
     Ties: equal means share their average rank; where several trials are best in sample their out-of-sample
     ranks and returns are averaged, so that the order of the trials never matters; a logit of exactly 0 (the
     chosen is the median) counts as overfit, as in the paper.
@@ -215,12 +217,12 @@ def backtest_overfitting(returns: TrialReturns, config: CscvConfig | None = None
     if returns.too_few:
         return _no_overfitting(n, e, returns.too_few)
     if np.ptp(returns.values, axis=0).max() <= NO_SPREAD:
-        return _no_overfitting(n, e, "all trials earned the same on every event: there is nothing to select")
+        return _no_overfitting(n, e, "all trials earned the same on every block: there is nothing to select")
     n_blocks = min(config.blocks, e // 2 // 2 * 2)
-    # Sorted, then permuted: the answer depends on the events' names and the seed, not on their order.
-    order = np.random.default_rng([config.seed, e]).permutation(np.argsort(np.array(returns.events)))
-    blocks = np.array_split(order, n_blocks)
-    inside, outside = _half_means(returns.values, blocks)
+    # Sorted, then permuted: the answer depends on the blocks' names and the seed, not on their order.
+    order = np.random.default_rng([config.seed, e]).permutation(np.argsort(np.array(returns.blocks)))
+    parts = np.array_split(order, n_blocks)
+    inside, outside = _half_means(returns.values, parts)
     return _from_halves(inside, outside, n_blocks, e)
 
 
@@ -231,14 +233,14 @@ def _no_overfitting(n: int, e: int, note: str) -> BacktestOverfitting:
     )  # fmt: skip
 
 
-def _half_means(values: np.ndarray, blocks: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean returns (N, C) in sample and out of sample for every choice of half the blocks."""
-    n_blocks = len(blocks)
+def _half_means(values: np.ndarray, parts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean returns (N, C) in sample and out of sample for every choice of half the parts."""
+    n_blocks = len(parts)
     chosen = np.array(list(combinations(range(n_blocks), n_blocks // 2)))
     mask = np.zeros((n_blocks, len(chosen)))
     mask[chosen.T, np.arange(len(chosen))] = 1.0
-    sums = np.stack([values[:, block].sum(axis=1) for block in blocks], axis=1)  # (N, S)
-    sizes = np.array([block.size for block in blocks], np.float64)
+    sums = np.stack([values[:, part].sum(axis=1) for part in parts], axis=1)  # (N, S)
+    sizes = np.array([part.size for part in parts], np.float64)
     inside = sums @ mask / (sizes @ mask)
     outside = sums @ (1.0 - mask) / (sizes @ (1.0 - mask))
     return np.round(inside, _TIE_DECIMALS), np.round(outside, _TIE_DECIMALS)

@@ -24,7 +24,7 @@ MOST_BLOCKS: Final = 100_000_000
 
 
 def power_at(n_blocks: int, spread: float, edge: float, confidence: float = 0.95) -> float:
-    """Probability that the interval of ``n_blocks`` returns lies above zero where their true mean is ``edge``.
+    """Probability that the interval of ``n_blocks`` returns of the true mean ``edge`` lies above zero.
 
     ``spread`` is the standard deviation of a block's return. 0 below MIN_BLOCKS, which have no interval.
     """

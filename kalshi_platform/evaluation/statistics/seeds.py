@@ -1,7 +1,7 @@
 """The spread over training seeds: the worth of a setting, not of its luckiest run.
 
 Owns   the interquartile mean over seeds and its bootstrap interval.
-Units  returns are fractions of an episode's capital; an event is one draw, shared by all seeds.
+Units  returns are fractions of an episode's capital; a block is one draw, shared by all seeds.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.evaluation.statistics.metrics import interquartile_mean, interquartile_means
 from kalshi_platform.evaluation.statistics.overfitting import TrialReturns
@@ -23,25 +24,25 @@ class SeedSpread(Config):
     """Spread of one setting that was trained from several seeds."""
 
     n_seeds: int
-    n_events: int
-    scores: dict[str, float]  # run -> mean return over the shared events
+    n_events: int  # of blocks; the name is older than they are
+    scores: dict[str, float]  # run -> mean return over the shared blocks
     iqm: Interval  # of the scores
     share_positive: float | None
 
 
 def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig | None = None) -> SeedSpread:
-    """Interquartile mean over the runs of one setting (Agarwal et al. 2021); run -> event -> return.
+    """Interquartile mean over the runs of one setting (Agarwal et al. 2021); run -> block -> return.
 
-    The interval is a percentile bootstrap that redraws seeds and, apart from that, events: the runs share
-    their events, so both kinds of chance are crossed and each is resampled as a whole (Owen 2007, the
-    pigeonhole bootstrap). It covers other seeds on other events of the same kind. With fewer than MIN_SEEDS
-    seeds or two events there is no interval, and the note says so.
+    The interval is a percentile bootstrap that redraws seeds and, apart from that, blocks: the runs share
+    their blocks, so both kinds of chance are crossed and each is resampled as a whole (Owen 2007, the
+    pigeonhole bootstrap). It covers other seeds on other blocks of the same kind. With fewer than MIN_SEEDS
+    seeds or MIN_BLOCKS blocks there is no interval, and the note says so.
     """
     config = config or BootstrapConfig()
     matrix = TrialReturns.of(runs)
     k, e = matrix.values.shape
     if k == 0 or e == 0:
-        note = "no seed was validated" if k == 0 else "the seeds share no event"
+        note = "no seed was validated" if k == 0 else "the seeds share no block"
         empty = Interval(
             estimate=None, low=None, high=None, confidence=config.confidence, n_clusters=k, note=note
         )
@@ -50,8 +51,8 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
     low, high, note = None, None, ""
     if k < MIN_SEEDS:
         note = f"only {k} seeds; at least {MIN_SEEDS} are needed"
-    elif e < 2:
-        note = "one event only: its spread is unknown"
+    elif e < MIN_BLOCKS:
+        note = f"{decides_nothing(e)} (blocks)"
     else:
         tail = (1.0 - config.confidence) / 2.0
         low, high = (float(v) for v in np.quantile(_draws(matrix.values, config), (tail, 1.0 - tail)))
@@ -72,7 +73,7 @@ def seed_spread(runs: Mapping[str, Mapping[str, float]], config: BootstrapConfig
 
 
 def _draws(values: np.ndarray, config: BootstrapConfig) -> np.ndarray:
-    """Interquartile means (resamples,) of redrawn seeds on redrawn events; values (K, E)."""
+    """Interquartile means (resamples,) of redrawn seeds on redrawn blocks; values (K, E)."""
     k, e = values.shape
     rng = np.random.default_rng([config.seed, k, e])
     share = np.full(e, 1.0 / e)

@@ -8,8 +8,14 @@ Blocks are independent draws, so the bootstrap resamples single blocks: its own 
 statistic is the largest *studentised* gain, each trial's mean over its own standard deviation (2005, eq. 8).
 For independent draws his bootstrapped variance is the population variance of the gains. ``arch`` divides by
 nothing, so that one noisy trial would drown the rest: it is given gains that are divided already.
+
+Equation 8 keeps that deviation in every draw, which believes too easily where blocks are few or large
+losses are rare: a trial that met no loss looks both good and steady. ``p_own_spread`` therefore divides each
+draw by its own deviation, as bootstrap-t does. A trial counts as better only where both p-values are small
+(``judged_p``); docs/statistics.md shows how often either is wrong.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -19,7 +25,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.statistics.metrics import NO_SPREAD
-from kalshi_platform.evaluation.statistics.overfitting import MIN_EVENTS, TrialReturns
+from kalshi_platform.evaluation.statistics.overfitting import MIN_TESTED, TrialReturns
 
 DO_NOTHING: Final = "doing nothing"
 
@@ -44,6 +50,14 @@ class Superiority(Config):
     p_upper: float | None
     resamples: int
     note: str = ""
+    p_own_spread: float | None = Field(None, description="each draw over its own spread; None in older files")
+
+    @property
+    def judged_p(self) -> float | None:
+        """The larger of the two p-values: what a decision may rest on."""
+        if self.p_value is None:
+            return None
+        return max(self.p_value, self.p_own_spread or 0.0)
 
 
 def superiority(
@@ -57,7 +71,7 @@ def superiority(
     matched by name; where they share too few, the answer is a note.
     """
     config = config or SuperiorityConfig()
-    nothing = dict.fromkeys(returns.events, 0.0)
+    nothing = dict.fromkeys(returns.blocks, 0.0)
     everyone = {DO_NOTHING: nothing, **baselines}
     return tuple(_against(returns, name, row, config) for name, row in everyone.items())
 
@@ -65,12 +79,12 @@ def superiority(
 def _against(
     returns: TrialReturns, name: str, benchmark: Mapping[str, float], config: SuperiorityConfig
 ) -> Superiority:
-    shared = [k for k, event in enumerate(returns.events) if event in benchmark]
-    base = np.array([benchmark[returns.events[k]] for k in shared], np.float64)
+    shared = [k for k, block in enumerate(returns.blocks) if block in benchmark]
+    base = np.array([benchmark[returns.blocks[k]] for k in shared], np.float64)
     if not returns.trials:
         return _untested(name, 0, len(shared), "no trial was validated", config)
-    if len(shared) < MIN_EVENTS:
-        note = f"only {len(shared)} blocks are known for both; at least {MIN_EVENTS} are needed"
+    if len(shared) < MIN_TESTED:
+        note = f"only {len(shared)} blocks are known for both; at least {MIN_TESTED} are needed"
         return _untested(name, 0, len(shared), note, config)
     values = returns.values[:, shared]
     gain = values - base
@@ -98,11 +112,28 @@ def _against(
         best=returns.trials[int(moving[top])],
         best_difference=float(gain[moving[top]].mean()),
         p_value=float(p["consistent"]),
+        p_own_spread=_own_spread_p(studentised, config),
         p_lower=float(p["lower"]),
         p_upper=float(p["upper"]),
         resamples=config.resamples,
         note=f"{left_out} trials differ from it by no spread and are left out" if left_out else "",
     )
+
+
+def _own_spread_p(gains: np.ndarray, config: SuperiorityConfig) -> float:
+    """Consistent p-value of the largest t of ``gains`` (K, E), unit spread, each draw over its own spread."""
+    n = gains.shape[1]
+    mean = gains.mean(axis=1)
+    centre = np.where(mean >= -math.sqrt(2.0 * math.log(math.log(n)) / n), mean, 0.0)
+    statistic = max(0.0, float(mean.max()))
+    rng = np.random.default_rng([config.seed, n])
+    share = rng.multinomial(n, np.full(n, 1.0 / n), config.resamples) / n  # (R, E): weights of each draw
+    drawn = share @ gains.T
+    spread = np.sqrt(np.maximum(share @ (gains**2).T - drawn**2, 0.0))
+    # A draw of one block alone has no spread: it is the most extreme there is, and speaks against the trial.
+    with np.errstate(divide="ignore"):
+        t = np.where(spread > NO_SPREAD, (drawn - centre) / np.maximum(spread, NO_SPREAD), np.inf)
+    return float((np.maximum(t.max(axis=1), 0.0) > statistic).mean())
 
 
 def _untested(name: str, n: int, e: int, note: str, config: SuperiorityConfig) -> Superiority:

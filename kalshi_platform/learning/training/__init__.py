@@ -4,6 +4,6 @@ Not here   many runs (tuning/) and the stepping of environments (simulation/roll
 """
 
 __all__ = [
-    "checkpoint", "config", "folder", "machine", "metrics", "mirror", "progress", "run", "session",
-    "source", "stopping",
+    "checkpoint", "config", "finite", "folder", "machine", "metrics", "mirror", "pace", "progress", "run",
+    "session", "source", "stopping",
 ]  # fmt: skip

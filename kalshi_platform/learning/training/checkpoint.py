@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
 from kalshi_platform.storage.sealed import seal, verify
@@ -57,14 +59,18 @@ def write_checkpoint(
         with new_checkpoint(target) as folder:
             policy.save(folder)
             torch.save(state.optimizer, folder / _OPTIMIZER)
-            (folder / _STATE).write_text(json.dumps(state.values, indent=1) + "\n")
+            (folder / _STATE).write_text(json_text(state.values, indent=1) + "\n")
             np.savez(folder / _ARRAYS, allow_pickle=False, **state.arrays)
             if validation is not None:
                 (folder / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
             seal(folder)
         point(run, LATEST, target)
-    except OSError as err:
-        raise StorageError(f"checkpoint {target} could not be written: {err}; free space and resume") from err
+    except (OSError, RuntimeError) as err:  # torch.save says RuntimeError where the disk is full
+        told = str(err).splitlines()[0] if str(err) else type(err).__name__
+        again = "continue with --resume" if newest_number(run) is not None else "start the run again"
+        raise StorageError(
+            f"checkpoint {target} could not be written: {told}; free space and {again}"
+        ) from err
     return target
 
 
@@ -96,8 +102,13 @@ def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:
         if not (folder / name).exists():
             raise DataError(f"{folder / name} is missing: {folder} holds a policy and no run to continue")
     values = json.loads((folder / _STATE).read_text())
-    with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
-        arrays = {name: stored[name] for name in stored.files}
+    try:
+        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except (ValueError, EOFError, zipfile.BadZipFile) as err:
+        raise DataError(
+            f"{folder / _ARRAYS} holds no plain arrays ({err}); take another checkpoint"
+        ) from None
     return policy, TrainingState(read_tensors(folder / _OPTIMIZER), values, arrays)
 
 
@@ -116,7 +127,7 @@ def newest_sound(run: Path) -> Path:
             first = first or err
             _log.warning("%s; going on from the checkpoint before it", err)
         else:
-            if first is not None:
+            if first is not None or not (run / LATEST).exists():
                 point(run, LATEST, folder)
             return folder
     raise first or DataError(f"{run / CHECKPOINTS} holds no checkpoint: start the run again")
@@ -124,7 +135,17 @@ def newest_sound(run: Path) -> Path:
 
 def stored_checkpoints(run: Path) -> list[Path]:
     """Folders of all complete checkpoints, oldest first."""
+    if not (run / CHECKPOINTS).is_dir():
+        return []
     return sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
+
+
+def newest_number(run: Path) -> int | None:
+    """Iteration of the checkpoint that a resumed run goes on from, damaged or not; None where none is."""
+    if (run / LATEST).exists():
+        return int((run / LATEST).resolve().name)
+    found = stored_checkpoints(run)
+    return int(found[-1].name) if found else None
 
 
 def remove_old(run: Path, keep: int) -> None:

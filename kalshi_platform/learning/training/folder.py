@@ -14,13 +14,13 @@ Invariant  one process writes a folder at a time (``storage/locks.py``): an acto
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.learning.training.checkpoint import LATEST
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.metrics import METRICS
 from kalshi_platform.storage.whole_file import write_whole
 
 CONFIG: Final = "config.json"
@@ -34,25 +34,86 @@ MAY_MUTATE: Final = frozenset(
 )
 
 
-def claim(out: Path, config: TrainConfig, resume: bool, mutated: frozenset[str] = frozenset()) -> None:
-    """Take the folder for this run, or check that it holds the run to continue.
+def claim(
+    out: Path,
+    config: TrainConfig,
+    resume: bool,
+    mutated: frozenset[str] = frozenset(),
+    papers: Mapping[str, str] | None = None,
+) -> None:
+    """Take the folder for this run, or go on with the run in it: write config.json and ``papers``.
 
-    ContractError where it holds another run; ``mutated`` names further settings that may differ.
+    ``papers`` are further files by name. Refusals are those of :func:`require_claimable`; they write nothing.
     """
-    stored = out / CONFIG
-    if resume:
-        if not (out / LATEST).exists():
-            raise ContractError(f"{out} holds no checkpoint to resume from; start without resume")
-        was = TrainConfig.parse(json.loads(stored.read_text()))
-        old, new = was.model_dump(), config.model_dump()
-        allowed = MAY_CHANGE | mutated
-        changed = {name: (old[name], new[name]) for name in new if old[name] != new[name]}
-        refused = {name: values for name, values in changed.items() if name not in allowed}
-        if refused:
-            shown = ", ".join(f"{name} {before!r} -> {now!r}" for name, (before, now) in refused.items())
+    require_claimable(out, config, resume, mutated)
+    for name, text in (papers or {}).items():
+        write_whole(out / name, text)
+    write_whole(out / CONFIG, config.model_dump_json(indent=1) + "\n")
+
+
+def require_claimable(
+    out: Path, config: TrainConfig, resume: bool, mutated: frozenset[str] = frozenset()
+) -> None:
+    """Refuse a folder that holds another run, or none where one should be resumed; nothing is written.
+
+    A run without a checkpoint holds nothing that could be lost: it may be started again.
+    ``mutated`` names settings that may differ besides those of MAY_CHANGE.
+    """
+    if out.exists() and not out.is_dir():
+        raise ContractError(f"--out {out} is a file: name a folder")
+    done = newest_number(out)
+    if not resume:
+        if done is not None:
             raise ContractError(
-                f"{out} was started with other settings ({shown}); resume with those or use another folder"
+                f"{out} already holds a run: continue it with --resume, or choose another --out"
             )
-    elif (out / METRICS).exists():
-        raise ContractError(f"{out} already holds a run; resume it or choose another folder")
-    write_whole(stored, config.model_dump_json(indent=1) + "\n")
+        return
+    if done is None:
+        raise ContractError(
+            f"{out} holds no checkpoint to resume from: leave out --resume, and the run starts from its "
+            "beginning"
+        )
+    was = TrainConfig.parse(read_object(out / CONFIG))
+    require_same(out, sections(train=was), sections(train=config), mutated)
+    if config.iterations < done:
+        raise ContractError(
+            f"{out} has made {done * config.batch_size:,} steps already, {config.total_env_steps:,} are "
+            "asked for: leave out --steps, or ask for more"
+        )
+
+
+def sections(**of_run: Any) -> dict[str, Any]:
+    """Settings by dotted name, such as train.seed, of the sections of a run's settings."""
+    return {
+        f"{section}.{name}": value
+        for section, model in of_run.items()
+        for name, value in model.model_dump(mode="json").items()
+    }
+
+
+def require_same(
+    out: Path, was: Mapping[str, Any], asked: Mapping[str, Any], mutated: frozenset[str] = frozenset()
+) -> None:
+    """Refuse to resume with a setting that decides what a run computes and differs from the run's."""
+    allowed = {f"train.{name}" for name in MAY_CHANGE | mutated}
+    refused = [name for name in asked if was.get(name) != asked[name] and name not in allowed]
+    if refused:
+        shown = ", ".join(f"{name} {was.get(name)!r} -> {asked[name]!r}" for name in refused)
+        raise ContractError(
+            f"{out} was started with other settings ({shown}): leave these options out, and --resume takes "
+            "the run's, or choose another --out"
+        )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of a run's folder; DataError where it is missing or damaged."""
+    remedy = "restore it, or start the run in another --out"
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist: {remedy}") from None
+    except ValueError as err:
+        raise DataError(f"{path} is not JSON ({err}): {remedy}") from None
+    if not isinstance(found, dict):
+        raise DataError(f"{path} holds no JSON object: {remedy}")
+    return found

@@ -34,7 +34,7 @@ def ppo_loss(
     Returns the loss and detached parts of it for the report.
     """
     log_prob = log_probs.gather(2, actions.long()[..., None])[..., 0]  # (B, S, A) -> (B, S)
-    held = present.sum()
+    held = present.sum().clamp(min=1)  # a minibatch without a market teaches nothing; 0 / 0 would be NaN
     entropy = -((log_probs.exp() * log_probs).sum(2) * present).sum() / held  # (B, S, A) -> ()
     log_ratio = (log_prob - old_log_prob) * present
     ratio = log_ratio.exp()

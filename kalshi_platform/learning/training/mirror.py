@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS, LATEST, new_checkpoint, point
 from kalshi_platform.learning.training.folder import CONFIG
 from kalshi_platform.learning.training.metrics import METRICS
@@ -38,7 +39,7 @@ class Mirror:
         loose = [name for name in _LOOSE if (run / name).is_file()]
         for name in loose:
             self._write(name, run / name)
-        text = json.dumps({"links": links, "files": loose}, indent=1)
+        text = json_text({"links": links, "files": loose}, indent=1)
         self._storage.write_bytes_atomic(MIRROR_FILE, text.encode())
         for old in self._sent - set(links.values()):
             for file in self._storage.list_files(f"{CHECKPOINTS}/{old}"):

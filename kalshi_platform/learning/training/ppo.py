@@ -3,6 +3,7 @@
 Owns       the translation of settings and one training step: sample, standardise advantages, learn.
 Invariant  a failure in any sampler ends the run with that failure. RLlib itself restarts or drops failed
            workers and then returns empty results for ever.
+           Every number sampled, and every loss, gradient and weight, is finite, or the step raises.
 Overlap    the workers sample batch k + 1 while the learner learns batch k from the same weights. The batch is
            one iteration stale; the loss compares with the policy that sampled it. Both are done when a
            training step ends, so a state taken between two steps is exact; it holds the waiting batch.
@@ -10,6 +11,7 @@ Numbers    two threads of torch in the trainer's process; a remote sampler gets 
 """
 
 import traceback
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,16 +32,23 @@ from ray.rllib.utils.metrics import (
 from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.learning.training.callbacks import TrainingCallbacks
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.finite import (
+    require_finite_batch,
+    require_finite_numbers,
+    require_finite_weights,
+)
 from kalshi_platform.learning.training.learner import LeanPPOPolicy
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.reader import CONFIG_KEY, SOURCE_KEY, columnar_input
 from kalshi_platform.learning.training.source import TrainingSource
+from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.rllib_adapter import (
     HISTORY_ROWS,
     SlotPolicyModel,
     action_space,
     observation_space,
 )
+from kalshi_platform.models.networks.transfer import grown_network
 
 _MINIBATCH_STREAM = 2  # second part of the seed of the generator that orders minibatches
 
@@ -83,6 +92,7 @@ class ReplayPPO(PPO):
         pending = self._start_sampling() if self._overlap else []
         self._counters[NUM_ENV_STEPS_SAMPLED] += batch.count
         self._counters[NUM_AGENT_STEPS_SAMPLED] += batch.count
+        require_finite_batch(batch, self.rounds_learned + 1)
         self.batch_statistics = describe_batch(batch)
         batch["advantages"] = standardise(batch["advantages"], batch[HISTORY_ROWS])
         with self._timers[LEARN_ON_BATCH_TIMER]:
@@ -131,7 +141,8 @@ class ReplayPPO(PPO):
     def _learn(self, batch: Any) -> dict[str, float]:
         """Learn in epochs over contiguous minibatches in a seeded order.
 
-        Returns mean statistics of all steps.
+        Returns mean statistics of all steps; TrainingError names the first loss, gradient or weight that is
+        not finite.
         """
         policy: Any = self.get_policy()
         config: Any = self.config
@@ -146,11 +157,16 @@ class ReplayPPO(PPO):
         total: dict[str, float] = {}
         n_steps = 0
         for _ in range(config.num_epochs):
+            # Contiguous: samples drawn anew each epoch fitted the training events sooner and earned less on
+            # 167 simulated events of another draw, 1.1 % against 2.3 % of capital (best checkpoint, mean of
+            # seeds 0 to 4, tiny, 300,000 steps); the last checkpoints 1.7 % against 2.4 %.
             for k in rng.permutation(batch.count // size):
                 fetched = policy.learn_on_batch(batch[int(k) * size : (int(k) + 1) * size])
                 n_steps += 1
+                require_finite_numbers(fetched["learner_stats"], self.rounds_learned)
                 for name, value in fetched["learner_stats"].items():
                     total[name] = total.get(name, 0.0) + float(value)
+        require_finite_weights(policy.model.network, self.rounds_learned)
         return {name: value / n_steps for name, value in total.items()}
 
 
@@ -263,6 +279,18 @@ def ppo_config(source: TrainingSource, config: TrainConfig) -> PPOConfig:
 def _falling(start: float, steps: int) -> list[list[float]] | None:
     """RLlib's schedule of a value that falls linearly to 0 over ``steps``; None = constant."""
     return [[0, start], [steps, 0.0]] if steps else None
+
+
+def require_buildable(source: TrainingSource, config: TrainConfig) -> None:
+    """Refuse a run that could not be built, before anything is written for it.
+
+    DataError for training data or a teacher that cannot be read, ContractError for settings that do not fit
+    them.
+    """
+    spec = source.policy_spec(config.level)
+    ppo_config(source, config)
+    if config.teacher:
+        grown_network(FrozenPolicy.load(Path(config.teacher)), spec, config.seed)
 
 
 def build_algorithm(source: TrainingSource, config: TrainConfig) -> ReplayPPO:

@@ -12,7 +12,7 @@ class Progress(NamedTuple):
     iteration: int
     iterations: int
     env_steps: int
-    steps_per_s: float
+    steps_per_s: float  # of this iteration's sampling and learning
     seconds_left: float
     episode_return: float | None
     score: float | None
@@ -20,7 +20,12 @@ class Progress(NamedTuple):
     best_iteration: int | None = None
     #: Numbers of every validation so far, oldest first, each with its iteration and env_steps.
     validations: tuple[Mapping[str, Any], ...] = ()
-    elapsed_s: float = 0.0
+    elapsed_s: float = 0.0  # with start, validations and checkpoints
+
+    @property
+    def overall_steps_per_s(self) -> float:
+        """Steps a second of the whole run up to now, validations and checkpoints included."""
+        return self.env_steps / self.elapsed_s if self.elapsed_s > 0 else self.steps_per_s
 
     def line(self) -> str:
         """The progress in one line, for the terminal."""
@@ -30,7 +35,7 @@ class Progress(NamedTuple):
         shown = [
             f"{self.iteration}/{self.iterations}",
             f"{self.env_steps:,} steps",
-            f"{self.steps_per_s:,.0f} steps/s",
+            f"{self.overall_steps_per_s:,.0f} steps/s",
             f"{left} left",
         ]
         if self.episode_return is not None:

@@ -2,10 +2,10 @@
 
 Folder     config.json, metrics.jsonl (a line an iteration), checkpoints/, best, latest
 Invariant  the same settings and data give the same numbers, whether the run was interrupted or not.
+           A refused run writes nothing; a run whose numbers are not finite stops before it writes them.
 Loss       a crash costs the work since the last checkpoint: one iteration, unless settings say otherwise.
 """
 
-import json
 import logging
 import math
 import shutil
@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import ray
 from ray.exceptions import RayActorError
 
+from kalshi_platform.domain.ending import sigterm_raises
 from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training.checkpoint import (
     BEST,
-    LATEST,
+    newest_number,
     newest_sound,
     point,
     read_checkpoint,
@@ -31,9 +33,11 @@ from kalshi_platform.learning.training.checkpoint import (
     write_checkpoint,
 )
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.folder import claim
-from kalshi_platform.learning.training.metrics import METRICS
-from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm
+from kalshi_platform.learning.training.finite import require_finite_scores
+from kalshi_platform.learning.training.folder import claim, require_claimable
+from kalshi_platform.learning.training.metrics import METRICS, keep_metrics
+from kalshi_platform.learning.training.pace import is_validated, seconds_left
+from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm, require_buildable
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.learning.training.state import advance_curriculum, capture, frozen_copy, restore
@@ -41,7 +45,7 @@ from kalshi_platform.learning.training.stopping import without_gain
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.storage import locks
-from kalshi_platform.storage.whole_file import write_whole
+from kalshi_platform.storage.whole_file import append_line
 
 Validate = Callable[[FrozenPolicy], Validation]
 #: Called after each validation with the numbers of all so far; a reason in words ends the run.
@@ -78,7 +82,9 @@ class _Counters:
     iteration: int = 0
     env_steps: int = 0
     episodes: int = 0
-    elapsed_s: float = 0.0
+    elapsed_s: float = 0.0  # of everything: start, iterations, validations, checkpoints
+    startup_s: float = 0.0
+    validation_s: float = 0.0
     best_score: float | None = None
     best_iteration: int | None = None
     validations: list[dict[str, float]] = field(default_factory=list)
@@ -99,6 +105,7 @@ def train(
     resume: bool = False,
     stop: Stop | None = None,
     mutated: frozenset[str] = frozenset(),
+    papers: Mapping[str, str] | None = None,
 ) -> TrainResult:
     """Train until the budget or the patience is used up, or ``stop`` says so; everything goes to ``out``.
 
@@ -106,13 +113,23 @@ def train(
     ``validate_every``; its numbers stand in every report, carried forward. Without it the newest policy is
     the best.
     ``resume`` continues from the newest sound checkpoint; ``mutated`` names settings that may then differ.
+    ``papers`` are further files of the folder, by name. A refused run writes nothing.
     Where sampling workers die, the run goes on from its last checkpoint, ``max_restarts`` times.
-    Raises TrainingError when a sampler fails, ContractError when ``out`` holds another run.
+    Raises TrainingError when a sampler fails or a number is not finite, ContractError when ``out`` holds
+    another run, Terminated on SIGTERM.
     """
     out = Path(out)
     watchers = Watchers(validate, progress, stop)
-    with locks.writing(out), _ray_running(config.num_env_runners), torch_threads(config.torch_threads):
-        claim(out, config, resume, mutated)
+    require_claimable(out, config, resume, mutated)
+    require_buildable(source, config)
+    with (
+        sigterm_raises(),
+        _ray_running(config.num_env_runners),
+        sigterm_raises(),  # again: Ray puts a handler of its own in place that aborts the process
+        torch_threads(config.torch_threads),
+        locks.writing(out),
+    ):
+        claim(out, config, resume, mutated, papers)
         restarts = 0
         while True:
             try:
@@ -124,7 +141,7 @@ def train(
                         "to the last checkpoint: give the machine more memory or sample with fewer workers"
                     ) from None
                 restarts += 1
-                resume = (out / LATEST).exists()
+                resume = newest_number(out) is not None
                 place = "the last checkpoint" if resume else "the start"
                 _log.warning("sampling workers died: %s; going on from %s", str(err).split("\n")[0], place)
             else:
@@ -134,9 +151,10 @@ def train(
 def _attempt(
     source: TrainingSource, out: Path, config: TrainConfig, watchers: Watchers, resume: bool
 ) -> TrainResult:
+    begun_s = time.monotonic()
     algorithm = build_algorithm(source, config)
     try:
-        run = _Run(algorithm, out, config, watchers)
+        run = _Run(algorithm, out, config, watchers, begun_s)
         if resume:
             run.resume()
         else:
@@ -151,13 +169,17 @@ def _attempt(
 class _Run:
     """The loop of one attempt, and the hook that completes every result."""
 
-    def __init__(self, algorithm: ReplayPPO, out: Path, config: TrainConfig, watchers: Watchers) -> None:
+    def __init__(
+        self, algorithm: ReplayPPO, out: Path, config: TrainConfig, watchers: Watchers, begun_s: float
+    ) -> None:
         self._algorithm = algorithm
         self._out = out
         self._config = config
         self._watch = watchers
         self._count = _Counters()
-        self._started_s = time.monotonic()
+        self._begun_s = begun_s
+        self._before_s = 0.0  # that earlier attempts took
+        self._started_s = begun_s  # of the iteration
         callbacks: Any = algorithm.callbacks
         callbacks.hooks.append(self._after_iteration)
 
@@ -167,13 +189,13 @@ class _Run:
         policy, state = read_checkpoint(folder)
         restore(self._algorithm, policy, state)
         self._count = _Counters(**state.values["run"])
-        metrics = self._out / METRICS
-        kept = metrics.read_text().splitlines(keepends=True)[: self._count.iteration]
-        write_whole(metrics, "".join(kept))
+        self._before_s = self._count.elapsed_s
+        keep_metrics(self._out, self._count.iteration)
 
     def to_the_end(self) -> TrainResult:
         """Iterate until the budget or the patience is used up, or the stop hook says so."""
         count = self._count
+        count.startup_s += time.monotonic() - self._begun_s
         while count.iteration < self._config.iterations and not self._has_stopped():
             self._started_s = time.monotonic()
             self._algorithm.train()  # type: ignore[no-untyped-call]
@@ -208,16 +230,15 @@ class _Run:
         took_s = time.monotonic() - self._started_s
         count.iteration += 1
         count.env_steps += config.batch_size
-        count.elapsed_s += took_s
         sampled = result["env_runners"]
         count.episodes += int(sampled["episodes_this_iter"])
         advance_curriculum(algorithm, count.episodes)
-        is_last = count.iteration == config.iterations
-        to_validate = count.iteration == 1 or count.iteration % config.validate_every == 0 or is_last
+        to_validate = is_validated(config, count.iteration)
         to_keep = to_validate or count.iteration % config.checkpoint_every == 0
         policy = frozen_copy(algorithm) if to_keep else None
         validation = self._score(policy) if policy is not None and to_validate else None
         result["validation"] = count.last_numbers
+        count.elapsed_s = self._before_s + time.monotonic() - self._begun_s
         self._append_metrics(algorithm, result, took_s)
         if policy is not None:
             self._keep(policy, validation)
@@ -228,7 +249,10 @@ class _Run:
         if self._watch.validate is None:
             return None
         count = self._count
+        begun_s = time.monotonic()
         found = self._watch.validate(policy)
+        count.validation_s += time.monotonic() - begun_s
+        require_finite_scores(found.numbers, count.iteration)
         at = {"iteration": count.iteration, "env_steps": count.env_steps}
         count.validations.append({**found.numbers, **at})
         if count.best_score is None or found.score > count.best_score:
@@ -261,24 +285,26 @@ class _Run:
             **algorithm.batch_statistics,
             **result["info"]["learner"]["default_policy"]["learner_stats"],
             "validation": result["validation"],
-            "steps_per_s": self._config.batch_size / took_s,
+            "steps_per_s": self._config.batch_size / took_s,  # sampled and learned from
             "elapsed_s": count.elapsed_s,
         }
-        with (self._out / METRICS).open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
+        append_line(self._out / METRICS, json_text(line))
 
     def _report(self, result: dict[str, Any], took_s: float) -> None:
         if self._watch.progress is None:
             return
         count, config = self._count, self._config
-        per_iteration_s = count.elapsed_s / count.iteration
+        iterations_s = count.elapsed_s - count.startup_s - count.validation_s
+        left_s = seconds_left(
+            config, count.iteration, len(count.validations), iterations_s, count.validation_s
+        )
         self._watch.progress(
             Progress(
                 iteration=count.iteration,
                 iterations=config.iterations,
                 env_steps=count.env_steps,
                 steps_per_s=config.batch_size / took_s,
-                seconds_left=per_iteration_s * (config.iterations - count.iteration),
+                seconds_left=left_s,
                 episode_return=_finite(result["env_runners"]["episode_return_mean"]),
                 score=count.last_numbers.get("score"),
                 best_score=count.best_score,

@@ -5,22 +5,25 @@ Folder   the files of ``learning/training/run.py``, plus run.json (all settings,
 """
 
 import importlib.metadata
-import json
+import logging
 import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.manifest import Split, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, features_of
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.folder import CONFIG, read_object, require_same, sections
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import Stop, TrainResult, train
@@ -28,11 +31,12 @@ from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
-from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
-from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, volume_note
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import SplitOpener, open_bank
-from kalshi_platform.storage.whole_file import write_whole
+
+_log = logging.getLogger(__name__)
 
 RUN_FILE: Final = "run.json"
 _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "ray", "torch")
@@ -58,6 +62,25 @@ class RunSettings(Config):
         return RunSettings.parse(values)
 
 
+def stored_settings(out: Path) -> RunSettings:
+    """Settings of the run in ``out``, its steps included; DataError where its records cannot be read.
+
+    ContractError where there is no run.
+    """
+    if newest_number(out) is None:
+        raise ContractError(
+            f"{out} holds no checkpoint to resume from: leave out --resume, and the run starts from its "
+            "beginning"
+        )
+    # config.json is the newer one: population-based training changes it.
+    return RunSettings.parse({**_recorded(out)["settings"], "train": read_object(out / CONFIG)})
+
+
+def stored_dataset(out: Path) -> str:
+    """Address of the dataset that the run in ``out`` learned from."""
+    return str(_recorded(out)["dataset"])
+
+
 def run_training(
     settings: RunSettings,
     dataset_uri: str,
@@ -66,31 +89,36 @@ def run_training(
     resume: bool = False,
     stop: Stop | None = None,
     mutated: frozenset[str] = frozenset(),
+    blocks: frozenset[str] | None = None,
 ) -> TrainResult:
     """Train on the train split of the dataset at ``dataset_uri``, validated on its validation split.
 
+    ``blocks`` are the validation blocks that choose the best checkpoint; None: all of them.
     ``stop`` and ``mutated`` as in :func:`kalshi_platform.learning.training.run.train`. ContractError where a
     resumed run meets another dataset or other settings than it began with.
     """
     dataset = _open(dataset_uri, out, resume)
     require_ready(settings, dataset)
+    if resume:
+        _require_same_run(out, settings, dataset, mutated)
     feature_sets, state = settings.env.groups, dataset.digest
     open_train = SplitOpener(dataset_uri, "train", feature_sets, state=state)
     held_out = open_bank(dataset_uri, "validation", feature_sets, state=state)
-    out.mkdir(parents=True, exist_ok=True)
-    _record(out, settings, dataset, resume)
-    write_environment(out, settings.env)
+    papers = {RUN_FILE: _record(settings, dataset), ENVIRONMENT_FILE: environment_text(settings.env)}
     source = TrainingSource(open_train, FEATURE_DIGEST, settings.env, settings.episodes, settings.curriculum)
+    if note := volume_note(source.bank, settings.curriculum):
+        _log.warning(note)
     try:
         return train(
             source,
             out,
             settings.train,
-            validator(held_out, settings.env),
+            validator(held_out, settings.env, blocks),
             progress,
             resume,
             stop,
             mutated,
+            papers,
         )
     finally:
         source.close()
@@ -98,9 +126,9 @@ def run_training(
 
 def _open(uri: str, out: Path, resume: bool) -> Dataset:
     """The dataset; for a resumed run the state that the run began on, where the dataset has grown since."""
-    dataset, path = Dataset.open(uri), out / RUN_FILE
-    if resume and path.exists():
-        began: str = json.loads(path.read_text())["dataset_digest"]
+    dataset = Dataset.open(uri)
+    if resume and (out / RUN_FILE).exists():
+        began = _recorded(out)["dataset_digest"]
         if began in dataset.manifest.parents:
             return Dataset.open(uri, began)
     return dataset
@@ -126,22 +154,27 @@ def require_ready(settings: RunSettings, dataset: Dataset) -> None:
         if not dataset.entries(split):
             raise DataError(
                 f"{dataset.uri} has no market in its {split} split: record or simulate more events"
+                f"{judge_only_words(dataset.manifest)}"
             )
 
 
-def validator(bank: Bank, env: EnvConfig) -> Callable[[FrozenPolicy], Validation]:
-    """A function that scores a policy in training: its returns on held-out events, as shares of capital."""
+def validator(
+    bank: Bank, env: EnvConfig, blocks: frozenset[str] | None = None
+) -> Callable[[FrozenPolicy], Validation]:
+    """A function that scores a policy in training: its returns on held-out blocks, as shares of capital.
+
+    ``blocks`` None: on all of ``bank``.
+    """
     config = EvalConfig.for_rows(bank.n_rows).replace(seeds=(0,), fee_ladder=False)
 
     def validate(policy: FrozenPolicy) -> Validation:
-        return Validation.of(score(trained(policy), bank, env, config))
+        return Validation.of(score(trained(policy), bank, env, config, blocks))
 
     return validate
 
 
-def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) -> None:
-    """Write run.json; on resume compare with the one that is there."""
-    path = out / RUN_FILE
+def _record(settings: RunSettings, dataset: Dataset) -> str:
+    """Text of run.json."""
     record = {
         "settings": settings.model_dump(mode="json"),
         "dataset": dataset.uri,
@@ -151,14 +184,29 @@ def _record(out: Path, settings: RunSettings, dataset: Dataset, resume: bool) ->
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    if resume and path.exists():
-        was = json.loads(path.read_text())
-        if was["dataset_digest"] != record["dataset_digest"]:
-            raise ContractError(
-                f"{out} began on dataset {was['dataset_digest']}, {dataset.uri} is {dataset.digest}: "
-                "resume on the dataset it began with, or start a new run in another folder"
-            )
-        for part in ("env", "episodes", "curriculum"):
-            if was["settings"][part] != record["settings"][part]:  # type: ignore[index]
-                raise ContractError(f"{out} began with other {part} settings: {was['settings'][part]}")
-    write_whole(path, json.dumps(record, indent=1) + "\n")
+    return json_text(record, indent=1) + "\n"
+
+
+def _recorded(out: Path) -> dict[str, Any]:
+    """Content of run.json; DataError where it is damaged."""
+    found = read_object(out / RUN_FILE)
+    missing = [name for name in ("settings", "dataset", "dataset_digest") if name not in found]
+    if missing:
+        raise DataError(
+            f"{out / RUN_FILE} lacks {', '.join(missing)}: restore it, or start the run in another --out"
+        )
+    return found
+
+
+def _require_same_run(out: Path, settings: RunSettings, dataset: Dataset, mutated: frozenset[str]) -> None:
+    """Refuse to resume the run in ``out`` on another dataset or with other settings than it began with."""
+    stored = stored_settings(out)
+    began = _recorded(out)["dataset_digest"]
+    if began != dataset.digest:
+        raise ContractError(
+            f"{out} began on dataset {began}, {dataset.uri} is {dataset.digest}: leave out --dataset, and "
+            "--resume takes the run's, or start a new run in another --out"
+        )
+    was, asked = (sections(**{name: getattr(s, name) for name in RunSettings.model_fields})
+                  for s in (stored, settings))  # fmt: skip
+    require_same(out, was, asked, mutated)

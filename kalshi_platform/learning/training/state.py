@@ -9,6 +9,7 @@ Invariant  a run continued from a captured state produces the same numbers as on
 from typing import Any
 
 import numpy as np
+from numpy.lib.recfunctions import repack_fields
 from ray.rllib.policy.sample_batch import SampleBatch
 
 from kalshi_platform.domain.errors import DataError
@@ -100,7 +101,13 @@ def _sampler_state(worker: Any) -> dict[str, Any]:
 def _split(env: dict[str, Any]) -> dict[str, np.ndarray]:
     """State of the environments as named arrays; the waiting episodes are stored column by column."""
     columns = {f"table.{name}": column for name, column in env["table"]._asdict().items()}
-    return {"envs": env["envs"], "slots": env["slots"], **columns}
+    return {"envs": _packed(env["envs"]), "slots": _packed(env["slots"]), **columns}
+
+
+def _packed(records: np.ndarray) -> np.ndarray:
+    """Copy of records without the bytes between fields, in which memory holds whatever lay there before."""
+    packed: np.ndarray = repack_fields(records)
+    return packed
 
 
 def _joined(arrays: dict[str, np.ndarray]) -> dict[str, Any]:

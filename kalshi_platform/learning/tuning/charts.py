@@ -1,10 +1,9 @@
 """Charts that only the comparison of runs needs, in the look of evaluation/pages/charts.py.
 
-Owns   parallel coordinates of settings against score, and the map trial x block of returns.
+Owns   parallel coordinates of settings against score.
 Units  pixels of a 720 wide view box that the page stretches.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +11,16 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.charts import (
     WIDTH,
     Scale,
     draw_line,
     draw_name,
-    draw_rect,
-    draw_text,
     nice_ticks,
     svg,
 )
-from kalshi_platform.evaluation.pages.formats import percent, plain
+from kalshi_platform.evaluation.pages.formats import plain
 
 #: From this ratio of the largest to the smallest value on, an axis of positive numbers is logarithmic.
 LOG_FROM: Final = 20.0
@@ -89,7 +87,7 @@ def _is_number(value: object) -> bool:
 def _word(value: object, form: Any) -> str:
     if _is_number(value):
         return str(form(value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text(value)
 
 
 def parallel_coordinates(
@@ -137,29 +135,3 @@ def _run_line(axes: Sequence[Axis], run: int, x: Scale, y: Scale, name: str, kin
     told = ", ".join(f"{axis.name} {axis.texts[run]}" for axis in axes)
     title = f"<title>{escape(name)}: {escape(told)}</title>"
     return f'<polyline class="line {kind}" points="{path}">{title}</polyline>'
-
-
-def return_map(
-    values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str], label: str
-) -> Markup:
-    """Map of returns (rows x columns) as colour: gain or loss, stronger for more (by its square root)."""
-    most = max((abs(v) for row in values for v in row), default=0.0)
-    if not rows or not columns:
-        return Markup('<p class="none">no data</p>')
-    left, cell_h = 196, 22 if len(rows) <= 20 else 16
-    cell_w = (WIDTH - left - 8) / len(columns)
-    gap = 2 if cell_w > 8 else 0.4
-    height = cell_h * len(rows) + 26
-    parts = []
-    for r, (name, row) in enumerate(zip(rows, values, strict=True)):
-        top = r * cell_h
-        parts.append(draw_name(left - 8, top + cell_h / 2 + 4, name, 24))
-        for c, value in enumerate(row):
-            share = math.sqrt(abs(value) / most) if most > 0 else 0.0
-            kind = "cell-empty" if share == 0 else f"bar {'good' if value > 0 else 'bad'}"
-            extra = "" if share == 0 else f'fill-opacity="{max(share, 0.06):.2f}"'
-            title = f"{name}, {columns[c]}: {percent(value)}"
-            parts.append(draw_rect(left + c * cell_w, top + 1, cell_w - gap, cell_h - 2, kind, title, extra))
-    axis = f"{len(columns)} blocks, by mean return over the trials, worst to best"
-    parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
-    return svg(height, parts, label)

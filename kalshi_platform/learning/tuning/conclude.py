@@ -9,13 +9,18 @@ import json
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+
 from kalshi_platform.data.dataset.manifest import Split
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
+from kalshi_platform.evaluation.judging.rivals import choose_on_train
+from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.learning.training.metrics import read_metrics
@@ -43,7 +48,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
         write_json(out / BASELINES_FILE, {b.name: b.block_returns for b in found.baselines})
     if final and not (winner / JSON_NAME).exists():
         log_folder = out if "://" in record.dataset else Path(record.dataset)
-        earlier = open_held_out("test", True, log_folder, _subject(record, run))
+        earlier = open_held_out(Dataset.open(record.dataset), "test", True, log_folder, _subject(record, run))
         if earlier:
             say(f"the test split was opened {earlier} times before: its figures are no longer fresh")
         _judge(record, run, "test", winner, say)
@@ -66,16 +71,22 @@ def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) ->
     bank = open_bank(record.dataset, split, env.groups)
     metrics = read_metrics(run)
     say(f"judging {run.name} on {len(set(bank.segment_events.tolist()))} {split} events")
+    policy, subject = FrozenPolicy.load(run), _subject(record, run)
+    config = EvalConfig.for_rows(bank.n_rows).replace(split=split)
+    ledgers: list[pa.Table] = []
     found = evaluate(
-        trained(FrozenPolicy.load(run)),
+        trained(policy),
         bank,
         env,
-        EvalConfig.for_rows(bank.n_rows).replace(split=split),
-        subject=_subject(record, run),
+        config,
+        subject=subject,
+        rules=choose_on_train(record.dataset, env, say=say),
+        train=sample_training(trained(policy), record.dataset, env, config, record.dataset_digest, say),
         training_metrics=metrics,
+        keep_ledger=ledgers.append,
         say=say,
     )
-    write_report(found, out, metrics)
+    write_report(found, out, metrics, ledger=ledgers[0])
     return found
 
 

@@ -8,12 +8,15 @@ further seeds of settings that had won already, so they are not trials. The tria
 own seeds, because it was chosen for being lucky.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
+from kalshi_platform.evaluation.judging.checkup_learning import idle_winner
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.evaluation.statistics.overfitting import (
     BacktestOverfitting,
@@ -59,15 +62,16 @@ class Findings(Config):
     winner: str | None
     why: str
     trials: tuple[str, ...]
-    events: tuple[str, ...]  # those every trial was judged on
-    events_dropped: int  # known to some of the trials only
-    returns: tuple[tuple[float, ...], ...]  # trials x events
+    events: tuple[str, ...]  # blocks every trial was judged on; the name is older than they are
+    events_dropped: int  # blocks known to some of the trials only
+    returns: tuple[tuple[float, ...], ...]  # trials x blocks
     left_out: tuple[LeftOut, ...]
     effective: EffectiveTrials
     deflated: DeflatedSharpe | None  # None without a winner
     overfitting: BacktestOverfitting
     superiority: tuple[Superiority, ...]
     finalists: tuple[Finalist, ...]
+    warnings: tuple[Finding, ...] = ()  # about the winner
 
 
 def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
@@ -78,15 +82,15 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
     trials = [run for run in loaded.runs if run.stage != "finalist" and _why_not(run, digest) is None]
     rows = {run.name: run.validation.block_returns for run in trials if run.validation is not None}
     returns = TrialReturns.of(rows)
-    every_event = {event for row in rows.values() for event in row}
+    every_block = {block for row in rows.values() for block in row}
     effective = effective_trials(returns)
     return Findings(
         dataset_digest=digest,
         winner=winner.name if winner else None,
         why=why,
         trials=returns.trials,
-        events=returns.events,
-        events_dropped=len(every_event) - len(returns.events),
+        events=returns.blocks,
+        events_dropped=len(every_block) - len(returns.blocks),
         returns=tuple(map(tuple, returns.values.tolist())),
         left_out=tuple(
             LeftOut(run=run.name, why=reason)
@@ -98,6 +102,7 @@ def find(loaded: Loaded, config: FindingsConfig | None = None) -> Findings:
         overfitting=backtest_overfitting(returns, config.cscv),
         superiority=superiority(returns, _baselines(loaded.sweeps, digest), config.superiority),
         finalists=_finalists(loaded.runs, digest, config.bootstrap),
+        warnings=_warnings(winner),
     )
 
 
@@ -105,8 +110,9 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     """Winner, and the reason.
 
     The sweep's own winner where all runs belong to it, else the best score on the commonest dataset.
+    A run on fewer than MIN_BLOCKS blocks is not ranked.
     """
-    judged = [run for run in loaded.runs if run.stage != "finalist" and run.validation is not None]
+    judged = [run for run in loaded.runs if run.stage != "finalist" and run.is_ranked]
     candidates = [run for run in judged if run.dataset_digest is not None]
     if not candidates:
         return None, "no run of a known dataset holds a validation of its best checkpoint"
@@ -115,12 +121,26 @@ def _winner(loaded: Loaded) -> tuple[Run | None, str]:
     if alone and (chosen := loaded.sweeps[0].record.winner) is not None:
         named = next((run for run in candidates if run.name == chosen), None)
         if named is not None:
-            return named, loaded.sweeps[0].record.why
+            few = decides_nothing(named.n_blocks)
+            return named, loaded.sweeps[0].record.why + (f" ({few})" if few else "")
         lost = f"the sweep's own winner {chosen} holds no validation; "
+    most = max(run.n_blocks for run in candidates)
+    candidates = [run for run in candidates if run.n_blocks >= MIN_BLOCKS]
+    if not candidates:
+        few = f"no run was validated on at least {MIN_BLOCKS} independent blocks; {decides_nothing(most)}"
+        return None, f"{lost}{few}"
     digest = _commonest_digest(candidates)
     same = [run for run in candidates if run.dataset_digest == digest]
     best = max(same, key=lambda run: run.score if run.score is not None else float("-inf"))
     return best, f"{lost}best validation score of the {len(same)} validated runs on dataset {digest}"
+
+
+def _warnings(winner: Run | None) -> tuple[Finding, ...]:
+    """Findings about the winner that its score hides: it may have won by doing nothing."""
+    if winner is None or winner.validation is None:
+        return ()
+    found = idle_winner(f"the winner {winner.name}", winner.validation.trade_rate)
+    return () if found is None else (found,)
 
 
 def _commonest_digest(runs: Sequence[Run]) -> str | None:
@@ -137,12 +157,12 @@ def _why_not(run: Run, digest: str | None) -> str | None:
         return "it does not say which dataset it was made on"
     if run.dataset_digest != digest:
         return (
-            f"made on another dataset ({run.dataset_digest}, not {digest}): its events are not the same draws"
+            f"made on another dataset ({run.dataset_digest}, not {digest}): its blocks are not the same draws"
         )
     return None
 
 
-#: The baseline that earns nothing on every event.
+#: The baseline that earns nothing on every block.
 DO_NOTHING: Final = "do_nothing"
 
 
@@ -164,12 +184,12 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if run.stage == "finalist" and _why_not(run, digest) is None:
-            groups.setdefault(json.dumps(_setting(run), sort_keys=True), []).append(run)
+            groups.setdefault(json_text(_setting(run), sort_keys=True), []).append(run)
     return tuple(
         Finalist(
             values=_setting(of[0]),
             spread=seed_spread(
-                {r.name: r.validation.block_returns for r in of if r.validation is not None}, config
+                {r.name: r.validation.block_returns for r in of if r.is_ranked and r.validation}, config
             ),
         )
         for of in groups.values()

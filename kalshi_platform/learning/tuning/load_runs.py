@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.validation import Validation, read_validation
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.tuning.sweep_record import (
@@ -67,6 +68,16 @@ class Run(Config):
     validation: Validation | None  # of its best checkpoint
     score: float | None
     problems: tuple[str, ...]
+
+    @property
+    def is_ranked(self) -> bool:
+        """True where the run's best checkpoint was validated and the run did not fail."""
+        return self.validation is not None and self.status != "failed"
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of independent blocks that it was validated on; 0 where it never was."""
+        return len(self.validation.block_returns) if self.validation else 0
 
     def value(self, setting: str) -> Any:
         """Value of ``setting`` in this run; None where it is not known."""
@@ -129,7 +140,7 @@ def varied(runs: Sequence[Run]) -> tuple[str, ...]:
     swept = dict.fromkeys(name for run in runs if run.stage != "finalist" for name in run.values)
     known = [run for run in runs if run.settings]
     names = dict.fromkeys(name for run in known for name in run.settings)
-    differing = (n for n in names if len({json.dumps(run.settings.get(n)) for run in known}) > 1)
+    differing = (n for n in names if len({json_text(run.settings.get(n)) for run in known}) > 1)
     return tuple(n for n in dict.fromkeys([*swept, *differing]) if n != "train.seed")
 
 

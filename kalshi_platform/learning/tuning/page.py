@@ -18,21 +18,24 @@ from rich.text import Text
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.checkup import Finding
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import Comparison
-from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict
+from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict, worth_line
+from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval
 from kalshi_platform.learning.tuning import words
-from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
-from kalshi_platform.models.registry.provenance import SIMULATED, counts_words, standing_of
+from kalshi_platform.models.registry.evidence import Estimate
+from kalshi_platform.models.registry.provenance import blocks_by_provenance, counts_words
 
 COMPARE_HTML: Final = "compare.html"
 COMPARE_JSON: Final = "compare.json"
@@ -52,6 +55,7 @@ class WinnerReport(Config):
     n_events: int
     n_blocks: int = 0  # 0 in pages of an earlier version
     verdict: str
+    worth: str = ""
     mean_return: Interval
     pnl_e6: int
     fees_e6: int
@@ -70,6 +74,7 @@ class RunComparison(Config):
     findings: Findings
     figures: tuple[Figure, ...]
     verdict: str
+    worth: str = ""  # the first line; empty in pages of an earlier version
     survives: bool
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
@@ -78,9 +83,7 @@ class RunComparison(Config):
     def data_words(self) -> str:
         """Words on the data that judged the runs; unknown where a run's validation does not say."""
         found = dict.fromkeys(
-            f"{'simulated: ' if standing_of(v.judged_on) == SIMULATED else ''}{counts_words(v.judged_on)}"
-            for run in self.runs
-            if (v := run.validation) is not None
+            counts_words(run.validation.judged_on) for run in self.runs if run.validation is not None
         )
         return f"Judged on {' / '.join(found)}" if found else ""
 
@@ -98,10 +101,26 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
         findings=found,
         figures=words.figures(found),
         verdict=words.verdict(found),
+        worth=report.worth if report else _worth(loaded, found),
         survives=words.survives(found),
         winner_report=report,
         problems=tuple(problems),
     )
+
+
+def _worth(loaded: Loaded, found: Findings) -> str:
+    """Worth of the winner by its validation alone, where it has no report of its own."""
+    winner = next((run for run in loaded.runs if run.name == found.winner), None)
+    scored = winner.validation if winner else None
+    earned, n_blocks, blocks = Estimate(value=None, low=None, high=None), 0, {}
+    if scored is not None:
+        n_blocks, blocks = len(scored.block_returns), blocks_by_provenance(scored.judged_on)
+        earned = Estimate(value=scored.score, low=scored.low, high=scored.high)
+    why = "the winner has no report of its own" if winner else "there is no winner"
+    figures = WorthFigures(
+        blocks=blocks, n_blocks=n_blocks, earned=earned, rule=None, why_no_rule=why, against_rule=None
+    )
+    return worth(figures)
 
 
 def write_page(comparison: RunComparison, out: Path) -> tuple[Path, Path]:
@@ -137,6 +156,7 @@ def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> Winn
             n_events=e.policy.n_events,
             n_blocks=e.policy.n_blocks,
             verdict=verdict(e),
+            worth=worth_line(e),
             mean_return=e.policy.mean_return,
             pnl_e6=e.policy.trading.pnl_e6,
             fees_e6=e.policy.trading.fees_e6,
@@ -174,21 +194,30 @@ def render_html(comparison: RunComparison, out: Path) -> str:
 
 
 def best_first(runs: Sequence[Run]) -> list[Run]:
-    """Runs ordered for the page: trials before finalists, by score, those without one last."""
-    return sorted(runs, key=lambda r: (r.stage == "finalist", r.score is None, -(r.score or 0.0)))
+    """Runs ordered for the page: trials before finalists, by score.
+
+    Last come those that failed, those whose validation decides nothing, as they were given, and those
+    without one.
+    """
+
+    def place(run: Run) -> tuple[bool, bool, bool, bool, float]:
+        undecided = bool(decides_nothing(run.n_blocks))
+        score = 0.0 if undecided or run.score is None else run.score
+        return run.stage == "finalist", run.score is None, run.status == "failed", undecided, -score
+
+    return sorted(runs, key=place)
 
 
 def score_interval(run: Run) -> Interval:
     """Score of the run with the interval that its validation gave it."""
     v = run.validation
-    n_blocks = len(v.block_returns) if v else 0
-    note = "never validated" if v is None else decides_nothing(n_blocks)
+    note = "never validated" if v is None else decides_nothing(run.n_blocks)
     return Interval(
         estimate=run.score,
         low=v.low if v else None,
         high=v.high if v else None,
         confidence=BootstrapConfig().confidence,
-        n_clusters=n_blocks,
+        n_clusters=run.n_blocks,
         note=note if v is None or v.low is None else "",
     )
 
@@ -278,6 +307,7 @@ def _heat(comparison: RunComparison) -> Markup:
         [found.trials[k] for k in rows],
         [found.events[e] for e in columns],
         "returns by trial and block",
+        f"{len(columns)} blocks, by mean return over the trials, worst to best",
     )
 
 
@@ -288,7 +318,8 @@ def _finalists(found: Findings) -> Markup:
 
 def terminal_view(comparison: RunComparison) -> RenderableType:
     """Runs, corrected figures and verdict for a terminal."""
-    table = Table(title=f"{len(comparison.runs)} runs")
+    n_blocks = len(comparison.findings.events)
+    table = Table(title=f"{len(comparison.runs)} runs · statistics over {n_blocks} independent blocks")
     for name in ("run", "status"):
         table.add_column(name)
     table.add_column(f"score [{BootstrapConfig().confidence:.0%} by block]")
@@ -308,5 +339,6 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
         table.add_row(*map(Text, cells), style="bold" if run.name == comparison.findings.winner else "")
     lines = (Text(f"{f.name}: {f.value} ({f.behind})", style="dim") for f in comparison.figures)
     style = "bold green" if comparison.survives else "bold"
+    first = [Text(comparison.worth, style="bold")] if comparison.worth else []
     data = [Text(comparison.data_words)] if comparison.data_words else []
-    return Group(table, *lines, *data, Text(comparison.verdict, style=style))
+    return Group(*first, *data, table, *lines, Text(comparison.verdict, style=style))

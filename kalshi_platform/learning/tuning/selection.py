@@ -27,7 +27,7 @@ class WinnerChoice(NamedTuple):
 
 def best_trials(records: Mapping[str, TrialRecord], most: int) -> list[TrialRecord]:
     """At most ``most`` trials by score, best first; TrainingError where none has one."""
-    scored = [r for r in records.values() if r.score is not None and r.status != "failed"]
+    scored = [r for r in records.values() if r.is_ranked]
     if not scored:
         reasons = "; ".join(f"{r.id}: {r.reason}" for r in records.values()) or "no trial ended"
         raise TrainingError(f"no trial reached a validation score ({reasons})")
@@ -50,13 +50,15 @@ def further_seeds(chosen: Sequence[TrialRecord], planned: Sequence[Variant], see
 def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) -> WinnerChoice:
     """The winner among ``chosen`` by its ``further`` seeds; TrainingError where none of them has a score."""
     ranked = []
+    failed: dict[str, int] = {}
     for place, record in enumerate(chosen):
         runs = [r for r in further.values() if r.id.startswith(f"{record.id}-s")]
-        scored = [r for r in runs if r.score is not None]
+        scored = [r for r in runs if r.is_ranked]
         if not scored:
             continue
         iqm = interquartile_mean(np.array([r.score for r in scored]))
         ranked.append((-iqm, place, record, scored))
+        failed[record.id] = sum(1 for r in runs if r.status == "failed")
     if not ranked:
         reasons = "; ".join(f"{r.id}: {r.reason}" for r in further.values())
         raise TrainingError(f"no further seed of any finalist reached a validation score ({reasons})")
@@ -64,7 +66,12 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
     best = ranked[0]
     middle = sorted(best[3], key=lambda r: (float(r.score or 0.0), r.id))[(len(best[3]) - 1) // 2]
     shown = ", ".join(
-        f"{record.id} {-score:+.4f} ({len(scored)} seeds)" for score, _, record, scored in ranked
+        f"{record.id} {-score:+.4f} ({len(scored)} seeds{_lost(failed[record.id])})"
+        for score, _, record, scored in ranked
     )
     why = f"highest interquartile mean of the validation return over seeds: {shown}"
     return WinnerChoice(best[2].id, middle.run, why)
+
+
+def _lost(failed: int) -> str:
+    return f", {failed} failed" if failed else ""

@@ -19,6 +19,7 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.training.session import require_ready
 from kalshi_platform.learning.tuning.experiment import Experiment, space_in_words, variants
@@ -60,7 +61,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
     plan = _plan(experiment, dataset)
     if request.storage:
         # Credentials and bucket are tried by a write before anything expensive starts.
-        open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json.dumps(plan, indent=1).encode())
+        open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json_text(plan, indent=1).encode())
     _claim(request, plan)
     place = SweepPlaces(dataset.uri, request.out, request.storage)
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
@@ -151,4 +152,4 @@ def _claim(request: SweepRequest, plan: Mapping[str, Any]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as a whole file: a reader sees the old one or the new one."""
-    write_whole(path, json.dumps(value, indent=1) + "\n")
+    write_whole(path, json_text(value, indent=1) + "\n")

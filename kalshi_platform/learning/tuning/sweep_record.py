@@ -34,6 +34,11 @@ class TrialRecord(Config):
     score: float | None  # best validation score; None where none was reached
     run: str  # folder of the run, relative to the sweep's
 
+    @property
+    def is_ranked(self) -> bool:
+        """True where the trial has a score and did not fail; a failed one may have been lucky before."""
+        return self.score is not None and self.status != "failed"
+
 
 class SweepRecord(Config):
     """Record of one sweep."""

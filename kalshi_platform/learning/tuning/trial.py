@@ -15,12 +15,20 @@ from typing import Any, Final
 from ray import tune
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.learning.training.checkpoint import BEST, LATEST, read_checkpoint, write_checkpoint
+from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.learning.training.checkpoint import (
+    BEST,
+    LATEST,
+    newest_number,
+    read_checkpoint,
+    write_checkpoint,
+)
 from kalshi_platform.learning.training.folder import MAY_MUTATE
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import write_whole
 
 TRIALS: Final = {"sweep": "trials", "finalist": "finalists"}
@@ -69,7 +77,7 @@ def run_trial(config: Mapping[str, Any]) -> None:
         task.dataset,
         run,
         report,
-        resume=(run / LATEST).exists(),
+        resume=newest_number(run) is not None,
         mutated=MAY_MUTATE if task.population else frozenset(),
     )
 
@@ -133,12 +141,14 @@ def _replay(run: Path) -> None:
 def _report_with_checkpoint(found: dict[str, Any], run: Path, trial: str) -> None:
     """Report together with the newest checkpoint, which another trial may take over."""
     newest = (run / LATEST).resolve()
+    verify(newest)  # before the copy gets a seal of its own
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for path in newest.iterdir():
             (copy / path.name).hardlink_to(path) if _same_device(path, copy) else _copy(path, copy)
         (copy / METRICS).write_bytes((run / METRICS).read_bytes())
-        (copy / _ORIGIN).write_text(json.dumps({"trial": trial, "iteration": int(newest.name)}))
+        (copy / _ORIGIN).write_text(json_text({"trial": trial, "iteration": int(newest.name)}))
+        seal(copy)
         tune.report(found, checkpoint=tune.Checkpoint.from_directory(folder))
 
 

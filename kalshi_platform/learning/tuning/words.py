@@ -4,10 +4,10 @@ Owns   the meaning of a deflated figure, the strength of the evidence, and when 
 Not    any figure: those lie in Findings.
 """
 
-import json
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, plain, probability
 from kalshi_platform.learning.tuning.findings import Findings
 
@@ -51,7 +51,7 @@ def survives(found: Findings) -> bool:
 
 def _weaknesses(found: Findings) -> list[str]:
     d = found.deflated
-    weak = []
+    weak = [finding.message for finding in found.warnings]
     if d is None or d.probability is None:
         weak.append(f"no deflated Sharpe ratio ({d.note if d else found.why})")
     elif d.probability < 1 - SIGNIFICANCE:
@@ -60,10 +60,10 @@ def _weaknesses(found: Findings) -> list[str]:
             f"below {percent(1 - SIGNIFICANCE)}"
         )
     for s in found.superiority:
-        if s.p_value is None:
+        if s.judged_p is None:
             weak.append(f"no test against {s.benchmark} ({s.note})")
-        elif s.p_value >= SIGNIFICANCE:
-            weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.p_value, s.resamples)})")
+        elif s.judged_p >= SIGNIFICANCE:
+            weak.append(f"no trial is shown to beat {s.benchmark} ({_p(s.judged_p, s.resamples)})")
     return weak
 
 
@@ -98,7 +98,7 @@ def _deflated(found: Findings) -> tuple[Figure, ...]:
     if d is None:
         return ()
     behind, name = _behind(d.n_trials, d.n_events), "deflated Sharpe ratio"
-    if d.probability is None or d.luck is None:
+    if d.probability is None or d.luck is None or d.sharpe is None:
         return (Figure(name=name, value="-", meaning=f"{d.note}.", behind=behind, tone="flat"),)
     meaning = (
         f"The best of {d.trials_used} worthless trials would show a Sharpe ratio of {d.luck:.3f} a block by "
@@ -130,7 +130,7 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
     out = []
     for s in found.superiority:
         behind, name = _behind(s.n_trials, s.n_events), f"Hansen's test against {s.benchmark}"
-        if s.p_value is None or s.best_difference is None:
+        if s.judged_p is None or s.best_difference is None:
             out.append(Figure(name=name, value="-", meaning=f"{s.note}.", behind=behind, tone="flat"))
             continue
         meaning = (
@@ -138,8 +138,8 @@ def _superiority(found: Findings) -> tuple[Figure, ...]:
             f"({percent(s.best_difference)} a block) would turn up with this probability, all trials "
             f"considered ({s.resamples:,} draws).{f' {s.note}.' if s.note else ''}"
         )
-        tone: Tone = "good" if s.p_value < SIGNIFICANCE else "flat" if s.p_value < 0.5 else "bad"
-        value = _p(s.p_value, s.resamples)
+        tone: Tone = "good" if s.judged_p < SIGNIFICANCE else "flat" if s.judged_p < 0.5 else "bad"
+        value = _p(s.judged_p, s.resamples)
         out.append(Figure(name=name, value=value, meaning=meaning, behind=behind, tone=tone))
     return tuple(out)
 
@@ -186,4 +186,4 @@ def value_text(value: object) -> str:
         return f"{value:,}" if isinstance(value, int) else plain(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(value_text, value))
-    return value if isinstance(value, str) else json.dumps(value)
+    return value if isinstance(value, str) else json_text(value)

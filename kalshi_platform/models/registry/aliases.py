@@ -2,7 +2,8 @@
 
 Layout     aliases/000001.json, 000002.json, ...: one change each, created exclusively, never replaced
 Invariant  numbers run without a gap; the entries up to the highest number are the present state.
-Rollback   promotions of an alias form a stack; a rollback takes the top off and says so in a new entry.
+Rollback   promotions of an alias form a stack; a rollback takes the top off, down to the model that its new
+           entry names.
 """
 
 import getpass
@@ -89,30 +90,49 @@ class AliasLog:
         """Model that ``alias`` names; None where nobody ever set it."""
         return self.current.get(alias)
 
-    def stack(self, alias: str) -> tuple[str, ...]:
-        """Models whose promotions to ``alias`` no rollback took off, the present one last."""
-        return tuple(entry.model for entry in self.standing_entries(alias))
+    def latest(self, alias: str) -> AliasEntry | None:
+        """Latest change of ``alias``, also a rollback; None where nobody ever set it."""
+        return next((entry for entry in reversed(self.entries) if entry.alias == alias), None)
 
-    def standing_entry(self, alias: str) -> AliasEntry | None:
+    def promotion(self, alias: str) -> AliasEntry | None:
         """Promotion that put the present model of ``alias`` there, also after rollbacks; None without one."""
-        return next(reversed(self.standing_entries(alias)), None)
+        return next(reversed(self.promotions(alias)), None)
 
-    def standing_entries(self, alias: str) -> tuple[AliasEntry, ...]:
+    def promotions(self, alias: str) -> tuple[AliasEntry, ...]:
         """Promotions of ``alias`` that no rollback took off, the present one last.
 
-        A model that was judged anew stands once, by its latest promotion.
+        A rollback takes off every promotion above the latest one of the model that it names.
         """
-        standing: list[AliasEntry] = []
+        kept: list[AliasEntry] = []
         for entry in self.entries:
             if entry.alias != alias:
                 continue
-            if entry.kind == "rollback":
-                standing.pop()
+            if entry.kind == "promote":
+                kept.append(entry)
                 continue
-            if standing and standing[-1].model == entry.model:
-                standing.pop()
-            standing.append(entry)
-        return tuple(standing)
+            kept.pop()
+            while kept and kept[-1].model != entry.model:
+                kept.pop()
+        return tuple(kept)
+
+    def stack(self, alias: str) -> tuple[str, ...]:
+        """Models of :meth:`promotions`; one that was judged anew and promoted again stands once."""
+        models = [entry.model for entry in self.promotions(alias)]
+        return tuple(m for k, m in enumerate(models) if k == 0 or m != models[k - 1])
+
+    def require_grown_from(self, seen: "AliasLog", address: str) -> None:
+        """Raise DataError unless every entry of ``seen``, read earlier, still stands here as it was."""
+        if len(self.entries) < len(seen.entries):
+            raise DataError(
+                f"{address}: the log ends at entry {self.number}, it had {seen.number} before; the log only "
+                "grows: restore it from a backup"
+            )
+        changed = next((e for e, now in zip(seen.entries, self.entries, strict=False) if e != now), None)
+        if changed is not None:
+            raise DataError(
+                f"{address}: {changed.path} is not the entry that was read before (now of "
+                f"{self.entries[changed.number - 1].at}); entries never change: restore it from a backup"
+            )
 
 
 def check_alias(alias: str) -> None:

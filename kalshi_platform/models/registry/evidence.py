@@ -41,6 +41,44 @@ class Latency(Config):
     runs: int
 
 
+class TrainedRule(Config):
+    """A rule at the threshold that earned most on training events."""
+
+    name: str
+    threshold: float | None = Field(description="None for a rule without one")
+    train_return: Estimate = Field(description="mean return a block on the training events played")
+    tried: int = Field(description="thresholds that were played")
+
+    @property
+    def words(self) -> str:
+        """Name of the rule, with its threshold where it has one."""
+        return self.name if self.threshold is None else f"{self.name} > {self.threshold:g}"
+
+
+class RuleChoice(Config):
+    """Rules written by hand as training events chose them; no held-out event has a say.
+
+    ``rules`` stand with the best on training events first; none where nothing could be chosen.
+    """
+
+    dataset_digest: str
+    split: str = "train"
+    n_blocks: int = Field(description="independent blocks that were played")
+    n_train_blocks: int = Field(description="independent blocks opened that can be played")
+    seed: int = Field(description="of the draw of the blocks")
+    rules: tuple[TrainedRule, ...]
+    why_not: str = Field(default="", description="why no rule was chosen; else empty")
+
+    @property
+    def best(self) -> TrainedRule | None:
+        """The rule that earned most on training events; None where none could be chosen."""
+        return self.rules[0] if self.rules else None
+
+    def threshold_of(self, name: str) -> float | None:
+        """Threshold chosen for the rule ``name``; None where it has none or was not played."""
+        return next((rule.threshold for rule in self.rules if rule.name == name), None)
+
+
 class Performance(Config):
     """Results of a model on the validation markets."""
 
@@ -59,6 +97,17 @@ class Performance(Config):
     worst_market_return: float
     worst_drawdown: float = Field(description="largest fall of an episode's equity, each market alone")
     latency: Latency
+    #: Left out where unknown, so that older records and judgements keep their bytes.
+    rules: RuleChoice | None = Field(
+        default=None,
+        description="rules as training events chose them; None in records of an earlier version",
+        exclude_if=lambda rules: rules is None,
+    )
+    n_blocks: int | None = Field(
+        default=None,
+        description="independent blocks played; None in records of an earlier version",
+        exclude_if=lambda n: n is None,
+    )
 
     @property
     def action_shares(self) -> Mapping[str, float]:

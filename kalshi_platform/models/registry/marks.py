@@ -62,7 +62,7 @@ UNMARKED = Marks("unknown", "unknown", False)
 
 def marks_of(record: ModelRecord, log: AliasLog, alias: str) -> Marks:
     """Marks of the model of ``record`` where ``alias`` names it; under no alias it passed no gate."""
-    entry = log.standing_entry(alias)
+    entry = log.promotion(alias)
     counts = record.judged_on
     if entry is None or entry.model != record.id:
         return _marks(standing_of(counts), counts, passed_gates=False)
@@ -70,6 +70,11 @@ def marks_of(record: ModelRecord, log: AliasLog, alias: str) -> Marks:
     if not is_gated or entry.judged_on is None:
         return _marks(standing_of(counts), counts, passed_gates=is_gated)
     return _marks(entry.standing or standing_of(entry.judged_on), entry.judged_on, passed_gates=True)
+
+
+def marks_at(record: ModelRecord, log: AliasLog, entry: AliasEntry) -> Marks:
+    """Marks that the model of ``record`` had when ``entry``, a change of ``log``, was the latest."""
+    return marks_of(record, AliasLog(log.entries[: entry.number]), entry.alias)
 
 
 def all_marks(record: ModelRecord, log: AliasLog) -> Marks:

@@ -52,6 +52,11 @@ def real_blocks(counts: Mapping[Provenance, DataCount]) -> int:
     return sum(count.blocks for provenance, count in counts.items() if provenance != SIMULATED)
 
 
+def blocks_by_provenance(counts: Mapping[Provenance, DataCount] | None) -> dict[str, int]:
+    """Number of blocks of each provenance; empty where nobody counted."""
+    return {provenance: count.blocks for provenance, count in (counts or {}).items()}
+
+
 def standing_of(
     counts: Mapping[Provenance, DataCount] | None, min_blocks: int = MIN_RECORDED_BLOCKS
 ) -> Standing:

@@ -1,7 +1,8 @@
 """Models and aliases in a folder or a bucket: models never change, aliases are a log that only grows.
 
 Layout     models/<id>/weights.safetensors, record.json (written last: without it there is no model),
-           models/<id>/evidence-<digest>.json (a judgement), aliases/000012.json (see aliases.py)
+           models/<id>/evidence-<digest>.json (a judgement), aliases/000012.json (see aliases.py),
+           verdicts/<alias>/000012/... (see verdicts.py)
 Invariant  a record's id follows from its content; no file is ever replaced once its record stands.
 Not        judging a model (evaluation/promotion) nor loading it (load.py).
 """
@@ -22,6 +23,7 @@ from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, 
 from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
+from kalshi_platform.models.registry.verdicts import KeptVerdict, read_verdicts
 from kalshi_platform.storage.storage import open_storage
 
 #: Address of the registry where none is given.
@@ -183,27 +185,44 @@ class Registry:
         if not self.holds(model):
             raise ContractError(f"{self.uri} has no model {model!r}; register it first")
         log = seen or self.aliases()
-        before = log.standing_entry(alias)
+        before = log.promotion(alias)
         if before is not None and before.model == model and standing in (None, before.standing):
             return self._unchanged(alias, log)
         return self._append(
             log, alias, model, "promote", reason, evidence=evidence, standing=standing, judged_on=judged_on
         )
 
-    def rollback(self, alias: str, *, reason: str, seen: AliasLog | None = None) -> AliasEntry:
-        """Make ``alias`` name the model from before its latest standing promotion, as a new entry.
+    def rollback(
+        self, alias: str, *, reason: str, seen: AliasLog | None = None, to: str | None = None
+    ) -> AliasEntry:
+        """Make ``alias`` name the model from before its present promotion, as a new entry.
 
-        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. LimitError
-        where there is nothing before.
+        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. ``to`` names a
+        model further down at once. LimitError where there is nothing before, or no such model.
         """
         log = seen or self.aliases()
+        target = self.before(alias, log) if to is None else to
+        if target not in log.stack(alias)[:-1]:
+            raise LimitError(f"alias {alias!r} never named {target} before its present model")
+        if not self.holds(target):
+            raise DataError(f"{self.uri} no longer holds {target}, which {alias!r} named before")
+        return self._append(log, alias, target, "rollback", reason)
+
+    def before(self, alias: str, log: AliasLog) -> str:
+        """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none."""
         stack = log.stack(alias)
         if len(stack) < 2:
             named = f"names {stack[0]} and named nothing before" if stack else "has never been set"
             raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to")
-        if not self.holds(stack[-2]):
-            raise DataError(f"{self.uri} no longer holds {stack[-2]}, which {alias!r} named before")
-        return self._append(log, alias, stack[-2], "rollback", reason)
+        return stack[-2]
+
+    def verdicts(self, alias: str, entry: int) -> list[KeptVerdict]:
+        """Verdicts on what ``alias`` named by the entry with this number; DataError where one is damaged."""
+        return read_verdicts(self._storage, alias, entry)
+
+    def add_verdict(self, verdict: KeptVerdict) -> None:
+        """Keep a verdict; the first of its name stands, and a later one changes nothing."""
+        self._storage.create_exclusive(verdict.path, (verdict.model_dump_json(indent=1) + "\n").encode())
 
     def _append(
         self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str,
@@ -234,7 +253,9 @@ class Registry:
 
     def _unchanged(self, alias: str, seen: AliasLog) -> AliasEntry:
         _refuse_change(seen, self.aliases(), alias, seen.model(alias) or "")
-        return next(e for e in reversed(seen.entries) if e.alias == alias)
+        latest = seen.latest(alias)
+        assert latest is not None  # it names a model
+        return latest
 
 
 def now() -> str:

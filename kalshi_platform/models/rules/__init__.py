@@ -3,4 +3,4 @@
 Not here   trained networks (networks/). Begin reading at baselines.py or trading_filter.py.
 """
 
-__all__ = ["baselines", "filter_inputs", "filtered", "trading_filter"]
+__all__ = ["baselines", "filter_inputs", "filtered", "public_book", "trading_filter"]

@@ -4,12 +4,16 @@ Vectorised, masked, no state a step.
 
 do_nothing           HOLD
 random               acts at the trade rate given (the policy's own), on any available action alike
-hold_to_settlement   buys the favourite (the outcome whose price is above 0.5) once, then keeps it
+hold_to_settlement   buys the favourite (the outcome priced above 0.5) up to an exposure, then keeps it
 join_the_bid         rests a YES bid when flat and, once long, a YES ask until flat again; order style maker
-imbalance            buys the side the resting size leans to, leaves when it leans back
+imbalance            buys the side that the resting size leans to, one order a decision up to the position
+                     limit, and sells one order a decision once the lean is gone
+spread_reversion     while the spread is wide, rests inside it against the last minute's move; leaves when the
+                     spread is back at its average; order style maker
 
-A baseline reads the position from the portfolio, prices from the bank's public book at ``rows``, and features
-by name.
+A baseline reads the position from the portfolio and the market from the bank's public book at ``rows``
+(public_book.py), so it needs no feature set of the policy. Latency, fees and position limit are the policy's.
+Thresholds are chosen on training events (evaluation/judging/rivals.py), never on those that judge.
 """
 
 from dataclasses import dataclass
@@ -19,6 +23,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD, SELL_NO, SELL_YES
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.rules.public_book import AT_AVERAGE, imbalances, spread_signals
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.observation import portfolio_column
@@ -26,6 +31,8 @@ from kalshi_platform.simulation.replay.trading import OrderStyle
 from kalshi_platform.simulation.rollout.policy import Policy
 
 _HALF_X2_E4: Final = 10_000
+#: A position is a float32 share of its limit: this close to the exposure wanted it has reached it.
+_REACHED: Final = 1e-6
 
 
 def where_available(mask: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -77,17 +84,27 @@ class RandomTrader:
 
 @dataclass(frozen=True)
 class HoldToSettlement:
-    """A trader that buys the favourite while flat and keeps what it has."""
+    """A trader that buys the favourite until it holds ``exposure``, and keeps what it has.
+
+    ``exposure``: share of the position limit, 0..1, rounded up to whole orders; at least one order.
+    """
 
     layout: Layout
     bank: Bank
+    exposure: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.exposure <= 1.0:
+            raise ContractError(f"exposure={self.exposure} is outside 0..1, a share of the position limit")
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Actions (N, S) int8: a buy while the slot is flat and no order works, else HOLD."""
+        """Actions (N, S) int8: a buy while less is held than wanted and no order works, else HOLD."""
         position = portfolio_column("position", self.layout, flat)
         resting = portfolio_column("resting_side", self.layout, flat)
-        buy = np.where(favourite_is_yes(self.bank, rows), BUY_YES, BUY_NO)
-        idle = (position == 0) & (resting == 0) & (rows >= 0)
+        favourite = np.where(favourite_is_yes(self.bank, rows), BUY_YES, BUY_NO)
+        buy = np.where(position > 0, BUY_YES, np.where(position < 0, BUY_NO, favourite))
+        wants = (position == 0) | (np.abs(position) < self.exposure - _REACHED)
+        idle = wants & (resting == 0) & (rows >= 0)
         return where_available(self.layout.action_mask(flat), np.where(idle, buy, HOLD))
 
 
@@ -113,53 +130,133 @@ class JoinTheBid:
         return where_available(self.layout.action_mask(flat), np.where(send, wanted, HOLD))
 
 
+@dataclass(frozen=True)
 class ImbalanceRule:
-    """A trader that follows the resting size: enters its side beyond ``threshold``, leaves at zero."""
+    """A trader that follows the resting size: adds to its side beyond ``threshold``, leaves at zero.
 
-    def __init__(self, layout: Layout, bank: Bank, feature: str, threshold: float = 0.5) -> None:
-        if feature not in bank.feature_names:
-            raise ContractError(f"no market feature {feature!r}; known: {', '.join(bank.feature_names)}")
-        self.layout, self.threshold = layout, threshold
-        self._column = bank.feature_names.index(feature)
+    ``threshold``: imbalance of the five best levels a side, 0..1.
+    """
+
+    layout: Layout
+    bank: Bank
+    threshold: float
 
     def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Actions (N, S) int8: buy the heavier side, sell when the imbalance turns, else HOLD."""
-        lean = self.layout.split(flat).market[:, :, self._column]
+        """Actions (N, S) int8: buy the heavier side up to the limit, sell once the lean is gone."""
+        lean = imbalances(self.bank, rows)
         position = portfolio_column("position", self.layout, flat)
         enter = np.where(lean > self.threshold, BUY_YES, np.where(lean < -self.threshold, BUY_NO, HOLD))
         leave = np.where(position > 0, SELL_YES, SELL_NO)
-        against = position * lean < 0
-        wanted = np.where(position == 0, enter, np.where(against, leave, HOLD))
+        gone = (position != 0) & (position * lean <= 0)
+        wanted = np.where(gone, leave, enter)
         return where_available(self.layout.action_mask(flat), np.where(rows >= 0, wanted, HOLD))
+
+
+class SpreadReversion:
+    """A trader that rests inside a wide spread against the last minute's move.
+
+    ``threshold``: enter where the spread is so many times its mean over 60 s. It leaves when the spread is at
+    its mean again. A working order of the side wanted is left alone.
+    """
+
+    def __init__(self, layout: Layout, bank: Bank, threshold: float) -> None:
+        self.layout, self.threshold = layout, threshold
+        self._signals = spread_signals(bank)
+
+    def act(self, flat: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Actions (N, S) int8: a buy of the outcome that fell, a sale at the average spread, else HOLD."""
+        at = np.maximum(rows, 0)
+        ratio, move = self._signals.ratio[at], self._signals.move[at]
+        position = portfolio_column("position", self.layout, flat)
+        resting = portfolio_column("resting_side", self.layout, flat)
+        against = np.where(move > 0, BUY_NO, np.where(move < 0, BUY_YES, HOLD))
+        enter = np.where(ratio > self.threshold / (1.0 + self.threshold), against, HOLD)
+        leave = np.where(position > 0, SELL_YES, SELL_NO)
+        wanted = np.where((position != 0) & (ratio <= AT_AVERAGE), leave, enter)
+        bids = np.where((wanted == BUY_YES) | (wanted == SELL_NO), 1.0, -1.0)
+        send = (rows >= 0) & (resting != bids)
+        return where_available(self.layout.action_mask(flat), np.where(send, wanted, HOLD))
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Recipe of a baseline: its name, and the order style it needs (None = the policy's own)."""
+    """Recipe of a baseline: its name, and the order style it needs (None = the policy's own).
+
+    ``grid``: thresholds among which training events choose; empty for a rule without one.
+    """
 
     name: str
     order_style: OrderStyle | None
     is_random: bool
     meaning: str
+    improve_ticks: int | None = None
+    grid: tuple[float, ...] = ()
 
 
 BASELINES: Final = (
     Baseline("do_nothing", None, False, "never trades"),
     Baseline("random", None, True, "trades as often as the policy, without information"),
-    Baseline("hold_to_settlement", None, False, "buys the favourite once and keeps it"),
+    Baseline(
+        "hold_to_settlement",
+        None,
+        False,
+        "buys the favourite up to the policy's mean exposure, rounded up to whole orders, and keeps it",
+    ),
     Baseline("join_the_bid", "maker", False, "rests at the best bid, offers what it got"),
+    Baseline(
+        "imbalance",
+        "taker",
+        False,
+        "follows the side with more resting size, up to the position limit",
+        grid=(0.2, 0.35, 0.5, 0.65, 0.8),
+    ),
+    Baseline(
+        "spread_reversion",
+        "maker",
+        False,
+        "rests inside a wide spread against the last minute's move",
+        improve_ticks=1,
+        grid=(1.5, 2.0, 2.5, 4.0),
+    ),
 )
 
 
-def build_baseline(name: str, layout: Layout, bank: Bank, trade_rate: float, seed: int) -> Policy:
-    """Baseline called ``name``; ContractError for an unknown name."""
+def baseline_named(name: str) -> Baseline:
+    """Recipe of the baseline called ``name``; ContractError for an unknown name."""
+    for baseline in BASELINES:
+        if baseline.name == name:
+            return baseline
+    raise ContractError(f"no baseline {name!r}; known: {', '.join(b.name for b in BASELINES)}")
+
+
+def build_baseline(
+    name: str,
+    layout: Layout,
+    bank: Bank,
+    trade_rate: float,
+    seed: int,
+    *,
+    exposure: float = 0.0,
+    threshold: float | None = None,
+) -> Policy:
+    """Baseline called ``name``; ContractError for an unknown name, and for a rule without its threshold.
+
+    ``trade_rate`` and ``seed`` are for random, ``exposure`` (share of the position limit) is for
+    hold_to_settlement, ``threshold`` for imbalance and spread_reversion.
+    """
+    if baseline_named(name).grid and threshold is None:
+        raise ContractError(f"{name} needs a threshold chosen on training events: give threshold=")
     match name:
         case "do_nothing":
             return DoNothing(layout)
         case "random":
             return RandomTrader(layout, trade_rate, seed)
         case "hold_to_settlement":
-            return HoldToSettlement(layout, bank)
+            return HoldToSettlement(layout, bank, exposure)
         case "join_the_bid":
             return JoinTheBid(layout)
-    raise ContractError(f"no baseline {name!r}; known: {', '.join(b.name for b in BASELINES)}")
+        case "imbalance" if threshold is not None:
+            return ImbalanceRule(layout, bank, threshold)
+        case "spread_reversion" if threshold is not None:
+            return SpreadReversion(layout, bank, threshold)
+    raise ContractError(f"build_baseline has no case for {name!r}: add one")

@@ -179,6 +179,7 @@ class ModelInfo(_Marked):
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]
     actions: list[str]
+    example: str = Field(description="what GET /v1/example shows: where it is from, or that it is made up")
 
 
 class ReloadResponse(_Marked):

@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.decide_client import ServiceError
 from kalshi_platform.serving.api.frame_log import FrameLog
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
@@ -126,7 +127,7 @@ class StreamClient:
             if self._log.n_unacknowledged >= self._config.most_unacknowledged:
                 await self.flush()
             line = {"recv_ns": frame.recv_ns, "conn": frame.conn, "raw": frame.raw}
-            self.send_frame(json.dumps(line, separators=(",", ":")))
+            self.send_frame(json_text(line, tight=True))
         await self.flush()
         return len(frames)
 

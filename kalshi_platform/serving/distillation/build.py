@@ -11,6 +11,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import torch
 
@@ -56,6 +57,18 @@ from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.reservoir import States
 
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
+#: Said where a set is not stored.
+NOT_STORED: Final = (
+    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
+    "stores one all the same, for where tier 3 is late or fails)"
+)
+
+
+class Built(NamedTuple):
+    """The report of tiers, and the set as it was stored; None where it saves nothing."""
+
+    report: TierReport
+    tier_set: TierSet | None
 
 
 @dataclass(frozen=True)
@@ -101,12 +114,12 @@ def build_tiers(
     dataset_uri: str,
     config: TiersConfig | None = None,
     say: Say = silent,
-) -> TierSet:
-    """Make, judge and store the tiers of ``model`` (an alias or an id); ``stored_report`` reads their report.
+) -> Built:
+    """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
-    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for
-    long ones.
+    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError
+    where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
+    learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)
@@ -137,7 +150,10 @@ def build_tiers(
         judged_on=_counts(judging),
     )
     say(report.verdict)
-    return _store(registry, report, made, networks, tag)
+    if not judgement.saves and not work.config.thresholds.for_fallback:
+        say(NOT_STORED)
+        return Built(report, None)
+    return Built(report, _store(registry, report, made, networks, tag))
 
 
 def report_tiers(
@@ -163,7 +179,9 @@ def report_tiers(
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT
-    opened_before = open_held_out(split, final, _log_folder(dataset_uri, log_folder, split), _subject(work))
+    opened_before = open_held_out(
+        work.dataset, split, final, _log_folder(dataset_uri, log_folder, split), _subject(work)
+    )
     bank = work.bank(split)
     events = {market.event for market in bank.markets}
     theatre = work.theatre(bank, events if final else halves(bank)[1])

@@ -11,6 +11,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
+from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
 
 
 class StatesConfig(Config):
@@ -70,8 +71,22 @@ class ThresholdsConfig(Config):
         240, gt=0, description="no further pair is played after so many seconds; the report says so"
     )
     full_overhead_ms: float = Field(
-        1.0, ge=0, description="added to tier 3: one hop to its deployment (0 where it lies in process)"
+        HOP_MS, ge=0, description="added to tier 3 where it is asked behind a hop to its deployment"
     )
+    tier3_inside_ms: float = Field(
+        INSIDE_MS,
+        ge=0,
+        description="a replica asks its own tier 3, without a hop, where one group takes less; the "
+        "service has the same setting",
+    )
+    for_fallback: bool = Field(
+        False,
+        description="store a set that saves no time: its tiers still answer where tier 3 is late or fails",
+    )
+
+    def hop_ms(self, full_p50_ms: float) -> float:
+        """Cost ms of tier 3 beside its own time, which is ``full_p50_ms``: a hop or nothing."""
+        return hop_ms(full_p50_ms, self.tier3_inside_ms, self.full_overhead_ms)
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -110,7 +125,7 @@ class TiersConfig(Config):
         return cls(
             states=StatesConfig(n_envs=8, steps=64, kept=400),
             learn=LearnConfig(epochs=2, batch=64),
-            thresholds=ThresholdsConfig(leaving=(1.0, 0.8)),
+            thresholds=ThresholdsConfig(leaving=(1.0, 0.8), for_fallback=True),
             judge=JudgeConfig(
                 max_steps=60, n_envs=16, kept=400, latency_calls=20, bootstrap=BootstrapConfig(resamples=200)
             ),

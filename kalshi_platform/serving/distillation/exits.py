@@ -79,7 +79,7 @@ def _cautious_first(
 
     def daring(pair: Exits) -> tuple[bool, float]:
         shares = shares_of(confidence, *pair)
-        return pair != (None, None), -expected_ms(shares, *pair, p50, config.full_overhead_ms)
+        return pair != (None, None), -expected_ms(shares, *pair, p50, config.hop_ms(p50[3]))
 
     return sorted(pairs_of(first, second, float(confidence[Tier.MLP].min())), key=daring)
 
@@ -102,7 +102,7 @@ def _play(pair: Exits, made: Sequence[Made], theatre: Theatre, config: Threshold
         exit_shares=shares,
         agreement=played.tally.agreement,
         mean_return=played.mean_return,
-        expected_ms=expected_ms(shares, *pair, p50, config.full_overhead_ms),
+        expected_ms=expected_ms(shares, *pair, p50, config.hop_ms(p50[3])),
     )
 
 

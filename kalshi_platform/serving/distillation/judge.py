@@ -19,6 +19,7 @@ from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
@@ -99,9 +100,15 @@ class Judgement(Config):
     p50_ms: float  # of the cascade in process, measured on states of these events
     p99_ms: float
     wall_p99_ms: float
+    hop_ms: float | None = None  # that tier 3 costs beside its own time; None in a report of an older release
     expected_ms: float  # the tiers' medians by exit shares, with the hop to tier 3
     champion_expected_ms: float  # the same for the champion alone
     wall_s: float
+
+    @property
+    def saves(self) -> bool:
+        """True where the cascade takes less time than its champion alone."""
+        return self.expected_ms < self.champion_expected_ms
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -182,6 +189,7 @@ def judge(
         difference=compare(played.sample, alone, "champion", config.bootstrap).difference,
         value_kept=value_kept(played.returns, alone.block_means()[1], config.bootstrap),
         **times,
+        hop_ms=thresholds.hop_ms(made[-1].form.p50_ms),
         expected_ms=_expected_ms(made, by_tier, thresholds),
         champion_expected_ms=_expected_ms(made[-1:], undecided, thresholds),
         wall_s=time.perf_counter() - started,
@@ -192,7 +200,7 @@ def _expected_ms(made: Sequence[Made], shares: dict[int, float], config: Thresho
     """Expected ms of a group with the tiers ``made``, of which ``shares`` leave at each; thresholds.py."""
     exits = {m.number: m.exit_threshold for m in made}
     p50 = {m.number: m.form.p50_ms for m in made}
-    return expected_ms(shares, exits.get(Tier.MLP), exits.get(Tier.LSTM), p50, config.full_overhead_ms)
+    return expected_ms(shares, exits.get(Tier.MLP), exits.get(Tier.LSTM), p50, config.hop_ms(p50[Tier.FULL]))
 
 
 def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:
@@ -205,6 +213,8 @@ def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfi
     if champion.mean() <= 0:
         return None
     kept = ratio_interval(cascade, champion, config)
+    if champion.size < MIN_BLOCKS:
+        return kept
     if ratio_interval(champion, np.ones_like(champion), config).above_zero:
         return kept
     note = "the champion's own interval reaches below zero on these blocks: read the difference instead"

@@ -11,6 +11,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.pages.formats import ms, share
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts, counts_words, standing_of
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
@@ -69,11 +70,22 @@ class TierReport(Config):
             kept = f"{j.difference.estimate:+.3%} of capital a block against the champion's return"
         else:
             kept = "no block to compare returns on"
+        if few := decides_nothing(j.difference.n_clusters):
+            kept = f"{kept} ({few})"
+        worth = "" if j.saves else "Saves no time: the champion alone is as quick. "
         return (
-            f"{share(early)} of the groups leave before the champion is asked; expected {ms(j.expected_ms)} "
-            f"instead of {ms(j.champion_expected_ms)}; {share(j.agreement)} of the actions are the "
-            f"champion's; {kept}."
+            f"{worth}{share(early)} of the groups leave before the champion is asked; expected "
+            f"{ms(j.expected_ms)} instead of {ms(j.champion_expected_ms)}, {self.way_to_tier_3}; "
+            f"{share(j.agreement)} of the actions are the champion's; {kept}."
         )
+
+    @property
+    def way_to_tier_3(self) -> str:
+        """Words on where a replica asks tier 3, which decides what the cascade can save."""
+        added_ms = self.judgement.hop_ms
+        if added_ms is None:  # of a release that knew no tier 3 inside the replica
+            added_ms = self.config.thresholds.full_overhead_ms
+        return f"with a hop of {ms(added_ms)} to tier 3" if added_ms else "tier 3 inside the replica, no hop"
 
 
 def stored_report(registry: Registry, tier_set: TierSet) -> TierReport:

@@ -83,16 +83,16 @@ def expected_ms(
     first: float | None,
     second: float | None,
     p50_ms: Mapping[int, float],
-    full_overhead_ms: float,
+    hop_ms: float,
 ) -> float:
     """Expected ms of a group: the medians of the tiers asked about it, averaged by ``exit_shares``.
 
     About a group that leaves at tier k the cascade asks every tier up to k that may exit; tier 3 costs
-    ``full_overhead_ms`` more. A group without a choice costs nothing.
+    ``hop_ms`` more. A group without a choice costs nothing.
     """
     at_1 = p50_ms[1] if first is not None else 0.0
     at_2 = at_1 + (p50_ms[2] if second is not None else 0.0)
-    at_3 = at_2 + p50_ms[3] + full_overhead_ms
+    at_3 = at_2 + p50_ms[3] + hop_ms
     cost = {int(Tier.MLP): at_1, int(Tier.LSTM): at_2, int(Tier.FULL): at_3}
     return sum(exit_shares.get(tier, 0.0) * ms for tier, ms in cost.items())
 

@@ -21,7 +21,7 @@ from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.tiers import TierSet
 from kalshi_platform.models.rules.trading_filter import FREE
 from kalshi_platform.serving.guard.recorded import Recorded
-from kalshi_platform.serving.guard.served import ServedModel, Verdict
+from kalshi_platform.serving.guard.served import ServedModel, Verdict, fault_of
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.export import checked_observations
 from kalshi_platform.serving.inference.ready import ModelKey
@@ -29,6 +29,10 @@ from kalshi_platform.serving.inference.tiered import TieredPolicy, TierError, fr
 
 #: A candidate that is too slow is timed so often before that is believed.
 _ROUNDS: Final = 3
+_OTHER_VIEW_REMEDY = (
+    "serve it as an application of its own, or end this one, name the model anew (kalshi-platform models "
+    "rollback, then promote) and start it"
+)
 #: Fields that decide what a client must send: a model with others would refuse every request.
 _VIEW = ("n_slots", "market", "portfolio", "n_history", "feature_digest", "groups")
 
@@ -65,7 +69,7 @@ class Candidate(NamedTuple):
     """A prepared change; ``served`` is None where a check refused the model."""
 
     served: ServedModel | None
-    verdict: Verdict
+    verdict: Verdict  # with reason and fault where it was refused
     wanted: Wanted
     against: int | None  # number of the model it was compared with
 
@@ -94,25 +98,27 @@ def examine(
     no model is active. Slowness is then told, not refused: without this model nothing would answer, and a
     replica that a busy machine ended could not come back while the machine is busy. The checks run on copies
     without caches, so that the policy enters service with clean ones. An engine's error becomes the verdict's
-    reason; the caller catches every other exception.
+    reason; the caller catches every other exception. Slowness is the fault of this machine, all else of the
+    model.
     """
     none = np.empty((0, policy.spec.n_slots), np.int8)
     if rival and (reason := other_view(policy, rival.served.policy)):
-        return Examined(verdict.replace(reason=reason), none)
+        return Examined(verdict.replace(reason=reason, fault="model"), none)
     probed, recorded = _probe_batch(policy), rival.recorded if rival else None
     verdict = verdict.replace(probes=probed.n, recorded=recorded.batch.n if recorded else 0)
     checked = _without_cache(policy)
     for batch in (probed, recorded.batch) if recorded else (probed,):
         if reason := _wrong_numbers(checked, batch):
-            return Examined(verdict.replace(reason=reason), none)
+            return Examined(verdict.replace(reason=reason, fault="model"), none)
     verdict = _timed(policy, verdict, budget_ms, config)
     if verdict.slow and rival:
-        return Examined(verdict.replace(reason=verdict.slow), none)
+        return Examined(verdict.replace(reason=verdict.slow, fault="machine"), none)
     actions = checked.decide(probed, 0).actions
     if rival:
         verdict = _compare(checked, verdict, (probed, actions), rival, config)
     if not verdict.reason and checked.failures:
-        verdict = verdict.replace(reason=f"tiers failed while it was compared: {dict(checked.failures)}")
+        reason = f"tiers failed while it was compared: {dict(checked.failures)}"
+        verdict = verdict.replace(reason=reason, fault="model")
     return Examined(verdict, actions)
 
 
@@ -121,12 +127,12 @@ def other_view(policy: TieredPolicy, active: TieredPolicy) -> str:
     if changed := [name for name in _VIEW if getattr(policy.spec, name) != getattr(active.spec, name)]:
         return (
             f"it reads other {', '.join(changed)} than the active model: every client would be refused; "
-            "deploy it as an application of its own, or restart this one with it"
+            f"{_OTHER_VIEW_REMEDY}"
         )
     if policy.window != active.window:
         return (
             f"it reads {policy.window} rows of history, clients of the active model send {active.window}: "
-            "restart this application with it"
+            f"{_OTHER_VIEW_REMEDY}"
         )
     return ""
 
@@ -150,6 +156,8 @@ def _wrong_numbers(policy: TieredPolicy, batch: Batch) -> str:
         try:
             found = policy.ask(tier.number, batch, 0)
         except TierError as err:
+            if fault_of(err) == "machine":
+                raise  # no memory: this says nothing about the model
             return f"{err} (on {batch.n} groups)"
         if reason := illegal(policy.spec, batch, found):
             return f"tier {tier.number} ({tier.engine.form}): {reason}"
@@ -233,7 +241,7 @@ def _compare(
             f"it decides as the active model in {agreement:.1%} of {n} slots of {batch.n} groups ({name}), "
             f"at least {bound:.1%} are asked for"
         )
-        return verdict.replace(reason=reason)
+        return verdict.replace(reason=reason, fault="model")
     return verdict
 
 

@@ -3,7 +3,8 @@
 Owns       the active and the previous model of one replica, the states they answered, the challenger beside
            them, and the record of everything that changed them.
 Invariant  one assignment replaces the active model; a request keeps the model that it began with. A candidate
-           that fails a check never becomes active, and is not tried again until the alias changes.
+           that fails a check never becomes active, and no replica, not even one that starts, tries it again
+           until the alias changes (alias_verdicts.py).
 Watched    a model that was swapped in, against its bounds and the model before. Where it crosses them this
            replica goes back at once, and rolls back the registry's alias with it; of several replicas one
            writes, the others find it written. The guard never takes back a model to which the alias was
@@ -13,36 +14,36 @@ Threads    ``current``, ``answered`` and ``failed`` on the answering path (no in
            measure and talk to the registry; everything else anywhere.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from itertools import count
 from typing import Final, NamedTuple
 
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError, StorageError
+from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
-from kalshi_platform.models.registry.load import load_model
-from kalshi_platform.models.registry.marks import marks_of
+from kalshi_platform.models.registry.aliases import AliasLog
+from kalshi_platform.models.registry.marks import marks_at, marks_of
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
-from kalshi_platform.serving.guard.candidate import Candidate, CheckConfig, Rival, Wanted, examine
+from kalshi_platform.serving.guard.alias_rollback import AliasRollback, PlannedRollback
+from kalshi_platform.serving.guard.alias_verdicts import AliasVerdicts, Deployed
+from kalshi_platform.serving.guard.candidate import Candidate, CheckConfig, Rival, Wanted
+from kalshi_platform.serving.guard.checker import Checker
 from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
 from kalshi_platform.serving.guard.recorded import RecordedStates
 from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.guard.shadow import Challenger, Compared, Load
-from kalshi_platform.serving.guard.watch import Figures, Watch, WatchConfig, crossing
+from kalshi_platform.serving.guard.watch import Figures, WatchConfig, crossing
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey, key_of, ready_model
-from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
+from kalshi_platform.serving.inference.tiered import TieredConfig
 
-_LOG: Final = logging.getLogger(__name__)
 #: Answers between two looks at the figures.
 _LOOK_EVERY: Final = 32
 
@@ -65,14 +66,6 @@ class _State(NamedTuple):
     before: Figures | None  # of the previous model at the swap; None: the active one is not watched
 
 
-class _AliasRollback(NamedTuple):
-    """A rollback that this replica has yet to write into the registry."""
-
-    model: ModelKey
-    log: AliasLog
-    reason: str
-
-
 class ModelGuard:
     """Follows an alias: the one object of a replica that knows which model answers."""
 
@@ -81,6 +74,7 @@ class ModelGuard:
         registry: Registry,
         config: GuardConfig | None = None,
         *,
+        deployed: Deployed | None = None,
         announce: Callable[[ModelKey], None] | None = None,
         listener: Callable[[ModelEvent], None] = lambda event: None,
         compared: Compared | None = None,
@@ -89,20 +83,22 @@ class ModelGuard:
     ) -> None:
         """Begin without a model; :meth:`start` loads the first.
 
-        The guard calls ``announce`` before it checks a model, so that the process that holds its tier 3 loads
-        it too. It calls ``listener`` with every event; the challenger's own thread calls ``compared`` with
+        ``deployed`` is what the alias named when the service was deployed. The guard calls ``announce``
+        before it checks a model, so that the process that holds its tier 3 loads it too. It calls
+        ``listener`` with every event; the challenger's own thread calls ``compared`` with
         every comparison. ``load`` makes the tiers of a verified model ready; ``clock`` gives ns since the
         epoch.
         """
         self.config, self.states = config or GuardConfig(), RecordedStates()
-        self._registry, self._load, self._announce, self._clock = registry, load, announce, clock
-        self._numbers = count(1)
+        self._registry, self._clock = registry, clock
+        checks = self.config.check, self.config.watch, self.config.caches
+        self._checker = Checker(registry, load, announce, *checks)
         self._state: _State | None = None
         self._changing = threading.Lock()  # held for an assignment, never while anything is computed or read
         self._refreshing = threading.Lock()  # one thread at a time talks to the registry
-        self._refused: tuple[ModelKey, int] | None = None
-        self._to_write: _AliasRollback | None = None
         self._events = GuardEvents(self.config.max_events, clock, listener)
+        self._verdicts = AliasVerdicts(registry, self.config.alias, self._events, deployed)
+        self._rollback = AliasRollback(registry, self.config.alias, self._events)
         alias = self.config.shadow
         self._challenger = None if alias is None else Challenger(registry, alias, load, clock, compared)
 
@@ -152,105 +148,103 @@ class ModelGuard:
     # Off the answering path
 
     def start(self) -> ServedModel:
-        """Load, check and serve the model that the alias names now.
+        """Serve the model that stood last under the alias, then bring in what the alias names, if it may.
 
-        LimitError says why the checks refused it; errors of the registry come through as they are.
+        Returns the model that answers. LimitError says why the checks refused the only one there is; errors
+        of the registry come through as they are.
         """
-        self._refused = None
-        wanted = self.poll()
-        assert wanted is not None  # nothing is active or refused
-        candidate = self.prepare(wanted)
-        if candidate.served is None:
-            reason = candidate.verdict.reason
-            raise LimitError(f"{self.config.alias} is {wanted.key.model}, which cannot be served: {reason}")
-        served = replace(candidate.served, since_ns=self._clock())
+        log = self._verdicts.read_log()
+        newest, reasons = self._verdicts.named(log, None), []
+        for first in self._verdicts.beginnings(log, newest):
+            served, verdict = self._checker.check(first.key, first.tier_set, None)
+            if served is not None:
+                break
+            self._events.add(EventKind.REFUSED, first.key, verdict.words)
+            if self._verdicts.stood(first.key, first.entry.number):  # another start may try it again
+                self._verdicts.refuse(verdict, first.entry.number, durably=False)
+            reasons.append(f"{first.key.model}, which cannot be served: {verdict.reason}")
+        else:
+            if bound := self._verdicts.refusal(newest.key, newest.entry.number):
+                reasons.insert(0, f"{newest.key.model}, which stays refused: {bound.reason}")
+            raise LimitError(f"{self.config.alias} is {'; before it stood '.join(reasons)}")
+        # The promotion of an earlier model marks it as it was then; of the named one the latest counts.
+        entry = newest.entry if first.key.model == newest.key.model else first.entry
+        served = replace(served, since_ns=self._clock(), marks=marks_at(served.record, log, entry))
         with self._changing:
-            self._state = _State(served, None, wanted.log, None)
+            self._state = _State(served, None, log, None)
         self._events.add(EventKind.LOADED, served.key, served.words)
-        return served
+        self._verdicts.serves(served.key, first.entry.number, served.verdict.words)
+        self._verdicts.write()
+        if first.key != newest.key:
+            with suppress(PlatformError):  # an event says so, and the next refresh looks again
+                self.refresh()
+        return self.active
 
     def refresh(self) -> Verdict | None:
-        """Bring this replica and the registry together: write a rollback, look, prepare, swap.
+        """Bring this replica and the registry together: write what is due, look, prepare, swap.
 
-        Returns the verdict on the model it prepared. None where the registry asks for no change, or where it
-        did not answer: the latter is an event and leaves the active model as it is.
+        Returns the verdict on the model that the alias names, also where it was refused before; None where
+        that model answers. Where the registry cannot be read or holds something damaged, the active model
+        goes on answering, an event says why, and the error comes through.
         """
         with self._refreshing:
             try:
                 while True:
-                    self._write_rollback()
+                    self._verdicts.write()
+                    self._rollback.write()
                     wanted = self.poll()
-                    if wanted is None:
-                        return None
+                    if wanted is None or isinstance(wanted, Verdict):
+                        return wanted
                     candidate = self.prepare(wanted)
                     if candidate.served is None or self.swap(candidate):
+                        self._verdicts.write()
                         return candidate.verdict
                     # The active model was taken back meanwhile: look again.
             except PlatformError as err:
                 self._events.add(EventKind.UNREACHABLE, self.active.key, str(err))
-                return None
+                raise
 
-    def poll(self) -> Wanted | None:
-        """Ask the registry which model the alias names now; None if that model is active or was refused.
+    def poll(self) -> Wanted | Verdict | None:
+        """Ask the registry what the alias names: a change, a refusal that stands, or None where it answers.
 
-        ContractError where the alias names nothing; errors of the registry come through as they are.
+        ContractError where the alias names nothing, DataError where the log is damaged or has shrunk; errors
+        of the registry come through as they are.
         """
-        log = self._registry.aliases()
-        entry = self._latest(log)
-        if entry is None:
-            raise ContractError(
-                f"{self._registry.uri} has no alias {self.config.alias!r}: promote a model first "
-                "(kalshi-platform models promote)"
-            )
-        tier_set = newest_tier_set(self._registry, entry.model)
-        key = key_of(entry.model, tier_set)
+        state = self._state
+        wanted = self._verdicts.named(self._verdicts.read_log(), state and state.active.key)
+        key, number = wanted.key, wanted.entry.number
         with self._changing:
             state = self._state
-            if state is not None and state.active.record.id == entry.model:
-                marks = marks_of(state.active.record, log, self.config.alias)
-                self._state = state._replace(active=state.active.marked(marks), log=log)
-            if (state is not None and state.active.key == key) or self._refused == (key, entry.number):
-                return None
-        is_return = entry.kind == "rollback" and state is not None and state.active.record.id != entry.model
-        return Wanted(key, tier_set, entry, log, is_return)
+            if state is not None and state.active.record.id == key.model:
+                marks = marks_of(state.active.record, wanted.log, self.config.alias)  # it may be judged anew
+                self._state = state = state._replace(active=state.active.marked(marks), log=wanted.log)
+        if state is None or state.active.key != key:
+            return self._verdicts.refusal(key, number) or wanted
+        self._verdicts.serves(key, number, "it answered already when the alias came to name it")
+        if state.before is None or state.previous is None:
+            return None
+        refusal = self._verdicts.refusal(key, number)
+        if refusal is not None:  # by another replica, while this one has the model on trial
+            self._go_back(state, EventKind.TAKEN_BACK, refusal.reason, in_registry=False)
+        return refusal
 
     def prepare(self, wanted: Wanted) -> Candidate:
         """Load, verify and check the wanted model; the active model goes on answering, untouched.
 
-        A model that fails is refused with the reason, and the guard remembers it. Where the alias was rolled
-        back to a model, it need not agree with the active model: the active one is the bad one then.
-        StorageError where the registry did not answer: that says nothing about the candidate.
+        A model that fails is refused with the reason, for every replica that shares the registry. Where the
+        alias was rolled back to a model, it need not agree with the active model: the active one is the bad
+        one then. StorageError where the registry did not answer: that says nothing about the candidate.
         """
-        active = self._state.active if self._state else None
-        against = active.number if active else None
-        verdict = Verdict(model=wanted.key.model, tiers=wanted.key.tier_set)
-        try:
-            loaded = load_model(self._registry, wanted.key.model)
-            if self._announce is not None:
-                self._announce(wanted.key)
-            ready = self._load(self._registry, loaded, wanted.tier_set)
-            policy = TieredPolicy(loaded.record.spec, ready.tiers, self.config.caches)
-            rival = None
-            if active is not None:
-                rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
-            budget_ms = loaded.record.spec.level.latency_budget_ms
-            verdict, probe_actions = examine(policy, verdict, budget_ms, rival, self.config.check)
-        except StorageError:
-            raise
-        except PlatformError as err:
-            return self._refuse(wanted, verdict.replace(reason=str(err)), against)
-        except Exception as err:  # whatever a candidate's code raises, the active model goes on answering
-            _LOG.exception("%s could not be prepared", wanted.key.model)
-            reason = f"preparing it failed: {type(err).__name__}: {err}"
-            return self._refuse(wanted, verdict.replace(reason=reason), against)
-        if not verdict.accepted:
-            return self._refuse(wanted, verdict, against)
-        served = ServedModel(
-            number=next(self._numbers), ready=ready, policy=policy, verdict=verdict,
-            probe_actions=probe_actions, watch=Watch(self.config.watch), since_ns=0,
-            marks=marks_of(loaded.record, wanted.log, self.config.alias),
-        )  # fmt: skip
-        return Candidate(served, verdict, wanted, against)
+        active = self.active
+        rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
+        served, verdict = self._checker.check(wanted.key, wanted.tier_set, rival)
+        if served is None:
+            self._verdicts.refuse(verdict, wanted.entry.number, durably=True)
+            self._events.add(EventKind.REFUSED, wanted.key, verdict.words)
+            self._verdicts.write()
+            return Candidate(None, verdict, wanted, active.number)
+        served = served.marked(marks_at(served.record, wanted.log, wanted.entry))
+        return Candidate(served, verdict, wanted, active.number)
 
     def swap(self, candidate: Candidate) -> bool:
         """Let a candidate answer from now on; False where it was checked against another active model.
@@ -271,34 +265,57 @@ class ModelGuard:
             self._state = _State(served, previous, candidate.wanted.log, before)
         words = f"instead of {state.active.record.id}: {served.words}"
         self._events.add(EventKind.SWAPPED, served.key, words)
+        self._verdicts.serves(served.key, candidate.wanted.entry.number, words)
         return True
 
     def rollback(self, reason: str) -> ServedModel:
         """Go back by hand, in this replica at once and then in the registry; returns the model in service.
 
-        Without a previous model here the registry goes back first, and this replica loads the model it names
-        then. In that case LimitError says that there is nothing to go back to, or why the checks refused that
-        model.
+        Without a previous model here, the one that the registry had before is checked first and the alias
+        changed then. LimitError says that there is nothing to go back to, or why that model cannot be served
+        here; no alias was changed in that case. Errors of the registry come through as they are.
         """
         words = f"by hand: {reason}"
         if self.previous is not None:
             self._go_back(self._now, EventKind.ROLLED_BACK, words)
             with self._refreshing:
+                self._verdicts.write()
                 try:
-                    self._write_rollback()
+                    self._rollback.write()
                 except PlatformError as err:  # tried again by the next refresh
                     self._events.add(EventKind.UNREACHABLE, self.active.key, str(err))
             return self.active
-        state = self._now
-        entry = self._registry.rollback(self.config.alias, reason=words, seen=state.log)
-        self._events.add(EventKind.ALIAS_CHANGED, state.active.key, f"{words}; it names {entry.model} now")
-        verdict = self.refresh()
-        if self.active.record.id != entry.model:
-            why = verdict.reason if verdict else "see the events"
-            raise LimitError(
-                f"{self.config.alias} is {entry.model} again, but it cannot be served here: {why}"
-            )
+        with self._refreshing:
+            is_in = self._return_by_registry(self._now, words)
+        if not is_in:  # the active model changed meanwhile: what the alias names is checked beside that one
+            self.refresh()
         return self.active
+
+    def _return_by_registry(self, state: _State, words: str) -> bool:
+        """Check what the alias named before, roll back to it, serve it; False where it is not served yet."""
+        self._verdicts.read_log()  # a damaged log is not written to
+        alias, active = self.config.alias, state.active
+        target = self._registry.before(alias, state.log)
+        tier_set = newest_tier_set(self._registry, target)
+        key, candidate = key_of(target, tier_set), None
+        if key != active.key:
+            rival = Rival(active, self.states.decided_by(active.number), must_agree=False)
+            candidate = self._checker.check(key, tier_set, rival)
+            if candidate.served is None:
+                why = candidate.verdict.reason
+                self._events.add(EventKind.REFUSED, key, f"{words}: {why}")
+                raise LimitError(
+                    f"{target}, which {alias} named before, cannot be served here, and {alias} was not "
+                    f"changed: {why}"
+                )
+        entry = self._registry.rollback(alias, reason=words, seen=state.log)
+        self._events.add(EventKind.ALIAS_CHANGED, active.key, f"{words}; it names {entry.model} now")
+        if candidate is None or candidate.served is None:
+            return True
+        log = AliasLog((*state.log.entries, entry))
+        wanted = Wanted(key, tier_set, entry, log, is_return=True)
+        served = candidate.served.marked(marks_at(candidate.served.record, log, entry))
+        return self.swap(Candidate(served, candidate.verdict, wanted, active.number))
 
     def follow_shadow(self) -> None:
         """Bring the challenger and the registry together; ``start`` comes first."""
@@ -315,15 +332,6 @@ class ModelGuard:
         if self._state is None:
             raise ContractError("no model is served yet: call start() first")
         return self._state
-
-    def _latest(self, log: AliasLog) -> AliasEntry | None:
-        return next((e for e in reversed(log.entries) if e.alias == self.config.alias), None)
-
-    def _refuse(self, wanted: Wanted, verdict: Verdict, against: int | None) -> Candidate:
-        with self._changing:
-            self._refused = (wanted.key, wanted.entry.number)
-        self._events.add(EventKind.REFUSED, wanted.key, verdict.words)
-        return Candidate(None, verdict, wanted, against)
 
     def _note(self, served: ServedModel, taken_ns: int, *, failed: bool) -> None:
         """Count one request that ``served`` answered or should have answered; it may take the model back.
@@ -368,7 +376,7 @@ class ModelGuard:
             self._state = now._replace(before=None)
             return True
 
-    def _go_back(self, state: _State, kind: EventKind, words: str) -> None:
+    def _go_back(self, state: _State, kind: EventKind, words: str, *, in_registry: bool = True) -> None:
         """Answer with the previous model again, unless somebody changed the active one in between."""
         now_ns = self._clock()
         with self._changing:
@@ -377,23 +385,11 @@ class ModelGuard:
                 return
             bad, good = now.active, replace(now.previous, since_ns=now_ns)
             self._state = _State(good, None, now.log, None)
-            entry = self._latest(now.log)
+            entry = now.log.latest(self.config.alias)
             assert entry is not None  # the log names the active model
-            self._refused = (bad.key, entry.number)
-            if bad.record.id != good.record.id:  # the alias says nothing about tier sets
-                self._to_write = _AliasRollback(bad.key, now.log, words)
+            if in_registry:
+                verdict = Verdict(model=bad.key.model, tiers=bad.key.tier_set, reason=words, fault="model")
+                self._verdicts.refuse(verdict, entry.number, durably=True)
+            if in_registry and bad.record.id != good.record.id:  # the alias says nothing about tier sets
+                self._rollback.plan(PlannedRollback(bad.key, now.log, words, good.record.id))
         self._events.add(kind, bad.key, f"{words}; {good.record.id} answers again")
-
-    def _write_rollback(self) -> None:
-        """Roll the alias back as this replica was; where somebody changed the alias since, leave it."""
-        wanted = self._to_write
-        if wanted is None:
-            return
-        try:
-            entry = self._registry.rollback(self.config.alias, reason=wanted.reason, seen=wanted.log)
-        except LimitError as err:
-            self._events.add(EventKind.ALIAS_LEFT, wanted.model, str(err))
-        else:
-            words = f"{wanted.reason}; it names {entry.model} now"
-            self._events.add(EventKind.ALIAS_CHANGED, wanted.model, words)
-        self._to_write = None

@@ -7,18 +7,25 @@ Not        how a model is found, checked and replaced (guard.py).
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.registry.examples import Example
 from kalshi_platform.models.registry.marks import UNMARKED, Marks
 from kalshi_platform.models.registry.record import ModelRecord
+from kalshi_platform.models.registry.verdicts import Fault
 from kalshi_platform.serving.guard.watch import Watch
 from kalshi_platform.serving.inference.batch import Tier
 from kalshi_platform.serving.inference.ready import ModelKey, ReadyModel
 from kalshi_platform.serving.inference.tiered import TieredPolicy
 from kalshi_platform.simulation.replay.trading import TradingConfig
+
+#: Errors that say nothing about a model: ContractError where it does not fit this release.
+_OF_MACHINES: Final = (MemoryError, ImportError, OSError, ContractError)
 
 
 class Verdict(Config):
@@ -27,6 +34,7 @@ class Verdict(Config):
     model: str
     tiers: str | None = Field(description="digest of its tier set; None: the network alone")
     reason: str = ""
+    fault: Fault = Field("", description="cause of a refusal: the model, or this machine")
     probes: int = Field(0, description="seeded groups on which its numbers were checked")
     recorded: int = Field(0, description="recorded groups on which they were checked")
     compared_on: str = Field("nothing", description="recorded, probes, or nothing: there was no active model")
@@ -71,6 +79,7 @@ class ServedModel:
     watch: Watch
     since_ns: int  # when it last became active; 0 before
     marks: Marks = UNMARKED  # under the alias by which it answers
+    example: Example | None = None  # that the registry keeps of it
 
     @cached_property
     def key(self) -> ModelKey:
@@ -106,3 +115,13 @@ class ServedModel:
         """Median ms of tier 3 on one group in this process; infinite without a tier 3 or a measurement."""
         last = self.policy.tiers[-1]
         return float("inf") if last.number != Tier.FULL or last.group_p50_ms is None else last.group_p50_ms
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Tell a fault of this machine or this program (memory, a missing package) from one of the model."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, _OF_MACHINES) or "allocate memory" in str(cause):
+            return "machine"
+        cause = cause.__cause__
+    return "model"

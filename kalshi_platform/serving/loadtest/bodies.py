@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.packed import PACKED_FIELDS, pack, unpack
 
 #: Key of a body that names the request.
@@ -34,7 +35,7 @@ class Bodies:
         for body in bodies:
             named = named or REQUEST_ID in body
             rest = {key: value for key, value in body.items() if key != REQUEST_ID}
-            self._rests.append(json.dumps(rest, separators=(",", ":")).encode()[1:])
+            self._rests.append(json_text(rest, tight=True).encode()[1:])
         self._named = named
 
     def __len__(self) -> int:

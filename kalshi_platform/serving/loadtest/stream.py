@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from kalshi_platform.data.market_data.capture import Frame, read_frames
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.loadtest.open_loop import Pacer, pace_by_thread
 from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, Timings
 
@@ -62,7 +63,7 @@ def _line(frame: Frame, turn: int, later_ns: int) -> str:
         "conn": frame.conn + turn * _CONNECTIONS,
         "raw": frame.raw,
     }
-    return json.dumps(line, separators=(",", ":"))
+    return json_text(line, tight=True)
 
 
 class StreamClock:
@@ -136,7 +137,7 @@ async def open_stream(
     place = config.url.rstrip("/") + STREAM
     async with await _connected(config.url, headers, config.timeout_s) as socket:
         try:
-            await socket.send(json.dumps(_opening(config)))
+            await socket.send(json_text(_opening(config)))
             async with asyncio.timeout(config.timeout_s):
                 answer = await socket.recv(decode=True)
         except ConnectionClosed:

@@ -13,6 +13,7 @@ from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.serving.guard.candidate import CheckConfig
 from kalshi_platform.serving.guard.guard import GuardConfig
 from kalshi_platform.serving.guard.watch import WatchConfig
+from kalshi_platform.serving.inference.hop import INSIDE_MS
 from kalshi_platform.serving.inference.tiered import TieredConfig
 from kalshi_platform.serving.live.sessions import SessionConfig
 from kalshi_platform.serving.server.breaker import BreakerConfig
@@ -66,7 +67,7 @@ class PolicyAppArgs(Config):
         True, description="run the full model in its own process, or inside each server process"
     )
     tier3_inside_ms: float = Field(
-        1.0,
+        INSIDE_MS,
         ge=0,
         description="where tier 3 takes less than this for one group, as measured when the model was loaded, "
         "the replica asks its own: a hop would take longer; 0 = always the deployment",

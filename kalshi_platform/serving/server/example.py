@@ -1,11 +1,38 @@
-"""A valid request for the served model, which a curl line can send back as it is."""
+"""A valid request for the served model, which a curl line can send back as it is.
+
+Real       where the registry keeps an observation of the events that judged the model
+           (models/registry/examples.py); else made up, and whoever asks is told so.
+"""
 
 import uuid
+from typing import Final
 
 import numpy as np
 
+from kalshi_platform.models.registry.examples import Example
 from kalshi_platform.serving.api.packed import pack
 from kalshi_platform.serving.api.requests import DecideRequest, Group, MarketRow, ModelInfo
+
+#: Words for an example of a model of which no observation was kept.
+MADE_UP: Final = "made up: no observation of this model is kept; register it again for a real one"
+
+
+def kept_request(
+    kept: Example, info: ModelInfo, request_id: str | None = None, *, packed: bool = False
+) -> DecideRequest:
+    """Make a request about the markets of a kept example, as the environment showed them."""
+    shown_as = pack if packed else np.ndarray.tolist
+    markets = [
+        MarketRow.model_validate(
+            {
+                "id": market.ticker, "state": "active", "row": shown_as(np.array(market.row)),
+                "history": shown_as(np.array(market.history[-info.window :])) if info.window else None,
+                "allowed": list(market.allowed),
+            }
+        )
+        for market in kept.markets
+    ]  # fmt: skip
+    return _request(info, request_id, markets)
 
 
 def example_request(
@@ -37,6 +64,10 @@ def example_request(
                 allowed=["HOLD", "BUY_YES", "BUY_NO"],
             )
         )  # fmt: skip
+    return _request(info, request_id, markets)
+
+
+def _request(info: ModelInfo, request_id: str | None, markets: list[MarketRow]) -> DecideRequest:
     return DecideRequest(
         request_id=request_id or f"example-{uuid.uuid4().hex[:12]}",
         feature_digest=info.feature_digest,

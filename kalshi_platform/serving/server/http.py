@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalshi_platform import __version__
-from kalshi_platform.domain.errors import LimitError, StorageError
+from kalshi_platform.domain.errors import LimitError, PlatformError
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
     DecideResponse,
@@ -40,7 +40,7 @@ from kalshi_platform.serving.api.requests import (
     RollbackResponse,
     schema_of,
 )
-from kalshi_platform.serving.server.example import example_request
+from kalshi_platform.serving.server.docs_page import POLICY, docs_page
 from kalshi_platform.serving.server.gate import Gate
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation
 from kalshi_platform.serving.server.service import Service
@@ -104,7 +104,7 @@ class HttpDoor:
 def make_app(service: Service) -> FastAPI:
     """Make the application in front of ``service``."""
     app = FastAPI(
-        title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,
+        title="kalshi-platform", version=__version__, docs_url=None, redoc_url=None,  # ours: /docs
         description="Decisions of one market-agnostic policy for Kalshi prediction markets.",
     )  # fmt: skip
     gate = Gate(service.args.access, service.args.limits.rates)
@@ -123,6 +123,7 @@ def make_app(service: Service) -> FastAPI:
     _add_stream(app, service, gate)
     _add_health(app, service)
     _describe(app, service)
+    _add_docs(app)
     return app
 
 
@@ -169,7 +170,8 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
     @app.get(
         "/v1/example", openapi_extra=_BEARER, responses=_problems(401, 403, 422, 429, 503),
         response_model=DecideRequest,
-        summary="A valid request for the model that is served; its markets are made up",
+        summary="A valid request for the model that is served, from the events that judged it; the header "
+        "X-Example-Source says from where, or that it is made up",
     )  # fmt: skip
     async def example(
         request: Request,
@@ -180,8 +182,9 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
         gate.client(request)
         if packed not in _FLAGS:
             raise Problem(422, "invalid-field", f"packed = {packed[:80]!r}: send true or false", "packed")
-        found = example_request(service.info(), packed=_FLAGS[packed])
-        return _json(found.model_dump_json(exclude_none=True))
+        answer = _json(service.example(packed=_FLAGS[packed]).model_dump_json(exclude_none=True))
+        answer.headers["X-Example-Source"] = service.info().example.encode("ascii", "replace").decode()
+        return answer
 
 
 def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
@@ -203,12 +206,16 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
 
     @app.post(
         "/v1/models/reload", openapi_extra=_BEARER, responses=refusals, response_model=ReloadResponse,
-        summary="Look at the registry now; 409 where what it names is refused",
+        summary="Look at the registry now: 200 where what it names answers, 409 where that is refused, also "
+        "earlier, 503 where the registry cannot be read or its log is damaged",
     )  # fmt: skip
     async def reload(request: Request) -> Response:
         gate.admin(request)
         before = service.served()
-        verdict = await asyncio.to_thread(service.guard.refresh)
+        try:
+            verdict = await asyncio.to_thread(service.guard.refresh)
+        except PlatformError as error:
+            raise _of_registry(error) from None
         if verdict is not None and not verdict.accepted:
             detail = f"{verdict.model} was refused: {verdict.reason}; {before.key.model} goes on answering"
             raise Problem(409, "model-refused", detail)
@@ -228,7 +235,8 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
 
     @app.post(
         "/v1/models/rollback", openapi_extra={"requestBody": body, **_BEARER}, responses=refusals,
-        response_model=RollbackResponse, summary="Go back to the model before, here and in the registry",
+        response_model=RollbackResponse,
+        summary="Go back to the model before, here and in the registry; 409: no alias was changed",
     )  # fmt: skip
     async def rollback(request: Request) -> Response:
         gate.admin(request)
@@ -242,8 +250,8 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
             served = await asyncio.to_thread(service.guard.rollback, wanted.reason)
         except LimitError as error:
             raise Problem(409, "no-rollback", str(error)) from None
-        except StorageError as error:
-            raise Problem(503, "registry", str(error), headers={"Retry-After": "5"}) from None
+        except PlatformError as error:
+            raise _of_registry(error) from None
         return _json(RollbackResponse(model=served.key.model, **served.marks.fields).model_dump_json())
 
 
@@ -276,6 +284,15 @@ def _add_health(app: FastAPI, service: Service) -> None:
         return _json(found.model_dump_json(), 200 if found.ready else 503)
 
 
+def _add_docs(app: FastAPI) -> None:
+    """Add the page of the API; it needs no token, as the OpenAPI document that it shows."""
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+        return Response(docs_page(app.openapi()), headers=headers, media_type="text/html")
+
+
 def _describe(app: FastAPI, service: Service) -> None:
     """Add to the OpenAPI document what FastAPI cannot know: the body of decide, tokens."""
     plain = app.openapi
@@ -288,9 +305,7 @@ def _describe(app: FastAPI, service: Service) -> None:
             parts.setdefault("schemas", {}).update(own.pop("$defs", {}))
             current = service.guard.current()
             if current is not None:
-                own["example"] = example_request(service.info(), "example-1").model_dump(
-                    mode="json", exclude_none=True
-                )
+                own["example"] = service.example("example-1").model_dump(mode="json", exclude_none=True)
             parts["schemas"]["DecideRequest"] = own
             parts["schemas"]["RollbackRequest"] = schema_of(RollbackRequest)
             parts["schemas"]["ProblemBody"] = schema_of(ProblemBody)
@@ -329,6 +344,11 @@ def _require_json(request: Request) -> None:
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}}
     return {status: {"description": "refused", "content": content} for status in statuses}
+
+
+def _of_registry(error: PlatformError) -> Problem:
+    """Problem for a registry that cannot be read, or whose alias log is damaged; the model answers on."""
+    return Problem(503, "registry", str(error), headers={"Retry-After": "5"})
 
 
 def _of_http(error: Exception) -> Problem:

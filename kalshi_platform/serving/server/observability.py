@@ -60,6 +60,7 @@ _RESULTS: Final[Mapping[str, str]] = {
     EventKind.TAKEN_BACK: "rolled_back",
     EventKind.ROLLED_BACK: "rolled_back",
     EventKind.UNREACHABLE: "failed",
+    EventKind.NOT_WRITTEN: "failed",
 }
 
 #: A metric's name and the values of its labels, in their order.

@@ -8,7 +8,6 @@ Invariant  every refusal is answered as ``application/problem+json`` with type, 
            and request_id, and counted by Observability.
 """
 
-import json
 from collections.abc import Collection, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -19,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from kalshi_platform.data.features.spec import SPEC, Feature
 from kalshi_platform.domain.errors import ContractError, PlatformError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.packed import PACKED_FIELDS, unpack
 from kalshi_platform.serving.api.requests import Group, MarketRow
 
@@ -55,7 +55,7 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
             "field": self.field,
             "request_id": request_id,
         }
-        return json.dumps(told).encode()
+        return json_text(told).encode()
 
 
 def of_validation(error: ValidationError) -> Problem:

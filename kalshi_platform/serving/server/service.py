@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from kalshi_platform.data.features.spec import SPEC
 from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.models.registry.examples import Example
 from kalshi_platform.models.registry.provenance import counts_words
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
@@ -28,11 +29,12 @@ from kalshi_platform.serving.api.requests import (
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.hop import is_asked_inside
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import Pending, TierError
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.breaker import Breaker
-from kalshi_platform.serving.server.example import example_request
+from kalshi_platform.serving.server.example import MADE_UP, example_request, kept_request
 from kalshi_platform.serving.server.feature_cache import CLASS_OF_COLUMN, FeatureCache, FeatureClass
 from kalshi_platform.serving.server.idempotency import Answers, RequestIdReusedError
 from kalshi_platform.serving.server.observability import Observability
@@ -106,15 +108,6 @@ class Service:
             reader = Reader(spec, served.window, served.trading, self._features, limits.groups)
             self._reader = (served.number, reader)
         return self._reader[1]
-
-    def warm(self) -> None:
-        """Read made-up requests, so that every kernel is compiled before a client waits for it."""
-        served = self.served()
-        spec = served.policy.spec
-        cache = FeatureCache(columns_of(spec))  # what is made up is not remembered
-        reader = Reader(spec, served.window, served.trading, cache, 1)
-        for packed in (True, False):
-            reader.read(example_request(self.info(), packed=packed), "warm", 0)
 
     async def decide(self, client: str, body: bytes, arrived_ns: int) -> bytes:
         """Answer the request in ``body`` as JSON; Problem says what is wrong with it.
@@ -219,7 +212,7 @@ class Service:
 
     def asks_here(self, served: ServedModel) -> bool:
         """True if this process asks its own tier 3 of ``served``."""
-        return self._ask_full is None or served.full_ms < self.args.tier3_inside_ms
+        return self._ask_full is None or is_asked_inside(served.full_ms, self.args.tier3_inside_ms)
 
     def _needs_remote(self, begun: _Begun) -> bool:
         """True if tier 3 must be asked in another process."""
@@ -323,7 +316,24 @@ class Service:
             window=served.window,
             history_columns=[feature.name for feature in reader.history],
             actions=list(ACTION_NAMES),
+            example=MADE_UP if (kept := self.kept_example()) is None else kept.source,
         )  # fmt: skip
+
+    def kept_example(self) -> Example | None:
+        """The example kept of the served model; None without one, or where the model reads other columns."""
+        served = self.served()
+        found, spec = served.example, served.policy.spec
+        is_read = (
+            found is not None and found.columns == columns_of(spec) and len(found.markets) <= spec.n_slots
+        )
+        return found if is_read else None
+
+    def example(self, request_id: str | None = None, *, packed: bool = False) -> DecideRequest:
+        """A request that a client may send back: what the model was really shown, else made up."""
+        kept = self.kept_example()
+        if kept is None:
+            return example_request(self.info(), request_id, packed=packed)
+        return kept_request(kept, self.info(), request_id, packed=packed)
 
     def _tier3_asked(self, served: ServedModel) -> Literal["replica", "deployment", "nowhere"]:
         if served.policy.tiers[-1].number != Tier.FULL:

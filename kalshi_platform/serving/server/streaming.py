@@ -8,19 +8,16 @@ Not        frames, books and decisions of a session (kalshi_platform/serving/liv
 """
 
 import asyncio
-import json
 import time
 from typing import Final
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
-from kalshi_platform.serving.api.messages import OpenMessage
-from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import holding
 from kalshi_platform.serving.live.sessions import Lease, SessionStore
-from kalshi_platform.serving.live.stream import Due, StreamSession
+from kalshi_platform.serving.live.stream import Due
 from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem
 from kalshi_platform.serving.server.service import Service
 
@@ -126,19 +123,6 @@ class Streams:
         return str(text)
 
 
-def warm(served: ServedModel) -> None:
-    """Feed a made-up book through a session: kernels are compiled or loaded before a client waits."""
-    session = StreamSession("warm", OpenMessage(type="open", accept_missing_inputs=True), served)
-    levels = {"yes_dollars_fp": [["0.4000", "10.00"]], "no_dollars_fp": [["0.5000", "10.00"]]}
-    change = {"price_dollars": "0.4000", "delta_fp": "1.00", "side": "yes"}
-    texts = (("orderbook_snapshot", 1, levels), ("orderbook_delta", 2, change))
-    for kind, seq, message in texts:
-        frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": "WARM-1-A", **message}}
-        fed = session.feed(json.dumps(frame), time.time_ns())
-        if fed.due is not None:
-            session.answer(fed.due, holding(fed.due.batch.n, served.trading.n_slots))
-
-
 async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
     """Refuse a connection before it opens, with the problem's status and body, as any request is refused."""
     headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
@@ -155,7 +139,7 @@ async def _close(socket: WebSocket, end: _EndError) -> None:
     try:
         # A close frame holds 123 bytes: a longer reason goes before it, as a message.
         if len(end.reason.encode()) > _CLOSE_BYTES:
-            await socket.send_text(json.dumps({"type": "closed", "reason": end.reason}))
+            await socket.send_text(json_text({"type": "closed", "reason": end.reason}))
         await socket.close(end.code, end.reason.encode()[:_CLOSE_BYTES].decode(errors="ignore"))
     except (RuntimeError, WebSocketDisconnect):
         return  # the client was faster

@@ -1,6 +1,7 @@
 """Curricula: which markets an episode may draw, as training goes on.
 
 phases      1 or 2 calm active markets, from 10,000 episodes on 3 to 5 of the 100 most active, from 30,000 all
+            active is counted in contracts traded, then in messages
 difficulty  2 calm markets, from 10,000 episodes on 3 calm or moderate ones, from 25,000 five of all
 none        every market from the start
 ``scale`` shortens the schedule: with 0.01 the phases end after 100 and 300 episodes.
@@ -12,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.simulation.replay.bank import Bank
 
 CurriculumName = Literal["phases", "difficulty", "none"]
@@ -68,8 +70,7 @@ def pool_segments(bank: Bank, stage: Stage) -> np.ndarray:
     volatility = np.array([m.volatility for m in bank.markets])
     segments = bank.arrays.segments
     market = segments["market"]
-    n_rows = np.bincount(market, segments["stop"] - segments["start"], minlength=len(bank.markets))
-    active = n_rows >= np.sort(n_rows)[::-1][min(_TOP_MARKETS, n_rows.size) - 1]
+    active = most_active(bank)
     stable, not_volatile = volatility < STABLE_BELOW, volatility < VOLATILE_FROM
     everything = np.ones_like(stable)
     widening = {
@@ -81,3 +82,46 @@ def pool_segments(bank: Bank, stage: Stage) -> np.ndarray:
     }[stage.pool]
     chosen = next(pool for pool in widening if pool[market].any())
     return np.flatnonzero(chosen[market])
+
+
+def traded_e2(bank: Bank) -> np.ndarray:
+    """Contracts (M,) i8 in hundredths that traded in the rows of each market; 0 where none is recorded."""
+    rows, segments = bank.arrays.rows, bank.arrays.segments
+    printed = np.where(rows["print_px_e4"] != NO_PRICE, rows["print_qty_e2"], 0)
+    summed = np.concatenate([[0], np.cumsum(printed)])
+    found = np.zeros(len(bank.markets), np.int64)
+    np.add.at(found, segments["market"], summed[segments["stop"]] - summed[segments["start"]])
+    return found
+
+
+def most_active(bank: Bank) -> np.ndarray:
+    """True (M,) for the markets among the 100 with the most contracts; equal ones rank by their messages.
+
+    A market without a recorded trade ranks after every other, because its volume is unknown or zero
+    (``volume_note``). Markets equal to the hundredth in both are all among them.
+    """
+    segments, contracts = bank.arrays.segments, traded_e2(bank)
+    messages = np.bincount(
+        segments["market"], segments["stop"] - segments["start"], minlength=contracts.size
+    ).astype(np.int64)
+    last = np.lexsort((messages, contracts))[::-1][min(_TOP_MARKETS, contracts.size) - 1]
+    more = contracts > contracts[last]
+    return np.asarray(more | ((contracts == contracts[last]) & (messages >= messages[last])))
+
+
+def volume_note(bank: Bank, config: CurriculumConfig) -> str:
+    """Words on markets whose volume the curriculum asks for and cannot see; empty where there are none."""
+    if not any("active" in stage.pool for stage in _STAGES[config.name]):
+        return ""
+    playable = np.unique(bank.arrays.segments["market"])
+    unknown = int((traded_e2(bank)[playable] == 0).sum())
+    if not unknown:
+        return ""
+    if unknown == playable.size:
+        return (
+            f"curriculum: no trade is recorded in any of {unknown:,} markets; active is counted in messages"
+        )
+    return (
+        f"curriculum: {unknown:,} of {playable.size:,} markets hold no trade: their volume in contracts is "
+        "unknown or 0, they count as the least active"
+    )

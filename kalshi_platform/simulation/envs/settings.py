@@ -6,14 +6,13 @@ from typing import Final
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.storage.whole_file import write_whole
 
 ENVIRONMENT_FILE: Final = "env.json"
 
 
-def write_environment(run: Path, config: EnvConfig) -> None:
-    """Write ``config`` into the run's folder as a whole file; a failure leaves no part of it."""
-    write_whole(run / ENVIRONMENT_FILE, config.model_dump_json(indent=1) + "\n")
+def environment_text(config: EnvConfig) -> str:
+    """Text of env.json."""
+    return config.model_dump_json(indent=1) + "\n"
 
 
 def read_environment(checkpoint: Path) -> EnvConfig:

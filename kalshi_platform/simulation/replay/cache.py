@@ -1,9 +1,12 @@
 """The cache of opened datasets: one folder a bank; above a size limit the least recently used one leaves.
 
-Layout     <cache>/banks/<key>/<array>.npy and ``in_use.lock``; while it is written, a hidden folder.
+Layout     <cache>/banks/<key>/<array>.npy, ``in_use.lock`` and ``manifest.json`` with sizes and digests
+           (``storage/sealed.py``), written last; while it is written, a hidden folder.
 Locks      a process that maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays
            lives. Only the holder of the exclusive lock deletes, so a bank in use is never removed.
 Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
+           Every opening verifies every byte: a bank that is not what was written is thrown away, the log
+           says so in one line, and the caller builds it again.
 Units      bytes; 1 GB = 1e9 bytes.
 """
 
@@ -21,8 +24,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.storage import locks
+from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import whole_folder
 
 #: Environment variables: where the cache lies, and how much it may hold in GB.
@@ -32,6 +36,8 @@ GB: Final = 10**9
 _MOST_BYTES: Final = 20 * GB
 _DISK_SHARE: Final = 10
 _LOCK: Final = "in_use.lock"
+#: A bank is written so often before the disk is blamed that it does not read back.
+_TRIES: Final = 3
 #: Age in seconds at which a writer's folder is surely locked by it; younger ones are left alone.
 _LOCKED_BY_THEN_S: Final = 60.0
 
@@ -104,7 +110,7 @@ def banks() -> list[CachedBank]:
 def open_arrays(key: str) -> dict[str, np.ndarray] | None:
     """Arrays of bank ``key``, memory-mapped and held against eviction.
 
-    None where the cache has no such bank.
+    None where the cache has no such bank, or had one that is not as it was written.
     """
     folder = cache_folder() / key
     try:
@@ -112,6 +118,8 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
+        if not _is_fit(folder, lease):
+            return None
         os.utime(folder / _LOCK)
         return {path.stem: _mapped(path, lease) for path in sorted(folder.glob("*.npy"))}
     finally:
@@ -119,30 +127,65 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
 
 
 def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Make room, write ``arrays`` under ``key`` and map them.
+    """Make room, write ``arrays`` under ``key``, read them back and map them.
 
-    Returns the mapped arrays; if another process was first, the ones that it wrote.
+    Returns the mapped arrays; if another process was first, the ones that it wrote. StorageError where the
+    disk does not keep what is written to it.
     """
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
-    _make_room(sum(array.nbytes for array in arrays.values()), key)
-    with ExitStack() as held:
-        try:
-            with whole_folder(root / key) as folder:
-                # Held over the rename: nobody evicts what is about to be mapped.
-                held.callback(os.close, locks.take_shared(folder / _LOCK))
-                for name, array in arrays.items():
-                    np.save(folder / f"{name}.npy", np.asarray(array).view(np.ndarray))
-        except OSError:
-            if not (root / key).exists():
-                raise
-        found = open_arrays(key)
-    return found if found is not None else store_arrays(key, arrays)
+    for _ in range(_TRIES):
+        _make_room(sum(array.nbytes for array in arrays.values()), key)
+        with ExitStack() as held:
+            try:
+                with whole_folder(root / key) as folder:
+                    # Held over the rename: nobody evicts what is about to be mapped.
+                    held.callback(os.close, locks.take_shared(folder / _LOCK))
+                    for name, array in arrays.items():
+                        np.save(folder / f"{name}.npy", np.asarray(array).view(np.ndarray))
+                    seal(folder)
+            except OSError:
+                if not (root / key).exists():
+                    raise
+            found = open_arrays(key)
+        if found is not None:
+            return found
+    raise StorageError(
+        f"{root / key} was written {_TRIES} times and never read back as written: the disk fails, or "
+        f"something changes the cache; set {CACHE_VARIABLE} to a folder on another disk"
+    )
 
 
 def empty_cache() -> Evicted:
     """Remove every bank that nobody uses, and the leftovers of killed writers."""
     return _evict(need_bytes=math.inf, keep="")
+
+
+def _is_fit(folder: Path, lease: int) -> bool:
+    """True where ``folder`` holds what was written; else it is thrown away, and the log says why.
+
+    The folder goes although other processes may map it: they keep the pages of deleted files.
+    """
+    try:
+        verify(folder, kind="cached bank", remedy="it is thrown away and built again from the dataset")
+    except (DataError, OSError) as error:
+        _log.warning("%s", error)
+    else:
+        return True
+    away = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    try:
+        # Only the folder that was verified: another process may have built a new one meanwhile.
+        if os.path.samestat(os.fstat(lease), os.stat(folder / _LOCK)):
+            folder.rename(away)
+            shutil.rmtree(away, ignore_errors=True)
+    except FileNotFoundError:  # another process was faster
+        pass
+    except OSError as error:
+        raise StorageError(
+            f"{folder} is damaged and cannot be removed ({error.strerror}): delete it, or set "
+            f"{CACHE_VARIABLE} to a folder of your own"
+        ) from None
+    return False
 
 
 def _make_room(n_bytes: int, keep: str) -> None:

@@ -221,15 +221,18 @@ def _queue_e2(row: Any, market: Any, price_e4: int, up: bool) -> int:
 
 
 @kernel
-def _rest(row: Any, market: Any, env: Any, slot: Any) -> None:
-    """Join the book behind the size displayed at the price; end a post-only order that would cross."""
+def _rest(row: Any, market: Any, env: Any, slot: Any, params: ExecutionParams) -> None:
+    """Join the book behind the size displayed at the price; end a post-only order that would cross.
+
+    Without a queue (``maker_queue`` off, what if) nobody stands before it: any print at its price fills it.
+    """
     up = raises_position(slot.order_action)
     price = slot.order_price_e4
     opposite = row.ask_px_e4[0] if up else row.bid_px_e4[0]
     if opposite >= 0 and ((up and price >= opposite) or (not up and price <= opposite)):
         withdraw(env, slot)
         return
-    slot.queue_e2 = _queue_e2(row, market, price, up)
+    slot.queue_e2 = _queue_e2(row, market, price, up) if params.maker_queue else 0
 
 
 @kernel
@@ -263,7 +266,7 @@ def arrive(row: Any, market: Any, terms: Any, env: Any, slot: Any, params: Execu
     slot.accumulator_e6 = 0
     slot.expiry_ns = slot.arrival_ns + params.order_ttl_ns
     if params.maker:
-        _rest(row, market, env, slot)
+        _rest(row, market, env, slot, params)
     elif market.source != PRINTS_ONLY:
         _take(row, market, terms, env, slot, slot.arrival_ns, params)
 

@@ -1,4 +1,4 @@
-"""Opens a dataset's split as a bank: reads and verifies the shards once, then maps a local cache.
+"""Opens a dataset's split as a bank: verifies and reads the shards once, then a local cache of the bank.
 
 Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<layout digest>`` of a cached
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from kalshi_platform.data.dataset.manifest import MarketEntry, Split
+from kalshi_platform.data.dataset.manifest import Asked, MarketEntry, judge_only_words
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
@@ -40,8 +40,10 @@ _RECORDS: Final = {
     "markets": MARKET_DTYPE,
     "terms": TERMS_DTYPE,
 }
-#: A cache written with other records is not read.
-_LAYOUT_DIGEST: Final = digest_of({name: str(dtype) for name, dtype in _RECORDS.items()})
+#: A cache written with other arrays or records is not read.
+_LAYOUT_DIGEST: Final = digest_of(
+    {"arrays": BankArrays._fields} | {name: str(dtype) for name, dtype in _RECORDS.items()}
+)
 
 
 class Share(NamedTuple):
@@ -62,7 +64,7 @@ class SplitOpener:
     """
 
     uri: str
-    split: Split
+    split: Asked
     feature_sets: tuple[str, ...]
     share: Share | None = None
     state: str | None = None  # digest: every process opens the same state of a dataset that grows meanwhile
@@ -78,21 +80,22 @@ class SplitOpener:
 
 def open_bank(
     uri: str,
-    split: Split,
+    split: Asked,
     feature_sets: tuple[str, ...],
     progress: Callable[[int, int], None] | None = None,
     feature_digest: str = FEATURE_DIGEST,
     share: Share | None = None,
     state: str | None = None,
 ) -> Bank:
-    """Bank of one split of the dataset at ``uri``, with the columns of ``feature_sets``.
+    """Bank of one split of the dataset at ``uri``, or of ``all``, with the columns of ``feature_sets``.
 
     ``progress`` receives (events read, events in all). ``share`` opens only those of the split's events; the
     bank's ``full_rows`` then say where its rows stand in the bank of the whole split. ``state`` (a digest)
     opens a dataset that has grown since as it was then.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
-    what the manifest says.
+    what the manifest says. A bank in the cache came from verified shards and is verified itself at every
+    opening; the shards are then not read again (``dataset verify`` reads them all).
     """
     dataset = Dataset.open(uri, state)
     if dataset.manifest.feature_digest != feature_digest:
@@ -102,7 +105,10 @@ def open_bank(
         )
     entries = _in_order(dataset, split)
     if not entries:
-        raise DataError(f"{uri} has no market in its {split} split: add events or choose another split")
+        raise DataError(
+            f"{uri} has no market in its {split} split: add events or choose another split"
+            f"{judge_only_words(dataset.manifest)}"
+        )
     chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
     infos = _infos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
@@ -122,7 +128,7 @@ def open_bank(
     return bank
 
 
-def bank_bytes(dataset: Dataset, split: Split, feature_sets: tuple[str, ...]) -> int:
+def bank_bytes(dataset: Dataset, split: Asked, feature_sets: tuple[str, ...]) -> int:
     """Size of the arrays of one split's bank, computed from the manifest alone."""
     values = len(_names(feature_sets)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
     return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
@@ -160,7 +166,7 @@ def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ..
     )
 
 
-def _in_order(dataset: Dataset, split: Split) -> list[MarketEntry]:
+def _in_order(dataset: Dataset, split: Asked) -> list[MarketEntry]:
     return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
 
 

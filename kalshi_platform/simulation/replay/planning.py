@@ -32,6 +32,7 @@ class ExecutionParams(NamedTuple):
     fee_scale_e6: int
     unit_e6: int
     fees_today: bool
+    maker_queue: bool
 
 
 @kernel

@@ -38,6 +38,9 @@ class TradingConfig(Config):
     improve_ticks: int = Field(
         0, ge=0, le=10, description="maker: ticks better than the best bid; 0 joins it"
     )
+    maker_queue: bool = Field(
+        True, description="False: nobody stands before a resting order; for what-if replays only"
+    )
     unknown_fill_e2: int = Field(100, gt=0, description="most an order fills where sizes were not recorded")
     fee_scale_e6: int = Field(
         1_000_000, ge=0, description="fee ladder: 0 none, 1_000_000 the exchange's fees"
@@ -72,6 +75,7 @@ class TradingConfig(Config):
             fee_scale_e6=self.fee_scale_e6,
             unit_e6=unit_e6 if self.fee_scale_e6 else 1,
             fees_today=self.fees == "today",
+            maker_queue=self.maker_queue,
         )
 
     @property

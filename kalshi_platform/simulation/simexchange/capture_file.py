@@ -9,13 +9,13 @@ Mark    every line, outside its frame, says "simulated", so that nobody takes a 
         recording.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
 from kalshi_platform.data.market_data.capture import SIMULATED_MARK
 from kalshi_platform.data.market_data.schema import DELTA, FLAG_FILL, FLAG_LAST, FLAG_START, YES
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.simulation.simexchange.generate import BOOK_SID, TRADE_SID, SimEvent
 
@@ -36,7 +36,7 @@ def _count(qty_e2: int) -> str:
 
 
 def _line(recv_ns: int, conn: int, frame: str) -> str:
-    return f'{{"recv_ns":{recv_ns},"conn":{conn},{SIMULATED_MARK},"raw":{json.dumps(frame)}}}\n'
+    return f'{{"recv_ns":{recv_ns},"conn":{conn},{SIMULATED_MARK},"raw":{json_text(frame)}}}\n'
 
 
 def _snapshot(seq: int, market: str, levels: tuple[list[str], list[str]]) -> str:
@@ -52,7 +52,7 @@ def _acks(tickers: list[str]) -> tuple[list[str], list[str]]:
         f'{{"id":{i},"type":"subscribed","msg":{{"channel":"{channel}","sid":{sid}}}}}'
         for i, (channel, sid) in enumerate((("orderbook_delta", BOOK_SID), ("trade", TRADE_SID)), start=1)
     ]
-    return acks, [json.dumps(tickers[: i + 1]) for i in range(1, len(tickers))]
+    return acks, [json_text(tickers[: i + 1]) for i in range(1, len(tickers))]
 
 
 def capture_lines(event: SimEvent) -> Iterator[str]:

@@ -106,7 +106,9 @@ def test_files_are_added_and_a_repeated_add_says_that_nothing_is_new(fake, tmp_p
     fake.events = (*fake.events, "EV3", "EV4")
     added = add(tmp_path / "out")
     assert added.exit_code == 0, added.stderr
-    assert "2 new events (train 2, validation 0, test 0), 0 events grew, 0 outcomes" in added.stdout
+    assert (
+        "2 new events (train 0, validation 0, test 2, judge_only 0, in no split 0), 0 events" in added.stdout
+    )
     assert "grew from" in added.stdout
     again = add(tmp_path / "out")
     assert "already there: EV0.source, EV1.source, EV2.source, EV3.source, EV4.source" in again.stdout
@@ -123,6 +125,10 @@ def test_files_are_added_and_a_repeated_add_says_that_nothing_is_new(fake, tmp_p
         (("--add", "x"), "give both"),
         (("--to", "x"), "give both"),
         (("--add", "x", "--to", "y", "--split-salt", "z"), "--split-salt beside --add"),
+        (("--add", "x", "--to", "y", "--block", "1d", "--embargo", "1d"), "--block, --embargo beside --add"),
+        (("--input", "x", "--out", "y", "--block", "7"), "--block '7' is no duration"),
+        (("--input", "x", "--out", "y", "--embargo", "-1d"), "--embargo '-1d' is no duration"),
+        (("--input", "x", "--out", "y", "--time-cut", "yesterday"), "--time-cut 'yesterday' is no time"),
         (("--add", "x", "--to", "y", "--overwrite", "--input", "z"), "--input, --overwrite beside --add"),
         (("--input", "x"), "give --input FILE and --out DATASET, or --add FILE and --to DATASET"),
         ((), "give --input FILE and --out DATASET"),
@@ -132,6 +138,39 @@ def test_options_that_do_not_go_together_are_refused_by_name(words, named):
     done = run("build", *words)
     assert done.exit_code == 2
     assert named in " ".join(done.stderr.split())
+
+
+def test_info_says_how_each_factor_is_divided_and_what_is_in_no_split(fake, tmp_path):
+    fake.events = tuple(f"EV{i:02}" for i in range(12))
+    done = build(tmp_path / "out", "--embargo", "36h")
+    assert done.exit_code == 0, done.stderr
+    assert "weather (recorded): blocks of 15m, embargo 1d 12h" in done.stdout
+    assert "train 8 / 8 / 16, validation 1 / 1 / 2, test 1 / 1 / 2" in done.stdout
+    assert "2 events in an embargo or across a cut: EV08, EV10" in done.stdout
+    (stratum,) = json.loads(run("info", tmp_path / "out", "--json").stdout)["strata"]
+    assert stratum["parts"]["train"] == {"blocks": 8, "events": 8, "markets": 16}
+    assert (stratum["factor"], stratum["left_out"]) == ("weather", ["EV08", "EV10"])
+
+
+def test_two_recorded_events_are_judge_only_and_say_why(fake, tmp_path):
+    fake.events = ("EV0", "EV1")
+    done = build(tmp_path / "out")
+    assert done.exit_code == 0, done.stderr
+    assert "judge only: fewer than 3 blocks" in done.stdout
+    assert "evaluate --split all" in done.stdout
+    assert Dataset.open(tmp_path / "out").entries("all") == Dataset.open(tmp_path / "out").entries()
+
+
+def test_a_mapping_file_makes_factors_and_a_time_cut_divides_all(fake, tmp_path):
+    fake.events = tuple(f"EV{i:02}" for i in range(12))
+    rules = tmp_path / "factors.csv"
+    rules.write_text("EV0,early\nEV1,late\n")
+    assert build(tmp_path / "out", "--factors", rules, "--block", "1d").exit_code == 0
+    strata = Dataset.open(tmp_path / "out").manifest.strata
+    assert [(s.name, s.block_ns) for s in strata] == [("early", 86_400 * 10**9), ("late", 86_400 * 10**9)]
+    wrong = build(tmp_path / "other", "--time-cut", "1999-01-01")
+    assert wrong.exit_code == 2
+    assert "--time-cut 1999-01-01 00:00:00 UTC leaves no event in train" in " ".join(wrong.stderr.split())
 
 
 def test_info_says_which_trades_stand_beside_books_and_how_late_they_were_received(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """The evaluate command on a small dataset and an untrained policy: report, JSON, the shut test split."""
 
+import csv
 import json
 
 import pytest
@@ -8,14 +9,17 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.evaluation.judging.evaluation import Coverage
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
+from kalshi_platform.evaluation.judging.ledger import CSV_NAME
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, open_bank
 
 
@@ -38,7 +42,7 @@ def place(tmp_path_factory):
         policy = folder / "policy"
         (policy / "best").mkdir(parents=True)
         FrozenPolicy(PolicyNetwork(source.policy_spec("tiny"))).save(policy / "best")
-        write_environment(policy, env)
+        (policy / ENVIRONMENT_FILE).write_text(environment_text(env))
         lines = [json.dumps({"env_steps": 100 * k, "entropy": 1.0 - k / 9}) for k in range(3)]
         (policy / "metrics.jsonl").write_text("\n".join(lines) + "\n")
         source.close()
@@ -59,8 +63,17 @@ def test_the_report_and_its_json_are_written_and_printed(place):
     assert found.config.split == "validation"
     assert found.subject.level == "tiny"
     assert found.policy.trading.mean_entropy is not None
-    assert len(found.comparisons) == 4
+    assert len(found.comparisons) == 6
+    assert found.rules.best is not None
+    assert found.rules.dataset_digest == found.subject.dataset_digest
+    assert printed["worth"].startswith("Simulated: ")
+    assert "best rule on" in done.stderr
     assert "Training" in (place / "out" / HTML_NAME).read_text()
+    with (place / "out" / CSV_NAME).open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == found.ledger.n_rows
+    assert sum(int(row["pnl_e6"]) for row in rows) == found.policy.trading.pnl_e6
+    assert found.train is None  # no run says what taught the policy
 
 
 def test_the_test_split_needs_final_and_leaves_a_trace(place):
@@ -73,8 +86,38 @@ def test_the_test_split_needs_final_and_leaves_a_trace(place):
     assert len((place / "data" / OPENINGS_FILE).read_text().splitlines()) == 1
 
 
+def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place):
+    shut = evaluate(place, "--split", "all")
+    assert shut.exit_code == 4
+    assert "--final" in shut.output
+    before = (
+        (place / "data" / OPENINGS_FILE).read_text().count("\n")
+        if (place / "data" / OPENINGS_FILE).exists()
+        else 0
+    )
+    opened = evaluate(place, "--split", "all", "--final", "--out", str(place / "whole"), "--json")
+    assert opened.exit_code == 0, opened.output
+    assert (place / "data" / OPENINGS_FILE).read_text().count("\n") == before + 1
+    printed = json.loads(opened.stdout)
+    n_train = len(Dataset.open(place / "data").manifest.events("train"))
+    assert printed["subject"]["doubts"]["events_of_train_judged"] == n_train
+    coverage = printed["coverage"]
+    info = json.loads(CliRunner().invoke(app, ["dataset", "info", str(place / "data"), "--json"]).stdout)
+    assert (coverage["n_events"], coverage["n_markets"]) == (info["events"], info["markets"])
+    assert coverage["unplayable_markets"] == info["unplayable_markets"]
+    for split, told in info["splits"].items():
+        found = Coverage.of(open_bank(str(place / "data"), split, EnvConfig(n_slots=2).groups))
+        assert found.model_dump() == {
+            "n_events": told["events"],
+            "n_markets": told["markets"],
+            "unplayable_events": told["unplayable_events"],
+            "unplayable_markets": told["unplayable_markets"],
+        }
+
+
 def test_mistakes_get_one_message(place):
-    assert "expected train, validation or test" in evaluate(place, "--split", "holdout").output
+    wrong = evaluate(place, "--split", "holdout").output
+    assert "expected train, validation, test, judge_only or all" in wrong
     lost = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output

@@ -55,6 +55,8 @@ def test_a_model_is_shown_by_its_alias(place):
     store, ids = place
     assert json.loads(models(store, "show", "champion", "--json").stdout)["id"] == ids[0]
     text = models(store, "show", "champion").stdout
+    assert "Better than the best rule on training events (imbalance > 0.5)" in " ".join(text.split())
+    assert "12 independent blocks" in " ".join(text.split())
     for shown in (ids[0], "champion", "0123456789ab", "worst drawdown", "10.0%"):
         assert shown in text
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from kalshi_platform.cli import quickstart as command
 from kalshi_platform.cli.main import app
 from kalshi_platform.cli.quickstart import simulated
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.simulation.simexchange.config import SimConfig
 from kalshi_platform.workflows.quickstart import QuickstartConfig
 
@@ -46,7 +47,8 @@ def test_without_data_an_exchange_is_simulated_inside_the_folder(asked, tmp_path
     assert done.exit_code == 0, done.output
     ((config, folder),) = asked.simulated
     assert (config, folder.parent) == (SimConfig(n_events=40), tmp_path)
-    assert asked.runs == [(QuickstartConfig(), folder, tmp_path)]
+    wide = SplitConfig(train=200, validation=50, test=50)  # enough held-out blocks for half of a rule's edge
+    assert asked.runs == [(QuickstartConfig(split=wide), folder, tmp_path)]
 
 
 def test_recordings_that_are_there_are_neither_made_again_nor_mixed_with_others(asked, tmp_path):

@@ -9,6 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from kalshi_platform.cli import main
+from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.domain.ending import Terminated
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError, TrainingError
 
 
@@ -49,6 +51,19 @@ def test_interruption_exits_like_a_signalled_process(monkeypatch):
     outcome = run_raising(monkeypatch, KeyboardInterrupt())
     assert outcome.exit_code == 130
     assert "interrupted" in outcome.stderr
+
+
+def test_sigterm_exits_like_a_terminated_process_and_says_how_to_go_on(monkeypatch):
+    outcome = run_raising(monkeypatch, Terminated("continue with --resume"))
+    assert outcome.exit_code == 143
+    assert outcome.stderr == "kalshi-platform: ended by SIGTERM: continue with --resume\n"
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, Terminated])
+def test_an_interrupted_block_adds_its_advice_and_keeps_the_kind_of_end(kind):
+    with pytest.raises(kind, match="repeat the command") as caught, going_on(lambda: "repeat the command"):
+        raise kind
+    assert type(caught.value) is kind
 
 
 def test_a_full_disk_is_a_message_and_other_system_errors_are_not_hidden(monkeypatch):

@@ -1,15 +1,18 @@
 """The train command: its options become settings, workers follow the machine."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from made.fake_import import FakeImport
+from made.training import begun
 from typer.testing import CliRunner
 
 from kalshi_platform.cli import train as command
 from kalshi_platform.cli.main import app
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.learning.training.machine import (
     GIB,
     Machine,
@@ -30,8 +33,9 @@ def trained(tmp_path, monkeypatch):
     class Stop(Exception):  # noqa: N818
         pass
 
-    def run_training(settings, *_):
+    def run_training(settings, dataset, *_):
         seen.append(settings)
+        run.dataset = dataset
         raise Stop
 
     monkeypatch.setattr(command, "run_training", run_training)
@@ -39,9 +43,68 @@ def trained(tmp_path, monkeypatch):
 
     def run(*words: str):
         outcome = CliRunner().invoke(app, [*base, *words])
-        return outcome, (seen.pop().train if seen else None)
+        run.settings = seen.pop() if seen else None
+        return outcome, (run.settings and run.settings.train)
 
+    run.place = tmp_path
     return run
+
+
+LONG = RunSettings().with_values(
+    {"train.total_env_steps": 3_000_000, "train.seed": 4, "env.order_style": "maker", "train.patience": 2}
+)
+
+
+def test_resume_takes_every_setting_from_the_run_and_the_dataset_as_well(trained):
+    data = Dataset.open(str(trained.place / "data"))
+    begun(trained.place / "begun", LONG, data)
+    outcome, _ = trained("--out", str(trained.place / "begun"), "--resume")
+    assert outcome.exit_code == 1  # the stand-in's end
+    assert trained.settings == LONG
+    trained.dataset = None
+    CliRunner().invoke(app, ["train", "--out", str(trained.place / "begun"), "--resume"])
+    assert trained.dataset == str(trained.place / "data")
+    _, config = trained("--out", str(trained.place / "begun"), "--resume", "--steps", "5000000")
+    assert config == LONG.train.replace(total_env_steps=5_000_000)
+    _, config = trained("--out", str(trained.place / "begun"), "--resume", "--workers", "auto")
+    assert config == LONG.train
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--seed", "3"), "train.seed 4 -> 3"),
+        (("--order-style", "taker"), "env.order_style 'maker' -> 'taker'"),
+        (("--set", "env.latency_ms=0"), "env.latency_ms"),
+        (("--workers", "2"), "train.num_env_runners 0 -> 2"),
+        (("--steps", "5"), "has made 8,192 steps already, 5 are asked for"),
+        (("--set", "train.gamma=NaN"), "--set train.gamma=NaN: give a finite number"),
+    ],
+)
+def test_a_setting_given_anew_that_differs_is_refused_with_both_values(tmp_path, monkeypatch, words, named):
+    FakeImport(tmp_path, ("EV0", "EV1", "EV2")).install(monkeypatch)
+    build_dataset([], tmp_path / "data", BuildConfig(workers=0))
+    out = begun(tmp_path / "run", LONG, Dataset.open(str(tmp_path / "data")))
+    before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    outcome = CliRunner().invoke(app, ["train", "--out", str(out), "--resume", *words])
+    assert outcome.exit_code == 2
+    assert named in outcome.stderr
+    assert {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()} == before
+
+
+def test_a_new_run_needs_a_dataset_and_a_resumed_one_a_run(tmp_path):
+    for words, named in (((), "--dataset is missing"), (("--resume",), "holds no checkpoint to resume from")):
+        outcome = CliRunner().invoke(app, ["train", "--out", str(tmp_path / "new"), *words])
+        assert outcome.exit_code == 2
+        assert named in outcome.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path):
+    assert "the same command starts again" in command.how_to_go_on(tmp_path / "new")
+    out = begun(tmp_path / "run", LONG, SimpleNamespace(uri="/data", digest="d" * 12))
+    told = command.how_to_go_on(out)
+    assert told == f"{out} holds everything up to iteration 2; continue with --resume --out {out}"
 
 
 def test_workers_auto_uses_the_plan_and_prints_its_reasons(trained, monkeypatch):

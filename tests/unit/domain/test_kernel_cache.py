@@ -5,9 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from numba import int64
 
 import kalshi_platform
 from kalshi_platform.domain import kernel_cache
@@ -35,6 +38,17 @@ for kernel, answer in ((segment_age, age.tolist()), (hindsight_e6, cash_e6), (cl
 
 def run_copy(folder: Path, *changes: tuple[str, str, str]) -> list[str]:
     """PROGRAM's lines, run from a copy of the package with ``changes`` (file, old text, new text)."""
+    return lines_of(start_copy(folder, *changes))
+
+
+def lines_of(process: subprocess.Popen) -> list[str]:
+    said, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return said.splitlines()
+
+
+def start_copy(folder: Path, *changes: tuple[str, str, str]) -> subprocess.Popen:
+    """PROGRAM in a copy of the package with ``changes``, started."""
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
     for name, old, new in changes:
         file = folder / PACKAGE.name / name
@@ -44,9 +58,9 @@ def run_copy(folder: Path, *changes: tuple[str, str, str]) -> list[str]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_CACHE")}
     env["KALSHI_PLATFORM_CACHE"] = str(folder.parent / "cache")
     command = [sys.executable, "-c", PROGRAM]  # imports from the folder it runs in
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    return subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_a_copy_finds_the_kernels_of_the_original_and_compiles_those_whose_sources_changed(tmp_path):
@@ -62,6 +76,31 @@ def test_a_copy_finds_the_kernels_of_the_original_and_compiles_those_whose_sourc
     assert run_copy(tmp_path / "called", called)[:2] == [f"{age} found", "190000 compiled"]
     constant = ("domain/units.py", "SECOND: Final = 1_000_000_000", "SECOND: Final = 2_000_000_000")
     assert run_copy(tmp_path / "constant", constant)[2] == "0 compiled"
+
+
+def test_of_processes_that_need_a_kernel_at_once_one_compiles_it_and_the_other_waits(tmp_path):
+    started = [start_copy(tmp_path / name) for name in ("a", "b")]
+    found = [lines_of(process) for process in started]
+    for lines in zip(*found, strict=True):  # the same kernel in each process
+        answers = Counter(line.rpartition(" ")[2] for line in lines)
+        assert answers == {"compiled": 1, "found": 1}
+    assert list((tmp_path / "cache").rglob("*.lock")) == []
+
+
+def test_a_process_waits_for_anothers_machine_code_only_so_long_and_for_its_own_not_at_all(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(kernel_cache, "_PATIENCE_S", 0.2)
+    sig, target = (int64, int64, int64), model_fee_e6.targetctx
+    mine = kernel_cache.KernelCache(model_fee_e6.py_func)
+    assert mine.load_overload(sig, target) is None  # it is to compile, and holds the lock
+    other = kernel_cache.KernelCache(model_fee_e6.py_func)
+    begun_s = time.monotonic()
+    assert other.load_overload(sig, target) is None
+    assert time.monotonic() - begun_s >= 0.2
+    monkeypatch.setattr(kernel_cache, "_PATIENCE_S", 1_000.0)
+    assert mine.load_overload(sig, target) is None
 
 
 def test_imports_found_by_text_are_those_of_the_syntax_tree():

@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.units import NS_PER_SECOND, parse_price, parse_qty, parse_rfc3339
+from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.units import (
+    NS_PER_SECOND,
+    moment_words,
+    parse_duration,
+    parse_moment,
+    parse_price,
+    parse_qty,
+    parse_rfc3339,
+)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -127,3 +135,28 @@ def test_cents_are_named_as_such():
     for other in ("1.5", -3, 500):
         with pytest.raises(DataError, match=r"outside 0\.\.1 dollar$"):
             parse_price(other)
+
+
+def test_durations_have_a_unit_and_moments_a_day_or_a_zone():
+    texts = ("90s", "15m", "1.5h", "2d", "1 w")
+    seconds = [parse_duration(text, "--block") // NS_PER_SECOND for text in texts]
+    assert seconds == [90, 900, 5_400, 172_800, 604_800]
+    day = parse_moment("2026-11-23", "--time-cut")
+    assert day == parse_moment("2026-11-23T01:00:00+01:00", "--time-cut")
+    assert moment_words(day) == "2026-11-23 00:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message"),
+    [
+        (parse_duration, "15", r"--x '15' is no duration.*it lacks a unit"),
+        (parse_duration, "-2d", r"--x '-2d' is no duration"),
+        (parse_duration, "2y", r"--x '2y' is no duration"),
+        (parse_moment, "2026-13-01", r"--x '2026-13-01' is no time"),
+        (parse_moment, "1700000000", r"a number: write the time as text"),
+        (parse_moment, "2026-11-23T02:13:20", r"with a zone"),
+    ],
+)
+def test_what_is_no_duration_or_moment_is_refused_by_the_name_of_its_option(parse, text, message):
+    with pytest.raises(ContractError, match=message):
+        parse(text, "--x")

@@ -81,3 +81,14 @@ def test_a_folder_sealed_without_sizes_passes_and_hidden_files_are_nobodys(seale
     (sealed / MANIFEST).write_text(json.dumps({"sha256": sums}))
     (sealed / ".metadata").touch()
     verify(sealed)
+
+
+def test_sealing_a_copy_of_links_leaves_the_first_folder_as_it_was(sealed: Path, tmp_path: Path):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in sealed.iterdir():
+        (copy / path.name).hardlink_to(path)
+    (copy / "more").touch()
+    seal(copy)
+    verify(copy)
+    verify(sealed)

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.learning.training.pace import validations_until
 from kalshi_platform.workflows.complexity import ComplexityScaler, PlateauConfig, recent_gain, require_levels
+from kalshi_platform.workflows.progressive_record import ProgressiveConfig
 
 
 def validations(history: list[float]) -> list[dict[str, float]]:
@@ -25,8 +27,8 @@ def test_fewer_than_two_windows_decide_nothing():
     assert scaler.should_scale([0.0] * 6)
 
 
-def test_the_brief_compares_fifty_with_the_fifty_before_and_asks_for_a_twentieth():
-    scaler = ComplexityScaler(PlateauConfig())
+def test_windows_of_fifty_as_in_the_brief_ask_for_a_twentieth():
+    scaler = ComplexityScaler(PlateauConfig(window=50))
     assert not scaler.should_scale([0.0] * 99)
     assert not scaler.should_scale([0.0] * 50 + [0.05] * 50)  # a gain of 0.05 is not below 0.05
     assert scaler.should_scale([0.0] * 50 + [0.049] * 50)
@@ -37,6 +39,28 @@ def test_the_reason_names_the_gain_and_the_windows():
     reason = ComplexityScaler(PlateauConfig(window=2)).stop(validations([0.1, 0.1, 0.12, 0.12]))
     assert reason == (
         "plateau: mean Sharpe of the last 2 validations is +0.020 against the 2 before, less than +0.05"
+    )
+
+
+def test_a_level_of_a_million_steps_can_reach_the_plateau_by_default():
+    # 1,000,000 / 4,096 = 245 iterations: the first, the last and every tenth are validated, 1 + 24 + 1 = 26
+    level = ProgressiveConfig().settings_of("simple", "").train
+    assert validations_until(level, level.iterations) == 26
+    assert ComplexityScaler(PlateauConfig()).out_of_reach(26) is None
+    assert ComplexityScaler(PlateauConfig()).stop(validations([0.3] * 12)) is not None
+
+
+def test_windows_that_no_level_can_fill_are_told():
+    told = ComplexityScaler(PlateauConfig(window=50)).out_of_reach(26)
+    assert told is not None
+    assert told.startswith("a level validates 26 times, two windows of 50 validations need 100: no plateau")
+    assert ComplexityScaler(PlateauConfig(window=13)).out_of_reach(26) is None
+
+
+def test_a_validation_without_a_sharpe_ratio_is_no_part_of_the_history():
+    scaler = ComplexityScaler(PlateauConfig(window=1))
+    assert (
+        scaler.stop([{"score": 0.0}, {"score": 0.0, "sharpe": None}, {"score": 0.0, "sharpe": 0.1}]) is None
     )
 
 

@@ -7,14 +7,14 @@ import pytest
 from made.evaluation_bank import random_bank
 from made.progressive import CONFIG, judged, level, record
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training import session
 from kalshi_platform.models.networks.transfer import TransferReport
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.workflows import progressive
-from kalshi_platform.workflows.progressive import run_progressive
+from kalshi_platform.workflows.progressive import require_halves, run_progressive
 from kalshi_platform.workflows.progressive_record import Transfer, read_progressive
 from kalshi_platform.workflows.progressive_report import write_progressive
 
@@ -47,6 +47,14 @@ def test_every_level_begins_from_the_last_one_kept_until_all_are_done(climbed, t
     assert [x.level for x in found.levels] == ["simple", "moderate"]
     assert read_progressive(tmp_path) == found
     assert said[-1] == found.verdict
+
+
+def test_a_plateau_that_no_level_can_reach_is_told_before_anything_is_trained(climbed, tmp_path: Path):
+    climbed.kept = [False]
+    said: list[str] = []
+    short = CONFIG.replace(steps_per_level=10_000)  # 3 iterations, validated after the first and the last
+    run_progressive(short, "/data", tmp_path, said.append)
+    assert said[0].startswith("a level validates 2 times, two windows of 6 validations need 12")
 
 
 @pytest.mark.parametrize(("kept", "levels"), [([False], 1), ([True, False], 2)])
@@ -86,6 +94,24 @@ def test_a_level_is_judged_as_training_validates(monkeypatch):
     validated: Validation = session.validator(bank, env)(None)
     assert found.score.estimate == validated.score
     assert (found.sharpe, found.events) == (validated.sharpe, validated.events)
+
+
+def test_the_blocks_that_decide_chose_no_checkpoint(monkeypatch):
+    bank, env = random_bank(9, 1, 60), EnvConfig(n_slots=2, latency_ms=0)
+    for module in (progressive, session):
+        monkeypatch.setattr(module, "trained", lambda _: lambda vector: HoldToSettlement(vector.layout, bank))
+    choosing, deciding = require_halves(bank, "ds")
+    assert (len(choosing), len(deciding), choosing & deciding) == (5, 4, frozenset())
+    found = progressive.judge(None, bank, env, deciding)
+    assert (set(found.block_returns), found.n_blocks) == (deciding, 4)
+    assert set(session.validator(bank, env, choosing)(None).block_returns) == choosing
+    both = progressive.judge(None, bank, env).block_returns
+    assert both | found.block_returns == both, "a part is played as it is in the whole"
+
+
+def test_five_validation_blocks_are_refused_before_a_level_is_trained():
+    with pytest.raises(DataError, match=r"ds has 5 independent blocks .* at least 6 blocks are needed"):
+        require_halves(random_bank(5, 3, 40), "ds")
 
 
 @pytest.mark.parametrize(("exact", "words"), [(True, "exactly"), (False, "with a KL of 0.012 nats")])

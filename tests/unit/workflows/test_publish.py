@@ -7,6 +7,7 @@ from made.registry_models import made_policy, made_record
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
+from kalshi_platform.serving.distillation.build import Built
 from kalshi_platform.workflows import publish
 from kalshi_platform.workflows.publish import publish_run
 
@@ -31,12 +32,13 @@ def steps(monkeypatch, tmp_path):
         found.order.append("tiers")
         if isinstance(found.tiers, Exception):
             raise found.tiers
-        return found.tiers
+        return Built("a report", found.tiers)
 
     monkeypatch.setattr(publish, "register_run", register)
     monkeypatch.setattr(publish, "promote_model", promote)
     monkeypatch.setattr(publish, "build_tiers", build)
     monkeypatch.setattr(publish, "newest_tier_set", lambda store, model: found.stored)
+    monkeypatch.setattr(publish, "stored_report", lambda store, tier_set: f"the report of {tier_set}")
     found.run = lambda say=lambda line: None: publish_run(registry, tmp_path / "run", "/data", say=say)
     return found
 
@@ -67,6 +69,12 @@ def test_where_the_data_is_too_little_for_tiers_the_whole_network_is_served(step
     assert any("one event cannot be halved" in line for line in said)
 
 
+def test_tiers_that_save_nothing_are_reported_and_not_served(steps):
+    steps.tiers = None
+    done = steps.run()
+    assert (done.tier_set, done.tier_report, done.champion) == (None, "a report", True)
+
+
 def test_other_failures_of_the_tiers_are_not_passed_over(steps):
     steps.tiers = RuntimeError("a bug")
     with pytest.raises(RuntimeError, match="a bug"):
@@ -80,6 +88,7 @@ def test_a_champion_is_not_judged_again_and_stored_tiers_are_kept(steps):
     done = steps.run()
     assert steps.order == ["register", CHALLENGER]
     assert (done.tier_set, done.champion) == ("the stored set", True)
+    assert done.tier_report == "the report of the stored set"
 
 
 def test_a_champion_of_before_the_data_were_counted_is_judged_once_more(steps, monkeypatch):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.workflows import quickstart as workflow
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -12,19 +13,22 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 @pytest.fixture
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
-    found = SimpleNamespace(scores=[0.1], trained=[], opened=[], built=[], published=None)
+    found = SimpleNamespace(
+        scores=[0.1], trained=[], opened=[], chosen=[], splits=[], built=[], reports=[], published=None
+    )
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
-        (run / "latest").mkdir(parents=True, exist_ok=True)
+        (run / "checkpoints" / "000001").mkdir(parents=True, exist_ok=True)
 
     def build(inputs, uri, config):
         found.built.append((uri, config.use_yes_price))
+        found.splits.append(config.split)
         return manifest
 
     def publish(registry, run, dataset, tiers, say):
         found.published = run
-        return SimpleNamespace(tier_set=None)
+        return SimpleNamespace(tier_report=None)
 
     manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
@@ -33,12 +37,17 @@ def stages(monkeypatch, tmp_path):
     def evaluate(policy, bank, env, config, **rest):
         nonlocal scores
         score = next(scores)
+        rest["keep_ledger"](f"ledger of {score}")
         return SimpleNamespace(score=score, policy=SimpleNamespace(mean_return=score), **rest)
 
-    def open_held_out(split, final, folder, subject):
+    def open_held_out(dataset, split, final, folder, subject):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)
+
+    def write_report(judged, out, metrics, siblings=(), ledger=None):
+        found.reports.append((out, ledger))
+        return out / "report.html", out / "report.json"
 
     fakes = {
         "build_dataset": build,
@@ -48,9 +57,12 @@ def stages(monkeypatch, tmp_path):
         "evaluate": evaluate,
         "trained": lambda policy: policy,
         "read_metrics": lambda run: [],
-        "write_report": lambda found, out, metrics, siblings=None: (out / "report.html", out / "report.json"),
+        "write_report": write_report,
+        "sample_training": lambda policy, dataset, env, config, trained_on, say: trained_on,
         "interval_text": str,
         "verdict": lambda found: "",
+        "worth_line": lambda found: "",
+        "choose_on_train": lambda uri, env, say: found.chosen.append(uri),
         "publish_run": publish,
     }
     for name, fake in fakes.items():
@@ -75,12 +87,22 @@ def test_the_seed_of_median_return_is_published_the_lower_middle_of_an_even_numb
     assert [e.score for e in done.siblings] == scores
 
 
+def test_every_report_gets_the_ledger_of_its_own_seed(stages):
+    stages.scores = [0.3, 0.1, 0.2]
+    done = stages.run(seeds=3)
+    *own, (out, ledger) = stages.reports
+    assert [written for _, written in own] == ["ledger of 0.3", "ledger of 0.1", "ledger of 0.2"]
+    assert (out, ledger) == (done.html.parent, "ledger of 0.2")  # of the median seed, beside the first report
+    assert {e.train for e in done.siblings} == {"d" * 12}  # the state that taught every seed
+
+
 def test_the_test_split_is_opened_once_after_every_seed_was_trained(stages):
     stages.scores = [0.1, 0.2]
     stages.run(seeds=2)
     assert [seed for seed, *_ in stages.trained] == [0, 1]
     ((split, folder),) = stages.opened
     assert (split, folder.name) == ("test", "dataset")
+    assert stages.chosen == [str(folder)]  # the rules to beat, once for all seeds
 
 
 def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_of_their_own(stages):
@@ -92,6 +114,13 @@ def test_a_repeated_call_resumes_and_other_recordings_or_settings_get_a_folder_o
     stages.run(run=QuickstartConfig().run.with_values({"train.gamma": 0.9}))
     folders = {run for _, run, _ in stages.trained}
     assert len(folders) == 3
+
+
+def test_the_shares_of_the_splits_reach_the_build_and_are_part_of_its_name(stages):
+    stages.run()
+    stages.run(split=SplitConfig(train=200, validation=50, test=50))
+    assert [(s.train, s.test) for s in stages.splits] == [(250, 25), (200, 50)]
+    assert len({uri for uri, _ in stages.built}) == 2
 
 
 def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(stages):

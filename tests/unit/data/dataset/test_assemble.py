@@ -1,5 +1,6 @@
 """Steps of build and growth: one writer at a time, and only stale files go."""
 
+import os
 from functools import partial
 
 import pytest
@@ -8,7 +9,11 @@ from made.stored import make_dataset
 
 from kalshi_platform.data.dataset import assemble
 from kalshi_platform.data.dataset.assemble import delete_stale, some, writing_alone
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.grow import add_to_dataset
+from kalshi_platform.data.dataset.inspect import find_problems
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import open_storage
 
 
@@ -18,6 +23,37 @@ def test_a_second_writer_waits_and_is_refused_by_the_process_that_writes(fake, t
     with writing_alone(storage), pytest.raises(ContractError, match="is being written by process"):
         build(tmp_path / "out")
     build(tmp_path / "out")  # the lock ended with its block
+
+
+def test_overwriting_and_adding_are_refused_too_while_another_process_writes(fake, tmp_path, monkeypatch):
+    build(tmp_path / "out")
+    before = (tmp_path / "out" / "manifest.json").read_bytes()
+    monkeypatch.setattr(assemble, "writing", partial(assemble.writing, patience_s=0.0))
+    with writing_alone(open_storage(tmp_path / "out")):
+        for write in (
+            lambda: build_dataset([], tmp_path / "out", BuildConfig(workers=0, overwrite=True)),
+            lambda: build_dataset([], f"file://{tmp_path}/out", BuildConfig(workers=0)),
+            lambda: add_to_dataset([], tmp_path / "out", workers=0),
+        ):
+            with pytest.raises(ContractError, match=f"out is being written by process {os.getpid()}:"):
+                write()
+    assert (tmp_path / "out" / "manifest.json").read_bytes() == before
+
+
+def test_no_manifest_is_put_in_force_for_shards_that_another_program_deleted(fake, tmp_path, monkeypatch):
+    write = assemble.write_manifest
+
+    def after_a_deletion(storage, manifest):
+        storage.delete(next(s.path for s in manifest.shards if s.kind == "features"))
+        write(storage, manifest)
+
+    monkeypatch.setattr("kalshi_platform.data.dataset.build.write_manifest", after_a_deletion)
+    with pytest.raises(DataError, match=r"1 of \d+ shards were written to .* and are gone, first fe"):
+        build(tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    monkeypatch.setattr("kalshi_platform.data.dataset.build.write_manifest", write)
+    build(tmp_path / "out")  # the job whose shard is gone is done again
+    assert find_problems(Dataset.open(tmp_path / "out")) == []
 
 
 def test_only_what_nothing_names_is_deleted(tmp_path, rng):

@@ -280,24 +280,67 @@ def test_a_later_frame_alone_tells_how_a_market_ended(tmp_path):
         add(tmp_path / "set", other)
 
 
-def test_an_event_does_not_grow_across_the_time_cut_and_a_left_out_one_stays_out(tmp_path):
-    cut = SplitConfig(time_cut_ns=(T0 + 100) * NS, embargo_ns=20 * NS)
-    late = quotes(tmp_path, "late.parquet", ["L0-A", "L1-A", "L2-A"], range(130, 150))
-    near = quotes(tmp_path, "near.parquet", ["N-A"], range(90, 110))
-    first = made(
-        tmp_path, quotes(tmp_path, "one.parquet", ["E0-A", "E1-A"], range(20)), late, near, split=cut
-    )
-    assert (first.assignments()["E0"], first.assignments()["N"]) == ("train", None)
+def weather(tmp_path, name, hours):
+    """Quotes of one event an hour, each of 20 seconds, and metadata that make them one factor."""
+    rows = [
+        quote(f"W{hour}-A", hour * 3_600 + s, 4_000 + 100 * (s % 7), 5_000)
+        for hour in hours
+        for s in range(20)
+    ]
+    known = [
+        {"ticker": f"W{hour}-A", "event_ticker": f"W{hour}", "category": "Climate and Weather"}
+        for hour in hours
+    ]
+    return write(tmp_path / f"{name}.parquet", rows), metadata(tmp_path, f"{name}.json", *known)
+
+
+def test_an_event_does_not_grow_across_a_cut_and_a_left_out_one_stays_out(tmp_path):
+    # Blocks of 15 minutes, one event each hour: the embargo of 40 minutes takes W10 alone out.
+    cut = SplitConfig(time_cut_ns=(T0 + 10 * 3_600) * NS, embargo_ns=2_400 * NS)
+    first = made(tmp_path, *weather(tmp_path, "one", range(16)), split=cut)
+    assert (first.assignments()["W9"], first.assignments()["W10"]) == ("train", None)
+    assert first.assignments()["W11"] == "validation"
     found = add(
         tmp_path / "set",
-        quotes(tmp_path, "two.parquet", ["E0-A", "N-A"], range(200, 220)),
-        quotes(tmp_path, "three.parquet", ["E1-A"], range(30, 50)),
+        quotes(tmp_path, "two.parquet", ["W9-A", "W10-A"], range(20 * 3_600, 20 * 3_600 + 20)),
+        quotes(tmp_path, "three.parquet", ["W1-A"], range(3_630, 3_650)),
     )
-    assert found.grown == ("E1",)
+    assert found.grown == ("W1",)
     assert found.manifest.counters["markets_not_grown_across_time_cut"] == 1
-    assert found.manifest.left_out == ("N",)
-    assert shard_of(found.manifest, "E0") == shard_of(first, "E0")
-    assert next(m for m in found.manifest.markets if m.ticker == "E0-A").last_ns < cut.time_cut_ns
+    assert found.manifest.left_out == ("W10",)
+    assert shard_of(found.manifest, "W9") == shard_of(first, "W9")
+    assert next(m for m in found.manifest.markets if m.ticker == "W9-A").last_ns < cut.time_cut_ns
+
+
+def test_blocks_and_cuts_stay_when_a_recorded_dataset_grows(tmp_path):
+    first = made(tmp_path, *weather(tmp_path, "one", range(30)))
+    assert {m.split for m in first.markets} == {"train", "validation", "test"}
+    found = add(tmp_path / "set", *weather(tmp_path, "two", (40, 41)))
+    was, now = ({m.event: (m.split, m.block) for m in s.markets} for s in (first, found.manifest))
+    assert {event: now[event] for event in was} == was
+    assert {now["W40"][0], now["W41"][0]} == {"test"}
+    (stratum,), (grown,) = first.strata, found.manifest.strata
+    assert grown == stratum.replace(last_ns=grown.last_ns)
+    assert find_problems(Dataset.open(tmp_path / "set")) == []
+    assert not add(tmp_path / "set", *weather(tmp_path, "two", (40, 41))).is_new
+
+
+def test_a_dataset_from_before_blocks_grows_by_its_own_rules(tmp_path):
+    made(tmp_path, *weather(tmp_path, "one", range(30)))
+    path = tmp_path / "set" / MANIFEST_NAME
+    old = json.loads(path.read_text())
+    del old["strata"]
+    for number, market in enumerate(old["markets"]):
+        del market["block"]
+        market["split"] = ("train", "validation", "test")[number % 3]
+    path.write_text(json.dumps(old))
+    before = Dataset.open(tmp_path / "set").manifest
+    found = add(tmp_path / "set", *weather(tmp_path, "two", (40, 41)))
+    assert all(m.block is None for m in found.manifest.markets)
+    assert {e: found.manifest.assignments()[e] for e in before.events()} == before.assignments()
+    assert [s.name for s in summarise(Dataset.open(tmp_path / "set")).strata] == [
+        "by event, before blocks were kept"
+    ]
 
 
 def test_a_dataset_of_an_earlier_version_grows_and_its_events_stay_where_they_were(tmp_path):

@@ -116,7 +116,7 @@ def test_with_a_time_cut_train_ends_an_embargo_before_anything_held_out_begins(t
     events = {str(i): EventFacts(first, first + length, "quotes") for i, (first, length) in enumerate(times)}
     splits = assign_splits(events, SplitConfig(time_cut_ns=50, embargo_ns=embargo_ns))
     assert splits.keys() == events.keys()
-    for event, (first_ns, last_ns, _) in events.items():
+    for event, (first_ns, last_ns, *_) in events.items():
         if splits[event] == "train":
             assert last_ns < 50 - embargo_ns
         elif splits[event] is None:

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from made.registry_models import CHOICE
 from made.replay_bank import bank_of, book, market, rows_of
 
 from kalshi_platform.domain.errors import ContractError
@@ -40,11 +41,16 @@ def test_every_baseline_is_beaten_only_where_each_interval_lies_above_zero(judge
     def with_beats(*beats):
         kept = zip(judged.comparisons, beats, strict=False)
         return judged.model_copy(
-            update={"comparisons": tuple(c.model_copy(update={"beats": b}) for c, b in kept)}
+            update={
+                "comparisons": tuple(c.model_copy(update={"beats": b}) for c, b in kept),
+                "rules": CHOICE,
+            }
         )
 
     assert with_beats(True, True, True).beats_every_baseline
     assert not with_beats(True, False, True).beats_every_baseline
+    unruled = with_beats(True, True, True).model_copy(update={"rules": None})
+    assert not unruled.beats_every_baseline  # it met no rule that training events chose
     assert not with_beats().beats_every_baseline  # nobody was played: nobody was beaten
 
 

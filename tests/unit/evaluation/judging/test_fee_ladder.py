@@ -4,7 +4,7 @@ import pytest
 from made.evaluation_bank import random_bank
 from made.judging import ENV, QUICK
 
-from kalshi_platform.evaluation.judging.evaluate import _Stage, evaluate
+from kalshi_platform.evaluation.judging.evaluate import PlayStage, evaluate
 from kalshi_platform.evaluation.judging.fee_ladder import climb
 from kalshi_platform.models.rules.baselines import DoNothing, HoldToSettlement
 
@@ -25,7 +25,7 @@ def test_dearer_fees_cost_more():
 
 def test_a_rung_that_was_already_played_is_not_played_again():
     bank = random_bank(3, 1, 60)
-    stage = _Stage(bank, QUICK, print)
+    stage = PlayStage(bank, QUICK, print)
     played = []
 
     def play(env):
@@ -41,6 +41,6 @@ def test_a_rung_that_was_already_played_is_not_played_again():
 
 def test_a_policy_without_turnover_stands_on_the_same_rung_everywhere():
     bank = random_bank(3, 1, 60)
-    stage = _Stage(bank, QUICK, print)
+    stage = PlayStage(bank, QUICK, print)
     rungs = climb(lambda env: stage.play(lambda v: DoNothing(v.layout), env, "x"), ENV, QUICK.bootstrap)
     assert {(r.pnl_e6, r.fees_e6, r.n_fills, r.mean_return.estimate) for r in rungs} == {(0, 0, 0, 0.0)}

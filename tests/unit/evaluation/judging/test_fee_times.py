@@ -3,7 +3,7 @@
 from made.evaluation_bank import bank_of, dated, market, random_bank
 from made.judging import ENV, QUICK
 
-from kalshi_platform.evaluation.judging.evaluate import _Stage, evaluate
+from kalshi_platform.evaluation.judging.evaluate import PlayStage, evaluate
 from kalshi_platform.evaluation.judging.fee_times import fee_sources, pays_today, play_both
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 
@@ -50,7 +50,7 @@ def test_a_market_without_a_playable_row_does_not_count():
 
 def test_a_bank_that_pays_todays_fees_is_played_once():
     bank = random_bank(2, 1, 60)
-    stage, played = _Stage(bank, QUICK, print), []
+    stage, played = PlayStage(bank, QUICK, print), []
 
     def play(env):
         played.append(env.fees)

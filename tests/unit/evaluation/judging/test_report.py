@@ -6,22 +6,27 @@ from html.parser import HTMLParser
 
 import pytest
 from made.evaluation_bank import random_bank
+from made.registry_models import CHOICE
 from rich.console import Console
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.evaluation.judging.evaluate import evaluate
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.report import (
+    is_speed_untested,
     read_report,
     render_html,
     terminal_view,
     training_charts,
     verdict,
+    worth_line,
     write_report,
 )
-from kalshi_platform.models.rules.baselines import HoldToSettlement
+from kalshi_platform.evaluation.judging.worth import worth
+from kalshi_platform.models.rules.baselines import BASELINES, HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
+LEDGERS = []
 EVIL = '<script>alert("x")</script>'
 METRICS = [
     {"env_steps": 100 * k, "entropy": 1.0 / (k + 1), "validation": {"score": 0.1 * k} if k > 1 else {}}
@@ -38,6 +43,7 @@ def judged():
         random_bank(4, 2, 60),
         env,
         config,
+        keep_ledger=LEDGERS.append,
         subject=Subject(checkpoint=EVIL, dataset="d", doubts={"books_ended:crossed": 1_234}),
     )
 
@@ -99,6 +105,49 @@ def test_the_json_holds_the_same_evaluation(judged, tmp_path):
     assert sorted(p.name for p in path.parent.iterdir()) == ["report.html", "report.json"]
 
 
+def test_the_ledger_lies_beside_the_page_that_links_it_and_says_how_many_rows(judged, tmp_path):
+    html, _ = write_report(judged, tmp_path, ledger=LEDGERS[0])
+    tags = Tags()
+    tags.feed(html.read_text())
+    assert tags.fetched == ["ledger.csv", "ledger.parquet"]
+    assert all((tmp_path / name).is_file() for name in tags.fetched)
+    assert f"{judged.ledger.n_rows:,} rows" in html.read_text()
+    assert "ledger.csv" not in render_html(judged)
+
+
+def test_the_json_has_no_number_that_json_lacks(judged):
+    def refuse(name):
+        raise AssertionError(f"{name} in JSON")
+
+    json.loads(judged.model_dump_json(), parse_constant=refuse)
+
+
+def test_the_page_shows_drawdowns_the_map_of_events_and_the_replays(judged):
+    page = render_html(judged)
+    tags = Tags()
+    tags.feed(page)
+    assert {"Deepest drawdowns", "Return by event and time to close", "What if"} <= set(tags.headings)
+    for row in judged.what_if:
+        assert row.setting in page
+    assert "latency_ms = 1000" in page
+    assert "a taker waits in none" in page
+    without = judged.replace(what_if=(), event_map=None)
+    assert "What if" not in render_html(without)
+
+
+def test_a_simulated_edge_that_latency_does_not_touch_is_said_to_prove_nothing(judged):
+    own = judged.policy.mean_return
+    gain = own.replace(estimate=0.05)
+    late = [r.replace(mean_return=gain) if r.setting == "latency_ms = 1000" else r for r in judged.what_if]
+    policy = judged.policy.replace(mean_return=gain)
+    sure = judged.replace(policy=policy.model_dump(), what_if=[r.model_dump() for r in late])
+    assert is_speed_untested(sure)
+    assert "says nothing about real ones" in render_html(sure)
+    slow = [r.replace(mean_return=own.replace(estimate=0.01)) for r in late]
+    assert not is_speed_untested(sure.replace(what_if=[r.model_dump() for r in slow]))
+    assert not is_speed_untested(judged.replace(what_if=()))
+
+
 def test_a_folder_that_cannot_be_written_is_named(judged, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/report\.html could not be written"):
@@ -138,9 +187,42 @@ def test_the_verdict_names_what_is_not_beaten(judged):
         changed = [c.replace(beats=b) for c, b in zip(judged.comparisons, beats, strict=True)]
         return judged.replace(comparisons=[c.model_dump() for c in changed])
 
-    assert verdict(with_beats(True, True, True, True)).startswith("Beats all 4")
+    nobody_chose = verdict(with_beats(True, True, True, True))
+    assert "all 4" not in nobody_chose
+    assert "No rule was chosen on training events" in nobody_chose
+    ruled = with_beats(True, True, True, True).replace(rules=CHOICE.model_dump())
+    assert verdict(ruled).startswith("Beats all 4")
     assert verdict(with_beats(False, False, False, False)).startswith("Beats none of the 4")
     assert "not shown to beat random" in verdict(with_beats(True, False, True, True))
+
+
+def test_the_first_line_of_page_terminal_and_json_says_what_the_result_is_worth(judged, tmp_path):
+    assert judged.worth == worth(judged.figures)
+    page = render_html(judged)
+    assert page.index("says nothing about a market") < page.index("Policy against baselines")
+    console = Console(width=400, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_view(judged))
+    first = console.export_text().splitlines()[0]
+    console.file.close()
+    assert first.startswith("Simulated: ")
+    assert "4 independent blocks" in first
+    _, path = write_report(judged, tmp_path)
+    assert json.loads(path.read_text())["worth"] == judged.worth
+    assert worth_line(judged.replace(worth="")) == judged.worth  # a report of an earlier version
+
+
+def test_every_baseline_and_the_policy_have_a_colour_of_their_own(judged):
+    page = render_html(judged)
+    for slot in range(len(BASELINES) + 1):
+        assert page.count(f"--s{slot}:") == 2  # light and dark
+        assert f".line.s{slot} " in page
+
+
+def test_the_page_shows_how_the_rules_were_chosen(judged):
+    assert "No rule was chosen on training events" in render_html(judged)
+    page = render_html(judged.replace(rules=CHOICE.model_dump()))
+    assert "imbalance &gt; 0.5" in page
+    assert "40 of 200 training blocks" in page
 
 
 def test_training_curves_skip_what_a_line_lacks():

@@ -124,13 +124,14 @@ def test_the_maker_joins_the_bid_and_offers_what_it_got():
     assert got.records.pnl_e6.tolist() == [200_000]  # 10 contracts x 2 cents, makers pay no fee here
 
 
-def test_the_rule_needs_a_feature_that_exists_and_obeys_the_mask():
-    bank = random_bank(2)
-    env = env_of(bank)
-    with pytest.raises(ContractError, match="no market feature 'imbalance'"):
-        ImbalanceRule(env.layout, bank, "imbalance")
-    got = run_policy(ImbalanceRule(env.layout, bank, "mid", threshold=0.1), env)
-    assert got.records.n_fills.sum() > 0
+def test_the_imbalance_rule_fills_its_limit_one_order_a_decision_and_obeys_the_mask():
+    leaning = market("A", "E", [5_000] * 12, 10_000)
+    leaning.rows.ask_qty_e2[:, 0] //= 10  # the bids hold ten times what the asks hold: 9 / 11 = 0.82
+    bank = bank_of(leaning)
+    env = env_of(bank, 1)
+    got = run_policy(ImbalanceRule(env.layout, bank, threshold=0.5), env)
+    assert got.records.n_fills.tolist() == [5]
+    assert got.records.traded_e2.tolist() == [env.config.position_limit_e2]
 
 
 def test_an_empty_schedule_is_refused():

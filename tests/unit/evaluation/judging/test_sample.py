@@ -7,14 +7,14 @@ import pytest
 from made.evaluation_bank import bank_of, gapped, in_block, market, random_bank
 from made.judging import ENV, QUICK
 
-from kalshi_platform.evaluation.judging.evaluate import _Stage
+from kalshi_platform.evaluation.judging.evaluate import PlayStage
 from kalshi_platform.models.rules.baselines import DoNothing, RandomTrader
 
 FLAT = [5_000] * 12
 
 
 def idle(bank, config=QUICK):
-    return _Stage(bank, config, print).play(lambda env: DoNothing(env.layout), ENV, "x")
+    return PlayStage(bank, config, print).play(lambda env: DoNothing(env.layout), ENV, "x")
 
 
 def test_a_gapped_market_returns_the_sum_of_its_parts():
@@ -34,7 +34,7 @@ def test_each_seed_plays_a_gapped_market_once():
     # A under seed 0: .01 + .03 = .04, under seed 1: .05 + .01 = .06; the market's return is their mean .05.
     bank = bank_of(gapped(market("A", "E", FLAT), 5), market("B", "F", FLAT))
     seeds = iter((0, 1))
-    sample = _Stage(bank, QUICK, print).play(
+    sample = PlayStage(bank, QUICK, print).play(
         lambda env: RandomTrader(env.layout, 0.5, next(seeds)), ENV, "random", True
     )
     returns = np.zeros(6)

@@ -63,18 +63,19 @@ def test_the_return_on_real_data_is_the_mean_over_its_blocks_and_simulated_ones_
     assert _real_return(alone, simulated, QUICK.bootstrap) is None
 
 
-def test_a_model_is_judged_at_full_fees_whatever_it_was_trained_with():
-    cheap = EnvConfig(n_slots=2, fee_scale_e6=500_000, decision_interval_ms=30_000)
+def test_a_model_is_judged_at_full_fees_and_behind_the_queue_whatever_it_was_trained_with():
+    cheap = EnvConfig(n_slots=2, fee_scale_e6=500_000, decision_interval_ms=30_000, maker_queue=False)
     record, _ = made_record(made_policy(), cheap.model_dump(mode="json"))
     judged = judged_environment(record)
-    assert (judged.fee_scale_e6, judged.fees) == (1_000_000, "today")
-    assert judged.replace(fee_scale_e6=500_000, fees="as_of") == cheap
+    assert (judged.fee_scale_e6, judged.fees, judged.maker_queue) == (1_000_000, "today", True)
+    assert judged.replace(fee_scale_e6=500_000, fees="as_of", maker_queue=False) == cheap
 
 
 def test_the_validation_split_is_judged_and_never_the_test_split():
     small = random_bank(2, 1, 60)
     assert judging_config(small).split == "validation"
     assert judging_config(small).schedule == "markets"
+    assert not judging_config(small).what_if  # no gate asks for these replays
 
 
 @pytest.mark.parametrize(

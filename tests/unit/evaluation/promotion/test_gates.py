@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made.registry_models import GOOD, SIMULATED, estimate, made_evidence
+from made.registry_models import CHOICE, GOOD, SIMULATED, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
@@ -23,6 +23,29 @@ def found(**changes: object):
     """Evidence that claims and found agree on, so that only the gate in question refuses."""
     performance = GOOD.replace(**changes)
     return made_evidence(found=performance.model_dump(), claimed=performance.model_dump())
+
+
+def against(**differences: Estimate):
+    """Evidence of a model with other differences to the baselines named."""
+    return found(baselines={**GOOD.baselines, **differences})
+
+
+def test_the_best_rule_alone_can_be_waived_and_the_judgement_keeps_that():
+    waive = GateConfig(beat_best_rule=False)
+    lost = judge(against(imbalance=estimate(-0.005)), waive)
+    assert lost.passed
+    assert lost.gates["beat_best_rule"] is False
+    assert judge(found(rules=None), waive).passed
+    assert not judge(against(do_nothing=estimate(0.009)), waive).passed
+    assert not judge(against(random=estimate(-0.001)), waive).passed
+
+
+def test_an_interval_above_zero_is_asked_against_nothing_and_the_best_rule_alone():
+    assert judge(against(random=estimate(0.001), join_the_bid=estimate(0.002))).passed
+    nothing = CHOICE.replace(rules=(CHOICE.rules[1].model_dump(), CHOICE.rules[0].model_dump()))
+    assert judge(
+        found(rules=nothing.model_dump(), baselines={**GOOD.baselines, "imbalance": estimate(0.001)})
+    ).passed
 
 
 def test_a_good_model_passes_every_gate():
@@ -104,13 +127,29 @@ REFUSED = [
     ),
     (
         "baselines",
-        found(baselines={"do_nothing": estimate(0.05), "random": estimate(0.009)}),
-        "it does not beat random: difference +0.0090 (-0.0010 .. +0.0190), its interval must lie above 0",
+        against(imbalance=estimate(-0.005)),
+        "it is not shown to beat the best rule on training events, imbalance > 0.5: difference -0.0050 "
+        "(-0.0150 .. +0.0050), its interval must lie above 0",
+    ),
+    ("baselines", against(imbalance=UNKNOWN), "imbalance > 0.5: difference +0.0500 (no interval)"),
+    ("baselines", against(do_nothing=estimate(0.009)), "it is not shown to beat doing nothing: difference"),
+    ("baselines", against(random=estimate(-0.001)), "it earns no more than random: difference -0.0010"),
+    ("baselines", against(random=Estimate(value=None, low=None, high=None)), "it earns no more than random"),
+    (
+        "baselines",
+        found(baselines={"do_nothing": estimate(0.05), "random": estimate(0.04)}),
+        "the best rule on training events, imbalance > 0.5 was not played beside it",
     ),
     (
         "baselines",
-        found(baselines={"random": UNKNOWN}),
-        "it does not beat random: difference +0.0500 (no inte",
+        found(baselines={"imbalance": estimate(0.02)}),
+        "doing nothing was not played beside it",
+    ),
+    ("baselines", found(rules=None), "no rule was chosen on training events (nobody chose one), so nobody"),
+    (
+        "baselines",
+        found(rules=CHOICE.replace(rules=(), why_not="the dataset has no train split").model_dump()),
+        "no rule was chosen on training events (the dataset has no train split)",
     ),
     ("baselines", found(baselines={}), "no baseline was played"),
     (

@@ -82,7 +82,7 @@ def test_a_model_judged_on_simulated_data_is_champion_as_marked_simulated_only(t
     done = promote_model(store, first, "/data")
     assert done.entry.standing == "simulated"
     assert done.entry.judged_on == SIMULATED
-    assert store.aliases().standing_entry(CHAMPION).standing == "simulated"
+    assert store.aliases().promotion(CHAMPION).standing == "simulated"
 
 
 def test_a_simulated_model_never_follows_a_real_one_even_after_that_was_rolled_back(registry, monkeypatch):

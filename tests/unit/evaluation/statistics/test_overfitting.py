@@ -32,15 +32,21 @@ def noise(n, e, seed):
     return np.random.default_rng([seed, n, e]).normal(0.0, 0.02, (n, e))
 
 
+def test_a_lone_trial_on_two_blocks_shows_no_sharpe_ratio():
+    found = TrialReturns(("t0",), ("A", "B"), np.array([[0.1, 0.2]]))
+    got = deflate(found, "t0", effective_trials(found))
+    assert (got.sharpe, got.probability, got.note) == (None, None, "n = 2, decides nothing")
+
+
 def test_the_matrix_keeps_the_events_every_trial_was_judged_on():
     got = TrialReturns.of({"a": {"y": 2.0, "x": 1.0, "z": 3.0}, "b": {"x": 4.0, "y": 5.0}})
-    assert got.events == ("x", "y")
+    assert got.blocks == ("x", "y")
     assert got.values.tolist() == [[1.0, 2.0], [4.0, 5.0]]
     assert TrialReturns.of({}).values.shape == (0, 0)
 
 
 def test_a_matrix_of_the_wrong_shape_or_with_nan_is_refused():
-    with pytest.raises(ContractError, match=r"shape \(2, 1\); expected trials x events \(1, 1\)"):
+    with pytest.raises(ContractError, match=r"shape \(2, 1\); expected trials x blocks \(1, 1\)"):
         TrialReturns(("a",), ("x",), np.zeros((2, 1)))
     with pytest.raises(ContractError, match="NaN"):
         TrialReturns(("a",), ("x",), np.array([[np.nan]]))
@@ -193,7 +199,7 @@ def test_one_trial_that_is_truly_better_is_found_out_of_sample_too():
     ("rows", "why"),
     [
         (noise(1, 20, 1), "1 trial with validation returns"),
-        (noise(4, 7, 1), "only 7 events"),
+        (noise(4, 7, 1), "only 7 blocks"),
         (np.zeros((0, 0)), "0 trial"),
     ],
 )

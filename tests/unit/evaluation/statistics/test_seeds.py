@@ -16,7 +16,7 @@ def runs(values):
 
 def test_the_interquartile_mean_over_five_seeds_is_worked_by_hand():
     # scores 1 2 3 4 9: the middle half is 0.75 of 2, all of 3, 0.75 of 4: 7.5 / 2.5 = 3
-    got = seed_spread(runs([[s - 1, s + 1] for s in (9, 1, 2, 4, 3)]), QUICK)
+    got = seed_spread(runs([[s - 1, s, s + 1] for s in (9, 1, 2, 4, 3)]), QUICK)
     assert got.iqm.estimate == pytest.approx(3.0)
     assert got.scores == {"s0": 9, "s1": 1, "s2": 2, "s3": 4, "s4": 3}
     assert got.share_positive == 1.0
@@ -58,6 +58,11 @@ def test_too_few_seeds_keep_the_estimate_and_say_why_there_is_no_interval():
     assert got.iqm.note == "only 2 seeds; at least 5 are needed"
 
 
+def test_five_seeds_on_two_blocks_have_no_interval():
+    got = seed_spread(runs([[s, s + 1] for s in range(5)]), QUICK)
+    assert (got.iqm.low, got.iqm.note) == (None, "n = 2, decides nothing (blocks)")
+
+
 def test_no_seed_and_no_shared_event_are_notes():
     assert seed_spread({}).iqm.note == "no seed was validated"
-    assert seed_spread({"a": {"x": 1.0}, "b": {"y": 1.0}}).iqm.note == "the seeds share no event"
+    assert seed_spread({"a": {"x": 1.0}, "b": {"y": 1.0}}).iqm.note == "the seeds share no block"

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from kalshi_platform.evaluation.statistics.overfitting import TrialReturns
-from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING, SuperiorityConfig, superiority
+from kalshi_platform.evaluation.statistics.superiority import (
+    DO_NOTHING,
+    Superiority,
+    SuperiorityConfig,
+    superiority,
+)
 
 QUICK = SuperiorityConfig(resamples=400)
 
@@ -77,13 +82,50 @@ def test_a_sure_trial_is_found_beside_nine_noisy_ones_and_the_size_holds():
     # +0.8 % with a spread of 1 % beside nine worthless of 10 %; undivided gains found it in 5 of 100.
     spread = np.array([[0.01], *[[0.1]] * 9])
     edge = np.array([[0.008], *[[0.0]] * 9])
-    found = {"power": 0, "size": 0}
+    found = {"power": 0, "judged": 0, "size": 0}
     for seed in range(100):
         noisy = np.random.default_rng([33, seed]).normal(0.0, 1.0, (10, 40)) * spread
-        found["power"] += superiority(trials(noisy + edge), {}, QUICK)[0].p_value < 0.05
-        found["size"] += superiority(trials(noisy), {}, QUICK)[0].p_value < 0.05
+        with_edge, without = (superiority(trials(x), {}, QUICK)[0] for x in (noisy + edge, noisy))
+        found["power"] += with_edge.p_value < 0.05
+        found["judged"] += with_edge.judged_p < 0.05
+        found["size"] += without.p_value < 0.05
     assert found["power"] >= 95
+    assert found["judged"] >= 90
     assert found["size"] <= 12  # 5 expected, binomial sd 2.2
+
+
+def test_policies_that_have_not_met_their_large_losses_yet_are_not_believed():
+    # a centred lognormal of skewness 6, turned round: rare large losses, no edge; 13 blocks, ten trials
+    found = {"equation 8": 0, "judged": 0}
+    for seed in range(60):
+        draws = np.random.default_rng([34, seed]).lognormal(0.0, 1.0, (10, 13))
+        (got,) = superiority(trials(np.exp(0.5) - draws), {}, QUICK)
+        found["equation 8"] += got.p_value < 0.05
+        found["judged"] += got.judged_p < 0.05
+    assert found["equation 8"] > 30, "why a second p-value is there"
+    assert found["judged"] <= 8  # 3 expected of 60, binomial sd 1.7
+
+
+def test_the_second_p_value_is_that_of_a_plain_bootstrap_t():
+    rng = np.random.default_rng(35)
+    gain = rng.normal(0.004, 0.02, (2, 20))
+    (got,) = superiority(trials(gain), {}, SuperiorityConfig(resamples=4_000))
+    unit = gain / gain.std(axis=1, keepdims=True)
+    bound = -((2 * np.log(np.log(20)) / 20) ** 0.5)
+    centre = [m if m >= bound else 0.0 for m in unit.mean(axis=1)]
+    above = 0
+    for _ in range(4_000):
+        drawn = unit[:, rng.integers(0, 20, 20)]
+        t = [(row.mean() - c) / row.std() for row, c in zip(drawn, centre, strict=True)]
+        above += max(0.0, *t) > unit.mean(axis=1).max()
+    assert got.p_own_spread == pytest.approx(above / 4_000, abs=0.03)  # two standard errors of 0.008
+    assert got.judged_p == max(got.p_value, got.p_own_spread)
+
+
+def test_a_file_of_an_earlier_version_is_judged_by_the_p_value_it_has():
+    (got,) = superiority(trials(noise(3, 20, 1)), {}, QUICK)
+    old = Superiority.parse(got.model_dump(mode="json", exclude={"p_own_spread"}))
+    assert old.judged_p == got.p_value
 
 
 def test_the_same_seed_gives_the_same_answer():
@@ -95,12 +137,12 @@ def test_each_baseline_is_a_benchmark_matched_by_block():
     values = noise(3, 30, 1) + 0.02
     found = trials(values)
     # listed backwards: only the names may pair them
-    good = {event: 0.05 + 0.001 * (k % 3) for k, event in reversed(list(enumerate(found.events)))}
+    good = {event: 0.05 + 0.001 * (k % 3) for k, event in reversed(list(enumerate(found.blocks)))}
     nothing, against = superiority(found, {"good": good}, QUICK)
     assert nothing.p_value < 0.01
     assert against.benchmark == "good"
     assert against.p_value > 0.5
-    gain = values - np.array([good[event] for event in found.events])
+    gain = values - np.array([good[event] for event in found.blocks])
     best = int((gain.mean(axis=1) / gain.std(axis=1)).argmax())
     assert (against.best, against.best_difference) == (f"t{best}", pytest.approx(gain[best].mean()))
 

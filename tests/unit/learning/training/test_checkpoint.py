@@ -17,6 +17,7 @@ from kalshi_platform.domain.errors import (
 from kalshi_platform.learning.training import checkpoint
 from kalshi_platform.learning.training.checkpoint import TrainingState
 from kalshi_platform.models.registry.export import probes
+from kalshi_platform.storage.sealed import seal
 
 STATE = TrainingState(
     {"state": {0: {"step": torch.tensor(3.0)}}, "param_groups": [{"lr": 1e-3}]},
@@ -104,3 +105,37 @@ def test_a_full_disk_leaves_the_older_checkpoint_and_nothing_partial(kept: Path,
         checkpoint.write_checkpoint(tmp_path, 2, policy, state)
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
     assert (tmp_path / "latest").resolve() == first.resolve()
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_torch_that_cannot_write_is_a_full_disk_and_says_how_to_go_on(kept: Path, monkeypatch, earlier):
+    def save(*_):
+        raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0\nframe #0")
+
+    run = kept if earlier else kept / "new"
+    monkeypatch.setattr(torch, "save", save)
+    advice = "continue with --resume" if earlier else "start the run again"
+    with pytest.raises(
+        StorageError, match=rf"could not be written: .*unexpected pos 64 vs 0; free space and {advice}$"
+    ):
+        checkpoint.write_checkpoint(run, 4, made_policy(), STATE)
+    assert checkpoint.newest_number(run) == (3 if earlier else None)
+
+
+def test_the_checkpoint_that_is_continued_is_the_latest_or_the_newest_where_no_link_was_made(
+    kept: Path, tmp_path: Path
+):
+    assert checkpoint.newest_number(tmp_path / "nothing") is None
+    assert checkpoint.newest_number(kept) == 3
+    (kept / "latest").unlink()
+    assert checkpoint.newest_number(kept) == 3
+    assert checkpoint.newest_sound(kept).name == "000003"
+    assert (kept / "latest").resolve().name == "000003"
+
+
+def test_arrays_of_objects_are_refused_and_never_unpickled(kept: Path):
+    folder = (kept / "latest").resolve()
+    np.savez(folder / "arrays.npz", x=np.array([{}], dtype=object))
+    seal(folder)
+    with pytest.raises(DataError, match=r"arrays\.npz holds no plain arrays"):
+        checkpoint.read_checkpoint(folder)

@@ -27,6 +27,19 @@ def loss_of(ratio=1.0, advantage=1.0, value=0.0, old_value=0.0, target=0.0, **ch
     )
 
 
+def test_a_minibatch_without_a_market_teaches_nothing_and_is_no_nan():
+    nothing = torch.zeros(1, 2)
+    even = torch.full((1, 2, 2), math.log(0.5), requires_grad=True)
+    total, parts = ppo_loss(
+        even, nothing, nothing, torch.zeros(1, 2, dtype=torch.int8), nothing, nothing, nothing, nothing,
+        **COEFFICIENTS,
+    )  # fmt: skip
+    total.backward()
+    assert total.item() == 0.0
+    assert all(part.item() == 0.0 for part in parts.values())
+    assert not even.grad.any()
+
+
 @pytest.mark.parametrize(
     ("ratio", "advantage", "surrogate"),
     [

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 import torch
 from made.training import SMALL, made_source
+from ray.rllib.policy.sample_batch import SampleBatch
 
-from kalshi_platform.domain.errors import (
-    ContractError,
+from kalshi_platform.domain.errors import ContractError, DataError, TrainingError
+from kalshi_platform.learning.training.ppo import (
+    ReplayPPO,
+    describe_batch,
+    ppo_config,
+    require_buildable,
+    sample_or_failure,
+    standardise,
 )
-from kalshi_platform.learning.training.ppo import describe_batch, ppo_config, sample_or_failure, standardise
 
 
 def test_a_gpu_that_is_not_there_is_refused_before_anything_starts(monkeypatch):
@@ -32,6 +38,28 @@ def test_advantages_are_standardised_over_the_slots_that_hold_a_market():
 
 def test_equal_advantages_are_zero_and_not_divided_by_nothing():
     assert not standardise(np.full((2, 2), 0.5), np.zeros((2, 2), int)).any()
+
+
+def test_a_loss_that_is_not_finite_ends_the_iteration_at_its_step():
+    losses = iter([0.5, float("nan"), 0.5])
+    policy = SimpleNamespace(
+        on_global_var_update=lambda known: None,
+        _lazy_tensor_dict=lambda batch: batch,
+        learn_on_batch=lambda part: {"learner_stats": {"value_loss": next(losses)}},
+    )
+    config = SimpleNamespace(minibatch_size=4, num_epochs=1, seed=0)
+    trainer = SimpleNamespace(get_policy=lambda: policy, config=config, rounds_learned=6)
+    with pytest.raises(TrainingError, match="iteration 7: value_loss is nan"):
+        ReplayPPO._learn(trainer, SampleBatch({"x": np.arange(12)}))
+    assert next(losses) == 0.5  # the third minibatch was not learned from
+
+
+def test_a_run_that_could_not_be_built_is_refused(tmp_path):
+    require_buildable(made_source(), SMALL)
+    with pytest.raises(DataError, match="holds no policy"):
+        require_buildable(made_source(), SMALL.replace(teacher=str(tmp_path / "nobody")))
+    with pytest.raises(ContractError, match="worker_events=own"):
+        require_buildable(made_source(), SMALL.replace(num_env_runners=1, worker_events="own"))
 
 
 def test_what_a_batch_says_of_the_policy_is_worked_by_hand():

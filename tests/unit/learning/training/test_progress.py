@@ -13,3 +13,9 @@ def test_the_first_and_the_last_iteration_are_shown_and_a_quick_run_shows_no_oth
     for iteration in range(1, 51):
         show(at(iteration))
     assert [line.split()[0] for line in said] == ["1/50", "50/50"]
+
+
+def test_the_pace_shown_is_that_of_the_whole_run_with_its_validations():
+    # 2,000 steps in 10 s are 200 a second, though the last iteration alone sampled and learned 10 a second.
+    assert "  200 steps/s  " in at(20)._replace(elapsed_s=10.0).line()
+    assert "  10 steps/s  " in at(20).line()  # nothing is known of the time

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from made.training import SMALL, scored
 
-from kalshi_platform.domain.errors import WorkersLostError
+from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.learning.training import run as running
 from kalshi_platform.learning.training.run import TrainResult, Watchers, train
 
@@ -14,7 +14,7 @@ from kalshi_platform.learning.training.run import TrainResult, Watchers, train
 def loop(out, config=SMALL, **watchers):
     """The loop round an algorithm that only takes hooks."""
     algorithm = SimpleNamespace(callbacks=SimpleNamespace(hooks=[]))
-    return running._Run(algorithm, out, config, Watchers(**watchers))
+    return running._Run(algorithm, out, config, Watchers(**watchers), begun_s=0.0)
 
 
 def validated(run, *scores):
@@ -50,6 +50,11 @@ def test_without_a_validation_nothing_is_best(tmp_path):
     assert run._count.last_numbers == {}
 
 
+def test_a_score_that_is_not_finite_ends_the_run_and_is_not_the_best(tmp_path):
+    with pytest.raises(TrainingError, match="iteration 1: the validation's score is not finite"):
+        validated(loop(tmp_path), math.nan)
+
+
 @pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (math.nan, None), (math.inf, None)])
 def test_a_mean_of_nothing_is_no_number_in_the_metrics(value, kept):
     assert running._finite(value) == kept
@@ -63,11 +68,12 @@ def attempts(monkeypatch):
     def attempt(source, out, config, watchers, resume):
         asked.append(resume)
         if len(asked) <= attempt.losses:
-            (out / "latest").mkdir(exist_ok=True) if attempt.keeps else None
+            (out / "checkpoints" / "000001").mkdir(parents=True, exist_ok=True) if attempt.keeps else None
             raise WorkersLostError("1 of 2 sampling workers died")
         return TrainResult(out, out, out, 1, 1, None, "budget")
 
     monkeypatch.setattr(running, "_attempt", attempt)
+    monkeypatch.setattr(running, "require_buildable", lambda source, config: None)
     monkeypatch.setattr(running.ray, "is_initialized", lambda: True)
     return attempt, asked
 

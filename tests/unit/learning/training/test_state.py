@@ -35,6 +35,14 @@ def test_the_environments_state_comes_back_from_its_named_arrays(env):
         np.testing.assert_array_equal(one, other)
 
 
+def test_bytes_between_the_fields_of_records_do_not_reach_a_checkpoint():
+    aligned = np.dtype([("a", "u1"), ("b", "<i8")], align=True)
+    records = np.frombuffer(bytes(range(1, 33)), aligned)  # 7 bytes of padding after each a
+    packed = state._packed(records)
+    assert packed.tolist() == records.tolist()
+    assert packed.tobytes() == bytes([1, *range(9, 17), 17, *range(25, 33)])
+
+
 def test_every_sampler_hears_of_the_episodes_the_run_has_finished():
     told = []
     reader = SimpleNamespace(advance=told.append)

@@ -1,10 +1,10 @@
-"""Axes, parallel coordinates and the map of returns."""
+"""Axes and parallel coordinates."""
 
 import re
 
 import pytest
 
-from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates, return_map
+from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 
 
 def test_an_axis_of_numbers_far_apart_is_logarithmic():
@@ -35,14 +35,3 @@ def test_a_line_ends_before_an_axis_it_is_unknown_on():
     lines = [points.split() for points in re.findall(r'points="([^"]*)"', drawn)]
     assert [len(points) for points in lines] == [2, 3]
     assert "x: a 1, b 1, score unknown" in drawn
-
-
-def test_the_map_colours_gain_and_loss_and_nothing():
-    drawn = str(return_map([[0.01, -0.04, 0.0]], ["t"], ["a", "b", "c"], "l"))
-    # shares of the largest: sqrt(0.01 / 0.04) = 0.5 and 1
-    assert 'class="bar good"' in drawn
-    assert 'fill-opacity="0.50"' in drawn
-    assert 'fill-opacity="1.00"' in drawn
-    assert 'class="cell-empty"' in drawn
-    assert "t, b: -4.0 %" in drawn
-    assert "no data" in str(return_map([], [], [], "l"))

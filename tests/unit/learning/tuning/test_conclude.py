@@ -27,10 +27,11 @@ def sweep(tmp_path, monkeypatch):
         judged.append(split)
         out.mkdir(parents=True, exist_ok=True)
         (out / JSON_NAME).write_text("{}")
-        events = [SimpleNamespace(event="E0", mean_return=0.5)]
-        return SimpleNamespace(baselines=[SimpleNamespace(name="random", events=events)])
+        return SimpleNamespace(baselines=[SimpleNamespace(name="random", block_returns={"E0": 0.5})])
 
+    held = SimpleNamespace(uri=str(data), entries=lambda split: ["a market"])
     monkeypatch.setattr(conclude, "_judge", judge)
+    monkeypatch.setattr(conclude, "Dataset", SimpleNamespace(open=lambda uri: held))
     return read_sweep(tmp_path), tmp_path, judged
 
 

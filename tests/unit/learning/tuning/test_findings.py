@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 from made.runs import DATASET, make_run, make_sweep, trial
 
+from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE
 from kalshi_platform.evaluation.statistics.overfitting import (
     TrialReturns,
     backtest_overfitting,
@@ -14,7 +15,9 @@ from kalshi_platform.evaluation.statistics.overfitting import (
 from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load
+from kalshi_platform.learning.tuning.page import best_first, score_text
 from kalshi_platform.learning.tuning.words import figures, survives, verdict
+from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 
@@ -57,8 +60,37 @@ def test_finalists_are_the_further_seeds_of_one_setting(loaded):
     assert set(finalist.spread.scores) == {f"f{k}" for k in range(5)}
     assert finalist.spread.iqm.above_zero
     shown = figures(find(loaded, QUICK))[-1]
-    assert (shown.name, shown.behind, shown.tone) == ("mean over seeds", "5 seeds, 24 events", "good")
+    assert (shown.name, shown.behind, shown.tone) == ("mean over seeds", "5 seeds, 24 blocks", "good")
     assert "learning_rate 0.0003, level simple" in shown.meaning
+
+
+def test_runs_on_two_blocks_have_no_winner_and_the_reason_says_so(tmp_path):
+    for k in range(2):
+        make_run(tmp_path / str(k), [0.1 + k, 0.2 + k])
+    got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
+    assert got.winner is got.deflated is None
+    assert got.why.endswith("at least 3 independent blocks; n = 2, decides nothing")
+    assert verdict(got).startswith("No winner")
+    assert "n = 2, decides nothing" in score_text(load([tmp_path / "1"]).runs[0])
+
+
+def test_a_run_on_two_blocks_is_not_ranked_above_one_on_twelve(tmp_path):
+    make_run(tmp_path / "few", [0.5, 0.6])
+    make_run(tmp_path / "many", noise(12, 1, 0.01))
+    loaded = load([tmp_path / "few", tmp_path / "many"])
+    assert find(loaded, QUICK).winner == "many"
+    assert [run.name for run in best_first(loaded.runs)] == ["many", "few"]
+
+
+def test_blocks_are_the_draws_where_events_share_them(tmp_path):
+    for k in range(2):
+        folder = tmp_path / str(k)
+        found = make_run(folder, noise(12, k)).replace(blocks={f"d{i}": 0.01 * i + k for i in range(9)})
+        (folder / "best" / VALIDATION_FILE).write_text(found.model_dump_json())
+        seal(folder / "best")
+    got = find(load([tmp_path / "0", tmp_path / "1"]), QUICK)
+    assert got.events == tuple(f"d{i}" for i in range(9)), "the matrix is over blocks"
+    assert got.superiority[0].n_events == got.effective.n_events == 9
 
 
 def test_without_baselines_doing_nothing_is_the_only_benchmark(tmp_path):
@@ -112,3 +144,17 @@ def test_baselines_of_two_sweeps_are_merged_and_told_apart_where_they_differ(tmp
         make_sweep(tmp_path / name, [trial(name, found)], baselines={"maker": base, "same": rows}, name=name)
     got = find(load([tmp_path / "x", tmp_path / "y"]), QUICK)
     assert [s.benchmark for s in got.superiority] == [DO_NOTHING, "maker", "same", "y/maker"]
+
+
+def test_a_winner_that_won_by_doing_nothing_does_not_survive(tmp_path):
+    make_run(tmp_path / "idle", np.zeros(12), trade_rate=0.0)
+    make_run(tmp_path / "busy", noise(12, 1, mean=-0.05))
+    got = find(load([tmp_path / "idle", tmp_path / "busy"]), QUICK)
+    (found,) = got.warnings
+    assert (got.winner, found.rule, found.severity) == ("idle", "do_nothing_winner", "error")
+    assert not survives(got)
+    assert "idle was chosen for doing nothing" in verdict(got)
+
+
+def test_a_winner_that_trades_has_no_warning(loaded):
+    assert find(loaded, QUICK).warnings == ()

@@ -11,6 +11,7 @@ from kalshi_platform.learning.training import checkpoint, session
 from kalshi_platform.learning.tuning import load_runs as loading
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load, varied
+from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 
@@ -107,12 +108,23 @@ def test_a_damaged_run_is_shown_with_its_problems(tmp_path):
     with (tmp_path / "a" / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 7, "env')  # killed while it wrote
     (tmp_path / "a" / "best" / "validation.json").write_text('{"score": 1}')
+    seal(tmp_path / "a" / "best")
     (run,) = load([tmp_path / "a"]).runs
     told = " | ".join(run.problems)
     assert "run.json is not JSON" in told
     assert "metrics.jsonl line 7 is not JSON" in told
     assert "Validation.low" in told
     assert run.curve == ()
+
+
+def test_a_score_whose_checkpoint_was_changed_is_not_believed(tmp_path):
+    found = make_run(tmp_path / "trials" / "t0", noise(10, 1))
+    make_sweep(tmp_path, [trial("t0", found)], winner="t0")
+    path = tmp_path / "trials" / "t0" / "best" / "validation.json"
+    path.write_text(path.read_text().replace('"score":', '"score": '))
+    (run,) = load([tmp_path]).runs
+    assert "validation.json has " in run.problems[0]
+    assert "its manifest says" in run.problems[0]
 
 
 def test_a_best_checkpoint_that_is_gone_is_said_and_keeps_the_run_out_of_the_corrections(tmp_path):

@@ -33,7 +33,7 @@ SECTIONS = [
     "Learning curves",
     "Settings against score",
     "Scores with intervals",
-    "Return by trial and event",
+    "Return by trial and block",
     "Finalists over seeds",
     "The winner's report",
     "How this was made",
@@ -170,7 +170,7 @@ def test_few_events_are_a_page_with_notes(tmp_path, n_events):
     for k in range(2):
         make_run(tmp_path / str(k), np.arange(n_events) * 0.01 + k, learning_rate=1e-3 * (k + 1))
     page = render_html(compare_runs([tmp_path / "0", tmp_path / "1"], QUICK), tmp_path)
-    assert f"only {n_events} events shared by all trials" in page
+    assert f"only {n_events} blocks shared by all trials" in page
     tags_of(page)
 
 
@@ -227,3 +227,12 @@ def test_the_page_and_the_terminal_say_on_which_data_the_runs_were_judged(tmp_pa
     console.print(terminal_view(found))
     console.file.close()
     assert found.data_words in console.export_text()
+
+
+def test_the_first_line_claims_nothing_of_a_winner_that_met_no_rule(tmp_path):
+    make_run(tmp_path / "t", np.linspace(-0.03, 0.03, 10))
+    compared = compare_runs([tmp_path / "t"], QUICK)
+    assert compared.worth.startswith("Source of the data not known: take them for simulated.")
+    assert not {"Better", "Earns"} & set(compared.worth.split())
+    page = render_html(compared, tmp_path)
+    assert page.index("take them for simulated") < page.index("trials in the statistics")

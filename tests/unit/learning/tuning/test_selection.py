@@ -69,6 +69,14 @@ def test_a_finalist_whose_seed_failed_is_judged_by_the_others():
     assert (found.winner, found.run) == ("a", "trials/a-s2")
 
 
+def test_a_seed_that_failed_after_a_good_score_is_not_counted_and_is_told():
+    seeds = with_seeds({"a": (0.9, 0.1, 0.1), "b": (0.2, 0.2, 0.2)})
+    seeds["a-s1"] = trial("a-s1", 0.9, status="failed")
+    found = choose([trial("a", 0.5), trial("b", 0.4)], seeds)
+    assert found.winner == "b"
+    assert "a +0.1000 (2 seeds, 1 failed)" in found.why
+
+
 def test_finalists_without_any_score_say_what_happened():
     with pytest.raises(TrainingError, match="a-s1: it said so"):
         choose([trial("a", 0.2)], with_seeds({"a": (None,)}))

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from made.registry_models import made_policy
 from made.training import SMALL
 
+from kalshi_platform.domain.errors import ChecksumError
 from kalshi_platform.learning.training import checkpoint
 from kalshi_platform.learning.training.checkpoint import TrainingState, write_checkpoint
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
@@ -16,6 +18,7 @@ from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import trial
 from kalshi_platform.learning.tuning.trial import report_of_progress, reports_of_run
+from kalshi_platform.storage.sealed import seal, verify
 
 #: Validated at 1, 3 and 4; the second line carries the first validation forward.
 SCORES = {1: 0.1, 2: 0.1, 3: 0.4, 4: 0.2}
@@ -81,6 +84,7 @@ def handed(folder, origin):
     """A checkpoint of another run as Ray Tune hands it over."""
     (folder / "origin.json").write_text(json.dumps(origin))
     (folder / METRICS).write_text("".join(json.dumps(line(k)) + "\n" for k in (1, 2)))
+    seal(folder)
     return SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(folder)))
 
 
@@ -94,6 +98,25 @@ def test_a_run_that_takes_over_anothers_weights_keeps_its_own_best(tmp_path, tol
     weights, taken = (p.network.state_dict() for p in (policy, made_policy(seed=4)))
     assert all(weights[name].equal(taken[name]) for name in weights)
     assert [row["iteration"] for row in read_metrics(own)] == [1, 2]
+
+
+def test_what_a_run_hands_over_another_can_take_and_its_own_checkpoint_stays_sound(tmp_path, monkeypatch):
+    giver, taker = run_of(tmp_path / "giver", best=9.0), run_of(tmp_path / "taker")
+    kept = tmp_path / "kept"
+    handing = SimpleNamespace(
+        Checkpoint=SimpleNamespace(from_directory=lambda folder: shutil.copytree(folder, kept)),
+        report=lambda found, checkpoint: None,
+        get_checkpoint=lambda: SimpleNamespace(as_directory=lambda: contextlib.nullcontext(str(kept))),
+    )
+    monkeypatch.setattr(trial, "tune", handing)
+    trial._report_with_checkpoint({}, giver, "giver")
+    verify((giver / "latest").resolve())
+    trial._take_over(taker, "taker")
+    assert checkpoint.read_checkpoint((taker / "latest").resolve())[1].values["run"]["best_score"] == 0.4
+    assert [row["iteration"] for row in read_metrics(taker)] == [1, 2, 3, 4]
+    (giver / "latest" / "policy.pt").write_bytes(b"damaged")
+    with pytest.raises(ChecksumError, match="policy"):
+        trial._report_with_checkpoint({}, giver, "giver")
 
 
 def test_a_run_that_is_handed_its_own_checkpoint_stays_where_it_is(tmp_path, told):

@@ -33,7 +33,7 @@ def test_one_run_alone_has_a_note_for_each_figure_that_needs_more(tmp_path):
     assert shown["effective number of trials"].value == "-"
     assert "nothing was selected from" in shown["effective number of trials"].meaning
     assert shown["deflated Sharpe ratio"].value.endswith("%")
-    assert shown["deflated Sharpe ratio"].behind == "1 trial, 12 events"
+    assert shown["deflated Sharpe ratio"].behind == "1 trial, 12 blocks"
     assert "nan" not in json.dumps(got.model_dump(mode="json")).lower()
 
 

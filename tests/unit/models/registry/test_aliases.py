@@ -5,6 +5,7 @@ import multiprocessing
 import pytest
 
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
+from kalshi_platform.models.registry.aliases import AliasLog
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.storage.storage import Storage
 
@@ -125,3 +126,32 @@ def test_a_gap_or_a_damaged_entry_in_the_log_is_named(registry, three, tmp_path)
     (folder / "000002.json").unlink()
     with pytest.raises(DataError, match=r"entry 2 is missing before aliases/000003\.json"):
         registry.aliases()
+
+
+def test_a_rollback_may_go_further_back_at_once_and_takes_off_what_stood_between(registry, three):
+    a, b, c = three
+    for model in (a, b, c):
+        registry.promote("champion", model, reason="p")
+    assert registry.rollback("champion", reason="r", to=a).model == a
+    assert registry.aliases().stack("champion") == (a,)
+    with pytest.raises(LimitError, match="nothing before"):
+        registry.rollback("champion", reason="r")
+    registry.promote("champion", b, reason="p")
+    with pytest.raises(LimitError, match=f"never named {c} before its present model"):
+        registry.rollback("champion", reason="r", to=c)
+    with pytest.raises(LimitError, match=f"never named {b} before its present model"):
+        registry.rollback("champion", reason="r", to=b)
+    assert [e.number for e in registry.aliases().promotions("champion")] == [1, 5]
+
+
+def test_a_log_that_shrank_or_changed_since_it_was_read_is_told(registry, three):
+    registry.promote("champion", three[0], reason="p")
+    before = registry.aliases()
+    registry.promote("champion", three[1], reason="p")
+    after = registry.aliases()
+    after.require_grown_from(before, "here")
+    with pytest.raises(DataError, match="here: the log ends at entry 1, it had 2 before"):
+        before.require_grown_from(after, "here")
+    changed = AliasLog((before.entries[0].replace(model=three[2]), *after.entries[1:]))
+    with pytest.raises(DataError, match=r"aliases/000001.json is not the entry that was read before"):
+        changed.require_grown_from(before, "here")

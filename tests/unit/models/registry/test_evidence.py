@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made.registry_models import GOOD, made_evidence
+from made.registry_models import CHOICE, GOOD, made_evidence
 
-from kalshi_platform.models.registry.evidence import GateJudgement, GateResult, Match
+from kalshi_platform.models.registry.evidence import GateJudgement, GateResult, Match, Performance
 
 
 def result(name: str, words: str) -> GateResult:
@@ -52,3 +52,17 @@ def test_evidence_comes_back_equal_from_its_json():
     again = GateJudgement.model_validate_json(judgement.model_dump_json())
     assert again == judgement
     assert again.digest == judgement.digest
+
+
+def test_a_record_of_before_rules_were_chosen_loads_and_keeps_its_bytes():
+    old = {k: v for k, v in GOOD.model_dump(mode="json").items() if k not in ("rules", "n_blocks")}
+    assert Performance.parse(old).model_dump(mode="json") == old
+    assert Performance.parse(GOOD.model_dump(mode="json")) == GOOD
+
+
+def test_a_choice_names_its_best_rule_and_the_threshold_of_each():
+    assert CHOICE.best.words == "imbalance > 0.5"
+    assert (CHOICE.threshold_of("imbalance"), CHOICE.threshold_of("do_nothing")) == (0.5, None)
+    assert CHOICE.threshold_of("spread_reversion") is None
+    none = CHOICE.replace(rules=(), why_not="two blocks")
+    assert none.best is None

@@ -16,6 +16,7 @@ from kalshi_platform.models.rules.baselines import (
     ImbalanceRule,
     JoinTheBid,
     RandomTrader,
+    SpreadReversion,
     build_baseline,
     favourite_is_yes,
     where_available,
@@ -74,6 +75,24 @@ def test_holding_to_settlement_buys_only_while_flat_and_nothing_rests(mid_e4, bo
     assert decide(policy, seen(allowed=(SELL_YES,))) == HOLD
 
 
+@pytest.mark.parametrize(
+    ("exposure", "position", "action"),
+    [
+        (0.5, 0.2, BUY_YES), (0.5, 0.4, BUY_YES), (0.5, 0.6, HOLD), (0.4, 0.4, HOLD), (1.0, 0.8, BUY_YES),
+        (0.5, -0.2, BUY_NO), (0.5, -0.6, HOLD), (0.0, 0.2, HOLD), (0.0, 0.0, BUY_YES),
+    ],
+)  # fmt: skip
+def test_holding_buys_whole_orders_up_to_its_exposure_and_stays_on_its_side(exposure, position, action):
+    policy = HoldToSettlement(LAYOUT, bank_of(market("A", "E", [8_000] * 3)), exposure)
+    assert decide(policy, seen(position=position)) == action
+
+
+@pytest.mark.parametrize("exposure", [-0.1, 1.1, float("nan")])
+def test_an_exposure_that_is_no_share_of_the_limit_is_refused(exposure):
+    with pytest.raises(ContractError, match=r"outside 0\.\.1"):
+        HoldToSettlement(LAYOUT, random_bank(1), exposure)
+
+
 def test_joining_the_bid_leaves_a_fitting_order_alone_and_sends_one_left_behind_anew():
     policy = JoinTheBid(LAYOUT, requote_distance=0.01)
     assert decide(policy, seen()) == BUY_YES
@@ -86,18 +105,50 @@ def test_joining_the_bid_leaves_a_fitting_order_alone_and_sends_one_left_behind_
 
 
 @pytest.mark.parametrize(
-    ("lean", "position", "action"),
+    ("bids_e2", "asks_e2", "position", "action"),
     [
-        (0.6, 0.0, BUY_YES), (-0.6, 0.0, BUY_NO), (0.5, 0.0, HOLD), (0.0, 0.0, HOLD),
-        (-0.1, 0.2, SELL_YES), (0.1, -0.2, SELL_NO), (0.1, 0.2, HOLD), (0.9, 0.2, HOLD),
+        (400, 100, 0.0, BUY_YES),  # (400 - 100) / 500 = 0.6
+        (100, 400, 0.0, BUY_NO), (300, 100, 0.0, HOLD),  # 0.5 is not beyond the threshold
+        (400, 100, 0.4, BUY_YES),  # one more order below the limit
+        (100, 400, -0.4, BUY_NO), (300, 200, 0.4, HOLD),  # 0.2: still on its side
+        (200, 200, 0.4, SELL_YES), (200, 200, -0.4, SELL_NO),  # gone at zero
+        (100, 400, 0.4, SELL_YES), (400, 100, -0.4, SELL_NO),
+        (-1, 400, 0.0, HOLD), (-1, 400, 0.4, SELL_YES),  # a size that is not known leans nowhere
     ],
 )  # fmt: skip
-def test_the_imbalance_rule_enters_beyond_its_threshold_and_leaves_when_the_lean_turns(
-    lean, position, action
+def test_the_imbalance_rule_adds_beyond_its_threshold_and_leaves_when_the_lean_is_gone(
+    bids_e2, asks_e2, position, action
 ):
-    policy = ImbalanceRule(LAYOUT, random_bank(1), "next_mid", threshold=0.5)
-    assert decide(policy, seen(market=(9.0, lean), position=position)) == action
-    assert decide(policy, seen(market=(9.0, lean), position=position), row=-1) == HOLD
+    rows = rows_of(*(book(t, [(4_000, bids_e2)], [(4_200, asks_e2)]) for t in (0, 1)))
+    policy = ImbalanceRule(LAYOUT, bank_of_books(market_of_books(rows)), threshold=0.5)
+    assert decide(policy, seen(position=position)) == action
+    assert decide(policy, seen(position=position), row=-1) == HOLD
+
+
+def wide_after(mid_e4: int) -> SpreadReversion:
+    """The rule on a market at 50 c, 2 c wide, whose row 1, a second later, is 8 c wide around ``mid_e4``."""
+    quotes = [(0, 4_900, 5_100), (1, mid_e4 - 400, mid_e4 + 400), (601, 4_900, 5_100)]
+    rows = rows_of(*(book(t, [(bid, 100)], [(ask, 100)]) for t, bid, ask in quotes))
+    return SpreadReversion(LAYOUT, bank_of_books(market_of_books(rows)), threshold=2.0)
+
+
+def test_spread_reversion_bids_for_what_fell_while_the_spread_is_wide():
+    fell, rose, stood = wide_after(4_500), wide_after(5_500), wide_after(5_000)
+    assert [decide(fell, seen(), row) for row in (0, 1, 2)] == [HOLD, BUY_YES, HOLD]
+    assert [decide(rose, seen(), row) for row in (0, 1, 2)] == [HOLD, BUY_NO, HOLD]
+    assert decide(stood, seen(), 1) == HOLD  # wide, but nothing moved
+    assert decide(fell, seen(resting_side=1.0), 1) == HOLD  # its bid works already
+    assert decide(fell, seen(resting_side=-1.0), 1) == BUY_YES
+    assert decide(fell, seen(position=0.2), 1) == BUY_YES  # scaled up to the limit
+    assert decide(fell, seen(), row=-1) == HOLD
+
+
+def test_spread_reversion_leaves_when_the_spread_is_at_its_average_again():
+    # ten minutes after the 8 c: mean = 8 + e^-10 (2 + e^(-1/60) 0 - 8) c, so 2 c is below it
+    fell = wide_after(4_500)
+    assert decide(fell, seen(position=0.2), 2) == SELL_YES
+    assert decide(fell, seen(position=-0.2), 2) == SELL_NO
+    assert decide(fell, seen(position=0.2, resting_side=-1.0), 2) == HOLD  # its offer works already
 
 
 def test_a_random_trader_acts_at_its_rate_and_takes_every_available_trade_alike():
@@ -121,12 +172,16 @@ def test_a_random_trader_with_nothing_but_hold_holds():
 @pytest.mark.parametrize("name", [b.name for b in BASELINES])
 def test_every_baseline_of_the_table_is_built_and_acts(name):
     bank = random_bank(1)
-    policy = build_baseline(name, LAYOUT, bank, trade_rate=1.0, seed=3)
+    policy = build_baseline(name, LAYOUT, bank, trade_rate=1.0, seed=3, threshold=0.5)
     assert 0 <= decide(policy, seen()) < N_ACTIONS
-    assert (decide(policy, seen(allowed=())), decide(policy, seen(), row=0) == HOLD) == (
-        HOLD,
-        name == "do_nothing",
-    )
+    assert decide(policy, seen(allowed=())) == HOLD
+    assert (type(policy).__name__ == "DoNothing") == (name == "do_nothing")
+
+
+@pytest.mark.parametrize("name", [b.name for b in BASELINES if b.grid])
+def test_a_rule_without_a_threshold_chosen_on_training_events_is_not_built(name):
+    with pytest.raises(ContractError, match="chosen on training events"):
+        build_baseline(name, LAYOUT, random_bank(1), trade_rate=0.0, seed=0)
 
 
 def test_an_unknown_baseline_is_refused_with_the_names_there_are():

@@ -23,5 +23,5 @@ def place(tmp_path_factory):
         registry = Registry(folder / "registry")
         registered(registry, Dataset.open(str(folder / "data")).digest)
         lines: list[str] = []
-        tier_set = build_tiers(registry, "champion", str(folder / "data"), TiersConfig.smoke(), lines.append)
-        yield folder, registry, tier_set, lines
+        built = build_tiers(registry, "champion", str(folder / "data"), TiersConfig.smoke(), lines.append)
+        yield folder, registry, built.tier_set, lines

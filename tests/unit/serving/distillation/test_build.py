@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from made.tiers_place import invoke, registered
@@ -80,10 +81,30 @@ def test_without_final_the_test_split_stays_shut():
     from kalshi_platform.evaluation.judging.held_out import open_held_out
 
     with pytest.raises(LimitError):
-        open_held_out("test", False, Path(), Subject())
+        open_held_out(SimpleNamespace(uri="", entries=lambda split: ["a"]), "test", False, Path(), Subject())
 
 
 def test_a_network_without_a_form_that_is_exact_enough_is_refused(place):
     forms = [f.replace(accepted=False) for f in place[2].tiers[0].forms]
     with pytest.raises(DataError, match="exact enough"):
         fastest(forms)
+
+
+def test_a_set_that_saves_nothing_is_not_stored_and_that_is_said(place, tmp_path):
+    folder = place[0]
+    shutil.copytree(folder / "registry", tmp_path / "registry")
+    own = tmp_path, Registry(tmp_path / "registry")
+    files = own[1].files(place[2].model)
+    words = ("build", "champion", "--dataset", str(folder / "data"), "--smoke", "--out", str(tmp_path))
+    # never an exit: the champion decides all, in the replica itself
+    never = ("--set", "thresholds.agreement_floor=1", "--set", "thresholds.min_agreement=1")
+    done = invoke(own, *words, *never, "--set", "thresholds.for_fallback=false")
+    assert done.exit_code == 0, done.output
+    shown = " ".join(done.stdout.split())
+    assert "Saves no time: the champion alone is as quick" in shown
+    assert "no tier set was stored: it saves no time" in shown
+    assert f"is still served with tiers-{place[2].digest}" in shown
+    assert own[1].files(place[2].model) == files
+    page = (tmp_path / "tiers.html").read_text()
+    assert "takes no less time than the champion alone" in page
+    assert "tier 3 inside the replica, no hop" in page

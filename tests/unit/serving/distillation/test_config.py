@@ -4,6 +4,7 @@ import pytest
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.distillation.config import ThresholdsConfig, TiersConfig
+from kalshi_platform.serving.server.args import PolicyAppArgs
 
 
 def test_a_dotted_setting_and_the_seed_are_replaced_and_the_rest_stays():
@@ -30,3 +31,14 @@ def test_the_smoke_settings_are_smaller_in_everything_that_takes_time():
     assert smoke.learn.epochs < whole.learn.epochs
     assert len(smoke.thresholds.leaving) < len(whole.thresholds.leaving)
     assert smoke.judge.max_steps < whole.judge.max_steps
+
+
+def test_tier_3_costs_a_hop_only_where_a_replica_does_not_ask_its_own():
+    config = ThresholdsConfig(full_overhead_ms=0.7, tier3_inside_ms=0.5)
+    assert [config.hop_ms(p50) for p50 in (0.02, 0.499, 0.5, 3.0)] == [0.0, 0.0, 0.7, 0.7]
+    assert ThresholdsConfig(tier3_inside_ms=0).hop_ms(0.001) == 1.0  # always the deployment
+
+
+def test_the_report_reckons_with_the_bound_that_the_service_has():
+    args = PolicyAppArgs.parse({"access": {"require_token": False}})
+    assert ThresholdsConfig().tier3_inside_ms == args.tier3_inside_ms

@@ -37,7 +37,7 @@ def theatre(monkeypatch):
     monkeypatch.setattr(exits, "_play", play)
     monkeypatch.setattr(exits, "_confidence", lambda made, theatre, states: CONFIDENCE[made.number])
     monkeypatch.setattr(exits, "NetworkPolicy", lambda network, arrays: None)
-    champion = SimpleNamespace(event=np.array([0, 1]), returns=np.array([0.1, 0.1]))
+    champion = SimpleNamespace(block_means=lambda: (np.array([0, 1]), np.array([0.1, 0.1])))
     return SimpleNamespace(
         champion=SimpleNamespace(network=None),
         bank=SimpleNamespace(arrays=None),

@@ -49,5 +49,22 @@ def test_the_verdict_tells_what_is_kept_or_the_difference_where_nothing_can_be(p
         return found.model_copy(update={"judgement": j.model_copy(update=changes)}).verdict
 
     assert "50.0 % of the champion's return kept (98.0 % asked for)" in verdict(value_kept=half)
-    assert "+50.000% of capital an event" in verdict(value_kept=None, difference=half)
-    assert "no event to compare returns on" in verdict(value_kept=None, difference=none)
+    assert "+50.000% of capital a block" in verdict(value_kept=None, difference=half)
+    assert "no block to compare returns on" in verdict(value_kept=None, difference=none)
+
+
+def test_the_verdict_says_where_tier_3_runs_and_that_nothing_is_saved(place):
+    _, registry, tier_set, _ = place
+    found = stored_report(registry, tier_set)
+
+    def verdict(**changes):
+        return found.model_copy(update={"judgement": found.judgement.model_copy(update=changes)}).verdict
+
+    quick = verdict(expected_ms=0.02, champion_expected_ms=1.02, hop_ms=1.0)
+    assert "expected 0.0200 ms instead of 1.02 ms, with a hop of 1.00 ms to tier 3" in quick
+    assert "Saves no time" not in quick
+    slow = verdict(expected_ms=0.06, champion_expected_ms=0.02, hop_ms=0.0)
+    assert slow.startswith("Saves no time: the champion alone is as quick. ")
+    assert "tier 3 inside the replica, no hop" in slow
+    assert verdict(expected_ms=0.5, champion_expected_ms=0.5).startswith("Saves no time")
+    assert "a hop of 1.00 ms" in verdict(hop_ms=None)  # as older releases reckoned

@@ -62,7 +62,7 @@ def test_the_quickest_pair_that_keeps_the_return_is_chosen():
     pairs = [ALONE, pair(0.5, None, 1.0, 0.097), pair(0.7, None, 2.0, 0.099), pair(0.9, None, 3.0, 0.101)]
     found = choose(pairs, 0.1, 12, CONFIG)
     assert found.pair == pairs[2]
-    assert "98.0% of the champion's +10.000% over 12 events" in found.reason
+    assert "98.0% of the champion's +10.000% over 12 blocks" in found.reason
 
 
 def test_a_pair_that_earns_as_much_by_acting_otherwise_is_not_good_enough():

@@ -5,7 +5,7 @@ import threading
 import pytest
 from made.guards import Clock, S, answered, damaged, guard_of, kinds, swapped, tier_set
 
-from kalshi_platform.domain.errors import LimitError, StorageError
+from kalshi_platform.domain.errors import DataError, LimitError, StorageError
 from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import add_tier_set
@@ -74,11 +74,12 @@ def test_the_registry_is_rolled_back_later_where_it_does_not_answer_now(
     answered(guard, 5, failed=True)
     with monkeypatch.context() as broken:
 
-        def fail(self, alias, *, reason, seen):
+        def fail(self, alias, *, reason, seen, to):
             raise StorageError("bucket away")
 
         broken.setattr(Registry, "rollback", fail)
-        guard.refresh()
+        with pytest.raises(StorageError, match="bucket away"):
+            guard.refresh()
     assert guard.active.record.id == models[0]  # and the alias still names the other one: not tried again
     guard.refresh()
     assert registry.aliases().model(CHAMPION) == models[0]
@@ -104,7 +105,8 @@ def test_a_new_tier_set_that_fails_is_taken_back_here_and_the_alias_stays(regist
     assert guard.refresh() is None
     answered(guard, 5, failed=True)
     assert guard.active.key == (models[1], None)
-    assert guard.refresh() is None  # not tried again
+    assert not guard.refresh().accepted  # not tried again
+    assert not guard_of(registry, loader).active.key.tier_set  # neither by a replica that starts
     assert registry.aliases().number == 4
     assert guard.events[-1].tiers == made.digest
 
@@ -196,10 +198,40 @@ def test_a_rollback_by_hand_on_a_replica_that_just_started_loads_what_the_regist
     assert guard.active.record.id == models[0]
 
 
-def test_a_rollback_by_hand_to_a_model_that_fails_its_checks_says_why(registry, models, loader):
+def test_a_rollback_by_hand_to_a_model_that_fails_its_checks_says_why_and_changes_no_alias(
+    registry, models, loader
+):
     registry.promote(CHAMPION, models[1], reason="better")
     guard = guard_of(registry, loader)
     loader.damage[models[0]] = damaged
-    with pytest.raises(LimitError, match=rf"{models[0]} again, .*planted"):
+    words = rf"{models[0]}, which champion named before, cannot be served here, .* not changed: .*planted"
+    with pytest.raises(LimitError, match=words):
         guard.rollback("worse")
-    assert guard.active.record.id == models[1]
+    assert guard.active.record.id == registry.aliases().model(CHAMPION) == models[1]
+    assert registry.aliases().number == 2
+    assert kinds(guard) == ["loaded", "refused"]
+    del loader.damage[models[0]]  # what was only asked for by hand is not refused for good
+    assert guard.rollback("worse").record.id == registry.aliases().model(CHAMPION) == models[0]
+
+
+def test_a_rollback_by_hand_goes_to_the_model_that_answers_again_past_one_that_was_refused(
+    registry, models, loader
+):
+    loader.damage[models[1]] = damaged
+    guard = guard_of(registry, loader)
+    registry.promote(CHAMPION, models[1], reason="a mistake")
+    assert not guard.refresh().accepted
+    registry.promote(CHAMPION, models[2], reason="better")
+    assert guard.refresh().accepted
+    assert guard.rollback("worse").record.id == models[0]
+    assert registry.aliases().model(CHAMPION) == models[0]  # not the refused one between them
+    assert guard.refresh() is None
+
+
+def test_a_log_that_lost_its_last_entry_is_not_written_to(registry, models, loader, tmp_path):
+    registry.promote(CHAMPION, models[1], reason="better")
+    guard = guard_of(registry, loader)
+    (tmp_path / "registry" / "aliases" / "000002.json").unlink()
+    with pytest.raises(DataError, match="ends at entry 1, it had 2 before"):
+        guard.rollback("worse")
+    assert registry.aliases().number == 1

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from made.live_capture import ALL_GROUPS, assert_same, built, in_order, live, records_of, replayed, simulated
 
-from kalshi_platform.data.features.resolution import ResolutionHistory
+from kalshi_platform.data.dataset.factors import Factors
+from kalshi_platform.data.dataset.teaching import taught_history
 from kalshi_platform.data.market_data.capture import CaptureWriter, Frame, read_frames
 from kalshi_platform.serving.live.books import LiveBooks
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -59,13 +60,14 @@ def test_markets_decided_together_look_as_in_replay(tmp_path: Path, interval_ms:
 def test_outcomes_of_other_events_are_known_live_as_in_replay(tmp_path: Path) -> None:
     capture = simulated(tmp_path, n_events=6, seed=11, stagger_s=90_000, messages_per_market=60)
     dataset, banks = built(capture, tmp_path / "data")
-    history = ResolutionHistory(records_of(capture))
+    parts = dataset.manifest.assignments()
+    history = taught_history(records_of(capture), parts, (), Factors((), ()), ())  # of train: fewer outcomes
     books = LiveBooks(config(1), WINDOW, list(dataset.specs().values()), resolutions=history)
     shown, _ = live(books, in_order(read_frames(capture)))
     for bank in banks:
         compare_markets(bank, shown, books)
     names = banks[0].feature_names
-    flat = np.array([flat for flat, _ in shown[-1].values()])
+    flat = np.array([flat for seen in shown for flat, _ in seen.values()])
     confidence = flat[:, names.index("similar_confidence")]
     assert confidence.max() > 0
 

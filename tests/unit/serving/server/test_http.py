@@ -12,7 +12,7 @@ from made.serving_app import ADMIN, CLIENT, MODEL, App, Client, refused, token, 
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from kalshi_platform.domain.errors import LimitError, StorageError
+from kalshi_platform.domain.errors import ContractError, DataError, LimitError, StorageError
 from kalshi_platform.serving.api.requests import (
     DecideResponse,
     ShadowFound,
@@ -278,6 +278,16 @@ class TestAdministration:
         response = guarded.client.post("/v1/models/reload", headers=token(ADMIN))
         assert "answers nan" in refused(response, 409, "model-refused").detail
 
+    @pytest.mark.parametrize(
+        "error", [StorageError("no answer"), DataError("entry 3 is missing"), ContractError("no alias")]
+    )
+    def test_a_registry_that_cannot_be_read_is_told_apart_from_a_refusal(self, guarded: App, error):
+        guarded.guard.refusal = error
+        response = guarded.client.post("/v1/models/reload", headers=token(ADMIN))
+        assert str(error) in refused(response, 503, "registry").detail
+        assert response.headers["retry-after"] == "5"
+        guarded.guard.refusal = None
+
     def test_a_rollback_says_which_model_answers(self, guarded: App):
         guarded.guard.refusal = None
         response = guarded.client.post(
@@ -294,6 +304,7 @@ class TestAdministration:
         [
             (LimitError("nothing to go back to"), 409, "no-rollback"),
             (StorageError("no answer"), 503, "registry"),
+            (DataError("aliases/000003.json is damaged"), 503, "registry"),
         ],
     )
     def test_a_rollback_that_cannot_be_is_told(self, guarded: App, error, status, kind):

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from made.served import SIMULATED_MARKS, made_served, reading
+from made.served import SIMULATED_MARKS, made_served
 from made.serving_app import ADMIN, CLIENT, MODEL, App, token, token_files
-from made.stream_texts import T0_NS, TRADING, delta, line, snapshot
+from made.stream_texts import T0_NS, delta, line, snapshot
 
 from kalshi_platform.serving.api.requests import ProblemBody
 from kalshi_platform.serving.server import streaming
@@ -315,8 +315,3 @@ def test_the_oldest_row_of_a_decision_is_told_by_its_age():
 
     connected(app, scenario)
     assert app.watched.row_ages_ns == [0, 1 * S, 2 * S]
-
-
-@pytest.mark.parametrize("window", [0, 8])
-def test_kernels_are_warmed_whatever_the_model_reads(window: int):
-    streaming.warm(reading(TRADING, window, MODEL))

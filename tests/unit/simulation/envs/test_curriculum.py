@@ -3,8 +3,15 @@
 import pytest
 from made.replay_bank import bank_of, book, market, rows_of
 
+from kalshi_platform.data.market_data.schema import YES
 from kalshi_platform.simulation.envs.config import EpisodeConfig
-from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, pool_segments, stage_at
+from kalshi_platform.simulation.envs.curriculum import (
+    CurriculumConfig,
+    pool_segments,
+    stage_at,
+    traded_e2,
+    volume_note,
+)
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 
 
@@ -62,6 +69,34 @@ def test_the_second_phase_draws_from_the_hundred_busiest_markets():
     assert pool(bank, "phases", 10_000) == list(range(20, 120))
     assert pool(bank, "phases", 0) == list(range(20, 120))
     assert pool(bank, "phases", 30_000) == list(range(120))
+
+
+def busy(*contracts_e2, n_rows):
+    """Markets that trade the contracts named, in hundredths, over ``n_rows`` messages each."""
+    markets = []
+    for i, (qty, n) in enumerate(zip(contracts_e2, n_rows, strict=True)):
+        trade = (YES, 5_000, qty) if qty else None
+        rows = rows_of(*[book(k, ((4_000, 1),), ((5_000, 1),), trade if k == 1 else None) for k in range(n)])
+        markets.append(market(rows, f"M{i}", f"E{i}", volatility=0.05))
+    return bank_of(*markets)
+
+
+def test_active_is_counted_in_contracts_not_in_messages():
+    # 100 markets of few messages trade 3 contracts each; 20 of many messages trade half a contract.
+    bank = busy(*[50] * 20, *[300] * 100, n_rows=[40] * 20 + [4] * 100)
+    assert traded_e2(bank).tolist() == [50] * 20 + [300] * 100
+    assert pool(bank, "phases", 10_000) == list(range(20, 120))
+
+
+def test_markets_without_a_recorded_trade_rank_last_and_are_counted():
+    bank = busy(*[0] * 20, *[1] * 100, n_rows=[40] * 20 + [4] * 100)
+    assert pool(bank, "phases", 10_000) == list(range(20, 120))
+    note = volume_note(bank, CurriculumConfig(name="phases"))
+    assert note.startswith("curriculum: 20 of 120 markets hold no trade")
+    assert volume_note(bank, CurriculumConfig(name="difficulty")) == ""
+    assert volume_note(busy(1, 2, n_rows=[4, 4]), CurriculumConfig(name="phases")) == ""
+    none = volume_note(busy(0, 0, n_rows=[4, 4]), CurriculumConfig(name="phases"))
+    assert "active is counted in messages" in none
 
 
 def test_an_empty_pool_gives_way_to_the_next_wider_one():

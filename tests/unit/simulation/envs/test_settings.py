@@ -4,27 +4,27 @@ import pytest
 
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, read_environment, write_environment
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text, read_environment
 
 ENV = EnvConfig(n_slots=3, order_style="maker", reward_scale=7.0)
 
 
 @pytest.mark.parametrize("below", [".", "best", "checkpoints/000010"])
 def test_the_settings_are_found_from_the_run_and_its_checkpoints(tmp_path, below):
-    write_environment(tmp_path, ENV)
+    (tmp_path / ENVIRONMENT_FILE).write_text(environment_text(ENV))
     (tmp_path / below).mkdir(parents=True, exist_ok=True)
     assert read_environment(tmp_path / below) == ENV
 
 
 def test_the_nearest_settings_win(tmp_path):
     (tmp_path / "run").mkdir()
-    write_environment(tmp_path, ENV)
-    write_environment(tmp_path / "run", ENV.replace(n_slots=5))
+    (tmp_path / ENVIRONMENT_FILE).write_text(environment_text(ENV))
+    (tmp_path / "run" / ENVIRONMENT_FILE).write_text(environment_text(ENV.replace(n_slots=5)))
     assert read_environment(tmp_path / "run").n_slots == 5
 
 
 def test_settings_three_folders_up_belong_to_somebody_else(tmp_path):
-    write_environment(tmp_path, ENV)
+    (tmp_path / ENVIRONMENT_FILE).write_text(environment_text(ENV))
     deep = tmp_path / "a" / "b" / "c"
     deep.mkdir(parents=True)
     with pytest.raises(DataError, match=rf"{deep} has no {ENVIRONMENT_FILE}"):

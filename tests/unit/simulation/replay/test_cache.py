@@ -4,6 +4,7 @@ import gc
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -12,9 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.simulation.replay import cache
 from kalshi_platform.storage import locks
+from kalshi_platform.storage.sealed import seal
 
 MB = 10**6
 
@@ -158,6 +160,80 @@ def test_a_failed_write_leaves_nothing(folder, monkeypatch):
     monkeypatch.setattr(cache.np, "save", full)
     with pytest.raises(OSError, match="No space left"):
         cache.store_arrays("a", megabyte(1))
+    assert list(folder.iterdir()) == []
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "one bit": (lambda bank: flipped(bank / "age.npy"), r"age\.npy has sha256"),
+    "cut short": (lambda bank: os.truncate(bank / "rows.npy", 1_000), r"rows\.npy has 1000 bytes"),
+    "empty": (lambda bank: os.truncate(bank / "rows.npy", 0), r"rows\.npy has 0 bytes"),
+    "longer": (lambda bank: os.truncate(bank / "rows.npy", MB), r"rows\.npy has 1000000 bytes"),
+    "missing": (lambda bank: (bank / "age.npy").unlink(), r"age\.npy is missing"),
+    "added": (lambda bank: np.save(bank / "terms.npy", np.zeros(3)), r"terms\.npy is not named by"),
+    "of an older version": (lambda bank: (bank / "manifest.json").unlink(), r"manifest\.json does not exist"),
+    "manifest cut": (lambda bank: os.truncate(bank / "manifest.json", 50), r"manifest\.json is damaged"),
+    "names nothing": (lambda bank: (bank / "manifest.json").write_text('{"sha256": {}}'), "names no file"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_bank_that_is_not_as_it_was_written_is_thrown_away_with_one_line(folder, caplog, name):
+    store("a", 100, value=9)
+    damage, says = DAMAGE[name]
+    damage(folder / "a")
+    with caplog.at_level(logging.WARNING):
+        assert cache.open_arrays("a") is None
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert re.search(says, line)
+    assert line.endswith("it is thrown away and built again from the dataset")
+    assert list(folder.iterdir()) == []
+    assert int(cache.store_arrays("a", megabyte(9))["age"].sum()) == 9 * MB // 2
+
+
+def test_a_process_that_mapped_a_bank_keeps_its_pages_when_another_throws_the_bank_away(folder):
+    held = cache.store_arrays("a", megabyte(5))
+    (folder / "a" / "manifest.json").unlink()
+    assert cache.open_arrays("a") is None
+    assert int(held["rows"].sum()) == 5 * MB // 2
+    assert int(cache.store_arrays("a", megabyte(6))["rows"][0]) == 6
+
+
+def test_the_bank_that_another_process_built_meanwhile_is_not_thrown_away(folder, monkeypatch):
+    store("a", 100)
+    (folder / "a" / "manifest.json").unlink()
+    check = cache.verify
+
+    def rebuilt_meanwhile(*arguments, **keywords):
+        monkeypatch.setattr(cache, "verify", check)
+        assert cache.open_arrays("a") is None
+        store("a", 200, value=8)
+        raise DataError("as it was before")
+
+    monkeypatch.setattr(cache, "verify", rebuilt_meanwhile)
+    assert cache.open_arrays("a") is None
+    again = cache.open_arrays("a")
+    assert again is not None
+    assert int(again["rows"][0]) == 8
+
+
+def test_a_disk_that_does_not_keep_what_is_written_is_named_after_three_tries(folder, monkeypatch):
+    written = []
+
+    def forgets(path):
+        written.append(path)
+        seal(path)
+        flipped(path / "rows.npy")
+
+    monkeypatch.setattr(cache, "seal", forgets)
+    with pytest.raises(StorageError, match="was written 3 times and never read back as written"):
+        cache.store_arrays("a", megabyte(1))
+    assert len(written) == 3
     assert list(folder.iterdir()) == []
 
 

@@ -176,6 +176,23 @@ class TestMaker:
         assert s.slot().fees_e6 == 0  # this series has no maker fee
         assert (s.slot().order_state, s.env.reserved_e6) == (IDLE, 0)
 
+    def test_without_a_queue_the_first_print_at_its_price_fills_it(self):
+        bid = ((4_000, 500),)
+        books = [
+            book(0, bid, ((5_000, DEEP),)),
+            book(10, bid, (), (NO, 4_000, 300)),  # nobody is ahead: 300 are ours
+            book(20, bid, (), (NO, 4_000, 250)),
+            book(30, bid, ()),
+        ]
+        s = script(*books, style="maker", maker_queue=False)
+        s.step(BUY_YES)
+        assert s.slot().position_e2 == 300
+        s.step(HOLD)
+        assert s.slot().position_e2 == 550
+        waiting = script(*books, style="maker")
+        waiting.run(BUY_YES, HOLD)
+        assert waiting.slot().position_e2 == 50  # 500 are ahead: of 550 printed, 50 reach it
+
     def test_buys_no_by_resting_at_the_ask(self):
         books = [book(0, (), ((6_000, 100),)), book(10, (), ((6_000, 100),), (YES, 6_100, 700)), *still(2)]
         books[2:] = [book(20, (), ((6_000, 100),)), book(30, (), ((6_000, 100),))]

@@ -1,6 +1,7 @@
 """Opened splits: shares hold whole events, know their place in the split and are cached apart."""
 
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_SETS
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ChecksumError, ContractError
 from kalshi_platform.simulation.replay import cache
 from kalshi_platform.simulation.replay.open import Share, SplitOpener, bank_bytes, open_bank
 
@@ -73,6 +74,46 @@ def test_more_workers_than_events_are_refused(dataset):
         open_bank(dataset, "train", FEATURE_SETS, share=Share(0, 50))
     with pytest.raises(ContractError, match="give one of 0 to 1"):
         open_bank(dataset, "train", FEATURE_SETS, share=Share(2, 2))
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A cache of the test's own; the folder of its banks."""
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    return cache.cache_folder()
+
+
+@pytest.mark.parametrize("array", ["features", "rows", "terms", "markets"])
+def test_a_damaged_cache_is_built_again_and_gives_the_same_numbers(dataset, own_cache, caplog, array):
+    before = {name: np.array(value) for name, value in opened(dataset).items()}
+    (bank,) = own_cache.iterdir()
+    data = bytearray((bank / f"{array}.npy").read_bytes())
+    data[-3] ^= 2
+    (bank / f"{array}.npy").write_bytes(data)
+    after = opened(dataset)
+    assert [f"{array}.npy has sha256" in record.getMessage() for record in caplog.records] == [True]
+    assert after.keys() == before.keys()
+    for name, value in before.items():  # not their bytes: the padding of records is anything
+        np.testing.assert_array_equal(after[name], value, err_msg=name)
+
+
+def opened(dataset) -> dict[str, np.ndarray]:
+    return open_bank(dataset, "train", FEATURE_SETS).arrays._asdict()
+
+
+def test_with_a_warm_cache_shards_are_not_read_and_with_a_cold_one_a_damaged_one_is_refused(
+    dataset, own_cache, tmp_path
+):
+    copy = str(shutil.copytree(dataset, tmp_path / "data"))
+    warm = {name: value.tobytes() for name, value in opened(copy).items()}
+    for shard in (tmp_path / "data" / "features").rglob("*.arrow"):
+        data = bytearray(shard.read_bytes())
+        data[len(data) // 2] ^= 1
+        shard.write_bytes(data)
+    assert {name: value.tobytes() for name, value in opened(copy).items()} == warm
+    shutil.rmtree(own_cache)
+    with pytest.raises(ChecksumError, match="arrow"):
+        opened(copy)
 
 
 def test_an_opener_travels_to_another_process(dataset):

@@ -64,6 +64,7 @@ PARAMS = ExecutionParams(
     fee_scale_e6=1_000_000,
     unit_e6=100,
     fees_today=False,
+    maker_queue=True,
 )
 KERNELS = pytest.mark.parametrize("of", [lambda k: k, lambda k: k.py_func], ids=["numba", "python"])
 

@@ -1,0 +1,95 @@
+"""A replica that was rehearsed compiles, imports and builds nothing for its first client."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from made.serving_app import App
+
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.serving.server import warming
+from kalshi_platform.serving.server.warming import rehearse
+
+ROOT = Path(__file__).resolve().parents[4]
+#: Run in a process of its own, where nothing was asked before; argv[1]: whether it is rehearsed.
+SCRIPT = """
+import asyncio, gc, json, sys
+from numba.core.dispatcher import Dispatcher
+from made.serving_app import App
+from kalshi_platform.serving.server.warming import rehearse
+
+def found():
+    kernels = [k for k in gc.get_objects() if isinstance(k, Dispatcher)]
+    return set(sys.modules), {k.py_func.__qualname__: len(k.signatures) for k in kernels}
+
+app = App(thresholds=(0.999, 0.999))
+if sys.argv[1] == "rehearsed":
+    asyncio.run(rehearse(app.service.args, app.served))
+app.client.get("/v1/healthz")  # the test's own client imports and builds its parts
+example = json.load(sys.stdin)
+modules, kernels = found()
+for k, body in enumerate(example):
+    answer = app.client.post("/v1/decide", content=json.dumps(body).encode())
+    assert answer.status_code == 200, answer.text
+assert app.client.get("/v1/readyz").status_code == 200
+assert app.client.get("/docs").status_code == 200
+more_modules, more_kernels = found()
+new = {k: n - kernels.get(k, 0) for k, n in more_kernels.items() if n > kernels.get(k, 0)}
+print(json.dumps({"modules": sorted(more_modules - modules), "kernels": new}))
+"""
+
+
+@pytest.fixture(scope="module")
+def requests() -> str:
+    """Requests as a client's own code makes them: lists and packed, one group and more, a market paused."""
+    app = App()
+    plain = app.example()
+    packed = app.client.get("/v1/example?packed=true").json()
+    paused = json.loads(json.dumps(plain))
+    paused["groups"][0]["markets"][1]["state"] = "paused"
+    several = {**packed, "groups": packed["groups"] * 3}
+    found = [plain, packed, paused, several, {**plain, "groups": plain["groups"] * 7}]
+    return json.dumps([{**body, "request_id": f"first-{k}"} for k, body in enumerate(found)])
+
+
+def first_requests(requests: str, how: str) -> dict:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, how], input=requests, check=False, capture_output=True, text=True,
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_after_the_rehearsal_the_first_requests_compile_and_import_nothing(requests: str):
+    assert first_requests(requests, "rehearsed") == {"modules": [], "kernels": {}}
+
+
+def test_without_it_they_would(requests: str):
+    assert len(first_requests(requests, "not")["kernels"]) > 3
+
+
+def test_nothing_of_a_rehearsal_is_counted_or_remembered():
+    app = App()
+    asyncio.run(rehearse(app.service.args, app.served))
+    assert (app.guard.n_answered, app.watched.answered, app.watched.problems) == (0, [], [])
+    assert app.policy.failures.total() == 0
+    stats = app.policy.answers.stats
+    assert (stats.hits, stats.misses) == (0, 0)
+
+
+def test_the_limits_of_clients_do_not_stop_a_rehearsal():
+    limits = {"groups": 1, "body_bytes": 1_024, "rates": {"rate_per_s": 1, "burst": 1}}
+    app = App(limits=limits)
+    asyncio.run(rehearse(app.service.args, app.served))
+
+
+def test_an_application_that_answers_otherwise_is_told(monkeypatch: pytest.MonkeyPatch):
+    app = App()
+    monkeypatch.setattr(warming, "DECIDE", "/v1/nothing")
+    with pytest.raises(ContractError, match="rehearsal of POST /v1/nothing: answered 404 instead of 200"):
+        asyncio.run(rehearse(app.service.args, app.served))
