@@ -143,7 +143,7 @@ class PolicyResult(Config):
 
     @property
     def data_words(self) -> str:
-        """Words on the data that judged: events and blocks by provenance; what they are worth stands above."""
+        """Words on the data that judged: events and blocks by provenance; ``worth`` judges them."""
         return f"judged on {counts_words(self.judged_on)}"
 
     @property
