@@ -64,6 +64,8 @@ def test_the_served_model_carries_the_marks_of_its_alias_and_a_new_judgement_cha
     assert guard.refresh() is None, "it is the same model: nothing is loaded"
     assert not guard.active.marks.simulated
     assert (guard.active.number, loader.loaded) == (served.number, [models[1]])
+    started = guard_of(registry, loader)
+    assert not started.active.marks.simulated, "the latest promotion counts, also where it stood before that"
     registry.rollback(CHAMPION, reason="odd")
     guard.refresh()
     assert guard.active.record.id == models[0]
