@@ -14,7 +14,7 @@ from kalshi_platform.evaluation.promotion.registration import _read_run, registe
 from kalshi_platform.models.registry.provenance import standing_of
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.envs.settings import write_environment
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 WHOLE = {"dataset": "/data", "dataset_digest": "d" * 12, "commit": "0123456789ab", "packages": {"torch": "2"}}
@@ -54,7 +54,8 @@ def untrained_run(folder, dataset_digest):
     """The folder of a run whose best policy was never trained."""
     (folder / "best").mkdir(parents=True)
     made_policy().save(folder / "best")
-    write_environment(folder, EnvConfig(n_slots=2, decision_interval_ms=60_000))
+    env = EnvConfig(n_slots=2, decision_interval_ms=60_000)
+    (folder / ENVIRONMENT_FILE).write_text(environment_text(env))
     (folder / "run.json").write_text(json.dumps(WHOLE | {"dataset_digest": dataset_digest}))
     return folder
 
