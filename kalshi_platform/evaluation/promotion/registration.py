@@ -27,6 +27,7 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.examples import add_example, read_example
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
 from kalshi_platform.simulation.envs.settings import read_environment
@@ -83,13 +84,17 @@ def register_run(
         claims=None,
         created_at=now(),
         source_run=str(Path(run).resolve()),
+        trained_on=_taught_on(dataset_uri, taught_by),
     )
     env = judged_environment(record)
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
     rules = choose_on_train(dataset_uri, env, say=say)
     judging = config or judging_config(bank)
     claimed = measure_performance(policy, bank, env, judging, measure, say, rules=rules)
-    claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
+    claims = Claims(
+        dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed.performance,
+        judged_on=claimed.judged_on,
+    )  # fmt: skip
     added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
     add_example(registry, model, judged_example(bank, env, policy.spec, where))
     return added
@@ -103,6 +108,19 @@ def _held(registry: Registry, model: str, dataset_uri: str, where: str) -> Model
         bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
         add_example(registry, model, judged_example(bank, env, record.spec, where))
     return record
+
+
+def _taught_on(dataset_uri: str, digest: str) -> DataCounts | None:
+    """Events and blocks of the training split by provenance, in the state that taught.
+
+    None where that state is no longer kept: the present one holds events that the model has never seen.
+    """
+    try:
+        markets = Dataset.open(dataset_uri, state=digest).manifest.markets
+    except DataError:
+        return None
+    taught = (m for m in markets if m.split == "train" and m.is_playable)
+    return count_data((m.provenance, m.event, m.block) for m in taught)
 
 
 def _read_run(run: Path) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from kalshi_platform.domain.errors import ChecksumError, ContractError, DataErro
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
 from kalshi_platform.models.registry.evidence import GateJudgement
+from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
 from kalshi_platform.models.registry.verdicts import KeptVerdict, read_verdicts
 from kalshi_platform.storage.storage import open_storage
@@ -170,25 +171,31 @@ class Registry:
         *,
         reason: str,
         evidence: str | None = None,
+        standing: Standing | None = None,
+        judged_on: DataCounts | None = None,
         seen: AliasLog | None = None,
     ) -> AliasEntry:
         """Make ``alias`` name ``model``, as a new entry of the log.
 
         ``seen`` is the log that the caller decided on. Where the alias changed since, a LimitError says who
-        changed it and nothing is done. An alias that already names the model gets no new entry.
+        changed it and nothing is done. An alias that already names the model gets no new entry, unless the
+        model was judged anew with another ``standing``. ``judged_on`` are the data that the gates judged.
         """
         check_alias(alias)
         if not self.holds(model):
             raise ContractError(f"{self.uri} has no model {model!r}; register it first")
         log = seen or self.aliases()
-        if log.model(alias) == model:
+        before = log.promotion(alias)
+        if before is not None and before.model == model and standing in (None, before.standing):
             return self._unchanged(alias, log)
-        return self._append(log, alias, model, "promote", reason, evidence)
+        return self._append(
+            log, alias, model, "promote", reason, evidence=evidence, standing=standing, judged_on=judged_on
+        )
 
     def rollback(
         self, alias: str, *, reason: str, seen: AliasLog | None = None, to: str | None = None
     ) -> AliasEntry:
-        """Make ``alias`` name the model from before its latest standing promotion, as a new entry.
+        """Make ``alias`` name the model from before its present promotion, as a new entry.
 
         A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. ``to`` names a
         model further down at once. LimitError where there is nothing before, or no such model.
@@ -199,7 +206,7 @@ class Registry:
             raise LimitError(f"alias {alias!r} never named {target} before its present model")
         if not self.holds(target):
             raise DataError(f"{self.uri} no longer holds {target}, which {alias!r} named before")
-        return self._append(log, alias, target, "rollback", reason, None)
+        return self._append(log, alias, target, "rollback", reason)
 
     def before(self, alias: str, log: AliasLog) -> str:
         """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none."""
@@ -218,8 +225,9 @@ class Registry:
         self._storage.create_exclusive(verdict.path, (verdict.model_dump_json(indent=1) + "\n").encode())
 
     def _append(
-        self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str, evidence: str | None
-    ) -> AliasEntry:
+        self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str,
+        *, evidence: str | None = None, standing: Standing | None = None, judged_on: DataCounts | None = None,
+    ) -> AliasEntry:  # fmt: skip
         """Create the entry with the next number.
 
         Take a higher number where another alias's entry came between.
@@ -230,6 +238,7 @@ class Registry:
             entry = AliasEntry(
                 number=log.number + 1, alias=alias, kind=kind, model=model, previous=log.model(alias),
                 reason=reason, evidence=evidence, at=now(), by=author(), token=token,
+                standing=standing, judged_on=judged_on,
             )  # fmt: skip
             text = entry.model_dump_json(indent=1) + "\n"
             if self._storage.create_exclusive(entry.path, text.encode()):

@@ -144,6 +144,22 @@ def test_a_rollback_may_go_further_back_at_once_and_takes_off_what_stood_between
     assert [e.number for e in registry.aliases().promotions("champion")] == [1, 5]
 
 
+def test_a_model_judged_anew_stands_once_and_its_latest_promotion_counts_also_after_a_rollback(
+    registry, three
+):
+    a, b, _ = three
+    registry.promote("champion", a, reason="p", standing="simulated")
+    registry.promote("champion", a, reason="judged anew", standing="real")
+    registry.promote("champion", b, reason="p")
+    assert registry.aliases().stack("champion") == (a, b)
+    assert registry.rollback("champion", reason="r").model == a
+    log = registry.aliases()
+    assert (log.stack("champion"), log.promotion("champion").number) == ((a,), 2)
+    assert (log.latest("champion").number, log.promotion("nobody")) == (4, None)
+    with pytest.raises(LimitError, match="nothing before"):
+        registry.rollback("champion", reason="r")
+
+
 def test_a_log_that_shrank_or_changed_since_it_was_read_is_told(registry, three):
     registry.promote("champion", three[0], reason="p")
     before = registry.aliases()

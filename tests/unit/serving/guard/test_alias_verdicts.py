@@ -7,9 +7,9 @@ from made.registry_models import made_policy, made_record
 from kalshi_platform.domain.errors import DataError, LimitError, StorageError
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import add_tier_set
-from kalshi_platform.serving.guard import standing as rules
+from kalshi_platform.serving.guard import alias_verdicts as rules
+from kalshi_platform.serving.guard.alias_verdicts import Deployed, deployed_now
 from kalshi_platform.serving.guard.candidate import CheckConfig
-from kalshi_platform.serving.guard.standing import Deployed, deployed_now
 from kalshi_platform.serving.guard.watch import WatchConfig
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread", "cost_ms")

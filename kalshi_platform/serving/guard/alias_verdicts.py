@@ -48,7 +48,7 @@ def deployed_now(registry: Registry, alias: str) -> Deployed | None:
     return Deployed(entry.number, key_of(entry.model, newest_tier_set(registry, entry.model)), now())
 
 
-class Standing:
+class AliasVerdicts:
     """The verdicts on what one alias named, of this replica and of all that share its registry."""
 
     def __init__(
@@ -167,7 +167,7 @@ class Standing:
             yield newest
 
     def _stood_before(self, log: AliasLog, latest: AliasEntry) -> Iterator[Wanted]:
-        """Models that stood under promotions still standing, the latest first.
+        """Models that stood under promotions that no rollback took off, the latest first.
 
         A model that was refused under a later change is left out.
         """
