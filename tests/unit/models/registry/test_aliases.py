@@ -175,7 +175,9 @@ def test_a_rollback_passes_over_models_that_were_refused_and_never_served(regist
     assert registry.before("champion", registry.aliases()) == b  # some replica served it
     assert registry.rollback("champion", reason="r").model == b
     registry.add_verdict(refusal(first))
-    with pytest.raises(LimitError, match=f"named nothing else before that answered.*{a} was refused: it acts"):
+    with pytest.raises(
+        LimitError, match=f"named nothing else before that answered.*{a} was refused: it acts"
+    ):
         registry.rollback("champion", reason="r")
 
 
