@@ -30,11 +30,9 @@ from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
-from kalshi_platform.simulation.envs.settings import read_environment
+from kalshi_platform.simulation.envs.settings import RUN_FILE, read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
-#: Name of the record that ``learning/training/session.py`` writes; training lies above this layer.
-_RUN_FILE: Final = "run.json"
 _KEYS: Final = ("dataset", "dataset_digest", "commit", "packages")
 
 
@@ -129,9 +127,9 @@ def _read_run(run: Path) -> dict[str, Any]:
     DataError where there is none.
     """
     folder = Path(run).resolve()
-    path = next((p / _RUN_FILE for p in (folder, *folder.parents[:2]) if (p / _RUN_FILE).is_file()), None)
+    path = next((p / RUN_FILE for p in (folder, *folder.parents[:2]) if (p / RUN_FILE).is_file()), None)
     if path is None:
-        raise DataError(f"{run} has no {_RUN_FILE} in it or above it: name the folder that `train` wrote")
+        raise DataError(f"{run} has no {RUN_FILE} in it or above it: name the folder that `train` wrote")
     try:
         values = json.loads(path.read_text())
     except ValueError as err:

@@ -49,9 +49,12 @@ def write_checkpoint(
     policy: FrozenPolicy,
     state: TrainingState,
     validation: Validation | None = None,
+    *,
+    is_best: bool = False,
 ) -> Path:
-    """Write checkpoint ``iteration`` and point ``latest`` at it.
+    """Write checkpoint ``iteration`` and point ``latest`` at it, and ``best`` first where ``is_best``.
 
+    A run that is killed between the two links goes on from the checkpoint before and writes this one again.
     After a StorageError no partial one is left.
     """
     target = run / CHECKPOINTS / f"{iteration:06d}"
@@ -64,6 +67,8 @@ def write_checkpoint(
             if validation is not None:
                 (folder / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
             seal(folder)
+        if is_best:
+            point(run, BEST, target)
         point(run, LATEST, target)
     except (OSError, RuntimeError) as err:  # torch.save says RuntimeError where the disk is full
         told = str(err).splitlines()[0] if str(err) else type(err).__name__

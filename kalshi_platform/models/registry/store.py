@@ -197,8 +197,9 @@ class Registry:
     ) -> AliasEntry:
         """Make ``alias`` name the model from before its present promotion, as a new entry.
 
-        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. ``to`` names a
-        model further down at once. LimitError where there is nothing before, or no such model.
+        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. A model that
+        replicas refused is passed over (:meth:`before`). ``to`` names a model further down at once.
+        LimitError where there is nothing before, or no such model.
         """
         log = seen or self.aliases()
         target = self.before(alias, log) if to is None else to
@@ -209,12 +210,29 @@ class Registry:
         return self._append(log, alias, target, "rollback", reason)
 
     def before(self, alias: str, log: AliasLog) -> str:
-        """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none."""
-        stack = log.stack(alias)
-        if len(stack) < 2:
-            named = f"names {stack[0]} and named nothing before" if stack else "has never been set"
-            raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to")
-        return stack[-2]
+        """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none.
+
+        Models that every replica refused are passed over: they never answered; so are earlier promotions of
+        the present model, which was judged anew.
+        """
+        standing, refused = log.promotions(alias), []
+        for entry in reversed(standing[:-1]):
+            if entry.model == standing[-1].model:
+                continue
+            if (reason := self._refused(entry)) is None:
+                return entry.model
+            refused.append(f"; {entry.model} was refused: {reason}")
+        named = f"names {standing[-1].model} and named nothing" if standing else "has never been set"
+        if standing:
+            named += " else before that answered" if refused else " before"
+        raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to{''.join(refused)}")
+
+    def _refused(self, entry: AliasEntry) -> str | None:
+        """Reason why no replica ever served what ``entry`` named; None where one did or nobody tried."""
+        verdicts = [v for v in self.verdicts(entry.alias, entry.number) if v.model == entry.model]
+        if any(v.served for v in verdicts):
+            return None
+        return next((v.reason for v in verdicts if v.fault == "model"), None)
 
     def verdicts(self, alias: str, entry: int) -> list[KeptVerdict]:
         """Verdicts on what ``alias`` named by the entry with this number; DataError where one is damaged."""

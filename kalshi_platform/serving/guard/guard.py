@@ -293,8 +293,14 @@ class ModelGuard:
 
     def _return_by_registry(self, state: _State, words: str) -> bool:
         """Check what the alias named before, roll back to it, serve it; False where it is not served yet."""
-        self._verdicts.read_log()  # a damaged log is not written to
         alias, active = self.config.alias, state.active
+        named = self._verdicts.read_log().model(alias)  # a damaged log is not written to
+        if named != active.record.id:
+            raise LimitError(
+                f"{alias} names {named}, which does not answer here (GET /v1/models/events says why), "
+                f"{active.record.id} does: there is nothing to go back from; set the alias itself back with "
+                f"kalshi-platform models rollback --alias {alias}"
+            )
         target = self._registry.before(alias, state.log)
         tier_set = newest_tier_set(self._registry, target)
         key, candidate = key_of(target, tier_set), None
