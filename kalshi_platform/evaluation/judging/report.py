@@ -232,7 +232,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         "policy - baseline",
     ):
         table.add_column(name)
-    for name in ("profit", "fees", "max drawdown", "markets > 0", "trades"):
+    for name in ("profit a seed", "fees a seed", "max drawdown", "markets > 0", "trades a seed"):
         table.add_column(name, justify="right")
     for result in (evaluation.policy, *evaluation.baselines):
         gap = differences.get(result.name)
@@ -241,11 +241,11 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
             Text(result.name),
             Text(interval_text(result.mean_return)),
             Text("" if gap is None else interval_text(gap.difference), style=style),
-            dollars(result.trading.pnl_e6),
-            dollars(result.trading.fees_e6),
+            dollars(result.trading.pnl_e6 / result.n_seeds),
+            dollars(result.trading.fees_e6 / result.n_seeds),
             percent(result.max_drawdown),
             f"{result.aggregate.share_profitable:.0%}",
-            f"{result.trading.n_fills:,}",
+            f"{result.trading.n_fills / result.n_seeds:,.0f}",
         )
     lines: Iterable[Text] = (
         Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])

@@ -131,6 +131,11 @@ class PolicyResult(Config):
     _older = model_validator(mode="before")(_with_blocks)
 
     @property
+    def n_seeds(self) -> int:
+        """Number of seeds that were played and over which ``trading`` sums: a table divides by it."""
+        return max(len(self.per_seed), 1)
+
+    @property
     def share_profitable_events(self) -> float:
         """Share of events whose mean return is above zero."""
         return float(np.mean([e.mean_return > 0 for e in self.events]))
