@@ -139,10 +139,11 @@ def newest_sound(run: Path) -> Path:
 
 
 def stored_checkpoints(run: Path) -> list[Path]:
-    """Folders of all complete checkpoints, oldest first."""
+    """Folders of all complete checkpoints, oldest first; what else lies beside them is none."""
     if not (run / CHECKPOINTS).is_dir():
         return []
-    return sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
+    found = (path for path in (run / CHECKPOINTS).iterdir() if path.name.isdecimal() and path.is_dir())
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def newest_number(run: Path) -> int | None:

@@ -23,7 +23,7 @@ from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, 
 from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
-from kalshi_platform.models.registry.verdicts import KeptVerdict, read_verdicts
+from kalshi_platform.models.registry.verdicts import KeptVerdict, add_verdict, read_verdicts
 from kalshi_platform.storage.storage import open_storage
 
 #: Address of the registry where none is given.
@@ -240,7 +240,7 @@ class Registry:
 
     def add_verdict(self, verdict: KeptVerdict) -> None:
         """Keep a verdict; the first of its name stands, and a later one changes nothing."""
-        self._storage.create_exclusive(verdict.path, (verdict.model_dump_json(indent=1) + "\n").encode())
+        add_verdict(self._storage, verdict)
 
     def _append(
         self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str,
