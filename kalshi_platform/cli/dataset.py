@@ -20,6 +20,7 @@ from kalshi_platform.data.dataset.factors import read_factors
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import (
     DatasetSummary,
+    PartSummary,
     SplitSummary,
     StratumSummary,
     books_ended,
@@ -315,7 +316,7 @@ def _stratum_lines(stratum: StratumSummary) -> Iterator[str]:
     gap = "" if stratum.embargo_ns is None else f", embargo {duration_words(stratum.embargo_ns)}"
     yield f"{stratum.name} ({', '.join(stratum.provenances)}): {length}{gap}"
     parts = ((name, part) for name, part in stratum.parts.items() if part.markets)
-    counts = [f"{name} {p.blocks:,} / {p.events:,} / {p.markets:,}" for name, p in parts]
+    counts = [f"{name} {_blocks_text(part)} / {part.events:,} / {part.markets:,}" for name, part in parts]
     yield f"  blocks / events / markets: {', '.join(counts) or 'none in a split'}"
     if stratum.words:
         yield f"  {stratum.words}"
@@ -323,6 +324,13 @@ def _stratum_lines(stratum: StratumSummary) -> Iterator[str]:
         if events:
             rest = f" and {len(events) - _NAMED:,} more (--json)" if len(events) > _NAMED else ""
             yield f"  {len(events):,} events {what}: {', '.join(events[:_NAMED])}{rest}"
+
+
+def _blocks_text(part: PartSummary) -> str:
+    """Number of blocks, and of those that can be played where it is smaller: so many a judgement counts."""
+    if part.playable_blocks in (None, part.blocks):
+        return f"{part.blocks:,}"
+    return f"{part.blocks:,} ({part.playable_blocks:,} can be played)"
 
 
 def _lost_text(split: SplitSummary) -> str:

@@ -17,7 +17,7 @@ from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
+from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
@@ -120,7 +120,7 @@ def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str
     """Number of judged events that taught the policy, or may have where no run says what did."""
     n = len(manifest.events("train"))
     may_have_taught = not trained_on or manifest.descends_from(trained_on)
-    return {"events_of_train_judged": n} if split == "all" and n and may_have_taught else {}
+    return {TRAIN_JUDGED: n} if split in ("all", "train") and n and may_have_taught else {}
 
 
 def _config(split: Asked, episodes_per_market: int, seeds: int, n_rows: int) -> EvalConfig:

@@ -135,11 +135,12 @@ def event_facts(markets: Iterable[BuiltMarket], factors: Factors) -> dict[str, E
     for event, siblings in of_event.items():
         provenance = min((m.provenance for m in siblings), key=RICHEST_FIRST.index)
         times = min(m.first_ns for m in siblings), max(map(_end_ns, siblings))
+        playable = any(m.n_segments for m in siblings)
         if provenance == "simulated":
-            found[event] = EventFacts(*times, provenance)
+            found[event] = EventFacts(*times, provenance, is_playable=playable)
         else:
             factor = factors.of([m.spec for m in siblings])
-            found[event] = EventFacts(*times, provenance, factor.name, factor.is_assumed)
+            found[event] = EventFacts(*times, provenance, factor.name, factor.is_assumed, playable)
     return found
 
 

@@ -38,7 +38,7 @@ Undivided = Literal["fewer_than_3_blocks", "no_room_for_embargo"]
 Part = Literal["train", "validation", "test", "judge_only"]
 PARTS: Final[tuple[Part, ...]] = ("train", "validation", "test", "judge_only")
 UNDIVIDED_WORDS: Final[dict[Undivided, str]] = {
-    "fewer_than_3_blocks": "judge only: fewer than 3 blocks, so no split holds any of it; "
+    "fewer_than_3_blocks": "judge only: fewer than 3 blocks that can be played, so no split holds any of it; "
     "judge it with evaluate --split all, or record more and build anew",
     "no_room_for_embargo": "judge only: its blocks leave no room for an embargo between three parts; "
     "judge it with evaluate --split all, or record more and build anew",

@@ -3,12 +3,11 @@
 Order      shards, then their journal records, then the markets file, then the manifest, each written
            atomically. Until the last step a reader sees the dataset that was there before, or none.
 Repeatable equal inputs give the same manifest byte for byte, whatever the workers, kills and repeats.
-One build  at a time in one place: two builds would delete each other's leftovers. On one machine the
-           second one waits; to a bucket nothing but good manners applies.
+One build  at a time in one place: two builds would delete each other's leftovers. The second is refused.
 """
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -29,7 +28,7 @@ from kalshi_platform.data.dataset.assemble import (
 )
 from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, write_shard
-from kalshi_platform.data.dataset.journal import BuiltJob, Journal
+from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest
 from kalshi_platform.data.dataset.split import SPLITS, EventFacts, SplitConfig
 from kalshi_platform.data.dataset.states import forget_states
@@ -41,6 +40,7 @@ from kalshi_platform.data.market_data.importers import ImportPlan, discover
 from kalshi_platform.data.market_data.importers.types import MAX_NOTES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import moment_words
 from kalshi_platform.storage.storage import Storage, open_storage
 
@@ -107,7 +107,7 @@ def _build(
     division = divide(facts, config.split)
     history = taught_history(plan.settled, division.parts, division.strata, factors, markets)
     keyed, built = run_again(keyed, built, history, storage, config.workers, progress)
-    tables, manifest = _assemble(built, plan, keyed.content, config.split, facts, division)
+    tables, manifest = _assemble(built, plan, keyed.content, config.split, facts, division, factors)
     if old is not None and not config.overwrite and old.digest != manifest.digest:
         raise _other_dataset(storage, old, f"this build gives {manifest.digest}")
     for table in tables:
@@ -144,6 +144,15 @@ def _other_dataset(storage: Storage, old: Manifest, why: str) -> ContractError:
     )
 
 
+def _unfitting(markets: Iterable[BuiltMarket], factors: Factors) -> tuple[str, ...]:
+    """Prefixes of the mapping file that fit no recorded event: a mistyped one would go unseen."""
+    of_event: dict[str, list[MarketSpec]] = defaultdict(list)
+    for market in markets:
+        if market.provenance != "simulated":
+            of_event[market.spec.event].append(market.spec)
+    return factors.unfitting(of_event.values())
+
+
 def _assemble(
     built: Sequence[BuiltJob],
     plan: ImportPlan,
@@ -151,6 +160,7 @@ def _assemble(
     config: SplitConfig,
     facts: Mapping[str, EventFacts],
     division: Division,
+    factors: Factors,
 ) -> tuple[list[EncodedShard], Manifest]:
     """Files about the whole dataset, and the manifest; the order of ``built`` does not matter."""
     markets = sorted((m for job in built for m in job.markets), key=lambda m: (m.spec.event, m.batch))
@@ -175,6 +185,12 @@ def _assemble(
     entries = tuple(market_entry(m, part, blocks.get(m.spec.event)) for m, part in kept)
     counters["markets_left_out_by_embargo"] += len(markets) - len(kept)
     counters["events_of_assumed_factor"] += sum(f.is_assumed for f in facts.values())
+    unfitting = _unfitting(markets, factors)
+    counters["factor_lines_without_event"] += len(unfitting)
+    notes = (
+        *(f"--factors: no recorded event of the build begins with {prefix}" for prefix in unfitting),
+        *notes,
+    )[:MAX_NOTES]
     tables = encode_tables([StoredMarket(m.spec, m.settlement, m.history) for m, _ in kept], plan.settled)
     shards = [s for job in built for s in job.shards if s.event is not None and parts[s.event] is not None]
     manifest = Manifest(

@@ -4,6 +4,8 @@ Order     a mapping file (longest prefix of ticker, event or series) · the exch
           that another event of the same series has · the table of series below · the series itself.
 Unknown   a series of which nothing else is known is a factor of its own: ``is_assumed`` says so, and the
           build counts its events (``events_of_assumed_factor``).
+Names     a factor of a mapping file is written as a category is: ``Weather`` and ``weather`` are one factor,
+          or else one thing in the world would count as two. Lines that fit no event are named: ``unfitting``.
 Stem      series are compared without their leading ``KX``: HIGHCHI became KXHIGHCHI.
 """
 
@@ -11,7 +13,7 @@ import csv
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -75,8 +77,13 @@ class Factors:
         known = self._told.get(stem) or next((name for at, name in _SERIES if at.match(stem)), None)
         return Factor(_safe(stem), is_assumed=True) if known is None else Factor(known)
 
+    def unfitting(self, events: Iterable[Sequence[MarketSpec]]) -> tuple[str, ...]:
+        """Prefixes of the mapping file with which no ticker, event or series of ``events`` begins, sorted."""
+        names = {name for markets in events for spec in markets for name in _names(spec)}
+        return tuple(sorted(r.prefix for r in self._rules if not any(n.startswith(r.prefix) for n in names)))
+
     def _ruled(self, markets: Sequence[MarketSpec]) -> FactorRule | None:
-        names = {name for spec in markets for name in (spec.ticker, spec.event, spec.series) if name}
+        names = {name for spec in markets for name in _names(spec)}
         fits = [rule for rule in self._rules if any(name.startswith(rule.prefix) for name in names)]
         longest = [rule for rule in fits if len(rule.prefix) == len(fits[0].prefix)]
         if len({rule.factor for rule in longest}) > 1:
@@ -104,8 +111,9 @@ def read_factors(path: Path) -> tuple[FactorRule, ...]:
         for name, value, allowed in (("prefix", prefix, _PREFIX), ("factor", factor, _NAME)):
             if allowed.fullmatch(value) is None:
                 raise DataError(f"{where}: {name} {value[:80]!r} is none: allowed is {allowed.pattern}")
-        before = rules.setdefault(prefix, (factor, where))
-        if before[0] != factor:
+        written = _of_category(factor)
+        before = rules.setdefault(prefix, (written, where))
+        if before[0] != written:
             raise DataError(
                 f"{where}: prefix {prefix} -> {factor}, but {before[1]} says {before[0]}: keep one of them"
             )
@@ -115,12 +123,17 @@ def read_factors(path: Path) -> tuple[FactorRule, ...]:
 
 
 def _csv_pairs(path: Path, text: str) -> Iterable[tuple[str, str, str]]:
-    reader = csv.reader(text.splitlines())
-    for row in reader:
-        cells, where = [cell.strip() for cell in row], f"{path}: line {reader.line_num}"
+    is_first = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        where = f"{path}: line {number}"
+        try:
+            cells = [cell.strip() for row in csv.reader([line]) for cell in row]
+        except csv.Error as err:
+            raise DataError(f"{where}: no CSV ({err}); expected two cells, PREFIX,FACTOR") from None
         if not any(cells) or cells[0].startswith("#"):
             continue
-        if reader.line_num == 1 and [cell.lower() for cell in cells] == ["prefix", "factor"]:
+        is_header, is_first = is_first and [cell.lower() for cell in cells] == ["prefix", "factor"], False
+        if is_header:
             continue
         if len(cells) != 2:
             raise DataError(f"{where}: {len(cells)} cells; expected two, PREFIX,FACTOR (KXBTC,crypto)")
@@ -130,7 +143,7 @@ def _csv_pairs(path: Path, text: str) -> Iterable[tuple[str, str, str]]:
 def _json_pairs(path: Path, text: str) -> Iterable[tuple[str, str, str]]:
     try:
         pairs: Any = json.loads(text, object_pairs_hook=list)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise DataError(f"{path}: no JSON ({err}); write an object, PREFIX: FACTOR") from None
     if not text.lstrip().startswith("{"):
         raise DataError(f"{path}: a list; expected one object, PREFIX: FACTOR")
@@ -140,6 +153,11 @@ def _json_pairs(path: Path, text: str) -> Iterable[tuple[str, str, str]]:
         if not isinstance(factor, str):
             raise DataError(f"{where}: factor of {prefix!r} is {factor!r}; expected a name in quotes")
         yield where, prefix, factor
+
+
+def _names(spec: MarketSpec) -> Iterator[str]:
+    """Names of a market with which a prefix is compared."""
+    return (name for name in (spec.ticker, spec.event, spec.series) if name)
 
 
 def _stem(spec: MarketSpec) -> str:

@@ -41,7 +41,7 @@ from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
 from kalshi_platform.data.dataset.split import EventFacts, in_time
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
 from kalshi_platform.data.dataset.store import Dataset, StoredMarket
-from kalshi_platform.data.dataset.strata import Held, join, part_in
+from kalshi_platform.data.dataset.strata import Held, join, part_in, stretched
 from kalshi_platform.data.dataset.teaching import taught_history
 from kalshi_platform.data.features.resolution import ResolutionHistory, Resolutions
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
@@ -256,10 +256,13 @@ class _News:
         markets = [market for job in built for market in job.markets]
         facts = event_facts(markets, factors)
         new = {e: f for e, f in facts.items() if e not in assigned}
-        division = join(new, _there(old), old.split)
-        parts = division.parts | {event: assigned[event] for event in facts if event in assigned}
         entries = {m.event: m for m in old.markets}
         across = {e for e in facts.keys() & entries.keys() if _is_across(entries[e], facts[e], old)}
+        homes = {e: stratum_of(m.block) for e, m in entries.items() if m.block}
+        grown = [(e, homes[e], facts[e]) for e in sorted(facts.keys() & homes.keys() - across)]
+        there = _there(old)
+        division = join(new, there._replace(strata=stretched(old.strata, grown)), old.split)
+        parts = division.parts | {event: assigned[event] for event in facts if event in assigned}
         out = {event for event, part in parts.items() if part is None}
         return cls(
             built=built,

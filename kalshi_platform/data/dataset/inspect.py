@@ -38,6 +38,7 @@ class PartSummary(Config):
     blocks: int
     events: int
     markets: int
+    playable_blocks: int | None = Field(description="with an event that can be played; None: not counted")
 
 
 class StratumSummary(Config):
@@ -183,7 +184,14 @@ def _part_counts(entries: Sequence[MarketEntry]) -> dict[str, PartSummary]:
     for part in PARTS:
         own = [m for m in entries if m.split == part]
         blocks, events = {m.block or m.event for m in own}, {m.event for m in own}
-        found[part] = PartSummary(blocks=len(blocks), events=len(events), markets=len(own))
+        playable = {m.block or m.event for m in own if m.is_playable}
+        is_counted = all(m.n_segments is not None for m in own)
+        found[part] = PartSummary(
+            blocks=len(blocks),
+            events=len(events),
+            markets=len(own),
+            playable_blocks=len(playable) if is_counted else None,
+        )
     return found
 
 

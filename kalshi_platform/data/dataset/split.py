@@ -70,6 +70,7 @@ class EventFacts(NamedTuple):
     provenance: Provenance  # the richest of its markets
     factor: str = ""  # "" for simulated events: each is independent
     is_assumed: bool = False  # nothing but the series' own name gave the factor
+    is_playable: bool = True  # an episode can step over one of its markets: only such events make a block
 
 
 def assign_splits(events: Mapping[str, EventFacts], config: SplitConfig) -> dict[str, Split | None]:

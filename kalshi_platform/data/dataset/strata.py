@@ -4,8 +4,9 @@ Stratum    the events of one factor and provenance; two whose times overlap, or 
            an embargo, are one. So a day's weather is in one split, whichever provenance tells of it.
 Cuts       three consecutive parts with an embargo between: no event of train overlaps in time with a held-out
            event of its factor. The test part takes its share of the blocks, the last ones; then validation;
-           train is what is left. An event in an embargo or across a cut belongs to no split.
-Judge only a stratum of fewer than three blocks, or without room for the embargoes, is in no split. It is
+           train is what is left. An event in an embargo or across a cut belongs to no split. Only blocks
+           with an event that can be played are counted; an event that cannot goes where its time puts it.
+Judge only a stratum of fewer than three such blocks, or without room for the embargoes, is in no split. It is
            judged with all others (``evaluate --split all``).
 Growth     cuts stay. A new event goes where its own time puts it: into a part that is there, into the last
            part of its stratum where it is later, else nowhere. Events of a factor that are clear of all
@@ -81,6 +82,23 @@ def join(new: _Facts, there: Held, config: SplitConfig) -> Division:
                 joined = _placed(joined, event, facts, home)
         joined = _with_strata(joined, factor, clear, config)
     return joined
+
+
+def stretched(strata: Sequence[Stratum], grown: Iterable[tuple[str, str, EventFacts]]) -> tuple[Stratum, ...]:
+    """``strata`` that reach as far as their events which grew: (event, name of its stratum, its facts now).
+
+    Otherwise an event to come could stand beside the new rows and be taken for clear of the stratum.
+    """
+    found = {stratum.name: stratum for stratum in strata}
+    for event, name, facts in grown:
+        home = found[name]
+        is_long = facts.last_ns - facts.first_ns > home.block_ns
+        found[name] = home.replace(
+            first_ns=min(home.first_ns, facts.first_ns),
+            last_ns=max(home.last_ns, facts.last_ns),
+            long=tuple(sorted({*home.long, event})) if is_long else home.long,
+        )
+    return tuple(found.values())
 
 
 def part_in(facts: EventFacts, strata: Iterable[Stratum]) -> Part | None:
@@ -181,8 +199,8 @@ def _cut(name: str, factor: str, events: _Facts, config: SplitConfig) -> Stratum
         last_ns=max(f.last_ns for f in events.values()),
         long=tuple(sorted(e for e, f in events.items() if f.last_ns - f.first_ns > longest_ns)),
     )
-    ends: dict[int, int] = {}  # begin of a block -> earliest end of its events
-    for f in events.values():
+    ends: dict[int, int] = {}  # begin of a block that can be played -> earliest end of such events in it
+    for f in (f for f in events.values() if f.is_playable):
         start = stratum.start_of(f.first_ns)
         ends[start] = min(ends.get(start, f.last_ns), f.last_ns)
     if config.time_cut_ns is not None:

@@ -117,8 +117,8 @@ def too_few_events(facts: Facts, config: CheckupConfig) -> Finding | None:
     return Finding(
         severity="info",
         rule="too_few_events",
-        message=f"only {n} held-out blocks ({facts.result.n_events} events): intervals rest on {n} "
-        "independent draws",
+        message=f"judged on only {n} independent block{'' if n == 1 else 's'} "
+        f"({facts.result.n_events} events): an interval rests on so many draws",
         evidence={"blocks": n, "events": facts.result.n_events, "wanted": config.min_events},
         remedy="record or simulate more events; more episodes of the same events do not help",
     )

@@ -29,6 +29,8 @@ from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 
 REPORT_VERSION = 1
+#: Doubt of a Subject: judged events that taught the policy, or may have.
+TRAIN_JUDGED: Final = "events_of_train_judged"
 #: Held-out rows up to which markets are played for their whole lives (about a minute a policy).
 WHOLE_LIVES_UP_TO: Final = 1_000_000
 #: markets: every market alone, its whole life · events: the markets of an event together ·
@@ -193,6 +195,7 @@ class Evaluation(Config):
             self.policy.mean_return,
             {c.baseline: c.difference for c in self.comparisons},
             self.rules,
+            self.subject.doubts.get(TRAIN_JUDGED, 0),
         )
 
     @property

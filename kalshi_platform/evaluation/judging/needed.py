@@ -71,7 +71,8 @@ def _row(question: str, values: np.ndarray, edge: float | None, confidence: floa
 def needed_words(row: Needed) -> str:
     """One line for a terminal."""
     if row.needed is None:
-        return f"{row.question}: {row.n_blocks:,} blocks judged; {row.note or 'more than can ever be had'}"
+        judged = f"{row.n_blocks:,} block{'' if row.n_blocks == 1 else 's'} judged"
+        return f"{row.question}: {judged}; {row.note or 'more blocks needed than can ever be had'}"
     verdict = "enough" if row.enough else "TOO FEW: an edge of this size would often not show"
     return (
         f"{row.question}: {row.needed:,} blocks needed for {POWER:.0%} power at half of the best rule's "

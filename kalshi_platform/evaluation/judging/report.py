@@ -232,7 +232,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         "policy - baseline",
     ):
         table.add_column(name)
-    for name in ("profit", "fees", "max drawdown", "markets > 0", "trades"):
+    for name in ("profit a seed", "fees a seed", "max drawdown", "markets > 0", "trades a seed"):
         table.add_column(name, justify="right")
     for result in (evaluation.policy, *evaluation.baselines):
         gap = differences.get(result.name)
@@ -241,18 +241,24 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
             Text(result.name),
             Text(interval_text(result.mean_return)),
             Text("" if gap is None else interval_text(gap.difference), style=style),
-            dollars(result.trading.pnl_e6),
-            dollars(result.trading.fees_e6),
+            dollars(result.trading.pnl_e6 / result.n_seeds),
+            dollars(result.trading.fees_e6 / result.n_seeds),
             percent(result.max_drawdown),
             f"{result.aggregate.share_profitable:.0%}",
-            f"{result.trading.n_fills:,}",
+            f"{result.trading.n_fills / result.n_seeds:,.0f}",
         )
     lines: Iterable[Text] = (
         Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
     subject = evaluation.subject
-    facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
+    data = evaluation.policy.data_words
+    facts = [
+        data,
+        evaluation.coverage.words if evaluation.coverage else "",
+        subject.doubts_words,
+        subject.lineage,
+    ]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
     first = Text(worth_line(evaluation), style="bold")

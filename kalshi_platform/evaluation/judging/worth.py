@@ -1,8 +1,8 @@
 """Worth of a result in one line, the first of every report: its source, the rule it is set against, and n.
 
-Rule   a pure function of the figures that never says more than they do. Simulated data are named so whatever
-       else is said; "better" and "earns" need a whole interval above zero; fewer than 3 independent
-       observations decide nothing.
+Rule   a pure function of the figures that never says more than they do. Simulated data and training events
+       are named so whatever else is said; "better" and "earns" need a whole interval above zero; fewer than 3
+       independent observations decide nothing.
 Units  returns are fractions of the episode's capital, an observation is a block.
 """
 
@@ -30,6 +30,7 @@ class WorthFigures(Config):
     rule: str | None = Field(description="best rule on training events, in words; None where none was chosen")
     why_no_rule: str = ""
     against_rule: Estimate | None = Field(description="paired difference to it; None where it was not played")
+    n_taught: int = Field(default=0, description="judged events that taught the policy, or may have")
 
 
 def worth_figures(
@@ -37,10 +38,12 @@ def worth_figures(
     earned: Interval,
     comparisons: Mapping[str, Interval],
     rules: RuleChoice | None,
+    n_taught: int = 0,
 ) -> WorthFigures:
     """Figures of a policy out of its evaluation.
 
-    ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline.
+    ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline;
+    ``n_taught``: judged events that taught the policy, or may have.
     """
     best = rules.best if rules else None
     gap = comparisons.get(best.name) if best else None
@@ -51,6 +54,7 @@ def worth_figures(
         rule=best.words if best else None,
         why_no_rule=rules.why_not if rules else "nobody chose one",
         against_rule=_estimate(gap) if gap else None,
+        n_taught=n_taught,
     )
 
 
@@ -74,9 +78,21 @@ def worth(figures: WorthFigures) -> str:
     """One line on a result: simulated or recorded, better than the best rule or not, on how many blocks."""
     n, few = figures.n_blocks, figures.n_blocks < MIN_BLOCKS
     many = f"{n:,} independent block{'' if n == 1 else 's'}"
+    data = f"{_source(figures)}{_memory(figures)}"
     if few:
-        return f"{_source(figures)} On {many}: {decides_nothing(n)}."
-    return f"{_source(figures)} {_against_rule(figures)} {_earns(figures)} On {many}."
+        return f"{data} On {many}: {decides_nothing(n)}."
+    return f"{data} {_against_rule(figures)} {_earns(figures)} On {many}."
+
+
+def _memory(figures: WorthFigures) -> str:
+    n = figures.n_taught
+    if not n:
+        return ""
+    those = "is a training event" if n == 1 else "are training events"
+    return (
+        f" NOT HELD OUT: {n:,} of the events judged {those}, which taught the policy or may have; "
+        "what it earned on them shows what it remembers."
+    )
 
 
 def _source(figures: WorthFigures) -> str:

@@ -43,7 +43,7 @@ def ms(value: float | None) -> str:
     return f"{value:.{digits}f} ms"
 
 
-def dollars(cash_e6: int) -> str:
+def dollars(cash_e6: float) -> str:
     """Cash rounded to the cent: -1_250_000 -> "-1.25 $"."""
     return f"{cash_e6 / DOLLAR_E6:,.2f} $"
 

@@ -15,6 +15,7 @@ from scipy import stats
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import NS_PER_DAY
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 
@@ -33,7 +34,7 @@ class MarketMetrics(Config):
 
     ticker: str
     event: str
-    provenance: str
+    provenance: Provenance
     n_episodes: int
     mean_return: float
     std_return: float
@@ -124,7 +125,7 @@ def probabilistic_sharpe(returns: np.ndarray, benchmark: float = 0.0) -> float |
         return None
     centred = returns - returns.mean()
     variance = float((centred**2).mean())
-    if variance <= 0.0:
+    if variance <= NO_SPREAD**2:
         return None
     skew = float((centred**3).mean()) / variance**1.5
     kurtosis = float((centred**4).mean()) / variance**2
@@ -170,7 +171,7 @@ def annual_sharpe(returns: np.ndarray, start_ns: np.ndarray, end_ns: np.ndarray)
         return None
     span_ns = float(end_ns.max() - start_ns.min())
     std = float(returns.std(ddof=1))
-    if span_ns < MIN_ANNUAL_SPAN_NS or std <= 0.0:
+    if span_ns < MIN_ANNUAL_SPAN_NS or std <= NO_SPREAD:
         return None
     return float(returns.mean()) / std * math.sqrt(returns.size * NS_PER_YEAR / span_ns)
 

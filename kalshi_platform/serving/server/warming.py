@@ -123,8 +123,11 @@ async def _ask(
 
 
 async def _stream(app: ASGIApp) -> None:
-    """Open a stream, send a book and changes to it, and leave."""
-    opening = {"type": "open", "decision_interval_ms": 0, "probabilities": True}
+    """Open a stream, send a book and changes to it, and leave; it allows whatever model is served."""
+    opening = {
+        "type": "open", "decision_interval_ms": 0, "probabilities": True, "allow_simulated": True,
+        "accept_missing_inputs": True,
+    }  # fmt: skip
     texts = [json_text(opening)]
     for seq, (kind, message) in enumerate(_FRAMES, 1):
         frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": _MARKET, **message}}

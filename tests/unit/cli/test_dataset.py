@@ -148,7 +148,12 @@ def test_info_says_how_each_factor_is_divided_and_what_is_in_no_split(fake, tmp_
     assert "train 8 / 8 / 16, validation 1 / 1 / 2, test 1 / 1 / 2" in done.stdout
     assert "2 events in an embargo or across a cut: EV08, EV10" in done.stdout
     (stratum,) = json.loads(run("info", tmp_path / "out", "--json").stdout)["strata"]
-    assert stratum["parts"]["train"] == {"blocks": 8, "events": 8, "markets": 16}
+    assert stratum["parts"]["train"] == {
+        "blocks": 8,
+        "events": 8,
+        "markets": 16,
+        "playable_blocks": 8,
+    }
     assert (stratum["factor"], stratum["left_out"]) == ("weather", ["EV08", "EV10"])
 
 

@@ -99,6 +99,7 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
     printed = json.loads(opened.stdout)
     n_train = len(Dataset.open(place / "data").manifest.events("train"))
     assert printed["subject"]["doubts"]["events_of_train_judged"] == n_train
+    assert f"NOT HELD OUT: {n_train} of the events judged are training events" in printed["worth"]
     coverage = printed["coverage"]
     info = json.loads(CliRunner().invoke(app, ["dataset", "info", str(place / "data"), "--json"]).stdout)
     assert (coverage["n_events"], coverage["n_markets"]) == (info["events"], info["markets"])

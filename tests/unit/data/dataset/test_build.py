@@ -7,6 +7,7 @@ from made.market_files import quote, trade, write
 from made.strategies import START_NS
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.factors import FactorRule
 from kalshi_platform.data.dataset.inspect import find_problems, summarise
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles
 from kalshi_platform.data.dataset.shard import read_rows
@@ -211,3 +212,11 @@ def test_trades_put_beside_books_are_told_with_their_delay(tmp_path):
     assert find_problems(Dataset.open(tmp_path / "out")) == []
     alone = build_dataset([tmp_path / "q.parquet"], tmp_path / "alone", config)
     assert b"joined" not in alone.to_bytes()  # a dataset without joined prints keeps its digest
+
+
+def test_lines_of_a_mapping_file_that_fit_no_event_are_counted_and_named(fake, tmp_path):
+    lines = (FactorRule(prefix="EV1", factor="tides"), FactorRule(prefix="ev2", factor="tides"))
+    manifest = build(tmp_path / "out", split=SplitConfig(factors=lines))
+    assert manifest.counters["factor_lines_without_event"] == 1
+    assert "--factors: no recorded event of the build begins with ev2" in manifest.notes
+    assert {s.factor for s in manifest.strata} == {"tides", "weather"}

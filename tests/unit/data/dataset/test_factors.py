@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kalshi_platform.data.dataset.factors import Factors, read_factors
+from kalshi_platform.data.dataset.factors import FactorRule, Factors, read_factors
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.market import MarketSpec
 
@@ -57,7 +57,7 @@ def test_a_mapping_file_says_better_and_its_longest_prefix_wins(tmp_path):
     table.write_text("prefix,factor\n# cities\nKXHIGH,heat\nKXHIGHNY,east coast\n\n")
     rules = read_factors(table)
     assert factor(market("KXHIGHCHI-25JAN01", category="Climate"), rules=rules).name == "heat"
-    assert factor(market("KXHIGHNY-25JAN01", category="Climate"), rules=rules).name == "east coast"
+    assert factor(market("KXHIGHNY-25JAN01", category="Climate"), rules=rules).name == "east-coast"
     assert factor(market("KXBTC15M-1"), rules=rules).name == "crypto"
     document = tmp_path / "factors.json"
     document.write_text(json.dumps({"KXHIGHNY": "east coast", "KXHIGH": "heat"}))
@@ -95,3 +95,31 @@ def test_a_broken_mapping_file_is_refused_by_line(tmp_path, text, message):
 def test_a_mapping_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(DataError, match=r"none\.csv: cannot be read"):
         read_factors(tmp_path / "none.csv")
+
+
+def test_a_factor_of_a_mapping_file_is_the_one_that_the_category_names(tmp_path):
+    path = tmp_path / "factors.csv"
+    path.write_text("# ours\nPrefix,Factor\nSNOWDAY,Climate and Weather\nTIDE,WEATHER\nROW,my boats\n")
+    rules = read_factors(path)
+    assert {rule.factor for rule in rules} == {"weather", "my-boats"}
+    known = market("KXHIGHNY-1", category="Climate and Weather")
+    assert factor(market("TIDE-1"), rules=rules).name == factor(known, rules=rules).name
+
+
+def test_lines_that_fit_no_event_are_named():
+    rules = [FactorRule(prefix=prefix, factor="crypto") for prefix in ("kxbtc", "KXETH", "KXETHD-26")]
+    factors = Factors(rules, [])
+    events = [[market("KXETHD-26AUG", name="T1"), market("KXETHD-26AUG", name="T2")], [market("KXBTC-1")]]
+    assert factors.unfitting(events) == ("kxbtc",)
+    assert factors.unfitting([]) == ("KXETH", "KXETHD-26", "kxbtc")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("A,b\nB," + "x" * 200_000, "line 2: no CSV"), ('{"A":' * 100_000, "no JSON")],
+)
+def test_a_mapping_file_that_no_reader_can_take_is_refused(tmp_path, text, message):
+    path = tmp_path / "factors"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_factors(path)

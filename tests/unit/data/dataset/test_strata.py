@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kalshi_platform.data.dataset.blocks import stratum_of
 from kalshi_platform.data.dataset.split import EventFacts, SplitConfig
-from kalshi_platform.data.dataset.strata import Held, divide, join
+from kalshi_platform.data.dataset.strata import Held, divide, join, stretched
 from kalshi_platform.domain.units import NS_PER_DAY, NS_PER_SECOND
 
 MINUTE = 60 * NS_PER_SECOND
@@ -234,3 +234,35 @@ def test_a_dataset_of_an_earlier_version_goes_on_drawing_events_one_by_one():
     found = join(days(12), Held({}, old.strata, is_by_event=True), CONFIG)
     assert Counter(found.parts.values()) == {"train": 10, "validation": 1, "test": 1}
     assert (found.blocks, found.strata) == ({}, ())
+
+
+def unplayable(events):
+    return {event: facts._replace(is_playable=False) for event, facts in events.items()}
+
+
+def test_only_blocks_that_can_be_played_count_towards_the_parts():
+    events = days(30) | unplayable(days(30, start=30, name="empty"))
+    parts, _, (stratum,) = divide(events, CONFIG)
+    playable = Counter(parts[event] for event in events if events[event].is_playable)
+    assert (playable["validation"], playable["test"]) == (3, 2)
+    assert stratum.test_from_ns == 28 * DAY
+    assert {parts[event] for event in events if not events[event].is_playable} == {"test"}
+
+
+def test_blocks_of_which_none_can_be_played_divide_nothing():
+    parts, blocks, (stratum,) = divide(days(2) | unplayable(days(20, start=2, name="empty")), CONFIG)
+    assert stratum.undivided == "fewer_than_3_blocks"
+    assert set(parts.values()) == {"judge_only"}
+    assert blocks.keys() == parts.keys()
+
+
+def test_an_event_beside_the_new_rows_of_one_that_grew_is_not_clear_of_it():
+    parts, _, strata = divide(days(2), CONFIG)
+    held = Held({event: (part, "quotes") for event, part in parts.items()}, strata, False)
+    later = days(12, start=30, name="new")
+    assert "train" in join(later, held, CONFIG).parts.values()
+    grown = days(2)["d1"]._replace(last_ns=45 * DAY)
+    (reaching,) = stretched(strata, [("d1", strata[0].name, grown)])
+    assert (reaching.last_ns, reaching.long) == (45 * DAY, ("d1",))
+    joined = join(later, held._replace(strata=(reaching,)), CONFIG)
+    assert set(joined.parts.values()) == {"judge_only"}

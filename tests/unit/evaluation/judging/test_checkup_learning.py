@@ -66,8 +66,13 @@ def test_a_winner_that_trades_or_of_which_nothing_is_known_is_not_idle():
 
 
 def test_few_events():
-    says(learning.too_few_events, facts(result=result((4, 4, 4))), "info", "only 3 held-out blocks")
+    says(learning.too_few_events, facts(result=result((4, 4, 4))), "info", "only 3 independent blocks")
 
 
 def test_many_events_of_few_blocks_are_few():
-    says(learning.too_few_events, facts(result=result(n_blocks=4)), "info", r"only 4 held-out blocks \(12 ev")
+    says(
+        learning.too_few_events,
+        facts(result=result(n_blocks=4)),
+        "info",
+        r"only 4 independent blocks \(12 ev",
+    )

@@ -163,6 +163,11 @@ def test_the_terminal_shows_every_row_and_finding(judged):
         assert name in text
     assert verdict(judged) in text
     assert judged.coverage.words in text
+    counts = judged.policy.judged_on
+    assert list(counts) == ["simulated"]
+    data = f"simulated: judged on {counts['simulated'].events} events in {counts['simulated'].blocks} blocks"
+    assert data in text
+    assert data in render_html(judged)
     assert "books_ended:crossed 1,234" in text
     assert "books_ended:crossed 1,234" in render_html(judged)
     assert "at the fees of the time: " in text
@@ -226,3 +231,16 @@ def test_training_curves_skip_what_a_line_lacks():
     # three of five lines carry a score
     assert len(re.search(r'points="([^"]*)"', str(got[0][1])).group(1).split()) == 3
     assert training_charts([]) == []
+
+
+def test_money_of_several_seeds_stands_beside_that_of_one_as_of_one(judged):
+    random = next(b for b in judged.baselines if b.name == "random")
+    assert (judged.policy.n_seeds, random.n_seeds) == (1, 2)
+    console = Console(width=300)
+    with console.capture() as text:
+        console.print(terminal_view(judged))
+    (row,) = (line for line in text.get().splitlines() if line.startswith("│ random"))
+    cells = [cell.strip() for cell in row.split("│")]
+    assert cells[4] == f"{random.trading.pnl_e6 / 2e6:,.2f} $"
+    assert cells[-2] == f"{random.trading.n_fills / 2:,.0f}"
+    assert f"<td>{random.trading.pnl_e6 / 2e6:,.2f} $</td>" in render_html(judged)

@@ -28,6 +28,7 @@ many_figures = st.builds(
     rule=st.one_of(st.none(), st.just("imbalance > 0.35")),
     why_no_rule=st.sampled_from(["", "the dataset has no train split"]),
     against_rule=st.one_of(st.none(), estimates),
+    n_taught=st.sampled_from([0, 0, 1, 1_200]),
 )
 
 
@@ -41,6 +42,7 @@ def test_no_line_claims_more_than_its_figures(figures):
     if figures.blocks.get("simulated"):
         assert "Simulated" in line
         assert "says nothing about a market" in line
+    assert ("NOT HELD OUT" in line) == (figures.n_taught > 0)
     if not real:
         assert "ecorded" not in line.replace("recorded and", "")
     if "Better than" in line:
@@ -110,3 +112,17 @@ def test_a_model_s_record_stands_by_its_own_figures():
     assert "Better than the best rule on training events (imbalance > 0.5)" in worth(got)
     old = claims_figures(GOOD.replace(rules=None), {})
     assert "its record is of an earlier version" in worth(old)
+
+
+def test_training_events_are_named_before_anything_is_claimed():
+    sure = Estimate(value=0.05, low=0.02, high=0.08)
+    figures = WorthFigures(
+        blocks={"quotes": 40}, n_blocks=40, earned=sure, rule="imbalance > 0.5", against_rule=sure, n_taught=1
+    )
+    assert worth(figures).startswith(
+        "Recorded data (blocks: quotes 40). NOT HELD OUT: 1 of the events judged is a training event, which "
+        "taught the policy or may have;"
+    )
+    assert worth(figures).index("NOT HELD OUT") < worth(figures).index("Better than")
+    few = figures.replace(n_blocks=2, n_taught=2_000)
+    assert "2,000 of the events judged are training events" in worth(few)

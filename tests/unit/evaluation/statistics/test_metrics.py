@@ -107,6 +107,15 @@ def test_annual_sharpe_uses_the_time_really_elapsed():
     assert metrics.annual_sharpe(returns, start * 2, end * 2) == pytest.approx(0.866025 * 2**0.5, abs=1e-5)
 
 
+@pytest.mark.parametrize("each", [0.1, 0.3, -0.7, 1e-3])
+def test_equal_returns_have_no_sharpe_whatever_their_rounding(each):
+    # The standard deviation of seven times 0.1 is 1e-17 and not 0: an annual ratio of 4e16 before.
+    returns, start = np.full(7, each), np.arange(7) * 30 * NS_PER_DAY
+    assert metrics.annual_sharpe(returns, start, start + NS_PER_DAY) is None
+    assert metrics.probabilistic_sharpe(returns) is None
+    assert metrics.block_sharpe(returns) is None
+
+
 def test_a_few_hours_are_never_annualised():
     returns = np.array([0.0, 1.0, 0.0])
     start = np.array([0, 1, 2]) * 3_600_000_000_000
