@@ -5,6 +5,10 @@ those kernels apart), and as plain Python through ``kernel.py_func`` inside the 
 """
 
 import os
+
+# Before numpy and torch: of small networks a second thread only spins (test_acting: 30 s of CPU, not 2).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +58,17 @@ def one_torch_thread() -> Iterator[None]:
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_torch_threads() -> Iterator[None]:
+    """Two torch threads, for a test of who uses fewer and gives them back."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
 

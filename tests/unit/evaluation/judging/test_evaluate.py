@@ -82,10 +82,9 @@ def test_the_same_question_gets_the_same_answer():
     assert a == b
 
 
-def test_the_number_of_torch_threads_is_given_back(judged):
+def test_the_number_of_torch_threads_is_given_back(judged, two_torch_threads):
     import torch
 
-    before = torch.get_num_threads()
     seen = []
 
     class Looks(DoNothing):
@@ -95,4 +94,4 @@ def test_the_number_of_torch_threads_is_given_back(judged):
 
     score(lambda env: Looks(env.layout), random_bank(2, 1, 40), ENV, QUICK.replace(torch_threads=1))
     assert set(seen) == {1}
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2

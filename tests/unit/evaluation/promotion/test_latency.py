@@ -38,7 +38,7 @@ def measured(monkeypatch, cost_ms, level="tiny"):
     return measure_latency(clock), clock
 
 
-def test_the_warm_up_is_not_counted_and_one_thread_decides(monkeypatch):
+def test_the_warm_up_is_not_counted_and_one_thread_decides(monkeypatch, two_torch_threads):
     found, clock = measured(monkeypatch, lambda call: 50.0 if call < 50 else 1.0)
     assert (found.p50_ms, found.p99_ms, found.runs) == (1.0, 1.0, 1_000)
     assert clock.threads == {1}
