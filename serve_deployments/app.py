@@ -18,8 +18,8 @@ from ray.serve.handle import DeploymentHandle
 
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.serving.guard.alias_verdicts import Deployed, deployed_now
 from kalshi_platform.serving.guard.guard import ModelGuard
-from kalshi_platform.serving.guard.standing import Deployed, deployed_now
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.server.args import PolicyAppArgs

@@ -28,6 +28,7 @@ import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.places import home
+from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
 from kalshi_platform.serving.server.gate import AccessArgs
@@ -64,20 +65,24 @@ def own_admin_token() -> Path:
 
 
 def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
-    """Return the alias to serve, and a warning if a challenger stands in for a missing champion (else "").
+    """Return the alias to serve, and a warning where its model is no champion judged on real data (else "").
 
     ``model`` names the alias. Without it this is the champion or, where the registry has none, the
     challenger: on a developer's machine a model that no gate has passed is worth looking at. Where the
     registry has neither, the start refuses the champion (:func:`require_model`).
     """
-    if model is not None:
-        return model, ""
-    log = Registry(registry).aliases()
-    if log.model(CHAMPION) is None and (found := log.model(CHALLENGER)) is not None:
-        return CHALLENGER, (
-            f"no champion here: serving the challenger {found}, which passed no gate: do not trade by it"
-        )
-    return CHAMPION, ""
+    store = Registry(registry)
+    log = store.aliases()
+    alias = model
+    if alias is None:
+        alias = CHALLENGER if log.model(CHAMPION) is None and log.model(CHALLENGER) is not None else CHAMPION
+    found = log.model(alias)
+    if found is None:
+        return alias, ""
+    said = list(marks_of(store.record(found), log, alias).cautions)
+    if model is None and alias == CHALLENGER:
+        said.insert(0, "no champion here: serving the challenger")
+    return alias, f"{found}: {'; '.join(said)}" if said else ""
 
 
 def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:

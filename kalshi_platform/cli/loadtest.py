@@ -35,6 +35,8 @@ def loadtest(
             "timeout_s",
             "target_ms",
             "stream",
+            "allow_simulated",
+            "accept_missing_inputs",
             "token_file",
             rate_per_s="--rate",
             bodies_file="--bodies",

@@ -18,8 +18,15 @@ from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
-from kalshi_platform.models.registry.aliases import AliasEntry
+from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.evidence import Estimate, GateJudgement, Performance
+from kalshi_platform.models.registry.marks import UNMARKED, Marks, all_marks, marks_at
+from kalshi_platform.models.registry.provenance import (
+    SIMULATED,
+    DataCounts,
+    blocks_by_provenance,
+    counts_words,
+)
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 
@@ -33,19 +40,32 @@ _NONE: Final = "-"
 def list_models(registry: RegistryOption = None, as_json: JsonOption = False) -> None:
     """List every registered model, oldest first, with its aliases and its claims."""
     store = Registry(registry)
-    records, current = store.models(), store.aliases().current
+    records, log = store.models(), store.aliases()
+    current, marks = log.current, {r.id: all_marks(r, log) for r in records}
     names = {r.id: [alias for alias, model in current.items() if model == r.id] for r in records}
     if as_json:
-        _print_json([{**r.model_dump(mode="json"), "aliases": names[r.id]} for r in records])
+        _print_json(
+            [{**r.model_dump(mode="json"), "aliases": names[r.id], **marks[r.id].fields} for r in records]
+        )
         return
     table = Table(title=f"{len(records)} models in {store.uri}")
-    for column in ("model", "aliases", "claimed return", "p99", "dataset", "commit", "registered"):
+    for column in (
+        "model",
+        "aliases",
+        "judged on",
+        "claimed return",
+        "p99",
+        "dataset",
+        "commit",
+        "registered",
+    ):
         table.add_column(column, overflow="fold")
     for r in records:
         claimed = r.claims.performance if r.claims else None
         table.add_row(
             r.id,
             ", ".join(names[r.id]) or _NONE,
+            _standing(marks[r.id]),
             _estimate(claimed.mean_return) if claimed else _NONE,
             f"{claimed.latency.p99_ms:.2f} ms" if claimed else _NONE,
             r.dataset_digest,
@@ -63,11 +83,12 @@ def show(
 ) -> None:
     """Show the whole record of one model."""
     store = Registry(registry)
-    record = store.record(store.resolve(model))
+    record, log = store.record(store.resolve(model)), store.aliases()
+    marks = all_marks(record, log)
     if as_json:
-        _print_json(record.model_dump(mode="json"))
+        _print_json({**record.model_dump(mode="json"), **marks.fields})
         return
-    _print_record(record, [a for a, m in store.aliases().current.items() if m == record.id])
+    _print_record(record, [a for a, m in log.current.items() if m == record.id], marks)
 
 
 @app.command()
@@ -87,10 +108,11 @@ def register(
     Registering twice gives one model.
     """
     record = register_run(Registry(registry), run, dataset, say=tell)
+    marks = all_marks(record, AliasLog())
     if as_json:
-        _print_json(record.model_dump(mode="json"))
+        _print_json({**record.model_dump(mode="json"), **marks.fields})
         return
-    _print_record(record, [])
+    _print_record(record, [], marks)
     typer.echo(f"next: kalshi-platform models promote {record.id} --dataset {dataset}")
 
 
@@ -161,31 +183,49 @@ def history(
 ) -> None:
     """Show every change of the aliases, oldest first."""
     store = Registry(registry)
-    entries = [e for e in store.aliases().entries if alias in (None, e.alias)]
+    log = store.aliases()
+    entries = [e for e in log.entries if alias in (None, e.alias)]
+    marks = [_marks_at(store, log, e) for e in entries]
     if as_json:
-        _print_json([e.model_dump(mode="json") for e in entries])
+        _print_json([{**e.model_dump(mode="json"), **m.fields} for e, m in zip(entries, marks, strict=True)])
         return
     table = Table(title=f"{len(entries)} changes in {store.uri}")
-    for column in ("#", "at", "alias", "change", "model", "before", "by", "evidence", "reason"):
+    for column in ("#", "at", "alias", "change", "model", "judged on", "before", "by", "evidence", "reason"):
         table.add_column(column, overflow="fold")
-    for e in entries:
+    for e, m in zip(entries, marks, strict=True):
         table.add_row(
-            str(e.number), e.at[:19], e.alias, e.kind, e.model, e.previous or _NONE, e.by,
+            str(e.number), e.at[:19], e.alias, e.kind, e.model, _standing(m), e.previous or _NONE, e.by,
             e.evidence or _NONE, e.reason,
         )  # fmt: skip
     output().print(table)
 
 
-def _worth(found: Performance) -> str:
+def _marks_at(store: Registry, log: AliasLog, entry: AliasEntry) -> Marks:
+    """Marks of the model of ``entry`` at that time; unknown where the registry holds the model no longer."""
+    if not store.holds(entry.model):
+        return UNMARKED
+    return marks_at(store.record(entry.model), log, entry)
+
+
+def _standing(marks: Marks) -> str:
+    """Standing for a list: simulated, real, or simulated with a question mark where nobody counted."""
+    return "simulated?" if marks.standing == "unknown" else marks.standing
+
+
+def _worth(found: Performance, judged_on: DataCounts | None) -> str:
     """First line on a model: what its figures are worth."""
-    return worth(claims_figures(found, {}))
+    return worth(claims_figures(found, blocks_by_provenance(judged_on)))
 
 
-def _print_record(record: ModelRecord, aliases: list[str]) -> None:
+def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None:
     if record.claims:
-        output().print(_worth(record.claims.performance), style="bold", markup=False, highlight=False)
+        first = _worth(record.claims.performance, record.judged_on)
+        output().print(first, style="bold", markup=False, highlight=False)
     rows: dict[str, Any] = {
         "aliases": ", ".join(aliases) or _NONE,
+        "marks": "; ".join(marks.cautions) or "none",
+        "trained on data": counts_words(record.trained_on),
+        "judged on data": marks.judged_on,
         "level": record.spec.level.name,
         "slots": record.spec.n_slots,
         "feature sets": ", ".join(record.spec.groups),
@@ -214,7 +254,9 @@ def _print_record(record: ModelRecord, aliases: list[str]) -> None:
 def _print_judgement(judgement: GateJudgement) -> None:
     evidence = judgement.evidence
     if evidence.found:
-        output().print(_worth(evidence.found), style="bold", markup=False, highlight=False)
+        output().print(
+            _worth(evidence.found, evidence.judged_on), style="bold", markup=False, highlight=False
+        )
     table = Table(title=f"{evidence.model} on the {evidence.split} events of {evidence.dataset}")
     for column in ("gate", "", "found", "allowed"):
         table.add_column(column, overflow="fold")
@@ -226,7 +268,8 @@ def _print_judgement(judgement: GateJudgement) -> None:
 
 def _sentence(entry: AliasEntry) -> str:
     before = f" instead of {entry.previous}" if entry.previous else ""
-    return f"{entry.alias} is {entry.model}{before} (entry {entry.number}: {entry.reason})"
+    mark = ", marked simulated" if entry.standing == SIMULATED else ""
+    return f"{entry.alias} is {entry.model}{mark}{before} (entry {entry.number}: {entry.reason})"
 
 
 def _estimate(e: Estimate) -> str:

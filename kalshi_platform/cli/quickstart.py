@@ -57,7 +57,7 @@ def run(
     print_view(outcome.evaluation, outcome.html)
     found = outcome.published
     role = "champion" if found.champion else "challenger; the gates refused: " + "; ".join(found.refusals)
-    typer.echo(f"model: {found.record.id} in {outcome.registry}, {role}")
+    typer.echo("; ".join((f"model: {found.record.id} in {outcome.registry}, {role}", *found.cautions)))
     typer.echo(f"serve it: kalshi-platform serve --local --registry {outcome.registry}")
 
 

@@ -21,6 +21,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from kalshi_platform.domain.errors import ContractError, StorageError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.storage.storage import Storage
 
 BEAT_S: Final = 10.0
@@ -72,7 +73,7 @@ class WriteLease:
     def _content(self, *, ended: bool) -> bytes:
         holder = f"process {os.getpid()} of {socket.gethostname()}"
         told = {"holder": holder, "token": self._token, "beats": self._beats, "ended": ended}
-        return json.dumps(told).encode()
+        return json_text(told).encode()
 
 
 class _Newest(NamedTuple):

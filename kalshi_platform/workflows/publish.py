@@ -13,6 +13,7 @@ from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
+from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
@@ -29,6 +30,7 @@ class Published(NamedTuple):
     tier_report: TierReport | None  # None: too little data
     champion: bool
     refusals: tuple[str, ...]  # words of the gates that refused
+    cautions: tuple[str, ...]  # what every answer of the model says of it
 
 
 def publish_run(
@@ -50,10 +52,16 @@ def publish_run(
             report, tier_set = build_tiers(registry, record.id, dataset_uri, tiers, say)
         except DataError as err:
             say(f"no tiers, every decision will ask the whole network: {err}")
-    if registry.aliases().model(CHAMPION) == record.id:
-        return Published(record, tier_set, report, True, ())
-    judged = promote_model(registry, record.id, dataset_uri, reason="passed every gate", say=say)
+    log = registry.aliases()
+    marks = marks_of(record, log, CHAMPION)
+    # A champion of before the data were counted is judged once more: else it would pass for simulated.
+    if log.model(CHAMPION) == record.id and marks.standing != "unknown":
+        return Published(record, tier_set, report, True, (), marks.cautions)
+    judged = promote_model(registry, record.id, dataset_uri, say=say)
     refusals = judged.judgement.refusals if judged.judgement and judged.entry is None else ()
     for words in refusals:
         say(f"not champion: {words}")
-    return Published(record, tier_set, report, judged.entry is not None, refusals)
+    log = registry.aliases()
+    alias = CHAMPION if log.model(CHAMPION) == record.id else CHALLENGER
+    cautions = marks_of(record, log, alias).cautions
+    return Published(record, tier_set, report, alias == CHAMPION, refusals, cautions)

@@ -12,6 +12,7 @@ from made.bank import made_bank
 from ray.cloudpickle import register_pickle_by_value
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.features.spec import features_of
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.evaluation.judging.validation import Validation, read_validation
@@ -121,10 +122,17 @@ PIPELINE = ProgressiveConfig(
     steps_per_level=256,
     min_first_sharpe=-1e9,
     run=RunSettings(
-        env=EnvConfig(decision_interval_ms=120_000),
+        env=EnvConfig(decision_interval_ms=10_000),
         episodes=EpisodeConfig(min_steps=10, max_steps=40),
+        # Slow learning from a seed that trades: policies that do nothing on every block would decide nothing.
         train=TrainConfig(
-            n_envs=8, fragment_length=16, minibatch=128, epochs=1, validate_every=1, learning_rate=0.02
+            seed=1,
+            n_envs=8,
+            fragment_length=16,
+            minibatch=128,
+            epochs=1,
+            validate_every=1,
+            learning_rate=1e-4,
         ),
     ),
 )
@@ -133,8 +141,9 @@ PIPELINE = ProgressiveConfig(
 @pytest.fixture(scope="module")
 def dataset(ray_runtime, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("progressive")
-    simulate(SimConfig(n_events=96, messages_per_market=200), folder / "recordings")
-    build_dataset([folder / "recordings"], str(folder / "dataset"), BuildConfig())
+    simulate(SimConfig(n_events=32, messages_per_market=200), folder / "recordings")
+    split = SplitConfig(train=20, validation=26, test=2)  # half of the events judge
+    build_dataset([folder / "recordings"], str(folder / "dataset"), BuildConfig(workers=0, split=split))
     return str(folder / "dataset")
 
 

@@ -78,7 +78,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("serving")
     registry = Registry(folder / "registry")
     models = (registered(registry, 0), registered(registry, 1), registered(registry, 2, broken=True))
-    registry.promote(CHAMPION, models[0], reason="first")
+    registry.promote(CHAMPION, models[0], reason="first", evidence="e" * 12)
     registry.promote(CHALLENGER, models[1], reason="to be compared")
     (folder / "admins").write_text(ADMIN)
     args = {

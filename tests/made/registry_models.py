@@ -21,6 +21,7 @@ from kalshi_platform.models.registry.evidence import (
     TrainedRule,
 )
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.provenance import DataCount, DataCounts
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.simulation.envs.config import EnvConfig
@@ -80,6 +81,9 @@ GOOD = Performance(
     latency=Latency(p50_ms=0.2, p99_ms=1.5, wall_p99_ms=1.5, runs=1_000),
 )
 
+REAL: DataCounts = {"recorded": DataCount(events=12, blocks=12)}
+SIMULATED: DataCounts = {"simulated": DataCount(events=12, blocks=12)}
+
 
 def made_record(
     policy: FrozenPolicy, environment: dict[str, Any] | None = None, **changes: object
@@ -98,9 +102,10 @@ def made_record(
         dataset_digest=DATASET,
         commit=COMMIT,
         packages={"torch": "2"},
-        claims=Claims(dataset_digest=DATASET, split="validation", performance=GOOD),
+        claims=Claims(dataset_digest=DATASET, split="validation", performance=GOOD, judged_on=REAL),
         created_at="2026-01-01T00:00:00+00:00",
         source_run="/runs/1",
+        trained_on=REAL,
     )
     return record.replace(**changes), {WEIGHTS_NAME: weights}
 
@@ -128,6 +133,9 @@ def made_evidence(**changes: object) -> Evidence:
         found=GOOD,
         why_not="",
         judged_at="2026-01-01T00:00:00+00:00",
+        judged_on=REAL,
+        real_return=estimate(0.05),
+        champion_standing="real",
     )
     return evidence.replace(**changes)
 

@@ -12,6 +12,7 @@ from kalshi_platform.learning.training.metrics import METRICS
 from kalshi_platform.learning.training.session import RUN_FILE, RunSettings
 from kalshi_platform.learning.tuning.load_runs import BASELINES_FILE
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
+from kalshi_platform.models.registry.provenance import DataCount
 from kalshi_platform.storage.sealed import seal
 
 DATASET = "0123456789ab"
@@ -30,6 +31,7 @@ def make_validation(returns, trade_rate=0.1):
         trade_rate=trade_rate,
         max_drawdown=0.02,
         events={f"EVENT-{k:03d}": float(v) for k, v in enumerate(returns)},
+        judged_on={"simulated": DataCount(events=len(returns), blocks=len(returns))},
     )
 
 

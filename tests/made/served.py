@@ -8,6 +8,7 @@ from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.networks.networks import build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.load import LoadedModel
+from kalshi_platform.models.registry.marks import Marks
 from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.guard.watch import Watch, WatchConfig
 from kalshi_platform.serving.inference.ready import ReadyModel
@@ -15,6 +16,10 @@ from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
 from kalshi_platform.simulation.replay.trading import TradingConfig
 from made.registry_models import made_record
 from made.serving_tiers import spec_of
+
+#: Of a champion that enough recorded data judged: nothing is said of it.
+REAL_MARKS = Marks("real", "12 events in 12 blocks recorded", passed_gates=True, n_real=12)
+SIMULATED_MARKS = Marks("simulated", "12 events in 12 blocks simulated", passed_gates=True)
 
 
 def served_by(ready: ReadyModel, policy: TieredPolicy) -> ServedModel:
@@ -27,6 +32,7 @@ def served_by(ready: ReadyModel, policy: TieredPolicy) -> ServedModel:
         probe_actions=np.empty((0, policy.spec.n_slots), np.int8),
         watch=Watch(WatchConfig()),
         since_ns=0,
+        marks=REAL_MARKS,
     )
 
 

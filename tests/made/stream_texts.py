@@ -39,7 +39,7 @@ class Policy:
 
 
 def session(opening=None, **limits) -> StreamSession:
-    opening = OpenMessage.parse({"type": "open", **(opening or {})})
+    opening = OpenMessage.parse({"type": "open", "accept_missing_inputs": True, **(opening or {})})
     return StreamSession("s-1", opening, MODEL, StreamLimits(**limits))
 
 

@@ -22,6 +22,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.fee_schedule import series_of
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import MarketSpec
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,39}")
@@ -147,7 +148,7 @@ def _json_pairs(path: Path, text: str) -> Iterable[tuple[str, str, str]]:
     if not text.lstrip().startswith("{"):
         raise DataError(f"{path}: a list; expected one object, PREFIX: FACTOR")
     for number, (prefix, factor) in enumerate(pairs, start=1):
-        line = text[: max(text.find(json.dumps(prefix)), 0)].count("\n") + 1
+        line = text[: max(text.find(json_text(prefix)), 0)].count("\n") + 1
         where = f"{path}: line {line}, entry {number}"
         if not isinstance(factor, str):
             raise DataError(f"{where}: factor of {prefix!r} is {factor!r}; expected a name in quotes")

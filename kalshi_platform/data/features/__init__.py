@@ -3,4 +3,4 @@
 Not here   the policy's own state (simulation/replay/observation.py). Begin reading at spec.py.
 """
 
-__all__ = ["book_signals", "bursts", "history", "kernel", "resolution", "rows", "spec", "stream"]
+__all__ = ["book_signals", "bursts", "history", "kernel", "needs", "resolution", "rows", "spec", "stream"]

@@ -252,7 +252,13 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         for f in evaluation.findings
     )
     subject = evaluation.subject
-    facts = [evaluation.coverage.words if evaluation.coverage else "", subject.doubts_words, subject.lineage]
+    data = evaluation.policy.data_words
+    facts = [
+        data,
+        evaluation.coverage.words if evaluation.coverage else "",
+        subject.doubts_words,
+        subject.lineage,
+    ]
     said = (Text(fact) for fact in facts if fact)
     fees = (Text(_fees_line(dated)) for dated in evaluation.fee_times)
     first = Text(worth_line(evaluation), style="bold")

@@ -19,6 +19,7 @@ from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.statistics import metrics
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
+from kalshi_platform.models.registry.provenance import DataCounts, count_data, counts_words
 
 
 def _with_blocks(found: Any) -> Any:
@@ -138,6 +139,17 @@ class PolicyResult(Config):
     def share_profitable_events(self) -> float:
         """Share of events whose mean return is above zero."""
         return float(np.mean([e.mean_return > 0 for e in self.events]))
+
+    @property
+    def judged_on(self) -> DataCounts:
+        """Events and blocks that were played, by provenance."""
+        block = {e.event: e.block or None for e in self.events}
+        return count_data((m.provenance, m.event, block.get(m.event)) for m in self.markets)
+
+    @property
+    def data_words(self) -> str:
+        """Words on the data that judged: events and blocks by provenance; ``worth`` judges them."""
+        return f"judged on {counts_words(self.judged_on)}"
 
     @property
     def block_returns(self) -> dict[str, float]:

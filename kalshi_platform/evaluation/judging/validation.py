@@ -15,6 +15,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.evaluation.judging.summary import PolicyResult
+from kalshi_platform.models.registry.provenance import DataCounts
 from kalshi_platform.storage.sealed import verify
 
 VALIDATION_FILE: Final = "validation.json"
@@ -33,6 +34,11 @@ class Validation(Config):
     blocks: dict[str, float] | None = Field(
         None, description="block -> mean return of its events; None in files of an earlier version"
     )
+    judged_on: DataCounts | None = Field(
+        None,
+        description="events and blocks by provenance; None in files of an earlier version",
+        exclude_if=lambda counts: counts is None,
+    )
 
     @classmethod
     def of(cls, result: PolicyResult) -> "Validation":
@@ -49,6 +55,7 @@ class Validation(Config):
             max_drawdown=result.max_drawdown,
             events={e.event: e.mean_return for e in result.events},
             blocks=result.block_returns,
+            judged_on=result.judged_on,
         )
 
     @property
@@ -59,7 +66,7 @@ class Validation(Config):
     @property
     def numbers(self) -> dict[str, float]:
         """Scalars for every line of metrics.jsonl; a figure that is not known is left out."""
-        found = self.model_dump(exclude={"events", "blocks"})
+        found = self.model_dump(exclude={"events", "blocks", "judged_on"})
         return {name: value for name, value in found.items() if value is not None}
 
 

@@ -7,7 +7,9 @@ Pairs  the champion plays the same episodes in its own environment: a return is 
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
+
+import numpy as np
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
@@ -20,7 +22,8 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.promotion.latency import measure_latency
-from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.evaluation.statistics.blocks import nested_means
+from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, block_mean_interval
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.evidence import (
     CLAIMS_DATASET,
@@ -33,15 +36,24 @@ from kalshi_platform.models.registry.evidence import (
     RuleChoice,
 )
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
+from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHAMPION, Registry, now
 from kalshi_platform.simulation.envs.config import EnvConfig
-from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.bank import Bank, MarketInfo
 from kalshi_platform.simulation.replay.open import open_bank
 
 Measure = Callable[[FrozenPolicy], Latency]
 #: The test split stays shut: it belongs to the final evaluation alone.
 JUDGED_SPLIT: Final[Split] = "validation"
+
+
+class Measured(NamedTuple):
+    """Figures of a model, the data they were measured on, and the mean return on the real part of them."""
+
+    performance: Performance
+    judged_on: DataCounts
+    real_return: Estimate | None  # None: every market was simulated
 
 
 def gather_evidence(
@@ -62,7 +74,7 @@ def gather_evidence(
     """
     record = registry.record(model)
     dataset = Dataset.open(dataset_uri)
-    found: Performance | None = None
+    found: Measured | None = None
     against: Estimate | None = None
     why_not = ""
     try:
@@ -88,9 +100,11 @@ def gather_evidence(
         champion=champion,
         against_champion=against,
         claimed=record.claims.performance if record.claims else None,
-        found=found,
+        found=found.performance if found else None,
         why_not=why_not,
         judged_at=now(),
+        judged_on=found.judged_on if found else None,
+        real_return=found.real_return if found else None,
     )
 
 
@@ -113,13 +127,34 @@ def measure_performance(
     say: Say = silent,
     *,
     rules: RuleChoice | None = None,
-) -> Performance:
+) -> Measured:
     """Play the policy, the baselines and the fee ladder over ``bank`` and time its decisions.
 
     ``rules``: the rules to beat, as training events chose them.
     """
     judged = evaluate(trained(policy), bank, env, config, rules=rules, say=say)
-    return performance_of(judged, measure(policy))
+    return Measured(
+        performance_of(judged, measure(policy)),
+        judged.policy.judged_on,
+        _real_return(judged, bank, config.bootstrap),
+    )
+
+
+def _played(judged: Evaluation, bank: Bank) -> list[MarketInfo]:
+    """Markets of ``bank`` that the policy really played, in the order of its figures."""
+    info = {market.ticker: market for market in bank.markets}
+    return [info[market.ticker] for market in judged.policy.markets]
+
+
+def _real_return(judged: Evaluation, bank: Bank, config: BootstrapConfig) -> Estimate | None:
+    """Mean return over the blocks that are not simulated; None where there is none."""
+    played = zip(judged.policy.markets, _played(judged, bank), strict=True)
+    real = [(m.mean_return, info) for m, info in played if info.provenance != SIMULATED]
+    if not real:
+        return None
+    events, blocks = np.array([i.event for _, i in real]), np.array([i.block for _, i in real])
+    _, means = nested_means(np.array([value for value, _ in real]), [events, blocks])
+    return _estimate(block_mean_interval(means, config))
 
 
 def performance_of(judged: Evaluation, latency: Latency) -> Performance:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
     CLAIMS_DATASET,
@@ -23,7 +24,15 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
     TrainedRule,
 )
+from kalshi_platform.models.registry.provenance import (
+    MIN_RECORDED_BLOCKS,
+    SIMULATED,
+    counts_words,
+    real_blocks,
+    standing_of,
+)
 
+_NO_RETURN: Final = Estimate(value=None, low=None, high=None)
 _HOLD: Final = ACTION_NAMES[HOLD]
 _DIRTY: Final = "-dirty"
 _NOTHING: Final = "do_nothing"
@@ -69,6 +78,12 @@ class GateConfig(Config):
         description="pass without a comparison where the champion cannot be played by this program, as "
         "after a new feature table; otherwise no model could ever follow it",
     )
+    min_recorded_blocks: int = Field(
+        MIN_RECORDED_BLOCKS,
+        ge=MIN_BLOCKS,
+        description="blocks of recorded data that judge it (quotes, trade-implied books count); with fewer, "
+        "beside simulated ones, it can be champion only as marked simulated",
+    )
     claim_tolerance: float = Field(
         1e-4, ge=0, description="how far claims may lie from what is found: rounding differs between machines"
     )
@@ -87,6 +102,7 @@ def judge(evidence: Evidence, config: GateConfig | None = None) -> GateJudgement
     else:
         results += [
             claims_hold(evidence, found, config),
+            judged_on_recorded(evidence, config),
             beats_baselines(found, config),
             beats_champion(evidence, config),
             actions_vary(found, config),
@@ -209,14 +225,49 @@ def _no_rule(found: Performance) -> str:
     )
 
 
+def judged_on_recorded(evidence: Evidence, config: GateConfig) -> GateResult:
+    """Check that blocks of recorded data judged the model, with a return on them above zero.
+
+    A model that simulated data judged passes as well, to be marked simulated, where the alias never named
+    another one.
+    """
+    counts, least = evidence.judged_on, config.min_recorded_blocks
+    n, standing = real_blocks(counts or {}), standing_of(counts, least)
+    allowed = f">= {least} recorded blocks, their return above 0"
+    if standing == SIMULATED:
+        other = evidence.not_simulated
+        words = (
+            f"it was judged on simulated data ({counts_words(counts)}), and {other} had this alias, which is "
+            f"not marked simulated: judge it on {least} blocks of recorded data, or use another registry or "
+            f"alias (where {other} is simulated too, promote it again to have it judged anew)"
+        )
+        return _gate("recorded", other is None, f"simulated: {counts_words(counts)}", allowed, words)
+    found = f"{counts_words(counts)}, return {_interval(evidence.real_return or _NO_RETURN)}"
+    if n < least:
+        fewer = f", or accept fewer with --gate min_recorded_blocks={n}" if n >= MIN_BLOCKS else ""
+        words = (
+            f"only {n} blocks of recorded data judged it ({counts_words(counts)}), {least} are asked for: "
+            f"add recordings to its dataset (kalshi-platform dataset build --add FILE --to DATASET){fewer}"
+        )
+        return _gate("recorded", False, found, allowed, words)
+    real = evidence.real_return or _NO_RETURN
+    words = f"on recorded data alone its mean return is {_interval(real)}: its interval must lie above 0"
+    return _gate("recorded", _above_zero(real), found, allowed, words)
+
+
 def beats_champion(evidence: Evidence, config: GateConfig) -> GateResult:
     """Check the same against the present champion.
 
-    Passed where there is none or the model is the champion.
+    Passed where there is none, where the model is the champion, and where recorded data judged the model and
+    the champion is marked simulated.
     """
     champion, gap = evidence.champion, evidence.against_champion
     if champion is None or champion == evidence.model:
         return _gate("champion", True, "no other champion", "interval above 0", "")
+    is_real = standing_of(evidence.judged_on, config.min_recorded_blocks) == "real"
+    if is_real and evidence.champion_standing == SIMULATED:
+        shown = "not compared" if gap is None else _interval(gap)
+        return _gate("champion", True, f"{shown}; the champion is simulated", "interval above 0", "")
     if gap is None:
         words = (
             f"it was not compared with the champion {champion}: {evidence.why_not}. Roll back to one that "

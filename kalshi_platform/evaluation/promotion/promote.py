@@ -4,6 +4,7 @@ A refusal changes nothing.
 
 Rule   ``challenger`` asks only that the model loads and fits this program. Models trade from every other
        alias, so it is gated against the model that the alias names now.
+Marks  a model judged on simulated data gets an alias as ``simulated``, and only where no other one had it.
 Races  the log of aliases is read before the evidence is gathered: a change in between refuses this one.
 """
 
@@ -15,9 +16,11 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.promotion.evidence import Measure, gather_evidence
 from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
 from kalshi_platform.evaluation.promotion.latency import measure_latency
-from kalshi_platform.models.registry.aliases import AliasEntry, check_alias
+from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, check_alias
 from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.load import load_model
+from kalshi_platform.models.registry.marks import latest_not_simulated, marks_of
+from kalshi_platform.models.registry.provenance import standing_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
 
@@ -56,9 +59,27 @@ def promote_model(
         registry, model, dataset_uri,
         champion=seen.model(alias), config=config, measure=measure, say=say,
     )  # fmt: skip
+    evidence = evidence.replace(**_alias_past(registry, seen, alias, model))
+    gates = gates or GateConfig()
     judgement = judge(evidence, gates)
     if not judgement.passed:
         return Promotion(judgement, None)
     digest = registry.add_judgement(judgement)
-    reason = reason or "passed every gate"
-    return Promotion(judgement, registry.promote(alias, model, reason=reason, evidence=digest, seen=seen))
+    standing = standing_of(evidence.judged_on, gates.min_recorded_blocks)
+    entry = registry.promote(
+        alias, model, reason=reason or "passed every gate", evidence=digest,
+        standing=standing, judged_on=evidence.judged_on, seen=seen,
+    )  # fmt: skip
+    return Promotion(judgement, entry)
+
+
+def _alias_past(registry: Registry, log: AliasLog, alias: str, model: str) -> dict[str, str | None]:
+    """Facts of the alias's past that the gate of recorded data asks for, as fields of the evidence."""
+    champion = log.model(alias)
+    standing = None
+    if champion is not None and registry.holds(champion):
+        standing = marks_of(registry.record(champion), log, alias).standing
+    return {
+        "champion_standing": standing,
+        "not_simulated": latest_not_simulated(registry, log, alias, model),
+    }

@@ -27,13 +27,12 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.examples import add_example, read_example
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
-from kalshi_platform.simulation.envs.settings import read_environment
+from kalshi_platform.simulation.envs.settings import RUN_FILE, read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
-#: Name of the record that ``learning/training/session.py`` writes; training lies above this layer.
-_RUN_FILE: Final = "run.json"
 _KEYS: Final = ("dataset", "dataset_digest", "commit", "packages")
 
 
@@ -83,13 +82,17 @@ def register_run(
         claims=None,
         created_at=now(),
         source_run=str(Path(run).resolve()),
+        trained_on=_taught_on(dataset_uri, taught_by),
     )
     env = judged_environment(record)
     bank = open_bank(dataset_uri, JUDGED_SPLIT, env.groups)
     rules = choose_on_train(dataset_uri, env, say=say)
     judging = config or judging_config(bank)
     claimed = measure_performance(policy, bank, env, judging, measure, say, rules=rules)
-    claims = Claims(dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed)
+    claims = Claims(
+        dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed.performance,
+        judged_on=claimed.judged_on,
+    )  # fmt: skip
     added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
     add_example(registry, model, judged_example(bank, env, policy.spec, where))
     return added
@@ -105,15 +108,28 @@ def _held(registry: Registry, model: str, dataset_uri: str, where: str) -> Model
     return record
 
 
+def _taught_on(dataset_uri: str, digest: str) -> DataCounts | None:
+    """Events and blocks of the training split by provenance, in the state that taught.
+
+    None where that state is no longer kept: the present one holds events that the model has never seen.
+    """
+    try:
+        markets = Dataset.open(dataset_uri, state=digest).manifest.markets
+    except DataError:
+        return None
+    taught = (m for m in markets if m.split == "train" and m.is_playable)
+    return count_data((m.provenance, m.event, m.block) for m in taught)
+
+
 def _read_run(run: Path) -> dict[str, Any]:
     """Content of run.json, in the run's folder or above the checkpoint named.
 
     DataError where there is none.
     """
     folder = Path(run).resolve()
-    path = next((p / _RUN_FILE for p in (folder, *folder.parents[:2]) if (p / _RUN_FILE).is_file()), None)
+    path = next((p / RUN_FILE for p in (folder, *folder.parents[:2]) if (p / RUN_FILE).is_file()), None)
     if path is None:
-        raise DataError(f"{run} has no {_RUN_FILE} in it or above it: name the folder that `train` wrote")
+        raise DataError(f"{run} has no {RUN_FILE} in it or above it: name the folder that `train` wrote")
     try:
         values = json.loads(path.read_text())
     except ValueError as err:

@@ -15,6 +15,7 @@ from scipy import stats
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.market import Provenance
 from kalshi_platform.domain.units import NS_PER_DAY
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 
@@ -33,7 +34,7 @@ class MarketMetrics(Config):
 
     ticker: str
     event: str
-    provenance: str
+    provenance: Provenance
     n_episodes: int
     mean_return: float
     std_return: float

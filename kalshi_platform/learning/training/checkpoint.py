@@ -49,9 +49,12 @@ def write_checkpoint(
     policy: FrozenPolicy,
     state: TrainingState,
     validation: Validation | None = None,
+    *,
+    is_best: bool = False,
 ) -> Path:
-    """Write checkpoint ``iteration`` and point ``latest`` at it.
+    """Write checkpoint ``iteration`` and point ``latest`` at it, and ``best`` first where ``is_best``.
 
+    A run that is killed between the two links goes on from the checkpoint before and writes this one again.
     After a StorageError no partial one is left.
     """
     target = run / CHECKPOINTS / f"{iteration:06d}"
@@ -64,6 +67,8 @@ def write_checkpoint(
             if validation is not None:
                 (folder / VALIDATION_FILE).write_text(validation.model_dump_json(indent=1) + "\n")
             seal(folder)
+        if is_best:
+            point(run, BEST, target)
         point(run, LATEST, target)
     except (OSError, RuntimeError) as err:  # torch.save says RuntimeError where the disk is full
         told = str(err).splitlines()[0] if str(err) else type(err).__name__
@@ -134,10 +139,11 @@ def newest_sound(run: Path) -> Path:
 
 
 def stored_checkpoints(run: Path) -> list[Path]:
-    """Folders of all complete checkpoints, oldest first."""
+    """Folders of all complete checkpoints, oldest first; what else lies beside them is none."""
     if not (run / CHECKPOINTS).is_dir():
         return []
-    return sorted(path for path in (run / CHECKPOINTS).iterdir() if not path.name.startswith("."))
+    found = (path for path in (run / CHECKPOINTS).iterdir() if path.name.isdecimal() and path.is_dir())
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def newest_number(run: Path) -> int | None:

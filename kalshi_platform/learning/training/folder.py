@@ -21,6 +21,7 @@ from typing import Any, Final
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.storage.sealed import MANIFEST
 from kalshi_platform.storage.whole_file import write_whole
 
 CONFIG: Final = "config.json"
@@ -61,6 +62,11 @@ def require_claimable(
     """
     if out.exists() and not out.is_dir():
         raise ContractError(f"--out {out} is a file: name a folder")
+    if (out / MANIFEST).exists():
+        raise ContractError(
+            f"--out {out} has a {MANIFEST}: it is a checkpoint or a dataset, and another file in it would "
+            "damage it; name the folder of a run, or a new one"
+        )
     done = newest_number(out)
     if not resume:
         if done is not None:

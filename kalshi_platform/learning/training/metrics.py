@@ -17,11 +17,14 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     """Lines of the run's metrics.jsonl; a DataError names a broken one."""
     path = run / METRICS
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as err:
+            row = json.loads(line)
+        except ValueError as err:  # also bytes that are no text
             raise DataError(f"{path} line {number} is not JSON: {err}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{path} line {number} is no JSON object: {line[:80]!r}")
+        rows.append(row)
     return rows
 
 
@@ -32,7 +35,7 @@ def keep_metrics(run: Path, last: int) -> None:
     """
     path = run / METRICS
     kept: dict[int, str] = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             row = json.loads(line)
             if 1 <= row["iteration"] <= last:

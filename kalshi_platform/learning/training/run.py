@@ -191,6 +191,13 @@ class _Run:
         self._count = _Counters(**state.values["run"])
         self._before_s = self._count.elapsed_s
         keep_metrics(self._out, self._count.iteration)
+        if self._is_best:  # the link may name an older one: the run was killed before it was made
+            point(self._out, BEST, folder)
+
+    @property
+    def _is_best(self) -> bool:
+        """True where the policy of the present iteration is the best so far."""
+        return self._watch.validate is None or self._count.best_iteration == self._count.iteration
 
     def to_the_end(self) -> TrainResult:
         """Iterate until the budget or the patience is used up, or the stop hook says so."""
@@ -265,11 +272,8 @@ class _Run:
         The best is never removed.
         """
         count = self._count
-        written = write_checkpoint(
-            self._out, count.iteration, policy, capture(self._algorithm, dict(count.__dict__)), validation
-        )
-        if self._watch.validate is None or count.best_iteration == count.iteration:
-            point(self._out, BEST, written)
+        state = capture(self._algorithm, dict(count.__dict__))
+        write_checkpoint(self._out, count.iteration, policy, state, validation, is_best=self._is_best)
         remove_old(self._out, self._config.keep_checkpoints)
 
     def _append_metrics(self, algorithm: ReplayPPO, result: dict[str, Any], took_s: float) -> None:

@@ -23,7 +23,14 @@ from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
-from kalshi_platform.learning.training.folder import CONFIG, read_object, require_same, sections
+from kalshi_platform.learning.training.folder import (
+    CONFIG,
+    MAY_CHANGE,
+    MAY_MUTATE,
+    read_object,
+    require_same,
+    sections,
+)
 from kalshi_platform.learning.training.machine import learner_device
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import Stop, TrainResult, train
@@ -32,13 +39,12 @@ from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, volume_note
-from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
+from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, RUN_FILE, environment_text
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import SplitOpener, open_bank
 
 _log = logging.getLogger(__name__)
 
-RUN_FILE: Final = "run.json"
 _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "ray", "torch")
 
 
@@ -72,8 +78,25 @@ def stored_settings(out: Path) -> RunSettings:
             f"{out} holds no checkpoint to resume from: leave out --resume, and the run starts from its "
             "beginning"
         )
+    began = _settings(out / RUN_FILE, _recorded(out)["settings"])
     # config.json is the newer one: population-based training changes it.
-    return RunSettings.parse({**_recorded(out)["settings"], "train": read_object(out / CONFIG)})
+    now = _settings(out / CONFIG, {**began.model_dump(mode="json"), "train": read_object(out / CONFIG)})
+    was, found = sections(train=began.train), sections(train=now.train)
+    fixed = [name for name in found if name.removeprefix("train.") not in MAY_CHANGE | MAY_MUTATE]
+    if changed := [f"{name} {found[name]!r} and {was[name]!r}" for name in fixed if found[name] != was[name]]:
+        raise DataError(
+            f"{out / CONFIG} and {out / RUN_FILE} tell different settings ({', '.join(changed)}): one of "
+            "them was changed after the run wrote it; restore it, or start the run in another --out"
+        )
+    return now
+
+
+def _settings(path: Path, values: Any) -> RunSettings:
+    """Settings that ``path`` holds; DataError where they are none."""
+    try:
+        return RunSettings.parse(values)
+    except ContractError as err:
+        raise DataError(f"{path}: {err}; restore it, or start the run in another --out") from None
 
 
 def stored_dataset(out: Path) -> str:

@@ -35,6 +35,7 @@ from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, f
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
 from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
 from kalshi_platform.models.registry.evidence import Estimate
+from kalshi_platform.models.registry.provenance import blocks_by_provenance, counts_words
 
 COMPARE_HTML: Final = "compare.html"
 COMPARE_JSON: Final = "compare.json"
@@ -78,6 +79,14 @@ class RunComparison(Config):
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
 
+    @property
+    def data_words(self) -> str:
+        """Words on the data that judged the runs; unknown where a run's validation does not say."""
+        found = dict.fromkeys(
+            counts_words(run.validation.judged_on) for run in self.runs if run.validation is not None
+        )
+        return f"Judged on {' / '.join(found)}" if found else ""
+
 
 def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) -> RunComparison:
     """Read ``folders`` (runs and sweeps in any mix) and judge them together; errors as in load_runs.load."""
@@ -103,13 +112,13 @@ def _worth(loaded: Loaded, found: Findings) -> str:
     """Worth of the winner by its validation alone, where it has no report of its own."""
     winner = next((run for run in loaded.runs if run.name == found.winner), None)
     scored = winner.validation if winner else None
-    earned, n_blocks = Estimate(value=None, low=None, high=None), 0
+    earned, n_blocks, blocks = Estimate(value=None, low=None, high=None), 0, {}
     if scored is not None:
-        n_blocks = len(scored.block_returns)
+        n_blocks, blocks = len(scored.block_returns), blocks_by_provenance(scored.judged_on)
         earned = Estimate(value=scored.score, low=scored.low, high=scored.high)
     why = "the winner has no report of its own" if winner else "there is no winner"
     figures = WorthFigures(
-        blocks={}, n_blocks=n_blocks, earned=earned, rule=None, why_no_rule=why, against_rule=None
+        blocks=blocks, n_blocks=n_blocks, earned=earned, rule=None, why_no_rule=why, against_rule=None
     )
     return worth(figures)
 
@@ -331,4 +340,5 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
     lines = (Text(f"{f.name}: {f.value} ({f.behind})", style="dim") for f in comparison.figures)
     style = "bold green" if comparison.survives else "bold"
     first = [Text(comparison.worth, style="bold")] if comparison.worth else []
-    return Group(*first, table, *lines, Text(comparison.verdict, style=style))
+    data = [Text(comparison.data_words)] if comparison.data_words else []
+    return Group(*first, *data, table, *lines, Text(comparison.verdict, style=style))

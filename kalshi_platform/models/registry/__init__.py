@@ -3,4 +3,7 @@
 Not here   the gates of a promotion (evaluation/promotion). Begin reading at store.py.
 """
 
-__all__ = ["aliases", "evidence", "examples", "export", "load", "record", "store", "tiers", "verdicts"]
+__all__ = [
+    "aliases", "evidence", "examples", "export", "load", "marks", "provenance", "record", "store", "tiers",
+    "verdicts",
+]  # fmt: skip

@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pydantic import Field
+
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID
 from kalshi_platform.storage.storage import Storage
 
@@ -39,6 +42,12 @@ class AliasEntry(Config):
     at: str
     by: str  # user@host
     token: str  # random: tells the writer its own entry from another's
+    standing: Standing | None = Field(
+        None, description="as the gates judged it; None: no gate counted", exclude_if=lambda x: x is None
+    )
+    judged_on: DataCounts | None = Field(
+        None, description="events and blocks that the gates judged", exclude_if=lambda x: x is None
+    )
 
     @property
     def path(self) -> str:
@@ -82,29 +91,34 @@ class AliasLog:
         return self.current.get(alias)
 
     def latest(self, alias: str) -> AliasEntry | None:
-        """Latest change of ``alias``; None where nobody ever set it."""
+        """Latest change of ``alias``, also a rollback; None where nobody ever set it."""
         return next((entry for entry in reversed(self.entries) if entry.alias == alias), None)
+
+    def promotion(self, alias: str) -> AliasEntry | None:
+        """Promotion that put the present model of ``alias`` there, also after rollbacks; None without one."""
+        return next(reversed(self.promotions(alias)), None)
 
     def promotions(self, alias: str) -> tuple[AliasEntry, ...]:
         """Promotions of ``alias`` that no rollback took off, the present one last.
 
-        A rollback takes off every promotion above the one of the model that it names.
+        A rollback takes off every promotion above the latest one of the model that it names.
         """
-        standing: list[AliasEntry] = []
+        kept: list[AliasEntry] = []
         for entry in self.entries:
             if entry.alias != alias:
                 continue
             if entry.kind == "promote":
-                standing.append(entry)
+                kept.append(entry)
                 continue
-            standing.pop()
-            while standing and standing[-1].model != entry.model:
-                standing.pop()
-        return tuple(standing)
+            kept.pop()
+            while kept and kept[-1].model != entry.model:
+                kept.pop()
+        return tuple(kept)
 
     def stack(self, alias: str) -> tuple[str, ...]:
-        """Models of :meth:`promotions`."""
-        return tuple(entry.model for entry in self.promotions(alias))
+        """Models of :meth:`promotions`; one that was judged anew and promoted again stands once."""
+        models = [entry.model for entry in self.promotions(alias)]
+        return tuple(m for k, m in enumerate(models) if k == 0 or m != models[k - 1])
 
     def require_grown_from(self, seen: "AliasLog", address: str) -> None:
         """Raise DataError unless every entry of ``seen``, read earlier, still stands here as it was."""

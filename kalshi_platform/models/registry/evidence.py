@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from kalshi_platform.domain.config import Config
+from kalshi_platform.models.registry.provenance import DataCounts, Standing
 
 EVIDENCE_VERSION: Final = 1
 #: Name of the match between the dataset that gave the claims and the one that judges.
@@ -156,6 +157,21 @@ class Evidence(Config):
     found: Performance | None = Field(description="None where the model could not be played")
     why_not: str = Field(description="why the model or the champion could not be played; else empty")
     judged_at: str
+    judged_on: DataCounts | None = Field(
+        None, description="events and blocks played, by provenance", exclude_if=lambda x: x is None
+    )
+    real_return: Estimate | None = Field(
+        None, description="mean return over the blocks that are not simulated", exclude_if=lambda x: x is None
+    )
+    champion_standing: Standing | None = Field(
+        None, description="of the champion it was compared with", exclude_if=lambda x: x is None
+    )
+    not_simulated: str | None = Field(
+        None,
+        description="a model that had the alias and is not marked simulated: such an alias gets no simulated "
+        "model any more",
+        exclude_if=lambda x: x is None,
+    )
 
 
 class GateResult(Config):

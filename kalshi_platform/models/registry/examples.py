@@ -1,11 +1,12 @@
 """An observation that a model was really shown on the events that judged it: the example a service offers.
 
-Layout     models/<id>/example.json, beside the record; written once, when the model is registered
+Layout     models/<id>/example-<digest>.json, beside the record; written once, when the model is registered
 Units      numbers as the feature table bounds them, in the order of ``columns``
 Not        part of the model: one without an example, or with a damaged one, is served all the same.
 """
 
 import json
+import re
 from typing import Final
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.models.registry.store import Registry
 
-EXAMPLE_NAME: Final = "example.json"
+_NAME: Final = re.compile(r"example-([0-9a-f]{12})\.json")
 
 
 class ExampleMarket(Config):
@@ -37,15 +38,36 @@ class Example(Config):
 
 def add_example(registry: Registry, model: str, example: Example) -> None:
     """Keep the example of ``model``; one that is there already stays."""
-    if EXAMPLE_NAME not in registry.files(model):
-        registry.add_files(model, {EXAMPLE_NAME: (example.model_dump_json() + "\n").encode()})
+    if not _names(registry, model):
+        name = f"example-{example.digest}.json"
+        registry.add_files(model, {name: (example.model_dump_json() + "\n").encode()})
 
 
 def read_example(registry: Registry, model: str) -> Example | None:
-    """The example of ``model``; None where none was kept, DataError where it is damaged."""
-    if EXAMPLE_NAME not in registry.files(model):
-        return None
+    """The example of ``model``; None where none was kept.
+
+    DataError where it is damaged: no number of it may differ from what the model was shown.
+    """
+    for name in _names(registry, model):
+        found = _read(registry, model, name)
+        if f"example-{found.digest}.json" != name:
+            raise _damaged(registry, model, name, f"its content has digest {found.digest}")
+        return found
+    return None
+
+
+def _read(registry: Registry, model: str, name: str) -> Example:
     try:
-        return Example.parse(json.loads(registry.file(model, EXAMPLE_NAME, None)))
+        return Example.parse(json.loads(registry.file(model, name, None)))
     except (ValueError, ContractError) as err:
-        raise DataError(f"{registry.uri}: {model}/{EXAMPLE_NAME} is damaged ({err}); remove it") from None
+        raise _damaged(registry, model, name, str(err)) from None
+
+
+def _damaged(registry: Registry, model: str, name: str, why: str) -> DataError:
+    return DataError(
+        f"{registry.uri}: models/{model}/{name} is damaged ({why}): delete it, and register the run again"
+    )
+
+
+def _names(registry: Registry, model: str) -> list[str]:
+    return sorted(name for name in registry.files(model) if _NAME.fullmatch(name))

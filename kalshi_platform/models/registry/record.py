@@ -18,6 +18,7 @@ from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.evidence import Performance
+from kalshi_platform.models.registry.provenance import DataCounts
 from kalshi_platform.simulation.replay.layout import layout_of
 
 RECORD_VERSION: Final = 1
@@ -32,6 +33,11 @@ class Claims(Config):
     dataset_digest: str
     split: str
     performance: Performance
+    judged_on: DataCounts | None = Field(
+        None,
+        description="events and blocks played, by provenance; None: registered before they were counted",
+        exclude_if=lambda counts: counts is None,
+    )
 
 
 class Digests(Config):
@@ -62,6 +68,17 @@ class ModelRecord(Config):
     claims: Claims | None = Field(description="None where it was registered without being judged")
     created_at: str
     source_run: str
+    #: Left out where unknown, so that an older record keeps its bytes.
+    trained_on: DataCounts | None = Field(
+        None,
+        description="events and blocks of the training split, by provenance; None: nobody counted",
+        exclude_if=lambda counts: counts is None,
+    )
+
+    @property
+    def judged_on(self) -> DataCounts | None:
+        """Events and blocks that gave the claims, by provenance; None: not judged, or nobody counted."""
+        return self.claims.judged_on if self.claims else None
 
     @property
     def derived_id(self) -> str:

@@ -21,8 +21,9 @@ from kalshi_platform.domain.errors import ChecksumError, ContractError, DataErro
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
 from kalshi_platform.models.registry.evidence import GateJudgement
+from kalshi_platform.models.registry.provenance import DataCounts, Standing
 from kalshi_platform.models.registry.record import MODEL_ID, ModelRecord
-from kalshi_platform.models.registry.verdicts import KeptVerdict, read_verdicts
+from kalshi_platform.models.registry.verdicts import KeptVerdict, add_verdict, read_verdicts
 from kalshi_platform.storage.storage import open_storage
 
 #: Address of the registry where none is given.
@@ -170,28 +171,35 @@ class Registry:
         *,
         reason: str,
         evidence: str | None = None,
+        standing: Standing | None = None,
+        judged_on: DataCounts | None = None,
         seen: AliasLog | None = None,
     ) -> AliasEntry:
         """Make ``alias`` name ``model``, as a new entry of the log.
 
         ``seen`` is the log that the caller decided on. Where the alias changed since, a LimitError says who
-        changed it and nothing is done. An alias that already names the model gets no new entry.
+        changed it and nothing is done. An alias that already names the model gets no new entry, unless the
+        model was judged anew with another ``standing``. ``judged_on`` are the data that the gates judged.
         """
         check_alias(alias)
         if not self.holds(model):
             raise ContractError(f"{self.uri} has no model {model!r}; register it first")
         log = seen or self.aliases()
-        if log.model(alias) == model:
+        before = log.promotion(alias)
+        if before is not None and before.model == model and standing in (None, before.standing):
             return self._unchanged(alias, log)
-        return self._append(log, alias, model, "promote", reason, evidence)
+        return self._append(
+            log, alias, model, "promote", reason, evidence=evidence, standing=standing, judged_on=judged_on
+        )
 
     def rollback(
         self, alias: str, *, reason: str, seen: AliasLog | None = None, to: str | None = None
     ) -> AliasEntry:
-        """Make ``alias`` name the model from before its latest standing promotion, as a new entry.
+        """Make ``alias`` name the model from before its present promotion, as a new entry.
 
-        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. ``to`` names a
-        model further down at once. LimitError where there is nothing before, or no such model.
+        A second rollback goes one further back: promotions A, B, C and two rollbacks leave A. A model that
+        replicas refused is passed over (:meth:`before`). ``to`` names a model further down at once.
+        LimitError where there is nothing before, or no such model.
         """
         log = seen or self.aliases()
         target = self.before(alias, log) if to is None else to
@@ -199,15 +207,32 @@ class Registry:
             raise LimitError(f"alias {alias!r} never named {target} before its present model")
         if not self.holds(target):
             raise DataError(f"{self.uri} no longer holds {target}, which {alias!r} named before")
-        return self._append(log, alias, target, "rollback", reason, None)
+        return self._append(log, alias, target, "rollback", reason)
 
     def before(self, alias: str, log: AliasLog) -> str:
-        """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none."""
-        stack = log.stack(alias)
-        if len(stack) < 2:
-            named = f"names {stack[0]} and named nothing before" if stack else "has never been set"
-            raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to")
-        return stack[-2]
+        """Model to which a rollback of ``alias`` goes by ``log``; LimitError where there is none.
+
+        Models that every replica refused are passed over: they never answered; so are earlier promotions of
+        the present model, which was judged anew.
+        """
+        standing, refused = log.promotions(alias), []
+        for entry in reversed(standing[:-1]):
+            if entry.model == standing[-1].model:
+                continue
+            if (reason := self._refused(entry)) is None:
+                return entry.model
+            refused.append(f"; {entry.model} was refused: {reason}")
+        named = f"names {standing[-1].model} and named nothing" if standing else "has never been set"
+        if standing:
+            named += " else before that answered" if refused else " before"
+        raise LimitError(f"alias {alias!r} {named}: there is nothing to roll back to{''.join(refused)}")
+
+    def _refused(self, entry: AliasEntry) -> str | None:
+        """Reason why no replica ever served what ``entry`` named; None where one did or nobody tried."""
+        verdicts = [v for v in self.verdicts(entry.alias, entry.number) if v.model == entry.model]
+        if any(v.served for v in verdicts):
+            return None
+        return next((v.reason for v in verdicts if v.fault == "model"), None)
 
     def verdicts(self, alias: str, entry: int) -> list[KeptVerdict]:
         """Verdicts on what ``alias`` named by the entry with this number; DataError where one is damaged."""
@@ -215,11 +240,12 @@ class Registry:
 
     def add_verdict(self, verdict: KeptVerdict) -> None:
         """Keep a verdict; the first of its name stands, and a later one changes nothing."""
-        self._storage.create_exclusive(verdict.path, (verdict.model_dump_json(indent=1) + "\n").encode())
+        add_verdict(self._storage, verdict)
 
     def _append(
-        self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str, evidence: str | None
-    ) -> AliasEntry:
+        self, log: AliasLog, alias: str, model: str, kind: Kind, reason: str,
+        *, evidence: str | None = None, standing: Standing | None = None, judged_on: DataCounts | None = None,
+    ) -> AliasEntry:  # fmt: skip
         """Create the entry with the next number.
 
         Take a higher number where another alias's entry came between.
@@ -230,6 +256,7 @@ class Registry:
             entry = AliasEntry(
                 number=log.number + 1, alias=alias, kind=kind, model=model, previous=log.model(alias),
                 reason=reason, evidence=evidence, at=now(), by=author(), token=token,
+                standing=standing, judged_on=judged_on,
             )  # fmt: skip
             text = entry.model_dump_json(indent=1) + "\n"
             if self._storage.create_exclusive(entry.path, text.encode()):

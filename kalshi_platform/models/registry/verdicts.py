@@ -57,6 +57,11 @@ class KeptVerdict(Config):
         return self.fault == "model" or (self.fault == "machine" and self.host == host)
 
 
+def add_verdict(storage: Storage, verdict: KeptVerdict) -> None:
+    """Keep a verdict; the first of its name stands, and a later one changes nothing."""
+    storage.create_exclusive(verdict.path, (verdict.model_dump_json(indent=1) + "\n").encode())
+
+
 def read_verdicts(storage: Storage, alias: str, entry: int) -> list[KeptVerdict]:
     """Verdicts on what ``alias`` named by its change ``entry``, oldest first; DataError if damaged."""
     folder = _folder(alias, entry)

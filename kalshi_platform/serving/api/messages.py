@@ -15,7 +15,7 @@ from kalshi_platform.data.market_data.clock import EXCHANGE, SCHEDULE, strange_t
 from kalshi_platform.data.market_data.faults import MAX_QTY_E2
 from kalshi_platform.domain.actions import TradeName
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.market import MarketSpec, Ticker
+from kalshi_platform.domain.market import MarketSpec, Provenance, Ticker
 from kalshi_platform.domain.units import DOLLAR_E4
 from kalshi_platform.simulation.replay.terms import MAX_BANDS
 
@@ -92,6 +92,25 @@ class OpenMessage(Config):
     decision_interval_ms: Int | None = Field(None, ge=0, le=86_400_000, description="None: the model's own")
     use_yes_price: bool = Field(False, description="how the book channel was subscribed")
     probabilities: bool = Field(False, description="decisions carry the probability of every action")
+    source: Literal["real"] | Provenance | None = Field(
+        None, description="whose frames follow: real or its kind, or simulated; None: real"
+    )
+    model: str | None = Field(
+        None,
+        max_length=64,
+        description="id of the only model that may answer; named, it may be a simulated one",
+    )
+    allow_simulated: bool = Field(
+        False, description="real frames may be answered by a model that was judged on simulated data"
+    )
+    accept_missing_inputs: bool = Field(
+        False, description="inputs that nobody tells may be shown as neutral values; answers are marked"
+    )
+
+    @property
+    def is_real(self) -> bool:
+        """True where the frames are the exchange's own, as far as the client says."""
+        return self.source != "simulated"
 
     @model_validator(mode="after")
     def _in_range(self) -> Self:

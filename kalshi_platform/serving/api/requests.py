@@ -130,7 +130,16 @@ class GroupDecision(BaseModel):
     )
 
 
-class DecideResponse(BaseModel):
+class _Marked(BaseModel):
+    """Marks of the model that answers, as models/registry/marks.py finds them."""
+
+    simulated: bool = Field(
+        False, description="the model was not judged on real data, or nobody knows: cautions says more"
+    )
+    cautions: list[str] = Field(default=[], description="sentences that belong beside every answer")
+
+
+class DecideResponse(_Marked):
     """Answer of ``/v1/decide``; groups in the order they were asked."""
 
     request_id: str
@@ -150,7 +159,7 @@ class FeatureInfo(BaseModel):
     max_age_ms: int | None = Field(description="a value sent so long ago may be left out; null: never")
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(_Marked):
     """The model that answers, and the columns that a request to it needs."""
 
     model: str
@@ -163,6 +172,9 @@ class ModelInfo(BaseModel):
     alias: str
     feature_digest: str
     columns: list[FeatureInfo]
+    passed_gates: bool = Field(True, description="false: its alias asks for no gates")
+    judged_on: str = Field("unknown", description="events and blocks by provenance, in words")
+    trained_on: str = Field("unknown", description="the same of what taught it")
     n_slots: int
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]
@@ -170,7 +182,7 @@ class ModelInfo(BaseModel):
     example: str = Field(description="what GET /v1/example shows: where it is from, or that it is made up")
 
 
-class ReloadResponse(BaseModel):
+class ReloadResponse(_Marked):
     """Result of looking at the registry for another model."""
 
     model: str = Field(description="that answers now")
@@ -184,7 +196,7 @@ class RollbackRequest(_Read):
     reason: Annotated[str, Field(min_length=1, max_length=500)] = Field(description="kept in the registry")
 
 
-class RollbackResponse(BaseModel):
+class RollbackResponse(_Marked):
     """The model that answers again."""
 
     model: str
@@ -215,7 +227,7 @@ class ShadowFound(BaseModel):
     switched_off: str = Field(description="why it is not asked any more; empty while it is")
 
 
-class ModelHistory(BaseModel):
+class ModelHistory(_Marked):
     """Events of the models of the replica that answers, oldest first."""
 
     model: str
@@ -229,7 +241,7 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-class Readiness(BaseModel):
+class Readiness(_Marked):
     """Result of asking every tier just now."""
 
     ready: bool

@@ -27,6 +27,7 @@ from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.export import export_weights
 from kalshi_platform.models.registry.load import LoadedModel, load_model, policy_of
+from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME
 from kalshi_platform.models.registry.store import Registry, now
 from kalshi_platform.models.registry.tiers import (
@@ -146,6 +147,7 @@ def build_tiers(
         machine=machine(),
         made_at=made_at,
         wall_s=time.perf_counter() - started,
+        judged_on=_counts(judging),
     )
     say(report.verdict)
     if not judgement.saves and not work.config.thresholds.for_fallback:
@@ -192,7 +194,14 @@ def report_tiers(
         opened_before=opened_before,
         machine=machine(),
         wall_s=time.perf_counter() - started,
+        judged_on={name: count.model_dump() for name, count in _counts(theatre).items()},
     )
+
+
+def _counts(theatre: Theatre) -> DataCounts:
+    """Events and blocks of a theatre by provenance."""
+    markets = (m for m in theatre.bank.markets if m.event in theatre.events)
+    return count_data((m.provenance, m.event, m.block) for m in markets)
 
 
 def fastest(forms: Collection[FormRecord]) -> FormRecord:

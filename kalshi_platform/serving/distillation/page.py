@@ -177,6 +177,7 @@ def terminal_view(report: TierReport) -> RenderableType:
     return Group(
         table,
         Text(report.verdict, style="bold"),
+        *([Text(report.caution, style="yellow")] if report.caution else []),
         Text(f"return kept: {kept}; cascade - champion: {interval_text(j.difference)}"),
         Text(f"why these exits: {report.choice.reason}."),
     )

@@ -12,6 +12,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.pages.formats import ms, share
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
+from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts, counts_words, standing_of
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
 from kalshi_platform.serving.distillation.config import TiersConfig
@@ -43,6 +44,19 @@ class TierReport(Config):
     machine: str
     made_at: str
     wall_s: float = Field(description="making the set, or judging it again")
+    judged_on: DataCounts | None = Field(
+        None,
+        description="events and blocks that judged, by provenance; None: made before they were counted",
+        exclude_if=lambda counts: counts is None,
+    )
+
+    @property
+    def caution(self) -> str:
+        """Sentence on what these figures say nothing about; empty where real data judged."""
+        standing, words = standing_of(self.judged_on), counts_words(self.judged_on)
+        if standing == SIMULATED:
+            return f"simulated: judged on {words}; real markets may be otherwise"
+        return "simulated or not is unknown: nobody counted the data" if standing == "unknown" else ""
 
     @property
     def verdict(self) -> str:

@@ -3,4 +3,4 @@
 Not here   decisions (inference/) and HTTP (server/). Begin reading at guard.py.
 """
 
-__all__ = ["candidate", "guard", "guard_events", "served", "standing", "watch"]
+__all__ = ["alias_verdicts", "candidate", "guard", "guard_events", "served", "watch"]

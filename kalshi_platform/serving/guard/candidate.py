@@ -196,7 +196,8 @@ def _timed(policy: TieredPolicy, verdict: Verdict, budget_ms: float, config: Che
     slow = (
         f"p99 of {config.runs} decisions is {p99_ms:.2f} ms, its level's budget {budget_ms:g} ms times "
         f"check.latency_factor {config.latency_factor:g} (the fastest of {_ROUNDS} rounds, median "
-        f"{p50_ms:.2f} ms): promote it again when the machine is less busy, or raise the factor"
+        f"{p50_ms:.2f} ms): when the machine is less busy, name the model anew (kalshi-platform models "
+        "rollback, then promote) or start the service again; or raise the factor in the Serve config file"
     )
     return verdict.replace(slow=slow)
 

@@ -3,7 +3,7 @@
 Owns       the way from a key to a ServedModel or to the words and the fault of a refusal.
 Invariant  the active model is untouched; whatever a candidate's code raises is a refusal. Only
            a registry that did not answer is an error: that says nothing about the candidate.
-Not        the checks themselves (candidate.py), nor what follows from them (guard.py, standing.py).
+Not        the checks themselves (candidate.py), nor what follows from them (guard.py, alias_verdicts.py).
 """
 
 import logging

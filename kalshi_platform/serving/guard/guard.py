@@ -4,7 +4,7 @@ Owns       the active and the previous model of one replica, the states they ans
            them, and the record of everything that changed them.
 Invariant  one assignment replaces the active model; a request keeps the model that it began with. A candidate
            that fails a check never becomes active, and no replica, not even one that starts, tries it again
-           until the alias changes (standing.py).
+           until the alias changes (alias_verdicts.py).
 Watched    a model that was swapped in, against its bounds and the model before. Where it crosses them this
            replica goes back at once, and rolls back the registry's alias with it; of several replicas one
            writes, the others find it written. The guard never takes back a model to which the alias was
@@ -27,17 +27,18 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.models.registry.aliases import AliasLog
+from kalshi_platform.models.registry.marks import marks_at, marks_of
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
 from kalshi_platform.serving.guard.alias_rollback import AliasRollback, PlannedRollback
+from kalshi_platform.serving.guard.alias_verdicts import AliasVerdicts, Deployed
 from kalshi_platform.serving.guard.candidate import Candidate, CheckConfig, Rival, Wanted
 from kalshi_platform.serving.guard.checker import Checker
 from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
 from kalshi_platform.serving.guard.recorded import RecordedStates
 from kalshi_platform.serving.guard.served import ServedModel, Verdict
 from kalshi_platform.serving.guard.shadow import Challenger, Compared, Load
-from kalshi_platform.serving.guard.standing import Deployed, Standing
 from kalshi_platform.serving.guard.watch import Figures, WatchConfig, crossing
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey, key_of, ready_model
@@ -96,7 +97,7 @@ class ModelGuard:
         self._changing = threading.Lock()  # held for an assignment, never while anything is computed or read
         self._refreshing = threading.Lock()  # one thread at a time talks to the registry
         self._events = GuardEvents(self.config.max_events, clock, listener)
-        self._standing = Standing(registry, self.config.alias, self._events, deployed)
+        self._verdicts = AliasVerdicts(registry, self.config.alias, self._events, deployed)
         self._rollback = AliasRollback(registry, self.config.alias, self._events)
         alias = self.config.shadow
         self._challenger = None if alias is None else Challenger(registry, alias, load, clock, compared)
@@ -152,26 +153,28 @@ class ModelGuard:
         Returns the model that answers. LimitError says why the checks refused the only one there is; errors
         of the registry come through as they are.
         """
-        log = self._standing.read_log()
-        newest, reasons = self._standing.named(log, None), []
-        for first in self._standing.beginnings(log, newest):
+        log = self._verdicts.read_log()
+        newest, reasons = self._verdicts.named(log, None), []
+        for first in self._verdicts.beginnings(log, newest):
             served, verdict = self._checker.check(first.key, first.tier_set, None)
             if served is not None:
                 break
             self._events.add(EventKind.REFUSED, first.key, verdict.words)
-            if self._standing.stood(first.key, first.entry.number):  # another start may try it again
-                self._standing.refuse(verdict, first.entry.number, durably=False)
+            if self._verdicts.stood(first.key, first.entry.number):  # another start may try it again
+                self._verdicts.refuse(verdict, first.entry.number, durably=False)
             reasons.append(f"{first.key.model}, which cannot be served: {verdict.reason}")
         else:
-            if bound := self._standing.refusal(newest.key, newest.entry.number):
+            if bound := self._verdicts.refusal(newest.key, newest.entry.number):
                 reasons.insert(0, f"{newest.key.model}, which stays refused: {bound.reason}")
             raise LimitError(f"{self.config.alias} is {'; before it stood '.join(reasons)}")
-        served = replace(served, since_ns=self._clock())
+        # The promotion of an earlier model marks it as it was then; of the named one the latest counts.
+        entry = newest.entry if first.key.model == newest.key.model else first.entry
+        served = replace(served, since_ns=self._clock(), marks=marks_at(served.record, log, entry))
         with self._changing:
             self._state = _State(served, None, log, None)
-        self._events.add(EventKind.LOADED, served.key, served.verdict.words)
-        self._standing.serves(served.key, first.entry.number, served.verdict.words)
-        self._standing.write()
+        self._events.add(EventKind.LOADED, served.key, served.words)
+        self._verdicts.serves(served.key, first.entry.number, served.verdict.words)
+        self._verdicts.write()
         if first.key != newest.key:
             with suppress(PlatformError):  # an event says so, and the next refresh looks again
                 self.refresh()
@@ -187,14 +190,14 @@ class ModelGuard:
         with self._refreshing:
             try:
                 while True:
-                    self._standing.write()
+                    self._verdicts.write()
                     self._rollback.write()
                     wanted = self.poll()
                     if wanted is None or isinstance(wanted, Verdict):
                         return wanted
                     candidate = self.prepare(wanted)
                     if candidate.served is None or self.swap(candidate):
-                        self._standing.write()
+                        self._verdicts.write()
                         return candidate.verdict
                     # The active model was taken back meanwhile: look again.
             except PlatformError as err:
@@ -208,18 +211,19 @@ class ModelGuard:
         of the registry come through as they are.
         """
         state = self._state
-        wanted = self._standing.named(self._standing.read_log(), state and state.active.key)
+        wanted = self._verdicts.named(self._verdicts.read_log(), state and state.active.key)
         key, number = wanted.key, wanted.entry.number
         with self._changing:
             state = self._state
             if state is not None and state.active.record.id == key.model:
-                self._state = state = state._replace(log=wanted.log)
+                marks = marks_of(state.active.record, wanted.log, self.config.alias)  # it may be judged anew
+                self._state = state = state._replace(active=state.active.marked(marks), log=wanted.log)
         if state is None or state.active.key != key:
-            return self._standing.refusal(key, number) or wanted
-        self._standing.serves(key, number, "it answered already when the alias came to name it")
+            return self._verdicts.refusal(key, number) or wanted
+        self._verdicts.serves(key, number, "it answered already when the alias came to name it")
         if state.before is None or state.previous is None:
             return None
-        refusal = self._standing.refusal(key, number)
+        refusal = self._verdicts.refusal(key, number)
         if refusal is not None:  # by another replica, while this one has the model on trial
             self._go_back(state, EventKind.TAKEN_BACK, refusal.reason, in_registry=False)
         return refusal
@@ -235,9 +239,11 @@ class ModelGuard:
         rival = Rival(active, self.states.decided_by(active.number), not wanted.is_return)
         served, verdict = self._checker.check(wanted.key, wanted.tier_set, rival)
         if served is None:
-            self._standing.refuse(verdict, wanted.entry.number, durably=True)
+            self._verdicts.refuse(verdict, wanted.entry.number, durably=True)
             self._events.add(EventKind.REFUSED, wanted.key, verdict.words)
-            self._standing.write()
+            self._verdicts.write()
+            return Candidate(None, verdict, wanted, active.number)
+        served = served.marked(marks_at(served.record, wanted.log, wanted.entry))
         return Candidate(served, verdict, wanted, active.number)
 
     def swap(self, candidate: Candidate) -> bool:
@@ -257,9 +263,9 @@ class ModelGuard:
             # After a return nobody goes back to the model that the alias was rolled back from.
             previous = None if candidate.wanted.is_return else state.active
             self._state = _State(served, previous, candidate.wanted.log, before)
-        words = f"instead of {state.active.record.id}: {served.verdict.words}"
+        words = f"instead of {state.active.record.id}: {served.words}"
         self._events.add(EventKind.SWAPPED, served.key, words)
-        self._standing.serves(served.key, candidate.wanted.entry.number, words)
+        self._verdicts.serves(served.key, candidate.wanted.entry.number, words)
         return True
 
     def rollback(self, reason: str) -> ServedModel:
@@ -273,7 +279,7 @@ class ModelGuard:
         if self.previous is not None:
             self._go_back(self._now, EventKind.ROLLED_BACK, words)
             with self._refreshing:
-                self._standing.write()
+                self._verdicts.write()
                 try:
                     self._rollback.write()
                 except PlatformError as err:  # tried again by the next refresh
@@ -287,8 +293,14 @@ class ModelGuard:
 
     def _return_by_registry(self, state: _State, words: str) -> bool:
         """Check what the alias named before, roll back to it, serve it; False where it is not served yet."""
-        self._standing.read_log()  # a damaged log is not written to
         alias, active = self.config.alias, state.active
+        named = self._verdicts.read_log().model(alias)  # a damaged log is not written to
+        if named != active.record.id:
+            raise LimitError(
+                f"{alias} names {named}, which does not answer here (GET /v1/models/events says why), "
+                f"{active.record.id} does: there is nothing to go back from; set the alias itself back with "
+                f"kalshi-platform models rollback --alias {alias}"
+            )
         target = self._registry.before(alias, state.log)
         tier_set = newest_tier_set(self._registry, target)
         key, candidate = key_of(target, tier_set), None
@@ -304,11 +316,12 @@ class ModelGuard:
                 )
         entry = self._registry.rollback(alias, reason=words, seen=state.log)
         self._events.add(EventKind.ALIAS_CHANGED, active.key, f"{words}; it names {entry.model} now")
-        if candidate is None:
+        if candidate is None or candidate.served is None:
             return True
         log = AliasLog((*state.log.entries, entry))
         wanted = Wanted(key, tier_set, entry, log, is_return=True)
-        return self.swap(Candidate(candidate.served, candidate.verdict, wanted, active.number))
+        served = candidate.served.marked(marks_at(candidate.served.record, log, entry))
+        return self.swap(Candidate(served, candidate.verdict, wanted, active.number))
 
     def follow_shadow(self) -> None:
         """Bring the challenger and the registry together; ``start`` comes first."""
@@ -382,7 +395,7 @@ class ModelGuard:
             assert entry is not None  # the log names the active model
             if in_registry:
                 verdict = Verdict(model=bad.key.model, tiers=bad.key.tier_set, reason=words, fault="model")
-                self._standing.refuse(verdict, entry.number, durably=True)
+                self._verdicts.refuse(verdict, entry.number, durably=True)
             if in_registry and bad.record.id != good.record.id:  # the alias says nothing about tier sets
                 self._rollback.plan(PlannedRollback(bad.key, now.log, words, good.record.id))
         self._events.add(kind, bad.key, f"{words}; {good.record.id} answers again")

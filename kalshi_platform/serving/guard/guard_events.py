@@ -30,9 +30,7 @@ class EventKind(StrEnum):
     ALIAS_CHANGED = "alias_changed"  # this replica wrote the rollback into the registry
     ALIAS_LEFT = "alias_left"  # somebody else had changed it, or there was nothing before
     UNREACHABLE = "unreachable"  # the registry could not be read, or an alias not be changed
-    NOT_WRITTEN = (
-        "not_written"  # the registry did not take a verdict; a replica that starts knows nothing of it
-    )
+    NOT_WRITTEN = "not_written"  # the registry did not take a verdict; the event says who knows of it
     SHADOWED = "shadowed"  # a challenger decides beside the active model from now on
     SHADOW_REFUSED = "shadow_refused"  # the model that its alias names cannot decide beside it
     SHADOW_ENDED = "shadow_ended"  # it failed too often, or there is nothing to compare any more

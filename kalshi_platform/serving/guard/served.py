@@ -5,7 +5,7 @@ Invariant  request, stream and metrics read the same record; a request keeps the
 Not        how a model is found, checked and replaced (guard.py).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -15,6 +15,7 @@ from pydantic import Field
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.registry.examples import Example
+from kalshi_platform.models.registry.marks import UNMARKED, Marks
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.verdicts import Fault
 from kalshi_platform.serving.guard.watch import Watch
@@ -77,6 +78,7 @@ class ServedModel:
     probe_actions: np.ndarray  # (N, S) i1, its own answers to the probes of its check
     watch: Watch
     since_ns: int  # when it last became active; 0 before
+    marks: Marks = UNMARKED  # under the alias by which it answers
     example: Example | None = None  # that the registry keeps of it
 
     @cached_property
@@ -93,6 +95,15 @@ class ServedModel:
     def trading(self) -> TradingConfig:
         """Slots, feature sets and trading settings of the environment in which the model was trained."""
         return TradingConfig.of_environment(self.record.environment)
+
+    @property
+    def words(self) -> str:
+        """One line for people: what its checks found, and what every answer says of it."""
+        return "; ".join((self.verdict.words, *self.marks.cautions))
+
+    def marked(self, marks: Marks) -> "ServedModel":
+        """Return the same model with ``marks``: its alias may have been judged anew."""
+        return self if marks == self.marks else replace(self, marks=marks)
 
     @property
     def window(self) -> int:

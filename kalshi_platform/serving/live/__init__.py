@@ -3,4 +3,4 @@
 Not here   the socket (server/streaming.py). Begin reading at stream.py.
 """
 
-__all__ = ["sessions", "stream"]
+__all__ = ["admission", "sessions", "stream"]

@@ -19,6 +19,7 @@ from kalshi_platform.data.market_data.market_meta import inferred_event, is_tick
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.serving.api.messages import AccountMessage, Holding
+from kalshi_platform.serving.live.admission import columns_shown, missing_inputs
 from kalshi_platform.serving.live.group import LiveGroup
 from kalshi_platform.serving.live.live_fees import LiveFees
 from kalshi_platform.serving.live.market import LiveMarket
@@ -44,8 +45,16 @@ class LiveBooks:
         use_yes_price: bool = False,
         resolutions: ResolutionHistory | None = None,
         max_markets: int = 500,
+        accept_missing_inputs: bool = True,
     ) -> None:
-        """Begin with ``groups``; ContractError where one is too large or a market is named twice."""
+        """Begin with ``groups``; ContractError where one is too large or a market is named twice.
+
+        Without ``accept_missing_inputs`` a market of which an input would be a neutral value stays unseen.
+        """
+        self._columns = columns_shown(config, window)
+        self._has_outcomes, self._accepts = resolutions is not None, accept_missing_inputs
+        self.missing: dict[str, list[str]] = {}  # market -> columns that show no fact of it
+        self.withheld: set[str] = set()  # markets that no slot shows, for want of such a fact
         self._config = config
         self._window = window
         self._specs = {spec.ticker: spec for spec in markets}
@@ -149,7 +158,7 @@ class LiveBooks:
             before = market.spec
             try:
                 for row in market.apply(rows, frame.line, self._decoder.counters):
-                    if group.put(place.slot, row):
+                    if ticker not in self.withheld and group.put(place.slot, row):
                         touched[place.group] = None
             except DataError as err:
                 refusal = refusal or err
@@ -180,6 +189,10 @@ class LiveBooks:
         """Tell the group of a market the market's facts and fees as they are known now."""
         market, place = self._markets[ticker], self.places[ticker]
         spec = market.spec
+        names, is_neutral = missing_inputs(self._columns, spec, market.known, outcomes=self._has_outcomes)
+        self.missing[ticker] = names
+        if is_neutral and not self._accepts:
+            self.withheld.add(ticker)
         self.groups[place.group].describe(place.slot, spec, market.known, self._fees.of(spec), self.now_ns)
 
     def _take_fees(self) -> None:

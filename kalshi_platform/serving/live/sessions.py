@@ -21,6 +21,7 @@ from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.api.messages import OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
+from kalshi_platform.serving.live.admission import refusal_of
 from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
 
 
@@ -75,13 +76,16 @@ class SessionStore:
 
         A client whose session is not here (any more), is another owner's, or builds arrays that ``served``
         does not read, gets a new one and replays the frames it kept. ContractError where the text is no
-        ``open`` message; LimitError where there are as many sessions with a connection as there may be.
+        ``open`` message, or asks for what ``served`` must not answer; LimitError where there are as many
+        sessions with a connection as there may be.
         """
         opening = _opening(text, self.config.limits.max_open_bytes)
         self.expire(now_ns)
         kept = self._kept.get(opening.session or "")
-        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served):
+        if kept is not None and kept.owner == owner and self._can_go_on(kept.session, served, opening):
+            _refuse(kept.session.refuses(served))
             return self._lease(kept, kept.session.resume(opening, served))
+        _refuse(refusal_of(opening, served))
         self._make_room()
         session = StreamSession(self._new_id(), opening, served, self.config.limits, self._resolutions)
         kept = self._kept[session.id] = _KeptSession(session, owner, 0, None)
@@ -111,8 +115,9 @@ class SessionStore:
             del self._kept[name]
         return len(gone)
 
-    def _can_go_on(self, session: StreamSession, served: ServedModel) -> bool:
-        return not session.closed and session.is_read_by(served)
+    def _can_go_on(self, session: StreamSession, served: ServedModel, opening: OpenMessage) -> bool:
+        is_same_source = opening.source in (None, session.source)  # what was allowed was allowed for it
+        return not session.closed and session.is_read_by(served) and is_same_source
 
     def _lease(self, kept: _KeptSession, messages: list[str]) -> Lease:
         """Give the session to a new connection."""
@@ -130,6 +135,11 @@ class SessionStore:
                 f"{self.config.max_sessions} sessions are open, as many as there may be; try again later"
             )
         del self._kept[name]
+
+
+def _refuse(reason: str) -> None:
+    if reason:
+        raise ContractError(reason)
 
 
 def _opening(text: str, max_bytes: int) -> OpenMessage:

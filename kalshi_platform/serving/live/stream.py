@@ -26,10 +26,12 @@ from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
+from kalshi_platform.models.registry.marks import Marks
 from kalshi_platform.models.rules.trading_filter import said
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
+from kalshi_platform.serving.live.admission import columns_shown, refusal_of, require_inputs
 from kalshi_platform.serving.live.books import LiveBooks
 
 Decide = Callable[[Batch, int], Decisions]
@@ -86,6 +88,11 @@ class StreamSession:
         """ContractError where the groups of ``opening`` do not fit ``served``, of which no engine is kept."""
         self.id = session
         self.model = served.key.model  # id of the one it was opened or taken up with
+        if not opening.accept_missing_inputs:
+            named = [ticker for group in opening.groups for ticker in group]
+            shown = columns_shown(served.trading, served.window)
+            require_inputs(shown, opening.markets, named, outcomes=resolutions is not None)
+        self._opening, self._marks = opening, served.marks
         self.limits = limits or StreamLimits()
         self._trading, self._window = served.trading, served.window
         self._books = LiveBooks(
@@ -96,6 +103,7 @@ class StreamSession:
             opening.use_yes_price,
             resolutions,
             self.limits.max_markets,
+            opening.accept_missing_inputs,
         )
         own_ms = opening.decision_interval_ms
         self._interval_ns = served.trading.interval_ns if own_ms is None else own_ms * NS_PER_MS
@@ -121,6 +129,15 @@ class StreamSession:
         """True where ``served`` reads the arrays that this session builds."""
         return self._window == served.window and self._trading == served.trading
 
+    @property
+    def source(self) -> str | None:
+        """Source of the frames that the open message announced; None: real ones."""
+        return self._opening.source
+
+    def refuses(self, served: ServedModel) -> str:
+        """Reason why ``served`` must not answer this stream, by what its open message allowed; else empty."""
+        return refusal_of(self._opening, served)
+
     def opened(self, resumed: bool) -> list[str]:
         """First messages to a client: the state of the session, and the decisions it may have missed."""
         first = _text(
@@ -133,6 +150,7 @@ class StreamSession:
             groups=self._books.tickers,
             decision_interval_ms=self._interval_ns // NS_PER_MS,
             ack_every=self.limits.ack_every,
+            **self._said(self._marks),
         )
         missed = [text for frame, text in self._last.values() if frame > self._decide_after]
         return [first, *missed]
@@ -140,6 +158,7 @@ class StreamSession:
     def resume(self, opening: OpenMessage, served: ServedModel) -> list[str]:
         """Go on with ``served`` after the connection broke; of ``opening`` only ``decide_after`` is read."""
         self.model, self._decide_after = served.key.model, opening.decide_after
+        self._marks = served.marks
         return self.opened(resumed=True)
 
     def feed(self, text: str, now_ns: int) -> Fed:
@@ -167,11 +186,12 @@ class StreamSession:
             return self._close(messages, "too many different connections, subscriptions or unknown fields")
         return Fed(messages, self._due(touched, number))
 
-    def answer(self, due: Due, decisions: Decisions, model: str | None = None) -> list[str]:
-        """The ``decision`` messages of ``due``; ``model`` where another one decided than the session's."""
-        messages = []
+    def answer(self, due: Due, decisions: Decisions, served: ServedModel | None = None) -> list[str]:
+        """The ``decision`` messages of ``due``; ``served`` where another one decided than the session's."""
+        messages, model = [], self.model if served is None else served.key.model
+        marks = self._marks if served is None else served.marks
         for n, group in enumerate(due.groups):
-            text = self._decision(due, decisions, n, group, model or self.model)
+            text = self._decision(due, decisions, n, group, model, marks)
             self._last[group] = due.frame, text
             messages.append(text)
         return messages
@@ -257,7 +277,7 @@ class StreamSession:
 
     # What goes out
 
-    def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str) -> str:
+    def _decision(self, due: Due, decisions: Decisions, n: int, group: int, model: str, marks: Marks) -> str:
         """Text of one ``decision`` message."""
         live = due.live[n]
         slots = [(s, t) for s, t in enumerate(self._books.tickers[group]) if live[s]]
@@ -274,6 +294,9 @@ class StreamSession:
             "reasons": said([t for _, t in slots], due.reasons[n, live].tolist()),
             "model": model,
         }
+        fields |= self._said(marks)
+        if missing := {t: names for _, t in slots if (names := self._books.missing[t])}:
+            fields["missing_inputs"] = missing
         if self._probabilities:
             fields["probabilities"] = {t: decisions.probabilities[n, s].tolist() for s, t in slots}
         return _text(**fields)
@@ -281,7 +304,17 @@ class StreamSession:
     def _placed(self, ticker: str) -> str:
         """Text of one ``placed`` message."""
         place = self._books.places[ticker]
-        return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot)
+        fields: dict[str, Any] = {}
+        if names := self._books.missing[ticker]:
+            fields["missing_inputs"] = names
+        if ticker in self._books.withheld:
+            fields["withheld"] = True
+        return _text(type="placed", ticker=ticker, group=place.group, slot=place.slot, **fields)
+
+    @staticmethod
+    def _said(marks: Marks) -> dict[str, Any]:
+        """Fields that mark an answer; none where there is nothing to say of the model."""
+        return marks.fields if marks.cautions else {}
 
     def _ack(self) -> str:
         """Text of one ``ack`` message."""

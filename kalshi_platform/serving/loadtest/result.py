@@ -60,6 +60,12 @@ class LoadConfig(Config):
     stream: Path | None = Field(
         None, description="capture sent through /v1/stream, instead of POST /v1/decide"
     )
+    allow_simulated: bool = Field(
+        False, description="let a model answer the stream that was judged on simulated data"
+    )
+    accept_missing_inputs: bool = Field(
+        False, description="let a model answer the stream that reads inputs which a capture does not tell"
+    )
     bodies: int = Field(4_096, ge=1, le=100_000, description="different bodies at most, repeated in turn")
 
     @model_validator(mode="after")

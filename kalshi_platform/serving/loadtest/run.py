@@ -139,7 +139,7 @@ async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
 async def _measure_stream(config: LoadConfig, headers: Mapping[str, str], capture: Path) -> LoadResult:
     offsets_ns = arrivals_ns(config)
     lines = stream_lines(capture, len(offsets_ns))
-    async with open_stream(config.url, headers, config.timeout_s) as (socket, first_frame):
+    async with open_stream(config, headers) as (socket, first_frame):
         started = datetime.now(UTC).isoformat(timespec="seconds")
         with _no_collection():
             start_ns = time.perf_counter_ns() + _LEAD_NS

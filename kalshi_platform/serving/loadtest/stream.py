@@ -23,7 +23,7 @@ from kalshi_platform.data.market_data.capture import Frame, read_frames
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.loadtest.open_loop import Pacer, pace_by_thread
-from kalshi_platform.serving.loadtest.result import ANSWERED, Timings
+from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, Timings
 
 STREAM: Final = "/v1/stream"
 #: Every new row of a group is decided, so that as many frames as possible are measured.
@@ -128,25 +128,41 @@ class StreamClock:
 
 @asynccontextmanager
 async def open_stream(
-    url: str, headers: Mapping[str, str], timeout_s: float
+    config: LoadConfig, headers: Mapping[str, str]
 ) -> AsyncIterator[tuple[ClientConnection, int]]:
-    """Open a stream; yields its socket and the number that its first frame will get.
+    """Open a stream at ``config.url``; yields its socket and the number that its first frame will get.
 
     ContractError where the server refuses it or does not answer.
     """
-    place = url.rstrip("/") + STREAM
-    async with await _connected(url, headers, timeout_s) as socket:
+    place = config.url.rstrip("/") + STREAM
+    async with await _connected(config.url, headers, config.timeout_s) as socket:
         try:
-            await socket.send(json_text(OPENING))
-            async with asyncio.timeout(timeout_s):
+            await socket.send(json_text(_opening(config)))
+            async with asyncio.timeout(config.timeout_s):
                 answer = await socket.recv(decode=True)
         except ConnectionClosed:
             why = socket.close_reason or socket.close_code
             raise ContractError(f"{place}: the stream was closed when it was opened ({why})") from None
         said: dict[str, Any] = json.loads(answer)
         if said.get("type") != "opened":
-            raise ContractError(f"{place}: refused: {answer[:300]}")
+            raise ContractError(f"{place}: refused: {said.get('reason', answer)}{_options(answer)}")
         yield socket, int(said["next_frame"])
+
+
+def _opening(config: LoadConfig) -> dict[str, Any]:
+    """Open message of the test; what the server did not know before is left out unless it is asked for."""
+    asked = {name: True for name in ("allow_simulated", "accept_missing_inputs") if getattr(config, name)}
+    return {**OPENING, **asked}
+
+
+def _options(answer: str) -> str:
+    """Options of this command that stand for what a refusal names."""
+    named = [
+        f"--{name.replace('_', '-')}"
+        for name in ("allow_simulated", "accept_missing_inputs")
+        if name in answer
+    ]
+    return f" (here: {', '.join(named)})" if named else ""
 
 
 async def _connected(url: str, headers: Mapping[str, str], timeout_s: float) -> ClientConnection:

@@ -5,10 +5,11 @@ Why own     FastAPI's page loads Swagger UI from a CDN: a service that reaches n
 Invariant   no script, no link to another host; every text of the document is escaped.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
+
+from kalshi_platform.domain.json_text import json_text
 
 #: The browser may use the page's own style and load nothing.
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -83,7 +84,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
     if rows:
         parts.append(_table(("field", "type", "meaning"), rows))
     if "example" in schema:
-        parts.append(f"<h3>Example</h3><pre>{escape(json.dumps(schema['example'], indent=1))}</pre>")
+        parts.append(f"<h3>Example</h3><pre>{escape(json_text(schema['example'], indent=1))}</pre>")
     return "".join(parts) + "</section>"
 
 

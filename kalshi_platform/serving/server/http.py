@@ -197,9 +197,11 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
     )  # fmt: skip
     async def events(request: Request) -> Response:
         gate.admin(request)
+        served = service.served()
         found = ModelHistory(
-            model=service.served().key.model, events=list(service.guard.events), shadow=service.guard.shadow()
-        )
+            model=served.key.model, events=list(service.guard.events), shadow=service.guard.shadow(),
+            **served.marks.fields,
+        )  # fmt: skip
         return _json(found.model_dump_json())
 
     @app.post(
@@ -220,7 +222,11 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
         now = service.served()
         found = verdict.words if verdict else "the registry names what is served"
         changed = now.number != before.number
-        return _json(ReloadResponse(model=now.key.model, changed=changed, found=found).model_dump_json())
+        return _json(
+            ReloadResponse(
+                model=now.key.model, changed=changed, found=found, **now.marks.fields
+            ).model_dump_json()
+        )
 
     body = {
         "required": True,
@@ -246,7 +252,7 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
             raise Problem(409, "no-rollback", str(error)) from None
         except PlatformError as error:
             raise _of_registry(error) from None
-        return _json(RollbackResponse(model=served.key.model).model_dump_json())
+        return _json(RollbackResponse(model=served.key.model, **served.marks.fields).model_dump_json())
 
 
 def _add_stream(app: FastAPI, service: Service, gate: Gate) -> None:

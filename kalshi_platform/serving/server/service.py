@@ -19,6 +19,7 @@ from kalshi_platform.data.features.spec import SPEC
 from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
 from kalshi_platform.models.registry.examples import Example
+from kalshi_platform.models.registry.provenance import counts_words
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
     FeatureInfo,
@@ -182,6 +183,7 @@ class Service:
                 "tier_set": served.key.tier_set,
                 "groups": answer_of(request, decisions, asked.reasons),
                 "timings_ms": timings_ms,
+                **served.marks.fields,
             }
         )
 
@@ -299,6 +301,10 @@ class Service:
             tier3_asked=self._tier3_asked(served),
             alias=self.args.model,
             feature_digest=spec.feature_digest,
+            passed_gates=served.marks.passed_gates,
+            judged_on=served.marks.judged_on,
+            trained_on=counts_words(served.record.trained_on),
+            **served.marks.fields,
             columns=[
                 FeatureInfo(
                     name=name, group=known[name].feature_set, low=known[name].low, high=known[name].high,
@@ -363,7 +369,9 @@ class Service:
             ready = ready and (len(found) > 1 or found["3"] == "ok")
         self.observability.ready(ready)
         wrong = "; ".join(f"tier {number}: {state}" for number, state in found.items() if state != "ok")
-        return Readiness(ready=ready, model=served.key.model, tiers=found, reason=wrong or None)
+        return Readiness(
+            ready=ready, model=served.key.model, tiers=found, reason=wrong or None, **served.marks.fields
+        )
 
     async def _probe_full(self, served: ServedModel, batch: Batch) -> str:
         assert self._ask_full is not None

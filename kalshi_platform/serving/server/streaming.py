@@ -1,9 +1,9 @@
 """The WebSocket side: one connection feeds one stream session and sends back its decisions.
 
 Owns       who may connect, the first message, when a connection ends and with which code.
-Codes      1003 a binary message; 1008 refused (no open message, too many bad frames); 1009 a message that is
-           too long; 1012 another model answers, which reads other arrays; 1013 no room or no model; 4000 the
-           session was taken over by a newer connection.
+Codes      1003 a binary message; 1008 refused (no open message, a simulated model for real frames, too many
+           bad frames); 1009 a message that is too long; 1012 another model answers, which reads other
+           arrays; 1013 no room or no model; 4000 the session was taken over by a newer connection.
 Not        frames, books and decisions of a session (kalshi_platform/serving/live/stream.py).
 """
 
@@ -14,6 +14,7 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kalshi_platform.domain.errors import ContractError, LimitError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.serving.live.sessions import Lease, SessionStore
 from kalshi_platform.serving.live.stream import Due
@@ -23,6 +24,7 @@ from kalshi_platform.serving.server.service import Service
 UNSUPPORTED, REFUSED, TOO_LONG, REPLACED, TRY_LATER, TAKEN_OVER = 1003, 1008, 1009, 1012, 1013, 4000
 #: Longest wait for the first message: a connection that sends none holds a place.
 OPEN_S: Final = 10.0
+_CLOSE_BYTES: Final = 120
 
 
 class _EndError(Exception):
@@ -96,6 +98,8 @@ class Streams:
 
     async def _decided(self, lease: Lease, due: Due, arrived_ns: int) -> list[str]:
         served = self._service.served()
+        if reason := lease.session.refuses(served):
+            raise _EndError(REFUSED, reason)
         if not lease.session.is_read_by(served):
             raise _EndError(
                 REPLACED, f"{served.key.model} answers now and reads other arrays: open a new session"
@@ -105,7 +109,7 @@ class Streams:
         decisions = await self._service.decide_batch(request_id, served, due.batch, deadline_ns, {})
         taken_ns = time.monotonic_ns() - arrived_ns
         self._service.observability.event(decisions, due.live, taken_ns, lease.session.row_age_ns(due))
-        return lease.session.answer(due, decisions, served.key.model)
+        return lease.session.answer(due, decisions, served)
 
     async def _text(self, socket: WebSocket) -> str:
         message = await socket.receive()
@@ -133,7 +137,9 @@ async def deny(socket: WebSocket, problem: Problem, request_id: str) -> None:
 
 async def _close(socket: WebSocket, end: _EndError) -> None:
     try:
-        # A close frame holds 123 bytes.
-        await socket.close(end.code, end.reason.encode()[:120].decode(errors="ignore"))
+        # A close frame holds 123 bytes: a longer reason goes before it, as a message.
+        if len(end.reason.encode()) > _CLOSE_BYTES:
+            await socket.send_text(json_text({"type": "closed", "reason": end.reason}))
+        await socket.close(end.code, end.reason.encode()[:_CLOSE_BYTES].decode(errors="ignore"))
     except (RuntimeError, WebSocketDisconnect):
         return  # the client was faster

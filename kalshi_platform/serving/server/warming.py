@@ -18,6 +18,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Scope
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.tiered import TieredPolicy
@@ -72,7 +73,7 @@ async def rehearse(args: PolicyAppArgs, served: ServedModel) -> None:
     for packed in ("false", "true"):
         example = json.loads(await _ask(app, "GET", "/v1/example", query=f"packed={packed}"))
         for number, body in enumerate(_bodies(example)):
-            text = json.dumps({**body, "request_id": f"rehearsal-{packed}-{number}"}).encode()
+            text = json_text({**body, "request_id": f"rehearsal-{packed}-{number}"}).encode()
             for _ in range(2):  # the second is answered as a repetition
                 await _ask(app, "POST", DECIDE, text)
     await _ask(app, "POST", DECIDE, b"{", expected=400)
@@ -122,12 +123,15 @@ async def _ask(
 
 
 async def _stream(app: ASGIApp) -> None:
-    """Open a stream, send a book and changes to it, and leave."""
-    opening = {"type": "open", "decision_interval_ms": 0, "probabilities": True}
-    texts = [json.dumps(opening)]
+    """Open a stream, send a book and changes to it, and leave; it allows whatever model is served."""
+    opening = {
+        "type": "open", "decision_interval_ms": 0, "probabilities": True, "allow_simulated": True,
+        "accept_missing_inputs": True,
+    }  # fmt: skip
+    texts = [json_text(opening)]
     for seq, (kind, message) in enumerate(_FRAMES, 1):
         frame = {"type": kind, "sid": 1, "seq": seq, "msg": {"market_ticker": _MARKET, **message}}
-        texts.append(json.dumps(frame))
+        texts.append(json_text(frame))
     waiting: list[Message] = [{"type": "websocket.connect"}]
     waiting += [{"type": "websocket.receive", "text": text} for text in texts]
     waiting.append({"type": "websocket.disconnect", "code": 1000})

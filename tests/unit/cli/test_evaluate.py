@@ -21,6 +21,7 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.settings import ENVIRONMENT_FILE, environment_text
 from kalshi_platform.simulation.replay.open import CACHE_VARIABLE, open_bank
+from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +30,7 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evaluate")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(folder / "cache"))
-        done = CliRunner().invoke(
-            app, ["simulate", "--out", str(folder / "rec"), "--events", "24", "--seed", "3"]
-        )
-        assert done.exit_code == 0, done.output
+        simulate(SimConfig(n_events=24, messages_per_market=300, seed=3), folder / "rec")
         build_dataset([folder / "rec"], str(folder / "data"), BuildConfig(workers=0))
         env = EnvConfig(n_slots=2)
         source = TrainingSource(

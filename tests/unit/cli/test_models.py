@@ -35,6 +35,22 @@ def test_the_list_names_every_model_with_its_aliases(place):
     assert "+5.00%" in text.replace("\n", "")
 
 
+def test_lists_and_the_record_mark_a_simulated_model(tmp_path):
+    store = Registry(tmp_path)
+    record, files = made_record(made_policy())
+    claims = record.claims.model_dump() | {"judged_on": {"simulated": {"events": 30, "blocks": 30}}}
+    model = store.add(record.replace(claims=claims), files).id
+    store.promote("challenger", model, reason="tried")
+    caution = "simulated: judged on simulated data only (30 events in 30 blocks simulated)"
+    for words in (("list",), ("show", "challenger"), ("history",)):
+        told = json.loads(models(store, *words, "--json").stdout)
+        told = told[0] if isinstance(told, list) else told
+        assert told["simulated"] is True
+        assert told["cautions"] == [caution, "passed no gate: do not trade by it"]
+        assert "simulated" in models(store, *words).stdout
+    assert "12 events in 12 blocks recorded" in models(store, "show", model).stdout.replace("\n", "")
+
+
 def test_a_model_is_shown_by_its_alias(place):
     store, ids = place
     assert json.loads(models(store, "show", "champion", "--json").stdout)["id"] == ids[0]

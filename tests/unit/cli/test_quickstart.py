@@ -17,12 +17,15 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig
 @pytest.fixture
 def asked(monkeypatch):
     """What the command asks for; nothing is simulated or trained."""
-    found = SimpleNamespace(simulated=[], runs=[], champion=True)
+    found = SimpleNamespace(simulated=[], runs=[], champion=True, cautions=())
 
     def quickstart(config, recordings, out, say):
         found.runs.append((config, recordings, out))
         published = SimpleNamespace(
-            champion=found.champion, refusals=("too slow",), record=SimpleNamespace(id="tiny-1")
+            champion=found.champion,
+            refusals=("too slow",),
+            record=SimpleNamespace(id="tiny-1"),
+            cautions=found.cautions,
         )
         evaluation = SimpleNamespace(model_dump_json=lambda: '{"the": "report"}')
         return SimpleNamespace(
@@ -79,6 +82,9 @@ def test_the_end_says_what_became_of_the_model_and_how_to_serve_it(asked, tmp_pa
     asked.champion = champion
     done = run("--data", str(tmp_path))
     assert f"model: tiny-1 in /registry, {role}\n" in done.stdout
+    asked.cautions = ("simulated: judged on simulated data only",)
+    marked = run("--data", str(tmp_path)).stdout
+    assert f"model: tiny-1 in /registry, {role}; simulated: judged on simulated data only\n" in marked
     assert "kalshi-platform serve --local --registry /registry" in done.stdout
 
 

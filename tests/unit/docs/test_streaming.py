@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 from made.served import reading
-from made.stream_texts import NOW_NS, TRADING, Policy
+from made.stream_texts import NOW_NS, Policy
 
 from kalshi_platform.serving.live.sessions import SessionStore
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 PAGE = Path(__file__).parents[3] / "docs" / "streaming.md"
 
@@ -19,7 +20,7 @@ def test_the_session_on_the_page_is_answered_as_it_says() -> None:
         for line in block.splitlines()
     ]
     store = SessionStore(new_id=lambda: "s-1")
-    model = reading(TRADING, 8, "tiny-0123456789ab")
+    model = reading(TradingConfig(n_slots=3), 8, "tiny-0123456789ab")
     lease = store.open(steps[0].removeprefix("> "), model, 0)
     answers = [json.loads(message) for message in lease.messages]
     for step in steps[1:]:

@@ -11,7 +11,7 @@ import pytest
 import ray
 import yaml
 from made.kuberay_schema import manifest
-from made.registry_models import made_policy, made_record
+from made.registry_models import SIMULATED, made_policy, made_record
 from ray.exceptions import RayActorError
 from ray.serve.schema import ServeDeploySchema
 
@@ -89,9 +89,21 @@ def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path
     alias, words = alias_to_serve(str(tmp_path), None)
     assert alias == "challenger"
     assert model in words
+    assert words == f"{model}: no champion here: serving the challenger; passed no gate: do not trade by it"
     assert alias_to_serve(str(tmp_path), "champion") == ("champion", "")
-    registry.promote("champion", model, reason="passed")
+    registry.promote("champion", model, reason="passed", evidence="a" * 12)
     assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+
+
+def test_a_simulated_champion_is_served_and_said_to_be_one_at_the_start(tmp_path: Path):
+    registry = Registry(tmp_path)
+    model = registry.add(*made_record(made_policy())).id
+    registry.promote(
+        "champion", model, reason="passed", evidence="a" * 12, standing="simulated", judged_on=SIMULATED
+    )
+    alias, words = alias_to_serve(str(tmp_path), None)
+    assert alias == "champion"
+    assert words == (f"{model}: simulated: judged on simulated data only (12 events in 12 blocks simulated)")
 
 
 def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypatch, tmp_path: Path):

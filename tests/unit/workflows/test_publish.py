@@ -89,3 +89,17 @@ def test_a_champion_is_not_judged_again_and_stored_tiers_are_kept(steps):
     assert steps.order == ["register", CHALLENGER]
     assert (done.tier_set, done.champion) == ("the stored set", True)
     assert done.tier_report == "the report of the stored set"
+
+
+def test_a_champion_of_before_the_data_were_counted_is_judged_once_more(steps, monkeypatch):
+    def register(store, run, dataset, say):
+        record, files = made_record(made_policy())
+        claims = record.claims.model_dump() | {"judged_on": None}
+        return store.add(record.replace(claims=claims), files)
+
+    monkeypatch.setattr(publish, "register_run", register)
+    done = steps.run()
+    assert done.cautions[0].startswith("simulated: on which data it was judged is unknown")
+    steps.order.clear()
+    steps.run()
+    assert steps.order[-1] == CHAMPION

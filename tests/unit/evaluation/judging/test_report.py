@@ -163,6 +163,11 @@ def test_the_terminal_shows_every_row_and_finding(judged):
         assert name in text
     assert verdict(judged) in text
     assert judged.coverage.words in text
+    counts = judged.policy.judged_on
+    assert list(counts) == ["simulated"]
+    data = f"simulated: judged on {counts['simulated'].events} events in {counts['simulated'].blocks} blocks"
+    assert data in text
+    assert data in render_html(judged)
     assert "books_ended:crossed 1,234" in text
     assert "books_ended:crossed 1,234" in render_html(judged)
     assert "at the fees of the time: " in text

@@ -3,19 +3,22 @@
 from types import SimpleNamespace
 
 import pytest
-from made.evaluation_bank import random_bank
+from made.evaluation_bank import bank_of, in_block, market, random_bank
 from made.judging import ENV, QUICK
 from made.registry_models import DATASET, GOOD, made_policy, made_record
 
 from kalshi_platform.evaluation.judging.evaluate import evaluate
 from kalshi_platform.evaluation.promotion.evidence import (
     _match_datasets,
+    _real_return,
     judged_environment,
     judging_config,
     performance_of,
 )
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
+
+DOLLAR = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +41,26 @@ def test_the_figures_the_gates_ask_for_are_those_of_the_evaluation(holding):
     assert found.worst_market_return == worst
     assert {m.ticker: m.mean_return for m in holding.policy.markets}[found.worst_market] == worst
     assert found.latency == GOOD.latency
+
+
+def test_the_return_on_real_data_is_the_mean_over_its_blocks_and_simulated_ones_stay_out():
+    rise, fall = [4_000, 4_500, 5_000, 6_000] * 8, [6_000, 5_500, 5_000, 4_000] * 8
+    bank = bank_of(
+        in_block(market("A-1", "A", rise, DOLLAR, "recorded"), "weather"),
+        in_block(market("B-1", "B", fall, 0, "recorded"), "weather"),
+        market("C-1", "C", rise, DOLLAR, "quotes"),
+        market("D-1", "D", fall, 0, "trade_implied"),
+        *(market(f"S-{k}", f"S{k}", fall, DOLLAR) for k in range(4)),
+    )
+    judged = evaluate(lambda env: HoldToSettlement(env.layout, env.bank), bank, ENV, QUICK)
+    of = {m.ticker: m.mean_return for m in judged.policy.markets}
+    found = _real_return(judged, bank, QUICK.bootstrap)
+    expected = ((of["A-1"] + of["B-1"]) / 2 + of["C-1"] + of["D-1"]) / 3  # A and B are one block
+    assert found.value == pytest.approx(expected)
+    assert len({round(value, 9) for value in of.values()}) > 1
+    simulated = bank_of(*(market(f"S-{k}", f"S{k}", fall, DOLLAR) for k in range(4)))
+    alone = evaluate(lambda env: HoldToSettlement(env.layout, env.bank), simulated, ENV, QUICK)
+    assert _real_return(alone, simulated, QUICK.bootstrap) is None
 
 
 def test_a_model_is_judged_at_full_fees_and_behind_the_queue_whatever_it_was_trained_with():

@@ -5,13 +5,18 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made.registry_models import CHOICE, GOOD, estimate, made_evidence
+from made.registry_models import CHOICE, GOOD, SIMULATED, estimate, made_evidence
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.promotion.gates import GateConfig, judge
 from kalshi_platform.models.registry.evidence import Estimate, FeeResult, GateJudgement, Latency, Match
+from kalshi_platform.models.registry.provenance import DataCount
 
 UNKNOWN = Estimate(value=0.05, low=None, high=None)
+
+
+def counts(judged_on):
+    return {provenance: count.model_dump() for provenance, count in judged_on.items()}
 
 
 def found(**changes: object):
@@ -48,8 +53,8 @@ def test_a_good_model_passes_every_gate():
     assert judgement.passed
     assert judgement.refusals == ()
     assert [r.name for r in judgement.results] == [
-        "digests", "dataset", "clean tree", "claims", "baselines", "champion", "actions", "entropy", "fees",
-        "drawdown", "latency",
+        "digests", "dataset", "clean tree", "claims", "recorded", "baselines", "champion", "actions",
+        "entropy", "fees", "drawdown", "latency",
     ]  # fmt: skip
 
 
@@ -70,7 +75,34 @@ def test_a_dataset_that_grew_passes_and_claims_of_its_earlier_state_are_not_comp
     assert not judge(made_evidence(datasets=stranger, claimed=other)).passed
 
 
+FEW = {"recorded": DataCount(events=8, blocks=4), "quotes": DataCount(events=2, blocks=2)}
+MIXED = {**FEW, "simulated": DataCount(events=90, blocks=90)}
 REFUSED = [
+    (
+        "recorded",
+        made_evidence(judged_on=counts(FEW)),
+        "only 6 blocks of recorded data judged it (8 events in 4 blocks recorded, 2 events in 2 b",
+    ),
+    (
+        "recorded",
+        made_evidence(judged_on=None),
+        "only 0 blocks of recorded data judged it (unknown), 10 are asked for",
+    ),
+    (
+        "recorded",
+        made_evidence(real_return=estimate(0.005)),
+        "on recorded data alone its mean return is +0.0050 (-0.0050 .. +0.0150): its interval must",
+    ),
+    (
+        "recorded",
+        made_evidence(judged_on=counts(SIMULATED), not_simulated="tiny-00000000000a"),
+        "it was judged on simulated data (12 events in 12 blocks simulated), and tiny-00000000000a had",
+    ),
+    (
+        "recorded",
+        made_evidence(judged_on=counts(MIXED), not_simulated="tiny-00000000000a"),
+        "it was judged on simulated data (8 events in 4 blocks recorded, 2 events in 2 blocks q",
+    ),
     (
         "digests",
         made_evidence(digests=(Match(name="action", recorded="a" * 12, found="b" * 12),)),
@@ -224,3 +256,41 @@ def test_a_lower_bound_decides_and_nothing_else(value, half):
     gap = estimate(value, half)
     passed = judge(made_evidence(against_champion=gap)).passed
     assert passed == (gap.low > 0)
+
+
+@pytest.mark.parametrize("judged_on", [SIMULATED, MIXED])
+def test_a_simulated_model_passes_where_no_other_had_the_alias_and_the_gate_names_what_counted(judged_on):
+    evidence = made_evidence(judged_on=counts(judged_on), real_return=None, champion_standing="simulated")
+    judgement = judge(evidence)
+    assert judgement.passed
+    (gate,) = [r for r in judgement.results if r.name == "recorded"]
+    assert gate.found.startswith("simulated: ")
+    assert "in 12 blocks simulated" in gate.found or "in 90 blocks simulated" in gate.found
+
+
+def test_quotes_and_trade_implied_blocks_count_as_recorded_and_the_gate_says_which():
+    judged_on = {
+        "quotes": DataCount(events=30, blocks=6),
+        "simulated": DataCount(events=90, blocks=90),
+        "trade_implied": DataCount(events=4, blocks=4),
+    }
+    judgement = judge(made_evidence(judged_on=counts(judged_on)))
+    (gate,) = [r for r in judgement.results if r.name == "recorded"]
+    assert gate.passed
+    assert "30 events in 6 blocks quotes" in gate.found
+    assert "4 events in 4 blocks trade_implied" in gate.found
+
+
+def test_a_model_of_real_data_follows_a_simulated_champion_that_it_does_not_beat():
+    weak = made_evidence(champion_standing="simulated", against_champion=estimate(-0.02))
+    assert judge(weak).passed
+    assert not judge(weak.replace(champion_standing="real")).passed
+    assert not judge(weak.replace(champion_standing="unknown")).passed
+    assert not judge(
+        weak.replace(judged_on=counts(SIMULATED))
+    ).passed  # one simulated model must beat another
+
+
+def test_no_setting_of_the_gate_takes_simulated_data_for_recorded():
+    with pytest.raises(ContractError):
+        GateConfig.parse({"min_recorded_blocks": 2})  # two blocks decide nothing

@@ -1,7 +1,7 @@
 """Giving an alias: only the challenger's place is free, and a refusal leaves the log as it was."""
 
 import pytest
-from made.registry_models import GOOD, made_evidence, made_policy, made_record
+from made.registry_models import GOOD, SIMULATED, made_evidence, made_policy, made_record
 
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.evaluation.promotion import promote
@@ -72,3 +72,29 @@ def test_an_alias_that_changed_while_evidence_was_gathered_is_left_alone(registr
     with pytest.raises(LimitError):
         promote_model(store, first, "/data")
     assert store.resolve(CHAMPION) == third
+
+
+def test_a_model_judged_on_simulated_data_is_champion_as_marked_simulated_only(tmp_path, monkeypatch):
+    store = Registry(tmp_path / "registry")
+    first = store.add(*made_record(made_policy(seed=0))).id
+    judged_on = {name: count.model_dump() for name, count in SIMULATED.items()}
+    judged_as(monkeypatch, judged_on=judged_on, real_return=None)
+    done = promote_model(store, first, "/data")
+    assert done.entry.standing == "simulated"
+    assert done.entry.judged_on == SIMULATED
+    assert store.aliases().promotion(CHAMPION).standing == "simulated"
+
+
+def test_a_simulated_model_never_follows_a_real_one_even_after_that_was_rolled_back(registry, monkeypatch):
+    store, (first, second) = registry  # the second is champion by its record, which real data judged
+    third = store.add(*made_record(made_policy(seed=2))).id
+    judged_on = {name: count.model_dump() for name, count in SIMULATED.items()}
+    judged_as(
+        monkeypatch, judged_on=judged_on, real_return=None, against_champion=GOOD.mean_return.model_dump()
+    )
+    done = promote_model(store, third, "/data")
+    assert done.entry is None
+    assert second in done.judgement.refusals[0]
+    store.promote(CHAMPION, first, reason="by hand", standing="simulated")
+    assert promote_model(store, third, "/data").entry is None
+    assert promote_model(store, third, "/data", alias="sandbox").entry.standing == "simulated"

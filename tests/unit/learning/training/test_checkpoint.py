@@ -139,3 +139,31 @@ def test_arrays_of_objects_are_refused_and_never_unpickled(kept: Path):
     seal(folder)
     with pytest.raises(DataError, match=r"arrays\.npz holds no plain arrays"):
         checkpoint.read_checkpoint(folder)
+
+
+@pytest.mark.parametrize("killed_at", [checkpoint.BEST, checkpoint.LATEST])
+def test_a_run_killed_between_the_links_never_leaves_an_old_best_beside_a_newer_latest(
+    kept: Path, monkeypatch, killed_at: str
+):
+    point = checkpoint.point
+
+    def pointed(run: Path, name: str, target: Path) -> None:
+        if name == killed_at:
+            raise KeyboardInterrupt
+        point(run, name, target)
+
+    monkeypatch.setattr(checkpoint, "point", pointed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write_checkpoint(kept, 4, made_policy(), STATE, is_best=True)
+    assert (kept / "latest").resolve().name == "000003"
+
+
+def test_what_somebody_laid_beside_the_checkpoints_is_none_of_them(kept: Path):
+    shutil.copytree(kept / "checkpoints" / "000003", kept / "checkpoints" / "000003 copy")
+    (kept / "checkpoints" / "notes.txt").write_text("mine")
+    (kept / "latest").unlink()
+    assert checkpoint.newest_number(kept) == 3
+    checkpoint.write_checkpoint(kept, 4, made_policy(), STATE, is_best=True)
+    checkpoint.remove_old(kept, keep=1)
+    names = sorted(path.name for path in (kept / "checkpoints").iterdir())
+    assert names == ["000003 copy", "000004", "notes.txt"]

@@ -97,3 +97,11 @@ def test_a_population_may_mutate_what_a_plain_run_may_not(begun):
 
 def test_every_setting_that_may_differ_exists():
     assert type(SMALL).model_fields.keys() >= MAY_CHANGE | MAY_MUTATE
+
+
+@pytest.mark.parametrize("name", ["latest", "checkpoints/000001"])
+def test_a_run_is_not_written_into_a_checkpoint_of_another(begun, name):
+    before = sorted(path.name for path in (begun / name).iterdir())
+    with pytest.raises(ContractError, match=r"it is a checkpoint or a dataset.*name the folder of a run"):
+        claim(begun / name, SMALL, resume=False)
+    assert sorted(path.name for path in (begun / name).iterdir()) == before

@@ -17,6 +17,18 @@ def test_a_line_that_was_cut_off_is_named_by_its_number(tmp_path):
         read_metrics(tmp_path)
 
 
+@pytest.mark.parametrize("line", [b'{"iteration": 2, "kl": "\xf7"}', b"[2]"])
+def test_bytes_that_are_no_text_and_lines_that_are_no_object_are_refused_or_lost_by_number(
+    tmp_path, caplog, line
+):
+    (tmp_path / METRICS).write_bytes(b'{"iteration": 1}\n' + line + b"\n")
+    with pytest.raises(DataError, match=r"metrics\.jsonl line 2 "):
+        read_metrics(tmp_path)
+    keep_metrics(tmp_path, 2)
+    assert "lacks 1 of 2 iterations (2)" in caplog.text
+    assert read_metrics(tmp_path) == [{"iteration": 1}]
+
+
 def test_a_resumed_run_keeps_the_lines_up_to_its_checkpoint(tmp_path, caplog):
     (tmp_path / METRICS).write_text(
         '{"iteration": 1, "kl": NaN}\n{"iteration": 2}\n{"iteration": 3}\n{"itera'

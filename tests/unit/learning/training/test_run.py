@@ -4,10 +4,12 @@ import math
 from types import SimpleNamespace
 
 import pytest
+from made.registry_models import made_policy
 from made.training import SMALL, scored
 
 from kalshi_platform.domain.errors import TrainingError, WorkersLostError
 from kalshi_platform.learning.training import run as running
+from kalshi_platform.learning.training.checkpoint import BEST, TrainingState, point, write_checkpoint
 from kalshi_platform.learning.training.run import TrainResult, Watchers, train
 
 
@@ -53,6 +55,20 @@ def test_without_a_validation_nothing_is_best(tmp_path):
 def test_a_score_that_is_not_finite_ends_the_run_and_is_not_the_best(tmp_path):
     with pytest.raises(TrainingError, match="iteration 1: the validation's score is not finite"):
         validated(loop(tmp_path), math.nan)
+
+
+@pytest.mark.parametrize(("best_iteration", "linked"), [(2, "000002"), (1, "000001")])
+def test_a_run_killed_before_it_named_its_best_names_it_when_it_goes_on(
+    tmp_path, monkeypatch, best_iteration, linked
+):
+    monkeypatch.setattr(running, "restore", lambda algorithm, policy, state: None)
+    for iteration in (1, 2):
+        counts = running._Counters(iteration=iteration, best_score=0.5, best_iteration=best_iteration)
+        state = TrainingState({}, {"run": dict(counts.__dict__)}, {})
+        write_checkpoint(tmp_path, iteration, made_policy(), state)
+    point(tmp_path, BEST, tmp_path / "checkpoints" / "000001")
+    loop(tmp_path, validate=lambda policy: scored(0.1)).resume()
+    assert (tmp_path / BEST).resolve().name == linked
 
 
 @pytest.mark.parametrize(("value", "kept"), [(1.5, 1.5), (math.nan, None), (math.inf, None)])

@@ -110,6 +110,32 @@ def test_a_resumed_run_has_every_setting_of_its_own(tmp_path):
     assert session.stored_settings(out).train == changed
 
 
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda run: rewrite(run / CONFIG, '"seed":0', '"seed":4'), r"train\.seed 4 and 0\)"),
+        (lambda run: rewrite(run / RUN_FILE, '"level": "simple"', '"level": "tiny"'), "'simple' and 'tiny'"),
+        (lambda run: rewrite(run / CONFIG, '"seed"', '"sead"'), r"config\.json: .*\s.*sead"),
+        (lambda run: rewrite(run / RUN_FILE, '"latency_ms"', '"latenby_ms"'), r"run\.json: .*\s.*latenby_ms"),
+        (
+            lambda run: (run / RUN_FILE).write_text('{"settings": 7, "dataset": 1, "dataset_digest": 1}'),
+            "run",
+        ),
+    ],
+)
+def test_records_of_a_run_that_were_changed_are_refused_by_file_and_setting(tmp_path, damage, named):
+    out = begun(tmp_path / "run", RunSettings(), dataset_of())
+    damage(out)
+    with pytest.raises(DataError, match=rf"{named}[\s\S]*restore it, or start the run in another --out"):
+        session.stored_settings(out)
+
+
+def rewrite(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 def contents(folder):
     """Everything in a folder: names, bytes, links."""
     return {

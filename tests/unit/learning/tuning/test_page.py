@@ -218,10 +218,22 @@ def test_the_page_is_the_same_when_written_again(sweep, compared):
     )
 
 
+def test_the_page_and_the_terminal_say_on_which_data_the_runs_were_judged(tmp_path):
+    make_run(tmp_path / "run", np.linspace(0.01, 0.05, 12))
+    found = compare_runs([tmp_path / "run"], QUICK)
+    assert found.data_words == "Judged on 12 events in 12 blocks simulated"
+    assert found.worth.startswith("Simulated: ")
+    assert found.data_words in render_html(found, tmp_path)
+    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(terminal_view(found))
+    console.file.close()
+    assert found.data_words in console.export_text()
+
+
 def test_the_first_line_claims_nothing_of_a_winner_that_met_no_rule(tmp_path):
     make_run(tmp_path / "t", np.linspace(-0.03, 0.03, 10))
     compared = compare_runs([tmp_path / "t"], QUICK)
-    assert compared.worth.startswith("Source of the data not known: take them for simulated.")
+    assert compared.worth.startswith("Simulated: ")
     assert not {"Better", "Earns"} & set(compared.worth.split())
     page = render_html(compared, tmp_path)
-    assert page.index("take them for simulated") < page.index("trials in the statistics")
+    assert page.index("says nothing about a market") < page.index(compared.data_words)

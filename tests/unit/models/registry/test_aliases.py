@@ -7,6 +7,7 @@ import pytest
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.models.registry.aliases import AliasLog
 from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.models.registry.verdicts import KeptVerdict
 from kalshi_platform.storage.storage import Storage
 
 
@@ -144,6 +145,22 @@ def test_a_rollback_may_go_further_back_at_once_and_takes_off_what_stood_between
     assert [e.number for e in registry.aliases().promotions("champion")] == [1, 5]
 
 
+def test_a_model_judged_anew_stands_once_and_its_latest_promotion_counts_also_after_a_rollback(
+    registry, three
+):
+    a, b, _ = three
+    registry.promote("champion", a, reason="p", standing="simulated")
+    registry.promote("champion", a, reason="judged anew", standing="real")
+    registry.promote("champion", b, reason="p")
+    assert registry.aliases().stack("champion") == (a, b)
+    assert registry.rollback("champion", reason="r").model == a
+    log = registry.aliases()
+    assert (log.stack("champion"), log.promotion("champion").number) == ((a,), 2)
+    assert (log.latest("champion").number, log.promotion("nobody")) == (4, None)
+    with pytest.raises(LimitError, match="nothing before"):
+        registry.rollback("champion", reason="r")
+
+
 def test_a_log_that_shrank_or_changed_since_it_was_read_is_told(registry, three):
     registry.promote("champion", three[0], reason="p")
     before = registry.aliases()
@@ -155,3 +172,32 @@ def test_a_log_that_shrank_or_changed_since_it_was_read_is_told(registry, three)
     changed = AliasLog((before.entries[0].replace(model=three[2]), *after.entries[1:]))
     with pytest.raises(DataError, match=r"aliases/000001.json is not the entry that was read before"):
         changed.require_grown_from(before, "here")
+
+
+def refusal(entry, **changes):
+    values = {
+        "alias": entry.alias, "entry": entry.number, "model": entry.model, "tier_set": None,
+        "fault": "model", "reason": "it acts illegally", "host": "here", "at": entry.at, "by": "me@here",
+    }  # fmt: skip
+    return KeptVerdict(**values | changes)
+
+
+def test_a_rollback_passes_over_models_that_were_refused_and_never_served(registry, three):
+    a, b, c = three
+    first, second, _ = [registry.promote("champion", model, reason="p") for model in (a, b, c)]
+    registry.add_verdict(refusal(second))
+    assert registry.before("champion", registry.aliases()) == a
+    registry.add_verdict(refusal(second, tier_set="0" * 12, fault="", reason="fine with its tiers"))
+    assert registry.before("champion", registry.aliases()) == b  # some replica served it
+    assert registry.rollback("champion", reason="r").model == b
+    registry.add_verdict(refusal(first))
+    with pytest.raises(
+        LimitError, match=f"named nothing else before that answered.*{a} was refused: it acts"
+    ):
+        registry.rollback("champion", reason="r")
+
+
+def test_a_refusal_of_one_machine_is_no_reason_to_pass_a_model_over(registry, three):
+    first, _ = [registry.promote("champion", model, reason="p") for model in three[:2]]
+    registry.add_verdict(refusal(first, fault="machine", reason="no memory"))
+    assert registry.rollback("champion", reason="r").model == three[0]

@@ -5,7 +5,6 @@ from made.registry_models import add
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.models.registry.examples import (
-    EXAMPLE_NAME,
     Example,
     ExampleMarket,
     add_example,
@@ -26,10 +25,17 @@ def test_an_example_is_read_as_it_was_kept_and_the_first_one_stays(tmp_path):
     assert read_example(registry, model) == EXAMPLE
 
 
-@pytest.mark.parametrize("content", ["", "{", "{}", '{"source": "x", "columns": [], "markets": []}'])
-def test_a_damaged_example_is_named(tmp_path, content):
+@pytest.mark.parametrize("content", ["", "{", "{}", '{"source": "x", "columns": [], "markets": []}', "0.75"])
+def test_an_example_that_is_damaged_or_of_which_one_number_changed_is_named(tmp_path, content):
     registry = Registry(tmp_path)
     model = add(registry).id
-    (tmp_path / "models" / model / EXAMPLE_NAME).write_text(content)
-    with pytest.raises(DataError, match=rf"{model}/{EXAMPLE_NAME} is damaged"):
+    add_example(registry, model, EXAMPLE)
+    (path,) = (tmp_path / "models" / model).glob("example-*.json")
+    path.write_text(path.read_text().replace("0.75", "0.74") if content == "0.75" else content)
+    with pytest.raises(
+        DataError, match=rf"{model}/{path.name} is damaged \([\s\S]*\): delete it, and register"
+    ):
         read_example(registry, model)
+    path.unlink()
+    add_example(registry, model, EXAMPLE)  # the remedy
+    assert read_example(registry, model) == EXAMPLE

@@ -17,7 +17,7 @@ from kalshi_platform.data.market_data.capture import read_frames
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.serving.api import stream_client
 from kalshi_platform.serving.api.decide_client import ServiceError
-from kalshi_platform.serving.api.messages import AccountMessage
+from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
 from kalshi_platform.serving.api.stream_client import StreamClient, StreamClientConfig
 from kalshi_platform.serving.live.sessions import SessionConfig, SessionStore
 from kalshi_platform.serving.live.stream import StreamLimits
@@ -27,6 +27,10 @@ LIMITS = StreamLimits(ack_every=8)
 
 async def no_pause(seconds: float) -> None:
     """Try again at once: a test waits for nothing."""
+
+
+#: The model of these tests reads facts that nobody tells.
+OPENING = OpenMessage(type="open", accept_missing_inputs=True)
 
 
 class Server:
@@ -79,6 +83,7 @@ async def running(
 def client(url: str, **options: Any) -> StreamClient:
     names = StreamClientConfig.model_fields.keys() & options.keys()
     config = StreamClientConfig(url=url, **{name: options.pop(name) for name in names})
+    options.setdefault("opening", OPENING)
     return StreamClient(config, sleep=no_pause, **options)
 
 
@@ -392,3 +397,21 @@ def test_frames_that_nobody_takes_are_refused_beyond_the_bound() -> None:
                 stream.send_frame("{}")
 
     asyncio.run(run())
+
+
+def test_a_stream_that_no_real_model_answers_ends_the_client_with_the_reason():
+    async def refusing(request: web.Request, socket: web.WebSocketResponse) -> None:
+        said = json.loads(await socket.receive_str())
+        seen.append((said["allow_simulated"], said["source"]))
+        await socket.send_str(json.dumps({"type": "closed", "reason": "tiny-1 was judged on simulated data"}))
+        await socket.close(code=1008)
+
+    async def scenario() -> None:
+        opening = OpenMessage(type="open", allow_simulated=True, source="recorded")
+        async with running(refusing) as url, client(url, opening=opening) as stream:
+            with pytest.raises(ServiceError, match="closed the session: tiny-1 was judged on simulated data"):
+                await answered(stream, 1)
+
+    seen: list[tuple[bool, str]] = []
+    asyncio.run(scenario())
+    assert seen == [(True, "recorded")]

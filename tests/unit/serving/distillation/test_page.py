@@ -17,11 +17,14 @@ def test_the_pages_show_every_figure_and_fetch_nothing(place, tmp_path):
     assert report.choice == stored_report(registry, tier_set).choice
     assert not re.search(r"(src|href)=", html)
     assert html.count("<svg") >= 8
+    assert report.caution.startswith("simulated: judged on ")
     for words in (
+        report.caution,
         report.choice.pair.first and f"{report.choice.pair.first:.4f}",
         "Reliability",
         report.model,
     ):
         assert not words or words in html
     assert "1 MLP" in done.stdout
+    assert "simulated: judged on " in done.stdout
     assert report.choice.reason[:30] in done.stdout

@@ -14,6 +14,15 @@ def test_the_report_is_of_the_model_and_dataset_of_its_set(place):
     assert found.forms == {t.number: t.forms for t in tier_set.tiers}
 
 
+def test_a_report_that_real_data_judged_has_no_caution_and_one_without_counts_is_not_taken_for_it(place):
+    _, registry, tier_set, _ = place
+    found = stored_report(registry, tier_set)
+    assert found.caution.startswith("simulated: judged on ")
+    real = {"recorded": {"events": 30, "blocks": 30}}
+    assert found.replace(judged_on=real).caution == ""
+    assert "unknown" in found.replace(judged_on=None).caution
+
+
 def test_a_set_without_a_report_is_refused(place):
     _, registry, tier_set, _ = place
     kept = {n: d for n, d in tier_set.artefacts.items() if not n.startswith(REPORT_PREFIX)}

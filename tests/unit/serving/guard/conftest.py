@@ -6,6 +6,7 @@ import pytest
 from made.guards import Loader
 from made.registry_models import made_policy, made_record
 
+from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.domain.timing import CallTimes
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.serving.guard import candidate as checks
@@ -36,7 +37,8 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def registry(tmp_path, made):
+def registry(tmp_path, made, monkeypatch):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     shutil.copytree(made[0], tmp_path / "registry")
     return Registry(tmp_path / "registry")
 

@@ -84,8 +84,9 @@ def test_a_slow_candidate_is_refused_beside_an_active_model_and_told_of_where_no
     assert not beside.accepted
     assert beside.reason == (
         "p99 of 100 decisions is 3.10 ms, its level's budget 2 ms times check.latency_factor 1 (the fastest "
-        "of 3 rounds, median 0.50 ms): promote it again when the machine is less busy, or raise "
-        "the factor"
+        "of 3 rounds, median 0.50 ms): when the machine is less busy, name the model anew (kalshi-platform "
+        "models rollback, then promote) or start the service again; or raise the factor in the Serve config "
+        "file"
     )
     alone = examine(policy, UNKNOWN, 2.0, None, CheckConfig()).verdict
     assert alone.accepted

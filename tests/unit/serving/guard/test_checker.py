@@ -4,7 +4,7 @@ import pytest
 from made.guards import Loader, damaged
 
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
-from kalshi_platform.models.registry.examples import EXAMPLE_NAME, Example, ExampleMarket, add_example
+from kalshi_platform.models.registry.examples import Example, ExampleMarket, add_example
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.guard.candidate import CheckConfig
 from kalshi_platform.serving.guard.checker import Checker
@@ -69,5 +69,6 @@ def test_a_kept_example_comes_along_and_a_damaged_one_does_no_harm(registry, mod
     add_example(registry, models[0], example)
     key = ModelKey(models[0], None)
     assert checker(registry).check(key, None, None).served.example == example
-    (tmp_path / "registry" / "models" / models[0] / EXAMPLE_NAME).write_text("{")
+    (path,) = (tmp_path / "registry" / "models" / models[0]).glob("example-*.json")
+    path.write_text("{")
     assert checker(registry).check(key, None, None).served.example is None

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 from made.guards import S, answered, damaged, guard_of, kinds, swapped, tier_set
-from made.registry_models import made_policy, made_record
+from made.registry_models import REAL, SIMULATED, made_policy, made_record
 
 from kalshi_platform.domain.errors import ContractError, LimitError, StorageError
 from kalshi_platform.models.registry.export import probes
@@ -49,6 +49,27 @@ def test_a_promoted_model_is_swapped_in_and_requests_in_flight_keep_theirs(regis
     found = in_flight.policy.decide(Batch(flat, None, free(3, 2)), 0)
     np.testing.assert_array_equal(found.actions, made_policy("tiny", 0).act(flat))
     assert kinds(guard) == ["loaded", "swapped"]
+
+
+def test_the_served_model_carries_the_marks_of_its_alias_and_a_new_judgement_changes_them(
+    registry, models, loader
+):
+    registry.promote(CHAMPION, models[1], reason="of simulated data", evidence="a" * 12, standing="simulated",
+                     judged_on=SIMULATED)  # fmt: skip
+    guard = guard_of(registry, loader)
+    served = guard.active
+    assert served.marks.simulated
+    registry.promote(CHAMPION, models[1], reason="judged anew", evidence="b" * 12, standing="real",
+                     judged_on=REAL)  # fmt: skip
+    assert guard.refresh() is None, "it is the same model: nothing is loaded"
+    assert not guard.active.marks.simulated
+    assert (guard.active.number, loader.loaded) == (served.number, [models[1]])
+    started = guard_of(registry, loader)
+    assert not started.active.marks.simulated, "the latest promotion counts, also where it stood before that"
+    registry.rollback(CHAMPION, reason="odd")
+    guard.refresh()
+    assert guard.active.record.id == models[0]
+    assert not guard.active.marks.passed_gates  # the first one was promoted by hand
 
 
 def test_a_rollback_in_the_registry_is_a_change_like_any_other(registry, models, loader):

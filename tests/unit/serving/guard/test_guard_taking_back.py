@@ -9,6 +9,7 @@ from kalshi_platform.domain.errors import DataError, LimitError, StorageError
 from kalshi_platform.models.registry.export import probes
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import add_tier_set
+from kalshi_platform.serving.guard.candidate import CheckConfig
 from kalshi_platform.serving.guard.watch import WatchConfig
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.tiered import free
@@ -235,3 +236,38 @@ def test_a_log_that_lost_its_last_entry_is_not_written_to(registry, models, load
     with pytest.raises(DataError, match="ends at entry 1, it had 2 before"):
         guard.rollback("worse")
     assert registry.aliases().number == 1
+
+
+@pytest.mark.parametrize("from_the_registry", [False, True])
+def test_after_a_restart_a_rollback_passes_over_what_no_replica_ever_served(
+    registry, models, loader, from_the_registry
+):
+    first = guard_of(registry, loader, check=CheckConfig(min_probe_agreement=0.999))
+    registry.promote(CHAMPION, models[1], reason="decides otherwise")
+    assert not first.refresh().accepted
+    registry.promote(CHAMPION, models[2], reason="better")
+    guard = guard_of(registry, loader)  # knows no previous model of its own
+    assert guard.active.record.id == models[2]
+    if from_the_registry:
+        registry.rollback(CHAMPION, reason="models rollback")
+        guard.refresh()
+    else:
+        guard.rollback("worse")
+    assert guard.active.record.id == registry.aliases().model(CHAMPION) == models[0]
+    assert guard_of(registry, loader).active.record.id == models[0]
+
+
+def test_a_rollback_by_hand_while_the_alias_names_a_refused_model_says_how_to_set_the_alias_back(
+    registry, models, loader
+):
+    loader.damage[models[1]] = damaged
+    guard = guard_of(registry, loader)
+    registry.promote(CHAMPION, models[1], reason="a mistake")
+    guard.refresh()
+    words = rf"champion names {models[1]}, which does not answer here .*models rollback --alias champion$"
+    with pytest.raises(LimitError, match=words):
+        guard.rollback("wrong model")
+    assert registry.aliases().model(CHAMPION) == models[1]
+    registry.rollback(CHAMPION, reason="as it said")
+    assert guard.refresh() is None
+    assert guard.active.record.id == models[0]

@@ -20,7 +20,8 @@ def store() -> SessionStore:
 
 
 def opened(store, now_s=0, owner="me", model=MODEL, **opening):
-    lease = store.open(json.dumps({"type": "open", **opening}), model, now_s * SECOND, owner)
+    asked = {"type": "open", "accept_missing_inputs": True, **opening}
+    lease = store.open(json.dumps(asked), model, now_s * SECOND, owner)
     return lease, json.loads(lease.messages[0])
 
 

@@ -35,6 +35,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
         "reasons": {}, "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "missing_inputs": {M: stream.books.missing[M]},
     }  # fmt: skip
 
 
@@ -94,7 +95,13 @@ def test_a_market_that_no_group_names_is_told_where_it_was_put() -> None:
         for m in stream.step(snapshot(k, ticker=t), T0_NS, Policy())
     ]
     assert [m for m in told if m["type"] == "placed"] == [
-        {"type": "placed", "ticker": "A", "group": 1, "slot": 0}
+        {
+            "type": "placed",
+            "ticker": "A",
+            "group": 1,
+            "slot": 0,
+            "missing_inputs": stream.books.missing["A"],
+        }
     ]
 
 

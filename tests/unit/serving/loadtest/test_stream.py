@@ -15,7 +15,7 @@ from kalshi_platform.data.market_data.capture import CaptureWriter
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.serving.loadtest.result import LoadConfig, summarise
 from kalshi_platform.serving.loadtest.run import generate
-from kalshi_platform.serving.loadtest.stream import OPENING, open_stream, stream_lines, stream_loop
+from kalshi_platform.serving.loadtest.stream import OPENING, _opening, open_stream, stream_lines, stream_loop
 
 MS = 1_000_000
 CONFIG = LoadConfig(url="http://x", rate_per_s=100, duration_s=1, warm_up_s=0, arrivals="constant")
@@ -221,13 +221,21 @@ def test_a_stream_over_a_socket_is_opened_with_a_token_and_every_frame_is_timed(
 
 
 async def first_frame(url):
-    async with open_stream(url, {}, 5.0) as (_, frame):
+    async with open_stream(CONFIG.replace(url=url, timeout_s=5.0), {}) as (_, frame):
         return frame
 
 
 async def closing(request):
     socket = await accepted(request)
     await socket.close(code=1008, message=b"no open message")
+    return socket
+
+
+async def simulated(request):
+    socket = await accepted(request)
+    why = 'tiny-1 was judged on simulated data only: open with "allow_simulated": true'
+    await socket.send_str(json.dumps({"type": "closed", "reason": why}))
+    await socket.receive()
     return socket
 
 
@@ -246,7 +254,8 @@ async def forbidding(request):
     ("answer", "said"),
     [
         (closing, r"/v1/stream: the stream was closed when it was opened \(no open message\)"),
-        (refusing, r'/v1/stream: refused: \{"type":"closed","reason":"full"\}'),
+        (refusing, r"/v1/stream: refused: full$"),
+        (simulated, r"/v1/stream: refused: .* with \"allow_simulated\": true \(here: --allow-simulated\)$"),
         (forbidding, r"/v1/stream: status 401; is a token wanted"),
     ],
 )
@@ -263,3 +272,9 @@ def test_a_stream_that_is_refused_says_why(answer, said):
 def test_an_address_where_nothing_listens_is_told(url):
     with pytest.raises(ContractError, match=f"{url}: no server answers .*or correct --url"):
         asyncio.run(first_frame(url))
+
+
+def test_the_open_message_allows_what_the_command_allows_and_nothing_more():
+    assert _opening(CONFIG) == OPENING
+    allowed = _opening(CONFIG.replace(allow_simulated=True, accept_missing_inputs=True))
+    assert allowed == {**OPENING, "allow_simulated": True, "accept_missing_inputs": True}

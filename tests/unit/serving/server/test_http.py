@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from made.served import REAL_MARKS, SIMULATED_MARKS
 from made.serving_app import ADMIN, CLIENT, MODEL, App, Client, refused, token, token_files
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -51,6 +53,37 @@ def test_the_example_is_decided_as_the_policy_decides_in_process(app: App, body:
     assert list(group.actions.values()) == [names[a] for a in expected.actions[0]]
     assert list(group.probabilities.values()) == expected.probabilities[0].tolist()
     assert answer.timings_ms["total"] >= answer.timings_ms["decide"] >= answer.timings_ms["tier_3"] > 0
+
+
+def test_every_answer_marks_a_model_that_was_judged_on_simulated_data(body: dict[str, Any], tmp_path):
+    app = App(access=token_files(tmp_path))
+    assert app.served is not None
+    app.served = replace(app.served, marks=SIMULATED_MARKS)
+    answers = {
+        "/v1/decide": app.client.post("/v1/decide", json=body, headers=token(CLIENT)),
+        "/v1/model": app.client.get("/v1/model", headers=token(CLIENT)),
+        "/v1/readyz": app.client.get("/v1/readyz"),
+        "/v1/models/events": app.client.get("/v1/models/events", headers=token(ADMIN)),
+        "/v1/models/reload": app.client.post("/v1/models/reload", headers=token(ADMIN)),
+    }
+    for path, answer in answers.items():
+        assert answer.status_code == 200, path
+        assert answer.json()["simulated"] is True, path
+        assert "judged on simulated data only" in answer.json()["cautions"][0], path
+    assert answers["/v1/model"].json()["judged_on"] == "12 events in 12 blocks simulated"
+    assert answers["/v1/model"].json()["trained_on"] == "12 events in 12 blocks recorded"
+
+
+def test_a_model_that_passed_no_gate_says_so_and_a_real_champion_says_nothing(body: dict[str, Any]):
+    app = App()
+    assert app.decide(body).json()["cautions"] == []
+    assert app.decide(body).json()["simulated"] is False
+    assert app.served is not None
+    app.served = replace(app.served, marks=REAL_MARKS._replace(passed_gates=False))
+    body["request_id"] += "-again"
+    assert app.decide(body).json()["cautions"] == ["passed no gate: do not trade by it"]
+    assert app.client.get("/v1/readyz").json()["cautions"] == ["passed no gate: do not trade by it"]
+    assert app.client.get("/v1/model").json()["passed_gates"] is False
 
 
 def test_columns_may_come_in_any_order(app: App, body: dict[str, Any]):
@@ -260,7 +293,7 @@ class TestAdministration:
         response = guarded.client.post(
             "/v1/models/rollback", json={"reason": "it trades too much"}, headers=token(ADMIN)
         )
-        assert response.json() == {"model": "tiny-0123456789ab"}
+        assert response.json() == {"model": "tiny-0123456789ab", "simulated": False, "cautions": []}
 
     def test_a_rollback_needs_a_reason(self, guarded: App):
         response = guarded.client.post("/v1/models/rollback", json={}, headers=token(ADMIN))

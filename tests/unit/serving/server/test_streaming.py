@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from made.served import made_served
+from made.served import SIMULATED_MARKS, made_served
 from made.serving_app import ADMIN, CLIENT, MODEL, App, token, token_files
 from made.stream_texts import T0_NS, delta, line, snapshot
 
@@ -122,6 +123,74 @@ def test_a_broken_connection_is_gone_on_with_where_it_stood(app: App):
         await second.leave()
 
     asyncio.run(run())
+
+
+def test_real_frames_are_refused_by_a_simulated_model_with_the_whole_reason_and_answered_if_allowed(app: App):
+    real = app.served
+    app.served = replace(real, marks=SIMULATED_MARKS)
+
+    async def refused(socket: Socket) -> None:
+        told = await socket.opened()
+        assert told["type"] == "closed"
+        assert real.key.model in told["reason"]
+        assert told["reason"].endswith("or serve a model that recorded data judged")
+        assert (await socket.next())["code"] == streaming.REFUSED
+
+    async def allowed(socket: Socket) -> None:
+        opened = await socket.opened(json.dumps({"type": "open", "allow_simulated": True}))
+        assert opened["simulated"]
+        assert "simulated data only" in opened["cautions"][0]
+        socket.send(line(T0_NS + S, snapshot()))
+        decision = await socket.read()
+        assert (decision["type"], decision["simulated"]) == ("decision", True)
+        await socket.leave()
+
+    try:
+        connected(app, refused)
+        connected(app, allowed)
+    finally:
+        app.served = real
+
+
+def test_a_session_of_real_frames_gets_no_answer_of_a_simulated_model_that_is_swapped_in(app: App):
+    real = app.served
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened()
+        socket.send(line(T0_NS + S, snapshot()))
+        assert (await socket.read())["type"] == "decision"
+        app.served = replace(real, number=real.number + 1, marks=SIMULATED_MARKS)
+        socket.send(line(T0_NS + 2 * S, delta(2)))
+        told = await socket.read()
+        assert told["type"] == "closed"
+        assert "was judged on simulated data only" in told["reason"]
+        assert (await socket.next())["code"] == streaming.REFUSED
+
+    before = app.guard.n_answered
+    try:
+        connected(app, scenario)
+    finally:
+        app.served = real
+    assert app.guard.n_answered == before + 1, "the simulated model was asked"
+
+
+def test_a_real_model_that_follows_a_simulated_one_answers_its_sessions_and_the_mark_ends(app: App):
+    real = app.served
+    app.served = replace(real, marks=SIMULATED_MARKS)
+
+    async def scenario(socket: Socket) -> None:
+        await socket.opened(json.dumps({"type": "open", "source": "simulated"}))
+        app.served = replace(real, number=real.number + 1)
+        socket.send(line(T0_NS + S, snapshot()))
+        decision = await socket.read()
+        assert decision["type"] == "decision"
+        assert "simulated" not in decision
+        await socket.leave()
+
+    try:
+        connected(app, scenario)
+    finally:
+        app.served = real
 
 
 def test_a_newer_connection_takes_the_session_over(app: App):

@@ -5,14 +5,22 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made.serving_app import App
+from made.served import SIMULATED_MARKS, made_served
+from made.serving_app import MODEL, App
+from made.serving_tiers import PlainEngine, spec_of
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.models.networks.levels import LEVELS
+from kalshi_platform.models.networks.networks import build_network
+from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
+from kalshi_platform.serving.live.admission import columns_shown, require_inputs
 from kalshi_platform.serving.server import warming
 from kalshi_platform.serving.server.warming import rehearse
+from kalshi_platform.simulation.replay.trading import TradingConfig
 
 ROOT = Path(__file__).resolve().parents[4]
 #: Run in a process of its own, where nothing was asked before; argv[1]: whether it is rehearsed.
@@ -86,6 +94,16 @@ def test_the_limits_of_clients_do_not_stop_a_rehearsal():
     limits = {"groups": 1, "body_bytes": 1_024, "rates": {"rate_per_s": 1, "burst": 1}}
     app = App(limits=limits)
     asyncio.run(rehearse(app.service.args, app.served))
+
+
+def test_a_simulated_model_and_inputs_that_no_frame_tells_are_rehearsed():
+    trading = TradingConfig(groups=("orderbook", "temporal", "resolution"))
+    with pytest.raises(ContractError, match="reads inputs that this stream does not give"):
+        require_inputs(columns_shown(trading, 0), (), (), outcomes=False)
+    engine = PlainEngine(build_network(spec_of(LEVELS["tiny"], groups=trading.groups), 0))
+    policy = TieredPolicy(engine.spec, (ReadyTier(3, engine, 1.0, None),))
+    served = replace(made_served(policy, trading, MODEL), marks=SIMULATED_MARKS)
+    asyncio.run(rehearse(App().service.args, served))
 
 
 def test_an_application_that_answers_otherwise_is_told(monkeypatch: pytest.MonkeyPatch):

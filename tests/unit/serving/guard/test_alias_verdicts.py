@@ -5,11 +5,12 @@ from made.guards import Clock, S, answered, damaged, guard_of, kinds, swapped, t
 from made.registry_models import made_policy, made_record
 
 from kalshi_platform.domain.errors import DataError, LimitError, StorageError
+from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import add_tier_set
-from kalshi_platform.serving.guard import standing as rules
+from kalshi_platform.serving.guard import alias_verdicts as rules
+from kalshi_platform.serving.guard.alias_verdicts import Deployed, deployed_now
 from kalshi_platform.serving.guard.candidate import CheckConfig
-from kalshi_platform.serving.guard.standing import Deployed, deployed_now
 from kalshi_platform.serving.guard.watch import WatchConfig
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread", "cost_ms")
@@ -183,12 +184,51 @@ def test_a_registry_that_takes_nothing_is_said_and_a_start_falls_back_on_what_wa
     registry.promote(CHAMPION, models[1], reason="better")
     assert not guard.refresh().accepted
     assert kinds(guard) == ["loaded", "not_written", "refused", "not_written"]
-    assert "knows nothing of it and checks the model for itself" in guard.events[-1].words
+    assert "a replica that starts on another machine knows nothing of it" in guard.events[-1].words
     again = guard_of(registry, loader, deployed=deployed)
     assert again.active.record.id == models[0]
     monkeypatch.undo()
     guard.refresh()  # what waited is written as soon as the registry takes it
     assert [v.fault for v in registry.verdicts(CHAMPION, 2)] == ["model"]
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """A registry that takes no verdicts."""
+
+    def refuse(self, verdict):
+        raise StorageError("cannot create: read-only file system")
+
+    monkeypatch.setattr(Registry, "add_verdict", refuse)
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_refusal_that_the_registry_does_not_take_binds_this_machine(registry, models, loader):
+    deployed = deployed_now(registry, CHAMPION)
+    refused(registry, models, loader, deployed=deployed)
+    again = guard_of(registry, loader, deployed=deployed)  # its own bounds would let the model pass
+    assert again.active.record.id == models[0]
+    assert "at least 99.9% are asked for" in again.refresh().reason
+    assert loader.loaded.count(models[1]) == 1
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_refusal_that_nobody_can_keep_is_said(registry, models, loader, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "file"))
+    guard = refused(registry, models, loader)
+    assert "nor can this machine keep it (" in guard.events[-1].words
+
+
+@pytest.mark.usefixtures("read_only")
+def test_a_refusal_kept_here_of_a_registry_that_lay_there_before_binds_nobody(
+    registry, models, loader, tmp_path
+):
+    deployed = deployed_now(registry, CHAMPION)
+    refused(registry, models, loader, deployed=deployed)
+    (path,) = (tmp_path / "home").rglob("*.refused.json")
+    path.write_text(path.read_text().replace('"at":"20', '"at":"19').replace('"at": "20', '"at": "19'))
+    assert guard_of(registry, loader, deployed=deployed).active.record.id == models[1]
 
 
 def test_where_only_a_refused_model_is_left_the_start_says_who_refused_it(registry, models, loader):

@@ -5,6 +5,8 @@ Owns       the verdicts of this replica until the registry has them, the reading
 Durable    a refusal binds every replica that starts or looks, until the alias changes. A fault of one machine
            (no memory, a missing package, too slow) binds replicas on that machine alone, until the service is
            deployed anew with just this model.
+Read-only  a refusal that the registry does not take is kept in this program's home instead, where replicas of
+           this machine find it: a registry that replicas may only read is no reason to serve a refused model.
 Deployed   the model that the alias named when the service was deployed: a replica may begin with it, because
            somebody who restarted the service asked for it. A model that the alias named later must first be
            compared with one that stood.
@@ -17,15 +19,18 @@ import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from kalshi_platform.domain.errors import ContractError, DataError, PlatformError
+from kalshi_platform.domain.config import digest_of
+from kalshi_platform.domain.errors import ContractError, DataError, PlatformError, StorageError
+from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, author
 from kalshi_platform.models.registry.store import Registry, now
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set, tier_sets
-from kalshi_platform.models.registry.verdicts import Fault, KeptVerdict
+from kalshi_platform.models.registry.verdicts import Fault, KeptVerdict, add_verdict, read_verdicts
 from kalshi_platform.serving.guard.candidate import Wanted
 from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
 from kalshi_platform.serving.guard.served import Verdict
 from kalshi_platform.serving.inference.ready import ModelKey, key_of
+from kalshi_platform.storage.storage import open_storage
 
 
 class Deployed(NamedTuple):
@@ -48,7 +53,7 @@ def deployed_now(registry: Registry, alias: str) -> Deployed | None:
     return Deployed(entry.number, key_of(entry.model, newest_tier_set(registry, entry.model)), now())
 
 
-class Standing:
+class AliasVerdicts:
     """The verdicts on what one alias named, of this replica and of all that share its registry."""
 
     def __init__(
@@ -62,6 +67,7 @@ class Standing:
         """``host`` names this machine; None: as the system calls it."""
         self._registry, self._alias, self._events, self._deployed = registry, alias, events, deployed
         self._host = host or socket.gethostname()
+        self._own = open_storage(home() / "verdicts" / digest_of(registry.uri))
         self._lock = threading.Lock()
         self._here: dict[tuple[ModelKey, int], Verdict] = {}
         self._served: set[tuple[ModelKey, int]] = set()
@@ -99,7 +105,7 @@ class Standing:
         """
         if (own := self.refused_here(key, entry)) is not None:
             return own
-        bound = self._binding(key, entry, self._registry.verdicts(self._alias, entry))
+        bound = self._binding(key, entry, self._verdicts(entry))
         if bound is None:
             return None
         reason = f"{bound.reason} (refused by {bound.by} at {bound.at}, until {self._alias} changes)"
@@ -126,21 +132,46 @@ class Standing:
 
     def stood(self, key: ModelKey, entry: int) -> bool:
         """True where some replica took ``key`` into service as named by the change ``entry``."""
-        return any(v.served and _key(v) == key for v in self._registry.verdicts(self._alias, entry))
+        return any(v.served and _key(v) == key for v in self._verdicts(entry))
 
     def write(self) -> None:
         """Give the registry what it lacks; where it takes nothing, an event says so and the rest waits."""
         with self._lock:
             waiting = list(self._unwritten)
-        for verdict in waiting:
+        for k, verdict in enumerate(waiting):
             try:
                 self._registry.add_verdict(verdict)
             except PlatformError as err:
-                why = f"{err}; a replica that starts knows nothing of it and checks the model for itself"
-                self._events.add(EventKind.NOT_WRITTEN, _key(verdict), why)
+                told = [(each, self._keep_here(each)) for each in waiting[k:]]
+                about, words = next((t for t in told if not t[0].served), told[0])
+                self._events.add(EventKind.NOT_WRITTEN, _key(about), f"{err}; {words}")
                 return
             with self._lock:
                 self._unwritten.remove(verdict)
+
+    def _keep_here(self, verdict: KeptVerdict) -> str:
+        """Keep a refusal on this machine, as the registry does not take it; returns in words who knows it."""
+        if not verdict.served:
+            try:
+                add_verdict(self._own, verdict)
+            except PlatformError as err:
+                return (
+                    f"nor can this machine keep it ({err}): a replica that starts checks the model for itself"
+                )
+            return f"kept in {self._own.uri}: a replica that starts on another machine knows nothing of it"
+        return "a replica that starts does not know that this model stood"
+
+    def _verdicts(self, entry: int) -> list[KeptVerdict]:
+        """Verdicts on what the alias named by the change ``entry``, oldest first: those kept here as well."""
+        found = self._registry.verdicts(self._alias, entry)
+        known = self._seen.entries
+        began = known[entry - 1].at if entry <= len(known) else ""
+        try:
+            here = [v for v in read_verdicts(self._own, self._alias, entry) if v.at >= began]
+        except StorageError:
+            return found  # a home that cannot be read kept nothing: an event said so then
+        paths = {v.path for v in found}
+        return sorted((*found, *(v for v in here if v.path not in paths)), key=lambda verdict: verdict.at)
 
     def beginnings(self, log: AliasLog, newest: Wanted) -> Iterator[Wanted]:
         """Yield what a starting replica may serve first, best first.
@@ -167,14 +198,14 @@ class Standing:
             yield newest
 
     def _stood_before(self, log: AliasLog, latest: AliasEntry) -> Iterator[Wanted]:
-        """Models that stood under promotions still standing, the latest first.
+        """Models that stood under promotions that no rollback took off, the latest first.
 
         A model that was refused under a later change is left out.
         """
         entries = [latest, *(e for e in reversed(log.promotions(self._alias)) if e.number != latest.number)]
         bound: set[ModelKey] = set()
         for entry in entries:
-            verdicts = self._registry.verdicts(self._alias, entry.number)
+            verdicts = self._verdicts(entry.number)
             keys = [_key(v) for v in reversed(verdicts) if v.served]
             if self._deployed is not None and self._deployed.entry == entry.number:
                 keys.append(self._deployed.key)  # a registry that only reads keeps no verdicts
