@@ -37,6 +37,8 @@ NO_TIME: Final = -1
 
 _DIGITS: Final = 18  # any more would not fit into 64 bits
 
+#: The last ns that 64 bits hold, in 2262.
+_LAST_NS: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _DURATION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))? ?(s|m|min|h|d|w)", re.ASCII)
@@ -117,16 +119,19 @@ def parse_rfc3339(text: str) -> Ns:
 def parse_moment(text: str, name: str) -> Ns:
     """Time in ns since 1970 UTC from an RFC 3339 string or from a day, which begins at midnight UTC.
 
-    ContractError calls the value ``name``.
+    ContractError calls the value ``name``; a time that no recording can have is refused too.
     """
     try:
-        return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
+        time_ns = parse_rfc3339(f"{text}T00:00:00Z" if _DAY.fullmatch(text) else text)
     except DataError:
         number = "; a number: write the time as text" if text.strip().lstrip("-").isdigit() else ""
         raise ContractError(
             f"{name} {_shown(text)} is no time: give a day (2026-11-23, midnight UTC) or RFC 3339 text with "
             f"a zone (2026-11-23T02:13:20Z){number}"
         ) from None
+    if not 0 <= time_ns <= _LAST_NS:
+        raise ContractError(f"{name} {_shown(text)} lies outside 1970 to 2262: give a time of the recordings")
+    return time_ns
 
 
 def parse_duration(text: str, name: str) -> Ns:

@@ -155,6 +155,8 @@ def test_durations_have_a_unit_and_moments_a_day_or_a_zone():
         (parse_moment, "2026-13-01", r"--x '2026-13-01' is no time"),
         (parse_moment, "1700000000", r"a number: write the time as text"),
         (parse_moment, "2026-11-23T02:13:20", r"with a zone"),
+        (parse_moment, "1969-12-31", r"--x '1969-12-31' lies outside 1970 to 2262"),
+        (parse_moment, "2263-01-01T00:00:00Z", r"lies outside 1970 to 2262"),
     ],
 )
 def test_what_is_no_duration_or_moment_is_refused_by_the_name_of_its_option(parse, text, message):

@@ -325,6 +325,20 @@ def test_blocks_and_cuts_stay_when_a_recorded_dataset_grows(tmp_path):
     assert not add(tmp_path / "set", *weather(tmp_path, "two", (40, 41))).is_new
 
 
+def test_events_beside_the_new_rows_of_one_that_grew_join_its_stratum(tmp_path):
+    first = made(tmp_path, *weather(tmp_path, "one", range(2)))
+    assert first.strata[0].undivided == "fewer_than_3_blocks"
+    more = quotes(tmp_path, "more.parquet", ["W1-A"], range(90 * 3_600, 90 * 3_600 + 20))
+    grown = add(tmp_path / "set", more).manifest
+    (stratum,) = grown.strata
+    assert stratum.last_ns == next(m.last_ns for m in grown.markets if m.ticker == "W1-A")
+    assert stratum.long == ("W1",)
+    # W1 is judged only, so what it meets in time must not teach: 40 to 70 lie inside of its life.
+    found = add(tmp_path / "set", *weather(tmp_path, "two", range(40, 70)))
+    assert set(found.joined.values()) == {"judge_only"}
+    assert find_problems(Dataset.open(tmp_path / "set")) == []
+
+
 def test_a_dataset_from_before_blocks_grows_by_its_own_rules(tmp_path):
     made(tmp_path, *weather(tmp_path, "one", range(30)))
     path = tmp_path / "set" / MANIFEST_NAME
