@@ -310,13 +310,16 @@ def test_workers_that_die_again_and_again_end_the_run(ray_runtime, tmp_path: Pat
         train(made_source(), tmp_path, config, Holds(), lambda progress: kill_samplers())
 
 
+@pytest.mark.parametrize(("cut", "named"), [(True, "has 4 bytes, its manifest says"), (False, "has sha256")])
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_it_continues(
-    unbroken: Path, tmp_path: Path, caplog
+    cut: bool, named: str, unbroken: Path, tmp_path: Path, caplog
 ):
     train(made_source(), tmp_path, SMALL.replace(total_env_steps=3 * 128), Holds())
-    (tmp_path / "checkpoints" / "000003" / "arrays.npz").write_bytes(b"half")
+    newest = tmp_path / "checkpoints" / "000003" / "arrays.npz"
+    whole = newest.read_bytes()
+    newest.write_bytes(b"half" if cut else whole[:-1] + bytes([whole[-1] ^ 1]))
     train(made_source(), tmp_path, SMALL, Holds(), resume=True)
-    assert "000003/arrays.npz has sha256" in caplog.text
+    assert f"000003/arrays.npz {named}" in caplog.text
     assert lines(tmp_path) == lines(unbroken)
 
 
