@@ -165,7 +165,7 @@ def test_the_terminal_shows_every_row_and_finding(judged):
     assert judged.coverage.words in text
     counts = judged.policy.judged_on
     assert list(counts) == ["simulated"]
-    data = f"simulated: judged on {counts['simulated'].events} events in {counts['simulated'].blocks} blocks"
+    data = f"judged on {counts['simulated'].events} events in {counts['simulated'].blocks} blocks simulated"
     assert data in text
     assert data in render_html(judged)
     assert "books_ended:crossed 1,234" in text
