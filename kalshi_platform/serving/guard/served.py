@@ -7,7 +7,7 @@ Not        how a model is found, checked and replaced (guard.py).
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from pydantic import Field
@@ -100,6 +100,11 @@ class ServedModel:
     def words(self) -> str:
         """One line for people: what its checks found, and what every answer says of it."""
         return "; ".join((self.verdict.words, *self.marks.cautions))
+
+    @cached_property
+    def mark_fields(self) -> dict[str, Any]:
+        """Fields that every answer has from the marks; the sentences are made once, not for each request."""
+        return self.marks.fields
 
     def marked(self, marks: Marks) -> "ServedModel":
         """Return the same model with ``marks``: its alias may have been judged anew."""

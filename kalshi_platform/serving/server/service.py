@@ -183,7 +183,7 @@ class Service:
                 "tier_set": served.key.tier_set,
                 "groups": answer_of(request, decisions, asked.reasons),
                 "timings_ms": timings_ms,
-                **served.marks.fields,
+                **served.mark_fields,
             }
         )
 
