@@ -6,15 +6,17 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.data.features.history import gather_windows
-from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
+from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.examples import Example, ExampleMarket
+from kalshi_platform.models.rules.baselines import DoNothing
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.rollout.stepper import Stepper
 
 _ENVS: Final = 16
 _STEPS: Final = 32
@@ -29,20 +31,16 @@ def judged_example(bank: Bank, env: EnvConfig, spec: PolicySpec, where: str) -> 
     """
     table = event_episodes(bank, env.n_slots)
     played = ReplayVectorEnv(bank, FixedEpisodes(table), env, min(_ENVS, table.number.size))
-    flat, rows = played.buffers()
-    hold = np.full((played.n_envs, played.n_slots), HOLD, np.int8)
-    reward = np.zeros(played.n_envs, np.float32)
-    ended, cut = np.zeros(played.n_envs, np.bool_), np.zeros(played.n_envs, np.bool_)
-    played.reset(flat, rows)
+    stepper = Stepper(played, DoNothing(played.layout))
     best: tuple[int, np.ndarray, np.ndarray] | None = None
     for _ in range(_STEPS):
-        shown = (rows >= 0).sum(axis=1)
+        shown = (stepper.rows >= 0).sum(axis=1)
         n = int(shown.argmax())
         if shown[n] and (best is None or shown[n] >= best[0]):
-            best = int(shown[n]), flat[n].copy(), rows[n].copy()
+            best = int(shown[n]), stepper.flat[n].copy(), stepper.rows[n].copy()
         if played.done:
             break
-        played.step(hold, flat, rows, reward, ended, cut)
+        stepper.step()
     if best is None:
         raise DataError(f"{where}: no observation of its episodes shows a market")
     return _as_example(bank, spec, best[1], best[2], where)
