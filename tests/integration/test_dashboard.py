@@ -26,7 +26,7 @@ def answer(url: str, process: subprocess.Popen, log: Path) -> bytes:
         try:
             with urllib.request.urlopen(url, timeout=5) as found:
                 return found.read()
-        except (urllib.error.URLError, ConnectionError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError):  # TimeoutError: a slow first page
             assert time.monotonic() < end_s, f"{url} does not answer: {log.read_text()}"
             time.sleep(0.1)
 
