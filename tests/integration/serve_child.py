@@ -3,7 +3,8 @@
     python serve_child.py ARGS.json PORT      ARGS.json: PolicyAppArgs
 
 Says ``ready`` once every tier answers; then takes commands from stdin, a line each, and answers in a line:
-``kill NAME`` ends the process of one replica of that deployment; the end of stdin ends all. Nothing but the
+``kill NAME`` ends the process of that deployment's oldest replica, so that as many kills as replicas
+leave none of them, whatever names their successors have; the end of stdin ends all. Nothing but the
 answers comes on stdout: what Ray and its processes print goes to stderr.
 """
 
@@ -16,13 +17,21 @@ from kalshi_platform.serving.server.args import PolicyAppArgs
 from serve_deployments.local import Running, switches
 
 
-def kill(deployment: str) -> str:
-    """Kill one replica of a deployment; its actor's name."""
-    import ray
+def note_replicas(seen: list[str]) -> set[str]:
+    """Names of the replicas that are there; those that ``seen`` lacks are added at its end."""
     from ray.util import list_named_actors
 
-    found = list_named_actors(all_namespaces=True)
-    name = min(a["name"] for a in found if f"#{deployment}#" in a["name"])
+    there = {a["name"] for a in list_named_actors(all_namespaces=True) if "#" in a["name"]}
+    seen.extend(sorted(there.difference(seen)))
+    return there
+
+
+def kill(deployment: str, seen: list[str]) -> str:
+    """Kill the replica of a deployment that was seen first; its actor's name."""
+    import ray
+
+    there = note_replicas(seen)
+    name = next(name for name in seen if name in there and f"#{deployment}#" in name)
     ray.kill(ray.get_actor(name, namespace="serve"), no_restart=True)
     return str(name)
 
@@ -40,8 +49,10 @@ def main() -> None:
     args = PolicyAppArgs.model_validate_json(Path(sys.argv[1]).read_text())
     with Running(args, "127.0.0.1", int(sys.argv[2])) as running:
         print("ready", running.wait_ready(120), file=answers)
+        seen: list[str] = []
+        note_replicas(seen)
         for line in sys.stdin:
-            print("killed", kill(line.split()[1]), file=answers)
+            print("killed", kill(line.split()[1], seen), file=answers)
 
 
 if __name__ == "__main__":
