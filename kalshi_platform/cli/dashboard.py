@@ -35,7 +35,11 @@ def mlflow(port: Port = 5000, browser: Browser = False) -> None:
         _show(uri, browser)
         return
     chosen = _free(port)
-    command = ["-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(chosen)]
+    # One worker for one reader: four, its default, start slowly on a busy machine, which kills them again.
+    command = [
+        "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(chosen),
+        "--workers", "1",
+    ]  # fmt: skip
     _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
 
 

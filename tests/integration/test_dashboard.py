@@ -61,6 +61,10 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
         assert psutil.wait_procs(family, timeout=30)[1] == []
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            for child in psutil.Process(process.pid).children(
+                recursive=True
+            ):  # some in sessions of their own
+                child.kill()
+            process.kill()
             process.wait(timeout=10)
         process.stdout.close()

@@ -154,8 +154,8 @@ class Load:
         await asyncio.gather(*self._waiting)
 
     async def until(self, seen: Callable[[dict[str, Any]], bool], n: int) -> None:
-        """Wait for ``n`` answers in a row of which ``seen`` holds; 30 s at most."""
-        async with asyncio.timeout(30):
+        """Wait for ``n`` answers in a row of which ``seen`` holds; two minutes at most."""
+        async with asyncio.timeout(120):
             while len(self.done) < n or not all(a.status == 200 and seen(a.answer) for a in self.done[-n:]):
                 await asyncio.sleep(0.05)
 
@@ -328,7 +328,7 @@ async def answers(socket: ClientConnection, texts: list[str], n: int) -> list[di
 
 def test_a_challenger_is_compared_beside_the_answers(world: World):
     async def scenario() -> dict[str, Any]:
-        async with under_load(world), asyncio.timeout(30):
+        async with under_load(world), asyncio.timeout(120):
             while True:
                 _, told = await admin(world, "GET", "/v1/models/events")
                 if told["shadow"] is not None and told["shadow"]["groups"]:
@@ -358,7 +358,7 @@ def test_a_promoted_model_is_swapped_in_under_load(world: World):
 
 async def every_replica_serves(load: Load, model: str) -> None:
     """Wait for 40 answers in a row of ``model``: a replica that lags would have given half of them."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         while len(load.done) < 40 or {asked.answer["model"] for asked in load.done[-40:]} != {model}:
             await asyncio.sleep(0.1)
 
@@ -370,7 +370,7 @@ def test_a_bad_model_is_refused_under_load_and_the_reason_told(world: World):
         async with under_load(world) as load:
             await asyncio.to_thread(world.registry.promote, CHAMPION, broken, reason="a mistake")
             status, told = await admin(world, "POST", "/v1/models/reload")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while "refused" not in (await kinds(world)):
                     await asyncio.sleep(0.1)
             await load.until(lambda answer: True, len(load.done) + 40)
@@ -463,7 +463,7 @@ def test_a_refused_model_answers_no_request_after_every_replica_was_killed(world
 async def every_probe_is_ready(world: World) -> None:
     """Wait for 40 ready answers in a row: both replicas are there again; 90 s at most."""
     in_a_row = 0
-    async with asyncio.timeout(90), aiohttp.ClientSession(world.url) as session:
+    async with asyncio.timeout(240), aiohttp.ClientSession(world.url) as session:
         while in_a_row < 40:
             try:
                 async with session.get("/v1/readyz") as answer:

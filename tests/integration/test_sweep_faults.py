@@ -25,7 +25,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, read_sweep
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 CLOCK = ("steps_per_s", "elapsed_s")
 #: Small trials that last long enough to be killed in the middle; no scheduler, so that nothing depends on
@@ -79,7 +79,7 @@ class Sweep:
 
     def end(self) -> SweepRecord:
         """Wait for it; the test fails with its output where it failed."""
-        assert self.process.wait(timeout=240) == 0, self.log.read_text()[-4000:]
+        assert self.process.wait(timeout=480) == 0, self.log.read_text()[-4000:]
         return read_sweep(self.out)
 
     def wait_until(self, true: Callable[[], bool]) -> None:
@@ -100,7 +100,7 @@ class Sweep:
         for pid in family:
             for child in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
                 child.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=90)
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
     first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
     family = psutil.Process(first.process.pid).children(recursive=True)
     os.kill(first.process.pid, signal.SIGKILL)
-    first.process.wait(timeout=10)
+    first.process.wait(timeout=60)
     reached = first.iterations()
     assert max(reached.values()) < ITERATIONS
-    psutil.wait_procs(family, timeout=60)  # Ray ends with its driver
+    psutil.wait_procs(family, timeout=180)  # Ray ends with its driver
     second = Sweep(dataset, tmp_path / "sweep", home, "--local", "--resume")
     started.append(second)
     second.end()
@@ -258,7 +258,7 @@ def test_a_sweep_refuses_a_folder_of_another_and_a_changed_dataset(
 ):
     again = Sweep(dataset, unbroken, home, "--local")
     started.append(again)
-    assert again.process.wait(timeout=60) == 2
+    assert again.process.wait(timeout=240) == 2
     assert "holds a sweep: continue it with --resume" in again.log.read_text()
     copy = tmp_path / "sweep"
     copy.mkdir()
@@ -266,5 +266,5 @@ def test_a_sweep_refuses_a_folder_of_another_and_a_changed_dataset(
     (copy / "plan.json").write_text(json.dumps({**plan, "dataset": "0" * 12}))
     changed = Sweep(dataset, copy, home, "--local", "--resume")
     started.append(changed)
-    assert changed.process.wait(timeout=60) == 2
+    assert changed.process.wait(timeout=240) == 2
     assert "was begun with another dataset" in changed.log.read_text()
