@@ -41,7 +41,8 @@ _DIGITS: Final = 18  # any more would not fit into 64 bits
 _LAST_NS: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_DURATION: Final = re.compile(r"(\d{1,9})(?:\.(\d{1,9}))? ?(s|m|min|h|d|w)", re.ASCII)
+_DURATION_PART: Final = r"(\d{1,9})(?:\.(\d{1,9}))? ?(s|min|m|h|d|w)"
+_DURATION: Final = re.compile(rf"{_DURATION_PART}(?: {_DURATION_PART})*", re.ASCII)
 _SECONDS_OF: Final = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
@@ -135,17 +136,17 @@ def parse_moment(text: str, name: str) -> Ns:
 
 
 def parse_duration(text: str, name: str) -> Ns:
-    """Nanoseconds of a duration with its unit: ``90s``, ``15m``, ``36h``, ``2d``, ``1w``; ContractError
-    calls any other value ``name``."""
-    match = _DURATION.fullmatch(text.strip().lower())
-    if match is None:
+    """Nanoseconds of a duration with its unit: ``90s``, ``15m``, ``36h``, ``1d 14h``, ``1w``;
+    ContractError calls any other value ``name``."""
+    value = text.strip().lower()
+    if _DURATION.fullmatch(value) is None:
         bare = "; it lacks a unit" if text.strip().isdigit() else ""
         raise ContractError(
             f"{name} {_shown(text)} is no duration: give a number with s, m, h, d or w (15m, 36h, 2d){bare}"
         )
-    whole, fraction, unit = match.groups()
-    ns = Decimal(f"{whole}.{fraction or 0}") * _SECONDS_OF[unit] * NS_PER_SECOND
-    return Ns(int(ns))
+    parts = re.findall(_DURATION_PART, value, re.ASCII)
+    seconds = sum(Decimal(f"{whole}.{fraction or 0}") * _SECONDS_OF[unit] for whole, fraction, unit in parts)
+    return Ns(int(seconds * NS_PER_SECOND))
 
 
 def moment_words(time_ns: int) -> str:

@@ -196,6 +196,7 @@ class Evaluation(Config):
             {c.baseline: c.difference for c in self.comparisons},
             self.rules,
             self.subject.doubts.get(TRAIN_JUDGED, 0),
+            self.subject.descends is False,
         )
 
     @property

@@ -31,6 +31,9 @@ class WorthFigures(Config):
     why_no_rule: str = ""
     against_rule: Estimate | None = Field(description="paired difference to it; None where it was not played")
     n_taught: int = Field(default=0, description="judged events that taught the policy, or may have")
+    of_another: bool = Field(
+        default=False, description="another dataset taught the policy: what both hold is not known"
+    )
 
 
 def worth_figures(
@@ -39,11 +42,13 @@ def worth_figures(
     comparisons: Mapping[str, Interval],
     rules: RuleChoice | None,
     n_taught: int = 0,
+    of_another: bool = False,
 ) -> WorthFigures:
     """Figures of a policy out of its evaluation.
 
     ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline;
-    ``n_taught``: judged events that taught the policy, or may have.
+    ``n_taught``: judged events that taught the policy, or may have; ``of_another``: another
+    dataset taught it.
     """
     best = rules.best if rules else None
     gap = comparisons.get(best.name) if best else None
@@ -55,6 +60,7 @@ def worth_figures(
         why_no_rule=rules.why_not if rules else "nobody chose one",
         against_rule=_estimate(gap) if gap else None,
         n_taught=n_taught,
+        of_another=of_another,
     )
 
 
@@ -86,6 +92,11 @@ def worth(figures: WorthFigures) -> str:
 
 def _memory(figures: WorthFigures) -> str:
     n = figures.n_taught
+    if not n and figures.of_another:
+        return (
+            " NOT KNOWN TO BE HELD OUT: another dataset taught the policy, and whether it holds these events "
+            "is not known."
+        )
     if not n:
         return ""
     those = "is a training event" if n == 1 else "are training events"

@@ -83,11 +83,10 @@ class ModelGuard:
     ) -> None:
         """Begin without a model; :meth:`start` loads the first.
 
-        ``deployed`` is what the alias named when the service was deployed. The guard calls ``announce``
-        before it checks a model, so that the process that holds its tier 3 loads it too. It calls
-        ``listener`` with every event; the challenger's own thread calls ``compared`` with
-        every comparison. ``load`` makes the tiers of a verified model ready; ``clock`` gives ns since the
-        epoch.
+        ``deployed`` is what the alias named when the service was deployed. ``announce`` is called before a
+        model is checked, so that the process that holds its tier 3 loads it too; ``listener`` with every
+        event; ``compared`` with every comparison, by the challenger's own thread. ``load`` makes the tiers
+        of a verified model ready; ``clock`` gives ns since the epoch.
         """
         self.config, self.states = config or GuardConfig(), RecordedStates()
         self._registry, self._clock = registry, clock

@@ -138,9 +138,9 @@ def test_cents_are_named_as_such():
 
 
 def test_durations_have_a_unit_and_moments_a_day_or_a_zone():
-    texts = ("90s", "15m", "1.5h", "2d", "1 w")
+    texts = ("90s", "15m", "1.5h", "2d", "1 w", "1d 14h", "1 min 5s")
     seconds = [parse_duration(text, "--block") // NS_PER_SECOND for text in texts]
-    assert seconds == [90, 900, 5_400, 172_800, 604_800]
+    assert seconds == [90, 900, 5_400, 172_800, 604_800, 136_800, 65]
     day = parse_moment("2026-11-23", "--time-cut")
     assert day == parse_moment("2026-11-23T01:00:00+01:00", "--time-cut")
     assert moment_words(day) == "2026-11-23 00:00:00 UTC"
@@ -152,6 +152,7 @@ def test_durations_have_a_unit_and_moments_a_day_or_a_zone():
         (parse_duration, "15", r"--x '15' is no duration.*it lacks a unit"),
         (parse_duration, "-2d", r"--x '-2d' is no duration"),
         (parse_duration, "2y", r"--x '2y' is no duration"),
+        (parse_duration, "1d14", r"--x '1d14' is no duration"),
         (parse_moment, "2026-13-01", r"--x '2026-13-01' is no time"),
         (parse_moment, "1700000000", r"a number: write the time as text"),
         (parse_moment, "2026-11-23T02:13:20", r"with a zone"),

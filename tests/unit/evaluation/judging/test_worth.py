@@ -29,6 +29,7 @@ many_figures = st.builds(
     why_no_rule=st.sampled_from(["", "the dataset has no train split"]),
     against_rule=st.one_of(st.none(), estimates),
     n_taught=st.sampled_from([0, 0, 1, 1_200]),
+    of_another=st.booleans(),
 )
 
 
@@ -43,6 +44,7 @@ def test_no_line_claims_more_than_its_figures(figures):
         assert "Simulated" in line
         assert "says nothing about a market" in line
     assert ("NOT HELD OUT" in line) == (figures.n_taught > 0)
+    assert ("NOT KNOWN TO BE HELD OUT" in line) == (figures.of_another and not figures.n_taught)
     if not real:
         assert "ecorded" not in line.replace("recorded and", "")
     if "Better than" in line:
