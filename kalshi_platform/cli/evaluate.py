@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -19,6 +18,7 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
@@ -90,7 +90,7 @@ def run(
         )
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
-    ledgers: list[pa.Table] = []
+    ledgers: list[LedgerTables] = []
     found = evaluate(
         trained(policy),
         bank,

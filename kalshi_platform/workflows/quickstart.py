@@ -12,7 +12,6 @@ Repeat   finished parts are kept, a killed run continues where it stopped.
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -24,6 +23,7 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
@@ -116,7 +116,7 @@ def quickstart(config: QuickstartConfig, recordings: Path, out: Path, say: Say) 
 
 def _judge(
     settings: RunSettings, dataset: Path, runs: list[Path], say: Say
-) -> tuple[list[Evaluation], int, pa.Table]:
+) -> tuple[list[Evaluation], int, LedgerTables]:
     """Open the test split once and judge every seed on it.
 
     Returns (evaluations, index of the median return, its ledger).
@@ -134,7 +134,7 @@ def _judge(
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     rules = choose_on_train(str(dataset), settings.env, say=say)
     judged: list[Evaluation] = []
-    ledgers: list[pa.Table] = []
+    ledgers: list[LedgerTables] = []
     for run in runs:
         say(f"judging {run.name} on the test events")
         policy = trained(FrozenPolicy.load(run))

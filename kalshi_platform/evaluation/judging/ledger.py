@@ -1,26 +1,19 @@
 """The ledger: every round trip of the judged policy as one row, to download as CSV and Parquet.
 
-Owns       ledger.csv and ledger.parquet beside the report; docs/ledger.md explains each column.
+Owns       the columns of ledger.csv; docs/ledger.md explains each.
 Units      the columns': cash 1e-6 dollar, price 1e-4 dollar, contracts 1e-2, times ns; integers throughout.
 Invariant  ``pnl_e6`` and ``fees_e6`` add up to the report's totals, to the last 1e-6 dollar.
 """
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.judging.trips import SETTLED, SOLD, VALUED
-from kalshi_platform.storage.whole_file import write_whole
 
-CSV_NAME: Final = "ledger.csv"
-PARQUET_NAME: Final = "ledger.parquet"
 _SIDES: Final = {1: "yes", -1: "no", 0: "unknown"}
 _ENDINGS: Final = {SOLD: "sold", SETTLED: "settled", VALUED: "valued"}
 
@@ -69,22 +62,3 @@ def note_of(ledger: pa.Table) -> LedgerNote:
     """Number of rows and sums of ``ledger``."""
     sums = {name: sum(ledger.column(name).to_pylist()) for name in ("pnl_e6", "fees_e6")}
     return LedgerNote(n_rows=ledger.num_rows, **sums)
-
-
-def write_ledger(ledger: pa.Table, out: Path) -> None:
-    """Write the ledger as CSV and as Parquet into ``out``, each whole or not at all.
-
-    StorageError where a file cannot be written.
-    """
-    text, table = pa.BufferOutputStream(), pa.BufferOutputStream()
-    pyarrow.csv.write_csv(ledger, text)
-    pyarrow.parquet.write_table(ledger, table)
-    for name, stream in ((CSV_NAME, text), (PARQUET_NAME, table)):
-        place = out / name
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(place, stream.getvalue())
-        except OSError as err:
-            raise StorageError(
-                f"{place} could not be written: {err}; free space or choose another --out"
-            ) from err
