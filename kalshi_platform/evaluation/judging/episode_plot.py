@@ -1,8 +1,8 @@
 """The plot of one play: bid and ask, the policy's fills and resting orders above, its position below.
 
 Units   cents of the YES scale, contracts, UTC; pixels and percent as in pages/drawing.py.
-Bound   fills of one kind in one of BUCKETS stretches of time are one mark, the longest MOST_ORDERS resting orders
-        are drawn, gaps narrower than a thousandth of the plot are not: a plot stays under 60 kB whatever it shows.
+Bound   fills of one action in one of 60 stretches of time are one mark, the longest MOST_ORDERS resting
+        orders are drawn, gaps narrower than a thousandth of the plot are not: a plot stays under MOST_BYTES.
 Not     which plays are shown nor their figures (plays.py).
 """
 
@@ -35,11 +35,16 @@ from kalshi_platform.evaluation.pages.drawing import (
 from kalshi_platform.evaluation.pages.formats import dollars, percent
 
 MOST_ORDERS: Final = 300
+MOST_BYTES: Final = 100_000
+#: Stretches of time in which fills of one action are one mark: on a telephone a mark is as wide as one.
+_MARK_STRETCHES: Final = 60
 _PRICE_H, _BETWEEN, _POSITION_H = 210, 40, 70
 _PRICE_FOOT: Final = TOP + _PRICE_H
 _HEIGHT: Final = _PRICE_FOOT + _BETWEEN + _POSITION_H + BOTTOM
 #: Width of the view box that stretched paths are drawn in.
 _BOX: Final = 1000
+#: Height of a line of text.
+_LINE_H: Final = 14
 #: Action -> (words, outline of its mark round 0,0): four shapes, so that no colour is needed to tell them.
 MARKS: Final = {
     BUY_YES: ("buys YES", "M0-6 6 5H-6Z"),
@@ -66,38 +71,49 @@ def plot_play(play: Play) -> Markup:
     parts = [
         *_gaps(play, field),
         *_price_axis(field),
-        *_position_axis(field),
+        *_position_axis(field, position[1]),
         _steps(field.x, field.price, _price_parts(play, play.bid_e4), "bid"),
         _steps(field.x, field.price, _price_parts(play, play.ask_e4), "ask"),
         _orders(play, field),
         _steps(field.x, field.position, [position], "held"),
         *_fill_marks(play, field),
+        *_settlement(play),
         *_time_axis(play, field),
     ]
-    return svg(_HEIGHT, parts, f"Price, fills and position in {play.market.ticker}", finding(play), legend=_legend(play))
+    label = f"Price, fills and position in {play.market.ticker}"
+    return svg(_HEIGHT, parts, label, finding(play), legend=_legend(play))
 
 
 def finding(play: Play) -> str:
     """One sentence on how the play went."""
-    share = percent(play.pnl_e6 / play.capital_e6)
+    share = percent(abs(play.pnl_e6) / play.capital_e6)
     word = "profit" if play.pnl_e6 >= 0 else "loss"
-    end = "the data or the episode ended before an outcome: what was left counts at what closing it would have brought"
+    end = "no outcome ended it: what was left counts at what closing it would have brought"
     if play.settlement_e4 is not None:
-        outcome = {10_000: "YES", 0: "NO"}.get(play.settlement_e4, "between YES and NO")
-        end = f"the market settled {outcome}: a YES contract paid {play.settlement_e4 / 100:g} cents"
+        paid = f"a YES contract paid {play.settlement_e4 / 100:g} cents"
+        end = f"the market settled {_outcome(play.settlement_e4)}: {paid}"
     if play.n_fills == 0:
         return f"{play.market.ticker} had no fill, so no profit and no loss; {end}"
     gaps = len(play.spans) - 1
-    across = f", across {gaps} gap{'s' if gaps > 1 else ''} (grey), where every position ends" if gaps else ""
+    across = (
+        f", across {gaps} gap{'s' if gaps > 1 else ''} (grey), at which what was held counts as closed"
+        if gaps
+        else ""
+    )
+    fills = f"{play.n_fills:,} fill{'s' if play.n_fills > 1 else ''}"
     return (
         f"{play.market.ticker}: {word} {dollars(abs(play.pnl_e6))} ({share} of capital) after "
-        f"{dollars(play.fees_e6)} of fees, {play.n_fills:,} fill{'s' if play.n_fills > 1 else ''}{across}; {end}"
+        f"{dollars(play.fees_e6)} of fees, {fills}{across}; {end}"
     )
 
 
 def _field_of(play: Play, held_e2: np.ndarray) -> _Field:
-    shown = np.concatenate([play.bid_e4[play.bid_e4 >= 0], play.ask_e4[play.ask_e4 >= 0], _yes_e4(play.fills)])
-    low, high = padded([float(shown.min()), float(shown.max())] if shown.size else [0.0, 10_000.0], with_zero=False)
+    shown = np.concatenate(
+        [play.bid_e4[play.bid_e4 >= 0], play.ask_e4[play.ask_e4 >= 0], _yes_e4(play.fills)]
+    )
+    low, high = padded(
+        [float(shown.min()), float(shown.max())] if shown.size else [0.0, 10_000.0], with_zero=False
+    )
     x = Scale(play.start_ns, max(play.end_ns, play.start_ns + 1))
     foot = _PRICE_FOOT + _BETWEEN + _POSITION_H
     ends = padded([float(held_e2.min()), float(held_e2.max())])
@@ -120,7 +136,8 @@ def _price_parts(play: Play, price_e4: np.ndarray) -> list[tuple[np.ndarray, np.
     broken = np.concatenate([[0], np.cumsum((np.diff(play.part) != 0) | (np.diff(price_e4 < 0)))])
     kept = price_e4 >= 0
     return [
-        (play.at_ns[kept & (broken == k)], price_e4[kept & (broken == k)]) for k in np.unique(broken[kept]).tolist()
+        (play.at_ns[kept & (broken == k)], price_e4[kept & (broken == k)])
+        for k in np.unique(broken[kept]).tolist()
     ]
 
 
@@ -173,7 +190,7 @@ def _orders(play: Play, field: _Field) -> str:
 
 def _fill_marks(play: Play, field: _Field) -> list[str]:
     """SVG of the fills: one mark for those of one action in one stretch of time, with a tooltip."""
-    width = max(1, -(-(play.end_ns - play.start_ns + 1) // BUCKETS))
+    width = max(1, -(-(play.end_ns - play.start_ns + 1) // _MARK_STRETCHES))
     bucket = (play.fills["at_ns"] - play.start_ns) // width
     marks = []
     for action, (words, outline) in MARKS.items():
@@ -222,14 +239,29 @@ def _price_axis(field: _Field) -> list[str]:
     return out
 
 
-def _position_axis(field: _Field) -> list[str]:
+def _position_axis(field: _Field, held_e2: np.ndarray) -> list[str]:
     head = _PRICE_FOOT + _BETWEEN
     out = [draw_text(0, head - 10, "position, contracts (YES above 0, NO below)", "axis", "start", dx=-66)]
-    for tick in nice_ticks(field.position.low / 100, field.position.high / 100, 2):
-        y = field.position(tick * 100)
-        kind = "zero" if tick == 0 else "grid"
-        out += [draw_line(0, y, 100, y, kind), draw_text(0, y + 4, f"{tick:g}", anchor="end", dx=-7)]
+    for held in sorted({int(held_e2.min()), int(held_e2.max()), 0}):
+        y = field.position(held)
+        if held and abs(y - field.position(0)) < _LINE_H:
+            continue
+        kind = "grid" if held else "zero"
+        out += [draw_line(0, y, 100, y, kind), draw_text(0, y + 4, f"{held / 100:g}", anchor="end", dx=-7)]
     return out
+
+
+def _settlement(play: Play) -> list[str]:
+    """SVG of the outcome at the right edge, at the end of the price axis that it lies towards."""
+    if play.settlement_e4 is None:
+        return []
+    up = play.settlement_e4 >= 5_000
+    said = f"{'▲' if up else '▼'} settled {_outcome(play.settlement_e4)}: {play.settlement_e4 / 100:g} cents"
+    return [draw_text(100, TOP + 12 if up else _PRICE_FOOT - 4, said, "settled", "end")]
+
+
+def _outcome(settlement_e4: int) -> str:
+    return {10_000: "YES", 0: "NO"}.get(settlement_e4, "between YES and NO")
 
 
 def _time_axis(play: Play, field: _Field) -> list[str]:
@@ -247,8 +279,9 @@ def _clock(time_ns: int, form: str) -> str:
 
 def _legend(play: Play) -> str:
     """Names of the lines and marks that the plot shows."""
-    line = '<svg class="sample" width="34" height="12"><line class="line {}" x1="1" y1="6" x2="33" y2="6"/></svg>{}'
-    mark = '<svg class="sample" width="14" height="14" viewBox="-7 -7 14 14"><path class="fill {}" d="{}"/></svg>{}'
+    line = '<svg class="sample" width="34" height="12"><path class="line {}" d="M1 6H33"/></svg>{}'
+    box = 'width="14" height="14" viewBox="-7 -7 14 14"'
+    mark = f'<svg class="sample" {box}><path class="fill {{}}" d="{{}}"/></svg>{{}}'
     parts = [line.format("ask", "ask"), line.format("bid", "bid")]
     if play.orders.size:
         drawn = min(MOST_ORDERS, play.orders.size)

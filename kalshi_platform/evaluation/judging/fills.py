@@ -90,7 +90,7 @@ def allocate_fills(n_envs: int, n_slots: int, capacity: int) -> FillBook:
     """Book of slots that did not trade yet, with room for ``capacity`` records of each kind."""
     wide = (np.zeros((n_envs, n_slots), np.int64) for _ in FillBook._fields[:-3])
     fills, orders = (np.zeros(capacity, kind).view(np.recarray) for kind in (FILL_DTYPE, ORDER_DTYPE))
-    return FillBook(*wide, fills, orders, np.zeros(2, np.int64))
+    return FillBook(*[*wide, fills, orders, np.zeros(2, np.int64)])
 
 
 @kernel
@@ -214,14 +214,13 @@ class FillLog:
     def __init__(self, env: ReplayVectorEnv) -> None:
         self._room = 2 * env.n_envs * env.n_slots  # a look and an end write at most one of each kind a slot
         self._book = allocate_fills(env.n_envs, env.n_slots, 2 * self._room + 4_096)
-        names = FillViews._fields[:-4]
-        slots = (np.asarray(env.slots[name]) for name in names)
+        slots = {name: np.asarray(env.slots[name]) for name in FillViews._fields[:-4]}
         self._views = FillViews(
-            *slots,
-            env.episode,
-            np.asarray(env.bank.arrays.rows["recv_ns"]),
-            np.asarray(env.bank.arrays.markets["source"]),
-            env.config.order_style == "maker",
+            **slots,
+            episode=env.episode,
+            recv_ns=np.asarray(env.bank.arrays.rows["recv_ns"]),
+            source=np.asarray(env.bank.arrays.markets["source"]),
+            is_maker=env.config.order_style == "maker",
         )
         self._parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
 

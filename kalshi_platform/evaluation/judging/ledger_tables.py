@@ -1,4 +1,4 @@
-"""The whole ledger of an evaluation: round trips, fills and markets as tables, and the plays that a page shows.
+"""The whole ledger of an evaluation: round trips, fills and markets as tables, and the plays of the page.
 
 Owns    the bundle that an evaluation hands to its report, and the names of the files.
 Not     what a column means: ledger.py, trades_table.py, markets_table.py and docs/ledger.md.

@@ -28,14 +28,17 @@ def markets_of(
 ) -> pa.Table:
     """Table of all markets of ``sample``'s bank, in the bank's order.
 
-    ``best_rule`` names the rule among ``baselines`` that stands beside the policy; None where none was chosen.
+    ``best_rule`` names the rule among ``baselines`` that stands beside the policy; None: none was chosen.
     """
     infos, settled = sample.bank.markets, sample.bank.arrays.markets["settlement_e4"].tolist()
     strata = [stratum_of(m.block) if "@" in m.block else None for m in infos]
     rule = next((b for b in baselines if b.name == best_rule), None)
     sums = _sums(sample)
     acted = np.divide(
-        100.0 * sums["n_actions"], sums["n_decisions"], out=np.zeros(len(infos)), where=sums["n_decisions"] > 0
+        100.0 * sums["n_actions"],
+        sums["n_decisions"],
+        out=np.zeros(len(infos)),
+        where=sums["n_decisions"] > 0,
     )
     return pa.table(
         {

@@ -1,11 +1,11 @@
 """Single plays to look at: which are shown, and what a plot of one needs.
 
 A play      one market under one seed: its whole life (all its episodes), or one window of it.
-Chosen      by profit: the three largest, the three deepest losses and the two nearest the median of those that
-            traded; the three with most fills; the longest that never traded. Each play comes once, at most
-            twelve in all, and a play that two rules choose counts to the first of them.
-Prices      from the bank's rows, thinned to a few rows in each of BUCKETS stretches: those with the lowest and
-            highest bid and ask, so that no peak is lost. Fills and orders as the rollout wrote them down.
+Chosen      by profit: the three largest, the three deepest losses and the two nearest the median of those
+            that traded; the three with most fills; the longest that never traded. Each play comes once, at
+            most twelve in all, and a play that two rules choose counts to the first of them.
+Prices      from the bank's rows, thinned to a few rows in each of BUCKETS stretches: those with the lowest
+            and highest bid and ask, so that no peak is lost. Fills and orders as the rollout wrote them down.
 Units       cash 1e-6 dollar, quantity 1e-2 contract, price 1e-4 dollar on the YES scale, time ns.
 """
 
@@ -26,6 +26,7 @@ CHOICE: Final = {
     "most fills": 3,
     "never traded": 1,
 }
+_SPAN: Final = ("episode", "start_ns", "end_ns")
 
 
 @dataclass(frozen=True)
@@ -117,9 +118,7 @@ def _play(sample: Sample, why: str, at: np.ndarray) -> Play:
         bid_e4=sample.bank.arrays.rows["bid_px_e4"][rows, 0].astype(np.int64),
         ask_e4=sample.bank.arrays.rows["ask_px_e4"][rows, 0].astype(np.int64),
         part=part,
-        spans=tuple(
-            zip(*(column[at].tolist() for column in (records.episode, records.start_ns, records.end_ns)))
-        ),
+        spans=tuple(zip(*(getattr(records, name)[at].tolist() for name in _SPAN), strict=True)),
         fills=own[0][np.argsort(own[0]["at_ns"], kind="stable")],
         orders=own[1][np.argsort(own[1]["from_ns"], kind="stable")],
     )
@@ -128,7 +127,7 @@ def _play(sample: Sample, why: str, at: np.ndarray) -> Play:
 def _thinned(
     sample: Sample, market: int, start_ns: np.ndarray, end_ns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(rows of the bank, number of their episode) that show the prices between ``start_ns`` and ``end_ns``."""
+    """(rows of the bank, number of their episode) that show the prices of those episodes."""
     arrays = sample.bank.arrays
     segments = arrays.segments[arrays.segments["market"] == market]
     times, bids, asks = (arrays.rows[name] for name in ("recv_ns", "bid_px_e4", "ask_px_e4"))

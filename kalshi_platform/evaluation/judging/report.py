@@ -58,7 +58,8 @@ def write_report(
     """Write report.html and report.json into ``out``; returns their paths.
 
     ``training_metrics`` are the rows of metrics.jsonl; ``siblings`` are evaluations of the same question for
-    other training seeds, shown in one table. ``ledger`` is written beside the page first, which links its files and shows parts of it.
+    other training seeds, shown in one table. ``ledger`` is written beside the page first, which links its
+    files and shows parts of it.
     StorageError where the folder cannot be written.
     """
     if ledger is not None:

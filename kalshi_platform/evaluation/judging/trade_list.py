@@ -48,7 +48,7 @@ class ListedTrips:
 
 
 def list_trips(trips: pa.Table) -> tuple[ListedTrips, ...]:
-    """The worst, the best and the longest of the round trips of a ledger; a heading without rows is left out."""
+    """The worst, the best and the longest of the round trips; a heading without rows is left out."""
     pnl, held = _column(trips, "pnl_e6"), _column(trips, "exit_ns") - _column(trips, "entry_ns")
     gains, losses = int((pnl > 0).sum()), int((pnl < 0).sum())
     ranked = (

@@ -15,7 +15,11 @@ from kalshi_platform.evaluation.judging.fills import MIXED, VALUED_AT_END
 from kalshi_platform.evaluation.judging.sample import Sample
 
 #: Names of a fill's ``action``, by its number.
-DEEDS: Final = {**{k: name.lower() for k, name in enumerate(ACTION_NAMES)}, MIXED: "mixed", VALUED_AT_END: "valued"}
+DEEDS: Final = {
+    **{k: name.lower() for k, name in enumerate(ACTION_NAMES)},
+    MIXED: "mixed",
+    VALUED_AT_END: "valued",
+}
 
 
 def trades_of(sample: Sample) -> pa.Table:

@@ -69,7 +69,12 @@ def test_fills_add_up_to_the_records_of_every_episode(grouping, style):
     env = env_of(bank, 3, grouping(bank, 2), order_style=style)
     policy = RandomTrader(env.layout, 0.4, seed=1) if style == "taker" else JoinTheBid(env.layout)
     got = run_policy(policy, env, keep_trips=True)
-    names = {"contracts_e2": "traded_e2", "value_e6": "turnover_e6", "fees_e6": "fees_e6", "n_fills": "n_fills"}
+    names = {
+        "contracts_e2": "traded_e2",
+        "value_e6": "turnover_e6",
+        "fees_e6": "fees_e6",
+        "n_fills": "n_fills",
+    }
     assert got.fills.size > 0
     for name, of_record in names.items():
         keys = zip(got.records.episode, got.records.slot, strict=True)

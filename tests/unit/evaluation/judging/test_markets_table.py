@@ -33,7 +33,12 @@ def test_the_outcome_is_yes_no_between_or_unknown():
     mids = [4_000, 5_000, 6_000, 7_000]
     markets = {"Y": 10_000, "N": 0, "B": 4_200, "U": -1}
     _, rows = judge(bank_of(*(market(name, name, mids, paid) for name, paid in markets.items())))
-    assert {name: rows[name]["outcome"] for name in rows} == {"Y": "yes", "N": "no", "B": "between", "U": None}
+    assert {name: rows[name]["outcome"] for name in rows} == {
+        "Y": "yes",
+        "N": "no",
+        "B": "between",
+        "U": None,
+    }
     assert [rows[name]["settlement_e4"] for name in "YNBU"] == [10_000, 0, 4_200, None]
 
 

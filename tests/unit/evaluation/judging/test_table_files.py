@@ -13,7 +13,11 @@ def test_a_table_is_written_twice_with_the_same_rows(tmp_path):
     table = pa.table({"a_e6": [1, -(2**53) - 1, None], "b": ["x,y", '"', ""]})
     write_table(table, "some", tmp_path / "new")
     assert pyarrow.parquet.read_table(tmp_path / "new" / "some.parquet").equals(table)
-    assert pyarrow.csv.read_csv(tmp_path / "new" / "some.csv").column("a_e6").to_pylist() == [1, -(2**53) - 1, None]
+    assert pyarrow.csv.read_csv(tmp_path / "new" / "some.csv").column("a_e6").to_pylist() == [
+        1,
+        -(2**53) - 1,
+        None,
+    ]
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["some.csv", "some.parquet"]
 
 

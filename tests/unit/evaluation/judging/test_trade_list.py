@@ -5,8 +5,9 @@ import pyarrow as pa
 from kalshi_platform.evaluation.judging.trade_list import BEST, LONGEST, WORST, list_trips
 
 ROW = {
-    "ticker": "A", "seed": 0, "entry_ns": 10, "exit_ns": 20, "side": "yes", "contracts_e2": 1_000, "price_e4": 5_100,
-    "paid_e6": 5_100_000, "fees_e6": 20_000, "pnl_e6": 1_780_000, "n_fills": 2, "ending": "sold",
+    "ticker": "A", "seed": 0, "entry_ns": 10, "exit_ns": 20, "side": "yes", "contracts_e2": 1_000,
+    "price_e4": 5_100, "paid_e6": 5_100_000, "fees_e6": 20_000, "pnl_e6": 1_780_000, "n_fills": 2,
+    "ending": "sold",
 }  # fmt: skip
 
 
@@ -24,7 +25,9 @@ def test_the_worst_come_first_then_the_best_then_the_longest_each_once():
 
 def test_a_hundred_thousand_trips_give_no_more_rows_than_the_bound():
     n = 100_000
-    table = pa.table({k: [v] * n for k, v in ROW.items() if k != "pnl_e6"} | {"pnl_e6": range(-50_000, 50_000)})
+    table = pa.table(
+        {k: [v] * n for k, v in ROW.items() if k != "pnl_e6"} | {"pnl_e6": range(-50_000, 50_000)}
+    )
     parts = list_trips(table)
     assert [len(part.rows) for part in parts] == [WORST, BEST, LONGEST]
     assert parts[0].rows[0].pnl_e6 == -50_000
