@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.judging.table_files import name_markets
 from kalshi_platform.evaluation.judging.trips import SETTLED, SOLD, VALUED
 
 _SIDES: Final = {1: "yes", -1: "no", 0: "unknown"}
@@ -31,8 +32,7 @@ def ledger_of(sample: Sample) -> pa.Table:
     trips = np.concatenate([r.trips for r in sample.rollouts])
     seed = np.repeat(np.array(sample.seeds, np.int64), [r.trips.size for r in sample.rollouts])
     order = np.lexsort((trips["slot"], trips["episode"], trips["entry_ns"], seed))
-    trips, seed, markets = trips[order], seed[order], sample.bank.markets
-    infos = [markets[m] for m in trips["market"].tolist()]
+    trips, seed = trips[order], seed[order]
     paid, bought = trips["paid_e6"], trips["contracts_e2"]
     price = np.where(bought > 0, (2 * paid + bought) // np.maximum(2 * bought, 1), 0)
     return pa.table(
@@ -40,10 +40,7 @@ def ledger_of(sample: Sample) -> pa.Table:
             "seed": seed,
             "episode": trips["episode"],
             "slot": trips["slot"],
-            "ticker": pa.array([m.ticker for m in infos], pa.string()),
-            "event": pa.array([m.event for m in infos], pa.string()),
-            "block": pa.array([m.block for m in infos], pa.string()),
-            "provenance": pa.array([m.provenance for m in infos], pa.string()),
+            **name_markets(sample.bank, trips["market"]),
             "entry_ns": trips["entry_ns"],
             "exit_ns": trips["exit_ns"],
             "side": pa.array([_SIDES[side] for side in trips["side"].tolist()], pa.string()),

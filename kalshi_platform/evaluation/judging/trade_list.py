@@ -67,7 +67,7 @@ def list_trips(trips: pa.Table) -> tuple[ListedTrips, ...]:
 
 
 def _column(table: pa.Table, name: str) -> np.ndarray:
-    return table.column(name).to_numpy()
+    return np.asarray(table.column(name).to_numpy())
 
 
 def _listed(row: dict[str, Any]) -> ListedTrip:

@@ -13,13 +13,11 @@ import pyarrow as pa
 from kalshi_platform.domain.actions import ACTION_NAMES
 from kalshi_platform.evaluation.judging.fills import MIXED, VALUED_AT_END
 from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.judging.table_files import name_markets, pick_names
 
 #: Names of a fill's ``action``, by its number.
-DEEDS: Final = {
-    **{k: name.lower() for k, name in enumerate(ACTION_NAMES)},
-    MIXED: "mixed",
-    VALUED_AT_END: "valued",
-}
+DEEDS: Final = (*(name.lower() for name in ACTION_NAMES), "mixed", "valued")
+assert (DEEDS[MIXED], DEEDS[VALUED_AT_END]) == ("mixed", "valued")
 
 
 def trades_of(sample: Sample) -> pa.Table:
@@ -28,23 +26,19 @@ def trades_of(sample: Sample) -> pa.Table:
     seed = np.repeat(np.array(sample.seeds, np.int64), [r.fills.size for r in sample.rollouts])
     order = np.lexsort((fills["slot"], fills["episode"], fills["at_ns"], seed))
     fills, seed = fills[order], seed[order]
-    infos = [sample.bank.markets[m] for m in fills["market"].tolist()]
     value, size = fills["value_e6"], fills["contracts_e2"]
     price = (2 * value + size) // np.maximum(2 * size, 1)
     unpriced = (size == 0) | (fills["action"] == MIXED)
-    style = np.where(fills["action"] == VALUED_AT_END, "taker", sample.config.order_style)
+    style = ["taker" if deed == "valued" else sample.config.order_style for deed in DEEDS]
     return pa.table(
         {
             "seed": seed,
             "episode": fills["episode"],
             "slot": fills["slot"],
-            "ticker": pa.array([m.ticker for m in infos], pa.string()),
-            "event": pa.array([m.event for m in infos], pa.string()),
-            "block": pa.array([m.block for m in infos], pa.string()),
-            "provenance": pa.array([m.provenance for m in infos], pa.string()),
+            **name_markets(sample.bank, fills["market"]),
             "at_ns": fills["at_ns"],
-            "action": pa.array([DEEDS[action] for action in fills["action"].tolist()], pa.string()),
-            "liquidity": pa.array(style.tolist(), pa.string()),
+            "action": pick_names(DEEDS, fills["action"]),
+            "liquidity": pick_names(style, fills["action"]),
             "contracts_e2": size,
             "price_e4": pa.array(price, pa.int64(), mask=unpriced),
             "value_e6": value,

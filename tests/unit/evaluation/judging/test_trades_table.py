@@ -10,7 +10,7 @@ def test_rows_come_by_seed_and_time_and_name_their_market(judged_with_ledger):
     assert rows == sorted(rows, key=lambda row: (row["seed"], row["at_ns"], row["episode"], row["slot"]))
     assert {row["seed"] for row in rows} == set(QUICK.seeds)
     assert all(row["ticker"].startswith(f"M{row['event'][1:]}-") for row in rows)
-    assert {row["action"] for row in rows} <= set(DEEDS.values())
+    assert {row["action"] for row in rows} <= set(DEEDS)
 
 
 def test_a_price_is_the_value_over_the_contracts_and_only_a_fill_has_one(judged_with_ledger):
