@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.checkup import examine
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
@@ -101,6 +102,7 @@ def evaluate(
     if keep_ledger is not None:
         keep_ledger(tables_of(sample, ledger, result, baselines, best))
     found = Evaluation(
+        made=Stamp.now(),
         subject=subject,
         config=config,
         env=env,
