@@ -16,7 +16,7 @@ import ray
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DATASET_HELP, REGISTRY_HELP, parse_assignments, with_steps
+from kalshi_platform.cli.options import DATASET_HELP, REGISTRY_HELP, JsonOption, parse_assignments, with_steps
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -92,7 +92,7 @@ def _command(experiment: Experiment) -> Any:
             bool, typer.Option(help="register the winner, as challenger of --registry")
         ] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
-        as_json: Annotated[bool, typer.Option("--json", help="sweep.json on stdout at the end")] = False,
+        as_json: JsonOption = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
         with refusals():

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import STEPS_SETTING, DatasetOption, with_steps
+from kalshi_platform.cli.options import STEPS_SETTING, DatasetOption, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
@@ -54,7 +54,7 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of every level's run, e.g. train.learning_rate=3e-4"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 

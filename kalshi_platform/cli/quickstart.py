@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import INPUT_HELP, UseYesPrice, with_steps
+from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import ContractError
@@ -48,7 +48,7 @@ def run(
         typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
     ] = None,
     use_yes_price: UseYesPrice = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
 

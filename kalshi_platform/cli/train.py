@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DATASET_HELP, with_steps
+from kalshi_platform.cli.options import DATASET_HELP, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
@@ -88,7 +88,7 @@ def run(
             "of these only how long it runs may be given anew (--steps, --set train.patience=...)"
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
