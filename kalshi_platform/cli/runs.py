@@ -13,13 +13,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.terminal import output
 
-app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables")]
+app = CommandApp(no_args_is_help=True, help="Compare training runs and sweeps.")
 
 
 @app.command()
@@ -31,7 +31,7 @@ def compare(
         Path | None,
         typer.Option(help="folder of compare.html  [default: the folder named, or ./comparison for several]"),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge runs together and write the page. Exit 3 where a folder is neither a run nor a sweep."""
     from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
@@ -51,7 +51,7 @@ def list_runs(
     folder: Annotated[
         Path, typer.Argument(help="where runs and sweeps lie, at any depth", show_default=False)
     ],
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the runs and sweeps below a folder; the trials of a sweep are counted, not listed."""
     if not folder.is_dir():

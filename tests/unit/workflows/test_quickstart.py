@@ -70,7 +70,7 @@ def stages(monkeypatch, tmp_path):
     monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
     found.run = lambda recordings="rec", **changes: quickstart(
-        QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
+        QuickstartConfig(**changes), [Path(recordings)], tmp_path, lambda line: None
     )
     return found
 
