@@ -17,6 +17,7 @@ import torch
 
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.program import command_line
@@ -147,6 +148,7 @@ def build_tiers(
         judgement=judgement,
         machine=machine(),
         made_at=made_at,
+        program=Stamp.now(),
         wall_s=time.perf_counter() - started,
         judged_on=_counts(judging),
     )
@@ -195,6 +197,7 @@ def report_tiers(
         judgement=judgement.model_dump(),
         opened_before=opened_before,
         machine=machine(),
+        program=Stamp.now().model_dump(),
         wall_s=time.perf_counter() - started,
         judged_on={name: count.model_dump() for name, count in _counts(theatre).items()},
     )
