@@ -121,6 +121,7 @@ class _Pipeline:
         self._say, self._measure = say, measure
         self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
         self._choosing, self._deciding = require_halves(self._bank, dataset_uri)
+        say(f"settings of every level: {config.run.in_words}")
         say(
             f"{len(self._choosing)} validation blocks choose the checkpoints, {len(self._deciding)} others "
             "decide on the levels"
