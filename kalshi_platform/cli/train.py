@@ -12,8 +12,10 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
 from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
@@ -167,11 +169,15 @@ def report(result: TrainResult, as_json: bool) -> None:
         typer.echo(json_text(values))
         return
     best = (
-        "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
+        "not validated"
+        if result.best_score is None
+        else f"best validation return {signed_percent(result.best_score)} of capital"
     )
+    collapse = end_words(result.collapse, result.best_collapse, result.best_iteration)
     words = {"budget": "budget used up", "patience": "no better validation for too long"}
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
         f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"
+        + (f"\n{collapse}" if collapse else "")
     )
