@@ -18,8 +18,8 @@ def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
     if orders == 0:
         message = f"the policy never trades: HOLD at all {free} decisions that had a choice"
         remedy = (
-            "decide less often (env.decision_interval_ms; the preset standard takes 30000), train for more "
-            "steps, or raise train.entropy_coeff, so that it tries more"
+            "train for more steps, decide less often (env.decision_interval_ms; the preset standard takes "
+            "30000), or raise train.entropy_coeff, so that it tries more"
         )
     else:
         message = f"nothing ever fills: {orders} orders at {free} decisions that had a choice, 0 fills"

@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,9 +34,10 @@ from kalshi_platform.learning.training.checkpoint import (
 )
 from kalshi_platform.learning.training.collapse import Collapse
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.training.finite import require_finite_scores
 from kalshi_platform.learning.training.folder import claim, require_claimable
-from kalshi_platform.learning.training.metrics import METRICS, keep_metrics
+from kalshi_platform.learning.training.metrics import METRICS, keep_metrics, read_metrics
 from kalshi_platform.learning.training.pace import is_validated, seconds_left
 from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm, require_buildable
 from kalshi_platform.learning.training.progress import Progress
@@ -186,6 +187,7 @@ class _Run:
         self._begun_s = begun_s
         self._before_s = 0.0  # that earlier attempts took
         self._started_s = begun_s  # of the iteration
+        self._curves: Curves | None = None
         callbacks: Any = algorithm.callbacks
         callbacks.hooks.append(self._after_iteration)
 
@@ -208,10 +210,11 @@ class _Run:
     def to_the_end(self) -> TrainResult:
         """Iterate until the budget or the patience is used up, or the stop hook says so."""
         count = self._count
-        count.startup_s += time.monotonic() - self._begun_s
-        while count.iteration < self._config.iterations and not self._has_stopped():
-            self._started_s = time.monotonic()
-            self._algorithm.train()  # type: ignore[no-untyped-call]
+        with closing(Curves(self._out, read_metrics(self._out) if count.iteration else ())) as self._curves:
+            count.startup_s += time.monotonic() - self._begun_s
+            while count.iteration < self._config.iterations and not self._has_stopped():
+                self._started_s = time.monotonic()
+                self._algorithm.train()  # type: ignore[no-untyped-call]
         return TrainResult(
             out=self._out,
             best=self._out / BEST,
@@ -308,6 +311,8 @@ class _Run:
             "elapsed_s": count.elapsed_s,
         }
         append_line(self._out / METRICS, json_text(line))
+        if self._curves is not None:
+            self._curves.add(line)
 
     def _notice(self, validation: Validation) -> str:
         """Sentence about a collapse that this validation found, or about its end."""
