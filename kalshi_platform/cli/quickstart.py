@@ -49,7 +49,7 @@ def run(
     Repeat the command to continue a killed one.
     """
     if listing:
-        list_settings(preset, as_json)
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
         return
     if data is not None and not data.exists():
         raise ContractError(f"--data {data} does not exist")
