@@ -14,6 +14,7 @@ from rich.console import Console
 
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
+from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
@@ -41,8 +42,12 @@ def run(
     ],
     dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
     split: Annotated[
-        str, typer.Option(help="train, validation, test, judge_only, or all: every event")
-    ] = "validation",
+        str | None,
+        typer.Option(
+            help="train, validation, test, judge_only, or all: every event  [default: validation; all where "
+            "the whole dataset is judge only]"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="folder of the report  [default: CHECKPOINT/evaluation]"),
@@ -65,10 +70,11 @@ def run(
 
     Exit 4 if the test split stays shut.
     """
-    wanted = _split(split)
+    named = None if split is None else _split(split)
     policy = FrozenPolicy.load(checkpoint)
     env_config = read_environment(checkpoint)
     opened = Dataset.open(dataset)
+    wanted = named or _default_split(opened.manifest)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
     trained_on = _trained_on(checkpoint)
     subject = Subject(
@@ -114,6 +120,14 @@ def _split(name: str) -> Asked:
     if name in ("train", "validation", "test", "judge_only", "all"):
         return name  # type: ignore[return-value]
     raise ContractError(f"--split {name!r}: expected train, validation, test, judge_only or all")
+
+
+def _default_split(manifest: Manifest) -> Asked:
+    """Validation; every event where none is in a split, which is said."""
+    if manifest.events("judge_only") and not any(manifest.events(part) for part in SPLITS):
+        tell("judging every event: the recordings are judge only, too short to be divided")
+        return "all"
+    return "validation"
 
 
 def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:
