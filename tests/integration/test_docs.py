@@ -32,13 +32,16 @@ PAGES = [
 ]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
-#: Page and word after the language, of blocks whose page has a test that feeds them to the program.
+#: Test of a page's own -> page, and the words after the language (or languages) of the blocks that it takes.
 TAKEN = {
-    "docs/formats.md": ("tests/unit/docs/test_formats.py", "capture level2 quotes trades markets theirs.csv "
-                        "map.yaml factors.csv recorder.py"),
-    "docs/streaming.md": ("tests/unit/docs/test_streaming.py", "session"),
-    "docs/cluster.md": ("tests/unit/cluster/test_docs.py", "json"),
-}  # fmt: skip
+    "tests/unit/docs/test_formats.py": (
+        "docs/formats.md",
+        "capture level2 quotes trades markets theirs.csv map.yaml factors.csv",
+    ),
+    "tests/unit/docs/test_recorder.py": ("docs/formats.md", "recorder.py"),
+    "tests/unit/docs/test_streaming.py": ("docs/streaming.md", "session"),
+    "tests/unit/cluster/test_docs.py": ("docs/cluster.md", "json"),
+}
 _NOT_RUN = "not run here: "
 _RUN_BY = "run by "
 CI = ".ci/run"
@@ -122,8 +125,8 @@ def name_of(block: Block) -> str:
 
 def taken(block: Block) -> str:
     """Return the test of the page that takes the block, "" where there is none."""
-    test, words = TAKEN.get(str(block.page.relative_to(ROOT)), ("", ""))
-    return test if (block.word or block.language) in words.split() else ""
+    page, word = str(block.page.relative_to(ROOT)), block.word or block.language
+    return next((test for test, (of, words) in TAKEN.items() if of == page and word in words.split()), "")
 
 
 def how_it_runs(block: Block) -> str:
