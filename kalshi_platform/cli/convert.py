@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.options import dataset_beside
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 
 
 def convert(
@@ -49,4 +51,4 @@ def convert(
     typer.echo(f"{out}: {done.n_rows:,} rows of {done.kind}, {done.n_markets:,} markets")
     for name, n in done.counters.items():
         typer.echo(f"  {name}: {n:,}")
-    typer.echo(f"build it: kalshi-platform dataset build --input {out} --out DATASET")
+    typer.echo(f"build it: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}")

@@ -14,11 +14,12 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
 
-app = typer.Typer(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
+app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
 
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]

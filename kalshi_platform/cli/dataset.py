@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.convert import convert
 from kalshi_platform.cli.options import UseYesPrice
 from kalshi_platform.cli.progress import progress
@@ -35,7 +36,7 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
-app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
+app = CommandApp(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 _convert = app.command("convert")(convert)
 
 Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]

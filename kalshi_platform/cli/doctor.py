@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
 from kalshi_platform.domain.json_text import json_text
@@ -293,7 +294,7 @@ def examine(storage: str | None, deep: bool) -> Iterator[Checked]:
         yield check()
 
 
-app = typer.Typer(
+app = CommandApp(
     help="Check that this machine can build, train and evaluate; say what to do where it cannot."
 )
 

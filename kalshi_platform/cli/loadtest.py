@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import Fields, with_fields
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.pages.terminal import show, tell
@@ -16,7 +17,7 @@ from kalshi_platform.serving.loadtest.page import load_view, write_load_report
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.run import run_load
 
-app = typer.Typer(help="Measure how fast a running server answers, at a fixed rate.")
+app = CommandApp(help="Measure how fast a running server answers, at a fixed rate.")
 
 
 @app.command()

@@ -5,30 +5,37 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import STEPS_SETTING, DatasetOption, with_steps
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive
 from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveConfig
 
-app = typer.Typer(help="Train from a simple network to a complex one, as far as it pays.")
+app = CommandApp(help="Train from a simple network to a complex one, as far as it pays.")
 
 _DEFAULT = ProgressiveConfig()
 
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    dataset: DatasetOption,
     out: Annotated[
         Path,
         typer.Option(help="folder for the levels and the report; repeat to continue", show_default=False),
     ],
     levels: Annotated[str, typer.Option(help="levels to try, in this order")] = ",".join(_DEFAULT.levels),
-    steps_per_level: Annotated[
-        int, typer.Option(min=1, help="environment steps a level may use")
-    ] = _DEFAULT.steps_per_level,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="environment steps of one training run: so many each level may use",
+            show_default=f"{_DEFAULT.steps_per_level}",
+        ),
+    ] = None,
     plateau_window: Annotated[
         int,
         typer.Option(
@@ -53,9 +60,11 @@ def run(
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """
+    values = with_steps(settings, steps)
+    steps_per_level = values.pop(STEPS_SETTING, _DEFAULT.steps_per_level)
     config = ProgressiveConfig.parse(
         {
-            "run": RunSettings().with_values(parse_assignments(settings or [])),
+            "run": RunSettings().with_values(values),
             "levels": tuple(name.strip() for name in levels.split(",")),
             "steps_per_level": steps_per_level,
             "plateau": PlateauConfig(window=plateau_window),
@@ -71,7 +80,5 @@ def run(
         typer.echo(f"report: {out / PAGE_FILE}")
     kept = record.require_kept()
     if not as_json:
-        typer.echo(
-            f"next: kalshi-platform evaluate --checkpoint {out / kept.run} "
-            f"--dataset {dataset} --split validation"
-        )
+        evaluate = command_line("evaluate", "--run", out / kept.run, "--dataset", dataset)
+        typer.echo(f"next: {evaluate}")

@@ -13,11 +13,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.terminal import output
 
-app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
+app = CommandApp(no_args_is_help=True, help="Compare training runs and sweeps.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables")]
 

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import dataset_beside
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
-app = typer.Typer(help="Generate recordings of a simulated exchange.")
+app = CommandApp(help="Generate recordings of a simulated exchange.")
 
 
 @app.command()
@@ -38,7 +41,7 @@ def run(
     typer.echo(
         f"{files.n_events} events, {files.n_markets} markets, {files.n_messages:,} messages, {gaps}\n"
         f"{files.events}\n{files.markets}\n"
-        f"next: kalshi-platform dataset build --input {out} --out DATASET"
+        f"next: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}"
     )
 
 

@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import DATASET_HELP, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
@@ -24,7 +26,7 @@ from kalshi_platform.learning.training.session import (
 )
 from kalshi_platform.simulation.replay.open import bank_bytes
 
-app = typer.Typer(help="Train a policy on the training events of a dataset.")
+app = CommandApp(help="Train a policy on the training events of a dataset.")
 
 _DEFAULT = RunSettings()
 
@@ -34,7 +36,7 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
     dataset: Annotated[
         str | None,
-        typer.Option(help="a folder or s3://bucket/prefix; with --resume the run's own", show_default=False),
+        typer.Option(help=DATASET_HELP, show_default="with --resume the run's own"),
     ] = None,
     level: Annotated[
         str | None,
@@ -47,7 +49,7 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="environment steps to train for; with --resume more than before extends the run",
+            help="environment steps of one training run; with --resume more than before extends it",
             show_default=f"{_DEFAULT.train.total_env_steps}",
         ),
     ] = None,
@@ -94,7 +96,6 @@ def run(
     """
     options = {
         "train.level": level,
-        "train.total_env_steps": steps,
         "train.seed": seed,
         "train.num_env_runners": None if workers in (None, "auto") else parse_workers(str(workers)),
         "train.learner_device": device,
@@ -102,7 +103,7 @@ def run(
         "curriculum.name": curriculum,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    given |= parse_assignments(settings or [])
+    given |= with_steps(settings, steps)
     chosen = (stored_settings(out) if resume else _DEFAULT).with_values(given)
     learner_device(chosen.train.learner_device)  # refused before anything is opened
     place = dataset or (stored_dataset(out) if resume else None)
@@ -112,7 +113,7 @@ def run(
         chosen = fitted(chosen, place, given, tell)
     with going_on(lambda: how_to_go_on(out)):
         result = run_training(chosen, place, out, shown_to(tell), resume)
-    report(result, as_json)
+    report(result, place, as_json)
 
 
 def how_to_go_on(out: Path) -> str:
@@ -120,7 +121,8 @@ def how_to_go_on(out: Path) -> str:
     done = newest_number(out)
     if done is None:
         return "no checkpoint was written yet; the same command starts again"
-    return f"{out} holds everything up to iteration {done}; continue with --resume --out {out}"
+    again = command_line("train", "--resume", "--out", out)
+    return f"{out} holds everything up to iteration {done}; continue with: {again}"
 
 
 def parse_workers(text: str) -> int:
@@ -144,8 +146,8 @@ def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -
     return chosen.with_values(decided | given)
 
 
-def report(result: TrainResult, as_json: bool) -> None:
-    """Print the result of the run and the command to call next."""
+def report(result: TrainResult, dataset: str, as_json: bool) -> None:
+    """Print the result of the run and the command to call next; ``dataset`` is what it learned from."""
     if as_json:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
         typer.echo(json_text(values))
@@ -157,5 +159,5 @@ def report(result: TrainResult, as_json: bool) -> None:
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
-        f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"
+        f"next: {command_line('evaluate', '--run', result.out, '--dataset', dataset)}"
     )

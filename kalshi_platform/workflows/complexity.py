@@ -74,5 +74,5 @@ class ComplexityScaler:
             return None
         return (
             f"a level validates {validations} times, two windows of {window} validations need {2 * window}: "
-            "no plateau can end it; more --steps-per-level or a smaller --plateau-window changes that"
+            "no plateau can end it; more --steps or a smaller --plateau-window changes that"
         )

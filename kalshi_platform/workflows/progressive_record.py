@@ -133,9 +133,7 @@ class ProgressiveRecord(Config):
     def require_kept(self) -> LevelRecord:
         """Level to use; a LimitError where even the first is not worth it."""
         if self.kept is None:
-            raise LimitError(
-                f"{self.verdict} Train longer (--steps-per-level), on more events, or lower --min-sharpe"
-            )
+            raise LimitError(f"{self.verdict} Train longer (--steps), on more events, or lower --min-sharpe")
         return self.kept
 
 

@@ -48,8 +48,8 @@ def place(tmp_path_factory):
 
 
 def evaluate(place, *arguments):
-    base = ["evaluate", "--checkpoint", str(place / "policy"), "--dataset", str(place / "data")]
-    return CliRunner().invoke(app, [*base, "--seeds", "1", "--episodes-per-market", "2", *arguments])
+    base = ["evaluate", "--run", str(place / "policy"), "--dataset", str(place / "data")]
+    return CliRunner().invoke(app, [*base, "--evaluation-seeds", "1", "--episodes-per-market", "2", *arguments])
 
 
 def test_the_report_and_its_json_are_written_and_printed(place):
@@ -117,7 +117,7 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
 def test_mistakes_get_one_message(place):
     wrong = evaluate(place, "--split", "holdout").output
     assert "expected train, validation, test, judge_only or all" in wrong
-    lost = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(place), "--dataset", str(place / "data")])
+    lost = CliRunner().invoke(app, ["evaluate", "--run", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output
 

@@ -170,6 +170,6 @@ def test_the_end_says_why_it_stopped_and_what_comes_next(capsys, tmp_path, stopp
     said = capsys.readouterr().out
     assert said.startswith("384 steps in 3 iterations ")
     assert words in said
-    assert f"evaluate --checkpoint {tmp_path} " in said
+    assert f"evaluate --run {tmp_path} --dataset " in said
     command.report(result, as_json=True)
     assert json.loads(capsys.readouterr().out)["best"] == str(tmp_path / "best")

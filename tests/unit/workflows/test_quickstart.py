@@ -7,6 +7,7 @@ import pytest
 
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.workflows import quickstart as workflow
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -71,7 +72,7 @@ def stages(monkeypatch, tmp_path):
     monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
     found.run = lambda recordings="rec", **changes: quickstart(
-        QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
+        QuickstartConfig(**changes), [Path(recordings)], tmp_path, lambda line: None
     )
     return found
 
@@ -138,8 +139,9 @@ def test_recordings_too_short_to_train_on_are_refused_with_the_way_to_judge_on_t
     quotes.write_text("\n".join(["ticker,yes_bid_dollars,yes_ask_dollars,recv_ms", *rows]))
     said: list[str] = []
     with pytest.raises(DataError, match="no event in train, validation, test") as refused:
-        quickstart(QuickstartConfig(), quotes, tmp_path / "out", said.append)
+        quickstart(QuickstartConfig(), [quotes], tmp_path / "out", said.append)
     (dataset,) = (tmp_path / "out").glob("work-*/dataset")
-    judge = f"kalshi-platform evaluate --run {tmp_path / 'out' / 'run'} --dataset {dataset} --split all"
+    run = tmp_path / "out" / "run"
+    judge = command_line("evaluate", "--run", run, "--dataset", dataset, "--split", "all")
     assert judge in str(refused.value)
     assert not any("training" in line for line in said)
