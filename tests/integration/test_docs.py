@@ -162,7 +162,7 @@ def test_the_test_that_takes_a_block_reads_its_page():
 def test_only_blocks_that_a_bare_machine_cannot_run_are_not_run():
     reasons = Counter(how for block in BLOCKS if (how := how_it_runs(block)).startswith(_NOT_RUN))
     print(f"{len(BLOCKS)} blocks, {sum(reasons.values())} not run here: {dict(reasons)}")
-    assert sum(reasons.values()) <= 14
+    assert sum(reasons.values()) <= 15
     assert len(BLOCKS) > 50
 
 
