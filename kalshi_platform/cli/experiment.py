@@ -18,6 +18,7 @@ import typer
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
+from kalshi_platform.cli.run_settings import ListSettings, list_settings
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
@@ -84,12 +85,16 @@ def _command(experiment: Experiment) -> Any:
         ] = None,
         register: Annotated[bool, typer.Option(help="register the winner")] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
+        listing: ListSettings = False,
         as_json: Annotated[bool, typer.Option("--json", help="sweep.json on stdout at the end")] = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
         chosen = chosen.with_settings(
             parse_assignments(settings or []), parse_assignments(sweep_settings or [], "--sweep")
         )
+        if listing:
+            list_settings(chosen.base, as_json)
+            return
         place = (out or home() / "sweeps" / chosen.name).absolute()
         with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(

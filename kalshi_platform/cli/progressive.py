@@ -7,7 +7,9 @@ import typer
 
 from kalshi_platform.cli.options import parse_assignments
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive
@@ -20,11 +22,15 @@ _DEFAULT = ProgressiveConfig()
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    dataset: Annotated[
+        str | None, typer.Option(help="a folder or s3://bucket/prefix  [required]", show_default=False)
+    ] = None,
     out: Annotated[
-        Path,
-        typer.Option(help="folder for the levels and the report; repeat to continue", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            help="folder for the levels and the report; repeat to continue  [required]", show_default=False
+        ),
+    ] = None,
     levels: Annotated[str, typer.Option(help="levels to try, in this order")] = ",".join(_DEFAULT.levels),
     steps_per_level: Annotated[
         int, typer.Option(min=1, help="environment steps a level may use")
@@ -47,15 +53,22 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of every level's run, e.g. train.learning_rate=3e-4"),
     ] = None,
+    preset: PresetOption = None,
+    listing: ListSettings = False,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    dataset = require_given(dataset, "--dataset", "a built dataset: its folder or s3://bucket/prefix")
+    out = require_given(out, "--out", "a folder for the levels and the report")
     config = ProgressiveConfig.parse(
         {
-            "run": RunSettings().with_values(parse_assignments(settings or [])),
+            "run": RunSettings.of_preset(preset or STANDARD).with_values(parse_assignments(settings or [])),
             "levels": tuple(name.strip() for name in levels.split(",")),
             "steps_per_level": steps_per_level,
             "plateau": PlateauConfig(window=plateau_window),

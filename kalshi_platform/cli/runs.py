@@ -15,6 +15,7 @@ from rich.text import Text
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.pages.terminal import output
 
 app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
@@ -65,10 +66,10 @@ def list_runs(
         console.print(f"no run or sweep below {folder}")
         return
     table = Table()
-    for name in ("folder", "kind", "status", "best score", "steps", "dataset"):
-        table.add_column(name, justify="right" if name in ("best score", "steps") else "left")
+    for name in ("folder", "kind", "status", "best return, % of capital", "steps", "dataset"):
+        table.add_column(name, justify="right" if name in ("best return, % of capital", "steps") else "left")
     for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:+.4f}"
+        score = "-" if row["score"] is None else signed_percent(row["score"])
         cells = (
             row["folder"],
             row["kind"],

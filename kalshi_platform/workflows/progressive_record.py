@@ -95,6 +95,7 @@ class LevelRecord(Config):
     budget_ms: float
     kept: bool
     reason: str
+    collapse: str = ""  # what is wrong with how its best policy trades; empty: nothing, or an earlier record
 
 
 class ProgressiveRecord(Config):

@@ -3,12 +3,11 @@
 Units  shares and losses of value are fractions, latencies milliseconds.
 """
 
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
@@ -130,15 +129,3 @@ class TiersConfig(Config):
                 max_steps=60, n_envs=16, kept=400, latency_calls=20, bootstrap=BootstrapConfig(resamples=200)
             ),
         )
-
-    def with_values(self, assignments: dict[str, Any]) -> Self:
-        """A copy with dotted settings replaced, e.g. learn.epochs; ContractError names a wrong one."""
-        values = self.model_dump()
-        for path, value in assignments.items():
-            section, _, name = path.rpartition(".")
-            part = values.get(section) if section else values
-            if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
-                known = [f"{s}.{n}" for s, part in values.items() if isinstance(part, dict) for n in part]
-                raise ContractError(f"unknown setting {path!r}; there are seed, {', '.join(known)}")
-            part[name] = value
-        return self.parse(values)

@@ -159,7 +159,7 @@ def test_wrong_settings_are_refused_before_anything_is_trained(trained, words, n
 @pytest.mark.parametrize(
     ("stopped", "score", "words"),
     [
-        ("budget", 0.5, "(budget used up); best validation return +0.5000"),
+        ("budget", 0.5, "(budget used up); best validation return +50.00 % of capital"),
         ("patience", None, "(no better validation for too long); not validated"),
         ("a plateau", 0.1, "(a plateau); best"),
     ],
@@ -171,5 +171,27 @@ def test_the_end_says_why_it_stopped_and_what_comes_next(capsys, tmp_path, stopp
     assert said.startswith("384 steps in 3 iterations ")
     assert words in said
     assert f"evaluate --checkpoint {tmp_path} " in said
+    assert "warning" not in said
     command.report(result, as_json=True)
     assert json.loads(capsys.readouterr().out)["best"] == str(tmp_path / "best")
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "words"),
+    [
+        ("it holds", "it holds", "warning: the best policy of the run is not worth using: it holds"),
+        ("it holds", "", "warning: at its end it holds; the best one, of iteration 2, does trade"),
+    ],
+)
+def test_the_last_line_and_the_json_say_that_the_policy_collapsed(capsys, tmp_path, last, best, words):
+    result = TrainResult(tmp_path, tmp_path, tmp_path, 3, 384, 0.0, "budget", 0, last, best, 2)
+    command.report(result, as_json=False)
+    assert capsys.readouterr().out.splitlines()[-1] == words
+    command.report(result, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["collapse"], told["best_collapse"]) == (last, best)
+
+
+def test_the_first_line_says_the_settings(trained):
+    outcome, _ = trained("--steps", "5000")
+    assert outcome.stderr.splitlines()[0] == "settings: preset standard with train.total_env_steps=5000"
