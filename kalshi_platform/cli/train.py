@@ -17,6 +17,7 @@ from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.page import RUN_PAGE, with_page
 from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
@@ -129,7 +130,7 @@ def run(
         chosen = fitted(chosen, place, given, tell)
     tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
-        result = run_training(chosen, place, out, shown_to(tell), resume)
+        result = run_training(chosen, place, out, with_page(shown_to(tell), out), resume)
     report(result, as_json)
 
 
@@ -178,6 +179,7 @@ def report(result: TrainResult, as_json: bool) -> None:
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
+        f"page: {result.out / RUN_PAGE}\n"
         f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"
         + (f"\n{collapse}" if collapse else "")
     )
