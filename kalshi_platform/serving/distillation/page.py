@@ -38,16 +38,14 @@ from kalshi_platform.serving.distillation.judge import TierJudgement
 from kalshi_platform.serving.distillation.report import TierReport
 from kalshi_platform.serving.distillation.students import Learning
 from kalshi_platform.serving.distillation.thresholds import Choice, Pair
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier, tier_words
 
 HTML_NAME: Final = "tiers.html"
 JSON_NAME: Final = "tiers.json"
 _TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
 _DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
 #: Tiers as a page calls them, by number.
-NAMES: Final = {
-    int(t): f"{int(t)} {'champion' if t is Tier.FULL else t.name}" for t in (Tier.MLP, Tier.LSTM, Tier.FULL)
-}
+NAMES: Final = {t: tier_words(TIER_NAMES[t]) for t in (1, 2, 3)}
 
 
 def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
@@ -83,7 +81,7 @@ def render_html(report: TierReport) -> str:
         returns=charts.forest_plot(
             [
                 ("cascade", report.judgement.cascade_return),
-                *((f"tier {NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
+                *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
                 ("cascade - champion", report.judgement.difference),
             ],
             "returns with intervals",
@@ -141,7 +139,7 @@ def exit_chart(tier: TierJudgement) -> Markup:
         Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
     ]
     return charts.line_chart(
-        lines, f"exits of tier {tier.number}", ticks, percent, x_axis="exit threshold: least confidence",
+        lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
         y_axis="% of groups", x_format=lambda v: f"threshold {v:.4f}",
     )  # fmt: skip
 
@@ -206,7 +204,7 @@ def terminal_view(report: TierReport) -> RenderableType:
     for t in j.tiers:
         table.add_row(
             NAMES[t.number], t.form, ms(t.p50_ms), ms(t.p99_ms),
-            "-" if t.number == Tier.FULL else threshold_text(t.exit_threshold),
+            "-" if t.number == Tier.TIER_3 else threshold_text(t.exit_threshold),
             share(t.exit_share), share(t.alone_agreement),
             percent(t.before.ece) if t.before else "-", percent(t.after.ece) if t.after else "-",
             interval_text(t.alone_return),

@@ -90,7 +90,7 @@ class TierReport(Config):
         """Words on where a replica asks tier 3, which decides what the cascade can save."""
         added_ms = self.judgement.hop_ms
         if added_ms is None:  # of a release that knew no tier 3 inside the replica
-            added_ms = self.config.thresholds.full_overhead_ms
+            added_ms = self.config.thresholds.tier_3_hop_ms
         return f"with a hop of {ms(added_ms)} to tier 3" if added_ms else "tier 3 inside the replica, no hop"
 
 

@@ -32,6 +32,7 @@ from kalshi_platform.evaluation.pages.drawing import (
 from kalshi_platform.evaluation.pages.formats import ms, percent
 from kalshi_platform.evaluation.pages.head import PageHead
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.serving.inference.batch import tier_words
 from kalshi_platform.serving.loadtest.result import EDGES_MS, LoadResult, Percentiles
 
 HTML_NAME: Final = "loadtest.html"
@@ -105,7 +106,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
         ("from when it was meant", result.latency),
         ("from when it was sent", result.service),
         ("the generator's own lag", result.lag),
-        *((f"decided by {t.tier}", t.latency) for t in result.tiers),
+        *((f"decided by {tier_words(t.tier)}", t.latency) for t in result.tiers),
         *((f"server: {stage}", p) for stage, p in result.stages.items()),
     ]
     return [(name, found) for name, found in named if found is not None]
@@ -113,7 +114,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
 
 def _by_percentile(result: LoadResult) -> Markup:
     """Chart of each tier's latency at each percentile, logarithmic in time."""
-    lines = [("all", result.latency), *((t.tier, t.latency) for t in result.tiers)]
+    lines = [("all", result.latency), *((tier_words(t.tier), t.latency) for t in result.tiers)]
     series = [
         Series(name, range(len(SHOWN)), [_log(getattr(p, field)) for _, field in SHOWN], min(slot, 5))
         for slot, (name, p) in enumerate(lines)
@@ -200,13 +201,13 @@ def _exits(result: LoadResult) -> Markup:
     parts += draw_x_ticks([(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)], foot + 16)
     for k, tier in enumerate(result.tiers):
         at = k * row_h + top
-        parts.append(draw_text(0, at + 15, tier.tier, "name", "end", dx=-8))
-        title = f"{tier.tier}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
+        parts.append(draw_text(0, at + 15, tier_words(tier.tier), "name", "end", dx=-8))
+        title = f"{tier_words(tier.tier)}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
         parts.append(draw_rect(0, at, x(tier.share), row_h - 8, "cell", title))
         parts.append(draw_text(x(tier.share), at + 15, percent(tier.share), anchor="start", dx=6))
     most = max(result.tiers, key=lambda tier: tier.share)
-    finding = f"{most.tier} decided most, {percent(most.share)}"
-    return svg(foot + 40, parts, "who decided", finding, left=104, right=64)
+    finding = f"{tier_words(most.tier)} decided most, {percent(most.share)}"
+    return svg(foot + 40, parts, "who decided", finding, left=172, right=64)
 
 
 def load_view(result: LoadResult) -> RenderableType:
@@ -225,7 +226,7 @@ def load_view(result: LoadResult) -> RenderableType:
     if result.quiet:
         lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
     lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]
-    lines += _named("decided by", [(t.tier, t.share) for t in result.tiers])
+    lines += _named("decided by", [(tier_words(t.tier), t.share) for t in result.tiers])
     lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])
     style = "bold" if result.problem is None else "bold red"
     return Group(table, *lines, Text(verdict(result), style=style))
