@@ -96,7 +96,7 @@ def line_chart(
     right = RIGHT
     if is_named:
         parts += _end_names(shown, y)
-        right = 20 + 7 * min(22, max(len(s.name) for s in shown))
+        right = 20 + 7 * min(26, max(len(s.name) for s in shown))
     entries = [(s.slot, s.name) for s in shown] if legend is None and len(shown) > 1 else legend
     top = draw_legend(entries) if entries else Markup("")
     return svg(
@@ -143,7 +143,7 @@ def _end_names(shown: Sequence[Series], y: Scale) -> list[str]:
     for k in reversed(range(len(at))):  # the lowest go up again where they left the field
         at[k] = min(at[k], (at[k + 1] - step) if k + 1 < len(at) else at[k] - over)
     return [
-        draw_name(100, place + 4, s.name, 22, "name roomy", "start", dx=8)
+        draw_name(100, place + 4, s.name, 26, "name roomy", "start", dx=8)
         for place, (_, s) in zip(at, places, strict=True)
     ]
 

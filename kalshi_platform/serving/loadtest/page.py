@@ -67,7 +67,6 @@ def render_load(result: LoadResult) -> str:
         over_time=_over_time(result),
         histogram=_histogram(result),
         exits=_exits(result),
-        tier_words=tier_words,
     )
 
 
@@ -208,7 +207,7 @@ def _exits(result: LoadResult) -> Markup:
         parts.append(draw_text(x(tier.share), at + 15, percent(tier.share), anchor="start", dx=6))
     most = max(result.tiers, key=lambda tier: tier.share)
     finding = f"{tier_words(most.tier)} decided most, {percent(most.share)}"
-    return svg(foot + 40, parts, "who decided", finding, left=170, right=64)
+    return svg(foot + 40, parts, "who decided", finding, left=172, right=64)
 
 
 def load_view(result: LoadResult) -> RenderableType:
