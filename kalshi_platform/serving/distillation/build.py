@@ -48,7 +48,7 @@ from kalshi_platform.serving.distillation.judge import Made, judge, judging_stat
 from kalshi_platform.serving.distillation.report import REPORT_PREFIX, TierReport, stored_report
 from kalshi_platform.serving.distillation.states import collect_states
 from kalshi_platform.serving.distillation.students import Learning, distil, student_spec
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier
 from kalshi_platform.serving.inference.export import engine_of, export_forms, time_group
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
@@ -290,7 +290,7 @@ def _training_states(work: _Work, bank: Bank) -> States:
 def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Network:
     """Make, check and time every form of a network; returns them with the files of the set."""
     started = time.perf_counter()
-    prefix = f"tier{number}-{tag}"
+    prefix = f"{TIER_NAMES[number]}-{tag}"
     forms, files = export_forms(policy, prefix)
     weights = WEIGHTS_NAME
     if number != Tier.TIER_3:  # the champion's weights lie in the model's own record

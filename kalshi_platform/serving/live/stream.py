@@ -22,13 +22,14 @@ from pydantic_core import from_json, to_json
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of, times_of
 from kalshi_platform.data.market_data.clock import TimeSpan, receive_span
-from kalshi_platform.domain.actions import ACTION_NAMES
+from kalshi_platform.domain.actions import ACTION_NAMES, by_action
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.registry.marks import Marks
 from kalshi_platform.models.rules.trading_filter import said
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+from kalshi_platform.serving.api.wrong_fields import parse_message
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.admission import columns_shown, refusal_of, require_inputs
@@ -243,7 +244,7 @@ class StreamSession:
         if message["type"] == "open":
             return self._refused(None, ContractError("the session is open already: use another connection"))
         try:
-            self._books.set_account(AccountMessage.parse(message))
+            self._books.set_account(parse_message(AccountMessage, message, "account"))
         except ContractError as err:
             return self._refused(None, err)
         return Fed([])
@@ -298,7 +299,7 @@ class StreamSession:
         if missing := {t: names for _, t in slots if (names := self._books.missing[t])}:
             fields["missing_inputs"] = missing
         if self._probabilities:
-            fields["probabilities"] = {t: decisions.probabilities[n, s].tolist() for s, t in slots}
+            fields["probabilities"] = {t: by_action(decisions.probabilities[n, s].tolist()) for s, t in slots}
         return _text(**fields)
 
     def _placed(self, ticker: str) -> str:

@@ -125,7 +125,7 @@ class Service:
         try:
             request = DecideRequest.model_validate_json(body)
         except ValidationError as error:
-            raise of_validation(error) from None
+            raise of_validation(DecideRequest, body, error) from None
         parsed_ns = time.monotonic_ns()
         try:
             found = await self._answers.once(
