@@ -175,6 +175,7 @@ class ModelInfo(_Marked):
     passed_gates: bool = Field(True, description="false: its alias asks for no gates")
     judged_on: str = Field("unknown", description="events and blocks by provenance, in words")
     trained_on: str = Field("unknown", description="the same of what taught it")
+    dataset_digest: str = Field("", description="of the dataset that taught it; empty: not told")
     n_slots: int
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]

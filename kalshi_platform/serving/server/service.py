@@ -304,6 +304,7 @@ class Service:
             passed_gates=served.marks.passed_gates,
             judged_on=served.marks.judged_on,
             trained_on=counts_words(served.record.trained_on),
+            dataset_digest=served.record.dataset_digest,
             **served.marks.fields,
             columns=[
                 FeatureInfo(
