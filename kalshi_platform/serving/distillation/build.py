@@ -59,8 +59,9 @@ from kalshi_platform.simulation.rollout.reservoir import States
 _STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
 #: Said where a set is not stored.
 NOT_STORED: Final = (
-    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
-    "stores one all the same, for where tier 3 is late or fails)"
+    "no tier set was stored, the model is served alone: tiers would save next to nothing, or surely lose more "
+    "of its return than was allowed (--set thresholds.for_fallback=true stores the set all the same, for where "
+    "tier 3 is late or fails)"
 )
 
 
@@ -117,7 +118,8 @@ def build_tiers(
 ) -> Built:
     """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError
+    A set that saves no time, or surely loses too much, is not stored unless ``thresholds.for_fallback`` asks
+    for it. ContractError
     where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
     learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
     """
@@ -150,7 +152,7 @@ def build_tiers(
         judged_on=_counts(judging),
     )
     say(report.verdict)
-    if not judgement.saves and not work.config.thresholds.for_fallback:
+    if not report.is_stored:
         say(NOT_STORED)
         return Built(report, None)
     return Built(report, _store(registry, report, made, networks, tag))
@@ -333,7 +335,10 @@ def _store(
         tiers=tiers,
         artefacts={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         max_value_loss=report.config.thresholds.max_value_loss,
-        report=report.judgement.numbers,
+        report={
+            **report.judgement.numbers,
+            "least_saving_ms": report.config.thresholds.least_saving_ms,
+        },
         machine=report.machine,
         created_at=report.made_at,
     )

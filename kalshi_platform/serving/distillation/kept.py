@@ -1,0 +1,71 @@
+"""Pass or fail of a tier set: does it keep the share of the model's return that was asked for?
+
+Owns       the verdict, from the judging half alone; the calibrating half chose the exits and says nothing here.
+Units      returns are fractions of an episode's capital, means over blocks; shares are fractions.
+PASS       the estimate keeps the share asked for; FAIL: it does not. Either is *settled* where the whole 95 %
+           interval lies on that side, else the verdict says that the blocks do not settle it.
+NO VERDICT the model's own return is not surely above zero, or there are too few blocks: no share of it means
+           anything, and the difference and the agreement are what to read.
+"""
+
+from typing import Final, Literal, NamedTuple
+
+from kalshi_platform.evaluation.pages.formats import interval_text, percent, share
+from kalshi_platform.evaluation.statistics.blocks import decides_nothing
+from kalshi_platform.serving.distillation.judge import Judgement
+
+#: Below this share of its mean the low bound of the model's return is near zero: the ratio swings with it, and
+#: the difference is set against the loss that was allowed instead.
+NEAR_ZERO: Final = 0.2
+
+Word = Literal["PASS", "FAIL", "NO VERDICT"]
+
+
+class KeptVerdict(NamedTuple):
+    """The verdict on the return kept, and whether the judging blocks settle it."""
+
+    word: Word
+    settled: bool
+    words: str
+
+    @property
+    def surely_fails(self) -> bool:
+        """True where the whole interval lies below the share asked for."""
+        return self.word == "FAIL" and self.settled
+
+
+def kept_verdict(j: Judgement, asked: float) -> KeptVerdict:
+    """Verdict on the judging half: the tiers should keep ``asked`` (such as 0.98) of the model's mean return."""
+    blocks = f"{j.n_blocks or j.n_events} judging blocks"
+    unjudged = f"{asked:.1%} of the model's return was asked for; tiers − model: {interval_text(j.difference)}"
+    own, difference = j.champion_return, j.difference
+    if own.estimate is None or difference.estimate is None:
+        return KeptVerdict("NO VERDICT", False, "NO VERDICT: no judging block to compare returns on")
+    if few := decides_nothing(difference.n_clusters):
+        return KeptVerdict("NO VERDICT", False, f"NO VERDICT: {few}; {unjudged}")
+    if own.low is None or own.low <= 0 or j.value_kept is None or j.value_kept.estimate is None:
+        why = f"the model's own return on the {blocks} is not surely above zero ({interval_text(own)})"
+        words = f"NO VERDICT: {why}, so no share of it can be said to be kept; {unjudged} of capital a block"
+        return KeptVerdict("NO VERDICT", False, words)
+    if own.low < NEAR_ZERO * own.estimate or j.value_kept.low is None or j.value_kept.high is None:
+        allowed = (1 - asked) * own.estimate
+        told = (
+            f"tiers − model {interval_text(difference)} of capital a block, a loss of {percent(allowed)} was "
+            f"allowed ({share(1 - asked)} of the model's {percent(own.estimate)}, whose interval begins near "
+            "zero: a share kept would mean little)"
+        )
+        return _verdict(difference.estimate, difference.low, difference.high, -allowed, told, blocks)
+    kept = j.value_kept
+    told = f"{interval_text(kept)} of the model's return kept, {share(asked)} asked for"
+    return _verdict(j.value_kept.estimate, kept.low, kept.high, asked, told, blocks)
+
+
+def _verdict(
+    estimate: float, low: float | None, high: float | None, bound: float, told: str, blocks: str
+) -> KeptVerdict:
+    word: Word = "PASS" if estimate >= bound else "FAIL"
+    assert low is not None  # an interval without bounds is no verdict
+    assert high is not None
+    settled = low >= bound if word == "PASS" else high < bound
+    end = f"the {blocks} settle it" if settled else f"the interval allows both, {blocks} do not settle it"
+    return KeptVerdict(word, settled, f"{word}: {told}; {end}")
