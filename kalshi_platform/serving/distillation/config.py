@@ -3,16 +3,19 @@
 Units  shares and losses of value are fractions, latencies milliseconds.
 """
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.config import Config, with_present_names
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
 from kalshi_platform.serving.inference.saving import LEAST_SAVING_MS
+
+#: Settings that reports of older releases call otherwise: old name -> name.
+_OLDER_NAMES: Final = {"full_overhead_ms": "tier_3_hop_ms", "tier3_inside_ms": "tier_3_inside_ms"}
 
 
 class StatesConfig(Config):
@@ -71,10 +74,10 @@ class ThresholdsConfig(Config):
     limit_s: float = Field(
         240, gt=0, description="no further pair is played after so many seconds; the report says so"
     )
-    full_overhead_ms: float = Field(
+    tier_3_hop_ms: float = Field(
         HOP_MS, ge=0, description="added to tier 3 where it is asked behind a hop to its deployment"
     )
-    tier3_inside_ms: float = Field(
+    tier_3_inside_ms: float = Field(
         INSIDE_MS,
         ge=0,
         description="a replica asks its own tier 3, without a hop, where one group takes less; the "
@@ -87,13 +90,18 @@ class ThresholdsConfig(Config):
     )
     for_fallback: bool = Field(
         False,
-        description="store a set that saves no time or surely loses too much: its tiers still answer where tier 3 "
-        "is late or fails",
+        description="store a set that saves no time or surely loses too much: its tiers still answer where "
+        "tier 3 is late or fails",
     )
 
-    def hop_ms(self, full_p50_ms: float) -> float:
-        """Cost ms of tier 3 beside its own time, which is ``full_p50_ms``: a hop or nothing."""
-        return hop_ms(full_p50_ms, self.tier3_inside_ms, self.full_overhead_ms)
+    def hop_ms(self, tier_3_p50_ms: float) -> float:
+        """Cost ms of tier 3 beside its own time, which is ``tier_3_p50_ms``: a hop or nothing."""
+        return hop_ms(tier_3_p50_ms, self.tier_3_inside_ms, self.tier_3_hop_ms)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, values: Any) -> Any:
+        return with_present_names(values, _OLDER_NAMES)
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -143,6 +151,7 @@ class TiersConfig(Config):
         values = self.model_dump()
         for path, value in assignments.items():
             section, _, name = path.rpartition(".")
+            name = _OLDER_NAMES.get(name, name) if section == "thresholds" else name
             part = values.get(section) if section else values
             if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
                 known = [f"{s}.{n}" for s, part in values.items() if isinstance(part, dict) for n in part]

@@ -1,6 +1,6 @@
 """Pass or fail of a tier set: does it keep the share of the model's return that was asked for?
 
-Owns       the verdict, from the judging half alone; the calibrating half chose the exits and says nothing here.
+Owns       the verdict, from the judging half alone; the calibrating half chose the exits.
 Units      returns are fractions of an episode's capital, means over blocks; shares are fractions.
 PASS       the estimate keeps the share asked for; FAIL: it does not. Either is *settled* where the whole 95 %
            interval lies on that side, else the verdict says that the blocks do not settle it.
@@ -14,8 +14,8 @@ from kalshi_platform.evaluation.pages.formats import interval_text, percent, sha
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
 from kalshi_platform.serving.distillation.judge import Judgement
 
-#: Below this share of its mean the low bound of the model's return is near zero: the ratio swings with it, and
-#: the difference is set against the loss that was allowed instead.
+#: Below this share of its mean the low bound of the model's return is near zero: the ratio swings with it,
+#: and the difference is set against the loss that was allowed instead.
 NEAR_ZERO: Final = 0.2
 
 Word = Literal["PASS", "FAIL", "NO VERDICT"]
@@ -35,10 +35,10 @@ class KeptVerdict(NamedTuple):
 
 
 def kept_verdict(j: Judgement, asked: float) -> KeptVerdict:
-    """Verdict on the judging half: the tiers should keep ``asked`` (such as 0.98) of the model's mean return."""
+    """Verdict on the judging half: tiers should keep ``asked`` (such as 0.98) of the model's mean return."""
     blocks = f"{j.n_blocks or j.n_events} judging blocks"
-    unjudged = f"{asked:.1%} of the model's return was asked for; tiers − model: {interval_text(j.difference)}"
     own, difference = j.champion_return, j.difference
+    unjudged = f"{share(asked)} of it was asked for; tiers - model: {interval_text(difference)}"
     if own.estimate is None or difference.estimate is None:
         return KeptVerdict("NO VERDICT", False, "NO VERDICT: no judging block to compare returns on")
     if few := decides_nothing(difference.n_clusters):
@@ -50,9 +50,9 @@ def kept_verdict(j: Judgement, asked: float) -> KeptVerdict:
     if own.low < NEAR_ZERO * own.estimate or j.value_kept.low is None or j.value_kept.high is None:
         allowed = (1 - asked) * own.estimate
         told = (
-            f"tiers − model {interval_text(difference)} of capital a block, a loss of {percent(allowed)} was "
-            f"allowed ({share(1 - asked)} of the model's {percent(own.estimate)}, whose interval begins near "
-            "zero: a share kept would mean little)"
+            f"{share(asked)} of the model's return was asked for, so {percent(allowed)} of capital a block "
+            f"may be lost; tiers - model: {interval_text(difference)} (the model's own return, "
+            f"{interval_text(own)}, may be near zero: a share of it would mean little)"
         )
         return _verdict(difference.estimate, difference.low, difference.high, -allowed, told, blocks)
     kept = j.value_kept

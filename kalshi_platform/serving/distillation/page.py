@@ -23,16 +23,14 @@ from kalshi_platform.serving.distillation.judge import TierJudgement
 from kalshi_platform.serving.distillation.report import TierReport
 from kalshi_platform.serving.distillation.students import Learning
 from kalshi_platform.serving.distillation.thresholds import Choice, Pair
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier, tier_words
 
 HTML_NAME: Final = "tiers.html"
 JSON_NAME: Final = "tiers.json"
 _TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
 _DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
 #: Tiers as a page calls them, by number.
-NAMES: Final = {
-    int(t): f"{int(t)} {'champion' if t is Tier.FULL else t.name}" for t in (Tier.MLP, Tier.LSTM, Tier.FULL)
-}
+NAMES: Final = {t: tier_words(TIER_NAMES[t]) for t in (1, 2, 3)}
 
 
 def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
@@ -66,12 +64,12 @@ def render_html(report: TierReport) -> str:
         learning=[(NAMES[x.tier], x, learning_chart(x)) for x in report.learnings],
         returns=charts.forest_plot(
             [
-                ("cascade", report.judgement.cascade_return),
-                *((f"tier {NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
-                ("cascade - champion", report.judgement.difference),
+                ("with the tiers", report.judgement.cascade_return),
+                *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
+                ("with the tiers - the model", report.judgement.difference),
             ],
             "returns with intervals",
-            "mean return a block",
+            "mean return a block, % of capital",
         ),
     )
 
@@ -103,9 +101,9 @@ def exit_chart(tier: TierJudgement) -> Markup:
     ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
     lines = [
         Series("share that leaves", x, [p.share for p in tier.exits], 0),
-        Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
+        Series("all actions the model's", x, [p.agreement for p in tier.exits], 3),
     ]
-    return charts.line_chart(lines, f"exits of tier {tier.number}", ticks, percent, 260, 420)
+    return charts.line_chart(lines, f"exits of {NAMES[tier.number]}", ticks, percent, 260, 420)
 
 
 def learning_chart(learning: Learning) -> Markup:
@@ -135,7 +133,7 @@ def choice_chart(choice: Choice, height: int = 300) -> Markup:
     for k, pair in sorted(enumerate(choice.pairs), key=lambda item: item[0] == choice.chosen):
         kind = "point s0" if k == choice.chosen else "point s1"
         parts.append(charts.draw_point(x(pair.expected_ms), y(pair.mean_return), kind, _pair_text(pair)))
-    axis = "expected ms a group; across: the champion's return on the same events"
+    axis = "expected time of a group, ms (left is quicker); the line across is the model's own return"
     parts.append(charts.draw_text((left + charts.WIDTH) / 2, height - 6, axis, "axis"))
     return charts.svg(height, parts, "mean return over expected latency")
 
@@ -164,20 +162,23 @@ def terminal_view(report: TierReport) -> RenderableType:
     for t in j.tiers:
         table.add_row(
             NAMES[t.number], t.form, ms(t.p50_ms), ms(t.p99_ms),
-            "-" if t.number == Tier.FULL else threshold_text(t.exit_threshold),
+            "-" if t.number == Tier.TIER_3 else threshold_text(t.exit_threshold),
             share(t.exit_share), share(t.alone_agreement),
             percent(t.before.ece) if t.before else "-", percent(t.after.ece) if t.after else "-",
             interval_text(t.alone_return),
         )  # fmt: skip
     table.add_row(
-        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
+        "with the tiers", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
         "", "", interval_text(j.cascade_return), style="bold",
     )  # fmt: skip
-    kept = "not defined" if j.value_kept is None else interval_text(j.value_kept)
     return Group(
         table,
-        Text(report.verdict, style="bold"),
+        Text(report.time_words, style="bold"),
+        Text(report.kept_words, style="bold"),
+        Text(report.service_words, style="bold"),
         *([Text(report.caution, style="yellow")] if report.caution else []),
-        Text(f"return kept: {kept}; cascade - champion: {interval_text(j.difference)}"),
-        Text(f"why these exits: {report.choice.reason}."),
+        Text(
+            f"return with the tiers - return of the model: {interval_text(j.difference)} of capital a block"
+        ),
+        Text(f"chosen on the calibrating half: {report.choice.reason}."),
     )

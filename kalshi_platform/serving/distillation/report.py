@@ -103,7 +103,7 @@ class TierReport(Config):
     @property
     def other_case(self) -> Case:
         """The case that it does not run."""
-        return self._case(0.0 if self.case.hop_ms else self.config.thresholds.full_overhead_ms)
+        return self._case(0.0 if self.case.hop_ms else self.config.thresholds.tier_3_hop_ms)
 
     @property
     def saves(self) -> bool:
@@ -152,8 +152,8 @@ class TierReport(Config):
             return "Nothing of the model's return can be lost: it decides everything itself."
         early = sum(t.exit_share for t in j.tiers[:-1])
         return (
-            f"On the {j.n_blocks or j.n_events} judging blocks {share(early)} of the groups leave before tier "
-            f"3, and {share(j.agreement)} of the actions are the model's. {self.kept.words}."
+            f"On the {j.n_blocks or j.n_events} judging blocks {share(early)} of the groups leave before "
+            f"tier 3, and {share(j.agreement)} of the actions are the model's. {self.kept.words}."
         )
 
     @property
@@ -170,8 +170,8 @@ class TierReport(Config):
             return f"{first}."
         if self.kept.surely_fails:
             return (
-                f"Such a set is not stored by `tiers build`; a service that finds it stored asks tiers 1 and 2 "
-                f"first: build it again with less than {asked}."
+                "`tiers build` does not store such a set; a service that finds it stored asks tiers 1 and "
+                f"2 first: build it again with less than {asked}."
             )
         return (
             f"{first} all the same: the exits kept what {asked} asks for on the calibrating half, and the "

@@ -14,8 +14,8 @@ from typing import Final
 from kalshi_platform.models.registry.tiers import TierRecord, TierSet
 from kalshi_platform.serving.inference.hop import HOP_MS, hop_ms
 
-#: A saving below it is none: less than a tenth of what a request of one group takes in all.
-LEAST_SAVING_MS: Final = 0.1
+#: A saving below it is not worth deciding otherwise than the model now and then (ADR-0006, November 2026).
+LEAST_SAVING_MS: Final = 0.05
 
 
 def expected_ms(

@@ -27,6 +27,7 @@ from kalshi_platform.evaluation.pages.charts import (
 )
 from kalshi_platform.evaluation.pages.formats import ms, percent
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.serving.inference.batch import tier_words
 from kalshi_platform.serving.loadtest.result import EDGES_MS, LoadResult, Percentiles
 
 HTML_NAME: Final = "loadtest.html"
@@ -60,6 +61,7 @@ def render_load(result: LoadResult) -> str:
         over_time=_over_time(result),
         histogram=_histogram(result),
         exits=_exits(result),
+        tier_words=tier_words,
     )
 
 
@@ -97,7 +99,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
         ("from when it was due", result.latency),
         ("from when it was sent", result.service),
         ("due until sent (the load generator's own delay)", result.lag),
-        *((f"decided by {t.tier}", t.latency) for t in result.tiers),
+        *((f"decided by {tier_words(t.tier)}", t.latency) for t in result.tiers),
         *((f"server: {stage}", p) for stage, p in result.stages.items()),
     ]
     return [(name, found) for name, found in named if found is not None]
@@ -105,7 +107,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
 
 def _by_percentile(result: LoadResult) -> Markup:
     """Chart of each tier's latency at each percentile, logarithmic in time."""
-    lines = [("all", result.latency), *((t.tier, t.latency) for t in result.tiers)]
+    lines = [("all", result.latency), *((tier_words(t.tier), t.latency) for t in result.tiers)]
     series = [
         Series(name, range(len(SHOWN)), [_log(getattr(p, field)) for _, field in SHOWN], min(slot, 5))
         for slot, (name, p) in enumerate(lines)
@@ -177,13 +179,13 @@ def _exits(result: LoadResult) -> Markup:
     """Chart of the share of answers that each tier decided."""
     if not result.tiers:
         return charts.nothing("the answers name no tier")
-    row_h, left = 28, 110
+    row_h, left = 28, 170
     x = Scale(0.0, 1.0, left, charts.WIDTH - 80)
     parts: list[str] = []
     for k, tier in enumerate(result.tiers):
         top = k * row_h + 4
-        parts.append(draw_text(left - 8, top + 15, tier.tier, "name", "end"))
-        title = f"{tier.tier}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
+        parts.append(draw_text(left - 8, top + 15, tier_words(tier.tier), "name", "end"))
+        title = f"{tier_words(tier.tier)}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
         parts.append(draw_rect(left, top, x(tier.share) - left, row_h - 8, "cell", title))
         parts.append(draw_text(x(tier.share) + 6, top + 15, percent(tier.share), anchor="start"))
     return svg(row_h * len(result.tiers) + 8, parts, "who decided")
@@ -208,7 +210,7 @@ def load_view(result: LoadResult) -> RenderableType:
     if result.quiet:
         lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
     lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]
-    lines += _named("decided by", [(t.tier, t.share) for t in result.tiers])
+    lines += _named("decided by", [(tier_words(t.tier), t.share) for t in result.tiers])
     lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])
     style = "bold" if result.problem is None else "bold red"
     left_open = [Text(f"{words}.", style="yellow") for words in (*result.cautions, result.mark) if words]

@@ -25,6 +25,6 @@ def test_the_pages_show_every_figure_and_fetch_nothing(place, tmp_path):
         report.model,
     ):
         assert not words or words in html
-    assert "1 MLP" in done.stdout
+    assert "tier 1 (MLP)" in done.stdout
     assert "simulated: judged on " in done.stdout
     assert report.choice.reason[:30] in done.stdout
