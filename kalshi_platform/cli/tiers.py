@@ -104,7 +104,10 @@ def report(
 def _newest(store: Registry, model: str) -> TierSet:
     tier_set = newest_tier_set(store, store.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{model} has no tiers; make them: kalshi-platform tiers build {model}")
+        raise ContractError(
+            f"{model} has no tiers and is served alone: nobody made any, or they would have saved next to "
+            f"nothing; make them: kalshi-platform tiers build {model} --dataset PATH"
+        )
     return tier_set
 
 

@@ -165,6 +165,10 @@ class ModelInfo(_Marked):
     model: str
     tier_set: str | None
     tiers: list[TierName]
+    exits: list[TierName] = Field(
+        default=[],
+        description="tiers that are asked before tier 3; none: every decision asks the model itself",
+    )
     forms: dict[TierName, str] = Field(description="tier -> what runs its network in this process")
     tier_3_asked: Literal["replica", "deployment", "nowhere"] = Field(
         description="who answers for tier 3: the replica that was asked, or a deployment of its own"

@@ -177,7 +177,10 @@ def report_tiers(
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{registry.uri}: {model} has no tiers; make them: kalshi-platform tiers build")
+        raise ContractError(
+            f"{registry.uri}: {model} has no tiers and is served alone: nobody made any, or they would have "
+            f"saved next to nothing; make them: kalshi-platform tiers build {model} --dataset {dataset_uri}"
+        )
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT

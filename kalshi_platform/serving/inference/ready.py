@@ -39,7 +39,7 @@ from kalshi_platform.serving.inference.export import (
     time_group,
 )
 from kalshi_platform.serving.inference.hop import INSIDE_MS
-from kalshi_platform.serving.inference.saving import is_asked_first, saved_ms
+from kalshi_platform.serving.inference.saving import first_asked_words, is_asked_first
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy, free
 
 #: Groups in the larger of the two calls that are timed: 100 markets, five a group.
@@ -167,14 +167,8 @@ def _without_idle_exits(ready: ReadyModel, tier_set: TierSet, inside_ms: float) 
     has_exits = any(tier.exit_threshold is not None for tier in ready.tiers)
     if not has_exits or is_asked_first(tier_set, inside_ms):
         return ready
-    saved = saved_ms(tier_set, inside_ms) or 0.0
-    saves = f"would save {saved:.3f} ms a group" if saved > 0 else f"would cost {-saved:.3f} ms a group"
-    words = (
-        f"tiers 1 and 2 are not asked before tier 3: they {saves} (a request takes one to two ms), and the "
-        "model itself is exact; they answer where tier 3 fails or is late"
-    )
     tiers = tuple(tier._replace(exit_threshold=None) for tier in ready.tiers)
-    return ready._replace(tiers=tiers, passed_over=words)
+    return ready._replace(tiers=tiers, passed_over=first_asked_words(tier_set, inside_ms))
 
 
 def _ready(

@@ -61,5 +61,23 @@ def is_asked_first(tier_set: TierSet, inside_ms: float) -> bool:
     return saved is None or saved >= tier_set.report.get("least_saving_ms", LEAST_SAVING_MS)
 
 
+def first_asked_words(tier_set: TierSet | None, inside_ms: float) -> str:
+    """Say who is asked first, and why: for the line that a service starts with, and for its log."""
+    if tier_set is None:
+        return "no tiers are stored: every decision asks the model itself"
+    if all(tier.exit_threshold is None for tier in tier_set.tiers):
+        return "every decision asks the model itself (tier 3); tiers 1 and 2 answer where it fails or is late"
+    saved = saved_ms(tier_set, inside_ms)
+    if saved is None:
+        return "tiers 1 and 2 are asked first; the set does not tell what that saves"
+    saves = f"{'saves' if saved >= 0 else 'costs'} about {abs(saved):.3f} ms a group"
+    if is_asked_first(tier_set, inside_ms):
+        return f"tiers 1 and 2 are asked first, which {saves}; kalshi-platform tiers show says what it loses"
+    return (
+        f"every decision asks the model itself (tier 3): asking tiers 1 and 2 first {saves}, which is not worth "
+        "deciding otherwise than the model; they answer where it fails or is late"
+    )
+
+
 def _fastest_ms(tier: TierRecord) -> float | None:
     return min((form.p50_ms for form in tier.forms if form.accepted), default=None)

@@ -4,7 +4,12 @@ import pytest
 from made.registry_models import DATASET, made_policy
 
 from kalshi_platform.models.registry.tiers import FormRecord, TierRecord, TierSet
-from kalshi_platform.serving.inference.saving import expected_ms, is_asked_first, saved_ms
+from kalshi_platform.serving.inference.saving import (
+    expected_ms,
+    first_asked_words,
+    is_asked_first,
+    saved_ms,
+)
 
 
 @pytest.mark.parametrize(
@@ -66,3 +71,25 @@ def test_a_set_whose_record_does_not_tell_is_asked_as_it_says():
     silent = made_set(0.03).replace(report={})
     assert saved_ms(silent, 1.0) is None
     assert is_asked_first(silent, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("tier_set", "inside_ms", "words"),
+    [
+        (None, 1.0, "no tiers are stored: every decision asks the model itself"),
+        (made_set(0.03), 1.0, "asking tiers 1 and 2 first saves about 0.005 ms a group, which is not worth"),
+        (made_set(0.01), 1.0, "costs about 0.009 ms a group"),
+        (made_set(0.03), 0.0, "tiers 1 and 2 are asked first, which saves about 0.705 ms a group"),
+        (made_set(0.03).replace(report={}), 1.0, "the set does not tell"),
+    ],
+)
+def test_the_line_that_a_service_starts_with_says_who_is_asked_first(tier_set, inside_ms, words):
+    assert words in first_asked_words(tier_set, inside_ms)
+
+
+def test_a_set_without_exits_is_said_to_leave_every_decision_to_the_model():
+    never = made_set(0.03)
+    tiers = [t.replace(exit_threshold=None).model_dump() for t in never.tiers]
+    assert first_asked_words(never.replace(tiers=tiers), 1.0).startswith(
+        "every decision asks the model itself"
+    )
