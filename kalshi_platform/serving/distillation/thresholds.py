@@ -119,8 +119,9 @@ def choose(pairs: Sequence[Pair], champion_return: float, n_blocks: int, config:
             reason += f" (good enough is {rule})"
     else:
         reason = (
-            f"the least expected latency, {taken.expected_ms:.3f} ms (tier 3 alone: {alone.expected_ms:.3f}), "
-            f"of the {len(good)} of {len(pairs)} pairs with {rule}; it returned {taken.mean_return:+.3%} and "
+            f"the least expected latency, {taken.expected_ms:.3f} ms (tier 3 alone: "
+            f"{alone.expected_ms:.3f}), of the {len(good)} of {len(pairs)} pairs with {rule}; it returned "
+            f"{taken.mean_return:+.3%} and "
             f"agreed in {taken.agreement:.1%}"
         )
     return Choice(
@@ -143,8 +144,8 @@ def _rule(champion_return: float, n_blocks: int, config: ThresholdsConfig) -> st
     words = f"{champion_return:+.3%} over {n_blocks} calibrating blocks"
     if champion_return > 0:
         return (
-            f"a mean return of at least {1 - config.max_value_loss:.1%} of the model's {words} and its action "
-            f"in at least {config.agreement_floor:.1%} of the slots with a choice"
+            f"a mean return of at least {1 - config.max_value_loss:.1%} of the model's {words} and its "
+            f"action in at least {config.agreement_floor:.1%} of the slots with a choice"
         )
     return (
         f"the model's action in at least {config.min_agreement:.1%} of the slots with a choice (its mean "

@@ -47,8 +47,8 @@ def saved_ms(tier_set: TierSet, inside_ms: float) -> float | None:
     shares = {number: tier_set.report.get(f"exit_share_{number}") for number in p50_ms}
     if set(p50_ms) != {1, 2, 3} or None in p50_ms.values() or None in shares.values():
         return None
-    times = {number: ms for number, ms in p50_ms.items() if ms is not None}
-    parts = {number: share for number, share in shares.items() if share is not None}
+    times: dict[int, float] = {number: ms for number, ms in p50_ms.items() if ms is not None}
+    parts: dict[int, float] = {number: share for number, share in shares.items() if share is not None}
     first, second = (tier.exit_threshold for tier in tier_set.tiers[:2])
     added_ms = hop_ms(times[3], inside_ms, HOP_MS)
     asked_ms = expected_ms(parts, first, second, times, added_ms)
@@ -74,8 +74,8 @@ def first_asked_words(tier_set: TierSet | None, inside_ms: float) -> str:
     if is_asked_first(tier_set, inside_ms):
         return f"tiers 1 and 2 are asked first, which {saves}; kalshi-platform tiers show says what it loses"
     return (
-        f"every decision asks the model itself (tier 3): asking tiers 1 and 2 first {saves}, which is not worth "
-        "deciding otherwise than the model; they answer where it fails or is late"
+        f"every decision asks the model itself (tier 3): asking tiers 1 and 2 first {saves}, which is not "
+        "worth deciding otherwise than the model; they answer where it fails or is late"
     )
 
 

@@ -117,6 +117,9 @@ def test_every_figure_is_of_the_judging_half_alone_and_a_plain_recomputation_fin
     events = halves(bank)[1]
     assert {m.block for m in bank.markets if m.event in events} == judging
     theatre = Theatre(bank, events, ENV, model, config.judge)
+    first = judge(made, theatre, config.thresholds, 0, "validation", True)
+    middle = [t.exits[len(t.exits) * 2 // 3].threshold for t in first.tiers[:2]]  # so that each lets some out
+    made = [m._replace(exit_threshold=at) for m, at in zip(made, (*middle, None), strict=True)]
     found = judge(made, theatre, config.thresholds, 0, "validation", True)
     env = theatre.stage()
     plain = _PlainTiers(made, env, bank)
