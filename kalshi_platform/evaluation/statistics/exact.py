@@ -26,8 +26,8 @@ class ShareBounds(NamedTuple):
     high: float
 
 
-class Places(NamedTuple):
-    """Places, from 1, of the sorted values that bound a percentile; None: no value is far enough out."""
+class BoundPlaces(NamedTuple):
+    """BoundPlaces, from 1, of the sorted values that bound a percentile; None: no value is far enough out."""
 
     low: int | None
     high: int | None
@@ -46,8 +46,8 @@ def share_bounds(hits: int, n: int, confidence: float = CONFIDENCE) -> ShareBoun
     return ShareBounds(low, high)
 
 
-def percentile_places(n: int, share: float, confidence: float = CONFIDENCE) -> Places:
-    """Places of the sorted values of ``n`` between which the ``share`` percentile lies.
+def percentile_places(n: int, share: float, confidence: float = CONFIDENCE) -> BoundPlaces:
+    """BoundPlaces of the sorted values of ``n`` between which the ``share`` percentile lies.
 
     With B the number of values below the percentile, binomial(n, share), each bound is missed with at most
     half of 1 - confidence: the low place is the largest l with P(B < l) within it, the high place the
@@ -61,7 +61,7 @@ def percentile_places(n: int, share: float, confidence: float = CONFIDENCE) -> P
     low = int(counts[np.searchsorted(up_to, tail, side="right")])  # P(B <= low - 1) <= tail
     beyond = np.flatnonzero(1 - up_to <= tail)  # P(B > count) <= tail, so P(B >= count + 1) is
     high = int(counts[beyond[0]]) + 1 if beyond.size else n + 1
-    return Places(low if low >= 1 else None, high if high <= n else None)
+    return BoundPlaces(low if low >= 1 else None, high if high <= n else None)
 
 
 def needed_for(share: float, confidence: float = CONFIDENCE) -> int:

@@ -21,12 +21,13 @@ NEAR_ZERO: Final = 0.2
 Word = Literal["PASS", "FAIL", "NO VERDICT"]
 
 
-class KeptVerdict(NamedTuple):
+class ReturnVerdict(NamedTuple):
     """The verdict on the return kept, and whether the judging blocks settle it."""
 
     word: Word
     settled: bool
     words: str
+    has_share: bool = False  # the share of the return kept means something and is what was judged
 
     @property
     def surely_fails(self) -> bool:
@@ -34,19 +35,19 @@ class KeptVerdict(NamedTuple):
         return self.word == "FAIL" and self.settled
 
 
-def kept_verdict(j: Judgement, asked: float) -> KeptVerdict:
+def kept_verdict(j: Judgement, asked: float) -> ReturnVerdict:
     """Verdict on the judging half: tiers should keep ``asked`` (such as 0.98) of the model's mean return."""
     blocks = f"{j.n_blocks or j.n_events} judging blocks"
     own, difference = j.champion_return, j.difference
     unjudged = f"{share(asked)} of it was asked for; tiers - model: {interval_text(difference)}"
     if own.estimate is None or difference.estimate is None:
-        return KeptVerdict("NO VERDICT", False, "NO VERDICT: no judging block to compare returns on")
+        return ReturnVerdict("NO VERDICT", False, "NO VERDICT: no judging block to compare returns on")
     if few := decides_nothing(difference.n_clusters):
-        return KeptVerdict("NO VERDICT", False, f"NO VERDICT: {few}; {unjudged}")
+        return ReturnVerdict("NO VERDICT", False, f"NO VERDICT: {few}; {unjudged}")
     if own.low is None or own.low <= 0 or j.value_kept is None or j.value_kept.estimate is None:
         why = f"the model's own return on the {blocks} is not surely above zero ({interval_text(own)})"
         words = f"NO VERDICT: {why}, so no share of it can be said to be kept; {unjudged} of capital a block"
-        return KeptVerdict("NO VERDICT", False, words)
+        return ReturnVerdict("NO VERDICT", False, words)
     if own.low < NEAR_ZERO * own.estimate or j.value_kept.low is None or j.value_kept.high is None:
         allowed = (1 - asked) * own.estimate
         told = (
@@ -57,15 +58,15 @@ def kept_verdict(j: Judgement, asked: float) -> KeptVerdict:
         return _verdict(difference.estimate, difference.low, difference.high, -allowed, told, blocks)
     kept = j.value_kept
     told = f"{interval_text(kept)} of the model's return kept, {share(asked)} asked for"
-    return _verdict(j.value_kept.estimate, kept.low, kept.high, asked, told, blocks)
+    return _verdict(kept.estimate, kept.low, kept.high, asked, told, blocks)._replace(has_share=True)
 
 
 def _verdict(
     estimate: float, low: float | None, high: float | None, bound: float, told: str, blocks: str
-) -> KeptVerdict:
+) -> ReturnVerdict:
     word: Word = "PASS" if estimate >= bound else "FAIL"
     assert low is not None  # an interval without bounds is no verdict
     assert high is not None
     settled = low >= bound if word == "PASS" else high < bound
     end = f"the {blocks} settle it" if settled else f"the interval allows both, {blocks} do not settle it"
-    return KeptVerdict(word, settled, f"{word}: {told}; {end}")
+    return ReturnVerdict(word, settled, f"{word}: {told}; {end}")

@@ -16,7 +16,7 @@ from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import FormRecord, TierSet, tier_artefact
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.judge import Judgement
-from kalshi_platform.serving.distillation.kept import KeptVerdict, kept_verdict
+from kalshi_platform.serving.distillation.kept import ReturnVerdict, kept_verdict
 from kalshi_platform.serving.distillation.students import Learning
 from kalshi_platform.serving.distillation.thresholds import Choice, good_enough
 from kalshi_platform.serving.inference.saving import expected_ms
@@ -92,7 +92,7 @@ class TierReport(Config):
 
     @property
     def verdict(self) -> str:
-        """What the tiers save, what they keep of the model's return, and what the service does about it."""
+        """Say what the tiers save, what they keep of the return, and what the service does about it."""
         return " ".join((self.time_words, self.kept_words, self.service_words))
 
     @property
@@ -111,7 +111,7 @@ class TierReport(Config):
         return self.case.saved_ms >= self.config.thresholds.least_saving_ms
 
     @property
-    def kept(self) -> KeptVerdict:
+    def kept(self) -> ReturnVerdict:
         """Pass or fail of the share of the model's return that was asked for, on the judging blocks."""
         return kept_verdict(self.judgement, 1 - self.config.thresholds.max_value_loss)
 

@@ -65,6 +65,8 @@ def test_near_zero_the_difference_is_set_against_the_loss_allowed(judged):
     assert (found.word, found.settled) == ("FAIL", False)
     assert "0.086 % of capital a block may be lost" in found.words
     assert "80" not in found.words
+    assert not found.has_share
+    assert judged(kept=interval(1, 0.99, 1.01)).has_share
     sure = judged(own=own, difference=interval(-0.0084, -0.010, -0.002), kept=interval(0.8, 0.03, 1.05))
     assert sure.surely_fails
     fine = judged(own=own, difference=interval(-0.0005, -0.0008, 0.0), kept=interval(0.8, 0.03, 1.05))
