@@ -133,7 +133,7 @@ async def _get(session: aiohttp.ClientSession, url: str, place: str) -> tuple[in
     except (aiohttp.ClientError, TimeoutError, OSError) as err:
         raise ContractError(
             f"{url}: no server answers ({err or type(err).__name__}); start one with "
-            "`kalshi-platform serve --local`, or correct --url"
+            "`kalshi-platform serve`, or correct --url"
         ) from None
 
 
