@@ -35,6 +35,8 @@ def loadtest(
             "seed",
             "timeout_s",
             "target_ms",
+            "dataset",
+            "split",
             "stream",
             "allow_simulated",
             "accept_missing_inputs",
@@ -48,7 +50,8 @@ def loadtest(
 ) -> None:
     """Send requests to a server and report its latency.
 
-    Exit 4 where the generator missed its own schedule.
+    The requests carry rows of a dataset (--dataset), else made-up ones, and the report says which. Exit 4
+    where nothing was answered, or it is shown that the load generator missed its own schedule.
     """
     config = LoadConfig.parse(settings)
     tell(f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...")

@@ -107,7 +107,10 @@ def _newest(store: Registry, model: str) -> TierSet:
     tier_set = newest_tier_set(store, store.resolve(model))
     if tier_set is None:
         make = command_line("tiers", "build", model, "--dataset", "DATASET", "--registry", store.uri)
-        raise ContractError(f"{model} has no tiers; make them: {make}")
+        raise ContractError(
+            f"{model} has no tiers and is served alone: nobody made any, or they would have saved next to "
+            f"nothing; make them: {make}"
+        )
     return tier_set
 
 

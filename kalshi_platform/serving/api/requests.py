@@ -169,6 +169,10 @@ class ModelInfo(_Marked):
     model: str
     tier_set: str | None
     tiers: list[TierName]
+    exits: list[TierName] = Field(
+        default=[],
+        description="tiers that are asked before tier 3; none: every decision asks the model itself",
+    )
     forms: dict[TierName, str] = Field(description="tier -> what runs its network in this process")
     tier_3_asked: Literal["replica", "deployment", "nowhere"] = Field(
         description="who answers for tier 3: the replica that was asked, or a deployment of its own"
@@ -179,6 +183,7 @@ class ModelInfo(_Marked):
     passed_gates: bool = Field(True, description="false: its alias asks for no gates")
     judged_on: str = Field("unknown", description="events and blocks by provenance, in words")
     trained_on: str = Field("unknown", description="the same of what taught it")
+    dataset_digest: str = Field("", description="of the dataset that taught it; empty: not told")
     n_slots: int
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]

@@ -305,6 +305,7 @@ class Service:
             model=served.key.model,
             tier_set=served.key.tier_set,
             tiers=[TIER_NAMES[tier.number] for tier in tiers],
+            exits=[TIER_NAMES[t.number] for t in tiers[:-1] if t.exit_threshold is not None],
             forms={TIER_NAMES[tier.number]: tier.engine.form for tier in tiers},
             tier_3_asked=self._tier_3_asked(served),
             alias=self.args.model,
@@ -312,6 +313,7 @@ class Service:
             passed_gates=served.marks.passed_gates,
             judged_on=served.marks.judged_on,
             trained_on=counts_words(served.record.trained_on),
+            dataset_digest=served.record.dataset_digest,
             **served.marks.fields,
             columns=[
                 FeatureInfo(
