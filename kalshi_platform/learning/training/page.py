@@ -121,8 +121,9 @@ def _state(steps: int, wanted: int, best: Validation | None) -> str:
     )
     if best is None:
         return f"{done} Nothing is validated yet."
-    known = best.low is not None and best.high is not None
-    bounds = f" [{percent(best.low)}, {percent(best.high)}]" if known else ""
+    bounds = ""
+    if best.low is not None and best.high is not None:
+        bounds = f" [{percent(best.low)}, {percent(best.high)}]"
     return (
         f"{done} Best validation return: {percent(best.score)}{bounds} of capital; that policy trades at "
         f"{percent(best.trade_rate)} of its decisions."

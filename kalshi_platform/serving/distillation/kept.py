@@ -62,8 +62,9 @@ def kept_verdict(j: Judgement, asked: float) -> ReturnVerdict:
 
 
 def _verdict(
-    estimate: float, low: float | None, high: float | None, bound: float, told: str, blocks: str
+    estimate: float | None, low: float | None, high: float | None, bound: float, told: str, blocks: str
 ) -> ReturnVerdict:
+    assert estimate is not None
     word: Word = "PASS" if estimate >= bound else "FAIL"
     assert low is not None  # an interval without bounds is no verdict
     assert high is not None

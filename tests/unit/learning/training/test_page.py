@@ -1,4 +1,4 @@
-"""The page of one run: its curves with units, its best validation, its settings; a damaged file costs no run."""
+"""The page of one run: its curves with units, its best validation, its settings; damaged files."""
 
 import json
 from types import SimpleNamespace
