@@ -1,8 +1,8 @@
 """The plot of one play: bid and ask, the policy's fills and resting orders above, its position below.
 
 Units   cents of the YES scale, contracts, UTC; pixels and percent as in pages/drawing.py.
-Bound   fills of one action in one of 60 stretches of time are one mark, the longest MOST_ORDERS resting
-        orders are drawn, gaps narrower than a thousandth of the plot are not: a plot stays under MOST_BYTES.
+Bound   fills of one action in one of 60 stretches of time are one mark; the longest MOST_ORDERS resting
+        orders and the widest gaps are drawn: a plot stays under MOST_BYTES whatever it shows.
 Not     which plays are shown nor their figures (plays.py).
 """
 
@@ -35,6 +35,7 @@ from kalshi_platform.evaluation.pages.drawing import (
 from kalshi_platform.evaluation.pages.formats import dollars, percent
 
 MOST_ORDERS: Final = 300
+_MOST_GAPS: Final = 100
 MOST_BYTES: Final = 100_000
 #: Stretches of time in which fills of one action are one mark: on a telephone a mark is as wide as one.
 _MARK_STRETCHES: Final = 60
@@ -145,14 +146,14 @@ def _positions(play: Play) -> tuple[np.ndarray, np.ndarray]:
     """(times, positions 1e-2 contract) of the play; every episode begins and ends without one."""
     at: list[int] = []
     held: list[int] = []
-    width = max(1, -(-(play.end_ns - play.start_ns + 1) // BUCKETS))
     for episode, start, end in play.spans:
         own = play.fills[play.fills["episode"] == episode]
-        if own.size:
-            own = own[extremes((own["at_ns"] - play.start_ns) // width, own["position_e2"])]
         at += [start, *np.minimum(own["at_ns"], end).tolist(), end]
         held += [0, *own["position_e2"].tolist(), 0]
-    return np.array(at, np.int64), np.array(held, np.int64)
+    times, sizes = np.array(at, np.int64), np.array(held, np.int64)
+    width = max(1, -(-(play.end_ns - play.start_ns + 1) // BUCKETS))
+    kept = extremes((times - play.start_ns) // width, sizes)
+    return times[kept], sizes[kept]
 
 
 def _steps(x: Scale, y: Scale, parts: Sequence[tuple[np.ndarray, np.ndarray]], kind: str) -> str:
@@ -221,13 +222,14 @@ def _mark(play: Play, field: _Field, fills: np.ndarray, action: int, words: str,
 
 
 def _gaps(play: Play, field: _Field) -> list[str]:
-    """SVG of the stretches between two episodes."""
+    """SVG of the stretches between two episodes, the widest _MOST_GAPS of them."""
+    pairs = zip(play.spans, play.spans[1:], strict=False)
+    between = sorted((end - start, end, start) for (_, _, end), (_, start, _) in pairs)[:_MOST_GAPS]
     out = []
-    for (_, _, end), (_, start, _) in zip(play.spans, play.spans[1:], strict=False):
+    for _, end, start in between:
+        said = f"gap of {(start - end) / NS_PER_SECOND:,.0f} s: no valid book"
         width = field.x(start) - field.x(end)
-        if width > 0.1:
-            said = f"gap of {(start - end) / NS_PER_SECOND:,.0f} s: no valid book"
-            out.append(draw_rect(field.x(end), TOP, width, _HEIGHT - BOTTOM - TOP, "gap", said))
+        out.append(draw_rect(field.x(end), TOP, width, _HEIGHT - BOTTOM - TOP, "gap", said))
     return out
 
 

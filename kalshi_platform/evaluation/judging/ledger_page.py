@@ -1,4 +1,4 @@
-"""What a report shows of its ledger: the listed round trips, the plotted plays and the links to the files.
+"""The parts of a ledger that a report shows: listed round trips, plotted plays, links to the files.
 
 Owns   the values and filters of the templates trades, markets and episodes.
 Not    any figure (trade_list.py, plays.py) nor a picture (episode_plot.py).

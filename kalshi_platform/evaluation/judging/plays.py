@@ -140,11 +140,12 @@ def _thinned(
         own = slice(int(segment["start"]), int(segment["stop"]))
         low = own.start + int(np.searchsorted(times[own], start, side="left"))
         high = own.start + int(np.searchsorted(times[own], end, side="right"))
-        bucket = (times[low:high] - int(start_ns.min())) // width
-        kept = low + extremes(bucket, bids[low:high, 0], asks[low:high, 0])
-        rows.append(kept)
-        parts.append(np.full(kept.size, k))
-    return np.concatenate(rows), np.concatenate(parts)
+        rows.append(np.arange(low, high))
+        parts.append(np.full(high - low, k))
+    row, part = np.concatenate(rows), np.concatenate(parts)
+    bucket = (times[row] - int(start_ns.min())) // width
+    kept = extremes(bucket, bids[row, 0], asks[row, 0])
+    return row[kept], part[kept]
 
 
 def extremes(bucket: np.ndarray, *series: np.ndarray) -> np.ndarray:

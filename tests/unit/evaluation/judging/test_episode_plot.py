@@ -12,7 +12,7 @@ from made.rollouts import Script, env_of
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, SELL_NO, SELL_YES
 from kalshi_platform.evaluation.judging.episode_plot import MARKS, MOST_BYTES, MOST_ORDERS, finding, plot_play
 from kalshi_platform.evaluation.judging.fills import FILL_DTYPE, MIXED, ORDER_DTYPE
-from kalshi_platform.evaluation.judging.plays import choose_plays
+from kalshi_platform.evaluation.judging.plays import BUCKETS, choose_plays
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import pool
 
@@ -147,3 +147,14 @@ def test_no_text_stands_in_a_view_box_that_would_scale_it(traded):
     for box in tree.iter("svg"):
         if box.get("viewBox"):
             assert not list(box.iter("text"))
+
+
+def test_a_market_with_a_thousand_gaps_has_a_small_plot_that_says_how_many():
+    rng = np.random.default_rng(2)
+    mids = rng.integers(20, 80, 4_000) * 100
+    play = play_of(mids.tolist(), [1, 2] * 5_000, gaps=range(3, 4_000, 4))
+    assert play.at_ns.size <= 5 * BUCKETS + 1
+    drawn = str(plot_play(play))
+    assert len(drawn) < MOST_BYTES
+    assert drawn.count('class="gap"') == 100
+    assert "across 999 gaps (grey)" in drawn
