@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import dataset_beside
+from kalshi_platform.cli.options import JsonOption, dataset_beside
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
@@ -29,9 +29,7 @@ def convert(
         str | None,
         typer.Option(help=f"print a map to begin with: {', '.join(KINDS)}", show_default=False),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of text")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Convert any table with named columns into a Parquet file for `dataset build` (docs/formats.md)."""
     if example is not None:

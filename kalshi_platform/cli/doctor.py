@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
 from kalshi_platform.domain.json_text import json_text
@@ -301,7 +302,7 @@ app = CommandApp(
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    as_json: JsonOption = False,
     storage: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix to reach.")] = None,
     deep: Annotated[
         bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DatasetOption, RunOption
+from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.split import SPLITS
@@ -53,9 +53,7 @@ def judge_run(
         Path | None,
         typer.Option(help="folder of the report  [default: RUN/evaluation]"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
-    ] = False,
+    as_json: JsonOption = False,
     episodes_per_market: Annotated[
         int,
         typer.Option(

@@ -6,10 +6,12 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import STEPS_SETTING, DatasetOption, with_steps
+from kalshi_platform.cli.options import DATASET_HELP, STEPS_SETTING, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive
@@ -22,11 +24,15 @@ _DEFAULT = ProgressiveConfig()
 
 @app.command()
 def run(
-    dataset: DatasetOption,
+    dataset: Annotated[
+        str | None, typer.Option(help=f"{DATASET_HELP}  [required]", show_default=False)
+    ] = None,
     out: Annotated[
-        Path,
-        typer.Option(help="folder for the levels and the report; repeat to continue", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            help="folder for the levels and the report; repeat to continue  [required]", show_default=False
+        ),
+    ] = None,
     levels: Annotated[str, typer.Option(help="levels to try, in this order")] = ",".join(_DEFAULT.levels),
     steps: Annotated[
         int | None,
@@ -54,17 +60,24 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of every level's run, e.g. train.learning_rate=3e-4"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    preset: PresetOption = None,
+    listing: ListSettings = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    dataset = require_given(dataset, "--dataset", "a built dataset: its folder or s3://bucket/prefix")
+    out = require_given(out, "--out", "a folder for the levels and the report")
     values = with_steps(settings, steps)
     steps_per_level = values.pop(STEPS_SETTING, _DEFAULT.steps_per_level)
     config = ProgressiveConfig.parse(
         {
-            "run": RunSettings().with_values(values),
+            "run": RunSettings.of_preset(preset or STANDARD).with_values(values),
             "levels": tuple(name.strip() for name in levels.split(",")),
             "steps_per_level": steps_per_level,
             "plateau": PlateauConfig(window=plateau_window),

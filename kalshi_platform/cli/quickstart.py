@@ -6,14 +6,17 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import INPUT_HELP, UseYesPrice, with_steps
+from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, with_steps
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.presets import STANDARD
+from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -47,16 +50,21 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
     ] = None,
+    preset: PresetOption = None,
+    listing: ListSettings = False,
     use_yes_price: UseYesPrice = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
 
     Repeat the command to continue a killed one.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
     if absent := [str(path) for path in inputs or () if not path.exists()]:
         raise ContractError(f"--input {', '.join(absent)} does not exist")
-    run_settings = _DEFAULT.run.with_values(with_steps(settings, steps))
+    run_settings = RunSettings.of_preset(preset or STANDARD).with_values(with_steps(settings, steps))
     split = _DEFAULT.split if inputs else _SIMULATED_SPLIT
     chosen = QuickstartConfig(seeds=seeds, run=run_settings, use_yes_price=use_yes_price, split=split)
     recordings = inputs or [simulated(SimConfig(n_events=events), out, tell)]

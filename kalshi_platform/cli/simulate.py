@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import dataset_beside
+from kalshi_platform.cli.options import JsonOption, dataset_beside
 from kalshi_platform.cli.progress import progress
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
@@ -26,9 +26,7 @@ def run(
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of text")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
     config = SimConfig.preset(preset).replace(n_events=events, seed=seed)

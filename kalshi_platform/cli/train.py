@@ -6,16 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DATASET_HELP, with_steps
+from kalshi_platform.cli.options import DATASET_HELP, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
 from kalshi_platform.learning.training.session import (
@@ -33,7 +37,9 @@ _DEFAULT = RunSettings()
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="new folder for the run  [required]", show_default=False)
+    ] = None,
     dataset: Annotated[
         str | None,
         typer.Option(help=DATASET_HELP, show_default="with --resume the run's own"),
@@ -77,10 +83,12 @@ def run(
             help="where the network learns: auto, cpu or cuda", show_default=_DEFAULT.train.learner_device
         ),
     ] = None,
+    preset: PresetOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="any other setting, e.g. train.learning_rate=3e-4; repeat for more"),
     ] = None,
+    listing: ListSettings = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -88,12 +96,16 @@ def run(
             "of these only how long it runs may be given anew (--steps, --set train.patience=...)"
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
     --resume continues a run.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    out = require_given(out, "--out", "a new folder for the run")
     options = {
         "train.level": level,
         "train.seed": seed,
@@ -104,13 +116,19 @@ def run(
     }
     given = {name: value for name, value in options.items() if value is not None}
     given |= with_steps(settings, steps)
-    chosen = (stored_settings(out) if resume else _DEFAULT).with_values(given)
+    if resume and preset:
+        raise ContractError(
+            f"--preset {preset} and --resume: a resumed run keeps its own settings; leave one out"
+        )
+    chosen = stored_settings(out) if resume else RunSettings.of_preset(preset or STANDARD)
+    chosen = chosen.with_values(given)
     learner_device(chosen.train.learner_device)  # refused before anything is opened
     place = dataset or (stored_dataset(out) if resume else None)
     if place is None:
         raise ContractError("--dataset is missing: name a dataset's folder or s3://bucket/prefix")
     if workers == "auto" and not resume:
         chosen = fitted(chosen, place, given, tell)
+    tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
         result = run_training(chosen, place, out, shown_to(tell), resume)
     report(result, place, as_json)
@@ -153,11 +171,15 @@ def report(result: TrainResult, dataset: str, as_json: bool) -> None:
         typer.echo(json_text(values))
         return
     best = (
-        "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
+        "not validated"
+        if result.best_score is None
+        else f"best validation return {signed_percent(result.best_score)} of capital"
     )
+    collapse = end_words(result.collapse, result.best_collapse, result.best_iteration)
     words = {"budget": "budget used up", "patience": "no better validation for too long"}
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
         f"next: {command_line('evaluate', '--run', result.out, '--dataset', dataset)}"
+        + (f"\n{collapse}" if collapse else "")
     )

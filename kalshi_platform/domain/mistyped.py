@@ -6,8 +6,12 @@ from kalshi_platform.domain.near import nearest
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean train?"`` for ``trian``; empty where no known name resembles ``name``."""
-    found = nearest(name, known, most=2)
+    """``"; did you mean train?"`` for ``trian``; empty where no known name resembles ``name``.
+
+    The dashes before an option count for nothing.
+    """
+    by_word = {each.strip("-"): each for each in known}
+    found = [by_word[word] for word in nearest(name.strip("-"), by_word, most=2)]
     return f"; did you mean {' or '.join(found)}?" if found else ""
 
 

@@ -43,12 +43,9 @@ def this_command() -> str:
     ``python -m tune_experiments.curriculum_sweep`` for a module; else :func:`program`.
     """
     words = sys.orig_argv
-    if "-m" in words[1:-1]:
-        module = words[words.index("-m", 1) + 1]
-        return shlex.join([_interpreter(), "-m", module])
+    for before, word, after in zip(words, words[1:], words[2:], strict=False):
+        if word == "-m":
+            return shlex.join([words[0], "-m", after])
+        if not word.startswith("-") and before not in ("-X", "-W"):
+            break  # the script: what follows are its own options
     return program()
-
-
-def _interpreter() -> str:
-    """The interpreter as the user typed it: ``python``, ``.venv/bin/python``."""
-    return sys.orig_argv[0] or sys.executable

@@ -34,7 +34,6 @@ from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
-from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import RunSettings, run_training
@@ -42,7 +41,6 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import write_page
-from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.storage.whole_file import point_to
 from kalshi_platform.workflows.publish import Published, publish_run
@@ -61,20 +59,7 @@ class QuickstartConfig(Config):
         default=None, description="how captures were subscribed, where they do not tell; None: found out"
     )
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the dataset's splits")
-    run: RunSettings = RunSettings(
-        # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
-        # decisions are what PPO learns from in minutes.
-        env=EnvConfig(decision_interval_ms=30_000),
-        episodes=EpisodeConfig(min_steps=100, max_steps=300),
-        train=TrainConfig(
-            level="tiny",
-            total_env_steps=1_000_000,
-            anneal_steps=1_000_000,
-            learning_rate=1e-3,
-            entropy_coeff=0.006,
-            validate_every=16,
-        ),
-    )
+    run: RunSettings = RunSettings()
 
 
 class Outcome(NamedTuple):
@@ -106,6 +91,7 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
         identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
+    say(f"settings: {config.run.in_words}")
     say(f"building the dataset from {', '.join(map(str, recordings))}")
     building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
     manifest = build_dataset(list(recordings), str(dataset), building)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 from made.ci_readme import ci_readme
-from made.pages import Block, blocks_of
+from made.doc_pages import Block, blocks_of
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.experiment import application

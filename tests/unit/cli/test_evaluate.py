@@ -49,7 +49,9 @@ def place(tmp_path_factory):
 
 def evaluate(place, *arguments):
     base = ["evaluate", "--run", str(place / "policy"), "--dataset", str(place / "data")]
-    return CliRunner().invoke(app, [*base, "--evaluation-seeds", "1", "--episodes-per-market", "2", *arguments])
+    return CliRunner().invoke(
+        app, [*base, "--evaluation-seeds", "1", "--episodes-per-market", "2", *arguments]
+    )
 
 
 def test_the_report_and_its_json_are_written_and_printed(place):
