@@ -17,8 +17,10 @@ import torch
 
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -146,6 +148,7 @@ def build_tiers(
         judgement=judgement,
         machine=machine(),
         made_at=made_at,
+        program=Stamp.now(),
         wall_s=time.perf_counter() - started,
         judged_on=_counts(judging),
     )
@@ -175,7 +178,8 @@ def report_tiers(
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{registry.uri}: {model} has no tiers; make them: kalshi-platform tiers build")
+        make = command_line("tiers", "build", model, "--dataset", dataset_uri, "--registry", registry.uri)
+        raise ContractError(f"{model} has no tiers; make them: {make}")
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT
@@ -193,6 +197,7 @@ def report_tiers(
         judgement=judgement.model_dump(),
         opened_before=opened_before,
         machine=machine(),
+        program=Stamp.now().model_dump(),
         wall_s=time.perf_counter() - started,
         judged_on={name: count.model_dump() for name, count in _counts(theatre).items()},
     )
