@@ -186,7 +186,7 @@ class StreamSession:
         if self._is_flooded():
             return self._close(
                 messages,
-                "too many connections, subscriptions or unknown fields in one session: open one for each feed",
+                "too many connections, subscriptions or unknown fields in a session: open one for each feed",
             )
         return Fed(messages, self._due(touched, number))
 
