@@ -15,7 +15,7 @@ OLD_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "progressive": {"--steps-per-level": "--steps"},
     "evaluate": {"--checkpoint": "--run", "--seeds": "--evaluation-seeds"},
     "models register": {"RUN": "--run"},
-    "serve": {"--local": ""},
+    "serve": {"--local": "", "--tier3": "--tier-3", "--tier3-inside": "--tier-3-inside"},
 }
 
 

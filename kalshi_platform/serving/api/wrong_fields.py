@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.near import did_you_mean
 
 #: Wrong fields that a refusal lists.
 MAX_LISTED: Final = 20
@@ -132,12 +133,13 @@ class _Search:
             elif info.is_required():
                 meaning = f": {info.description}" if info.description else ""
                 self._add((*path, name), None, f"is missing{meaning}", is_missing=True)
-        known = f"there is no such field; there are {', '.join(fields)}"
+        known = dict.fromkeys(fields, "")
         for name in value:
             if self.ended:
                 return
             if name not in fields:
-                self._add((*path, str(name)), value[name], known)
+                near = did_you_mean(str(name)[:MAX_SHOWN], known) if len(self.found) < MAX_LISTED else ""
+                self._add((*path, str(name)), value[name], f"there is no such field; {near}")
         if len(self.found) == before and not self.ended:  # a rule about several fields
             self._ask(_adapter(model), value, path, strict)
 

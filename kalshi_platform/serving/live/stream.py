@@ -184,7 +184,10 @@ class StreamSession:
         if number % self.limits.ack_every == 0:
             messages.append(self._ack())
         if self._is_flooded():
-            return self._close(messages, "too many different connections, subscriptions or unknown fields")
+            return self._close(
+                messages,
+                "too many connections, subscriptions or unknown fields in a session: open one for each feed",
+            )
         return Fed(messages, self._due(touched, number))
 
     def answer(self, due: Due, decisions: Decisions, served: ServedModel | None = None) -> list[str]:
@@ -328,7 +331,9 @@ class StreamSession:
         messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
         if self._n_refused < self.limits.max_refused:
             return Fed(messages)
-        return self._close(messages, f"{self._n_refused} texts were refused")
+        return self._close(
+            messages, f"{self._n_refused} texts were refused, as many as may be: see their problems"
+        )
 
     def _close(self, messages: list[str], reason: str) -> Fed:
         """Close the session, and tell the client the reason."""

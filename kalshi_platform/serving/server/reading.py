@@ -187,7 +187,7 @@ class Reader:
     def _read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         n = len(request.groups)
         if n > self._max_groups:
-            detail = f"{n} groups; at most {self._max_groups}: send several requests"
+            detail = f"{n} groups; a request may have {self._max_groups}: send several requests"
             raise Problem(413, "too-many-groups", detail, "groups")
         markets = self._markets(request)
         order = self._order(tuple(request.columns))

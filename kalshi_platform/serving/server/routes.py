@@ -7,10 +7,10 @@ Not        the description of fields: ``/docs`` (docs_page.py).
 """
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from html import escape
 from typing import Any, Final, NamedTuple
 
+from kalshi_platform.domain.near import nearest
 from kalshi_platform.serving.api.wrong_fields import shortened
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.server.docs_page import STYLE
@@ -42,7 +42,14 @@ ROUTES: Final = (
     Route("POST", "/v1/models/reload", "admin", "look at the registry now"),
     Route("POST", "/v1/models/rollback", "admin", "go back to the model before"),
 )  # fmt: skip
-_PATHS: Final = tuple(route.path for route in ROUTES)
+
+
+def _last_part(path: str) -> str:
+    return path.rpartition("/")[2].partition(".")[0]
+
+
+#: Paths by their last part.
+_BY_NAME: Final = {_last_part(route.path): route.path for route in ROUTES if route.path != "/"}
 _METRICS: Final = "on Ray's own port: see docs/serving-operations.md"
 
 
@@ -109,11 +116,8 @@ def needs_websocket(path: str) -> Problem:
 
 
 def _nearest(path: str) -> list[str]:
-    """Routes that ``path`` may be meant as, the likeliest first."""
-    tail = path.rstrip("/").rpartition("/")[2].lower()
-    same = [known for known in _PATHS if tail and known.rpartition("/")[2] == tail]
-    close = get_close_matches(path.lower(), _PATHS, n=3, cutoff=0.6)
-    return list(dict.fromkeys([*same, *close]))[:3]
+    """Routes that ``path`` may be meant as, the likeliest first: those whose last part is like its own."""
+    return [_BY_NAME[name] for name in nearest(_last_part(path.rstrip("/").lower()), _BY_NAME)]
 
 
 def _or(paths: Sequence[str]) -> str:

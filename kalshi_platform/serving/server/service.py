@@ -103,7 +103,7 @@ class Service:
         served = self.guard.current()
         if served is None:
             raise Problem(
-                503, "no-model", "no model is loaded yet: ask again shortly", headers={"Retry-After": "1"}
+                503, "no-model", "no model is loaded yet: ask again in a second", headers={"Retry-After": "1"}
             )
         return served
 

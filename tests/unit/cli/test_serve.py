@@ -35,7 +35,7 @@ def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
     done = CliRunner().invoke(
         app,
         ["serve", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
-         "--replicas", "2", "--deadline-ms", "25", "--tier3-inside", "--no-ha-proxy"],
+         "--replicas", "2", "--deadline-ms", "25", "--tier-3-inside", "--no-ha-proxy"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     ((args, host, port, named),) = started

@@ -101,6 +101,8 @@ def test_every_wrong_field_is_told_with_its_value_and_what_is_allowed(value, wro
 def test_a_field_that_does_not_exist_is_told_with_those_that_do():
     (only,) = wrong_in({"parts": [{"name": "a", "colour": "red"}]}).listed
     assert only == WrongField("parts.0.colour", "'red'", "there is no such field; there are name, size, kind")
+    (only,) = wrong_in({"parts": [{"name": "a", "knid": "a"}]}).listed
+    assert only.allowed == "there is no such field; did you mean kind?"
 
 
 def test_the_first_twenty_are_listed_and_the_others_counted_as_far_as_the_search_goes():
@@ -154,7 +156,7 @@ def test_a_message_of_a_stream_is_refused_with_every_wrong_field():
     words = str(refused.value)
     assert words.startswith("the open message is refused: decision_interval_ms = -1: send at least 0; ")
     assert "source = 'live': send one of 'real', 'recorded', " in words
-    assert "surce = 'real': there is no such field; there are type, session, " in words
+    assert "surce = 'real': there is no such field; did you mean source?" in words
 
 
 def test_a_message_whose_fields_contradict_each_other_says_which():
