@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DatasetOption, JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.cli.registries import registry_to_change, registry_to_read
 from kalshi_platform.domain.errors import ContractError
@@ -52,8 +53,10 @@ def build(
     """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
+    with option_words({"TiersConfig.thresholds.max_value_loss": "--max-value-loss"}):
+        config = config.with_values(values)
     with registry_to_change(registry, model) as store:
-        report, tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
+        report, tier_set = build_tiers(store, model, dataset, config, tell)
     html, _ = write_page(report, out or _folder(report))
     if as_json:
         sys.stdout.write(report.model_dump_json() + "\n")
