@@ -16,6 +16,7 @@ from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
+from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.mistyped import refused_choice
@@ -42,8 +43,12 @@ def judge_run(
     run: RunOption,
     dataset: DatasetOption,
     split: Annotated[
-        str, typer.Option(help="train, validation, test, judge_only, or all: every event")
-    ] = "validation",
+        str | None,
+        typer.Option(
+            help="train, validation, test, judge_only, or all: every event  [default: validation; all where "
+            "the whole dataset is judge only]"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(help="folder of the report  [default: RUN/evaluation]"),
@@ -66,10 +71,11 @@ def judge_run(
 
     Exit 4 if the test split stays shut.
     """
-    wanted = _split(split)
+    named = None if split is None else _split(split)
     policy = FrozenPolicy.load(run)
     env_config = read_environment(run)
     opened = Dataset.open(dataset)
+    wanted = named or _default_split(opened.manifest)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
     trained_on = _trained_on(run)
     subject = Subject(
@@ -116,6 +122,14 @@ def _split(name: str) -> Asked:
     if name in choices:
         return name  # type: ignore[return-value]
     raise ContractError(refused_choice("--split", name, choices))
+
+
+def _default_split(manifest: Manifest) -> Asked:
+    """Validation; every event where none is in a split, which is said."""
+    if manifest.events("judge_only") and not any(manifest.events(part) for part in SPLITS):
+        tell("judging every event: the recordings are judge only, too short to be divided")
+        return "all"
+    return "validation"
 
 
 def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:

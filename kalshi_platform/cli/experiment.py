@@ -20,6 +20,7 @@ from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DATASET_HELP, REGISTRY_HELP, JsonOption, parse_assignments, with_steps
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
+from kalshi_platform.cli.run_settings import ListSettings, list_settings
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
@@ -93,6 +94,7 @@ def _command(experiment: Experiment) -> Any:
             bool, typer.Option(help="register the winner, as challenger of --registry")
         ] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
+        listing: ListSettings = False,
         as_json: JsonOption = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
@@ -100,6 +102,9 @@ def _command(experiment: Experiment) -> Any:
             chosen = chosen.with_settings(
                 with_steps(settings, steps), parse_assignments(sweep_settings or [], "--sweep")
             )
+        if listing:
+            list_settings(chosen.base, as_json)
+            return
         place = (out or home() / "sweeps" / chosen.name).absolute()
         with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(

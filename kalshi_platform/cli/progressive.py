@@ -70,7 +70,7 @@ def run(
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """
     if listing:
-        list_settings(preset, as_json)
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
         return
     dataset = require_given(dataset, "--dataset", "a built dataset: its folder or s3://bucket/prefix")
     out = require_given(out, "--out", "a folder for the levels and the report")

@@ -61,7 +61,7 @@ def run(
     Repeat the command to continue a killed one.
     """
     if listing:
-        list_settings(preset, as_json)
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
         return
     if absent := [str(path) for path in inputs or () if not path.exists()]:
         raise ContractError(f"--input {', '.join(absent)} does not exist")

@@ -8,6 +8,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.pages.terminal import show
 from kalshi_platform.learning.training.presets import PRESETS, STANDARD
+from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.training.setting_list import settings_json, settings_table
 
 Value = TypeVar("Value")
@@ -28,13 +29,12 @@ ListSettings = Annotated[
 ]
 
 
-def list_settings(preset: str | None, as_json: bool) -> None:
-    """Print every setting with its meaning, unit, default and allowed values."""
-    name = preset or STANDARD
+def list_settings(settings: RunSettings, as_json: bool) -> None:
+    """Print every setting: meaning, unit, allowed values, and its value in ``settings`` as the default."""
     if as_json:
-        typer.echo(json_text(settings_json(name)))
+        typer.echo(json_text(settings_json(settings)))
     else:
-        show(settings_table(name))
+        show(settings_table(settings))
 
 
 def require_given(value: Value | None, option: str, meaning: str) -> Value:

@@ -31,7 +31,7 @@ def serve(
     access: Annotated[dict[str, Any], Fields(AccessArgs, "token_file", "admin_token_file")],
     settings: Annotated[
         dict[str, Any],
-        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier3="--tier3/--tier3-inside"),
+        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier_3="--tier3/--tier3-inside"),
     ],
     ha_proxy: Annotated[
         bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")
@@ -60,7 +60,7 @@ def serve(
             "model": alias,
             "access": {"require_token": access["token_file"] is not None, **access},
             "replica_cpus": 0,
-            "tier3_cpus": 0,
+            "tier_3_cpus": 0,
             **settings,
         }
     )

@@ -115,7 +115,7 @@ def run(
     --resume continues a run.
     """
     if listing:
-        list_settings(preset, as_json)
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
         return
     out = require_given(out, "--out", "a new folder for the run")
     options = {

@@ -1,6 +1,7 @@
 """Base of every configuration: frozen, refuses unknown keys, carries its digest."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -91,6 +92,21 @@ def _allowed(setting: Setting | None) -> str:
     unit = f" ({setting.unit})" if setting.unit else ""
     meaning = f" [{setting.meaning}]" if setting.meaning else ""
     return f"; allowed: {setting.allowed}{unit}{meaning}"
+
+
+def with_present_names(values: Any, present: Mapping[str, str]) -> Any:
+    """Copy of ``values`` in which settings have today's names; ``present`` is old name -> name of today.
+
+    ValueError where both names of one field stand there. Anything but a mapping is returned as it is.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    found = dict(values)
+    for old in present.keys() & values.keys():
+        if present[old] in values:
+            raise ValueError(f"{old} is the old name of {present[old]}: give one of them")
+        found[present[old]] = found.pop(old)
+    return found
 
 
 def digest_of(value: Any) -> str:

@@ -27,7 +27,7 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, meanings: Mapping[str, str], most: int = 3) -> str:
-    """Sentence with the nearest names of ``meanings`` and their meaning; all names where none is near."""
+    """Sentence with the nearest names of ``meanings`` and the meaning of each; all names where few."""
     found = nearest(name, meanings, most)
     if not found and len(meanings) > _ALL:
         return f"no name is near it; there are {', '.join(meanings)}"

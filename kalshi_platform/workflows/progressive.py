@@ -14,7 +14,7 @@ import numpy as np
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
-from kalshi_platform.domain.commit import git_commit
+from kalshi_platform.domain.commit import Stamp, git_commit
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
@@ -34,6 +34,7 @@ from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.transfer import divergence, grown_network
 from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.models.registry.provenance import count_data
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
@@ -98,6 +99,10 @@ def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> Progressiv
         dataset_digest=dataset.digest,
         feature_digest=FEATURE_DIGEST,
         commit=git_commit(),
+        made=Stamp.now(),
+        judged_on=count_data(
+            (m.provenance, m.event, m.block) for m in dataset.manifest.markets if m.split == "validation"
+        ),
     )
     found = read_progressive(out)
     if found is None:

@@ -19,9 +19,12 @@ from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.inspect import doubts_of
-from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.manifest import Manifest, judge_only_words
+from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
@@ -93,6 +96,7 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
     building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
     manifest = build_dataset(list(recordings), str(dataset), building)
     say(f"{len(manifest.markets):,} markets in {dataset}")
+    _require_splits(manifest, dataset, out)
     runs = []
     for seed in range(config.seeds):
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
@@ -109,6 +113,21 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
     if published.tier_report is not None:
         write_page(published.tier_report, out)
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
+
+
+def _require_splits(manifest: Manifest, dataset: Path, out: Path) -> None:
+    """Refuse, before anything is trained, data that cannot train, choose and judge a policy.
+
+    DataError; it says how a policy of simulated events is judged on them.
+    """
+    if not (missing := [split for split in SPLITS if not manifest.events(split)]):
+        return
+    raise DataError(
+        f"{dataset} has no event in {', '.join(missing)}: no policy can be trained and judged on it"
+        f"{judge_only_words(manifest)}. It can judge a policy of simulated events:\n"
+        f"  {command_line('quickstart', '--out', out)}    (unless {out / RUN_LINK} is there)\n"
+        f"  {command_line('evaluate', '--run', out / RUN_LINK, '--dataset', dataset, '--split', 'all')}"
+    )
 
 
 def name_places(out: Path, dataset: Path, run: Path, say: Say) -> None:

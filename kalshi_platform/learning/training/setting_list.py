@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kalshi_platform.data.features.spec import ROW_FEATURE_SETS
 from kalshi_platform.domain.setting import Setting, settings_of
-from kalshi_platform.learning.training.presets import PRESETS, STANDARD, preset_named
+from kalshi_platform.learning.training.presets import PRESETS
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.models.networks.levels import LEVELS
 
@@ -30,29 +30,26 @@ _SECTIONS: Final = {
 _COLUMNS: Final = ("setting", "meaning", "unit", "default", "allowed")
 
 
-def run_settings(preset: str = STANDARD) -> tuple[Setting, ...]:
-    """Every setting that ``--set`` takes, with the values of ``preset``; ContractError: no such preset."""
-    values = RunSettings.of_preset(preset).model_dump(mode="json")
+def run_settings(settings: RunSettings) -> tuple[Setting, ...]:
+    """Every setting that ``--set`` takes, with the values of ``settings`` as its defaults."""
+    values = settings.model_dump(mode="json")
     return tuple(
         setting._replace(allowed=_CHOICES.get(setting.name, setting.allowed))
         for setting in settings_of(RunSettings, values).values()
     )
 
 
-def settings_json(preset: str) -> list[dict[str, Any]]:
+def settings_json(settings: RunSettings) -> list[dict[str, Any]]:
     """The list as JSON values."""
-    return [setting._asdict() for setting in run_settings(preset)]
+    return [setting._asdict() for setting in run_settings(settings)]
 
 
-def settings_table(preset: str) -> Table:
+def settings_table(settings: RunSettings) -> Table:
     """The list for the terminal."""
-    table = Table(
-        title="settings of a run, for --set NAME=VALUE; the defaults are those of the preset "
-        f"{preset} ({preset_named(preset).meaning})"
-    )
+    table = Table(title=f"settings of a run, for --set NAME=VALUE; the defaults: {settings.in_words}")
     for column in _COLUMNS:
         table.add_column(column, overflow="fold", no_wrap=column == "setting")
-    for setting in run_settings(preset):
+    for setting in run_settings(settings):
         table.add_row(*_cells(setting))
     return table
 
@@ -80,7 +77,7 @@ def settings_page() -> str:
     for preset in PRESETS.values():
         changes = ", ".join(f"`{name}={value}`" for name, value in preset.changes.items())
         lines.append(f"| `{preset.name}` | {preset.meaning} | {changes} |")
-    found = run_settings()
+    found = run_settings(RunSettings())
     for section, about in _SECTIONS.items():
         lines += ["", f"## {section}", f"{about[0].upper()}{about[1:]}.", ""]
         lines += [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]

@@ -5,7 +5,10 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from kalshi_platform.cli.experiment import application
 from kalshi_platform.cli.main import app
+from kalshi_platform.learning.training.session import RunSettings
+from kalshi_platform.learning.tuning.experiment import Experiment
 
 
 @pytest.mark.parametrize("command", ["train", "quickstart", "progressive"])
@@ -19,6 +22,15 @@ def test_every_training_command_lists_the_settings_and_needs_nothing_for_it(comm
     assert values["env.decision_interval_ms"]["default"] == 0
     assert values["env.decision_interval_ms"]["unit"] == "ms"
     assert values["train.gamma"]["allowed"] == "above 0, at most 1"
+
+
+def test_a_sweep_lists_them_with_its_own_defaults():
+    asked = Experiment("made", "Is it so?", "No.", {"train.gamma": [0.9]}, RunSettings()).with_settings(
+        {"train.level": "simple"}, {}
+    )
+    told = CliRunner().invoke(application(asked), ["--list-settings", "--json", "--set", "train.seed=3"])
+    values = {setting["name"]: setting["default"] for setting in json.loads(told.stdout)}
+    assert (values["train.level"], values["train.seed"]) == ("simple", 3)
 
 
 @pytest.mark.parametrize(

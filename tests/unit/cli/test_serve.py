@@ -41,7 +41,7 @@ def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
     ((args, host, port, named),) = started
     assert (host, port, named) == ("127.0.0.1", 8123, {"ha_proxy": False})
     assert (args.registry, args.model, args.replicas, args.deadline_ms) == (str(tmp_path), "canary", 2, 25)
-    assert not args.tier3
+    assert not args.tier_3
     assert not args.access.require_token
     assert args.access.admin_token_file == Path("/own/admins")
 
