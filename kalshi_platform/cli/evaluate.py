@@ -19,6 +19,7 @@ from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.mistyped import refused_choice
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -115,6 +116,7 @@ def judge_run(
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     print_view(found, html)
+    typer.echo(f"next: {command_line('models', 'register', '--run', run, '--dataset', dataset)}")
 
 
 def _split(name: str) -> Asked:

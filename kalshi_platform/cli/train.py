@@ -1,11 +1,12 @@
 """``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DATASET_HELP, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
@@ -29,11 +30,22 @@ from kalshi_platform.learning.training.session import (
     stored_dataset,
     stored_settings,
 )
+from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.simulation.replay.open import bank_bytes
 
 app = CommandApp(help="Train a policy on the training events of a dataset.")
 
 _DEFAULT = RunSettings()
+#: Settings that have an option of their own beside ``--set``.
+OPTION_OF: Final = {
+    "RunSettings.train.level": "--level",
+    "RunSettings.train.total_env_steps": "--steps",
+    "RunSettings.train.seed": "--seed",
+    "RunSettings.train.num_env_runners": "--workers",
+    "RunSettings.train.learner_device": "--device",
+    "RunSettings.env.order_style": "--order-style",
+    "RunSettings.curriculum.name": "--curriculum",
+}
 
 
 @app.command()
@@ -122,8 +134,10 @@ def run(
             f"--preset {preset} and --resume: a resumed run keeps its own settings; leave one out"
         )
     chosen = stored_settings(out) if resume else RunSettings.of_preset(preset or STANDARD)
-    chosen = chosen.with_values(given)
-    learner_device(chosen.train.learner_device)  # refused before anything is opened
+    with option_words(OPTION_OF):
+        chosen = chosen.with_values(given)
+    level_named(chosen.train.level)  # refused before anything is opened, as the device is
+    learner_device(chosen.train.learner_device)
     place = dataset or (stored_dataset(out) if resume else None)
     if place is None:
         raise ContractError("--dataset is missing: name a dataset's folder or s3://bucket/prefix")
