@@ -24,6 +24,7 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, hashed_halves
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
 from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.pace import validations_until
 from kalshi_platform.learning.training.progress import shown_to
@@ -126,6 +127,7 @@ class _Pipeline:
         self._say, self._measure = say, measure
         self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
         self._choosing, self._deciding = require_halves(self._bank, dataset_uri)
+        say(f"settings of every level: {config.run.in_words}")
         say(
             f"{len(self._choosing)} validation blocks choose the checkpoints, {len(self._deciding)} others "
             "decide on the levels"
@@ -149,6 +151,8 @@ class _Pipeline:
             stop=self._scaler.stop,
             blocks=self._choosing,
         )
+        if collapse := end_words(result.collapse, result.best_collapse, result.best_iteration):
+            self._say(f"level {level}: {collapse}")
         policy = FrozenPolicy.load(run)
         judged = self._judge(policy)
         latency = self._measure(policy)
@@ -172,7 +176,8 @@ class _Pipeline:
             latency=latency,
             budget_ms=budget_ms,
             kept=kept,
-            reason=reason,
+            reason=f"{reason}; {result.best_collapse}" if result.best_collapse else reason,
+            collapse=result.best_collapse,
         )
 
     def _transfer(self, level: str, teacher_run: Path) -> Transfer:

@@ -95,6 +95,7 @@ class LevelRecord(Config):
     budget_ms: float
     kept: bool
     reason: str
+    collapse: str = ""  # what is wrong with how its best policy trades; empty: nothing, or an earlier record
 
 
 class ProgressiveRecord(Config):
@@ -137,9 +138,7 @@ class ProgressiveRecord(Config):
     def require_kept(self) -> LevelRecord:
         """Level to use; a LimitError where even the first is not worth it."""
         if self.kept is None:
-            raise LimitError(
-                f"{self.verdict} Train longer (--steps-per-level), on more events, or lower --min-sharpe"
-            )
+            raise LimitError(f"{self.verdict} Train longer (--steps), on more events, or lower --min-sharpe")
         return self.kept
 
 

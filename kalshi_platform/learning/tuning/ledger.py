@@ -14,6 +14,7 @@ from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.saying import Say, Throttle
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
@@ -60,7 +61,11 @@ class Ledger(Callback):
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """Note a trial's report, and say every few seconds how far the stage is."""
-        self._last[str(trial)] = result
+        name, before = str(trial), self._last.get(str(trial), {}).get("collapse", "")
+        self._last[name] = result
+        now = result.get("collapse", "")
+        if bool(now) != bool(before):
+            self._say(f"{name}: {f'warning: {now}' if now else 'the policy has recovered: it trades again'}")
         if self._throttle.is_due():
             self._say(self.line())
 
@@ -83,12 +88,13 @@ class Ledger(Callback):
         """Progress of the stage in one line."""
         running = {name: last for name, last in self._last.items() if name not in self.records}
         shown = "  ".join(
-            f"{name} {last['iteration']}/{self._iterations(name)} {last['score']:+.4f}"
+            f"{name} {last['iteration']}/{self._iterations(name)} {signed_percent(last['score'])}"
             for name, last in sorted(running.items())
         )
         left = self._seconds_left(running)
         estimate = "" if left is None else f", about {left:.0f} s left"
-        return f"{len(self.records)} of {len(self._planned)} trials done{estimate}  {shown}"
+        done = f"{len(self.records)} of {len(self._planned)} trials done{estimate}"
+        return f"{done}  validation return, % of capital: {shown}" if shown else done
 
     def _iterations(self, name: str) -> int:
         return self._planned[name].settings.train.iterations
@@ -123,7 +129,13 @@ class Ledger(Callback):
         )
         self.records[name] = record
         write_trial(self.folder / name, record)
-        self._say(f"{name}: {status}, {reason}")
+        best = (
+            ""
+            if record.score is None
+            else f"; best validation return {signed_percent(record.score)} of capital"
+        )
+        collapse = f"; warning: at its end {last['collapse']}" if last.get("collapse") else ""
+        self._say(f"{name}: {status}, {reason}{best}{collapse}")
 
 
 def _last_line(trial: Any) -> str:

@@ -20,6 +20,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say, Throttle, silent
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -177,7 +178,8 @@ def report_tiers(
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{registry.uri}: {model} has no tiers; make them: kalshi-platform tiers build")
+        make = command_line("tiers", "build", model, "--dataset", dataset_uri, "--registry", registry.uri)
+        raise ContractError(f"{model} has no tiers; make them: {make}")
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT

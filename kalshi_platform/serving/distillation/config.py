@@ -8,7 +8,6 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config, with_present_names
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
@@ -141,13 +140,6 @@ class TiersConfig(Config):
 
     def with_values(self, assignments: dict[str, Any]) -> Self:
         """A copy with dotted settings replaced, e.g. learn.epochs; ContractError names a wrong one."""
-        values = self.model_dump()
-        for path, value in assignments.items():
-            section, _, name = path.rpartition(".")
-            name = _OLDER_NAMES.get(name, name) if section == "thresholds" else name
-            part = values.get(section) if section else values
-            if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
-                known = [f"{s}.{n}" for s, part in values.items() if isinstance(part, dict) for n in part]
-                raise ContractError(f"unknown setting {path!r}; there are seed, {', '.join(known)}")
-            part[name] = value
-        return self.parse(values)
+        part = "thresholds."
+        older = {part + name: part + present for name, present in _OLDER_NAMES.items()}
+        return super().with_values({older.get(name, name): value for name, value in assignments.items()})

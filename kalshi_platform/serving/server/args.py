@@ -126,8 +126,5 @@ def require_model(registry: Registry, name: str) -> str:
         )
     model = registry.aliases().model(name)
     if model is None:
-        raise ContractError(
-            f"{registry.uri} has no {name}: train a model and promote it (kalshi-platform quickstart, then "
-            "kalshi-platform models), or name another registry"
-        )
+        raise ContractError(registry.lacks(name))
     return model

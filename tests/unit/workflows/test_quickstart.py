@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.workflows import quickstart as workflow
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -30,7 +32,7 @@ def stages(monkeypatch, tmp_path):
         found.published = run
         return SimpleNamespace(tier_report=None)
 
-    manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
+    manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12, events=lambda split: ["E1"])
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
 
@@ -70,7 +72,7 @@ def stages(monkeypatch, tmp_path):
     monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
     found.run = lambda recordings="rec", **changes: quickstart(
-        QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
+        QuickstartConfig(**changes), [Path(recordings)], tmp_path, lambda line: None
     )
     return found
 
@@ -129,3 +131,17 @@ def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(s
         stages.run(use_yes_price=scale)
     assert [scale for _, scale in stages.built] == [None, True, False]
     assert len({uri for uri, _ in stages.built}) == 3
+
+
+def test_recordings_too_short_to_train_on_are_refused_with_the_way_to_judge_on_them(tmp_path):
+    quotes = tmp_path / "quotes.csv"
+    rows = [f"KXMADE-26DEC01-T50,0.4{k % 5},0.5{k % 5},{1795400000000 + 1_000 * k}" for k in range(30)]
+    quotes.write_text("\n".join(["ticker,yes_bid_dollars,yes_ask_dollars,recv_ms", *rows]))
+    said: list[str] = []
+    with pytest.raises(DataError, match="no event in train, validation, test") as refused:
+        quickstart(QuickstartConfig(), [quotes], tmp_path / "out", said.append)
+    (dataset,) = (tmp_path / "out").glob("work-*/dataset")
+    run = tmp_path / "out" / "run"
+    judge = command_line("evaluate", "--run", run, "--dataset", dataset, "--split", "all")
+    assert judge in str(refused.value)
+    assert not any("training" in line for line in said)

@@ -88,5 +88,5 @@ def test_a_generator_of_its_own_process_measures_a_real_server(server, tmp_path)
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do():
-    with pytest.raises(ContractError, match="kalshi-platform serve --local"):
+    with pytest.raises(ContractError, match="kalshi-platform serve"):
         run_load(LoadConfig(url="http://127.0.0.1:9", duration_s=1))
