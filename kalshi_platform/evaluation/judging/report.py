@@ -180,7 +180,10 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
         ),
         "event_map": _event_map(evaluation),
         "ladder": charts.forest_plot(
-            [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder],
+            [
+                (f"{'no' if r.label == 'none' else r.label} fees", r.mean_return)
+                for r in evaluation.fee_ladder
+            ],
             "fee ladder",
             "mean return a block, % of capital",
         ),

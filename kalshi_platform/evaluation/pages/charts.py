@@ -70,10 +70,12 @@ def line_chart(
     with_zero: bool = True,
     x_format: Format = plain,
     legend: Sequence[tuple[int, str]] | None = None,
+    finding: str = "",
 ) -> Markup:
     """Chart of lines over a shared x; ``x_ticks`` are (value, text).
 
     ``x_axis`` and ``y_axis`` name the axes with their units; ``legend`` (slot, name) replaces the lines' own.
+    ``finding`` says what the chart shows; without it, where the lines end.
     """
     shown = [s for s in series if any(v is not None for v in s.y)]
     if not shown:
@@ -100,7 +102,8 @@ def line_chart(
     entries = [(s.slot, s.name) for s in shown] if legend is None and len(shown) > 1 else legend
     top = draw_legend(entries) if entries else Markup("")
     return svg(
-        height, parts, label, _ends_words(shown, y_format), right=right, kind="ends" if is_named else "",
+        height, parts, label, finding or _ends_words(shown, y_format), right=right,
+        kind="ends" if is_named else "",
         legend=top,
     )  # fmt: skip
 

@@ -100,6 +100,8 @@ def page_head(report: TierReport) -> PageHead:
             "model": report.model,
             "dataset": report.dataset,
             "dataset digest": report.dataset_digest,
+            "judging half": events_text(report) if report.judgement.half else "",
+            "schedule": report.config.judge.schedule,
             "machine": report.machine,
             "made": "" if report.program else report.made_at[:16].replace("T", " ") + " UTC",
         },
@@ -125,9 +127,11 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
     for name, found, slot in (("before", before, 2), ("after", after, 0)):
         bins = [b for b in found.bins if b.n]
         lines.append(Series(name, [b.confidence for b in bins], [b.accuracy for b in bins], slot))
+    finding = f"calibration error {percent(before.ece)} before, {percent(after.ece)} after the temperature"
     return charts.line_chart(
-        lines, "reliability", _TENTHS, plain, x_axis="confidence of the tier", y_axis="share that is right"
-    )
+        lines, "reliability", _TENTHS, plain, x_axis="confidence of the tier", y_axis="share that is right",
+        finding=finding,
+    )  # fmt: skip
 
 
 def exit_chart(tier: TierJudgement) -> Markup:
@@ -141,6 +145,7 @@ def exit_chart(tier: TierJudgement) -> Markup:
     return charts.line_chart(
         lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
         y_axis="% of groups", x_format=lambda v: f"threshold {v:.4f}",
+        finding=f"at {threshold_text(tier.exit_threshold)} {share(tier.exit_share)} of the groups leave",
     )  # fmt: skip
 
 

@@ -213,7 +213,7 @@ def _exits(result: LoadResult) -> Markup:
     x = Scale(0.0, 1.0)
     foot = row_h * len(result.tiers) + top
     parts = draw_axes("% of the answers", "", foot + 40)
-    parts += draw_x_ticks([(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)], foot + 16)
+    parts += draw_x_ticks([(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)], foot + 16, 190)
     for k, tier in enumerate(result.tiers):
         at = k * row_h + top
         parts.append(draw_text(0, at + 15, tier_words(tier.tier), "name", "end", dx=-8))

@@ -20,7 +20,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem
 code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: .3rem; }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; }
+th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; overflow-wrap: anywhere; }
+th[scope=row] { font-weight: 400; } caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
 tr + tr td { border-top: 1px solid #8884; } h2 code { font-size: 1rem; } section { margin-top: 2.5rem; }
 """
 
@@ -82,7 +83,9 @@ def docs_page(document: Mapping[str, Any]) -> str:
     parts += [_operation(method, path, operation) for method, path, operation in operations]
     parts += [_schema(name, schema) for name, schema in sorted(schemas.items())]
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>"
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f'<p>{escape(info.get("description", ""))} As JSON: <a href="openapi.json">openapi.json</a>. '
         "<code>WS /v1/stream</code> takes frames in and gives decisions out (docs/streaming.md).</p>"
@@ -92,7 +95,7 @@ def docs_page(document: Mapping[str, Any]) -> str:
 
 def _refusals() -> str:
     """Section on the refusals: every problem that the service answers."""
-    table = _table(("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS)
+    table = _table("Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS)
     words = "Bodies are problem details (RFC 9457)."
     return f'<section id="refusals"><h2>Refusals</h2><p>{words}</p>{table}</section>'
 
@@ -108,14 +111,14 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         parts.append("<p>Where the service asks for tokens: <code>Authorization: Bearer TOKEN</code>.</p>")
     if parameters := operation.get("parameters"):
         rows = [(p["name"], _kind(p["schema"]), p.get("description", "")) for p in parameters]
-        parts.append(_table(("parameter", "type", "meaning"), rows))
+        parts.append(_table("Parameters of the address", ("parameter", "type", "meaning"), rows))
     if body := operation.get("requestBody"):
         parts.append(f"<p>Body: {_link(_kind(body['content']['application/json']['schema']))}</p>")
     answers = [
         (status, ", ".join(_kind(c.get("schema", {})) for c in answer.get("content", {}).values()))
         for status, answer in operation["responses"].items()
     ]
-    parts.append(_table(("answer", "body"), answers))
+    parts.append(_table("Answers by status", ("answer", "body"), answers))
     return "".join(parts) + "</section>"
 
 
@@ -128,7 +131,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
         for field, value in schema.get("properties", {}).items()
     ]
     if rows:
-        parts.append(_table(("field", "type", "meaning"), rows))
+        parts.append(_table(f"Fields of {name}", ("field", "type", "meaning"), rows))
     if "example" in schema:
         parts.append(f"<h3>Example</h3><pre>{escape(json_text(schema['example'], indent=1))}</pre>")
     return "".join(parts) + "</section>"
@@ -153,7 +156,14 @@ def _link(kind: str) -> str:
     return f'<a href="#schema-{escape(kind, quote=True)}">{escape(kind)}</a>'
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table><tr>{top}</tr>{body}</table>"
+    body = "".join(_row(*row) for row in rows)
+    table = f"<table><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>"
+    label = escape(caption, quote=True)
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
+
+
+def _row(name: str, *cells: str) -> str:
+    rest = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f'<tr><th scope="row">{escape(name)}</th>{rest}</tr>'

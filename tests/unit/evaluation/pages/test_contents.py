@@ -1,6 +1,7 @@
 """The list of sections and the words of a page."""
 
-from kalshi_platform.evaluation.pages.contents import WORDS, Contents, slug
+from kalshi_platform.evaluation.pages.contents import Contents
+from kalshi_platform.evaluation.pages.glossary import WORDS
 
 
 def test_every_section_has_an_anchor_of_its_own():
@@ -20,8 +21,8 @@ def test_a_known_word_is_linked_to_its_meaning_and_another_one_is_only_escaped()
     assert contents.words == {"ECE": WORDS["ECE"]}
 
 
-def test_no_two_words_share_an_anchor_and_every_meaning_is_a_sentence():
-    assert len({slug(word) for word in WORDS}) == len(WORDS)
-    assert all(
-        (meaning.endswith(".") and meaning[0].isupper()) or meaning[0] == "1" for meaning in WORDS.values()
-    )
+def test_a_word_that_is_part_of_a_text_is_explained_without_a_link():
+    contents = Contents()
+    assert contents.mention("books_ended:crossed") == ""
+    assert contents.mention("anything else") == ""
+    assert contents.words == {"books_ended:crossed": WORDS["books_ended"]}

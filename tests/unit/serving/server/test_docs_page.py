@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from made.pages import sound_page
 from made.serving_app import App
 
 from kalshi_platform.serving.server import docs_page as docs_page_module
@@ -21,7 +22,8 @@ def test_the_page_shows_every_endpoint_and_every_field_and_fetches_nothing():
     for name, schema in document["components"]["schemas"].items():
         assert f'id="schema-{name}"' in page
         for field in schema.get("properties", {}):
-            assert f"<td>{field}" in page
+            assert f'<th scope="row">{field}' in page
+    sound_page(page)
     assert re.findall(r"<script|https?://|src=|@import|url\(", page) == []
     assert "/docs" not in document["paths"]
 
