@@ -19,6 +19,7 @@ from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.page import RUN_PAGE, with_page
 from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
@@ -130,7 +131,7 @@ def run(
         chosen = fitted(chosen, place, given, tell)
     tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
-        result = run_training(chosen, place, out, shown_to(tell), resume)
+        result = run_training(chosen, place, out, with_page(shown_to(tell), out), resume)
     report(result, place, as_json)
 
 
@@ -180,6 +181,7 @@ def report(result: TrainResult, dataset: str, as_json: bool) -> None:
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
+        f"page: {result.out / RUN_PAGE}\n"
         f"next: {command_line('evaluate', '--run', result.out, '--dataset', dataset)}"
         + (f"\n{collapse}" if collapse else "")
     )

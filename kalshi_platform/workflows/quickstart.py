@@ -35,6 +35,7 @@ from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.page import with_page
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -102,7 +103,7 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
-        shown = shown_to(say)
+        shown = with_page(shown_to(say), run)
         run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
         runs.append(run)
     judged, middle, ledger = _judge(config.run, dataset, runs, say)
