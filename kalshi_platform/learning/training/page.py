@@ -115,7 +115,7 @@ def _head(run: Path, record: Mapping[str, Any], best: Validation | None) -> Page
 
 
 def _state(steps: int, wanted: int, best: Validation | None) -> str:
-    """How far the run is, and the best policy so far, in one sentence each."""
+    """Sentences for the first lines: the steps made so far, and the best policy until now."""
     left = f" of {wanted:,}" if steps < wanted else ""
     done = f"{steps:,}{left} environment steps."
     if best is None:
