@@ -95,7 +95,9 @@ def docs_page(document: Mapping[str, Any]) -> str:
 
 def _refusals() -> str:
     """Section on the refusals: every problem that the service answers."""
-    table = _table("Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS)
+    table = _table(
+        "Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS
+    )
     words = "Bodies are problem details (RFC 9457)."
     return f'<section id="refusals"><h2>Refusals</h2><p>{words}</p>{table}</section>'
 
