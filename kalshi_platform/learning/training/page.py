@@ -115,16 +115,9 @@ def _head(run: Path, record: Mapping[str, Any], best: Validation | None) -> Page
 
 
 def _state(steps: int, wanted: int, best: Validation | None) -> str:
-<<<<<<< HEAD
-    """How far the run is, and the best policy so far, in one sentence each."""
-    done = (
-        f"{steps:,} of {wanted:,} environment steps." if steps < wanted else f"{steps:,} environment steps."
-    )
-=======
     """Sentences for the first lines: the steps made so far, and the best policy until now."""
     left = f" of {wanted:,}" if steps < wanted else ""
     done = f"{steps:,}{left} environment steps."
->>>>>>> h-preset
     if best is None:
         return f"{done} Nothing is validated yet."
     bounds = ""

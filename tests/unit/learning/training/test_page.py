@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The page of one run: its curves with units, its best validation, its settings; damaged files."""
-=======
 """The page of one run: its curves with units, its best validation, its settings; a bad file costs no run."""
->>>>>>> h-preset
 
 import json
 from types import SimpleNamespace
