@@ -173,6 +173,7 @@ class AskedModel(Config):
     tier_3_asked: str = "unknown"
     simulated: bool = True
     cautions: tuple[str, ...] = ()
+    judged_on: str = "unknown"
     dataset_digest: str | None = None
 
 
