@@ -58,6 +58,7 @@ def kept_verdict(j: Judgement, asked: float) -> ReturnVerdict:
         return _verdict(difference.estimate, difference.low, difference.high, -allowed, told, blocks)
     kept = j.value_kept
     told = f"{interval_text(kept)} of the model's return kept, {share(asked)} asked for"
+    assert kept.estimate is not None  # seen above
     return _verdict(kept.estimate, kept.low, kept.high, asked, told, blocks)._replace(has_share=True)
 
 

@@ -77,7 +77,7 @@ def page_head(result: LoadResult) -> PageHead:
     return PageHead(
         kind="Load test",
         name=f"{config.url} at {config.rate_per_s:g} requests a second",
-        data=result.rows.data if result.rows else "unknown",
+        data=result.model.judged_on if result.model else "unknown",
         facts={
             "model": result.model.model if result.model else "",
             "asked": f"{config.url.rstrip('/')}{'/v1/stream' if config.stream else '/v1/decide'}",

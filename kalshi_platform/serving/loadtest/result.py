@@ -179,6 +179,7 @@ class AskedModel(Config):
     tier_3_asked: str = "unknown"
     simulated: bool = True
     cautions: tuple[str, ...] = ()
+    judged_on: str = "unknown"
     dataset_digest: str | None = None
 
 
