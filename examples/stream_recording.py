@@ -17,7 +17,6 @@ import typer
 
 from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.data.market_data.frame_files import read_frames
-from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.messages import OpenMessage
@@ -38,7 +37,7 @@ def frames_file(place: Path) -> Path:
 def holds_frames(path: Path) -> bool:
     """Return True for a recording of frames, in any envelope."""
     try:
-        return recognise(path) is FileKind.CAPTURE
+        return next(read_frames(path), None) is not None
     except DataError:
         return False
 

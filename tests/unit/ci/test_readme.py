@@ -50,11 +50,16 @@ def test_nothing_begins_where_a_folder_of_the_page_is_there_already(script, capf
     assert not (script.ROOT / "made").exists()
 
 
-def test_marked_blocks_of_another_page_follow_without_what_readme_has(script):
-    page(script, "echo one")
+def test_marked_blocks_of_another_page_follow_the_last_command_to_the_server(script):
+    page(script, "echo one", "curl 127.0.0.1:8000/v1/model", "echo last")
     text = f"{script.MARK}```sh\necho one\necho two\n```\n\n```sh\necho three\n```\n"
     (script.ROOT / "other.md").write_text(text)
-    assert script.all_commands(["other.md"]) == ["echo one", "echo two"]
+    assert script.all_commands(["other.md"]) == [
+        "echo one",
+        "curl 127.0.0.1:8000/v1/model",
+        "echo two",
+        "echo last",
+    ]
 
 
 def test_a_server_that_ends_before_it_is_ready_is_a_failure(script, monkeypatch, capfd):
