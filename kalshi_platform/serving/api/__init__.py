@@ -3,4 +3,4 @@
 Not here   the server's side of a request (server/). Begin reading at requests.py.
 """
 
-__all__ = ["decide_client", "messages", "packed", "requests", "stream_client", "tokens"]
+__all__ = ["decide_client", "messages", "packed", "requests", "stream_client", "tokens", "wrong_fields"]
