@@ -28,6 +28,7 @@ import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
@@ -122,7 +123,6 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         print(curl_line(running.url, args.access), flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
-        _end_by_signals()  # again: Ray puts a handler of its own in place that aborts the process
         try:
             signal.pause()
         except KeyboardInterrupt:
@@ -154,7 +154,7 @@ class Running:
 
         _say("starting Ray")
         try:
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+            start_ray(ray, include_dashboard=False)
             _say("starting Serve")
             start_serve(ray_serve, {"host": self.host, "port": self.port})
             deploy(ray_serve, build(self.args))
