@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
-from rich.console import Console
 
+from kalshi_platform.cli.options import VerboseOption
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
+from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
@@ -60,6 +60,7 @@ def run(
     final: Annotated[
         bool, typer.Option(help="allow --split test, and all where there is a test split; each use is logged")
     ] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.
 
@@ -81,13 +82,11 @@ def run(
         trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
-    console = Console(stderr=True)
     metrics = _training_metrics(checkpoint)
     earlier = open_held_out(opened, wanted, final, _log_folder(dataset, checkpoint), subject)
+    subject = subject.replace(opened_before=earlier)
     if earlier:
-        console.print(
-            f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
-        )
+        tell(opened_words(earlier))
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
     ledgers: list[pa.Table] = []
@@ -103,6 +102,7 @@ def run(
         keep_ledger=ledgers.append,
         say=tell,
     )
+    tell(f"judged {checkpoint} on the {wanted} events: {found.policy.n_blocks} independent blocks")
     html, _ = write_report(found, out or checkpoint / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")

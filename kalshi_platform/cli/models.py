@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
-from kalshi_platform.cli.options import JsonOption, RegistryOption, parse_assignments
+from kalshi_platform.cli.options import JsonOption, RegistryOption, VerboseOption, parse_assignments
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.worth import claims_figures, worth
@@ -102,12 +102,14 @@ def register(
     ],
     registry: RegistryOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Register a trained policy with its results on the validation events.
 
     Registering twice gives one model.
     """
     record = register_run(Registry(registry), run, dataset, say=tell)
+    tell(f"registered {record.id}")
     marks = all_marks(record, AliasLog())
     if as_json:
         _print_json({**record.model_dump(mode="json"), **marks.fields})
@@ -135,6 +137,7 @@ def promote(
     ] = None,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses."""
     config = GateConfig().replace(**parse_assignments(gates or []))
@@ -142,6 +145,7 @@ def promote(
         Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=tell
     )
     entry = found.entry
+    tell(f"judged {model}" if found.judgement else f"loaded {model}")
     if as_json:
         values = {
             "promoted": entry is not None,

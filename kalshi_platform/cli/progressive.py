@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import parse_assignments
-from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.options import VerboseOption, parse_assignments
+from kalshi_platform.cli.refusal import REPEAT, going_on
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
@@ -48,6 +48,7 @@ def run(
         typer.Option("--set", help="a setting of every level's run, e.g. train.learning_rate=3e-4"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
@@ -63,7 +64,7 @@ def run(
             "min_first_sharpe": min_sharpe,
         }
     )
-    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
+    with going_on(lambda: REPEAT):
         record = run_progressive(config, dataset, out, tell)
     if as_json:
         typer.echo(record.model_dump_json())

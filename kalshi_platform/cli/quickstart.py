@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import UseYesPrice, parse_assignments
-from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.options import UseYesPrice, VerboseOption, parse_assignments
+from kalshi_platform.cli.refusal import REPEAT, going_on
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Countdown, Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
@@ -37,7 +37,14 @@ def run(
         typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
     ] = None,
     use_yes_price: UseYesPrice = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="judge on the test events anew, though a report of the same run is there"
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
 
@@ -48,9 +55,9 @@ def run(
     run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
     split = _DEFAULT.split if data else _SIMULATED_SPLIT
     chosen = QuickstartConfig(seeds=seeds, run=run_settings, use_yes_price=use_yes_price, split=split)
-    recordings = data or simulated(SimConfig(n_events=events), out, tell)
-    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
-        outcome = quickstart(chosen, recordings, out, tell)
+    with going_on(lambda: REPEAT):
+        recordings = data or simulated(SimConfig(n_events=events), out, tell)
+        outcome = quickstart(chosen, recordings, out, tell, again)
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
         return
@@ -64,7 +71,10 @@ def run(
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:
     """Folder of recordings of the simulated exchange ``config``, made unless they are there already."""
     folder = out / f"simulated-{config.digest}"
-    if not folder.exists():
-        say(f"simulating {config.n_events} events")
-        simulate(config, folder)
+    if folder.exists():
+        say(f"recordings: those simulated before, in {folder}")
+    else:
+        show = Countdown(say, "simulating")
+        files = simulate(config, folder, lambda done, total: show(done, total, "events"))
+        say(f"recordings: {files.n_events} simulated events, {files.n_markets:,} markets, in {folder}")
     return folder

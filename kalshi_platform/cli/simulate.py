@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.progress import progress
+from kalshi_platform.cli.options import VerboseOption
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.saying import Countdown
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
 app = typer.Typer(help="Generate recordings of a simulated exchange.")
@@ -26,11 +28,13 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="one JSON object on stdout instead of text")
     ] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
     config = SimConfig.preset(preset).replace(n_events=events, seed=seed)
-    with progress("simulating") as show:
-        files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
+    show = Countdown(tell, "simulating")
+    files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
+    tell(f"simulated {files.n_events} events")
     if as_json:
         typer.echo(json_text(_summary(config, files)))
         return

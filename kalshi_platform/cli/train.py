@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kalshi_platform.cli.options import parse_assignments
+from kalshi_platform.cli.options import VerboseOption, parse_assignments
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
@@ -87,6 +87,7 @@ def run(
         ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
@@ -112,6 +113,7 @@ def run(
         chosen = fitted(chosen, place, given, tell)
     with going_on(lambda: how_to_go_on(out)):
         result = run_training(chosen, place, out, shown_to(tell), resume)
+    tell(f"trained {out}")
     report(result, as_json)
 
 
@@ -119,7 +121,7 @@ def how_to_go_on(out: Path) -> str:
     """Advice after an interruption."""
     done = newest_number(out)
     if done is None:
-        return "no checkpoint was written yet; the same command starts again"
+        return "no checkpoint was written yet: the same command, without --resume, starts from the beginning"
     return f"{out} holds everything up to iteration {done}; continue with --resume --out {out}"
 
 

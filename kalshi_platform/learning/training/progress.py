@@ -1,9 +1,9 @@
-"""The progress of a run after an iteration, and a throttle that shows it without flooding a log."""
+"""The progress of a run after an iteration, as a line."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from kalshi_platform.domain.saying import Say, Throttle
+from kalshi_platform.domain.saying import Say, passing
 
 
 class Progress(NamedTuple):
@@ -45,12 +45,7 @@ class Progress(NamedTuple):
         return "  ".join(shown)
 
 
-def shown_to(say: Say) -> Callable[[Progress], None]:
-    """Show a run's first and last iteration with ``say``, and between them one line every few seconds."""
-    throttle = Throttle()
-
-    def show(progress: Progress) -> None:
-        if throttle.is_due(force=progress.iteration == progress.iterations):
-            say(progress.line())
-
-    return show
+def shown_to(say: Say, name: str = "training") -> Callable[[Progress], None]:
+    """Show a run's iterations as passing lines of ``say``; ``name`` says which run it is."""
+    shown = passing(say)
+    return lambda progress: shown(f"{name}: {progress.line()}")

@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, Throttle
+from kalshi_platform.domain.saying import Say, detail, passing
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
@@ -41,7 +41,7 @@ class Ledger(Callback):
         self._say = say
         self._last: dict[str, Mapping[str, Any]] = {}
         self._restarts: dict[str, int] = {}
-        self._throttle = Throttle()
+        self._shown = passing(say)
         for variant in planned:
             if (found := read_trial(folder / variant.id)) is not None:
                 _require_best(folder / variant.id, found)
@@ -49,7 +49,7 @@ class Ledger(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
-        return {**self.__dict__, "_say": None, "_why_stopped": None}
+        return {**self.__dict__, "_say": None, "_shown": None, "_why_stopped": None}
 
     @property
     def open(self) -> list[Variant]:
@@ -59,10 +59,9 @@ class Ledger(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note a trial's report, and say every few seconds how far the stage is."""
+        """Note a trial's report, and say how far the stage is."""
         self._last[str(trial)] = result
-        if self._throttle.is_due():
-            self._say(self.line())
+        self._shown(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a restart: the trial's process failed or its machine was lost, and Tune starts it again."""
@@ -123,7 +122,7 @@ class Ledger(Callback):
         )
         self.records[name] = record
         write_trial(self.folder / name, record)
-        self._say(f"{name}: {status}, {reason}")
+        (self._say if status == "failed" else detail(self._say))(f"{name}: {status}, {reason}")
 
 
 def _last_line(trial: Any) -> str:

@@ -101,7 +101,9 @@ def test_a_new_run_needs_a_dataset_and_a_resumed_one_a_run(tmp_path):
 
 
 def test_an_interrupted_run_says_how_to_go_on(tmp_path):
-    assert "the same command starts again" in command.how_to_go_on(tmp_path / "new")
+    assert "the same command, without --resume, starts from the beginning" in command.how_to_go_on(
+        tmp_path / "new"
+    )
     out = begun(tmp_path / "run", LONG, SimpleNamespace(uri="/data", digest="d" * 12))
     told = command.how_to_go_on(out)
     assert told == f"{out} holds everything up to iteration 2; continue with --resume --out {out}"

@@ -14,14 +14,23 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
     found = SimpleNamespace(
-        scores=[0.1], trained=[], opened=[], chosen=[], splits=[], built=[], reports=[], published=None
+        scores=[0.1],
+        earlier=(),
+        trained=[],
+        opened=[],
+        chosen=[],
+        splits=[],
+        built=[],
+        reports=[],
+        published=None,
     )
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
         (run / "checkpoints" / "000001").mkdir(parents=True, exist_ok=True)
+        return SimpleNamespace(env_steps=100)
 
-    def build(inputs, uri, config):
+    def build(inputs, uri, config, progress):
         found.built.append((uri, config.use_yes_price))
         found.splits.append(config.split)
         return manifest
@@ -30,7 +39,9 @@ def stages(monkeypatch, tmp_path):
         found.published = run
         return SimpleNamespace(tier_report=None)
 
-    manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12)
+    manifest = SimpleNamespace(
+        markets=[SimpleNamespace(event="A"), SimpleNamespace(event="B")], digest="d" * 12
+    )
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
 
@@ -44,6 +55,7 @@ def stages(monkeypatch, tmp_path):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)
+        return found.earlier
 
     def write_report(judged, out, metrics, siblings=(), ledger=None):
         found.reports.append((out, ledger))
