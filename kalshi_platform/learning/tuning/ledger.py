@@ -13,7 +13,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, detail, passing
+from kalshi_platform.domain.saying import Say, detail, passing, time_words
+from kalshi_platform.evaluation.pages.formats import percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
@@ -82,11 +83,11 @@ class Ledger(Callback):
         """Progress of the stage in one line."""
         running = {name: last for name, last in self._last.items() if name not in self.records}
         shown = "  ".join(
-            f"{name} {last['iteration']}/{self._iterations(name)} {last['score']:+.4f}"
+            f"{name} {last['iteration']}/{self._iterations(name)} {percent(last['score'])}"
             for name, last in sorted(running.items())
         )
         left = self._seconds_left(running)
-        estimate = "" if left is None else f", about {left:.0f} s left"
+        estimate = "" if left is None else f", about {time_words(left)} left"
         return f"{len(self.records)} of {len(self._planned)} trials done{estimate}  {shown}"
 
     def _iterations(self, name: str) -> int:

@@ -74,6 +74,7 @@ def stages(monkeypatch, tmp_path):
         "interval_text": str,
         "verdict": lambda found: "",
         "worth_line": lambda found: "",
+        "remember": lambda out, basis: None,
         "choose_on_train": lambda uri, env, say: found.chosen.append(uri),
         "publish_run": publish,
     }
@@ -81,6 +82,7 @@ def stages(monkeypatch, tmp_path):
         monkeypatch.setattr(workflow, name, fake)
     monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
+    found.out = tmp_path
     found.run = lambda recordings="rec", **changes: quickstart(
         QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
     )
@@ -141,3 +143,29 @@ def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(s
         stages.run(use_yes_price=scale)
     assert [scale for _, scale in stages.built] == [None, True, False]
     assert len({uri for uri, _ in stages.built}) == 3
+
+
+def test_a_report_with_nothing_new_to_measure_is_shown_and_the_test_split_stays_shut(stages, monkeypatch):
+    kept = [SimpleNamespace(score=0.1)]
+    monkeypatch.setattr(workflow, "still_true", lambda out, basis, reports: kept)
+    monkeypatch.setattr(workflow, "_written", lambda out: "2026-11-28 10:00 UTC")
+    said: list[str] = []
+    done = quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append)
+    assert done.siblings == tuple(kept)
+    assert stages.opened == stages.reports == []
+    assert [line for line in said if line.startswith("report: the one of 2026-11-28 10:00 UTC is shown")]
+    quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append, again=True)
+    assert len(stages.opened) == 1
+
+
+def test_who_looks_at_the_test_events_once_more_is_told_when_they_were_looked_at(stages):
+    stages.earlier = ("2026-11-28T10:00:00+00:00", "2026-11-28T12:00:00+00:00")
+    said: list[str] = []
+    done = quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append)
+    words = (
+        "the test events were opened 2 times before (2026-11-28): "
+        "a figure that was looked at before is worth less"
+    )
+    assert words in said
+    assert done.evaluation.subject.opened_before == stages.earlier
+    assert words in done.evaluation.subject.doubts_words

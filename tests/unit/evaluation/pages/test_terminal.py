@@ -1,4 +1,4 @@
-"""Text where nobody sees it: whole tables, stamped lines; passing lines seldom, or rewritten on a terminal."""
+"""Text for people: whole tables, stamped lines; passing lines seldom, or rewritten on a terminal."""
 
 import contextlib
 import logging
@@ -69,11 +69,11 @@ def passed(terminal, clock, seconds):
         terminal.passing(f"at {second}")
 
 
-def test_a_log_gets_a_passing_line_after_ten_quiet_seconds_and_then_ever_more_seldom(capsys, terminal, clock):
+def test_a_log_gets_a_passing_line_after_ten_quiet_seconds_then_more_seldom(capsys, terminal, clock):
     passed(terminal, clock, 600)
     at = [int(line.rsplit(" ", 1)[1]) for line in capsys.readouterr().err.splitlines()]
     assert at[:4] == [10, 20, 30, 40]
-    # From 40 s on the pause is a quarter of the stage's age: the line after 40 comes at t with t - 40 >= t / 4.
+    # From 40 s on the pause is a quarter of the age of the stage: after 40 comes t with t - 40 >= t / 4.
     assert at[4] == 54
     assert at[-1] - at[-2] == 60
     assert len(at) < 20
