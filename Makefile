@@ -38,10 +38,10 @@ $(VENV)/.installed-bench: $(VENV)/.installed
 setup: $(VENV)/.installed ## install everything, pinned, into .venv (skipped where up to date)
 
 run: setup ## quickstart: simulated data, or DATA=path, to runs/quickstart/report.html
-	$(BIN)/kalshi-platform quickstart $(if $(DATA),--data "$(DATA)") $(ARGS)
+	$(BIN)/kalshi-platform quickstart $(if $(DATA),--input "$(DATA)") $(ARGS)
 
 serve: setup ## the model of `make run` on http://127.0.0.1:8000, until Ctrl-C
-	$(BIN)/kalshi-platform serve --local --registry "$(REGISTRY)" $(ARGS)
+	$(BIN)/kalshi-platform serve --registry "$(REGISTRY)" $(ARGS)
 
 # The legs run side by side, and the files of the second in three processes: half of their time is waiting, for Ray to
 # start or for a process to be missed. Kernels with bounds checks lie in a folder of their own (domain/kernel_cache.py).

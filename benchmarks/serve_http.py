@@ -90,7 +90,7 @@ def main() -> Iterator[dict[str, object]]:
             sent = CHECKED + sum(len(arrivals_ns(result.config)) for result in (*ours, *plain))
             check_exported(sent)
     tiers = app.tier_shares(ours)
-    assert set(tiers) == {"mlp", "lstm", "full"}, tiers
+    assert set(tiers) == {"tier_1", "tier_2", "tier_3"}, tiers
     meant = sum(result.intended for result in ours)
     within = sum(result.within_target * result.intended for result in ours) / meant
     yield {

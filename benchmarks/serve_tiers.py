@@ -109,7 +109,7 @@ def one_tier(name: str, number: int, network: PolicyNetwork) -> Iterator[dict[st
         assert np.array_equal(
             found.actions, best_legal(spec, batch.flat, peer(batch.flat, windows[k : k + 1]))
         )
-        assert found.tier[0] == (Tier.FULL if number == 3 else number)
+        assert found.tier[0] == (Tier.TIER_3 if number == 3 else number)
     at = iter(range(len(batches)))
     ours = time_calls(lambda _: policy.decide(batches[next(at)], 0), RUNS, warm_up=WARM_UP)
     theirs = time_calls(lambda k: peer(flat[k : k + 1], windows[k : k + 1]), RUNS, warm_up=WARM_UP)

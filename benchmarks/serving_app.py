@@ -164,7 +164,7 @@ def chosen_exits(policies: dict[int, FrozenPolicy], batch: Batch) -> dict[int, f
         confidence = plain.ask(number, batch.take(left), 0).confidence
         found[number] = float(np.quantile(confidence, 1 - share))
         left = left[confidence < found[number]]
-    return found | {int(Tier.FULL): None}
+    return found | {int(Tier.TIER_3): None}
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def both_running(model: Model) -> Iterator[str]:
     port = free_port("127.0.0.1")
     args = PolicyAppArgs(
         registry=str(model.registry), access=AccessArgs(require_token=False),
-        replica_cpus=0, tier3_cpus=0,
+        replica_cpus=0, tier_3_cpus=0,
     )  # fmt: skip
     ray.init(
         address="local", include_dashboard=False, log_to_driver=False, configure_logging=False,

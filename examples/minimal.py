@@ -18,13 +18,13 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
 from kalshi_platform.evaluation.judging.report import print_view, write_report
+from kalshi_platform.learning.training.presets import STANDARD_ENV, STANDARD_EPISODES
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.actions import mask_logits
 from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.spec import PolicySpec
-from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
@@ -63,13 +63,12 @@ def main(out: Path, knobs: Knobs) -> Evaluation:
     dataset = str(out / "dataset")
     build_dataset([recordings], dataset, BuildConfig())
 
-    # 3. Environments that replay the training events; a decision every 30 seconds of market time.
-    settings = EnvConfig(decision_interval_ms=30_000)
+    # 3. Environments that replay the training events as the preset standard does: a decision every 30 seconds
+    # of market time. The knobs above have its values too.
+    settings = STANDARD_ENV
     bank = open_bank(dataset, "train", settings.groups)
-    length = EpisodeConfig(min_steps=100, max_steps=300)
-    env = ReplayVectorEnv(
-        bank, RandomEpisodes(bank, length, CurriculumConfig(), knobs.seed), settings, knobs.n_envs
-    )
+    episodes = RandomEpisodes(bank, STANDARD_EPISODES, CurriculumConfig(), knobs.seed)
+    env = ReplayVectorEnv(bank, episodes, settings, knobs.n_envs)
 
     # 4. A network: logits of five actions and a value for every slot that may hold a market.
     spec = PolicySpec(

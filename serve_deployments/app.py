@@ -2,8 +2,8 @@
 
 Ingress    HTTP, caches, rules and tiers 1 and 2 in one process: a hop between processes costs more than they
            do.
-FullTier   tier 3; the ingress asks it through a handle where the deadline allows.
-Not        the decisions (service.py and full_tier.py in kalshi_platform/serving/server): the classes here
+Tier3      tier 3; the ingress asks it through a handle where the deadline allows.
+Not        the decisions (service.py and tier_3.py in kalshi_platform/serving/server): the classes here
            only put them on Ray Serve.
 """
 
@@ -23,10 +23,10 @@ from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.inference.batch import Batch, Decisions
 from kalshi_platform.serving.inference.ready import ModelKey
 from kalshi_platform.serving.server.args import PolicyAppArgs
-from kalshi_platform.serving.server.full_tier import FullTierModels
 from kalshi_platform.serving.server.http import make_app
 from kalshi_platform.serving.server.observability import Observability
-from kalshi_platform.serving.server.service import AskFull, Service
+from kalshi_platform.serving.server.service import AskTier3, Service
+from kalshi_platform.serving.server.tier_3 import Tier3Models
 from kalshi_platform.serving.server.warming import rehearse
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 
@@ -37,12 +37,12 @@ _LATER_S: Final = 0.001
 
 
 @serve.deployment
-class FullTier:
+class Tier3:
     """Deployment of tier 3; a replica keeps the models it was asked for last."""
 
     async def __init__(self, args: PolicyAppArgs) -> None:  # type: ignore[misc]  # Serve awaits it
         """Load the model that the alias names now, unless it cannot be, then follow the alias."""
-        self._models = FullTierModels(Registry(args.registry), args.model)
+        self._models = Tier3Models(Registry(args.registry), args.model)
         try:
             await self._models.follow()
         except PlatformError as error:  # the ingress names the model that it wants asked
@@ -65,7 +65,7 @@ class Ingress:
     """Deployment of the HTTP service; each replica follows the alias for itself."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, args: PolicyAppArgs, full: DeploymentHandle | None, deployed: Deployed | None
+        self, args: PolicyAppArgs, tier_3: DeploymentHandle | None, deployed: Deployed | None
     ) -> None:
         """Serve the model that stood last, then follow the alias; ``deployed`` is what it named at first."""
         observability = Observability(args.log_share, LOG)
@@ -74,7 +74,7 @@ class Ingress:
             Registry(args.registry),
             args.guard,
             deployed=deployed,
-            announce=None if full is None else _preparing(full, loop),
+            announce=None if tier_3 is None else _preparing(tier_3, loop),
             listener=observability.happened,
             compared=observability.metrics.shadow,
         )
@@ -84,7 +84,7 @@ class Ingress:
         except ContractError as error:  # the first clients wait longer, and nothing else
             LOG.warning("%s", error)
         self._service = Service(
-            args, guard, None if full is None else _asking(full),
+            args, guard, None if tier_3 is None else _asking(tier_3),
             observability=observability, later=lambda act: loop.call_later(_LATER_S, act),
         )  # fmt: skip
         self._service.info()  # its reader is made
@@ -124,9 +124,9 @@ async def _every(seconds: float, act: Callable[[], Awaitable[object]], what: str
             LOG.exception("%s failed; the next attempt is in %g s", what, seconds)
 
 
-def _asking(full: DeploymentHandle) -> AskFull:
+def _asking(tier_3: DeploymentHandle) -> AskTier3:
     async def ask(key: ModelKey, batch: Batch) -> Decisions:
-        response = full.decide.remote(key, batch)
+        response = tier_3.decide.remote(key, batch)
         try:
             return await response
         except BaseException:
@@ -136,14 +136,14 @@ def _asking(full: DeploymentHandle) -> AskFull:
     return ask
 
 
-def _preparing(full: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Callable[[ModelKey], None]:
+def _preparing(tier_3: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Callable[[ModelKey], None]:
     """Make the function that has tier 3 load a model before the ingress checks that model.
 
     The guard calls the function in the thread that prepares the model, while the loop goes on answering.
     """
 
     async def ask(key: ModelKey) -> None:
-        await full.prepare.remote(key)
+        await tier_3.prepare.remote(key)
 
     def prepare(key: ModelKey) -> None:
         asked = asyncio.run_coroutine_threadsafe(ask(key), loop)
@@ -166,17 +166,17 @@ def build(args: PolicyAppArgs) -> serve.Application:
         "health_check_period_s": args.health_check_s,
         "logging_config": LOGGING,
     }
-    full = None
-    if args.tier3:
-        full_tier: Any = FullTier
-        full = full_tier.options(
-            num_replicas=args.tier3_replicas,
+    tier_3 = None
+    if args.tier_3:
+        deployment: Any = Tier3
+        tier_3 = deployment.options(
+            num_replicas=args.tier_3_replicas,
             max_queued_requests=args.max_queued_requests,
-            ray_actor_options={"num_cpus": args.tier3_cpus},
+            ray_actor_options={"num_cpus": args.tier_3_cpus},
             **common,
         ).bind(args)
     ingress: Any = Ingress
     deployed = deployed_now(Registry(args.registry), args.model)
     return ingress.options(
         num_replicas=args.replicas, ray_actor_options={"num_cpus": args.replica_cpus}, **common
-    ).bind(args, full, deployed)
+    ).bind(args, tier_3, deployed)

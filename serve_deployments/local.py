@@ -90,6 +90,7 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     """Environment variables of Ray Serve; HAProxy gets free ports, so that two services can run."""
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_LOG_TO_STDERR": "0",  # the folder of its logs keeps everything
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
         # Serve kills a proxy that is not up after the third look: by itself it looks after 5 s each.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),

@@ -9,12 +9,13 @@ from typing import Annotated, Final
 import typer
 
 import kalshi_platform
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import ContractError
 
 #: Peers of the extra ``bench``; a benchmark without its peer measures nothing.
 PEERS: Final = ("hftbacktest", "stable_baselines3")
 
-app = typer.Typer(help="Run the benchmarks against their peers.")
+app = CommandApp(help="Run the benchmarks against their peers.")
 
 
 def runner_script() -> Path:

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.options import JsonOption, dataset_beside
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 
 
 def convert(
@@ -27,9 +29,7 @@ def convert(
         str | None,
         typer.Option(help=f"print a map to begin with: {', '.join(KINDS)}", show_default=False),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of text")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Convert any table with named columns into a Parquet file for `dataset build` (docs/formats.md)."""
     if example is not None:
@@ -49,4 +49,4 @@ def convert(
     typer.echo(f"{out}: {done.n_rows:,} rows of {done.kind}, {done.n_markets:,} markets")
     for name, n in done.counters.items():
         typer.echo(f"  {name}: {n:,}")
-    typer.echo(f"build it: kalshi-platform dataset build --input {out} --out DATASET")
+    typer.echo(f"build it: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}")

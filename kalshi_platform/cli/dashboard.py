@@ -14,12 +14,13 @@ from typing import Annotated
 
 import typer
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
 from kalshi_platform.domain.quiet_ray import start_ray
 
-app = typer.Typer(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
+app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
 
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]
@@ -48,18 +49,21 @@ def mlflow(port: Port = 5000, browser: Browser = False) -> None:
 def tensorboard(
     folder: Annotated[
         Path | None,
-        typer.Argument(help="a sweep, or a folder of sweeps  [default: all in this program's home]"),
+        typer.Argument(
+            help="a run, a sweep, or a folder that holds some  [default: ./runs and this program's sweeps]"
+        ),
     ] = None,
     port: Port = 6006,
     browser: Browser = False,
 ) -> None:
-    """Show the learning curves of every trial as they grow. Ctrl-C ends it."""
+    """Show the learning curves of every run and trial as they grow. Ctrl-C ends it."""
     require_extras("dashboard tensorboard", "train")
-    logs = folder or home() / "sweeps"
-    if not logs.is_dir():
-        raise ContractError(f"{logs} is not a folder: name a sweep's, or run one first")
+    logs = _with_curves(folder)
     chosen = _free(port)
-    command = ["-m", "tensorboard.main", "--logdir", str(logs), "--host", "127.0.0.1", "--port", str(chosen)]
+    shown = ["--logdir", str(logs[0])]
+    if len(logs) > 1:
+        shown = ["--logdir_spec", ",".join(f"{path.name}:{path}" for path in logs)]
+    command = ["-m", "tensorboard.main", *shown, "--host", "127.0.0.1", "--port", str(chosen)]
     _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
 
 
@@ -95,6 +99,23 @@ def sweep(
 
     html, _ = write_page(compare_runs([folder]), folder)
     _show(html.absolute().as_uri(), browser)
+
+
+def _with_curves(folder: Path | None) -> list[Path]:
+    """Folders that hold learning curves: ``folder``, or where runs and sweeps lie by default.
+
+    ContractError where none does; it says how to get some.
+    """
+    places = [folder] if folder else [Path("runs"), home() / "sweeps"]
+    if folder is not None and not folder.is_dir():
+        raise ContractError(f"{folder} is not a folder: name a run, a sweep, or a folder that holds some")
+    found = [path for path in places if next(path.rglob("events.out.tfevents.*"), None) is not None]
+    if not found:
+        raise ContractError(
+            f"no learning curves below {' or '.join(map(str, places))}: `make run`, `kalshi-platform train` "
+            "and every sweep write them beside their runs; start one, or name the folder of one"
+        )
+    return found
 
 
 def _free(port: int) -> int:

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.convert import convert
-from kalshi_platform.cli.options import UseYesPrice, VerboseOption
+from kalshi_platform.cli.options import DATASET_HELP, INPUT_HELP, JsonOption, UseYesPrice, VerboseOption
 from kalshi_platform.data.dataset.blocks import PARTS, duration_words
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.factors import read_factors
@@ -31,16 +32,16 @@ from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
-app = typer.Typer(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
+app = CommandApp(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
 _convert = app.command("convert")(convert)
 
-Uri = Annotated[str, typer.Argument(help="dataset: a folder or s3://bucket/prefix", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="one JSON object on stdout instead of tables")]
+Uri = Annotated[str, typer.Argument(help=DATASET_HELP, show_default=False)]
 
 _DEFAULT_SPLIT = SplitConfig()
 #: Problems and skipped files shown before the rest is only counted.
@@ -54,7 +55,7 @@ _NAMED = 5
 def build(
     inputs: Annotated[
         list[Path] | None,
-        typer.Option("--input", help="recorded file or folder; repeat for more", show_default=False),
+        typer.Option("--input", help=INPUT_HELP, show_default=False),
     ] = None,
     out: Annotated[
         str | None, typer.Option(help="new dataset: a folder or s3://bucket/prefix", show_default=False)
@@ -109,7 +110,7 @@ def build(
         ),
     ] = None,
     use_yes_price: UseYesPrice = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill.
@@ -152,6 +153,8 @@ def build(
         return
     _print_summary(summary, as_json)
     _print_skipped(skipped)
+    run = Path("runs") / out.rstrip("/").rpartition("/")[2]
+    typer.echo(f"next: {command_line('train', '--dataset', out, '--out', run)}")
 
 
 def _split_config(
@@ -219,13 +222,13 @@ def _add(
 
 
 @app.command()
-def info(uri: Uri, as_json: AsJson = False) -> None:
+def info(uri: Uri, as_json: JsonOption = False) -> None:
     """Show what a dataset holds: markets, events, gaps, splits, provenance, time span."""
     _print_summary(summarise(Dataset.open(uri)), as_json)
 
 
 @app.command()
-def verify(uri: Uri, as_json: AsJson = False, verbose: VerboseOption = False) -> None:
+def verify(uri: Uri, as_json: JsonOption = False, verbose: VerboseOption = False) -> None:
     """Read every byte again and compare it with the manifest. Exit code 3 names the files that differ."""
     dataset = Dataset.open(uri)
     show = Countdown(tell, "verifying")
@@ -248,7 +251,7 @@ def verify(uri: Uri, as_json: AsJson = False, verbose: VerboseOption = False) ->
 @app.command()
 def cache(
     empty: Annotated[bool, typer.Option("--empty", help="delete the banks that no process uses")] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the banks cached here, the least recently used first. --empty deletes those not in use."""
     done = empty_cache() if empty else None

@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
 from kalshi_platform.domain.json_text import json_text
@@ -293,14 +295,14 @@ def examine(storage: str | None, deep: bool) -> Iterator[Checked]:
         yield check()
 
 
-app = typer.Typer(
+app = CommandApp(
     help="Check that this machine can build, train and evaluate; say what to do where it cannot."
 )
 
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
+    as_json: JsonOption = False,
     storage: Annotated[str | None, typer.Option(help="Folder or s3://bucket/prefix to reach.")] = None,
     deep: Annotated[
         bool, typer.Option(help="Start Ray, and write a file to --storage and delete it.")

@@ -6,16 +6,19 @@ With ``--json`` stdout carries one JSON object only, the content of report.json;
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pyarrow as pa
 import typer
 
-from kalshi_platform.cli.options import VerboseOption
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption, VerboseOption
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
+from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.mistyped import refused_choice
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -29,34 +32,36 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.settings import read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
-app = typer.Typer(help="Judge a checkpoint on held-out events and write its report.")
+app = CommandApp(help="Judge a checkpoint on held-out events and write its report.")
 
 _DEFAULT = EvalConfig()
 
 
 @app.command()
-def run(
-    checkpoint: Annotated[
-        Path, typer.Option(help="a checkpoint, or a run, of which the best checkpoint is judged")
-    ],
-    dataset: Annotated[str, typer.Option(help="dataset: a folder or s3://bucket/prefix")],
+def judge_run(
+    run: RunOption,
+    dataset: DatasetOption,
     split: Annotated[
-        str, typer.Option(help="train, validation, test, judge_only, or all: every event")
-    ] = "validation",
+        str | None,
+        typer.Option(
+            help="train, validation, test, judge_only, or all: every event  [default: validation; all where "
+            "the whole dataset is judge only]"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="folder of the report  [default: CHECKPOINT/evaluation]"),
+        typer.Option(help="folder of the report  [default: RUN/evaluation]"),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of tables")
-    ] = False,
+    as_json: JsonOption = False,
     episodes_per_market: Annotated[
         int,
         typer.Option(
             min=0, help="random stretches played per market and seed; 0 = every market once, start to end"
         ),
     ] = 0,
-    seeds: Annotated[int, typer.Option(min=1, help="number of evaluation seeds")] = len(_DEFAULT.seeds),
+    evaluation_seeds: Annotated[
+        int, typer.Option(min=1, help="number of seeds with which the held-out episodes are played")
+    ] = len(_DEFAULT.seeds),
     final: Annotated[
         bool, typer.Option(help="allow --split test, and all where there is a test split; each use is logged")
     ] = False,
@@ -66,14 +71,15 @@ def run(
 
     Exit 4 if the test split stays shut.
     """
-    wanted = _split(split)
-    policy = FrozenPolicy.load(checkpoint)
-    env_config = read_environment(checkpoint)
+    named = None if split is None else _split(split)
+    policy = FrozenPolicy.load(run)
+    env_config = read_environment(run)
     opened = Dataset.open(dataset)
+    wanted = named or _default_split(opened.manifest)
     policy.require_features(opened.manifest.feature_digest, env_config.groups)
-    trained_on = _trained_on(checkpoint)
+    trained_on = _trained_on(run)
     subject = Subject(
-        checkpoint=str(checkpoint),
+        checkpoint=str(run),
         dataset=dataset,
         dataset_digest=opened.digest,
         feature_digest=opened.manifest.feature_digest,
@@ -82,13 +88,13 @@ def run(
         trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
-    metrics = _training_metrics(checkpoint)
-    earlier = open_held_out(opened, wanted, final, _log_folder(dataset, checkpoint), subject)
+    metrics = _training_metrics(run)
+    earlier = open_held_out(opened, wanted, final, _log_folder(dataset, run), subject)
     subject = subject.replace(opened_before=earlier)
     if earlier:
         tell(opened_words(earlier))
     bank = open_bank(dataset, wanted, env_config.groups)
-    config = _config(wanted, episodes_per_market, seeds, bank.n_rows)
+    config = _config(wanted, episodes_per_market, evaluation_seeds, bank.n_rows)
     ledgers: list[pa.Table] = []
     found = evaluate(
         trained(policy),
@@ -102,8 +108,8 @@ def run(
         keep_ledger=ledgers.append,
         say=tell,
     )
-    tell(f"judged {checkpoint} on the {wanted} events: {found.policy.n_blocks} independent blocks")
-    html, _ = write_report(found, out or checkpoint / "evaluation", metrics, ledger=ledgers[0])
+    tell(f"judged {run} on the {wanted} events: {found.policy.n_blocks} independent blocks")
+    html, _ = write_report(found, out or run / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
@@ -111,9 +117,18 @@ def run(
 
 
 def _split(name: str) -> Asked:
-    if name in ("train", "validation", "test", "judge_only", "all"):
+    choices = get_args(Asked)
+    if name in choices:
         return name  # type: ignore[return-value]
-    raise ContractError(f"--split {name!r}: expected train, validation, test, judge_only or all")
+    raise ContractError(refused_choice("--split", name, choices))
+
+
+def _default_split(manifest: Manifest) -> Asked:
+    """Validation; every event where none is in a split, which is said."""
+    if manifest.events("judge_only") and not any(manifest.events(part) for part in SPLITS):
+        tell("judging every event: the recordings are judge only, too short to be divided")
+        return "all"
+    return "validation"
 
 
 def _train_events(manifest: Manifest, split: Asked, trained_on: str) -> dict[str, int]:

@@ -15,12 +15,22 @@ from typing import Annotated, Any
 import ray
 import typer
 
-from kalshi_platform.cli.options import VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import (
+    DATASET_HELP,
+    REGISTRY_HELP,
+    JsonOption,
+    VerboseOption,
+    parse_assignments,
+    with_steps,
+)
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
+from kalshi_platform.cli.run_settings import ListSettings, list_settings
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.program import command_line, this_command
 from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import output, show, tell
@@ -43,7 +53,7 @@ def main(experiment: Experiment) -> None:
 
 def application(experiment: Experiment) -> typer.Typer:
     """Command line of one experiment."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app = CommandApp(add_completion=False, pretty_exceptions_enable=False)
     app.command(help=f"{experiment.question}\n\nExpected: {experiment.expectation}")(_command(experiment))
     return app
 
@@ -53,8 +63,7 @@ def _command(experiment: Experiment) -> Any:
 
     def run(
         dataset: Annotated[
-            str,
-            typer.Option(help="a folder or s3://bucket/prefix  [default: a simulated one, made in --out]"),
+            str, typer.Option(help=f"{DATASET_HELP}  [default: a simulated one, made in --out]")
         ] = "",
         out: Annotated[
             Path | None, typer.Option(help=f"folder of the sweep  [default: {home()}/sweeps/NAME]")
@@ -69,9 +78,17 @@ def _command(experiment: Experiment) -> Any:
             bool, typer.Option(help="run every step with tiny settings (about two minutes)")
         ] = False,
         resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
+        steps: Annotated[
+            int | None,
+            typer.Option(
+                min=1,
+                help="environment steps of one training run: of each trial",
+                show_default=f"{experiment.base.train.total_env_steps}",
+            ),
+        ] = None,
         settings: Annotated[
             list[str] | None,
-            typer.Option("--set", help="a setting of every trial, e.g. train.total_env_steps=200000"),
+            typer.Option("--set", help="a setting of every trial, e.g. train.learning_rate=3e-4"),
         ] = None,
         sweep_settings: Annotated[
             list[str] | None,
@@ -80,19 +97,23 @@ def _command(experiment: Experiment) -> Any:
                 help=f"e.g. scheduler=none; there are {', '.join(type(default).model_fields)}",
             ),
         ] = None,
-        registry: Annotated[
-            str | None,
-            typer.Option(help="registry in which the winner becomes challenger: a folder or s3://..."),
-        ] = None,
-        register: Annotated[bool, typer.Option(help="register the winner")] = True,
+        registry: Annotated[str | None, typer.Option(help=REGISTRY_HELP)] = None,
+        register: Annotated[
+            bool, typer.Option(help="register the winner, as challenger of --registry")
+        ] = True,
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
-        as_json: Annotated[bool, typer.Option("--json", help="sweep.json on stdout at the end")] = False,
+        listing: ListSettings = False,
+        as_json: JsonOption = False,
         verbose: VerboseOption = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
-        chosen = chosen.with_settings(
-            parse_assignments(settings or []), parse_assignments(sweep_settings or [], "--sweep")
-        )
+        with refusals():
+            chosen = chosen.with_settings(
+                with_steps(settings, steps), parse_assignments(sweep_settings or [], "--sweep")
+            )
+        if listing:
+            list_settings(chosen.base, as_json)
+            return
         place = (out or home() / "sweeps" / chosen.name).absolute()
         with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(
@@ -100,7 +121,7 @@ def _command(experiment: Experiment) -> Any:
                 out=place,
                 storage=storage,
                 resume=resume,
-                command=shlex.join(["python", *sys.argv]),
+                command=f"{this_command()} {shlex.join(sys.argv[1:])}",
             )
             _whole_way(chosen, request, Registry(registry) if register else None, final, as_json)
 
@@ -108,9 +129,11 @@ def _command(experiment: Experiment) -> Any:
 
 
 def _how_to_go_on(place: Path) -> str:
-    """Advice after an interruption."""
-    begun = (place / PLAN_FILE).exists()
-    return f"continue with --resume --out {place}" if begun else "the same command starts again"
+    """Advice after an interruption: a sweep goes on with all of its own options."""
+    if not (place / PLAN_FILE).exists():
+        return "the same command starts again"
+    words = [word for word in sys.argv[1:] if word not in ("--", "--resume")]
+    return f"continue with: {this_command()} {shlex.join([*words, '--resume'])}"
 
 
 def _whole_way(
@@ -132,9 +155,9 @@ def _whole_way(
         typer.echo(record.model_dump_json())
         return
     lines = [f"winner {record.winner}: {record.why}", f"page: {html}"]
-    if model is not None:
-        promote = f"kalshi-platform models promote {model.id} --dataset {record.dataset}"
-        lines.append(f"challenger: {model.id}\nnext: {promote}")
+    if models is not None and model is not None:
+        where = ("--dataset", record.dataset, "--registry", models.uri)
+        lines.append(f"challenger: {model.id}\nnext: {command_line('models', 'promote', model.id, *where)}")
     show(terminal_view(comparison))
     output().print("\n".join(lines), soft_wrap=True, highlight=False)
 

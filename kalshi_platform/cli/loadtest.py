@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from kalshi_platform.cli.options import Fields, with_fields
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import Fields, JsonOption, with_fields
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.evaluation.pages.terminal import show, tell
 from kalshi_platform.serving.loadtest.page import load_view, write_load_report
 from kalshi_platform.serving.loadtest.result import LoadConfig
 from kalshi_platform.serving.loadtest.run import run_load
 
-app = typer.Typer(help="Measure how fast a running server answers, at a fixed rate.")
+app = CommandApp(help="Measure how fast a running server answers, at a fixed rate.")
 
 
 @app.command()
@@ -43,7 +44,7 @@ def loadtest(
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="folder of loadtest.html and loadtest.json")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send requests to a server and report its latency.
 

@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 from kalshi_platform import __version__
+from kalshi_platform.cli.command_app import CommandApp, WordedGroup
 from kalshi_platform.cli.refusal import refusals
 from kalshi_platform.domain.extras import require_extras
 
@@ -54,7 +55,7 @@ def load_command(name: str) -> Any:
     return command
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(WordedGroup):
     """A group that lists its commands without importing them.
 
     It turns a deliberate error into one message and an exit code.
@@ -82,7 +83,7 @@ class LazyGroup(TyperGroup):
             return super().invoke(ctx)
 
 
-app = typer.Typer(
+app = CommandApp(
     cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,

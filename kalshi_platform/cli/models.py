@@ -4,15 +4,25 @@ With ``--json`` stdout carries one JSON value only; progress and refusals go to 
 """
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
 
-from kalshi_platform.cli.options import JsonOption, RegistryOption, VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import (
+    DATASET_HELP,
+    DatasetOption,
+    JsonOption,
+    RegistryOption,
+    RunOption,
+    VerboseOption,
+    parse_assignments,
+)
+from kalshi_platform.cli.registries import registry_to_change, registry_to_read, registry_words
 from kalshi_platform.domain.errors import LimitError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.worth import claims_figures, worth
 from kalshi_platform.evaluation.pages.terminal import output, tell
 from kalshi_platform.evaluation.promotion.gates import GateConfig
@@ -28,9 +38,9 @@ from kalshi_platform.models.registry.provenance import (
     counts_words,
 )
 from kalshi_platform.models.registry.record import ModelRecord
-from kalshi_platform.models.registry.store import CHAMPION, Registry
+from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 
-app = typer.Typer(help="Register, promote, roll back and list models.", no_args_is_help=True)
+app = CommandApp(help="Register, promote, roll back and list models.", no_args_is_help=True)
 
 _REASON = Annotated[str, typer.Option(help="why, in words; kept in the log")]
 _NONE: Final = "-"
@@ -39,7 +49,7 @@ _NONE: Final = "-"
 @app.command("list")
 def list_models(registry: RegistryOption = None, as_json: JsonOption = False) -> None:
     """List every registered model, oldest first, with its aliases and its claims."""
-    store = Registry(registry)
+    store = registry_to_read(registry)
     records, log = store.models(), store.aliases()
     current, marks = log.current, {r.id: all_marks(r, log) for r in records}
     names = {r.id: [alias for alias, model in current.items() if model == r.id] for r in records}
@@ -47,6 +57,9 @@ def list_models(registry: RegistryOption = None, as_json: JsonOption = False) ->
         _print_json(
             [{**r.model_dump(mode="json"), "aliases": names[r.id], **marks[r.id].fields} for r in records]
         )
+        return
+    if not records:
+        typer.echo(store.when_empty())
         return
     table = Table(title=f"{len(records)} models in {store.uri}")
     for column in (
@@ -82,7 +95,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show the whole record of one model."""
-    store = Registry(registry)
+    store = registry_to_read(registry)
     record, log = store.record(store.resolve(model)), store.aliases()
     marks = all_marks(record, log)
     if as_json:
@@ -93,20 +106,15 @@ def show(
 
 @app.command()
 def register(
-    run: Annotated[
-        Path, typer.Argument(help="a training run, whose best policy is registered, or a checkpoint")
-    ],
-    dataset: Annotated[
-        str,
-        typer.Option(help="the dataset it was trained on; it may have grown", show_default=False),
-    ],
+    run: RunOption,
+    dataset: DatasetOption,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Register a trained policy with its results on the validation events.
 
-    Registering twice gives one model.
+    --dataset is the one that the run was trained on; it may have grown. Registering twice gives one model.
     """
     record = register_run(Registry(registry), run, dataset, say=tell)
     tell(f"registered {record.id}")
@@ -115,16 +123,16 @@ def register(
         _print_json({**record.model_dump(mode="json"), **marks.fields})
         return
     _print_record(record, [], marks)
-    typer.echo(f"next: kalshi-platform models promote {record.id} --dataset {dataset}")
+    where = ("--dataset", dataset, *registry_words(registry))
+    typer.echo(f"next: {command_line('models', 'promote', record.id, *where)}")
+    tried = ("--alias", CHALLENGER, *registry_words(registry))
+    typer.echo(f"or, without the gates: {command_line('models', 'promote', record.id, *tried)}")
 
 
 @app.command()
 def promote(
     model: Annotated[str, typer.Argument(help="an alias or an id")],
-    dataset: Annotated[
-        str | None,
-        typer.Option(help="the dataset it was trained on, grown or not; challenger needs none"),
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help=DATASET_HELP)] = None,
     alias: Annotated[
         str, typer.Option(help="alias to assign; no gates are checked for challenger")
     ] = CHAMPION,
@@ -139,11 +147,13 @@ def promote(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses."""
+    """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses.
+
+    --dataset is the one that the model was trained on; it may have grown. --alias challenger needs none.
+    """
     config = GateConfig().replace(**parse_assignments(gates or []))
-    found = promote_model(
-        Registry(registry), model, dataset, alias=alias, reason=reason, gates=config, say=tell
-    )
+    with registry_to_change(registry, model) as store:
+        found = promote_model(store, model, dataset, alias=alias, reason=reason, gates=config, say=tell)
     entry = found.entry
     tell(f"judged {model}" if found.judgement else f"loaded {model}")
     if as_json:
@@ -162,6 +172,7 @@ def promote(
         )
     if entry is not None and not as_json:
         typer.echo(_sentence(entry))
+        typer.echo(f"serve it: {command_line('serve', '--model', alias, *registry_words(registry))}")
 
 
 @app.command()
@@ -172,7 +183,8 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Give an alias back to the model that had it before. Repeat to go one further back."""
-    entry = Registry(registry).rollback(alias, reason=reason)
+    with registry_to_change(registry, alias) as store:
+        entry = store.rollback(alias, reason=reason)
     if as_json:
         _print_json(entry.model_dump(mode="json"))
         return
@@ -186,12 +198,15 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show every change of the aliases, oldest first."""
-    store = Registry(registry)
+    store = registry_to_read(registry)
     log = store.aliases()
     entries = [e for e in log.entries if alias in (None, e.alias)]
     marks = [_marks_at(store, log, e) for e in entries]
     if as_json:
         _print_json([{**e.model_dump(mode="json"), **m.fields} for e, m in zip(entries, marks, strict=True)])
+        return
+    if not log.entries and store.is_empty:
+        typer.echo(store.when_empty())
         return
     table = Table(title=f"{len(entries)} changes in {store.uri}")
     for column in ("#", "at", "alias", "change", "model", "judged on", "before", "by", "evidence", "reason"):

@@ -4,7 +4,8 @@ import inspect
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Final, get_type_hints
 
 import typer
 from annotated_types import Ge, Le
@@ -27,14 +28,29 @@ VerboseOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
+REGISTRY_HELP: Final = (
+    "registry of models: a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, else "
+    "~/.local/share/kalshi-platform/registry; where that is empty, commands that only read take "
+    "runs/quickstart/registry]"
+)
 RegistryOption = Annotated[
     str | None,
     typer.Option(
         "--registry",
-        help="a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, "
-        "else ~/.local/share/kalshi-platform/registry]",
+        help=REGISTRY_HELP,
     ),
 ]
+DATASET_HELP: Final = "a built dataset: a folder or s3://bucket/prefix"
+DatasetOption = Annotated[str, typer.Option("--dataset", help=DATASET_HELP, show_default=False)]
+RunOption = Annotated[
+    Path,
+    typer.Option(
+        "--run",
+        help="a training run's folder, of which the best checkpoint is taken, or one checkpoint",
+        show_default=False,
+    ),
+]
+INPUT_HELP: Final = "raw recordings: a file or folder; repeat for more"
 UseYesPrice = Annotated[
     bool | None,
     typer.Option(
@@ -42,6 +58,11 @@ UseYesPrice = Annotated[
         help="how captures were subscribed, where they do not tell  [default: found out]",
     ),
 ]
+
+
+def dataset_beside(recordings: Path) -> Path:
+    """Place that a message proposes for the dataset of these recordings: beside them."""
+    return recordings.with_name(f"{recordings.name.partition('.')[0]}-dataset")
 
 
 def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]:
@@ -59,6 +80,22 @@ def parse_assignments(texts: list[str], option: str = "--set") -> dict[str, Any]
         except json.JSONDecodeError:
             found[name] = value
     return found
+
+
+STEPS_SETTING: Final = "train.total_env_steps"
+
+
+def with_steps(settings: list[str] | None, steps: int | None) -> dict[str, Any]:
+    """Settings of ``--set`` with ``--steps`` among them; ContractError where both tell the steps of a run."""
+    found = parse_assignments(settings or [])
+    if steps is None:
+        return found
+    if STEPS_SETTING in found:
+        raise ContractError(
+            f"--steps {steps} and --set {STEPS_SETTING}={found[STEPS_SETTING]} both say how long a run "
+            "trains: give one of them"
+        )
+    return found | {STEPS_SETTING: steps}
 
 
 def _refuse_constant(option: str, name: str, value: str) -> None:

@@ -5,30 +5,43 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import DATASET_HELP, STEPS_SETTING, JsonOption, VerboseOption, with_steps
 from kalshi_platform.cli.refusal import REPEAT, going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.workflows.complexity import PlateauConfig
 from kalshi_platform.workflows.progressive import run_progressive
 from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveConfig
 
-app = typer.Typer(help="Train from a simple network to a complex one, as far as it pays.")
+app = CommandApp(help="Train from a simple network to a complex one, as far as it pays.")
 
 _DEFAULT = ProgressiveConfig()
 
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="a folder or s3://bucket/prefix", show_default=False)],
+    dataset: Annotated[
+        str | None, typer.Option(help=f"{DATASET_HELP}  [required]", show_default=False)
+    ] = None,
     out: Annotated[
-        Path,
-        typer.Option(help="folder for the levels and the report; repeat to continue", show_default=False),
-    ],
+        Path | None,
+        typer.Option(
+            help="folder for the levels and the report; repeat to continue  [required]", show_default=False
+        ),
+    ] = None,
     levels: Annotated[str, typer.Option(help="levels to try, in this order")] = ",".join(_DEFAULT.levels),
-    steps_per_level: Annotated[
-        int, typer.Option(min=1, help="environment steps a level may use")
-    ] = _DEFAULT.steps_per_level,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="environment steps of one training run: so many each level may use",
+            show_default=f"{_DEFAULT.steps_per_level}",
+        ),
+    ] = None,
     plateau_window: Annotated[
         int,
         typer.Option(
@@ -47,16 +60,25 @@ def run(
         list[str] | None,
         typer.Option("--set", help="a setting of every level's run, e.g. train.learning_rate=3e-4"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    preset: PresetOption = None,
+    listing: ListSettings = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
     Exit code 4 where even the first level is not worth using. The test split stays shut.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    dataset = require_given(dataset, "--dataset", "a built dataset: its folder or s3://bucket/prefix")
+    out = require_given(out, "--out", "a folder for the levels and the report")
+    values = with_steps(settings, steps)
+    steps_per_level = values.pop(STEPS_SETTING, _DEFAULT.steps_per_level)
     config = ProgressiveConfig.parse(
         {
-            "run": RunSettings().with_values(parse_assignments(settings or [])),
+            "run": RunSettings.of_preset(preset or STANDARD).with_values(values),
             "levels": tuple(name.strip() for name in levels.split(",")),
             "steps_per_level": steps_per_level,
             "plateau": PlateauConfig(window=plateau_window),
@@ -72,7 +94,5 @@ def run(
         typer.echo(f"report: {out / PAGE_FILE}")
     kept = record.require_kept()
     if not as_json:
-        typer.echo(
-            f"next: kalshi-platform evaluate --checkpoint {out / kept.run} "
-            f"--dataset {dataset} --split validation"
-        )
+        evaluate = command_line("evaluate", "--run", out / kept.run, "--dataset", dataset)
+        typer.echo(f"next: {evaluate}")

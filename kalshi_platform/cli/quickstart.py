@@ -5,17 +5,22 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import UseYesPrice, VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, VerboseOption, with_steps
 from kalshi_platform.cli.refusal import REPEAT, going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown, Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.learning.training.presets import STANDARD
+from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
-app = typer.Typer(help="Data (simulated or --data) to a trained policy and its held-out report, in minutes.")
+app = CommandApp(help="Data (simulated or yours) to a trained policy and its held-out report, in minutes.")
 
 _DEFAULT = QuickstartConfig()
 _EVENTS = 300
@@ -26,16 +31,27 @@ _SIMULATED_SPLIT = SplitConfig(train=200, validation=50, test=50)
 
 @app.command()
 def run(
-    data: Annotated[
-        Path | None, typer.Option(help="recordings: a file or folder  [default: a simulated exchange]")
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Option("--input", help=f"{INPUT_HELP}  [default: a simulated exchange]"),
     ] = None,
     out: Annotated[Path, typer.Option(help="where everything goes")] = Path("runs/quickstart"),
     seeds: Annotated[int, typer.Option(min=1, help="training runs, each with its own seed")] = _DEFAULT.seeds,
     events: Annotated[int, typer.Option(min=30, help="simulated events")] = _EVENTS,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="environment steps of one training run",
+            show_default=f"{_DEFAULT.run.train.total_env_steps}",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="a setting of the training run, e.g. train.total_env_steps=200000"),
     ] = None,
+    preset: PresetOption = None,
+    listing: ListSettings = False,
     use_yes_price: UseYesPrice = None,
     again: Annotated[
         bool,
@@ -43,20 +59,23 @@ def run(
             "--again", help="judge on the test events anew, though a report of the same run is there"
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON on stdout")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
 
     Repeat the command to continue a killed one.
     """
-    if data is not None and not data.exists():
-        raise ContractError(f"--data {data} does not exist")
-    run_settings = _DEFAULT.run.with_values(parse_assignments(settings or []))
-    split = _DEFAULT.split if data else _SIMULATED_SPLIT
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    if absent := [str(path) for path in inputs or () if not path.exists()]:
+        raise ContractError(f"--input {', '.join(absent)} does not exist")
+    run_settings = RunSettings.of_preset(preset or STANDARD).with_values(with_steps(settings, steps))
+    split = _DEFAULT.split if inputs else _SIMULATED_SPLIT
     chosen = QuickstartConfig(seeds=seeds, run=run_settings, use_yes_price=use_yes_price, split=split)
     with going_on(lambda: REPEAT):
-        recordings = data or simulated(SimConfig(n_events=events), out, tell)
+        recordings = inputs or [simulated(SimConfig(n_events=events), out, tell)]
         outcome = quickstart(chosen, recordings, out, tell, again)
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
@@ -65,7 +84,7 @@ def run(
     found = outcome.published
     role = "champion" if found.champion else "challenger; the gates refused: " + "; ".join(found.refusals)
     typer.echo("; ".join((f"model: {found.record.id} in {outcome.registry}, {role}", *found.cautions)))
-    typer.echo(f"serve it: kalshi-platform serve --local --registry {outcome.registry}")
+    typer.echo(f"serve it: {command_line('serve', '--registry', outcome.registry)}")
 
 
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:

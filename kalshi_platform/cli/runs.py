@@ -13,13 +13,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.pages.terminal import output
 
-app = typer.Typer(no_args_is_help=True, help="Compare training runs and sweeps.")
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout instead of tables")]
+app = CommandApp(no_args_is_help=True, help="Compare training runs and sweeps.")
 
 
 @app.command()
@@ -31,7 +32,7 @@ def compare(
         Path | None,
         typer.Option(help="folder of compare.html  [default: the folder named, or ./comparison for several]"),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge runs together and write the page. Exit 3 where a folder is neither a run nor a sweep."""
     from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
@@ -51,7 +52,7 @@ def list_runs(
     folder: Annotated[
         Path, typer.Argument(help="where runs and sweeps lie, at any depth", show_default=False)
     ],
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the runs and sweeps below a folder; the trials of a sweep are counted, not listed."""
     if not folder.is_dir():
@@ -65,10 +66,10 @@ def list_runs(
         console.print(f"no run or sweep below {folder}")
         return
     table = Table()
-    for name in ("folder", "kind", "status", "best score", "steps", "dataset"):
-        table.add_column(name, justify="right" if name in ("best score", "steps") else "left")
+    for name in ("folder", "kind", "status", "best return, % of capital", "steps", "dataset"):
+        table.add_column(name, justify="right" if name in ("best return, % of capital", "steps") else "left")
     for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:+.4f}"
+        score = "-" if row["score"] is None else signed_percent(row["score"])
         cells = (
             row["folder"],
             row["kind"],

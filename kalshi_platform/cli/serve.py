@@ -1,22 +1,24 @@
 """``kalshi-platform serve``: the registry's model over HTTP on this machine, until Ctrl-C."""
 
+import os
 from typing import Annotated, Any
 
 import typer
 
+from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.options import Fields, RegistryOption, with_fields
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.cli.registries import registry_to_read
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.gate import AccessArgs
 
-app = typer.Typer(help="Serve the registry's model over HTTP on this machine until Ctrl-C.")
+app = CommandApp(help="Serve the registry's model over HTTP on this machine until Ctrl-C.")
 
 
 @app.command()
 @with_fields
 def serve(
     *,
-    local: Annotated[bool, typer.Option("--local", help="start a Ray of its own on this machine")] = False,
     registry: RegistryOption = None,
     model: Annotated[
         str | None,
@@ -29,21 +31,25 @@ def serve(
     access: Annotated[dict[str, Any], Fields(AccessArgs, "token_file", "admin_token_file")],
     settings: Annotated[
         dict[str, Any],
-        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier3="--tier3/--tier3-inside"),
+        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier_3="--tier3/--tier3-inside"),
     ],
     ha_proxy: Annotated[
         bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")
     ] = True,
 ) -> None:
-    """Serve the registry's model over HTTP on this machine until Ctrl-C."""
+    """Serve the registry's model over HTTP on this machine, with a Ray of its own, until Ctrl-C.
+
+    On a Ray cluster: serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md).
+    """
     from serve_deployments.local import alias_to_serve, free_port, own_admin_token, require_safe, serve_here
 
-    if not local:
-        raise ContractError(
-            "say --local to serve on this machine; on a cluster: "
-            "serve deploy serve_deployments/configs/cluster.yaml (docs/serving.md)"
-        )
     require_safe(host, access["token_file"])
+    if cluster := os.environ.get("RAY_ADDRESS"):
+        tell(
+            f"RAY_ADDRESS={cluster} is not used: this command serves on this machine, with a Ray of its own; "
+            "on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
+        )
+    registry = registry_to_read(registry).uri
     alias, words = alias_to_serve(registry, model)
     if words:
         typer.secho(words, err=True, fg="yellow")
@@ -54,7 +60,7 @@ def serve(
             "model": alias,
             "access": {"require_token": access["token_file"] is not None, **access},
             "replica_cpus": 0,
-            "tier3_cpus": 0,
+            "tier_3_cpus": 0,
             **settings,
         }
     )

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import VerboseOption
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import JsonOption, VerboseOption, dataset_beside
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
-app = typer.Typer(help="Generate recordings of a simulated exchange.")
+app = CommandApp(help="Generate recordings of a simulated exchange.")
 
 
 @app.command()
@@ -25,9 +27,7 @@ def run(
     file_format: Annotated[
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="one JSON object on stdout instead of text")
-    ] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
@@ -42,7 +42,7 @@ def run(
     typer.echo(
         f"{files.n_events} events, {files.n_markets} markets, {files.n_messages:,} messages, {gaps}\n"
         f"{files.events}\n{files.markets}\n"
-        f"next: kalshi-platform dataset build --input {out} --out DATASET"
+        f"next: {command_line('dataset', 'build', '--input', out, '--out', dataset_beside(out))}"
     )
 
 

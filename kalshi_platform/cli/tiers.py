@@ -9,8 +9,17 @@ from typing import Annotated
 
 import typer
 
-from kalshi_platform.cli.options import JsonOption, RegistryOption, VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import (
+    DatasetOption,
+    JsonOption,
+    RegistryOption,
+    VerboseOption,
+    parse_assignments,
+)
+from kalshi_platform.cli.registries import registry_to_change, registry_to_read
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.evaluation import opened_words
 from kalshi_platform.evaluation.judging.held_out import openings
 from kalshi_platform.evaluation.pages.terminal import tell
@@ -21,10 +30,9 @@ from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import print_view, write_page
 from kalshi_platform.serving.distillation.report import TierReport, stored_report
 
-app = typer.Typer(help="Make, show and judge the tiers of a registered model.", no_args_is_help=True)
+app = CommandApp(help="Make, show and judge the tiers of a registered model.", no_args_is_help=True)
 
 _MODEL = Annotated[str, typer.Argument(help="an alias or an id, e.g. champion")]
-_DATASET = Annotated[str, typer.Option(help="the dataset the model was trained on", show_default=False)]
 _OUT = Annotated[
     Path | None, typer.Option(help="folder of tiers.html and tiers.json  [default: runs/tiers/<model id>]")
 ]
@@ -33,7 +41,7 @@ _OUT = Annotated[
 @app.command()
 def build(
     model: _MODEL,
-    dataset: _DATASET,
+    dataset: DatasetOption,
     out: _OUT = None,
     registry: RegistryOption = None,
     seed: Annotated[int, typer.Option(min=0, help="seed of all random draws")] = 0,
@@ -53,8 +61,8 @@ def build(
     """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
-    store = Registry(registry)
-    report, tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
+    with registry_to_change(registry, model) as store:
+        report, tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
     html, _ = write_page(report, out or _folder(report))
     if as_json:
         sys.stdout.write(report.model_dump_json() + "\n")
@@ -72,7 +80,7 @@ def build(
 @app.command()
 def show(model: _MODEL, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
     """Show the newest tier set of a model, and its report from when it was made."""
-    store = Registry(registry)
+    store = registry_to_read(registry)
     tier_set = _newest(store, model)
     if as_json:
         sys.stdout.write(tier_set.model_dump_json() + "\n")
@@ -84,7 +92,7 @@ def show(model: _MODEL, registry: RegistryOption = None, as_json: JsonOption = F
 @app.command()
 def report(
     model: _MODEL,
-    dataset: _DATASET,
+    dataset: DatasetOption,
     out: _OUT = None,
     registry: RegistryOption = None,
     final: Annotated[bool, typer.Option(help="judge on the test split; every opening is recorded")] = False,
@@ -92,7 +100,7 @@ def report(
     verbose: VerboseOption = False,
 ) -> None:
     """Judge the newest tier set again, on the half of the validation events not used for its thresholds."""
-    store = Registry(registry)
+    store = registry_to_read(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
     folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)
     found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=tell)
@@ -108,7 +116,8 @@ def report(
 def _newest(store: Registry, model: str) -> TierSet:
     tier_set = newest_tier_set(store, store.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{model} has no tiers; make them: kalshi-platform tiers build {model}")
+        make = command_line("tiers", "build", model, "--dataset", "DATASET", "--registry", store.uri)
+        raise ContractError(f"{model} has no tiers; make them: {make}")
     return tier_set
 
 

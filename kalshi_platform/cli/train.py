@@ -5,15 +5,21 @@ from typing import Annotated, Any
 
 import typer
 
-from kalshi_platform.cli.options import VerboseOption, parse_assignments
+from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.options import DATASET_HELP, JsonOption, VerboseOption, with_steps
 from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
 from kalshi_platform.learning.training.session import (
@@ -24,17 +30,19 @@ from kalshi_platform.learning.training.session import (
 )
 from kalshi_platform.simulation.replay.open import bank_bytes
 
-app = typer.Typer(help="Train a policy on the training events of a dataset.")
+app = CommandApp(help="Train a policy on the training events of a dataset.")
 
 _DEFAULT = RunSettings()
 
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Option(help="new folder for the run", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option(help="new folder for the run  [required]", show_default=False)
+    ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(help="a folder or s3://bucket/prefix; with --resume the run's own", show_default=False),
+        typer.Option(help=DATASET_HELP, show_default="with --resume the run's own"),
     ] = None,
     level: Annotated[
         str | None,
@@ -47,7 +55,7 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="environment steps to train for; with --resume more than before extends the run",
+            help="environment steps of one training run; with --resume more than before extends it",
             show_default=f"{_DEFAULT.train.total_env_steps}",
         ),
     ] = None,
@@ -75,10 +83,12 @@ def run(
             help="where the network learns: auto, cpu or cuda", show_default=_DEFAULT.train.learner_device
         ),
     ] = None,
+    preset: PresetOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="any other setting, e.g. train.learning_rate=3e-4; repeat for more"),
     ] = None,
+    listing: ListSettings = False,
     resume: Annotated[
         bool,
         typer.Option(
@@ -86,16 +96,19 @@ def run(
             "of these only how long it runs may be given anew (--steps, --set train.patience=...)"
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on stdout at the end")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
     --resume continues a run.
     """
+    if listing:
+        list_settings(RunSettings.of_preset(preset or STANDARD), as_json)
+        return
+    out = require_given(out, "--out", "a new folder for the run")
     options = {
         "train.level": level,
-        "train.total_env_steps": steps,
         "train.seed": seed,
         "train.num_env_runners": None if workers in (None, "auto") else parse_workers(str(workers)),
         "train.learner_device": device,
@@ -103,18 +116,24 @@ def run(
         "curriculum.name": curriculum,
     }
     given = {name: value for name, value in options.items() if value is not None}
-    given |= parse_assignments(settings or [])
-    chosen = (stored_settings(out) if resume else _DEFAULT).with_values(given)
+    given |= with_steps(settings, steps)
+    if resume and preset:
+        raise ContractError(
+            f"--preset {preset} and --resume: a resumed run keeps its own settings; leave one out"
+        )
+    chosen = stored_settings(out) if resume else RunSettings.of_preset(preset or STANDARD)
+    chosen = chosen.with_values(given)
     learner_device(chosen.train.learner_device)  # refused before anything is opened
     place = dataset or (stored_dataset(out) if resume else None)
     if place is None:
         raise ContractError("--dataset is missing: name a dataset's folder or s3://bucket/prefix")
     if workers == "auto" and not resume:
         chosen = fitted(chosen, place, given, tell)
+    tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
         result = run_training(chosen, place, out, shown_to(tell), resume)
     tell(f"trained {out}")
-    report(result, as_json)
+    report(result, place, as_json)
 
 
 def how_to_go_on(out: Path) -> str:
@@ -122,7 +141,8 @@ def how_to_go_on(out: Path) -> str:
     done = newest_number(out)
     if done is None:
         return "no checkpoint was written yet: the same command, without --resume, starts from the beginning"
-    return f"{out} holds everything up to iteration {done}; continue with --resume --out {out}"
+    again = command_line("train", "--resume", "--out", out)
+    return f"{out} holds everything up to iteration {done}; continue with: {again}"
 
 
 def parse_workers(text: str) -> int:
@@ -146,18 +166,22 @@ def fitted(chosen: RunSettings, dataset: str, given: dict[str, Any], say: Say) -
     return chosen.with_values(decided | given)
 
 
-def report(result: TrainResult, as_json: bool) -> None:
-    """Print the result of the run and the command to call next."""
+def report(result: TrainResult, dataset: str, as_json: bool) -> None:
+    """Print the result of the run and the command to call next; ``dataset`` is what it learned from."""
     if as_json:
         values = {k: str(v) if isinstance(v, Path) else v for k, v in result._asdict().items()}
         typer.echo(json_text(values))
         return
     best = (
-        "not validated" if result.best_score is None else f"best validation return {result.best_score:+.4f}"
+        "not validated"
+        if result.best_score is None
+        else f"best validation return {signed_percent(result.best_score)} of capital"
     )
+    collapse = end_words(result.collapse, result.best_collapse, result.best_iteration)
     words = {"budget": "budget used up", "patience": "no better validation for too long"}
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
-        f"next: kalshi-platform evaluate --checkpoint {result.out} --dataset DATASET --split validation"
+        f"next: {command_line('evaluate', '--run', result.out, '--dataset', dataset)}"
+        + (f"\n{collapse}" if collapse else "")
     )

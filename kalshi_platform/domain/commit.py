@@ -1,9 +1,15 @@
-"""The commit this program is built from. Runs, sweeps and models record it; a promotion asks for it."""
+"""The commit and version of this program: runs, models and pages record it; a promotion asks for it."""
 
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+
+from pydantic import Field
+
+from kalshi_platform import __version__
+from kalshi_platform.domain.config import Config
 
 #: Names the commit where the program runs outside of a checkout: in a job, an image, an installation.
 COMMIT_VARIABLE: Final = "KALSHI_PLATFORM_COMMIT"
@@ -22,3 +28,27 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return os.environ.get(COMMIT_VARIABLE) or None
     return commit.stdout.strip()
+
+
+class Stamp(Config):
+    """Time at which, and program by which, some result was made."""
+
+    at: str = Field(description="ISO 8601, UTC, to the second")
+    version: str = Field(description="version of this program")
+    commit: str = Field("", description="commit of the program; empty where nobody knows it")
+
+    @classmethod
+    def now(cls) -> "Stamp":
+        """Return the present time with this program's version and commit."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(at=at, version=__version__, commit=git_commit() or "")
+
+    @property
+    def when(self) -> str:
+        """The time in words, UTC."""
+        return f"{self.at[:16].replace('T', ' ')} UTC"
+
+    @property
+    def program(self) -> str:
+        """The program in words: its version and commit."""
+        return f"kalshi-platform {self.version}, commit {self.commit or 'unknown'}"

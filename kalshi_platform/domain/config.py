@@ -1,12 +1,15 @@
 """Base of every configuration: frozen, refuses unknown keys, carries its digest."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.near import did_you_mean, nearest
+from kalshi_platform.domain.setting import Setting, settings_of
 
 
 class Config(BaseModel):
@@ -23,17 +26,85 @@ class Config(BaseModel):
         """A copy with ``changes``, validated again (``model_copy(update=...)`` skips validation)."""
         return self.parse({**self.model_dump(by_alias=False), **changes})
 
+    def with_values(self, assignments: dict[str, Any]) -> Self:
+        """A copy with settings replaced by dotted name, e.g. ``train.learning_rate``.
+
+        ContractError names a wrong name with the nearest ones, and a wrong value with what is allowed.
+        """
+        known = settings_of(type(self))
+        values = self.model_dump()
+        for path, value in assignments.items():
+            if path not in known:
+                meanings = {name: setting.meaning for name, setting in known.items()}
+                raise ContractError(f"unknown setting {path!r}; {did_you_mean(path, meanings)}")
+            *sections, name = path.split(".")
+            part = values
+            for section in sections:
+                part = part[section]
+            part[name] = value
+        return self.parse(values)
+
     @classmethod
     def parse(cls, values: dict[str, Any]) -> Self:
         """Build from a mapping; a ContractError names every field that is wrong, its value and why."""
         try:
             return cls.model_validate(values)
         except ValidationError as err:
-            lines = [
-                f"  {cls.__name__}.{'.'.join(map(str, e['loc']))} = {e.get('input')!r}: {e['msg']}"
-                for e in err.errors()
-            ]
-            raise ContractError("settings refused:\n" + "\n".join(lines)) from None
+            lines = "\n".join(f"  {line}" for line in _refusals(cls, err))
+            raise ContractError(f"settings refused:\n{lines}") from None
+
+
+def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """One line a wrong field: its name and value, why it is refused, and what is allowed."""
+    known = settings_of(model)
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for wrong in error.errors():
+        name = _setting_name(wrong["loc"], known)
+        told = reasons.setdefault((name, repr(wrong.get("input"))), [])
+        # Where several kinds of value are allowed, each says that it is not this one.
+        told.append(wrong["msg"] if wrong["type"] != "extra_forbidden" else _unknown(wrong, name, known))
+    return [
+        f"{model.__name__}.{name} = {value}: {' or '.join(dict.fromkeys(told))}{_allowed(known.get(name))}"
+        for (name, value), told in reasons.items()
+    ]
+
+
+def _setting_name(place: tuple[int | str, ...], known: dict[str, Setting]) -> str:
+    """Dotted name of the field at ``place``, without the kind of value that follows a setting's name."""
+    parts = [str(part) for part in place]
+    for end in range(len(parts), 0, -1):
+        if ".".join(parts[:end]) in known and end == len(parts) - 1:
+            return ".".join(parts[:end])
+    return ".".join(parts)
+
+
+def _unknown(wrong: Any, name: str, known: dict[str, Setting]) -> str:
+    near = {other: known[other].meaning for other in nearest(name, known)}
+    return f"{wrong['msg']}; {did_you_mean(name, near)}" if near else str(wrong["msg"])
+
+
+def _allowed(setting: Setting | None) -> str:
+    """Allowed values and meaning of a setting, to stand after the reason; empty where all are allowed."""
+    if setting is None or not setting.allowed:
+        return ""
+    unit = f" ({setting.unit})" if setting.unit else ""
+    meaning = f" [{setting.meaning}]" if setting.meaning else ""
+    return f"; allowed: {setting.allowed}{unit}{meaning}"
+
+
+def with_present_names(values: Any, present: Mapping[str, str]) -> Any:
+    """Copy of ``values`` in which settings have today's names; ``present`` is old name -> name of today.
+
+    ValueError where both names of one field stand there. Anything but a mapping is returned as it is.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    found = dict(values)
+    for old in present.keys() & values.keys():
+        if present[old] in values:
+            raise ValueError(f"{old} is the old name of {present[old]}: give one of them")
+        found[present[old]] = found.pop(old)
+    return found
 
 
 def digest_of(value: Any) -> str:

@@ -77,6 +77,21 @@ def whole_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def point_to(link: Path, target: Path) -> None:
+    """Make ``link`` a relative symbolic link to ``target``, in place of the link that is there.
+
+    OSError where the file system has no links, or where a folder stands at ``link``.
+    """
+    partial = _temporary(link)
+    partial.symlink_to(os.path.relpath(target.absolute(), link.absolute().parent))
+    try:
+        os.replace(partial, link)
+    except OSError:
+        partial.unlink()
+        raise
+    sync(link.parent)
+
+
 def file_digest(path: Path | str) -> str:
     """Sha256 of the bytes of a file, in hex."""
     with open(path, "rb") as file:

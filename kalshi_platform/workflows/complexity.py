@@ -2,7 +2,7 @@
 
 Owns   PlateauConfig and the decision.
 Units  a history is a run's Sharpe ratio per block, one entry a validation that has one, oldest first.
-Reach  a level of a million steps validates 26 times: two windows of 6 are full at its 12th validation.
+Reach  a level of a million steps validates 17 times: two windows of 6 are full at its 12th validation.
        Windows that a level cannot fill decide nothing; the pipeline says so before it trains.
 """
 
@@ -74,5 +74,5 @@ class ComplexityScaler:
             return None
         return (
             f"a level validates {validations} times, two windows of {window} validations need {2 * window}: "
-            "no plateau can end it; more --steps-per-level or a smaller --plateau-window changes that"
+            "no plateau can end it; more --steps or a smaller --plateau-window changes that"
         )

@@ -14,7 +14,7 @@ import numpy as np
 
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
-from kalshi_platform.domain.commit import git_commit
+from kalshi_platform.domain.commit import Stamp, git_commit
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
@@ -24,6 +24,7 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS, hashed_halves
 from kalshi_platform.evaluation.statistics.bootstrap import paired_sharpe_difference
 from kalshi_platform.learning.training.checkpoint import newest_number
+from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.pace import validations_until
 from kalshi_platform.learning.training.progress import shown_to
@@ -33,6 +34,7 @@ from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.networks.transfer import divergence, grown_network
 from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.models.registry.provenance import count_data
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
@@ -97,6 +99,10 @@ def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> Progressiv
         dataset_digest=dataset.digest,
         feature_digest=FEATURE_DIGEST,
         commit=git_commit(),
+        made=Stamp.now(),
+        judged_on=count_data(
+            (m.provenance, m.event, m.block) for m in dataset.manifest.markets if m.split == "validation"
+        ),
     )
     found = read_progressive(out)
     if found is None:
@@ -121,6 +127,7 @@ class _Pipeline:
         self._say, self._measure = say, measure
         self._bank = open_bank(dataset_uri, "validation", config.run.env.groups)
         self._choosing, self._deciding = require_halves(self._bank, dataset_uri)
+        say(f"settings of every level: {config.run.in_words}")
         say(
             f"{len(self._choosing)} validation blocks choose the checkpoints, {len(self._deciding)} others "
             "decide on the levels"
@@ -146,6 +153,8 @@ class _Pipeline:
             stop=self._scaler.stop,
             blocks=self._choosing,
         )
+        if collapse := end_words(result.collapse, result.best_collapse, result.best_iteration):
+            self._say(f"level {level}: {collapse}")
         policy = FrozenPolicy.load(run)
         judged = self._judge(policy)
         latency = self._measure(policy)
@@ -169,7 +178,8 @@ class _Pipeline:
             latency=latency,
             budget_ms=budget_ms,
             kept=kept,
-            reason=reason,
+            reason=f"{reason}; {result.best_collapse}" if result.best_collapse else reason,
+            collapse=result.best_collapse,
         )
 
     def _transfer(self, level: str, teacher_run: Path) -> Transfer:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import Field, model_validator
 
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, LimitError
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
@@ -18,6 +19,7 @@ from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Int
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.models.networks.transfer import TransferReport
 from kalshi_platform.models.registry.evidence import Latency
+from kalshi_platform.models.registry.provenance import DataCounts
 from kalshi_platform.workflows.complexity import PlateauConfig, require_levels
 
 RECORD_FILE: Final = "progressive.json"
@@ -93,6 +95,7 @@ class LevelRecord(Config):
     budget_ms: float
     kept: bool
     reason: str
+    collapse: str = ""  # what is wrong with how its best policy trades; empty: nothing, or an earlier record
 
 
 class ProgressiveRecord(Config):
@@ -104,6 +107,8 @@ class ProgressiveRecord(Config):
     dataset_digest: str
     feature_digest: str
     commit: str | None
+    made: Stamp | None = None  # None in earlier records
+    judged_on: DataCounts | None = None  # events and blocks of the validation split; None in earlier records
     levels: tuple[LevelRecord, ...] = ()
 
     @property
@@ -133,9 +138,7 @@ class ProgressiveRecord(Config):
     def require_kept(self) -> LevelRecord:
         """Level to use; a LimitError where even the first is not worth it."""
         if self.kept is None:
-            raise LimitError(
-                f"{self.verdict} Train longer (--steps-per-level), on more events, or lower --min-sharpe"
-            )
+            raise LimitError(f"{self.verdict} Train longer (--steps), on more events, or lower --min-sharpe")
         return self.kept
 
 

@@ -12,10 +12,13 @@ from markupsafe import Markup
 from kalshi_platform.evaluation.judging.report import training_charts
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.drawing import nothing
 from kalshi_platform.evaluation.pages.formats import percent, plain
+from kalshi_platform.evaluation.pages.head import PageHead
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.models.registry.provenance import counts_words
 from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveRecord
 
 Rows = Sequence[Mapping[str, object]]
@@ -33,14 +36,29 @@ def render_progressive(record: ProgressiveRecord, metrics: Mapping[str, Rows]) -
     return render(
         "kalshi_platform.workflows",
         "progressive.html.j2",
+        page_head(record),
         {"sharpe_interval": sharpe_interval},
         r=record,
         curves=[
-            ("validation score", _curve(metrics, "score", percent)),
-            ("validation Sharpe a block", _curve(metrics, "sharpe", plain)),
+            ("validation score", _curve(metrics, "score", percent, "mean return a block, % of capital")),
+            ("validation Sharpe a block", _curve(metrics, "sharpe", plain, "Sharpe ratio a block")),
         ],
         training={name: training_charts(rows) for name, rows in metrics.items()},
-        slots={name: k for k, name in enumerate(metrics)},
+    )
+
+
+def page_head(record: ProgressiveRecord) -> PageHead:
+    """Head of the page: which levels, on which data, by which program and when."""
+    return PageHead(
+        kind="Progressive training",
+        name=f"{', '.join(record.config.levels)} on dataset {record.dataset_digest}",
+        data=counts_words(record.judged_on),
+        facts={
+            "dataset": record.dataset,
+            "dataset digest": record.dataset_digest,
+            "commit": (record.commit or "") if record.made is None else "",
+        },
+        made=record.made,
     )
 
 
@@ -57,7 +75,7 @@ def _metrics(record: ProgressiveRecord, out: Path) -> dict[str, Rows]:
     return {level: read_metrics(run) for level, run in runs.items() if (run / METRICS).is_file()}
 
 
-def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str]) -> Markup:
+def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str], y_axis: str) -> Markup:
     """Chart with one line a level over the steps of its own training."""
     lines = []
     for slot, (level, rows) in enumerate(metrics.items()):
@@ -66,7 +84,10 @@ def _curve(metrics: Mapping[str, Rows], name: str, form: Callable[[float], str])
             xs, ys = zip(*points, strict=True)
             lines.append(Series(level, xs, ys, slot))
     if not lines:
-        return charts.nothing("not validated often enough for a curve")
+        return nothing("not validated often enough for a curve")
     last = max(line.x[-1] for line in lines)
     first = min(line.x[0] for line in lines)
-    return charts.line_chart(lines, name, [(first, f"{first:,}"), (last, f"{last:,} steps")], form)
+    return charts.line_chart(
+        lines, name, [(first, f"{first:,}"), (last, f"{last:,}")], form, x_axis="environment steps",
+        y_axis=y_axis, x_format=lambda x: f"{x:,.0f} steps",
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/ and, by the dataset's digest,
          runs-<digest>/seed-<k>/ (a training run and its own report);
          <out>/report.html and report.json of the seed with the median return, the others beside it;
+         <out>/dataset and <out>/run: links to the dataset and the run of that seed, of the newest call;
          <out>/tiers.html and tiers.json: what its tiers cost and save;
          <out>/registry: that seed's policy as a model with its tiers, a registry of its own so that trying
          the program never changes what anybody trades with
@@ -13,17 +14,20 @@ Repeat   finished parts are kept, a killed run continues where it stopped; a rep
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.inspect import doubts_of
-from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.data.dataset.manifest import Manifest, judge_only_words
+from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown, Say, detail, passing
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
@@ -33,7 +37,6 @@ from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
-from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import RunSettings, run_training
@@ -41,10 +44,14 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import write_page
-from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.storage.whole_file import point_to
 from kalshi_platform.workflows.judged import judged_from, remember, still_true
 from kalshi_platform.workflows.publish import Published, publish_run
+
+#: Links in the quickstart's folder to the dataset and the run of the newest call.
+DATASET_LINK: Final = "dataset"
+RUN_LINK: Final = "run"
 
 
 class QuickstartConfig(Config):
@@ -56,20 +63,7 @@ class QuickstartConfig(Config):
         default=None, description="how captures were subscribed, where they do not tell; None: found out"
     )
     split: SplitConfig = Field(default=SplitConfig(), description="shares of the dataset's splits")
-    run: RunSettings = RunSettings(
-        # A decision every 30 s of market time: what can be earned lasts minutes, and short episodes in
-        # decisions are what PPO learns from in minutes.
-        env=EnvConfig(decision_interval_ms=30_000),
-        episodes=EpisodeConfig(min_steps=100, max_steps=300),
-        train=TrainConfig(
-            level="tiny",
-            total_env_steps=1_000_000,
-            anneal_steps=1_000_000,
-            learning_rate=1e-3,
-            entropy_coeff=0.006,
-            validate_every=16,
-        ),
-    )
+    run: RunSettings = RunSettings()
 
 
 class Outcome(NamedTuple):
@@ -84,16 +78,19 @@ class Outcome(NamedTuple):
 
 
 def quickstart(
-    config: QuickstartConfig, recordings: Path, out: Path, say: Say, again: bool = False
+    config: QuickstartConfig, recordings: Sequence[Path], out: Path, say: Say, again: bool = False
 ) -> Outcome:
     """Run every stage that is not finished yet; ``say`` receives one line a stage.
+
+    ``recordings`` are files and folders.
 
     The test split is opened once, at the end, and every opening is recorded beside the dataset. A report of
     the same settings, data, code and policies is shown as it is, unless ``again`` asks for a new judgement.
     """
+    places = [str(path.resolve()) for path in recordings]
     identity: dict[str, Any] = {
         "run": config.run.model_dump(mode="json"),
-        "recordings": str(recordings.resolve()),
+        "recordings": places[0] if len(places) == 1 else places,
     }
     if config.split != SplitConfig():
         identity["split"] = config.split.model_dump(mode="json")
@@ -101,13 +98,15 @@ def quickstart(
         identity["use_yes_price"] = config.use_yes_price
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
+    say(f"settings: {config.run.in_words}")
     building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
     show = Countdown(say, "building")
     manifest = build_dataset(
-        [recordings], str(dataset), building, lambda p: show(p.rows_done, p.rows, "rows")
+        list(recordings), str(dataset), building, lambda p: show(p.rows_done, p.rows, "rows")
     )
     n_events = len({market.event for market in manifest.markets})
     say(f"dataset: {n_events:,} events, {len(manifest.markets):,} markets in {dataset}")
+    _require_splits(manifest, dataset, out)
     runs = []
     for seed in range(config.seeds):
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
@@ -129,11 +128,41 @@ def quickstart(
         )
     middle = _middle(judged)
     html, json_path = out / HTML_NAME, out / JSON_NAME
+    name_places(out, dataset, runs[middle], say)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
     if published.tier_report is not None:
         write_page(published.tier_report, out)
     return Outcome(judged[middle], tuple(judged), html, json_path, published, registry.uri)
+
+
+def _require_splits(manifest: Manifest, dataset: Path, out: Path) -> None:
+    """Refuse, before anything is trained, data that cannot train, choose and judge a policy.
+
+    DataError; it says how a policy of simulated events is judged on them.
+    """
+    if not (missing := [split for split in SPLITS if not manifest.events(split)]):
+        return
+    raise DataError(
+        f"{dataset} has no event in {', '.join(missing)}: no policy can be trained and judged on it"
+        f"{judge_only_words(manifest)}. It can judge a policy of simulated events:\n"
+        f"  {command_line('quickstart', '--out', out)}    (unless {out / RUN_LINK} is there)\n"
+        f"  {command_line('evaluate', '--run', out / RUN_LINK, '--dataset', dataset, '--split', 'all')}"
+    )
+
+
+def name_places(out: Path, dataset: Path, run: Path, say: Say) -> None:
+    """Make ``out/dataset`` and ``out/run`` links to this call's dataset and run, and say where they lie.
+
+    Where the disk knows no links, or something else has the name, the line tells the folders instead.
+    """
+    for name, place in ((DATASET_LINK, dataset), (RUN_LINK, run)):
+        try:
+            point_to(out / name, place)
+        except OSError as err:
+            say(f"{name}: {place} (no link {out / name} to it: {err.strerror})")
+        else:
+            say(f"{name}: {out / name} -> {place}")
 
 
 def _middle(judged: Sequence[Evaluation]) -> int:

@@ -107,7 +107,7 @@ def test_the_first_day_keeps_its_splits_and_the_second_joins_them(grown):
 def test_the_first_days_model_is_judged_on_both_registered_and_promoted(grown, tmp_path):
     folder, first, added = grown
     dataset, run, registry = folder / "dataset", folder / "run", tmp_path / "registry"
-    report = command("evaluate", "--checkpoint", run, "--dataset", dataset, "--out", tmp_path / "report")
+    report = command("evaluate", "--run", run, "--dataset", dataset, "--out", tmp_path / "report")
     assert report["subject"]["trained_on"] == first.digest
     assert report["subject"]["dataset_digest"] == added["dataset_digest"]
     assert report["subject"]["descends"] is True

@@ -32,7 +32,7 @@ SMALL = QuickstartConfig(
 def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(tmp_path, ray_runtime):
     recordings, out = tmp_path / "recordings", tmp_path / "out"
     simulate(SimConfig(n_events=24, messages_per_market=300), recordings)
-    first = quickstart(SMALL, recordings, out, lambda line: None)
+    first = quickstart(SMALL, [recordings], out, lambda line: None)
     assert [e.subject.checkpoint.rsplit("/", 1)[1] for e in first.siblings] == ["seed-0", "seed-1"]
     assert read_report(first.json) == first.evaluation
     assert first.html.read_text().count("seed-") >= 2  # one row a training seed
@@ -46,7 +46,7 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
     assert first.published.champion or first.published.refusals
 
     lines: list[str] = []
-    again = quickstart(SMALL, recordings, out, lines.append)
+    again = quickstart(SMALL, [recordings], out, lines.append)
     assert again.evaluation.policy == first.evaluation.policy
     assert not [line for line in lines if "steps/s" in line]  # nothing was trained again
     assert again.published == first.published
@@ -59,7 +59,7 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
     recordings.rmdir()
     simulate(SimConfig(n_events=9, messages_per_market=300, seed=1), recordings)
     lines.clear()
-    other = quickstart(SMALL, recordings, out, lines.append)
+    other = quickstart(SMALL, [recordings], out, lines.append)
     assert other.published.tier_set is None  # one validation event cannot be halved
     assert any(line.startswith("no tiers, every decision will ask") for line in lines)
     assert other.evaluation.subject.dataset_digest != first.evaluation.subject.dataset_digest

@@ -272,7 +272,7 @@ def test_recordings_become_a_dataset_in_a_bucket_a_policy_and_a_report(bucket, t
     )
     assert trained["env_steps"] == 256
     shown = command(
-        *("evaluate", "--checkpoint", str(run), "--dataset", uri, "--split", "validation", "--seeds", "1"),
+        *("evaluate", "--run", str(run), "--dataset", uri, "--evaluation-seeds", "1"),
         "--json",
     )
     report = json.loads(shown)

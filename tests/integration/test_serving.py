@@ -89,8 +89,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         # Two networks that were never trained decide alike by chance only; other tests share the machine.
         "check": {"min_agreement": 0.0, "latency_factor": 100.0},
         "watch": {"max_p99_ms": 5_000.0, "worse_p99_ms": 5_000.0},
-        "replicas": 2, "replica_cpus": 0, "tier3_cpus": 0, "deadline_ms": 1_000.0, "poll_s": 0.2,
-        "health_check_s": 1.0, "inference_ttl_ms": 0, "tier3_inside_ms": 0.0,
+        "replicas": 2, "replica_cpus": 0, "tier_3_cpus": 0, "deadline_ms": 1_000.0, "poll_s": 0.2,
+        "health_check_s": 1.0, "inference_ttl_ms": 0, "tier_3_inside_ms": 0.0,
     }  # fmt: skip
     (folder / "args.json").write_text(json.dumps(args))
     port = free_port("127.0.0.1")
@@ -410,10 +410,10 @@ def test_a_rollback_by_hand_brings_the_model_before_back_in_every_replica(world:
 def test_without_tier_3_lower_tiers_answer_until_it_is_back(world: World):
     async def scenario() -> Load:
         async with under_load(world) as load:
-            await load.until(lambda answer: answer["groups"][0]["tier"] == "full", 10)
-            await asyncio.to_thread(world.command, "kill FullTier")
-            await load.until(lambda answer: answer["groups"][0]["tier"] == "mlp", 1)
-            await load.until(lambda answer: answer["groups"][0]["tier"] == "full", 40)
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "tier_3", 10)
+            await asyncio.to_thread(world.command, "kill Tier3")
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "tier_1", 1)
+            await load.until(lambda answer: answer["groups"][0]["tier"] == "tier_3", 40)
         return load
 
     load = asyncio.run(scenario())

@@ -147,7 +147,7 @@ def test_patience_ends_a_run_whose_score_does_not_improve(ray_runtime, tmp_path:
     )
     assert (result.stopped, result.iterations, result.best_score) == ("patience", 4, 2.0)
     assert result.best.resolve().name == "000002"
-    assert "validation +0.0000 (best +2.0000)" in seen[-1].line()
+    assert "validation return 0 % of capital (best +200.00 %)" in seen[-1].line()
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
         "000002",
         "000003",

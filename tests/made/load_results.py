@@ -17,7 +17,7 @@ def measured(n=200, lag_ms=0.0, failed=0) -> LoadResult:
     due = np.arange(n, dtype=np.int64) * 10 * MS
     took = (np.arange(n, dtype=np.int64) + 1) * MS
     ends = ["timeout" if k < failed else ANSWERED for k in range(n)]
-    tiers = ["" if k < failed else ("mlp" if k % 4 else "full") for k in range(n)]
-    notes = [("deadline",) if tier == "full" else () for tier in tiers]
+    tiers = ["" if k < failed else ("tier_1" if k % 4 else "tier_3") for k in range(n)]
+    notes = [("deadline",) if tier == "tier_3" else () for tier in tiers]
     timings = Timings(due, due + round(lag_ms * MS), due + took, ends, tiers, notes, [{"total": 0.5}] * n)
     return summarise(CONFIG, 0, timings)

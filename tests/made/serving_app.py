@@ -94,8 +94,8 @@ class Watched(Observability):
         super().event(decisions, occupied, taken_ns, age_ns)
         self.row_ages_ns.append(age_ns)
 
-    def tier3_paused(self, is_paused: bool) -> None:
-        super().tier3_paused(is_paused)
+    def tier_3_paused(self, is_paused: bool) -> None:
+        super().tier_3_paused(is_paused)
         self.paused.append(is_paused)
 
     def refused(self, request_id: str, problem: Problem) -> None:
@@ -146,7 +146,7 @@ class App:
     def __init__(
         self,
         thresholds: tuple[float | None, float | None] = (None, None),
-        ask_full: Callable[[ModelKey, Batch], Awaitable[Decisions]] | None = None,
+        ask_tier_3: Callable[[ModelKey, Batch], Awaitable[Decisions]] | None = None,
         served: bool = True,
         **settings: Any,
     ) -> None:
@@ -160,7 +160,7 @@ class App:
         self.served = made_served(policy, TradingConfig(n_slots=5), MODEL) if served else None
         self.watched = Watched()
         self.guard: Any = FixedModel(self)
-        self.service = Service(args, self.guard, ask_full, observability=self.watched)
+        self.service = Service(args, self.guard, ask_tier_3, observability=self.watched)
         self.app = make_app(self.service)
         self.client = Client(self.app)
         self.own = token(CLIENT) if args.access.require_token else {}

@@ -33,7 +33,7 @@ class Policy:
         mask = batch.flat[:, -5 * n_slots :].reshape(batch.n, n_slots, 5)
         decisions.actions[:] = np.where(mask[..., BUY_YES] > 0, BUY_YES, HOLD)
         decisions.confidence[:] = 0.75
-        decisions.tier[:] = Tier.LSTM
+        decisions.tier[:] = Tier.TIER_2
         decisions.notes[:] = Note.CACHED | Note.DEADLINE
         return decisions
 

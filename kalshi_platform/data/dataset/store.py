@@ -166,6 +166,12 @@ def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> 
         )
 
 
+def _behind_link(uri: str | Path) -> str | Path:
+    """Folder that ``uri`` names where it is a symbolic link, else ``uri`` itself."""
+    place = Path(uri).expanduser()
+    return place.resolve() if "://" not in str(uri) and place.is_symlink() else uri
+
+
 def _at_state(storage: Storage, manifest: Manifest, state: str) -> Manifest:
     """``manifest``, or the one that it replaced, whichever has the digest ``state``."""
     if manifest.digest == state:
@@ -193,10 +199,13 @@ class Dataset:
     def open(cls, uri: str | Path, state: str | None = None) -> "Dataset":
         """Read and check the manifest; DataError where there is none or it is of another version.
 
+        A link to a dataset (``runs/quickstart/dataset``) opens the folder it names now: what is learned from
+        it is recorded under that folder's own address, because the link may name another one tomorrow.
+
         ``state`` is a digest: a dataset that has grown since is opened as it was then, DataError where that
         state is no longer kept (only the one before the present is).
         """
-        storage = open_storage(uri)
+        storage = open_storage(_behind_link(uri))
         if not storage.exists(MANIFEST_NAME):
             raise DataError(
                 f"{storage.uri} is no complete dataset: it has no {MANIFEST_NAME}; "

@@ -4,6 +4,7 @@ import numpy as np
 
 from kalshi_platform.domain.actions import ACTION_NAMES, BUY_NO, BUY_YES
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Facts, Finding
+from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.evaluation.statistics import metrics
 
 
@@ -16,7 +17,10 @@ def never_trades(facts: Facts, config: CheckupConfig) -> Finding | None:
     orders = sum(t.action_counts[1:])
     if orders == 0:
         message = f"the policy never trades: HOLD at all {free} decisions that had a choice"
-        remedy = "raise the entropy coefficient or lower the holding cost and fees early in the curriculum"
+        remedy = (
+            "train for more steps, decide less often (env.decision_interval_ms; the preset standard takes "
+            "30000), or raise train.entropy_coeff, so that it tries more"
+        )
     else:
         message = f"nothing ever fills: {orders} orders at {free} decisions that had a choice, 0 fills"
         remedy = "check order_style, order_ttl_ms and improve_ticks: its orders rest where nobody trades"
@@ -45,8 +49,21 @@ def one_trade_only(facts: Facts, config: CheckupConfig) -> Finding | None:
             "trades": total,
             "entropy": metrics.entropy_share(np.array(trades)),
         },
-        remedy="check the reward and the mask of the other side; raise the entropy coefficient",
+        remedy="check the reward and the mask of the other side; raise train.entropy_coeff",
     )
+
+
+def collapse_of(result: PolicyResult, config: CheckupConfig | None = None) -> Finding | None:
+    """Return a Finding if the policy answers every market alike, else None.
+
+    It never trades, nearly all of its trades are one action, or it trades at most decisions for nothing.
+    """
+    facts, config = Facts(result), config or CheckupConfig()
+    always = overtrading if result.trading.trade_rate > config.trade_rate else None
+    for rule in filter(None, (never_trades, one_trade_only, always)):
+        if (found := rule(facts, config)) is not None:
+            return found
+    return None
 
 
 def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
@@ -59,7 +76,7 @@ def no_uncertainty(facts: Facts, config: CheckupConfig) -> Finding | None:
         rule="policy_collapse",
         message=f"mean entropy of the action probabilities is {entropy:.4f} of the most possible",
         evidence={"mean_entropy": entropy, "threshold": config.collapse_entropy},
-        remedy="stop earlier or raise the entropy coefficient: such a policy no longer explores",
+        remedy="stop earlier or raise train.entropy_coeff: such a policy no longer explores",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.evaluation.judging.checkup import examine
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
@@ -100,6 +101,7 @@ def evaluate(
     if keep_ledger is not None:
         keep_ledger(ledger)
     found = Evaluation(
+        made=Stamp.now(),
         subject=subject,
         config=config,
         env=env,

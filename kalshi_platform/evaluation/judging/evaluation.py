@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from kalshi_platform.data.dataset.manifest import Asked, playable_words
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.evaluation.judging.checkup_facts import CheckupConfig, Finding, TrainSample
 from kalshi_platform.evaluation.judging.compare import Comparison
@@ -174,6 +175,7 @@ class Evaluation(Config):
     """Everything that an evaluation found; ``report.json`` is this record."""
 
     version: int = REPORT_VERSION
+    made: Stamp | None = Field(default=None, description="None in reports of an earlier version")
     worth: str = Field(default="", description="the first line; empty in reports of an earlier version")
     subject: Subject
     config: EvalConfig

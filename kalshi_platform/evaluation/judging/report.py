@@ -27,11 +27,14 @@ from kalshi_platform.evaluation.judging.what_if import late_row
 from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.drawing import nothing
 from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
+from kalshi_platform.evaluation.pages.head import PageHead, of_path
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.pages.terminal import show
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
+from kalshi_platform.models.registry.provenance import counts_words
 
 HTML_NAME: Final = "report.html"
 JSON_NAME: Final = "report.json"
@@ -90,19 +93,39 @@ def render_html(
     return render(
         "kalshi_platform.evaluation.judging",
         "report.html.j2",
-        {"found": found_text, "passed": passed_text},
+        page_head(evaluation),
+        {"found": found_text, "of_path": of_path},
         e=evaluation,
         everyone=everyone,
         differences={c.baseline: c for c in evaluation.comparisons},
         charts=_charts(evaluation, everyone),
         training=training_charts(training_metrics),
         siblings=siblings,
+        seed_heads=["baseline", *(of_path(s.subject.checkpoint) or "policy" for s in siblings)],
         with_ledger=with_ledger,
         ledger_files=(CSV_NAME, PARQUET_NAME),
         simulated_speed=is_speed_untested(evaluation),
         verdict=verdict(evaluation),
         worth=worth_line(evaluation),
         chosen=choice_words(evaluation.rules) if evaluation.rules else "",
+    )
+
+
+def page_head(evaluation: Evaluation) -> PageHead:
+    """Head of the page: which policy, on which events, judged by whom and when."""
+    subject, n_events = evaluation.subject, evaluation.policy.n_events
+    policy = of_path(subject.checkpoint) or evaluation.policy.name
+    return PageHead(
+        kind="Evaluation",
+        name=f"{policy} on {n_events:,} {evaluation.config.split} event{'' if n_events == 1 else 's'}",
+        data=counts_words(evaluation.policy.judged_on),
+        facts={
+            "policy": subject.checkpoint,
+            "level": subject.level,
+            "dataset": subject.dataset,
+            "dataset digest": subject.dataset_digest,
+        },
+        made=evaluation.made,
     )
 
 
@@ -152,13 +175,27 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             [Series(p.name, p.curve_ns, p.curve_return, slot) for slot, p in enumerate(everyone)],
             "equity over time",
             ticks,
+            x_axis="time, UTC",
+            y_axis="profit since the start, % of capital",
+            x_format=lambda t: f"{utc(int(t))} UTC",
         ),
-        "differences": charts.forest_plot(differences, "paired differences", "difference of mean return"),
-        "events": charts.bar_chart(returns, "mean return by event"),
-        "heat": charts.heat_map(policy.heat, positions, price_labels(), "position by price"),
+        "differences": charts.forest_plot(
+            differences, "policy against each baseline", "difference of mean return a block, % of capital"
+        ),
+        "events": charts.bar_chart(returns, "mean return by event", y_axis="mean return, % of capital"),
+        "heat": charts.heat_map(
+            policy.heat,
+            positions,
+            price_labels(),
+            "position by price",
+            x_axis="price of YES, cents",
+            y_axis="position, % of the limit",
+        ),
         "event_map": _event_map(evaluation),
         "ladder": charts.forest_plot(
-            [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder], "fee ladder", "mean return"
+            [(f"{r.label} fees", r.mean_return) for r in evaluation.fee_ladder],
+            "fee ladder",
+            "mean return a block, % of capital",
         ),
         "provenance": charts.forest_plot(
             [
@@ -166,7 +203,7 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
                 for s in policy.by_provenance
             ],
             "mean return by provenance",
-            "mean return",
+            "mean return a block, % of capital",
         ),
     }
 
@@ -174,7 +211,7 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
 def _event_map(evaluation: Evaluation) -> Markup:
     found = evaluation.event_map
     if found is None:
-        return charts.nothing()
+        return nothing()
     rows = [*found.rows, *([found.rest] if found.rest else [])]
     return return_map(
         [row.returns for row in rows],
@@ -215,9 +252,12 @@ def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Mar
         if len(points) < 2:
             continue
         xs, ys = zip(*points, strict=True)
-        ticks = [(xs[0], f"{xs[0]:,.0f}"), (xs[-1], f"{xs[-1]:,.0f} steps")]
+        ticks = [(xs[0], f"{xs[0]:,.0f}"), (xs[-1], f"{xs[-1]:,.0f}")]
         line = Series(title, xs, ys)
-        chart = charts.line_chart([line], title, ticks, plain, *charts.SMALL, with_zero=False)
+        chart = charts.line_chart(
+            [line], title, ticks, plain, charts.SMALL, x_axis="environment steps", y_axis=title,
+            with_zero=False, x_format=lambda x: f"{x:,.0f} steps",
+        )  # fmt: skip
         out.append((title, chart))
     return out
 

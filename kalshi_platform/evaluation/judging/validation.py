@@ -14,6 +14,8 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
+from kalshi_platform.evaluation.judging.checkup_habits import collapse_of
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.models.registry.provenance import DataCounts
 from kalshi_platform.storage.sealed import verify
@@ -33,6 +35,12 @@ class Validation(Config):
     events: dict[str, float]  # event -> mean return of its markets
     blocks: dict[str, float] | None = Field(
         None, description="block -> mean return of its events; None in files of an earlier version"
+    )
+    collapse: Finding | None = Field(
+        None,
+        description="what the checkup says of a policy that answers every market alike; None: it does not, "
+        "or the file is of an earlier version",
+        exclude_if=lambda found: found is None,
     )
     judged_on: DataCounts | None = Field(
         None,
@@ -55,6 +63,7 @@ class Validation(Config):
             max_drawdown=result.max_drawdown,
             events={e.event: e.mean_return for e in result.events},
             blocks=result.block_returns,
+            collapse=collapse_of(result),
             judged_on=result.judged_on,
         )
 
@@ -66,7 +75,7 @@ class Validation(Config):
     @property
     def numbers(self) -> dict[str, float]:
         """Scalars for every line of metrics.jsonl; a figure that is not known is left out."""
-        found = self.model_dump(exclude={"events", "blocks", "judged_on"})
+        found = self.model_dump(exclude={"events", "blocks", "collapse", "judged_on"})
         return {name: value for name, value in found.items() if value is not None}
 
 

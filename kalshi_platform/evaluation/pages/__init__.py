@@ -3,4 +3,14 @@
 Not here   any page: each stands beside what it shows. Begin reading at page.py.
 """
 
-__all__ = ["charts", "formats", "page", "return_map", "terminal"]
+__all__ = [
+    "charts",
+    "contents",
+    "drawing",
+    "formats",
+    "head",
+    "neighbours",
+    "page",
+    "return_map",
+    "terminal",
+]

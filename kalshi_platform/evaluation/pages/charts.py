@@ -1,34 +1,55 @@
-"""Charts of the pages as inline SVG: no script, no network, colours from the page's own variables.
+"""The kinds of chart that pages share: lines, intervals, bars, a map of counts.
 
-Owns   scales, ticks and the kinds of chart that every page shares; every text is escaped, every mark
-       carries a tooltip.
-Units  pixels of a 720 wide view box that the page stretches; data units are the caller's.
+Owns       what each kind shows, its tooltips, and the finding that its caption and a screen reader say.
+Invariant  every axis has a name with its unit, or the names of its rows; lines differ by dashes and by a
+           name at their end, never by colour alone.
+Units      those of drawing.py; data units are the caller's.
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from kalshi_platform.evaluation.pages.formats import interval_text, percent
+from kalshi_platform.evaluation.pages.drawing import (
+    BOTTOM,
+    RIGHT,
+    TOP,
+    Format,
+    Scale,
+    draw_axes,
+    draw_legend,
+    draw_line,
+    draw_name,
+    draw_path,
+    draw_point,
+    draw_rect,
+    draw_text,
+    draw_x_ticks,
+    nice_ticks,
+    nothing,
+    padded,
+    svg,
+)
+from kalshi_platform.evaluation.pages.formats import interval_text, percent, plain
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 
-#: How a number is written on an axis.
-Format = Callable[[float], str]
-WIDTH: Final = 720
-#: Room round the field of a chart.
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 30
-#: Height and width of the view box of a chart that stands beside others.
-SMALL: Final = (170, 360)
+#: Height of a chart that stands beside others.
+SMALL: Final = 200
+#: Up to this many lines carry their names at their ends and share tooltips.
+_NAMED: Final = 10
+#: Places along a chart of lines that have a tooltip of their own.
+_BANDS: Final = 48
 
 
 @dataclass(frozen=True)
 class Series:
     """One line of a chart: x ascending; y holds None where unknown.
 
-    ``slot`` picks the colour, 0 = the policy.
+    ``slot`` picks colour and dashes, 0 = the policy.
     """
 
     name: str
@@ -37,197 +58,220 @@ class Series:
     slot: int = 0
 
 
-@dataclass(frozen=True)
-class Scale:
-    """A linear map of low..high to start..stop."""
-
-    low: float
-    high: float
-    start: float
-    stop: float
-
-    def __call__(self, value: float) -> float:
-        """Pixel of ``value``."""
-        span = (self.high - self.low) or 1.0
-        return self.start + (value - self.low) / span * (self.stop - self.start)
-
-
-def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """Round values (1, 2, 5 x a power of ten) inside low..high, about ``wanted`` of them."""
-    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
-        return [low]
-    raw = (high - low) / wanted
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
-    first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def draw_text(x: float, y: float, text: str, kind: str = "tick", anchor: str = "middle") -> str:
-    """SVG of one line of text."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def draw_name(x: float, y: float, text: str, most: int, kind: str = "name", anchor: str = "end") -> str:
-    """SVG of a name cut to ``most`` characters in its middle; its tooltip shows the whole name."""
-    if len(text) <= most:
-        return draw_text(x, y, text, kind, anchor)
-    head = (most - 1) // 2
-    shown = f"{text[:head]}…{text[head + 1 - most :]}"
-    return (
-        f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(shown)}'
-        f"<title>{escape(text)}</title></text>"
-    )
-
-
-def draw_line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    """SVG of a straight line."""
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def draw_rect(x: float, y: float, w: float, h: float, kind: str, title: str, extra: str = "") -> str:
-    """SVG of a rectangle of at least half a pixel, with its tooltip."""
-    return (
-        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(w, 0.5):.1f}" height="{max(h, 0.5):.1f}" '
-        f"{extra}><title>{escape(title)}</title></rect>"
-    )
-
-
-def draw_point(x: float, y: float, kind: str, title: str) -> str:
-    """SVG of a dot with its tooltip."""
-    return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="5"><title>{escape(title)}</title></circle>'
-
-
-def svg(height: int, parts: Sequence[str], label: str, width: int = WIDTH) -> Markup:
-    """The picture made of ``parts``; a screen reader says ``label``."""
-    body = "".join(parts)
-    return Markup(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{body}</svg>')
-
-
-def nothing(why: str = "no data") -> Markup:
-    """Text in place of a chart that cannot be drawn."""
-    return Markup('<p class="none">{}</p>').format(why)
-
-
-def padded(values: Sequence[float], with_zero: bool = True) -> tuple[float, float]:
-    """The ends of an axis that shows ``values`` with some room round them."""
-    points = [*values, 0.0] if with_zero else list(values)
-    low, high = min(points), max(points)
-    pad = abs(low) * 0.1 or 0.001 if low == high else 0.06 * (high - low)
-    return low - pad, high + pad
-
-
 def line_chart(
     series: Sequence[Series],
     label: str,
     x_ticks: Sequence[tuple[float, str]],
     y_format: Format = percent,
-    height: int = 260,
-    width: int = WIDTH,
+    height: int = 280,
+    *,
+    x_axis: str,
+    y_axis: str,
     with_zero: bool = True,
+    x_format: Format = plain,
+    legend: Sequence[tuple[int, str]] | None = None,
 ) -> Markup:
-    """Chart of lines over a shared x; ``x_ticks`` are (value, text)."""
+    """Chart of lines over a shared x; ``x_ticks`` are (value, text).
+
+    ``x_axis`` and ``y_axis`` name the axes with their units; ``legend`` (slot, name) replaces the lines' own.
+    """
     shown = [s for s in series if any(v is not None for v in s.y)]
     if not shown:
         return nothing()
     xs = [v for s in shown for v in (s.x[0], s.x[-1])]
     low, high = padded([v for s in shown for v in s.y if v is not None], with_zero)
-    x = Scale(min(xs), max(xs), LEFT, width - RIGHT)
+    x = Scale(min(xs), max(xs))
     y = Scale(low, high, height - BOTTOM, TOP)
-    parts = []
-    for tick in nice_ticks(low, high):
-        parts.append(draw_line(LEFT, y(tick), width - RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(LEFT - 6, y(tick) + 4, y_format(tick), anchor="end"))
-    for k, (at, text) in enumerate(x_ticks):
-        anchor = "start" if k == 0 else ("end" if k == len(x_ticks) - 1 else "middle")
-        parts.append(draw_text(x(at), height - 10, text, anchor=anchor))
+    parts = [*_y_grid(y, y_format), *draw_x_ticks([(x(at), text) for at, text in x_ticks], height - 26)]
+    parts += draw_axes(x_axis, y_axis, height)
     for s in reversed(shown):  # the policy is drawn last, on top
         points = [(x(a), y(b)) for a, b in zip(s.x, s.y, strict=True) if b is not None]
         if len(points) == 1:  # a line of one point is invisible
             parts.append(draw_point(*points[0], f"point s{s.slot}", s.name))
-            continue
-        path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-        parts.append(
-            f'<polyline class="line s{s.slot}" points="{path}"><title>{escape(s.name)}</title></polyline>'
+        else:
+            parts.append(draw_path(points, height, f"s{s.slot}", s.name))
+    is_named = 1 < len(shown) <= _NAMED
+    if len(shown) <= _NAMED:
+        parts += _bands(shown, x, y, x_format, y_format)
+    right = RIGHT
+    if is_named:
+        parts += _end_names(shown, y)
+        right = 20 + 7 * min(22, max(len(s.name) for s in shown))
+    entries = [(s.slot, s.name) for s in shown] if legend is None and len(shown) > 1 else legend
+    top = draw_legend(entries) if entries else Markup("")
+    return svg(
+        height, parts, label, _ends_words(shown, y_format), right=right, kind="ends" if is_named else "",
+        legend=top,
+    )  # fmt: skip
+
+
+def _y_grid(y: Scale, y_format: Format, wanted: int = 5) -> list[str]:
+    """Lines across the field at round values, with their numbers left of it."""
+    parts = []
+    for tick in nice_ticks(y.low, y.high, wanted):
+        parts.append(draw_line(0, y(tick), 100, y(tick), "zero" if tick == 0 else "grid"))
+        parts.append(draw_text(0, y(tick) + 4, y_format(tick), anchor="end", dx=-7))
+    return parts
+
+
+def _last(s: Series) -> float:
+    return next(v for v in reversed(s.y) if v is not None)
+
+
+def _ends_words(shown: Sequence[Series], y_format: Format) -> str:
+    """Words on where the lines end: the first one, then the highest and the lowest of the others."""
+    first, *others = shown
+    said = [f"{first.name} ends at {y_format(_last(first))}"]
+    if others:
+        top = max(others, key=_last)
+        highest = ", the highest of the others," if others[1:] else ""
+        said.append(f"{top.name}{highest} at {y_format(_last(top))}")
+    foot = min(others, key=_last, default=first)
+    if others and _last(foot) < _last(top):
+        said.append(f"{foot.name}, the lowest, at {y_format(_last(foot))}")
+    return ", ".join(said[:1]) + "".join(f"; {each}" for each in said[1:])
+
+
+def _end_names(shown: Sequence[Series], y: Scale) -> list[str]:
+    """Names right of the lines' ends, at least 14 pixels apart."""
+    places = sorted(((y(_last(s)), s) for s in shown), key=lambda place: place[0])
+    at: list[float] = []
+    step = 14.0
+    for wanted, _ in places:
+        at.append(max(wanted, at[-1] + step) if at else max(wanted, TOP))
+    over = max(0.0, at[-1] - y.start) if at else 0.0
+    for k in reversed(range(len(at))):  # the lowest go up again where they left the field
+        at[k] = min(at[k], (at[k + 1] - step) if k + 1 < len(at) else at[k] - over)
+    return [
+        draw_name(100, place + 4, s.name, 22, "name roomy", "start", dx=8)
+        for place, (_, s) in zip(at, places, strict=True)
+    ]
+
+
+def _bands(shown: Sequence[Series], x: Scale, y: Scale, x_format: Format, y_format: Format) -> list[str]:
+    """Strips of the field; pointing at one shows a line, a dot on every curve, and all values there."""
+    grid = max((s.x for s in shown), key=len)
+    step = max(1, math.ceil(len(grid) / _BANDS))
+    picked = [grid[k] for k in range(0, len(grid), step)]
+    parts = []
+    for k, at in enumerate(picked):
+        left = x(at) if k == 0 else (x(picked[k - 1]) + x(at)) / 2
+        stop = x(at) if k == len(picked) - 1 else (x(at) + x(picked[k + 1])) / 2
+        here = [(s, v) for s in shown if (v := _value_at(s, at)) is not None]
+        told = "\n".join(f"{s.name} {y_format(v)}" for s, v in here)
+        dots = "".join(
+            f'<circle class="point s{s.slot}" cx="{x(at):.2f}%" cy="{y(v):.1f}" r="4"/>' for s, v in here
         )
-    return svg(height, parts, label, width)
+        strip = draw_rect(left, TOP, stop - left, y.start - TOP, "strip", f"{x_format(at)}\n{told}")
+        guide = draw_line(x(at), TOP, x(at), y.start, "guide")
+        parts.append(f'<g class="band">{guide}{dots}{strip}</g>')
+    return parts
 
 
-def forest_plot(rows: Sequence[tuple[str, Interval]], label: str, axis: str) -> Markup:
-    """Chart of estimates with their intervals, one a row, and the line of zero.
+def _value_at(s: Series, at: float) -> float | None:
+    """Latest known value at or before ``at``; None before the line begins and after it ended."""
+    k = bisect_right(s.x, at) - 1
+    if k < 0 or at > s.x[-1]:
+        return None
+    return next((v for v in reversed(s.y[: k + 1]) if v is not None), None)
 
-    Fractions shown in percent.
-    """
+
+def forest_plot(
+    rows: Sequence[tuple[str, Interval]],
+    label: str,
+    axis: str,
+    number: Callable[[float], str] = percent,
+) -> Markup:
+    """Chart of estimates with their intervals, one a row, and the line of zero; fractions in percent."""
     known = [(name, i) for name, i in rows if i.estimate is not None]
     if not known:
         return nothing()
-    row_h, left = 30, 214
-    height = row_h * len(known) + BOTTOM + 18
-    ends = [v for _, i in known for v in (i.estimate, i.low, i.high) if v is not None]
-    low, high = padded(ends)
-    x = Scale(low, high, left, WIDTH - RIGHT - 8)
-    parts = []
-    for tick in nice_ticks(low, high, 6):
-        parts.append(draw_line(x(tick), 4, x(tick), height - BOTTOM - 14, "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(x(tick), height - BOTTOM + 2, percent(tick)))
-    parts.append(draw_text((left + WIDTH) / 2, height - 6, axis, "axis"))
+    row_h, left = 36, 226
+    foot = row_h * len(known) + 8
+    height = foot + 40
+    x = Scale(*padded([v for _, i in known for v in (i.estimate, i.low, i.high) if v is not None]))
+    ticks = nice_ticks(x.low, x.high, 6)
+    parts = [draw_line(x(t), 4, x(t), foot, "zero" if t == 0 else "grid") for t in ticks]
+    parts += draw_x_ticks([(x(t), number(t)) for t in ticks], foot + 16)
+    parts += draw_axes(axis, "", height)
     for k, (name, i) in enumerate(known):
-        mid = row_h * k + 20
-        parts.append(draw_name(left - 12, mid + 4, name, 27))
+        mid = row_h * k + 24
+        parts.append(draw_name(0, mid + 4, name, 30, "name row", dx=-14))
         kind = "good" if i.above_zero else ("bad" if i.excludes_zero else "flat")
         title = f"{name}: {interval_text(i)}"
         if i.low is not None and i.high is not None:
             parts.append(draw_line(x(i.low), mid, x(i.high), mid, f"whisker {kind}"))
         parts.append(draw_point(x(i.estimate or 0.0), mid, f"dot {kind}", title))
-    return svg(height, parts, label)
+    return svg(height, parts, label, _forest_words(known), left=left, right=24, kind="names")
+
+
+def _forest_words(known: Sequence[tuple[str, Interval]]) -> str:
+    if len(known) == 1:
+        return f"{known[0][0]} {interval_text(known[0][1])}"
+    above = sum(i.above_zero for _, i in known)
+    below = sum(i.excludes_zero and not i.above_zero for _, i in known)
+    name, best = max(known, key=lambda row: row[1].estimate or 0.0)
+    return (
+        f"of {len(known)} intervals {above} {'lies' if above == 1 else 'lie'} wholly above zero, {below} "
+        f"wholly below; the highest is {name}, {interval_text(best)}"
+    )
 
 
 def bar_chart(
-    bars: Sequence[tuple[str, float]], label: str, y_format: Format = percent, height: int = 240
+    bars: Sequence[tuple[str, float]],
+    label: str,
+    y_format: Format = percent,
+    height: int = 260,
+    *,
+    y_axis: str,
+    what: str = "events",
 ) -> Markup:
     """Chart of signed bars, one a name, in the order given; names only in the tooltips."""
     if not bars:
         return nothing()
-    low, high = padded([v for _, v in bars])
-    y = Scale(low, high, height - BOTTOM, TOP)
-    slot = (WIDTH - LEFT - RIGHT) / len(bars)
-    gap = 2 if slot > 6 else 0
-    parts = []
-    for tick in nice_ticks(low, high):
-        parts.append(draw_line(LEFT, y(tick), WIDTH - RIGHT, y(tick), "zero" if tick == 0 else "grid"))
-        parts.append(draw_text(LEFT - 6, y(tick) + 4, y_format(tick), anchor="end"))
+    y = Scale(*padded([v for _, v in bars]), height - BOTTOM + 16, TOP)
+    slot = 100 / len(bars)
+    width = min(slot * 0.86, 5.0)
+    parts = [*_y_grid(y, y_format), *draw_axes(f"{len(bars)} {what}, worst to best", y_axis, height)]
     for k, (name, value) in enumerate(bars):
         top, foot = min(y(value), y(0.0)), max(y(value), y(0.0))
-        width = min(slot - gap, 48)
-        at = LEFT + k * slot + (slot - width) / 2
         kind = "bar good" if value > 0 else "bar bad"
+        at = k * slot + (slot - width) / 2
         parts.append(draw_rect(at, top, width, foot - top, kind, f"{name}: {y_format(value)}"))
-    parts.append(draw_text((LEFT + WIDTH) / 2, height - 8, f"{len(bars)} events, worst to best", "axis"))
-    return svg(height, parts, label)
+    gained = sum(value > 0 for _, value in bars)
+    finding = f"{gained} of {len(bars)} gain; from {y_format(bars[0][1])} to {y_format(bars[-1][1])}"
+    return svg(height, parts, label, finding)
 
 
 def heat_map(
-    counts: Sequence[Sequence[int]], rows: Sequence[str], columns: Sequence[str], label: str
+    counts: Sequence[Sequence[int]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    label: str,
+    *,
+    x_axis: str,
+    y_axis: str,
 ) -> Markup:
     """Chart of counts as the strength of one colour (square root, so that rare cells stay visible)."""
     total = sum(map(sum, counts))
     if total == 0:
         return nothing()
-    most = max(max(row) for row in counts)
-    left, cell_h = 118, 24
-    cell_w = (WIDTH - left - RIGHT) / len(columns)
-    height = cell_h * len(rows) + BOTTOM + 4
-    parts = []
+    most, place = max((n, (r, c)) for r, row in enumerate(counts) for c, n in enumerate(row))
+    left, cell_h, top = 104, 26, 22
+    width = 100 / len(columns)
+    foot = top + cell_h * len(rows)
+    parts = draw_axes(x_axis, y_axis, foot + 44, left)
     for r, row in enumerate(reversed(counts)):
-        name = rows[len(rows) - 1 - r]
-        parts.append(draw_text(left - 8, r * cell_h + 17, name, "name", "end"))
+        name, y = rows[len(rows) - 1 - r], top + r * cell_h
+        parts.append(draw_text(0, y + 18, name, "name", "end", dx=-8))
         for c, value in enumerate(row):
-            share = math.sqrt(value / most)
-            title = f"{name}, {columns[c]}: {value:,} looks ({100 * value / total:.1f} %)"
-            extra = f'fill-opacity="{share:.3f}"'
-            x, y = left + c * cell_w, r * cell_h
-            parts.append(draw_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell-empty", title))
-            parts.append(draw_rect(x + 1, y + 1, cell_w - 2, cell_h - 2, "cell", title, extra))
-    for c, name in enumerate(columns):
-        parts.append(draw_text(left + (c + 0.5) * cell_w, height - 10, name))
-    return svg(height, parts, label)
+            strength = math.sqrt(value / most)
+            title = f"{name}, {columns[c]}: {value:,} times ({100 * value / total:.1f} % of all times looked)"
+            extra = f'fill-opacity="{strength:.3f}"'
+            parts.append(draw_rect(c * width, y, width, cell_h, "cell-empty", title))
+            parts.append(draw_rect(c * width, y, width, cell_h, "cell", title, extra))
+    parts += draw_x_ticks([((c + 0.5) * width, name) for c, name in enumerate(columns)], foot + 18)
+    finding = (
+        f"most often {rows[place[0]]} at {columns[place[1]]}, {100 * most / total:.1f} % of all times looked"
+    )
+    return svg(foot + 44, parts, label, finding, left=left)

@@ -19,6 +19,13 @@ def percent(value: float) -> str:
     return f"{value * 100:.{digits}f} %"
 
 
+def signed_percent(value: float) -> str:
+    """A return as percent with its sign: "+5.63 %", and more digits where it is small; zero is "0 %"."""
+    if abs(value) < 5e-4:
+        return f"+{percent(value)}" if value > 5e-7 else percent(value)
+    return f"{value * 100:+.2f} %"
+
+
 def share(value: float) -> str:
     """A share of a whole in percent to the tenth: 99.4 and 99.9 are far apart."""
     return f"{value * 100:.1f} %"

@@ -13,6 +13,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel
 
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.pages.contents import Contents, slug
 from kalshi_platform.evaluation.pages.formats import (
     blocks_text,
     dollars,
@@ -23,6 +24,8 @@ from kalshi_platform.evaluation.pages.formats import (
     share,
     utc,
 )
+from kalshi_platform.evaluation.pages.head import PageHead
+from kalshi_platform.evaluation.pages.neighbours import link_neighbours
 from kalshi_platform.storage.whole_file import write_whole
 
 Filters = Mapping[str, Callable[..., str]]
@@ -36,14 +39,18 @@ _FILTERS: Final[Filters] = MappingProxyType(
         "utc": utc,
         "ratio": ratio,
         "blocks_text": blocks_text,
+        "slug": slug,
     }
 )
 
 
-def render(package: str, template: str, filters: Filters = MappingProxyType({}), **values: Any) -> str:
+def render(
+    package: str, template: str, head: PageHead, filters: Filters = MappingProxyType({}), **values: Any
+) -> str:
     """The page of a ``template`` in ``package``, everything escaped; nothing in it is fetched when it opens.
 
     ``filters`` come beside those of ``formats.py``. A value that the template names and nobody gave raises.
+    The page begins with ``head`` and the list of its sections, and ends with the words that it used.
     """
     loaders = [PackageLoader(each, "templates") for each in (package, "kalshi_platform.evaluation.pages")]
     environment = Environment(
@@ -54,13 +61,15 @@ def render(package: str, template: str, filters: Filters = MappingProxyType({}),
         lstrip_blocks=True,
     )
     environment.filters.update({**_FILTERS, **filters})
-    return environment.get_template(template).render(**values)
+    contents = Contents()
+    environment.globals["contents"] = contents  # macros, which see no values of the page, add to it
+    return environment.get_template(template).render(head=head, **values)
 
 
 def write_html_and_json(path: Path, html: str, record: BaseModel) -> tuple[Path, Path]:
     """Write the page to ``path`` and ``record`` as JSON beside it; returns both paths.
 
-    StorageError where one cannot be written.
+    The page and its neighbours link each other. StorageError where one cannot be written.
     """
     beside = path.with_suffix(".json")
     for place, text in ((path, html), (beside, record.model_dump_json(indent=1) + "\n")):
@@ -71,4 +80,5 @@ def write_html_and_json(path: Path, html: str, record: BaseModel) -> tuple[Path,
             raise StorageError(
                 f"{place} could not be written: {err}; free space or choose another --out"
             ) from err
+    link_neighbours(path)
     return path, beside

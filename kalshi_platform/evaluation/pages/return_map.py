@@ -1,6 +1,6 @@
 """A map of returns as colour: gain or loss, stronger for more (by its square root, so that all stay visible).
 
-Units  fractions, shown in percent; pixels of a 720 wide view box that the page stretches.
+Units  fractions, shown in percent; the field as in drawing.py.
 """
 
 import math
@@ -8,7 +8,14 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from kalshi_platform.evaluation.pages.charts import WIDTH, draw_name, draw_rect, draw_text, nothing, svg
+from kalshi_platform.evaluation.pages.drawing import (
+    draw_axes,
+    draw_name,
+    draw_rect,
+    draw_x_ticks,
+    nothing,
+    svg,
+)
 from kalshi_platform.evaluation.pages.formats import percent
 
 
@@ -28,21 +35,33 @@ def return_map(
     most = max((abs(v) for row in values for v in row), default=0.0)
     if not rows or not columns:
         return nothing()
-    left, cell_h = 196, 22 if len(rows) <= 20 else 16
-    cell_w = (WIDTH - left - 8) / len(columns)
-    gap = 2 if cell_w > 8 else 0.4
-    foot = cell_h * len(rows) + (18 if name_columns else 0)
-    parts = []
+    left, cell_h = 206, 22 if len(rows) <= 20 else 18
+    width = 100 / len(columns)
+    gap = min(0.1 * width, 0.25)
+    foot = cell_h * len(rows) + (20 if name_columns else 0)
+    height = foot + 28
+    parts = draw_axes(axis, "", height)
     for r, (name, row) in enumerate(zip(rows, values, strict=True)):
         top = r * cell_h
-        parts.append(draw_name(left - 8, top + cell_h / 2 + 4, name, 24))
+        parts.append(draw_name(0, top + cell_h / 2 + 4, name, 26, "name roomy", dx=-8))
+        parts.append(draw_name(0, top + cell_h / 2 + 4, name, 13, "name tight", dx=-6))
         for c, value in enumerate(row):
             share = math.sqrt(abs(value) / most) if most > 0 else 0.0
             kind = "cell-empty" if share == 0 else f"bar {'good' if value > 0 else 'bad'}"
             extra = "" if share == 0 else f'fill-opacity="{max(share, 0.06):.2f}"'
             title = f"{name}, {columns[c]}: {percent(value)}"
-            parts.append(draw_rect(left + c * cell_w, top + 1, cell_w - gap, cell_h - 2, kind, title, extra))
+            parts.append(draw_rect(c * width, top + 1, width - gap, cell_h - 2, kind, title, extra))
     if name_columns:
-        parts += [draw_text(left + (c + 0.5) * cell_w, foot - 4, name) for c, name in enumerate(columns)]
-    parts.append(draw_text((left + WIDTH) / 2, foot + 20, axis, "axis"))
-    return svg(foot + 26, parts, label)
+        parts += draw_x_ticks([((c + 0.5) * width, name) for c, name in enumerate(columns)], foot - 2)
+    return svg(height, parts, label, _finding(values, rows, columns), left=left, right=8, kind="cut")
+
+
+def _finding(values: Sequence[Sequence[float]], rows: Sequence[str], columns: Sequence[str]) -> str:
+    """Words on how many cells gain and lose, and on the strongest of both."""
+    cells = [(v, r, c) for r, row in enumerate(values) for c, v in enumerate(row)]
+    up, down = sum(v > 0 for v, _, _ in cells), sum(v < 0 for v, _, _ in cells)
+    said = [f"{up} of {len(cells)} cells gain, {down} lose"]
+    for (value, r, c), wanted in ((max(cells), up), (min(cells), down)):
+        if wanted:
+            said.append(f"{'best' if value > 0 else 'worst'} {percent(value)} ({rows[r]}, {columns[c]})")
+    return "; ".join(said)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.statistics.blocks import MIN_BLOCKS
 from kalshi_platform.models.networks.levels import LEVELS
 from kalshi_platform.models.registry.evidence import (
@@ -366,8 +367,13 @@ def _number(value: float | None) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    bounds = "no interval" if estimate.low is None else f"{estimate.low:+.4f} .. {_number(estimate.high)}"
-    return f"{_number(estimate.value)} ({bounds})"
+    """A return with its interval, in % of capital."""
+    bounds = "no interval" if estimate.low is None else f"{_return(estimate.low)} .. {_return(estimate.high)}"
+    return f"{_return(estimate.value)} of capital ({bounds})"
+
+
+def _return(value: float | None) -> str:
+    return "unknown" if value is None else signed_percent(value)
 
 
 def _names(changed: list[Match], none: str) -> str:

@@ -4,6 +4,6 @@ Not here   many runs (tuning/) and the stepping of environments (simulation/roll
 """
 
 __all__ = [
-    "checkpoint", "config", "finite", "folder", "machine", "metrics", "mirror", "pace", "progress", "run",
-    "session", "source", "stopping",
+    "annealing", "checkpoint", "collapse", "config", "curves", "finite", "folder", "machine", "metrics",
+    "mirror", "pace", "presets", "progress", "run", "session", "setting_list", "source", "stopping",
 ]  # fmt: skip

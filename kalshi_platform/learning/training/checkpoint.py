@@ -10,7 +10,6 @@ Invariant  manifest.json names every other file with its digest and is written l
 
 import json
 import logging
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.validation import VALIDATION_FILE, Validation
 from kalshi_platform.models.networks.policy import FrozenPolicy, read_tensors
 from kalshi_platform.storage.sealed import seal, verify
-from kalshi_platform.storage.whole_file import sync, whole_folder
+from kalshi_platform.storage.whole_file import point_to, whole_folder
 
 CHECKPOINTS: Final = "checkpoints"
 BEST: Final = "best"
@@ -93,11 +92,7 @@ def new_checkpoint(target: Path) -> Iterator[Path]:
 
 def point(run: Path, name: str, target: Path) -> None:
     """Make ``run/name`` a link to the checkpoint ``target``, atomically and durably."""
-    fresh = run / f".{name}.partial"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target.relative_to(run))
-    os.replace(fresh, run / name)
-    sync(run)
+    point_to(run / name, target)
 
 
 def read_checkpoint(folder: Path) -> tuple[FrozenPolicy, TrainingState]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from kalshi_platform.domain.saying import Say, passing
+from kalshi_platform.evaluation.pages.formats import signed_percent
 
 
 class Progress(NamedTuple):
@@ -21,6 +22,8 @@ class Progress(NamedTuple):
     #: Numbers of every validation so far, oldest first, each with its iteration and env_steps.
     validations: tuple[Mapping[str, Any], ...] = ()
     elapsed_s: float = 0.0  # with start, validations and checkpoints
+    collapse: str = ""  # what is wrong with how the last policy validated trades; empty: nothing
+    notice: str = ""  # to be said in any case after this iteration
 
     @property
     def overall_steps_per_s(self) -> float:
@@ -39,13 +42,20 @@ class Progress(NamedTuple):
             f"{left} left",
         ]
         if self.episode_return is not None:
-            shown.append(f"return {self.episode_return:+.3f}")
-        if self.score is not None:
-            shown.append(f"validation {self.score:+.4f} (best {self.best_score:+.4f})")
+            shown.append(f"reward {self.episode_return:+.2f} an episode (scaled)")
+        if self.score is not None and self.best_score is not None:
+            best = signed_percent(self.best_score)
+            shown.append(f"validation return {signed_percent(self.score)} of capital (best {best})")
         return "  ".join(shown)
 
 
 def shown_to(say: Say, name: str = "training") -> Callable[[Progress], None]:
-    """Show a run's iterations as passing lines of ``say``; ``name`` says which run it is."""
+    """Show a run's iterations as passing lines of ``say``, and its notices; ``name`` says which run it is."""
     shown = passing(say)
-    return lambda progress: shown(f"{name}: {progress.line()}")
+
+    def show(progress: Progress) -> None:
+        shown(f"{name}: {progress.line()}")
+        if progress.notice:
+            say(progress.notice)
+
+    return show

@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,10 +33,12 @@ from kalshi_platform.learning.training.checkpoint import (
     remove_old,
     write_checkpoint,
 )
+from kalshi_platform.learning.training.collapse import Collapse
 from kalshi_platform.learning.training.config import TrainConfig
+from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.training.finite import require_finite_scores
 from kalshi_platform.learning.training.folder import claim, require_claimable
-from kalshi_platform.learning.training.metrics import METRICS, keep_metrics
+from kalshi_platform.learning.training.metrics import METRICS, keep_metrics, read_metrics
 from kalshi_platform.learning.training.pace import is_validated, seconds_left
 from kalshi_platform.learning.training.ppo import ReplayPPO, build_algorithm, require_buildable
 from kalshi_platform.learning.training.progress import Progress
@@ -66,6 +68,9 @@ class TrainResult(NamedTuple):
     best_score: float | None
     stopped: str  # "budget", "patience" or the reason of the ``stop`` hook
     restarts: int = 0  # times sampling workers were lost and the run went on from its last checkpoint
+    collapse: str = ""  # what is wrong with how the last policy validated trades; empty: nothing
+    best_collapse: str = ""  # the same of the best policy
+    best_iteration: int | None = None
 
 
 class Watchers(NamedTuple):
@@ -90,6 +95,8 @@ class _Counters:
     best_iteration: int | None = None
     validations: list[dict[str, float]] = field(default_factory=list)
     stopped: str = ""
+    collapse: dict[str, Any] = field(default_factory=dict)  # of the last validation, as a Collapse
+    best_collapse: str = ""  # message about the best policy
 
     @property
     def last_numbers(self) -> dict[str, float]:
@@ -181,6 +188,7 @@ class _Run:
         self._begun_s = begun_s
         self._before_s = 0.0  # that earlier attempts took
         self._started_s = begun_s  # of the iteration
+        self._curves: Curves | None = None
         callbacks: Any = algorithm.callbacks
         callbacks.hooks.append(self._after_iteration)
 
@@ -203,10 +211,11 @@ class _Run:
     def to_the_end(self) -> TrainResult:
         """Iterate until the budget or the patience is used up, or the stop hook says so."""
         count = self._count
-        count.startup_s += time.monotonic() - self._begun_s
-        while count.iteration < self._config.iterations and not self._has_stopped():
-            self._started_s = time.monotonic()
-            self._algorithm.train()  # type: ignore[no-untyped-call]
+        with closing(Curves(self._out, read_metrics(self._out) if count.iteration else ())) as self._curves:
+            count.startup_s += time.monotonic() - self._begun_s
+            while count.iteration < self._config.iterations and not self._has_stopped():
+                self._started_s = time.monotonic()
+                self._algorithm.train()  # type: ignore[no-untyped-call]
         return TrainResult(
             out=self._out,
             best=self._out / BEST,
@@ -215,6 +224,9 @@ class _Run:
             env_steps=count.env_steps,
             best_score=count.best_score,
             stopped=count.stopped or "budget",
+            collapse=Collapse.parse(count.collapse).message,
+            best_collapse=count.best_collapse,
+            best_iteration=count.best_iteration,
         )
 
     def _has_stopped(self) -> bool:
@@ -250,7 +262,7 @@ class _Run:
         self._append_metrics(algorithm, result, took_s)
         if policy is not None:
             self._keep(policy, validation)
-        self._report(result, took_s)
+        self._report(result, took_s, "" if validation is None else self._notice(validation))
 
     def _score(self, policy: FrozenPolicy) -> Validation | None:
         """Validate the policy and note whether it is the best; None where the run has no validation."""
@@ -263,8 +275,13 @@ class _Run:
         require_finite_scores(found.numbers, count.iteration)
         at = {"iteration": count.iteration, "env_steps": count.env_steps}
         count.validations.append({**found.numbers, **at})
+        # The first policy has learned nothing yet: how it trades says nothing of the run.
+        is_untrained = count.iteration == 1 < self._config.iterations
+        state = Collapse.parse(count.collapse).after(None if is_untrained else found.collapse)
+        count.collapse = state.model_dump()
         if count.best_score is None or found.score > count.best_score:
             count.best_score, count.best_iteration = found.score, count.iteration
+            count.best_collapse = found.collapse.message if found.collapse else ""
         return found
 
     def _keep(self, policy: FrozenPolicy, validation: Validation | None) -> None:
@@ -290,12 +307,19 @@ class _Run:
             **algorithm.batch_statistics,
             **result["info"]["learner"]["default_policy"]["learner_stats"],
             "validation": result["validation"],
+            "collapse": count.collapse.get("message") or None,  # of the last validation, carried forward
             "steps_per_s": self._config.batch_size / took_s,  # sampled and learned from
             "elapsed_s": count.elapsed_s,
         }
         append_line(self._out / METRICS, json_text(line))
+        if self._curves is not None:
+            self._curves.add(line)
 
-    def _report(self, result: dict[str, Any], took_s: float) -> None:
+    def _notice(self, validation: Validation) -> str:
+        """Sentence about a collapse that this validation found, or about its end."""
+        return Collapse.parse(self._count.collapse).notice(self._count.iteration, validation.trade_rate)
+
+    def _report(self, result: dict[str, Any], took_s: float, notice: str) -> None:
         if self._watch.progress is None:
             return
         count, config = self._count, self._config
@@ -316,6 +340,8 @@ class _Run:
                 best_iteration=count.best_iteration,
                 validations=tuple(count.validations),
                 elapsed_s=count.elapsed_s,
+                collapse=count.collapse.get("message", ""),
+                notice=notice,
             )
         )
 

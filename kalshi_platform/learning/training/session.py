@@ -21,6 +21,7 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.judging.validation import Validation
+from kalshi_platform.learning.training.annealing import annealing_note
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.folder import (
@@ -32,6 +33,12 @@ from kalshi_platform.learning.training.folder import (
     sections,
 )
 from kalshi_platform.learning.training.machine import learner_device
+from kalshi_platform.learning.training.presets import (
+    PRESETS,
+    STANDARD_ENV,
+    STANDARD_EPISODES,
+    preset_named,
+)
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.run import Stop, TrainResult, train
 from kalshi_platform.learning.training.source import TrainingSource
@@ -49,23 +56,34 @@ _PACKAGES: Final = ("kalshi-platform", "numpy", "numba", "pyarrow", "polars", "r
 
 
 class RunSettings(Config):
-    """Settings that decide a run together with the data."""
+    """Settings that decide a run together with the data; the defaults are the preset ``standard``."""
 
-    env: EnvConfig = EnvConfig()
-    episodes: EpisodeConfig = EpisodeConfig()
+    env: EnvConfig = STANDARD_ENV
+    episodes: EpisodeConfig = STANDARD_EPISODES
     curriculum: CurriculumConfig = CurriculumConfig()
     train: TrainConfig = TrainConfig()
 
-    def with_values(self, assignments: dict[str, Any]) -> "RunSettings":
-        """Copy with dotted settings replaced, e.g. train.learning_rate; a ContractError names a wrong one."""
-        values = self.model_dump()
-        for path, value in assignments.items():
-            section, _, name = path.partition(".")
-            if section not in values or name not in values[section]:
-                known = [f"{s}.{n}" for s, fields in values.items() for n in fields]
-                raise ContractError(f"unknown setting {path!r}; there are {', '.join(known)}")
-            values[section][name] = value
-        return RunSettings.parse(values)
+    @classmethod
+    def of_preset(cls, name: str) -> "RunSettings":
+        """Settings of the preset ``name``; ``RunSettings()`` is ``standard``."""
+        return cls().with_values(dict(preset_named(name).changes))
+
+    @property
+    def in_words(self) -> str:
+        """The preset that these settings are nearest to, and every setting that differs from it."""
+        name, differs = min(((p, _differences(self, p)) for p in PRESETS), key=lambda found: len(found[1]))
+        if not differs:
+            return f"preset {name}"
+        return f"preset {name} with " + ", ".join(f"{k}={v}" for k, v in differs.items())
+
+
+def _differences(settings: RunSettings, preset: str) -> dict[str, Any]:
+    """Settings, by dotted name, that differ from those of the preset."""
+    own, its = (
+        sections(**{name: getattr(s, name) for name in RunSettings.model_fields})
+        for s in (settings, RunSettings.of_preset(preset))
+    )
+    return {name: value for name, value in own.items() if value != its[name]}
 
 
 def stored_settings(out: Path) -> RunSettings:
@@ -122,8 +140,12 @@ def run_training(
     """
     dataset = _open(dataset_uri, out, resume)
     require_ready(settings, dataset)
+    began = None
     if resume:
         _require_same_run(out, settings, dataset, mutated)
+        began = stored_settings(out).train
+    if note := annealing_note(settings.train, began, (newest_number(out) or 0) * settings.train.batch_size):
+        _log.warning(note)
     feature_sets, state = settings.env.groups, dataset.digest
     open_train = SplitOpener(dataset_uri, "train", feature_sets, state=state)
     held_out = open_bank(dataset_uri, "validation", feature_sets, state=state)

@@ -1,7 +1,7 @@
 """Charts that only the comparison of runs needs, in the look of evaluation/pages/charts.py.
 
 Owns   parallel coordinates of settings against score.
-Units  pixels of a 720 wide view box that the page stretches.
+Units  x in percent of the field, y in pixels (evaluation/pages/drawing.py).
 """
 
 import math
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.evaluation.pages.charts import (
-    WIDTH,
+from kalshi_platform.evaluation.pages.drawing import (
     Scale,
     draw_line,
     draw_name,
+    draw_path,
     nice_ticks,
     svg,
 )
@@ -27,7 +27,9 @@ LOG_FROM: Final = 20.0
 #: Numbers of at most this many different values are all labelled.
 _FEW: Final = 7
 _HEIGHT: Final = 300
-_TOP, _FOOT, _SIDE = 34, 20, 60
+_TOP, _FOOT, _SIDE = 34, 20, 88
+#: Pixels that two axes are apart at least; where the page has less the chart scrolls in its own box.
+_APART: Final = 104
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,8 @@ def parallel_coordinates(
     """
     if len(axes) < 2 or not names:
         return Markup('<p class="none">no setting differs between the runs</p>')
-    x = Scale(0, len(axes) - 1, _SIDE + 14, WIDTH - _SIDE)
+    x = Scale(0, len(axes) - 1)
     y = Scale(0.0, 1.0, _HEIGHT - _FOOT, _TOP + 8)
-    room = max(8, int((WIDTH - 2 * _SIDE) / (len(axes) - 1) / 6.5))
     parts = [
         _run_line(axes, k, x, y, names[k], f's1" stroke-opacity="{strength[k]:.2f}')
         for k in _others(names, best)
@@ -113,16 +114,26 @@ def parallel_coordinates(
     for k, axis in enumerate(axes):
         at = x(k)
         parts.append(draw_line(at, _TOP + 8, at, _HEIGHT - _FOOT, "axis-line"))
-        first, last = k == 0, k == len(axes) - 1
-        anchor = "start" if first else ("end" if last else "middle")
-        edge = at - 40 if first else (at + _SIDE - 6 if last else at)
-        parts.append(draw_name(edge, 18, axis.name, room, anchor=anchor))
-        side = at + 6 if last else at - 6
-        parts += [
-            draw_name(side, y(p) + 4, text, 14, "tick halo", "start" if last else "end")
-            for p, text in axis.labels
-        ]
-    return svg(_HEIGHT, parts, label)
+        parts.append(draw_name(at, 18, axis.name, _APART // 7, anchor="middle"))
+        last = k == len(axes) - 1
+        anchor, shift = ("start", 6) if last else ("end", -6)
+        parts += [draw_name(at, y(p) + 4, text, 13, "tick halo", anchor, shift) for p, text in axis.labels]
+    chart = svg(_HEIGHT, parts, label, _words(axes, names, best), left=_SIDE, right=_SIDE)
+    width = 2 * _SIDE + (len(axes) - 1) * _APART
+    box = (
+        '<div class="scroll" role="region" tabindex="0" aria-label="{}">'
+        '<div style="min-width:{}px">{}</div></div>'
+    )
+    return Markup(box).format(label, width, chart)
+
+
+def _words(axes: Sequence[Axis], names: Sequence[str], best: int | None) -> str:
+    """Words on the settings of the run drawn in colour."""
+    return "" if best is None else f"the winner {names[best]}: {_told(axes, best)}"
+
+
+def _told(axes: Sequence[Axis], run: int) -> str:
+    return ", ".join(f"{axis.name} {axis.texts[run]}" for axis in axes)
 
 
 def _others(names: Sequence[str], best: int | None) -> list[int]:
@@ -131,7 +142,4 @@ def _others(names: Sequence[str], best: int | None) -> list[int]:
 
 def _run_line(axes: Sequence[Axis], run: int, x: Scale, y: Scale, name: str, kind: str) -> str:
     points = [(x(k), y(p)) for k, axis in enumerate(axes) if (p := axis.places[run]) is not None]
-    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    told = ", ".join(f"{axis.name} {axis.texts[run]}" for axis in axes)
-    title = f"<title>{escape(name)}: {escape(told)}</title>"
-    return f'<polyline class="line {kind}" points="{path}">{title}</polyline>'
+    return draw_path(points, _HEIGHT, kind, f"{name}: {_told(axes, run)}")

@@ -13,8 +13,8 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, detail, passing, time_words
-from kalshi_platform.evaluation.pages.formats import percent
+from kalshi_platform.domain.saying import Say, passing, time_words
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
@@ -60,8 +60,12 @@ class Ledger(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note a trial's report, and say how far the stage is."""
-        self._last[str(trial)] = result
+        """Note a trial's report, and say every few seconds how far the stage is."""
+        name, before = str(trial), self._last.get(str(trial), {}).get("collapse", "")
+        self._last[name] = result
+        now = result.get("collapse", "")
+        if bool(now) != bool(before):
+            self._say(f"{name}: {f'warning: {now}' if now else 'the policy has recovered: it trades again'}")
         self._shown(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -83,12 +87,13 @@ class Ledger(Callback):
         """Progress of the stage in one line."""
         running = {name: last for name, last in self._last.items() if name not in self.records}
         shown = "  ".join(
-            f"{name} {last['iteration']}/{self._iterations(name)} {percent(last['score'])}"
+            f"{name} {last['iteration']}/{self._iterations(name)} {signed_percent(last['score'])}"
             for name, last in sorted(running.items())
         )
         left = self._seconds_left(running)
         estimate = "" if left is None else f", about {time_words(left)} left"
-        return f"{len(self.records)} of {len(self._planned)} trials done{estimate}  {shown}"
+        done = f"{len(self.records)} of {len(self._planned)} trials done{estimate}"
+        return f"{done}  validation return, % of capital: {shown}" if shown else done
 
     def _iterations(self, name: str) -> int:
         return self._planned[name].settings.train.iterations
@@ -123,7 +128,13 @@ class Ledger(Callback):
         )
         self.records[name] = record
         write_trial(self.folder / name, record)
-        (self._say if status == "failed" else detail(self._say))(f"{name}: {status}, {reason}")
+        best = (
+            ""
+            if record.score is None
+            else f"; best validation return {signed_percent(record.score)} of capital"
+        )
+        collapse = f"; warning: at its end {last['collapse']}" if last.get("collapse") else ""
+        self._say(f"{name}: {status}, {reason}{best}{collapse}")
 
 
 def _last_line(trial: Any) -> str:

@@ -16,6 +16,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.evaluation.judging.checkup_facts import Finding
@@ -24,7 +25,9 @@ from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read
 from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.drawing import nice_ticks, nothing
 from kalshi_platform.evaluation.pages.formats import interval_text, percent, ratio
+from kalshi_platform.evaluation.pages.head import PageHead, of_path
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.statistics.blocks import decides_nothing
@@ -45,6 +48,13 @@ VERSION: Final = 1
 _COLOURS: Final = 5
 #: Most that a chart can show before it smears: the best runs, the first settings, every k-th event.
 _MOST_ROWS, _MOST_AXES, _MOST_EVENTS = 40, 7, 150
+
+
+#: Heads of the table of runs after the settings in which they differ; "<" = its column is set left.
+_TRIAL_HEADS: Final = (
+    "seed", "<how it ended", "Sharpe a block", "max drawdown", "trade rate", "iterations", "steps",
+    "restarts",
+)  # fmt: skip
 
 
 class WinnerReport(Config):
@@ -78,6 +88,7 @@ class RunComparison(Config):
     survives: bool
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
+    made: Stamp | None = None  # None in pages of an earlier version
 
     @property
     def data_words(self) -> str:
@@ -105,6 +116,7 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
         survives=words.survives(found),
         winner_report=report,
         problems=tuple(problems),
+        made=Stamp.now(),
     )
 
 
@@ -176,6 +188,7 @@ def render_html(comparison: RunComparison, out: Path) -> str:
     return render(
         "kalshi_platform.learning.tuning",
         "compare.html.j2",
+        page_head(comparison),
         {"value": value_text, "setting": setting_text, "score": score_text},
         c=comparison,
         f=comparison.findings,
@@ -187,9 +200,34 @@ def render_html(comparison: RunComparison, out: Path) -> str:
             "heat": _heat(comparison),
             "finalists": _finalists(comparison.findings),
         },
-        legend=_legend(comparison),
+        trial_heads=["run", "score and interval", *_short(comparison.varied), *_TRIAL_HEADS],
         link=None if report is None else os.path.relpath(report.html, out),
         most={"rows": _MOST_ROWS, "axes": _MOST_AXES, "events": _MOST_EVENTS},
+    )
+
+
+def _short(settings: Sequence[str]) -> list[str]:
+    return [name.rpartition(".")[2] for name in settings]
+
+
+def page_head(comparison: RunComparison) -> PageHead:
+    """Head of the page: which runs or sweeps, trained on which data, by which program and when."""
+    records = [sweep.record for sweep in comparison.sweeps]
+    names = [record.name for record in records] or [run.name for run in comparison.runs]
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    runs = comparison.runs
+    about = {
+        "dataset": [of_path(run.dataset) for run in runs if run.dataset],
+        "dataset digest": [run.dataset_digest for run in runs if run.dataset_digest],
+        "runs of commit": [run.commit for run in runs if run.commit],
+        "started": [record.started_at for record in records],
+    }
+    return PageHead(
+        kind="Sweep" if records else "Runs compared",
+        name=f"{shown}: {len(runs)} run{'' if len(runs) == 1 else 's'}",
+        data=comparison.data_words.removeprefix("Judged on ") or "unknown",
+        facts={name: ", ".join(dict.fromkeys(values)) for name, values in about.items()},
+        made=comparison.made,
     )
 
 
@@ -259,14 +297,14 @@ def _curves(comparison: RunComparison) -> Markup:
         for name, colour in _curve_colours(comparison).items()
     ]
     if not series:
-        return charts.nothing("no run was validated while it trained")
+        return nothing("no run was validated while it trained")
     low, high = min(s.x[0] for s in series), max(s.x[-1] for s in series)
-    ticks = (
-        [(float(x), f"{x:,.0f}") for x in charts.nice_ticks(low, high)]
-        if high > low
-        else [(low, f"{low:,.0f}")]
-    )
-    return charts.line_chart(series, "validation score over environment steps", ticks)
+    ticks = [(float(x), f"{x:,.0f}") for x in nice_ticks(low, high)] if high > low else [(low, f"{low:,.0f}")]
+    return charts.line_chart(
+        series, "validation score over environment steps", ticks, x_axis="environment steps",
+        y_axis="mean return a block, % of capital", x_format=lambda x: f"{x:,.0f} steps",
+        legend=_legend(comparison),
+    )  # fmt: skip
 
 
 def _parallel(comparison: RunComparison) -> Markup:
@@ -293,7 +331,7 @@ def _forest(comparison: RunComparison) -> Markup:
     runs = [run for run in best_first(comparison.runs) if run.score is not None][:_MOST_ROWS]
     marks = {run.name: " (finalist)" for run in runs if run.stage == "finalist"} | {winner: " (winner)"}
     rows = [(f"{run.name}{marks.get(run.name, '')}", score_interval(run)) for run in runs]
-    return charts.forest_plot(rows, "scores with intervals", "mean return a block")
+    return charts.forest_plot(rows, "scores with intervals", "mean return a block, % of capital")
 
 
 def _heat(comparison: RunComparison) -> Markup:
@@ -313,7 +351,7 @@ def _heat(comparison: RunComparison) -> Markup:
 
 def _finalists(found: Findings) -> Markup:
     rows = [(setting_text(f.values), f.spread.iqm) for f in found.finalists]
-    return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return a block")
+    return charts.forest_plot(rows, "finalists over seeds", "interquartile mean return a block, % of capital")
 
 
 def terminal_view(comparison: RunComparison) -> RenderableType:

@@ -15,6 +15,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.folder import MAY_MUTATE
 from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, mutations
 
@@ -45,8 +46,8 @@ class ExplainedASHA(AsyncHyperBandScheduler):
         action: str = super().on_trial_result(tune_controller, trial, result)
         if action == TrialScheduler.STOP:
             self.reasons[trial.trial_id] = (
-                f"cut at iteration {result[TIME]}: validation return {result[METRIC]:+.4f} is not among the "
-                f"best 1 in {self.factor} of the trials that came this far"
+                f"cut at iteration {result[TIME]}: validation return {signed_percent(result[METRIC])} of "
+                f"capital is not among the best 1 in {self.factor} of the trials that came this far"
             )
         return action
 

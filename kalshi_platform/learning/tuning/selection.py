@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kalshi_platform.domain.errors import TrainingError
-from kalshi_platform.evaluation.pages.formats import percent
+from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.evaluation.statistics.metrics import interquartile_mean
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord
@@ -67,10 +67,10 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
     best = ranked[0]
     middle = sorted(best[3], key=lambda r: (float(r.score or 0.0), r.id))[(len(best[3]) - 1) // 2]
     shown = ", ".join(
-        f"{record.id} {percent(-score)} ({len(scored)} seeds{_lost(failed[record.id])})"
+        f"{record.id} {signed_percent(-score)} ({len(scored)} seeds{_lost(failed[record.id])})"
         for score, _, record, scored in ranked
     )
-    why = f"highest interquartile mean of the validation return over seeds: {shown}"
+    why = f"highest interquartile mean of the validation return (% of capital) over seeds: {shown}"
     if len(ranked) > 1 and ranked[1][0] == best[0]:
         why = f"tie, so the one that did better in the sweep is taken; {why}"
     return WinnerChoice(best[2].id, middle.run, why)

@@ -60,6 +60,8 @@ def run_stage(
     # The ledger says what happens; Tune's newer display ignores verbose=0, and it logs every failed trial
     # with the stack traces of several processes, which it also writes beside the trial's logs.
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    # Every run writes its own curves for TensorBoard, a trial's as any other's; Tune's would be a second set.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
     _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
     for variant in planned:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune import Stopper
 
+from kalshi_platform.evaluation.pages.formats import percent, signed_percent
 from kalshi_platform.learning.training.stopping import without_gain
 
 #: Keys of a trial's report (``learning/tuning/trial.py``) the stopper reads.
@@ -44,6 +45,6 @@ class HeldOutMarketStopper(Stopper):
         if not self.patience or len(scores) < self.grace or since < self.patience:
             return None
         return (
-            f"no gain of {self.min_gain:g} on the validation events in {since} validations; best "
-            f"{result[BEST_SCORE]:+.4f} at iteration {result[BEST_ITERATION]}"
+            f"no gain of {percent(self.min_gain)} of capital on the validation events in {since} "
+            f"validations; best {signed_percent(result[BEST_SCORE])} at iteration {result[BEST_ITERATION]}"
         )

@@ -64,6 +64,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
         open_storage(request.storage).write_bytes_atomic(PLAN_FILE, json_text(plan, indent=1).encode())
     _claim(request, plan)
     place = SweepPlaces(dataset.uri, request.out, request.storage)
+    say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
     tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)

@@ -91,6 +91,7 @@ def report_of_progress(progress: Progress) -> dict[str, Any]:
         "episode_return": progress.episode_return,
         "steps_per_s": progress.steps_per_s,
         "train_s": progress.elapsed_s,
+        "collapse": progress.collapse,
         "replayed": False,
     }
 
@@ -109,6 +110,7 @@ def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
             "episode_return": line["episode_return"],
             "steps_per_s": line["steps_per_s"],
             "train_s": line["elapsed_s"],
+            "collapse": line.get("collapse") or "",  # runs of an earlier version do not tell
             "replayed": True,
         }
 

@@ -117,7 +117,7 @@ LEVELS: Final[dict[str, Level]] = {
 #: the time of the levels' sixteen.
 TIER_LEVELS: Final[dict[int, Level]] = {
     1: Level(
-        name="tier1",
+        name="tier_1",
         hidden_sizes=(64, 32),
         lstm_hidden=0,
         window=0,
@@ -126,7 +126,7 @@ TIER_LEVELS: Final[dict[int, Level]] = {
         latency_budget_ms=1,
     ),
     2: Level(
-        name="tier2",
+        name="tier_2",
         hidden_sizes=(64,),
         lstm_hidden=64,
         window=8,

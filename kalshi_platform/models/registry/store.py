@@ -18,7 +18,9 @@ from typing import Final
 import pyarrow as pa
 
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError, LimitError
+from kalshi_platform.domain.mistyped import meant
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog, Kind, author, check_alias, new_token
 from kalshi_platform.models.registry.evidence import GateJudgement
 from kalshi_platform.models.registry.provenance import DataCounts, Standing
@@ -156,13 +158,38 @@ class Registry:
         return AliasLog.read(self._storage)
 
     def resolve(self, name: str) -> str:
-        """Id of the model called ``name``, an alias or an id; a ContractError lists the names there are."""
-        log = self.aliases()
-        model = log.model(name) or name
+        """Id of the model called ``name``, an alias or an id; a ContractError tells what is near."""
+        model = self.aliases().model(name) or name
         if not self.holds(model):
-            known = ", ".join([*log.current, *(r.id for r in self.models())]) or "nothing yet"
-            raise ContractError(f"{self.uri} has no model or alias {name!r}; it holds {known}")
+            raise ContractError(self.lacks(name))
         return model
+
+    def knows(self, name: str) -> bool:
+        """True where ``name`` is an alias or an id of a model of this registry."""
+        return self.holds(self.aliases().model(name) or name)
+
+    @property
+    def is_empty(self) -> bool:
+        """True where no model was registered here."""
+        return not any(f.path.endswith(f"/{_RECORD}") for f in self._storage.list_files("models"))
+
+    def lacks(self, name: str) -> str:
+        """Message that there is no model called ``name``: the nearest names, or what there is instead."""
+        if self.is_empty:
+            return f"no model {name!r}: {self.when_empty()}"
+        current, ids = self.aliases().current, [record.id for record in self.models()]
+        near = meant(name, [*current, *ids])
+        aliases = (f"the {alias} is {model}" for alias, model in current.items())
+        held = "; ".join(aliases) or f"it holds {', '.join(ids)}"
+        return f"{self.uri} has no model or alias {name!r}{near or f'; {held}'}"
+
+    def when_empty(self) -> str:
+        """Line for a registry without a model: how one gets there."""
+        register = command_line("models", "register", "--run", "RUN", "--dataset", "DATASET")
+        return (
+            f"{self.uri} holds no model yet. Name another registry (--registry), train a first model "
+            f"({command_line('quickstart')}), or register a run of yours ({register})"
+        )
 
     def promote(
         self,

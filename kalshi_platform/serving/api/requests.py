@@ -9,13 +9,13 @@ Packed     text in the place of a whole row or history packs its numbers
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from kalshi_platform.data.market_data.faults import MAX_QTY_E2
 from kalshi_platform.domain.actions import ActionName
 from kalshi_platform.domain.fees import TAKER_RATE_E6
 from kalshi_platform.domain.units import DOLLAR_E4
-from kalshi_platform.serving.inference.batch import NoteName, TierName
+from kalshi_platform.serving.inference.batch import NoteName, TierName, present_name
 
 #: The exchange's own words (REST ``status``) and those of its filters; only ``active`` is traded.
 MarketState = Literal[
@@ -120,7 +120,7 @@ class GroupDecision(BaseModel):
         description="by market id: HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO; calibrated, of the tier"
     )
     confidence: float = Field(description="the lowest over the markets of the highest probability")
-    tier: TierName
+    tier: Annotated[TierName, BeforeValidator(present_name)]
     notes: list[NoteName] = Field(
         description="cached: the answer to an equal state; deadline: no time for a higher tier; fallback: a "
         "higher tier failed"
@@ -164,9 +164,9 @@ class ModelInfo(_Marked):
 
     model: str
     tier_set: str | None
-    tiers: list[int]
-    forms: dict[str, str] = Field(description="tier -> what runs its network in this process")
-    tier3_asked: Literal["replica", "deployment", "nowhere"] = Field(
+    tiers: list[TierName]
+    forms: dict[TierName, str] = Field(description="tier -> what runs its network in this process")
+    tier_3_asked: Literal["replica", "deployment", "nowhere"] = Field(
         description="who answers for tier 3: the replica that was asked, or a deployment of its own"
     )
     alias: str
@@ -221,7 +221,7 @@ class ShadowFound(BaseModel):
     groups: int = Field(description="compared")
     slots: int = Field(description="compared: a market stands there and no rule forces it")
     differing: int = Field(description="of them decided otherwise")
-    by_tier: dict[str, tuple[int, int]] = Field(description="tier that answered -> slots, differing")
+    by_tier: dict[TierName, tuple[int, int]] = Field(description="tier that answered -> slots, differing")
     pairs: dict[str, int] = Field(description="'answered > shadow' -> slots, where they differ")
     failures: int
     switched_off: str = Field(description="why it is not asked any more; empty while it is")
@@ -246,7 +246,7 @@ class Readiness(_Marked):
 
     ready: bool
     model: str | None
-    tiers: dict[str, str] = Field(description="tier -> ok, or what is wrong")
+    tiers: dict[TierName, str] = Field(description="tier -> ok, or what is wrong")
     reason: str | None = None
 
 

@@ -17,8 +17,10 @@ import torch
 
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Say, detail, passing, silent, time_words
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -56,7 +58,7 @@ from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.reservoir import States
 
-_STUDENTS = (int(Tier.MLP), int(Tier.LSTM))
+_STUDENTS = (int(Tier.TIER_1), int(Tier.TIER_2))
 #: Said where a set is not stored.
 NOT_STORED: Final = (
     "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
@@ -146,6 +148,7 @@ def build_tiers(
         judgement=judgement,
         machine=machine(),
         made_at=made_at,
+        program=Stamp.now(),
         wall_s=time.perf_counter() - started,
         judged_on=_counts(judging),
     )
@@ -175,7 +178,8 @@ def report_tiers(
     started = time.perf_counter()
     tier_set = newest_tier_set(registry, registry.resolve(model))
     if tier_set is None:
-        raise ContractError(f"{registry.uri}: {model} has no tiers; make them: kalshi-platform tiers build")
+        make = command_line("tiers", "build", model, "--dataset", dataset_uri, "--registry", registry.uri)
+        raise ContractError(f"{model} has no tiers; make them: {make}")
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT
@@ -193,6 +197,7 @@ def report_tiers(
         judgement=judgement.model_dump(),
         opened_before=len(opened_before),
         machine=machine(),
+        program=Stamp.now().model_dump(),
         wall_s=time.perf_counter() - started,
         judged_on={name: count.model_dump() for name, count in _counts(theatre).items()},
     )
@@ -253,7 +258,7 @@ def _teach(work: _Work) -> tuple[dict[int, FrozenPolicy], tuple[Learning, ...]]:
             work.say,
         )  # fmt: skip
         learnings.append(learning)
-    return {**policies, int(Tier.FULL): work.loaded.policy}, tuple(learnings)
+    return {**policies, int(Tier.TIER_3): work.loaded.policy}, tuple(learnings)
 
 
 def _training_states(work: _Work, bank: Bank) -> States:
@@ -287,7 +292,7 @@ def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Netwo
     prefix = f"tier{number}-{tag}"
     forms, files = export_forms(policy, prefix)
     weights = WEIGHTS_NAME
-    if number != Tier.FULL:  # the champion's weights lie in the model's own record
+    if number != Tier.TIER_3:  # the champion's weights lie in the model's own record
         weights = f"{prefix}.safetensors"
         files = {**files, weights: export_weights(policy)}
     best = fastest(forms)
@@ -303,7 +308,7 @@ def _calibrated(network: _Network, theatre: Theatre, states: States, say: Say) -
 
     The champion's stays 1: students are compared with its probabilities as they are.
     """
-    if network.number == Tier.FULL:
+    if network.number == Tier.TIER_3:
         return network.made(1.0)
     temperature = calibrated_temperature(network.policy, theatre, states)
     detail(say)(
@@ -348,7 +353,7 @@ def _remade(registry: Registry, tier_set: TierSet, record: TierRecord, work: _Wo
         return tier_artefact(registry, tier_set, name)
 
     policy = work.loaded.policy
-    if record.number != int(Tier.FULL):
+    if record.number != int(Tier.TIER_3):
         policy = policy_of(read(record.weights), record.spec, f"tier {record.number} of {tier_set.model}")
     form = fastest(record.forms)
     engine = engine_of(form.name, policy, form.files, read)

@@ -3,15 +3,17 @@
 Units  shares and losses of value are fractions, latencies milliseconds.
 """
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
-from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.config import Config, with_present_names
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
+
+#: Settings that reports of older releases call otherwise: old name -> name.
+_OLDER_NAMES: Final = {"full_overhead_ms": "tier_3_hop_ms", "tier3_inside_ms": "tier_3_inside_ms"}
 
 
 class StatesConfig(Config):
@@ -70,10 +72,10 @@ class ThresholdsConfig(Config):
     limit_s: float = Field(
         240, gt=0, description="no further pair is played after so many seconds; the report says so"
     )
-    full_overhead_ms: float = Field(
+    tier_3_hop_ms: float = Field(
         HOP_MS, ge=0, description="added to tier 3 where it is asked behind a hop to its deployment"
     )
-    tier3_inside_ms: float = Field(
+    tier_3_inside_ms: float = Field(
         INSIDE_MS,
         ge=0,
         description="a replica asks its own tier 3, without a hop, where one group takes less; the "
@@ -84,9 +86,14 @@ class ThresholdsConfig(Config):
         description="store a set that saves no time: its tiers still answer where tier 3 is late or fails",
     )
 
-    def hop_ms(self, full_p50_ms: float) -> float:
-        """Cost ms of tier 3 beside its own time, which is ``full_p50_ms``: a hop or nothing."""
-        return hop_ms(full_p50_ms, self.tier3_inside_ms, self.full_overhead_ms)
+    def hop_ms(self, tier_3_p50_ms: float) -> float:
+        """Cost ms of tier 3 beside its own time, which is ``tier_3_p50_ms``: a hop or nothing."""
+        return hop_ms(tier_3_p50_ms, self.tier_3_inside_ms, self.tier_3_hop_ms)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, values: Any) -> Any:
+        return with_present_names(values, _OLDER_NAMES)
 
     @model_validator(mode="after")
     def _shares(self) -> Self:
@@ -133,12 +140,6 @@ class TiersConfig(Config):
 
     def with_values(self, assignments: dict[str, Any]) -> Self:
         """A copy with dotted settings replaced, e.g. learn.epochs; ContractError names a wrong one."""
-        values = self.model_dump()
-        for path, value in assignments.items():
-            section, _, name = path.rpartition(".")
-            part = values.get(section) if section else values
-            if not isinstance(part, dict) or name not in part or isinstance(part[name], dict):
-                known = [f"{s}.{n}" for s, part in values.items() if isinstance(part, dict) for n in part]
-                raise ContractError(f"unknown setting {path!r}; there are seed, {', '.join(known)}")
-            part[name] = value
-        return self.parse(values)
+        part = "thresholds."
+        older = {part + name: part + present for name, present in _OLDER_NAMES.items()}
+        return super().with_values({older.get(name, name): value for name, value in assignments.items()})

@@ -74,20 +74,20 @@ def _cautious_first(
 
     A time limit then leaves out the most daring pairs.
     """
-    confidence = {m.number: _confidence(m, theatre, states) for m in made if m.number != Tier.FULL}
-    first, second = (candidates(confidence[n], config.leaving) for n in (Tier.MLP, Tier.LSTM))
+    confidence = {m.number: _confidence(m, theatre, states) for m in made if m.number != Tier.TIER_3}
+    first, second = (candidates(confidence[n], config.leaving) for n in (Tier.TIER_1, Tier.TIER_2))
     p50 = {m.number: m.form.p50_ms for m in made}
 
     def daring(pair: Exits) -> tuple[bool, float]:
         shares = shares_of(confidence, *pair)
         return pair != (None, None), -expected_ms(shares, *pair, p50, config.hop_ms(p50[3]))
 
-    return sorted(pairs_of(first, second, float(confidence[Tier.MLP].min())), key=daring)
+    return sorted(pairs_of(first, second, float(confidence[Tier.TIER_1].min())), key=daring)
 
 
 def with_exits(made: Sequence[Made], first: float | None, second: float | None) -> list[Made]:
     """Copies of ``made`` that let groups leave at these thresholds; the champion decides those left."""
-    exits = {int(Tier.MLP): first, int(Tier.LSTM): second}
+    exits = {int(Tier.TIER_1): first, int(Tier.TIER_2): second}
     return [m._replace(exit_threshold=exits.get(m.number)) for m in made]
 
 

@@ -7,10 +7,10 @@ Units      latencies milliseconds of the thread's own time, one group, one threa
 
 import time
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.domain.config import Config
@@ -31,7 +31,7 @@ from kalshi_platform.serving.distillation.cascade import Theatre, batch_of, casc
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
 from kalshi_platform.serving.distillation.states import StateReader, choices, collect_states
 from kalshi_platform.serving.distillation.thresholds import expected_ms
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier, present_name
 from kalshi_platform.serving.inference.engine import Engine
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
 from kalshi_platform.simulation.rollout.reservoir import States
@@ -68,7 +68,7 @@ class TierJudgement(Config):
     """Figures of one network of the cascade on the judging events."""
 
     number: int
-    level: str
+    level: Annotated[str, BeforeValidator(present_name)]
     form: str
     p50_ms: float
     p99_ms: float
@@ -121,8 +121,8 @@ class Judgement(Config):
             "p99_ms": self.p99_ms,
             "expected_ms": self.expected_ms,
             "champion_expected_ms": self.champion_expected_ms,
-            **{f"exit_share_{t.number}": t.exit_share for t in self.tiers},
-            **{f"ece_{t.number}": t.after.ece for t in self.tiers if t.after},
+            **{f"exit_share_{TIER_NAMES[t.number]}": t.exit_share for t in self.tiers},
+            **{f"ece_{TIER_NAMES[t.number]}": t.after.ece for t in self.tiers if t.after},
         }
         intervals = {
             "champion_return": self.champion_return,
@@ -174,7 +174,7 @@ def judge(
     shares = played.tally.exit_shares
     times = _time(tiered, theatre, states, seed)
     by_tier = {int(t): float(shares[t]) for t in Tier}
-    undecided = {int(Tier.FULL): 1 - by_tier[Tier.RULES]}
+    undecided = {int(Tier.TIER_3): 1 - by_tier[Tier.RULES]}
     return Judgement(
         split=split,
         half=half,
@@ -200,7 +200,9 @@ def _expected_ms(made: Sequence[Made], shares: dict[int, float], config: Thresho
     """Expected ms of a group with the tiers ``made``, of which ``shares`` leave at each; thresholds.py."""
     exits = {m.number: m.exit_threshold for m in made}
     p50 = {m.number: m.form.p50_ms for m in made}
-    return expected_ms(shares, exits.get(Tier.MLP), exits.get(Tier.LSTM), p50, config.hop_ms(p50[Tier.FULL]))
+    return expected_ms(
+        shares, exits.get(Tier.TIER_1), exits.get(Tier.TIER_2), p50, config.hop_ms(p50[Tier.TIER_3])
+    )
 
 
 def value_kept(cascade: np.ndarray, champion: np.ndarray, config: BootstrapConfig) -> Interval | None:
@@ -225,7 +227,7 @@ def _judge_tier(
     made: Made, theatre: Theatre, states: States, exit_share: float, champion: Sample
 ) -> TierJudgement:
     config = theatre.config
-    is_champion = made.number == Tier.FULL
+    is_champion = made.number == Tier.TIER_3
     own = NetworkPolicy(made.policy.network, theatre.bank.arrays)
     alone = champion if is_champion else theatre.play(own, "tier")
     mask, counted = choices(made.policy.spec.layout, states.flat)

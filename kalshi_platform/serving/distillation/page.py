@@ -14,25 +14,38 @@ from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import Scale, Series
+from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.drawing import (
+    BOTTOM,
+    TOP,
+    Scale,
+    draw_axes,
+    draw_line,
+    draw_point,
+    draw_text,
+    draw_x_ticks,
+    nice_ticks,
+    padded,
+    svg,
+)
 from kalshi_platform.evaluation.pages.formats import blocks_text, interval_text, ms, percent, plain, share
+from kalshi_platform.evaluation.pages.head import PageHead
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.terminal import show
+from kalshi_platform.models.registry.provenance import counts_words
 from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.judge import TierJudgement
 from kalshi_platform.serving.distillation.report import TierReport
 from kalshi_platform.serving.distillation.students import Learning
 from kalshi_platform.serving.distillation.thresholds import Choice, Pair
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier, tier_words
 
 HTML_NAME: Final = "tiers.html"
 JSON_NAME: Final = "tiers.json"
 _TENTHS: Final = [(k / 10, f"{k / 10:g}") for k in range(0, 11, 2)]
 _DIAGONAL: Final = Series("perfectly calibrated", (0.0, 1.0), (0.0, 1.0), 1)
 #: Tiers as a page calls them, by number.
-NAMES: Final = {
-    int(t): f"{int(t)} {'champion' if t is Tier.FULL else t.name}" for t in (Tier.MLP, Tier.LSTM, Tier.FULL)
-}
+NAMES: Final = {t: tier_words(TIER_NAMES[t]) for t in (1, 2, 3)}
 
 
 def write_page(report: TierReport, out: Path) -> tuple[Path, Path]:
@@ -50,6 +63,7 @@ def render_html(report: TierReport) -> str:
     return render(
         "kalshi_platform.serving.distillation",
         "tiers.html.j2",
+        page_head(report),
         {"threshold": threshold_text},
         r=report,
         j=report.judgement,
@@ -67,12 +81,29 @@ def render_html(report: TierReport) -> str:
         returns=charts.forest_plot(
             [
                 ("cascade", report.judgement.cascade_return),
-                *((f"tier {NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
+                *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
                 ("cascade - champion", report.judgement.difference),
             ],
             "returns with intervals",
-            "mean return a block",
+            "mean return a block, % of capital",
         ),
+    )
+
+
+def page_head(report: TierReport) -> PageHead:
+    """Head of the page: the tiers of which model, judged on which data, made by whom and when."""
+    return PageHead(
+        kind="Tiers",
+        name=f"Tiers of {report.model}",
+        data=counts_words(report.judged_on),
+        facts={
+            "model": report.model,
+            "dataset": report.dataset,
+            "dataset digest": report.dataset_digest,
+            "machine": report.machine,
+            "made": "" if report.program else report.made_at[:16].replace("T", " ") + " UTC",
+        },
+        made=report.program,
     )
 
 
@@ -94,7 +125,9 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
     for name, found, slot in (("before", before, 2), ("after", after, 0)):
         bins = [b for b in found.bins if b.n]
         lines.append(Series(name, [b.confidence for b in bins], [b.accuracy for b in bins], slot))
-    return charts.line_chart(lines, "reliability", _TENTHS, plain, 280, 420)
+    return charts.line_chart(
+        lines, "reliability", _TENTHS, plain, x_axis="confidence of the tier", y_axis="share that is right"
+    )
 
 
 def exit_chart(tier: TierJudgement) -> Markup:
@@ -105,39 +138,46 @@ def exit_chart(tier: TierJudgement) -> Markup:
         Series("share that leaves", x, [p.share for p in tier.exits], 0),
         Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
     ]
-    return charts.line_chart(lines, f"exits of tier {tier.number}", ticks, percent, 260, 420)
+    return charts.line_chart(
+        lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
+        y_axis="% of groups", x_format=lambda v: f"threshold {v:.4f}",
+    )  # fmt: skip
 
 
 def learning_chart(learning: Learning) -> Markup:
     """Chart of the held-out loss over the passes."""
     values = [epoch.held_out_kl for epoch in learning.epochs]
     x = [float(k + 1) for k in range(len(values))]
-    ticks = [(x[0], "1"), (x[-1], f"{len(values)} passes")]
+    ticks = [(x[0], "1"), (x[-1], str(len(values)))]
     line = Series("held-out KL", x, values)
-    return charts.line_chart([line], "held-out KL", ticks, plain, *charts.SMALL)
+    return charts.line_chart(
+        [line], "held-out KL", ticks, plain, charts.SMALL, x_axis="passes over the states",
+        y_axis="divergence from the model, nats", x_format=lambda x: f"pass {x:.0f}",
+    )  # fmt: skip
 
 
-def choice_chart(choice: Choice, height: int = 300) -> Markup:
+def choice_chart(choice: Choice, height: int = 320) -> Markup:
     """Chart of every pair of thresholds: return over expected latency, the chosen one in colour."""
-    left, bottom = 72, 44
-    times = [p.expected_ms for p in choice.pairs]
     values = [*(p.mean_return for p in choice.pairs), choice.champion_return]
-    x = Scale(*charts.padded(times, with_zero=False), left, charts.WIDTH - charts.RIGHT)
-    y = Scale(*charts.padded(values, with_zero=False), height - bottom, charts.TOP)
+    x = Scale(*padded([p.expected_ms for p in choice.pairs], with_zero=False))
+    y = Scale(*padded(values, with_zero=False), height - BOTTOM, TOP)
     parts = []
-    for tick in charts.nice_ticks(y.low, y.high):
-        parts.append(charts.draw_line(left, y(tick), charts.WIDTH - charts.RIGHT, y(tick), "grid"))
-        parts.append(charts.draw_text(left - 6, y(tick) + 4, percent(tick), anchor="end"))
-    for tick in charts.nice_ticks(x.low, x.high):
-        parts.append(charts.draw_text(x(tick), height - bottom + 18, plain(tick)))
+    for tick in nice_ticks(y.low, y.high):
+        parts.append(draw_line(0, y(tick), 100, y(tick), "grid"))
+        parts.append(draw_text(0, y(tick) + 4, percent(tick), anchor="end", dx=-7))
+    parts += draw_x_ticks([(x(t), plain(t)) for t in nice_ticks(x.low, x.high)], height - 26)
+    parts += draw_axes("expected time a group, ms", "mean return a block, % of capital", height)
     line = y(choice.champion_return)
-    parts.append(charts.draw_line(left, line, charts.WIDTH - charts.RIGHT, line, "zero"))
+    parts.append(draw_line(0, line, 100, line, "zero"))
+    parts.append(draw_text(100, line - 5, "the model alone", "name halo", "end"))
     for k, pair in sorted(enumerate(choice.pairs), key=lambda item: item[0] == choice.chosen):
         kind = "point s0" if k == choice.chosen else "point s1"
-        parts.append(charts.draw_point(x(pair.expected_ms), y(pair.mean_return), kind, _pair_text(pair)))
-    axis = "expected ms a group; across: the champion's return on the same events"
-    parts.append(charts.draw_text((left + charts.WIDTH) / 2, height - 6, axis, "axis"))
-    return charts.svg(height, parts, "mean return over expected latency")
+        parts.append(draw_point(x(pair.expected_ms), y(pair.mean_return), kind, _pair_text(pair)))
+    pair = choice.pairs[choice.chosen]
+    at = x(pair.expected_ms)
+    anchor = "end" if at > 75 else ("start" if at < 25 else "middle")
+    parts.append(draw_text(at, y(pair.mean_return) + 20, "chosen", "name halo", anchor))
+    return svg(height, parts, "mean return over expected time", f"chosen: {_pair_text(pair)}")
 
 
 def _pair_text(pair: Pair) -> str:
@@ -164,7 +204,7 @@ def terminal_view(report: TierReport) -> RenderableType:
     for t in j.tiers:
         table.add_row(
             NAMES[t.number], t.form, ms(t.p50_ms), ms(t.p99_ms),
-            "-" if t.number == Tier.FULL else threshold_text(t.exit_threshold),
+            "-" if t.number == Tier.TIER_3 else threshold_text(t.exit_threshold),
             share(t.exit_share), share(t.alone_agreement),
             percent(t.before.ece) if t.before else "-", percent(t.after.ece) if t.after else "-",
             interval_text(t.alone_return),

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import Field
 
+from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.pages.formats import ms, share
@@ -43,6 +44,11 @@ class TierReport(Config):
     opened_before: int = Field(0, description="earlier openings of the test split, where that was judged")
     machine: str
     made_at: str
+    program: Stamp | None = Field(
+        None,
+        description="the program that made it, and when; None in earlier reports",
+        exclude_if=lambda stamp: stamp is None,
+    )
     wall_s: float = Field(description="making the set, or judging it again")
     judged_on: DataCounts | None = Field(
         None,
@@ -84,7 +90,7 @@ class TierReport(Config):
         """Words on where a replica asks tier 3, which decides what the cascade can save."""
         added_ms = self.judgement.hop_ms
         if added_ms is None:  # of a release that knew no tier 3 inside the replica
-            added_ms = self.config.thresholds.full_overhead_ms
+            added_ms = self.config.thresholds.tier_3_hop_ms
         return f"with a hop of {ms(added_ms)} to tier 3" if added_ms else "tier 3 inside the replica, no hop"
 
 

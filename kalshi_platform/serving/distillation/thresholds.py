@@ -93,7 +93,7 @@ def expected_ms(
     at_1 = p50_ms[1] if first is not None else 0.0
     at_2 = at_1 + (p50_ms[2] if second is not None else 0.0)
     at_3 = at_2 + p50_ms[3] + hop_ms
-    cost = {int(Tier.MLP): at_1, int(Tier.LSTM): at_2, int(Tier.FULL): at_3}
+    cost = {int(Tier.TIER_1): at_1, int(Tier.TIER_2): at_2, int(Tier.TIER_3): at_3}
     return sum(exit_shares.get(tier, 0.0) * ms for tier, ms in cost.items())
 
 

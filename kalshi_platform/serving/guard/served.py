@@ -116,10 +116,10 @@ class ServedModel:
         return self.policy.window
 
     @cached_property
-    def full_ms(self) -> float:
+    def tier_3_ms(self) -> float:
         """Median ms of tier 3 on one group in this process; infinite without a tier 3 or a measurement."""
         last = self.policy.tiers[-1]
-        return float("inf") if last.number != Tier.FULL or last.group_p50_ms is None else last.group_p50_ms
+        return float("inf") if last.number != Tier.TIER_3 or last.group_p50_ms is None else last.group_p50_ms
 
 
 def fault_of(error: BaseException) -> Fault:

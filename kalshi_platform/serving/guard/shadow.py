@@ -33,7 +33,7 @@ from kalshi_platform.serving.api.requests import ModelEvent, ShadowFound
 from kalshi_platform.serving.guard.candidate import decided_slots, other_view
 from kalshi_platform.serving.guard.guard_events import EventKind, GuardEvents
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Batch, Decisions, Note, Tier
 from kalshi_platform.serving.inference.ready import ModelKey, ReadyModel, key_of
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy, TierError
 
@@ -245,7 +245,7 @@ class Shadow:
                 slots=int(pairs.sum()),
                 differing=int(both.sum()),
                 by_tier={
-                    tier.name.lower(): (int(pairs[tier].sum()), int(differing[tier].sum()))
+                    TIER_NAMES[tier]: (int(pairs[tier].sum()), int(differing[tier].sum()))
                     for tier in Tier
                     if pairs[tier].any()
                 },

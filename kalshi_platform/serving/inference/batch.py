@@ -6,7 +6,7 @@ Not        names of markets: the caller keeps them; a group's slots are answered
 """
 
 from enum import IntEnum, IntFlag
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -20,9 +20,9 @@ class Tier(IntEnum):
 
     NONE = 0  # nobody could: HOLD everywhere
     RULES = 4  # every slot that may trade was forced
-    MLP = 1
-    LSTM = 2
-    FULL = 3
+    TIER_1 = 1  # a small MLP
+    TIER_2 = 2  # a small LSTM
+    TIER_3 = 3  # the model itself
 
     @property
     def order(self) -> int:
@@ -31,7 +31,7 @@ class Tier(IntEnum):
 
 
 #: ``Tier.order`` by value, to look up arrays of tiers.
-TIER_ORDER: Final = np.argsort([Tier.NONE, Tier.RULES, Tier.MLP, Tier.LSTM, Tier.FULL])
+TIER_ORDER: Final = np.argsort([Tier.NONE, Tier.RULES, Tier.TIER_1, Tier.TIER_2, Tier.TIER_3])
 
 
 class Note(IntFlag):
@@ -43,12 +43,34 @@ class Note(IntFlag):
 
 
 #: Names of tiers and notes on the wire and in metrics; the members' in lower case.
-TierName = Literal["rules", "mlp", "lstm", "full", "none"]
+TierName = Literal["rules", "tier_1", "tier_2", "tier_3", "none"]
 NoteName = Literal["cached", "deadline", "fallback"]
-TIER_NAMES: Final = {int(tier): tier.name.lower() for tier in Tier}
+TIER_NAMES: Final[dict[int, TierName]] = {0: "none", 4: "rules", 1: "tier_1", 2: "tier_2", 3: "tier_3"}
+#: Tiers in text, by name: on pages, in tables, in messages.
+TIER_WORDS: Final[dict[str, str]] = {
+    "none": "nobody",
+    "rules": "rules",
+    "tier_1": "tier 1 (MLP)",
+    "tier_2": "tier 2 (LSTM)",
+    "tier_3": "tier 3 (the model itself)",
+}
+#: Names that answers and files of older releases gave to tiers, and the tiers' names today.
+_OLDER_NAMES: Final = {
+    "mlp": "tier_1", "lstm": "tier_2", "full": "tier_3", "tier1": "tier_1", "tier2": "tier_2",
+}  # fmt: skip
 NOTE_NAMES: Final = {int(note): str(note.name).lower() for note in Note}
 #: The names of the notes that a sum of bits holds.
 NOTES_OF: Final = [[NOTE_NAMES[note] for note in Note if bits & note] for bits in range(1 << len(Note))]
+
+
+def present_name(name: Any) -> Any:
+    """Name of today of a tier that an answer or a file of an older release calls ``name``; else ``name``."""
+    return _OLDER_NAMES.get(name, name) if isinstance(name, str) else name
+
+
+def tier_words(name: str) -> str:
+    """Text for the tier called ``name``, such as "tier 1 (MLP)"; a name that nobody knows stays as it is."""
+    return TIER_WORDS.get(name, name)
 
 
 class Batch(NamedTuple):

@@ -130,7 +130,7 @@ class TieredPolicy:
         if not pending.open.size:
             return self.finish(pending, None)
         try:  # as :meth:`ask`, without an array of its own for the answer
-            self._write(self._numbered(int(Tier.FULL)), batch, pending.open, pending.decisions, now_ns)
+            self._write(self._numbered(int(Tier.TIER_3)), batch, pending.open, pending.decisions, now_ns)
         except TierError:
             return self.finish(pending, None, Note.FALLBACK)
         pending.open = pending.open[:0]
@@ -156,15 +156,15 @@ class TieredPolicy:
             at = pending.passed(f"tier_{tier.number}", at)
         return pending
 
-    def finish(self, pending: Pending, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
+    def finish(self, pending: Pending, tier_3: Decisions | None, why: Note = _NOTHING) -> Decisions:
         """Put tier 3's answer to ``pending.question`` in place, and cache the decisions.
 
-        ``full`` None: tier 3 gave no answer. The best tier below it answers instead, marked with ``why``
+        ``tier_3`` None: tier 3 gave no answer. The best tier below it answers instead, marked with ``why``
         (Note.DEADLINE or Note.FALLBACK).
         """
         decisions = pending.decisions
-        if full is not None:
-            decisions.put(pending.open, full)
+        if tier_3 is not None:
+            decisions.put(pending.open, tier_3)
         elif pending.open.size:
             self._stand_in(pending, why)
             decisions.notes[pending.open] |= np.uint8(why)
@@ -238,7 +238,7 @@ class TieredPolicy:
 
     def _lets_out(self, tier: ReadyTier) -> bool:
         """True if the cascade asks the tier on the way: below tier 3, and groups may leave at it."""
-        return tier.number != Tier.FULL and tier.exit_threshold is not None
+        return tier.number != Tier.TIER_3 and tier.exit_threshold is not None
 
     def _stand_in(self, pending: Pending, why: Note) -> None:
         """Ask, in place of tier 3, the tiers that the cascade passed over because no group leaves at them.
@@ -246,10 +246,10 @@ class TieredPolicy:
         Where time ran out, they are asked only about the groups that no network has answered.
         """
         for tier in reversed(self.tiers):
-            if tier.number == Tier.FULL or self._lets_out(tier):
+            if tier.number == Tier.TIER_3 or self._lets_out(tier):
                 continue
             answered_by = pending.decisions.tier[pending.open]
-            below = Tier.MLP if why & Note.DEADLINE else Tier(tier.number)
+            below = Tier.TIER_1 if why & Note.DEADLINE else Tier(tier.number)
             which = pending.open[TIER_ORDER[answered_by] < below.order]
             if not which.size:
                 continue

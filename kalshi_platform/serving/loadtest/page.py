@@ -15,18 +15,24 @@ from rich.table import Table
 from rich.text import Text
 
 from kalshi_platform.evaluation.pages import charts
-from kalshi_platform.evaluation.pages.charts import (
-    LEFT,
-    RIGHT,
+from kalshi_platform.evaluation.pages.charts import Series
+from kalshi_platform.evaluation.pages.drawing import (
+    BOTTOM,
+    TOP,
     Scale,
-    Series,
+    draw_axes,
     draw_line,
     draw_rect,
     draw_text,
+    draw_x_ticks,
+    nice_ticks,
+    nothing,
     svg,
 )
 from kalshi_platform.evaluation.pages.formats import ms, percent
+from kalshi_platform.evaluation.pages.head import PageHead
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+from kalshi_platform.serving.inference.batch import tier_words
 from kalshi_platform.serving.loadtest.result import EDGES_MS, LoadResult, Percentiles
 
 HTML_NAME: Final = "loadtest.html"
@@ -51,7 +57,9 @@ def render_load(result: LoadResult) -> str:
     return render(
         "kalshi_platform.serving.loadtest",
         "loadtest.html.j2",
+        page_head(result),
         r=result,
+        heads=["measured", "n", *(text for text, _ in SHOWN)],
         shown=SHOWN,
         verdict=verdict(result),
         rows=rows(result),
@@ -59,6 +67,22 @@ def render_load(result: LoadResult) -> str:
         over_time=_over_time(result),
         histogram=_histogram(result),
         exits=_exits(result),
+        tier_words=tier_words,
+    )
+
+
+def page_head(result: LoadResult) -> PageHead:
+    """Head of the page: which server, asked how, by which program and when."""
+    config = result.config
+    return PageHead(
+        kind="Load test",
+        name=f"{config.url} at {config.rate_per_s:g} requests a second",
+        data="unknown",
+        facts={
+            "asked": f"{config.url.rstrip('/')}{'/v1/stream' if config.stream else '/v1/decide'}",
+            "started": f"{result.started[:16].replace('T', ' ')} UTC" if result.started else "",
+            "commit": result.commit,
+        },
     )
 
 
@@ -83,7 +107,7 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
         ("from when it was meant", result.latency),
         ("from when it was sent", result.service),
         ("the generator's own lag", result.lag),
-        *((f"decided by {t.tier}", t.latency) for t in result.tiers),
+        *((f"decided by {tier_words(t.tier)}", t.latency) for t in result.tiers),
         *((f"server: {stage}", p) for stage, p in result.stages.items()),
     ]
     return [(name, found) for name, found in named if found is not None]
@@ -91,14 +115,18 @@ def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
 
 def _by_percentile(result: LoadResult) -> Markup:
     """Chart of each tier's latency at each percentile, logarithmic in time."""
-    lines = [("all", result.latency), *((t.tier, t.latency) for t in result.tiers)]
+    lines = [("all", result.latency), *((tier_words(t.tier), t.latency) for t in result.tiers)]
     series = [
         Series(name, range(len(SHOWN)), [_log(getattr(p, field)) for _, field in SHOWN], min(slot, 5))
         for slot, (name, p) in enumerate(lines)
         if p is not None
     ]
     ticks = [(float(k), text) for k, (text, _) in enumerate(SHOWN)]
-    return charts.line_chart(series, "latency by percentile", ticks, _unlog, with_zero=False)
+    return charts.line_chart(
+        series, "latency by percentile", ticks, _unlog, x_axis="percentile of the requests",
+        y_axis="time to the answer, ms, logarithmic", with_zero=False,
+        x_format=lambda k: SHOWN[round(k)][0],
+    )  # fmt: skip
 
 
 def _over_time(result: LoadResult) -> Markup:
@@ -114,9 +142,12 @@ def _over_time(result: LoadResult) -> Markup:
         )
     ]
     if len(at) < 2:
-        return charts.nothing("too short for a curve")
-    ticks = [(at[0], f"{at[0]:.0f} s"), (at[-1], f"{at[-1]:.0f} s")]
-    return charts.line_chart(series, "latency over time", ticks, _unlog, with_zero=False)
+        return nothing("too short for a curve")
+    ticks = [(at[0], f"{at[0]:.0f}"), (at[-1], f"{at[-1]:.0f}")]
+    return charts.line_chart(
+        series, "latency over time", ticks, _unlog, x_axis="seconds since the warm-up",
+        y_axis="time to the answer, ms, logarithmic", with_zero=False, x_format=lambda s: f"at {s:.1f} s",
+    )  # fmt: skip
 
 
 def _log(value: float | None) -> float | None:
@@ -131,24 +162,25 @@ def _histogram(result: LoadResult) -> Markup:
     """Chart of answers by latency, over the range that has any."""
     seen = [k for k, n in enumerate(result.histogram) if n]
     if not seen:
-        return charts.nothing("no answers")
+        return nothing("no answers")
     first, last = seen[0], seen[-1]
     counts = result.histogram[first : last + 1]
-    x = Scale(first, last + 1, LEFT, charts.WIDTH - RIGHT)
-    y = Scale(0.0, float(max(counts)), _HEIGHT - 30, 14)
-    parts = []
-    for tick in charts.nice_ticks(0.0, float(max(counts)), 4):
-        parts.append(draw_line(LEFT, y(tick), charts.WIDTH - RIGHT, y(tick), "grid"))
-        parts.append(draw_text(LEFT - 6, y(tick) + 4, f"{tick:,.0f}", anchor="end"))
+    x = Scale(first, last + 1)
+    y = Scale(0.0, float(max(counts)), _HEIGHT - BOTTOM, TOP)
+    parts = draw_axes("time to the answer, ms, logarithmic", "answers", _HEIGHT)
+    for tick in nice_ticks(0.0, float(max(counts)), 4):
+        parts.append(draw_line(0, y(tick), 100, y(tick), "grid"))
+        parts.append(draw_text(0, y(tick) + 4, f"{tick:,.0f}", anchor="end", dx=-7))
     for k, n in enumerate(counts, start=first):
         title = f"{_range(k)}: {n:,} ({percent(n / result.answered)})"
-        width = x(k + 1) - x(k) - 1
+        width = 0.94 * (x(k + 1) - x(k))
         parts.append(draw_rect(x(k), y(n), width, y(0.0) - y(n), "cell", title))
     step = max(1, (last + 1 - first) // 8)
-    for k in range(first, last + 1, step):
-        if k < len(EDGES_MS):
-            parts.append(draw_text(x(k + 1), _HEIGHT - 10, ms(EDGES_MS[k])))
-    return svg(_HEIGHT, parts, "answers by latency")
+    edges = [k for k in range(first, last + 1, step) if k < len(EDGES_MS)]
+    parts += draw_x_ticks([(x(k + 1), ms(EDGES_MS[k])) for k in edges], _HEIGHT - 26)
+    most = max(range(len(counts)), key=counts.__getitem__)
+    finding = f"most answers took {_range(first + most)}: {counts[most]:,} of {result.answered:,}"
+    return svg(_HEIGHT, parts, "answers by time", finding)
 
 
 def _range(k: int) -> str:
@@ -162,17 +194,21 @@ def _range(k: int) -> str:
 def _exits(result: LoadResult) -> Markup:
     """Chart of the share of answers that each tier decided."""
     if not result.tiers:
-        return charts.nothing("the answers name no tier")
-    row_h, left = 28, 110
-    x = Scale(0.0, 1.0, left, charts.WIDTH - 80)
-    parts: list[str] = []
+        return nothing("the answers name no tier")
+    row_h, top = 28, 4
+    x = Scale(0.0, 1.0)
+    foot = row_h * len(result.tiers) + top
+    parts = draw_axes("% of the answers", "", foot + 40)
+    parts += draw_x_ticks([(x(share), percent(share)) for share in (0, 0.25, 0.5, 0.75, 1)], foot + 16)
     for k, tier in enumerate(result.tiers):
-        top = k * row_h + 4
-        parts.append(draw_text(left - 8, top + 15, tier.tier, "name", "end"))
-        title = f"{tier.tier}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
-        parts.append(draw_rect(left, top, x(tier.share) - left, row_h - 8, "cell", title))
-        parts.append(draw_text(x(tier.share) + 6, top + 15, percent(tier.share), anchor="start"))
-    return svg(row_h * len(result.tiers) + 8, parts, "who decided")
+        at = k * row_h + top
+        parts.append(draw_text(0, at + 15, tier_words(tier.tier), "name", "end", dx=-8))
+        title = f"{tier_words(tier.tier)}: {percent(tier.share)}, p50 {ms(tier.latency.p50_ms)}"
+        parts.append(draw_rect(0, at, x(tier.share), row_h - 8, "cell", title))
+        parts.append(draw_text(x(tier.share), at + 15, percent(tier.share), anchor="start", dx=6))
+    most = max(result.tiers, key=lambda tier: tier.share)
+    finding = f"{tier_words(most.tier)} decided most, {percent(most.share)}"
+    return svg(foot + 40, parts, "who decided", finding, left=170, right=64)
 
 
 def load_view(result: LoadResult) -> RenderableType:
@@ -191,7 +227,7 @@ def load_view(result: LoadResult) -> RenderableType:
     if result.quiet:
         lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
     lines += [Text(f"  {n:,} x {kind}", style="red") for kind, n in result.errors.items()]
-    lines += _named("decided by", [(t.tier, t.share) for t in result.tiers])
+    lines += _named("decided by", [(tier_words(t.tier), t.share) for t in result.tiers])
     lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])
     style = "bold" if result.problem is None else "bold red"
     return Group(table, *lines, Text(verdict(result), style=style))

@@ -13,13 +13,14 @@ fixed before the first request; a request due during a stall waited, and is coun
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.units import NS_PER_MS, NS_PER_SECOND
+from kalshi_platform.serving.inference.batch import present_name
 
 #: Outcome of a request that was answered; any other outcome names the kind of failure.
 ANSWERED: Final = "answered"
@@ -118,7 +119,7 @@ class Percentiles(Config):
 class TierLoad(Config):
     """Requests that one tier decided: their share and latency."""
 
-    tier: str
+    tier: Annotated[str, BeforeValidator(present_name)]
     share: float  # of the answered
     latency: Percentiles
 
@@ -208,9 +209,9 @@ def summarise(config: LoadConfig, start_ns: int, timings: Timings) -> LoadResult
 
 
 def _by_tier(tier: Sequence[str], latency_ms: np.ndarray, ok: np.ndarray) -> tuple[TierLoad, ...]:
-    names = np.array(tier, object)
+    names = np.array([present_name(name) for name in tier], object)
     found = []
-    for name in sorted({t for t, answered in zip(tier, ok, strict=True) if answered and t}):
+    for name in sorted({t for t, answered in zip(names, ok, strict=True) if answered and t}):
         mine = latency_ms[ok & (names == name)]
         percentiles = Percentiles.of(mine)
         if percentiles is not None:

@@ -98,7 +98,7 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
     except (aiohttp.ClientError, TimeoutError, OSError) as err:
         raise ContractError(
             f"{url}: no server answers ({err or type(err).__name__}); start one with "
-            "`kalshi-platform serve --local`, or correct --url"
+            "`kalshi-platform serve`, or correct --url"
         ) from None
     if status in (401, 403):
         raise ContractError(f"{place}: status {status}; give the file of a client token with --token-file")

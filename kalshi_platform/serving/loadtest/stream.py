@@ -186,7 +186,7 @@ async def _connected(url: str, headers: Mapping[str, str], timeout_s: float) -> 
     except (WebSocketException, OSError, ValueError) as err:
         raise ContractError(
             f"{url}: no server answers ({err or type(err).__name__}); start one with "
-            "`kalshi-platform serve --local`, or correct --url"
+            "`kalshi-platform serve`, or correct --url"
         ) from None
 
 

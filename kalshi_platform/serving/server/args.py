@@ -4,9 +4,11 @@ Invariant  the defaults are the safe ones: a token is asked for, bodies, rates a
 Not        secrets: a file or an environment variable is named, never its content.
 """
 
-from pydantic import Field
+from typing import Any, Final
 
-from kalshi_platform.domain.config import Config
+from pydantic import Field, model_validator
+
+from kalshi_platform.domain.config import Config, with_present_names
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.registry.record import MODEL_ID
 from kalshi_platform.models.registry.store import CHAMPION, Registry
@@ -20,6 +22,12 @@ from kalshi_platform.serving.server.breaker import BreakerConfig
 from kalshi_platform.serving.server.feature_cache import FeatureCacheConfig
 from kalshi_platform.serving.server.gate import AccessArgs, RateLimitConfig
 from kalshi_platform.serving.server.idempotency import IdempotencyConfig
+
+#: Settings that config files of older releases call otherwise: old name -> name.
+_OLDER_NAMES: Final = {
+    "tier3": "tier_3", "tier3_inside_ms": "tier_3_inside_ms", "tier3_replicas": "tier_3_replicas",
+    "tier3_cpus": "tier_3_cpus",
+}  # fmt: skip
 
 
 class LimitArgs(Config):
@@ -63,10 +71,11 @@ class PolicyAppArgs(Config):
         le=60_000,
         description="time limit in ms for requests that set no deadline, from their arrival in the server",
     )
-    tier3: bool = Field(
-        True, description="run the full model in its own process, or inside each server process"
+    tier_3: bool = Field(
+        True,
+        description="run tier 3 (the model itself) in a process of its own, or inside each server process",
     )
-    tier3_inside_ms: float = Field(
+    tier_3_inside_ms: float = Field(
         INSIDE_MS,
         ge=0,
         description="where tier 3 takes less than this for one group, as measured when the model was loaded, "
@@ -75,13 +84,13 @@ class PolicyAppArgs(Config):
     replicas: int = Field(
         1, ge=1, description="number of server processes; each runs caches, rules, tiers 1 and 2"
     )
-    tier3_replicas: int = Field(1, ge=1, description="of tier 3")
+    tier_3_replicas: int = Field(1, ge=1, description="of tier 3")
     max_ongoing_requests: int = Field(100, ge=1, description="of one replica at a time")
     max_queued_requests: int = Field(
         1_000, ge=-1, description="waiting for tier 3 in one ingress replica; -1 = any number"
     )
     replica_cpus: float = Field(1.0, ge=0, description="CPUs an ingress replica reserves")
-    tier3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
+    tier_3_cpus: float = Field(1.0, ge=0, description="CPUs a replica of tier 3 reserves")
     health_check_s: float = Field(5.0, gt=0, description="time between Serve's looks at a replica")
     breaker: BreakerConfig = Field(
         default_factory=BreakerConfig, description="when tier 3 is not asked for a while"
@@ -93,6 +102,11 @@ class PolicyAppArgs(Config):
     log_share: float = Field(1.0, ge=0, le=1, description="decided requests logged; refusals always are")
     export_s: float = Field(1.0, gt=0, le=60, description="time between two exports of metrics")
     inference_ttl_ms: int = Field(50, ge=0, description="an answer to an equal state is given again so long")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_today(cls, values: Any) -> Any:
+        return with_present_names(values, _OLDER_NAMES)
 
     @property
     def guard(self) -> GuardConfig:
@@ -112,8 +126,5 @@ def require_model(registry: Registry, name: str) -> str:
         )
     model = registry.aliases().model(name)
     if model is None:
-        raise ContractError(
-            f"{registry.uri} has no {name}: train a model and promote it (kalshi-platform quickstart, then "
-            "kalshi-platform models), or name another registry"
-        )
+        raise ContractError(registry.lacks(name))
     return model

@@ -110,13 +110,13 @@ READY: Final = Metric(
     "kalshi_serve_ready", "gauge",
     "1 where the replica could decide at its last probe, every tier in it answering, else 0.",
 )  # fmt: skip
-TIER3_PAUSED: Final = Metric(
-    "kalshi_serve_tier3_paused", "gauge",
+TIER_3_PAUSED: Final = Metric(
+    "kalshi_serve_tier_3_paused", "gauge",
     "1 while tier 3 is asked only now and then, because its last answers failed or came too late, else 0.",
 )  # fmt: skip
 
 METRICS: Final = (
     REQUESTS, REFUSALS, DECISIONS, ACTIONS_TAKEN, NOTES, CACHE_LOOKS, REQUEST_SECONDS, STAGE_SECONDS, GROUPS,
     EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, RESUMES, SHADOW, RELOADS, MODEL, READY,
-    TIER3_PAUSED,
+    TIER_3_PAUSED,
 )  # fmt: skip

@@ -47,7 +47,7 @@ from kalshi_platform.serving.server.metrics import (
     SESSIONS,
     SHADOW,
     STAGE_SECONDS,
-    TIER3_PAUSED,
+    TIER_3_PAUSED,
     Metric,
 )
 from kalshi_platform.serving.server.problems import Problem
@@ -265,9 +265,9 @@ class Observability:
         """Note the result of a probe of every tier: ``is_ready`` says if the replica can decide."""
         self.metrics.set(READY, value=float(is_ready))
 
-    def tier3_paused(self, is_paused: bool) -> None:
+    def tier_3_paused(self, is_paused: bool) -> None:
         """Note and log that tier 3 is not asked for a while, or that it answered again."""
-        self.metrics.set(TIER3_PAUSED, value=float(is_paused))
+        self.metrics.set(TIER_3_PAUSED, value=float(is_paused))
         self._say(logging.WARNING if is_paused else logging.INFO, "tier_3", paused=is_paused)
 
     def collect(self, served: ServedModel | None) -> Snapshot:

@@ -28,7 +28,15 @@ from kalshi_platform.serving.api.requests import (
 )
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.guard.served import ServedModel
-from kalshi_platform.serving.inference.batch import Batch, Decisions, Note, Tier
+from kalshi_platform.serving.inference.batch import (
+    TIER_NAMES,
+    Batch,
+    Decisions,
+    Note,
+    Tier,
+    TierName,
+    tier_words,
+)
 from kalshi_platform.serving.inference.hop import is_asked_inside
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import Pending, TierError
@@ -50,7 +58,7 @@ _NOTHING: Final = Note(0)
 PROBE_S: Final = 1.0
 
 #: Asks tier 3 in another process: (model and tier set, question) -> its decisions.
-AskFull = Callable[[ModelKey, Batch], Awaitable[Decisions]]
+AskTier3 = Callable[[ModelKey, Batch], Awaitable[Decisions]]
 
 
 class _Begun(NamedTuple):
@@ -72,20 +80,20 @@ class Service:
         self,
         args: PolicyAppArgs,
         guard: ModelGuard,
-        ask_full: AskFull | None = None,
+        ask_tier_3: AskTier3 | None = None,
         *,
         observability: Observability,
         later: Callable[[Callable[[], None]], object] = lambda act: act(),
     ) -> None:
-        """``ask_full`` asks tier 3 in another process, where that is quicker; None: this one asks its own.
+        """``ask_tier_3`` asks tier 3 in another process, where that is quicker; None: this one asks its own.
 
         The service hands ``later`` the work that no answer need wait for: counting, logging, recording. The
         default does that work at once.
         """
         self._later = later
         self.args, self.guard, self.observability = args, guard, observability
-        self._ask_full = ask_full
-        self._breaker = Breaker(args.breaker, time.monotonic_ns, observability.tier3_paused)
+        self._ask_tier_3 = ask_tier_3
+        self._breaker = Breaker(args.breaker, time.monotonic_ns, observability.tier_3_paused)
         self._features: FeatureCache | None = None
         self._answers = Answers(args.limits.answers, time.monotonic_ns)
         self._reader: tuple[int, Reader] | None = None
@@ -212,7 +220,7 @@ class Service:
 
     def asks_here(self, served: ServedModel) -> bool:
         """True if this process asks its own tier 3 of ``served``."""
-        return self._ask_full is None or is_asked_inside(served.full_ms, self.args.tier3_inside_ms)
+        return self._ask_tier_3 is None or is_asked_inside(served.tier_3_ms, self.args.tier_3_inside_ms)
 
     def _needs_remote(self, begun: _Begun) -> bool:
         """True if tier 3 must be asked in another process."""
@@ -226,36 +234,36 @@ class Service:
         if begun.deadline_ns - at_ns < MIN_HERE_MS * NS_PER_MS:
             return self._finish(begun, None, Note.DEADLINE)
         try:
-            full = begun.served.policy.ask(int(Tier.FULL), pending.question, pending.now_ns)
+            found = begun.served.policy.ask(int(Tier.TIER_3), pending.question, pending.now_ns)
         except TierError as error:
             return self._fall_back(begun, error, is_models_fault=True)
         finally:
             begun.stages_ns["tier_3"] = time.monotonic_ns() - at_ns
-        return self._finish(begun, full)
+        return self._finish(begun, found)
 
     async def _finish_remotely(self, begun: _Begun) -> Decisions:
         """Finish a request with tier 3's answer from its process, or by the tiers below without it."""
         at_ns = time.monotonic_ns()
         try:
-            full, why = await self._full(
+            found, why = await self._from_tier_3(
                 begun.served, begun.pending, (begun.deadline_ns - at_ns) / NS_PER_SECOND
             )
         except Exception as error:  # a failed network, a dead replica, a lost handle: all mean the same
             return self._fall_back(begun, error, is_models_fault=isinstance(error, TierError))
         finally:
             begun.stages_ns["tier_3"] = time.monotonic_ns() - at_ns
-        return self._finish(begun, full, why)
+        return self._finish(begun, found, why)
 
     def _fall_back(self, begun: _Begun, error: Exception, *, is_models_fault: bool) -> Decisions:
         """Finish a request by the tiers below tier 3, which failed with ``error``."""
-        self.observability.fell_back(begun.request_id, begun.served.key.model, int(Tier.FULL), error)
+        self.observability.fell_back(begun.request_id, begun.served.key.model, int(Tier.TIER_3), error)
         failed = begun.failed or is_models_fault  # a failure of its host is not the model's
         return self._finish(begun._replace(failed=failed), None, Note.FALLBACK)
 
-    def _finish(self, begun: _Begun, full: Decisions | None, why: Note = _NOTHING) -> Decisions:
+    def _finish(self, begun: _Begun, found: Decisions | None, why: Note = _NOTHING) -> Decisions:
         """Put tier 3's answer in place and tell the guard how the request went."""
         served, batch = begun.served, begun.pending.batch
-        decisions = served.policy.finish(begun.pending, full, why)
+        decisions = served.policy.finish(begun.pending, found, why)
         taken_ns = time.monotonic_ns() - begun.now_ns
         if begun.failed:
             self.guard.failed(served, taken_ns)
@@ -263,18 +271,18 @@ class Service:
             self._later(lambda: self.guard.answered(served, batch, decisions, taken_ns))
         return decisions
 
-    async def _full(
+    async def _from_tier_3(
         self, served: ServedModel, pending: Pending, left_s: float
     ) -> tuple[Decisions | None, Note]:
         """Tier 3's answer to the open groups, or the note that says why there is none; raises its errors."""
         if left_s * 1_000 < MIN_FULL_MS:
             return None, Note.DEADLINE
-        assert self._ask_full is not None  # else it is asked here
+        assert self._ask_tier_3 is not None  # else it is asked here
         if not self._breaker.allows():
             return None, Note.FALLBACK
         try:
             async with asyncio.timeout(left_s):
-                full = await self._ask_full(served.key, pending.question)
+                found = await self._ask_tier_3(served.key, pending.question)
         except TimeoutError:
             self._breaker.ran_out(left_s * 1_000)
             return None, Note.DEADLINE
@@ -285,7 +293,7 @@ class Service:
             self._breaker.failed()
             raise
         self._breaker.answered()
-        return full, Note(0)
+        return found, Note(0)
 
     def info(self) -> ModelInfo:
         """Describe the served model and the columns it reads."""
@@ -296,9 +304,9 @@ class Service:
         return ModelInfo(
             model=served.key.model,
             tier_set=served.key.tier_set,
-            tiers=[tier.number for tier in tiers],
-            forms={str(tier.number): tier.engine.form for tier in tiers},
-            tier3_asked=self._tier3_asked(served),
+            tiers=[TIER_NAMES[tier.number] for tier in tiers],
+            forms={TIER_NAMES[tier.number]: tier.engine.form for tier in tiers},
+            tier_3_asked=self._tier_3_asked(served),
             alias=self.args.model,
             feature_digest=spec.feature_digest,
             passed_gates=served.marks.passed_gates,
@@ -335,8 +343,8 @@ class Service:
             return example_request(self.info(), request_id, packed=packed)
         return kept_request(kept, self.info(), request_id, packed=packed)
 
-    def _tier3_asked(self, served: ServedModel) -> Literal["replica", "deployment", "nowhere"]:
-        if served.policy.tiers[-1].number != Tier.FULL:
+    def _tier_3_asked(self, served: ServedModel) -> Literal["replica", "deployment", "nowhere"]:
+        if served.policy.tiers[-1].number != Tier.TIER_3:
             return "nowhere"
         return "replica" if self.asks_here(served) else "deployment"
 
@@ -353,31 +361,31 @@ class Service:
             return Readiness(ready=False, model=None, tiers={}, reason="no model is loaded yet")
         policy, now_ns = served.policy, time.monotonic_ns()
         batch = probe_batch(policy)
-        found: dict[str, str] = {}
+        found: dict[TierName, str] = {}
         for tier in policy.tiers:
-            if tier.number == Tier.FULL and not self.asks_here(served):
+            if tier.number == Tier.TIER_3 and not self.asks_here(served):
                 continue
             try:
                 policy.ask(tier.number, batch, now_ns)
-                found[str(tier.number)] = "ok"
+                found[TIER_NAMES[tier.number]] = "ok"
             except TierError as error:
-                found[str(tier.number)] = str(error)
+                found[TIER_NAMES[tier.number]] = str(error)
         ready = all(state == "ok" for state in found.values())
         if not self.asks_here(served):
-            found["3"] = await self._probe_full(served, batch)
+            found["tier_3"] = await self._probe_tier_3(served, batch)
             # With no tier below it, every answer would be HOLD without tier 3: the replica is not ready.
-            ready = ready and (len(found) > 1 or found["3"] == "ok")
+            ready = ready and (len(found) > 1 or found["tier_3"] == "ok")
         self.observability.ready(ready)
-        wrong = "; ".join(f"tier {number}: {state}" for number, state in found.items() if state != "ok")
+        wrong = "; ".join(f"{tier_words(name)}: {state}" for name, state in found.items() if state != "ok")
         return Readiness(
             ready=ready, model=served.key.model, tiers=found, reason=wrong or None, **served.marks.fields
         )
 
-    async def _probe_full(self, served: ServedModel, batch: Batch) -> str:
-        assert self._ask_full is not None
+    async def _probe_tier_3(self, served: ServedModel, batch: Batch) -> str:
+        assert self._ask_tier_3 is not None
         try:
             async with asyncio.timeout(PROBE_S):
-                await self._ask_full(served.key, batch)
+                await self._ask_tier_3(served.key, batch)
         except TimeoutError:
             return f"no answer within {PROBE_S:g} s"
         except Exception as error:  # reported, whatever it is

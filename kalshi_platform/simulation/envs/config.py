@@ -14,17 +14,32 @@ class EnvConfig(TradingConfig):
     """Settings of one environment: its slots, its observation, how it trades and how it is rewarded."""
 
     holding_cost_per_day: float = Field(
-        0.0, ge=0, description="reward lost a day per unit of exposed capital"
+        0.0,
+        ge=0,
+        description="reward lost a day per unit of exposed capital, before reward_scale",
+        json_schema_extra={"unit": "share of the capital a day"},
     )
-    reward_scale: float = Field(100.0, gt=0, description="reward for gaining the whole capital")
+    reward_scale: float = Field(
+        100.0,
+        gt=0,
+        description="reward for gaining the whole capital: with 100 a reward is % of capital",
+        json_schema_extra={"unit": "reward"},
+    )
 
 
 class EpisodeConfig(Config):
     """Settings that cut training episodes from the recording; an episode plays consecutive rows only."""
 
-    mode: EpisodeMode = "concurrent"
-    min_steps: int = Field(500, ge=1)
-    max_steps: int = Field(2_000, ge=1)
+    mode: EpisodeMode = Field(
+        "concurrent",
+        description="concurrent: markets alive at the same time; shifted: of different events, side by side",
+    )
+    min_steps: int = Field(
+        500, ge=1, description="decisions of the shortest episode", json_schema_extra={"unit": "decisions"}
+    )
+    max_steps: int = Field(
+        2_000, ge=1, description="decisions of the longest episode", json_schema_extra={"unit": "decisions"}
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> "EpisodeConfig":

@@ -27,7 +27,9 @@ _TOP_MARKETS: Final = 100
 class CurriculumConfig(Config):
     """Name of the curriculum and how fast it runs."""
 
-    name: CurriculumName = "none"
+    name: CurriculumName = Field(
+        "none", description="order in which markets are met: phases, by difficulty, or all from the start"
+    )
     scale: float = Field(1.0, gt=0, description="multiplies the episode counts of the stages")
 
 

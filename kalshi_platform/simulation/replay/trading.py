@@ -22,12 +22,18 @@ class TradingConfig(Config):
     """Settings of one environment's slots: how a policy observes them and how it trades in them."""
 
     n_slots: int = Field(
-        5, ge=1, le=64, description="markets traded at the same time; empty slots are masked"
+        5,
+        ge=1,
+        le=64,
+        description="markets traded at the same time; empty slots are masked",
+        json_schema_extra={"unit": "markets"},
     )
     groups: tuple[str, ...] = Field(("orderbook", "temporal"), description="feature sets observed a slot")
-    order_style: OrderStyle = "taker"
+    order_style: OrderStyle = Field("taker", description="taker crosses the spread, maker rests in the book")
     latency_ms: int = Field(50, ge=0, description="from decision to the exchange's book")
-    decision_interval_ms: int = Field(0, ge=0, description="0 = a decision at every message")
+    decision_interval_ms: int = Field(
+        0, ge=0, description="least time between two decisions; 0 = a decision at every message"
+    )
     order_qty_e2: int = Field(1_000, gt=0, description="size of one order, 1e-2 contract")
     position_limit_e2: int = Field(5_000, gt=0, description="largest position a market, 1e-2 contract")
     capital_e6: int = Field(200_000_000, gt=0, description="cash at the start of an episode, 1e-6 dollar")
@@ -43,7 +49,10 @@ class TradingConfig(Config):
     )
     unknown_fill_e2: int = Field(100, gt=0, description="most an order fills where sizes were not recorded")
     fee_scale_e6: int = Field(
-        1_000_000, ge=0, description="fee ladder: 0 none, 1_000_000 the exchange's fees"
+        1_000_000,
+        ge=0,
+        description="fee ladder: 0 none, 1_000_000 the exchange's fees",
+        json_schema_extra={"unit": "1e-6 of the fees"},
     )
     fees: FeeTime = Field("as_of", description="fees in force at the time of a fill, or those of today")
     direct_member: bool = Field(

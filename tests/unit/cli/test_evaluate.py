@@ -48,8 +48,10 @@ def place(tmp_path_factory):
 
 
 def evaluate(place, *arguments):
-    base = ["evaluate", "--checkpoint", str(place / "policy"), "--dataset", str(place / "data")]
-    return CliRunner().invoke(app, [*base, "--seeds", "1", "--episodes-per-market", "2", *arguments])
+    base = ["evaluate", "--run", str(place / "policy"), "--dataset", str(place / "data")]
+    return CliRunner().invoke(
+        app, [*base, "--evaluation-seeds", "1", "--episodes-per-market", "2", *arguments]
+    )
 
 
 def test_the_report_and_its_json_are_written_and_printed(place):
@@ -117,6 +119,17 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
 def test_mistakes_get_one_message(place):
     wrong = evaluate(place, "--split", "holdout").output
     assert "expected train, validation, test, judge_only or all" in wrong
-    lost = CliRunner().invoke(app, ["evaluate", "--checkpoint", str(place), "--dataset", str(place / "data")])
+    lost = CliRunner().invoke(app, ["evaluate", "--run", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output
+
+
+def test_recordings_too_short_to_be_divided_are_judged_whole_unasked(place, tmp_path):
+    quotes = tmp_path / "quotes.csv"
+    rows = [f"KXMADE-26DEC01-T50,0.4{k % 5},0.5{k % 5},{1795400000000 + 1_000 * k}" for k in range(30)]
+    quotes.write_text("\n".join(["ticker,yes_bid_dollars,yes_ask_dollars,recv_ms", *rows]))
+    build_dataset([quotes], str(tmp_path / "short"), BuildConfig(workers=0))
+    done = evaluate(place, "--dataset", str(tmp_path / "short"), "--out", str(tmp_path / "out"), "--json")
+    assert done.exit_code == 0, done.output
+    assert "judging every event: the recordings are judge only" in done.stderr
+    assert read_report(tmp_path / "out" / JSON_NAME).config.split == "all"

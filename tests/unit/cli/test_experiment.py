@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import experiment as command
 from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.domain.program import program
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Experiment
 
@@ -49,12 +50,13 @@ def way(monkeypatch, tmp_path):
     return found
 
 
-def test_the_whole_way_is_gone_in_order_and_the_next_step_is_named(way):
+def test_the_whole_way_is_gone_in_order_and_the_next_step_is_named(way, tmp_path):
     done = way.run()
     assert done.exit_code == 0, done.output
     assert way.steps == ["sweep", ("judge", True), "register", "compare", "page"]
     assert "winner t1: best" in done.stdout
-    assert "next: kalshi-platform models promote tiny-1 --dataset /data" in done.stdout
+    registry = tmp_path / "registry"
+    assert f"next: {program()} models promote tiny-1 --dataset /data --registry {registry}\n" in done.stdout
     assert way.local == [False]
 
 
@@ -76,6 +78,25 @@ def test_a_sweep_lies_in_the_programs_home_unless_it_is_told_where(way, tmp_path
     ((_, request),) = way.sweeps
     assert request.out == tmp_path / "home" / "sweeps" / "made"
     assert way.steps == ["sweep", ("judge", False), "compare", "page"]
+
+
+def test_steps_are_those_of_each_trial_and_are_told_once(way):
+    assert way.run("--steps", "4096").exit_code == 0
+    assert way.sweeps[0][0].base.train.total_env_steps == 4_096
+    twice = way.run("--steps", "4096", "--set", "train.total_env_steps=8192")
+    assert twice.exit_code == 2
+    assert "--steps 4096 and --set train.total_env_steps=8192" in twice.stderr
+    assert len(way.sweeps) == 1
+
+
+def test_a_sweep_that_ended_early_goes_on_with_its_own_options(monkeypatch, tmp_path):
+    assert command._how_to_go_on(tmp_path) == "the same command starts again"
+    (tmp_path / command.PLAN_FILE).write_text("{}")
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "tune_experiments.made", "--local"])
+    monkeypatch.setattr(sys, "argv", ["made.py", "--local", "--set", "train.gamma=0.9", "--out", "a b"])
+    assert command._how_to_go_on(tmp_path) == (
+        "continue with: python -m tune_experiments.made --local --set train.gamma=0.9 --out 'a b' --resume"
+    )
 
 
 def test_json_is_the_record_alone(way):

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import models as command
 from kalshi_platform.cli.main import app
+from kalshi_platform.domain.program import program
 from kalshi_platform.evaluation.promotion.gates import judge
 from kalshi_platform.evaluation.promotion.promote import Promotion
 from kalshi_platform.models.registry.store import Registry
@@ -130,5 +131,11 @@ def test_an_alias_goes_back_and_its_history_stays(place):
 def test_registering_says_what_comes_next(place, monkeypatch, tmp_path):
     record = place[0].record(place[1][1])
     monkeypatch.setattr(command, "register_run", lambda store, run, dataset, say: record)
-    done = models(place[0], "register", str(tmp_path / "run"), "--dataset", "/data")
-    assert f"next: kalshi-platform models promote {record.id} --dataset /data" in done.stdout
+    done = models(place[0], "register", "--run", str(tmp_path / "run"), "--dataset", "/data")
+    promote = f"{program()} models promote {record.id}"
+    where = f"--registry {place[0].uri}"
+    assert f"next: {promote} --dataset /data {where}\n" in done.stdout
+    assert f"or, without the gates: {promote} --alias challenger {where}\n" in done.stdout
+    old = models(place[0], "register", str(tmp_path / "run"), "--dataset", "/data")
+    assert old.stdout == done.stdout
+    assert "write --run before RUN" in old.stderr

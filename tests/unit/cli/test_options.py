@@ -61,7 +61,7 @@ def test_help_is_the_fields():
 
 OPTIONS = {
     "serve": {
-        "--local", "--registry", "--model", "--shadow", "--host", "--port", "--token-file",
+        "--registry", "--model", "--shadow", "--host", "--port", "--token-file",
         "--admin-token-file", "--replicas", "--tier3", "--deadline-ms", "--ha-proxy",
     },
     "loadtest": {

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import progressive
 from kalshi_platform.cli.main import app
+from kalshi_platform.domain.program import program
 from kalshi_platform.workflows.progressive_record import ProgressiveConfig, ProgressiveRecord
 
 ARGUMENTS = ("progressive", "--dataset", "ds", "--out", "runs/p")
@@ -31,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_options_become_settings(asked: dict[str, Any]):
     done = CliRunner().invoke(
         app,
-        [*ARGUMENTS, "--levels", "tiny, complex", "--steps-per-level", "5000", "--plateau-window", "7",
+        [*ARGUMENTS, "--levels", "tiny, complex", "--steps", "5000", "--plateau-window", "7",
          "--min-gain", "0.2", "--min-sharpe", "0.1", "--set", "train.gamma=0.9"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -40,7 +41,7 @@ def test_options_become_settings(asked: dict[str, Any]):
     assert (config.steps_per_level, config.plateau.window) == (5_000, 7)
     assert (config.min_gain_sharpe, config.min_first_sharpe) == (0.2, 0.1)
     assert config.run.train.gamma == 0.9
-    assert "next: kalshi-platform evaluate --checkpoint runs/p/0-simple --dataset ds" in done.stdout
+    assert f"next: {program()} evaluate --run runs/p/0-simple --dataset ds\n" in done.stdout
 
 
 def test_the_defaults_are_the_briefs(asked: dict[str, Any]):

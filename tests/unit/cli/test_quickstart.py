@@ -55,7 +55,7 @@ def test_without_data_an_exchange_is_simulated_inside_the_folder(asked, tmp_path
     ((config, folder),) = asked.simulated
     assert (config, folder.parent) == (SimConfig(n_events=40), tmp_path)
     wide = SplitConfig(train=200, validation=50, test=50)  # enough held-out blocks for half of a rule's edge
-    assert asked.runs == [(QuickstartConfig(split=wide), folder, tmp_path)]
+    assert asked.runs == [(QuickstartConfig(split=wide), [folder], tmp_path)]
 
 
 def test_recordings_that_are_there_are_neither_made_again_nor_mixed_with_others(asked, tmp_path):
@@ -67,16 +67,16 @@ def test_recordings_that_are_there_are_neither_made_again_nor_mixed_with_others(
 
 
 def test_named_data_and_settings_are_taken(asked, tmp_path):
-    done = run("--data", str(tmp_path), "--out", "o", "--seeds", "3", "--set", "train.total_env_steps=5000")
+    done = run("--input", str(tmp_path), "--out", "o", "--seeds", "3", "--set", "train.total_env_steps=5000")
     assert done.exit_code == 0, done.output
     ((config, recordings, out),) = asked.runs
-    assert (recordings, out, config.seeds) == (tmp_path, Path("o"), 3)
+    assert (recordings, out, config.seeds) == ([tmp_path], Path("o"), 3)
     assert config.run.train.total_env_steps == 5_000
     assert asked.simulated == []
 
 
-def test_data_that_is_not_there_is_refused(asked, tmp_path):
-    done = run("--data", str(tmp_path / "absent"))
+def test_input_that_is_not_there_is_refused(asked, tmp_path):
+    done = run("--input", str(tmp_path / "absent"))
     assert done.exit_code == 2
     assert str(tmp_path / "absent") in done.stderr
     assert asked.runs == []
@@ -87,13 +87,13 @@ def test_data_that_is_not_there_is_refused(asked, tmp_path):
 )
 def test_the_end_says_what_became_of_the_model_and_how_to_serve_it(asked, tmp_path, champion, role):
     asked.champion = champion
-    done = run("--data", str(tmp_path))
+    done = run("--input", str(tmp_path))
     assert f"model: tiny-1 in /registry, {role}\n" in done.stdout
     asked.cautions = ("simulated: judged on simulated data only",)
-    marked = run("--data", str(tmp_path)).stdout
+    marked = run("--input", str(tmp_path)).stdout
     assert f"model: tiny-1 in /registry, {role}; simulated: judged on simulated data only\n" in marked
-    assert "kalshi-platform serve --local --registry /registry" in done.stdout
+    assert "kalshi-platform serve --registry /registry" in done.stdout
 
 
 def test_json_is_the_report_alone(asked, tmp_path):
-    assert run("--data", str(tmp_path), "--json").stdout == '{"the": "report"}\n'
+    assert run("--input", str(tmp_path), "--json").stdout == '{"the": "report"}\n'

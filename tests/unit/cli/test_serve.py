@@ -12,9 +12,8 @@ from serve_deployments import local
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ([], "say --local"),
-        (["--local", "--host", "0.0.0.0"], "--token-file"),
-        (["--local", "--port", "-1"], "port"),
+        (["--host", "0.0.0.0"], "--token-file"),
+        (["--port", "-1"], "port"),
     ],
 )
 def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: list[str], words: str):
@@ -35,14 +34,14 @@ def started(monkeypatch):
 def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
     done = CliRunner().invoke(
         app,
-        ["serve", "--local", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
+        ["serve", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
          "--replicas", "2", "--deadline-ms", "25", "--tier3-inside", "--no-ha-proxy"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     ((args, host, port, named),) = started
     assert (host, port, named) == ("127.0.0.1", 8123, {"ha_proxy": False})
     assert (args.registry, args.model, args.replicas, args.deadline_ms) == (str(tmp_path), "canary", 2, 25)
-    assert not args.tier3
+    assert not args.tier_3
     assert not args.access.require_token
     assert args.access.admin_token_file == Path("/own/admins")
 
@@ -52,7 +51,6 @@ def test_whoever_names_a_token_file_is_served_to_other_machines_with_tokens_only
     tokens.write_text("a-token-of-the-tests\n")
     words = [
         "serve",
-        "--local",
         "--registry",
         str(tmp_path),
         "--host",

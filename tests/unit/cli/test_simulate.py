@@ -5,6 +5,7 @@ import json
 from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
+from kalshi_platform.domain.program import program
 from kalshi_platform.simulation.simexchange.config import SimConfig
 
 
@@ -26,7 +27,8 @@ def test_json_counts_what_was_written_and_names_the_settings(tmp_path):
 def test_people_are_told_what_comes_next(tmp_path):
     done = simulated(tmp_path / "a")
     assert done.stdout.startswith("2 events, ")
-    assert f"next: kalshi-platform dataset build --input {tmp_path / 'a'} --out DATASET" in done.stdout
+    build = f"dataset build --input {tmp_path / 'a'} --out {tmp_path / 'a-dataset'}"
+    assert f"next: {program()} {build}\n" in done.stdout
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path):

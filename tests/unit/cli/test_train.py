@@ -13,6 +13,7 @@ from kalshi_platform.cli import train as command
 from kalshi_platform.cli.main import app
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.program import program
 from kalshi_platform.learning.training.machine import (
     GIB,
     Machine,
@@ -106,7 +107,8 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path):
     )
     out = begun(tmp_path / "run", LONG, SimpleNamespace(uri="/data", digest="d" * 12))
     told = command.how_to_go_on(out)
-    assert told == f"{out} holds everything up to iteration 2; continue with --resume --out {out}"
+    again = f"continue with: {program()} train --resume --out {out}"
+    assert told == f"{out} holds everything up to iteration 2; {again}"
 
 
 def test_workers_auto_uses_the_plan_and_prints_its_reasons(trained, monkeypatch):
@@ -161,17 +163,40 @@ def test_wrong_settings_are_refused_before_anything_is_trained(trained, words, n
 @pytest.mark.parametrize(
     ("stopped", "score", "words"),
     [
-        ("budget", 0.5, "(budget used up); best validation return +0.5000"),
+        ("budget", 0.5, "(budget used up); best validation return +50.00 % of capital"),
         ("patience", None, "(no better validation for too long); not validated"),
         ("a plateau", 0.1, "(a plateau); best"),
     ],
 )
 def test_the_end_says_why_it_stopped_and_what_comes_next(capsys, tmp_path, stopped, score, words):
     result = TrainResult(tmp_path, tmp_path / "best", tmp_path / "metrics.jsonl", 3, 384, score, stopped)
-    command.report(result, as_json=False)
+    command.report(result, "the data", as_json=False)
     said = capsys.readouterr().out
     assert said.startswith("384 steps in 3 iterations ")
     assert words in said
-    assert f"evaluate --checkpoint {tmp_path} " in said
-    command.report(result, as_json=True)
+    assert f"next: {program()} evaluate --run {tmp_path} --dataset 'the data'\n" in said
+    assert "warning" not in said
+    command.report(result, "the data", as_json=True)
     assert json.loads(capsys.readouterr().out)["best"] == str(tmp_path / "best")
+
+
+@pytest.mark.parametrize(
+    ("last", "best", "words"),
+    [
+        ("it holds", "it holds", "warning: the best policy of the run is not worth using: it holds"),
+        ("it holds", "", "warning: at its end it holds; the best one, of iteration 2, does trade"),
+    ],
+)
+def test_the_last_line_and_the_json_say_that_the_policy_collapsed(capsys, tmp_path, last, best, words):
+    result = TrainResult(tmp_path, tmp_path, tmp_path, 3, 384, 0.0, "budget", 0, last, best, 2)
+    command.report(result, "the data", as_json=False)
+    assert capsys.readouterr().out.splitlines()[-1] == words
+    command.report(result, "the data", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert (told["collapse"], told["best_collapse"]) == (last, best)
+
+
+def test_the_first_line_says_the_settings(trained):
+    outcome, _ = trained("--steps", "5000")
+    first = outcome.stderr.splitlines()[0]
+    assert first.partition("] ")[2] == "settings: preset standard with train.total_env_steps=5000"

@@ -56,10 +56,19 @@ def test_the_recipe_converts_and_builds(tmp_path: Path, monkeypatch: pytest.Monk
     for _, name, text in EXAMPLES:
         if name in ("theirs.csv", "map.yaml"):
             Path(name).write_text(text)
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = re.findall(r"test_formats.py -->\n```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines():
         done = CliRunner().invoke(app, shlex.split(line)[1:])
         assert done.exit_code == 0, done.stderr
+
+
+def test_the_file_of_factors_is_taken(tmp_path: Path) -> None:
+    trades = next(text for _, kind, text in EXAMPLES if kind == "trades")
+    (tmp_path / "trades").write_text(trades)
+    (tmp_path / "factors.csv").write_text(next(text for _, word, text in EXAMPLES if word == "factors.csv"))
+    words = f"dataset build --input {tmp_path}/trades --out {tmp_path}/o --workers 0"
+    done = CliRunner().invoke(app, [*shlex.split(words), "--factors", str(tmp_path / "factors.csv")])
+    assert done.exit_code == 0, done.stderr
 
 
 def test_the_page_names_every_column_and_every_field_of_a_map() -> None:

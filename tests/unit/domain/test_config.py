@@ -7,7 +7,7 @@ import sys
 import pytest
 from pydantic import Field, ValidationError
 
-from kalshi_platform.domain.config import Config, digest_of
+from kalshi_platform.domain.config import Config, digest_of, with_present_names
 from kalshi_platform.domain.errors import ContractError
 
 
@@ -80,3 +80,10 @@ def test_every_wrong_field_is_named_with_its_value():
 def test_parse_reads_back_what_was_dumped():
     settings = Settings(steps=8, inner=Inner(weight=0.75))
     assert Settings.parse(settings.model_dump(mode="json")) == settings
+
+
+def test_an_old_name_of_a_setting_becomes_the_name_of_today_and_both_are_refused():
+    assert with_present_names({"pace": 2, "name": "b"}, {"pace": "steps"}) == {"steps": 2, "name": "b"}
+    assert with_present_names("text", {"pace": "steps"}) == "text"  # refused by whoever reads it
+    with pytest.raises(ValueError, match="pace is the old name of steps: give one of them"):
+        with_present_names({"pace": 2, "steps": 2}, {"pace": "steps"})

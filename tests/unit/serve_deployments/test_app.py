@@ -19,7 +19,7 @@ def test_the_builder_takes_its_settings_from_a_config():
     assert application._bound_deployment.name == "Ingress"
     assert application._bound_deployment.num_replicas == 3
     assert application._bound_deployment.max_ongoing_requests == 7
-    alone = build(args.replace(tier3=False))
+    alone = build(args.replace(tier_3=False))
     assert alone._bound_deployment.init_args[1] is None
 
 

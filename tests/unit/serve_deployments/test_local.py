@@ -131,7 +131,7 @@ def test_a_failed_deployment_names_what_its_replicas_raised():
     )
     well = SimpleNamespace(status="HEALTHY", message="")
     status = SimpleNamespace(
-        applications={"policy": SimpleNamespace(deployments={"FullTier": well, "Ingress": ended})}
+        applications={"policy": SimpleNamespace(deployments={"Tier3": well, "Ingress": ended})}
     )
     assert why_not_deployed("Deploying application policy failed", status) == (
         "Deploying application policy failed; Ingress: LimitError: champion cannot be served; "

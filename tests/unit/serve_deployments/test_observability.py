@@ -40,7 +40,7 @@ def test_what_is_exported_in_pieces_is_what_was_counted(rounds):
     for values in rounds:
         for value in values:
             metrics.observe(REQUEST_SECONDS, value=value)
-            metrics.add(DECISIONS, "mlp", n=2)
+            metrics.add(DECISIONS, "tier_1", n=2)
         exporter.export(metrics.snapshot())
     told = kinds.made[REQUEST_SECONDS.name]
     n = sum(map(len, rounds))
@@ -102,6 +102,6 @@ def test_a_decision_is_one_json_line_of_the_replicas_log(monkeypatch):
     monkeypatch.setattr(logger, "propagate", False)
     monkeypatch.setattr(logger, "level", logging.INFO)
     LOG.manager._clear_cache()
-    Observability(log=LOG).tier3_paused(True)
+    Observability(log=LOG).tier_3_paused(True)
     (line,) = found
     assert (line["message"], line["levelname"], line["kalshi"]) == ("tier_3", "WARNING", {"paused": True})

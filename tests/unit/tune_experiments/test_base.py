@@ -6,13 +6,13 @@ import pkgutil
 from made.experiments import values_of
 
 import tune_experiments
+from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import SweepConfig
-from kalshi_platform.workflows.quickstart import QuickstartConfig
 from tune_experiments.base import BASE, SMOKE_BASE, SMOKE_SWEEP
 
 
-def test_the_base_is_the_quickstart_s_run_but_for_level_and_curriculum():
-    run = QuickstartConfig().run
+def test_the_base_is_the_preset_standard_but_for_level_and_curriculum():
+    run = RunSettings()
     changed = {"train.level": run.train.level, "curriculum.scale": run.curriculum.scale}
     assert BASE.with_values(changed) == run
     assert (BASE.train.level, BASE.curriculum.scale) == ("simple", 0.1)
@@ -22,7 +22,7 @@ def test_a_smoke_run_has_24_iterations_and_is_judged_before_its_patience_ends():
     smoke = BASE.with_values(SMOKE_BASE)
     # 98,304 steps of 64 environments x 64 steps = 4,096 an iteration: 24
     assert (smoke.train.batch_size, smoke.train.total_env_steps) == (4_096, 24 * 4_096)
-    assert smoke.train.anneal_steps == smoke.train.total_env_steps
+    assert smoke.train.annealed_over == 25 * 4_096  # the whole run, whose last iteration still learns
     sweep = SweepConfig(**SMOKE_SWEEP)
     assert sweep.grace_iterations < 24
     assert sweep.grace_validations * smoke.train.validate_every < 24

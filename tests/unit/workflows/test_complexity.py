@@ -43,18 +43,18 @@ def test_the_reason_names_the_gain_and_the_windows():
 
 
 def test_a_level_of_a_million_steps_can_reach_the_plateau_by_default():
-    # 1,000,000 / 4,096 = 245 iterations: the first, the last and every tenth are validated, 1 + 24 + 1 = 26
+    # 1,000,000 / 4,096 = 245 iterations: the first, the last and every 16th are validated, 1 + 15 + 1 = 17
     level = ProgressiveConfig().settings_of("simple", "").train
-    assert validations_until(level, level.iterations) == 26
-    assert ComplexityScaler(PlateauConfig()).out_of_reach(26) is None
+    assert validations_until(level, level.iterations) == 17
+    assert ComplexityScaler(PlateauConfig()).out_of_reach(17) is None
     assert ComplexityScaler(PlateauConfig()).stop(validations([0.3] * 12)) is not None
 
 
 def test_windows_that_no_level_can_fill_are_told():
-    told = ComplexityScaler(PlateauConfig(window=50)).out_of_reach(26)
+    told = ComplexityScaler(PlateauConfig(window=50)).out_of_reach(17)
     assert told is not None
-    assert told.startswith("a level validates 26 times, two windows of 50 validations need 100: no plateau")
-    assert ComplexityScaler(PlateauConfig(window=13)).out_of_reach(26) is None
+    assert told.startswith("a level validates 17 times, two windows of 50 validations need 100: no plateau")
+    assert ComplexityScaler(PlateauConfig(window=8)).out_of_reach(17) is None
 
 
 def test_a_validation_without_a_sharpe_ratio_is_no_part_of_the_history():

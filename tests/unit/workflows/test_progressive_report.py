@@ -1,8 +1,8 @@
 """The page of a progressive run."""
 
-import re
 from pathlib import Path
 
+from made.pages import sound_page
 from made.progressive import interval, judged, level, record
 
 from kalshi_platform.models.networks.transfer import TransferReport
@@ -40,7 +40,16 @@ def test_the_page_is_whole_says_why_and_escapes_what_it_shows(tmp_path: Path):
     assert "+0.200 [+0.050, +0.400]" in page
     assert "attention layer 1 &lt;b&gt;" in page
     assert "0.012" in page
-    assert not re.search(r"(src|href)=", page)  # nothing is fetched
+    tags = sound_page(page, tmp_path)
+    assert "progressive.json" in tags.links
+    assert '<span class="mark unmeasured">data unknown</span>' in page  # nobody counted what judged it
+
+
+def test_a_run_on_simulated_data_is_marked_so():
+    counts = {"simulated": {"events": 9, "blocks": 9}}
+    page = render_progressive(record(level("simple", True)).replace(judged_on=counts), {})
+    assert '<span class="mark unmeasured">simulated</span>' in page
+    assert "9 events in 9 blocks simulated" in page
 
 
 def test_curves_of_every_level_are_drawn():

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from kalshi_platform.data.dataset.split import SplitConfig
+from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.workflows import quickstart as workflow
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
@@ -40,7 +42,7 @@ def stages(monkeypatch, tmp_path):
         return SimpleNamespace(tier_report=None)
 
     manifest = SimpleNamespace(
-        markets=[SimpleNamespace(event="A"), SimpleNamespace(event="B")], digest="d" * 12
+        markets=[SimpleNamespace(event="E1")], digest="d" * 12, events=lambda split: ["E1"]
     )
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
@@ -84,7 +86,7 @@ def stages(monkeypatch, tmp_path):
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
     found.out = tmp_path
     found.run = lambda recordings="rec", **changes: quickstart(
-        QuickstartConfig(**changes), Path(recordings), tmp_path, lambda line: None
+        QuickstartConfig(**changes), [Path(recordings)], tmp_path, lambda line: None
     )
     return found
 
@@ -145,23 +147,37 @@ def test_the_price_scale_of_captures_reaches_the_build_and_is_part_of_its_name(s
     assert len({uri for uri, _ in stages.built}) == 3
 
 
+def test_recordings_too_short_to_train_on_are_refused_with_the_way_to_judge_on_them(tmp_path):
+    quotes = tmp_path / "quotes.csv"
+    rows = [f"KXMADE-26DEC01-T50,0.4{k % 5},0.5{k % 5},{1795400000000 + 1_000 * k}" for k in range(30)]
+    quotes.write_text("\n".join(["ticker,yes_bid_dollars,yes_ask_dollars,recv_ms", *rows]))
+    said: list[str] = []
+    with pytest.raises(DataError, match="no event in train, validation, test") as refused:
+        quickstart(QuickstartConfig(), [quotes], tmp_path / "out", said.append)
+    (dataset,) = (tmp_path / "out").glob("work-*/dataset")
+    run = tmp_path / "out" / "run"
+    judge = command_line("evaluate", "--run", run, "--dataset", dataset, "--split", "all")
+    assert judge in str(refused.value)
+    assert not any("training" in line for line in said)
+
+
 def test_a_report_with_nothing_new_to_measure_is_shown_and_the_test_split_stays_shut(stages, monkeypatch):
     kept = [SimpleNamespace(score=0.1)]
     monkeypatch.setattr(workflow, "still_true", lambda out, basis, reports: kept)
     monkeypatch.setattr(workflow, "_written", lambda out: "2026-11-28 10:00 UTC")
     said: list[str] = []
-    done = quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append)
+    done = quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append)
     assert done.siblings == tuple(kept)
     assert stages.opened == stages.reports == []
     assert [line for line in said if line.startswith("report: the one of 2026-11-28 10:00 UTC is shown")]
-    quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append, again=True)
+    quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append, again=True)
     assert len(stages.opened) == 1
 
 
 def test_who_looks_at_the_test_events_once_more_is_told_when_they_were_looked_at(stages):
     stages.earlier = ("2026-11-28T10:00:00+00:00", "2026-11-28T12:00:00+00:00")
     said: list[str] = []
-    done = quickstart(QuickstartConfig(), Path("rec"), stages.out, said.append)
+    done = quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append)
     words = (
         "the test events were opened 2 times before (2026-11-28): "
         "a figure that was looked at before is worth less"

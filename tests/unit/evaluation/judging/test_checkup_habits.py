@@ -53,3 +53,20 @@ def test_fees_that_eat_the_profit():
     says(habits.overtrading, taken, "warning", "57 %")
     busy = with_trading(trade_rate=0.9, gross_e6=-1, pnl_e6=-2)
     says(habits.overtrading, busy, "warning", "90 % of its decisions")
+
+
+def test_a_policy_that_answers_every_market_alike_has_collapsed_and_a_healthy_one_has_not():
+    def rule(**changes):
+        found = habits.collapse_of(with_trading(**changes).result)
+        return found and (found.rule, found.message.split(":")[0])
+
+    assert rule() is None
+    assert rule(action_counts=(10_000, 0, 0, 0, 0), n_fills=0) == (
+        "policy_collapse",
+        "the policy never trades",
+    )
+    assert rule(action_counts=(0, 2, 0, 1, 397)) == ("policy_collapse", "99.2 % of 400 trades are SELL_NO")
+    always = {"trade_rate": 0.9, "gross_e6": -1, "pnl_e6": -2}
+    assert rule(**always) == ("overtrading", "trades at 90 % of its decisions and earns nothing")
+    # Fees that eat the profit of a policy that trades now and then are a fault, and no collapse.
+    assert rule(fees_e6=15_000_000, gross_e6=14_000_000, pnl_e6=-1_000_000) is None

@@ -3,10 +3,10 @@
 import io
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from made.evaluation_bank import random_bank
+from made.pages import sound_page
 from made.registry_models import CHOICE
 from rich.console import Console
 
@@ -25,6 +25,7 @@ from kalshi_platform.evaluation.judging.report import (
     write_report,
 )
 from kalshi_platform.evaluation.judging.worth import worth
+from kalshi_platform.evaluation.pages.contents import slug
 from kalshi_platform.models.rules.baselines import BASELINES, HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 
@@ -50,40 +51,23 @@ def judged():
     )
 
 
-class Tags(HTMLParser):
-    """Collects tags and what they would fetch; void and SVG leaf tags need no end."""
-
-    LEAVES = ("meta", "br", "line", "rect", "circle")
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.fetched, self.headings = [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.fetched += [v for k, v in attrs if k in ("src", "href", "xlink:href")]
-        if tag not in ("meta", "br", "line"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "h2":
-            self.headings.append(data)
-
-
 def test_the_page_is_well_formed_and_fetches_nothing(judged):
     page = render_html(judged, METRICS, [judged])
-    tags = Tags()
-    tags.feed(page)
-    assert tags.open == []
-    assert tags.fetched == []
-    assert not re.search(r"url\(|@import|https?://", page)
+    tags = sound_page(page)
+    assert not re.search(r"https?://", page)
     assert "Policy against baselines" in tags.headings
     assert {"Checkup", "Fee ladder", "Training", "Seeds", "Position and price"} <= set(tags.headings)
+    assert {f"#{slug(heading)}" for heading in tags.headings} <= set(tags.links)  # the list of contents
+
+
+def test_the_head_says_which_policy_on_which_data_made_when_by_whom(judged):
+    page = render_html(judged.replace(subject=Subject(checkpoint="runs/a/seed-1", dataset_digest="d" * 12)))
+    assert "<h1>a/seed-1 on 4 validation events</h1>" in page
+    assert "<title>a/seed-1 on 4 validation events · Evaluation</title>" in page
+    for told in ("d" * 12, judged.made.when, judged.made.program, "4 events in 4 blocks simulated"):
+        assert told in page
+    assert '<span class="mark unmeasured">simulated</span>' in page
+    assert "unknown" in render_html(judged.replace(made=None))  # a report of an earlier version
 
 
 def test_names_from_outside_are_escaped(judged):
@@ -109,10 +93,8 @@ def test_the_json_holds_the_same_evaluation(judged, tmp_path):
 
 def test_the_ledger_lies_beside_the_page_that_links_it_and_says_how_many_rows(judged, tmp_path):
     html, _ = write_report(judged, tmp_path, ledger=LEDGERS[0])
-    tags = Tags()
-    tags.feed(html.read_text())
-    assert tags.fetched == ["ledger.csv", "ledger.parquet"]
-    assert all((tmp_path / name).is_file() for name in tags.fetched)
+    tags = sound_page(html.read_text(), tmp_path)
+    assert {"report.json", "ledger.csv", "ledger.parquet"} <= set(tags.links)
     assert f"{judged.ledger.n_rows:,} rows" in html.read_text()
     assert "ledger.csv" not in render_html(judged)
 
@@ -126,8 +108,7 @@ def test_the_json_has_no_number_that_json_lacks(judged):
 
 def test_the_page_shows_drawdowns_the_map_of_events_and_the_replays(judged):
     page = render_html(judged)
-    tags = Tags()
-    tags.feed(page)
+    tags = sound_page(page)
     assert {"Deepest drawdowns", "Return by event and time to close", "What if"} <= set(tags.headings)
     for row in judged.what_if:
         assert row.setting in page

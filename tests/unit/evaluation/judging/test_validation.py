@@ -40,6 +40,16 @@ def test_a_file_of_an_earlier_version_has_its_events_as_blocks(judged):
     assert Validation.parse(old).block_returns == old["events"]
 
 
+def test_a_collapsed_policy_is_told_in_its_file_and_no_number_of_the_metrics(judged):
+    trading = judged.policy.trading.model_copy(update={"n_fills": 0, "action_counts": (9, 0, 0, 0, 0)})
+    idle = Validation.of(judged.policy.model_copy(update={"trading": trading}))
+    assert idle.collapse is not None
+    assert idle.collapse.rule == "policy_collapse"
+    assert "collapse" not in idle.numbers
+    assert Validation.parse(idle.model_dump(mode="json")) == idle
+    assert "collapse" not in idle.replace(collapse=None).model_dump()
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
     """A checkpoint that nobody validated, sealed."""

@@ -10,6 +10,7 @@ from kalshi_platform.evaluation.pages.formats import (
     plain,
     probability,
     share,
+    signed_percent,
     utc,
 )
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
@@ -23,6 +24,12 @@ def test_percent_keeps_two_significant_digits():
         "-0.012 %",
         "0 %",
     ]
+
+
+def test_a_return_has_its_sign_and_a_small_one_is_no_zero():
+    assert [signed_percent(v) for v in (0.0563, -0.0004, 0.00001, 0.0, -0.05, 1e-9)] == [
+        "+5.63 %", "-0.040 %", "+0.0010 %", "0 %", "-5.00 %", "0 %",
+    ]  # fmt: skip
 
 
 def test_a_share_keeps_the_tenth():

@@ -5,10 +5,14 @@ import sys
 
 import pytest
 from jinja2 import UndefinedError
+from made.pages import sound_page
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.pages.head import PageHead
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
+
+HEAD = PageHead(kind="Kind", name="<b>", data="3 events in 3 blocks recorded")
 
 
 class Record(Config):
@@ -21,8 +25,11 @@ def package(tmp_path, monkeypatch):
     (tmp_path / "some_pages" / "templates").mkdir(parents=True)
     (tmp_path / "some_pages" / "__init__.py").touch()
     (tmp_path / "some_pages" / "templates" / "one.html.j2").write_text(
-        "{% extends 'page.html.j2' %}{% block title %}{{ name }}{% endblock %}"
-        "{% block main %}<p>{{ value | percent }} {{ value | loud }}</p>{% endblock %}"
+        "{% extends 'page.html.j2' %}{% from 'kit.html.j2' import section, table, fact %}"
+        "{% block main %}{% call section('One & two') %}"
+        "<p>{{ value | percent }} {{ value | loud }} {{ name }}</p>"
+        "{% call table('What', ['<ECE', 'n']) %}<tr><th scope='row'>a</th><td>1</td></tr>{% endcall %}"
+        "{% endcall %}{% call section('One & two') %}{{ fact('digest', 'x') }}{% endcall %}{% endblock %}"
     )
     monkeypatch.syspath_prepend(tmp_path)
     yield "some_pages"
@@ -30,16 +37,25 @@ def package(tmp_path, monkeypatch):
 
 
 def test_a_page_has_the_frame_the_style_the_formats_and_its_own_filters(package):
-    page = render(package, "one.html.j2", {"loud": lambda v: f"{v}!"}, name="<i>", value=0.5)
+    page = render(package, "one.html.j2", HEAD, {"loud": lambda v: f"{v}!"}, name="<i>", value=0.5)
     assert page.startswith("<!doctype html>")
-    assert "<title>&lt;i&gt;</title>" in page
+    assert "<title>&lt;b&gt; · Kind</title>" in page
     assert "--card" in page
-    assert "<p>50 % 0.5!</p>" in page
+    assert "<p>50 % 0.5! &lt;i&gt;</p>" in page
+
+
+def test_sections_are_listed_tables_are_named_and_words_are_explained(package):
+    tags = sound_page(render(package, "one.html.j2", HEAD, {"loud": str}, name="n", value=0.5))
+    assert tags.headings == ["One & two", "One & two", "Words"]
+    assert tags.ids == ["content", "one-two", "one-two-2", "words", "word-ece", "word-digest"]
+    assert tags.links == [
+        "#content", "#one-two", "#one-two-2", "#words", "#word-ece", "#word-digest",
+    ]  # fmt: skip
 
 
 def test_a_value_that_nobody_gave_raises(package):
     with pytest.raises(UndefinedError, match="name"):
-        render(package, "one.html.j2", {"loud": str}, value=0.5)
+        render(package, "one.html.j2", HEAD, {"loud": str}, value=0.5)
 
 
 def test_the_page_and_its_figures_lie_side_by_side(tmp_path):

@@ -91,7 +91,8 @@ REFUSED = [
     (
         "recorded",
         made_evidence(real_return=estimate(0.005)),
-        "on recorded data alone its mean return is +0.0050 (-0.0050 .. +0.0150): its interval must",
+        "on recorded data alone its mean return is +0.50 % of capital (-0.50 % .. +1.50 %): its "
+        "interval must",
     ),
     (
         "recorded",
@@ -128,12 +129,16 @@ REFUSED = [
     (
         "baselines",
         against(imbalance=estimate(-0.005)),
-        "it is not shown to beat the best rule on training events, imbalance > 0.5: difference -0.0050 "
-        "(-0.0150 .. +0.0050), its interval must lie above 0",
+        "it is not shown to beat the best rule on training events, imbalance > 0.5: difference -0.50 % of "
+        "capital (-1.50 % .. +0.50 %), its interval must lie above 0",
     ),
-    ("baselines", against(imbalance=UNKNOWN), "imbalance > 0.5: difference +0.0500 (no interval)"),
+    ("baselines", against(imbalance=UNKNOWN), "imbalance > 0.5: difference +5.00 % of capital (no interval)"),
     ("baselines", against(do_nothing=estimate(0.009)), "it is not shown to beat doing nothing: difference"),
-    ("baselines", against(random=estimate(-0.001)), "it earns no more than random: difference -0.0010"),
+    (
+        "baselines",
+        against(random=estimate(-0.001)),
+        "it earns no more than random: difference -0.10 % of capital",
+    ),
     ("baselines", against(random=Estimate(value=None, low=None, high=None)), "it earns no more than random"),
     (
         "baselines",
@@ -155,7 +160,8 @@ REFUSED = [
     (
         "champion",
         made_evidence(against_champion=estimate(0.005)),
-        "it is not better than the champion tiny-000000000002: difference +0.0050 (-0.0050 .. +0.0150)",
+        "it is not better than the champion tiny-000000000002: difference +0.50 % of "
+        "capital (-0.50 % .. +1.50 %)",
     ),
     (
         "champion",
@@ -186,7 +192,7 @@ REFUSED = [
     (
         "fees",
         found(fees=(FeeResult(scale=2.0, mean_return=estimate(-0.001)),)),
-        "at 2 times the fees its mean return is -0.0010 (-0.0110 .. +0.0090): the edge is smaller",
+        "at 2 times the fees its mean return is -0.10 % of capital (-1.10 % .. +0.90 %): the edge is smaller",
     ),
     ("fees", found(fees=()), "it was not played at 2 times the fees"),
     (

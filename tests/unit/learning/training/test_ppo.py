@@ -93,6 +93,6 @@ def test_settings_reach_rllib_and_annealing_falls_to_zero():
     assert (config.clip_param, config.minibatch_size, config.num_epochs) == (0.3, 64, 2)
     assert config.lr_schedule == [[0, 0.01], [1_000, 0.0]]
     assert config.entropy_coeff_schedule == [[0, SMALL.entropy_coeff], [1_000, 0.0]]
-    steady = ppo_config(made_source(), SMALL)
+    steady = ppo_config(made_source(), SMALL.replace(anneal_steps=0))
     assert steady.lr_schedule is None
     assert not config.restart_failed_env_runners

@@ -8,6 +8,7 @@ from made.registry_models import made_policy
 from made.training import SMALL, scored
 
 from kalshi_platform.domain.errors import TrainingError, WorkersLostError
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.learning.training import run as running
 from kalshi_platform.learning.training.checkpoint import BEST, TrainingState, point, write_checkpoint
 from kalshi_platform.learning.training.run import TrainResult, Watchers, train
@@ -44,6 +45,24 @@ def test_a_stop_hook_hears_all_validations_and_nothing_before_the_first(tmp_path
     validated(run, 0.1, 0.2)
     assert run._has_stopped()
     assert (heard, run._count.stopped) == ([[0.1, 0.2]], "enough")
+
+
+def test_the_untrained_policy_is_no_collapse_and_the_best_one_is_told_apart_from_the_last(tmp_path):
+    run, idle = loop(tmp_path), collapsed()
+    for finding, score in ((idle, 0.1), (None, 0.3), (idle, 0.0)):
+        run._count.iteration += 1
+        found = scored(score).replace(collapse=finding)
+        run._watch = run._watch._replace(validate=lambda policy, found=found: found)
+        validation = run._score("a policy")
+        assert bool(run._notice(validation)) == (run._count.iteration == 3)
+    assert (run._count.collapse["message"], run._count.best_collapse) == ("it never trades", "")
+    assert run._count.best_iteration == 2
+
+
+def collapsed():
+    return Finding(
+        severity="error", rule="policy_collapse", message="it never trades", evidence={}, remedy="try more"
+    )
 
 
 def test_without_a_validation_nothing_is_best(tmp_path):

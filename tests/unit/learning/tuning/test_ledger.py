@@ -52,7 +52,7 @@ def test_a_trial_that_used_its_budget_is_finished_and_one_that_was_ended_is_stop
         ("a", "finished", "used its whole budget", 3, 0.2),
         ("b", "stopped", "no gain", 3, 0.1),
     ]
-    assert "b: stopped, no gain" in said
+    assert "b: stopped, no gain; best validation return +10.00 % of capital" in said
     assert ledger.open == []
 
 
@@ -105,5 +105,24 @@ def test_the_line_of_progress_estimates_what_is_left(tmp_path):
     iterations = RunSettings().train.iterations
     # one trial runs, 10 iterations took 2 s: both trials need (2 * iterations - 10) * 0.2 s
     left = time_words((2 * iterations - 10) * 0.2)
-    assert f"about {left} left  a 10/{iterations} 0 %" in ledger.line()
+    assert f"about {left} left  validation return, % of capital: " in ledger.line()
+    assert ledger.line().endswith(f"a 10/{iterations} 0 %")
     assert said == []  # a plain function hears of a stage when its first pause is over
+
+
+def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(tmp_path):
+    said: list[str] = []
+    ledger = made(tmp_path, said)
+    for k, collapse in enumerate(("", "it holds", "it holds", "", "it holds")):
+        ledger.on_trial_result(1, [], A, {**report(k + 1, 0.2), "collapse": collapse})
+    told = [line for line in said if line.startswith("a: ")]
+    assert told == [
+        "a: warning: it holds",
+        "a: the policy has recovered: it trades again",
+        "a: warning: it holds",
+    ]
+    ledger.on_trial_complete(1, [], A)
+    assert said[-1] == (
+        "a: finished, used its whole budget; best validation return +20.00 % of capital; warning: at its end "
+        "it holds"
+    )

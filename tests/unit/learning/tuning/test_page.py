@@ -1,12 +1,11 @@
 """The page that compares runs: complete, self-contained, escaped, the same figures as its JSON."""
 
-import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from made.evaluation_bank import random_bank
+from made.pages import sound_page
 from made.runs import make_run, make_sweep, trial, whole_sweep
 from rich.console import Console
 
@@ -40,37 +39,14 @@ SECTIONS = [
 ]
 
 
-class Tags(HTMLParser):
-    """Collects headings and what would be fetched; refuses tags that are not closed in order."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.fetched, self.links, self.headings = [], [], [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.fetched += [v for k, v in attrs if k in ("src", "xlink:href") or (k == "href" and tag != "a")]
-        self.links += [v for k, v in attrs if k == "href" and tag == "a"]
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "h2":
-            self.headings.append(data)
+def tags_of(page, folder=None):
+    assert not re.search(r"https?://", page)
+    return sound_page(page, folder)
 
 
-def tags_of(page):
-    tags = Tags()
-    tags.feed(page)
-    assert tags.open == []
-    assert tags.fetched == []
-    assert not re.search(r"url\(|@import|https?://", page)
-    return tags
+def links_of(tags):
+    """Links to other files."""
+    return [link for link in tags.links if not link.startswith("#")]
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +67,8 @@ def compared(sweep):
 
 def test_the_page_holds_every_section_and_fetches_nothing(sweep, compared):
     tags = tags_of(render_html(compared, sweep))
-    assert tags.headings == ["What was asked", *SECTIONS]
-    assert tags.links == ["winner/report.html"]
+    assert tags.headings == ["What was asked", *SECTIONS, "Words"]
+    assert links_of(tags) == ["winner/report.html"]
 
 
 def test_the_page_says_what_was_asked_and_how_each_trial_ended(sweep, compared):
@@ -129,7 +105,8 @@ def test_the_winners_report_is_headline_baselines_and_doctor(sweep, compared):
 
 
 def test_the_link_to_the_winner_is_relative_to_where_the_page_lies(compared, sweep):
-    assert tags_of(render_html(compared, sweep.parent / "elsewhere")).links == ["../made/winner/report.html"]
+    page = render_html(compared, sweep.parent / "elsewhere")
+    assert links_of(tags_of(page)) == ["../made/winner/report.html"]
 
 
 def test_the_json_holds_the_same_comparison(compared, tmp_path):
@@ -160,7 +137,7 @@ def test_names_from_outside_are_escaped(tmp_path):
 def test_one_run_alone_is_a_page(tmp_path):
     make_run(tmp_path / "a", np.linspace(-0.01, 0.03, 10))
     page = render_html(compare_runs([tmp_path / "a"], QUICK), tmp_path)
-    assert tags_of(page).headings == SECTIONS
+    assert tags_of(page).headings == [*SECTIONS, "Words"]
     assert "no setting differs between the runs" in page
     assert "The winner was not evaluated" in page
 
@@ -213,9 +190,16 @@ def test_the_terminal_shows_every_run_figure_and_the_verdict(compared):
 
 
 def test_the_page_is_the_same_when_written_again(sweep, compared):
-    assert json.loads(compared.model_dump_json()) == json.loads(
-        compare_runs([sweep], QUICK).model_dump_json()
-    )
+    again = compare_runs([sweep], QUICK)
+    untimed = [found.replace(made=None).model_dump_json() for found in (compared, again)]
+    assert untimed[0] == untimed[1]
+
+
+def test_the_pages_of_a_sweep_and_its_winner_link_each_other(sweep, compared):
+    html, _ = write_page(compared, sweep)
+    assert {"winner/report.html", "compare.json"} <= set(tags_of(html.read_text(), sweep).links)
+    winner = sweep / "winner"
+    assert "../compare.html" in tags_of((winner / "report.html").read_text(), winner).links
 
 
 def test_the_page_and_the_terminal_say_on_which_data_the_runs_were_judged(tmp_path):

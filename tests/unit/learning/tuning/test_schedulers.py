@@ -32,7 +32,9 @@ def test_halving_cuts_the_worse_trial_at_a_rung_and_says_why():
     assert told(scheduler, "a", 0.3, 4) == "CONTINUE"
     assert told(scheduler, "b", 0.1, 3) == "CONTINUE"  # no rung yet
     assert told(scheduler, "b", 0.1, 4) == "STOP"
-    assert scheduler.reasons["b"].startswith("cut at iteration 4: validation return +0.1000 is not among")
+    assert scheduler.reasons["b"].startswith(
+        "cut at iteration 4: validation return +10.00 % of capital is not among"
+    )
 
 
 def test_a_trial_that_ended_before_a_restart_still_counts_at_the_rungs():

@@ -55,7 +55,7 @@ def test_a_lucky_trial_loses_to_settings_whose_seeds_do_better():
     chosen = [trial("a", 0.9), trial("b", 0.3)]
     found = choose(chosen, with_seeds({"a": (0.1, 0.1, 0.1, 0.1), "b": (0.3, 0.2, 0.4, 0.3)}))
     assert found.winner == "b"
-    assert "b 30 % (4 seeds), a 10 % (4 seeds)" in found.why
+    assert "b +30.00 % (4 seeds), a +10.00 % (4 seeds)" in found.why
     assert found.run == "trials/b-s1"  # sorted 0.2 0.3 0.3 0.4: the lower middle one, the earlier of equals
 
 
@@ -74,7 +74,7 @@ def test_a_seed_that_failed_after_a_good_score_is_not_counted_and_is_told():
     seeds["a-s1"] = trial("a-s1", 0.9, status="failed")
     found = choose([trial("a", 0.5), trial("b", 0.4)], seeds)
     assert found.winner == "b"
-    assert "a 10 % (2 seeds, 1 failed)" in found.why
+    assert "a +10.00 % (2 seeds, 1 failed)" in found.why
 
 
 def test_finalists_without_any_score_say_what_happened():

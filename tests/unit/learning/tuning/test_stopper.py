@@ -20,7 +20,8 @@ def test_a_trial_without_a_gain_is_stopped_with_the_reason():
     assert not stopper("a", report(0.1, 0.2, 0.205))
     assert stopper("a", report(0.1, 0.2, 0.205, 0.19))
     assert stopper.reasons == {
-        "a": "no gain of 0.01 on the validation events in 2 validations; best +0.2050 at iteration 3"
+        "a": "no gain of 1.0 % of capital on the validation events in 2 validations; "
+        "best +20.50 % at iteration 3"
     }
     assert not stopper.stop_all()
 

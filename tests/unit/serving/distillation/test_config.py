@@ -34,11 +34,19 @@ def test_the_smoke_settings_are_smaller_in_everything_that_takes_time():
 
 
 def test_tier_3_costs_a_hop_only_where_a_replica_does_not_ask_its_own():
-    config = ThresholdsConfig(full_overhead_ms=0.7, tier3_inside_ms=0.5)
+    config = ThresholdsConfig(tier_3_hop_ms=0.7, tier_3_inside_ms=0.5)
     assert [config.hop_ms(p50) for p50 in (0.02, 0.499, 0.5, 3.0)] == [0.0, 0.0, 0.7, 0.7]
-    assert ThresholdsConfig(tier3_inside_ms=0).hop_ms(0.001) == 1.0  # always the deployment
+    assert ThresholdsConfig(tier_3_inside_ms=0).hop_ms(0.001) == 1.0  # always the deployment
 
 
 def test_the_report_reckons_with_the_bound_that_the_service_has():
     args = PolicyAppArgs.parse({"access": {"require_token": False}})
-    assert ThresholdsConfig().tier3_inside_ms == args.tier3_inside_ms
+    assert ThresholdsConfig().tier_3_inside_ms == args.tier_3_inside_ms
+
+
+def test_settings_of_an_older_release_are_read_and_set_by_their_old_names():
+    older = {"full_overhead_ms": 0.7, "tier3_inside_ms": 0.5}
+    assert ThresholdsConfig.parse(older) == ThresholdsConfig(tier_3_hop_ms=0.7, tier_3_inside_ms=0.5)
+    assert TiersConfig().with_values({"thresholds.full_overhead_ms": 0}).thresholds.tier_3_hop_ms == 0
+    with pytest.raises(ContractError, match="full_overhead_ms is the old name of tier_3_hop_ms: give one"):
+        ThresholdsConfig.parse({"full_overhead_ms": 0.7, "tier_3_hop_ms": 0.7})

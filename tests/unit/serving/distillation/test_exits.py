@@ -11,7 +11,7 @@ from kalshi_platform.serving.distillation.exits import choose_exits, with_exits
 from kalshi_platform.serving.distillation.judge import Made
 from kalshi_platform.serving.distillation.thresholds import Pair
 
-CONFIG = ThresholdsConfig(leaving=(1.0, 0.5), full_overhead_ms=1.0)
+CONFIG = ThresholdsConfig(leaving=(1.0, 0.5), tier_3_hop_ms=1.0)
 CONFIDENCE = {1: np.array([0.5, 0.6, 0.7, 0.9]), 2: np.array([0.5, 0.8, 0.9, 0.99])}
 
 

@@ -21,7 +21,7 @@ def test_the_report_judges_by_events_that_chose_nothing(place):
     assert report.judgement.n_events == len(judging)
     shares = [t.exit_share for t in report.judgement.tiers]
     assert sum(shares) + report.judgement.without_choice == pytest.approx(1)
-    assert tier_set.report["exit_share_1"] == shares[0]
+    assert tier_set.report["exit_share_tier_1"] == shares[0]
     for tier, judged in zip(tier_set.tiers, report.judgement.tiers, strict=True):
         assert judged.exit_threshold == tier.exit_threshold
 

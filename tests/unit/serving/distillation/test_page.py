@@ -1,7 +1,6 @@
 """The page of a tier set."""
 
-import re
-
+from made.pages import sound_page
 from made.tiers_place import invoke
 
 from kalshi_platform.serving.distillation.page import HTML_NAME, JSON_NAME, read_page
@@ -15,7 +14,7 @@ def test_the_pages_show_every_figure_and_fetch_nothing(place, tmp_path):
     report = read_page(tmp_path / JSON_NAME)
     html = (tmp_path / HTML_NAME).read_text()
     assert report.choice == stored_report(registry, tier_set).choice
-    assert not re.search(r"(src|href)=", html)
+    sound_page(html, tmp_path)
     assert html.count("<svg") >= 8
     assert report.caution.startswith("simulated: judged on ")
     for words in (
@@ -25,6 +24,6 @@ def test_the_pages_show_every_figure_and_fetch_nothing(place, tmp_path):
         report.model,
     ):
         assert not words or words in html
-    assert "1 MLP" in done.stdout
+    assert "tier 1 (MLP)" in done.stdout
     assert "simulated: judged on " in done.stdout
     assert report.choice.reason[:30] in done.stdout

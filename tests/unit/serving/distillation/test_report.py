@@ -1,5 +1,7 @@
 """The report of a tier set lies among its files and is read back, or refused by name."""
 
+import json
+
 import pytest
 
 from kalshi_platform.domain.errors import DataError
@@ -21,6 +23,20 @@ def test_a_report_that_real_data_judged_has_no_caution_and_one_without_counts_is
     real = {"recorded": {"events": 30, "blocks": 30}}
     assert found.replace(judged_on=real).caution == ""
     assert "unknown" in found.replace(judged_on=None).caution
+
+
+def test_the_report_of_an_older_release_is_read_with_the_names_of_today(place, monkeypatch):
+    _, registry, tier_set, _ = place
+    found = stored_report(registry, tier_set)
+    older = json.loads(found.model_dump_json())
+    thresholds = older["config"]["thresholds"]
+    thresholds["full_overhead_ms"] = thresholds.pop("tier_3_hop_ms")
+    thresholds["tier3_inside_ms"] = thresholds.pop("tier_3_inside_ms")
+    for tier, level in zip(older["judgement"]["tiers"], ("tier1", "tier2"), strict=False):
+        assert tier["level"] == level.replace("tier", "tier_")
+        tier["level"] = level
+    monkeypatch.setattr(report, "tier_artefact", lambda *_: json.dumps(older).encode())
+    assert stored_report(registry, tier_set) == found
 
 
 def test_a_set_without_a_report_is_refused(place):

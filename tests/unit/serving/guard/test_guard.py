@@ -118,7 +118,7 @@ def test_what_the_alias_names_is_served_with_the_settings_it_was_trained_in(regi
     served = guard_of(registry, loader).current()
     assert served.key == (models[0], None)
     assert served.trading.n_slots == served.policy.spec.n_slots == 2
-    assert (served.window, served.full_ms) == (0, float("inf"))
+    assert (served.window, served.tier_3_ms) == (0, float("inf"))
 
 
 def test_tier_3_elsewhere_is_announced_before_a_check_and_a_listener_hears_what_happened(

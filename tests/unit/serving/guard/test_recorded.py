@@ -16,7 +16,7 @@ def told(first, n, window=0):
     flat = np.repeat(mark[:, None].astype(np.float32), 3, axis=1)
     windows = np.repeat(mark, window * 4).reshape(n, 2, window, 2).astype(np.float32) if window else None
     found = holding(n, 2)
-    found.actions[:], found.tier[:] = (mark % 5)[:, None], Tier.FULL
+    found.actions[:], found.tier[:] = (mark % 5)[:, None], Tier.TIER_3
     return Batch(flat, windows, np.full((n, 2), -1, np.int8)), found
 
 

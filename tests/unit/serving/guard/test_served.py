@@ -50,7 +50,7 @@ def test_a_served_model_names_what_it_is_and_how_it_was_trained(served):
 def test_the_time_of_the_whole_network_is_infinite_where_it_was_not_measured_or_is_not_there(served):
     def with_tiers(*tiers):
         policy = TieredPolicy(served.policy.spec, tiers)
-        return dataclasses.replace(served, policy=policy).full_ms
+        return dataclasses.replace(served, policy=policy).tier_3_ms
 
     *small, whole = served.policy.tiers
     assert with_tiers(*small, whole._replace(group_p50_ms=1.5)) == 1.5

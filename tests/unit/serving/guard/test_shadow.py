@@ -75,14 +75,14 @@ def test_slots_decided_otherwise_are_counted_by_tier_and_pair_of_actions(champio
     batch, found = decided(champion, 4, HOLD)
     found.actions[0, 0] = BUY_YES  # BUY_YES against BUY_NO once, HOLD against BUY_NO twice
     found.actions[1, 0] = BUY_YES  # BUY_YES against HOLD once
-    found.tier[:] = [Tier.MLP, Tier.FULL, Tier.FULL, Tier.FULL]
+    found.tier[:] = [Tier.TIER_1, Tier.TIER_3, Tier.TIER_3, Tier.TIER_3]
     challenger = Rival(champion, answer)
     shadow = shadow_of(champion, challenger)
     assert shadow.offer(batch, found, 0)
     shadow.stop(finish=True)
     report = shadow.report()
     assert (report.groups, report.slots, report.differing) == (4, 20, 4)
-    assert report.by_tier == {"mlp": (5, 3), "full": (15, 1)}
+    assert report.by_tier == {"tier_1": (5, 3), "tier_3": (15, 1)}
     assert report.pairs == {"BUY_YES > BUY_NO": 1, "HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}
     assert (report.offered, report.dropped, report.failures, report.switched_off) == (1, 0, 0, "")
 

@@ -15,9 +15,9 @@ NO_CACHE = TieredConfig(inference_ttl_ms=0)
 
 
 def test_logits_that_are_not_finite_are_a_failure_of_the_tier():
-    policy, (mlp, _, _) = made_policy((0.6, None), NO_CACHE)
+    policy, (first, _, _) = made_policy((0.6, None), NO_CACHE)
     with torch.no_grad():
-        mlp.network.action_head[-1].weight[2, 3] = np.nan
+        first.network.action_head[-1].weight[2, 3] = np.nan
     with pytest.raises(TierError, match="not finite"):
         policy.ask(1, made_batch(policy, 2), 0)
     assert policy.failures == {1: 1}
@@ -54,18 +54,18 @@ def test_without_tier_3_the_best_tier_below_answers_and_says_why(why):
     waiting = pending.open.copy()
     found = policy.finish(pending, None, why)
     assert waiting.size
-    assert (found.tier[waiting] == Tier.LSTM).all()
+    assert (found.tier[waiting] == Tier.TIER_2).all()
     assert (found.notes[waiting] == why).all()
     assert (np.delete(found.notes, waiting) == 0).all()
     again = policy.decide(batch, 1)
-    assert (again.tier[waiting] == Tier.FULL).all(), "a stopgap must not come out of the cache"
+    assert (again.tier[waiting] == Tier.TIER_3).all(), "a stopgap must not come out of the cache"
 
 
 def test_the_chain_of_fallbacks_ends_with_hold():
-    policy, (mlp, lstm, full) = made_policy((1.1, 1.1), NO_CACHE)  # never sure: all three are asked
+    policy, (first, second, third) = made_policy((1.1, 1.1), NO_CACHE)  # never sure: all three are asked
     batch = made_batch(policy, 8)
     answers = {}
-    for broken, tier in ((full, Tier.LSTM), (lstm, Tier.MLP), (mlp, Tier.NONE)):
+    for broken, tier in ((third, Tier.TIER_2), (second, Tier.TIER_1), (first, Tier.NONE)):
         broken.broken = True
         answers[tier] = policy.decide(batch, 0)
         assert (answers[tier].tier == tier).all()
@@ -75,34 +75,34 @@ def test_the_chain_of_fallbacks_ends_with_hold():
 
 
 @pytest.mark.parametrize(
-    ("why", "tier", "asked"), [(Note.FALLBACK, Tier.LSTM, True), (Note.DEADLINE, Tier.MLP, False)]
+    ("why", "tier", "asked"), [(Note.FALLBACK, Tier.TIER_2, True), (Note.DEADLINE, Tier.TIER_1, False)]
 )
 def test_a_tier_at_which_no_group_leaves_is_asked_only_where_tier_3_cannot_be(why, tier, asked):
-    policy, (_, lstm, _) = made_policy((0.6, None), NO_CACHE)
+    policy, (_, second, _) = made_policy((0.6, None), NO_CACHE)
     batch = made_batch(policy, 40)
     pending = policy.decide_fast(batch, 0)
     waiting = pending.open.copy()
     assert waiting.size
-    assert lstm.n_asked == 0
+    assert second.n_asked == 0
     found = policy.finish(pending, None, why)
-    assert (lstm.n_asked == waiting.size) == asked
+    assert (second.n_asked == waiting.size) == asked
     assert (found.tier[waiting] == tier).all()
     assert (found.notes[waiting] == why).all()
 
 
 def test_where_no_tier_was_asked_before_time_ran_out_the_best_one_below_answers():
-    policy, (mlp, lstm, _) = made_policy((None, None), NO_CACHE)
+    policy, (first, second, _) = made_policy((None, None), NO_CACHE)
     pending = policy.decide_fast(made_batch(policy, 3), 0)
     found = policy.finish(pending, None, Note.DEADLINE)
-    assert (found.tier == Tier.LSTM).all()
-    assert (mlp.n_asked, lstm.n_asked) == (0, 3)
+    assert (found.tier == Tier.TIER_2).all()
+    assert (first.n_asked, second.n_asked) == (0, 3)
 
 
 def test_a_broken_lower_tier_is_passed_over():
-    policy, (mlp, _, _) = made_policy((0.6, None), NO_CACHE)
-    mlp.broken = True
+    policy, (first, _, _) = made_policy((0.6, None), NO_CACHE)
+    first.broken = True
     found = policy.decide(made_batch(policy, 5), 0)
-    assert (found.tier == Tier.FULL).all()
+    assert (found.tier == Tier.TIER_3).all()
     assert (found.notes == 0).all()
     with pytest.raises(TierError, match=r"tier 1 .* planted"):
         policy.ask(1, made_batch(policy, 1), 0)
@@ -153,16 +153,16 @@ def test_what_the_rules_force_is_part_of_the_key():
 
 
 def test_windows_seen_before_are_not_encoded_again():
-    policy, (_, lstm, full) = made_policy((1.1, 1.1), NO_CACHE)
+    policy, (_, second, third) = made_policy((1.1, 1.1), NO_CACHE)
     batch = made_batch(policy, 2)
     assert batch.windows is not None
     policy.decide(batch, 0)
-    assert (lstm.n_encoded, full.n_encoded) == (10, 10)
+    assert (second.n_encoded, third.n_encoded) == (10, 10)
     windows = batch.windows.copy()
     windows[0, 3, -1, 0] = 0.123
     one_slot_moved = Batch(batch.flat, windows, batch.forced)
     cached = policy.decide(one_slot_moved, 1)
-    assert (lstm.n_encoded, full.n_encoded) == (11, 11)
+    assert (second.n_encoded, third.n_encoded) == (11, 11)
     policy.forget()
     for one, other in zip(cached, policy.decide(one_slot_moved, 1), strict=True):
         np.testing.assert_array_equal(one, other)

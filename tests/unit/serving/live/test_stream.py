@@ -33,7 +33,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     (decision,) = answers(stream, snapshot())
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
-        "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "lstm", "notes": ["cached", "deadline"],
+        "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "tier_2", "notes": ["cached", "deadline"],
         "reasons": {}, "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
         "missing_inputs": {M: stream.books.missing[M]},
     }  # fmt: skip

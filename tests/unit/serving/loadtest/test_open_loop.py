@@ -30,7 +30,7 @@ class _OneAtATime:
         return k
 
     def judge(self, answer):
-        return Attempt(ANSWERED, "mlp" if answer % 2 else "full", ("cached",) if answer % 2 else ())
+        return Attempt(ANSWERED, "tier_1" if answer % 2 else "tier_3", ("cached",) if answer % 2 else ())
 
     def failure(self, error):
         return type(error).__name__
@@ -108,7 +108,7 @@ def test_answers_are_told_apart_by_tier_and_note():
         return await open_loop(arrivals_ns(CONSTANT), _OneAtATime(0.001), 100, pace_in_loop, clock)
 
     found = summarise(CONSTANT, 0, in_virtual_time(main))
-    assert [(t.tier, t.share) for t in found.tiers] == [("full", 0.5), ("mlp", 0.5)]
+    assert [(t.tier, t.share) for t in found.tiers] == [("tier_3", 0.5), ("tier_1", 0.5)]
     assert found.notes == {"cached": 100}
 
 

@@ -26,7 +26,9 @@ def test_the_warm_up_is_in_no_figure_and_the_generators_own_lateness_is_told():
     due = np.arange(6) * 1_000 * MS
     lag = np.array([900, 900, 0, 0, 3, 0]) * MS
     took = np.array([900, 900, 10, 20, 30, 40]) * MS
-    timings = Timings(due, due + lag, due + took, [ANSWERED] * 6, ["full"] * 6, [()] * 6, [{"fill": 1.5}] * 6)
+    timings = Timings(
+        due, due + lag, due + took, [ANSWERED] * 6, ["tier_3"] * 6, [()] * 6, [{"fill": 1.5}] * 6
+    )
     found = summarise(config, 0, timings)
     assert found.intended == 4
     assert found.latency.max_ms == 40

@@ -17,10 +17,10 @@ from kalshi_platform.serving.loadtest.run import read_answer, run_load
 
 
 def test_an_answer_says_who_decided():
-    group = {"tier": "mlp", "notes": ["cached"]}
-    full = {"tier": "full", "notes": ["deadline", "cached"]}
+    group = {"tier": "tier_1", "notes": ["cached"]}
+    full = {"tier": "tier_3", "notes": ["deadline", "cached"]}
     one = read_answer({"groups": [group], "timings_ms": {"fill": 0.25}})
-    assert one == Attempt(ANSWERED, "mlp", ("cached",), {"fill": 0.25})
+    assert one == Attempt(ANSWERED, "tier_1", ("cached",), {"fill": 0.25})
     assert read_answer({"groups": [group, full]})[1:3] == ("mixed", ("cached", "deadline"))
     assert read_answer({"n": 4}) == Attempt(ANSWERED)
 
@@ -38,7 +38,7 @@ def server() -> Iterator[tuple[str, list[dict]]]:
         asked.append({**body, "token": request.headers.get("Authorization")})
         if len(asked) % 5 == 0:
             return web.json_response({"title": "Unprocessable"}, status=422)
-        return web.json_response({"groups": [{"tier": "mlp", "notes": []}], "timings_ms": {"total": 0.2}})
+        return web.json_response({"groups": [{"tier": "tier_1", "notes": []}], "timings_ms": {"total": 0.2}})
 
     started, stop = threading.Event(), asyncio.Event()
     place: list[str] = []
@@ -79,7 +79,7 @@ def test_a_generator_of_its_own_process_measures_a_real_server(server, tmp_path)
     assert found.intended == 50
     assert found.answered == 40
     assert found.errors == {"status_422": 10}
-    assert [t.tier for t in found.tiers] == ["mlp"]
+    assert [t.tier for t in found.tiers] == ["tier_1"]
     assert found.stages["total"].n == 40
     assert {body["token"] for body in asked} == {"Bearer secret-of-the-client"}
     assert len({body["request_id"] for body in asked}) == 60
@@ -88,5 +88,5 @@ def test_a_generator_of_its_own_process_measures_a_real_server(server, tmp_path)
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do():
-    with pytest.raises(ContractError, match="kalshi-platform serve --local"):
+    with pytest.raises(ContractError, match="kalshi-platform serve"):
         run_load(LoadConfig(url="http://127.0.0.1:9", duration_s=1))

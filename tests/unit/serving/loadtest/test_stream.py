@@ -56,7 +56,7 @@ class Socket:
             elif k in self.refuse:
                 self._say(type="refused", frame=frame, problem={})
             elif k % 2 == 0:
-                self._say(type="decision", frame=frame, group=0, tier="mlp", notes=["cached"])
+                self._say(type="decision", frame=frame, group=0, tier="tier_1", notes=["cached"])
 
     async def _acknowledge(self):
         async with self.turn:
@@ -96,7 +96,7 @@ def test_every_decided_frame_is_timed_and_the_others_are_quiet():
     assert quiet == 50
     np.testing.assert_array_equal(timings.due_ns, np.arange(0, 100, 2) * 10 * MS)
     np.testing.assert_array_equal(timings.done_ns - timings.due_ns, np.full(50, 2 * MS))
-    assert set(timings.tier) == {"mlp"}
+    assert set(timings.tier) == {"tier_1"}
     assert set(timings.notes) == {("cached",)}
 
 
@@ -203,7 +203,7 @@ def test_a_stream_over_a_socket_is_opened_with_a_token_and_every_frame_is_timed(
                 await socket.send_json({"type": "ack", "frame": 6 + len(texts)})
             else:
                 texts.append(json.loads(message.data)["raw"])
-                await socket.send_json({"type": "decision", "frame": 6 + len(texts), "tier": "mlp"})
+                await socket.send_json({"type": "decision", "frame": 6 + len(texts), "tier": "tier_1"})
         return socket
 
     async def main():

@@ -22,3 +22,11 @@ def test_the_guard_follows_what_the_application_is_told_to():
     guard = args.guard
     assert (guard.alias, guard.shadow, guard.caches.inference_ttl_ms) == ("candidate", "rival", 7)
     assert (guard.check, guard.watch) == (args.check, args.watch)
+
+
+def test_a_config_file_of_an_older_release_keeps_its_meaning():
+    older = {"tier3": False, "tier3_inside_ms": 0.5, "tier3_replicas": 2, "tier3_cpus": 0}
+    args = PolicyAppArgs.parse({"access": {"require_token": False}, **older})
+    assert (args.tier_3, args.tier_3_inside_ms, args.tier_3_replicas, args.tier_3_cpus) == (False, 0.5, 2, 0)
+    with pytest.raises(ContractError, match="tier3_cpus is the old name of tier_3_cpus"):
+        PolicyAppArgs.parse({"access": {"require_token": False}, "tier3_cpus": 0, "tier_3_cpus": 0})

@@ -46,13 +46,19 @@ def test_the_example_is_decided_as_the_policy_decides_in_process(app: App, body:
     windows = np.array([[m["history"] for m in markets]], np.float32)
     expected = app.policy.decide(Batch(flat[None], windows, free(1, 5)), 0)
     group = answer.groups[0]
-    assert group.tier == "full"
+    assert group.tier == "tier_3"
     assert group.notes == []
     assert group.confidence == float(expected.confidence[0])
     names = ("HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO")
     assert list(group.actions.values()) == [names[a] for a in expected.actions[0]]
     assert list(group.probabilities.values()) == expected.probabilities[0].tolist()
     assert answer.timings_ms["total"] >= answer.timings_ms["decide"] >= answer.timings_ms["tier_3"] > 0
+
+
+def test_the_answer_of_an_older_server_is_read_with_the_tiers_names_of_today(app: App, body: dict[str, Any]):
+    answer = app.decide(body).json()
+    older = {**answer, "groups": [{**answer["groups"][0], "tier": "full"}]}
+    assert DecideResponse.model_validate(older) == DecideResponse.model_validate(answer)
 
 
 def test_every_answer_marks_a_model_that_was_judged_on_simulated_data(body: dict[str, Any], tmp_path):
@@ -260,12 +266,12 @@ class TestAdministration:
 
         assert shadow() is None
         guarded.guard.found = ShadowFound(
-            model="tiny-1", offered=3, dropped=1, groups=2, slots=10, differing=3, by_tier={"mlp": (5, 3)},
+            model="tiny-1", offered=3, dropped=1, groups=2, slots=10, differing=3, by_tier={"tier_1": (5, 3)},
             pairs={"HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}, failures=0, switched_off="",
         )  # fmt: skip
         found = shadow()
         assert (found["model"], found["slots"], found["differing"]) == ("tiny-1", 10, 3)
-        assert found["by_tier"] == {"mlp": [5, 3]}
+        assert found["by_tier"] == {"tier_1": [5, 3]}
         assert found["pairs"] == {"HOLD > BUY_NO": 2, "BUY_YES > HOLD": 1}
 
     def test_a_reload_without_news_changes_nothing(self, guarded: App):

@@ -26,7 +26,7 @@ from kalshi_platform.serving.server.metrics import (
     MODEL,
     RELOADS,
     REQUEST_SECONDS,
-    TIER3_PAUSED,
+    TIER_3_PAUSED,
 )
 from kalshi_platform.serving.server.observability import Buckets, Observability, ServeMetrics
 from kalshi_platform.serving.server.problems import Problem
@@ -34,10 +34,10 @@ from kalshi_platform.simulation.replay.trading import TradingConfig
 
 
 def two_groups():
-    """Two groups of two slots: an MLP's [BUY_YES, HOLD] and the full tier's [SELL_NO, empty], late."""
+    """Two groups of two slots: tier 1's [BUY_YES, HOLD] and tier 3's [SELL_NO, empty], late."""
     decisions = holding(2, 2)
     decisions.actions[:] = [[1, 0], [4, 0]]
-    decisions.tier[:] = [Tier.MLP, Tier.FULL]
+    decisions.tier[:] = [Tier.TIER_1, Tier.TIER_3]
     decisions.notes[:] = [Note.CACHED, Note.DEADLINE | Note.FALLBACK]
     return decisions, np.array([[True, True], [True, False]])
 
@@ -53,11 +53,11 @@ def test_a_request_counts_groups_by_tier_slots_by_action_and_notes_by_kind():
     metrics.decided(*two_groups(), {"parse": 0.3, "total": 1.5})
     assert metrics.snapshot().counters == {
         ("kalshi_serve_requests_total", ("decided",)): 1,
-        ("kalshi_serve_decisions_total", ("mlp",)): 1,
-        ("kalshi_serve_decisions_total", ("full",)): 1,
-        ("kalshi_serve_actions_total", ("mlp", "buy_yes")): 1,
-        ("kalshi_serve_actions_total", ("mlp", "hold")): 1,
-        ("kalshi_serve_actions_total", ("full", "sell_no")): 1,  # the empty slot's HOLD is nobody's
+        ("kalshi_serve_decisions_total", ("tier_1",)): 1,
+        ("kalshi_serve_decisions_total", ("tier_3",)): 1,
+        ("kalshi_serve_actions_total", ("tier_1", "buy_yes")): 1,
+        ("kalshi_serve_actions_total", ("tier_1", "hold")): 1,
+        ("kalshi_serve_actions_total", ("tier_3", "sell_no")): 1,  # the empty slot's HOLD is nobody's
         ("kalshi_serve_notes_total", ("cached",)): 1,
         ("kalshi_serve_notes_total", ("deadline",)): 1,
         ("kalshi_serve_notes_total", ("fallback",)): 1,
@@ -153,7 +153,7 @@ def test_a_decision_is_one_line_with_id_model_tiers_notes_and_timings(log, lines
         "model": "tiny-0123456789ab",
         "tier_set": None,
         "groups": 2,
-        "tiers": {"mlp": 1, "full": 1},
+        "tiers": {"tier_1": 1, "tier_3": 1},
         "notes": ["cached", "deadline", "fallback"],
         "timings_ms": {"total": 1.235},
     }
@@ -167,7 +167,7 @@ def test_a_streams_event_is_counted_with_its_time_and_the_age_of_its_oldest_row(
     seen = Observability()
     seen.event(*two_groups(), taken_ns=1_500_000, age_ns=45_000_000_000)
     counters, _, histograms = seen.metrics.snapshot()
-    assert counters[(DECISIONS.name, ("full",))] == 1
+    assert counters[(DECISIONS.name, ("tier_3",))] == 1
     # 1.5 ms lies in (1, 2] ms, 45 s in (30, 60] s.
     assert histograms[(EVENT_SECONDS.name, ())].counts.index(1) == LATENCY_S.index(0.002)
     assert histograms[(FEATURE_AGE_SECONDS.name, ())].counts.index(1) == AGE_S.index(60.0)
@@ -176,8 +176,8 @@ def test_a_streams_event_is_counted_with_its_time_and_the_age_of_its_oldest_row(
 def test_a_tier_3_left_alone_is_a_gauge_and_a_warning(log, lines):
     seen = Observability(log=log)
     for is_paused in (True, False):
-        seen.tier3_paused(is_paused)
-        assert seen.metrics.snapshot().gauges == {(TIER3_PAUSED.name, ()): float(is_paused)}
+        seen.tier_3_paused(is_paused)
+        assert seen.metrics.snapshot().gauges == {(TIER_3_PAUSED.name, ()): float(is_paused)}
     assert lines == [("WARNING", "tier_3", {"paused": True}), ("INFO", "tier_3", {"paused": False})]
 
 
@@ -217,10 +217,10 @@ def happened(kind, words):
 def test_a_reload_and_a_fallback_are_logged_with_the_reason(log, lines):
     seen = Observability(log=log)
     seen.happened(happened(EventKind.REFUSED, "agreement 0.71 is below 0.95"))
-    seen.fell_back("r-1", "m1", int(Tier.FULL), TimeoutError("no replica"))
+    seen.fell_back("r-1", "m1", int(Tier.TIER_3), TimeoutError("no replica"))
     reload = {"result": "refused", "model": "m2", "reason": "agreement 0.71 is below 0.95"}
     fallback = {
-        "request_id": "r-1", "model": "m1", "tier": "full", "error": "TimeoutError", "reason": "no replica",
+        "request_id": "r-1", "model": "m1", "tier": "tier_3", "error": "TimeoutError", "reason": "no replica",
     }  # fmt: skip
     assert lines == [("WARNING", "reload", reload), ("WARNING", "fallback", fallback)]
     assert seen.collect(None).counters == {(RELOADS.name, ("refused",)): 1}

@@ -150,7 +150,7 @@ async def files_of(service: Service, later: list[Any]) -> tuple[set[str], set[st
         with Files() as after:
             record()
     (group,) = answer.json()["groups"]
-    assert (group["tier"], group["notes"]) == ("full", [])
+    assert (group["tier"], group["notes"]) == ("tier_3", [])
     return before.names, after.names
 
 
@@ -166,7 +166,7 @@ def test_a_request_passes_few_files(registry, tmp_path, monkeypatch, elsewhere: 
     args = PolicyAppArgs.parse(
         {
             "access": {"token_file": tmp_path / "tokens"}, "shadow": CHALLENGER, "deadline_ms": 60_000.0,
-            "check": {"min_agreement": 0.0}, "tier3_inside_ms": 0.0,
+            "check": {"min_agreement": 0.0}, "tier_3_inside_ms": 0.0,
         }
     )  # fmt: skip
     observability, later = Observability(), []
@@ -176,11 +176,11 @@ def test_a_request_passes_few_files(registry, tmp_path, monkeypatch, elsewhere: 
     guard.start()
     guard.follow_shadow()
 
-    async def ask_full(key, batch):
+    async def ask_tier_3(key, batch):
         return guard.active.policy.ask(3, batch, 0)
 
     service = Service(
-        args, guard, ask_full if elsewhere else None, observability=observability, later=later.append
+        args, guard, ask_tier_3 if elsewhere else None, observability=observability, later=later.append
     )
     asyncio.run(rehearse(args, guard.active))
     up_to_the_answer, recorded = asyncio.run(files_of(service, later))

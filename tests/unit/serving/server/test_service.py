@@ -59,21 +59,21 @@ async def failing(key: ModelKey, batch: Batch) -> Decisions:
 
 
 @pytest.mark.parametrize(
-    ("full", "note", "deadline_ms"),
+    ("tier_3", "note", "deadline_ms"),
     [(never, "deadline", 30.0), (broken, "fallback", 60_000.0), (failing, "fallback", 60_000.0)],
 )
-def test_tier_2_answers_where_tier_3_does_not(full, note, deadline_ms):
-    app = App(ask_full=full)
+def test_tier_2_answers_where_tier_3_does_not(tier_3, note, deadline_ms):
+    app = App(ask_tier_3=tier_3)
     body = app.example()
     body["deadline_ms"] = deadline_ms
     group = app.decide(body).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("lstm", [note])
+    assert (group["tier"], group["notes"]) == ("tier_2", [note])
     decisions = app.watched.answered[-1].decisions
-    assert decisions.tier[0] == Tier.LSTM
+    assert decisions.tier[0] == Tier.TIER_2
     assert decisions.notes[0] == Note[note.upper()]
     assert len(app.watched.lost) == (note == "fallback")
-    assert app.guard.n_failed == (full is failing), "a dead host is not the model's fault"
-    assert app.guard.n_answered == (full is not failing)
+    assert app.guard.n_failed == (tier_3 is failing), "a dead host is not the model's fault"
+    assert app.guard.n_answered == (tier_3 is not failing)
 
 
 def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
@@ -83,23 +83,23 @@ def test_tier_3_is_left_alone_after_failures_in_a_row_and_readiness_says_so():
         asked.append(batch.n)
         raise RuntimeError("its actor died")
 
-    app = App(ask_full=gone, breaker={"failures": 2, "pause_ms": 600_000})
+    app = App(ask_tier_3=gone, breaker={"failures": 2, "pause_ms": 600_000})
     body = app.example()
     for k in range(4):
         body["request_id"] = f"lost-{k}"
         group = app.decide(body).json()["groups"][0]
-        assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+        assert (group["tier"], group["notes"]) == ("tier_2", ["fallback"])
     assert asked == [1, 1]
     assert app.watched.paused == [True]
     assert app.guard.n_failed == 0
-    app.service._ask_full = asking(lambda key, batch: _full(app, key, batch))
+    app.service._ask_tier_3 = asking(lambda key, batch: _full(app, key, batch))
     found = app.client.get("/v1/readyz")
     assert found.status_code == 200, "the tiers below decide"
-    assert found.json()["tiers"]["3"].startswith("answers, but is not asked for ")
+    assert found.json()["tiers"]["tier_3"].startswith("answers, but is not asked for ")
 
 
 def test_a_tier_3_whose_network_fails_is_asked_on_so_that_its_watch_sees_it():
-    app = App(ask_full=failing, breaker={"failures": 1, "pause_ms": 600_000})
+    app = App(ask_tier_3=failing, breaker={"failures": 1, "pause_ms": 600_000})
     body = app.example()
     for k in range(3):
         body["request_id"] = f"failing-{k}"
@@ -137,11 +137,11 @@ def test_rules_come_before_the_networks_and_say_why(app: App, body: dict[str, An
 def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     asked = []
 
-    async def full(key: ModelKey, batch: Batch) -> Decisions:
+    async def tier_3(key: ModelKey, batch: Batch) -> Decisions:
         asked.append(key)
         raise AssertionError
 
-    app = App(ask_full=full)
+    app = App(ask_tier_3=tier_3)
     body = app.example()
     body["deadline_ms"] = 0.001
     assert app.decide(body).json()["groups"][0]["notes"] == ["deadline"]
@@ -152,21 +152,21 @@ def test_a_deadline_that_is_too_near_does_not_ask_tier_3():
     ("measured_ms", "asked"), [(0.5, "replica"), (1.0, "deployment"), (None, "deployment")]
 )
 def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
-    app = App(ask_full=asking(lambda key, batch: _full(app, key, batch)), tier3_inside_ms=1.0)
+    app = App(ask_tier_3=asking(lambda key, batch: _full(app, key, batch)), tier_3_inside_ms=1.0)
     tiers = tuple(tier._replace(group_p50_ms=measured_ms) for tier in app.policy.tiers)
     here = TieredPolicy(app.policy.spec, tiers, TieredConfig(inference_ttl_ms=0))
     assert app.served is not None
     app.served = replace(app.served, policy=here)
-    assert app.client.get("/v1/model").json()["tier3_asked"] == asked
+    assert app.client.get("/v1/model").json()["tier_3_asked"] == asked
     n_asked, expected = app.engines[2].n_asked, app.policy.decide(example_batch(app), 0)
     assert app.engines[2].n_asked == n_asked + 1
     group = app.decide(app.example()).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("full", [])
+    assert (group["tier"], group["notes"]) == ("tier_3", [])
     assert list(group["probabilities"].values()) == expected.probabilities[0].tolist()
     app.engines[2].broken = True
     body = {**app.example(), "request_id": "when-it-is-broken"}
     group = app.decide(body).json()["groups"][0]
-    assert (group["tier"], group["notes"]) == ("lstm", ["fallback"])
+    assert (group["tier"], group["notes"]) == ("tier_2", ["fallback"])
     assert app.guard.n_failed == 1, "the model's own fault, wherever it was asked"
 
 
@@ -186,7 +186,7 @@ def test_a_deadline_of_nothing_does_not_ask_tier_3_here_either():
 
 def test_tier_3_elsewhere_answers_like_tier_3_here():
     here = App()
-    elsewhere = App(ask_full=asking(lambda key, batch: _full(here, key, batch)))
+    elsewhere = App(ask_tier_3=asking(lambda key, batch: _full(here, key, batch)))
     body = here.example()
     assert elsewhere.decide(body).json()["groups"] == here.decide(body).json()["groups"]
 
@@ -200,7 +200,7 @@ def test_the_model_says_what_it_wants_to_be_shown(app: App):
     info = ModelInfo.model_validate_json(app.client.get("/v1/model").content)
     assert info.model == MODEL
     assert info.feature_digest == FEATURE_DIGEST
-    assert info.tiers == [1, 2, 3]
+    assert info.tiers == ["tier_1", "tier_2", "tier_3"]
     assert [c.name for c in info.columns] == [*app.policy.spec.market, *app.policy.spec.portfolio]
     assert (info.n_slots, info.window, len(info.history_columns)) == (5, 16, 16)
 
@@ -209,7 +209,7 @@ def test_readiness_asks_every_tier(app: App):
     before = [engine.n_asked for engine in app.engines]
     found = app.client.get("/v1/readyz")
     assert found.status_code == 200
-    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "ok"}
+    assert found.json()["tiers"] == {"tier_1": "ok", "tier_2": "ok", "tier_3": "ok"}
     assert [engine.n_asked for engine in app.engines] == [n + 1 for n in before]
 
 
@@ -218,11 +218,11 @@ def test_a_tier_that_fails_is_not_ready_and_named():
     app.engines[1].broken = True
     found = app.client.get("/v1/readyz")
     assert found.status_code == 503
-    assert "planted" in found.json()["tiers"]["2"]
+    assert "planted" in found.json()["tiers"]["tier_2"]
     assert "tier 2" in found.json()["reason"]
 
 
 def test_a_lost_tier_3_is_told_and_the_rest_stays_ready():
-    found = App(ask_full=broken).client.get("/v1/readyz")
+    found = App(ask_tier_3=broken).client.get("/v1/readyz")
     assert found.status_code == 200
-    assert found.json()["tiers"] == {"1": "ok", "2": "ok", "3": "RuntimeError: its actor died"}
+    assert found.json()["tiers"] == {"tier_1": "ok", "tier_2": "ok", "tier_3": "RuntimeError: its actor died"}

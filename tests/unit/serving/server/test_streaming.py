@@ -86,8 +86,8 @@ def test_frames_are_answered_by_the_decisions_of_the_policy(app: App):
             socket.send(line(T0_NS + k * S, text))
             told.append(await socket.read())
         assert [(m["type"], m["frame"], m["tier"]) for m in told] == [
-            ("decision", 1, "full"),
-            ("decision", 2, "full"),
+            ("decision", 1, "tier_3"),
+            ("decision", 2, "tier_3"),
         ]
         await socket.leave()
 

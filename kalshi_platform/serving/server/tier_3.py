@@ -24,7 +24,7 @@ KEPT: Final = 2
 _LOG: Final = logging.getLogger(__name__)
 
 
-class FullTierModels:
+class Tier3Models:
     """Tier 3 of the models asked for last, at most KEPT."""
 
     def __init__(self, registry: Registry, alias: str) -> None:
@@ -36,7 +36,7 @@ class FullTierModels:
     async def decide(self, key: ModelKey, batch: Batch) -> Decisions:
         """Decide ``batch`` by tier 3 of ``key``; TierError where the network fails."""
         policy = self._models.get(key) or await self.prepare(key)
-        return policy.ask(int(Tier.FULL), batch, time.monotonic_ns())
+        return policy.ask(int(Tier.TIER_3), batch, time.monotonic_ns())
 
     async def prepare(self, key: ModelKey) -> TieredPolicy:
         """Return the policy of ``key``, loaded now unless it is here already."""
@@ -69,7 +69,7 @@ class FullTierModels:
         ready = ready_model(self._registry, model, found[key.tier_set] if key.tier_set else None)
         # Every tier, though one is asked: windows come as long as the longest-sighted one reads.
         policy = TieredPolicy(model.record.spec, ready.tiers, self._config)
-        policy.ask(int(Tier.FULL), probe_batch(policy), time.monotonic_ns())  # kernels are compiled here
+        policy.ask(int(Tier.TIER_3), probe_batch(policy), time.monotonic_ns())  # kernels are compiled here
         policy.forget()
         _LOG.info("tier 3 of %s", ready.note)
         return policy

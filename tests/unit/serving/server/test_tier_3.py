@@ -12,7 +12,7 @@ from kalshi_platform.models.registry.store import CHAMPION, Registry
 from kalshi_platform.serving.inference import ready as load
 from kalshi_platform.serving.inference.ready import ModelKey, probe_batch
 from kalshi_platform.serving.inference.tiered import TieredConfig, TieredPolicy
-from kalshi_platform.serving.server.full_tier import KEPT, FullTierModels
+from kalshi_platform.serving.server.tier_3 import KEPT, Tier3Models
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -43,18 +43,18 @@ def ids(made):
 
 
 def test_tier_3_answers_for_the_model_it_is_asked_about(registry, ids):
-    full = FullTierModels(registry, CHAMPION)
+    tier_3 = Tier3Models(registry, CHAMPION)
 
     async def scenario():
-        await full.follow()
+        await tier_3.follow()
         answers = []
         for model in (*ids[:3], ids[0]):
             policy = models_policy(registry, model)
             batch = probe_batch(policy)
-            found = await full.decide(ModelKey(model, None), batch)
+            found = await tier_3.decide(ModelKey(model, None), batch)
             assert found.probabilities.tobytes() == policy.ask(3, batch, 0).probabilities.tobytes()
             answers.append(found.probabilities.tobytes())
-            assert len(full._models) <= KEPT
+            assert len(tier_3._models) <= KEPT
         assert answers[0] == answers[3]
         assert len(set(answers)) == 3
 
@@ -67,17 +67,17 @@ def models_policy(registry, model):
 
 
 def test_one_loading_serves_everybody_who_waits_for_it(registry, ids, monkeypatch):
-    full = FullTierModels(registry, CHAMPION)
+    tier_3 = Tier3Models(registry, CHAMPION)
     loaded = []
-    inner = full._load
-    monkeypatch.setattr(full, "_load", lambda key: loaded.append(key) or inner(key))
+    inner = tier_3._load
+    monkeypatch.setattr(tier_3, "_load", lambda key: loaded.append(key) or inner(key))
 
     async def scenario():
         key = ModelKey(ids[1], None)
-        gone = asyncio.create_task(full.prepare(key))
+        gone = asyncio.create_task(tier_3.prepare(key))
         await asyncio.sleep(0)
         gone.cancel()  # who stops waiting does not stop the loading
-        await asyncio.gather(*(full.prepare(key) for _ in range(3)))
+        await asyncio.gather(*(tier_3.prepare(key) for _ in range(3)))
         assert loaded == [key]
 
     asyncio.run(scenario())
@@ -85,4 +85,4 @@ def test_one_loading_serves_everybody_who_waits_for_it(registry, ids, monkeypatc
 
 def test_a_tier_set_that_is_not_there_is_refused_by_name(registry, ids):
     with pytest.raises(DataError, match="no tier set 0123456789ab"):
-        asyncio.run(FullTierModels(registry, CHAMPION).prepare(ModelKey(ids[0], "0123456789ab")))
+        asyncio.run(Tier3Models(registry, CHAMPION).prepare(ModelKey(ids[0], "0123456789ab")))

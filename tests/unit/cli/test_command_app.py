@@ -1,0 +1,121 @@
+"""Every command's words: help whole at 80 columns, one meaning an option, advice for mistyped ones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from kalshi_platform.cli.experiment import application
+from kalshi_platform.cli.main import COMMANDS, app, load_command
+from tune_experiments.complexity_sweep import EXPERIMENT
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command, and the commands of every group, by the words that call them."""
+    for name in COMMANDS:
+        command = load_command(name)
+        yield name, command
+        for sub, each in getattr(command, "commands", {}).items():
+            yield f"{name} {sub}", each
+
+
+EVERY = dict(commands())
+
+
+def options(command: Any) -> list[Any]:
+    return [p for p in command.params if p.param_type_name == "option"]
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_help_at_80_columns_names_every_option_whole(path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(app, [*path.split(), "--help"]).output
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.replace(",", " ").split()
+    for option in options(EVERY[path]):
+        for name in (*option.opts, *option.secondary_opts):
+            assert name in words
+
+
+def test_the_help_of_a_group_cuts_no_sentence(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for path, command in EVERY.items():
+        if hasattr(command, "commands"):
+            text = CliRunner().invoke(app, [path, "--help"]).output
+            assert "..." not in text.replace("[ARGS]...", "")
+
+
+def test_a_sweeps_help_is_whole_too(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(application(EXPERIMENT), ["--help"]).output
+    assert "…" not in text
+    for name in ("--steps", "--dataset", "--registry", "--no-register", "environment steps"):
+        assert name in text
+
+
+#: Options of several commands that mean one thing, and the first words of their help in each of them.
+MEANINGS = {
+    "--dataset": ("a built dataset:",),
+    "--input": ("raw recordings:",),
+    "--run": ("a training run's folder",),
+    "--registry": ("registry of models:",),
+    "--steps": ("environment steps of one training run",),
+    # These name their own result or rule in each command.
+    "--resume": ("continue the run in --out", "continue the sweep in --out"),
+    "--smoke": ("take every step", "run every step"),
+    "--storage": ("Folder or s3://bucket/prefix to reach", "s3://bucket/prefix to mirror runs to"),
+    "--out": ("folder", "new folder", "new dataset", "where everything goes", "the Parquet file"),
+    "--set": ("",),
+    "--seed": ("root of all randomness", "seed of all random draws", "seed for request times"),
+    "--alias": ("alias to assign", "the alias to set back", "only this alias"),
+    "--reason": ("why, in words",),
+    "--final": ("",),
+    "--use-yes-price": ("how captures were subscribed",),
+    "--port": ("0 = any free one",),
+    "--browser": ("also open it",),
+    "--model": ("alias to follow",),
+    "--token-file": ("",),
+    "--workers": ("sampling processes", "parallel processes"),
+    "--events": ("simulated events", "number of events"),
+}
+
+
+def test_an_option_of_several_commands_means_one_thing():
+    helps: dict[str, dict[str, str]] = {}
+    for path, command in {**EVERY, "a sweep": load_sweep()}.items():
+        for option in options(command):
+            assert option.help, f"{path} {option.opts[0]} says nothing"
+            helps.setdefault(option.opts[0], {})[path] = option.help
+    for name, found in helps.items():
+        if len(set(found.values())) > 1:
+            assert name in MEANINGS, f"{name} is told in several ways: {found}"
+    for name, allowed in MEANINGS.items():
+        for path, text in helps.get(name, {}).items():
+            assert text.startswith(allowed), f"{path} {name}: {text}"
+
+
+def load_sweep() -> Any:
+    import typer
+
+    return typer.main.get_command(application(EXPERIMENT))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian"], "No such command: trian; did you mean train?"),
+        (["zzz"], "No such command: zzz; there are quickstart, dataset,"),
+        (["models", "shwo"], "No such command: shwo; did you mean show?"),
+        (["--versoin"], "No such option: --versoin; did you mean --version?"),
+        (["train", "--datset", "x"], "No such option: --datset; did you mean --dataset"),
+        (["simulate", "--out", "x", "--preset", "defalt"],
+         "--preset 'defalt' is none of default, martingale; did you mean default?"),
+        (["evaluate", "--run", "x", "--dataset", "y", "--split", "tets"], "did you mean test?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_refused_with_the_nearest(words, said):
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
