@@ -29,6 +29,7 @@ import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set
@@ -92,6 +93,7 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     """Environment variables of Ray Serve; HAProxy gets free ports, so that two services can run."""
     common = {
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_LOG_TO_STDERR": "0",  # the folder of its logs keeps everything
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": _DRAIN_S,
         # Serve kills a proxy that is not up after the third look: by itself it looks after 5 s each.
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(_PROXY_S),
@@ -127,7 +129,6 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         print(curl_line(running.url, args.access), flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
-        _end_by_signals()  # again: Ray puts a handler of its own in place that aborts the process
         try:
             signal.pause()
         except KeyboardInterrupt:
@@ -159,7 +160,7 @@ class Running:
 
         _say("starting Ray")
         try:
-            ray.init(address="local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+            start_ray(ray, include_dashboard=False)
             _say("starting Serve")
             start_serve(ray_serve, {"host": self.host, "port": self.port})
             deploy(ray_serve, build(self.args))

@@ -18,6 +18,7 @@ from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.quiet_ray import start_ray
 
 app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
 
@@ -73,7 +74,7 @@ def ray(browser: Browser = False) -> None:
 
     if not ray_.is_initialized():
         try:
-            ray_.init(address="auto", log_to_driver=False, configure_logging=False)
+            start_ray(ray_, "auto")
         except ConnectionError:
             raise ContractError(
                 "no Ray runs here: start one with ray start --head --dashboard-host 127.0.0.1"

@@ -13,8 +13,7 @@ from rich.table import Table
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.convert import convert
-from kalshi_platform.cli.options import DATASET_HELP, INPUT_HELP, JsonOption, UseYesPrice
-from kalshi_platform.cli.progress import progress
+from kalshi_platform.cli.options import DATASET_HELP, INPUT_HELP, JsonOption, UseYesPrice, VerboseOption
 from kalshi_platform.data.dataset.blocks import PARTS, duration_words
 from kalshi_platform.data.dataset.build import BuildConfig, BuildProgress, build_dataset
 from kalshi_platform.data.dataset.factors import read_factors
@@ -34,7 +33,9 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
+from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.replay.cache import GB, banks, cache_folder, empty_cache, limit_bytes
 
 app = CommandApp(no_args_is_help=True, help="Build, inspect and verify datasets; their cache.")
@@ -110,6 +111,7 @@ def build(
     ] = None,
     use_yes_price: UseYesPrice = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Import recordings, compute features and write a dataset. Repeat the command to resume after a kill.
 
@@ -142,9 +144,10 @@ def build(
         use_yes_price=use_yes_price,
     )
     skipped: dict[str, str] = {}
-    with progress("building") as show:
-        build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)), skipped.update)
+    show = Countdown(tell, "building")
+    build_dataset(inputs, out, config, lambda p: show(p.rows_done, p.rows, _jobs_text(p)), skipped.update)
     summary = summarise(Dataset.open(out))
+    tell(f"built {out}")
     if as_json:
         _print_json({**summary.model_dump(mode="json"), "skipped": skipped})
         return
@@ -180,15 +183,16 @@ def _add(
     inputs: list[Path], uri: str, workers: int | None, use_yes_price: bool | None, as_json: bool
 ) -> None:
     skipped: dict[str, str] = {}
-    with progress("adding") as show:
-        found = add_to_dataset(
-            inputs,
-            uri,
-            workers=workers,
-            progress=lambda p: show(p.rows_done, p.rows, _jobs_text(p)),
-            skipped=skipped.update,
-            use_yes_price=use_yes_price,
-        )
+    show = Countdown(tell, "adding")
+    found = add_to_dataset(
+        inputs,
+        uri,
+        workers=workers,
+        progress=lambda p: show(p.rows_done, p.rows, _jobs_text(p)),
+        skipped=skipped.update,
+        use_yes_price=use_yes_price,
+    )
+    tell(f"added to {uri}")
     summary = summarise(Dataset.open(uri))
     joined = {part: sum(p == part for p in found.joined.values()) for part in PARTS}
     if as_json:
@@ -224,11 +228,12 @@ def info(uri: Uri, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def verify(uri: Uri, as_json: JsonOption = False) -> None:
+def verify(uri: Uri, as_json: JsonOption = False, verbose: VerboseOption = False) -> None:
     """Read every byte again and compare it with the manifest. Exit code 3 names the files that differ."""
     dataset = Dataset.open(uri)
-    with progress("verifying") as show:
-        problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
+    show = Countdown(tell, "verifying")
+    problems = find_problems(dataset, lambda done, total: show(done, total, "shards"))
+    tell(f"read every byte of {dataset.uri}")
     ended = books_ended(dataset.manifest.counters)
     if as_json:
         found = {"ok": not problems, "problems": problems, "books_ended": ended}

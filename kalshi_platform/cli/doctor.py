@@ -4,7 +4,6 @@ Each check is a function that returns one Checked and changes nothing on the mac
 starts a Ray runtime and writes (and deletes) one small file in the storage.
 """
 
-import logging
 import os
 import platform
 import shutil
@@ -28,6 +27,7 @@ from kalshi_platform.cli.options import JsonOption
 from kalshi_platform.domain.errors import ExitCode, PlatformError, StorageError
 from kalshi_platform.domain.extras import EXTRAS, missing_packages
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.quiet_ray import start_ray
 
 GIB: Final = 2**30
 MIN_PYTHON: Final = (3, 11)
@@ -169,7 +169,7 @@ def _start_ray() -> float:
     import ray
 
     started = time.perf_counter()
-    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    start_ray(ray, num_cpus=1, include_dashboard=False)
     try:
         answer = ray.get(ray.remote(_process_id).remote(), timeout=60)
     finally:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption
+from kalshi_platform.cli.options import DatasetOption, JsonOption, RunOption, VerboseOption
 from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Asked, Manifest
 from kalshi_platform.data.dataset.split import SPLITS
@@ -21,7 +20,7 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.mistyped import refused_choice
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
+from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import print_view, write_report
@@ -67,6 +66,7 @@ def judge_run(
     final: Annotated[
         bool, typer.Option(help="allow --split test, and all where there is a test split; each use is logged")
     ] = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Play the policy and the baselines on the same held-out episodes.
 
@@ -89,13 +89,11 @@ def judge_run(
         trained_on=trained_on,
         descends=opened.manifest.descends_from(trained_on) if trained_on else None,
     )
-    console = Console(stderr=True)
     metrics = _training_metrics(run)
     earlier = open_held_out(opened, wanted, final, _log_folder(dataset, run), subject)
+    subject = subject.replace(opened_before=earlier)
     if earlier:
-        console.print(
-            f"[yellow]the test split was opened {earlier} times before: its figures are no longer fresh"
-        )
+        tell(opened_words(earlier))
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, evaluation_seeds, bank.n_rows)
     ledgers: list[LedgerTables] = []
@@ -111,6 +109,7 @@ def judge_run(
         keep_ledger=ledgers.append,
         say=tell,
     )
+    tell(f"judged {run} on the {wanted} events: {found.policy.n_blocks} independent blocks")
     html, _ = write_report(found, out or run / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")

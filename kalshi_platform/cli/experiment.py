@@ -17,7 +17,14 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
-from kalshi_platform.cli.options import DATASET_HELP, REGISTRY_HELP, JsonOption, parse_assignments, with_steps
+from kalshi_platform.cli.options import (
+    DATASET_HELP,
+    REGISTRY_HELP,
+    JsonOption,
+    VerboseOption,
+    parse_assignments,
+    with_steps,
+)
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
 from kalshi_platform.cli.run_settings import ListSettings, list_settings
@@ -25,6 +32,8 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import home
 from kalshi_platform.domain.program import command_line, this_command
+from kalshi_platform.domain.quiet_ray import start_ray
+from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import output, show, tell
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.experiment import Experiment
@@ -96,6 +105,7 @@ def _command(experiment: Experiment) -> Any:
         final: Annotated[bool, typer.Option(help="open the test split for the winner, once")] = True,
         listing: ListSettings = False,
         as_json: JsonOption = False,
+        verbose: VerboseOption = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
         with refusals(), option_words():
@@ -157,10 +167,10 @@ def _whole_way(
 def _ray(local: bool) -> Iterator[None]:
     """Connect to the job's or the machine's Ray, or start one that ends with the block."""
     if local:
-        ray.init("local", include_dashboard=False, log_to_driver=False, configure_logging=False)
+        start_ray(ray, include_dashboard=False)
     else:
         try:
-            ray.init(address="auto", log_to_driver=False, configure_logging=False)
+            start_ray(ray, "auto")
         except ConnectionError:
             raise ContractError(
                 "there is no Ray to join: start one (ray start --head), submit this as a job "
@@ -176,6 +186,9 @@ def _simulated_dataset(place: Path, smoke: bool) -> str:
     """Address of a simulated dataset beside the sweep, made unless it is there."""
     recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, tell)
     dataset = place / "dataset"
-    tell(f"building the dataset from {recordings}")
-    build_dataset([recordings], str(dataset), BuildConfig(overwrite=True))
+    show = Countdown(tell, "building")
+    manifest = build_dataset(
+        [recordings], str(dataset), BuildConfig(overwrite=True), lambda p: show(p.rows_done, p.rows, "rows")
+    )
+    tell(f"dataset: {len(manifest.markets):,} markets in {dataset}")
     return str(dataset)

@@ -17,6 +17,7 @@ from kalshi_platform.cli.options import (
     JsonOption,
     RegistryOption,
     RunOption,
+    VerboseOption,
     parse_assignments,
 )
 from kalshi_platform.cli.registries import registry_to_change, registry_to_read, registry_words
@@ -110,12 +111,14 @@ def register(
     dataset: DatasetOption,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Register a trained policy with its results on the validation events.
 
     --dataset is the one that the run was trained on; it may have grown. Registering twice gives one model.
     """
     record = register_run(Registry(registry), run, dataset, say=tell)
+    tell(f"registered {record.id}")
     marks = all_marks(record, AliasLog())
     if as_json:
         _print_json({**record.model_dump(mode="json"), **marks.fields})
@@ -143,6 +146,7 @@ def promote(
     ] = None,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Judge a model from its own files and make it champion. Exit 4, with the reasons, if a gate refuses.
 
@@ -153,6 +157,7 @@ def promote(
     with registry_to_change(registry, model) as store:
         found = promote_model(store, model, dataset, alias=alias, reason=reason, gates=config, say=tell)
     entry = found.entry
+    tell(f"judged {model}" if found.judgement else f"loaded {model}")
     if as_json:
         values = {
             "promoted": entry is not None,

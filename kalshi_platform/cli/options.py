@@ -13,7 +13,21 @@ from annotated_types import Ge, Le
 from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.pages.terminal import tell
 
+
+def _begin(verbose: bool) -> bool:
+    tell.begin(verbose)
+    return verbose
+
+
+#: Of every command that takes long; the terminal knows it, the command need not ask.
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", callback=_begin, help="show every step, and what Ray warns of, on stderr"
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="one JSON value on stdout instead of text")]
 REGISTRY_HELP: Final = (
     "registry of models: a folder or s3://bucket/prefix  [default: $KALSHI_PLATFORM_REGISTRY, else "

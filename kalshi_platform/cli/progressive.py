@@ -7,8 +7,8 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
-from kalshi_platform.cli.options import DATASET_HELP, STEPS_SETTING, JsonOption, with_steps
-from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.options import DATASET_HELP, STEPS_SETTING, JsonOption, VerboseOption, with_steps
+from kalshi_platform.cli.refusal import REPEAT, going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
@@ -64,6 +64,7 @@ def run(
     preset: PresetOption = None,
     listing: ListSettings = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train each level from the last one kept, and keep it only if it is surely better and fast enough.
 
@@ -88,7 +89,7 @@ def run(
             "min_first_sharpe": min_sharpe,
         }
     )
-    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
+    with going_on(lambda: REPEAT):
         record = run_progressive(config, dataset, out, tell)
     if as_json:
         typer.echo(record.model_dump_json())

@@ -7,13 +7,13 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
-from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, with_steps
-from kalshi_platform.cli.refusal import going_on
+from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, VerboseOption, with_steps
+from kalshi_platform.cli.refusal import REPEAT, going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.program import command_line
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Countdown, Say
 from kalshi_platform.evaluation.judging.report import print_view
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.presets import STANDARD
@@ -54,7 +54,14 @@ def run(
     preset: PresetOption = None,
     listing: ListSettings = False,
     use_yes_price: UseYesPrice = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="judge on the test events anew, though a report of the same run is there"
+        ),
+    ] = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Simulate or import, build, train, and judge on test events.
 
@@ -69,9 +76,9 @@ def run(
         run_settings = RunSettings.of_preset(preset or STANDARD).with_values(with_steps(settings, steps))
     split = _DEFAULT.split if inputs else _SIMULATED_SPLIT
     chosen = QuickstartConfig(seeds=seeds, run=run_settings, use_yes_price=use_yes_price, split=split)
-    recordings = inputs or [simulated(SimConfig(n_events=events), out, tell)]
-    with going_on(lambda: "repeat the command to go on from the last checkpoint"):
-        outcome = quickstart(chosen, recordings, out, tell)
+    with going_on(lambda: REPEAT):
+        recordings = inputs or [simulated(SimConfig(n_events=events), out, tell)]
+        outcome = quickstart(chosen, recordings, out, tell, again)
     if as_json:
         typer.echo(outcome.evaluation.model_dump_json())
         return
@@ -85,7 +92,10 @@ def run(
 def simulated(config: SimConfig, out: Path, say: Say) -> Path:
     """Folder of recordings of the simulated exchange ``config``, made unless they are there already."""
     folder = out / f"simulated-{config.digest}"
-    if not folder.exists():
-        say(f"simulating {config.n_events} events")
-        simulate(config, folder)
+    if folder.exists():
+        say(f"recordings: those simulated before, in {folder}")
+    else:
+        show = Countdown(say, "simulating")
+        files = simulate(config, folder, lambda done, total: show(done, total, "events"))
+        say(f"recordings: {files.n_events} simulated events, {files.n_markets:,} markets, in {folder}")
     return folder

@@ -8,12 +8,14 @@ from typing import Final
 
 import typer
 
-from kalshi_platform.domain.ending import Terminated
+from kalshi_platform.domain.ending import INTERRUPTED, TERMINATED, Terminated, signals_raise
 from kalshi_platform.domain.errors import ExitCode, PlatformError
+from kalshi_platform.evaluation.pages.terminal import tell
 
-#: Exit statuses that a shell reports for a process ended by Ctrl-C and by SIGTERM: 128 + the signal.
-INTERRUPTED: Final = 130
-TERMINATED: Final = 143
+#: Advice of a command that keeps its finished parts.
+REPEAT: Final = (
+    "repeat the command: finished parts are kept, a run goes on from its last checkpoint if it has one"
+)
 
 
 def message_of(error: PlatformError) -> str:
@@ -26,7 +28,8 @@ def message_of(error: PlatformError) -> str:
 def refusals() -> Iterator[None]:
     """End the program without a stack trace on a deliberate error, Ctrl-C or a full disk in the block."""
     try:
-        yield
+        with signals_raise():
+            yield
     except PlatformError as err:
         raise _refuse(message_of(err), err.exit_code) from None
     except Terminated as err:
@@ -55,5 +58,6 @@ def _after(error: KeyboardInterrupt) -> str:
 
 def _refuse(message: str, code: int) -> typer.Exit:
     sys.stdout.flush()
+    tell.settle()
     typer.echo(f"kalshi-platform: {message}", err=True)
     return typer.Exit(int(code))

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
-from kalshi_platform.cli.options import JsonOption, dataset_beside
-from kalshi_platform.cli.progress import progress
+from kalshi_platform.cli.options import JsonOption, VerboseOption, dataset_beside
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
+from kalshi_platform.domain.saying import Countdown
+from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.simulation.simexchange import FileFormat, Preset, SimConfig, SimFiles, simulate
 
 app = CommandApp(help="Generate recordings of a simulated exchange.")
@@ -27,11 +28,13 @@ def run(
         FileFormat, typer.Option("--format", help="level-2 Parquet, or WebSocket frames (slower)")
     ] = "parquet",
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
     config = SimConfig.preset(exchange).replace(n_events=events, seed=seed)
-    with progress("simulating") as show:
-        files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
+    show = Countdown(tell, "simulating")
+    files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
+    tell(f"simulated {files.n_events} events")
     if as_json:
         typer.echo(json_text(_summary(config, files)))
         return

@@ -11,10 +11,18 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
-from kalshi_platform.cli.options import DatasetOption, JsonOption, RegistryOption, parse_assignments
+from kalshi_platform.cli.options import (
+    DatasetOption,
+    JsonOption,
+    RegistryOption,
+    VerboseOption,
+    parse_assignments,
+)
 from kalshi_platform.cli.registries import registry_to_change, registry_to_read
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.program import command_line
+from kalshi_platform.evaluation.judging.evaluation import opened_words
+from kalshi_platform.evaluation.judging.held_out import openings
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
@@ -50,6 +58,7 @@ def build(
         typer.Option(help="take every step in its smallest form, in seconds; only to see that all works"),
     ] = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
@@ -92,6 +101,7 @@ def report(
     registry: RegistryOption = None,
     final: Annotated[bool, typer.Option(help="judge on the test split; every opening is recorded")] = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Judge the newest tier set again, on the half of the validation events not used for its thresholds."""
     store = registry_to_read(registry)
@@ -99,7 +109,7 @@ def report(
     folder = (out or _folder_of(store, _newest(store, model).model)) if "://" in dataset else Path(dataset)
     found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=tell)
     if found.opened_before:
-        tell(f"the test split was opened {found.opened_before} times before: its figures are no longer fresh")
+        tell(opened_words(openings(folder)[:-1]))
     html, _ = write_page(found, out or _folder_of(store, found.model))
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")

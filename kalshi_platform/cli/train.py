@@ -7,7 +7,7 @@ import typer
 
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.option_words import option_words
-from kalshi_platform.cli.options import DATASET_HELP, JsonOption, with_steps
+from kalshi_platform.cli.options import DATASET_HELP, JsonOption, VerboseOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
 from kalshi_platform.data.dataset.store import Dataset
@@ -110,6 +110,7 @@ def run(
         ),
     ] = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Train a policy and validate it on held-out events; keep the best checkpoint.
 
@@ -146,6 +147,7 @@ def run(
     tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
         result = run_training(chosen, place, out, with_page(shown_to(tell), out), resume)
+    tell(f"trained {out}")
     report(result, place, as_json)
 
 
@@ -153,7 +155,7 @@ def how_to_go_on(out: Path) -> str:
     """Advice after an interruption."""
     done = newest_number(out)
     if done is None:
-        return "no checkpoint was written yet; the same command starts again"
+        return "no checkpoint was written yet: the same command, without --resume, starts from the beginning"
     again = command_line("train", "--resume", "--out", out)
     return f"{out} holds everything up to iteration {done}; continue with: {again}"
 

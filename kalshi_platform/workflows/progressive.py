@@ -16,7 +16,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import Stamp, git_commit
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.evaluation.judging.evaluate import score, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.pages.formats import interval_text
@@ -142,12 +142,14 @@ class _Pipeline:
         teacher = "" if rival is None else str((self._out / rival.run).resolve())
         run = self._out / f"{len(record.levels)}-{level}"
         transfer = None if rival is None else self._transfer(level, Path(teacher))
-        self._say(f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer))
+        detail(self._say)(
+            f"level {level}: at most {config.steps_per_level:,} steps" + _origin(rival, transfer)
+        )
         result = run_training(
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
-            with_page(shown_to(self._say), run),
+            with_page(shown_to(self._say, f"level {level}"), run),
             resume=newest_number(run) is not None,
             stop=self._scaler.stop,
             blocks=self._choosing,

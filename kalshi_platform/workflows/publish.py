@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Say, passing
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.marks import marks_of
@@ -40,8 +40,9 @@ def publish_run(
 
     Each step raises its own errors.
     """
-    say(f"registering {run.name} in {registry.uri}")
+    passing(say)(f"registering {run.name} in {registry.uri}")
     record = register_run(registry, run, dataset_uri, say=say)
+    say(f"registered {record.id} in {registry.uri}")
     promote_model(registry, record.id, alias=CHALLENGER, say=say)
     # Before it may be champion: a server that follows the alias finds the tiers with the model.
     tier_set, report = newest_tier_set(registry, record.id), None
@@ -59,8 +60,10 @@ def publish_run(
         return Published(record, tier_set, report, True, (), marks.cautions)
     judged = promote_model(registry, record.id, dataset_uri, say=say)
     refusals = judged.judgement.refusals if judged.judgement and judged.entry is None else ()
-    for words in refusals:
-        say(f"not champion: {words}")
+    if refusals:
+        say(f"not champion: {'; '.join(refusals)}")
+    else:
+        say(f"champion: {record.id}")
     log = registry.aliases()
     alias = CHAMPION if log.model(CHAMPION) == record.id else CHALLENGER
     cautions = marks_of(record, log, alias).cautions

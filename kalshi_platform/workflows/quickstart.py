@@ -7,10 +7,12 @@ Folder   <out>/work-<digest>/, by settings and place of the recordings: dataset/
          <out>/tiers.html and tiers.json: what its tiers cost and save;
          <out>/registry: that seed's policy as a model with its tiers, a registry of its own so that trying
          the program never changes what anybody trades with
-Repeat   finished parts are kept, a killed run continues where it stopped.
+Repeat   finished parts are kept, a killed run continues where it stopped; a report with nothing new to
+         measure is shown again (judged.py).
 """
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,15 +23,16 @@ from kalshi_platform.data.dataset.inspect import doubts_of
 from kalshi_platform.data.dataset.manifest import Manifest, judge_only_words
 from kalshi_platform.data.dataset.split import SPLITS, SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.program import command_line
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Countdown, Say, detail, passing
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
-from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
+from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, verdict, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
@@ -44,6 +47,7 @@ from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import write_page
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.storage.whole_file import point_to
+from kalshi_platform.workflows.judged import judged_from, remember, still_true
 from kalshi_platform.workflows.publish import Published, publish_run
 
 #: Links in the quickstart's folder to the dataset and the run of the newest call.
@@ -74,12 +78,15 @@ class Outcome(NamedTuple):
     registry: str
 
 
-def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, say: Say) -> Outcome:
-    """Run every stage that is not finished yet; ``say`` receives one line a stage and step.
+def quickstart(
+    config: QuickstartConfig, recordings: Sequence[Path], out: Path, say: Say, again: bool = False
+) -> Outcome:
+    """Run every stage that is not finished yet; ``say`` receives one line a stage.
 
     ``recordings`` are files and folders.
 
-    The test split is opened once a call, at the end; every opening is recorded beside the dataset.
+    The test split is opened once, at the end, and every opening is recorded beside the dataset. A report of
+    the same settings, data, code and policies is shown as it is, unless ``again`` asks for a new judgement.
     """
     places = [str(path.resolve()) for path in recordings]
     identity: dict[str, Any] = {
@@ -93,21 +100,35 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
     work = out / f"work-{digest_of(identity)}"
     dataset = work / "dataset"
     say(f"settings: {config.run.in_words}")
-    say(f"building the dataset from {', '.join(map(str, recordings))}")
     building = BuildConfig(overwrite=True, use_yes_price=config.use_yes_price, split=config.split)
-    manifest = build_dataset(list(recordings), str(dataset), building)
-    say(f"{len(manifest.markets):,} markets in {dataset}")
+    show = Countdown(say, "building")
+    manifest = build_dataset(
+        list(recordings), str(dataset), building, lambda p: show(p.rows_done, p.rows, "rows")
+    )
+    n_events = len({market.event for market in manifest.markets})
+    say(f"dataset: {n_events:,} events, {len(manifest.markets):,} markets in {dataset}")
     _require_splits(manifest, dataset, out)
     runs = []
     for seed in range(config.seeds):
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
-        say(f"training seed {seed} ({seed + 1} of {config.seeds})")
-        shown = with_page(shown_to(say), run)
-        run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
+        shown = with_page(shown_to(say, f"training seed {seed} ({seed + 1} of {config.seeds})"), run)
+        done = run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
+        say(f"trained seed {seed} ({seed + 1} of {config.seeds}): {done.env_steps:,} steps, {run}")
         runs.append(run)
-    judged, middle, ledger = _judge(config.run, dataset, runs, say)
-    html, json_path = write_report(judged[middle], out, read_metrics(runs[middle]), judged, ledger)
+    basis = judged_from(identity | {"seeds": config.seeds}, manifest.digest, runs, git_commit())
+    reports = [run / "evaluation" / JSON_NAME for run in runs]
+    judged = None if again else still_true(out, basis, reports)
+    if judged is None:
+        judged = _judge(config.run, dataset, runs, out, say)
+        remember(out, basis)
+    else:
+        say(
+            f"report: the one of {_written(out)} is shown; settings, data and code are the same, so the test "
+            "events stay shut (--again judges anew)"
+        )
+    middle = _middle(judged)
+    html, json_path = out / HTML_NAME, out / JSON_NAME
     name_places(out, dataset, runs[middle], say)
     registry = Registry(out / "registry")
     published = publish_run(registry, runs[middle], str(dataset), config.tiers, say)
@@ -145,13 +166,19 @@ def name_places(out: Path, dataset: Path, run: Path, say: Say) -> None:
             say(f"{name}: {out / name} -> {place}")
 
 
-def _judge(
-    settings: RunSettings, dataset: Path, runs: list[Path], say: Say
-) -> tuple[list[Evaluation], int, LedgerTables]:
-    """Open the test split once and judge every seed on it.
+def _middle(judged: Sequence[Evaluation]) -> int:
+    """Index of the median return, the lower one of an even number."""
+    return sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
 
-    Returns (evaluations, index of the median return, its ledger).
-    """
+
+def _written(out: Path) -> str:
+    """Minute in which the report in ``out`` was written, UTC."""
+    at = datetime.fromtimestamp((out / JSON_NAME).stat().st_mtime, UTC)
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, say: Say) -> list[Evaluation]:
+    """Open the test split once, judge every seed on it and write the report of the median one to ``out``."""
     opened = Dataset.open(dataset)
     subject = Subject(
         dataset=str(dataset),
@@ -160,14 +187,17 @@ def _judge(
         level=settings.train.level,
         doubts=doubts_of(opened.manifest.counters),
     )
-    open_held_out(opened, "test", True, dataset, subject)
+    earlier = open_held_out(opened, "test", True, dataset, subject)
+    subject = subject.replace(opened_before=earlier)
+    if earlier:
+        say(opened_words(earlier))
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     rules = choose_on_train(str(dataset), settings.env, say=say)
     judged: list[Evaluation] = []
     ledgers: list[LedgerTables] = []
     for run in runs:
-        say(f"judging {run.name} on the test events")
+        passing(say)(f"judging {run.name} on the test events")
         policy = trained(FrozenPolicy.load(run))
         found = evaluate(
             policy, bank, settings.env, config,
@@ -176,8 +206,10 @@ def _judge(
             training_metrics=read_metrics(run), keep_ledger=ledgers.append, say=say,
         )  # fmt: skip
         write_report(found, run / "evaluation", read_metrics(run), ledger=ledgers[-1])
-        say(f"{run.name}: {worth_line(found)}")
-        say(f"{run.name}: return {interval_text(found.policy.mean_return)} a block. {verdict(found)}")
+        earned = interval_text(found.policy.mean_return)
+        say(f"judged {run.name} on the test events: {earned} of capital a block")
+        detail(say)(f"{run.name}: {worth_line(found)} {verdict(found)}")
         judged.append(found)
-    middle = sorted(range(len(judged)), key=lambda k: judged[k].score)[(len(judged) - 1) // 2]
-    return judged, middle, ledgers[middle]
+    middle = _middle(judged)
+    write_report(judged[middle], out, read_metrics(runs[middle]), judged, ledgers[middle])
+    return judged

@@ -6,7 +6,6 @@ Failure   the first refused job ends the build. Waiting jobs are cancelled and r
           manifest names the files that they wrote.
 """
 
-import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from kalshi_platform.data.features.kernel import warm
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.storage.storage import Storage
 
 _OBJECT_STORE_BYTES = 96 * 1024 * 1024
@@ -60,14 +60,7 @@ def _run_with_ray(
     started_here = not ray.is_initialized()
     if started_here:
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_OBJECT_STORE_BYTES,
-        )
+        start_ray(ray, num_cpus=workers, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
     running: list[ray.ObjectRef[Any]] = []
     try:
         task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)

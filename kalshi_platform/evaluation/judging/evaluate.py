@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from kalshi_platform.domain.commit import Stamp
-from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.evaluation.judging.checkup import examine
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
 from kalshi_platform.evaluation.judging.compare import compare, paired_gaps
@@ -188,7 +188,7 @@ class PlayStage:
     def __init__(
         self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
     ) -> None:
-        self.bank, self.config, self.say = bank, config, say
+        self.bank, self.config, self.say = bank, config, detail(say)
         self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
 
     @property

@@ -3,6 +3,7 @@
 Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluation and nothing else.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
@@ -82,6 +83,19 @@ class EvalConfig(Config):
         return self
 
 
+def opened_words(opened_before: Sequence[str]) -> str:
+    """Warning that the test events were looked at before, at these moments (ISO 8601); empty without any."""
+    if not opened_before:
+        return ""
+    days = list(dict.fromkeys(at[:10] or "an unknown day" for at in opened_before))
+    shown = days if len(days) <= 4 else [days[0], "...", days[-1]]
+    times = "once" if len(opened_before) == 1 else f"{len(opened_before)} times"
+    return (
+        f"the test events were opened {times} before ({', '.join(shown)}): "
+        "a figure that was looked at before is worth less"
+    )
+
+
 class Subject(Config):
     """Names of the judged policy and of the data it was judged on."""
 
@@ -93,16 +107,21 @@ class Subject(Config):
     trained_on: str = ""  # digest of the dataset that the policy was trained on; "" where no run says it
     descends: bool | None = None  # the dataset is the one it was trained on, or grew from it
 
+    opened_before: tuple[str, ...] = Field(
+        default=(), description="when the test events of the dataset had been opened before this judgement"
+    )
     doubts: dict[str, int] = Field(
         default={}, description="counters of the dataset that bear on results: docs/formats.md explains each"
     )
 
     @property
     def doubts_words(self) -> str:
-        """Words on the counters in ``doubts``; empty where there are none."""
-        if not self.doubts:
-            return ""
-        return "the data (docs/formats.md): " + ", ".join(f"{name} {n:,}" for name, n in self.doubts.items())
+        """Words on the counters in ``doubts`` and on earlier looks at the test events; empty without any."""
+        said = [opened_words(self.opened_before)] if self.opened_before else []
+        if self.doubts:
+            counted = ", ".join(f"{name} {n:,}" for name, n in self.doubts.items())
+            said.insert(0, f"the data (docs/formats.md): {counted}")
+        return "; ".join(said)
 
     @property
     def lineage(self) -> str:

@@ -33,6 +33,7 @@ from kalshi_platform.evaluation.pages.head import PageHead, of_path
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.return_map import return_map
 from kalshi_platform.evaluation.pages.terminal import show
+from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.registry.provenance import counts_words
 
 HTML_NAME: Final = "report.html"
@@ -48,6 +49,8 @@ CURVES: Final = (
     ("vf_explained_var", "variance explained by the value"),
     ("steps_per_s", "steps/s"),
 )
+#: A finding tells of the policy and its data; a command that fails says "kalshi-platform: ..." and why.
+_SEVERITY_WORDS: Final = {"error": "serious finding", "warning": "finding", "info": "note"}
 _SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -134,14 +137,24 @@ def verdict(evaluation: Evaluation) -> str:
     none_chosen = evaluation.rules is None or evaluation.rules.best is None
     unmet = " No rule was chosen on training events, so it met none with a threshold." if none_chosen else ""
     beaten = [c.baseline for c in evaluation.comparisons if c.beats]
-    missed = [c.baseline for c in evaluation.comparisons if not c.beats]
-    if not missed:
+    ties = [c.baseline for c in evaluation.comparisons if not c.beats and _is_tie(c.difference)]
+    missed = [c.baseline for c in evaluation.comparisons if not c.beats and c.baseline not in ties]
+    tied = f"; ties with {', '.join(ties)}" if ties else ""
+    if "random" in ties and not evaluation.policy.trading.trade_rate:
+        unmet += " The policy never trades; random trades as often as the policy, so its 0 says nothing."
+    if not missed and not ties:
         if none_chosen:
             return f"Beats {', '.join(beaten)}.{unmet}"
         return f"Beats all {total} baselines: every interval of the paired difference lies above zero."
     if not beaten:
-        return f"Beats none of the {total} baselines with an interval above zero.{unmet}"
-    return f"Beats {', '.join(beaten)}; not shown to beat {', '.join(missed)}.{unmet}"
+        return f"Beats none of the {total} baselines with an interval above zero{tied}.{unmet}"
+    rest = f"; not shown to beat {', '.join(missed)}" if missed else ""
+    return f"Beats {', '.join(beaten)}{tied}{rest}.{unmet}"
+
+
+def _is_tie(difference: Interval) -> bool:
+    """True where the paired difference is 0 on every block."""
+    return difference.estimate == difference.low == difference.high == 0
 
 
 def worth_line(evaluation: Evaluation) -> str:
@@ -291,7 +304,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
             f"{result.trading.n_fills / result.n_seeds:,.0f}",
         )
     lines: Iterable[Text] = (
-        Text(f"{f.severity}: {f.rule}: {f.message}", style=_SEVERITY_STYLE[f.severity])
+        Text(f"{_SEVERITY_WORDS[f.severity]}: {f.message} ({f.rule})", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
     subject = evaluation.subject

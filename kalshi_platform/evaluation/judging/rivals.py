@@ -19,7 +19,7 @@ from kalshi_platform.data.dataset.manifest import MarketEntry
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.evaluation.judging.evaluate import PlayStage
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
 from kalshi_platform.evaluation.pages.formats import percent
@@ -57,9 +57,9 @@ def choose_on_train(
     A dataset without a train split that can be played gives a choice without rules that says why. The same
     question in one process is answered once. StorageError and ChecksumError as in opening any split.
     """
-    say("choosing the rules to beat on training events")
+    detail(say)("choosing the rules to beat on training events")
     choice = _chosen(dataset_uri, Dataset.open(dataset_uri).digest, env, config or RivalsConfig())
-    say(choice_words(choice))
+    detail(say)(choice_words(choice))
     return choice
 
 

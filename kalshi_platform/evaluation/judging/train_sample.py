@@ -6,7 +6,7 @@ Not    the training itself: what a learner earned while it explored is no return
 """
 
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Say, detail
 from kalshi_platform.evaluation.judging.checkup_facts import TrainSample
 from kalshi_platform.evaluation.judging.evaluate import PlayStage, PolicyMaker
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig
@@ -30,7 +30,9 @@ def sample_training(
         return None
     dataset = Dataset.open(dataset_uri)
     if not trained_on or not dataset.manifest.descends_from(trained_on):
-        say("generalisation gap not measured: the dataset is not known to be what the policy was trained on")
+        detail(say)(
+            "generalisation gap not measured: the dataset is not known to be what the policy was trained on"
+        )
         return None
     state = trained_on if trained_on != dataset.digest else None
     return play_sample(maker, open_bank(dataset_uri, "train", env.groups, state=state), env, config, say)
@@ -40,7 +42,7 @@ def play_sample(maker: PolicyMaker, bank: Bank, env: EnvConfig, config: EvalConf
     """Play the policy on the drawn blocks of ``bank``, the training split."""
     rivals = RivalsConfig()
     blocks, of_blocks = draw_blocks(bank, rivals)
-    say(f"playing {len(blocks)} of {of_blocks} training blocks for the generalisation gap")
+    detail(say)(f"playing {len(blocks)} of {of_blocks} training blocks for the generalisation gap")
     sample = PlayStage(bank, config, say, frozenset(blocks)).play(maker, env, "training blocks")
     found = summarise(sample, "policy", "the trained policy", config.bootstrap)
     return TrainSample(

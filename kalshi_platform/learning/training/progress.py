@@ -1,9 +1,9 @@
-"""The progress of a run after an iteration, and a throttle that shows it without flooding a log."""
+"""The progress of a run after an iteration, as a line."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from kalshi_platform.domain.saying import Say, Throttle
+from kalshi_platform.domain.saying import Say, passing
 from kalshi_platform.evaluation.pages.formats import signed_percent
 
 
@@ -49,13 +49,12 @@ class Progress(NamedTuple):
         return "  ".join(shown)
 
 
-def shown_to(say: Say) -> Callable[[Progress], None]:
-    """Show a run's first and last iteration with ``say``, and between them one line every few seconds."""
-    throttle = Throttle()
+def shown_to(say: Say, name: str = "training") -> Callable[[Progress], None]:
+    """Show a run's iterations as passing lines of ``say``, and its notices; ``name`` says which run it is."""
+    shown = passing(say)
 
     def show(progress: Progress) -> None:
-        if throttle.is_due(force=bool(progress.notice) or progress.iteration == progress.iterations):
-            say(progress.line())
+        shown(f"{name}: {progress.line()}")
         if progress.notice:
             say(progress.notice)
 

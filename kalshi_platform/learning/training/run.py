@@ -22,6 +22,7 @@ from ray.exceptions import RayActorError
 from kalshi_platform.domain.ending import sigterm_raises
 from kalshi_platform.domain.errors import WorkersLostError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.quiet_ray import ray_logs, start_ray
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training.checkpoint import (
     BEST,
@@ -132,7 +133,6 @@ def train(
     with (
         sigterm_raises(),
         _ray_running(config.num_env_runners),
-        sigterm_raises(),  # again: Ray puts a handler of its own in place that aborts the process
         torch_threads(config.torch_threads),
         locks.writing(out),
     ):
@@ -145,7 +145,8 @@ def train(
                 if restarts == config.max_restarts:
                     raise WorkersLostError(
                         f"sampling workers died {restarts + 1} times, last: {err}; {out} holds everything up "
-                        "to the last checkpoint: give the machine more memory or sample with fewer workers"
+                        "to the last checkpoint: give the machine more memory or sample with fewer workers; "
+                        f"logs of the workers: {ray_logs(ray)}"
                     ) from None
                 restarts += 1
                 resume = newest_number(out) is not None
@@ -354,13 +355,7 @@ def _ray_running(num_env_runners: int) -> Any:
     """Use the Ray this process is connected to, else start one of its own that ends with the block."""
     started = not ray.is_initialized()
     if started:
-        ray.init(
-            address="local",
-            num_cpus=max(2, num_env_runners + 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-        )
+        start_ray(ray, num_cpus=max(2, num_env_runners + 1), include_dashboard=False)
     try:
         yield
     finally:

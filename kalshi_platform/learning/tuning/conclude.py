@@ -12,12 +12,12 @@ from typing import Final
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Say, detail
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
-from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
+from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
-from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
+from kalshi_platform.evaluation.judging.report import JSON_NAME, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.promotion.promote import promote_model
@@ -49,8 +49,8 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
         log_folder = out if "://" in record.dataset else Path(record.dataset)
         earlier = open_held_out(Dataset.open(record.dataset), "test", True, log_folder, _subject(record, run))
         if earlier:
-            say(f"the test split was opened {earlier} times before: its figures are no longer fresh")
-        _judge(record, run, "test", winner, say)
+            say(opened_words(earlier))
+        _judge(record, run, "test", winner, say, earlier)
     return winner
 
 
@@ -58,19 +58,21 @@ def register_winner(record: SweepRecord, out: Path, registry: Registry, say: Say
     """Register the winner and make it the challenger; only a gated promotion makes it champion."""
     if record.winner_run is None:
         raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
-    say(f"registering {record.winner_run} in {registry.uri}")
-    model = register_run(registry, out / record.winner_run, record.dataset)
+    model = register_run(registry, out / record.winner_run, record.dataset, say=say)
+    say(f"registered {model.id} in {registry.uri}")
     promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
     mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
     return model
 
 
-def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) -> Evaluation:
+def _judge(
+    record: SweepRecord, run: Path, split: Split, out: Path, say: Say, earlier: tuple[str, ...] = ()
+) -> Evaluation:
     env = read_environment(run)
     bank = open_bank(record.dataset, split, env.groups)
     metrics = read_metrics(run)
-    say(f"judging {run.name} on {len(set(bank.segment_events.tolist()))} {split} events")
-    policy, subject = FrozenPolicy.load(run), _subject(record, run)
+    detail(say)(f"judging {run.name} on {len(set(bank.segment_events.tolist()))} {split} events")
+    policy, subject = FrozenPolicy.load(run), _subject(record, run).replace(opened_before=earlier)
     config = EvalConfig.for_rows(bank.n_rows).replace(split=split)
     ledgers: list[LedgerTables] = []
     found = evaluate(
@@ -86,6 +88,7 @@ def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) ->
         say=say,
     )
     write_report(found, out, metrics, ledger=ledgers[0])
+    say(f"judged {run.name} on the {split} events: {worth_line(found)}")
     return found
 
 

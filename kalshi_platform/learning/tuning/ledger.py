@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, Throttle
+from kalshi_platform.domain.saying import Say, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
@@ -42,7 +42,7 @@ class Ledger(Callback):
         self._say = say
         self._last: dict[str, Mapping[str, Any]] = {}
         self._restarts: dict[str, int] = {}
-        self._throttle = Throttle()
+        self._shown = passing(say)
         for variant in planned:
             if (found := read_trial(folder / variant.id)) is not None:
                 _require_best(folder / variant.id, found)
@@ -50,7 +50,7 @@ class Ledger(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
-        return {**self.__dict__, "_say": None, "_why_stopped": None}
+        return {**self.__dict__, "_say": None, "_shown": None, "_why_stopped": None}
 
     @property
     def open(self) -> list[Variant]:
@@ -66,8 +66,7 @@ class Ledger(Callback):
         now = result.get("collapse", "")
         if bool(now) != bool(before):
             self._say(f"{name}: {f'warning: {now}' if now else 'the policy has recovered: it trades again'}")
-        if self._throttle.is_due():
-            self._say(self.line())
+        self._shown(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a restart: the trial's process failed or its machine was lost, and Tune starts it again."""
@@ -92,7 +91,7 @@ class Ledger(Callback):
             for name, last in sorted(running.items())
         )
         left = self._seconds_left(running)
-        estimate = "" if left is None else f", about {left:.0f} s left"
+        estimate = "" if left is None else f", about {time_words(left)} left"
         done = f"{len(self.records)} of {len(self._planned)} trials done{estimate}"
         return f"{done}  validation return, % of capital: {shown}" if shown else done
 

@@ -361,7 +361,7 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
     for name in ("run", "status"):
         table.add_column(name)
     table.add_column(f"score [{BootstrapConfig().confidence:.0%} by block]")
-    for name in ("Sharpe", "drawdown", "trades", "steps"):
+    for name in ("Sharpe", "drawdown", "trade rate", "steps"):
         table.add_column(name, justify="right")
     for run in best_first(comparison.runs):
         v = run.validation

@@ -71,6 +71,8 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
         for score, _, record, scored in ranked
     )
     why = f"highest interquartile mean of the validation return (% of capital) over seeds: {shown}"
+    if len(ranked) > 1 and ranked[1][0] == best[0]:
+        why = f"tie, so the one that did better in the sweep is taken; {why}"
     return WinnerChoice(best[2].id, middle.run, why)
 
 

@@ -4,6 +4,7 @@ Owns   the meaning of a deflated figure, the strength of the evidence, and when 
 Not    any figure: those lie in Findings.
 """
 
+import math
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
@@ -15,6 +16,8 @@ from kalshi_platform.learning.tuning.findings import Findings
 SIGNIFICANCE: Final = 0.05
 #: A choice that is no better than the median this often is not better than drawing lots.
 LOTS: Final = 0.5
+#: Names of equal trials in one sentence.
+_MOST_NAMED: Final = 4
 
 Tone = Literal["good", "bad", "flat"]
 
@@ -39,9 +42,25 @@ def verdict(found: Findings) -> str:
     if found.winner is None:
         return f"No winner: {found.why}."
     weak = _weaknesses(found)
+    if others := _equal_to_the_winner(found):
+        named = ", ".join(others[:_MOST_NAMED]) + (" and others" if len(others) > _MOST_NAMED else "")
+        first = f"Tie: {found.winner} earns as much as {named}; none of them is better."
+        return f"{first} Not shown to be more than luck: {'; '.join(weak)}." if weak else first
     if not weak:
         return f"{found.winner} survives the corrections for having tried {_count(found)}."
-    return f"{found.winner} has the lead, but it is not shown to be more than luck: {'; '.join(weak)}."
+    return (
+        f"No difference shown: {found.winner} has the highest score, but it is not shown to be more than "
+        f"luck: {'; '.join(weak)}."
+    )
+
+
+def _equal_to_the_winner(found: Findings) -> list[str]:
+    """Names of the trials with the winner's mean return over the shared blocks."""
+    mean = {name: sum(row) / len(row) for name, row in zip(found.trials, found.returns, strict=True) if row}
+    if found.winner not in mean:
+        return []
+    highest = mean.pop(found.winner)
+    return [name for name, value in mean.items() if math.isclose(value, highest, rel_tol=0.0, abs_tol=1e-12)]
 
 
 def survives(found: Findings) -> bool:

@@ -21,7 +21,7 @@ from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.program import command_line
-from kalshi_platform.domain.saying import Say, Throttle, silent
+from kalshi_platform.domain.saying import Say, detail, passing, silent, time_words
 from kalshi_platform.evaluation.judging.evaluation import Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
 from kalshi_platform.evaluation.promotion.evidence import JUDGED_SPLIT, judged_environment
@@ -154,7 +154,7 @@ def build_tiers(
         wall_s=time.perf_counter() - started,
         judged_on=_counts(judging),
     )
-    say(report.verdict)
+    say(f"tiers: {report.verdict}")
     if not report.is_stored:
         say(NOT_STORED)
         return Built(report, None)
@@ -200,7 +200,7 @@ def report_tiers(
         dataset=dataset_uri,
         config=work.config.model_dump(),
         judgement=judgement.model_dump(),
-        opened_before=opened_before,
+        opened_before=len(opened_before),
         machine=machine(),
         program=Stamp.now().model_dump(),
         wall_s=time.perf_counter() - started,
@@ -271,14 +271,13 @@ def _training_states(work: _Work, bank: Bank) -> States:
 
     An episode has 1 to S markets, drawn at random, as in training.
     """
-    config, started, throttle = work.config.states, time.perf_counter(), Throttle(wait_first=True)
+    config, started, shown = work.config.states, time.perf_counter(), passing(work.say)
     episodes = RandomEpisodes(bank, EpisodeConfig(), CurriculumConfig(), work.config.seed)
     env = ReplayVectorEnv(bank, episodes, work.env, config.n_envs)
 
     def show(done: int) -> None:
-        if throttle.is_due():
-            left = (time.perf_counter() - started) / done * (config.steps - done)
-            work.say(f"states: {done * config.n_envs:,} decisions played, {left:.0f} s left")
+        left = (time.perf_counter() - started) / done * (config.steps - done)
+        shown(f"tiers: {done * config.n_envs:,} decisions played, {time_words(left)} left")
 
     with torch_threads(1):
         states = collect_states(
@@ -288,7 +287,7 @@ def _training_states(work: _Work, bank: Bank) -> States:
         )  # fmt: skip
     if states is None:
         raise DataError(f"{work.dataset_uri}: in no state of its training events has any slot a choice")
-    work.say(f"states: {states.n:,} kept ({time.perf_counter() - started:.0f} s)")
+    detail(work.say)(f"states: {states.n:,} kept ({time.perf_counter() - started:.0f} s)")
     return states
 
 
@@ -302,7 +301,7 @@ def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Netwo
         weights = f"{prefix}.safetensors"
         files = {**files, weights: export_weights(policy)}
     best = fastest(forms)
-    say(
+    detail(say)(
         f"tier {number}: {len(forms)} forms, fastest {best.name} with p50 {best.p50_ms:.3f} ms, "
         f"p99 {best.p99_ms:.3f} ({time.perf_counter() - started:.0f} s)"
     )
@@ -317,7 +316,9 @@ def _calibrated(network: _Network, theatre: Theatre, states: States, say: Say) -
     if network.number == Tier.TIER_3:
         return network.made(1.0)
     temperature = calibrated_temperature(network.policy, theatre, states)
-    say(f"tier {network.number}: temperature {temperature:.3f} on {theatre.n_blocks} calibration blocks")
+    detail(say)(
+        f"tier {network.number}: temperature {temperature:.3f} on {theatre.n_blocks} calibration blocks"
+    )
     return network.made(temperature)
 
 

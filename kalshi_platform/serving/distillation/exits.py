@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kalshi_platform.domain.saying import Say, Throttle, silent
+from kalshi_platform.domain.saying import Say, detail, passing, silent, time_words
 from kalshi_platform.models.networks.acting import NetworkPolicy
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -50,19 +50,20 @@ def choose_exits(
     _, returns = champion.block_means()
     wanted = _cautious_first(made, theatre, states, config)
     pairs: list[Pair] = []
-    started, throttle = time.perf_counter(), Throttle(wait_first=True)
+    started, shown = time.perf_counter(), passing(say)
     for pair in wanted:
         if pairs and time.perf_counter() - started > config.limit_s:
             break
         pairs.append(_play(pair, made, theatre, config))
-        if throttle.is_due():
-            left = (time.perf_counter() - started) / len(pairs) * (len(wanted) - len(pairs))
-            say(f"exits: {len(pairs)} of {len(wanted)} pairs of thresholds played, {left:.0f} s left")
+        left = (time.perf_counter() - started) / len(pairs) * (len(wanted) - len(pairs))
+        shown(
+            f"tiers: {len(pairs)} of {len(wanted)} pairs of exit thresholds played, {time_words(left)} left"
+        )
     choice = choose(pairs, float(returns.mean()), returns.size, config)
     if left_out := len(wanted) - len(pairs):
         words = f"the time limit of {config.limit_s:g} s left out the {left_out} most daring pairs"
         choice = choice.replace(reason=f"{choice.reason}; {words}", not_played=left_out)
-    say(f"exits: {choice.reason} ({time.perf_counter() - started:.0f} s)")
+    detail(say)(f"exits: {choice.reason} ({time.perf_counter() - started:.0f} s)")
     return choice
 
 

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 from kalshi_platform.data.dataset.split import Split
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.domain.saying import Say, detail, silent
 from kalshi_platform.domain.timing import time_calls
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.sample import Sample
@@ -165,7 +165,7 @@ def judge(
     played = theatre.play_cascade(tiered)
     assert played.tally is not None
     states = judging_states(theatre, seed)
-    say(f"judged on {theatre.n_blocks} blocks; each tier alone follows")
+    detail(say)(f"judged on {theatre.n_blocks} blocks; each tier alone follows")
     shares = played.tally.exit_shares
     times = _time(tiered, theatre, states, seed)
     by_tier = {int(t): float(shares[t]) for t in Tier}

@@ -14,7 +14,7 @@ import torch
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.domain.saying import Say, Throttle, silent
+from kalshi_platform.domain.saying import Say, detail, passing, silent, time_words
 from kalshi_platform.models.networks.device import torch_threads
 from kalshi_platform.models.networks.levels import TIER_LEVELS
 from kalshi_platform.models.networks.networks import PolicyNetwork, build_network
@@ -97,7 +97,7 @@ def distil(
         wall_s=time.perf_counter() - started,
     )
     done = epochs[best]
-    say(
+    detail(say)(
         f"tier {tier}: pass {best + 1} of {len(epochs)} is best, held-out KL {done.held_out_kl:.4f}, "
         f"agreement {done.held_out_agreement:.1%} ({stopped}, {learning.wall_s:.0f} s)"
     )
@@ -126,15 +126,15 @@ def _learn(student: "_Student", tier: int, config: LearnConfig, say: Say) -> tup
 def _progress(
     say: Say, tier: int, epoch: int, config: LearnConfig, started: float
 ) -> Callable[[float], None]:
-    throttle = Throttle(wait_first=True)
+    shown = passing(say)
 
     def show(share: float) -> None:
-        if not throttle.is_due():
-            return
         now = time.perf_counter()
         done = (epoch + share) / config.epochs
         left = min((now - started) * (1 - done) / done, max(config.limit_s - (now - started), 0))
-        say(f"tier {tier}: pass {epoch + 1} of {config.epochs}, at most {left:.0f} s left")
+        shown(
+            f"tiers: tier {tier} learns, pass {epoch + 1} of {config.epochs}, at most {time_words(left)} left"
+        )
 
     return show
 

@@ -54,7 +54,7 @@ def evaluate(place, *arguments):
 
 
 def test_the_report_and_its_json_are_written_and_printed(place):
-    done = evaluate(place, "--out", str(place / "out"), "--json")
+    done = evaluate(place, "--out", str(place / "out"), "--json", "-v")
     assert done.exit_code == 0, done.output
     printed = json.loads(done.stdout)
     assert printed == json.loads((place / "out" / JSON_NAME).read_text())

@@ -109,12 +109,17 @@ def test_a_setting_that_the_experiment_varies_is_refused_before_the_sweep(way):
     assert way.steps == []
 
 
+MANIFEST = SimpleNamespace(markets=[1, 2])
+
+
 def test_without_a_dataset_one_is_simulated_beside_the_sweep(way, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(
         command, "simulated", lambda config, place, say: made.append(config.n_events) or place
     )
-    monkeypatch.setattr(command, "build_dataset", lambda inputs, uri, config: made.append(uri))
+    monkeypatch.setattr(
+        command, "build_dataset", lambda inputs, uri, config, progress: made.append(uri) or MANIFEST
+    )
     done = way.run("--dataset", "", "--smoke", "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert made == [100, str(tmp_path / "out" / "dataset")]

@@ -17,9 +17,10 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig
 @pytest.fixture
 def asked(monkeypatch):
     """What the command asks for; nothing is simulated or trained."""
-    found = SimpleNamespace(simulated=[], runs=[], champion=True, cautions=())
+    found = SimpleNamespace(simulated=[], runs=[], again=[], champion=True, cautions=())
 
-    def quickstart(config, recordings, out, say):
+    def quickstart(config, recordings, out, say, again):
+        found.again.append(again)
         found.runs.append((config, recordings, out))
         published = SimpleNamespace(
             champion=found.champion,
@@ -33,7 +34,13 @@ def asked(monkeypatch):
         )
 
     monkeypatch.setattr(command, "quickstart", quickstart)
-    monkeypatch.setattr(command, "simulate", lambda config, folder: found.simulated.append((config, folder)))
+
+    def simulate(config, folder, progress):
+        progress(1, config.n_events)
+        found.simulated.append((config, folder))
+        return SimpleNamespace(n_events=config.n_events, n_markets=3 * config.n_events)
+
+    monkeypatch.setattr(command, "simulate", simulate)
     monkeypatch.setattr(command, "print_view", lambda evaluation, html: None)
     return found
 

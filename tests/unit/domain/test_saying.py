@@ -1,6 +1,17 @@
-"""Lines for people: not more often than every few seconds, the first and the wanted ones always."""
+"""Lines for people: stages, details and passing lines, not more often than every few seconds."""
 
-from kalshi_platform.domain.saying import SAY_EVERY_S, Throttle
+import pytest
+
+from kalshi_platform.domain.saying import (
+    SAY_EVERY_S,
+    Countdown,
+    Teller,
+    Throttle,
+    detail,
+    passing,
+    silent,
+    time_words,
+)
 
 
 class Clock:
@@ -8,6 +19,22 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+class Ear(Teller):
+    """Keeps every line with its kind."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def __call__(self, line: str) -> None:
+        self.heard.append(("stage", line))
+
+    def detail(self, line: str) -> None:
+        self.heard.append(("detail", line))
+
+    def passing(self, line: str) -> None:
+        self.heard.append(("passing", line))
 
 
 def due_at(throttle: Throttle, clock: Clock, *seconds: float) -> list[float]:
@@ -38,3 +65,40 @@ def test_a_wanted_line_is_due_and_begins_a_pause():
     clock.now_s = 103.0
     assert throttle.is_due(force=True)
     assert due_at(throttle, clock, 5, 7.9, 8) == [8]
+
+
+def test_who_tells_kinds_apart_hears_them_and_a_plain_function_hears_details_as_stages():
+    ear, plain = Ear(), []
+    for say in (ear, plain.append):
+        say("built")
+        detail(say)("policy: seed 0")
+        passing(say)("1 of 9")
+    assert ear.heard == [("stage", "built"), ("detail", "policy: seed 0"), ("passing", "1 of 9")]
+    assert plain == ["built", "policy: seed 0"]  # a passing line waits for its first pause
+    assert detail(silent) is silent
+
+
+@pytest.mark.parametrize(
+    ("steps", "last"),
+    [
+        # 10 s for 20 of 100: 80 are left, 40 s.
+        ([0, 20], "building: 20 of 100 rows, 40 s left"),
+        # 60 were there; 10 more took 10 s, so the last 30 take 30 s.
+        ([60, 70], "building: 70 of 100 rows, 30 s left"),
+        # 10 s for 2 of 100: 98 are left, 490 s.
+        ([0, 2], "building: 2 of 100 rows, 8 min left"),
+        ([0, 0], "building: 0 of 100 rows"),
+        ([0, 100], "building: 100 of 100 rows"),
+    ],
+)
+def test_a_countdown_says_what_is_done_and_how_long_the_rest_takes(steps, last):
+    clock, ear = Clock(), Ear()
+    show = Countdown(ear, "building", clock)
+    for done in steps:
+        show(done, 100, "rows")
+        clock.now_s += 10.0
+    assert ear.heard[-1] == ("passing", last)
+
+
+def test_seconds_become_minutes_from_two_minutes_on():
+    assert [time_words(s) for s in (0.4, 119.4, 120, 3600)] == ["0 s", "119 s", "2 min", "60 min"]

@@ -57,7 +57,7 @@ def test_a_model_that_the_gates_refuse_stays_challenger_and_the_reasons_are_told
     assert (done.champion, done.refusals) == (False, ("too slow", "stale"))
     assert steps.registry.resolve(CHALLENGER) == done.record.id
     assert [line for line in said if line.startswith("not champion")] == [
-        "not champion: too slow", "not champion: stale",
+        "not champion: too slow; stale",
     ]  # fmt: skip
 
 

@@ -16,14 +16,23 @@ from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 def stages(monkeypatch, tmp_path):
     """Stages that only say that they were asked; ``scores`` are those of the seeds."""
     found = SimpleNamespace(
-        scores=[0.1], trained=[], opened=[], chosen=[], splits=[], built=[], reports=[], published=None
+        scores=[0.1],
+        earlier=(),
+        trained=[],
+        opened=[],
+        chosen=[],
+        splits=[],
+        built=[],
+        reports=[],
+        published=None,
     )
 
     def train(settings, dataset, run, shown, resume):
         found.trained.append((settings.train.seed, run, resume))
         (run / "checkpoints" / "000001").mkdir(parents=True, exist_ok=True)
+        return SimpleNamespace(env_steps=100)
 
-    def build(inputs, uri, config):
+    def build(inputs, uri, config, progress):
         found.built.append((uri, config.use_yes_price))
         found.splits.append(config.split)
         return manifest
@@ -32,7 +41,9 @@ def stages(monkeypatch, tmp_path):
         found.published = run
         return SimpleNamespace(tier_report=None)
 
-    manifest = SimpleNamespace(markets=[1, 2], digest="d" * 12, events=lambda split: ["E1"])
+    manifest = SimpleNamespace(
+        markets=[SimpleNamespace(event="E1")], digest="d" * 12, events=lambda split: ["E1"]
+    )
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
 
@@ -46,6 +57,7 @@ def stages(monkeypatch, tmp_path):
         nonlocal scores
         found.opened.append((split, folder))
         scores = iter(found.scores)
+        return found.earlier
 
     def write_report(judged, out, metrics, siblings=(), ledger=None):
         found.reports.append((out, ledger))
@@ -64,6 +76,7 @@ def stages(monkeypatch, tmp_path):
         "interval_text": str,
         "verdict": lambda found: "",
         "worth_line": lambda found: "",
+        "remember": lambda out, basis: None,
         "choose_on_train": lambda uri, env, say: found.chosen.append(uri),
         "publish_run": publish,
     }
@@ -71,6 +84,7 @@ def stages(monkeypatch, tmp_path):
         monkeypatch.setattr(workflow, name, fake)
     monkeypatch.setattr(workflow.Dataset, "open", lambda uri: opened)
     monkeypatch.setattr(workflow.FrozenPolicy, "load", lambda run: run)
+    found.out = tmp_path
     found.run = lambda recordings="rec", **changes: quickstart(
         QuickstartConfig(**changes), [Path(recordings)], tmp_path, lambda line: None
     )
@@ -163,3 +177,29 @@ def test_a_folder_in_the_links_place_is_left_alone_and_told(tmp_path):
     assert lines[0].startswith(f"dataset: {tmp_path / 'work'} (no link {tmp_path / 'dataset'} to it: ")
     assert lines[1] == f"run: {tmp_path / 'run'} -> {tmp_path / 'work'}"
     assert (tmp_path / "dataset" / "mine").is_dir()
+
+
+def test_a_report_with_nothing_new_to_measure_is_shown_and_the_test_split_stays_shut(stages, monkeypatch):
+    kept = [SimpleNamespace(score=0.1)]
+    monkeypatch.setattr(workflow, "still_true", lambda out, basis, reports: kept)
+    monkeypatch.setattr(workflow, "_written", lambda out: "2026-11-28 10:00 UTC")
+    said: list[str] = []
+    done = quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append)
+    assert done.siblings == tuple(kept)
+    assert stages.opened == stages.reports == []
+    assert [line for line in said if line.startswith("report: the one of 2026-11-28 10:00 UTC is shown")]
+    quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append, again=True)
+    assert len(stages.opened) == 1
+
+
+def test_who_looks_at_the_test_events_once_more_is_told_when_they_were_looked_at(stages):
+    stages.earlier = ("2026-11-28T10:00:00+00:00", "2026-11-28T12:00:00+00:00")
+    said: list[str] = []
+    done = quickstart(QuickstartConfig(), [Path("rec")], stages.out, said.append)
+    words = (
+        "the test events were opened 2 times before (2026-11-28): "
+        "a figure that was looked at before is worth less"
+    )
+    assert words in said
+    assert done.evaluation.subject.opened_before == stages.earlier
+    assert words in done.evaluation.subject.doubts_words

@@ -1,5 +1,6 @@
 """The report: self-contained, escaped, complete, atomic."""
 
+import io
 import json
 import re
 
@@ -10,6 +11,7 @@ from made.registry_models import CHOICE
 from rich.console import Console
 
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.evaluate import evaluate
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Subject
 from kalshi_platform.evaluation.judging.report import (
@@ -200,6 +202,39 @@ def test_the_verdict_names_what_is_not_beaten(judged):
     assert verdict(ruled).startswith("Beats all 4")
     assert verdict(with_beats(False, False, False, False)).startswith("Beats none of the 4")
     assert "not shown to beat random" in verdict(with_beats(True, False, True, True))
+
+
+def test_equal_returns_are_a_tie_and_the_random_rule_of_an_idle_policy_is_explained(judged):
+    zero = {"estimate": 0.0, "low": 0.0, "high": 0.0}
+    names = [c.baseline for c in judged.comparisons]
+
+    def tied(n):
+        flat = [c.difference.replace(**zero) for c in judged.comparisons[:n]]
+        changed = [
+            c.replace(beats=False, difference=d) for c, d in zip(judged.comparisons, flat, strict=False)
+        ]
+        rest = [c.replace(beats=True) for c in judged.comparisons[n:]]
+        return judged.replace(comparisons=[c.model_dump() for c in (*changed, *rest)])
+
+    everyone = verdict(tied(len(names)))
+    none = f"Beats none of the {len(names)} baselines with an interval above zero"
+    assert everyone.startswith(f"{none}; ties with {', '.join(names)}.")
+    some = verdict(tied(1))
+    assert some.startswith(f"Beats {', '.join(names[1:])}; ties with {names[0]}.")
+    assert "never trades" not in everyone
+    idle = judged.policy.replace(trading=judged.policy.trading.replace(trade_rate=0.0))
+    told = verdict(tied(len(names)).replace(policy=idle.model_dump()))
+    assert told.endswith("random trades as often as the policy, so its 0 says nothing.")
+
+
+def test_a_finding_about_the_policy_is_not_called_an_error_of_the_command(judged):
+    found = Finding(
+        severity="error", rule="policy_collapse", message="the policy never trades", evidence={}, remedy=""
+    )
+    console = Console(width=200, file=io.StringIO())
+    console.print(terminal_view(judged.replace(findings=[found.model_dump()])))
+    assert "serious finding: the policy never trades (policy_collapse)" in console.file.getvalue()
+    assert "error" not in console.file.getvalue()
 
 
 def test_the_first_line_of_page_terminal_and_json_says_what_the_result_is_worth(judged, tmp_path):

@@ -1,5 +1,6 @@
-"""A run's lines: the first, the last, and not every one between them."""
+"""A run's lines: passing ones, which the listener leaves out where they come too fast."""
 
+from kalshi_platform.domain.saying import Teller
 from kalshi_platform.learning.training.progress import Progress, shown_to
 
 
@@ -7,12 +8,38 @@ def at(iteration: int) -> Progress:
     return Progress(iteration, 50, 100 * iteration, 10.0, 30.0, None, None, None)
 
 
-def test_the_first_and_the_last_iteration_are_shown_and_a_quick_run_shows_no_others():
+class Listener(Teller):
+    """Keeps what it is told, by kind."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.passed: list[str] = []
+
+    def __call__(self, line: str) -> None:
+        self.stages.append(line)
+
+    def detail(self, line: str) -> None:
+        self.stages.append(line)
+
+    def passing(self, line: str) -> None:
+        self.passed.append(line)
+
+
+def test_every_iteration_is_a_passing_line_under_the_name_of_its_run():
+    listener = Listener()
+    show = shown_to(listener, "training seed 3")
+    for iteration in range(1, 51):
+        show(at(iteration))
+    assert listener.stages == []
+    assert [line.split("/")[0] for line in listener.passed] == [f"training seed 3: {i}" for i in range(1, 51)]
+
+
+def test_a_plain_function_is_told_of_a_quick_run_nothing():
     said: list[str] = []
     show = shown_to(said.append)
     for iteration in range(1, 51):
         show(at(iteration))
-    assert [line.split()[0] for line in said] == ["1/50", "50/50"]
+    assert said == []
 
 
 def test_the_pace_shown_is_that_of_the_whole_run_with_its_validations():
@@ -28,9 +55,10 @@ def test_a_line_names_the_unit_of_every_number():
 
 
 def test_a_notice_is_said_whenever_there_is_one():
-    said: list[str] = []
-    show = shown_to(said.append)
+    listener = Listener()
+    show = shown_to(listener)
     show(at(1))
     show(at(2)._replace(notice="warning: it holds"))
     show(at(3))
-    assert [line.split()[0] for line in said] == ["1/50", "2/50", "warning:"]
+    assert listener.stages == ["warning: it holds"]
+    assert len(listener.passed) == 3

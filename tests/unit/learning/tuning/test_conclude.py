@@ -23,7 +23,7 @@ def sweep(tmp_path, monkeypatch):
     make_sweep(tmp_path, [trial("t0", found)], "t0", winner_run="trials/t0", dataset=str(data))
     judged: list[str] = []
 
-    def judge(record, run, split, out, say):
+    def judge(record, run, split, out, say, earlier=()):
         judged.append(split)
         out.mkdir(parents=True, exist_ok=True)
         (out / JSON_NAME).write_text("{}")
@@ -64,4 +64,5 @@ def test_an_earlier_opening_of_the_test_split_is_said(sweep):
     (out / "data" / OPENINGS_FILE).write_text("{}\n")
     said: list[str] = []
     judge_winner(record, out, True, said.append)
-    assert said == ["the test split was opened 1 times before: its figures are no longer fresh"]
+    looked = "the test events were opened once before (an unknown day)"
+    assert said == [f"{looked}: a figure that was looked at before is worth less"]

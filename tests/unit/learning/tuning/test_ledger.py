@@ -8,6 +8,7 @@ import pytest
 from ray.tune import TuneError
 
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.saying import time_words
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
@@ -103,8 +104,10 @@ def test_the_line_of_progress_estimates_what_is_left(tmp_path):
     ledger.on_trial_result(1, [], A, report(10, 0.2))
     iterations = RunSettings().train.iterations
     # one trial runs, 10 iterations took 2 s: both trials need (2 * iterations - 10) * 0.2 s
-    assert f"about {(2 * iterations - 10) * 0.2:.0f} s left  validation return, % of capital: " in said[0]
-    assert said[0].endswith(f"a 10/{iterations} 0 %")
+    left = time_words((2 * iterations - 10) * 0.2)
+    assert f"about {left} left  validation return, % of capital: " in ledger.line()
+    assert ledger.line().endswith(f"a 10/{iterations} 0 %")
+    assert said == []  # a plain function hears of a stage when its first pause is over
 
 
 def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(tmp_path):

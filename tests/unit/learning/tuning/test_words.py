@@ -55,3 +55,19 @@ def test_values_are_shown_short():
         "x, 1",
         '{"k": 1}',
     ]
+
+
+def test_runs_that_earn_the_same_tie_and_neither_has_a_lead(tmp_path):
+    for name in ("a", "b"):
+        make_run(tmp_path / name, np.zeros(12))
+    make_run(tmp_path / "c", np.full(12, -0.01))
+    told = verdict(find(load([tmp_path / name for name in "abc"]), QUICK))
+    assert told.startswith(
+        ("Tie: a earns as much as b; none of them is better.", "Tie: b earns as much as a;")
+    )
+    assert "highest score" not in told
+
+
+def test_a_highest_score_within_luck_is_no_difference(tmp_path):
+    whole_sweep(tmp_path / "s", n_trials=10, edge=0.0, seed=4, finalists=0)
+    assert verdict(find(load([tmp_path / "s"]), QUICK)).startswith("No difference shown: ")

@@ -1,0 +1,91 @@
+"""Ray's switches: what a user sees of Ray, and whose handler of SIGTERM stays."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from kalshi_platform.domain import quiet_ray
+from kalshi_platform.domain.quiet_ray import ray_logs, start_ray
+
+
+class FakeRay:
+    """As much of Ray's module as the switches touch; ``init`` raises ``fails`` where there is one."""
+
+    def __init__(self, fails: BaseException | None = None) -> None:
+        self.options: dict[str, object] = {}
+        self.is_down = False
+        self._fails = fails
+        self._private = SimpleNamespace(
+            ray_constants=SimpleNamespace(RAY_DISABLE_FAILURE_SIGNAL_HANDLER=False),
+            utils=SimpleNamespace(set_sigterm_handler=None),
+            worker=SimpleNamespace(print_to_stdstream=None, _global_node=None),
+        )
+
+    def init(self, **options: object) -> None:
+        self.options = options
+        if self._fails:
+            raise self._fails
+
+    def shutdown(self) -> None:
+        self.is_down = True
+
+
+@pytest.fixture
+def package_log():
+    log = logging.getLogger("kalshi_platform")
+    yield log
+    log.setLevel(logging.NOTSET)
+
+
+def test_ray_is_started_here_or_joined_without_logs_on_the_terminal():
+    ray = FakeRay()
+    start_ray(ray, num_cpus=2)
+    quiet = {"log_to_driver": False, "configure_logging": False}
+    assert ray.options == {"address": "local", "num_cpus": 2, **quiet}
+    start_ray(ray, "auto")
+    assert ray.options == {"address": "auto", **quiet}
+    assert ray._private.ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER is True
+    assert not ray.is_down
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ConnectionError("none here")])
+def test_a_start_that_is_interrupted_or_fails_leaves_nothing_behind(error):
+    ray = FakeRay(error)
+    with pytest.raises(type(error)):
+        start_ray(ray)
+    assert ray.is_down
+
+
+def test_warnings_and_lines_of_the_raylet_come_with_verbose_only_and_never_on_stdout(
+    package_log, caplog, capsys
+):
+    ray = FakeRay()
+    start_ray(ray)
+    data = {"lines": ["infinite retries remaining"], "pid": "raylet", "is_err": False}
+    assert not logging.getLogger("ray").isEnabledFor(logging.WARNING)
+    assert logging.getLogger("ray").isEnabledFor(logging.ERROR)
+    ray._private.worker.print_to_stdstream(data, ignore_prefix=False)
+    assert caplog.messages == []
+    package_log.setLevel(logging.DEBUG)
+    start_ray(ray)
+    assert logging.getLogger("ray").isEnabledFor(logging.WARNING)
+    ray._private.worker.print_to_stdstream(data, ignore_prefix=False)
+    assert caplog.messages == ["ray: infinite retries remaining"]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_failure_can_name_the_folder_of_rays_logs():
+    ray = FakeRay()
+    assert ray_logs(ray) == "/tmp/ray"
+    ray._private.worker._global_node = SimpleNamespace(get_logs_dir_path=lambda: "/tmp/ray/session_1/logs")
+    assert ray_logs(ray) == "/tmp/ray/session_1/logs"
+
+
+def test_every_switch_is_one_that_the_installed_ray_has():
+    ray = pytest.importorskip("ray")
+    assert isinstance(ray._private.ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER, bool)
+    assert callable(ray._private.utils.set_sigterm_handler)
+    assert callable(ray._private.worker.print_to_stdstream)
+    assert hasattr(ray._private.worker, "_global_node")
+    assert quiet_ray.ray_logs(ray).startswith("/tmp/ray")
