@@ -8,6 +8,7 @@ __all__ = [
     "contents",
     "drawing",
     "formats",
+    "glossary",
     "head",
     "neighbours",
     "page",

@@ -70,10 +70,12 @@ def line_chart(
     with_zero: bool = True,
     x_format: Format = plain,
     legend: Sequence[tuple[int, str]] | None = None,
+    finding: str = "",
 ) -> Markup:
     """Chart of lines over a shared x; ``x_ticks`` are (value, text).
 
     ``x_axis`` and ``y_axis`` name the axes with their units; ``legend`` (slot, name) replaces the lines' own.
+    ``finding`` says what the chart shows; without it, where the lines end.
     """
     shown = [s for s in series if any(v is not None for v in s.y)]
     if not shown:
@@ -96,11 +98,12 @@ def line_chart(
     right = RIGHT
     if is_named:
         parts += _end_names(shown, y)
-        right = 20 + 7 * min(22, max(len(s.name) for s in shown))
+        right = 20 + 7 * min(26, max(len(s.name) for s in shown))
     entries = [(s.slot, s.name) for s in shown] if legend is None and len(shown) > 1 else legend
     top = draw_legend(entries) if entries else Markup("")
     return svg(
-        height, parts, label, _ends_words(shown, y_format), right=right, kind="ends" if is_named else "",
+        height, parts, label, finding or _ends_words(shown, y_format), right=right,
+        kind="ends" if is_named else "",
         legend=top,
     )  # fmt: skip
 
@@ -143,7 +146,7 @@ def _end_names(shown: Sequence[Series], y: Scale) -> list[str]:
     for k in reversed(range(len(at))):  # the lowest go up again where they left the field
         at[k] = min(at[k], (at[k + 1] - step) if k + 1 < len(at) else at[k] - over)
     return [
-        draw_name(100, place + 4, s.name, 22, "name roomy", "start", dx=8)
+        draw_name(100, place + 4, s.name, 26, "name roomy", "start", dx=8)
         for place, (_, s) in zip(at, places, strict=True)
     ]
 

@@ -112,14 +112,19 @@ def draw_point(x: float, y: float, kind: str, title: str) -> str:
     return f'<circle class="{kind}" cx="{x:.2f}%" cy="{y:.1f}" r="5"><title>{escape(title)}</title></circle>'
 
 
-def draw_x_ticks(ticks: Sequence[tuple[float, str]], y: float) -> list[str]:
-    """SVG of the numbers under a field, at percent ``x`` each; a telephone shows those that have room."""
+def draw_x_ticks(
+    ticks: Sequence[tuple[float, str]], y: float, narrow_field: float = _NARROW_FIELD
+) -> list[str]:
+    """SVG of the numbers under a field, at percent ``x`` each; a telephone shows those that have room.
+
+    ``narrow_field``: pixels of the field on a telephone.
+    """
     shown, end, last = [], -1.0, len(ticks) - 1
     for k, (at, text) in enumerate(ticks):
         anchor = "start" if at < 3 and k == 0 else ("end" if at > 97 and k == last else "middle")
         width = (len(text) + 2) * _CHARACTER
-        left = at * _NARROW_FIELD / 100 - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
-        room_left = k == last or left + width <= _last_start(ticks)
+        left = at * narrow_field / 100 - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+        room_left = k == last or left + width <= _last_start(ticks, narrow_field)
         fits = left >= end and room_left
         if fits:
             end = left + width
@@ -127,11 +132,11 @@ def draw_x_ticks(ticks: Sequence[tuple[float, str]], y: float) -> list[str]:
     return shown
 
 
-def _last_start(ticks: Sequence[tuple[float, str]]) -> float:
+def _last_start(ticks: Sequence[tuple[float, str]], narrow_field: float) -> float:
     """Pixel on a telephone at which the last number begins."""
     at, text = ticks[-1]
     width = (len(text) + 2) * _CHARACTER
-    return at * _NARROW_FIELD / 100 - (width if at > 97 else width / 2)
+    return at * narrow_field / 100 - (width if at > 97 else width / 2)
 
 
 def draw_axes(x_name: str, y_name: str, height: int, left: int = LEFT) -> list[str]:

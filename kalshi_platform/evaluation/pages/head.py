@@ -12,7 +12,7 @@ from kalshi_platform.domain.commit import Stamp
 
 @dataclass(frozen=True)
 class PageHead:
-    """What the first lines of a page say.
+    """First lines of a page.
 
     ``kind`` is the kind of page ("Evaluation"); ``name`` is what no other page of that kind is about;
     ``facts`` are name -> value, in this order; ``data`` says which data judged, simulated or recorded.

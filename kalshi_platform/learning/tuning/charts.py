@@ -117,7 +117,10 @@ def parallel_coordinates(
         parts.append(draw_name(at, 18, axis.name, _APART // 7, anchor="middle"))
         last = k == len(axes) - 1
         anchor, shift = ("start", 6) if last else ("end", -6)
-        parts += [draw_name(at, y(p) + 4, text, 13, "tick halo", anchor, shift) for p, text in axis.labels]
+        parts += [
+            draw_name(at, y(p) + 4, text, 13, "tick halo", anchor, shift)
+            for p, text in _apart(axis.labels, y)
+        ]
     chart = svg(_HEIGHT, parts, label, _words(axes, names, best), left=_SIDE, right=_SIDE)
     width = 2 * _SIDE + (len(axes) - 1) * _APART
     box = (
@@ -125,6 +128,15 @@ def parallel_coordinates(
         '<div style="min-width:{}px">{}</div></div>'
     )
     return Markup(box).format(label, width, chart)
+
+
+def _apart(labels: Sequence[tuple[float, str]], y: Scale) -> list[tuple[float, str]]:
+    """Labels of one axis that have room, from the top: a label 14 pixels from the last one is left out."""
+    kept: list[tuple[float, str]] = []
+    for place, text in sorted(labels, reverse=True):
+        if not kept or y(place) - y(kept[-1][0]) >= 14:
+            kept.append((place, text))
+    return kept
 
 
 def _words(axes: Sequence[Axis], names: Sequence[str], best: int | None) -> str:

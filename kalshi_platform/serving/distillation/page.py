@@ -80,9 +80,9 @@ def render_html(report: TierReport) -> str:
         learning=[(NAMES[x.tier], x, learning_chart(x)) for x in report.learnings],
         returns=charts.forest_plot(
             [
-                ("cascade", report.judgement.cascade_return),
+                ("with the tiers", report.judgement.cascade_return),
                 *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
-                ("cascade - champion", report.judgement.difference),
+                ("with the tiers - the model", report.judgement.difference),
             ],
             "returns with intervals",
             "mean return a block, % of capital",
@@ -100,6 +100,8 @@ def page_head(report: TierReport) -> PageHead:
             "model": report.model,
             "dataset": report.dataset,
             "dataset digest": report.dataset_digest,
+            "judging half": events_text(report) if report.judgement.half else "",
+            "schedule": report.config.judge.schedule,
             "machine": report.machine,
             "made": "" if report.program else report.made_at[:16].replace("T", " ") + " UTC",
         },
@@ -125,9 +127,11 @@ def reliability_chart(before: Reliability, after: Reliability) -> Markup:
     for name, found, slot in (("before", before, 2), ("after", after, 0)):
         bins = [b for b in found.bins if b.n]
         lines.append(Series(name, [b.confidence for b in bins], [b.accuracy for b in bins], slot))
+    finding = f"calibration error {percent(before.ece)} before, {percent(after.ece)} after the temperature"
     return charts.line_chart(
-        lines, "reliability", _TENTHS, plain, x_axis="confidence of the tier", y_axis="share that is right"
-    )
+        lines, "reliability", _TENTHS, plain, x_axis="confidence of the tier", y_axis="share that is right",
+        finding=finding,
+    )  # fmt: skip
 
 
 def exit_chart(tier: TierJudgement) -> Markup:
@@ -136,11 +140,12 @@ def exit_chart(tier: TierJudgement) -> Markup:
     ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
     lines = [
         Series("share that leaves", x, [p.share for p in tier.exits], 0),
-        Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
+        Series("all actions the model's", x, [p.agreement for p in tier.exits], 3),
     ]
     return charts.line_chart(
         lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
         y_axis="% of groups", x_format=lambda v: f"threshold {v:.4f}",
+        finding=f"at {threshold_text(tier.exit_threshold)} {share(tier.exit_share)} of the groups leave",
     )  # fmt: skip
 
 
@@ -149,10 +154,10 @@ def learning_chart(learning: Learning) -> Markup:
     values = [epoch.held_out_kl for epoch in learning.epochs]
     x = [float(k + 1) for k in range(len(values))]
     ticks = [(x[0], "1"), (x[-1], str(len(values)))]
-    line = Series("held-out KL", x, values)
+    line = Series("distance to the model (KL)", x, values)
     return charts.line_chart(
         [line], "held-out KL", ticks, plain, charts.SMALL, x_axis="passes over the states",
-        y_axis="divergence from the model, nats", x_format=lambda x: f"pass {x:.0f}",
+        y_axis="distance to the model (KL), nats", x_format=lambda x: f"pass {x:.0f}",
     )  # fmt: skip
 
 
@@ -166,7 +171,9 @@ def choice_chart(choice: Choice, height: int = 320) -> Markup:
         parts.append(draw_line(0, y(tick), 100, y(tick), "grid"))
         parts.append(draw_text(0, y(tick) + 4, percent(tick), anchor="end", dx=-7))
     parts += draw_x_ticks([(x(t), plain(t)) for t in nice_ticks(x.low, x.high)], height - 26)
-    parts += draw_axes("expected time a group, ms", "mean return a block, % of capital", height)
+    parts += draw_axes(
+        "expected time of a group, ms (left is quicker)", "mean return a block, % of capital", height
+    )
     line = y(choice.champion_return)
     parts.append(draw_line(0, line, 100, line, "zero"))
     parts.append(draw_text(100, line - 5, "the model alone", "name halo", "end"))
@@ -210,14 +217,15 @@ def terminal_view(report: TierReport) -> RenderableType:
             interval_text(t.alone_return),
         )  # fmt: skip
     table.add_row(
-        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
+        "with the tiers", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
         "", "", interval_text(j.cascade_return), style="bold",
     )  # fmt: skip
-    kept = "not defined" if j.value_kept is None else interval_text(j.value_kept)
     return Group(
         table,
-        Text(report.verdict, style="bold"),
+        Text(report.time_words, style="bold"),
+        Text(report.kept_words, style="bold"),
+        Text(report.service_words, style="bold"),
         *([Text(report.caution, style="yellow")] if report.caution else []),
-        Text(f"return kept: {kept}; cascade - champion: {interval_text(j.difference)}"),
-        Text(f"why these exits: {report.choice.reason}."),
+        Text(f"with the tiers - the model: {interval_text(j.difference)} of capital a block"),
+        Text(f"chosen on the calibrating half: {report.choice.reason}."),
     )
