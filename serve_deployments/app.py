@@ -9,7 +9,9 @@ Not        the decisions (service.py and tier_3.py in kalshi_platform/serving/se
 
 import asyncio
 import gc
+import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -21,7 +23,7 @@ from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.serving.guard.alias_verdicts import Deployed, deployed_now
 from kalshi_platform.serving.guard.guard import ModelGuard
 from kalshi_platform.serving.inference.batch import Batch, Decisions
-from kalshi_platform.serving.inference.ready import ModelKey
+from kalshi_platform.serving.inference.ready import ModelKey, ready_model
 from kalshi_platform.serving.server.args import PolicyAppArgs
 from kalshi_platform.serving.server.http import make_app
 from kalshi_platform.serving.server.observability import Observability
@@ -77,6 +79,7 @@ class Ingress:
             announce=None if tier_3 is None else _preparing(tier_3, loop),
             listener=observability.happened,
             compared=observability.metrics.shadow,
+            load=partial(ready_model, inside_ms=math.inf if tier_3 is None else args.tier_3_inside_ms),
         )
         served = await asyncio.to_thread(guard.start)
         try:
@@ -100,7 +103,9 @@ class Ingress:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Build the routes in the replica, so that nothing of them is pickled."""
-        return make_app(self._service)
+        app = make_app(self._service)
+        app.openapi()  # built once, which takes 75 ms: not before the eyes of whoever opens /docs first
+        return app
 
 
 def _settle() -> None:

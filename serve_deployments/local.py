@@ -13,6 +13,7 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 import asyncio
 import errno
 import json
+import math
 import os
 import secrets
 import signal
@@ -30,6 +31,8 @@ from kalshi_platform.domain.errors import ContractError, LimitError, PlatformErr
 from kalshi_platform.domain.places import home
 from kalshi_platform.models.registry.marks import marks_of
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
+from kalshi_platform.models.registry.tiers import newest_tier_set
+from kalshi_platform.serving.inference.saving import first_asked_words
 from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
 from kalshi_platform.serving.server.gate import AccessArgs
 
@@ -117,6 +120,8 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
         _say(f"ready after {time.monotonic() - begun_s:.1f} s")
         print(f"{running.url} serves {model}", flush=True)
         with suppress(PlatformError):  # a registry that is away now is an event of the replica
+            inside_ms = args.tier_3_inside_ms if args.tier_3 else math.inf
+            _say(first_asked_words(newest_tier_set(Registry(args.registry), model), inside_ms))
             if (named := Registry(args.registry).aliases().model(args.model)) != model:
                 _say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
         print(curl_line(running.url, args.access), flush=True)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
-import pyarrow as pa
 import typer
 from rich.console import Console
 
@@ -20,9 +19,11 @@ from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.mistyped import refused_choice
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import TRAIN_JUDGED, EvalConfig, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import print_view, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
@@ -97,7 +98,7 @@ def judge_run(
         )
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, evaluation_seeds, bank.n_rows)
-    ledgers: list[pa.Table] = []
+    ledgers: list[LedgerTables] = []
     found = evaluate(
         trained(policy),
         bank,
@@ -115,6 +116,7 @@ def judge_run(
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     print_view(found, html)
+    typer.echo(f"next: {command_line('models', 'register', '--run', run, '--dataset', dataset)}")
 
 
 def _split(name: str) -> Asked:

@@ -16,6 +16,7 @@ import ray
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DATASET_HELP, REGISTRY_HELP, JsonOption, parse_assignments, with_steps
 from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
@@ -97,7 +98,7 @@ def _command(experiment: Experiment) -> Any:
         as_json: JsonOption = False,
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
-        with refusals():
+        with refusals(), option_words():
             chosen = chosen.with_settings(
                 with_steps(settings, steps), parse_assignments(sweep_settings or [], "--sweep")
             )

@@ -35,6 +35,8 @@ def loadtest(
             "seed",
             "timeout_s",
             "target_ms",
+            "dataset",
+            "split",
             "stream",
             "allow_simulated",
             "accept_missing_inputs",
@@ -48,7 +50,8 @@ def loadtest(
 ) -> None:
     """Send requests to a server and report its latency.
 
-    Exit 4 where the generator missed its own schedule.
+    The requests carry rows of a dataset (--dataset), else made-up ones, and the report says which. Exit 4
+    where nothing was answered, or it is shown that the load generator missed its own schedule.
     """
     config = LoadConfig.parse(settings)
     tell(f"{config.n_requests_about:,} requests in {config.warm_up_s + config.duration_s:g} s ...")
@@ -58,5 +61,7 @@ def loadtest(
         sys.stdout.write(found.model_dump_json() + "\n")
     else:
         show(load_view(found), html)
+        if html is None:
+            tell("no page was written: --out FOLDER writes loadtest.html and loadtest.json")
     if found.problem is not None:
         raise LimitError(f"these figures are not to be believed: {found.problem}")

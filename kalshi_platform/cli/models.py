@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import (
     DATASET_HELP,
     DatasetOption,
@@ -147,7 +148,8 @@ def promote(
 
     --dataset is the one that the model was trained on; it may have grown. --alias challenger needs none.
     """
-    config = GateConfig().replace(**parse_assignments(gates or []))
+    with option_words():
+        config = GateConfig().replace(**parse_assignments(gates or [], "--gate"))
     with registry_to_change(registry, model) as store:
         found = promote_model(store, model, dataset, alias=alias, reason=reason, gates=config, say=tell)
     entry = found.entry

@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple
 #: argument; "" means that the option is needless: it was a switch for what always happens now.
 OLD_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
     "quickstart": {"--data": "--input"},
+    "simulate": {"--preset": "--exchange"},
     "progressive": {"--steps-per-level": "--steps"},
     "evaluate": {"--checkpoint": "--run", "--seeds": "--evaluation-seeds"},
     "models register": {"RUN": "--run"},
-    "serve": {"--local": ""},
+    "serve": {"--local": "", "--tier3": "--tier-3", "--tier3-inside": "--tier-3-inside"},
 }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import typer
 from annotated_types import Ge, Le
 
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 
@@ -98,24 +99,34 @@ class Fields:
         """``fields`` are called as in the model, others as ``names`` says: ``rate_per_s="--rate"``."""
         chosen = [field for field in model.model_fields if field in fields or field in names]
         self.parameters = [_parameter(model, field, names.get(field)) for field in chosen]
+        self.options = {
+            f"{model.__name__}.{field}": names.get(field, f"--{field.replace('_', '-')}").partition("/")[0]
+            for field in chosen
+        }
 
 
 def with_fields(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace each parameter of ``command`` that is annotated with Fields by the options they declare."""
+    """Replace each parameter of ``command`` that is annotated with Fields by the options they declare.
+
+    A value that the model refuses is refused by the name of its option.
+    """
     hints = get_type_hints(command, include_extras=True)
     plain: list[inspect.Parameter] = []
     grouped: dict[str, list[inspect.Parameter]] = {}
+    options: dict[str, str] = {}
     for name, parameter in inspect.signature(command).parameters.items():
         declared = [m for m in getattr(hints[name], "__metadata__", ()) if isinstance(m, Fields)]
         if declared:
             grouped[name] = declared[0].parameters
             plain += declared[0].parameters
+            options |= declared[0].options
         else:
             plain.append(parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
 
     def run(**given: Any) -> None:
         groups = {name: {p.name: given.pop(p.name) for p in group} for name, group in grouped.items()}
-        command(**groups, **given)
+        with option_words(options):
+            command(**groups, **given)
 
     run.__signature__ = inspect.Signature(plain)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in plain}

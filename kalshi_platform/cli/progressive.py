@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DATASET_HELP, STEPS_SETTING, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
@@ -75,9 +76,11 @@ def run(
     out = require_given(out, "--out", "a folder for the levels and the report")
     values = with_steps(settings, steps)
     steps_per_level = values.pop(STEPS_SETTING, _DEFAULT.steps_per_level)
+    with option_words():
+        run_settings = RunSettings.of_preset(preset or STANDARD).with_values(values)
     config = ProgressiveConfig.parse(
         {
-            "run": RunSettings.of_preset(preset or STANDARD).with_values(values),
+            "run": run_settings,
             "levels": tuple(name.strip() for name in levels.split(",")),
             "steps_per_level": steps_per_level,
             "plateau": PlateauConfig(window=plateau_window),

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import INPUT_HELP, JsonOption, UseYesPrice, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings
@@ -64,7 +65,8 @@ def run(
         return
     if absent := [str(path) for path in inputs or () if not path.exists()]:
         raise ContractError(f"--input {', '.join(absent)} does not exist")
-    run_settings = RunSettings.of_preset(preset or STANDARD).with_values(with_steps(settings, steps))
+    with option_words():
+        run_settings = RunSettings.of_preset(preset or STANDARD).with_values(with_steps(settings, steps))
     split = _DEFAULT.split if inputs else _SIMULATED_SPLIT
     chosen = QuickstartConfig(seeds=seeds, run=run_settings, use_yes_price=use_yes_price, split=split)
     recordings = inputs or [simulated(SimConfig(n_events=events), out, tell)]

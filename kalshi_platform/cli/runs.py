@@ -30,7 +30,9 @@ def compare(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="folder of compare.html  [default: the folder named, or ./comparison for several]"),
+        typer.Option(
+            help="folder of compare.html  [default: the folder named, or comparison beside them all]"
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -38,13 +40,20 @@ def compare(
     from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
 
     found = compare_runs(folders)
-    html, _ = write_page(found, out or (folders[0] if len(folders) == 1 else Path("comparison")))
+    html, _ = write_page(found, out or _beside(folders))
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
     console = output()
     console.print(terminal_view(found))
     console.print(f"page: {html}", soft_wrap=True)
+
+
+def _beside(folders: list[Path]) -> Path:
+    """Folder of the page where none is named: the one compared, else ``comparison`` where all of them lie."""
+    if len(folders) == 1:
+        return folders[0]
+    return Path(os.path.commonpath([os.path.abspath(folder.parent) for folder in folders])) / "comparison"
 
 
 @app.command("list")

@@ -31,7 +31,7 @@ def serve(
     access: Annotated[dict[str, Any], Fields(AccessArgs, "token_file", "admin_token_file")],
     settings: Annotated[
         dict[str, Any],
-        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier_3="--tier3/--tier3-inside"),
+        Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier_3="--tier-3/--tier-3-inside"),
     ],
     ha_proxy: Annotated[
         bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")

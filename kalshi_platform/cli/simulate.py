@@ -20,7 +20,7 @@ def run(
     out: Annotated[Path, typer.Option(help="new folder for the recordings", show_default=False)],
     events: Annotated[int, typer.Option(help="number of events, three markets each on average")] = 80,
     seed: Annotated[int, typer.Option(help="root of all randomness; equal seeds give equal files")] = 0,
-    preset: Annotated[
+    exchange: Annotated[
         Preset, typer.Option(help="kind of exchange; in martingale there is nothing to learn")
     ] = "default",
     file_format: Annotated[
@@ -29,7 +29,7 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
-    config = SimConfig.preset(preset).replace(n_events=events, seed=seed)
+    config = SimConfig.preset(exchange).replace(n_events=events, seed=seed)
     with progress("simulating") as show:
         files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     if as_json:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DatasetOption, JsonOption, RegistryOption, parse_assignments
 from kalshi_platform.cli.registries import registry_to_change, registry_to_read
 from kalshi_platform.domain.errors import ContractError
@@ -20,13 +21,14 @@ from kalshi_platform.models.registry.tiers import TierSet, newest_tier_set
 from kalshi_platform.serving.distillation.build import NOT_STORED, build_tiers, report_tiers
 from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.distillation.page import print_view, write_page
-from kalshi_platform.serving.distillation.report import TierReport, stored_report
+from kalshi_platform.serving.distillation.report import stored_report
 
 app = CommandApp(help="Make, show and judge the tiers of a registered model.", no_args_is_help=True)
 
 _MODEL = Annotated[str, typer.Argument(help="an alias or an id, e.g. champion")]
 _OUT = Annotated[
-    Path | None, typer.Option(help="folder of tiers.html and tiers.json  [default: runs/tiers/<model id>]")
+    Path | None,
+    typer.Option(help="folder of tiers.html and tiers.json  [default: tiers/MODEL-ID beside the registry]"),
 ]
 
 
@@ -52,9 +54,11 @@ def build(
     """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
+    with option_words({"TiersConfig.thresholds.max_value_loss": "--max-value-loss"}):
+        config = config.with_values(values)
     with registry_to_change(registry, model) as store:
-        report, tier_set = build_tiers(store, model, dataset, config.with_values(values), tell)
-    html, _ = write_page(report, out or _folder(report))
+        report, tier_set = build_tiers(store, model, dataset, config, tell)
+    html, _ = write_page(report, out or _folder_of(store, report.model))
     if as_json:
         sys.stdout.write(report.model_dump_json() + "\n")
         return
@@ -92,11 +96,11 @@ def report(
     """Judge the newest tier set again, on the half of the validation events not used for its thresholds."""
     store = registry_to_read(registry)
     # In a bucket nothing can be appended to: the log of openings then lies beside the report.
-    folder = (out or _folder_of(_newest(store, model).model)) if "://" in dataset else Path(dataset)
+    folder = (out or _folder_of(store, _newest(store, model).model)) if "://" in dataset else Path(dataset)
     found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=tell)
     if found.opened_before:
         tell(f"the test split was opened {found.opened_before} times before: its figures are no longer fresh")
-    html, _ = write_page(found, out or _folder(found))
+    html, _ = write_page(found, out or _folder_of(store, found.model))
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")
         return
@@ -107,13 +111,14 @@ def _newest(store: Registry, model: str) -> TierSet:
     tier_set = newest_tier_set(store, store.resolve(model))
     if tier_set is None:
         make = command_line("tiers", "build", model, "--dataset", "DATASET", "--registry", store.uri)
-        raise ContractError(f"{model} has no tiers; make them: {make}")
+        raise ContractError(
+            f"{model} has no tiers and is served alone: nobody made any, or they would have saved next to "
+            f"nothing; make them: {make}"
+        )
     return tier_set
 
 
-def _folder(found: TierReport) -> Path:
-    return _folder_of(found.model)
-
-
-def _folder_of(model: str) -> Path:
-    return Path("runs") / "tiers" / model
+def _folder_of(store: Registry, model: str) -> Path:
+    """Folder of the page where none is named: beside the registry; below ``runs`` for a bucket's."""
+    beside = Path("runs") if "://" in store.uri else Path(store.uri).parent
+    return beside / "tiers" / model

@@ -1,11 +1,12 @@
 """``kalshi-platform train``: a policy from the training events of a dataset, validated on held-out ones."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import DATASET_HELP, JsonOption, with_steps
 from kalshi_platform.cli.refusal import going_on
 from kalshi_platform.cli.run_settings import ListSettings, PresetOption, list_settings, require_given
@@ -19,6 +20,7 @@ from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.machine import Machine, learner_device, plan_workers
+from kalshi_platform.learning.training.page import RUN_PAGE, with_page
 from kalshi_platform.learning.training.presets import STANDARD
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.run import TrainResult
@@ -28,11 +30,22 @@ from kalshi_platform.learning.training.session import (
     stored_dataset,
     stored_settings,
 )
+from kalshi_platform.models.networks.levels import level_named
 from kalshi_platform.simulation.replay.open import bank_bytes
 
 app = CommandApp(help="Train a policy on the training events of a dataset.")
 
 _DEFAULT = RunSettings()
+#: Settings that have an option of their own beside ``--set``.
+OPTION_OF: Final = {
+    "RunSettings.train.level": "--level",
+    "RunSettings.train.total_env_steps": "--steps",
+    "RunSettings.train.seed": "--seed",
+    "RunSettings.train.num_env_runners": "--workers",
+    "RunSettings.train.learner_device": "--device",
+    "RunSettings.env.order_style": "--order-style",
+    "RunSettings.curriculum.name": "--curriculum",
+}
 
 
 @app.command()
@@ -121,8 +134,10 @@ def run(
             f"--preset {preset} and --resume: a resumed run keeps its own settings; leave one out"
         )
     chosen = stored_settings(out) if resume else RunSettings.of_preset(preset or STANDARD)
-    chosen = chosen.with_values(given)
-    learner_device(chosen.train.learner_device)  # refused before anything is opened
+    with option_words(OPTION_OF):
+        chosen = chosen.with_values(given)
+    level_named(chosen.train.level)  # refused before anything is opened, as the device is
+    learner_device(chosen.train.learner_device)
     place = dataset or (stored_dataset(out) if resume else None)
     if place is None:
         raise ContractError("--dataset is missing: name a dataset's folder or s3://bucket/prefix")
@@ -130,7 +145,7 @@ def run(
         chosen = fitted(chosen, place, given, tell)
     tell(f"settings: {chosen.in_words}")
     with going_on(lambda: how_to_go_on(out)):
-        result = run_training(chosen, place, out, shown_to(tell), resume)
+        result = run_training(chosen, place, out, with_page(shown_to(tell), out), resume)
     report(result, place, as_json)
 
 
@@ -180,6 +195,7 @@ def report(result: TrainResult, dataset: str, as_json: bool) -> None:
     reason = words.get(result.stopped, result.stopped)
     typer.echo(
         f"{result.env_steps:,} steps in {result.iterations} iterations ({reason}); {best}\n"
+        f"page: {result.out / RUN_PAGE}\n"
         f"next: {command_line('evaluate', '--run', result.out, '--dataset', dataset)}"
         + (f"\n{collapse}" if collapse else "")
     )

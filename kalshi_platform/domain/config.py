@@ -64,7 +64,9 @@ def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
         # Where several kinds of value are allowed, each says that it is not this one.
         told.append(wrong["msg"] if wrong["type"] != "extra_forbidden" else _unknown(wrong, name, known))
     return [
-        f"{model.__name__}.{name} = {value}: {' or '.join(dict.fromkeys(told))}{_allowed(known.get(name))}"
+        # A refusal of the whole has no field: its words name the fields that do not go together.
+        f"{model.__name__}{f'.{name} = {value}' if name else ''}: {' or '.join(dict.fromkeys(told))}"
+        f"{_allowed(known.get(name))}"
         for (name, value), told in reasons.items()
     ]
 

@@ -47,7 +47,7 @@ class MarketSpec(Config):
     close_ns: int | None = None
     expected_expiration_ns: int | None = None
     can_close_early: bool | None = None
-    price_ranges: tuple[PriceBand, ...] = Field(default=WHOLE_CENTS, min_length=1)
+    price_ranges: tuple[PriceBand, ...] = Field(default=WHOLE_CENTS, min_length=1, fail_fast=True)
     fee_type: FeeType = "quadratic"
     fee_multiplier_e6: int = Field(default=1_000_000, ge=0, description="fee_multiplier in 1e-6")
     mutually_exclusive: bool | None = None

@@ -18,6 +18,7 @@ from kalshi_platform.domain.json_text import json_text
 _UNITS: Final = {
     "_ns": "ns",
     "_ms": "ms",
+    "_per_s": "a second",
     "_s": "s",
     "_e2": "1e-2 contract",
     "_e4": "1e-4 dollar",

@@ -27,6 +27,7 @@ from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.collapse import end_words
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.training.pace import validations_until
+from kalshi_platform.learning.training.page import with_page
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import run_training
 from kalshi_platform.models.networks.device import torch_threads
@@ -146,7 +147,7 @@ class _Pipeline:
             config.settings_of(level, teacher),
             self._dataset_uri,
             run,
-            shown_to(self._say),
+            with_page(shown_to(self._say), run),
             resume=newest_number(run) is not None,
             stop=self._scaler.stop,
             blocks=self._choosing,

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import pyarrow as pa
 from pydantic import Field
 
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -29,12 +28,14 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import verdict, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
 from kalshi_platform.evaluation.pages.formats import interval_text
 from kalshi_platform.learning.training.checkpoint import newest_number
 from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.training.page import with_page
 from kalshi_platform.learning.training.progress import shown_to
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.models.networks.policy import FrozenPolicy
@@ -102,7 +103,7 @@ def quickstart(config: QuickstartConfig, recordings: Sequence[Path], out: Path, 
         run = work / f"runs-{manifest.digest}" / f"seed-{seed}"
         settings = config.run.with_values({"train.seed": seed})
         say(f"training seed {seed} ({seed + 1} of {config.seeds})")
-        shown = shown_to(say)
+        shown = with_page(shown_to(say), run)
         run_training(settings, str(dataset), run, shown, resume=newest_number(run) is not None)
         runs.append(run)
     judged, middle, ledger = _judge(config.run, dataset, runs, say)
@@ -146,7 +147,7 @@ def name_places(out: Path, dataset: Path, run: Path, say: Say) -> None:
 
 def _judge(
     settings: RunSettings, dataset: Path, runs: list[Path], say: Say
-) -> tuple[list[Evaluation], int, pa.Table]:
+) -> tuple[list[Evaluation], int, LedgerTables]:
     """Open the test split once and judge every seed on it.
 
     Returns (evaluations, index of the median return, its ledger).
@@ -164,7 +165,7 @@ def _judge(
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     rules = choose_on_train(str(dataset), settings.env, say=say)
     judged: list[Evaluation] = []
-    ledgers: list[pa.Table] = []
+    ledgers: list[LedgerTables] = []
     for run in runs:
         say(f"judging {run.name} on the test events")
         policy = trained(FrozenPolicy.load(run))

@@ -268,7 +268,7 @@ def test_http_the_stream_and_the_process_decide_the_same_events_alike(world: Wor
     assert [without_numbers(m) for m in told] == [without_numbers(m) for m in here]
     for mine, theirs in zip(here, told, strict=True):
         for ticker, row in mine.get("probabilities", {}).items():
-            np.testing.assert_allclose(theirs["probabilities"][ticker], row, atol=1e-4)
+            assert theirs["probabilities"][ticker] == pytest.approx(row, abs=1e-4)
     expected = [policy.decide(batch, 0) for batch in batches[:100]]
     actions = [a for d in expected for a in d.actions.tolist()]
     named = [[ACTIONS[a] for a in row] for row in actions]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.saying import Say, silent
@@ -31,6 +30,7 @@ from kalshi_platform.evaluation.judging.fee_ladder import FeeRung, climb
 from kalshi_platform.evaluation.judging.fee_times import DatedFees, play_both
 from kalshi_platform.evaluation.judging.gathering import gather_facts
 from kalshi_platform.evaluation.judging.ledger import ledger_of, note_of
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables, tables_of
 from kalshi_platform.evaluation.judging.needed import Needed, needed_blocks
 from kalshi_platform.evaluation.judging.oracle import hindsight_by_segment
 from kalshi_platform.evaluation.judging.rollout import run_policy
@@ -54,7 +54,7 @@ from kalshi_platform.simulation.rollout.policy import Policy
 #: Makes the policy for the environments it will meet.
 PolicyMaker = Callable[[ReplayVectorEnv], Policy]
 #: Receives the ledger of the judged policy.
-KeepLedger = Callable[[pa.Table], None]
+KeepLedger = Callable[[LedgerTables], None]
 _ORACLE_NOTE: Final = "takers of at most the position limit, at the best prices, without latency"
 
 
@@ -80,7 +80,7 @@ def evaluate(
 
     ``rules`` are the rules as training events chose them (rivals.py); a rule without a threshold chosen there
     is not played. ``train`` (train_sample.py) and ``training_metrics`` (rows of metrics.jsonl) only inform
-    the checkup. ``keep_ledger`` receives the round trips (ledger.py). ``say`` receives one line a rollout.
+    the checkup. ``keep_ledger`` receives its tables (ledger_tables.py). ``say`` receives one line a rollout.
     """
     config, subject = config or EvalConfig(), subject or Subject()
     started = time.perf_counter()
@@ -92,14 +92,15 @@ def evaluate(
     baselines = tuple(summarise(s, b.name, b.meaning, config.bootstrap) for b, s in rivals)
     comparisons = tuple(compare(sample, s, b.name, config.bootstrap) for b, s in rivals)
     oracle = stage.oracle(env, result)
+    best = rules.best.name if rules and rules.best else None
     facts = gather_facts(
         sample, result, oracle_pnl_e6=oracle.pnl_e6 if oracle else None, train=train,
         training_metrics=tuple(training_metrics), baselines=baselines, comparisons=comparisons,
-        chosen_rule=rules.best.name if rules and rules.best else None, what_if=replays["what_if"],
+        chosen_rule=best, what_if=replays["what_if"],
     )  # fmt: skip
     ledger = ledger_of(sample)
     if keep_ledger is not None:
-        keep_ledger(ledger)
+        keep_ledger(tables_of(sample, ledger, result, baselines, best))
     found = Evaluation(
         made=Stamp.now(),
         subject=subject,

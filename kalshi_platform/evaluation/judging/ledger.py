@@ -1,26 +1,20 @@
 """The ledger: every round trip of the judged policy as one row, to download as CSV and Parquet.
 
-Owns       ledger.csv and ledger.parquet beside the report; docs/ledger.md explains each column.
+Owns       the columns of ledger.csv; docs/ledger.md explains each.
 Units      the columns': cash 1e-6 dollar, price 1e-4 dollar, contracts 1e-2, times ns; integers throughout.
 Invariant  ``pnl_e6`` and ``fees_e6`` add up to the report's totals, to the last 1e-6 dollar.
 """
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.evaluation.judging.sample import Sample
+from kalshi_platform.evaluation.judging.table_files import name_markets
 from kalshi_platform.evaluation.judging.trips import SETTLED, SOLD, VALUED
-from kalshi_platform.storage.whole_file import write_whole
 
-CSV_NAME: Final = "ledger.csv"
-PARQUET_NAME: Final = "ledger.parquet"
 _SIDES: Final = {1: "yes", -1: "no", 0: "unknown"}
 _ENDINGS: Final = {SOLD: "sold", SETTLED: "settled", VALUED: "valued"}
 
@@ -38,8 +32,7 @@ def ledger_of(sample: Sample) -> pa.Table:
     trips = np.concatenate([r.trips for r in sample.rollouts])
     seed = np.repeat(np.array(sample.seeds, np.int64), [r.trips.size for r in sample.rollouts])
     order = np.lexsort((trips["slot"], trips["episode"], trips["entry_ns"], seed))
-    trips, seed, markets = trips[order], seed[order], sample.bank.markets
-    infos = [markets[m] for m in trips["market"].tolist()]
+    trips, seed = trips[order], seed[order]
     paid, bought = trips["paid_e6"], trips["contracts_e2"]
     price = np.where(bought > 0, (2 * paid + bought) // np.maximum(2 * bought, 1), 0)
     return pa.table(
@@ -47,10 +40,7 @@ def ledger_of(sample: Sample) -> pa.Table:
             "seed": seed,
             "episode": trips["episode"],
             "slot": trips["slot"],
-            "ticker": pa.array([m.ticker for m in infos], pa.string()),
-            "event": pa.array([m.event for m in infos], pa.string()),
-            "block": pa.array([m.block for m in infos], pa.string()),
-            "provenance": pa.array([m.provenance for m in infos], pa.string()),
+            **name_markets(sample.bank, trips["market"]),
             "entry_ns": trips["entry_ns"],
             "exit_ns": trips["exit_ns"],
             "side": pa.array([_SIDES[side] for side in trips["side"].tolist()], pa.string()),
@@ -69,22 +59,3 @@ def note_of(ledger: pa.Table) -> LedgerNote:
     """Number of rows and sums of ``ledger``."""
     sums = {name: sum(ledger.column(name).to_pylist()) for name in ("pnl_e6", "fees_e6")}
     return LedgerNote(n_rows=ledger.num_rows, **sums)
-
-
-def write_ledger(ledger: pa.Table, out: Path) -> None:
-    """Write the ledger as CSV and as Parquet into ``out``, each whole or not at all.
-
-    StorageError where a file cannot be written.
-    """
-    text, table = pa.BufferOutputStream(), pa.BufferOutputStream()
-    pyarrow.csv.write_csv(ledger, text)
-    pyarrow.parquet.write_table(ledger, table)
-    for name, stream in ((CSV_NAME, text), (PARQUET_NAME, table)):
-        place = out / name
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            write_whole(place, stream.getvalue())
-        except OSError as err:
-            raise StorageError(
-                f"{place} could not be written: {err}; free space or choose another --out"
-            ) from err

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
 from markupsafe import Markup
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -17,7 +16,8 @@ from rich.text import Text
 
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
-from kalshi_platform.evaluation.judging.ledger import CSV_NAME, PARQUET_NAME, write_ledger
+from kalshi_platform.evaluation.judging.ledger_page import FILTERS, ledger_values
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables, write_ledger
 from kalshi_platform.evaluation.judging.needed import needed_words
 from kalshi_platform.evaluation.judging.rivals import choice_words
 from kalshi_platform.evaluation.judging.summary import PolicyResult, price_labels
@@ -56,17 +56,18 @@ def write_report(
     out: Path,
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
-    ledger: pa.Table | None = None,
+    ledger: LedgerTables | None = None,
 ) -> tuple[Path, Path]:
     """Write report.html and report.json into ``out``; returns their paths.
 
     ``training_metrics`` are the rows of metrics.jsonl; ``siblings`` are evaluations of the same question for
-    other training seeds, shown in one table. ``ledger`` is written beside the page first, which links it.
+    other training seeds, shown in one table. ``ledger`` is written beside the page first, which links its
+    files and shows parts of it.
     StorageError where the folder cannot be written.
     """
     if ledger is not None:
         write_ledger(ledger, Path(out))
-    page = render_html(evaluation, training_metrics, siblings, with_ledger=ledger is not None)
+    page = render_html(evaluation, training_metrics, siblings, ledger=ledger)
     return write_html_and_json(Path(out) / HTML_NAME, page, evaluation)
 
 
@@ -80,18 +81,18 @@ def render_html(
     training_metrics: Sequence[Mapping[str, object]] = (),
     siblings: Sequence[Evaluation] = (),
     *,
-    with_ledger: bool = False,
+    ledger: LedgerTables | None = None,
 ) -> str:
     """Text of the whole page; opening it fetches nothing.
 
-    ``with_ledger``: the files of the ledger lie beside it.
+    ``ledger``: its files lie beside the page.
     """
     everyone = (evaluation.policy, *evaluation.baselines)
     return render(
         "kalshi_platform.evaluation.judging",
         "report.html.j2",
         page_head(evaluation),
-        {"found": found_text, "of_path": of_path},
+        {"found": found_text, "of_path": of_path, **FILTERS},
         e=evaluation,
         everyone=everyone,
         differences={c.baseline: c for c in evaluation.comparisons},
@@ -99,8 +100,7 @@ def render_html(
         training=training_charts(training_metrics),
         siblings=siblings,
         seed_heads=["baseline", *(of_path(s.subject.checkpoint) or "policy" for s in siblings)],
-        with_ledger=with_ledger,
-        ledger_files=(CSV_NAME, PARQUET_NAME),
+        **ledger_values(evaluation, ledger),
         simulated_speed=is_speed_untested(evaluation),
         verdict=verdict(evaluation),
         worth=worth_line(evaluation),

@@ -16,6 +16,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.fills import FILL_DTYPE, ORDER_DTYPE, FillLog
 from kalshi_platform.evaluation.judging.trips import Accounts, Ended, allocate_trips
 from kalshi_platform.evaluation.statistics.metrics import sharpe_of_moments
 from kalshi_platform.models.networks.acting import NetworkPolicy
@@ -57,6 +58,8 @@ class Rollout:
     capital_e6: int
     old_book_ms: int  # age from which a book counted as old
     trips: np.ndarray  # (T,) TRIP_DTYPE of trips.py, in the order they ended; empty where not kept
+    fills: np.ndarray  # FILL_DTYPE of fills.py, in the order they were seen; empty where no trip is kept
+    orders: np.ndarray  # ORDER_DTYPE of fills.py: what rested in the book; as ``fills``
     wall_s: float
 
 
@@ -86,7 +89,7 @@ def run_policy(
     """Trade every scheduled episode of ``env``, which must play a list that ends (``FixedEpisodes``).
 
     ``filtered``: the rules of the trading filter come before the policy, as they do where it is served.
-    ``keep_trips``: every round trip is kept, 90 bytes each, for a ledger.
+    ``keep_trips``: every round trip, fill and resting order is kept, 60 to 90 bytes each, for a ledger.
     ContractError where the policy chooses a masked action or the schedule is empty.
     """
     config = config or RolloutConfig()
@@ -126,6 +129,7 @@ class _Session:
         )
         capacity = 4 * env.n_envs * layout.n_slots + 4_096 if keep_trips else 0
         self.trips = allocate_trips(env.n_envs, layout.n_slots, capacity)
+        self.log = FillLog(env) if keep_trips else None
         self.accounts = _accounts(env)
         self.parts: list[EpisodeRecords] = []
         self.paths: list[tuple[int, int, float]] = []
@@ -166,6 +170,8 @@ class _Session:
         watch.watch_step(
             self.trackers, self.tallies, self.trips, self.places, self.accounts, self.stepper.rows
         )
+        if self.log is not None:
+            self.log.look(self.stepper.rows)
 
     def _inspect(self, active: np.ndarray, mask: np.ndarray) -> None:
         layout, stats, flat = self.env.layout, self.tallies.stats, self.stepper.flat
@@ -199,6 +205,8 @@ class _Session:
                 t, self.tallies, self.trips, self.places, n, ended, int(episode),
                 int(records.end_ns[of].max()), self.env.config.capital_e6,
             )  # fmt: skip
+            if self.log is not None:
+                self.log.end(n, ended, int(episode))
             self.paths.append((int(episode), int(drawdown), ratio))
             t.held[n] = self.env.envs["active"][n] == 0
 
@@ -208,6 +216,8 @@ class _Session:
             raise ContractError(f"{self.name}: no episode finished; the schedule is empty")
         episode, drawdown, ratio = (np.array(column) for column in zip(*self.paths, strict=True))
         self._move_trips(all_of_them=True)
+        none = (np.zeros(0, FILL_DTYPE), np.zeros(0, ORDER_DTYPE))
+        fills, orders = none if self.log is None else self.log.result()
         places, grid = self.places, np.arange(1, self.config.grid_points + 1)
         capital = self.env.config.capital_e6 * episode.size
         return Rollout(
@@ -227,6 +237,8 @@ class _Session:
             capital_e6=self.env.config.capital_e6,
             old_book_ms=self.config.old_book_ms,
             trips=np.concatenate([self.trips.trips[:0], *self.ended_trips]),
+            fills=fills,
+            orders=orders,
             wall_s=wall_s,
         )
 

@@ -3,4 +3,4 @@
 Not here   anything that steps an environment (judging/). Begin reading at bootstrap.py.
 """
 
-__all__ = ["blocks", "bootstrap", "metrics", "overfitting", "power", "seeds", "superiority"]
+__all__ = ["blocks", "bootstrap", "exact", "metrics", "overfitting", "power", "seeds", "superiority"]

@@ -5,5 +5,5 @@ Not here   many runs (tuning/) and the stepping of environments (simulation/roll
 
 __all__ = [
     "annealing", "checkpoint", "collapse", "config", "curves", "finite", "folder", "machine", "metrics",
-    "mirror", "pace", "presets", "progress", "run", "session", "setting_list", "source", "stopping",
+    "mirror", "pace", "page", "presets", "progress", "run", "session", "setting_list", "source", "stopping",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ Files      config.json     TrainConfig, written here
            env.json        the environment in which the policy must be judged (``session.py``)
            metrics.jsonl   one line per iteration (``run.py``, ``metrics.py``)
            tensorboard/    the learning curves for TensorBoard, from metrics.jsonl (``curves.py``)
+           run.html        the page of the run, written again after each validation (``page.py``)
            checkpoints/    one folder per checkpoint, named by its iteration (``checkpoint.py``)
            latest, best    name the newest checkpoint, and the one with the best validation score
            trial.json      only in a trial of a sweep (``learning/tuning/trial.py``)

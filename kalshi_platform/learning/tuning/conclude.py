@@ -9,8 +9,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-import pyarrow as pa
-
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
@@ -18,6 +16,7 @@ from kalshi_platform.domain.saying import Say
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject
 from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import JSON_NAME, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
@@ -73,7 +72,7 @@ def _judge(record: SweepRecord, run: Path, split: Split, out: Path, say: Say) ->
     say(f"judging {run.name} on {len(set(bank.segment_events.tolist()))} {split} events")
     policy, subject = FrozenPolicy.load(run), _subject(record, run)
     config = EvalConfig.for_rows(bank.n_rows).replace(split=split)
-    ledgers: list[pa.Table] = []
+    ledgers: list[LedgerTables] = []
     found = evaluate(
         trained(policy),
         bank,

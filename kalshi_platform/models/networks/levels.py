@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.mistyped import refused_choice
 
 
 class Level(Config):
@@ -142,4 +143,4 @@ def level_named(name: str) -> Level:
     try:
         return LEVELS[name]
     except KeyError:
-        raise ContractError(f"level {name!r} is unknown; there are {', '.join(LEVELS)}") from None
+        raise ContractError(refused_choice("level", name, LEVELS)) from None

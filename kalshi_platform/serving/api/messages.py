@@ -67,7 +67,7 @@ class AccountMessage(Config):
     group: Int = Field(0, ge=0)
     cash_e6: CashE6
     reserved_e6: CashE6 = Field(0, description="of the cash, held for orders in flight or resting")
-    markets: dict[Ticker, Holding] = Field(default_factory=dict)
+    markets: dict[Ticker, Holding] = Field(default_factory=dict, fail_fast=True)
 
     @model_validator(mode="after")
     def _paid_for(self) -> Self:
@@ -85,9 +85,11 @@ class OpenMessage(Config):
         1, ge=1, description="number of the next frame where the session is not known (any more)"
     )
     decide_after: FrameNumber = Field(0, description="frames up to this one are applied, not answered")
-    markets: tuple[MarketSpec, ...] = Field((), description="what is known of markets before their frames")
-    groups: tuple[tuple[Ticker, ...], ...] = Field(
-        (), description="markets decided together; others follow by first appearance"
+    markets: tuple[MarketSpec, ...] = Field(
+        (), fail_fast=True, description="what is known of markets before their frames"
+    )
+    groups: tuple[Annotated[tuple[Ticker, ...], Field(fail_fast=True)], ...] = Field(
+        (), fail_fast=True, description="markets decided together; others follow by first appearance"
     )
     decision_interval_ms: Int | None = Field(None, ge=0, le=86_400_000, description="None: the model's own")
     use_yes_price: bool = Field(False, description="how the book channel was subscribed")

@@ -43,8 +43,11 @@ Packed = Annotated[
         }
     ),
 ]
-Row = Annotated[list[Number] | Packed, Field(union_mode="left_to_right")]
-History = Annotated[list[list[Number]] | Packed | None, Field(union_mode="left_to_right")]
+#: Lists are refused at their first wrong member: wrong_fields.py looks for the others, in bounded time.
+_Numbers = Annotated[list[Number], Field(fail_fast=True)]
+_Rows = Annotated[list[_Numbers], Field(fail_fast=True)]
+Row = Annotated[_Numbers | Packed, Field(union_mode="left_to_right")]
+History = Annotated[_Rows | Packed | None, Field(union_mode="left_to_right")]
 
 
 class _Read(BaseModel):
@@ -63,7 +66,7 @@ class MarketRow(_Read):
         "float32, read several times faster"
     )
     allowed: list[ActionName] = Field(
-        description="actions that may be answered; HOLD always may", max_length=16
+        description="actions that may be answered; HOLD always may", max_length=16, fail_fast=True
     )
     history: History = Field(
         None,
@@ -90,7 +93,7 @@ class MarketRow(_Read):
 class Group(_Read):
     """Markets that are decided together: the slots of one observation."""
 
-    markets: list[MarketRow] = Field(min_length=1, description="at most the model's n_slots")
+    markets: list[MarketRow] = Field(min_length=1, fail_fast=True, description="at most the model's n_slots")
 
 
 class DecideRequest(_Read):
@@ -106,18 +109,19 @@ class DecideRequest(_Read):
     columns: list[str] = Field(
         min_length=1,
         max_length=1_024,
+        fail_fast=True,
         description="the model's market and portfolio features, each once, in any order; slow and static "
         "ones may be left out where they were sent shortly before",
     )
-    groups: list[Group] = Field(min_length=1)
+    groups: list[Group] = Field(min_length=1, fail_fast=True)
 
 
 class GroupDecision(BaseModel):
     """Decision about a group: an action for each market, and the tier that decided."""
 
     actions: dict[str, ActionName] = Field(description="action by market id")
-    probabilities: dict[str, list[float]] = Field(
-        description="by market id: HOLD, BUY_YES, SELL_YES, BUY_NO, SELL_NO; calibrated, of the tier"
+    probabilities: dict[str, dict[ActionName, float]] = Field(
+        description="by market id and action, illegal actions 0; calibrated, of the tier that decided"
     )
     confidence: float = Field(description="the lowest over the markets of the highest probability")
     tier: Annotated[TierName, BeforeValidator(present_name)]
@@ -165,6 +169,10 @@ class ModelInfo(_Marked):
     model: str
     tier_set: str | None
     tiers: list[TierName]
+    exits: list[TierName] = Field(
+        default=[],
+        description="tiers that are asked before tier 3; none: every decision asks the model itself",
+    )
     forms: dict[TierName, str] = Field(description="tier -> what runs its network in this process")
     tier_3_asked: Literal["replica", "deployment", "nowhere"] = Field(
         description="who answers for tier 3: the replica that was asked, or a deployment of its own"
@@ -175,6 +183,7 @@ class ModelInfo(_Marked):
     passed_gates: bool = Field(True, description="false: its alias asks for no gates")
     judged_on: str = Field("unknown", description="events and blocks by provenance, in words")
     trained_on: str = Field("unknown", description="the same of what taught it")
+    dataset_digest: str = Field("", description="of the dataset that taught it; empty: not told")
     n_slots: int
     window: int = Field(description="rows of history a market; 0: none are read")
     history_columns: list[str]
@@ -250,6 +259,14 @@ class Readiness(_Marked):
     reason: str | None = None
 
 
+class WrongFieldBody(BaseModel):
+    """One wrong field of a request."""
+
+    field: str = Field(description="its path, with dots; empty: the whole body")
+    value: str = Field(description="as sent, shortened; empty where it is missing")
+    allowed: str = Field(description="what may stand there, or what to do")
+
+
 class ProblemBody(BaseModel):
     """Refusal of a request, with its reason (RFC 9457)."""
 
@@ -257,7 +274,9 @@ class ProblemBody(BaseModel):
     title: str
     status: int
     detail: str
-    field: str | None
+    field: str | None = Field(description="the first wrong field; null where none is")
+    errors: list[WrongFieldBody] = Field([], description="every wrong field, at most the first 20")
+    more_errors: int = Field(0, description="further wrong fields, as far as they were counted (to 200)")
     request_id: str
 
 

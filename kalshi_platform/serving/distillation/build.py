@@ -48,7 +48,7 @@ from kalshi_platform.serving.distillation.judge import Made, judge, judging_stat
 from kalshi_platform.serving.distillation.report import REPORT_PREFIX, TierReport, stored_report
 from kalshi_platform.serving.distillation.states import collect_states
 from kalshi_platform.serving.distillation.students import Learning, distil, student_spec
-from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier
 from kalshi_platform.serving.inference.export import engine_of, export_forms, time_group
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
@@ -61,8 +61,9 @@ from kalshi_platform.simulation.rollout.reservoir import States
 _STUDENTS = (int(Tier.TIER_1), int(Tier.TIER_2))
 #: Said where a set is not stored.
 NOT_STORED: Final = (
-    "no tier set was stored: it saves no time over the model alone (--set thresholds.for_fallback=true "
-    "stores one all the same, for where tier 3 is late or fails)"
+    "no tier set was stored, the model is served alone: tiers would save next to nothing, or surely lose "
+    "more of its return than was allowed (--set thresholds.for_fallback=true stores the set all the same, "
+    "for where tier 3 is late or fails)"
 )
 
 
@@ -119,7 +120,8 @@ def build_tiers(
 ) -> Built:
     """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    A set that saves no time is not stored, unless ``thresholds.for_fallback`` asks for it. ContractError
+    A set that saves no time, or surely loses too much, is not stored unless ``thresholds.for_fallback`` asks
+    for it. ContractError
     where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
     learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
     """
@@ -153,7 +155,7 @@ def build_tiers(
         judged_on=_counts(judging),
     )
     say(report.verdict)
-    if not judgement.saves and not work.config.thresholds.for_fallback:
+    if not report.is_stored:
         say(NOT_STORED)
         return Built(report, None)
     return Built(report, _store(registry, report, made, networks, tag))
@@ -179,7 +181,10 @@ def report_tiers(
     tier_set = newest_tier_set(registry, registry.resolve(model))
     if tier_set is None:
         make = command_line("tiers", "build", model, "--dataset", dataset_uri, "--registry", registry.uri)
-        raise ContractError(f"{model} has no tiers; make them: {make}")
+        raise ContractError(
+            f"{model} has no tiers and is served alone: nobody made any, or they would have saved next to "
+            f"nothing; make them: {make}"
+        )
     stored = stored_report(registry, tier_set)
     work = _open(registry, tier_set.model, dataset_uri, config or stored.config, say)
     split: Split = "test" if final else JUDGED_SPLIT
@@ -290,7 +295,7 @@ def _training_states(work: _Work, bank: Bank) -> States:
 def _with_forms(number: int, policy: FrozenPolicy, tag: str, say: Say) -> _Network:
     """Make, check and time every form of a network; returns them with the files of the set."""
     started = time.perf_counter()
-    prefix = f"tier{number}-{tag}"
+    prefix = f"{TIER_NAMES[number]}-{tag}"
     forms, files = export_forms(policy, prefix)
     weights = WEIGHTS_NAME
     if number != Tier.TIER_3:  # the champion's weights lie in the model's own record
@@ -338,7 +343,10 @@ def _store(
         tiers=tiers,
         artefacts={name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         max_value_loss=report.config.thresholds.max_value_loss,
-        report=report.judgement.numbers,
+        report={
+            **report.judgement.numbers,
+            "least_saving_ms": report.config.thresholds.least_saving_ms,
+        },
         machine=report.machine,
         created_at=report.made_at,
     )

@@ -11,6 +11,7 @@ from kalshi_platform.domain.config import Config, with_present_names
 from kalshi_platform.evaluation.judging.evaluation import Schedule
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig
 from kalshi_platform.serving.inference.hop import HOP_MS, INSIDE_MS, hop_ms
+from kalshi_platform.serving.inference.saving import LEAST_SAVING_MS
 
 #: Settings that reports of older releases call otherwise: old name -> name.
 _OLDER_NAMES: Final = {"full_overhead_ms": "tier_3_hop_ms", "tier3_inside_ms": "tier_3_inside_ms"}
@@ -81,9 +82,15 @@ class ThresholdsConfig(Config):
         description="a replica asks its own tier 3, without a hop, where one group takes less; the "
         "service has the same setting",
     )
+    least_saving_ms: float = Field(
+        LEAST_SAVING_MS,
+        ge=0,
+        description="exits that save less than this a group are not worth deciding otherwise than the model",
+    )
     for_fallback: bool = Field(
         False,
-        description="store a set that saves no time: its tiers still answer where tier 3 is late or fails",
+        description="store a set that saves no time or surely loses too much: its tiers still answer where "
+        "tier 3 is late or fails",
     )
 
     def hop_ms(self, tier_3_p50_ms: float) -> float:

@@ -19,11 +19,11 @@ from kalshi_platform.serving.distillation.thresholds import (
     Pair,
     candidates,
     choose,
-    expected_ms,
     pairs_of,
     shares_of,
 )
 from kalshi_platform.serving.inference.batch import Tier
+from kalshi_platform.serving.inference.saving import expected_ms
 from kalshi_platform.simulation.rollout.reservoir import States
 
 #: Thresholds of tiers 1 and 2; None = never.

@@ -30,9 +30,9 @@ from kalshi_platform.serving.distillation.calibration import Reliability
 from kalshi_platform.serving.distillation.cascade import Theatre, batch_of, cascade_of
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
 from kalshi_platform.serving.distillation.states import StateReader, choices, collect_states
-from kalshi_platform.serving.distillation.thresholds import expected_ms
 from kalshi_platform.serving.inference.batch import TIER_NAMES, Tier, present_name
 from kalshi_platform.serving.inference.engine import Engine
+from kalshi_platform.serving.inference.saving import expected_ms
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy
 from kalshi_platform.simulation.rollout.reservoir import States
 
@@ -104,11 +104,6 @@ class Judgement(Config):
     expected_ms: float  # the tiers' medians by exit shares, with the hop to tier 3
     champion_expected_ms: float  # the same for the champion alone
     wall_s: float
-
-    @property
-    def saves(self) -> bool:
-        """True where the cascade takes less time than its champion alone."""
-        return self.expected_ms < self.champion_expected_ms
 
     @property
     def numbers(self) -> dict[str, float]:

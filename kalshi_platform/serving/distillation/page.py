@@ -80,9 +80,9 @@ def render_html(report: TierReport) -> str:
         learning=[(NAMES[x.tier], x, learning_chart(x)) for x in report.learnings],
         returns=charts.forest_plot(
             [
-                ("cascade", report.judgement.cascade_return),
+                ("with the tiers", report.judgement.cascade_return),
                 *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
-                ("cascade - champion", report.judgement.difference),
+                ("with the tiers - the model", report.judgement.difference),
             ],
             "returns with intervals",
             "mean return a block, % of capital",
@@ -140,7 +140,7 @@ def exit_chart(tier: TierJudgement) -> Markup:
     ticks = [(v, f"{v:.3f}") for v in sorted({x[0], (x[0] + x[-1]) / 2, x[-1]})]
     lines = [
         Series("share that leaves", x, [p.share for p in tier.exits], 0),
-        Series("all actions the champion's", x, [p.agreement for p in tier.exits], 3),
+        Series("all actions the model's", x, [p.agreement for p in tier.exits], 3),
     ]
     return charts.line_chart(
         lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
@@ -154,10 +154,10 @@ def learning_chart(learning: Learning) -> Markup:
     values = [epoch.held_out_kl for epoch in learning.epochs]
     x = [float(k + 1) for k in range(len(values))]
     ticks = [(x[0], "1"), (x[-1], str(len(values)))]
-    line = Series("held-out KL", x, values)
+    line = Series("distance to the model (KL)", x, values)
     return charts.line_chart(
         [line], "held-out KL", ticks, plain, charts.SMALL, x_axis="passes over the states",
-        y_axis="divergence from the model, nats", x_format=lambda x: f"pass {x:.0f}",
+        y_axis="distance to the model (KL), nats", x_format=lambda x: f"pass {x:.0f}",
     )  # fmt: skip
 
 
@@ -171,7 +171,9 @@ def choice_chart(choice: Choice, height: int = 320) -> Markup:
         parts.append(draw_line(0, y(tick), 100, y(tick), "grid"))
         parts.append(draw_text(0, y(tick) + 4, percent(tick), anchor="end", dx=-7))
     parts += draw_x_ticks([(x(t), plain(t)) for t in nice_ticks(x.low, x.high)], height - 26)
-    parts += draw_axes("expected time a group, ms", "mean return a block, % of capital", height)
+    parts += draw_axes(
+        "expected time of a group, ms (left is quicker)", "mean return a block, % of capital", height
+    )
     line = y(choice.champion_return)
     parts.append(draw_line(0, line, 100, line, "zero"))
     parts.append(draw_text(100, line - 5, "the model alone", "name halo", "end"))
@@ -215,14 +217,15 @@ def terminal_view(report: TierReport) -> RenderableType:
             interval_text(t.alone_return),
         )  # fmt: skip
     table.add_row(
-        "cascade", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
+        "with the tiers", "", ms(j.p50_ms), ms(j.p99_ms), "", share(1 - j.without_choice), share(j.agreement),
         "", "", interval_text(j.cascade_return), style="bold",
     )  # fmt: skip
-    kept = "not defined" if j.value_kept is None else interval_text(j.value_kept)
     return Group(
         table,
-        Text(report.verdict, style="bold"),
+        Text(report.time_words, style="bold"),
+        Text(report.kept_words, style="bold"),
+        Text(report.service_words, style="bold"),
         *([Text(report.caution, style="yellow")] if report.caution else []),
-        Text(f"return kept: {kept}; cascade - champion: {interval_text(j.difference)}"),
-        Text(f"why these exits: {report.choice.reason}."),
+        Text(f"with the tiers - the model: {interval_text(j.difference)} of capital a block"),
+        Text(f"chosen on the calibrating half: {report.choice.reason}."),
     )

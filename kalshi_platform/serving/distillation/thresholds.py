@@ -12,7 +12,6 @@ import numpy as np
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
-from kalshi_platform.serving.inference.batch import Tier
 
 
 class Pair(Config):
@@ -78,62 +77,77 @@ def shares_of(
     return {1: float(at_1.mean()), 2: float(at_2.mean()), 3: float((~at_1 & ~at_2).mean())}
 
 
-def expected_ms(
-    exit_shares: Mapping[int, float],
-    first: float | None,
-    second: float | None,
-    p50_ms: Mapping[int, float],
-    hop_ms: float,
-) -> float:
-    """Expected ms of a group: the medians of the tiers asked about it, averaged by ``exit_shares``.
+def good_enough(pairs: Sequence[Pair], champion_return: float, config: ThresholdsConfig) -> list[Pair]:
+    """Pairs that may be chosen; the champion alone, if it is among ``pairs``, always is.
 
-    About a group that leaves at tier k the cascade asks every tier up to k that may exit; tier 3 costs
-    ``hop_ms`` more. A group without a choice costs nothing.
+    Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and the champion's actions
+    in agreement_floor of the slots, because few blocks can flatter a policy that acts otherwise. Where the
+    champion's return is not positive a share of it means nothing, and the actions must agree in min_agreement
+    instead.
     """
-    at_1 = p50_ms[1] if first is not None else 0.0
-    at_2 = at_1 + (p50_ms[2] if second is not None else 0.0)
-    at_3 = at_2 + p50_ms[3] + hop_ms
-    cost = {int(Tier.TIER_1): at_1, int(Tier.TIER_2): at_2, int(Tier.TIER_3): at_3}
-    return sum(exit_shares.get(tier, 0.0) * ms for tier, ms in cost.items())
+    if champion_return > 0:
+        bound, least = (1 - config.max_value_loss) * champion_return, config.agreement_floor
+        kept = [p for p in pairs if p.mean_return >= bound and p.agreement >= least]
+    else:
+        kept = [p for p in pairs if p.agreement >= config.min_agreement]
+    return [p for p in pairs if p in kept or (p.first is None and p.second is None)]
 
 
 def choose(pairs: Sequence[Pair], champion_return: float, n_blocks: int, config: ThresholdsConfig) -> Choice:
     """Choose the pair with the least expected latency of those that are good enough.
 
-    Good enough: a mean return of at least (1 - max_value_loss) of the champion's, and the champion's actions
-    in agreement_floor of the slots, because few blocks can flatter a policy that acts otherwise. Where the
-    champion's return is not positive a share of it means nothing, and the actions must agree in min_agreement
-    instead. The champion alone is always good enough. Between equal latencies the higher return decides.
+    Where that saves less than ``least_saving_ms`` over the champion alone, the champion alone is chosen.
+    Between equal latencies the higher return decides.
     """
-    alone = next(k for k, p in enumerate(pairs) if p.first is None and p.second is None)
-    words = f"{champion_return:+.3%} over {n_blocks} blocks"
-    if champion_return > 0:
-        bound, least = (1 - config.max_value_loss) * champion_return, config.agreement_floor
-        rule = (
-            f"a mean return of at least {1 - config.max_value_loss:.1%} of the champion's {words} and its "
-            f"action in at least {least:.1%} of the slots with a choice"
+    alone = next(p for p in pairs if p.first is None and p.second is None)
+    good = good_enough(pairs, champion_return, config)
+    best = min(good, key=lambda p: (p.expected_ms, -p.mean_return))
+    saved_ms = alone.expected_ms - best.expected_ms
+    taken = best if saved_ms >= config.least_saving_ms else alone
+    rule = _rule(champion_return, n_blocks, config)
+    if taken is alone:
+        reason = (
+            f"tier 3 for every group, {alone.expected_ms:.3f} ms: no pair of exits is both good enough and "
+            f"{config.least_saving_ms:g} ms quicker"
         )
-        good = [k for k, p in enumerate(pairs) if p.mean_return >= bound and p.agreement >= least]
+        if best is not alone:
+            reason += (
+                f" (the quickest of the {len(good) - 1} that are good enough, {_exits(best)}, takes "
+                f"{best.expected_ms:.3f} ms and returned {best.mean_return:+.3%}; good enough is {rule})"
+            )
+        else:
+            reason += f" (good enough is {rule})"
     else:
-        rule = (
-            f"the champion's action in at least {config.min_agreement:.1%} of the slots with a choice (its "
-            f"mean return of {words} is not positive: no share of it can be kept)"
+        reason = (
+            f"the least expected latency, {taken.expected_ms:.3f} ms (tier 3 alone: "
+            f"{alone.expected_ms:.3f}), of the {len(good)} of {len(pairs)} pairs with {rule}; it returned "
+            f"{taken.mean_return:+.3%} and "
+            f"agreed in {taken.agreement:.1%}"
         )
-        good = [k for k, p in enumerate(pairs) if p.agreement >= config.min_agreement]
-    best = min({*good, alone}, key=lambda k: (pairs[k].expected_ms, -pairs[k].mean_return))
-    taken = pairs[best]
-    reason = (
-        f"the least expected latency, {taken.expected_ms:.3f} ms (the champion alone: "
-        f"{pairs[alone].expected_ms:.3f}), of the {len({*good, alone})} of {len(pairs)} pairs with {rule}; "
-        f"it returned {taken.mean_return:+.3%} and agreed in {taken.agreement:.1%}"
-    )
-    if best == alone:
-        reason += ". No pair of exits is both good enough and quicker: every group is decided by the champion"
     return Choice(
         n_events=n_blocks,
         champion_return=champion_return,
         rule=rule,
         pairs=tuple(pairs),
-        chosen=best,
+        chosen=next(k for k, p in enumerate(pairs) if p is taken),
         reason=reason,
+    )
+
+
+def _exits(pair: Pair) -> str:
+    at = ((1, pair.first), (2, pair.second))
+    return " and ".join(f"tier {n} from {exit_at:.3f}" for n, exit_at in at if exit_at is not None)
+
+
+def _rule(champion_return: float, n_blocks: int, config: ThresholdsConfig) -> str:
+    """Words for what is good enough on the calibrating blocks."""
+    words = f"{champion_return:+.3%} over {n_blocks} calibrating blocks"
+    if champion_return > 0:
+        return (
+            f"a mean return of at least {1 - config.max_value_loss:.1%} of the model's {words} and its "
+            f"action in at least {config.agreement_floor:.1%} of the slots with a choice"
+        )
+    return (
+        f"the model's action in at least {config.min_agreement:.1%} of the slots with a choice (its mean "
+        f"return of {words} is not positive: no share of it can be kept)"
     )

@@ -3,4 +3,4 @@
 Not here   requests and HTTP (server/), frames (live/). Begin reading at tiered.py.
 """
 
-__all__ = ["answering", "batch", "caches", "engine", "export", "hop", "ready", "tiered"]
+__all__ = ["answering", "batch", "caches", "engine", "export", "hop", "ready", "saving", "tiered"]

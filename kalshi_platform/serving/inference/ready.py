@@ -38,6 +38,8 @@ from kalshi_platform.serving.inference.export import (
     group_logits,
     time_group,
 )
+from kalshi_platform.serving.inference.hop import INSIDE_MS
+from kalshi_platform.serving.inference.saving import first_asked_words, is_asked_first
 from kalshi_platform.serving.inference.tiered import ReadyTier, TieredPolicy, free
 
 #: Groups in the larger of the two calls that are timed: 100 markets, five a group.
@@ -93,6 +95,7 @@ class ReadyModel(NamedTuple):
     tiers: tuple[ReadyTier, ...]
     choices: tuple[EngineChoice, ...]
     tier_set: TierSet | None  # None: none was made of this model; it is its own only tier
+    passed_over: str = ""  # why no group leaves before tier 3 although the set has exits
 
     @property
     def key(self) -> ModelKey:
@@ -105,7 +108,8 @@ class ReadyModel(NamedTuple):
         run = ", ".join(f"tier {choice.tier} as {choice.chosen}" for choice in self.choices)
         if self.tier_set is None:
             return f"{self.model.record.id} has no tier set, every group asks the whole network: {run}"
-        return f"{self.model.record.id} with tier set {self.tier_set.digest}: {run}"
+        why = f"; {self.passed_over}" if self.passed_over else ""
+        return f"{self.model.record.id} with tier set {self.tier_set.digest}: {run}{why}"
 
 
 def key_of(model: str, tier_set: TierSet | None) -> ModelKey:
@@ -133,10 +137,17 @@ def ready_tiers(registry: Registry, name: str, forms: Sequence[FormName] = FORMS
 
 
 def ready_model(
-    registry: Registry, model: LoadedModel, tier_set: TierSet | None, forms: Sequence[FormName] = FORMS
+    registry: Registry,
+    model: LoadedModel,
+    tier_set: TierSet | None,
+    forms: Sequence[FormName] = FORMS,
+    *,
+    inside_ms: float = INSIDE_MS,
 ) -> ReadyModel:
     """Make a loaded model ready with the tiers of ``tier_set``; None: the model is its own only tier.
 
+    Where tier 3 takes less than ``inside_ms`` it is asked without a hop. Where exits before it then save next
+    to nothing, no group leaves at them: tiers 1 and 2 only answer where tier 3 fails or is late.
     Forms and errors as in :func:`ready_tiers`.
     """
     if tier_set is None:
@@ -146,8 +157,18 @@ def ready_model(
     else:
         pairs = [_ready(registry, model, tier_set, tier, forms) for tier in tier_set.tiers]
         ready = ReadyModel(model, tuple(t for t, _ in pairs), tuple(c for _, c in pairs), tier_set)
+        ready = _without_idle_exits(ready, tier_set, inside_ms)
     _LOG.info("%s", ready.note)
     return ready
+
+
+def _without_idle_exits(ready: ReadyModel, tier_set: TierSet, inside_ms: float) -> ReadyModel:
+    """Take the exits away where they save next to nothing (saving.py), and say so."""
+    has_exits = any(tier.exit_threshold is not None for tier in ready.tiers)
+    if not has_exits or is_asked_first(tier_set, inside_ms):
+        return ready
+    tiers = tuple(tier._replace(exit_threshold=None) for tier in ready.tiers)
+    return ready._replace(tiers=tiers, passed_over=first_asked_words(tier_set, inside_ms))
 
 
 def _ready(

@@ -211,13 +211,15 @@ class LiveBooks:
         if len(named) > self._config.n_slots:
             raise ContractError(
                 f"groups.{number} names {len(named)} markets; the model decides at most "
-                f"{self._config.n_slots} together"
+                f"{self._config.n_slots} together: make several groups"
             )
         self.groups.append(LiveGroup(self._config, self._window))
         self.tickers.append([])
         for ticker in named:
             if ticker in self.places:
-                raise ContractError(f"groups.{number} names {ticker}, which has a place already")
+                raise ContractError(
+                    f"groups.{number} names {ticker}, which has a place already: name each market once"
+                )
             self._place(ticker, number)
         if len(self.places) > self._max_markets:
             raise ContractError(

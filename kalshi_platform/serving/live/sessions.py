@@ -20,6 +20,7 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, LimitError
 from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.api.wrong_fields import parse_message
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.live.admission import refusal_of
 from kalshi_platform.serving.live.stream import StreamLimits, StreamSession
@@ -152,4 +153,4 @@ def _opening(text: str, max_bytes: int) -> OpenMessage:
         raise ContractError(f"the first message is not JSON ({err}); it must be an open message") from None
     if not isinstance(value, dict) or value.get("type") != "open":
         raise ContractError('the first message must be {"type": "open", ...}; see docs/streaming.md')
-    return OpenMessage.parse(value)
+    return parse_message(OpenMessage, value, "open")

@@ -22,13 +22,14 @@ from pydantic_core import from_json, to_json
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.capture import Frame, frame_of, times_of
 from kalshi_platform.data.market_data.clock import TimeSpan, receive_span
-from kalshi_platform.domain.actions import ACTION_NAMES
+from kalshi_platform.domain.actions import ACTION_NAMES, by_action
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError, LimitError
 from kalshi_platform.domain.units import NS_PER_MS
 from kalshi_platform.models.registry.marks import Marks
 from kalshi_platform.models.rules.trading_filter import said
 from kalshi_platform.serving.api.messages import AccountMessage, OpenMessage
+from kalshi_platform.serving.api.wrong_fields import parse_message
 from kalshi_platform.serving.guard.served import ServedModel
 from kalshi_platform.serving.inference.batch import NOTES_OF, TIER_NAMES, Batch, Decisions
 from kalshi_platform.serving.live.admission import columns_shown, refusal_of, require_inputs
@@ -183,7 +184,10 @@ class StreamSession:
         if number % self.limits.ack_every == 0:
             messages.append(self._ack())
         if self._is_flooded():
-            return self._close(messages, "too many different connections, subscriptions or unknown fields")
+            return self._close(
+                messages,
+                "too many connections, subscriptions or unknown fields in a session: open one for each feed",
+            )
         return Fed(messages, self._due(touched, number))
 
     def answer(self, due: Due, decisions: Decisions, served: ServedModel | None = None) -> list[str]:
@@ -243,7 +247,7 @@ class StreamSession:
         if message["type"] == "open":
             return self._refused(None, ContractError("the session is open already: use another connection"))
         try:
-            self._books.set_account(AccountMessage.parse(message))
+            self._books.set_account(parse_message(AccountMessage, message, "account"))
         except ContractError as err:
             return self._refused(None, err)
         return Fed([])
@@ -298,7 +302,7 @@ class StreamSession:
         if missing := {t: names for _, t in slots if (names := self._books.missing[t])}:
             fields["missing_inputs"] = missing
         if self._probabilities:
-            fields["probabilities"] = {t: decisions.probabilities[n, s].tolist() for s, t in slots}
+            fields["probabilities"] = {t: by_action(decisions.probabilities[n, s].tolist()) for s, t in slots}
         return _text(**fields)
 
     def _placed(self, ticker: str) -> str:
@@ -327,7 +331,9 @@ class StreamSession:
         messages = [_text(type="refused", frame=number, problem=problem, refused=self._n_refused)]
         if self._n_refused < self.limits.max_refused:
             return Fed(messages)
-        return self._close(messages, f"{self._n_refused} texts were refused")
+        return self._close(
+            messages, f"{self._n_refused} texts were refused, as many as may be: see their problems"
+        )
 
     def _close(self, messages: list[str], reason: str) -> Fed:
         """Close the session, and tell the client the reason."""

@@ -62,6 +62,7 @@ def render_load(result: LoadResult) -> str:
         heads=["measured", "n", *(text for text, _ in SHOWN)],
         shown=SHOWN,
         verdict=verdict(result),
+        words_of=p_words,
         rows=rows(result),
         by_percentile=_by_percentile(result),
         over_time=_over_time(result),
@@ -76,8 +77,9 @@ def page_head(result: LoadResult) -> PageHead:
     return PageHead(
         kind="Load test",
         name=f"{config.url} at {config.rate_per_s:g} requests a second",
-        data="unknown",
+        data=result.model.judged_on if result.model else "unknown",
         facts={
+            "model": result.model.model if result.model else "",
             "asked": f"{config.url.rstrip('/')}{'/v1/stream' if config.stream else '/v1/decide'}",
             "started": f"{result.started[:16].replace('T', ' ')} UTC" if result.started else "",
             "commit": result.commit,
@@ -95,17 +97,30 @@ def verdict(result: LoadResult) -> str:
     failed = result.intended - result.answered
     return (
         f"At {config.rate_per_s:g} a second, {result.within_target:.2%} of {result.intended:,} were answered "
-        f"within {config.target_ms:g} ms (p50 {ms(latency.p50_ms)}, p99 {ms(latency.p99_ms)}); "
+        f"within {config.target_ms:g} ms; {p_words(latency)}; "
         + ("none failed." if failed == 0 else f"{failed:,} failed.")
     )
+
+
+def p_words(found: Percentiles) -> str:
+    """p50 and p99 of some answers, each with its 95 % interval or the reason why it has none."""
+    p50 = f"p50 {ms(found.p50_ms)} {_bounds(found.p50_low_ms, found.p50_high_ms)}"
+    p99 = f"p99 {ms(found.p99_ms)} {_bounds(found.p99_low_ms, found.p99_high_ms)}"
+    return f"{p50}, {p99}, n = {found.n:,}"
+
+
+def _bounds(low_ms: float | None, high_ms: float | None) -> str:
+    if low_ms is not None and high_ms is not None:
+        return f"[{ms(low_ms)}, {ms(high_ms)}]"
+    return "(too few answers for an interval)"
 
 
 def rows(result: LoadResult) -> list[tuple[str, Percentiles]]:
     """Lines of the table of percentiles: (name, percentiles)."""
     named = [
-        ("from when it was meant", result.latency),
+        ("from when it was due", result.latency),
         ("from when it was sent", result.service),
-        ("the generator's own lag", result.lag),
+        ("due until sent (the load generator's own delay)", result.lag),
         *((f"decided by {tier_words(t.tier)}", t.latency) for t in result.tiers),
         *((f"server: {stage}", p) for stage, p in result.stages.items()),
     ]
@@ -219,9 +234,12 @@ def load_view(result: LoadResult) -> RenderableType:
         table.add_column(text, justify="right")
     for name, found in rows(result):
         table.add_row(name, f"{found.n:,}", *(ms(getattr(found, field)) for _, field in SHOWN))
-    lines: list[Text] = [
+    lines: list[Text] = []
+    if result.rows is not None:
+        lines.append(Text(f"sent: {result.rows.words}"))
+    lines += [
         Text(f"answered {result.answered:,} of {result.intended:,}, {result.throughput_per_s:g} a second"),
-        Text(f"late by the generator's own doing: {result.late_share:.2%}"),
+        Text(f"the load generator itself: {result.late_words}"),
     ]
     if result.quiet:
         lines.append(Text(f"frames that asked for no decision: {result.quiet:,}"))
@@ -229,7 +247,8 @@ def load_view(result: LoadResult) -> RenderableType:
     lines += _named("decided by", [(tier_words(t.tier), t.share) for t in result.tiers])
     lines += _named("notes", [(note, n / result.answered) for note, n in result.notes.items()])
     style = "bold" if result.problem is None else "bold red"
-    return Group(table, *lines, Text(verdict(result), style=style))
+    left_open = [Text(f"{words}.", style="yellow") for words in (*result.cautions, result.mark) if words]
+    return Group(table, *lines, Text(verdict(result), style=style), *left_open)
 
 
 def _named(head: str, shares: Sequence[tuple[str, float]]) -> list[Text]:

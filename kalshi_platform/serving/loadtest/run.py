@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,16 +22,27 @@ from typing import Any, Final
 
 import aiohttp
 
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.errors import ContractError, DataError, ExitCode, PlatformError
 from kalshi_platform.serving.api.tokens import bearer, read_token
 from kalshi_platform.serving.loadtest.bodies import Bodies, read_bodies, varied_bodies
 from kalshi_platform.serving.loadtest.open_loop import Attempt, Sender, arrivals_ns, open_loop
-from kalshi_platform.serving.loadtest.result import ANSWERED, LoadConfig, LoadResult, summarise
+from kalshi_platform.serving.loadtest.result import (
+    ANSWERED,
+    AskedModel,
+    LoadConfig,
+    LoadResult,
+    SentRows,
+    summarise,
+)
 from kalshi_platform.serving.loadtest.stream import open_stream, stream_lines, stream_loop
 
 DECIDE: Final = "/v1/decide"
 EXAMPLE: Final = "/v1/example?packed=true"
+MODEL: Final = "/v1/model"
+#: Dataset of ``make run``, whose rows are sent where nobody names others and the served model knows it.
+USUAL_DATASET: Final = Path("runs/quickstart/dataset")
 #: Time between the end of the preparations and the first request.
 _LEAD_NS: Final = 200_000_000
 #: Seconds that a generator may take beside the test itself: start, example, the last answers.
@@ -92,14 +103,7 @@ def failure_kind(error: Exception) -> str:
 async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     """Fetch the server's own example of a request; ContractError says what stands in the way."""
     place = f"{url.rstrip('/')}{EXAMPLE}"
-    try:
-        async with session.get(place) as answer:
-            status, text = answer.status, await answer.text()
-    except (aiohttp.ClientError, TimeoutError, OSError) as err:
-        raise ContractError(
-            f"{url}: no server answers ({err or type(err).__name__}); start one with "
-            "`kalshi-platform serve`, or correct --url"
-        ) from None
+    status, text = await _get(session, url, place)
     if status in (401, 403):
         raise ContractError(f"{place}: status {status}; give the file of a client token with --token-file")
     if status != 200:
@@ -110,6 +114,29 @@ async def fetch_example(session: aiohttp.ClientSession, url: str) -> dict[str, A
     return found
 
 
+async def fetch_model(session: aiohttp.ClientSession, url: str) -> dict[str, Any] | None:
+    """Fetch the server's description of its model; None where it gives none.
+
+    ContractError without a server, or where it wants a token.
+    """
+    status, text = await _get(session, url, f"{url.rstrip('/')}{MODEL}")
+    if status in (401, 403):
+        raise ContractError(f"{url}: status {status}; give the file of a client token with --token-file")
+    found = json.loads(text) if status == 200 else None
+    return found if isinstance(found, dict) else None
+
+
+async def _get(session: aiohttp.ClientSession, url: str, place: str) -> tuple[int, str]:
+    try:
+        async with session.get(place) as answer:
+            return answer.status, await answer.text()
+    except (aiohttp.ClientError, TimeoutError, OSError) as err:
+        raise ContractError(
+            f"{url}: no server answers ({err or type(err).__name__}); start one with "
+            "`kalshi-platform serve`, or correct --url"
+        ) from None
+
+
 async def generate(config: LoadConfig) -> LoadResult:
     """Run the test in this process and return its result."""
     headers = bearer(read_token(config.token_file))
@@ -118,13 +145,56 @@ async def generate(config: LoadConfig) -> LoadResult:
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
     timeout = aiohttp.ClientTimeout(total=config.timeout_s)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
-        if config.bodies_file is None:
-            example = await fetch_example(session, config.url)
-            n = min(config.bodies, config.n_requests_about + 1)
-            bodies = Bodies(varied_bodies(example, n, config.vary, config.seed))
-        else:
-            bodies = Bodies(read_bodies(config.bodies_file, config.bodies))
-        return await _measure(config, HttpSender(session, config.url.rstrip("/") + DECIDE, bodies))
+        info = await fetch_model(session, config.url)
+        bodies, rows = await _bodies(config, session, info)
+        sender = HttpSender(session, config.url.rstrip("/") + DECIDE, Bodies(bodies))
+        found = await _measure(config, sender)
+        return found.replace(rows=rows.model_dump(), model=_asked_model(info))
+
+
+async def _bodies(
+    config: LoadConfig, session: aiohttp.ClientSession, info: Mapping[str, Any] | None
+) -> tuple[Iterable[dict[str, Any]], SentRows]:
+    """Bodies to send and where they are from: a file, a dataset, else the server's example, varied."""
+    n = min(config.bodies, config.n_requests_about + 1)
+    if config.bodies_file is not None:
+        read = read_bodies(config.bodies_file, config.bodies)
+        return read, SentRows(kind="file", words=f"{len(read):,} bodies of {config.bodies_file}")
+    place, why = (config.dataset, "") if config.dataset is not None else usual_dataset(info)
+    if place is not None:
+        if info is None:
+            raise ContractError(
+                f"{config.url}{MODEL} does not describe the served model, so nobody can say which rows of "
+                f"{place} it reads: leave --dataset away"
+            )
+        from kalshi_platform.serving.loadtest.dataset_rows import dataset_rows  # noqa: PLC0415 (replay: seconds)
+
+        found = dataset_rows(place, config.split, info, n)
+        return found.bodies, found.said
+    example = await fetch_example(session, config.url)
+    words = f"synthetic rows: the server's example, its numbers varied at random{why}"
+    return varied_bodies(example, n, config.vary, config.seed), SentRows(kind="synthetic", words=words)
+
+
+def usual_dataset(info: Mapping[str, Any] | None) -> tuple[str | None, str]:
+    """(dataset of ``make run`` where the served model was trained on it, else None; why it is not used)."""
+    if not USUAL_DATASET.exists():
+        return None, ""
+    trained_on = (info or {}).get("dataset_digest")
+    try:
+        manifest = Dataset.open(str(USUAL_DATASET)).manifest
+    except PlatformError as err:
+        return None, f" ({USUAL_DATASET} cannot be used: {err})"
+    if trained_on is None or not manifest.descends_from(trained_on):
+        return None, f" ({USUAL_DATASET} is not the dataset of the served model)"
+    return str(USUAL_DATASET), ""
+
+
+def _asked_model(info: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Fields of an AskedModel as the server told them."""
+    if info is None or "model" not in info:
+        return None
+    return {name: info[name] for name in AskedModel.model_fields if name in info}
 
 
 async def _measure(config: LoadConfig, sender: Sender) -> LoadResult:
@@ -145,7 +215,8 @@ async def _measure_stream(config: LoadConfig, headers: Mapping[str, str], captur
             start_ns = time.perf_counter_ns() + _LEAD_NS
             times = await stream_loop(start_ns + offsets_ns, lines, socket, first_frame, config.timeout_s)
     timings, quiet = times.timings()
-    found = summarise(config, start_ns, timings).replace(quiet=quiet)
+    rows = SentRows(kind="capture", words=f"frames of {capture}")
+    found = summarise(config, start_ns, timings).replace(quiet=quiet, rows=rows.model_dump())
     return _told(found, started)
 
 

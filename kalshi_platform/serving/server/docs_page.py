@@ -14,7 +14,7 @@ from kalshi_platform.domain.json_text import json_text
 #: The browser may use the page's own style and load nothing.
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_STYLE: Final = """
+STYLE: Final = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
 code, pre { font: 13px/1.45 ui-monospace, monospace; }
@@ -24,6 +24,44 @@ th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; overflow-
 th[scope=row] { font-weight: 400; } caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
 tr + tr td { border-top: 1px solid #8884; } h2 code { font-size: 1rem; } section { margin-top: 2.5rem; }
 """
+
+
+#: Commands that work when pasted.
+_EXAMPLES: Final = """<section id="examples"><h2>Examples</h2><p>Where the service asks for tokens, add
+<code>-H "Authorization: Bearer TOKEN"</code>.</p><pre>
+ADDRESS=127.0.0.1:8000                              # where this page was found
+curl -s $ADDRESS/v1/example &gt; request.json          # a request that works, for the model that answers
+curl -s -H 'Content-Type: application/json' -d @request.json $ADDRESS/v1/decide
+curl -s $ADDRESS/v1/model                           # the columns that it reads
+curl -s $ADDRESS/v1/readyz
+curl -s -X POST -H "Authorization: Bearer ADMIN_TOKEN" $ADDRESS/v1/models/reload
+curl -s -H "Authorization: Bearer ADMIN_TOKEN" -H 'Content-Type: application/json' \\
+     -d '{"reason": "it trades too much"}' $ADDRESS/v1/models/rollback</pre>
+<p>A stream begins with <code>{"type": "open"}</code>, then takes frames as the exchange sends them; a model
+that was judged on simulated data alone wants <code>{"type": "open", "allow_simulated": true}</code>.</p>
+</section>"""
+#: Refusals: status, types, meaning and what to do.
+REFUSALS: Final = (
+    ("400", "malformed-json", "the body is not JSON", "detail says where it stops being JSON"),
+    ("401", "unauthorized", "no token, or one that is not known", "send Authorization: Bearer TOKEN"),
+    ("403", "not-an-admin", "a client's token where an administrator's is needed", "send an admin token"),
+    ("403", "browser", "a page in a browser asked", "ask from a program, without the header Origin"),
+    ("404", "not-found", "no such route", "GET / lists every route"),
+    ("405", "method-not-allowed", "the route has another method", "detail names it"),
+    ("409", "feature-digest", "rows of another feature table", "use the release that trained the model"),
+    ("409", "request-id-reused", "the id was used for another body", "give every request an id of its own"),
+    ("409", "model-refused, no-rollback", "reload or rollback was refused", "detail has the reason"),
+    ("413", "body-too-long, too-many-groups", "more than one request may ask", "send several requests"),
+    ("415", "not-json", "another content type", "send Content-Type: application/json"),
+    ("422", "invalid-field", "fields of the wrong kind", "errors lists each with what is allowed"),
+    ("422", "out-of-bounds, wrong-shape, missing-history", "numbers that the model cannot read", "the same"),
+    ("422", "unknown-feature, repeated-feature, missing-feature", "columns", "GET /v1/model lists them"),
+    ("422", "too-many-markets, repeated-market", "markets that do not fit", "make several groups"),
+    ("426", "websocket", "a plain request to /v1/stream", "connect with ws://"),
+    ("429", "too-many-requests", "more than the service grants", "wait as Retry-After says"),
+    ("500", "internal", "a mistake in the service", "tell its operator the request_id"),
+    ("503", "no-model, registry", "no model yet, or no registry to read", "wait as Retry-After says"),
+)
 
 
 def docs_page(document: Mapping[str, Any]) -> str:
@@ -41,17 +79,27 @@ def docs_page(document: Mapping[str, Any]) -> str:
         f"{escape(operation.get('summary', ''))}</li>"
         for method, path, operation in operations
     )
-    parts = [_operation(method, path, operation) for method, path, operation in operations]
+    parts = [_EXAMPLES, _refusals()]
+    parts += [_operation(method, path, operation) for method, path, operation in operations]
     parts += [_schema(name, schema) for name, schema in sorted(schemas.items())]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title>"
-        f"<style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
+        f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
         f'<p>{escape(info.get("description", ""))} As JSON: <a href="openapi.json">openapi.json</a>. '
         "<code>WS /v1/stream</code> takes frames in and gives decisions out (docs/streaming.md).</p>"
         f"<ul>{contents}</ul>{''.join(parts)}</body></html>"
     )
+
+
+def _refusals() -> str:
+    """Section on the refusals: every problem that the service answers."""
+    table = _table(
+        "Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS
+    )
+    words = "Bodies are problem details (RFC 9457)."
+    return f'<section id="refusals"><h2>Refusals</h2><p>{words}</p>{table}</section>'
 
 
 def _anchor(method: str, path: str) -> str:

@@ -30,6 +30,12 @@ from kalshi_platform.serving.server.problems import Problem
 
 #: Shorter tokens can be guessed.
 MIN_TOKEN_CHARS: Final = 16
+#: Sentences for a caller that shows no token, by the kind of token that is needed.
+_WANTED: Final = {
+    "client": "a client token is needed: send the header Authorization: Bearer <token>",
+    "admin": "an admin token is needed: send the header Authorization: Bearer <token>; the start of the "
+    "service prints the file it lies in",
+}
 #: Stands for every key that found the table full of busy ones.
 _SHARED: Final = None
 
@@ -94,7 +100,11 @@ class Gate:
             return owner
         self._take(f"unknown {_address(asked)}")
         if self._clients.owner(shown) is not None:
-            raise Problem(403, "not-an-admin", "this token may ask for decisions, not change what is served")
+            raise Problem(
+                403,
+                "not-an-admin",
+                "this token may ask for decisions but not change what is served: send an admin token",
+            )
         raise _unauthorized("admin" if shown is None else None)
 
     def _take(self, key: str) -> None:
@@ -112,13 +122,18 @@ class Gate:
 def _refuse_browsers(asked: HTTPConnection) -> None:
     """Raise Problem 403 where a page asks: without tokens, any page open on this machine could."""
     if "origin" in asked.headers:
-        raise Problem(403, "browser", "pages in browsers are not served", "origin")
+        raise Problem(
+            403,
+            "browser",
+            "requests of pages in browsers are refused: ask from a program, without the header Origin",
+            "origin",
+        )
 
 
 def _unauthorized(wanted: str | None) -> Problem:
-    detail = (
-        f"a {wanted} token is needed: Authorization: Bearer <token>" if wanted else "this token is not known"
-    )
+    detail = _WANTED[wanted] if wanted else (
+        "this token is not known: send one of the service's token file (docs/serving.md, Tokens)"
+    )  # fmt: skip
     return Problem(401, "unauthorized", detail, "authorization", {"WWW-Authenticate": "Bearer"})
 
 

@@ -16,6 +16,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, WebSocket
@@ -27,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kalshi_platform import __version__
 from kalshi_platform.domain.errors import LimitError, PlatformError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.serving.api.requests import (
     DecideRequest,
     DecideResponse,
@@ -40,16 +42,17 @@ from kalshi_platform.serving.api.requests import (
     RollbackResponse,
     schema_of,
 )
+from kalshi_platform.serving.api.wrong_fields import shortened
 from kalshi_platform.serving.server.docs_page import POLICY, docs_page
 from kalshi_platform.serving.server.gate import Gate
-from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation
+from kalshi_platform.serving.server.problems import MEDIA_TYPE, Problem, of_validation, refusal
+from kalshi_platform.serving.server.routes import index, index_page, needs_websocket, not_found, wrong_method
 from kalshi_platform.serving.server.service import Service
 from kalshi_platform.serving.server.streaming import Streams, deny
 
 DECIDE: Final = "/v1/decide"
 _LOG: Final = logging.getLogger(__name__)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_KINDS: Final = {404: "not-found", 405: "method-not-allowed"}
 _FLAGS: Final = {"true": True, "false": False}
 _PACKED: Final = "true: numbers as base64 of little-endian float32, which are read several times faster"
 _BEARER: Final[dict[str, Any]] = {"security": [{"bearer": []}]}
@@ -112,7 +115,7 @@ def make_app(service: Service) -> FastAPI:
     app.add_middleware(HttpDoor, service=service, decide=decide)
 
     async def refuse(request: Request, error: Exception) -> Response:
-        problem = error if isinstance(error, Problem) else _of_http(error)
+        problem = error if isinstance(error, Problem) else _of_http(error, request)
         return answer_problem(service, problem, request.state.request_id)
 
     app.add_exception_handler(Problem, refuse)
@@ -123,7 +126,7 @@ def make_app(service: Service) -> FastAPI:
     _add_stream(app, service, gate)
     _add_health(app, service)
     _describe(app, service)
-    _add_docs(app)
+    _add_docs(app, service)
     return app
 
 
@@ -181,7 +184,8 @@ def _add_model(app: FastAPI, service: Service, gate: Gate) -> None:
     ) -> Response:
         gate.client(request)
         if packed not in _FLAGS:
-            raise Problem(422, "invalid-field", f"packed = {packed[:80]!r}: send true or false", "packed")
+            shown = shortened(packed)
+            raise refusal("invalid-field", f"packed = {shown}: send true or false", "packed", shown)
         answer = _json(service.example(packed=_FLAGS[packed]).model_dump_json(exclude_none=True))
         answer.headers["X-Example-Source"] = service.info().example.encode("ascii", "replace").decode()
         return answer
@@ -245,7 +249,7 @@ def _add_models(app: FastAPI, service: Service, gate: Gate) -> None:
         try:
             wanted = RollbackRequest.model_validate_json(content)
         except ValidationError as error:
-            raise of_validation(error) from None
+            raise of_validation(RollbackRequest, content, error) from None
         try:
             served = await asyncio.to_thread(service.guard.rollback, wanted.reason)
         except LimitError as error:
@@ -284,12 +288,23 @@ def _add_health(app: FastAPI, service: Service) -> None:
         return _json(found.model_dump_json(), 200 if found.ready else 503)
 
 
-def _add_docs(app: FastAPI) -> None:
-    """Add the page of the API; it needs no token, as the OpenAPI document that it shows."""
+def _add_docs(app: FastAPI, service: Service) -> None:
+    """Add the list of routes and the page of the API; they need no token, as the OpenAPI document."""
+    headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
+
+    @app.get("/", include_in_schema=False)
+    async def root(request: Request) -> Response:
+        found = index(f"{app.title} {app.version}", service.guard.current())
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(index_page(found), headers=headers, media_type="text/html")
+        return _json(json_text(found, indent=1))
+
+    @app.get("/v1/stream", include_in_schema=False)
+    async def stream() -> Response:
+        raise needs_websocket("/v1/stream")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> Response:
-        headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
         return Response(docs_page(app.openapi()), headers=headers, media_type="text/html")
 
 
@@ -351,11 +366,16 @@ def _of_registry(error: PlatformError) -> Problem:
     return Problem(503, "registry", str(error), headers={"Retry-After": "5"})
 
 
-def _of_http(error: Exception) -> Problem:
+def _of_http(error: Exception, request: Request) -> Problem:
+    path = request.url.path
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else "the service failed"
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return Problem(status, _KINDS.get(status, "http"), detail, headers=headers)
+    if status == HTTPStatus.NOT_FOUND:
+        return not_found(path)
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return wrong_method(request.method, path, headers)
+    return Problem(status, "http", detail, headers=headers)
 
 
 def _request_id(scope: Scope) -> str:

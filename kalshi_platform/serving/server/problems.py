@@ -8,19 +8,27 @@ Invariant  every refusal is answered as ``application/problem+json`` with type, 
            and request_id, and counted by Observability.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from kalshi_platform.data.features.spec import SPEC, Feature
 from kalshi_platform.domain.errors import ContractError, PlatformError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.serving.api.packed import PACKED_FIELDS, unpack
+from kalshi_platform.serving.api.packed import unpack
 from kalshi_platform.serving.api.requests import Group, MarketRow
+from kalshi_platform.serving.api.wrong_fields import (
+    MAX_COUNTED,
+    MAX_LISTED,
+    WrongField,
+    WrongFields,
+    shortened,
+    wrong_fields,
+)
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Types are relative references (RFC 9457, 3.1.1): they name the kind, there is nothing behind them to fetch.
@@ -40,8 +48,10 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
         detail: str,
         field: str | None = None,
         headers: dict[str, str] | None = None,
+        wrong: WrongFields | None = None,
     ) -> None:
         super().__init__(detail)
+        self.wrong = wrong
         self.status, self.kind, self.detail, self.field = status, kind, detail, field
         self.headers = headers or {}
 
@@ -53,41 +63,47 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
             "status": self.status,
             "detail": self.detail,
             "field": self.field,
+            "errors": [each._asdict() for each in self.wrong.listed] if self.wrong else [],
+            "more_errors": self.wrong.n - len(self.wrong.listed) if self.wrong else 0,
             "request_id": request_id,
         }
         return json_text(told).encode()
 
 
-def of_validation(error: ValidationError) -> Problem:
-    """Problem for the first error in a body: 400 where it is no JSON, else 422 with the field's path."""
-    errors = error.errors(include_url=False, include_context=False)
-    first = errors[0]
-    if first["type"] == "json_invalid":
-        return Problem(400, "malformed-json", f"the body is not JSON: {first['msg']}")
-    where = ".".join(_path(first["loc"]))
-    value = repr(first["input"])
-    if len(value) > 80:
-        value = value[:80] + "..."
-    more = sum(not _is_other_kind(each) for each in errors) - 1
-    others = f" ({more} more fields are wrong)" if more else ""
-    return Problem(
-        422, "invalid-field", f"{where or 'body'} = {value}: {first['msg']}{others}", where or None
-    )
+def of_validation(model: type[BaseModel], body: bytes, error: ValidationError) -> Problem:
+    """Problem for a body that ``model`` refuses: 400 where it is no JSON, else 422 with every wrong field."""
+    if error.error_count() == 1:
+        only = error.errors(include_url=False, include_input=False)[0]
+        if only["type"] == "json_invalid":
+            return Problem(400, "malformed-json", f"the body is not JSON: {only['msg']}")
+    return of_wrong("invalid-field", wrong_fields(model, from_json(body), error))
 
 
-def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Path to a field, without the names that pydantic gives the members of a union of numbers."""
-    return tuple(
-        str(part)
-        for k, part in enumerate(loc)
-        if isinstance(part, int) or not k or loc[k - 1] not in PACKED_FIELDS
-    )
+def of_wrong(kind: str, found: WrongFields, detail: str = "") -> Problem:
+    """Problem 422 of a ``kind`` that lists the wrong fields ``found``, one at least.
+
+    ``detail`` is a sentence about the first of them, where the field's own words do not tell enough.
+    """
+    first, others = found.listed[0], found.n - 1
+    at_least = "" if found.is_all else "at least "
+    more = f" (and {at_least}{others} more wrong field{'s' * (others != 1)}: see errors)" if others else ""
+    return Problem(422, kind, f"{detail or first.words}{more}", first.field or None, wrong=found)
 
 
-def _is_other_kind(error: ErrorDetails) -> bool:
-    """True for the errors of a union's other members: pydantic reports one for each of them."""
-    loc = error["loc"]
-    return error["type"] in ("string_type", "none_required") and len(_path(loc)) < len(loc)
+def of_problems(problems: Iterable[Problem]) -> Problem:
+    """One problem of many about single fields: the first of them, listing the fields of all, each once."""
+    found: dict[str, WrongField] = {}
+    first, is_all = None, True
+    for problem in problems:
+        first = first or problem
+        if len(found) == MAX_COUNTED:
+            is_all = False
+            break
+        for each in problem.wrong.listed if problem.wrong else ():
+            found.setdefault(each.field, each)
+    assert first is not None
+    wrong = WrongFields(tuple(found.values())[:MAX_LISTED], len(found), is_all=is_all)
+    return of_wrong(first.kind, wrong, first.detail)
 
 
 class FieldPlace(NamedTuple):
@@ -107,27 +123,42 @@ def bounds_of(features: Sequence[Feature]) -> Bounds:
     return np.array([f.low for f in features], np.float64), np.array([f.high for f in features], np.float64)
 
 
-def refusal(kind: str, detail: str, field: str) -> Problem:
-    """Problem 422 about one field."""
-    return Problem(422, kind, detail, field)
+def refusal(kind: str, detail: str, field: str, value: str = "", allowed: str = "") -> Problem:
+    """Problem 422 about one field: its ``value`` as sent; ``allowed`` where ``detail`` tells more."""
+    wrong = WrongField(field, value, allowed or detail)
+    return Problem(422, kind, detail, field, wrong=WrongFields((wrong,), 1, is_all=True))
 
 
-def repeated_market(g: int, group: Group) -> Problem:
-    """Problem for two markets of group ``g`` with one id."""
-    ids = [market.id for market in group.markets]
-    s = next(s for s, name in enumerate(ids) if name in ids[:s])
-    detail = f"market {ids[s]!r} stands twice in group {g}"
-    return refusal("repeated-market", detail, f"groups.{g}.markets.{s}.id")
+def too_many_markets(g: int, group: Group, n_slots: int) -> Problem:
+    """Problem for a group ``g`` of more markets than the model has slots."""
+    n = len(group.markets)
+    detail = (
+        f"group {g} has {n} markets; the model decides at most {n_slots} at once: make several groups of them"
+    )
+    return refusal("too-many-markets", detail, f"groups.{g}.markets", f"a list of {n}")
 
 
-def require_known(columns: tuple[str, ...], known: Collection[str]) -> None:
-    """Raise Problem where a column is not among ``known`` or stands twice."""
+def repeated_markets(g: int, group: Group) -> Iterator[Problem]:
+    """Problem for every market of group ``g`` that has the id of an earlier one."""
+    seen = set()
+    for s, market in enumerate(group.markets):
+        if market.id in seen:
+            detail = f"market {market.id!r} stands twice in group {g}: send each market of a group once"
+            yield refusal("repeated-market", detail, f"groups.{g}.markets.{s}.id", repr(market.id))
+        seen.add(market.id)
+
+
+def wrong_columns(columns: tuple[str, ...], known: Collection[str]) -> Iterator[Problem]:
+    """Problem for every column that is not among ``known`` or stands twice."""
+    seen = set()
     for i, name in enumerate(columns):
         if name not in known:
-            detail = f"the model does not read {name!r}: GET /v1/model lists what it reads"
-            raise refusal("unknown-feature", detail, f"columns.{i}")
-        if name in columns[:i]:
-            raise refusal("repeated-feature", f"{name!r} stands twice in columns", f"columns.{i}")
+            detail = f"the model does not read {shortened(name)}: GET /v1/model lists what it reads"
+            yield refusal("unknown-feature", detail, f"columns.{i}", shortened(name))
+        elif name in seen:
+            detail = f"{name!r} stands twice in columns: name each column once"
+            yield refusal("repeated-feature", detail, f"columns.{i}", repr(name))
+        seen.add(name)
 
 
 def wrong_number(name: str, value: float, place: FieldPlace, field: str) -> Problem:
@@ -135,12 +166,13 @@ def wrong_number(name: str, value: float, place: FieldPlace, field: str) -> Prob
     feature, market = FEATURE[name], place.market.id
     if not np.isfinite(value):
         detail = f"{name} of market {market!r} is {value}: send a finite number"
-        return refusal("invalid-field", detail, place.field(field))
+        return refusal("invalid-field", detail, place.field(field), str(value), "send a finite number")
     detail = (
         f"{name} of market {market!r} is {value:g}; the feature table bounds it to "
         f"[{feature.low:g}, {feature.high:g}]"
     )
-    return refusal("out-of-bounds", detail, place.field(field))
+    allowed = f"send a number from {feature.low:g} to {feature.high:g} ({name} of market {market!r})"
+    return refusal("out-of-bounds", detail, place.field(field), f"{value:g}", allowed)
 
 
 def rows_one_by_one(places: Sequence[FieldPlace], n_columns: int) -> np.ndarray:
@@ -168,11 +200,50 @@ def history_one_by_one(
         )
         raise refusal("missing-history", detail, place.field("history"))
     rows, first = _last_rows(history, place, window, names)
-    wrong = ~((rows >= bounds[0]) & (rows <= bounds[1]))
-    if wrong.any():
-        i, c = (int(k[0]) for k in np.nonzero(wrong))
-        raise wrong_number(names[c], rows[i, c], place, f"history.{first + i}.{c}")
+    found = _wrong_numbers(rows, bounds, names, place, [f"history.{first + i}." for i in range(len(rows))])
+    for problem in found:
+        raise problem
     return rows
+
+
+def wrong_row(place: FieldPlace, columns: tuple[str, ...]) -> Iterator[Problem]:
+    """Problem for every wrong number of a market's row, or for its shape."""
+    try:
+        rows = rows_one_by_one([place], len(columns))
+    except Problem as problem:
+        yield problem
+        return
+    read = [c for c, name in enumerate(columns) if name in FEATURE]
+    features = [FEATURE[columns[c]] for c in read]
+    for c, feature in zip(read, features, strict=True):
+        if not feature.low <= rows[0, c] <= feature.high:
+            yield wrong_number(feature.name, rows[0, c], place, f"row.{c}")
+
+
+def wrong_history(
+    place: FieldPlace, window: int, features: Sequence[Feature], bounds: Bounds
+) -> Iterator[Problem]:
+    """Problem for every wrong number of a market's history, or for its shape."""
+    try:
+        history_one_by_one(place, window, features, bounds)
+    except Problem as problem:
+        if problem.kind not in ("invalid-field", "out-of-bounds") or isinstance(place.market.history, str):
+            yield problem
+            return
+        names = [feature.name for feature in features]
+        rows, first = _last_rows(place.market.history or [], place, window, names)
+        yield from _wrong_numbers(
+            rows, bounds, names, place, [f"history.{first + i}." for i in range(len(rows))]
+        )
+
+
+def _wrong_numbers(
+    rows: np.ndarray, bounds: Bounds, names: Sequence[str], place: FieldPlace, paths: Sequence[str]
+) -> Iterator[Problem]:
+    """Problem for every number of ``rows`` (n, C) outside ``bounds``; ``paths`` name the rows."""
+    wrong = ~((rows >= bounds[0]) & (rows <= bounds[1]))
+    for i, c in zip(*(k.tolist() for k in np.nonzero(wrong)), strict=True):
+        yield wrong_number(names[c], rows[i, c], place, f"{paths[i]}{c}")
 
 
 def _last_rows(

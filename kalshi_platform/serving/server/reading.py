@@ -11,13 +11,13 @@ Invariant  every number of a batch lies within its bounds in the feature table; 
 Not        deciding (inference/tiered.py), nor the form of a request (api/requests.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.data.features.spec import features_of
-from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, BUY_NO, HOLD, N_ACTIONS
+from kalshi_platform.domain.actions import ACTION_NAMES, ACTIONS, BUY_NO, HOLD, N_ACTIONS, by_action
 from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.units import NS_PER_MS
@@ -43,11 +43,15 @@ from kalshi_platform.serving.server.problems import (
     Problem,
     bounds_of,
     history_one_by_one,
+    of_problems,
     refusal,
-    repeated_market,
-    require_known,
+    repeated_markets,
     rows_one_by_one,
+    too_many_markets,
+    wrong_columns,
+    wrong_history,
     wrong_number,
+    wrong_row,
 )
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.trading import TradingConfig
@@ -158,10 +162,32 @@ class Reader:
         self._layout = spec.layout
 
     def read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
-        """Read the request's groups into a batch; Problem names the first field that is wrong."""
+        """Read the request's groups into a batch; Problem names the fields that are wrong."""
+        try:
+            return self._read(request, client, now_ns)
+        except Problem as first:
+            if first.wrong is None or first.kind == "missing-feature":
+                raise
+            raise of_problems([first, *self._problems(request)]) from None
+
+    def _problems(self, request: DecideRequest) -> Iterator[Problem]:
+        """Everything that is wrong with a request that the schema allows, in its order."""
+        columns = tuple(request.columns)
+        yield from wrong_columns(columns, self._known)
+        for g, group in enumerate(request.groups):
+            if len(group.markets) > self.spec.n_slots:
+                yield too_many_markets(g, group, self.spec.n_slots)
+            yield from repeated_markets(g, group)
+            for s, market in enumerate(group.markets):
+                place = FieldPlace(g, s, market)
+                yield from wrong_row(place, columns)
+                if self.window and market.state == "active":
+                    yield from wrong_history(place, self.window, self.history, self._history_bounds)
+
+    def _read(self, request: DecideRequest, client: str, now_ns: int) -> Asked:
         n = len(request.groups)
         if n > self._max_groups:
-            detail = f"{n} groups; at most {self._max_groups}: send several requests"
+            detail = f"{n} groups; a request may have {self._max_groups}: send several requests"
             raise Problem(413, "too-many-groups", detail, "groups")
         markets = self._markets(request)
         order = self._order(tuple(request.columns))
@@ -193,10 +219,9 @@ class Reader:
         found = _Markets([], [], [])
         for g, group in enumerate(request.groups):
             if (n := len(group.markets)) > n_slots:
-                detail = f"group {g} has {n} markets; the model decides {n_slots} at once"
-                raise refusal("too-many-markets", detail, f"groups.{g}.markets")
+                raise too_many_markets(g, group, n_slots)
             if len({market.id for market in group.markets}) < n:
-                raise repeated_market(g, group)
+                raise next(repeated_markets(g, group))
             for s, market in enumerate(group.markets):
                 if market.state == "active":
                     found.active.append(len(found.all))
@@ -209,7 +234,8 @@ class Reader:
         known = self._orders.get(columns)
         if known is not None:
             return known
-        require_known(columns, self._known)
+        for problem in wrong_columns(columns, self._known):
+            raise problem
         found = _Order(columns, *bounds_of([FEATURE[name] for name in columns]))
         if len(self._orders) >= _N_ORDERS:  # orders of columns are few; who sends many gets no memory
             self._orders.clear()
@@ -325,7 +351,7 @@ def answer_of(request: DecideRequest, decisions: Decisions, reasons: np.ndarray)
     return [
         {
             "actions": {m.id: ACTION_NAMES[actions[g][s]] for s, m in enumerate(group.markets)},
-            "probabilities": {m.id: probabilities[g][s] for s, m in enumerate(group.markets)},
+            "probabilities": {m.id: by_action(probabilities[g][s]) for s, m in enumerate(group.markets)},
             "confidence": confidence[g],
             "tier": TIER_NAMES[tiers[g]],
             "notes": NOTES_OF[notes[g]],

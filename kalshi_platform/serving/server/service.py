@@ -103,7 +103,7 @@ class Service:
         served = self.guard.current()
         if served is None:
             raise Problem(
-                503, "no-model", "no model is loaded yet: ask again shortly", headers={"Retry-After": "1"}
+                503, "no-model", "no model is loaded yet: ask again in a second", headers={"Retry-After": "1"}
             )
         return served
 
@@ -125,7 +125,7 @@ class Service:
         try:
             request = DecideRequest.model_validate_json(body)
         except ValidationError as error:
-            raise of_validation(error) from None
+            raise of_validation(DecideRequest, body, error) from None
         parsed_ns = time.monotonic_ns()
         try:
             found = await self._answers.once(
@@ -305,6 +305,7 @@ class Service:
             model=served.key.model,
             tier_set=served.key.tier_set,
             tiers=[TIER_NAMES[tier.number] for tier in tiers],
+            exits=[TIER_NAMES[t.number] for t in tiers[:-1] if t.exit_threshold is not None],
             forms={TIER_NAMES[tier.number]: tier.engine.form for tier in tiers},
             tier_3_asked=self._tier_3_asked(served),
             alias=self.args.model,
@@ -312,6 +313,7 @@ class Service:
             passed_gates=served.marks.passed_gates,
             judged_on=served.marks.judged_on,
             trained_on=counts_words(served.record.trained_on),
+            dataset_digest=served.record.dataset_digest,
             **served.marks.fields,
             columns=[
                 FeatureInfo(

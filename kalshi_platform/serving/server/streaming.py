@@ -68,7 +68,9 @@ class Streams:
             async with asyncio.timeout(OPEN_S):
                 text = await self._text(socket)
         except TimeoutError:
-            raise _EndError(REFUSED, f"no open message within {OPEN_S:g} s") from None
+            raise _EndError(
+                REFUSED, f'no message came within {OPEN_S:g} s: send {{"type": "open"}} first'
+            ) from None
         try:
             lease = self._store.open(text, self._service.served(), time.monotonic_ns(), client)
         except ContractError as error:
@@ -85,7 +87,9 @@ class Streams:
         text = await self._text(socket)
         arrived_ns = time.monotonic_ns()
         if not self._store.holds(lease):
-            raise _EndError(TAKEN_OVER, "a newer connection goes on with this session")
+            raise _EndError(
+                TAKEN_OVER, "a newer connection took this session over: one connection feeds a session"
+            )
         fed = lease.session.feed(text, time.time_ns())
         self._service.observability.frames(1)
         messages = fed.messages
@@ -117,9 +121,10 @@ class Streams:
             raise WebSocketDisconnect(message.get("code", 1005))
         text = message.get("text")
         if text is None:
-            raise _EndError(UNSUPPORTED, "binary messages are not read: send text")
+            raise _EndError(UNSUPPORTED, "a binary message came: send text")
         if len(text) > self._service.args.limits.message_chars:
-            raise _EndError(TOO_LONG, f"longer than {self._service.args.limits.message_chars} characters")
+            longest = self._service.args.limits.message_chars
+            raise _EndError(TOO_LONG, f"the message is longer than {longest} characters: send shorter ones")
         return str(text)
 
 

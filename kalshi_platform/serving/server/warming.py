@@ -30,6 +30,10 @@ from kalshi_platform.serving.server.service import Service
 #: Groups in the larger request: a call with many is another shape to an engine.
 _MANY: Final = 20
 _MARKET: Final = "WARM-1-A"
+#: A body that is wrong in every part, so that the search for wrong fields is made ready.
+_WRONG: Final = (
+    b'{"groups": [{"markets": [{"row": ["x"], "history": [["x"]], "allowed": [1], "bid_e4": -1}]}]}'
+)
 _FRAMES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     (
         "orderbook_snapshot",
@@ -68,7 +72,7 @@ async def rehearse(args: PolicyAppArgs, served: ServedModel) -> None:
     guard: Any = _Rehearsed(served)
     service = Service(unbounded, guard, observability=Observability(0.0, silent))
     app = make_app(service)
-    for path in ("/v1/healthz", "/v1/readyz", "/v1/model", "/v1/example", "/docs", "/openapi.json"):
+    for path in ("/", "/v1/healthz", "/v1/readyz", "/v1/model", "/v1/example", "/docs", "/openapi.json"):
         await _ask(app, "GET", path)
     for packed in ("false", "true"):
         example = json.loads(await _ask(app, "GET", "/v1/example", query=f"packed={packed}"))
@@ -78,6 +82,8 @@ async def rehearse(args: PolicyAppArgs, served: ServedModel) -> None:
                 await _ask(app, "POST", DECIDE, text)
     await _ask(app, "POST", DECIDE, b"{", expected=400)
     await _ask(app, "POST", DECIDE, b"{}", expected=422)
+    await _ask(app, "POST", DECIDE, _WRONG, expected=422)
+    await _ask(app, "GET", "/v1/nothing", expected=404)
     await _stream(app)
 
 

@@ -110,8 +110,8 @@ def load_sweep() -> Any:
         (["models", "shwo"], "No such command: shwo; did you mean show?"),
         (["--versoin"], "No such option: --versoin; did you mean --version?"),
         (["train", "--datset", "x"], "No such option: --datset; did you mean --dataset"),
-        (["simulate", "--out", "x", "--preset", "defalt"],
-         "--preset 'defalt' is none of default, martingale; did you mean default?"),
+        (["simulate", "--out", "x", "--exchange", "defalt"],
+         "--exchange 'defalt' is none of default, martingale; did you mean default?"),
         (["evaluate", "--run", "x", "--dataset", "y", "--split", "tets"], "did you mean test?"),
     ],
 )  # fmt: skip

@@ -13,7 +13,6 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.evaluation.judging.evaluation import Coverage
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
-from kalshi_platform.evaluation.judging.ledger import CSV_NAME
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report
 from kalshi_platform.learning.training.source import TrainingSource
 from kalshi_platform.models.networks.networks import PolicyNetwork
@@ -69,7 +68,7 @@ def test_the_report_and_its_json_are_written_and_printed(place):
     assert printed["worth"].startswith("Simulated: ")
     assert "best rule on" in done.stderr
     assert "Training" in (place / "out" / HTML_NAME).read_text()
-    with (place / "out" / CSV_NAME).open() as file:
+    with (place / "out" / "ledger.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == found.ledger.n_rows
     assert sum(int(row["pnl_e6"]) for row in rows) == found.policy.trading.pnl_e6

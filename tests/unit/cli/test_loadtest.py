@@ -33,7 +33,8 @@ def test_the_command_fails_where_the_figures_are_not_to_be_believed(monkeypatch)
     assert "too slow" in done.stderr
 
 
-def test_the_command_refuses_a_bad_url_with_the_field():
+def test_the_command_refuses_a_bad_url_by_the_options_name():
     done = CliRunner().invoke(app, ["loadtest", "--url", "127.0.0.1:8000"])
     assert done.exit_code == 2
-    assert "LoadConfig.url" in done.stderr
+    assert "--url '127.0.0.1:8000': needs http://host:port" in done.stderr
+    assert "LoadConfig" not in done.stderr

@@ -56,7 +56,7 @@ def test_every_old_name_is_of_a_command_that_has_the_present_one_and_stands_in_n
         command = load_command(name)
         for each in sub:
             command = command.commands[each]
-        present = {o for p in command.params for o in p.opts}
+        present = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
         text = CliRunner().invoke(app, [*path.split(), "--help"]).output
         for old, new in names.items():
             assert old not in present

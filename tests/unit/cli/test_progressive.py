@@ -67,7 +67,7 @@ def test_a_first_level_that_is_not_worth_it_exits_with_four_after_its_report(ask
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--levels", "simple,huge"), "level 'huge' is unknown"),
+        (("--levels", "simple,huge"), "level 'huge' is none of"),
         (("--levels", "simple,simple"), "want at least one, each once"),
         (("--set", "train.teacher=x"), "the pipeline chooses the teacher itself"),
     ],

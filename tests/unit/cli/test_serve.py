@@ -22,6 +22,19 @@ def test_a_command_that_cannot_serve_ends_with_the_code_of_wrong_usage(options: 
     assert words in ended.output
 
 
+def test_the_old_switch_is_needless_and_a_clusters_address_is_said_to_be_unused(
+    started, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    plain, old = (
+        CliRunner().invoke(app, ["serve", *switch, "--registry", str(tmp_path)])
+        for switch in ([], ["--local"])
+    )
+    assert (plain.exit_code, old.exit_code, len(started)) == (0, 0, 2)
+    assert "RAY_ADDRESS=ray://head:10001 is not used" in plain.stderr
+    assert "--local is needless now" in old.stderr
+
+
 @pytest.fixture
 def started(monkeypatch):
     """What would be served where; nothing is started."""
@@ -35,7 +48,7 @@ def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
     done = CliRunner().invoke(
         app,
         ["serve", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
-         "--replicas", "2", "--deadline-ms", "25", "--tier3-inside", "--no-ha-proxy"],
+         "--replicas", "2", "--deadline-ms", "25", "--tier-3-inside", "--no-ha-proxy"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     ((args, host, port, named),) = started

@@ -39,6 +39,6 @@ def test_the_same_seed_writes_the_same_files(tmp_path):
 
 
 def test_an_unknown_preset_is_wrong_usage(tmp_path):
-    done = simulated(tmp_path / "a", "--preset", "casino")
+    done = simulated(tmp_path / "a", "--exchange", "casino")
     assert done.exit_code == 2
     assert not (tmp_path / "a").exists()

@@ -148,7 +148,7 @@ def test_options_become_settings_and_named_settings_go_before_them(trained):
     ("words", "named"),
     [
         (("--set", "train.pace=1"), "train.pace"),
-        (("--order-style", "giver"), "order_style"),
+        (("--order-style", "giver"), "--order-style 'giver': expected taker, maker"),
         (("--steps", "0"), "steps"),
     ],
 )

@@ -10,6 +10,7 @@ from kalshi_platform.storage.whole_file import (
     append_line,
     create_whole,
     is_leftover,
+    point_to,
     whole_folder,
     write_whole,
 )
@@ -195,3 +196,28 @@ def test_a_writer_killed_at_any_step_leaves_the_old_or_the_new_whole(tmp_path, h
     before, after = map(int, done.stdout.split())
     assert before > 5  # kills that hit before the name changed
     assert after > 2  # and after it
+
+
+def test_a_link_is_relative_and_moves_to_a_new_target_in_one_step(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / "work" / name).mkdir(parents=True)
+        point_to(tmp_path / "dataset", tmp_path / "work" / name)
+        assert os.readlink(tmp_path / "dataset") == f"work/{name}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "work"]
+
+
+def test_a_link_does_not_replace_a_folder_and_leaves_nothing_behind(tmp_path):
+    (tmp_path / "dataset" / "full").mkdir(parents=True)
+    with pytest.raises(OSError, match="dataset"):
+        point_to(tmp_path / "dataset", tmp_path / "work")
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_a_disk_without_links_says_so_and_keeps_nothing(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(OSError, match="not supported"):
+        point_to(tmp_path / "dataset", tmp_path)
+    assert list(tmp_path.iterdir()) == []

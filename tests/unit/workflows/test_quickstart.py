@@ -145,3 +145,21 @@ def test_recordings_too_short_to_train_on_are_refused_with_the_way_to_judge_on_t
     judge = command_line("evaluate", "--run", run, "--dataset", dataset, "--split", "all")
     assert judge in str(refused.value)
     assert not any("training" in line for line in said)
+
+
+def test_the_newest_dataset_and_run_are_found_at_one_place(stages, tmp_path):
+    for recordings in ("rec", "other"):
+        stages.run(recordings)
+        _, run, _ = stages.trained[-1]
+        assert (tmp_path / "run").resolve() == run.resolve()
+        assert (tmp_path / "dataset").readlink() == Path(stages.built[-1][0]).relative_to(tmp_path)
+
+
+def test_a_folder_in_the_links_place_is_left_alone_and_told(tmp_path):
+    (tmp_path / "dataset" / "mine").mkdir(parents=True)
+    (tmp_path / "work").mkdir()
+    lines: list[str] = []
+    workflow.name_places(tmp_path, tmp_path / "work", tmp_path / "work", lines.append)
+    assert lines[0].startswith(f"dataset: {tmp_path / 'work'} (no link {tmp_path / 'dataset'} to it: ")
+    assert lines[1] == f"run: {tmp_path / 'run'} -> {tmp_path / 'work'}"
+    assert (tmp_path / "dataset" / "mine").is_dir()

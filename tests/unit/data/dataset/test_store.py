@@ -133,3 +133,10 @@ def test_a_damaged_shard_is_refused_by_name_and_never_skipped(tmp_path, rng, kin
 def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
     with pytest.raises(DataError, match=r"has no manifest.json"):
         Dataset.open(tmp_path)
+
+
+def test_a_link_opens_the_dataset_that_it_names_under_that_datasets_own_address(tmp_path):
+    make_dataset(tmp_path / "work", np.random.default_rng(0))
+    (tmp_path / "dataset").symlink_to("work")
+    assert Dataset.open(tmp_path / "dataset").uri == str(tmp_path / "work")
+    assert Dataset.open(tmp_path / "dataset").digest == Dataset.open(tmp_path / "work").digest

@@ -90,11 +90,36 @@ def test_the_json_holds_the_same_evaluation(judged, tmp_path):
 
 
 def test_the_ledger_lies_beside_the_page_that_links_it_and_says_how_many_rows(judged, tmp_path):
-    html, _ = write_report(judged, tmp_path, ledger=LEDGERS[0])
-    tags = sound_page(html.read_text(), tmp_path)
-    assert {"report.json", "ledger.csv", "ledger.parquet"} <= set(tags.links)
-    assert f"{judged.ledger.n_rows:,} rows" in html.read_text()
+    ledger = LEDGERS[0]
+    html, _ = write_report(judged, tmp_path, ledger=ledger)
+    page = html.read_text()
+    tags = sound_page(page, tmp_path)
+    assert {"report.json", *ledger.files} <= set(tags.links)
+    assert {"Trades", "Episodes to look at", "Markets"} <= set(tags.headings)
+    assert f"{judged.ledger.n_rows:,} round trips of {ledger.trades.num_rows:,} trades" in page
     assert "ledger.csv" not in render_html(judged)
+    assert "Episodes to look at" not in render_html(judged)
+
+
+def test_a_listed_trade_links_the_plot_of_its_market(judged):
+    page = render_html(judged, ledger=LEDGERS[0])
+    tags = sound_page(page)
+    plays = [link for link in tags.links if link.startswith("#play-")]
+    assert plays
+    for link in plays:
+        assert f'id="{link[1:]}"' in page
+    assert page.count('name="play"') == len(LEDGERS[0].plays)
+    assert page.count('name="play" open') == 1  # one is open, and opening another closes it
+
+
+def test_a_page_of_thousands_of_markets_lists_two_hundred(judged):
+    one = judged.policy.markets[0]
+    many = [one.replace(ticker=f"T-{k:04}", pnl_e6=k).model_dump() for k in range(3_000)]
+    policy = judged.policy.model_dump() | {"markets": many}
+    page = render_html(judged.replace(policy=policy))
+    shown = re.findall(r"T-(\d{4})", page)
+    assert [int(k) for k in shown] == [*range(100), *range(2_900, 3_000)]
+    assert "of 3,000 markets" in page
 
 
 def test_the_json_has_no_number_that_json_lacks(judged):

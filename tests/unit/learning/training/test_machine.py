@@ -81,7 +81,7 @@ def test_a_bank_that_does_not_fit_is_said_to_be_read_from_disk():
 @pytest.mark.parametrize(
     ("here", "level", "config", "message"),
     [
-        (SMALL, "huge", None, "level 'huge' is unknown"),
+        (SMALL, "huge", None, "level 'huge' is none of"),
         (SMALL, "tiny", TrainConfig(learner_device="cuda"), "torch sees no CUDA device"),
         (Machine(2, GIB), "tiny", None, r"1\.0 GiB of memory are free"),
     ],

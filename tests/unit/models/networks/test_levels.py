@@ -7,7 +7,7 @@ from kalshi_platform.models.networks.levels import LEVELS, TIER_LEVELS, Level, l
 
 
 def test_an_unknown_level_is_refused_with_the_names_there_are():
-    with pytest.raises(ContractError, match="'huge' is unknown; there are tiny, simple, moderate"):
+    with pytest.raises(ContractError, match="'huge' is none of tiny, simple, moderate"):
         level_named("huge")
 
 

@@ -101,10 +101,11 @@ def test_a_set_that_saves_nothing_is_not_stored_and_that_is_said(place, tmp_path
     done = invoke(own, *words, *never, "--set", "thresholds.for_fallback=false")
     assert done.exit_code == 0, done.output
     shown = " ".join(done.stdout.split())
-    assert "Saves no time: the champion alone is as quick" in shown
-    assert "no tier set was stored: it saves no time" in shown
+    assert "The tiers save nothing here" in shown
+    assert "no tier set was stored, the model is served alone" in shown
     assert f"is still served with tiers-{place[2].digest}" in shown
     assert own[1].files(place[2].model) == files
     page = (tmp_path / "tiers.html").read_text()
-    assert "takes no less time than the champion alone" in page
+    assert "The tiers save nothing here" in page
+    assert "A service asks tier 3 alone" in page
     assert "tier 3 inside the replica, no hop" in page

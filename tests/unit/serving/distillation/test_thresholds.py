@@ -1,19 +1,18 @@
 """Candidates, expected latency and the choice of exits on a table made by hand."""
 
 import numpy as np
-import pytest
 
 from kalshi_platform.serving.distillation.config import ThresholdsConfig
 from kalshi_platform.serving.distillation.thresholds import (
     Pair,
     candidates,
     choose,
-    expected_ms,
+    good_enough,
     pairs_of,
     shares_of,
 )
 
-CONFIG = ThresholdsConfig(max_value_loss=0.02, agreement_floor=0.9, min_agreement=0.98)
+CONFIG = ThresholdsConfig(max_value_loss=0.02, agreement_floor=0.9, min_agreement=0.98, least_saving_ms=0.1)
 
 
 def pair(first, second, ms, mean_return, agreement=0.95) -> Pair:
@@ -44,17 +43,18 @@ def test_pairs_hold_every_combination_once_and_the_champion_alone():
     assert found == [(None, None), (None, 0.8), (0.9, None), (0.9, 0.8), (0.3, None)]
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "by_hand"),
-    [
-        (0.9, 0.8, 0.5 * 1 + 0.2 * (1 + 2) + 0.2 * (1 + 2 + 4 + 10)),
-        (0.9, None, 0.5 * 1 + 0.2 * 1 + 0.2 * (1 + 4 + 10)),
-        (None, None, 0.2 * (4 + 10)),
-    ],
-)
-def test_a_group_costs_every_tier_it_was_asked_and_one_without_choice_nothing(first, second, by_hand):
-    shares = {1: 0.5, 2: 0.2, 3: 0.2, 4: 0.1}
-    assert expected_ms(shares, first, second, {1: 1.0, 2: 2.0, 3: 4.0}, 10.0) == pytest.approx(by_hand)
+def test_exits_that_save_next_to_nothing_are_not_chosen():
+    pairs = [ALONE, pair(0.5, None, 4.95, 0.1), pair(0.7, None, 4.92, 0.2)]
+    found = choose(pairs, 0.1, 12, CONFIG)  # the quickest saves 0.08 of the 0.1 ms asked for
+    assert found.pair == ALONE
+    assert "the quickest of the 2 that are good enough, tier 1 from 0.700, takes 4.920 ms" in found.reason
+    assert choose(pairs, 0.1, 12, CONFIG.replace(least_saving_ms=0.07)).pair == pairs[2]
+
+
+def test_good_enough_is_said_of_the_pairs_and_always_of_the_champion_alone():
+    pairs = [pair(0.5, None, 1.0, 0.097), ALONE, pair(0.7, None, 2.0, 0.098), pair(0.8, 0.5, 2.0, 0.2, 0.89)]
+    assert good_enough(pairs, 0.1, CONFIG) == [ALONE, pairs[2]]
+    assert good_enough(pairs, -0.1, CONFIG) == [ALONE]
 
 
 def test_the_quickest_pair_that_keeps_the_return_is_chosen():
@@ -62,7 +62,7 @@ def test_the_quickest_pair_that_keeps_the_return_is_chosen():
     pairs = [ALONE, pair(0.5, None, 1.0, 0.097), pair(0.7, None, 2.0, 0.099), pair(0.9, None, 3.0, 0.101)]
     found = choose(pairs, 0.1, 12, CONFIG)
     assert found.pair == pairs[2]
-    assert "98.0% of the champion's +10.000% over 12 blocks" in found.reason
+    assert "98.0% of the model's +10.000% over 12 calibrating blocks" in found.reason
 
 
 def test_a_pair_that_earns_as_much_by_acting_otherwise_is_not_good_enough():
@@ -80,7 +80,7 @@ def test_where_the_champion_earns_nothing_the_actions_must_agree():
 def test_where_no_pair_is_good_enough_the_champion_decides_everything():
     found = choose([pair(0.5, None, 1.0, 0.0), ALONE], 0.1, 12, CONFIG)
     assert found.pair == ALONE
-    assert "every group is decided by the champion" in found.reason
+    assert found.reason.startswith("tier 3 for every group, 5.000 ms: no pair of exits is both good enough")
 
 
 def test_of_equally_quick_pairs_the_one_that_earns_more_is_chosen():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from made.registry_models import DATASET, made_policy, made_record
 from kalshi_platform.domain.errors import ChecksumError, DataError
 from kalshi_platform.domain.timing import CallTimes
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.record import WEIGHTS_NAME
 from kalshi_platform.models.registry.store import Registry
 from kalshi_platform.models.registry.tiers import TierRecord, TierSet, add_tier_set
@@ -18,7 +20,7 @@ from kalshi_platform.serving.inference import ready as load
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.engine_onnx import OnnxEngine
 from kalshi_platform.serving.inference.export import checked_observations, export_forms
-from kalshi_platform.serving.inference.ready import ready_tiers
+from kalshi_platform.serving.inference.ready import ready_model, ready_tiers
 from kalshi_platform.serving.inference.tiered import TieredPolicy, free
 
 SMALL, WHOLE = "tiny", "simple"
@@ -88,6 +90,27 @@ def test_every_tier_runs_in_the_form_that_costs_least(registry, exported, costs)
     assert first.measured[2].group_p99_ms == 0.4
     assert "tier 1 as onnx, tier 3 as onnx" in ready.note
     assert json.loads(first.model_dump_json())["chosen"] == "onnx"
+
+
+@pytest.mark.parametrize(("inside_ms", "exits_at"), [(math.inf, None), (0.0, 0.9)])
+def test_exits_that_save_next_to_nothing_are_passed_over_and_the_log_says_so(
+    registry, exported, costs, inside_ms, exits_at
+):
+    name, tier_set = registered(registry, exported)
+    # Every tier takes 1 ms. Inside the replica exits cost 0.1 ms (0.8 x 1 + 0.1 x 1 against 0.8 x 1); behind
+    # a hop of 1 ms they save 0.6 (0.8 x 1 + 0.1 x 2 against 0.8 x 2).
+    told = {"exit_share_1": 0.7, "exit_share_2": 0.0, "exit_share_3": 0.1}
+    second = tier_set.tiers[0].replace(number=2, exit_threshold=None)
+    tiers = [t.model_dump() for t in (tier_set.tiers[0], second, tier_set.tiers[1])]
+    known = add_tier_set(
+        registry,
+        tier_set.replace(report=told, tiers=tiers, created_at="2026-01-02T00:00:00+00:00"),
+        exported[SMALL][1] | exported[WHOLE][1] | {"tier1.safetensors": export_weights(made_policy(SMALL))},
+    )
+    ready = ready_model(registry, load_model(registry, name), known, inside_ms=inside_ms)
+    assert [t.exit_threshold for t in ready.tiers] == [exits_at, None, None]
+    assert bool(ready.passed_over) is (exits_at is None)
+    assert ("every decision asks the model itself" in ready.note) is (exits_at is None)
 
 
 def test_the_tiers_decide_together_like_their_networks(registry, exported, costs):

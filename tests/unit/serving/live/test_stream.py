@@ -21,9 +21,10 @@ from made.stream_texts import (
 
 from kalshi_platform.data.features.spec import ROW_FEATURE_SETS, features_of
 from kalshi_platform.data.market_data.capture import read_frames
-from kalshi_platform.domain.actions import BUY_NO, HOLD
+from kalshi_platform.domain.actions import BUY_NO, HOLD, by_action
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.serving.api.messages import OpenMessage
+from kalshi_platform.serving.live.sessions import SessionStore
 from kalshi_platform.simulation.replay.layout import layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO, portfolio_column
 
@@ -34,7 +35,7 @@ def test_a_frame_is_answered_by_the_decision_of_its_group() -> None:
     assert decision == {
         "type": "decision", "frame": 1, "recv_ns": T0_NS + 1_000_000_000, "group": 0,
         "actions": {M: "BUY_YES"}, "confidence": 0.75, "tier": "tier_2", "notes": ["cached", "deadline"],
-        "reasons": {}, "model": MODEL.key.model, "probabilities": {M: [1, 0, 0, 0, 0]},
+        "reasons": {}, "model": MODEL.key.model, "probabilities": {M: by_action([1, 0, 0, 0, 0])},
         "missing_inputs": {M: stream.books.missing[M]},
     }  # fmt: skip
 
@@ -216,17 +217,17 @@ def test_the_account_is_seen_in_the_portfolio_and_the_masks() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"cash_e6": 1.5}, "AccountMessage.cash_e6 = 1.5"),
-        ({"cash_e6": -1}, "greater than or equal to 0"),
-        ({"cash_e6": True}, "valid integer"),
+        ({"cash_e6": 1.5}, "cash_e6 = 1.5: send a whole number"),
+        ({"cash_e6": -1}, "cash_e6 = -1: send at least 0"),
+        ({"cash_e6": True}, "cash_e6 = true: send a whole number"),
         ({"reserved_e6": 300_000_000}, "exceeds cash_e6"),
         ({"group": 1}, "there are 1 groups"),
         ({"markets": {"OTHER": {}}}, "OTHER is not in group 0"),
         ({"markets": {M: {"cost_e6": 5}}}, "of no position"),
         ({"markets": {M: {"position_e2": 5}}}, "without opened_ns"),
-        ({"markets": {M: {"position_e2": 10**30}}}, "less than or equal to"),
+        ({"markets": {M: {"position_e2": 10**30}}}, "more than 18 digits: send at most"),
         ({"markets": {M: {"in_flight": "HOLD"}}}, "BUY_YES"),
-        ({"surprise": 1}, "Extra inputs"),
+        ({"surprise": 1}, "surprise = 1: there is no such field; there are type, group"),
     ],
 )
 def test_an_account_that_cannot_be_is_refused_and_changes_nothing(change: dict, said: str) -> None:
@@ -418,11 +419,14 @@ def test_a_session_is_opened_once() -> None:
         ({"markets": [{"ticker": "A", "event": "E"}] * 2}, "name a ticker twice"),
         ({"markets": [{"ticker": "A", "event": "E", "close_ns": 1 << 63}]}, "markets.0.close_ns"),
         ({"markets": [{"ticker": "A", "event": "E", "fee_multiplier_e6": 1 << 40}]}, "fee_multiplier_e6"),
-        ({"markets": [{"ticker": "A"}]}, "OpenMessage.markets.0.event"),
-        ({"decide_after": "5"}, "valid integer"),
-        ({"what": 1}, "Extra inputs"),
+        ({"markets": [{"ticker": "A"}]}, "the open message is refused: markets.0.event is missing"),
+        ({"decide_after": "5"}, "decide_after = '5': send a whole number"),
+        (
+            {"what": 1, "source": "live"},
+            "source = 'live': send one of 'real', .*; what = 1: there is",
+        ),
     ],
 )
 def test_an_opening_that_cannot_be_is_refused(opening: dict, said: str) -> None:
     with pytest.raises(ContractError, match=said):
-        session(opening)
+        SessionStore().open(json.dumps({"type": "open", "accept_missing_inputs": True, **opening}), MODEL, 0)

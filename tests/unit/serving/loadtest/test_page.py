@@ -36,7 +36,8 @@ def test_the_verdict_counts_failures_against_the_target():
     # Requests of 1..200 ms, the first two failed: 3..50 ms are 48 of 200. Of the 198 of 3..200 ms the 99th
     # is 101 and the 197th (0.99 x 198 = 196.02) is 199.
     assert verdict(measured(failed=2)) == (
-        "At 100 a second, 24.00% of 200 were answered within 50 ms (p50 101 ms, p99 199 ms); 2 failed."
+        "At 100 a second, 24.00% of 200 were answered within 50 ms; p50 101 ms [87.0 ms, 116 ms], p99 199 ms "
+        "(too few answers for an interval), n = 198; 2 failed."
     )
     assert verdict(measured(n=20)).endswith("none failed.")
     assert "2 x timeout" in text_of(measured(failed=2))
@@ -44,9 +45,24 @@ def test_the_verdict_counts_failures_against_the_target():
 
 def test_a_generator_that_was_late_is_not_believed_anywhere():
     late = measured(lag_ms=3)
-    assert verdict(late).startswith("Not to be believed: 100.0% of the requests left more than 1 ms late")
+    assert verdict(late).startswith("Not to be believed: 200 of 200 requests (100.0%, 95 %")
     assert "Not to be believed" in render_load(late)
     assert "Not to be believed" in text_of(late)
+
+
+def test_page_and_terminal_say_what_was_sent_what_is_left_open_and_who_answered():
+    rows = {"kind": "synthetic", "words": "synthetic rows: the example, varied"}
+    model = {"model": "m", "simulated": True, "cautions": ["simulated: judged on simulated data only"]}
+    found = measured().replace(rows=rows, model=model)
+    for text in (render_load(found), " ".join(text_of(found).split())):
+        assert "synthetic rows: the example, varied" in text
+        assert "says nothing about real traffic" in text
+        assert "simulated: judged on simulated data only" in text
+        assert "oo few requests to judge p99: 200 of 368 needed" in text
+    assert "Synthetic rows: these shares say nothing" in render_load(found)
+    real = found.replace(rows={"kind": "dataset", "words": "9 groups of d"})
+    assert "nothing about real traffic" not in render_load(real)
+    assert "Shares of the answers to: 9 groups of d" in render_load(real)
 
 
 def test_a_test_without_an_answer_still_makes_a_page():

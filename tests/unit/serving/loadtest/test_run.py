@@ -8,12 +8,13 @@ import pytest
 from aiohttp import web
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.serving.loadtest import run
 from kalshi_platform.serving.loadtest.open_loop import Attempt
 from kalshi_platform.serving.loadtest.result import (
     ANSWERED,
     LoadConfig,
 )
-from kalshi_platform.serving.loadtest.run import read_answer, run_load
+from kalshi_platform.serving.loadtest.run import read_answer, run_load, usual_dataset
 
 
 def test_an_answer_says_who_decided():
@@ -85,8 +86,42 @@ def test_a_generator_of_its_own_process_measures_a_real_server(server, tmp_path)
     assert len({body["request_id"] for body in asked}) == 60
     assert len({tuple(body["groups"][0]) for body in asked}) == 60
     assert "secret" not in found.model_dump_json()
+    assert found.rows.kind == "synthetic"  # this server describes no model
+    assert found.model is None
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do():
     with pytest.raises(ContractError, match="kalshi-platform serve"):
         run_load(LoadConfig(url="http://127.0.0.1:9", duration_s=1))
+
+
+class _State:
+    manifest = None
+
+    def __init__(self, *known: str) -> None:
+        self.known, self.manifest = known, self
+
+    def descends_from(self, digest: str) -> bool:
+        return digest in self.known
+
+
+def test_the_dataset_of_make_run_is_used_where_the_served_model_was_trained_on_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "USUAL_DATASET", tmp_path)
+    monkeypatch.setattr(run.Dataset, "open", lambda _: _State("abc"))
+    assert usual_dataset({"dataset_digest": "abc"}) == (str(tmp_path), "")
+    for info in ({"dataset_digest": "other"}, {}, None):
+        place, why = usual_dataset(info)
+        assert place is None
+        assert "is not the dataset of the served model" in why
+    monkeypatch.undo()
+    monkeypatch.setattr(run, "USUAL_DATASET", tmp_path)  # an empty folder is no dataset
+    place, why = usual_dataset({"dataset_digest": "abc"})
+    assert place is None
+    assert "cannot be used" in why
+    monkeypatch.setattr(run, "USUAL_DATASET", tmp_path / "absent")
+    assert usual_dataset({"dataset_digest": "abc"}) == (None, "")
+
+
+def test_rows_of_a_dataset_need_a_server_that_describes_its_model(server):
+    with pytest.raises(ContractError, match="does not describe the served model"):
+        run_load(LoadConfig(url=server[0], duration_s=1, dataset="d"))

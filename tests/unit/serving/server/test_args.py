@@ -8,7 +8,7 @@ from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("challenger", "has no challenger"), ("tiny-0123456789ab", "is an id")]
+    ("name", "words"), [("challenger", "no model 'challenger'"), ("tiny-0123456789ab", "is an id")]
 )
 def test_a_name_that_cannot_be_followed_is_refused_with_what_to_do(tmp_path, name, words):
     with pytest.raises(ContractError, match=words):

@@ -1,11 +1,14 @@
 """The page of the API shows every endpoint and field, fetches nothing and runs nothing."""
 
 import re
+from pathlib import Path
 
 from made.pages import sound_page
 from made.serving_app import App
 
-from kalshi_platform.serving.server.docs_page import docs_page
+from kalshi_platform.serving.server import docs_page as docs_page_module
+from kalshi_platform.serving.server.docs_page import REFUSALS, docs_page
+from kalshi_platform.serving.server.routes import ROUTES
 
 
 def test_the_page_shows_every_endpoint_and_every_field_and_fetches_nothing():
@@ -38,3 +41,19 @@ def test_text_of_the_document_is_escaped():
     assert "&lt;b&gt; 1" in page
     assert "a &amp; b" in page
     assert "list of U" in page
+
+
+def test_every_kind_of_refusal_stands_in_the_table():
+    folder = Path(docs_page_module.__file__).parent
+    source = "".join(path.read_text() for path in sorted(folder.glob("*.py")) if path.name != "docs_page.py")
+    raised = set(re.findall(r'(?:Problem|refusal|of_wrong)\(\s*(?:\d{3},\s*)?"([a-z-]+)"', source))
+    told = {kind for _, kinds, _, _ in REFUSALS for kind in kinds.split(", ")}
+    assert len(raised) > 20
+    assert raised == told
+
+
+def test_the_examples_of_the_page_ask_routes_that_there_are():
+    page = App().client.get("/docs").text
+    asked = set(re.findall(r"\$ADDRESS(/[\w/]+)", page))
+    assert asked <= {route.path for route in ROUTES}
+    assert {"/v1/example", "/v1/decide", "/v1/model", "/v1/models/rollback"} <= asked

@@ -51,7 +51,10 @@ def test_the_example_is_decided_as_the_policy_decides_in_process(app: App, body:
     assert group.confidence == float(expected.confidence[0])
     names = ("HOLD", "BUY_YES", "SELL_YES", "BUY_NO", "SELL_NO")
     assert list(group.actions.values()) == [names[a] for a in expected.actions[0]]
-    assert list(group.probabilities.values()) == expected.probabilities[0].tolist()
+    assert [list(each) for each in group.probabilities.values()] == [list(names)] * 5
+    assert [list(each.values()) for each in group.probabilities.values()] == expected.probabilities[
+        0
+    ].tolist()
     assert answer.timings_ms["total"] >= answer.timings_ms["decide"] >= answer.timings_ms["tier_3"] > 0
 
 
@@ -112,7 +115,7 @@ def test_a_market_that_is_not_active_holds_and_moves_no_other(app: App, body: di
     markets[0]["history"] = None
     answer = app.decide(body).json()["groups"][0]
     assert answer["actions"][markets[0]["id"]] == "HOLD"
-    assert answer["probabilities"][markets[0]["id"]] == [1, 0, 0, 0, 0]
+    assert list(answer["probabilities"][markets[0]["id"]].values()) == [1, 0, 0, 0, 0]
     body["request_id"] += "-without"
     markets[0]["row"] = [0] * len(body["columns"])
     assert app.decide(body).json()["groups"][0] == answer
@@ -123,9 +126,9 @@ def test_only_allowed_actions_are_answered(app: App, body: dict[str, Any]):
         market["allowed"] = ["SELL_NO"]
     group = app.decide(body).json()["groups"][0]
     assert set(group["actions"].values()) <= {"HOLD", "SELL_NO"}
-    for row in group["probabilities"].values():
-        assert row[1:4] == [0, 0, 0]
-        assert math.isclose(sum(row), 1, abs_tol=1e-6)
+    for shown in group["probabilities"].values():
+        assert [shown[name] for name in ("BUY_YES", "SELL_YES", "BUY_NO")] == [0, 0, 0]
+        assert math.isclose(sum(shown.values()), 1, abs_tol=1e-6)
 
 
 def test_other_kinds_of_content_are_refused(app: App, body: dict[str, Any]):

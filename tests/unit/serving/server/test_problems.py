@@ -120,8 +120,57 @@ def test_a_problem_is_told_as_rfc_9457_asks():
         "status": 422,
         "detail": "3 numbers",
         "field": "groups.0",
+        "errors": [],
+        "more_errors": 0,
         "request_id": "r-1",
     }
+
+
+def test_every_wrong_field_of_the_schema_is_listed(app: App, body: dict[str, Any]):
+    del body["feature_digest"]
+    change(body, f"{MARKET}.state", "on holiday")
+    change(body, f"{MARKET}.row.{YES_MID}", None)
+    change(body, "groups.0.markets.2.bid_e4", -1)
+    body["surprise"] = 1
+    problem = refused(app.decide(body), 422, "invalid-field", "feature_digest")
+    assert [each.field for each in problem.errors] == [
+        "feature_digest", f"{MARKET}.state", f"{MARKET}.row.{YES_MID}",
+        "groups.0.markets.2.bid_e4", "surprise",
+    ]  # fmt: skip
+    assert problem.errors[1].value == "'on holiday'"
+    assert problem.errors[1].allowed.startswith("send one of 'active', 'paused', ")
+    assert problem.errors[3].allowed == "send at least 0"
+    assert problem.detail.endswith("(and 4 more wrong fields: see errors)")
+    assert problem.more_errors == 0
+
+
+def test_every_wrong_field_that_only_the_model_knows_of_is_listed(app: App, body: dict[str, Any]):
+    body["columns"][3:5] = ["moon_phase", "yes_mid"]
+    change(body, f"{MARKET}.row.{YES_MID}", 1.5)
+    change(body, "groups.0.markets.1.id", body["groups"][0]["markets"][0]["id"])
+    change(body, "groups.0.markets.1.row", [0.5])
+    change(body, "groups.0.markets.2.history", [[9.0] * 5])
+    problem = refused(app.decide(body), 422, "repeated-market", "groups.0.markets.1.id")
+    fields = [each.field for each in problem.errors]
+    assert fields[:5] == [
+        "groups.0.markets.1.id", "columns.3", "columns.4", f"{MARKET}.row.{YES_MID}",
+        "groups.0.markets.1.row",
+    ]  # fmt: skip
+    assert all(field.startswith("groups.0.markets.2.history") for field in fields[5:])
+    assert len(fields) > 5
+    assert problem.errors[3].value == "1.5"
+    assert problem.errors[3].allowed.startswith("send a number from 0 to 1 (yes_mid of market ")
+    assert f"(and {len(fields) - 1} more wrong fields: see errors)" in problem.detail
+
+
+def test_a_request_of_many_wrong_numbers_lists_twenty_and_counts_to_two_hundred(
+    app: App, body: dict[str, Any]
+):
+    for market in body["groups"][0]["markets"]:
+        market["row"] = [1e9] * len(market["row"])
+    problem = refused(app.decide(body), 422, "out-of-bounds", f"{MARKET}.row.{YES_MID}")
+    assert len(problem.errors) == 20
+    assert problem.more_errors == min(5 * len(body["columns"]), 200) - 20
 
 
 def test_a_long_value_is_cut_in_the_words_of_a_refusal(app: App, body: dict[str, Any]):

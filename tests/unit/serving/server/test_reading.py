@@ -317,7 +317,7 @@ def test_the_kinds_of_numbers_are_no_part_of_a_fields_name():
         assert (problem["status"], problem["field"]) == (422, f"{MARKET}.{field}")
         assert "more fields" not in problem["detail"]
     problem = APP.decide(changed("row", ["0.5", 1, None])).json()
-    assert (problem["field"], "1 more fields" in problem["detail"]) == (f"{MARKET}.row.0", True)
+    assert (problem["field"], "1 more wrong field:" in problem["detail"]) == (f"{MARKET}.row.0", True)
 
 
 def test_packed_and_plain_requests_are_answered_alike():

@@ -162,7 +162,7 @@ def test_a_tier_3_that_is_quicker_than_a_hop_is_asked_here(measured_ms, asked):
     assert app.engines[2].n_asked == n_asked + 1
     group = app.decide(app.example()).json()["groups"][0]
     assert (group["tier"], group["notes"]) == ("tier_3", [])
-    assert list(group["probabilities"].values()) == expected.probabilities[0].tolist()
+    assert [list(p.values()) for p in group["probabilities"].values()] == expected.probabilities[0].tolist()
     app.engines[2].broken = True
     body = {**app.example(), "request_id": "when-it-is-broken"}
     group = app.decide(body).json()["groups"][0]
@@ -201,6 +201,9 @@ def test_the_model_says_what_it_wants_to_be_shown(app: App):
     assert info.model == MODEL
     assert info.feature_digest == FEATURE_DIGEST
     assert info.tiers == ["tier_1", "tier_2", "tier_3"]
+    asked_first = [t.number for t in app.policy.tiers[:-1] if t.exit_threshold is not None]
+    assert info.exits == [f"tier_{number}" for number in asked_first]
+    assert info.dataset_digest == app.served.record.dataset_digest
     assert [c.name for c in info.columns] == [*app.policy.spec.market, *app.policy.spec.portfolio]
     assert (info.n_slots, info.window, len(info.history_columns)) == (5, 16, 16)
 

@@ -43,6 +43,11 @@ modules, kernels = found()
 for k, body in enumerate(example):
     answer = app.client.post("/v1/decide", content=json.dumps(body).encode())
     assert answer.status_code == 200, answer.text
+wrong = {**example[0], "groups": [{"markets": [{}]}]}
+wrong = app.client.post("/v1/decide", content=json.dumps(wrong).encode())
+assert wrong.status_code == 422, wrong.text
+assert app.client.get("/").status_code == 200
+assert app.client.get("/v1/example").status_code == 200
 assert app.client.get("/v1/readyz").status_code == 200
 assert app.client.get("/docs").status_code == 200
 more_modules, more_kernels = found()
@@ -59,8 +64,16 @@ def requests() -> str:
     packed = app.client.get("/v1/example?packed=true").json()
     paused = json.loads(json.dumps(plain))
     paused["groups"][0]["markets"][1]["state"] = "paused"
+    priced = json.loads(json.dumps(plain))
+    for market in priced["groups"][0]["markets"]:
+        market |= {
+            "bid_e4": 4_000,
+            "ask_e4": 4_100,
+            "exclusive_set": "S",
+            "allowed": ["HOLD", "SELL_YES", "SELL_NO"],
+        }
     several = {**packed, "groups": packed["groups"] * 3}
-    found = [plain, packed, paused, several, {**plain, "groups": plain["groups"] * 7}]
+    found = [plain, packed, paused, priced, several, {**plain, "groups": plain["groups"] * 7}]
     return json.dumps([{**body, "request_id": f"first-{k}"} for k, body in enumerate(found)])
 
 

@@ -1,0 +1,46 @@
+"""A table beside a report, as CSV and as Parquet: the same rows, each file whole or not at all.
+
+Owns    both files, and the columns that name a row's market.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.storage.whole_file import write_whole
+
+
+def write_table(table: pa.Table, stem: str, out: Path) -> None:
+    """Write ``table`` as ``stem``.csv and ``stem``.parquet into ``out``.
+
+    StorageError where a file cannot be written.
+    """
+    text, packed = pa.BufferOutputStream(), pa.BufferOutputStream()
+    pyarrow.csv.write_csv(table, text)
+    pyarrow.parquet.write_table(table, packed)
+    for suffix, stream in ((".csv", text), (".parquet", packed)):
+        place = out / f"{stem}{suffix}"
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            write_whole(place, stream.getvalue())
+        except OSError as err:
+            raise StorageError(
+                f"{place} could not be written: {err}; free space or choose another --out"
+            ) from err
+
+
+def pick_names(names: Sequence[str], index: np.ndarray) -> pa.Array:
+    """Column of the name that each entry of ``index`` (K,) stands for."""
+    return pa.array(names, pa.string()).take(pa.array(index))
+
+
+def name_markets(bank: Bank, market: np.ndarray) -> dict[str, pa.Array]:
+    """Columns that name the market of each row; ``market`` (K,) are places in ``bank.markets``."""
+    names = ("ticker", "event", "block", "provenance")
+    return {name: pick_names([getattr(m, name) for m in bank.markets], market) for name in names}
