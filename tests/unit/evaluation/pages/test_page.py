@@ -1,6 +1,7 @@
 """The kit of pages: one frame, one style, both files whole."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -69,3 +70,22 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"file/some\.html could not be written.*choose another --out"):
         write_html_and_json(tmp_path / "file" / "some.html", "<p>", Record(value=0.5))
+
+
+def luminance(colour):
+    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_every_text_stands_out_from_what_is_behind_it(package, mode):
+    page = render(package, "one.html.j2", HEAD, {"loud": str}, name="n", value=0.5)
+    palette = dict(
+        re.findall(r"--(\w+): (#[0-9a-f]{6});", re.findall(r":root \{.*?\}", page, re.DOTALL)[mode])
+    )
+    for text in ("ink", "soft", "good", "bad", "warn", "link"):
+        for behind in ("card", "page"):
+            dim, bright = sorted((luminance(palette[text]), luminance(palette[behind])))
+            assert (bright + 0.05) / (dim + 0.05) >= 4.5, (text, behind)
