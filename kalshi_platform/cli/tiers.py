@@ -60,7 +60,7 @@ def build(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set if it saves time, in minutes."""
+    """Make, calibrate and judge tiers 1 and 2 of a model, and store the set, in minutes."""
     config = TiersConfig.smoke() if smoke else TiersConfig()
     values = {"seed": seed, "thresholds.max_value_loss": max_value_loss, **parse_assignments(settings or [])}
     with option_words({"TiersConfig.thresholds.max_value_loss": "--max-value-loss"}):

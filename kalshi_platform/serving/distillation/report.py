@@ -123,8 +123,8 @@ class TierReport(Config):
 
     @property
     def is_stored(self) -> bool:
-        """True where ``tiers build`` stores the set: it saves time and does not surely cost too much."""
-        return self.config.thresholds.for_fallback or (self.saves and not self.kept.surely_fails)
+        """True where ``tiers build`` stores the set: one that saves no time still stands in for tier 3."""
+        return self.config.thresholds.for_fallback or not self.kept.surely_fails
 
     @property
     def has_exits(self) -> bool:

@@ -84,7 +84,7 @@ def test_both_cases_stand_in_the_headline_the_one_that_a_service_runs_first(foun
     )
     assert not report.saves
     assert "A service asks tier 3 alone" in report.verdict
-    assert not report.is_stored
+    assert report.is_stored
 
 
 def test_tiers_that_are_slower_than_what_they_replace_are_said_to_save_nothing(found):
