@@ -121,8 +121,8 @@ def build_tiers(
     """Make, judge and store the tiers of ``model`` (an alias or an id).
 
     A set that surely loses too much is not stored unless ``thresholds.for_fallback`` asks for it.
-    ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
-    learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
+    ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
+    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)
