@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 
 from made.scripts import ROOT
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kalshi_platform.learning.training.curves import FOLDER as CURVES
 
 #: Simulates, builds and trains in the folder that it is started in; both kinds of recordings are built.
 WAY = """
@@ -44,10 +47,21 @@ def without_clock(value):
     return [without_clock(v) for v in value] if isinstance(value, list) else value
 
 
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Steps and values of every learning curve, apart from those of the clock."""
+    events = EventAccumulator(str(folder)).Reload()
+    names = [name for name in events.Tags()["scalars"] if not name.startswith("pace/")]
+    return {name: [(point.step, point.value) for point in events.Scalars(name)] for name in names}
+
+
 def content(path: Path) -> str:
     """Digest of a file; of one with the clock in it, without the clock."""
     data = path.read_bytes()
-    if path.name in ("state.json", "metrics.jsonl", "run.json"):
+    if path.parent.name == CURVES:
+        found = curves(path.parent)
+        assert found
+        data = json.dumps(found).encode()
+    elif path.name in ("state.json", "metrics.jsonl", "run.json"):
         text = data.decode()
         rows = (
             [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else json.loads(text)
@@ -56,11 +70,16 @@ def content(path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def named(path: Path) -> str:
+    """Name of a file; of a file of curves, without the time and the machine."""
+    return str(path.with_name("events") if path.parent.name == CURVES else path)
+
+
 def files(folder: Path) -> dict[str, str]:
     """Every file that the way left, apart from locks and the sums of files that hold the clock."""
     found = (path for part in PARTS for path in sorted((folder / part).rglob("*")))
     return {
-        str(path.relative_to(folder)): content(path)
+        named(path.relative_to(folder)): content(path)
         for path in found
         if path.is_file() and path.parent.name not in ("best", "latest")
         and path.name not in (".lock", "lock")
