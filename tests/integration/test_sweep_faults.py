@@ -85,7 +85,7 @@ class Sweep:
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Poll ``true``; the sweep must still be running then."""
-        end_s = time.monotonic() + 120
+        end_s = time.monotonic() + 300
         while not true():
             assert self.process.poll() is None, f"ended too early: {self.log.read_text()[-4000:]}"
             assert time.monotonic() < end_s, self.log.read_text()[-4000:]
