@@ -11,8 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from made.curves import curve_points
 from made.scripts import ROOT
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kalshi_platform.learning.training.curves import FOLDER as CURVES
 
@@ -47,18 +47,11 @@ def without_clock(value):
     return [without_clock(v) for v in value] if isinstance(value, list) else value
 
 
-def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Steps and values of every learning curve, apart from those of the clock."""
-    events = EventAccumulator(str(folder)).Reload()
-    names = [name for name in events.Tags()["scalars"] if not name.startswith("pace/")]
-    return {name: [(point.step, point.value) for point in events.Scalars(name)] for name in names}
-
-
 def content(path: Path) -> str:
     """Digest of a file; of one with the clock in it, without the clock."""
     data = path.read_bytes()
     if path.parent.name == CURVES:
-        found = curves(path.parent)
+        found = curve_points(path.parents[1])
         assert found
         data = json.dumps(found).encode()
     elif path.name in ("state.json", "metrics.jsonl", "run.json"):
