@@ -26,6 +26,8 @@ CHOICE: Final = {
     "most fills": 3,
     "never traded": 1,
 }
+#: Above every price, 1e-4 dollar: stands for "no price" where the lowest one is looked for.
+_NO_PRICE_E4: Final = 10_001
 _SPAN: Final = ("episode", "start_ns", "end_ns")
 
 
@@ -144,8 +146,14 @@ def _thinned(
         parts.append(np.full(high - low, k))
     row, part = np.concatenate(rows), np.concatenate(parts)
     bucket = (times[row] - int(start_ns.min())) // width
-    kept = extremes(bucket, bids[row, 0], asks[row, 0])
+    kept = extreme_prices(bucket, bids[row, 0], asks[row, 0])
     return row[kept], part[kept]
+
+
+def extreme_prices(bucket: np.ndarray, bid_e4: np.ndarray, ask_e4: np.ndarray) -> np.ndarray:
+    """Places to keep of prices (K,), -1 where there is none: a missing price does not hide the lowest one."""
+    priced = (np.where(side < 0, _NO_PRICE_E4, side) for side in (bid_e4, ask_e4))
+    return extremes(bucket, bid_e4, ask_e4, *priced)
 
 
 def extremes(bucket: np.ndarray, *series: np.ndarray) -> np.ndarray:

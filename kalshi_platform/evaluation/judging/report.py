@@ -201,10 +201,7 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             "mean return a block, % of capital",
         ),
         "provenance": charts.forest_plot(
-            [
-                (f"{s.label} ({blocks_text(s.n_blocks, s.n_events)})", s.estimate)
-                for s in policy.by_provenance
-            ],
+            [(s.label, s.estimate) for s in policy.by_provenance],
             "mean return by provenance",
             "mean return a block, % of capital",
         ),
@@ -288,7 +285,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
         "policy - baseline",
     ):
         table.add_column(name)
-    for name in ("profit a seed", "fees a seed", "max drawdown", "markets > 0", "trades a seed"):
+    for name in ("profit a seed", "fees a seed", "max drawdown", "markets > 0", "fills a seed"):
         table.add_column(name, justify="right")
     for result in (evaluation.policy, *evaluation.baselines):
         gap = differences.get(result.name)

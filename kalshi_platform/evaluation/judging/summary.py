@@ -212,7 +212,7 @@ def price_labels() -> list[str]:
 def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
     records, n = sample.records, len(sample.bank.markets)
     market, plays = sample.plays()
-    _, mean, std = metrics.grouped_moments(market, plays, n)
+    n_plays, mean, std = metrics.grouped_moments(market, plays, n)
     pnl = np.bincount(records.market, records.pnl_e6, minlength=n)
     count, sharpe, _ = metrics.grouped_moments(records.market, _step_sharpe(sample), n)
     return tuple(
@@ -222,7 +222,7 @@ def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
             provenance=info.provenance,
             n_episodes=int(count[m]),
             mean_return=float(mean[m]),
-            std_return=float(std[m]),
+            std_return=float(std[m]) if n_plays[m] > 1 else None,
             sharpe=float(sharpe[m]),
             consistency=metrics.consistency(plays[market == m]),
             pnl_e6=int(pnl[m]),

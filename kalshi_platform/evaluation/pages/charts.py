@@ -238,7 +238,7 @@ def bar_chart(
     parts = [*_y_grid(y, y_format), *draw_axes(f"{len(bars)} {what}, worst to best", y_axis, height)]
     for k, (name, value) in enumerate(bars):
         top, foot = min(y(value), y(0.0)), max(y(value), y(0.0))
-        kind = "bar good" if value > 0 else "bar bad"
+        kind = f"bar {'good' if value > 0 else 'bad' if value < 0 else 'flat'}"
         at = k * slot + (slot - width) / 2
         parts.append(draw_rect(at, top, width, foot - top, kind, f"{name}: {y_format(value)}"))
     gained = sum(value > 0 for _, value in bars)

@@ -106,7 +106,12 @@ WORDS: Final = {
     "close_assumed_known_since_open": (
         "Markets whose close was told without saying since when it was known."
     ),
-    "fees": "Markets whose fees no source tells: the exchange's defaults for the series were assumed.",
+    "fees:assumed": (
+        "Markets whose fees no source tells: the exchange's defaults for the series were assumed."
+    ),
+    "fees:assumed_since_open": (
+        "Markets whose fees were told without saying since when: they count from the market's opening."
+    ),
     "events_of_train_judged": (
         "Judged events that taught the policy, or may have: its result there proves nothing."
     ),

@@ -20,6 +20,7 @@ from kalshi_platform.evaluation.pages.formats import (
     interval_text,
     ms,
     percent,
+    probability,
     ratio,
     share,
     utc,
@@ -32,6 +33,7 @@ Filters = Mapping[str, Callable[..., str]]
 _FILTERS: Final[Filters] = MappingProxyType(
     {
         "percent": percent,
+        "probability": probability,
         "share": share,
         "interval": interval_text,
         "dollars": dollars,

@@ -37,7 +37,7 @@ class MarketMetrics(Config):
     provenance: Provenance
     n_episodes: int
     mean_return: float
-    std_return: float
+    std_return: float | None  # None: one play has no spread; 0 in earlier reports
     sharpe: float
     consistency: float | None  # None: fewer than three plays, or a mean of 0
     pnl_e6: int

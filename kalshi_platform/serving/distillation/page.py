@@ -81,7 +81,7 @@ def render_html(report: TierReport) -> str:
         returns=charts.forest_plot(
             [
                 ("with the tiers", report.judgement.cascade_return),
-                *((f"{NAMES[t.number]} alone", t.alone_return) for t in report.judgement.tiers),
+                *((f"tier {t.number} alone", t.alone_return) for t in report.judgement.tiers),
                 ("with the tiers - the model", report.judgement.difference),
             ],
             "returns with intervals",
@@ -145,8 +145,17 @@ def exit_chart(tier: TierJudgement) -> Markup:
     return charts.line_chart(
         lines, f"exits of {NAMES[tier.number]}", ticks, percent, x_axis="exit threshold: least confidence",
         y_axis="% of groups", x_format=lambda v: f"threshold {v:.4f}",
-        finding=f"at {threshold_text(tier.exit_threshold)} {share(tier.exit_share)} of the groups leave",
+        finding=exit_words(tier),
     )  # fmt: skip
+
+
+def exit_words(tier: TierJudgement) -> str:
+    """Share of all groups that leave at the tier in the cascade, where the tiers before it were asked first."""
+    if tier.exit_threshold is None:
+        return "in the cascade no group leaves here"
+    first = ", after those that left before it" if tier.number > 1 else ""
+    at = threshold_text(tier.exit_threshold)
+    return f"in the cascade it exits at {at}, and {share(tier.exit_share)} of all groups leave here{first}"
 
 
 def learning_chart(learning: Learning) -> Markup:

@@ -193,7 +193,7 @@ def _histogram(result: LoadResult) -> Markup:
     edges = [k for k in range(first, last + 1, step) if k < len(EDGES_MS)]
     parts += draw_x_ticks([(x(k + 1), ms(EDGES_MS[k])) for k in edges], _HEIGHT - 26)
     most = max(range(len(counts)), key=counts.__getitem__)
-    finding = f"most answers took {_range(first + most)}: {counts[most]:,} of {result.answered:,}"
+    finding = f"the tallest bar: {counts[most]:,} of {result.answered:,} answers took {_range(first + most)}"
     return svg(_HEIGHT, parts, "answers by time", finding)
 
 

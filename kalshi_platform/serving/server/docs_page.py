@@ -5,6 +5,7 @@ Why own     FastAPI's page loads Swagger UI from a CDN: a service that reaches n
 Invariant   no script, no link to another host; every text of the document is escaped.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
@@ -13,6 +14,9 @@ from kalshi_platform.domain.json_text import json_text
 
 #: The browser may use the page's own style and load nothing.
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+#: Where a service listens whose address nobody told.
+DEFAULT_ADDRESS: Final = "127.0.0.1:8000"
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:\d{1,5})?")
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 STYLE: Final = """
 :root { color-scheme: light dark; }
@@ -21,15 +25,16 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: .3rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; overflow-wrap: anywhere; }
-th[scope=row] { font-weight: 400; } caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
-tr + tr td { border-top: 1px solid #8884; } h2 code { font-size: 1rem; } section { margin-top: 2.5rem; }
+th[scope=row] { font-weight: 400; } th[scope=col] { overflow-wrap: normal; }
+table.codes th { white-space: nowrap; } caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
+tr + tr > * { border-top: 1px solid #8884; } h2 code { font-size: 1rem; } section { margin-top: 2.5rem; }
 """
 
 
 #: Commands that work when pasted.
 _EXAMPLES: Final = """<section id="examples"><h2>Examples</h2><p>Where the service asks for tokens, add
 <code>-H "Authorization: Bearer TOKEN"</code>.</p><pre>
-ADDRESS=127.0.0.1:8000                              # where this page was found
+ADDRESS={address}
 curl -s $ADDRESS/v1/example &gt; request.json          # a request that works, for the model that answers
 curl -s -H 'Content-Type: application/json' -d @request.json $ADDRESS/v1/decide
 curl -s $ADDRESS/v1/model                           # the columns that it reads
@@ -64,8 +69,12 @@ REFUSALS: Final = (
 )
 
 
-def docs_page(document: Mapping[str, Any]) -> str:
-    """HTML text of the page that shows the OpenAPI ``document``."""
+def docs_page(document: Mapping[str, Any], address: str = DEFAULT_ADDRESS) -> str:
+    """HTML text of the page that shows the OpenAPI ``document``; its commands ask the service at ``address``.
+
+    An ``address`` that is no host with a port, such as a header of rubbish, is DEFAULT_ADDRESS.
+    """
+    shown = address if _ADDRESS.fullmatch(address) else DEFAULT_ADDRESS
     info, schemas = document["info"], document.get("components", {}).get("schemas", {})
     title = f"{info['title']} {info['version']}"
     operations = [
@@ -79,7 +88,7 @@ def docs_page(document: Mapping[str, Any]) -> str:
         f"{escape(operation.get('summary', ''))}</li>"
         for method, path, operation in operations
     )
-    parts = [_EXAMPLES, _refusals()]
+    parts = [_EXAMPLES.replace("{address}", shown), _refusals()]
     parts += [_operation(method, path, operation) for method, path, operation in operations]
     parts += [_schema(name, schema) for name, schema in sorted(schemas.items())]
     return (
@@ -96,7 +105,7 @@ def docs_page(document: Mapping[str, Any]) -> str:
 def _refusals() -> str:
     """Section on the refusals: every problem that the service answers."""
     table = _table(
-        "Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS
+        "Refusals by status", ("status", "type (/problems/...)", "meaning", "what to do"), REFUSALS, "codes"
     )
     words = "Bodies are problem details (RFC 9457)."
     return f'<section id="refusals"><h2>Refusals</h2><p>{words}</p>{table}</section>'
@@ -120,7 +129,7 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         (status, ", ".join(_kind(c.get("schema", {})) for c in answer.get("content", {}).values()))
         for status, answer in operation["responses"].items()
     ]
-    parts.append(_table("Answers by status", ("answer", "body"), answers))
+    parts.append(_table("Answers by status", ("answer", "body"), answers, "codes"))
     return "".join(parts) + "</section>"
 
 
@@ -158,10 +167,10 @@ def _link(kind: str) -> str:
     return f'<a href="#schema-{escape(kind, quote=True)}">{escape(kind)}</a>'
 
 
-def _table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def _table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], kind: str = "") -> str:
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     body = "".join(_row(*row) for row in rows)
-    table = f"<table><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>"
+    table = f"<table{f' class={kind}' if kind else ''}><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>"
     label = escape(caption, quote=True)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
 

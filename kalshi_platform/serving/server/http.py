@@ -304,8 +304,9 @@ def _add_docs(app: FastAPI, service: Service) -> None:
         raise needs_websocket("/v1/stream")
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
-        return Response(docs_page(app.openapi()), headers=headers, media_type="text/html")
+    async def docs(request: Request) -> Response:
+        page = docs_page(app.openapi(), request.headers.get("host", ""))
+        return Response(page, headers=headers, media_type="text/html")
 
 
 def _describe(app: FastAPI, service: Service) -> None:

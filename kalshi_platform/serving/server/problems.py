@@ -182,7 +182,8 @@ def rows_one_by_one(places: Sequence[FieldPlace], n_columns: int) -> np.ndarray:
         shown = place.market.row
         row = _unpacked(shown, place, "row") if isinstance(shown, str) else shown
         if len(row) != n_columns:
-            detail = f"market {place.market.id!r} has {len(row)} numbers, columns names {n_columns}"
+            many = f"{len(row)} number{'' if len(row) == 1 else 's'}"
+            detail = f"market {place.market.id!r} has {many}, columns names {n_columns}"
             raise refusal("wrong-shape", detail, place.field("row"))
         rows[m] = row
     return rows

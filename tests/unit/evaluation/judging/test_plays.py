@@ -5,7 +5,7 @@ from made.evaluation_bank import bank_of, gapped, market, random_bank
 from made.judging import ENV, QUICK, Foresight
 
 from kalshi_platform.evaluation.judging.evaluate import evaluate
-from kalshi_platform.evaluation.judging.plays import BUCKETS, CHOICE, _chosen, extremes
+from kalshi_platform.evaluation.judging.plays import BUCKETS, CHOICE, _chosen, extreme_prices, extremes
 from kalshi_platform.models.rules.baselines import RandomTrader
 
 FEW = QUICK.replace(fee_ladder=False, fee_times=False, what_if=False, baselines=(), seeds=(0,))
@@ -79,3 +79,13 @@ def test_thinned_prices_keep_every_peak_and_stay_few():
         own, shown = bid[bucket == k], bid[kept][bucket[kept] == k]
         assert (shown.min(), shown.max()) == (own.min(), own.max())
     assert {0, bid.size - 1} <= set(kept.tolist())
+
+
+def test_a_side_that_empties_does_not_hide_the_lowest_price_of_its_stretch():
+    bid = np.array([500, 500, 400, 450, -1, -1, 700, 600])
+    ask = np.array([900, 900, 900, -1, 300, 800, 900, 900])
+    kept = extreme_prices(np.zeros(bid.size, np.int64), bid, ask)
+    assert min(b for b in bid[kept].tolist() if b >= 0) == 400
+    assert min(a for a in ask[kept].tolist() if a >= 0) == 300
+    assert (bid[kept] == -1).any()  # the empty side is shown too
+    assert (ask[kept] == -1).any()

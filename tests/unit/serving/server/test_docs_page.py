@@ -57,3 +57,11 @@ def test_the_examples_of_the_page_ask_routes_that_there_are():
     asked = set(re.findall(r"\$ADDRESS(/[\w/]+)", page))
     assert asked <= {route.path for route in ROUTES}
     assert {"/v1/example", "/v1/decide", "/v1/model", "/v1/models/rollback"} <= asked
+
+
+def test_the_examples_ask_the_address_at_which_the_page_was_found():
+    client = App().client
+    for host in ("localhost:18347", "[::1]:8000", "kalshi.example.org"):
+        assert f"ADDRESS={host}\n" in client.get("/docs", headers={"Host": host}).text
+    for rubbish in ("$(rm -rf x)", "<b>:1", "a b", "", "a;b", "x" * 300):
+        assert "ADDRESS=127.0.0.1:8000\n" in docs_page(client.get("/openapi.json").json(), rubbish)
