@@ -1,6 +1,7 @@
 """A table beside a report, as CSV and as Parquet: the same rows, each file whole or not at all.
 
 Owns    both files, and the columns that name a row's market.
+Formula a text of the CSV that a spreadsheet would run as a formula begins with an apostrophe, as it asks for.
 """
 
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -22,7 +24,7 @@ def write_table(table: pa.Table, stem: str, out: Path) -> None:
     StorageError where a file cannot be written.
     """
     text, packed = pa.BufferOutputStream(), pa.BufferOutputStream()
-    pyarrow.csv.write_csv(table, text)
+    pyarrow.csv.write_csv(_without_formulas(table), text)
     pyarrow.parquet.write_table(table, packed)
     for suffix, stream in ((".csv", text), (".parquet", packed)):
         place = out / f"{stem}{suffix}"
@@ -33,6 +35,17 @@ def write_table(table: pa.Table, stem: str, out: Path) -> None:
             raise StorageError(
                 f"{place} could not be written: {err}; free space or choose another --out"
             ) from err
+
+
+def _without_formulas(table: pa.Table) -> pa.Table:
+    """The table, its texts that begin like a formula after an apostrophe."""
+    columns = [
+        pyarrow.compute.replace_substring_regex(column, r"\A([=+@\-\t\r])", r"'\1")
+        if pa.types.is_string(column.type)
+        else column
+        for column in table.columns
+    ]
+    return pa.table(columns, names=table.column_names)
 
 
 def pick_names(names: Sequence[str], index: np.ndarray) -> pa.Array:

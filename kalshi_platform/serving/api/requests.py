@@ -66,7 +66,9 @@ class MarketRow(_Read):
         "float32, read several times faster"
     )
     allowed: list[ActionName] = Field(
-        description="names of the actions that may be answered; HOLD always may", max_length=16, fail_fast=True
+        description="names of the actions that may be answered; HOLD always may",
+        max_length=16,
+        fail_fast=True,
     )
     history: History = Field(
         None,
@@ -93,15 +95,20 @@ class MarketRow(_Read):
 class Group(_Read):
     """Markets that are decided together: the slots of one observation."""
 
-    markets: list[MarketRow] = Field(min_length=1, fail_fast=True, description="markets to decide together, at most the model's n_slots")
+    markets: list[MarketRow] = Field(
+        min_length=1, fail_fast=True, description="markets to decide together, at most the model's n_slots"
+    )
 
 
 class DecideRequest(_Read):
     """Features of one or many groups, decided independently of each other."""
 
-    request_id: RequestId = Field(description="your name for this request; the same one within a minute gets the same answer")
+    request_id: RequestId = Field(
+        description="your name for this request; the same one within a minute gets the same answer"
+    )
     feature_digest: str = Field(
-        max_length=64, description="digest of the feature table that the rows were computed by; GET /v1/model tells it"
+        max_length=64,
+        description="digest of the feature table that the rows were computed by; GET /v1/model tells it",
     )
     deadline_ms: Annotated[float, Field(gt=0, le=60_000, allow_inf_nan=False)] | None = Field(
         None, description="from arrival; the best tier done by then answers"
