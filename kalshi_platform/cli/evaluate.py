@@ -45,8 +45,8 @@ def judge_run(
     split: Annotated[
         str | None,
         typer.Option(
-            help="train, validation, test, judge_only, or all: every event  [default: validation; all where "
-            "the whole dataset is judge only]"
+            help="the part of the dataset that is judged: train, validation, test, judge_only, or all: every "
+            "event  [default: validation; all where the whole dataset is judge only]"
         ),
     ] = None,
     out: Annotated[
@@ -93,7 +93,7 @@ def judge_run(
     earlier = open_held_out(opened, wanted, final, _log_folder(dataset, run), subject)
     subject = subject.replace(opened_before=earlier)
     if earlier:
-        tell(opened_words(earlier))
+        tell.note(opened_words(earlier))
     bank = open_bank(dataset, wanted, env_config.groups)
     config = _config(wanted, episodes_per_market, evaluation_seeds, bank.n_rows)
     ledgers: list[LedgerTables] = []
@@ -129,7 +129,7 @@ def _split(name: str) -> Asked:
 def _default_split(manifest: Manifest) -> Asked:
     """Validation; every event where none is in a split, which is said."""
     if manifest.events("judge_only") and not any(manifest.events(part) for part in SPLITS):
-        tell("judging every event: the recordings are judge only, too short to be divided")
+        tell.note("judging every event: the recordings are judge only, too short to be divided")
         return "all"
     return "validation"
 

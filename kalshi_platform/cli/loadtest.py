@@ -62,6 +62,6 @@ def loadtest(
     else:
         show(load_view(found), html)
         if html is None:
-            tell("no page was written: --out FOLDER writes loadtest.html and loadtest.json")
+            tell.note("no page was written: --out FOLDER writes loadtest.html and loadtest.json")
     if found.problem is not None:
         raise LimitError(f"these figures are not to be believed: {found.problem}")

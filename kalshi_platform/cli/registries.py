@@ -27,7 +27,7 @@ def registry_to_read(given: str | None) -> Registry:
     other = Registry(QUICKSTART)
     if other.is_empty:
         return own
-    tell(f"registry: {QUICKSTART} ({own.uri} holds no model; --registry names another)")
+    tell.note(f"registry: {QUICKSTART} ({own.uri} holds no model; --registry names another)")
     return other
 
 

@@ -45,7 +45,7 @@ def serve(
 
     require_safe(host, access["token_file"])
     if cluster := os.environ.get("RAY_ADDRESS"):
-        tell(
+        tell.note(
             f"RAY_ADDRESS={cluster} is not used: this command serves on this machine, with a Ray of its own; "
             "on the cluster: serve deploy serve_deployments/configs/cluster.yaml"
         )

@@ -109,7 +109,7 @@ def report(
     folder = (out or _folder_of(store, _newest(store, model).model)) if "://" in dataset else Path(dataset)
     found = report_tiers(store, model, dataset, final=final, log_folder=folder, say=tell)
     if found.opened_before:
-        tell(opened_words(openings(folder)[:-1]))
+        tell.note(opened_words(openings(folder)[:-1]))
     html, _ = write_page(found, out or _folder_of(store, found.model))
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.near import did_you_mean, nearest
-from kalshi_platform.domain.setting import Setting, settings_of
+from kalshi_platform.domain.setting import Setting, name_at, settings_of
 
 
 class Config(BaseModel):
@@ -59,7 +59,7 @@ def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
     known = settings_of(model)
     reasons: dict[tuple[str, str], list[str]] = {}
     for wrong in error.errors():
-        name = _setting_name(wrong["loc"], known)
+        name = name_at(model, wrong["loc"])
         told = reasons.setdefault((name, repr(wrong.get("input"))), [])
         # Where several kinds of value are allowed, each says that it is not this one.
         told.append(wrong["msg"] if wrong["type"] != "extra_forbidden" else _unknown(wrong, name, known))
@@ -69,15 +69,6 @@ def _refusals(model: type[BaseModel], error: ValidationError) -> list[str]:
         f"{_allowed(known.get(name))}"
         for (name, value), told in reasons.items()
     ]
-
-
-def _setting_name(place: tuple[int | str, ...], known: dict[str, Setting]) -> str:
-    """Dotted name of the field at ``place``, without the kind of value that follows a setting's name."""
-    parts = [str(part) for part in place]
-    for end in range(len(parts), 0, -1):
-        if ".".join(parts[:end]) in known and end == len(parts) - 1:
-            return ".".join(parts[:end])
-    return ".".join(parts)
 
 
 def _unknown(wrong: Any, name: str, known: dict[str, Setting]) -> str:

@@ -10,6 +10,8 @@ Not     an import of Ray: the caller hands its module over, because most program
 import logging
 from typing import Any
 
+from kalshi_platform.domain.errors import PlatformError
+
 _log = logging.getLogger(__name__)
 
 
@@ -17,13 +19,20 @@ def start_ray(ray: Any, address: str = "local", **options: Any) -> None:
     """Start a Ray of this program's own, or join the one at ``address``; ``options`` are those of ray.init.
 
     Handlers of signals stay as they are. ConnectionError where there is no Ray at ``address``. A start that
-    is interrupted leaves no process behind.
+    is interrupted leaves no process behind. PlatformError where Ray's processes do not come up in the
+    half minute that Ray gives them, on a machine that is too busy or has no memory left.
     """
     _hush(ray)
     try:
         ray.init(address=address, log_to_driver=False, configure_logging=False, **options)
-    except BaseException:
+    except BaseException as error:
+        logs = ray_logs(ray)
         ray.shutdown()
+        if type(error) is Exception:  # of no kind: so Ray tells of its own processes, and of nothing else
+            raise PlatformError(
+                f"Ray did not start: {error} This machine may be too busy, or short of memory or disk: make "
+                f"room and start again; Ray's logs are in {logs}"
+            ) from error
         raise
 
 

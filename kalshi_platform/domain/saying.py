@@ -1,8 +1,9 @@
 """Telling a person how far something is, without flooding a log.
 
-Owns    three kinds of line: a stage (a sentence when something is done), a detail (for those who ask for
-        details) and a passing line (how far a long stage is; the next one replaces it). ``say`` is handed
-        down as one function; a detail goes to :func:`detail`, a passing line to :func:`passing` of it.
+Owns    four kinds of line: a stage (a sentence when something is done), a note (a remark that ends no stage),
+        a detail (for those who ask for details) and a passing line (how far a long stage is; the next one
+        replaces it). ``say`` is handed down as one function; a note goes to :func:`note` of it, a detail to
+        :func:`detail`, a passing line to :func:`passing`.
 Units   seconds of a monotonic clock.
 Not     where the lines go: ``evaluation/pages/terminal.py`` prints them.
 """
@@ -19,11 +20,15 @@ SAY_EVERY_S: Final = 5.0
 
 
 class Teller(ABC):
-    """A ``Say`` that tells stages, details and passing lines apart."""
+    """A ``Say`` that tells stages, notes, details and passing lines apart."""
 
     @abstractmethod
     def __call__(self, line: str) -> None:
         """Say what was done or decided."""
+
+    @abstractmethod
+    def note(self, line: str) -> None:
+        """Say what the user must know and what took no time of its own: which registry, which warning."""
 
     @abstractmethod
     def detail(self, line: str) -> None:
@@ -36,6 +41,11 @@ class Teller(ABC):
 
 def silent(line: str) -> None:
     """Say nothing."""
+
+
+def note(say: Say) -> Say:
+    """Return the ``Say`` for notes of whoever listens to ``say``; a plain function is told everything."""
+    return say.note if isinstance(say, Teller) else say
 
 
 def detail(say: Say) -> Say:

@@ -27,6 +27,8 @@ _UNITS: Final = {
     "_ticks": "ticks",
 }
 
+_KIND_WORDS: Final[dict[Any, str]] = {int: "a whole number", float: "a number", str: "text"}
+
 
 class Setting(NamedTuple):
     """One setting; ``name`` is dotted as ``--set`` takes it."""
@@ -49,6 +51,40 @@ def settings_of(model: type[BaseModel], values: Mapping[str, Any] | None = None)
     ``values`` are those of an instance (``model_dump(mode="json")``) that stand in place of the defaults.
     """
     return {setting.name: setting for setting in _walk(model, values or {}, "")}
+
+
+def name_at(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """Dotted name of the field at ``place``, as pydantic's errors tell places.
+
+    Where a field allows several kinds of value, pydantic puts the refused kind between its name and the rest.
+    """
+    names: list[str] = []
+    kind: Any = model
+    for part in place:
+        kinds = _kinds(kind)
+        if len(kinds) > 1:  # the part is a kind; only a model's has fields below it
+            kind = next((each for each in kinds if getattr(each, "__name__", "") == part), Any)
+            continue
+        names.append(str(part))
+        kind = _inside(kinds[0], part)
+    return ".".join(names)
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """Types that a value of ``annotation`` may have, apart from None."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [each for part in get_args(annotation) for each in _kinds(part) if part is not type(None)]
+    return [annotation]
+
+
+def _inside(kind: Any, part: int | str) -> Any:
+    """Type of the field, entry or element ``part`` of a value of type ``kind``; Any where nobody knows it."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return field.annotation if (field := kind.model_fields.get(str(part))) else Any
+    arguments = [each for each in get_args(kind) if each is not Ellipsis]
+    return arguments[-1] if arguments else Any
 
 
 def _walk(model: type[BaseModel], values: Mapping[str, Any], section: str) -> Iterator[Setting]:
@@ -83,12 +119,21 @@ def _allowed(annotation: Any, metadata: list[Any]) -> str:
     if origin is Literal:
         return " or ".join(str(choice) for choice in get_args(annotation))
     if origin in (Union, types.UnionType):
-        return " or ".join(filter(None, (_allowed(part, metadata) for part in get_args(annotation))))
+        parts = [_allowed(part, metadata) or _kind_words(part) for part in get_args(annotation)]
+        return " or ".join(parts) if all(parts) else ""
     if annotation is bool:
         return "true or false"
     if annotation is type(None):
         return "null"
     return _bounds(metadata)
+
+
+def _kind_words(annotation: Any) -> str:
+    """Words for any value of a type; empty for types that no setting has beside another."""
+    (kind, *_) = _kinds(annotation)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return "an object of its fields"
+    return _KIND_WORDS.get(kind, "")
 
 
 def _bounds(metadata: list[Any]) -> str:

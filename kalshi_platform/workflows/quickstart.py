@@ -27,7 +27,7 @@ from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.program import command_line
-from kalshi_platform.domain.saying import Countdown, Say, detail, passing
+from kalshi_platform.domain.saying import Countdown, Say, detail, note, passing
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -190,7 +190,7 @@ def _judge(settings: RunSettings, dataset: Path, runs: list[Path], out: Path, sa
     earlier = open_held_out(opened, "test", True, dataset, subject)
     subject = subject.replace(opened_before=earlier)
     if earlier:
-        say(opened_words(earlier))
+        note(say)(opened_words(earlier))
     bank = open_bank(str(dataset), "test", settings.env.groups)
     config = EvalConfig.for_rows(bank.n_rows).replace(split="test")
     rules = choose_on_train(str(dataset), settings.env, say=say)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.tuning.tracking import URI_VARIABLE
 
 PROGRAM = "from kalshi_platform.cli.main import app; app()"
@@ -33,7 +34,8 @@ def answer(url: str, process: subprocess.Popen, log: Path) -> bytes:
 
 @pytest.mark.parametrize(("name", "mark"), [("mlflow", b"MLflow"), ("tensorboard", b"TensorBoard")])
 def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name, mark, tmp_path: Path):
-    (tmp_path / "sweeps").mkdir()
+    run = tmp_path / "sweeps" / "made" / "trials" / "trial-0"
+    Curves(run, [{"env_steps": 128, "entropy": 1.5}]).close()
     env = {**os.environ, HOME_VARIABLE: str(tmp_path)}
     env.pop(URI_VARIABLE, None)
     log = tmp_path / "stderr"

@@ -43,7 +43,7 @@ NAMES = tuple(f.name for f in features_of(["orderbook", "temporal"]))
 BANK = replace(made_bank(), feature_names=NAMES)
 SMALL = TrainConfig(
     seed=3, level="complex", n_envs=8, fragment_length=16, minibatch=64, epochs=1, total_env_steps=2 * 128,
-    validate_every=1,
+    anneal_steps=3 * 128, validate_every=1,
 )  # fmt: skip
 
 

@@ -13,8 +13,10 @@ from kalshi_platform.serving.distillation.config import TiersConfig
 from kalshi_platform.serving.inference.ready import ready_tiers
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
+from kalshi_platform.workflows import quickstart as module
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
+COMMIT = "c" * 12
 SMALL = QuickstartConfig(
     seeds=2,
     tiers=TiersConfig.smoke(),
@@ -29,7 +31,10 @@ SMALL = QuickstartConfig(
 
 
 @pytest.mark.ray
-def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(tmp_path, ray_runtime):
+def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
+    tmp_path, ray_runtime, monkeypatch
+):
+    monkeypatch.setattr(module, "git_commit", lambda: COMMIT)  # the checkout's own may have changed files
     recordings, out = tmp_path / "recordings", tmp_path / "out"
     simulate(SimConfig(n_events=24, messages_per_market=300), recordings)
     first = quickstart(SMALL, [recordings], out, lambda line: None)
@@ -45,14 +50,18 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
     assert first.published.champion == (registry.aliases().model("champion") is not None)
     assert first.published.champion or first.published.refusals
 
-    lines: list[str] = []
-    again = quickstart(SMALL, [recordings], out, lines.append)
-    assert again.evaluation.policy == first.evaluation.policy
-    assert not [line for line in lines if "steps/s" in line]  # nothing was trained again
-    assert again.published == first.published
-    assert len(tier_sets(registry, first.published.record.id)) == 1
-    openings = next(out.glob("work-*/dataset/test_split_openings.jsonl")).read_text().splitlines()
-    assert len([json.loads(line) for line in openings]) == 2
+    # The same code shows the report that is there; other code judges anew, and that opens the test events.
+    for commit, n_openings in ((COMMIT, 1), ("d" * 12, 2)):
+        monkeypatch.setattr(module, "git_commit", lambda commit=commit: commit)
+        lines: list[str] = []
+        again = quickstart(SMALL, [recordings], out, lines.append)
+        assert again.evaluation.policy == first.evaluation.policy
+        assert not [line for line in lines if "steps/s" in line]  # nothing was trained again
+        assert any("the test events stay shut" in line for line in lines) == (n_openings == 1)
+        assert again.published == first.published
+        assert len(tier_sets(registry, first.published.record.id)) == 1
+        openings = next(out.glob("work-*/dataset/test_split_openings.jsonl")).read_text().splitlines()
+        assert len([json.loads(line) for line in openings]) == n_openings
 
     for path in recordings.iterdir():
         path.unlink()

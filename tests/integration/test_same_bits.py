@@ -11,7 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from made.curves import curve_points
 from made.scripts import ROOT
+
+from kalshi_platform.learning.training.curves import FOLDER as CURVES
 
 #: Simulates, builds and trains in the folder that it is started in; both kinds of recordings are built.
 WAY = """
@@ -47,7 +50,11 @@ def without_clock(value):
 def content(path: Path) -> str:
     """Digest of a file; of one with the clock in it, without the clock."""
     data = path.read_bytes()
-    if path.name in ("state.json", "metrics.jsonl", "run.json"):
+    if path.parent.name == CURVES:
+        found = curve_points(path.parents[1])
+        assert found
+        data = json.dumps(found).encode()
+    elif path.name in ("state.json", "metrics.jsonl", "run.json"):
         text = data.decode()
         rows = (
             [json.loads(line) for line in text.splitlines()] if path.suffix == ".jsonl" else json.loads(text)
@@ -56,11 +63,16 @@ def content(path: Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def named(path: Path) -> str:
+    """Name of a file; of a file of curves, without the time and the machine."""
+    return str(path.with_name("events") if path.parent.name == CURVES else path)
+
+
 def files(folder: Path) -> dict[str, str]:
     """Every file that the way left, apart from locks and the sums of files that hold the clock."""
     found = (path for part in PARTS for path in sorted((folder / part).rglob("*")))
     return {
-        str(path.relative_to(folder)): content(path)
+        named(path.relative_to(folder)): content(path)
         for path in found
         if path.is_file() and path.parent.name not in ("best", "latest")
         and path.name not in (".lock", "lock")

@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 import psutil
 import pytest
+from made.curves import curve_points
 from moto.server import ThreadedMotoServer
 from ray.cluster_utils import Cluster
 
@@ -84,7 +85,7 @@ class Sweep:
 
     def wait_until(self, true: Callable[[], bool]) -> None:
         """Poll ``true``; the sweep must still be running then."""
-        end_s = time.monotonic() + 120
+        end_s = time.monotonic() + 300
         while not true():
             assert self.process.poll() is None, f"ended too early: {self.log.read_text()[-4000:]}"
             assert time.monotonic() < end_s, self.log.read_text()[-4000:]
@@ -136,6 +137,10 @@ def require_same(out: Path, unbroken: Path) -> SweepRecord:
     for one, other in zip(found.trials, expected.trials, strict=True):
         assert one.model_dump(exclude={"restarts"}) == other.model_dump(exclude={"restarts"})
         assert lines(out / one.run) == lines(unbroken / other.run)
+        assert curve_points(out / one.run) == curve_points(unbroken / other.run) != {}
+    # TensorBoard shows each trial once: beside its metrics, and not in Tune's own folders as well.
+    with_curves = [path.parents[1] for path in out.rglob("events.out.tfevents.*")]
+    assert sorted(with_curves) == sorted(out / trial.run for trial in found.trials)
     return found
 
 

@@ -15,6 +15,7 @@ from made.registry_models import made_policy
 BANK = made_bank()
 
 
+#: A test that stands for an interruption trains fewer steps first: the schedule must not follow the length.
 SMALL = TrainConfig(
     seed=3,
     level="simple",
@@ -23,6 +24,7 @@ SMALL = TrainConfig(
     minibatch=64,
     epochs=2,
     total_env_steps=4 * 128,
+    anneal_steps=5 * 128,
     validate_every=2,
     torch_threads=1,
 )

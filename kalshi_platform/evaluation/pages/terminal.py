@@ -1,8 +1,8 @@
 """Text on a terminal, or whole in a file or a pipe: results on stdout, what happens meanwhile on stderr.
 
-Owns   ``show`` and ``output`` for results; ``tell`` for the lines of the work, each with the time since the
-       command began. A passing line is rewritten in place on a terminal; elsewhere one comes every 10 s,
-       later every minute. Details come with --verbose (``cli/options.py``).
+Owns   ``show`` and ``output`` for results; ``tell`` for the lines of the work, each but a note with the time
+       since the command began. A passing line is rewritten in place on a terminal; elsewhere one comes every
+       10 s, later every minute. Details come with --verbose (``cli/options.py``).
 """
 
 import logging
@@ -59,6 +59,10 @@ class Terminal(Teller):
         self._print(line)
         self._stage_s = self._last_s
 
+    def note(self, line: str) -> None:
+        """Print a line that stays, without the time: the stage goes on."""
+        self._put(line)
+
     def detail(self, line: str) -> None:
         """Print a line that stays with --verbose; else it stands on a terminal until the next line."""
         if self.verbose:
@@ -84,11 +88,12 @@ class Terminal(Teller):
             sys.stderr.flush()
 
     def _print(self, line: str) -> None:
-        self.settle()
+        self._put(self._stamped(line))
         self._last_s = self._clock_s()
-        Console(stderr=True).print(
-            self._stamped(line), highlight=False, markup=False, emoji=False, soft_wrap=True
-        )
+
+    def _put(self, line: str) -> None:
+        self.settle()
+        Console(stderr=True).print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def _rewrite(self, line: str) -> bool:
         """Put ``line`` in place of the passing line; False without a terminal, or with --verbose."""

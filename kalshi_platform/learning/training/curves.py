@@ -2,15 +2,22 @@
 
 Folder     <run>/tensorboard/; ``kalshi-platform dashboard tensorboard RUN`` shows it while the run goes on
 Source     metrics.jsonl, line by line: what a curve shows stands there, and a resumed run doubles no point
+Writing    in the run's own thread: tensorboardX's SummaryWriter hands its points to a thread that a full disk
+           ends, and the run then waits for ever where that thread's queue is full
 Units      in every name: percent of capital, decisions, dollars, nats; the axis is environment steps
 """
 
 import shutil
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final, NamedTuple
 
-from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import RecordWriter
+from tensorboardX.summary import scalar
 
 from kalshi_platform.domain.actions import ACTION_NAMES
 
@@ -69,28 +76,39 @@ def points(line: Mapping[str, Any], validated_at: int) -> list[tuple[str, float,
 
 
 class Curves:
-    """Writer of one run's event files."""
+    """Writer of one run's event files; OSError where the disk refuses a point, as for a line of metrics."""
 
     def __init__(self, run: Path, lines: Iterable[Mapping[str, Any]] = ()) -> None:
         """Begin the run's curves anew with ``lines``, the metrics that the run has already."""
         folder = run / FOLDER
         shutil.rmtree(folder, ignore_errors=True)
-        self._writer = SummaryWriter(str(folder))
+        folder.mkdir(parents=True)
+        self._events = RecordWriter(str(folder / f"events.out.tfevents.{int(time.time())}.{gethostname()}"))
         self._validated_at = 0
-        for line in lines:
-            self._write(line)
-        self._writer.flush()
+        try:
+            self._add(Event(file_version="brain.Event:2"))
+            for line in lines:
+                self._write(line)
+            self._events.flush()
+        except OSError:
+            with suppress(OSError):  # closing writes again, to the same full disk
+                self.close()
+            raise
 
     def add(self, line: Mapping[str, Any]) -> None:
-        """Write one line of the metrics."""
+        """Write one line of the metrics; its points are on the disk when this returns."""
         self._write(line)
-        self._writer.flush()
+        self._events.flush()
 
     def close(self) -> None:
         """Close the event file."""
-        self._writer.close()
+        self._events.close()
 
     def _write(self, line: Mapping[str, Any]) -> None:
         for name, value, step in points(line, self._validated_at):
-            self._writer.add_scalar(name, value, step)
+            self._add(Event(step=step, summary=scalar(name, value)))
         self._validated_at = int((line.get("validation") or {}).get("env_steps", self._validated_at))
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._events.write(event.SerializeToString())

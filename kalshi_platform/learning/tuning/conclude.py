@@ -12,7 +12,7 @@ from typing import Final
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.saying import Say, detail
+from kalshi_platform.domain.saying import Say, detail, note
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
 from kalshi_platform.evaluation.judging.held_out import open_held_out
@@ -49,7 +49,7 @@ def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
         log_folder = out if "://" in record.dataset else Path(record.dataset)
         earlier = open_held_out(Dataset.open(record.dataset), "test", True, log_folder, _subject(record, run))
         if earlier:
-            say(opened_words(earlier))
+            note(say)(opened_words(earlier))
         _judge(record, run, "test", winner, say, earlier)
     return winner
 

@@ -62,7 +62,8 @@ _STUDENTS = (int(Tier.TIER_1), int(Tier.TIER_2))
 #: Said where a set is not stored.
 NOT_STORED: Final = (
     "no tier set was stored, the model is served alone: the tiers surely lose more of its return than was "
-    "allowed (--set thresholds.for_fallback=true stores the set all the same, for where tier 3 is late or fails)"
+    "allowed (--set thresholds.for_fallback=true stores the set all the same, for where tier 3 is late or "
+    "fails)"
 )
 
 
@@ -119,9 +120,9 @@ def build_tiers(
 ) -> Built:
     """Make, judge and store the tiers of ``model`` (an alias or an id).
 
-    A set that surely loses too much is not stored unless ``thresholds.for_fallback`` asks for it. ContractError
-    where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds too little to
-    learn from or to judge by. ``say`` receives a line a step, with an estimate of the time for long ones.
+    A set that surely loses too much is not stored unless ``thresholds.for_fallback`` asks for it.
+    ContractError where ``dataset_uri`` is not the dataset the model was trained on, DataError where it holds
+    too little to learn from or to judge by. ``say`` receives a line a step, with an estimate of the time.
     """
     started, made_at = time.perf_counter(), now()
     work = _open(registry, model, dataset_uri, config or TiersConfig(), say)

@@ -89,7 +89,7 @@ class ThresholdsConfig(Config):
     )
     for_fallback: bool = Field(
         False,
-        description="store also a set that surely loses too much: its tiers answer where tier 3 is late or fails",
+        description="store also a set that surely loses too much, for where tier 3 is late or fails",
     )
 
     def hop_ms(self, tier_3_p50_ms: float) -> float:

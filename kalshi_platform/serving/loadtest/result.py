@@ -63,12 +63,12 @@ class LoadConfig(Config):
     )
     dataset: str | None = Field(
         None,
-        description="built dataset (folder or s3://bucket/prefix) whose groups of markets are sent, in order "
-        "of time; without it ./runs/quickstart/dataset if the served model was trained on it, else made-up "
+        description="a built dataset: a folder or s3://bucket/prefix; its groups of markets are sent, in "
+        "order of time; without it ./runs/quickstart/dataset if the served model was trained on it, else made-up "
         "(synthetic) rows",
     )
     split: Literal["train", "validation"] = Field(
-        "validation", description="part of the dataset whose groups are sent"
+        "validation", description="the part of the dataset whose groups are sent"
     )
     vary: float = Field(0.2, ge=0, le=1, description="largest change of a feature of the server's example")
     stream: Path | None = Field(

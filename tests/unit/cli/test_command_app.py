@@ -58,6 +58,7 @@ def test_a_sweeps_help_is_whole_too(monkeypatch):
 #: Options of several commands that mean one thing, and the first words of their help in each of them.
 MEANINGS = {
     "--dataset": ("a built dataset:",),
+    "--split": ("the part of the dataset",),
     "--input": ("raw recordings:",),
     "--run": ("a training run's folder",),
     "--registry": ("registry of models:",),

@@ -117,7 +117,8 @@ def test_the_whole_dataset_is_judged_with_final_where_it_has_a_test_split(place)
 
 def test_mistakes_get_one_message(place):
     wrong = evaluate(place, "--split", "holdout").output
-    assert "expected train, validation, test, judge_only or all" in wrong
+    assert "--split 'holdout' is none of train, validation, test, judge_only, all" in wrong
+    assert "did you mean validation?" in evaluate(place, "--split", "validaton").output
     lost = CliRunner().invoke(app, ["evaluate", "--run", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output

@@ -66,8 +66,8 @@ OPTIONS = {
     },
     "loadtest": {
         "--url", "--rate", "--duration-s", "--warm-up-s", "--arrivals", "--seed", "--timeout-s",
-        "--target-ms", "--bodies", "--stream", "--allow-simulated", "--accept-missing-inputs",
-        "--token-file", "--out", "--json",
+        "--target-ms", "--dataset", "--split", "--bodies", "--stream", "--allow-simulated",
+        "--accept-missing-inputs", "--token-file", "--out", "--json",
     },
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from kalshi_platform.domain import quiet_ray
+from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.quiet_ray import ray_logs, start_ray
 
 
@@ -53,6 +54,13 @@ def test_ray_is_started_here_or_joined_without_logs_on_the_terminal():
 def test_a_start_that_is_interrupted_or_fails_leaves_nothing_behind(error):
     ray = FakeRay(error)
     with pytest.raises(type(error)):
+        start_ray(ray)
+    assert ray.is_down
+
+
+def test_where_rays_processes_do_not_come_up_it_is_said_in_a_sentence_with_the_place_of_the_logs():
+    ray = FakeRay(Exception("The current node timed out during startup."))
+    with pytest.raises(PlatformError, match=r"Ray did not start: The current .* start again; .* in /tmp/ray"):
         start_ray(ray)
     assert ray.is_down
 

@@ -8,6 +8,7 @@ from kalshi_platform.domain.saying import (
     Teller,
     Throttle,
     detail,
+    note,
     passing,
     silent,
     time_words,
@@ -29,6 +30,9 @@ class Ear(Teller):
 
     def __call__(self, line: str) -> None:
         self.heard.append(("stage", line))
+
+    def note(self, line: str) -> None:
+        self.heard.append(("note", line))
 
     def detail(self, line: str) -> None:
         self.heard.append(("detail", line))
@@ -67,14 +71,20 @@ def test_a_wanted_line_is_due_and_begins_a_pause():
     assert due_at(throttle, clock, 5, 7.9, 8) == [8]
 
 
-def test_who_tells_kinds_apart_hears_them_and_a_plain_function_hears_details_as_stages():
+def test_who_tells_kinds_apart_hears_them_and_a_plain_function_hears_notes_and_details_as_stages():
     ear, plain = Ear(), []
     for say in (ear, plain.append):
         say("built")
+        note(say)("registry: r")
         detail(say)("policy: seed 0")
         passing(say)("1 of 9")
-    assert ear.heard == [("stage", "built"), ("detail", "policy: seed 0"), ("passing", "1 of 9")]
-    assert plain == ["built", "policy: seed 0"]  # a passing line waits for its first pause
+    assert ear.heard == [
+        ("stage", "built"),
+        ("note", "registry: r"),
+        ("detail", "policy: seed 0"),
+        ("passing", "1 of 9"),
+    ]
+    assert plain == ["built", "registry: r", "policy: seed 0"]  # a passing line waits for its first pause
     assert detail(silent) is silent
 
 

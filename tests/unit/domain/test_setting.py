@@ -23,6 +23,11 @@ class Whole(Config):
     over: Annotated[int, Field(ge=0)] | Literal["run"] = "run"
     always: bool = True
     maybe: float | None = None
+    other: Part | None = None
+    any: tuple[int, ...] | None = None
+    parts: tuple[Part, ...] = ()
+    either: Part | Literal["none"] = "none"
+    by_name: dict[str, int | float] = Field(default={})
 
 
 SETTINGS = settings_of(Whole)
@@ -31,6 +36,7 @@ SETTINGS = settings_of(Whole)
 def test_names_are_dotted_and_in_the_order_of_the_fields():
     assert list(SETTINGS) == [
         "seed", "part.weight", "part.latency_ms", "part.style", "part.names", "over", "always", "maybe",
+        "other", "any", "parts", "either", "by_name",
     ]  # fmt: skip
 
 
@@ -44,7 +50,9 @@ def test_names_are_dotted_and_in_the_order_of_the_fields():
         ("part.names", "", "1 of them or more"),
         ("over", "", "0 or more or run"),
         ("always", "", "true or false"),
-        ("maybe", "", "null"),
+        ("maybe", "", "a number or null"),
+        ("other", "", "an object of its fields or null"),
+        ("any", "", ""),
     ],
 )
 def test_unit_and_allowed_values_follow_from_the_field(name, unit, allowed):
@@ -79,3 +87,21 @@ def test_a_wrong_value_is_refused_once_with_all_that_is_allowed_and_its_meaning(
 def test_an_unknown_key_of_a_mapping_is_told_the_nearest_as_well():
     with pytest.raises(ContractError, match=r"Whole\.part\.wait = 1: .*did you mean part.weight"):
         Whole.parse({"part": {"wait": 1}})
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"other": {"weight": 7}}, "Whole.other.weight = 7"),
+        ({"other": {"wait": 7}}, "Whole.other.wait = 7"),
+        ({"other": 7}, "Whole.other = 7"),
+        ({"parts": [{}, {"weight": 7}]}, "Whole.parts.1.weight = 7"),
+        ({"either": {"weight": 7}}, "Whole.either.weight = 7"),
+        ({"by_name": {"a": "x"}}, "Whole.by_name.a = 'x'"),
+        ({"over": -1}, "Whole.over = -1"),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_whole_place_and_by_no_type(values, named):
+    with pytest.raises(ContractError) as refused:
+        Whole.parse(values)
+    assert str(refused.value).splitlines()[1].startswith(f"  {named}: ")

@@ -11,6 +11,7 @@ from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.validation import Validation
 from kalshi_platform.learning.training import session
 from kalshi_platform.models.networks.transfer import TransferReport
+from kalshi_platform.models.registry.provenance import DataCount
 from kalshi_platform.models.rules.baselines import HoldToSettlement
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.workflows import progressive
@@ -18,7 +19,17 @@ from kalshi_platform.workflows.progressive import require_halves, run_progressiv
 from kalshi_platform.workflows.progressive_record import Transfer, read_progressive
 from kalshi_platform.workflows.progressive_report import write_progressive
 
-DATASET = SimpleNamespace(uri="/data", digest="d" * 12, manifest=SimpleNamespace(parents=()))
+MARKETS = tuple(
+    SimpleNamespace(provenance="simulated", event=event, block=None, split=split)
+    for event, split in (("A", "train"), ("B", "validation"), ("C", "validation"), ("D", "test"))
+)
+
+
+def dataset(digest="d" * 12, parents=()):
+    """Stand-in of a dataset with four events, two of them in validation."""
+    return SimpleNamespace(
+        uri="/data", digest=digest, manifest=SimpleNamespace(parents=parents, markets=MARKETS)
+    )
 
 
 @pytest.fixture
@@ -35,7 +46,7 @@ def climbed(monkeypatch):
             return level(self.config.levels[len(found.levels)], asked.kept.pop(0))
 
     monkeypatch.setattr(progressive, "_Pipeline", Pipeline)
-    monkeypatch.setattr(progressive.Dataset, "open", lambda uri: DATASET)
+    monkeypatch.setattr(progressive.Dataset, "open", lambda uri: dataset())
     return asked
 
 
@@ -47,6 +58,7 @@ def test_every_level_begins_from_the_last_one_kept_until_all_are_done(climbed, t
     assert [x.level for x in found.levels] == ["simple", "moderate"]
     assert read_progressive(tmp_path) == found
     assert said[-1] == found.verdict
+    assert found.judged_on == {"simulated": DataCount(events=2, blocks=2)}  # B and C, of validation
 
 
 def test_a_plateau_that_no_level_can_reach_is_told_before_anything_is_trained(climbed, tmp_path: Path):
@@ -80,7 +92,7 @@ def test_a_folder_of_other_settings_or_data_is_refused(climbed, tmp_path: Path, 
         ((), "asked for eeeeeeeeeeee, "),
         (("d" * 12,), "eeeeeeeeeeee, which grew from it"),
     ):
-        other = SimpleNamespace(uri="/data", digest="e" * 12, manifest=SimpleNamespace(parents=parents))
+        other = dataset("e" * 12, parents)
         monkeypatch.setattr(progressive.Dataset, "open", lambda uri, other=other: other)
         with pytest.raises(ContractError, match=said):
             run_progressive(CONFIG, "/data", tmp_path)

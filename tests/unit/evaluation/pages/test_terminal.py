@@ -62,6 +62,13 @@ def test_details_are_left_out_unless_they_are_asked_for(capsys, terminal):
     assert capsys.readouterr().err == "[  0 s] fees: seed 1\n"
 
 
+def test_a_note_has_no_time_and_goes_on_with_the_stage(capsys, terminal, clock):
+    passed(terminal, clock, 9)
+    terminal.note("registry: r")
+    passed(terminal, clock, 1)  # ten quiet seconds of the stage: the note ended none
+    assert capsys.readouterr().err == "registry: r\n[ 10 s] at 1\n"
+
+
 def passed(terminal, clock, seconds):
     """Say a passing line every second."""
     for second in range(1, seconds + 1):

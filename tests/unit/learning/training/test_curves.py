@@ -1,5 +1,9 @@
 """Curves of a run: every point once, in its unit, and the same after a resume."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -25,6 +29,17 @@ def read(run):
     """Name -> (step, value) of every curve."""
     events = EventAccumulator(str(run / FOLDER)).Reload()
     return {name: [(e.step, e.value) for e in events.Scalars(name)] for name in events.Tags()["scalars"]}
+
+
+@contextmanager
+def no_file_beyond(n_bytes: int) -> Iterator[None]:
+    """Let the system refuse every write past ``n_bytes`` of a file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_number_that_is_not_known_has_no_point_and_a_share_is_percent():
@@ -53,3 +68,21 @@ def test_a_resumed_run_has_the_points_of_its_metrics_and_no_others(tmp_path):
     curves.add(line(3, 3, episode_return=7.0))
     curves.close()
     assert read(tmp_path)["training/reward_per_episode_scaled"] == [(100, -5.0), (200, -5.0), (300, 7.0)]
+
+
+def test_points_are_on_the_disk_when_a_line_was_added_though_the_file_is_still_open(tmp_path):
+    curves = Curves(tmp_path)
+    for n, row in enumerate(LINES, start=1):
+        curves.add(row)
+        assert len(read(tmp_path)["training/reward_per_episode_scaled"]) == n
+    curves.close()
+
+
+@pytest.mark.timeout(30)
+def test_a_full_disk_is_an_error_and_no_endless_wait(tmp_path):
+    curves = Curves(tmp_path)
+    with no_file_beyond(100), pytest.raises(OSError, match="File too large"):
+        curves.add(LINES[0])
+    curves.close()
+    with no_file_beyond(500), pytest.raises(OSError, match="File too large"):
+        Curves(tmp_path, [line(n, n) for n in range(1, 200)])  # more than any buffer holds

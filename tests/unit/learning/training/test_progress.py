@@ -18,6 +18,9 @@ class Listener(Teller):
     def __call__(self, line: str) -> None:
         self.stages.append(line)
 
+    def note(self, line: str) -> None:
+        self.stages.append(line)
+
     def detail(self, line: str) -> None:
         self.stages.append(line)
 
