@@ -157,7 +157,7 @@ def build(
 
 
 def _next_line(summary: DatasetSummary, out: str) -> str:
-    """What to do with the dataset at ``out``: train on it, or judge by it where no event of it may teach."""
+    """Line that says what comes next for the dataset at ``out``: training, or judging where none can teach."""
     train = summary.splits.get("train")
     if train is not None and train.markets > (train.unplayable_markets or 0):
         run = Path("runs") / out.rstrip("/").rpartition("/")[2]
