@@ -1,5 +1,7 @@
 """Trials and models in MLflow: what is written, that it is found again, and what a lost server costs."""
 
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,9 +29,21 @@ class Trial(SimpleNamespace):
 A = Trial(name="t000-aaaaaa")
 
 
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory) -> Path:
+    """A home with MLflow's empty tables, which take MLflow seconds to make."""
+    place = tmp_path_factory.mktemp("tables")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(place))
+        patch.delenv(URI_VARIABLE, raising=False)
+        require_tracking()
+    return place
+
+
 @pytest.fixture
-def client(tmp_path, monkeypatch) -> MlflowClient:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+def client(tables, tmp_path, monkeypatch) -> MlflowClient:
+    shutil.copytree(tables, tmp_path / "home")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.delenv(URI_VARIABLE, raising=False)
     return MlflowClient(tracking_uri=tracking_uri())
 
