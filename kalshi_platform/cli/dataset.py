@@ -153,8 +153,19 @@ def build(
         return
     _print_summary(summary, as_json)
     _print_skipped(skipped)
-    run = Path("runs") / out.rstrip("/").rpartition("/")[2]
-    typer.echo(f"next: {command_line('train', '--dataset', out, '--out', run)}")
+    typer.echo(_next_line(summary, out))
+
+
+def _next_line(summary: DatasetSummary, out: str) -> str:
+    """Line that says what comes next for the dataset at ``out``: training, or judging where none can teach."""
+    train = summary.splits.get("train")
+    if train is not None and train.markets > (train.unplayable_markets or 0):
+        run = Path("runs") / out.rstrip("/").rpartition("/")[2]
+        return f"next: {command_line('train', '--dataset', out, '--out', run)}"
+    return (
+        "nothing to train on: no market of its train split can be played; record more, or judge a run of "
+        "another dataset by it (evaluate --run)"
+    )
 
 
 def _split_config(

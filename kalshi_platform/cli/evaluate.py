@@ -109,7 +109,8 @@ def judge_run(
         keep_ledger=ledgers.append,
         say=tell,
     )
-    tell(f"judged {run} on the {wanted} events: {found.policy.n_blocks} independent blocks")
+    which = "all events" if wanted == "all" else f"the {wanted} events"
+    tell(f"judged {run} on {which}: {found.policy.n_blocks} independent blocks")
     html, _ = write_report(found, out or run / "evaluation", metrics, ledger=ledgers[0])
     if as_json:
         sys.stdout.write(found.model_dump_json() + "\n")

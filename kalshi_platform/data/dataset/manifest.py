@@ -223,12 +223,13 @@ def state_path(digest: str) -> str:
 
 def playable_words(n_markets: int, n_unplayable: int | None) -> str:
     """Return the number of markets, and of those that no episode can step over, as every page says it."""
+    markets = f"{n_markets:,} market{'' if n_markets == 1 else 's'}"
     if n_unplayable is None:
-        return f"{n_markets:,} markets (built before those that cannot be played were counted)"
+        return f"{markets} (built before those that cannot be played were counted)"
     if not n_unplayable:
-        return f"{n_markets:,} markets"
+        return markets
     return (
-        f"{n_markets:,} markets, of which {n_unplayable:,} cannot be played: fewer than two rows in a row "
+        f"{markets}, of which {n_unplayable:,} cannot be played: fewer than two rows in a row "
         "with a valid book"
     )
 

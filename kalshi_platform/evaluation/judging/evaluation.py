@@ -160,7 +160,8 @@ class Coverage(Config):
     @property
     def words(self) -> str:
         """The same sentence as in ``dataset info``."""
-        return f"{self.n_events:,} events, {playable_words(self.n_markets, self.unplayable_markets)}"
+        many = "" if self.n_events == 1 else "s"
+        return f"{self.n_events:,} event{many}, {playable_words(self.n_markets, self.unplayable_markets)}"
 
 
 class OracleResult(Config):

@@ -14,9 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kalshi_platform.domain.units import NS_PER_SECOND
 from kalshi_platform.evaluation.judging.evaluation import Evaluation
 from kalshi_platform.evaluation.judging.fee_times import DatedFees
-from kalshi_platform.evaluation.judging.ledger_page import FILTERS, ledger_values
+from kalshi_platform.evaluation.judging.ledger_page import FILTERS, ledger_values, moment
 from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables, write_ledger
 from kalshi_platform.evaluation.judging.needed import needed_words
 from kalshi_platform.evaluation.judging.rivals import choice_words
@@ -28,7 +29,16 @@ from kalshi_platform.evaluation.judging.worth import worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
 from kalshi_platform.evaluation.pages.drawing import nothing
-from kalshi_platform.evaluation.pages.formats import blocks_text, dollars, interval_text, percent, plain, utc
+from kalshi_platform.evaluation.pages.formats import (
+    blocks_text,
+    dollars,
+    interval_text,
+    percent,
+    plain,
+    severity,
+    utc,
+    whole,
+)
 from kalshi_platform.evaluation.pages.head import PageHead, of_path
 from kalshi_platform.evaluation.pages.page import render, write_html_and_json
 from kalshi_platform.evaluation.pages.return_map import return_map
@@ -36,21 +46,22 @@ from kalshi_platform.evaluation.pages.terminal import show
 from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.registry.provenance import counts_words
 
+#: Up to ten minutes the time axis shows seconds.
+_SHORT_NS: Final = 600 * NS_PER_SECOND
 HTML_NAME: Final = "report.html"
 JSON_NAME: Final = "report.json"
-#: Training curves shown, in this order, where the run recorded them: (path in a metrics line, title).
+#: Training curves shown, in this order, where the run recorded them: (path in a metrics line, title, unit,
+#: how a value is written).
 CURVES: Final = (
-    ("validation.score", "validation score"),
-    ("episode_return", "episode return (reward)"),
-    ("entropy", "entropy"),
-    ("kl", "KL divergence"),
-    ("policy_loss", "policy loss"),
-    ("vf_loss", "value loss"),
-    ("vf_explained_var", "variance explained by the value"),
-    ("steps_per_s", "steps/s"),
+    ("validation.score", "validation return", "% of capital", percent),
+    ("episode_return", "reward of an episode while learning", "scaled reward", plain),
+    ("entropy", "entropy of the actions", "nats", plain),
+    ("kl", "change of the policy in an update", "KL divergence, nats", plain),
+    ("policy_loss", "policy loss", "loss", plain),
+    ("vf_loss", "value loss", "loss", plain),
+    ("vf_explained_var", "variance explained by the value", "share", plain),
+    ("steps_per_s", "speed", "environment steps/s", whole),
 )
-#: A finding tells of the policy and its data; a command that fails says "kalshi-platform: ..." and why.
-_SEVERITY_WORDS: Final = {"error": "serious finding", "warning": "finding", "info": "note"}
 _SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -107,6 +118,7 @@ def render_html(
         simulated_speed=is_speed_untested(evaluation),
         verdict=verdict(evaluation),
         worth=worth_line(evaluation),
+        split=split_words(evaluation.config.split),
         chosen=choice_words(evaluation.rules) if evaluation.rules else "",
     )
 
@@ -115,9 +127,10 @@ def page_head(evaluation: Evaluation) -> PageHead:
     """Head of the page: which policy, on which events, judged by whom and when."""
     subject, n_events = evaluation.subject, evaluation.policy.n_events
     policy = of_path(subject.checkpoint) or evaluation.policy.name
+    split = "" if evaluation.config.split == "all" else f" {evaluation.config.split}"
     return PageHead(
         kind="Evaluation",
-        name=f"{policy} on {n_events:,} {evaluation.config.split} event{'' if n_events == 1 else 's'}",
+        name=f"{policy} on {n_events:,}{split} event{'' if n_events == 1 else 's'}",
         data=counts_words(evaluation.policy.judged_on),
         facts={
             "policy": subject.checkpoint,
@@ -127,6 +140,11 @@ def page_head(evaluation: Evaluation) -> PageHead:
         },
         made=evaluation.made,
     )
+
+
+def split_words(split: str) -> str:
+    """Words for the part of the dataset that was judged."""
+    return "all events" if split == "all" else f"{split} split"
 
 
 def verdict(evaluation: Evaluation) -> str:
@@ -165,7 +183,8 @@ def worth_line(evaluation: Evaluation) -> str:
 def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[str, Markup]:
     policy = evaluation.policy
     start, stop = policy.curve_ns[0], policy.curve_ns[-1]
-    ticks = [(t, utc(int(t))) for t in (start, (start + stop) // 2, stop)]
+    clock = utc if stop - start > _SHORT_NS else moment
+    ticks = [(t, clock(int(t))) for t in (start, (start + stop) // 2, stop)]
     returns = sorted(((e.event, e.mean_return) for e in policy.events), key=lambda pair: pair[1])
     half = N_POSITION_BINS // 2
     positions = [_position_label(k - half, half) for k in range(N_POSITION_BINS)]
@@ -177,7 +196,7 @@ def _charts(evaluation: Evaluation, everyone: Sequence[PolicyResult]) -> dict[st
             ticks,
             x_axis="time, UTC",
             y_axis="profit since the start, % of capital",
-            x_format=lambda t: f"{utc(int(t))} UTC",
+            x_format=lambda t: f"{clock(int(t))} UTC",
         ),
         "differences": charts.forest_plot(
             differences, "policy against each baseline", "difference of mean return a block, % of capital"
@@ -243,7 +262,7 @@ def _position_label(step: int, half: int) -> str:
 def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Markup]]:
     """(title, chart) of every known curve in the run's metrics, over environment steps."""
     out = []
-    for path, title in CURVES:
+    for path, title, unit, written in CURVES:
         points = [
             (float(x), y)
             for row in rows
@@ -255,7 +274,7 @@ def training_charts(rows: Sequence[Mapping[str, object]]) -> list[tuple[str, Mar
         ticks = [(xs[0], f"{xs[0]:,.0f}"), (xs[-1], f"{xs[-1]:,.0f}")]
         line = Series(title, xs, ys)
         chart = charts.line_chart(
-            [line], title, ticks, plain, charts.SMALL, x_axis="environment steps", y_axis=title,
+            [line], title, ticks, written, charts.SMALL, x_axis="environment steps", y_axis=unit,
             with_zero=False, x_format=lambda x: f"{x:,.0f} steps",
         )  # fmt: skip
         out.append((title, chart))
@@ -278,7 +297,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     """Headline table, verdict and findings for a terminal."""
     differences = {c.baseline: c for c in evaluation.comparisons}
     counted = blocks_text(evaluation.policy.n_blocks, evaluation.policy.n_events)
-    table = Table(title=f"{evaluation.config.split} split · {counted}")
+    table = Table(title=f"{split_words(evaluation.config.split)} · {counted}")
     for name in (
         "",
         f"mean return [{evaluation.config.bootstrap.confidence:.0%} by block]",
@@ -301,7 +320,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
             f"{result.trading.n_fills / result.n_seeds:,.0f}",
         )
     lines: Iterable[Text] = (
-        Text(f"{_SEVERITY_WORDS[f.severity]}: {f.message} ({f.rule})", style=_SEVERITY_STYLE[f.severity])
+        Text(f"{severity(f.severity)}: {f.message} ({f.rule})", style=_SEVERITY_STYLE[f.severity])
         for f in evaluation.findings
     )
     subject = evaluation.subject

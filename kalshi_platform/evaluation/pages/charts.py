@@ -211,6 +211,8 @@ def forest_plot(
 def _forest_words(known: Sequence[tuple[str, Interval]]) -> str:
     if len(known) == 1:
         return f"{known[0][0]} {interval_text(known[0][1])}"
+    if all(i.low is None for _, i in known):
+        return f"none of {len(known)} estimates has an interval"
     above = sum(i.above_zero for _, i in known)
     below = sum(i.excludes_zero and not i.above_zero for _, i in known)
     name, best = max(known, key=lambda row: row[1].estimate or 0.0)

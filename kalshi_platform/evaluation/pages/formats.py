@@ -41,6 +41,11 @@ def plain(value: float) -> str:
     return f"{value:.4g}"
 
 
+def whole(value: float) -> str:
+    """A number to the unit: "12,300"."""
+    return f"{value:,.0f}"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds with three significant digits, "0.812 ms"; "-" where unknown."""
     if value is None:
@@ -69,6 +74,11 @@ def blocks_text(n_blocks: int, n_events: int) -> str:
 def ratio(value: float | None) -> str:
     """A Sharpe ratio or consistency with three decimals; "-" where nothing can be said."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def severity(kind: str) -> str:
+    """Words for how much a finding about a policy and its data weighs: "error" is the program's own word."""
+    return {"error": "serious finding", "warning": "finding", "info": "note"}[kind]
 
 
 def interval_text(i: Interval) -> str:

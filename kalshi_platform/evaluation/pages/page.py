@@ -22,6 +22,7 @@ from kalshi_platform.evaluation.pages.formats import (
     percent,
     probability,
     ratio,
+    severity,
     share,
     utc,
 )
@@ -35,6 +36,7 @@ _FILTERS: Final[Filters] = MappingProxyType(
         "percent": percent,
         "probability": probability,
         "share": share,
+        "severity": severity,
         "interval": interval_text,
         "dollars": dollars,
         "ms": ms,

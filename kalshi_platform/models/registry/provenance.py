@@ -75,4 +75,10 @@ def counts_words(counts: Mapping[Provenance, DataCount] | None) -> str:
     """Return the counts in words, such as "30 events in 12 blocks recorded", or "unknown"."""
     if not counts:
         return "unknown"
-    return ", ".join(f"{c.events:,} events in {c.blocks:,} blocks {p}" for p, c in counts.items())
+    return ", ".join(
+        f"{_several(c.events, 'event')} in {_several(c.blocks, 'block')} {kind}" for kind, c in counts.items()
+    )
+
+
+def _several(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

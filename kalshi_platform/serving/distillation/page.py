@@ -150,7 +150,7 @@ def exit_chart(tier: TierJudgement) -> Markup:
 
 
 def exit_words(tier: TierJudgement) -> str:
-    """Share of all groups that leave at the tier in the cascade, where the tiers before it were asked first."""
+    """Words for the share of all groups that leave at the tier in the cascade, after the tiers before it."""
     if tier.exit_threshold is None:
         return "in the cascade no group leaves here"
     first = ", after those that left before it" if tier.number > 1 else ""

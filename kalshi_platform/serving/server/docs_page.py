@@ -25,8 +25,9 @@ code, pre { font: 13px/1.45 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: .3rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; overflow-wrap: anywhere; }
-th[scope=row] { font-weight: 400; } th[scope=col] { overflow-wrap: normal; }
-table.codes th { white-space: nowrap; } caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
+th[scope=row] { font-weight: 400; }
+th[scope=col] { overflow-wrap: normal; } table.codes th { white-space: nowrap; }
+caption { text-align: left; opacity: .75; } .scroll { overflow-x: auto; }
 tr + tr > * { border-top: 1px solid #8884; } h2 code { font-size: 1rem; } section { margin-top: 2.5rem; }
 """
 
@@ -170,7 +171,8 @@ def _link(kind: str) -> str:
 def _table(caption: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]], kind: str = "") -> str:
     top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
     body = "".join(_row(*row) for row in rows)
-    table = f"<table{f' class={kind}' if kind else ''}><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>"
+    name = f' class="{kind}"' if kind else ""
+    table = f"<table{name}><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>"
     label = escape(caption, quote=True)
     return f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">{table}</div>'
 

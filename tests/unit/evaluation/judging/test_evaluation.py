@@ -65,7 +65,7 @@ def test_markets_and_events_that_no_episode_can_play_are_counted():
     assert found == Coverage(n_events=2, n_markets=3, unplayable_events=1, unplayable_markets=2)
     assert found.words.startswith("2 events, 3 markets, of which 2 cannot be played: fewer than two rows")
     whole = bank_of(market(rows(1, 1), "A", "E"))
-    assert Coverage.of(whole).words == "1 events, 1 markets"
+    assert Coverage.of(whole).words == "1 event, 1 market"
 
 
 @pytest.mark.parametrize(
