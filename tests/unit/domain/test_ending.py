@@ -30,8 +30,10 @@ def test_another_thread_sets_no_handler():
 
 @pytest.fixture
 def handlers():
-    """Put the handlers of both signals back."""
+    """Python's own handlers, though the tests were started in the background; put back what was there."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
