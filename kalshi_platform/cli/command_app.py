@@ -6,7 +6,7 @@ Not        the list of commands (main.py), nor errors of the work itself (refusa
 """
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import takewhile
 from typing import Any, TypeVar
 
@@ -20,6 +20,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Typer's words for a value that is no choice: "'tinny' is not one of 'tiny', 'simple'."
 _NO_CHOICE = re.compile(r"'(?P<value>.*)' is not one of (?P<choices>'.*')")
+#: Beginning of pydantic's words for a value of a wrong type or outside its bounds, and plain ends of them.
+_EXPECTED = "Input should be "
+_NUMBERS = {
+    "a valid integer, unable to parse string as an integer": "a whole number",
+    "a valid number, unable to parse string as a number": "a number",
+}
 
 
 class WordedCommand(TyperCommand):
@@ -33,6 +39,10 @@ class WordedCommand(TyperCommand):
             if err.param is not None and (found := _NO_CHOICE.search(err.message)):
                 choices = re.findall(r"'([^']*)'", found["choices"])
                 ctx.fail(refused_choice(err.param.opts[0], found["value"], choices))
+            if err.param is not None and err.message.startswith(_EXPECTED):
+                wanted = err.message.removeprefix(_EXPECTED)
+                given = _value_of(err.param, words_of(args, self.get_params(ctx)))
+                ctx.fail(f"{err.param.opts[0]} {given}: expected {_NUMBERS.get(wanted, wanted)}")
             raise
 
     def get_short_help_str(self, limit: int = 45) -> str:
@@ -93,6 +103,19 @@ def _refuse_unknown(ctx: Any, words: list[Word], parameters: list[Any], old: Con
         is_long = word.kind == "option" and word.name.startswith("--")
         if is_long and word.name not in (*known, "--help") and word.name not in old:
             ctx.fail(f"No such option: {word.name}{meant(word.name, known)}")
+
+
+def _value_of(parameter: Any, words: Iterable[Word]) -> str:
+    """Value that a command line gives an option, quoted: that of its last mention."""
+    found = ""
+    is_next = False
+    for word in words:
+        if is_next and word.kind == "value":
+            found = word.text
+        is_next = word.kind == "option" and word.name in parameter.opts
+        if is_next and "=" in word.text:
+            found = word.text.partition("=")[2]
+    return repr(found)
 
 
 def _path(ctx: Any) -> str:

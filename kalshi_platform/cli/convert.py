@@ -9,6 +9,7 @@ from kalshi_platform.cli.options import JsonOption, dataset_beside
 from kalshi_platform.data.market_data.importers.convert import EXAMPLES, KINDS, convert_file
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
+from kalshi_platform.domain.mistyped import refused_choice
 from kalshi_platform.domain.program import command_line
 
 
@@ -35,7 +36,7 @@ def convert(
     if example is not None:
         kind = next((k for k in KINDS if k == example), None)
         if kind is None:
-            raise ContractError(f"--example {example}; expected one of {', '.join(KINDS)}")
+            raise ContractError(refused_choice("--example", example, KINDS))
         typer.echo(EXAMPLES[kind], nl=False)
         return
     if file is None or out is None:

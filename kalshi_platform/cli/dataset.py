@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kalshi_platform.cli.after_build import next_lines
 from kalshi_platform.cli.command_app import CommandApp
 from kalshi_platform.cli.convert import convert
 from kalshi_platform.cli.options import DATASET_HELP, INPUT_HELP, JsonOption, UseYesPrice, VerboseOption
@@ -32,7 +33,6 @@ from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.domain.units import NS_PER_MS, moment_words, parse_duration, parse_moment
 from kalshi_platform.evaluation.pages.terminal import tell
@@ -153,19 +153,8 @@ def build(
         return
     _print_summary(summary, as_json)
     _print_skipped(skipped)
-    typer.echo(_next_line(summary, out))
-
-
-def _next_line(summary: DatasetSummary, out: str) -> str:
-    """Line that says what comes next for the dataset at ``out``: training, or judging where none can teach."""
-    train = summary.splits.get("train")
-    if train is not None and train.markets > (train.unplayable_markets or 0):
-        run = Path("runs") / out.rstrip("/").rpartition("/")[2]
-        return f"next: {command_line('train', '--dataset', out, '--out', run)}"
-    return (
-        "nothing to train on: no market of its train split can be played; record more, or judge a run of "
-        "another dataset by it (evaluate --run)"
-    )
+    for line in next_lines(summary, out):
+        typer.echo(line)
 
 
 def _split_config(

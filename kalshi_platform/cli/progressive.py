@@ -21,6 +21,12 @@ from kalshi_platform.workflows.progressive_record import PAGE_FILE, ProgressiveC
 app = CommandApp(help="Train from a simple network to a complex one, as far as it pays.")
 
 _DEFAULT = ProgressiveConfig()
+_OPTIONS = {
+    "ProgressiveConfig.levels": "--levels",
+    "ProgressiveConfig.steps_per_level": "--steps",
+    "ProgressiveConfig.min_gain_sharpe": "--min-gain",
+    "ProgressiveConfig.min_first_sharpe": "--min-sharpe",
+}
 
 
 @app.command()
@@ -77,18 +83,17 @@ def run(
     out = require_given(out, "--out", "a folder for the levels and the report")
     values = with_steps(settings, steps)
     steps_per_level = values.pop(STEPS_SETTING, _DEFAULT.steps_per_level)
-    with option_words():
-        run_settings = RunSettings.of_preset(preset or STANDARD).with_values(values)
-    config = ProgressiveConfig.parse(
-        {
-            "run": run_settings,
-            "levels": tuple(name.strip() for name in levels.split(",")),
-            "steps_per_level": steps_per_level,
-            "plateau": PlateauConfig(window=plateau_window),
-            "min_gain_sharpe": min_gain,
-            "min_first_sharpe": min_sharpe,
-        }
-    )
+    with option_words(_OPTIONS):
+        config = ProgressiveConfig.parse(
+            {
+                "run": RunSettings.of_preset(preset or STANDARD).with_values(values),
+                "levels": tuple(name.strip() for name in levels.split(",")),
+                "steps_per_level": steps_per_level,
+                "plateau": PlateauConfig(window=plateau_window),
+                "min_gain_sharpe": min_gain,
+                "min_first_sharpe": min_sharpe,
+            }
+        )
     with going_on(lambda: REPEAT):
         record = run_progressive(config, dataset, out, tell)
     if as_json:

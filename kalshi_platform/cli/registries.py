@@ -17,6 +17,8 @@ from kalshi_platform.models.registry.store import REGISTRY_VARIABLE, Registry
 
 #: Registry that `make run` fills, seen from the checkout's folder.
 QUICKSTART: Final = Path("runs/quickstart/registry")
+#: Run that `make run` leaves, a link to that of its newest call.
+QUICKSTART_RUN: Final = Path("runs/quickstart/run")
 
 
 def registry_to_read(given: str | None) -> Registry:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.cli.option_words import option_words
 from kalshi_platform.cli.options import JsonOption, VerboseOption, dataset_beside
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.program import command_line
@@ -31,7 +32,8 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """Write seeded recordings and their market metadata; build a dataset from the folder afterwards."""
-    config = SimConfig.preset(exchange).replace(n_events=events, seed=seed)
+    with option_words({"SimConfig.n_events": "--events", "SimConfig.seed": "--seed"}):
+        config = SimConfig.preset(exchange).replace(n_events=events, seed=seed)
     show = Countdown(tell, "simulating")
     files = simulate(config, out, lambda done, total: show(done, total, "events"), file_format)
     tell(f"simulated {files.n_events} events")

@@ -120,3 +120,18 @@ def test_a_wrong_word_is_refused_with_the_nearest(words, said):
     ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 2
     assert said in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("simulate", "--out", "x", "--seed", "many"), "--seed 'many': expected a whole number"),
+        (("simulate", "--out", "x", "--seed=", "--events", "2"), "--seed '': expected a whole number"),
+        (("loadtest", "--rate", "fast"), "--rate 'fast': expected a number"),
+        (("serve", "--port", "1", "--port", "99999"), "--port '99999': expected less than or equal to 65535"),
+    ],
+)
+def test_a_value_that_is_no_number_is_refused_with_the_option_and_the_value(words, told):
+    done = CliRunner().invoke(app, list(words))
+    assert done.exit_code == 2
+    assert f"Error: {told}\n" in done.output

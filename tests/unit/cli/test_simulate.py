@@ -42,3 +42,9 @@ def test_an_unknown_preset_is_wrong_usage(tmp_path):
     done = simulated(tmp_path / "a", "--exchange", "casino")
     assert done.exit_code == 2
     assert not (tmp_path / "a").exists()
+
+
+def test_too_few_events_are_refused_by_the_name_of_the_option(tmp_path):
+    done = CliRunner().invoke(app, ["simulate", "--out", str(tmp_path / "a"), "--events", "0"])
+    assert done.exit_code == 2
+    assert "kalshi-platform: --events 0: allowed: 1 or more" in done.output
