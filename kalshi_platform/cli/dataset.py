@@ -157,7 +157,7 @@ def build(
 
 
 def _next_line(summary: DatasetSummary, out: str) -> str:
-    """Line that says what comes next for the dataset at ``out``: training, or judging where none can teach."""
+    """Line that says what comes next for the dataset at ``out``: training, or judging by it alone."""
     train = summary.splits.get("train")
     if train is not None and train.markets > (train.unplayable_markets or 0):
         run = Path("runs") / out.rstrip("/").rpartition("/")[2]

@@ -64,8 +64,8 @@ class LoadConfig(Config):
     dataset: str | None = Field(
         None,
         description="a built dataset: a folder or s3://bucket/prefix; its groups of markets are sent, in "
-        "order of time; without it ./runs/quickstart/dataset if the served model was trained on it, else made-up "
-        "(synthetic) rows",
+        "order of time; without it ./runs/quickstart/dataset if the served model was trained on it, else "
+        "made-up (synthetic) rows",
     )
     split: Literal["train", "validation"] = Field(
         "validation", description="the part of the dataset whose groups are sent"
