@@ -247,6 +247,7 @@ def test_a_population_takes_over_weights_and_changes_settings(dataset, home, tmp
     )  # fmt: skip
     started.append(sweep)
     record = sweep.end()
+    assert "Warning" not in sweep.log.read_text()
     trials = [t for t in record.trials if t.stage == "sweep"]
     assert [t.status for t in trials] == ["finished"] * 2
     used = {

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -63,7 +64,10 @@ def run_stage(
     # Every run writes its own curves for TensorBoard, a trial's as any other's; Tune's would be a second set.
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     logging.getLogger("ray.tune.execution.tune_controller").setLevel(logging.CRITICAL)
-    _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
+    with warnings.catch_warnings():
+        # A population's trials are processes of their own on purpose: none may leave anything to the next.
+        warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
+        _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
     for variant in planned:
         if (record := read_trial(folder / variant.id)) is not None:
             tracker.close(record)

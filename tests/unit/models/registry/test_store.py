@@ -6,6 +6,7 @@ import pytest
 from made.registry_models import GOOD, add, made_evidence, made_policy, made_record
 
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
+from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.evaluation.promotion.gates import judge
 from kalshi_platform.models.registry.load import load_model
 from kalshi_platform.models.registry.record import WEIGHTS_NAME
@@ -36,7 +37,7 @@ def test_a_crash_between_weights_and_record_leaves_no_model(registry, monkeypatc
             registry.add(record, files)
     assert registry.models() == []
     assert not registry.holds(record.id)
-    with pytest.raises(ContractError, match="it holds nothing yet"):
+    with pytest.raises(ContractError, match="holds no model yet"):
         registry.resolve(record.id)
     assert registry.add(record, files) == record  # the same registration completes it
     assert load_model(registry, record.id).record == record
@@ -85,4 +86,7 @@ def test_the_address_comes_from_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv(REGISTRY_VARIABLE, str(tmp_path / "there"))
     assert Registry().uri == str(tmp_path / "there")
     monkeypatch.delenv(REGISTRY_VARIABLE)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    assert default_registry() == str(tmp_path / "home" / "registry")
+    monkeypatch.delenv(HOME_VARIABLE)
     assert default_registry().endswith("/.local/share/kalshi-platform/registry")

@@ -35,8 +35,9 @@ from kalshi_platform.serving.server.warming import rehearse
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 #: Two of them are the rules and the planning of orders, which evaluation and replay share with a request;
-#: a third is the rule where tier 3 is asked (inference/hop.py), which the report of the tiers shares.
-MOST = 23
+#: a third is the rule where tier 3 is asked (inference/hop.py), which the report of the tiers shares; a fourth
+#: keys probabilities by action (domain/actions.py), alike for HTTP and the stream.
+MOST = 24
 PACKAGE = Path(kalshi_platform.__file__).parent
 TOKEN = "client-token-of-tests"
 
