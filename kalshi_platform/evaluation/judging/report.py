@@ -54,13 +54,13 @@ JSON_NAME: Final = "report.json"
 #: how a value is written).
 CURVES: Final = (
     ("validation.score", "validation return", "% of capital", percent),
-    ("episode_return", "reward of an episode while learning", "scaled reward", plain),
-    ("entropy", "entropy of the actions", "nats", plain),
-    ("kl", "change of the policy in an update", "KL divergence, nats", plain),
+    ("episode_return", "reward of an episode (scaled)", "reward", plain),
+    ("entropy", "entropy of the policy", "nats", plain),
+    ("kl", "change of the policy in an iteration", "KL divergence, nats", plain),
     ("policy_loss", "policy loss", "loss", plain),
     ("vf_loss", "value loss", "loss", plain),
-    ("vf_explained_var", "variance explained by the value", "share", plain),
-    ("steps_per_s", "speed", "environment steps/s", whole),
+    ("vf_explained_var", "variance explained by the critic", "1 = all", plain),
+    ("steps_per_s", "environment steps a second", "steps", whole),
 )
 _SEVERITY_STYLE: Final = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 

@@ -126,13 +126,23 @@ def _ends_words(shown: Sequence[Series], y_format: Format) -> str:
     first, *others = shown
     said = [f"{first.name} ends at {y_format(_last(first))}"]
     if others:
-        top = max(others, key=_last)
-        highest = ", the highest of the others," if others[1:] else ""
-        said.append(f"{top.name}{highest} at {y_format(_last(top))}")
-    foot = min(others, key=_last, default=first)
-    if others and _last(foot) < _last(top):
-        said.append(f"{foot.name}, the lowest, at {y_format(_last(foot))}")
+        said += _others_words(others, y_format)
     return ", ".join(said[:1]) + "".join(f"; {each}" for each in said[1:])
+
+
+def _others_words(others: Sequence[Series], y_format: Format) -> list[str]:
+    """Words on the highest and the lowest end of ``others``; lines that end alike share them."""
+    high, low = max(map(_last, others)), min(map(_last, others))
+    if len(others) == 1:
+        return [f"{others[0].name} at {y_format(high)}"]
+    if high == low:
+        return [f"all the others at {y_format(high)}"]
+    ends = []
+    for value, words in ((high, "the highest of the others"), (low, "the lowest")):
+        alike = [s.name for s in others if _last(s) == value]
+        names = alike[0] if len(alike) == 1 else f"{', '.join(alike[:-1])} and {alike[-1]}"
+        ends.append(f"{names}, {words}, at {y_format(value)}")
+    return ends
 
 
 def _end_names(shown: Sequence[Series], y: Scale) -> list[str]:

@@ -268,7 +268,7 @@ def test_the_page_shows_how_the_rules_were_chosen(judged):
 
 def test_training_curves_skip_what_a_line_lacks():
     got = training_charts(METRICS)
-    assert [title for title, _ in got] == ["validation return", "entropy of the actions"]
+    assert [title for title, _ in got] == ["validation return", "entropy of the policy"]
     # three of five lines carry a score
     assert len(re.search(r'points="([^"]*)"', str(got[0][1])).group(1).split()) == 3
     assert training_charts([]) == []

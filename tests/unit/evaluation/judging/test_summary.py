@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from made.evaluation_bank import bank_of, in_block, market, random_bank
-from made.judging import QUICK
+from made.judging import ENV, QUICK
 from made.rollouts import CONFIG, Script, env_of
 
 from kalshi_platform.evaluation.judging import watch
+from kalshi_platform.evaluation.judging.evaluate import evaluate
 from kalshi_platform.evaluation.judging.rollout import run_policy
 from kalshi_platform.evaluation.judging.sample import pool
 from kalshi_platform.evaluation.judging.summary import PolicyResult, Slice, price_labels, summarise
+from kalshi_platform.models.rules.baselines import RandomTrader
 
 
 def test_totals_agree_across_the_tables(judged):
@@ -98,3 +100,11 @@ def test_price_labels_name_the_bins_of_ten_cents():
     assert labels[0] == "0-10c"
     assert labels[watch.price_bin(5_500)] == "50-60c"
     assert len(labels) == watch.N_PRICE_BINS
+
+
+def test_one_play_has_no_spread():
+    bank = random_bank(2, 1, 60, seed=1)
+    for seeds, spread in (((0,), False), ((0, 1), True)):
+        config = QUICK.replace(seeds=seeds, schedule="windows", window_steps=20, episodes_per_market=1)
+        found = evaluate(lambda env: RandomTrader(env.layout, 0.5, seed=1), bank, ENV, config)
+        assert {m.std_return is not None for m in found.policy.markets} == {spread}

@@ -92,3 +92,25 @@ def test_bars_and_intervals_say_how_many_gain():
     up = Interval(estimate=0.05, low=0.01, high=0.1, confidence=0.95, n_clusters=9)
     plot = str(charts.forest_plot([("a", up), ("b", up.replace(low=-0.01))], "x", "return"))
     assert "of 2 intervals 1 lies wholly above zero, 0 wholly below; the highest is a" in plot
+
+
+def test_lines_that_end_alike_share_the_words_on_their_ends():
+    def caption(*ends):
+        lines = [Series(f"l{k}", (0.0, 1.0), (0.0, end), k) for k, end in enumerate(ends)]
+        page = charts.line_chart(lines, "x", [(0.0, "0")], x_axis="x", y_axis="y")
+        return str(page).partition("<figcaption>")[2].partition("</figcaption>")[0]
+
+    assert caption(0.0, 0.0, 0.0) == "l0 ends at 0 %; all the others at 0 %."
+    assert caption(0.5, 0.02, -0.01, 0.02) == (
+        "l0 ends at 50 %; l1 and l3, the highest of the others, at 2.0 %; l2, the lowest, at -1.0 %."
+    )
+    assert caption(0.5, 0.02) == "l0 ends at 50 %; l1 at 2.0 %."
+
+
+def test_a_bar_of_zero_is_neither_a_gain_nor_a_loss_and_dots_alone_are_no_intervals():
+    page = str(charts.bar_chart([("a", -0.1), ("b", 0.0), ("c", 0.1)], "x", y_axis="y"))
+    assert [page.count(f'class="bar {kind}"') for kind in ("bad", "flat", "good")] == [1, 1, 1]
+    lone = Interval(estimate=0.1, low=None, high=None, confidence=0.95, n_clusters=1, note="few")
+    assert "none of 2 estimates has an interval" in str(
+        charts.forest_plot([("a", lone), ("b", lone)], "x", "y")
+    )

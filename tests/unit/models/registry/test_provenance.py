@@ -48,3 +48,8 @@ def test_only_real_blocks_make_a_model_real_and_nobody_counting_does_not(judged_
 def test_counts_are_said_in_words_and_unknown_is_said():
     assert counts_words(counts(recorded=1_200)) == "1,200 events in 1,200 blocks recorded"
     assert counts_words(None) == "unknown"
+
+
+def test_one_event_is_not_one_events():
+    counts = {"simulated": DataCount(events=1, blocks=1), "recorded": DataCount(events=1_200, blocks=3)}
+    assert counts_words(counts) == "1 event in 1 block simulated, 1,200 events in 3 blocks recorded"
