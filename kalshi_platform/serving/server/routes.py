@@ -81,7 +81,8 @@ def index_page(found: Mapping[str, Any]) -> str:
     )  # fmt: skip
     rows = "".join(_row(route) for route in ROUTES)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
         f"<style>{STYLE}</style></head><body><h1>{title}</h1><p>{words}</p>"
         f'<table><tr><th scope="col">route</th><th scope="col">token</th><th scope="col">what</th></tr>{rows}'
         f"</table><p>Metrics: {escape(_METRICS)}.</p></body></html>"
