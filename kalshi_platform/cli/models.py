@@ -62,13 +62,14 @@ def list_models(registry: RegistryOption = None, as_json: JsonOption = False) ->
     if not records:
         typer.echo(store.when_empty())
         return
-    table = Table(title=f"{len(records)} models in {store.uri}")
+    count = "1 model" if len(records) == 1 else f"{len(records)} models"
+    table = Table(title=f"{count} in {store.uri}")
     for column in (
         "model",
         "aliases",
         "judged on",
-        "claimed return",
-        "p99",
+        "claimed return, % of capital",
+        "p99 of a decision",
         "dataset",
         "commit",
         "registered",
