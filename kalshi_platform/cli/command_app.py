@@ -45,6 +45,10 @@ class WordedCommand(TyperCommand):
                 ctx.fail(f"{err.param.opts[0]} {given}: expected {_NUMBERS.get(wanted, wanted)}")
             raise
 
+    def get_help(self, ctx: Any) -> str:
+        """Text of the help; a default that stands in words is shown as any other, without brackets."""
+        return re.sub(r"\[default:(\s+)\(([^()\n]+)\)", r"[default:\1\2", str(super().get_help(ctx)))
+
     def get_short_help_str(self, limit: int = 45) -> str:
         """First sentence of the help for the list of commands, uncut."""
         return str(super().get_short_help_str(max(limit, 1_000)))

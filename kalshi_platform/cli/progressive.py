@@ -58,10 +58,10 @@ def run(
         ),
     ] = _DEFAULT.plateau.window,
     min_gain: Annotated[
-        float, typer.Option(help="Sharpe ratio per event that a level must gain over the last one kept")
+        float, typer.Option(help="Sharpe ratio per block that a level must gain over the last one kept")
     ] = _DEFAULT.min_gain_sharpe,
     min_sharpe: Annotated[
-        float, typer.Option(help="Sharpe ratio per event that the first level must reach")
+        float, typer.Option(help="Sharpe ratio per block that the first level must reach")
     ] = _DEFAULT.min_first_sharpe,
     settings: Annotated[
         list[str] | None,

@@ -156,11 +156,13 @@ def verdict(evaluation: Evaluation) -> str:
     unmet = " No rule was chosen on training events, so it met none with a threshold." if none_chosen else ""
     beaten = [c.baseline for c in evaluation.comparisons if c.beats]
     ties = [c.baseline for c in evaluation.comparisons if not c.beats and _is_tie(c.difference)]
-    missed = [c.baseline for c in evaluation.comparisons if not c.beats and c.baseline not in ties]
+    worse = [c.baseline for c in evaluation.comparisons if not c.beats and _is_worse(c.difference)]
+    missed = [c.baseline for c in evaluation.comparisons if not (c.beats or c.baseline in (*ties, *worse))]
     tied = f"; ties with {', '.join(ties)}" if ties else ""
+    tied += f"; earns less than {', '.join(worse)}" if worse else ""
     if "random" in ties and not evaluation.policy.trading.trade_rate:
         unmet += " The policy never trades; random trades as often as the policy, so its 0 says nothing."
-    if not missed and not ties:
+    if not (missed or ties or worse):
         if none_chosen:
             return f"Beats {', '.join(beaten)}.{unmet}"
         return f"Beats all {total} baselines: every interval of the paired difference lies above zero."
@@ -173,6 +175,11 @@ def verdict(evaluation: Evaluation) -> str:
 def _is_tie(difference: Interval) -> bool:
     """True where the paired difference is 0 on every block."""
     return difference.estimate == difference.low == difference.high == 0
+
+
+def _is_worse(difference: Interval) -> bool:
+    """True where the whole interval of the paired difference lies below 0."""
+    return difference.high is not None and difference.high < 0
 
 
 def worth_line(evaluation: Evaluation) -> str:
@@ -300,7 +307,7 @@ def terminal_view(evaluation: Evaluation) -> RenderableType:
     table = Table(title=f"{split_words(evaluation.config.split)} · {counted}")
     for name in (
         "",
-        f"mean return [{evaluation.config.bootstrap.confidence:.0%} by block]",
+        f"mean return, % of capital [{evaluation.config.bootstrap.confidence:.0%} by block]",
         "policy - baseline",
     ):
         table.add_column(name)

@@ -135,3 +135,10 @@ def test_a_value_that_is_no_number_is_refused_with_the_option_and_the_value(word
     done = CliRunner().invoke(app, list(words))
     assert done.exit_code == 2
     assert f"Error: {told}\n" in done.output
+
+
+def test_a_default_that_stands_in_words_has_no_brackets(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, ["train", "--help"]).output
+    assert "[default: tiny" in shown
+    assert "[default: (" not in shown

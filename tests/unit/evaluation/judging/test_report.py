@@ -204,6 +204,15 @@ def test_the_verdict_names_what_is_not_beaten(judged):
     assert "not shown to beat random" in verdict(with_beats(True, False, True, True))
 
 
+def test_a_baseline_that_surely_earns_more_is_named_as_such(judged):
+    below = {"estimate": -0.015, "low": -0.035, "high": -0.001}
+    first, *rest = judged.comparisons
+    lost = first.replace(beats=False, difference=first.difference.replace(**below).model_dump())
+    words = verdict(judged.replace(comparisons=[c.model_dump() for c in (lost, *rest)]))
+    assert f"earns less than {first.baseline}" in words
+    assert f"not shown to beat {first.baseline}" not in words
+
+
 def test_equal_returns_are_a_tie_and_the_random_rule_of_an_idle_policy_is_explained(judged):
     zero = {"estimate": 0.0, "low": 0.0, "high": 0.0}
     names = [c.baseline for c in judged.comparisons]
