@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
-from kalshi_platform.domain.saying import Say, passing, time_words
+from kalshi_platform.domain.saying import Say, detail, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.tuning.experiment import Variant
@@ -60,12 +60,16 @@ class Ledger(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """Note a trial's report, and say every few seconds how far the stage is."""
+        """Note a trial's report, and say every few seconds how far the stage is.
+
+        A policy that stops trading or trades again is a detail here: the trial's last line says how it ended.
+        """
         name, before = str(trial), self._last.get(str(trial), {}).get("collapse", "")
         self._last[name] = result
         now = result.get("collapse", "")
         if bool(now) != bool(before):
-            self._say(f"{name}: {f'warning: {now}' if now else 'the policy has recovered: it trades again'}")
+            words = f"warning: {now}" if now else "the policy has recovered: it trades again"
+            detail(self._say)(f"{name}: {words}")
         self._shown(self.line())
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
