@@ -40,7 +40,8 @@ def run_stage(
 ) -> dict[str, TrialRecord]:
     """Run every trial of ``planned`` that has no final record yet; returns the records of all, by id.
 
-    A trial without a final record at the end did not finish, because the sweep was interrupted.
+    KeyboardInterrupt where one has none at the end: Tune takes Ctrl-C as the end of a stage, and cut trials
+    must not be judged as whole ones.
     """
     stopper = HeldOutMarketStopper(sweep.patience, sweep.min_gain, sweep.grace_validations)
     folder = place.out / TRIALS[stage]
@@ -71,6 +72,8 @@ def run_stage(
     for variant in planned:
         if (record := read_trial(folder / variant.id)) is not None:
             tracker.close(record)
+    if ledger.open:
+        raise KeyboardInterrupt
     return ledger.records
 
 

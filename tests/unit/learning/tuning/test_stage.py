@@ -66,3 +66,11 @@ def test_a_stage_whose_trials_have_all_ended_starts_nothing(tmp_path, monkeypatc
     found = run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, said.append)
     assert found == ended
     assert said == ["2 of 2 trials had ended before"]
+
+
+def test_a_stage_that_ended_before_its_trials_is_an_interruption(tmp_path, monkeypatch):
+    (tmp_path / "trials").mkdir()
+    monkeypatch.setattr(stage, "_tuner", lambda *given: SimpleNamespace(fit=lambda: None))
+    place = SweepPlaces("/data", tmp_path, "")
+    with pytest.raises(KeyboardInterrupt):
+        run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, lambda line: None)
