@@ -13,6 +13,7 @@ Not        a cluster: there ``serve deploy serve_deployments/configs/cluster.yam
 import asyncio
 import errno
 import json
+import logging
 import math
 import os
 import secrets
@@ -162,6 +163,8 @@ class Running:
         try:
             start_ray(ray, include_dashboard=False)
             _say("starting Serve")
+            # This process says itself how far it is; the replicas' own lines go to Ray's folder of logs.
+            logging.getLogger("ray.serve").addFilter(lambda record: record.levelno >= logging.WARNING)
             start_serve(ray_serve, {"host": self.host, "port": self.port})
             deploy(ray_serve, build(self.args))
         except BaseException:
