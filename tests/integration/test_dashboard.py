@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from made.processes import family_of, hosts_listening, kill_all
 
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.training.curves import Curves
@@ -50,23 +51,14 @@ def test_a_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(name,
         assert url.startswith("http://127.0.0.1:"), log.read_text()
         assert mark in answer(url, process, log)
         port = int(url.rpartition(":")[2])
-        listening = {
-            c.laddr.ip
-            for child in psutil.Process(process.pid).children(recursive=True)
-            for c in child.net_connections("tcp")
-            if c.status == psutil.CONN_LISTEN and c.laddr.port == port
-        }
-        assert listening == {"127.0.0.1"}
-        family = psutil.Process(process.pid).children(recursive=True)
+        assert hosts_listening(process.pid, port) == {"127.0.0.1"}
+        family = family_of(process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) in (0, 130)
         assert psutil.wait_procs(family, timeout=30)[1] == []
     finally:
         if process.poll() is None:
-            for child in psutil.Process(process.pid).children(
-                recursive=True
-            ):  # some in sessions of their own
-                child.kill()
+            kill_all(family_of(process.pid))  # some are in sessions of their own
             process.kill()
             process.wait(timeout=10)
         process.stdout.close()

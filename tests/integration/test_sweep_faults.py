@@ -18,6 +18,7 @@ import boto3
 import psutil
 import pytest
 from made.curves import curve_points
+from made.processes import command_of, family_of, kill_all
 from moto.server import ThreadedMotoServer
 from ray.cluster_utils import Cluster
 
@@ -97,10 +98,9 @@ class Sweep:
 
     def stop(self) -> None:
         """End it and every process it started."""
-        family = [self.process.pid] if self.process.poll() is None else []
-        for pid in family:
-            for child in (*psutil.Process(pid).children(recursive=True), psutil.Process(pid)):
-                child.kill()
+        if self.process.poll() is None:
+            kill_all(family_of(self.process.pid))
+            self.process.kill()
         self.process.wait(timeout=90)
 
 
@@ -150,7 +150,7 @@ def test_a_killed_driver_resumes_to_the_result_of_an_unbroken_sweep(
     first = Sweep(dataset, tmp_path / "sweep", home, "--local")
     started.append(first)
     first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
-    family = psutil.Process(first.process.pid).children(recursive=True)
+    family = family_of(first.process.pid)
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait(timeout=60)
     reached = first.iterations()
@@ -184,7 +184,7 @@ def test_a_killed_process_and_a_lost_machine_cost_no_trial(
     started.append(sweep)
     sweep.wait_until(lambda: len(sweep.iterations()) >= 2 and min(sweep.iterations().values()) >= 2)
     victims = [
-        p for p in processes_of(first) if "run_trial" in p.name() or "ImplicitFunc" in " ".join(p.cmdline())
+        p for p in processes_of(first) if "run_trial" in command_of(p) or "ImplicitFunc" in command_of(p)
     ]
     assert victims, "no trial runs on the first machine"
     victims[0].kill()
@@ -199,7 +199,7 @@ def test_a_killed_process_and_a_lost_machine_cost_no_trial(
 def processes_of(node: Any) -> list[psutil.Process]:
     """Processes that a machine of the test's cluster runs."""
     raylet = next(info[0].process.pid for name, info in node.all_processes.items() if name == "raylet")
-    return psutil.Process(raylet).children(recursive=True)
+    return family_of(raylet)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Training from end to end on made markets: numbers, resume, failures."""
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -9,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import ray
 import torch
 from made.fake_import import FakeImport
+from made.processes import command_of, family_of, kill_all
 from made.training import BANK, SMALL, made_source, scored
 from ray.cloudpickle import register_pickle_by_value
 
@@ -281,11 +282,10 @@ def test_a_remote_sampler_resumes_exactly_too(ray_runtime, tmp_path: Path):
 
 def kill_samplers() -> None:
     """SIGKILL every sampling process of this test's Ray, as the out-of-memory killer or a lost node would."""
-    family = psutil.Process().children(recursive=True)  # other tests may sample beside this one
-    found = [p for p in family if "ray::RolloutWorker" in " ".join(p.cmdline())]
+    family = family_of(os.getpid())  # other tests may sample beside this one
+    found = [p for p in family if "ray::RolloutWorker" in command_of(p)]
     assert found, "no sampling process to kill"
-    for process in found:
-        process.kill()
+    kill_all(found)
 
 
 def test_a_killed_sampling_worker_costs_at_most_the_iteration_under_way(ray_runtime, tmp_path: Path, caplog):
