@@ -1,6 +1,6 @@
 """Machines that share nothing, made of namespaces of this one: each has a disk, a home, processes of its own.
 
-Machine    mounts and processes of its own (``unshare``): /tmp and /dev/shm are its own; all else of this computer
+Machine    mounts and processes of its own (``unshare``), /tmp and /dev/shm its own; all else of this computer
            is there to read only, so that the code is the same and no byte goes from disk to disk.
            Losing a machine kills every process in it at once, as a power cut does.
 Network    the computer's own: machines reach each other and the store by ports, as machines of a cluster do.
