@@ -127,6 +127,7 @@ class _Found:
         asked = self._experiment
         record = SweepRecord(
             name=asked.name,
+            id=self._store.claim,
             question=asked.question,
             expectation=asked.expectation,
             command=self._request.command,
