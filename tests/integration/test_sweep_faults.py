@@ -26,6 +26,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, read_sweep
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
+from kalshi_platform.storage.storage import open_storage
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
@@ -221,7 +222,7 @@ def bucket(monkeypatch) -> Iterator[str]:
         server.stop()
 
 
-def test_runs_mirrored_to_a_bucket_survive_the_loss_of_the_disk(
+def test_a_sweep_in_a_bucket_survives_the_loss_of_the_machine_that_drove_it(
     dataset, home, unbroken, tmp_path, started, bucket
 ):
     far = f"{bucket}/dataset"
@@ -231,12 +232,24 @@ def test_runs_mirrored_to_a_bucket_survive_the_loss_of_the_disk(
     started.append(first)
     first.wait_until(lambda: len(first.iterations()) >= 2 and min(first.iterations().values()) >= 3)
     first.stop()
-    shutil.rmtree(tmp_path / "sweep" / "trials")
-    second = Sweep(far, tmp_path / "sweep", home, "--local", "--storage", f"{bucket}/runs", "--resume")
-    started.append(second)
+    reached = first.iterations()
+    shutil.rmtree(tmp_path / "sweep")
+    other = Sweep(
+        far, tmp_path / "other", home, "--local", "--storage", f"{bucket}/runs",
+        "--set", "train.learning_rate=0.003",
+    )  # fmt: skip
+    second = Sweep(far, tmp_path / "new-head", home, "--local", "--storage", f"{bucket}/runs", "--resume")
+    started += [other, second]
+    assert other.process.wait(timeout=240) == 2
+    assert "base.train.learning_rate: 0.0003 -> 0.003: name another --storage" in other.log.read_text()
     second.end()
-    require_same(tmp_path / "sweep", unbroken)
+    record = require_same(tmp_path / "new-head", unbroken)
+    assert sum(reached.values()) >= 6  # the new head began with what the lost one had left in the bucket
     assert "very-secret-value" not in second.log.read_text()
+    stored = {file.path for file in open_storage(f"{bucket}/runs").list_files()}
+    assert {"plan.json", "sweep.json", "baselines.json", "compare.html", "compare.json"} <= stored
+    assert {f"{t.run}/trial.json" for t in record.trials} <= stored
+    assert "winner/validation/report.json" in stored
 
 
 def test_a_population_takes_over_weights_and_changes_settings(dataset, home, tmp_path, started):

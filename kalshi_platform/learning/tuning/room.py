@@ -27,7 +27,7 @@ Resources = Mapping[str, float]
 
 
 def room_for(settings: Sequence[RunSettings]) -> PlacementGroupFactory:
-    """What every trial of a stage asks for: a CPU and memory for itself and for each of its samplers.
+    """Resources that every trial of a stage asks for: a CPU and memory, and the same for each sampler.
 
     Sampling workers are actors of the trial and live in its placement group.
     """
