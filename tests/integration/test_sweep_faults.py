@@ -241,7 +241,7 @@ def test_a_sweep_in_a_bucket_survives_the_loss_of_the_machine_that_drove_it(
     second = Sweep(far, tmp_path / "new-head", home, "--local", "--storage", f"{bucket}/runs", "--resume")
     started += [other, second]
     assert other.process.wait(timeout=240) == 2
-    assert "base.train.learning_rate: 0.0003 -> 0.003: name another --storage" in other.log.read_text()
+    assert "base.train.learning_rate: 0.001 -> 0.003: name another --storage" in other.log.read_text()
     second.end()
     record = require_same(tmp_path / "new-head", unbroken)
     assert sum(reached.values()) >= 6  # the new head began with what the lost one had left in the bucket

@@ -145,6 +145,11 @@ def varied(runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _read_sweep(folder: Path) -> Sweep:
+    record = read_sweep(folder)
+    if not record.trials:
+        raise DataError(
+            f"no trial of {folder} has ended yet: look again later, or continue the sweep with --resume"
+        )
     path = folder / BASELINES_FILE
     baselines: dict[str, dict[str, float]] = {}
     if path.is_file():
@@ -155,7 +160,7 @@ def _read_sweep(folder: Path) -> Sweep:
                 f"{path} is not a table of returns: {err.errors()[0]['msg']}; expected "
                 '{"name": {"event": return}}: write it again or remove it'
             ) from None
-    return Sweep(folder=str(folder), record=read_sweep(folder), baselines=baselines)
+    return Sweep(folder=str(folder), record=record, baselines=baselines)
 
 
 def _read_trial(folder: Path, record: SweepRecord, trial: TrialRecord) -> Run:

@@ -137,3 +137,9 @@ def test_a_best_checkpoint_that_is_gone_is_said_and_keeps_the_run_out_of_the_cor
     got = find(loaded, QUICK)
     assert (got.winner, got.deflated, got.trials) == (None, None, ())
     assert "checkpoint that is gone" in got.left_out[0].why
+
+
+def test_a_sweep_of_which_no_trial_has_ended_yet_is_named(tmp_path):
+    make_sweep(tmp_path, [])
+    with pytest.raises(DataError, match=f"no trial of {tmp_path} has ended yet"):
+        load([tmp_path])
