@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.manifest import (
     MANIFEST_NAME,
     Asked,
@@ -183,7 +184,7 @@ def _at_state(storage: Storage, manifest: Manifest, state: str) -> Manifest:
             f"{storage.uri}: dataset {state} is asked for, {manifest.digest} is there and {grew}: start anew "
             "on the dataset that is there"
         )
-    return Manifest.from_bytes(bytes(storage.read_bytes(path)), storage.address(path))
+    return Manifest.read(storage, path)
 
 
 class Dataset:
@@ -192,8 +193,6 @@ class Dataset:
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
         self.storage = storage
         self.manifest = manifest
-        self._entries = {entry.ticker: entry for entry in manifest.markets}
-        self._shards = {(shard.kind, shard.event): shard for shard in manifest.shards}
 
     @classmethod
     def open(cls, uri: str | Path, state: str | None = None) -> "Dataset":
@@ -211,8 +210,7 @@ class Dataset:
                 f"{storage.uri} is no complete dataset: it has no {MANIFEST_NAME}; "
                 "make it with `kalshi-platform dataset build` (repeat the command if a build was interrupted)"
             )
-        data = bytes(storage.read_bytes(MANIFEST_NAME))
-        manifest = Manifest.from_bytes(data, storage.address(MANIFEST_NAME))
+        manifest = Manifest.read(storage)
         return cls(storage, manifest if state is None else _at_state(storage, manifest, state))
 
     @property
@@ -254,21 +252,24 @@ class Dataset:
 
     def outcomes(self) -> list[MarketRecord]:
         """Records of the outcomes file; an empty list where an earlier version built the dataset."""
-        shard = self._shards.get(("outcomes", None))
+        shard = self.manifest.shards.find("outcomes", None)
         if shard is None:
             return []
         return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
-    def entries(self, split: Asked | None = None) -> tuple[MarketEntry, ...]:
-        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order."""
-        return tuple(entry for entry in self.manifest.markets if split in (None, "all", entry.split))
+    def entries(self, split: Asked | None = None) -> MarketEntries:
+        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order.
+
+        They are made one by one when they are asked for; :meth:`MarketEntries.numbers` reads columns.
+        """
+        return self.manifest.markets.of(split)
 
     def entry(self, ticker: str) -> MarketEntry:
         """Manifest entry of a market; ContractError where the dataset lacks it."""
-        try:
-            return self._entries[ticker]
-        except KeyError:
-            raise ContractError(f"{self.uri} has no market {ticker!r}") from None
+        place = self.manifest.markets.place_of(ticker)
+        if place is None:
+            raise ContractError(f"{self.uri} has no market {ticker!r}")
+        return self.manifest.markets[place]
 
     def rows_of(self, ticker: str) -> MarketRows:
         """Recorded events of a market, verified."""
@@ -278,10 +279,10 @@ class Dataset:
 
     def shard(self, event: str | None, kind: ShardKind) -> Shard:
         """The file of ``event`` (None for the markets file); ContractError where the dataset lacks it."""
-        try:
-            return self._shards[kind, event]
-        except KeyError:
-            raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}") from None
+        shard = self.manifest.shards.find(kind, event)
+        if shard is None:
+            raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}")
+        return shard
 
     def read_verified(self, shard: Shard) -> pa.Buffer:
         """Bytes of the shard (a memory map where local).
