@@ -5,9 +5,9 @@ reader sees a whole dataset or none.
 (``tables.py``), which it names by sha256 and size. So its digest, over the text, still names the dataset.
 Paths are relative to the dataset's root and end in the first hex digits of the content's sha256, so that a
 rebuild never writes over a file that an earlier manifest names: ``tables/<kind>.<hash>.arrow``,
-``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known outcomes of
-all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet`` (one row group
-a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known outcomes
+of all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet`` (one row
+group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
 
 Lineage    a dataset that grew names its earlier states in ``parents``. An event keeps the split that it was
            given first, for ever: ``markets`` and ``left_out`` hold every assignment; none is ever changed.
