@@ -26,6 +26,7 @@ from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.tuning.sweep import write_json
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
 from kalshi_platform.learning.tuning.tracking import mirror_model
+from kalshi_platform.learning.tuning.tracking_place import tracking_place
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHALLENGER, Registry
@@ -61,7 +62,7 @@ def register_winner(record: SweepRecord, out: Path, registry: Registry, say: Say
     model = register_run(registry, out / record.winner_run, record.dataset, say=say)
     say(f"registered {model.id} in {registry.uri}")
     promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
-    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
+    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", tracking_place(), say)
     return model
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import ray
 from ray.tune.schedulers import FIFOScheduler
 
 from kalshi_platform.data.dataset.store import Dataset
@@ -27,7 +28,8 @@ from kalshi_platform.learning.tuning.schedulers import build_scheduler
 from kalshi_platform.learning.tuning.selection import WinnerChoice, best_trials, choose, further_seeds
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord
-from kalshi_platform.learning.tuning.tracking import MlflowTracker, require_tracking
+from kalshi_platform.learning.tuning.tracking import SweepTracking, require_tracking
+from kalshi_platform.learning.tuning.tracking_place import tracking_place
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
 
@@ -67,19 +69,23 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
     say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
-    records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say)
+    runs_at = tracking_place(request.out, request.storage)
+    tracking = SweepTracking(runs_at, experiment.name, tags, list(experiment.space), say)
+    tracking.open(sum(1 for node in ray.nodes() if node["Alive"]))
+    records = run_stage("sweep", planned, scheduler, sweep, place, tracking.stage(planned), say)
+    tracking.keep()
     found = _Found(experiment, request, dataset, started, tags["sweep"])
     found.write(records.values())
     chosen = best_trials(records, sweep.finalists)
     more = further_seeds(chosen, planned, sweep.seeds)
     say(f"finalists: {', '.join(r.id for r in chosen)}; {len(more)} runs with further seeds")
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in more}, say)
     fifo = FIFOScheduler()  # type: ignore[no-untyped-call]
-    further = run_stage("finalist", more, fifo, sweep, place, tracker, say)
+    further = run_stage("finalist", more, fifo, sweep, place, tracking.stage(more), say)
     choice = choose(chosen, further)
     say(f"winner: {choice.winner}, {choice.why}")
-    return found.write((*records.values(), *further.values()), choice)
+    record = found.write((*records.values(), *further.values()), choice)
+    tracking.conclude(record)
+    return record
 
 
 class _Found:
