@@ -43,7 +43,8 @@ import ray
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, variants
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
-from kalshi_platform.learning.tuning.stage import Place, run_stage
+from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import MlflowTracker
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -56,7 +57,7 @@ planned = variants(experiment, experiment.sweep)
 tracker = MlflowTracker("overhead", {"sweep": str(out), "dataset": "made"}, {}, print)
 records = run_stage(
     "sweep", planned, build_scheduler(experiment, experiment.sweep), experiment.sweep,
-    Place(dataset, out, ""), tracker, lambda line: None,
+    SweepPlaces(dataset, SweepStore(out)), tracker, lambda line: None,
 )
 rows = [json.loads(line) for line in next((out / "tune" / "sweep-0").glob("t*/result.json")).open()]
 print(json.dumps({
