@@ -33,7 +33,7 @@ from kalshi_platform.learning.tuning.sweep_record import (
 RUN_FILE: Final = "run.json"
 BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
-#: Mark of a folder that is a machine's copy of a sweep in a storage (sweep_store.py).
+#: Mark of a machine's copy of a sweep in a storage, as sweep_store.py names it.
 CACHE_FILE: Final = "cache.json"
 #: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
