@@ -17,7 +17,7 @@ CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests 
 # Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
 REGISTRY ?= runs/quickstart/registry
 
-.PHONY: help setup run serve test test-unit test-integration check bench clean
+.PHONY: help setup run serve test test-unit test-integration check bench device-check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ check: setup ## format, lint, types, layers, Dockerfiles; a missing tool fails
 
 bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# Exit 77 (make: Error 77) on a machine without a GPU, where it measures nothing; no other target depends on it.
+device-check: setup ## one iteration of every level on the GPU beside the CPU; exit 77 where there is no GPU
+	$(BIN)/python benchmarks/device_check.py
 
 clean: ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
