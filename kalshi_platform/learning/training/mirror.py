@@ -121,8 +121,8 @@ class Mirror:
         owner = json.loads(bytes(self._storage.read_bytes(OWNER_FILE)))
         if owner["token"] != self._token:
             raise ContractError(
-                f"{self.uri} is written by {owner['holder']} now, which started this run again while this process was "
-                "out of reach: nothing more was written here"
+                f"{self.uri} is written by {owner['holder']} now, which started this run again while this "
+                "process was out of reach: nothing more was written here"
             )
 
     def _send(self, path: str, data: bytes) -> None:

@@ -125,7 +125,7 @@ def differences(was: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {_shown(before, name)} -> {_shown(now, name)}"
         for name in names
-        if before.get(name) != now.get(name)
+        if name not in before or name not in now or before[name] != now[name]
     ]
 
 

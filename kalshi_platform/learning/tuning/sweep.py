@@ -94,10 +94,7 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     found.write(())
     say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
-    tags = {"sweep": store.claim, "dataset": dataset.digest}
-    runs_at = tracking_place(store.out, store.kept_at)
-    tracking = SweepTracking(runs_at, experiment.name, tags, list(experiment.space), say)
-    tracking.open(machines=sum(1 for node in ray.nodes() if node["Alive"]))
+    tracking = _tracking(experiment, store, dataset, say)
     tracker = tracking.stage(planned)
     records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say, found.write)
     tracking.keep()
@@ -115,6 +112,15 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     record = found.write((*so_far, *further.values()), choice)
     tracking.conclude(record)
     return record
+
+
+def _tracking(experiment: Experiment, store: SweepStore, dataset: Dataset, say: Say) -> SweepTracking:
+    """Runs of the sweep in MLflow, with what an earlier start or machine tracked."""
+    place = tracking_place(store.out, store.kept_at)
+    tags = {"sweep": store.claim, "dataset": dataset.digest}
+    tracking = SweepTracking(place, experiment.name, tags, list(experiment.space), say)
+    tracking.open(machines=sum(1 for node in ray.nodes() if node["Alive"]))
+    return tracking
 
 
 class _Found:

@@ -49,3 +49,16 @@ def test_outside_of_a_checkout_the_environment_is_asked(tmp_path, monkeypatch, s
     if said is not None:
         monkeypatch.setenv(COMMIT_VARIABLE, said)
     assert git_commit() == expected
+
+
+def test_the_code_has_a_digest_that_changes_with_any_source_file(tmp_path, monkeypatch):
+    package = tmp_path / "package" / "domain"
+    package.mkdir(parents=True)
+    (package / "commit.py").write_text("one\n")
+    monkeypatch.setattr(commit, "__file__", str(package / "commit.py"))
+    seen = set()
+    for name, text in (("a.py", "x"), ("a.py", "y"), ("b.py", "x"), ("notes.txt", "z")):
+        (package / name).write_text(text)
+        seen.add(commit.code_digest.__wrapped__())
+    assert len(seen) == 3  # notes are no code
+    assert all(len(digest) == 12 for digest in seen)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -137,3 +139,34 @@ def test_the_block_renews_its_lease_and_ends_it_also_after_an_error(storage, mon
     with pytest.raises(KeyError):
         block()
     assert told()["ended"]
+
+
+def test_who_will_hold_it_for_hours_is_refused_as_soon_as_the_holder_is_seen_to_live(storage):
+    first = taken(storage, Waiting())
+    waiting = Waiting(first.beat)
+    with pytest.raises(ContractError, match="is being written by"):
+        take(storage, "sub", 60.0, waiting.clock, waiting.wait, refuse_living=True)
+    assert waiting.now_s == 1_001.0
+    quiet = Waiting()
+    assert take(storage, "sub", 60.0, quiet.clock, quiet.wait, refuse_living=True).number == 2
+
+
+def test_a_holder_that_was_killed_on_this_machine_is_succeeded_at_once(storage):
+    code = (
+        f"import os; from kalshi_platform.storage.lease import take; "
+        f"from kalshi_platform.storage.storage import open_storage; "
+        f"take(open_storage({storage.uri!r}), 'sub'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    waiting = Waiting()
+    assert (taken(storage, waiting).number, waiting.now_s) == (2, 1_000.0)
+
+
+@pytest.mark.parametrize("changed", [{"machine": "another boot"}, {"pid": "x"}, {}])
+def test_a_holder_of_another_machine_is_never_taken_for_dead_by_its_number(storage, changed):
+    told = {"holder": "h", "token": "t", "beats": 0, "ended": False,
+            "process": {**lease._process(os.getpid()), "began": "long ago", **changed}}  # fmt: skip
+    storage.write_bytes_atomic("sub/000001.lease", json.dumps(told).encode())
+    waiting = Waiting()
+    taken(storage, waiting)
+    assert waiting.now_s == (1_000.0 if not changed else 1_045.0)

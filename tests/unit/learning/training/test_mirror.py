@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
+from kalshi_platform.learning.training import mirror as mirror_module
 from kalshi_platform.learning.training.checkpoint import BEST, LATEST, point
 from kalshi_platform.learning.training.mirror import Mirror
+from kalshi_platform.storage.sealed import seal
 
 
 def made_run(folder: Path, iterations: int, best: int) -> Path:
@@ -79,3 +81,81 @@ def test_a_checkpoint_missing_in_the_store_is_named(tmp_path):
     shutil.rmtree(tmp_path / "store" / "checkpoints")
     with pytest.raises(DataError, match="names checkpoint 000001, absent there"):
         Mirror(str(tmp_path / "store")).pull(tmp_path / "other")
+
+
+def recorded_writes(mirror: Mirror, monkeypatch) -> list[tuple[str, int]]:
+    """Paths that the mirror writes from now on, with their bytes."""
+    found: list[tuple[str, int]] = []
+    write = mirror._storage.write_bytes_atomic
+
+    def noted(path, data):
+        found.append((path, len(data)))
+        write(path, data)
+
+    monkeypatch.setattr(mirror._storage, "write_bytes_atomic", noted)
+    return found
+
+
+def test_a_push_sends_the_new_checkpoint_and_what_changed_and_does_not_grow_with_the_run(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mirror_module, "LINES_A_BLOCK", 4)
+    run, mirror = tmp_path / "run", Mirror(str(tmp_path / "store"))
+    mirror.push(made_run(run, 9, best=1))
+    made_run(run, 10, best=1)
+    written = recorded_writes(mirror, monkeypatch)
+    mirror.push(run)
+    assert [path for path, _ in written] == [
+        "checkpoints/000010/state.json", "metrics/000002.jsonl", "mirror.json",
+    ]  # fmt: skip
+    (sent,) = [size for path, size in written if path.startswith("metrics")]
+    assert sent == len('{"iteration": 9}\n{"iteration": 10}\n')
+    assert mirror.pull(tmp_path / "other")
+    assert (tmp_path / "other" / "metrics.jsonl").read_bytes() == (run / "metrics.jsonl").read_bytes()
+
+
+def test_a_checkpoint_that_was_written_anew_under_its_number_travels_again(tmp_path):
+    run, mirror = made_run(tmp_path / "run", 2, best=1), Mirror(str(tmp_path / "store"))
+    folder = run / "checkpoints" / "000002"
+    seal(folder)
+    mirror.push(run)
+    (folder / "state.json").write_text('{"taken": "over"}')
+    seal(folder)
+    mirror.push(run)
+    assert mirror.pull(tmp_path / "other")
+    assert json.loads((tmp_path / "other" / LATEST / "state.json").read_text()) == {"taken": "over"}
+
+
+def test_a_process_that_was_given_up_for_lost_writes_nothing_once_another_has_taken_its_place(tmp_path):
+    run, lost = made_run(tmp_path / "run", 1, best=1), Mirror(str(tmp_path / "store"))
+    lost.push(run)
+    present = Mirror(str(tmp_path / "store"))
+    present.take()
+    with pytest.raises(ContractError, match="started this run again while this process was out of reach"):
+        lost.push(made_run(run, 2, best=1))
+    present.push(run)
+    present.push(made_run(run, 3, best=3))
+    stored = sorted(p.name for p in (tmp_path / "store" / "checkpoints").iterdir() if any(p.iterdir()))
+    assert stored == ["000003"]  # those of the first process too
+
+
+def test_the_best_alone_is_brought_once(tmp_path, monkeypatch):
+    run, mirror = made_run(tmp_path / "run", 3, best=2), Mirror(str(tmp_path / "store"))
+    for folder in (run / "checkpoints").iterdir():
+        seal(folder)
+    mirror.push(run)
+    other = tmp_path / "other"
+    assert mirror.pull(other, only_best=True)
+    assert [p.name for p in (other / "checkpoints").iterdir()] == ["000002"]
+    monkeypatch.delattr(Mirror, "_fetch_checkpoint")
+    assert mirror.pull(other, only_best=True)
+
+
+def test_a_copy_knows_whether_it_holds_the_best(tmp_path):
+    run, mirror = made_run(tmp_path / "run", 2, best=1), Mirror(str(tmp_path / "store"))
+    assert not mirror.has_best()
+    seal(run / "checkpoints" / "000001")
+    mirror.push(run)
+    assert mirror.has_best()
+    shutil.rmtree(tmp_path / "store" / "checkpoints" / "000001")
+    assert not mirror.has_best()

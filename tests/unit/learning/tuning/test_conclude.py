@@ -12,6 +12,7 @@ from kalshi_platform.evaluation.judging.report import JSON_NAME
 from kalshi_platform.learning.tuning import conclude, load_runs
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.sweep_record import read_sweep
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 
 @pytest.fixture
@@ -32,37 +33,79 @@ def sweep(tmp_path, monkeypatch):
     held = SimpleNamespace(uri=str(data), entries=lambda split: ["a market"])
     monkeypatch.setattr(conclude, "_judge", judge)
     monkeypatch.setattr(conclude, "Dataset", SimpleNamespace(open=lambda uri: held))
-    return read_sweep(tmp_path), tmp_path, judged
+    return read_sweep(tmp_path), SweepStore(tmp_path), judged
 
 
 def test_a_sweep_without_a_winner_has_nothing_to_judge_or_register(tmp_path):
     record = make_sweep(tmp_path, [trial("t0")])
     with pytest.raises(ContractError, match="no winner yet"):
-        judge_winner(record, tmp_path, False, print)
+        judge_winner(record, SweepStore(tmp_path), False, print)
     with pytest.raises(ContractError, match="no winner yet"):
-        register_winner(record, tmp_path, None, print)
+        register_winner(record, SweepStore(tmp_path), None, print)
 
 
 def test_the_baselines_of_the_winner_are_kept_where_comparing_looks_for_them(sweep):
-    record, out, judged = sweep
-    assert judge_winner(record, out, False, print) == out / "winner"
-    assert json.loads((out / load_runs.BASELINES_FILE).read_text()) == {"random": {"E0": 0.5}}
+    record, store, judged = sweep
+    assert judge_winner(record, store, False, print) == store.out / "winner"
+    assert json.loads((store.out / load_runs.BASELINES_FILE).read_text()) == {"random": {"E0": 0.5}}
     assert judged == ["validation"]
 
 
 def test_what_was_judged_is_not_judged_again_and_the_test_split_opens_once(sweep):
-    record, out, judged = sweep
+    record, store, judged = sweep
+    out = store.out
     for _ in range(2):
-        judge_winner(record, out, True, print)
+        judge_winner(record, store, True, print)
     assert judged == ["validation", "test"]
     opened = (out / "data" / OPENINGS_FILE).read_text().splitlines()
     assert [json.loads(line)["checkpoint"] for line in opened] == [str(out / "trials" / "t0")]
 
 
 def test_an_earlier_opening_of_the_test_split_is_said(sweep):
-    record, out, _ = sweep
-    (out / "data" / OPENINGS_FILE).write_text("{}\n")
+    record, store, _ = sweep
+    (store.out / "data" / OPENINGS_FILE).write_text("{}\n")
     said: list[str] = []
-    judge_winner(record, out, True, said.append)
+    judge_winner(record, store, True, said.append)
     looked = "the test events were opened once before (an unknown day)"
     assert said == [f"{looked}: a figure that was looked at before is worth less"]
+
+
+def test_a_driver_on_another_machine_knows_the_opening_and_judges_nothing_again(sweep, tmp_path):
+    record, local, judged = sweep
+    far = record.replace(dataset="s3://bucket/data")
+    stored = str(tmp_path / "store")
+    (local.out / "trials").rename(tmp_path / "runs")
+    here = SweepStore(tmp_path / "here", stored, "c1")
+    (tmp_path / "runs").rename(here.out / "trials")
+    judge_winner(far, here, True, print)
+    there = SweepStore(tmp_path / "there", stored, "c1")
+    there.fetch()
+    (line,) = (there.out / OPENINGS_FILE).read_text().splitlines()
+    assert json.loads(line)["dataset"] == "s3://bucket/data"
+    judge_winner(far, there, True, print)
+    assert judged == ["validation", "test"]
+
+
+def test_the_opening_is_in_the_storage_before_the_test_split_is_read(sweep, tmp_path, monkeypatch):
+    record, local, _ = sweep
+    stored = tmp_path / "store"
+    store = SweepStore(tmp_path / "here", str(stored), "c1")
+    (local.out / "trials").rename(store.out / "trials")
+    (store.out / load_runs.BASELINES_FILE).write_text("{}")
+    monkeypatch.setattr(conclude, "_judge", lambda *given: pytest.fail((stored / OPENINGS_FILE).read_text()))
+    with pytest.raises(pytest.fail.Exception, match="s3://bucket/data"):
+        judge_winner(record.replace(dataset="s3://bucket/data"), store, True, print)
+
+
+def test_a_driver_that_was_taken_over_opens_nothing(sweep):
+    record, store, judged = sweep
+
+    def taken_over():
+        raise ContractError("was taken over")
+
+    store.require_driven = taken_over
+    with pytest.raises(ContractError, match="taken over"):
+        judge_winner(record, store, True, print)
+    with pytest.raises(ContractError, match="taken over"):
+        register_winner(record, store, None, print)
+    assert judged == ["validation"]

@@ -72,3 +72,18 @@ def test_what_was_searched_is_recorded_in_words():
         "train.level": ["tiny"],
         "train.gamma": "float (0.9, 0.99)",
     }
+
+
+def test_a_trials_name_covers_everything_that_decides_its_numbers():
+    space = {"train.gamma": [0.9]}
+
+    def name(asked: Experiment, *data: str) -> str:
+        (variant,) = variants(asked, asked.sweep, data)
+        return variant.id
+
+    asked = made(space)
+    other = made(space).with_settings({"train.learning_rate": 0.003}, {})
+    names = {name(asked, "data1", "fea7"), name(asked, "data2", "fea7"), name(asked, "data1", "fea8"),
+             name(other, "data1", "fea7"), name(made(space, seed=1), "data1", "fea7")}  # fmt: skip
+    assert len(names) == 5
+    assert name(asked, "data1", "fea7") == name(made(space), "data1", "fea7")

@@ -12,6 +12,7 @@ from kalshi_platform.domain.saying import time_words
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 
 class Trial(SimpleNamespace):
@@ -39,7 +40,7 @@ def report(iteration: int, best: float) -> dict[str, Any]:
 
 
 def made(folder: Path, said: list[str], reasons: dict[str, str] | None = None) -> Ledger:
-    return Ledger(folder / "trials", "sweep", PLANNED, (reasons or {}).get, said.append)
+    return Ledger(SweepStore(folder), "sweep", PLANNED, (reasons or {}).get, said.append)
 
 
 def test_a_trial_that_used_its_budget_is_finished_and_one_that_was_ended_is_stopped(tmp_path):
@@ -126,3 +127,38 @@ def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(
         "a: finished, used its whole budget; best validation return +20.00 % of capital; warning: at its end "
         "it holds"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("trace\nray.exceptions.RpcError: Socket closed\nNone", "its process or machine was lost"),
+        ("a stack\nValueError: too small\nNone\n", "ValueError: too small"),
+        ("None", "without a word"),
+    ],
+)
+def test_an_error_that_ends_with_none_is_told_by_its_words(tmp_path, error, words):
+    said: list[str] = []
+    made(tmp_path, said).on_trial_recover(1, [], Trial(**{**A.__dict__, "error": TuneError(error)}))
+    assert said == [f"a: failed ({words}); going on from its last checkpoint"]
+
+
+def test_a_record_is_in_the_storage_when_the_trial_has_ended_and_a_new_machine_knows_it(tmp_path):
+    ended: list[list[str]] = []
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    first = Ledger(store, "sweep", PLANNED, {}.get, print, lambda r: ended.append([t.id for t in r]))
+    for trial in (A, B):
+        first.on_trial_complete(1, [], trial)
+    assert ended == [["a"], ["a", "b"]]
+    elsewhere = SweepStore(tmp_path / "there", str(tmp_path / "store"), "c1")
+    elsewhere.fetch()
+    assert Ledger(elsewhere, "sweep", PLANNED, {}.get, print).records == first.records
+
+
+def test_an_ended_trial_whose_policy_is_gone_from_the_storage_too_is_named(tmp_path):
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    first = Ledger(store, "sweep", PLANNED, {}.get, print)
+    first.on_trial_result(1, [], A, report(3, 0.2))
+    first.on_trial_complete(1, [], A)
+    with pytest.raises(DataError, match=r"store/trials/a ended \(finished\) but its best checkpoint"):
+        Ledger(store, "sweep", PLANNED, {}.get, print)

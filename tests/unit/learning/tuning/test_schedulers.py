@@ -10,7 +10,6 @@ def report(*scores: float, iteration: int = 1) -> dict:
     return {
         "score": scores[-1],
         "iteration": iteration,
-        "validation_scores": list(scores),
         "best_score": best,
         "best_iteration": 1 + scores.index(best),
     }

@@ -6,11 +6,15 @@ import pytest
 from made.runs import trial
 from ray.tune.schedulers import FIFOScheduler
 
+from kalshi_platform.learning.training.machine import WORKER_BYTES
 from kalshi_platform.learning.training.session import RunSettings
-from kalshi_platform.learning.tuning import ledger, stage
+from kalshi_platform.learning.tuning import room, stage
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
+from kalshi_platform.learning.tuning.same_program import program_facts
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
+from kalshi_platform.learning.tuning.sweep_record import TRIAL_FILE
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 PLANNED = [
     Variant(id=name, values={}, settings=RunSettings().with_values({"train.num_env_runners": k}))
@@ -22,17 +26,20 @@ PLANNED = [
     ("storage", "mirrored"), [("", ""), ("s3://bucket/sweep", "s3://bucket/sweep/finalists")]
 )
 def test_a_task_names_the_folder_of_its_stage_and_the_mirror_of_it(tmp_path, storage, mirrored):
-    task = stage._task(PLANNED[0], "finalist", SweepPlaces("/data", tmp_path, storage), population=False)
-    assert task.folder == str(tmp_path / "finalists")
+    place = SweepPlaces("/data", SweepStore(tmp_path, storage, "c1"))
+    task = stage._task(PLANNED[0], "finalist", place, SweepConfig(min_gain=0.5))
+    assert task.runs == tmp_path / "finalists"
     assert task.storage == mirrored
     assert task.settings == PLANNED[0].settings
+    assert (task.min_gain, task.claim, task.program) == (0.5, "c1", program_facts())
 
 
-def test_every_start_of_a_stage_gets_logs_of_its_own(tmp_path):
-    assert stage._attempts(tmp_path, "sweep") == 0
-    for name in ("sweep-0", "sweep-1", "finalist-0"):
-        (tmp_path / "tune" / name).mkdir(parents=True)
-    assert stage._attempts(tmp_path, "sweep") == 2
+def test_where_nobody_names_a_folder_every_machine_takes_one_in_its_own_home(tmp_path, monkeypatch):
+    cache = tmp_path / "drivers" / "sweeps" / "made-1"
+    store = SweepStore(cache, "s3://bucket/sweep", "c1", chosen_by_user=False)
+    task = stage._task(PLANNED[0], "sweep", SweepPlaces("/data", store), SweepConfig())
+    monkeypatch.setenv("KALSHI_PLATFORM_HOME", str(tmp_path / "workers"))
+    assert task.runs == tmp_path / "workers" / "sweeps" / "made-1" / "trials"
 
 
 def test_a_trial_reserves_a_core_for_itself_and_for_each_of_its_samplers(tmp_path, monkeypatch):
@@ -43,8 +50,11 @@ def test_a_trial_reserves_a_core_for_itself_and_for_each_of_its_samplers(tmp_pat
     )
     sweep = SweepConfig(concurrent=3, max_failures=2)
     stopper = HeldOutMarketStopper(1, 0.0, 1)
-    stage._tuner("sweep", PLANNED, FIFOScheduler(), stopper, [], sweep, SweepPlaces("/data", tmp_path, ""))
-    assert asked["bundles"] == [{"CPU": 1.0}, {"CPU": 1.0}]  # the most that any of the trials needs
+    place = SweepPlaces("/data", SweepStore(tmp_path))
+    stage._tuner("sweep", PLANNED, FIFOScheduler(), stopper, [], sweep, place)
+    cores, memory = ([bundle[name] for bundle in asked["bundles"]] for name in ("CPU", "memory"))
+    assert cores == [1.0, 1.0]  # the most that any of the trials needs
+    assert memory == [room.TRIAL_BYTES, WORKER_BYTES]
     assert asked["tune_config"].max_concurrent_trials == 3
     assert asked["run_config"].failure_config.max_failures == 2
     assert asked["run_config"].checkpoint_config.num_to_keep is None  # runs keep their own
@@ -60,9 +70,9 @@ def test_a_stage_whose_trials_have_all_ended_starts_nothing(tmp_path, monkeypatc
     for name, record in ended.items():
         folder = tmp_path / "trials" / name
         folder.mkdir(parents=True)
-        (folder / ledger.TRIAL_FILE).write_text(record.model_dump_json())
+        (folder / TRIAL_FILE).write_text(record.model_dump_json())
     said: list[str] = []
-    place = SweepPlaces("/data", tmp_path, "")
+    place = SweepPlaces("/data", SweepStore(tmp_path))
     found = run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, said.append)
     assert found == ended
     assert said == ["2 of 2 trials had ended before"]
@@ -71,6 +81,6 @@ def test_a_stage_whose_trials_have_all_ended_starts_nothing(tmp_path, monkeypatc
 def test_a_stage_that_ended_before_its_trials_is_an_interruption(tmp_path, monkeypatch):
     (tmp_path / "trials").mkdir()
     monkeypatch.setattr(stage, "_tuner", lambda *given: SimpleNamespace(fit=lambda: None))
-    place = SweepPlaces("/data", tmp_path, "")
+    place = SweepPlaces("/data", SweepStore(tmp_path))
     with pytest.raises(KeyboardInterrupt):
         run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, lambda line: None)

@@ -1,62 +1,45 @@
-"""A sweep's folder is taken once and continued as it began; its record grows as more is known."""
+"""The plan of a sweep says what it computes; its record grows as more is known, over all of its starts."""
 
+import importlib
 import json
-import time
-from pathlib import Path
+import pkgutil
 from types import SimpleNamespace
 
 import pytest
 from made.runs import trial
 
-from kalshi_platform.domain.errors import ContractError
+import tune_experiments
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import sweep
+from kalshi_platform.learning.tuning.claim import differences
 from kalshi_platform.learning.tuning.experiment import Experiment
 from kalshi_platform.learning.tuning.selection import WinnerChoice
-from kalshi_platform.learning.tuning.sweep import PLAN_FILE, SweepRequest
-from kalshi_platform.learning.tuning.sweep_record import read_sweep
+from kalshi_platform.learning.tuning.sweep import SweepRequest, plan_of
+from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, read_sweep
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 DATASET = SimpleNamespace(uri="/data", digest="d" * 12)
+EXPERIMENTS = sorted(m.name for m in pkgutil.iter_modules(tune_experiments.__path__) if m.name != "base")
 
 
-def experiment(**sweep_settings) -> Experiment:
-    space = {"train.gamma": [0.9, 0.99]}
-    return Experiment("made", "Is it so?", "No.", space, RunSettings()).with_settings({}, sweep_settings)
+def experiment() -> Experiment:
+    return Experiment("made", "Is it so?", "No.", {"train.gamma": [0.9, 0.99]}, RunSettings())
 
 
-def request(out: Path, **changes) -> SweepRequest:
-    return SweepRequest(dataset="/data", out=out, **changes)
+@pytest.mark.parametrize("smoke", [False, True])
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_finds_its_own_plan_again(name, smoke):
+    asked = importlib.import_module(f"tune_experiments.{name}").EXPERIMENT
+    plan = plan_of(asked.smoked() if smoke else asked, DATASET.digest)
+    assert differences(json.loads(json.dumps(plan)), plan) == []
 
 
-def test_a_folder_is_taken_once_and_continued_with_resume(tmp_path):
-    plan = sweep._plan(experiment(), DATASET)
-    sweep._claim(request(tmp_path), plan)
-    assert json.loads((tmp_path / PLAN_FILE).read_text()) == json.loads(json.dumps(plan))
-    with pytest.raises(ContractError, match="--resume"):
-        sweep._claim(request(tmp_path), plan)
-    sweep._claim(request(tmp_path, resume=True), plan)
-
-
-def test_nothing_is_resumed_where_nothing_began(tmp_path):
-    with pytest.raises(ContractError, match="no sweep to resume"):
-        sweep._claim(request(tmp_path, resume=True), sweep._plan(experiment(), DATASET))
-
-
-@pytest.mark.parametrize(
-    ("asked", "dataset", "named"),
-    [
-        (experiment(samples=3), DATASET, "sweep"),
-        (experiment(), SimpleNamespace(uri="/data", digest="e" * 12), "dataset"),
-    ],
-)
-def test_a_sweep_is_not_continued_as_another(tmp_path, asked, dataset, named):
-    sweep._claim(request(tmp_path), sweep._plan(experiment(), DATASET))
-    with pytest.raises(ContractError, match=f"begun with another {named}"):
-        sweep._claim(request(tmp_path, resume=True), sweep._plan(asked, dataset))
+def found_in(store: SweepStore) -> sweep._Found:
+    return sweep._Found(experiment(), SweepRequest(dataset="/data", command="sweep made"), DATASET, store)
 
 
 def test_the_record_is_readable_before_and_after_the_winner_is_known(tmp_path):
-    found = sweep._Found(experiment(), request(tmp_path, command="sweep made"), DATASET, time.monotonic())
+    found = found_in(SweepStore(tmp_path))
     found.write([trial("t1"), trial("t0")])
     early = read_sweep(tmp_path)
     assert (early.winner, early.why, early.command) == (None, "", "sweep made")
@@ -66,3 +49,29 @@ def test_the_record_is_readable_before_and_after_the_winner_is_known(tmp_path):
     assert [t.id for t in late.trials] == ["t0", "t1", "f0"]  # finalists last
     assert (late.winner, late.winner_run) == ("t1", "finalists/f0")
     assert late.started_at == early.started_at
+
+
+def test_a_resumed_sweep_keeps_when_it_began_and_adds_up_its_time(tmp_path):
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    first = found_in(store).write(())
+    began = first.replace(started_at="2026-11-01T00:00:00+00:00", wall_s=100.0)
+    (tmp_path / "store" / SWEEP_FILE).write_text(began.model_dump_json())
+    elsewhere = SweepStore(tmp_path / "there", str(tmp_path / "store"), "c1")
+    elsewhere.fetch()
+    second = found_in(elsewhere).write(())
+    assert second.started_at == began.started_at
+    assert 100.0 <= second.wall_s < 200.0
+    assert json.loads((tmp_path / "store" / SWEEP_FILE).read_text())["wall_s"] == second.wall_s
+
+
+def test_everything_is_checked_before_anything_is_written(tmp_path, monkeypatch):
+    seen: list[str] = []
+    dataset = SimpleNamespace(uri="/data", digest="d" * 12)
+    monkeypatch.setattr(sweep, "Dataset", SimpleNamespace(open=lambda uri: dataset))
+    monkeypatch.setattr(sweep, "require_ready", lambda settings, dataset: seen.append("ready"))
+    monkeypatch.setattr(sweep, "require_tracking", lambda: seen.append("tracking"))
+    prepared = sweep.prepare_sweep(experiment(), SweepRequest(dataset="/data", out=tmp_path / "new"))
+    assert seen == ["ready", "ready", "tracking"]
+    assert not (tmp_path / "new").exists()
+    other = sweep.prepare_sweep(experiment().with_settings({"train.seed": 0}, {"seed": 5}), prepared.request)
+    assert {v.id for v in prepared.planned}.isdisjoint(v.id for v in other.planned)

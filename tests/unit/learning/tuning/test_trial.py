@@ -10,13 +10,15 @@ import pytest
 from made.registry_models import made_policy
 from made.training import SMALL
 
-from kalshi_platform.domain.errors import ChecksumError
+from kalshi_platform.domain.errors import ChecksumError, ContractError
 from kalshi_platform.learning.training import checkpoint
 from kalshi_platform.learning.training.checkpoint import TrainingState, write_checkpoint
 from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import trial
+from kalshi_platform.learning.tuning.same_program import program_facts
 from kalshi_platform.learning.tuning.trial import report_of_progress, reports_of_run
 from kalshi_platform.storage.sealed import seal, verify
 
@@ -58,7 +60,7 @@ def test_a_report_holds_the_last_validation_and_the_best(tmp_path):
     found = list(reports_of_run(run_of(tmp_path / "run")))
     assert [f["score"] for f in found] == [0.1, 0.1, 0.4, 0.2]
     assert [f["validated_at"] for f in found] == [1, 1, 3, 4]
-    assert found[3]["validation_scores"] == [0.1, 0.4, 0.2]
+    assert (found[3]["validations"], found[3]["without_gain"]) == (3, 1)
     assert (found[3]["best_score"], found[3]["best_iteration"]) == (0.4, 3)
     assert found[3]["validation"] == {"score": 0.2, "sharpe": 1.0}
 
@@ -74,9 +76,9 @@ def test_what_is_read_back_is_what_was_reported_but_for_the_word_replayed(tmp_pa
 
 
 def test_only_reports_up_to_the_last_checkpoint_are_told_again(tmp_path, told):
-    trial._replay(tmp_path / "nothing")
+    trial._replay(tmp_path / "nothing", 0.0)
     assert told.reports == []
-    trial._replay(run_of(tmp_path / "run", trained_to=3))
+    trial._replay(run_of(tmp_path / "run", trained_to=3), 0.0)
     assert [f["iteration"] for f in told.reports] == [1, 2, 3]
 
 
@@ -142,3 +144,42 @@ def test_a_trial_that_began_before_resumes_and_reports_what_it_had(tmp_path, tol
     assert (asked["run"], asked["resume"], asked["mutated"]) == (tmp_path / "t000", True, frozenset())
     assert asked["settings"].train == SMALL
     assert [f["replayed"] for f in told.reports] == [True] * 4
+
+
+@pytest.fixture
+def started(monkeypatch, told):
+    """A trial called t000 whose training only reports once what lies in its run's folder."""
+    seen = []
+
+    def run_training(settings, dataset, run, report, resume, mutated):
+        seen.append((run, resume))
+
+    monkeypatch.setattr(trial, "run_training", run_training)
+    monkeypatch.setattr(trial.tune, "get_context", lambda: SimpleNamespace(get_trial_name=lambda: "t000"))
+
+    def start(**changes):
+        task = trial.Task(settings=RunSettings(train=SMALL), dataset="/data", **changes)
+        trial.run_trial({"trial": {"task": task.model_dump(mode="json")}})
+        return seen[-1]
+
+    return start
+
+
+def test_a_machine_that_never_saw_the_sweep_goes_on_from_the_mirror_in_its_own_home(
+    tmp_path, told, started, monkeypatch
+):
+    store = tmp_path / "store"
+    Mirror(f"{store}/trials/t000").push(run_of(tmp_path / "elsewhere" / "t000"))
+    monkeypatch.setenv("KALSHI_PLATFORM_HOME", str(tmp_path / "home"))
+    run, resume = started(folder="made-1/trials", storage=f"{store}/trials", claim="c1")
+    assert (run, resume) == (tmp_path / "home" / "sweeps" / "made-1" / "trials" / "t000", True)
+    assert [f["iteration"] for f in told.reports] == [1, 2, 3, 4]
+    with pytest.raises(ContractError, match="cache of another sweep"):
+        started(folder="made-1/trials", storage=f"{store}/trials", claim="c2")
+
+
+def test_a_machine_with_another_program_than_the_driver_refuses_by_name(tmp_path, started, told):
+    facts = program_facts()
+    started(folder=str(tmp_path), program=facts)
+    with pytest.raises(ContractError, match=f"code feedbeef there, {facts['code']} here"):
+        started(folder=str(tmp_path), program={**facts, "code": "feedbeef"})
