@@ -56,8 +56,7 @@ experiment = Experiment(
 )
 planned = variants(experiment, experiment.sweep)
 tags = {"sweep": str(out), "dataset": "made"}
-tracking = SweepTracking(tracking_place(), "overhead", tags, list(experiment.space), print)
-tracker = tracking.stage(planned)
+tracker = SweepTracking(tracking_place(), "overhead", tags, list(experiment.space), print).stage(planned)
 records = run_stage(
     "sweep", planned, build_scheduler(experiment, experiment.sweep), experiment.sweep,
     SweepPlaces(dataset, SweepStore(out)), tracker, lambda line: None,

@@ -30,8 +30,11 @@ import aiohttp
 
 from kalshi_platform.domain.errors import ContractError, LimitError, PlatformError
 from kalshi_platform.domain.places import home
+from kalshi_platform.domain.program import command_line
 from kalshi_platform.domain.quiet_ray import start_ray
+from kalshi_platform.models.registry.flaws import FITNESS_WORDS, Fitness
 from kalshi_platform.models.registry.marks import marks_of
+from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHALLENGER, CHAMPION, Registry
 from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.inference.saving import first_asked_words
@@ -73,8 +76,10 @@ def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
     """Return the alias to serve, and a warning where its model is no champion judged on real data (else "").
 
     ``model`` names the alias. Without it this is the champion or, where the registry has none, the
-    challenger: on a developer's machine a model that no gate has passed is worth looking at. Where the
-    registry has neither, the start refuses the champion (:func:`require_model`).
+    challenger: on a developer's machine a model that no gate has passed is worth looking at. A challenger
+    that does not trade, or whose checkup found an error, is served so only where the registry holds no model
+    without one: else LimitError names that model. Where the registry has neither alias, the start refuses the
+    champion (:func:`require_model`).
     """
     store = Registry(registry)
     log = store.aliases()
@@ -84,10 +89,29 @@ def alias_to_serve(registry: str | None, model: str | None) -> tuple[str, str]:
     found = log.model(alias)
     if found is None:
         return alias, ""
-    said = list(marks_of(store.record(found), log, alias).cautions)
+    record = store.record(found)
+    if model is None and alias == CHALLENGER:
+        _refuse_for_a_better_one(store, record)
+    said = list(marks_of(record, log, alias).cautions)
     if model is None and alias == CHALLENGER:
         said.insert(0, "no champion here: serving the challenger")
     return alias, f"{found}: {'; '.join(said)}" if said else ""
+
+
+def _refuse_for_a_better_one(store: Registry, record: ModelRecord) -> None:
+    """Raise LimitError where the challenger ``record`` is flawed and ``store`` holds a model that is not."""
+    flawed = FITNESS_WORDS.get(record.fitness)
+    if flawed is None:
+        return
+    sound = [other for other in store.models() if other.fitness is Fitness.SOUND]
+    if sound:
+        where = ("--registry", store.uri)
+        raise LimitError(
+            f"no champion here, and the challenger {record.id} is not served without being named: {flawed}. "
+            f"{sound[-1].id} is the better one: "
+            f"{command_line('models', 'promote', sound[-1].id, '--alias', CHALLENGER, *where)}; or serve the "
+            f"challenger as it is: {command_line('serve', '--model', CHALLENGER, *where)}"
+        )
 
 
 def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:

@@ -48,8 +48,7 @@ def mlflow(
 ) -> None:
     """Show every tracked trial in MLflow: settings, score, and how it ended. Ctrl-C ends it."""
     require_extras("dashboard mlflow", "train", "track")
-    from kalshi_platform.learning.tuning.tracking import view_address
-    from kalshi_platform.learning.tuning.tracking_place import place_of_sweep, tracking_place
+    from kalshi_platform.learning.tuning.tracking_place import place_of_sweep, tracking_place, view_address
 
     place = place_of_sweep(sweep, copies_of(sweep)) if sweep else tracking_place()
     if place.uri.startswith(("http://", "https://")):

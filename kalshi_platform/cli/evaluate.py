@@ -73,6 +73,7 @@ def judge_run(
     Exit 4 if the test split stays shut.
     """
     named = None if split is None else _split(split)
+    require_one_run(run)
     policy = FrozenPolicy.load(run)
     env_config = read_environment(run)
     opened = Dataset.open(dataset)
@@ -117,6 +118,17 @@ def judge_run(
         return
     print_view(found, html)
     typer.echo(f"next: {command_line('models', 'register', '--run', run, '--dataset', dataset)}")
+
+
+def require_one_run(run: Path) -> None:
+    """Refuse a folder that is no run but holds some, such as one folder a seed; DataError names them."""
+    if any((folder / RUN_FILE).is_file() for folder in _run_folders(run)) or not run.is_dir():
+        return
+    below = sorted(found.parent for found in run.glob(f"*/{RUN_FILE}"))
+    if below:
+        named = ", ".join(str(path) for path in below[:5])
+        more = f" and {len(below) - 5} more" if len(below) > 5 else ""
+        raise DataError(f"{run} holds no policy but runs, one of which can be judged: --run {named}{more}")
 
 
 def _split(name: str) -> Asked:

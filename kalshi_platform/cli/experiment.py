@@ -183,7 +183,7 @@ def _to_the_end(
 ) -> None:
     record = run_sweep(prepared, store, tell)
     judge_winner(record, store, final, tell)
-    model = register_winner(record, store, models, tell) if models is not None else None
+    registered = register_winner(record, store, models, tell) if models is not None else None
     comparison = compare_runs([store.out])
     write_page(comparison, store.out)
     store.keep(COMPARE_HTML, COMPARE_JSON)
@@ -193,9 +193,9 @@ def _to_the_end(
     lines = [f"winner {record.winner}: {record.why}", f"page: {store.out / COMPARE_HTML}"]
     if store.is_remote:
         lines[-1] += f", also {store.address(COMPARE_HTML)}"
-    if models is not None and model is not None:
-        where = ("--dataset", record.dataset, "--registry", models.uri)
-        lines.append(f"challenger: {model.id}\nnext: {command_line('models', 'promote', model.id, *where)}")
+    if registered is not None:
+        where = ("--dataset", record.dataset, "--registry", registered.registry)
+        lines.append(f"next: {command_line('models', 'promote', registered.model, *where)}")
     show(terminal_view(comparison))
     output().print("\n".join(lines), soft_wrap=True, highlight=False)
 

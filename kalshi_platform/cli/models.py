@@ -31,6 +31,7 @@ from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
 from kalshi_platform.models.registry.evidence import Estimate, GateJudgement, Performance
+from kalshi_platform.models.registry.flaws import FITNESS_WORDS, Fitness
 from kalshi_platform.models.registry.marks import UNMARKED, Marks, all_marks, marks_at
 from kalshi_platform.models.registry.provenance import (
     SIMULATED,
@@ -68,6 +69,7 @@ def list_models(registry: RegistryOption = None, as_json: JsonOption = False) ->
         "model",
         "aliases",
         "judged on",
+        "checkup",
         "claimed return, % of capital",
         "p99 of a decision",
         "dataset",
@@ -81,6 +83,7 @@ def list_models(registry: RegistryOption = None, as_json: JsonOption = False) ->
             r.id,
             ", ".join(names[r.id]) or _NONE,
             _standing(marks[r.id]),
+            _checkup(r),
             _estimate(claimed.mean_return) if claimed else _NONE,
             f"{claimed.latency.p99_ms:.2f} ms" if claimed else _NONE,
             r.dataset_digest,
@@ -175,6 +178,8 @@ def promote(
         )
     if entry is not None and not as_json:
         typer.echo(_sentence(entry))
+        if flawed := FITNESS_WORDS.get(store.record(entry.model).fitness):
+            typer.secho(f"{entry.model}: {flawed}, and every answer of it says so", err=True, fg="yellow")
         typer.echo(f"serve it: {command_line('serve', '--model', alias, *registry_words(registry))}")
 
 
@@ -234,6 +239,15 @@ def _standing(marks: Marks) -> str:
     return "simulated?" if marks.standing == "unknown" else marks.standing
 
 
+def _checkup(record: ModelRecord) -> str:
+    """Result of the checkup for a list: does not trade, the rules that found an error, or no error."""
+    if record.fitness is Fitness.IDLE:
+        return "does not trade"
+    if record.fitness is Fitness.UNKNOWN:
+        return "unknown"
+    return ", ".join(dict.fromkeys(flaw.rule for flaw in record.flaws)) or "no error"
+
+
 def _worth(found: Performance, judged_on: DataCounts | None) -> str:
     """First line on a model: what its figures are worth."""
     return worth(claims_figures(found, blocks_by_provenance(judged_on)))
@@ -246,6 +260,7 @@ def _print_record(record: ModelRecord, aliases: list[str], marks: Marks) -> None
     rows: dict[str, Any] = {
         "aliases": ", ".join(aliases) or _NONE,
         "marks": "; ".join(marks.cautions) or "none",
+        "checkup": "\n".join(flaw.words for flaw in record.flaws) or _checkup(record),
         "trained on data": counts_words(record.trained_on),
         "judged on data": marks.judged_on,
         "level": record.spec.level.name,

@@ -84,7 +84,8 @@ def run(
         return
     print_view(outcome.evaluation, outcome.html)
     found = outcome.published
-    role = "champion" if found.champion else "challenger; the gates refused: " + "; ".join(found.refusals)
+    asked = "challenger" if found.challenger else "held back, a better one is challenger"
+    role = "champion" if found.champion else f"{asked}; the gates refused: " + "; ".join(found.refusals)
     typer.echo("; ".join((f"model: {found.record.id} in {outcome.registry}, {role}", *found.cautions)))
     typer.echo(f"serve it: {command_line('serve', '--registry', outcome.registry)}")
 

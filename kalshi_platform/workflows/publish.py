@@ -1,6 +1,7 @@
 """Publishing: a finished run is registered, its tiers are made, and the gates decide whether it is champion.
 
-Rule   the model always becomes challenger, which promises nothing; champion only through the gates.
+Rule   the model becomes challenger, which promises nothing, unless it is flawed and a better one is there
+       (evaluation/promotion/challenge.py); champion only through the gates.
 Tiers  with too little data to make and judge tiers, or where they save no time, the whole network is served
        alone, and the log says so.
 Repeat a model, tier set or alias that is there already is kept.
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.saying import Say, passing
+from kalshi_platform.evaluation.promotion.challenge import challenge
 from kalshi_platform.evaluation.promotion.promote import promote_model
 from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.models.registry.marks import marks_of
@@ -31,6 +33,7 @@ class Published(NamedTuple):
     champion: bool
     refusals: tuple[str, ...]  # words of the gates that refused
     cautions: tuple[str, ...]  # what every answer of the model says of it
+    challenger: bool = True  # False: held back, because a better one is challenger
 
 
 def publish_run(
@@ -43,7 +46,8 @@ def publish_run(
     passing(say)(f"registering {run.name} in {registry.uri}")
     record = register_run(registry, run, dataset_uri, say=say)
     say(f"registered {record.id} in {registry.uri}")
-    promote_model(registry, record.id, alias=CHALLENGER, say=say)
+    asked = challenge(registry, record)
+    say(asked.words)
     # Before it may be champion: a server that follows the alias finds the tiers with the model.
     tier_set, report = newest_tier_set(registry, record.id), None
     if tier_set is not None:
@@ -67,4 +71,4 @@ def publish_run(
     log = registry.aliases()
     alias = CHAMPION if log.model(CHAMPION) == record.id else CHALLENGER
     cautions = marks_of(record, log, alias).cautions
-    return Published(record, tier_set, report, alias == CHAMPION, refusals, cautions)
+    return Published(record, tier_set, report, alias == CHAMPION, refusals, cautions, asked.taken)

@@ -21,6 +21,7 @@ from kalshi_platform.models.registry.evidence import (
     TrainedRule,
 )
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.flaws import Flaw
 from kalshi_platform.models.registry.provenance import DataCount, DataCounts
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry
@@ -138,6 +139,17 @@ def made_evidence(**changes: object) -> Evidence:
         champion_standing="real",
     )
     return evidence.replace(**changes)
+
+
+def flawed(record: ModelRecord, *flaws: Flaw, **performance: object) -> ModelRecord:
+    """``record`` as a checkup with these ``flaws`` left it; ``performance``: changed figures."""
+    claims = record.claims.replace(flaws=flaws, performance=record.claims.performance.replace(**performance))
+    return record.replace(claims=claims.model_dump())
+
+
+#: Action counts of a model that only holds.
+IDLE = {"HOLD": 1_000, "BUY_YES": 0, "SELL_YES": 0, "BUY_NO": 0, "SELL_NO": 0}
+OVERTRADING = Flaw(rule="overtrading", message="fees eat the whole profit", split="validation")
 
 
 def add(registry: Registry, seed: int = 0, level: str = "tiny") -> ModelRecord:

@@ -219,6 +219,7 @@ class Evaluation(Config):
             self.rules,
             self.subject.doubts.get(TRAIN_JUDGED, 0),
             self.subject.descends is False,
+            idle=self.policy.trading.decisions > 0 and self.policy.trading.n_fills == 0,
         )
 
     @property

@@ -18,6 +18,8 @@ from kalshi_platform.evaluation.statistics.bootstrap import Interval
 from kalshi_platform.models.registry.evidence import Estimate, Performance, RuleChoice
 
 SIMULATED: Final = "simulated"
+#: First words on a policy that earns nothing and loses nothing.
+_IDLE: Final = "Does not trade: not one order was filled. "
 _PLANTED: Final = "the simulator plants a displayed mispricing of about 5 c; it says nothing about a market"
 
 
@@ -31,6 +33,7 @@ class WorthFigures(Config):
     why_no_rule: str = ""
     against_rule: Estimate | None = Field(description="paired difference to it; None where it was not played")
     n_taught: int = Field(default=0, description="judged events that taught the policy, or may have")
+    idle: bool = Field(default=False, description="the policy filled no order: it does not trade")
     of_another: bool = Field(
         default=False, description="another dataset taught the policy: what both hold is not known"
     )
@@ -43,12 +46,13 @@ def worth_figures(
     rules: RuleChoice | None,
     n_taught: int = 0,
     of_another: bool = False,
+    idle: bool = False,
 ) -> WorthFigures:
     """Figures of a policy out of its evaluation.
 
     ``by_provenance``: independent blocks by provenance; ``comparisons``: paired difference to each baseline;
     ``n_taught``: judged events that taught the policy, or may have; ``of_another``: another
-    dataset taught it.
+    dataset taught it; ``idle``: it filled no order.
     """
     best = rules.best if rules else None
     gap = comparisons.get(best.name) if best else None
@@ -61,6 +65,7 @@ def worth_figures(
         against_rule=_estimate(gap) if gap else None,
         n_taught=n_taught,
         of_another=of_another,
+        idle=idle,
     )
 
 
@@ -77,6 +82,7 @@ def claims_figures(found: Performance, by_provenance: Mapping[str, int]) -> Wort
         rule=best.words if best else None,
         why_no_rule=found.rules.why_not if found.rules else "its record is of an earlier version",
         against_rule=found.baselines.get(best.name) if best else None,
+        idle=found.n_orders == 0,
     )
 
 
@@ -84,7 +90,7 @@ def worth(figures: WorthFigures) -> str:
     """One line on a result: simulated or recorded, better than the best rule or not, on how many blocks."""
     n, few = figures.n_blocks, figures.n_blocks < MIN_BLOCKS
     many = f"{n:,} independent block{'' if n == 1 else 's'}"
-    data = f"{_source(figures)}{_memory(figures)}"
+    data = f"{_IDLE if figures.idle else ''}{_source(figures)}{_memory(figures)}"
     if few:
         return f"{data} On {many}: {decides_nothing(n)}."
     return f"{data} {_against_rule(figures)} {_earns(figures)} On {many}."

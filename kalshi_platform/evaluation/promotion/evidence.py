@@ -6,7 +6,7 @@ Pairs  the champion plays the same episodes in its own environment: a return is 
        its own settings give a market, so the comparison is of what a dollar earns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.actions import ACTIONS
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
+from kalshi_platform.evaluation.judging.checkup_facts import Finding
 from kalshi_platform.evaluation.judging.compare import compare
 from kalshi_platform.evaluation.judging.evaluate import evaluate, play, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation
@@ -35,6 +36,7 @@ from kalshi_platform.models.registry.evidence import (
     Performance,
     RuleChoice,
 )
+from kalshi_platform.models.registry.flaws import Flaw
 from kalshi_platform.models.registry.load import LoadedModel, load_model, match_digests
 from kalshi_platform.models.registry.provenance import SIMULATED, DataCounts
 from kalshi_platform.models.registry.record import ModelRecord
@@ -54,6 +56,7 @@ class Measured(NamedTuple):
     performance: Performance
     judged_on: DataCounts
     real_return: Estimate | None  # None: every market was simulated
+    flaws: tuple[Flaw, ...] = ()  # errors of the checkup
 
 
 def gather_evidence(
@@ -137,6 +140,16 @@ def measure_performance(
         performance_of(judged, measure(policy)),
         judged.policy.judged_on,
         _real_return(judged, bank, config.bootstrap),
+        flaws_of(judged.findings, config.split),
+    )
+
+
+def flaws_of(findings: Iterable[Finding], split: str) -> tuple[Flaw, ...]:
+    """Errors among the findings of a checkup on the events of ``split``."""
+    return tuple(
+        Flaw(rule=f.rule, message=f.message, split=split, idle=f.evidence.get("fills") == 0)
+        for f in findings
+        if f.severity == "error"
     )
 
 

@@ -7,6 +7,7 @@ Not        promotion: evidence.py measures every claim again before anybody reli
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from kalshi_platform.evaluation.promotion.latency import measure_latency
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.examples import add_example, read_example
 from kalshi_platform.models.registry.export import export_weights
+from kalshi_platform.models.registry.flaws import Flaw
 from kalshi_platform.models.registry.provenance import DataCounts, count_data
 from kalshi_platform.models.registry.record import WEIGHTS_NAME, Claims, ModelRecord, digests_of, model_id
 from kalshi_platform.models.registry.store import Registry, now
@@ -43,13 +45,15 @@ def register_run(
     *,
     config: EvalConfig | None = None,
     measure: Measure = measure_latency,
+    flaws: Sequence[Flaw] = (),
     say: Say = silent,
 ) -> ModelRecord:
     """Register the best policy of ``run`` (a run's folder, or one of its checkpoints).
 
     Its claims are measured on the validation split of ``dataset_uri``, which must be the dataset it was
-    trained on or have grown from it (ContractError otherwise). Registering the same model again returns the
-    record that is there.
+    trained on or have grown from it (ContractError otherwise). The errors of that checkup are kept with them,
+    and further ``flaws`` that others found, such as on test events. Registering the same model again returns
+    the record that is there.
     """
     policy = FrozenPolicy.load(run)
     environment = read_environment(run)
@@ -91,7 +95,7 @@ def register_run(
     claimed = measure_performance(policy, bank, env, judging, measure, say, rules=rules)
     claims = Claims(
         dataset_digest=dataset.digest, split=JUDGED_SPLIT, performance=claimed.performance,
-        judged_on=claimed.judged_on,
+        judged_on=claimed.judged_on, flaws=tuple(dict.fromkeys((*claimed.flaws, *flaws))),
     )  # fmt: skip
     added = registry.add(record.replace(claims=claims.model_dump()), {WEIGHTS_NAME: weights})
     add_example(registry, model, judged_example(bank, env, policy.spec, where))

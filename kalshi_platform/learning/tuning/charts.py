@@ -6,7 +6,7 @@ Units  x in percent of the field, y in pixels (evaluation/pages/drawing.py).
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -30,6 +30,8 @@ _HEIGHT: Final = 300
 _TOP, _FOOT, _SIDE = 34, 20, 88
 #: Pixels that two axes are apart at least; where the page has less the chart scrolls in its own box.
 _APART: Final = 104
+#: Characters of a label that have room beside its axis.
+_ROOM: Final = 13
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ def _is_number(value: object) -> bool:
 def _word(value: object, form: Any) -> str:
     if _is_number(value):
         return str(form(value))
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return ", ".join(value)
     return value if isinstance(value, str) else json_text(value)
 
 
@@ -111,23 +115,44 @@ def parallel_coordinates(
     ]
     if best is not None:
         parts.append(_run_line(axes, best, x, y, names[best], "s0"))
-    for k, axis in enumerate(axes):
+    shown = [_numbered(axis) for axis in axes]
+    for k, axis in enumerate(shown):
         at = x(k)
         parts.append(draw_line(at, _TOP + 8, at, _HEIGHT - _FOOT, "axis-line"))
         parts.append(draw_name(at, 18, axis.name, _APART // 7, anchor="middle"))
         last = k == len(axes) - 1
         anchor, shift = ("start", 6) if last else ("end", -6)
         parts += [
-            draw_name(at, y(p) + 4, text, 13, "tick halo", anchor, shift)
+            draw_name(at, y(p) + 4, text, _ROOM, "tick halo", anchor, shift)
             for p, text in _apart(axis.labels, y)
         ]
+    axes_words = [words for axis in axes if (words := _key(axis))]
     chart = svg(_HEIGHT, parts, label, _words(axes, names, best), left=_SIDE, right=_SIDE)
     width = 2 * _SIDE + (len(axes) - 1) * _APART
     box = (
         '<div class="scroll" role="region" tabindex="0" aria-label="{}">'
         '<div style="min-width:{}px">{}</div></div>'
     )
-    return Markup(box).format(label, width, chart)
+    keys = Markup("").join(Markup('<p class="soft">{}</p>').format(words) for words in axes_words)
+    return Markup(box).format(label, width, chart) + keys
+
+
+def _is_long(axis: Axis) -> bool:
+    return any(len(text) > _ROOM for _, text in axis.labels)
+
+
+def _numbered(axis: Axis) -> Axis:
+    """The axis with numbers for labels where a label has no room: the key below the chart explains them."""
+    if not _is_long(axis):
+        return axis
+    return replace(axis, labels=tuple((at, str(n)) for n, (at, _) in enumerate(axis.labels, 1)))
+
+
+def _key(axis: Axis) -> str:
+    """Words on the numbers of an axis; "" where its labels stand at it themselves."""
+    if not _is_long(axis):
+        return ""
+    return f"{axis.name}: " + "; ".join(f"{n} = {text}" for n, (_, text) in enumerate(axis.labels, 1))
 
 
 def _apart(labels: Sequence[tuple[float, str]], y: Scale) -> list[tuple[float, str]]:

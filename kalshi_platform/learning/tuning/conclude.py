@@ -21,21 +21,21 @@ from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import JSON_NAME, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
 from kalshi_platform.evaluation.judging.train_sample import sample_training
-from kalshi_platform.evaluation.promotion.promote import promote_model
-from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.learning.training.metrics import read_metrics
+from kalshi_platform.learning.tuning.registered import Registered
+from kalshi_platform.learning.tuning.registering import register_judged
 from kalshi_platform.learning.tuning.sweep import write_json
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import mirror_model
+from kalshi_platform.learning.tuning.tracking_place import tracking_place
+from kalshi_platform.learning.tuning.winner_report import WINNER
 from kalshi_platform.models.networks.policy import FrozenPolicy
-from kalshi_platform.models.registry.record import ModelRecord
 from kalshi_platform.models.registry.store import CHALLENGER, Registry
 from kalshi_platform.simulation.envs.settings import read_environment
 from kalshi_platform.simulation.replay.open import open_bank
 
 BASELINES_FILE: Final = "baselines.json"
-WINNER: Final = "winner"
 
 
 def judge_winner(record: SweepRecord, store: SweepStore, final: bool, say: Say) -> Path:
@@ -63,16 +63,19 @@ def judge_winner(record: SweepRecord, store: SweepStore, final: bool, say: Say) 
     return winner
 
 
-def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, say: Say) -> ModelRecord:
-    """Register the winner and make it the challenger; only a gated promotion makes it champion."""
+def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, say: Say) -> Registered:
+    """Register the run that was judged; it becomes challenger unless it is flawed and a better one is there.
+
+    Only a gated promotion makes it champion.
+    """
     run = _winner_of(record, store)
     store.require_driven()
-    model = register_run(registry, run, record.dataset, say=say)
-    say(f"registered {model.id} in {registry.uri}")
     reason = f"won the sweep {record.name} in {store.uri}"
-    promote_model(registry, model.id, alias=CHALLENGER, reason=reason)
-    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", store.tracking_place(), say)
-    return model
+    found = register_judged(record, run, store.out / WINNER, registry, reason, say)
+    store.keep(WINNER)
+    address, place = f"{registry.uri}/models/{found.model}", tracking_place(store.out, store.kept_at)
+    mirror_model(found.model, CHALLENGER if found.is_challenger else "", address, place, say)
+    return found
 
 
 def _winner_of(record: SweepRecord, store: SweepStore) -> Path:

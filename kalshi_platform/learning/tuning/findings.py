@@ -51,6 +51,7 @@ class LeftOut(Config):
 class Finalist(Config):
     """One setting trained again from further seeds."""
 
+    trial: str = ""  # whose settings they are; empty in pages of an earlier version
     values: dict[str, Any]
     spread: SeedSpread
 
@@ -176,7 +177,7 @@ def _baselines(sweeps: Sequence[Sweep], digest: str | None) -> dict[str, dict[st
             if name == DO_NOTHING:  # tested in any case, from zeros
                 continue
             known = found.get(name, row) == row
-            found[name if known else f"{sweep.record.name}/{name}"] = row
+            found[name if known else f"{sweep.label}/{name}"] = row
     return found
 
 
@@ -184,9 +185,10 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if run.stage == "finalist" and _why_not(run, digest) is None:
-            groups.setdefault(json_text(_setting(run), sort_keys=True), []).append(run)
+            groups.setdefault(json_text([run.sweep, _setting(run)], sort_keys=True), []).append(run)
     return tuple(
         Finalist(
+            trial=_trial_of(of[0].name),
             values=_setting(of[0]),
             spread=seed_spread(
                 {r.name: r.validation.block_returns for r in of if r.is_ranked and r.validation}, config
@@ -194,6 +196,12 @@ def _finalists(runs: Sequence[Run], digest: str | None, config: BootstrapConfig)
         )
         for of in groups.values()
     )
+
+
+def _trial_of(finalist: str) -> str:
+    """Name of the trial that a finalist trains again: "t002-6d0f51-s5" -> "t002-6d0f51"."""
+    trial, found, seed = finalist.rpartition("-s")
+    return trial if found and seed.isdigit() else finalist
 
 
 def _setting(run: Run) -> dict[str, Any]:

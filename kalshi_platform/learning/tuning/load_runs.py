@@ -33,10 +33,12 @@ from kalshi_platform.learning.tuning.sweep_record import (
 RUN_FILE: Final = "run.json"
 BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
-#: Mark of a folder that is a machine's copy of a sweep in a storage (sweep_store.py).
+#: Mark of a machine's copy of a sweep in a storage, as sweep_store.py names it.
 CACHE_FILE: Final = "cache.json"
 #: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
+#: Digits of a sweep's id that tell it apart, as in MLflow.
+_SHORT_ID: Final = 6
 _BASELINES: Final = TypeAdapter(dict[str, dict[str, float]])
 
 
@@ -90,6 +92,7 @@ class Sweep(Config):
     """Record of one sweep and the baselines that lie beside it."""
 
     folder: str
+    label: str = ""  # its name, with what tells it apart from others of that name; empty in older pages
     record: SweepRecord
     baselines: dict[str, dict[str, float]]  # name -> block -> return on the validation split
 
@@ -109,14 +112,13 @@ def load(folders: Sequence[Path]) -> Loaded:
     """
     if not folders:
         raise ContractError("nothing to compare: name at least one run or sweep folder")
-    sweeps: list[Sweep] = []
+    places = list(dict.fromkeys(Path(f) for f in folders))
+    sweeps = dict(_labelled(places))
     runs: dict[Path, Run] = {}
-    for folder in dict.fromkeys(Path(f) for f in folders):
-        if is_sweep(folder):
-            sweep = _read_sweep(folder)
-            sweeps.append(sweep)
+    for folder in places:
+        if sweep := sweeps.get(folder):
             for trial in sweep.record.trials:
-                runs[(folder / trial.run).resolve()] = _read_trial(folder, sweep.record, trial)
+                runs[(folder / trial.run).resolve()] = _read_trial(folder, sweep, trial)
         elif is_run(folder):
             runs.setdefault(folder.resolve(), _read_run(folder))
         else:
@@ -124,7 +126,19 @@ def load(folders: Sequence[Path]) -> Loaded:
                 f"{folder} is neither a sweep (it has no {SWEEP_FILE}) nor a run (no {RUN_FILE} or "
                 f"{METRICS}): name a folder that training or a sweep wrote"
             )
-    return Loaded(runs=tuple(_uniquely_named(list(runs.values()))), sweeps=tuple(sweeps))
+    several = len(sweeps) > 1
+    return Loaded(runs=tuple(_uniquely_named(list(runs.values()), several)), sweeps=tuple(sweeps.values()))
+
+
+def _labelled(folders: Sequence[Path]) -> list[tuple[Path, Sweep]]:
+    """Sweeps among ``folders``, each with a label of its own: its name, and its id where names repeat."""
+    found = [(folder, _read_sweep(folder)) for folder in folders if is_sweep(folder)]
+    taken = Counter(sweep.record.name for _, sweep in found)
+    out = []
+    for folder, sweep in found:
+        name, mark = sweep.record.name, sweep.record.id[:_SHORT_ID] or folder.resolve().name
+        out.append((folder, sweep.replace(label=name if taken[name] == 1 else f"{name} {mark}")))
+    return out
 
 
 def storage_of_copy(folder: Path) -> str:
@@ -174,12 +188,12 @@ def _read_sweep(folder: Path) -> Sweep:
     return Sweep(folder=str(folder), record=record, baselines=baselines)
 
 
-def _read_trial(folder: Path, record: SweepRecord, trial: TrialRecord) -> Run:
-    where = folder / trial.run
+def _read_trial(folder: Path, sweep: Sweep, trial: TrialRecord) -> Run:
+    where, record = folder / trial.run, sweep.record
     told = {
         "name": trial.id,
         "stage": trial.stage,
-        "sweep": record.name,
+        "sweep": sweep.label,
         "seed": trial.seed,
         "status": trial.status,
         "reason": trial.reason,
@@ -299,13 +313,16 @@ def _flat(settings: object) -> dict[str, Any]:
     return {f"{s}.{n}": v for s, part in settings.items() if isinstance(part, dict) for n, v in part.items()}
 
 
-def _uniquely_named(runs: list[Run]) -> list[Run]:
-    """Runs with unique names: as they are, else with the sweep before them, else numbered."""
+def _uniquely_named(runs: list[Run], several: bool) -> list[Run]:
+    """Runs with unique names: as they are, else with the sweep before them, else numbered.
+
+    Where there are ``several`` sweeps, every run of one has its sweep before it.
+    """
     taken = Counter(run.name for run in runs)
     seen: Counter[str] = Counter()
     out = []
     for run in runs:
-        name = f"{run.sweep}/{run.name}" if taken[run.name] > 1 and run.sweep else run.name
+        name = f"{run.sweep}/{run.name}" if run.sweep and (several or taken[run.name] > 1) else run.name
         seen[name] += 1
         unique = name if seen[name] == 1 else f"{name} ({seen[name]})"
         out.append(run if unique == run.name else run.replace(name=unique))

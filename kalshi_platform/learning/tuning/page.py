@@ -18,10 +18,6 @@ from rich.text import Text
 
 from kalshi_platform.domain.commit import Stamp
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.evaluation.judging.checkup_facts import Finding
-from kalshi_platform.evaluation.judging.compare import Comparison
-from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report, verdict, worth_line
 from kalshi_platform.evaluation.judging.worth import WorthFigures, worth
 from kalshi_platform.evaluation.pages import charts
 from kalshi_platform.evaluation.pages.charts import Series
@@ -36,13 +32,15 @@ from kalshi_platform.learning.tuning import words
 from kalshi_platform.learning.tuning.charts import axis_of, parallel_coordinates
 from kalshi_platform.learning.tuning.findings import Findings, FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import Loaded, Run, Sweep, load, varied
-from kalshi_platform.learning.tuning.words import Figure, setting_text, value_text
+from kalshi_platform.learning.tuning.outcome import SweepOutcome, outcome_of
+from kalshi_platform.learning.tuning.registered import read_registered
+from kalshi_platform.learning.tuning.winner_report import WINNER, WinnerReport, winner_report
+from kalshi_platform.learning.tuning.words import Figure, arms_text, setting_text, several, value_text
 from kalshi_platform.models.registry.evidence import Estimate
 from kalshi_platform.models.registry.provenance import blocks_by_provenance, counts_words
 
 COMPARE_HTML: Final = "compare.html"
 COMPARE_JSON: Final = "compare.json"
-WINNER: Final = "winner"
 VERSION: Final = 1
 #: Up to this many curves have a colour each; more are grey but for the winner's.
 _COLOURS: Final = 5
@@ -50,28 +48,11 @@ _COLOURS: Final = 5
 _MOST_ROWS, _MOST_AXES, _MOST_EVENTS = 40, 7, 150
 
 
-#: Heads of the table of runs after the settings in which they differ; "<" = its column is set left.
+#: Heads of the table of runs after how each ended and the settings in which they differ.
 _TRIAL_HEADS: Final = (
-    "seed", "<how it ended", "Sharpe a block", "max drawdown", "trade rate", "iterations", "steps",
+    "seed", "Sharpe a block", "max drawdown", "trade rate", "iterations", "steps",
     "restarts",
 )  # fmt: skip
-
-
-class WinnerReport(Config):
-    """Headline of the winner's own evaluation."""
-
-    html: str  # path of the report
-    split: str
-    n_events: int
-    n_blocks: int = 0  # 0 in pages of an earlier version
-    verdict: str
-    worth: str = ""
-    mean_return: Interval
-    pnl_e6: int
-    fees_e6: int
-    max_drawdown: float
-    comparisons: tuple[Comparison, ...]
-    findings: tuple[Finding, ...]
 
 
 class RunComparison(Config):
@@ -89,6 +70,7 @@ class RunComparison(Config):
     winner_report: WinnerReport | None
     problems: tuple[str, ...]
     made: Stamp | None = None  # None in pages of an earlier version
+    outcome: SweepOutcome | None = None  # of the one sweep compared; None for several, or without a winner
 
     @property
     def data_words(self) -> str:
@@ -104,7 +86,7 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
     loaded = load(folders)
     found = find(loaded, config)
     problems = [f"{run.name}: {problem}" for run in loaded.runs for problem in run.problems]
-    report = _winner_report(loaded, found, problems)
+    report = winner_report(loaded, found, problems)
     return RunComparison(
         runs=loaded.runs,
         sweeps=loaded.sweeps,
@@ -117,7 +99,20 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
         winner_report=report,
         problems=tuple(problems),
         made=Stamp.now(),
+        outcome=_outcome(loaded, report),
     )
+
+
+def _outcome(loaded: Loaded, report: WinnerReport | None) -> SweepOutcome | None:
+    """What came of the sweep, where exactly one is compared."""
+    if len(loaded.sweeps) != 1 or any(run.sweep is None for run in loaded.runs):
+        return None
+    sweep = loaded.sweeps[0]
+    registered = read_registered(Path(sweep.folder) / WINNER)
+    if report is None:
+        return outcome_of(sweep.record, registered, None, None, 0, ())
+    figures = report.split, report.mean_return, report.pnl_e6
+    return outcome_of(sweep.record, registered, *figures, report.findings)
 
 
 def _worth(loaded: Loaded, found: Findings) -> str:
@@ -145,40 +140,6 @@ def read_page(path: Path) -> RunComparison:
     return RunComparison.parse(json.loads(Path(path).read_text()))
 
 
-def _winner_report(loaded: Loaded, found: Findings, problems: list[str]) -> WinnerReport | None:
-    """Headline of the report in <sweep>/winner, or in the evaluation folder of a run trained alone."""
-    winner = next((run for run in loaded.runs if run.name == found.winner), None)
-    if winner is None:
-        return None
-    places = [
-        Path(s.folder) / WINNER for s in loaded.sweeps if s.record.winner and winner.sweep == s.record.name
-    ]
-    for folder in (*places, Path(winner.folder) / "evaluation"):
-        path = folder / JSON_NAME
-        if not path.is_file():
-            continue
-        try:
-            e = read_report(path)
-        except (ContractError, ValueError) as err:
-            problems.append(f"{path} cannot be shown: {err}")
-            continue
-        return WinnerReport(
-            html=str(folder / HTML_NAME),
-            split=e.config.split,
-            n_events=e.policy.n_events,
-            n_blocks=e.policy.n_blocks,
-            verdict=verdict(e),
-            worth=worth_line(e),
-            mean_return=e.policy.mean_return,
-            pnl_e6=e.policy.trading.pnl_e6,
-            fees_e6=e.policy.trading.fees_e6,
-            max_drawdown=e.policy.max_drawdown,
-            comparisons=e.comparisons,
-            findings=e.findings,
-        )
-    return None
-
-
 def render_html(comparison: RunComparison, out: Path) -> str:
     """Text of the page.
 
@@ -189,7 +150,13 @@ def render_html(comparison: RunComparison, out: Path) -> str:
         "kalshi_platform.learning.tuning",
         "compare.html.j2",
         page_head(comparison),
-        {"value": value_text, "setting": setting_text, "score": score_text},
+        {
+            "value": value_text,
+            "setting": setting_text,
+            "score": score_text,
+            "arms": arms_text,
+            "several": several,
+        },
         c=comparison,
         f=comparison.findings,
         ordered=best_first(comparison.runs),
@@ -200,7 +167,7 @@ def render_html(comparison: RunComparison, out: Path) -> str:
             "heat": _heat(comparison),
             "finalists": _finalists(comparison.findings),
         },
-        trial_heads=["run", "score and interval", *_short(comparison.varied), *_TRIAL_HEADS],
+        trial_heads=["run", "score and interval", "<how it ended", *_short(comparison.varied), *_TRIAL_HEADS],
         link=None if report is None else os.path.relpath(report.html, out),
         most={"rows": _MOST_ROWS, "axes": _MOST_AXES, "events": _MOST_EVENTS},
     )
@@ -213,7 +180,9 @@ def _short(settings: Sequence[str]) -> list[str]:
 def page_head(comparison: RunComparison) -> PageHead:
     """Head of the page: which runs or sweeps, trained on which data, by which program and when."""
     records = [sweep.record for sweep in comparison.sweeps]
-    names = [record.name for record in records] or [run.name for run in comparison.runs]
+    names = [sweep.label or sweep.record.name for sweep in comparison.sweeps] or [
+        run.name for run in comparison.runs
+    ]
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     runs = comparison.runs
     about = {
@@ -345,7 +314,7 @@ def _heat(comparison: RunComparison) -> Markup:
         [found.trials[k] for k in rows],
         [found.events[e] for e in columns],
         "returns by trial and block",
-        f"{len(columns)} blocks, by mean return over the trials, worst to best",
+        f"{several(len(columns), 'block')}, by mean return over the trials, worst to best",
     )
 
 
@@ -357,7 +326,8 @@ def _finalists(found: Findings) -> Markup:
 def terminal_view(comparison: RunComparison) -> RenderableType:
     """Runs, corrected figures and verdict for a terminal."""
     n_blocks = len(comparison.findings.events)
-    table = Table(title=f"{len(comparison.runs)} runs · statistics over {n_blocks} independent blocks")
+    over = f"statistics over {several(n_blocks, 'independent block')}"
+    table = Table(title=f"{several(len(comparison.runs), 'run')} · {over}")
     for name in ("run", "status"):
         table.add_column(name)
     table.add_column(f"score [{BootstrapConfig().confidence:.0%} by block]")
@@ -379,4 +349,7 @@ def terminal_view(comparison: RunComparison) -> RenderableType:
     style = "bold green" if comparison.survives else "bold"
     first = [Text(comparison.worth, style="bold")] if comparison.worth else []
     data = [Text(comparison.data_words)] if comparison.data_words else []
+    if outcome := comparison.outcome:
+        alarming = outcome.does_not_trade or outcome.has_errors
+        first = [*(Text(line, style="bold red" if alarming else "bold") for line in outcome.lines), *first]
     return Group(*first, *data, table, *lines, Text(comparison.verdict, style=style))

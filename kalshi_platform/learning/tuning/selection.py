@@ -67,13 +67,17 @@ def choose(chosen: Sequence[TrialRecord], further: Mapping[str, TrialRecord]) ->
     best = ranked[0]
     middle = sorted(best[3], key=lambda r: (float(r.score or 0.0), r.id))[(len(best[3]) - 1) // 2]
     shown = ", ".join(
-        f"{record.id} {signed_percent(-score)} ({len(scored)} seeds{_lost(failed[record.id])})"
+        f"{record.id} {signed_percent(-score)} ({_seeds(len(scored))}{_lost(failed[record.id])})"
         for score, _, record, scored in ranked
     )
     why = f"highest interquartile mean of the validation return (% of capital) over seeds: {shown}"
     if len(ranked) > 1 and ranked[1][0] == best[0]:
         why = f"tie, so the one that did better in the sweep is taken; {why}"
     return WinnerChoice(best[2].id, middle.run, why)
+
+
+def _seeds(n: int) -> str:
+    return f"{n} seed{'' if n == 1 else 's'}"
 
 
 def _lost(failed: int) -> str:

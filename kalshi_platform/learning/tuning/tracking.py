@@ -14,7 +14,7 @@ Failure     a server that cannot be reached is refused before a sweep starts. On
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -23,18 +23,17 @@ from ray.tune import Callback
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.saying import Say, note
-from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, TrialRecord
-from kalshi_platform.learning.tuning.tracking_place import TrackingPlace, tracking_place
+from kalshi_platform.learning.tuning.tracking_place import VIEW_TAG, TrackingPlace, tracking_place
 from kalshi_platform.learning.tuning.words import value_text
+
+if TYPE_CHECKING:  # it loads RLlib and torch, which nothing here needs
+    from kalshi_platform.learning.tuning.experiment import Variant
 
 #: Name of our models in MLflow's registry.
 MODELS_NAME: Final = "kalshi-platform"
 #: Digits of a sweep's id that stand before the names of its runs.
 SHORT_ID: Final = 6
-#: Key of the view that MLflow shows under ``?viewStateShareKey=``, and the tag that holds it.
-VIEW: Final = "kalshi-platform"
-VIEW_TAG: Final = f"mlflow.sharedViewState.{VIEW}"
 _PARENT: Final = "mlflow.parentRunId"
 #: Trial of the run that stands for the sweep itself.
 _WHOLE: Final = ""
@@ -70,7 +69,7 @@ class SweepTracking:
         # Tune stores its callbacks; a client holds connections.
         return {**self.__dict__, "_client": None, "say": None}
 
-    def stage(self, planned: Sequence[Variant]) -> "MlflowTracker":
+    def stage(self, planned: "Sequence[Variant]") -> "MlflowTracker":
         """Return Ray Tune's callback for the trials of one stage."""
         return MlflowTracker(self, {v.id: {**v.values, "train.seed": v.settings.train.seed} for v in planned})
 
@@ -236,18 +235,6 @@ def view(settings: Sequence[str]) -> dict[str, Any]:
         "orderByKey": "metrics.`best_score`",
         "orderByAsc": False,
     }
-
-
-def view_address(place: TrackingPlace, server: str) -> str:
-    """Address of our view of the newest sweep at ``server``; the server itself where there is no sweep."""
-    try:
-        found = place.client().search_experiments(order_by=["last_update_time DESC"])
-    except MlflowException:
-        return server
-    newest = next((each for each in found if VIEW_TAG in each.tags), None)
-    if newest is None:
-        return server
-    return f"{server}/#/experiments/{newest.experiment_id}/runs?viewStateShareKey={VIEW}"
 
 
 def mirror_model(model: str, alias: str, address: str, place: TrackingPlace, say: Say) -> None:

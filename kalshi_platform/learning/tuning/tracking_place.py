@@ -26,6 +26,9 @@ from kalshi_platform.storage.whole_file import write_whole
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 TRACKING_FILE: Final = "mlflow.db"
+#: Key of the view that MLflow shows under ``?viewStateShareKey=``, and the experiment's tag that holds it.
+VIEW: Final = "kalshi-platform"
+VIEW_TAG: Final = f"mlflow.sharedViewState.{VIEW}"
 
 
 class TrackingPlace(NamedTuple):
@@ -38,6 +41,9 @@ class TrackingPlace(NamedTuple):
     def client(self) -> MlflowClient:
         """Return a client of this place."""
         logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # new tables are no news
+        # MLflow repeats a failed request for minutes; whoever waits is told at once.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         return MlflowClient(tracking_uri=self.uri)
 
     def open(self) -> None:
@@ -48,9 +54,6 @@ class TrackingPlace(NamedTuple):
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._bring(self.file)
-        # MLflow repeats a failed request for minutes; a sweep is told at once.
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         try:
             self.client().search_experiments(max_results=1)
         except MlflowException as err:
@@ -144,6 +147,18 @@ def place_of_sweep(where: str, cache: Path) -> TrackingPlace:
     cache.mkdir(parents=True, exist_ok=True)
     place._bring(cache / TRACKING_FILE)
     return place
+
+
+def view_address(place: TrackingPlace, server: str) -> str:
+    """Address of our view of the newest sweep at ``server``; the server itself where there is no sweep."""
+    try:
+        found = place.client().search_experiments(order_by=["last_update_time DESC"])
+    except MlflowException:
+        return server
+    newest = next((each for each in found if VIEW_TAG in each.tags), None)
+    if newest is None:
+        return server
+    return f"{server}/#/experiments/{newest.experiment_id}/runs?viewStateShareKey={VIEW}"
 
 
 def _in_file(file: Path, storage: str = "") -> TrackingPlace:

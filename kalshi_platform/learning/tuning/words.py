@@ -87,11 +87,11 @@ def _weaknesses(found: Findings) -> list[str]:
 
 
 def _count(found: Findings) -> str:
-    return f"{len(found.trials)} trial{'' if len(found.trials) == 1 else 's'}"
+    return several(len(found.trials), "trial")
 
 
 def _behind(trials: int, blocks: int) -> str:
-    return f"{trials} trial{'' if trials == 1 else 's'}, {blocks} block{'' if blocks == 1 else 's'}"
+    return f"{several(trials, 'trial')}, {several(blocks, 'block')}"
 
 
 def _p(value: float, resamples: int) -> str:
@@ -176,10 +176,10 @@ def _seeds(found: Findings) -> tuple[Figure, ...]:
             f"{f' {s.iqm.note}.' if s.iqm.note else ''}"
         )
         tone: Tone = "good" if s.iqm.above_zero else "bad" if s.iqm.excludes_zero else "flat"
-        behind = f"{s.n_seeds} seeds, {s.n_events} blocks"
+        behind = f"{several(s.n_seeds, 'seed')}, {several(s.n_events, 'block')}"
         out.append(
             Figure(
-                name="mean over seeds",
+                name=f"mean over seeds of {finalist.trial or setting_text(finalist.values)}",
                 value=percent(s.iqm.estimate),
                 meaning=meaning,
                 behind=behind,
@@ -187,6 +187,18 @@ def _seeds(found: Findings) -> tuple[Figure, ...]:
             )
         )
     return tuple(out)
+
+
+def several(n: int, noun: str) -> str:
+    """Number and noun: "1 block", "2 blocks"."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def arms_text(over: object) -> list[str]:
+    """What a sweep searched, one line an arm where the arms are lists or several settings, else one line."""
+    if isinstance(over, list | tuple) and any(isinstance(arm, list | tuple | dict) for arm in over):
+        return [value_text(arm) for arm in over]
+    return [value_text(over)]
 
 
 def setting_text(values: dict[str, Any]) -> str:
@@ -205,4 +217,6 @@ def value_text(value: object) -> str:
         return f"{value:,}" if isinstance(value, int) else plain(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(value_text, value))
+    if isinstance(value, dict):
+        return setting_text(value)
     return value if isinstance(value, str) else json_text(value)

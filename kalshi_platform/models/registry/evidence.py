@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from kalshi_platform.domain.actions import ACTION_NAMES, HOLD
 from kalshi_platform.domain.config import Config
 from kalshi_platform.models.registry.provenance import DataCounts, Standing
 
@@ -108,6 +109,12 @@ class Performance(Config):
         description="independent blocks played; None in records of an earlier version",
         exclude_if=lambda n: n is None,
     )
+
+    @property
+    def n_orders(self) -> int | None:
+        """Number of orders that it sent; None where the record does not tell its actions."""
+        counts = self.action_counts
+        return sum(counts.values()) - counts.get(ACTION_NAMES[HOLD], 0) if counts else None
 
     @property
     def action_shares(self) -> Mapping[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kalshi_platform.models.registry.aliases import AliasEntry, AliasLog
+from kalshi_platform.models.registry.flaws import Fitness
 from kalshi_platform.models.registry.provenance import (
     MIN_RECORDED_BLOCKS,
     SIMULATED,
@@ -29,6 +30,8 @@ class Marks(NamedTuple):
     judged_on: str
     passed_gates: bool
     n_real: int = 0  # blocks of real data among them
+    fitness: Fitness = Fitness.UNKNOWN
+    flaws: tuple[str, ...] = ()  # rules of the checkup that found an error
 
     @property
     def simulated(self) -> bool:
@@ -39,6 +42,10 @@ class Marks(NamedTuple):
     def cautions(self) -> tuple[str, ...]:
         """Sentences that stand beside every answer; empty for a model that was judged as it should be."""
         said = []
+        if self.fitness is Fitness.IDLE:
+            said.append("does not trade: it filled no order on the events that judged it")
+        elif self.flaws:
+            said.append(f"errors of its checkup: {', '.join(self.flaws)}")
         if self.standing == SIMULATED:
             few = " and too few real ones" if self.n_real else " only"
             said.append(f"simulated: judged on simulated data{few} ({self.judged_on})")
@@ -65,11 +72,12 @@ def marks_of(record: ModelRecord, log: AliasLog, alias: str) -> Marks:
     entry = log.promotion(alias)
     counts = record.judged_on
     if entry is None or entry.model != record.id:
-        return _marks(standing_of(counts), counts, passed_gates=False)
+        return _marks(record, standing_of(counts), counts, passed_gates=False)
     is_gated = entry.evidence is not None
     if not is_gated or entry.judged_on is None:
-        return _marks(standing_of(counts), counts, passed_gates=is_gated)
-    return _marks(entry.standing or standing_of(entry.judged_on), entry.judged_on, passed_gates=True)
+        return _marks(record, standing_of(counts), counts, passed_gates=is_gated)
+    standing = entry.standing or standing_of(entry.judged_on)
+    return _marks(record, standing, entry.judged_on, passed_gates=True)
 
 
 def marks_at(record: ModelRecord, log: AliasLog, entry: AliasEntry) -> Marks:
@@ -103,5 +111,9 @@ def _standing(registry: Registry, entry: AliasEntry) -> Standing:
     return standing_of(registry.record(entry.model).judged_on) if registry.holds(entry.model) else "unknown"
 
 
-def _marks(standing: Standing, counts: Mapping[Any, DataCount] | None, *, passed_gates: bool) -> Marks:
-    return Marks(standing, counts_words(counts), passed_gates, real_blocks(counts or {}))
+def _marks(
+    record: ModelRecord, standing: Standing, counts: Mapping[Any, DataCount] | None, *, passed_gates: bool
+) -> Marks:
+    rules = tuple(dict.fromkeys(flaw.rule for flaw in record.flaws))
+    found = counts_words(counts)
+    return Marks(standing, found, passed_gates, real_blocks(counts or {}), record.fitness, rules)

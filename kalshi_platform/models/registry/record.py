@@ -18,6 +18,7 @@ from kalshi_platform.domain.config import Config, digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.registry.evidence import Performance
+from kalshi_platform.models.registry.flaws import Fitness, Flaw
 from kalshi_platform.models.registry.provenance import DataCounts
 from kalshi_platform.simulation.replay.layout import layout_of
 
@@ -37,6 +38,11 @@ class Claims(Config):
         None,
         description="events and blocks played, by provenance; None: registered before they were counted",
         exclude_if=lambda counts: counts is None,
+    )
+    flaws: tuple[Flaw, ...] | None = Field(
+        None,
+        description="errors of the checkup; None: registered by a release that kept none",
+        exclude_if=lambda flaws: flaws is None,
     )
 
 
@@ -79,6 +85,21 @@ class ModelRecord(Config):
     def judged_on(self) -> DataCounts | None:
         """Events and blocks that gave the claims, by provenance; None: not judged, or nobody counted."""
         return self.claims.judged_on if self.claims else None
+
+    @property
+    def flaws(self) -> tuple[Flaw, ...]:
+        """Errors that the checkup found when the model was registered."""
+        return (self.claims.flaws if self.claims else None) or ()
+
+    @property
+    def fitness(self) -> Fitness:
+        """Place of the model in the order of what is known against it."""
+        sent = self.claims.performance.n_orders if self.claims else None
+        if sent == 0 or any(flaw.idle for flaw in self.flaws):
+            return Fitness.IDLE
+        if self.claims is None or self.claims.flaws is None:
+            return Fitness.UNKNOWN
+        return Fitness.FLAWED if self.flaws else Fitness.SOUND
 
     @property
     def derived_id(self) -> str:

@@ -12,13 +12,14 @@ from kalshi_platform.cli import dashboard
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
-from kalshi_platform.learning.tuning import tracking
+from kalshi_platform.learning.tuning import tracking_place
 from kalshi_platform.learning.tuning.load_runs import CACHE_FILE
 from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE, TrackingPlace
 
 
 def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
     monkeypatch.setenv(URI_VARIABLE, "http://127.0.0.1:5555")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     outcome = CliRunner().invoke(app, ["dashboard", "mlflow"])
     assert (outcome.exit_code, outcome.output) == (0, "http://127.0.0.1:5555\n")
 
@@ -100,7 +101,7 @@ def test_mlflow_starts_with_one_worker_and_none_of_its_job_runners(tmp_path, mon
         lambda command, url, browser, *, health, env: started.append((command, health, env)),
     )  # fmt: skip
     monkeypatch.setattr(TrackingPlace, "open", lambda self: None)
-    monkeypatch.setattr(tracking, "view_address", lambda place, server: server)
+    monkeypatch.setattr(tracking_place, "view_address", lambda place, server: server)
     outcome = CliRunner().invoke(app, ["dashboard", "mlflow", "--port", "0"])
     assert outcome.exit_code == 0, outcome.output
     ((command, health, env),) = started

@@ -7,10 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from kalshi_platform.cli.evaluate import require_one_run
 from kalshi_platform.cli.main import app
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.evaluation.judging.evaluation import Coverage
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
 from kalshi_platform.evaluation.judging.report import HTML_NAME, JSON_NAME, read_report
@@ -122,6 +124,16 @@ def test_mistakes_get_one_message(place):
     lost = CliRunner().invoke(app, ["evaluate", "--run", str(place), "--dataset", str(place / "data")])
     assert lost.exit_code == 3
     assert "holds no policy" in lost.output
+
+
+def test_a_folder_of_seeds_is_refused_with_the_names_of_its_runs(tmp_path):
+    for seed in range(7):
+        (tmp_path / f"seed-{seed}").mkdir()
+        (tmp_path / f"seed-{seed}" / "run.json").touch()
+    with pytest.raises(DataError, match=r"--run .*seed-0, .*seed-4 and 2 more"):
+        require_one_run(tmp_path)
+    require_one_run(tmp_path / "seed-0")
+    require_one_run(tmp_path / "absent")
 
 
 def test_recordings_too_short_to_be_divided_are_judged_whole_unasked(place, tmp_path):

@@ -60,6 +60,41 @@ def test_a_command_that_is_put_together_is_one_of_ours(place, words):
     refuse_unknown([str(word) for word in words])
 
 
+def told() -> list[tuple[str, list[str]]]:
+    """Every ``command_line(...)`` as the source writes it; what is no text stands as its source."""
+    found = []
+    for path in sorted(ROOT.parent.rglob("*.py")):
+        if path.is_relative_to(ROOT) or path.is_relative_to(ROOT.parent / "serve_deployments"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command_line":
+                    words = [
+                        str(a.value) if isinstance(a, ast.Constant) else ast.unparse(a) for a in node.args
+                    ]
+                    found.append((f"{path.relative_to(ROOT.parent)}", words))
+    return found
+
+
+#: Commands about a registry that need not name one: they are advice before there is any, or follow a command
+#: that was given none.
+NAMES_NO_REGISTRY = {
+    ("kalshi_platform/models/registry/store.py", "register"),
+    ("kalshi_platform/cli/evaluate.py", "register"),
+}
+
+
+def test_a_next_command_about_a_model_names_the_registry_that_holds_it():
+    seen = 0
+    for place, words in told():
+        if words[0] not in ("models", "serve", "tiers") or (place, words[1]) in NAMES_NO_REGISTRY:
+            continue
+        seen += 1
+        named = "--registry" in words or any(
+            word.startswith(("*registry_words(", "*where", "*tried")) for word in words
+        )
+        assert named, (place, words)
+    assert seen >= 5
+
+
 def test_a_command_in_a_message_is_one_of_ours():
     found = shown()
     assert len(found) > 10

@@ -27,6 +27,7 @@ def asked(monkeypatch):
             refusals=("too slow",),
             record=SimpleNamespace(id="tiny-1"),
             cautions=found.cautions,
+            challenger=True,
         )
         evaluation = SimpleNamespace(model_dump_json=lambda: '{"the": "report"}')
         return SimpleNamespace(

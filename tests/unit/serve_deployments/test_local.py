@@ -11,7 +11,7 @@ import pytest
 import ray
 import yaml
 from made.kuberay_schema import manifest
-from made.registry_models import SIMULATED, made_policy, made_record
+from made.registry_models import IDLE, SIMULATED, flawed, made_policy, made_record
 from ray.exceptions import RayActorError
 from ray.serve.schema import ServeDeploySchema
 
@@ -93,6 +93,26 @@ def test_without_a_champion_the_challenger_is_served_and_said_to_be_one(tmp_path
     assert alias_to_serve(str(tmp_path), "champion") == ("champion", "")
     registry.promote("champion", model, reason="passed", evidence="a" * 12)
     assert alias_to_serve(str(tmp_path), None) == ("champion", "")
+
+
+def test_a_challenger_that_does_not_trade_is_served_only_where_nothing_better_is_there_or_it_is_named(
+    tmp_path: Path,
+):
+    registry = Registry(tmp_path)
+    record, files = made_record(made_policy())
+    idle = registry.add(flawed(record, action_counts=IDLE), files).id
+    registry.promote("challenger", idle, reason="tried")
+    alias, words = alias_to_serve(str(tmp_path), None)
+    assert alias == "challenger"
+    assert words.startswith(f"{idle}: no champion here: serving the challenger; does not trade: ")
+    record, files = made_record(made_policy(seed=1))
+    sound = registry.add(flawed(record), files).id
+    with pytest.raises(LimitError, match="it does not trade") as refused:
+        alias_to_serve(str(tmp_path), None)
+    assert f"models promote {sound} --alias challenger --registry {tmp_path}" in str(refused.value)
+    assert f"serve --model challenger --registry {tmp_path}" in str(refused.value)
+    alias, words = alias_to_serve(str(tmp_path), "challenger")
+    assert (alias, words.startswith(f"{idle}: does not trade: ")) == ("challenger", True)
 
 
 def test_a_simulated_champion_is_served_and_said_to_be_one_at_the_start(tmp_path: Path):

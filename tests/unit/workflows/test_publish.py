@@ -35,7 +35,13 @@ def steps(monkeypatch, tmp_path):
         return Built("a report", found.tiers)
 
     monkeypatch.setattr(publish, "register_run", register)
+
+    def ask(store, record):
+        promote(store, record.id, alias=CHALLENGER, say=print)
+        return SimpleNamespace(taken=True, words="challenger")
+
     monkeypatch.setattr(publish, "promote_model", promote)
+    monkeypatch.setattr(publish, "challenge", ask)
     monkeypatch.setattr(publish, "build_tiers", build)
     monkeypatch.setattr(publish, "newest_tier_set", lambda store, model: found.stored)
     monkeypatch.setattr(publish, "stored_report", lambda store, tier_set: f"the report of {tier_set}")

@@ -128,3 +128,9 @@ def test_training_events_are_named_before_anything_is_claimed():
     assert worth(figures).index("NOT HELD OUT") < worth(figures).index("Better than")
     few = figures.replace(n_blocks=2, n_taught=2_000)
     assert "2,000 of the events judged are training events" in worth(few)
+
+
+def test_a_policy_that_does_not_trade_is_said_to_in_the_first_words():
+    idle = GOOD.replace(action_counts={"HOLD": 10, "BUY_YES": 0})
+    assert worth(claims_figures(idle, {"recorded": 12})).startswith("Does not trade: not one order")
+    assert "not trade" not in worth(claims_figures(GOOD, {"recorded": 12}))

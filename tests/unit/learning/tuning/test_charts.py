@@ -18,7 +18,7 @@ def test_an_axis_of_numbers_far_apart_is_logarithmic():
 
 def test_an_axis_of_words_is_in_their_order():
     axis = axis_of("level", ["tiny", "simple", None, ["a", "b"], True])
-    assert [word for _, word in axis.labels] == ['["a", "b"]', "simple", "tiny", "true"]
+    assert [word for _, word in axis.labels] == ["a, b", "simple", "tiny", "true"]
     assert axis.places == (pytest.approx(2 / 3), pytest.approx(1 / 3), None, 0.0, 1.0)
     assert axis_of("flag", [True, False, True]).places == (1.0, 0.0, 1.0)
 
@@ -35,3 +35,23 @@ def test_a_line_ends_before_an_axis_it_is_unknown_on():
     lines = [points.split() for points in re.findall(r'points="([^"]*)"', drawn)]
     assert [len(points) for points in lines] == [2, 3]
     assert "x: a 1, b 1, score unknown" in drawn
+
+
+def test_labels_without_room_are_numbers_that_a_key_explains():
+    arms = [["orderbook"], ["orderbook", "temporal", "trade_flow"]]
+    drawn = str(
+        parallel_coordinates(
+            [axis_of("groups", arms), axis_of("score", [0.1, 0.2])], ["x", "y"], [1.0, 1.0], 1, "l"
+        )
+    )
+    assert "groups: 1 = orderbook; 2 = orderbook, temporal, trade_flow" in drawn
+    short = str(
+        parallel_coordinates(
+            [axis_of("level", ["tiny", "simple"]), axis_of("score", [0.1, 0.2])],
+            ["x", "y"],
+            [1.0, 1.0],
+            1,
+            "l",
+        )
+    )
+    assert "1 = " not in short

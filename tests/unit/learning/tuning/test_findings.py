@@ -60,7 +60,7 @@ def test_finalists_are_the_further_seeds_of_one_setting(loaded):
     assert set(finalist.spread.scores) == {f"f{k}" for k in range(5)}
     assert finalist.spread.iqm.above_zero
     shown = figures(find(loaded, QUICK))[-1]
-    assert (shown.name, shown.behind, shown.tone) == ("mean over seeds", "5 seeds, 24 blocks", "good")
+    assert (shown.name, shown.behind, shown.tone) == ("mean over seeds of f0", "5 seeds, 24 blocks", "good")
     assert "learning_rate 0.0003, level simple" in shown.meaning
 
 

@@ -9,8 +9,9 @@ from made.runs import make_run, make_sweep, trial
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.learning.training import checkpoint, session
 from kalshi_platform.learning.tuning import load_runs as loading
+from kalshi_platform.learning.tuning import sweep_store
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
-from kalshi_platform.learning.tuning.load_runs import load, varied
+from kalshi_platform.learning.tuning.load_runs import load, storage_of_copy, varied
 from kalshi_platform.storage.sealed import seal
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
@@ -27,6 +28,7 @@ def by_name(loaded):
 def test_files_are_named_as_training_names_them():
     assert loading.RUN_FILE == session.RUN_FILE
     assert loading.BEST == checkpoint.BEST
+    assert loading.CACHE_FILE == sweep_store.CACHE_FILE
 
 
 def test_every_trial_is_accounted_for_with_its_end(loaded):
@@ -85,6 +87,30 @@ def test_equal_names_are_told_apart(tmp_path):
     make_run(tmp_path / "z" / "t0", noise(10, 1))
     loaded = load([tmp_path / "x", tmp_path / "y", tmp_path / "t0", tmp_path / "z" / "t0"])
     assert [run.name for run in loaded.runs] == ["x/t0", "y/t0", "t0", "t0 (2)"]
+
+
+def test_two_sweeps_of_one_name_are_told_apart_by_their_id_or_their_folder(tmp_path):
+    for name, sweep_id in (("x", "abcdef123456"), ("y", "")):
+        found = make_run(tmp_path / name / "trials" / "t0", noise(10, 1))
+        make_sweep(tmp_path / name, [trial("t0", found)], id=sweep_id)
+    loaded = load([tmp_path / "x", tmp_path / "y"])
+    assert [sweep.label for sweep in loaded.sweeps] == ["made abcdef", "made y"]
+    assert [run.name for run in loaded.runs] == ["made abcdef/t0", "made y/t0"]
+    assert [run.sweep for run in loaded.runs] == ["made abcdef", "made y"]
+    assert load([tmp_path / "x"]).sweeps[0].label == "made"
+
+
+def test_every_run_of_several_sweeps_says_of_which_it_is(tmp_path):
+    for name in ("x", "y"):
+        found = make_run(tmp_path / name / "trials" / name, noise(10, 1))
+        make_sweep(tmp_path / name, [trial(name, found)], name=f"asks-{name}")
+    assert [run.name for run in load([tmp_path / "x", tmp_path / "y"]).runs] == ["asks-x/x", "asks-y/y"]
+
+
+def test_a_copy_names_the_storage_it_is_of(tmp_path):
+    assert storage_of_copy(tmp_path) == ""
+    (tmp_path / "cache.json").write_text('{"storage": "s3://bucket/p", "claim": "c"}')
+    assert storage_of_copy(tmp_path) == "s3://bucket/p"
 
 
 def test_a_folder_that_is_neither_is_refused_and_nothing_is_too(tmp_path):

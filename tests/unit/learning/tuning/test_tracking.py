@@ -18,15 +18,18 @@ from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.sweep_record import TrialRecord, read_sweep
 from kalshi_platform.learning.tuning.tracking import (
     MODELS_NAME,
-    VIEW,
-    VIEW_TAG,
     MlflowTracker,
     SweepTracking,
     mirror_model,
     require_tracking,
+)
+from kalshi_platform.learning.tuning.tracking_place import (
+    URI_VARIABLE,
+    VIEW,
+    VIEW_TAG,
+    tracking_place,
     view_address,
 )
-from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE, tracking_place
 
 
 class Trial(SimpleNamespace):

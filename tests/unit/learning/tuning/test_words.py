@@ -8,7 +8,7 @@ from made.runs import make_run, whole_sweep
 from kalshi_platform.evaluation.statistics.superiority import DO_NOTHING
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load
-from kalshi_platform.learning.tuning.words import figures, survives, value_text, verdict
+from kalshi_platform.learning.tuning.words import arms_text, figures, several, survives, value_text, verdict
 
 QUICK = FindingsConfig(cscv={"blocks": 8}, superiority={"resamples": 300}, bootstrap={"resamples": 500})
 
@@ -71,3 +71,18 @@ def test_runs_that_earn_the_same_tie_and_neither_has_a_lead(tmp_path):
 def test_a_highest_score_within_luck_is_no_difference(tmp_path):
     whole_sweep(tmp_path / "s", n_trials=10, edge=0.0, seed=4, finalists=0)
     assert verdict(find(load([tmp_path / "s"]), QUICK)).startswith("No difference shown: ")
+
+
+def test_numbers_and_nouns_agree_and_arms_stand_apart():
+    assert (several(1, "block"), several(2, "seed"), several(1_000, "run")) == (
+        "1 block",
+        "2 seeds",
+        "1,000 runs",
+    )
+    assert arms_text([["orderbook"], ["orderbook", "temporal"]]) == ["orderbook", "orderbook, temporal"]
+    assert arms_text([{"env.order_style": "take"}, {"env.order_style": "make"}]) == [
+        "order_style take",
+        "order_style make",
+    ]
+    assert arms_text([1e-4, 3e-4]) == ["0.0001, 0.0003"]
+    assert arms_text("loguniform (0.1, 1)") == ["loguniform (0.1, 1)"]

@@ -1,7 +1,7 @@
 """Marks of a model under an alias: the gated entry decides, else the record; unknown is never real."""
 
 import pytest
-from made.registry_models import REAL, SIMULATED, made_policy, made_record
+from made.registry_models import IDLE, OVERTRADING, REAL, SIMULATED, flawed, made_policy, made_record
 
 from kalshi_platform.models.registry.marks import all_marks, latest_not_simulated, marks_of
 from kalshi_platform.models.registry.provenance import DataCount
@@ -90,3 +90,13 @@ def test_an_alias_that_a_real_or_unknown_model_had_is_no_simulated_one(registry)
     assert latest_not_simulated(registry, log, CHAMPION, unknown.id) is None
     registry.promote(CHAMPION, unknown.id, reason="judged anew", standing="simulated")
     assert latest_not_simulated(registry, registry.aliases(), CHAMPION, simulated.id) is None
+
+
+def test_a_model_that_does_not_trade_or_is_flawed_says_so_first_in_every_answer(registry):
+    record, _ = made_record(made_policy())
+    log = registry.aliases()
+    idle = marks_of(flawed(record, OVERTRADING, action_counts=IDLE), log, CHALLENGER)
+    assert idle.fields["cautions"][0] == "does not trade: it filled no order on the events that judged it"
+    wrong = marks_of(flawed(record, OVERTRADING, OVERTRADING), log, CHALLENGER)
+    assert wrong.cautions[0] == "errors of its checkup: overtrading"
+    assert not any("checkup" in said for said in marks_of(flawed(record), log, CHALLENGER).cautions)
