@@ -5,7 +5,7 @@ Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
@@ -17,12 +17,14 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST, digest, features_
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay.assemble import Columns
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,
     SEGMENT_DTYPE,
     Bank,
     BankArrays,
+    BankMarket,
     FullRows,
     MarketInfo,
     read_only,
@@ -124,6 +126,16 @@ def open_bank(
     full_rows = None if share is None else _full_rows(entries, chosen)
     arrays = _arrays(key, reader, f"the {split} split of {uri}")
     return Bank(arrays, infos, _names(feature_sets), full_rows)
+
+
+def markets_of_split(
+    uri: str, split: Asked, feature_sets: tuple[str, ...]
+) -> tuple[Iterator[BankMarket], Columns]:
+    """The markets of a split in the order of its bank, read as they are asked for, and the bank's columns."""
+    dataset = Dataset.open(uri)
+    entries = _in_order(dataset, split)
+    reader = ShardReader(dataset, entries, _infos(dataset, entries), feature_sets)
+    return reader.markets(), reader.columns
 
 
 def _arrays(key: str, reader: ShardReader, what: str) -> BankArrays:

@@ -64,18 +64,19 @@ class ShardReader:
 
     def write(self, folder: Path) -> Mapping[str, str]:
         """Write the bank's arrays into ``folder``; returns the sha256 of each file."""
-        return write_bank(folder, self._markets(), self.n_rows, self.columns, self._dataset.uri)
+        return write_bank(folder, self.markets(), self.n_rows, self.columns, self._dataset.uri)
 
     def write_index(self, folder: Path) -> Mapping[str, str]:
         """Write the bank's small arrays into ``folder``."""
-        return write_index(folder, self._markets(), self.columns)
+        return write_index(folder, self.markets(), self.columns)
 
     def parts(self, events: Sequence[int]) -> Iterator[list[MarketPart]]:
         """Rows of the markets of ``events``, which are numbered in the bank's order."""
         for markets in self._read(events):
             yield [market_part(market, self.columns)[0] for market in markets]
 
-    def _markets(self) -> Iterator[BankMarket]:
+    def markets(self) -> Iterator[BankMarket]:
+        """All markets, in the bank's order."""
         for done, markets in enumerate(self._read(range(len(self._events))), start=1):
             yield from markets
             if self._progress is not None:
