@@ -414,12 +414,12 @@ def test_workers_with_events_of_their_own_send_rows_of_the_whole_split(dataset: 
     for k, batch in enumerate(batches):
         share = opener.only(Share(k, 2))()
         rows = batch[HISTORY_ROWS]
-        own = set(share.full_rows[:-1].tolist())
+        own = set(share.full_rows.of(np.arange(share.n_rows)).tolist())
         met = set(np.unique(rows).tolist()) - {-1}
         assert met
         assert met <= own, "a worker met rows of another worker's events"
         # The worker's local windows are the learner's global ones: rows by their place in the share.
-        local = np.searchsorted(share.full_rows[:-1], np.array(sorted(met)))
+        local = np.searchsorted(share.full_rows.of(np.arange(share.n_rows)), np.array(sorted(met)))
         local_windows = WindowGatherer(share.arrays, spec.level.window).windows(local)
         assert torch.equal(local_windows, gatherer.windows(np.array(sorted(met))))
         # What the worker decided on its own rows is what the learner, who has them all, would decide.

@@ -172,7 +172,7 @@ def _look_at_slot(book: FillBook, views: FillViews, n: int, s: int, row: int) ->
 
 @kernel
 def look_for_fills(book: FillBook, views: FillViews, rows: np.ndarray) -> None:
-    """Write what changed in every slot since the last look; rows (N, S) i4, -1 where it stands at none."""
+    """Write what changed in every slot since the last look; rows (N, S) i8, -1 where it stands at none."""
     for n in range(rows.shape[0]):
         for s in range(rows.shape[1]):
             if rows[n, s] >= 0:
@@ -218,14 +218,14 @@ class FillLog:
         self._views = FillViews(
             **slots,
             episode=env.episode,
-            recv_ns=np.asarray(env.bank.arrays.rows["recv_ns"]),
+            recv_ns=np.asarray(env.arrays.rows["recv_ns"]),
             source=np.asarray(env.bank.arrays.markets["source"]),
             is_maker=env.config.order_style == "maker",
         )
         self._parts: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
 
     def look(self, rows: np.ndarray) -> None:
-        """Write what changed since the last look at the slots, which stand at ``rows`` (N, S) i4."""
+        """Write what changed since the last look at the slots, which stand at ``rows`` (N, S) i8."""
         look_for_fills(self._book, self._views, rows)
         if int(self._book.n.max()) + self._room > self._book.fills.size:
             self._move()

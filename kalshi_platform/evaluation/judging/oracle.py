@@ -18,6 +18,7 @@ import numpy as np
 from kalshi_platform.domain.compiled import allocating_kernel, kernel
 from kalshi_platform.domain.fees import model_fee_e6
 from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank
+from kalshi_platform.simulation.replay.pages import reading
 from kalshi_platform.simulation.replay.trading import FeeTime
 
 _NEVER: Final = -(1 << 60)
@@ -78,13 +79,15 @@ def hindsight_by_segment(
 ) -> np.ndarray:
     """Optimum of every segment of ``bank``, (G,) i8, 1e-6 dollar, for orders of ``qty_e2``."""
     rates = bank.arrays.terms["taker_rate_e6" if fees == "as_of" else "today_taker_rate_e6"]
-    rows, segments, markets = bank.arrays.rows, bank.arrays.segments, bank.arrays.markets
-    bid, ask = rows["bid_px_e4"][:, 0], rows["ask_px_e4"][:, 0]
+    segments, markets = bank.arrays.segments, bank.arrays.markets
     out = np.zeros(segments.size, np.int64)
     for g, market in enumerate(segments["market"].tolist()):
         span = slice(int(segments["start"][g]), int(segments["stop"][g]))
         settlement = int(markets["settlement_e4"][market]) if segments["settles"][g] else UNSETTLED
-        terms = int(markets["terms_at"][market]) + rows["terms"][span].astype(np.int64)
-        rate = rates[terms] * fee_scale_e6 // 1_000_000
-        out[g] = hindsight_e6(bid[span], ask[span], settlement, qty_e2, rate)
+        with reading(bank.arrays, span.start) as arrays:
+            rows = arrays.rows[span]
+            terms = int(markets["terms_at"][market]) + rows["terms"].astype(np.int64)
+            rate = rates[terms] * fee_scale_e6 // 1_000_000
+            bid, ask = rows["bid_px_e4"][:, 0], rows["ask_px_e4"][:, 0]
+            out[g] = hindsight_e6(bid, ask, settlement, qty_e2, rate)
     return out

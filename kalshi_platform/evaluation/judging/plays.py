@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 
 from kalshi_platform.evaluation.judging.sample import Sample
-from kalshi_platform.simulation.replay.bank import UNSETTLED, MarketInfo
+from kalshi_platform.simulation.replay.bank import UNSETTLED, BankArrays, MarketInfo
+from kalshi_platform.simulation.replay.pages import reading
 
 BUCKETS: Final = 120
 #: Rule -> how many plays it chooses, in this order.
@@ -101,6 +102,8 @@ def _play(sample: Sample, why: str, at: np.ndarray) -> Play:
     settlement = int(sample.bank.arrays.markets["settlement_e4"][market])
     settled = bool(records.settled[at].any()) and settlement != UNSETTLED
     rows, part = _thinned(sample, market, records.start_ns[at], records.end_ns[at])
+    with reading(sample.bank.arrays, rows) as arrays:
+        shown = np.array(arrays.rows[rows])
     own = [
         kept[(kept["market"] == market) & np.isin(kept["episode"], records.episode[at])]
         for kept in (rollout.fills, rollout.orders)
@@ -116,9 +119,9 @@ def _play(sample: Sample, why: str, at: np.ndarray) -> Play:
         n_fills=int(records.n_fills[at].sum()),
         capital_e6=sample.config.capital_e6,
         settlement_e4=settlement if settled else None,
-        at_ns=sample.bank.arrays.rows["recv_ns"][rows],
-        bid_e4=sample.bank.arrays.rows["bid_px_e4"][rows, 0].astype(np.int64),
-        ask_e4=sample.bank.arrays.rows["ask_px_e4"][rows, 0].astype(np.int64),
+        at_ns=shown["recv_ns"],
+        bid_e4=shown["bid_px_e4"][:, 0].astype(np.int64),
+        ask_e4=shown["ask_px_e4"][:, 0].astype(np.int64),
         part=part,
         spans=tuple(zip(*(getattr(records, name)[at].tolist() for name in _SPAN), strict=True)),
         fills=own[0][np.argsort(own[0]["at_ns"], kind="stable")],
@@ -130,8 +133,15 @@ def _thinned(
     sample: Sample, market: int, start_ns: np.ndarray, end_ns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(rows of the bank, number of their episode) that show the prices of those episodes."""
-    arrays = sample.bank.arrays
-    segments = arrays.segments[arrays.segments["market"] == market]
+    small = sample.bank.arrays
+    segments = small.segments[small.segments["market"] == market]
+    with reading(small, segments["start"]) as arrays:
+        return _thinned_rows(arrays, segments, start_ns, end_ns)
+
+
+def _thinned_rows(
+    arrays: BankArrays, segments: np.ndarray, start_ns: np.ndarray, end_ns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     times, bids, asks = (arrays.rows[name] for name in ("recv_ns", "bid_px_e4", "ask_px_e4"))
     width = max(1, -(-int(end_ns.max() - start_ns.min() + 1) // BUCKETS))
     rows: list[np.ndarray] = []

@@ -257,7 +257,7 @@ def _ordered(env: ReplayVectorEnv) -> np.ndarray:
 
 
 def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfig) -> watch.Places:
-    rows, segments = env.bank.arrays.rows, env.bank.arrays.segments
+    rows, segments = env.arrays.rows, env.arrays.segments
     closes = [m.specification.close_ns for m in env.bank.markets]
     start, stop = int(segments["first_ns"].min()), int(segments["last_ns"].max())
     return watch.Places(

@@ -235,7 +235,7 @@ def watch_step(
     trackers: Trackers, tallies: Tallies, trips: TripBook, places: Places, account: Accounts,
     rows: np.ndarray,
 ) -> None:  # fmt: skip
-    """Look at every running environment once; rows (N, S) i4, -1 where the slot is empty."""
+    """Look at every running environment once; rows (N, S) i8, -1 where the slot is empty."""
     n_grid = tallies.curve_e6.size
     for n in range(rows.shape[0]):
         if trackers.held[n]:

@@ -15,7 +15,8 @@ from kalshi_platform.models.rules.baselines import DoNothing
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.bank import Bank, BankArrays
+from kalshi_platform.simulation.replay.pages import reading
 from kalshi_platform.simulation.rollout.stepper import Stepper
 
 _ENVS: Final = 16
@@ -47,7 +48,14 @@ def judged_example(bank: Bank, env: EnvConfig, spec: PolicySpec, where: str) -> 
 
 
 def _as_example(bank: Bank, spec: PolicySpec, flat: np.ndarray, rows: np.ndarray, where: str) -> Example:
-    blocks, arrays = spec.layout.split(flat[None]), bank.arrays
+    with reading(bank.arrays, rows) as arrays:
+        return _shown(bank, arrays, spec, flat, rows, where)
+
+
+def _shown(
+    bank: Bank, arrays: BankArrays, spec: PolicySpec, flat: np.ndarray, rows: np.ndarray, where: str
+) -> Example:
+    blocks = spec.layout.split(flat[None])
     window = max(spec.level.window, _HISTORY) if spec.n_history else 0
     windows = np.zeros((rows.size, window, arrays.temporal.shape[1]), np.float32)
     if window:

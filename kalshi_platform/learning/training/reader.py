@@ -54,7 +54,7 @@ class ColumnarReader(InputReader):
         last_value = play(self.stepper, out)
         if self._full_rows is not None:
             # Last: until here rows are this worker's own; the learner knows the whole split's only.
-            out.rows[:] = self._full_rows[out.rows]
+            out.rows[:] = self._full_rows.of(out.rows)
         estimate_advantages(out, last_value, self._config.gamma, self._config.gae_lambda)
         self._finished.append(self.stepper.env.drain_episodes())
         return sample_batch(out)

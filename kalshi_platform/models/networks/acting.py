@@ -1,7 +1,7 @@
 """A network that acts in environments: it satisfies ``simulation.rollout.policy.ActorCritic``.
 
 Owns     the codes of the history windows the environments stand at, kept from step to step, and drawing.
-Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i4.
+Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i8.
 Not      the weights: a trainer may change them between two steps (then :meth:`NetworkPolicy.forget`).
 """
 

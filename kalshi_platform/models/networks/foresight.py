@@ -16,6 +16,7 @@ from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.models.networks.heads import Targets
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.pages import reading
 
 #: Rows over which the mid's move is foreseen, K.
 HORIZON_ROWS: Final = 16
@@ -36,13 +37,14 @@ def look_ahead(
 ) -> None:
     """Write for each of ``rows`` the move and burst after it; zeros where they are not known.
 
-    mid, burst (R,) f4: columns of the rows; age (R,) i4: rows since the first of the segment; rows (M,) i4,
+    mid, burst (R,) f4: columns of the rows; age (R,) i4: rows since the first of the segment; rows (M,) i8,
     -1 = empty slot; move_cents, next_burst, known (M,) f4, written.
     """
     for m in range(rows.size):
         row = rows[m]
         later = row + horizon
-        # Ages count up by one inside a segment and start again at 0 in the next.
+        # Ages count up by one inside a segment and start again at 0 in the next; a row of another event that
+        # is not filled (on demand) has age 0 and is none of this segment either.
         if row >= 0 and age[row] >= 0 and later < age.size and age[later] == age[row] + horizon:
             move_cents[m] = 100.0 * (mid[later] - mid[row])
             next_burst[m] = burst[row + 1]
@@ -62,13 +64,13 @@ class Foresight:
                 f"this level learns to foresee feature {_MID!r}, which is switched off (there are "
                 f"{', '.join(bank.feature_names)}); add 'orderbook' to env.groups or take another level"
             )
-        self._mid = bank.arrays.features[:, bank.feature_names.index(_MID)]
-        self._burst = bank.arrays.temporal[:, _BURST]
-        self._age = bank.arrays.age
+        self._arrays, self._mid = bank.arrays, bank.feature_names.index(_MID)
 
     def targets(self, rows: np.ndarray) -> Targets:
-        """Targets of ``rows`` (B, S) i4."""
-        flat = np.ascontiguousarray(rows, np.int32).reshape(-1)
+        """Targets of ``rows`` (B, S) i8."""
+        flat = np.ascontiguousarray(rows, np.int64).reshape(-1)
         found = [np.empty(flat.size, np.float32) for _ in range(3)]
-        look_ahead(self._mid, self._burst, self._age, flat, HORIZON_ROWS, *found)
+        with reading(self._arrays, flat) as arrays:
+            mid, burst = arrays.features[:, self._mid], arrays.temporal[:, _BURST]
+            look_ahead(mid, burst, arrays.age, flat, HORIZON_ROWS, *found)
         return Targets(*(torch.from_numpy(x.reshape(rows.shape)) for x in found))

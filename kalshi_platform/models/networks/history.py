@@ -13,28 +13,36 @@ from kalshi_platform.domain.compiled import kernel
 from kalshi_platform.models.networks.device import device_of
 from kalshi_platform.models.networks.networks import PolicyNetwork
 from kalshi_platform.simulation.replay.bank import BankArrays
+from kalshi_platform.simulation.replay.pages import reading
 
 
 @kernel
-def distinct_rows(rows: np.ndarray, mark: np.ndarray, distinct: np.ndarray, index: np.ndarray) -> int:
+def distinct_rows(
+    rows: np.ndarray, seen: np.ndarray, number: np.ndarray, distinct: np.ndarray, index: np.ndarray
+) -> int:
     """Number the distinct rows of a batch in order of first appearance.
 
-    rows (M,) i4, -1 = empty; mark (R,) i4, all 0 before and after; distinct (M,) i8 out, the first U written;
-    index (M,) i8 out: 0 for an empty slot, else 1 + place in ``distinct``. Returns U.
+    rows (M,) i8, -1 = empty; seen (K,) i8, all -1 before and after, and number (K,) i8: a hash table, K a
+    power of two above M, so that its size is that of a batch and not of the bank; distinct (M,) i8 out, the
+    first U written; index (M,) i8 out: 0 for an empty slot, else 1 + place in ``distinct``. Returns U.
     """
     u = 0
+    last = seen.size - 1
     for m in range(rows.size):
         row = rows[m]
         if row < 0:
             index[m] = 0
             continue
-        if mark[row] == 0:
+        at = row & last  # neighbouring rows take neighbouring places
+        while seen[at] >= 0 and seen[at] != row:
+            at = (at + 1) & last
+        if seen[at] < 0:
+            seen[at] = row
             distinct[u] = row
             u += 1
-            mark[row] = u
-        index[m] = mark[row]
-    for k in range(u):
-        mark[distinct[k]] = 0
+            number[at] = u
+        index[m] = number[at]
+    seen[:] = -1
     return u
 
 
@@ -44,20 +52,24 @@ class WindowGatherer:
     def __init__(self, arrays: BankArrays, window: int) -> None:
         self._arrays = arrays
         self._window = window
-        self._mark = np.zeros(arrays.age.size, np.int32)
+        self._seen, self._number = np.full(2, -1, np.int64), np.zeros(2, np.int64)
 
     def windows(self, rows: np.ndarray) -> torch.Tensor:
         """Windows (U, W, H) that end at ``rows`` (U,) i8."""
-        temporal = self._arrays.temporal
-        out = np.empty((rows.size, self._window, temporal.shape[1]), np.float32)
-        gather_windows(temporal, self._arrays.age, rows, out)
+        out = np.empty((rows.size, self._window, self._arrays.temporal.shape[1]), np.float32)
+        with reading(self._arrays, rows) as arrays:
+            gather_windows(arrays.temporal, arrays.age, rows, out)
         return torch.from_numpy(out)
 
     def distinct(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Distinct windows (U, W, H) of ``rows`` (B, S) i4 and the 1-based index (B, S) into them."""
+        """Distinct windows (U, W, H) of ``rows`` (B, S) i8 and the 1-based index (B, S) into them."""
         distinct = np.empty(rows.size, np.int64)
         index = np.empty(rows.size, np.int64)
-        n = distinct_rows(np.ascontiguousarray(rows).reshape(-1), self._mark, distinct, index)
+        if self._seen.size <= 2 * rows.size:
+            size = 1 << (2 * rows.size).bit_length()
+            self._seen, self._number = np.full(size, -1, np.int64), np.zeros(size, np.int64)
+        flat = np.ascontiguousarray(rows, np.int64).reshape(-1)
+        n = distinct_rows(flat, self._seen, self._number, distinct, index)
         return self.windows(distinct[:n]), torch.from_numpy(index.reshape(rows.shape))
 
 
@@ -69,7 +81,7 @@ class HistoryCodes:
         self.n_envs = n_envs
         self._network = network
         self._gather = WindowGatherer(arrays, spec.level.window)
-        self._rows = np.full((n_envs, spec.n_slots), -1, np.int32)
+        self._rows = np.full((n_envs, spec.n_slots), -1, np.int64)
         shape = (n_envs, spec.n_slots, spec.level.lstm_hidden)
         self._codes = torch.zeros(shape, device=device_of(network))
 
@@ -79,7 +91,7 @@ class HistoryCodes:
         self._codes.zero_()
 
     def at(self, rows: np.ndarray) -> torch.Tensor:
-        """Codes (N, S, E) at ``rows`` (N, S) i4; a view that the next call overwrites."""
+        """Codes (N, S, E) at ``rows`` (N, S) i8; a view that the next call overwrites."""
         changed = np.flatnonzero(rows != self._rows)
         if changed.size:
             self._codes.view(-1, self._codes.shape[2])[torch.from_numpy(changed)] = self._encode(
@@ -89,7 +101,7 @@ class HistoryCodes:
         return self._codes
 
     def fresh(self, rows: np.ndarray) -> torch.Tensor:
-        """Codes (M, S, E) at any ``rows`` (M, S) i4; the kept codes stay as they are."""
+        """Codes (M, S, E) at any ``rows`` (M, S) i8; the kept codes stay as they are."""
         return self._encode(rows.reshape(-1).astype(np.int64)).view(*rows.shape, -1)
 
     def _encode(self, rows: np.ndarray) -> torch.Tensor:

@@ -27,7 +27,7 @@ from kalshi_platform.models.networks.spec import PolicySpec
 from kalshi_platform.models.networks.transfer import grown_network
 from kalshi_platform.simulation.replay.bank import Bank
 
-#: Column of a SampleBatch: bank row of every slot (B, S) int32, -1 = empty.
+#: Column of a SampleBatch: bank row of every slot (B, S) int64, -1 = empty.
 HISTORY_ROWS: Final = "history_rows"
 
 
@@ -85,9 +85,9 @@ class SlotPolicyModel(TorchModelV2, nn.Module):
         self._foresight: Foresight | None = None
         self._value: torch.Tensor | None = None
         if spec.reads_history:
-            highest = np.iinfo(np.int32).max
+            highest = np.iinfo(np.int64).max
             self.view_requirements[HISTORY_ROWS] = ViewRequirement(
-                space=gym.spaces.Box(-1, highest, (spec.n_slots,), np.int32), used_for_compute_actions=True
+                space=gym.spaces.Box(-1, highest, (spec.n_slots,), np.int64), used_for_compute_actions=True
             )
 
     def forward(

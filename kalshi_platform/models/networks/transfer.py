@@ -98,7 +98,7 @@ def divergence(
 ) -> float:
     """Mean KL(teacher || grown) of a slot's action probabilities in nats, over slots that hold a market.
 
-    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i4 of ``arrays``. 0: both decide alike.
+    ``flat`` (N, width) in the layout of ``grown``, ``rows`` (N, S) i8 of ``arrays``. 0: both decide alike.
     """
     seen = _as_teacher_sees(teacher.spec, grown.spec, flat)
     old = NetworkPolicy(teacher.network, arrays).probabilities(seen, rows)

@@ -27,6 +27,7 @@ from kalshi_platform.models.rules.public_book import AT_AVERAGE, imbalances, spr
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.layout import Layout
 from kalshi_platform.simulation.replay.observation import portfolio_column
+from kalshi_platform.simulation.replay.pages import reading
 from kalshi_platform.simulation.replay.trading import OrderStyle
 from kalshi_platform.simulation.rollout.policy import Policy
 
@@ -43,7 +44,8 @@ def where_available(mask: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def favourite_is_yes(bank: Bank, rows: np.ndarray) -> np.ndarray:
     """Mask (N, S): the book at ``rows`` prices YES above 0.5; where one side is empty the other decides."""
-    row = bank.arrays.rows[np.maximum(rows, 0)]
+    with reading(bank.arrays, rows) as arrays:
+        row = arrays.rows[np.maximum(rows, 0)]
     bid, ask = row["bid_px_e4"][..., 0], row["ask_px_e4"][..., 0]
     twice = np.where(bid < 0, 2 * ask, np.where(ask < 0, 2 * bid, bid + ask))
     return np.asarray((twice > _HALF_X2_E4) & (rows >= 0))

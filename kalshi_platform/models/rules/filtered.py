@@ -31,7 +31,7 @@ class ReplayFilter:
         """Actions (N, S) i1 that the rules demand, or FREE; overwritten by the next look."""
         env = self._env
         filter_slots(
-            env.bank.arrays, env.envs, env.slots, self._params, self._sets, self._inputs,
+            env.arrays, env.envs, env.slots, self._params, self._sets, self._inputs,
             self.forced, self.reasons,
         )  # fmt: skip
         self.counts += np.bincount(self.reasons.reshape(-1), minlength=self.counts.size)

@@ -30,6 +30,7 @@ from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, Ti
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.pages import reading
 from kalshi_platform.simulation.rollout.policy import Policy
 
 #: A rollout of which only the returns are read.
@@ -50,10 +51,11 @@ def batch_of(bank: Bank, flat: np.ndarray, rows: np.ndarray, window: int) -> Bat
     """Batch of N states for a tiered policy: ``flat`` (N, width), windows gathered at ``rows`` (N, S)."""
     windows = None
     if window:
-        temporal, age = bank.arrays.temporal, bank.arrays.age
-        windows = np.empty((*rows.shape, window, temporal.shape[1]), np.float32)
-        flattened = windows.reshape(-1, window, temporal.shape[1])
-        gather_windows(temporal, age, rows.reshape(-1).astype(np.int64), flattened)
+        n_columns = bank.arrays.temporal.shape[1]
+        windows = np.empty((*rows.shape, window, n_columns), np.float32)
+        flattened = windows.reshape(-1, window, n_columns)
+        with reading(bank.arrays, rows) as arrays:
+            gather_windows(arrays.temporal, arrays.age, rows.reshape(-1).astype(np.int64), flattened)
     return Batch(flat, windows, free(*rows.shape))
 
 

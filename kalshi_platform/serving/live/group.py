@@ -103,7 +103,7 @@ def observe_group(
 ) -> None:
     """Write the observation at ``now_ns`` of the one environment in ``envs``, and the rules' demands.
 
-    sets (S,) i4: the exclusive set of each slot's market; flat (1, width) f4, at_rows (1, S) i4, forced
+    sets (S,) i4: the exclusive set of each slot's market; flat (1, width) f4, at_rows (1, S) i8, forced
     (1, S) i1, reasons (1, S) u1, all written, and the filter's ``inputs``.
     """
     envs[0].now_ns = now_ns
@@ -157,7 +157,7 @@ class LiveGroup:
         self._kernel_envs, self._kernel_slots = np.asarray(self.envs), np.asarray(self.slots)
         self._kernel_bank = BankArrays(*(np.asarray(array) for array in self.bank))
         open_account(self.envs[0], config.capital_e6)
-        self._at_rows = np.full((1, s), -1, np.int32)
+        self._at_rows = np.full((1, s), -1, np.int64)
         for i in range(s):
             slot = self.slots[0, i]
             clear_position(slot)

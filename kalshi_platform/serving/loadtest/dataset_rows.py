@@ -143,7 +143,7 @@ class _Writer:
 
     def moments(self, stepper: Stepper[DoNothing], wanted: np.ndarray) -> list[_Moment]:
         """The present observations of the environments ``wanted`` (K,)."""
-        stage, arrays = self._stage, self._bank.arrays
+        stage, arrays = self._stage, self._stage.arrays
         read_inputs(arrays, stage.envs, stage.slots, stage.config.execution, self._sets, self._inputs)
         parts = stage.layout.split(stepper.flat)
         found = []
@@ -176,13 +176,13 @@ class _Writer:
 
     def _known(self, row: int) -> int:
         """Number of history rows that the market has at ``row``; those before are the beginning's zeros."""
-        return min(int(self._bank.arrays.age[row]) + 1, self._window)
+        return min(int(self._stage.arrays.age[row]) + 1, self._window)
 
     def _histories(self, rows: np.ndarray) -> np.ndarray | None:
         """Windows (K, W, H) f4 at ``rows`` (K,); None where the model reads no history."""
         if not self._window:
             return None
-        temporal, age = self._bank.arrays.temporal, self._bank.arrays.age
+        temporal, age = self._stage.arrays.temporal, self._stage.arrays.age
         windows = np.zeros((rows.size, self._window, temporal.shape[1]), np.float32)
         gather_windows(temporal, age, rows, windows)
         return windows[:, :, self._history]

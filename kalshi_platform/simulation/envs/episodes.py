@@ -17,6 +17,7 @@ from kalshi_platform.simulation.envs.config import EpisodeConfig
 from kalshi_platform.simulation.envs.curriculum import CurriculumConfig, Stage, pool_segments, stage_at
 from kalshi_platform.simulation.envs.state import Episodes
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.pages import reading
 
 _WHOLE_LIFE = 2**31 - 1
 
@@ -166,11 +167,14 @@ class RandomEpisodes:
         return segment, int(self._start[segment]) + after - 1, 0
 
     def _time_ns(self, segment: int, row: int) -> int:
-        return int(self._times_ns(segment)[row - int(self._start[segment])])
+        with reading(self._bank.arrays, row) as arrays:
+            return int(arrays.rows[row]["recv_ns"])
 
     def _times_ns(self, segment: int) -> np.ndarray:
-        """Times of the segment's rows."""
-        return self._bank.arrays.rows["recv_ns"][int(self._start[segment]) : int(self._stop[segment])]
+        """Times of the segment's rows, copied."""
+        start, stop = int(self._start[segment]), int(self._stop[segment])
+        with reading(self._bank.arrays, start) as arrays:
+            return np.array(arrays.rows["recv_ns"][start:stop])
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the next draws, as plain values."""
@@ -244,7 +248,9 @@ def _times_at(bank: Bank, segment: np.ndarray, row: np.ndarray) -> np.ndarray:
     segments = bank.arrays.segments
     found = segments["first_ns"][segment]
     inside = np.flatnonzero(row != segments["start"][segment])  # the others need no row
-    found[inside] = bank.arrays.rows["recv_ns"][row[inside]]
+    for e in inside.tolist():  # one at a time: on demand, all of them together might not fit
+        with reading(bank.arrays, row[e]) as arrays:
+            found[e] = arrays.rows[int(row[e])]["recv_ns"]
     return found
 
 

@@ -20,6 +20,7 @@ from kalshi_platform.simulation.envs.episodes import EpisodeSource, RandomEpisod
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.open import open_bank
+from kalshi_platform.simulation.replay.pages import reading
 
 Observation = dict[str, np.ndarray]
 
@@ -147,7 +148,8 @@ class ReplayEnv(gym.Env[Observation, np.ndarray]):
             arrays = self._bank.arrays
             shape = (self._vector.n_slots, self._window, arrays.temporal.shape[1])
             history = np.zeros(shape, np.float32)
-            gather_windows(arrays.temporal, arrays.age, rows[0].astype(np.int64), history)
+            with reading(arrays, rows[0]) as filled:
+                gather_windows(filled.temporal, filled.age, rows[0].astype(np.int64), history)
             named["history"] = history
         return named
 

@@ -16,10 +16,11 @@ from kalshi_platform.simulation.envs.episodes import EpisodeSource, empty_table,
 from kalshi_platform.simulation.envs.kernel import OK, observe_kernel, reset_kernel, step_kernel
 from kalshi_platform.simulation.envs.records import EpisodeRecords, allocate_records, join_records
 from kalshi_platform.simulation.envs.state import Episodes, StepParams
-from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 from kalshi_platform.simulation.replay.layout import Layout, layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO
-from kalshi_platform.simulation.replay.state import allocate
+from kalshi_platform.simulation.replay.pages import Lease, pages_of
+from kalshi_platform.simulation.replay.state import EMPTY, allocate
 
 
 class ReplayVectorEnv:
@@ -38,6 +39,11 @@ class ReplayVectorEnv:
         self.n_slots = config.n_slots
         self.layout: Layout = layout_of(config.n_slots, len(bank.feature_names), N_PORTFOLIO)
         self.episodes = episodes
+        pages = pages_of(bank.arrays)
+        self._lease = None if pages is None else Lease(pages)
+        self._kept_for: tuple[int, int] | None = None
+        #: Arrays in which the rows of the present observations and of waiting episodes can be read.
+        self.arrays: BankArrays = bank.arrays if pages is None else pages.raw
         self._execution = config.execution
         self._step = StepParams(
             interval_ns=config.interval_ns,
@@ -47,7 +53,7 @@ class ReplayVectorEnv:
         )
         self.envs, self.slots = allocate(n_envs, self.n_slots)
         self.final_flat = np.zeros((n_envs, self.layout.width), np.float32)
-        self.final_rows = np.full((n_envs, self.n_slots), -1, np.int32)
+        self.final_rows = np.full((n_envs, self.n_slots), -1, np.int64)
         self._table: Episodes = empty_table(0, self.n_slots)
         self._used = 0
         self._records = allocate_records(4 * n_envs * self.n_slots)
@@ -79,14 +85,14 @@ class ReplayVectorEnv:
         """Fresh (flat, rows) output arrays for one step, or with a leading axis of ``steps``."""
         lead = () if steps is None else (steps,)
         flat = np.zeros((*lead, self.n_envs, self.layout.width), np.float32)
-        return flat, np.full((*lead, self.n_envs, self.n_slots), -1, np.int32)
+        return flat, np.full((*lead, self.n_envs, self.n_slots), -1, np.int64)
 
     def reset(self, flat: np.ndarray, rows: np.ndarray) -> None:
         """Start every environment on a new episode and write the first observations."""
         self._started = True
         self._refill()
         self._used = reset_kernel(
-            self.bank.arrays,
+            self.arrays,
             self._table,
             self._used,
             self.envs,
@@ -114,7 +120,7 @@ class ReplayVectorEnv:
         actions = self._checked(actions)
         self._refill()
         self._used, self._n_records, status = step_kernel(
-            self.bank.arrays,
+            self.arrays,
             self._table,
             self._used,
             self.envs,
@@ -162,6 +168,19 @@ class ReplayVectorEnv:
 
     def _refill(self) -> None:
         """Draw episodes, so that one waits for every environment that may end in the coming step."""
+        self._draw()
+        if self._lease is not None and self._kept_for != (id(self._table), self._used):
+            self._keep(self._lease)
+
+    def _keep(self, lease: Lease) -> None:
+        """Keep the rows filled that a step may read: those of live episodes, and of the next ones."""
+        live = self.slots["cursor"][self.slots["state"] != EMPTY]
+        waiting = slice(self._used, self._used + self.n_envs)
+        following = self._table.start[waiting][self._table.segment[waiting] >= 0]
+        lease.keep(np.concatenate([live, following]))
+        self._kept_for = id(self._table), self._used
+
+    def _draw(self) -> None:
         left = self._table.number.size - self._used
         if left >= self.n_envs:
             return
@@ -211,7 +230,9 @@ class ReplayVectorEnv:
         self._n_records = 0
         self._drained = []
         self._started = True
+        if self._lease is not None:
+            self._keep(self._lease)
 
     def observe(self, flat: np.ndarray, rows: np.ndarray) -> None:
         """Write the present observation of every environment again (after :meth:`set_state`)."""
-        observe_kernel(self.bank.arrays, self.envs, self.slots, self._execution, self._step, flat, rows)
+        observe_kernel(self.arrays, self.envs, self.slots, self._execution, self._step, flat, rows)

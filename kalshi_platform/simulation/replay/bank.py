@@ -137,18 +137,31 @@ class BankMarket:
 
 
 @dataclass(frozen=True)
+class FullRows:
+    """Places of the rows of a share in the whole split's bank; both arrays (M + 1,) i8."""
+
+    own_starts: np.ndarray  # first row of each market of the share, then the number of rows
+    full_starts: np.ndarray  # its place in the whole bank; the last entry means nothing
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Places i8 of ``rows`` (any shape); row -1, an empty slot, stays -1."""
+        market = np.searchsorted(self.own_starts, rows, side="right") - 1
+        return np.where(rows < 0, -1, rows - self.own_starts[market] + self.full_starts[market])
+
+
+@dataclass(frozen=True)
 class Bank:
     """The markets of one split; ``arrays`` go to the kernels, ``markets`` to reports.
 
-    ``feature_names`` are the columns of ``arrays.features``. ``full_rows`` is None in the bank of a whole
-    split. In the bank of a share of a split it is (R + 1,) i4: the place of each row in the whole bank, then
-    -1, so that ``full_rows[rows]`` leaves row -1, an empty slot, as it is.
+    ``feature_names`` are the columns of ``arrays.features``. ``full_rows`` says where the rows of a share of
+    a split stand in the bank of the whole split; None in the bank of a whole split. The arrays of a bank on
+    demand with an entry a row are read through ``pages.reading``.
     """
 
     arrays: BankArrays
     markets: tuple[MarketInfo, ...]
     feature_names: tuple[str, ...]
-    full_rows: np.ndarray | None = None
+    full_rows: "FullRows | None" = None
 
     @property
     def n_rows(self) -> int:

@@ -183,6 +183,13 @@ def _write(key: str, n_bytes: int, write: Write) -> dict[str, np.ndarray]:
     )
 
 
+def leave_room(n_bytes: int) -> None:
+    """Evict banks that nobody uses until ``n_bytes`` more fit under the limit, or none is left."""
+    done = _evict(sum(map(_size, _folders())) + n_bytes - limit_bytes(), keep="")
+    if done.banks or done.leftovers:
+        _log.warning("cache %s: %s", cache_folder(), done.line())
+
+
 def empty_cache() -> Evicted:
     """Remove every bank that nobody uses, and the leftovers of killed writers."""
     return _evict(need_bytes=math.inf, keep="")

@@ -61,6 +61,16 @@ def write_bank(
     return {f"{name}.npy": file.digest for name, file in files.items()}
 
 
+def write_index(folder: Path, markets: Iterable[BankMarket], columns: Columns) -> Mapping[str, str]:
+    """Write only the small arrays of the bank of ``markets``, which is opened on demand."""
+    index = Index()
+    for market in markets:
+        index.add(market, *market_part(market, columns))
+    for name, array in index.arrays().items():
+        np.save(folder / f"{name}.npy", array)
+    return {}
+
+
 def _append(files: Mapping[str, "_ArrayFile"], part: MarketPart) -> None:
     for name in PER_ROW:
         files[name].append(getattr(part, name))

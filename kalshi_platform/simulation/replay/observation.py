@@ -3,7 +3,7 @@
 Replay and live serving write observations with these kernels only, so both show a policy the same bits.
 
 flat   (width,) float32, its parts where layout.py says
-rows   (S,) int32, the bank row each slot stands at (-1 = empty); history windows are gathered from it
+rows   (S,) int64, the bank row each slot stands at (-1 = empty); history windows are gathered from it
 Not    any ticker, event or market number: a row number only addresses the window and is never an input.
 """
 

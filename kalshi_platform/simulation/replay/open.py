@@ -4,17 +4,16 @@ Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from kalshi_platform.data.dataset.manifest import Asked, MarketEntry, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.data.features.rows import Rows
-from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
+from kalshi_platform.data.features.spec import FEATURE_DIGEST, digest, features_of
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.simulation.replay import cache
@@ -23,17 +22,24 @@ from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,
     SEGMENT_DTYPE,
-    UNSETTLED,
     Bank,
     BankArrays,
     BankMarket,
+    FullRows,
     MarketInfo,
     read_only,
 )
 from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
-from kalshi_platform.simulation.replay.cold import write_bank
-from kalshi_platform.simulation.replay.shards import read_ahead
+from kalshi_platform.simulation.replay.cold import shapes
+from kalshi_platform.simulation.replay.on_demand import Room, fits
+from kalshi_platform.simulation.replay.pages import Pages
+from kalshi_platform.simulation.replay.shard_reader import ShardReader, columns_of, row_bytes
 from kalshi_platform.simulation.replay.terms import TERMS_DTYPE
+
+_log = logging.getLogger(__name__)
+
+#: Segments, facts and terms of a market take about so much.
+_INDEX_BYTES: Final = 600
 
 __all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
 
@@ -117,25 +123,52 @@ def open_bank(
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
     reader = ShardReader(dataset, chosen, infos, feature_sets, progress)
-    arrays = cache.build_arrays(key, reader.n_bytes, reader.write, f"the {split} split of {uri}")
     full_rows = None if share is None else _full_rows(entries, chosen)
-    bank = Bank(_typed(arrays), infos, _names(feature_sets), full_rows)
-    if full_rows is not None and full_rows.size != bank.n_rows + 1:
-        raise DataError(
-            f"{uri}: shards hold {bank.n_rows} rows, the manifest {full_rows.size - 1}: build it again"
-        )
-    return bank
+    arrays = _arrays(key, reader, f"the {split} split of {uri}")
+    return Bank(arrays, infos, _names(feature_sets), full_rows)
+
+
+def markets_of_split(
+    uri: str, split: Asked, feature_sets: tuple[str, ...]
+) -> tuple[Iterator[BankMarket], Columns]:
+    """The markets of a split in the order of its bank, read as they are asked for, and the bank's columns."""
+    dataset = Dataset.open(uri)
+    entries = _in_order(dataset, split)
+    reader = ShardReader(dataset, entries, _infos(dataset, entries), feature_sets)
+    return reader.markets(), reader.columns
+
+
+def _arrays(key: str, reader: ShardReader, what: str) -> BankArrays:
+    """Arrays of bank ``key``: of the cache, else built into it, else, where they do not fit, on demand."""
+    found = cache.open_arrays(key)
+    if found is None and fits(reader.n_bytes):
+        found = cache.build_arrays(key, reader.n_bytes, reader.write, what)
+    if found is not None:
+        return _typed(found)
+    _log.warning("%s is opened on demand: %s", what, _demand_words(reader.n_bytes))
+    n_small = _INDEX_BYTES * reader.n_markets
+    small = cache.build_arrays(f"{key}-index", n_small, reader.write_index, what)
+    room = Room()
+    cache.leave_room(min(reader.n_bytes, room.bound_bytes()))
+    pages = Pages(
+        room.folder, shapes(reader.n_rows, reader.columns), reader.first_rows, reader.parts, room.bound_bytes
+    )
+    return pages.arrays({name: array.view(_RECORDS[name]) for name, array in small.items()})
+
+
+def _demand_words(n_bytes: int) -> str:
+    limit = cache.limit_bytes()
+    return (
+        f"its bank of {n_bytes / cache.GB:.3f} GB does not fit beside the banks in use in the cache's "
+        f"{limit / cache.GB:.3f} GB ({cache.LIMIT_VARIABLE}), or on its disk; rows are read from the dataset "
+        "when episodes need them"
+    )
 
 
 def bank_bytes(dataset: Dataset, split: Asked, feature_sets: tuple[str, ...]) -> int:
     """Size of the arrays of one split's bank, computed from the manifest alone."""
-    wanted = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
-    return sum(entry.n_rows for entry in dataset.entries(split)) * _row_bytes(wanted)
-
-
-def _row_bytes(wanted: Columns) -> int:
-    """Bytes of one row in all arrays; features, temporal and age take four each."""
-    return ROW_DTYPE.itemsize + 4 * (len(wanted.features) + len(wanted.temporal) + 1)
+    wanted = columns_of(feature_sets)
+    return sum(entry.n_rows for entry in dataset.entries(split)) * row_bytes(wanted)
 
 
 def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
@@ -151,12 +184,16 @@ def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketE
     return [entry for entry in entries if entry.event in own]
 
 
-def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
-    """Row in the whole split's bank of every row of the chosen markets, (R + 1,) i4; the last entry is -1."""
-    starts = np.cumsum([0] + [entry.n_rows for entry in entries])
-    start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
-    parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]
-    return np.concatenate([*parts, [-1]]).astype(np.int32)
+def _full_rows(entries: Sequence[MarketEntry], chosen: Sequence[MarketEntry]) -> FullRows:
+    """Places of the rows of the chosen markets in the whole split's bank."""
+    starts = dict(zip((entry.ticker for entry in entries), _starts(entries).tolist(), strict=False))
+    full = np.array([starts[entry.ticker] for entry in chosen] + [0], np.int64)
+    return FullRows(_starts(chosen), full)
+
+
+def _starts(entries: Sequence[MarketEntry]) -> np.ndarray:
+    """First row (M + 1,) i8 of each market, then the number of rows."""
+    return np.concatenate([[0], np.cumsum([entry.n_rows for entry in entries], dtype=np.int64)])
 
 
 def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
@@ -172,56 +209,6 @@ def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ..
 
 def _in_order(dataset: Dataset, split: Asked) -> list[MarketEntry]:
     return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
-
-
-class ShardReader:
-    """Reads the markets of a bank from the shards of their events."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        entries: Sequence[MarketEntry],
-        infos: Sequence[MarketInfo],
-        feature_sets: tuple[str, ...],
-        progress: Callable[[int, int], None] | None = None,
-    ) -> None:
-        """``entries`` and ``infos``: the bank's markets, in its order; an event's stand together."""
-        self.columns = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
-        self._dataset, self._infos, self._progress = dataset, infos, progress
-        self._n_rows_of_event: dict[str, int] = {}
-        for entry in entries:
-            self._n_rows_of_event[entry.event] = self._n_rows_of_event.get(entry.event, 0) + entry.n_rows
-        self._settlements = dataset.settlements()
-
-    @property
-    def n_bytes(self) -> int:
-        """Size of the bank's arrays with an entry a row."""
-        return sum(self._n_rows_of_event.values()) * _row_bytes(self.columns)
-
-    def write(self, folder: Path) -> Mapping[str, str]:
-        """Write the bank's arrays into ``folder``; returns the sha256 of each file."""
-        n_rows = sum(self._n_rows_of_event.values())
-        return write_bank(folder, self._markets(), n_rows, self.columns, self._dataset.uri)
-
-    def _markets(self) -> Iterator[BankMarket]:
-        events, number = list(self._n_rows_of_event), 0
-        shards = read_ahead(self._dataset, events, list(self._n_rows_of_event.values()))
-        for done, event_rows in enumerate(shards, start=1):
-            for ticker, rows in event_rows:
-                yield self._market(number, ticker, rows)
-                number += 1
-            if self._progress is not None:
-                self._progress(done, len(events))
-
-    def _market(self, number: int, ticker: str, rows: Rows) -> BankMarket:
-        """The bank's market ``number``, which must be ``ticker``."""
-        info = self._infos[number] if number < len(self._infos) else None
-        if info is None or info.ticker != ticker:
-            raise DataError(
-                f"{self._dataset.uri}: shards hold markets in another order than the manifest: build it again"
-            )
-        outcome = self._settlements[ticker].value_e4 if ticker in self._settlements else UNSETTLED
-        return BankMarket(info, rows, outcome)
 
 
 def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:

@@ -18,7 +18,7 @@ class Fragment(NamedTuple):
     """Columns of T steps of N environments with S slots."""
 
     flat: np.ndarray  # (N, T, width) f4: observation that was decided on
-    rows: np.ndarray  # (N, T, S) i4
+    rows: np.ndarray  # (N, T, S) i8
     logits: np.ndarray  # (N, T, S, A) f4, unmasked; A = 0 where they are not kept
     actions: np.ndarray  # (N, T, S) i1
     log_prob: np.ndarray  # (N, T, S) f4, of the drawn actions
@@ -41,7 +41,7 @@ def allocate(n_envs: int, n_steps: int, width: int, n_slots: int, keep_logits: b
     scalar, a_slot = (n_envs, n_steps), (n_envs, n_steps, n_slots)
     return Fragment(
         flat=np.zeros((*scalar, width), np.float32),
-        rows=np.zeros(a_slot, np.int32),
+        rows=np.zeros(a_slot, np.int64),
         logits=np.zeros((*a_slot, N_ACTIONS if keep_logits else 0), np.float32),
         actions=np.zeros(a_slot, np.int8),
         log_prob=np.zeros(a_slot, np.float32),
@@ -61,7 +61,7 @@ class _Final(NamedTuple):
     t: int
     cut: np.ndarray  # (M,) indices of environments
     flat: np.ndarray  # (M, width) f4
-    rows: np.ndarray  # (M, S) i4
+    rows: np.ndarray  # (M, S) i8
 
 
 def play(stepper: Stepper[ActorCritic], out: Fragment, finals_at_once: bool = True) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The policy as the loop needs it: a network and a rule written by hand are both one.
 
-Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i4: the bank row each
+Shapes   N environments, S slots, A = 5 actions; ``flat`` (N, width) f4, ``rows`` (N, S) i8: the bank row each
          slot stands at, -1 = empty.
 """
 

@@ -12,7 +12,7 @@ class States(NamedTuple):
     """K states and a policy's answers to them; where a slot is empty its entries mean nothing."""
 
     flat: np.ndarray  # (K, width) f4
-    rows: np.ndarray  # (K, S) i4: bank rows the slots stand at, -1 = empty
+    rows: np.ndarray  # (K, S) i8: bank rows the slots stand at, -1 = empty
     logits: np.ndarray  # (K, S, A) f4, unmasked
     value: np.ndarray  # (K, S) f4
     advantage: np.ndarray  # (K, S) f4, of the action taken

@@ -19,7 +19,7 @@ PolicyT_co = TypeVar("PolicyT_co", bound=Policy, covariant=True)
 class Stepper(Generic[PolicyT_co]):
     """N environments and the policy that acts in them; every environment begins an episode at once.
 
-    Present    flat (N, width) f4, rows (N, S) i4: the observation that the next step decides on
+    Present    flat (N, width) f4, rows (N, S) i8: the observation that the next step decides on
     Last step  actions (N, S) i1, reward (N,) f4, terminated and truncated (N,) bool; zeros before the first
     Each step overwrites all of them, so copy the arrays you keep.
     """

@@ -13,12 +13,14 @@ from kalshi_platform.models.networks.networks import build_network
 
 @pytest.mark.parametrize("kernel", [distinct_rows, distinct_rows.py_func], ids=["numba", "python"])
 def test_each_distinct_row_is_numbered_once(kernel):
-    rows = np.array([5, -1, 7, 5, 7], np.int32)
-    mark, distinct, index = np.zeros(10, np.int32), np.empty(5, np.int64), np.empty(5, np.int64)
-    assert kernel(rows, mark, distinct, index) == 2
-    assert distinct[:2].tolist() == [5, 7]
+    far = 3 * 2**31 + 8  # its place in the table is that of row 8
+    rows = np.array([8, -1, far, 8, far])
+    seen, number = np.full(16, -1), np.zeros(16, np.int64)
+    distinct, index = np.empty(5, np.int64), np.empty(5, np.int64)
+    assert kernel(rows, seen, number, distinct, index) == 2
+    assert distinct[:2].tolist() == [8, far]
     assert index.tolist() == [1, 0, 2, 1, 2]
-    assert not mark.any()
+    assert (seen == -1).all()
 
 
 def test_kept_codes_equal_codes_computed_afresh(rng: np.random.Generator):
@@ -69,13 +71,10 @@ def test_a_window_ends_at_its_row_and_begins_with_its_segment():
 
 @given(st.lists(st.integers(-1, 30), max_size=40))
 def test_numbers_of_distinct_rows_lead_back_to_the_rows(rows):
-    batch = np.array(rows, np.int32)
-    mark, distinct, index = (
-        np.zeros(31, np.int32),
-        np.empty(batch.size, np.int64),
-        np.empty(batch.size, np.int64),
-    )
-    n = distinct_rows(batch, mark, distinct, index)
+    batch = np.array(rows, np.int64)
+    seen, number = np.full(64, -1), np.zeros(64, np.int64)
+    distinct, index = np.empty(batch.size, np.int64), np.empty(batch.size, np.int64)
+    n = distinct_rows(batch, seen, number, distinct, index)
     assert n == len({row for row in rows if row >= 0})
     assert [int(distinct[i - 1]) if i else -1 for i in index] == rows
-    assert not mark.any()
+    assert (seen == -1).all()
