@@ -11,7 +11,8 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from kalshi_platform.data.dataset.manifest import Asked, MarketEntry, judge_only_words
+from kalshi_platform.data.dataset.entries import MarketEntries
+from kalshi_platform.data.dataset.manifest import Asked, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
@@ -33,6 +34,7 @@ from kalshi_platform.simulation.replay.bank import (
 from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
 from kalshi_platform.simulation.replay.cold import write_bank
 from kalshi_platform.simulation.replay.shards import read_ahead
+from kalshi_platform.simulation.replay.stored_infos import StoredInfos
 from kalshi_platform.simulation.replay.terms import TERMS_DTYPE
 
 __all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
@@ -106,19 +108,20 @@ def open_bank(
             f"{uri} was made with feature table {dataset.manifest.feature_digest}, this program has "
             f"{feature_digest}: build the dataset again from its recordings"
         )
-    entries = _in_order(dataset, split)
+    entries = dataset.entries(split).in_order()
     if not entries:
         raise DataError(
             f"{uri} has no market in its {split} split: add events or choose another split"
             f"{judge_only_words(dataset.manifest)}"
         )
-    chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
-    infos = _infos(dataset, chosen)
+    places = None if share is None else _shared(entries, share, f"the {split} split of {uri}")
+    chosen = entries if places is None else entries.take(places)
+    infos = StoredInfos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
     reader = ShardReader(dataset, chosen, infos, feature_sets, progress)
     arrays = cache.build_arrays(key, reader.n_bytes, reader.write, f"the {split} split of {uri}")
-    full_rows = None if share is None else _full_rows(entries, chosen)
+    full_rows = None if places is None else _full_rows(entries.numbers("n_rows"), places)
     bank = Bank(_typed(arrays), infos, _names(feature_sets), full_rows)
     if full_rows is not None and full_rows.size != bank.n_rows + 1:
         raise DataError(
@@ -130,7 +133,7 @@ def open_bank(
 def bank_bytes(dataset: Dataset, split: Asked, feature_sets: tuple[str, ...]) -> int:
     """Size of the arrays of one split's bank, computed from the manifest alone."""
     wanted = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
-    return sum(entry.n_rows for entry in dataset.entries(split)) * _row_bytes(wanted)
+    return int(dataset.entries(split).numbers("n_rows").sum()) * _row_bytes(wanted)
 
 
 def _row_bytes(wanted: Columns) -> int:
@@ -138,40 +141,36 @@ def _row_bytes(wanted: Columns) -> int:
     return ROW_DTYPE.itemsize + 4 * (len(wanted.features) + len(wanted.temporal) + 1)
 
 
-def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
-    events = sorted({entry.event for entry in entries})
+def _shared(entries: MarketEntries, share: Share, what: str) -> np.ndarray:
+    """Places of the share's markets in ``entries``."""
+    events = entries.event_codes
     if not 0 <= share.worker < share.workers:
         raise ContractError(f"share {share.worker} of {share.workers}: give one of 0 to {share.workers - 1}")
-    if share.workers > len(events):
+    if share.workers > events.size:
         raise ContractError(
-            f"{what} has {len(events)} events, too few for {share.workers} workers with events of their own: "
-            f"use at most {len(events)} workers, or worker_events=all"
+            f"{what} has {events.size} events, too few for {share.workers} workers with events of their own: "
+            f"use at most {events.size} workers, or worker_events=all"
         )
-    own = set(events[share.worker :: share.workers])
-    return [entry for entry in entries if entry.event in own]
+    return np.flatnonzero(np.isin(entries.numbers("event"), events[share.worker :: share.workers]))
 
 
-def _full_rows(entries: list[MarketEntry], chosen: list[MarketEntry]) -> np.ndarray:
-    """Row in the whole split's bank of every row of the chosen markets, (R + 1,) i4; the last entry is -1."""
-    starts = np.cumsum([0] + [entry.n_rows for entry in entries])
-    start_of = {entry.ticker: int(start) for entry, start in zip(entries, starts, strict=False)}
-    parts = [start_of[entry.ticker] + np.arange(entry.n_rows, dtype=np.int32) for entry in chosen]
-    return np.concatenate([*parts, [-1]]).astype(np.int32)
+def _full_rows(n_rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Row in the whole split's bank of every row of the markets at ``places``, (R + 1,); the last is -1.
+
+    ``n_rows`` (M,): rows of every market of the split. i4, and i8 where the split has 2^31 rows or more.
+    """
+    starts, own = np.cumsum(n_rows) - n_rows, n_rows[places]
+    shift = starts[places] - (np.cumsum(own) - own)
+    kind = np.int32 if n_rows.sum() < 2**31 else np.int64
+    rows = np.empty(int(own.sum()) + 1, kind)
+    rows[:-1] = np.repeat(shift.astype(kind), own)
+    rows[:-1] += np.arange(rows.size - 1, dtype=kind)
+    rows[-1] = -1
+    return rows
 
 
 def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f.name for f in features_of([g for g in feature_sets if g != "portfolio"]))
-
-
-def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
-    specs, histories = dataset.specs(), dataset.histories()
-    return tuple(
-        MarketInfo(specs[e.ticker], e.provenance, e.volatility, histories[e.ticker], e.block) for e in entries
-    )
-
-
-def _in_order(dataset: Dataset, split: Asked) -> list[MarketEntry]:
-    return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
 
 
 class ShardReader:
@@ -180,7 +179,7 @@ class ShardReader:
     def __init__(
         self,
         dataset: Dataset,
-        entries: Sequence[MarketEntry],
+        entries: MarketEntries,
         infos: Sequence[MarketInfo],
         feature_sets: tuple[str, ...],
         progress: Callable[[int, int], None] | None = None,
@@ -188,9 +187,10 @@ class ShardReader:
         """``entries`` and ``infos``: the bank's markets, in its order; an event's stand together."""
         self.columns = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
         self._dataset, self._infos, self._progress = dataset, infos, progress
-        self._n_rows_of_event: dict[str, int] = {}
-        for entry in entries:
-            self._n_rows_of_event[entry.event] = self._n_rows_of_event.get(entry.event, 0) + entry.n_rows
+        codes, event = np.unique(entries.numbers("event"), return_inverse=True)
+        rows = np.zeros(codes.size, np.int64)
+        np.add.at(rows, event, entries.numbers("n_rows"))
+        self._n_rows_of_event = dict(zip(entries.event_names, rows.tolist(), strict=True))
         self._settlements = dataset.settlements()
 
     @property
