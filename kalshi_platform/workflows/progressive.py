@@ -38,6 +38,7 @@ from kalshi_platform.models.registry.evidence import Latency
 from kalshi_platform.models.registry.provenance import count_data
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.workflows.complexity import ComplexityScaler
 from kalshi_platform.workflows.observe import observations
@@ -101,9 +102,7 @@ def _begin(config: ProgressiveConfig, dataset: Dataset, out: Path) -> Progressiv
         feature_digest=FEATURE_DIGEST,
         commit=git_commit(),
         made=Stamp.now(),
-        judged_on=count_data(
-            (m.provenance, m.event, m.block) for m in dataset.manifest.markets if m.split == "validation"
-        ),
+        judged_on=count_data((m.provenance, m.event, m.block) for m in dataset.entries("validation")),
     )
     found = read_progressive(out)
     if found is None:
@@ -205,7 +204,8 @@ def require_halves(bank: Bank, dataset_uri: str) -> tuple[frozenset[str], frozen
 
     DataError where too few blocks are left to decide: a level would train for hours to be decided by nothing.
     """
-    playable = {bank.markets[market].block for market in bank.arrays.segments["market"].tolist()}
+    blocks, block = numbered(bank.markets, "block")
+    playable = {blocks[at] for at in np.unique(block[bank.arrays.segments["market"]]).tolist()}
     choosing, deciding = hashed_halves(playable)
     if len(deciding) < MIN_BLOCKS:
         raise DataError(

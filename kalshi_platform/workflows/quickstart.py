@@ -105,7 +105,7 @@ def quickstart(
     manifest = build_dataset(
         list(recordings), str(dataset), building, lambda p: show(p.rows_done, p.rows, "rows")
     )
-    n_events = len({market.event for market in manifest.markets})
+    n_events = manifest.markets.event_codes.size
     say(f"dataset: {n_events:,} events, {len(manifest.markets):,} markets in {dataset}")
     _require_splits(manifest, dataset, out)
     runs = []

@@ -1,19 +1,22 @@
 """Figures of a dataset, and a check that its files are what its manifest says."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
 from kalshi_platform.data.dataset.blocks import PARTS, UNDIVIDED_WORDS, Part, Undivided, stratum_of
+from kalshi_platform.data.dataset.columns import GAP_DETECTIONS, PROVENANCES
+from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.manifest import JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
 from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
+from kalshi_platform.data.dataset.tables import place_in
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
@@ -94,29 +97,29 @@ class DatasetSummary(Config):
 
 
 def summarise(dataset: Dataset) -> DatasetSummary:
-    """Figures of a dataset, from its manifest alone."""
-    manifest = dataset.manifest
-    markets = manifest.markets
+    """Figures of a dataset, from the columns of its manifest alone."""
+    manifest, markets = dataset.manifest, dataset.entries()
+    of = markets.numbers
     return DatasetSummary(
         uri=dataset.uri,
         dataset_digest=dataset.digest,
         feature_digest=manifest.feature_digest,
         readable=manifest.feature_digest == FEATURE_DIGEST,
-        events=len(manifest.events()),
+        events=markets.event_codes.size,
         markets=len(markets),
-        settled_markets=sum(m.settled for m in markets),
-        event_rows=sum(m.n_events for m in markets),
-        rows=sum(m.n_rows for m in markets),
-        gaps=sum(m.n_gaps for m in markets),
-        first_ns=min(m.first_ns for m in markets),
-        last_ns=max(m.last_ns for m in markets),
+        settled_markets=int(of("settled").sum()),
+        event_rows=int(of("n_events").sum()),
+        rows=int(of("n_rows").sum()),
+        gaps=int(of("n_gaps").sum()),
+        first_ns=int(of("first_ns").min()),
+        last_ns=int(of("last_ns").max()),
         n_bytes=manifest.n_bytes,
         splits={part: _summarise_split(dataset.entries(part)) for part in _parts(markets)},
         strata=tuple(_strata(manifest)),
-        provenance=dict(sorted(Counter(m.provenance for m in markets).items())),
-        gap_detection=dict(sorted(Counter(m.gap_detection or "not kept" for m in markets).items())),
+        provenance=_counts(of("provenance"), PROVENANCES),
+        gap_detection=_counts(of("gap_detection"), (*GAP_DETECTIONS, "not kept")),
         unplayable_markets=_summarise_split(markets).unplayable_markets,
-        older_outcomes=sum(m.older_outcomes for m in markets),
+        older_outcomes=int(of("older_outcomes").sum()),
         left_out_events=len(manifest.left_out),
         parents=manifest.parents,
         sources=manifest.sources,
@@ -126,28 +129,36 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     )
 
 
-def _summarise_split(entries: Sequence[MarketEntry]) -> SplitSummary:
-    events = {m.event for m in entries}
-    is_counted = all(m.n_segments is not None for m in entries)
-    playable = {m.event for m in entries if m.is_playable}
+def _counts(codes: np.ndarray, names: Sequence[str]) -> dict[str, int]:
+    """Number of markets of each name, sorted by name; the code -1 stands for the last of ``names``."""
+    found = np.bincount(codes % len(names), minlength=len(names)).tolist()
+    return {name: n for name, n in sorted(zip(names, found, strict=True)) if n}
+
+
+def _summarise_split(entries: MarketEntries) -> SplitSummary:
+    is_counted, playable = bool((entries.numbers("n_segments") >= 0).all()), entries.is_playable
+    events, event = entries.event_codes.size, entries.numbers("event")
     return SplitSummary(
-        events=len(events),
+        events=events,
         markets=len(entries),
-        rows=sum(m.n_rows for m in entries),
-        unplayable_events=len(events - playable) if is_counted else None,
-        unplayable_markets=sum(not m.is_playable for m in entries) if is_counted else None,
+        rows=int(entries.numbers("n_rows").sum()),
+        unplayable_events=events - np.unique(event[playable]).size if is_counted else None,
+        unplayable_markets=int((~playable).sum()) if is_counted else None,
     )
 
 
-def _parts(markets: Sequence[MarketEntry]) -> tuple[Part, ...]:
+def _parts(markets: MarketEntries) -> tuple[Part, ...]:
     """The three splits, and the events that can only be judged whole where there are any."""
-    return (*SPLITS, "judge_only") if any(m.split == "judge_only" for m in markets) else SPLITS
+    return (*SPLITS, "judge_only") if len(markets.of("judge_only")) else SPLITS
 
 
 def _strata(manifest: Manifest) -> Iterator[StratumSummary]:
     """Every stratum; then the events that were drawn one by one: simulated, and of earlier versions."""
+    markets = manifest.markets
+    block = markets.events.block[markets.numbers("event")]
+    home = np.array([stratum_of(name) for name in markets.events.blocks.to_pylist()] + [""])[block]
     for stratum in manifest.strata:
-        own = [m for m in manifest.markets if m.block and stratum_of(m.block) == stratum.name]
+        own = markets.take(np.flatnonzero(home == stratum.name))
         facts = stratum.model_dump(
             include={
                 "name",
@@ -168,29 +179,34 @@ def _strata(manifest: Manifest) -> Iterator[StratumSummary]:
         times = {words: getattr(stratum, name) for name, words in cuts.items()}
         told = {words: moment_words(at) for words, at in times.items() if at is not None}
         yield StratumSummary(**facts, parts=_part_counts(own), cuts=told)
-    for name, is_simulated in (("simulated", True), ("by event, before blocks were kept", False)):
-        own = [
-            m for m in manifest.markets if m.block is None and (m.provenance == "simulated") == is_simulated
-        ]
+    is_simulated = markets.numbers("provenance") == PROVENANCES.index("simulated")
+    for name, which in (
+        ("simulated", is_simulated),
+        ("by event, before blocks were kept", ~is_simulated),
+    ):
+        own = markets.take(np.flatnonzero((block < 0) & which))
         if own:
             yield StratumSummary(
-                name=name, factor=None, provenances=tuple(sorted({m.provenance for m in own})), block_ns=None,
-                embargo_ns=None, parts=_part_counts(own), left_out=(), long=(), undivided=None, cuts={},
+                name=name, factor=None, provenances=tuple(_counts(own.numbers("provenance"), PROVENANCES)),
+                block_ns=None, embargo_ns=None, parts=_part_counts(own), left_out=(), long=(), undivided=None,
+                cuts={},
             )  # fmt: skip
 
 
-def _part_counts(entries: Sequence[MarketEntry]) -> dict[str, PartSummary]:
+def _part_counts(entries: MarketEntries) -> dict[str, PartSummary]:
     found: dict[str, PartSummary] = {}
     for part in PARTS:
-        own = [m for m in entries if m.split == part]
-        blocks, events = {m.block or m.event for m in own}, {m.event for m in own}
-        playable = {m.block or m.event for m in own if m.is_playable}
-        is_counted = all(m.n_segments is not None for m in own)
+        own = entries.of(part)
+        event = own.numbers("event")
+        block = own.events.block[event]
+        unit = np.where(block >= 0, block + own.events.n_events, event)
         found[part] = PartSummary(
-            blocks=len(blocks),
-            events=len(events),
+            blocks=np.unique(unit).size,
+            events=np.unique(event).size,
             markets=len(own),
-            playable_blocks=len(playable) if is_counted else None,
+            playable_blocks=np.unique(unit[own.is_playable]).size
+            if (own.numbers("n_segments") >= 0).all()
+            else None,
         )
     return found
 
@@ -224,22 +240,27 @@ def find_problems(
     One line for each file that differs from the manifest, an empty list if none does.
 
     Checked: sha256 of every shard, its layout, markets and rows, times and the markets file. Reading the
-    manifest has already checked that no event is in two splits. ``progress(done, total)`` receives the number
-    of shards.
+    manifest has already checked its tables, and that no event is in two splits. ``progress(done, total)``
+    receives the number of shards.
     """
-    by_event: dict[str | None, list[MarketEntry]] = {}
-    for entry in dataset.manifest.markets:
-        by_event.setdefault(entry.event, []).append(entry)
+    markets = dataset.entries().in_order()
     problems: list[str] = []
     shards = dataset.manifest.shards
     for done, shard in enumerate(shards, start=1):
         try:
             data = dataset.read_verified(shard)
-            problems += _CHECKS[shard.kind](dataset, shard, data, by_event.get(shard.event, []))
+            own = markets if shard.event is None else _of_event(markets, shard.event)
+            problems += _CHECKS[shard.kind](dataset, shard, data, own)
         except (DataError, StorageError) as err:
             problems.append(str(err))
         progress(done, len(shards))
     return problems
+
+
+def _of_event(markets: MarketEntries, event: str) -> Sequence[MarketEntry]:
+    """Markets of ``event`` among ``markets``, which stand in order of their events."""
+    code, codes = place_in(markets.events.name, event), markets.numbers("event")
+    return markets[int(np.searchsorted(codes, code)) : int(np.searchsorted(codes, code, side="right"))]
 
 
 def _check_markets(

@@ -57,7 +57,7 @@ _SCHEMAS: Final[dict[str, dict[str, pa.DataType]]] = {
 
 
 class TableContent(NamedTuple):
-    """What the tables of a manifest hold; ``lists`` are columns of texts by the name of the list."""
+    """Content of the tables of a manifest; ``lists`` are columns of texts by the name of the list."""
 
     markets: MarketEntries
     shards: EventShards

@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kalshi_platform.data.dataset.columns import order_of
@@ -221,6 +222,17 @@ class Dataset:
                 f"says {shard.sha256[:12]} ({shard.n_bytes} bytes); the file was changed or damaged: "
                 "delete it and build the dataset again"
             )
+
+    def rows_in_markets_file(self, entries: MarketEntries) -> np.ndarray:
+        """Row (M,) i8 of every entry in the markets file; DataError names a market that it lacks."""
+        listed, stored = self.manifest.markets.columns.ticker, self.markets().ticker
+        if stored.equals(listed):
+            return entries.rows
+        found = pc.index_in(entries.tickers, value_set=stored)
+        if found.null_count:
+            lost = entries.tickers[found.is_null().index(True).as_py()].as_py()
+            raise DataError(f"{self.uri}: its markets file lacks market {lost}; rebuild the dataset")
+        return found.to_numpy().astype(np.int64)
 
     @cached_property
     def _markets(self) -> MarketsFile:

@@ -49,6 +49,7 @@ from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episod
 from kalshi_platform.simulation.envs.state import Episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import FULL_DEPTH, Bank
+from kalshi_platform.simulation.replay.infos import numbered
 from kalshi_platform.simulation.rollout.policy import Policy
 
 #: Makes the policy for the environments it will meet.
@@ -189,7 +190,10 @@ class PlayStage:
         self, bank: Bank, config: EvalConfig, say: Say, blocks: Collection[str] | None = None
     ) -> None:
         self.bank, self.config, self.say = bank, config, detail(say)
-        self._played = None if blocks is None else np.array([m.block in blocks for m in bank.markets])
+        self._played = None
+        if blocks is not None:
+            names, place = numbered(bank.markets, "block")
+            self._played = np.array([name in blocks for name in names])[place]
 
     @property
     def is_random(self) -> bool:

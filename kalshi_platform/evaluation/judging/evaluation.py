@@ -6,6 +6,7 @@ Owns   EvalConfig and Evaluation; everything the report shows lies in an Evaluat
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import numpy as np
 from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from kalshi_platform.data.dataset.manifest import Asked, playable_words
@@ -29,6 +30,7 @@ from kalshi_platform.models.registry.evidence import RuleChoice
 from kalshi_platform.models.rules.baselines import BASELINES
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered
 
 REPORT_VERSION = 1
 #: Doubt of a Subject: judged events that taught the policy, or may have.
@@ -147,14 +149,13 @@ class Coverage(Config):
     @classmethod
     def of(cls, bank: Bank) -> "Coverage":
         """Count the markets of ``bank`` that have a segment, and their events."""
-        with_segment = set(bank.arrays.segments["market"].tolist())
-        playable = {bank.markets[market].event for market in with_segment}
-        events = {market.event for market in bank.markets}
+        with_segment = np.unique(bank.arrays.segments["market"])
+        events, event = numbered(bank.markets, "event")
         return cls(
             n_events=len(events),
             n_markets=len(bank.markets),
-            unplayable_events=len(events - playable),
-            unplayable_markets=len(bank.markets) - len(with_segment),
+            unplayable_events=len(events) - np.unique(event[with_segment]).size,
+            unplayable_markets=len(bank.markets) - with_segment.size,
         )
 
     @property

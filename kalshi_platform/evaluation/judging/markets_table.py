@@ -16,6 +16,7 @@ from kalshi_platform.domain.actions import HOLD
 from kalshi_platform.evaluation.judging.sample import Sample
 from kalshi_platform.evaluation.judging.summary import PolicyResult
 from kalshi_platform.simulation.replay.bank import UNSETTLED
+from kalshi_platform.simulation.replay.infos import tickers_of
 
 #: Why a market has no episode.
 LEFT_OUT: Final = "no two consecutive rows with a valid book: there is nothing to step over"
@@ -98,7 +99,7 @@ def _sum_up(sample: Sample, values: np.ndarray) -> np.ndarray:
 def _by_ticker(sample: Sample, result: PolicyResult | None, name: str) -> list[float | None]:
     """Figure ``name`` of each market in ``result``; None where it has none."""
     known = {} if result is None else {m.ticker: getattr(m, name) for m in result.markets}
-    return [known.get(m.ticker) for m in sample.bank.markets]
+    return [known.get(ticker) for ticker in tickers_of(sample.bank.markets)]
 
 
 def _returns(sample: Sample, result: PolicyResult | None) -> pa.Array:

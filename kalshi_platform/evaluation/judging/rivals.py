@@ -7,7 +7,6 @@ Hold   hold_to_settlement plays training events at the position limit; beside a 
        mean exposure.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
@@ -15,7 +14,7 @@ from typing import Final
 import numpy as np
 from pydantic import Field
 
-from kalshi_platform.data.dataset.manifest import MarketEntry
+from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import ContractError, DataError
@@ -29,6 +28,7 @@ from kalshi_platform.models.registry.evidence import Estimate, RuleChoice, Train
 from kalshi_platform.models.rules.baselines import BASELINES, Baseline
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered
 from kalshi_platform.simulation.replay.open import Share, open_bank
 
 _TAG: Final = 0x72756C65
@@ -86,9 +86,9 @@ def _chosen(dataset_uri: str, digest: str, env: EnvConfig, config: RivalsConfig)
     return choose_rules(bank, env, digest, config)
 
 
-def _share(entries: Sequence[MarketEntry], config: RivalsConfig) -> Share | None:
+def _share(entries: MarketEntries, config: RivalsConfig) -> Share | None:
     """Share of a large train split that is opened, its number by the seed; None where the whole is small."""
-    rows, events = sum(entry.n_rows for entry in entries), len({entry.event for entry in entries})
+    rows, events = int(entries.numbers("n_rows").sum()), entries.event_codes.size
     workers = min(rows // (_SHARES_ABOVE * config.rows), events // config.blocks)
     return Share(config.seed % workers, workers) if workers > 1 else None
 
@@ -129,10 +129,11 @@ def choose_rules(
 def draw_blocks(bank: Bank, config: RivalsConfig) -> tuple[list[str], int]:
     """Blocks to play, drawn by the seed within both bounds, and the number of playable blocks opened."""
     segments = bank.arrays.segments
-    rows: Counter[str] = Counter()
-    lengths = (segments["stop"] - segments["start"]).tolist()
-    for market, length in zip(segments["market"].tolist(), lengths, strict=True):
-        rows[bank.markets[market].block] += length
+    blocks, block = numbered(bank.markets, "block")
+    of_block, lengths = block[segments["market"]], segments["stop"] - segments["start"]
+    total = np.zeros(len(blocks), np.int64)
+    np.add.at(total, of_block, lengths)
+    rows = {blocks[at]: int(total[at]) for at in np.unique(of_block)}
     names = sorted(rows)
     drawn: list[str] = []
     left = config.rows

@@ -25,6 +25,7 @@ from kalshi_platform.simulation.envs.records import EpisodeRecords, join_records
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
 from kalshi_platform.simulation.replay.execution import IDLE
+from kalshi_platform.simulation.replay.infos import closes_ns_of, numbered
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.rollout.policy import Policy
 from kalshi_platform.simulation.rollout.stepper import Stepper
@@ -65,16 +66,14 @@ class Rollout:
 
 def number_events(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
     """Events in order of first appearance, and each market's index into them (M,) i4."""
-    number: dict[str, int] = {}
-    index = [number.setdefault(m.event, len(number)) for m in bank.markets]
-    return tuple(number), np.array(index, np.int32)
+    names, index = numbered(bank.markets, "event")
+    return names, index.astype(np.int32)
 
 
 def number_blocks(bank: Bank) -> tuple[tuple[str, ...], np.ndarray]:
     """Blocks in order of first appearance, and each market's index into them (M,) i4."""
-    number: dict[str, int] = {}
-    index = [number.setdefault(m.block, len(number)) for m in bank.markets]
-    return tuple(number), np.array(index, np.int32)
+    names, index = numbered(bank.markets, "block")
+    return names, index.astype(np.int32)
 
 
 def run_policy(
@@ -258,7 +257,7 @@ def _ordered(env: ReplayVectorEnv) -> np.ndarray:
 
 def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfig) -> watch.Places:
     rows, segments = env.arrays.rows, env.arrays.segments
-    closes = [m.specification.close_ns for m in env.bank.markets]
+    closes = closes_ns_of(env.bank.markets)
     start, stop = int(segments["first_ns"].min()), int(segments["last_ns"].max())
     return watch.Places(
         segment_start=np.ascontiguousarray(segments["start"]),

@@ -20,6 +20,7 @@ from kalshi_platform.evaluation.statistics import metrics
 from kalshi_platform.evaluation.statistics.bootstrap import BootstrapConfig, Interval, ratio_interval
 from kalshi_platform.evaluation.statistics.metrics import AggregateMetrics, MarketMetrics
 from kalshi_platform.models.registry.provenance import DataCounts, count_data, counts_words
+from kalshi_platform.simulation.replay.infos import Trait, numbered, origins, tickers_of
 
 
 def _with_blocks(found: Any) -> Any:
@@ -193,8 +194,8 @@ def summarise(sample: Sample, name: str, meaning: str, bootstrap: BootstrapConfi
         worst_episode_drawdown=worst / sample.config.capital_e6,
         per_seed=seeds,
         seed_iqm=metrics.interquartile_mean(np.array([s.mean_return.estimate for s in seeds])),
-        by_provenance=_by_market(sample, [m.provenance for m in sample.bank.markets], bootstrap),
-        by_category=_by_market(sample, [m.category or "unknown" for m in sample.bank.markets], bootstrap),
+        by_provenance=_by_market(sample, "provenance", bootstrap),
+        by_category=_by_market(sample, "category", bootstrap),
         by_price=_by_trip(sample, "price", price_labels(), bootstrap),
         by_time_to_close=_by_trip(sample, "close", list(watch.CLOSE_LABELS), bootstrap),
         curve_ns=tuple(sample.rollouts[0].curve_ns.tolist()),
@@ -211,15 +212,16 @@ def price_labels() -> list[str]:
 
 def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
     records, n = sample.records, len(sample.bank.markets)
+    tickers = tickers_of(sample.bank.markets)
     market, plays = sample.plays()
     n_plays, mean, std = metrics.grouped_moments(market, plays, n)
     pnl = np.bincount(records.market, records.pnl_e6, minlength=n)
     count, sharpe, _ = metrics.grouped_moments(records.market, _step_sharpe(sample), n)
     return tuple(
         MarketMetrics(
-            ticker=info.ticker,
-            event=info.event,
-            provenance=info.provenance,
+            ticker=tickers[m],
+            event=event,
+            provenance=provenance,
             n_episodes=int(count[m]),
             mean_return=float(mean[m]),
             std_return=float(std[m]) if n_plays[m] > 1 else None,
@@ -227,7 +229,7 @@ def _markets(sample: Sample) -> tuple[MarketMetrics, ...]:
             consistency=metrics.consistency(plays[market == m]),
             pnl_e6=int(pnl[m]),
         )
-        for m, info in enumerate(sample.bank.markets)
+        for m, (provenance, event, _) in enumerate(origins(sample.bank.markets))
         if count[m]
     )
 
@@ -324,9 +326,10 @@ def _per_seed(sample: Sample, bootstrap: BootstrapConfig) -> tuple[SeedRow, ...]
     )
 
 
-def _by_market(sample: Sample, labels: list[str], bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
-    """Mean return for each label of the markets; ``labels`` has one a market."""
-    of_record = np.array(labels)[sample.records.market]
+def _by_market(sample: Sample, trait: Trait, bootstrap: BootstrapConfig) -> tuple[Slice, ...]:
+    """Mean return for each name of a trait of the markets."""
+    names, place = numbered(sample.bank.markets, trait)
+    of_record = np.array(names)[place[sample.records.market]]
     out = []
     for label in sorted(set(of_record.tolist())):
         at = of_record == label

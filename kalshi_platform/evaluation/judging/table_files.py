@@ -15,6 +15,7 @@ import pyarrow.parquet
 
 from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import Trait, numbered, tickers_of
 from kalshi_platform.storage.whole_file import write_whole
 
 
@@ -55,5 +56,7 @@ def pick_names(names: Sequence[str], index: np.ndarray) -> pa.Array:
 
 def name_markets(bank: Bank, market: np.ndarray) -> dict[str, pa.Array]:
     """Columns that name the market of each row; ``market`` (K,) are places in ``bank.markets``."""
-    names = ("ticker", "event", "block", "provenance")
-    return {name: pick_names([getattr(m, name) for m in bank.markets], market) for name in names}
+    traits: tuple[Trait, ...] = ("event", "block", "provenance")
+    columns = {trait: numbered(bank.markets, trait) for trait in traits}
+    tickers = {"ticker": pick_names(tickers_of(bank.markets), market)}
+    return tickers | {name: pick_names(names, place[market]) for name, (names, place) in columns.items()}

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, silent
@@ -118,10 +120,10 @@ def _taught_on(dataset_uri: str, digest: str) -> DataCounts | None:
     None where that state is no longer kept: the present one holds events that the model has never seen.
     """
     try:
-        markets = Dataset.open(dataset_uri, state=digest).manifest.markets
+        markets = Dataset.open(dataset_uri, state=digest).entries("train")
     except DataError:
         return None
-    taught = (m for m in markets if m.split == "train" and m.is_playable)
+    taught = markets.take(np.flatnonzero(markets.is_playable))
     return count_data((m.provenance, m.event, m.block) for m in taught)
 
 

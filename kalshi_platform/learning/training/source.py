@@ -18,6 +18,7 @@ from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered
 from kalshi_platform.simulation.replay.observation import PORTFOLIO
 from kalshi_platform.simulation.replay.open import Share, SplitOpener
 
@@ -74,7 +75,7 @@ class TrainingSource:
                 f"worker_events=own needs a dataset's split (replay.open.SplitOpener), not "
                 f"{self._recipe.open_bank!r}; use worker_events=all"
             )
-        events = {market.event for market in self.bank.markets}
+        events = numbered(self.bank.markets, "event").names
         if len(events) < workers:
             raise ContractError(
                 f"worker_events=own: {len(events)} training events are too few for {workers} workers; "

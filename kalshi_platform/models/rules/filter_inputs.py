@@ -17,6 +17,7 @@ from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.models.rules.trading_filter import FilterInputs, force_slots
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 from kalshi_platform.simulation.replay.impact import BID, free_e2
+from kalshi_platform.simulation.replay.infos import exclusive_of, numbered
 from kalshi_platform.simulation.replay.planning import NO_FEE, ExecutionParams, plan_order, scaled_rate_e6
 from kalshi_platform.simulation.replay.state import LIVE
 from kalshi_platform.simulation.replay.terms import terms_place
@@ -26,14 +27,9 @@ _ANY_BUDGET_E6 = 1 << 62  # the mask knows whether the account can pay
 
 def exclusive_sets(bank: Bank) -> np.ndarray:
     """Set (M,) i4 of each market: markets of one mutually exclusive event share a number, -1 none."""
-    numbers: dict[str, int] = {}
-    return np.array(
-        [
-            numbers.setdefault(market.event, len(numbers)) if market.specification.mutually_exclusive else -1
-            for market in bank.markets
-        ],
-        np.int32,
-    )
+    event, is_exclusive = numbered(bank.markets, "event").place, exclusive_of(bank.markets)
+    used = np.unique(event[is_exclusive])  # numbered by first appearance, so ascending is in that order
+    return np.where(is_exclusive, np.searchsorted(used, event), -1).astype(np.int32)
 
 
 @kernel

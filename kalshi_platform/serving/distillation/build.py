@@ -55,6 +55,7 @@ from kalshi_platform.simulation.envs.curriculum import CurriculumConfig
 from kalshi_platform.simulation.envs.episodes import RandomEpisodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered, origins
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.reservoir import States
 
@@ -191,7 +192,7 @@ def report_tiers(
         work.dataset, split, final, _log_folder(dataset_uri, log_folder, split), _subject(work)
     )
     bank = work.bank(split)
-    events = {market.event for market in bank.markets}
+    events = numbered(bank.markets, "event").names
     theatre = work.theatre(bank, events if final else halves(bank)[1])
     made = [_remade(registry, tier_set, record, work) for record in tier_set.tiers]
     judgement = judge(made, theatre, work.config.thresholds, work.config.seed, split, not final, say)
@@ -209,8 +210,7 @@ def report_tiers(
 
 def _counts(theatre: Theatre) -> DataCounts:
     """Events and blocks of a theatre by provenance."""
-    markets = (m for m in theatre.bank.markets if m.event in theatre.events)
-    return count_data((m.provenance, m.event, m.block) for m in markets)
+    return count_data(origin for origin in origins(theatre.bank.markets) if origin[1] in theatre.events)
 
 
 def fastest(forms: Collection[FormRecord]) -> FormRecord:

@@ -30,6 +30,7 @@ from kalshi_platform.serving.inference.tiered import ReadyTier, TieredConfig, Ti
 from kalshi_platform.simulation.envs.config import EnvConfig
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import origins
 from kalshi_platform.simulation.replay.pages import reading
 from kalshi_platform.simulation.rollout.policy import Policy
 
@@ -146,9 +147,9 @@ class Theatre:
     ) -> None:
         self.bank, self.events, self.env, self.config = bank, frozenset(events), env, config
         self.champion = champion
-        played = [market for market in bank.markets if market.event in self.events]
-        self.n_events = len({market.event for market in played})
-        self.n_blocks = len({market.block for market in played})
+        played = [(event, block) for _, event, block in origins(bank.markets) if event in self.events]
+        self.n_events = len({event for event, _ in played})
+        self.n_blocks = len({block for _, block in played})
 
     def stage(self) -> ReplayVectorEnv:
         """Environments that play the events once."""

@@ -16,6 +16,7 @@ from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episod
 from kalshi_platform.simulation.envs.state import Episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import numbered, origins
 
 
 def halves(bank: Bank) -> tuple[frozenset[str], frozenset[str]]:
@@ -23,7 +24,7 @@ def halves(bank: Bank) -> tuple[frozenset[str], frozenset[str]]:
 
     An odd block calibrates. DataError for fewer than two blocks.
     """
-    block_of = {market.event: market.block for market in bank.markets}
+    block_of = {event: block for _, event, block in origins(bank.markets)}
     first, second = hashed_halves(set(block_of.values()))
     if not second:
         raise DataError(
@@ -45,7 +46,8 @@ def episodes_of(bank: Bank, events: Collection[str], n_slots: int, config: Judge
         table = market_episodes(bank, n_slots, steps)
     segments = bank.arrays.segments
     # Slot 0 of every episode holds a market, and all markets of an episode here belong to one event.
-    own = np.array([bank.markets[m].event in events for m in segments["market"][table.segment[:, 0]]])
+    names, place = numbered(bank.markets, "event")
+    own = np.array([name in events for name in names])[place[segments["market"][table.segment[:, 0]]]]
     if not own.any():
         raise DataError(f"none of {len(events)} events has an episode to play: they hold no unbroken rows")
     table = Episodes(*(column[own] for column in table))

@@ -30,6 +30,7 @@ from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episod
 from kalshi_platform.simulation.envs.state import Episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import origins
 from kalshi_platform.simulation.replay.open import open_bank
 from kalshi_platform.simulation.rollout.stepper import Stepper
 
@@ -58,7 +59,7 @@ def dataset_rows(uri: str, split: Any, info: Mapping[str, Any], most: int) -> Da
     bodies = _in_time(_played(bank, table, env, info, most))
     if not bodies:
         raise DataError(f"{uri}: no moment of its {split} split shows a market; choose another split")
-    data = counts_words(count_data((m.provenance, m.event, m.block) for m in bank.markets))
+    data = counts_words(count_data(origins(bank.markets)))
     words = (
         f"{len(bodies):,} groups of markets from the {split} split of {uri} ({data}), in order of time, "
         "asked by a client without a position"

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from kalshi_platform.domain.config import Config
 from kalshi_platform.simulation.replay.bank import Bank
+from kalshi_platform.simulation.replay.infos import volatility_of
 
 CurriculumName = Literal["phases", "difficulty", "none"]
 
@@ -68,7 +69,7 @@ def pool_segments(bank: Bank, stage: Stage) -> np.ndarray:
     If the pool is empty, because no market of the bank is that calm, the next wider pool is used: a
     curriculum can order the markets of a bank but not add to them.
     """
-    volatility = np.array([m.volatility for m in bank.markets])
+    volatility = volatility_of(bank.markets)
     segments = bank.arrays.segments
     market = segments["market"]
     active = most_active(bank)

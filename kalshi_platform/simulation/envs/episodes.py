@@ -268,9 +268,10 @@ def event_episodes(bank: Bank, n_slots: int) -> Episodes:
     ``n_slots`` markets play at a time.
     """
     segments = bank.arrays.segments
-    groups: dict[str, list[int]] = {}
+    event = bank.segment_events
+    groups: dict[int, list[int]] = {}
     for g in longest_segments(bank).tolist():
-        groups.setdefault(bank.markets[segments["market"][g]].event, []).append(g)
+        groups.setdefault(int(event[g]), []).append(g)
     parts = [g[i : i + n_slots] for g in groups.values() for i in range(0, len(g), n_slots)]
     table = empty_table(len(parts), n_slots)
     for e, part in enumerate(parts):

@@ -7,6 +7,7 @@ Invariant  a segment holds only valid rows of one market, so no episode can step
 Not here   making one from the rows of its markets (``assemble.py``) and opening a dataset's (``open.py``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from kalshi_platform.data.features.rows import LEVELS, Rows
 from kalshi_platform.domain.market import MarketSpec, Provenance
 from kalshi_platform.domain.market_history import MarketHistory, constant_history
+from kalshi_platform.simulation.replay.infos import numbered
 from kalshi_platform.simulation.replay.terms import NO_CLOSE
 
 #: Provenance codes in ``BankArrays.source``: they decide what a fill may use.
@@ -159,7 +161,7 @@ class Bank:
     """
 
     arrays: BankArrays
-    markets: tuple[MarketInfo, ...]
+    markets: Sequence[MarketInfo]  # of a dataset: made when asked for (``infos.py``)
     feature_names: tuple[str, ...]
     full_rows: "FullRows | None" = None
 
@@ -171,8 +173,7 @@ class Bank:
     @property
     def segment_events(self) -> np.ndarray:
         """Index (G,) i4 of each segment's event; events are numbered by first appearance."""
-        number: dict[str, int] = {}
-        by_market = np.array([number.setdefault(m.event, len(number)) for m in self.markets], np.int32)
+        by_market = numbered(self.markets, "event").place.astype(np.int32)
         return by_market[self.arrays.segments["market"]]
 
 

@@ -5,13 +5,14 @@ Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from kalshi_platform.data.dataset.manifest import Asked, MarketEntry, judge_only_words
+from kalshi_platform.data.dataset.entries import MarketEntries
+from kalshi_platform.data.dataset.manifest import Asked, judge_only_words
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, digest, features_of
 from kalshi_platform.domain.config import digest_of
@@ -26,7 +27,6 @@ from kalshi_platform.simulation.replay.bank import (
     BankArrays,
     BankMarket,
     FullRows,
-    MarketInfo,
     read_only,
 )
 from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
@@ -34,6 +34,7 @@ from kalshi_platform.simulation.replay.cold import shapes
 from kalshi_platform.simulation.replay.on_demand import Room, fits
 from kalshi_platform.simulation.replay.pages import Pages
 from kalshi_platform.simulation.replay.shard_reader import ShardReader, columns_of, row_bytes
+from kalshi_platform.simulation.replay.stored_infos import StoredInfos
 from kalshi_platform.simulation.replay.terms import TERMS_DTYPE
 
 _log = logging.getLogger(__name__)
@@ -112,18 +113,19 @@ def open_bank(
             f"{uri} was made with feature table {dataset.manifest.feature_digest}, this program has "
             f"{feature_digest}: build the dataset again from its recordings"
         )
-    entries = _in_order(dataset, split)
+    entries = dataset.entries(split).in_order()
     if not entries:
         raise DataError(
             f"{uri} has no market in its {split} split: add events or choose another split"
             f"{judge_only_words(dataset.manifest)}"
         )
-    chosen = entries if share is None else _shared(entries, share, f"the {split} split of {uri}")
-    infos = _infos(dataset, chosen)
+    places = None if share is None else _shared(entries, share, f"the {split} split of {uri}")
+    chosen = entries if places is None else entries.take(places)
+    infos = StoredInfos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
     reader = ShardReader(dataset, chosen, infos, feature_sets, progress)
-    full_rows = None if share is None else _full_rows(entries, chosen)
+    full_rows = None if places is None else _full_rows(entries.numbers("n_rows"), places)
     arrays = _arrays(key, reader, f"the {split} split of {uri}")
     return Bank(arrays, infos, _names(feature_sets), full_rows)
 
@@ -133,8 +135,8 @@ def markets_of_split(
 ) -> tuple[Iterator[BankMarket], Columns]:
     """The markets of a split in the order of its bank, read as they are asked for, and the bank's columns."""
     dataset = Dataset.open(uri)
-    entries = _in_order(dataset, split)
-    reader = ShardReader(dataset, entries, _infos(dataset, entries), feature_sets)
+    entries = dataset.entries(split).in_order()
+    reader = ShardReader(dataset, entries, StoredInfos(dataset, entries), feature_sets)
     return reader.markets(), reader.columns
 
 
@@ -167,48 +169,35 @@ def _demand_words(n_bytes: int) -> str:
 
 def bank_bytes(dataset: Dataset, split: Asked, feature_sets: tuple[str, ...]) -> int:
     """Size of the arrays of one split's bank, computed from the manifest alone."""
-    wanted = columns_of(feature_sets)
-    return sum(entry.n_rows for entry in dataset.entries(split)) * row_bytes(wanted)
+    n_rows = int(dataset.entries(split).numbers("n_rows").sum())
+    return n_rows * row_bytes(columns_of(feature_sets))
 
 
-def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
-    events = sorted({entry.event for entry in entries})
+def _shared(entries: MarketEntries, share: Share, what: str) -> np.ndarray:
+    """Places of the share's markets in ``entries``."""
+    events = entries.event_codes
     if not 0 <= share.worker < share.workers:
         raise ContractError(f"share {share.worker} of {share.workers}: give one of 0 to {share.workers - 1}")
-    if share.workers > len(events):
+    if share.workers > events.size:
         raise ContractError(
-            f"{what} has {len(events)} events, too few for {share.workers} workers with events of their own: "
-            f"use at most {len(events)} workers, or worker_events=all"
+            f"{what} has {events.size} events, too few for {share.workers} workers with events of their own: "
+            f"use at most {events.size} workers, or worker_events=all"
         )
-    own = set(events[share.worker :: share.workers])
-    return [entry for entry in entries if entry.event in own]
+    return np.flatnonzero(np.isin(entries.numbers("event"), events[share.worker :: share.workers]))
 
 
-def _full_rows(entries: Sequence[MarketEntry], chosen: Sequence[MarketEntry]) -> FullRows:
-    """Places of the rows of the chosen markets in the whole split's bank."""
-    starts = dict(zip((entry.ticker for entry in entries), _starts(entries).tolist(), strict=False))
-    full = np.array([starts[entry.ticker] for entry in chosen] + [0], np.int64)
-    return FullRows(_starts(chosen), full)
+def _full_rows(n_rows: np.ndarray, places: np.ndarray) -> FullRows:
+    """Places of a share's rows in the whole split's bank.
 
-
-def _starts(entries: Sequence[MarketEntry]) -> np.ndarray:
-    """First row (M + 1,) i8 of each market, then the number of rows."""
-    return np.concatenate([[0], np.cumsum([entry.n_rows for entry in entries], dtype=np.int64)])
+    ``n_rows`` (M,): rows of every market of the split; ``places``: the share's markets among them.
+    """
+    own = np.concatenate([[0], np.cumsum(n_rows[places], dtype=np.int64)])
+    starts = np.cumsum(n_rows, dtype=np.int64) - n_rows
+    return FullRows(own, np.append(starts[places], 0))
 
 
 def _names(feature_sets: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f.name for f in features_of([g for g in feature_sets if g != "portfolio"]))
-
-
-def _infos(dataset: Dataset, entries: list[MarketEntry]) -> tuple[MarketInfo, ...]:
-    specs, histories = dataset.specs(), dataset.histories()
-    return tuple(
-        MarketInfo(specs[e.ticker], e.provenance, e.volatility, histories[e.ticker], e.block) for e in entries
-    )
-
-
-def _in_order(dataset: Dataset, split: Asked) -> list[MarketEntry]:
-    return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
 
 
 def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:

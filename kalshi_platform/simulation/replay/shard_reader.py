@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kalshi_platform.data.dataset.manifest import MarketEntry
+from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import TEMPORAL, columns
@@ -32,7 +32,7 @@ class ShardReader:
     def __init__(
         self,
         dataset: Dataset,
-        entries: Sequence[MarketEntry],
+        entries: MarketEntries,
         infos: Sequence[MarketInfo],
         feature_sets: tuple[str, ...],
         progress: Callable[[int, int], None] | None = None,
@@ -41,15 +41,13 @@ class ShardReader:
         self.columns = columns_of(feature_sets)
         self._dataset, self._infos, self._progress = dataset, infos, progress
         self.n_markets = len(infos)
-        n_rows: dict[str, int] = {}
-        n_markets: dict[str, int] = {}
-        for entry in entries:
-            n_rows[entry.event] = n_rows.get(entry.event, 0) + entry.n_rows
-            n_markets[entry.event] = n_markets.get(entry.event, 0) + 1
-        self._events, self._n_rows = list(n_rows), list(n_rows.values())
-        self._first_market = np.concatenate([[0], np.cumsum(list(n_markets.values()))])
+        codes, event = np.unique(entries.numbers("event"), return_inverse=True)
+        rows = np.zeros(codes.size, np.int64)
+        np.add.at(rows, event, entries.numbers("n_rows"))
+        self._events, self._n_rows = entries.event_names, rows.tolist()
+        self._first_market = np.concatenate([[0], np.cumsum(np.bincount(event))])
         #: First row (E + 1,) i8 of each event, then the number of rows.
-        self.first_rows = np.concatenate([[0], np.cumsum(self._n_rows, dtype=np.int64)])
+        self.first_rows = np.concatenate([[0], np.cumsum(rows)])
         self._settlements = dataset.settlements()
 
     @property
