@@ -29,7 +29,7 @@ _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _MARKETS_VERSION: Final = 2
 
 _NS: Final = pa.int64()
-_MARKETS_SCHEMA: Final = pa.schema(
+MARKETS_SCHEMA: Final = pa.schema(
     [
         pa.field("ticker", pa.string(), nullable=False),
         pa.field("event", pa.string(), nullable=False),
@@ -65,10 +65,10 @@ class StoredMarket(NamedTuple):
 def encode_markets(markets: Iterable[StoredMarket]) -> pa.Buffer:
     """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, _MARKETS_SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(sink, MARKETS_SCHEMA, compression="zstd") as writer:
         rest = iter(markets)
         while rows := [_market_row(market) for market in islice(rest, ROWS_A_GROUP)]:
-            writer.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA))
+            writer.write_table(pa.Table.from_pylist(rows, schema=MARKETS_SCHEMA))
     return sink.getvalue()
 
 
