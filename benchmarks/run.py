@@ -30,7 +30,6 @@ LIMITS_S = {
     "feature_replay": 60,
     "env_step": 30,
     "dataset_build": 60,
-    "open_manifest": 90,
     "rllib_sampling": 80,
     "train_iteration": 130,
     "train_moderate": 60,
