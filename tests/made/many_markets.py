@@ -62,7 +62,7 @@ def write_many(root, n_markets, seed=0):
         sha256=tuple(np.frombuffer(rng.bytes(32 * n_events), np.uint8).reshape(-1, 32) for _ in range(2)),
         n_bytes=tuple(rng.integers(1, 10**6, n_events) for _ in range(2)),
     )
-    columns.check(n_events)
+    columns.check(part)
     names.check()
     file = encode_shard("markets", "markets", _markets_file(columns, events))
     write_shard(storage, file)

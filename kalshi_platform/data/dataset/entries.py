@@ -255,7 +255,7 @@ def columns_of(
         files.setdefault(shard.event, [None, None])[FILES.index(shard.kind)] = shard
     events = taken.events(files)
     columns = taken.markets(events)
-    columns.check(events.n_events)
+    columns.check(events.part)
     events.check()
     if elsewhere:
         raise ContractError(elsewhere)

@@ -79,6 +79,14 @@ def test_tables_that_contradict_their_text_are_refused(tmp_path, rng):
         Dataset.open(tmp_path)
 
 
+def test_a_market_of_an_event_in_no_part_is_refused(tmp_path):
+    entries = write_many(tmp_path, 30).markets
+    part = entries.events.part.copy()
+    part[4] = -1
+    with pytest.raises(ContractError, match=f"market {entries[12].ticker} is of an event in no part"):
+        entries.columns.check(part)
+
+
 def test_opening_a_hundred_thousand_markets_makes_no_object_for_each(tmp_path):
     write_many(tmp_path, 100_000)
     tracemalloc.start()
