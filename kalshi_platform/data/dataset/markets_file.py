@@ -117,6 +117,18 @@ class MarketsFile(Sequence[StoredMarket]):
         texts = self.column("ticker").cast(STRINGS).combine_chunks()
         return texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
 
+    def adopt(self, listed: pa.Array) -> None:
+        """Take ``listed`` for the column of tickers where they are equal: memory holds the texts once."""
+        start = 0
+        with self._refusing():
+            for batch in self._file.iter_batches(columns=["ticker"], use_threads=False):
+                own = batch.column(0).cast(STRINGS)
+                if not own.equals(listed.slice(start, len(own))):
+                    return
+                start += len(own)
+        if start == len(listed):
+            self.__dict__["ticker"] = listed
+
     @cached_property
     def is_settled(self) -> np.ndarray:
         """True (M,) where the outcome of the market is known."""
