@@ -69,17 +69,21 @@ class MarketColumns:
         """Number of markets."""
         return len(self.ticker)
 
-    def check(self, n_events: int) -> None:
+    def check(self, part: np.ndarray) -> None:
         """ContractError names the first market that is listed twice, or the column and the value it refuses.
 
-        ``n_events`` is the number of events that codes may name.
+        ``part`` (E,) is that of the events, which the codes name.
         """
-        for name, (low, high) in (_BOUNDS | {"event": (0, n_events - 1)}).items():
+        for name, (low, high) in (_BOUNDS | {"event": (0, part.size - 1)}).items():
             values = getattr(self, name)
             wrong = ~(values >= low) if high is None else ~((values >= low) & (values <= high))
             if wrong.any():
                 at = int(np.flatnonzero(wrong)[0])
                 raise ContractError(f"markets.{at}.{name}: {values[at]} is not allowed")
+        if (homeless := part[self.event] < 0).any():
+            raise ContractError(
+                f"market {self.ticker[int(homeless.argmax())].as_py()} is of an event in no part"
+            )
         self._check_tickers()
 
     def _check_tickers(self) -> None:

@@ -83,6 +83,10 @@ class MarketEntries(Sequence[MarketEntry]):
         """Place (M,) i8 of every market in the manifest's table."""
         return np.arange(self.columns.n_markets) if self._rows is None else self._rows
 
+    def fits(self, shards: "EventShards", joined: tuple[JoinedFiles, ...]) -> bool:
+        """True where these are columns of a whole manifest with these files: nothing is to be made."""
+        return self.is_whole and shards.events is self.events and joined == self.joined.sums()
+
     def take(self, places: np.ndarray) -> "MarketEntries":
         """Entries at ``places`` (K,) of this sequence, in that order."""
         return MarketEntries(self.columns, self.events, self.joined, self.rows[places])
@@ -161,7 +165,7 @@ class EventShards(Sequence[Shard]):
     """Files of a dataset: those about the whole, then the two of every event, made when asked for."""
 
     def __init__(self, whole: Sequence[Shard], events: EventColumns, feature_digest: str) -> None:
-        self.whole, self._events, self._feature_digest = tuple(whole), events, feature_digest
+        self.whole, self.events, self._feature_digest = tuple(whole), events, feature_digest
 
     def __len__(self) -> int:
         return len(self.whole) + self._places.size
@@ -176,7 +180,7 @@ class EventShards(Sequence[Shard]):
         place = range(len(self))[at]
         if place < len(self.whole):
             return self.whole[place]
-        kind, event = divmod(int(self._places[place - len(self.whole)]), self._events.n_events)
+        kind, event = divmod(int(self._places[place - len(self.whole)]), self.events.n_events)
         return self._made(kind, event)
 
     def __eq__(self, other: object) -> bool:
@@ -188,7 +192,7 @@ class EventShards(Sequence[Shard]):
 
     @cached_property
     def _places(self) -> np.ndarray:
-        return np.flatnonzero(np.concatenate(self._events.n_bytes) >= 0)
+        return np.flatnonzero(np.concatenate(self.events.n_bytes) >= 0)
 
     def find(self, kind: str, event: str | None) -> Shard | None:
         """The file of ``event`` (None: one about the whole dataset); None where there is none."""
@@ -196,17 +200,17 @@ class EventShards(Sequence[Shard]):
             return next((shard for shard in self.whole if shard.kind == kind), None)
         if kind not in FILES:
             return None
-        code, at = place_in(self._events.name, event), FILES.index(kind)
-        return None if code is None or self._events.n_bytes[at][code] < 0 else self._made(at, code)
+        code, at = place_in(self.events.name, event), FILES.index(kind)
+        return None if code is None or self.events.n_bytes[at][code] < 0 else self._made(at, code)
 
     def _made(self, at: int, event: int) -> Shard:
-        name, kind = self._events.name[event].as_py(), FILES[at]
-        sha256 = self._events.sha256[at][event].tobytes().hex()
+        name, kind = self.events.name[event].as_py(), FILES[at]
+        sha256 = self.events.sha256[at][event].tobytes().hex()
         return Shard.model_construct(
             path=path_of(kind, name, sha256, self._feature_digest),
             kind=kind,
             sha256=sha256,
-            n_bytes=int(self._events.n_bytes[at][event]),
+            n_bytes=int(self.events.n_bytes[at][event]),
             event=name,
         )
 
@@ -228,6 +232,13 @@ def columns_of(
     ``joined`` are the sums of the trades that were put beside books.
     ContractError names the event, market, block or shard that contradicts another.
     """
+    joined = tuple(joined)
+    if (
+        isinstance(markets, MarketEntries)
+        and isinstance(shards, EventShards)
+        and markets.fits(shards, joined)
+    ):
+        return markets, shards
     taken = _Taken()
     sums = [(UNKNOWN, told) for told in joined]
     for market in markets:
@@ -244,7 +255,7 @@ def columns_of(
         files.setdefault(shard.event, [None, None])[FILES.index(shard.kind)] = shard
     events = taken.events(files)
     columns = taken.markets(events)
-    columns.check(events.n_events)
+    columns.check(events.part)
     events.check()
     if elsewhere:
         raise ContractError(elsewhere)

@@ -128,7 +128,7 @@ def read_tables(storage: Storage, text: ManifestText, address: str) -> TableCont
             f"its tables hold (markets, events) {have}, not {(text.n_markets, text.n_events)}"
         )
     events.check()
-    markets.check(events.n_events)
+    markets.check(events.part)
     entries = MarketEntries(markets, events, _joined(found.get("joined")))
     return TableContent(entries, EventShards(text.files, events, text.feature_digest), lists)
 

@@ -29,7 +29,7 @@ _MARKETS_KEY: Final = b"kalshi_platform.markets"
 _MARKETS_VERSION: Final = 2
 
 _NS: Final = pa.int64()
-_MARKETS_SCHEMA: Final = pa.schema(
+MARKETS_SCHEMA: Final = pa.schema(
     [
         pa.field("ticker", pa.string(), nullable=False),
         pa.field("event", pa.string(), nullable=False),
@@ -65,10 +65,10 @@ class StoredMarket(NamedTuple):
 def encode_markets(markets: Iterable[StoredMarket]) -> pa.Buffer:
     """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, _MARKETS_SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(sink, MARKETS_SCHEMA, compression="zstd") as writer:
         rest = iter(markets)
         while rows := [_market_row(market) for market in islice(rest, ROWS_A_GROUP)]:
-            writer.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA))
+            writer.write_table(pa.Table.from_pylist(rows, schema=MARKETS_SCHEMA))
     return sink.getvalue()
 
 
@@ -116,6 +116,18 @@ class MarketsFile(Sequence[StoredMarket]):
         """Tickers (M,) of the markets."""
         texts = self.column("ticker").cast(STRINGS).combine_chunks()
         return texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
+
+    def adopt(self, listed: pa.Array) -> None:
+        """Take ``listed`` for the column of tickers where they are equal: memory holds the texts once."""
+        start = 0
+        with self._refusing():
+            for batch in self._file.iter_batches(columns=["ticker"], use_threads=False):
+                own = batch.column(0).cast(STRINGS)
+                if not own.equals(listed.slice(start, len(own))):
+                    return
+                start += len(own)
+        if start == len(listed):
+            self.__dict__["ticker"] = listed
 
     @cached_property
     def is_settled(self) -> np.ndarray:

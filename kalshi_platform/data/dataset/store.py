@@ -226,7 +226,7 @@ class Dataset:
     def rows_in_markets_file(self, entries: MarketEntries) -> np.ndarray:
         """Row (M,) i8 of every entry in the markets file; DataError names a market that it lacks."""
         listed, stored = self.manifest.markets.columns.ticker, self.markets().ticker
-        if stored.equals(listed):
+        if stored is listed:
             return entries.rows
         found = pc.index_in(entries.tickers, value_set=stored)
         if found.null_count:
@@ -239,13 +239,15 @@ class Dataset:
         shard = self.shard(None, "markets")
         data = self.storage.read_mapped(shard.path)
         self._require(shard, sha256_of(self.storage, shard.path, data), data)
-        return MarketsFile(data, self.storage.address(shard.path))
+        file = MarketsFile(data, self.storage.address(shard.path))
+        file.adopt(self.manifest.markets.columns.ticker)
+        return file
 
     @cached_property
     def _order(self) -> np.ndarray | None:
         """Places that sort the markets file by ticker, as the manifest has them where the two agree."""
         columns, ticker = self.manifest.markets.columns, self.markets().ticker
-        return columns.order if ticker.equals(columns.ticker) else order_of(ticker)
+        return columns.order if ticker is columns.ticker else order_of(ticker)
 
 
 def _settlement(market: StoredMarket) -> Settlement:

@@ -95,7 +95,7 @@ def origins(markets: Sequence["MarketInfo"]) -> Iterator[tuple[Provenance, str, 
     """(provenance, event, block) of every market, as ``count_data`` takes them."""
     columns = [numbered(markets, trait) for trait in ("provenance", "event", "block")]
     texts = [[names[at] for at in place.tolist()] for names, place in columns]
-    yield from zip(*texts, strict=True)  # type: ignore[misc]
+    yield from zip(*texts, strict=True)
 
 
 def numbered_names(names: Sequence[str]) -> Numbered:

@@ -1,0 +1,63 @@
+"""Tables beside a manifest: verified, and refused by name where they are not what was written."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from made.stored import make_dataset
+
+from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.dataset.tables import (
+    digest_column,
+    digests,
+    encode_table,
+    first_not_ascending,
+    is_table,
+    place_in,
+    read_table,
+    strings,
+)
+from kalshi_platform.domain.errors import ChecksumError, DataError
+from kalshi_platform.storage.storage import open_storage
+
+
+def test_a_table_comes_back_without_a_copy_and_equal_columns_have_equal_bytes(tmp_path):
+    columns = {"market": pa.array([3, 1, 2])}
+    table, storage = encode_table("order", columns), open_storage(tmp_path)
+    assert table.data.equals(encode_table("order", columns).data)
+    assert is_table(table.shard.path)
+    assert not is_table("tables/notes.arrow")
+    storage.write_bytes_atomic(table.shard.path, table.data)
+    found = read_table(storage, table.shard, {"market": pa.int64()})["market"]
+    assert found.to_numpy(zero_copy_only=True).tolist() == [3, 1, 2]
+    with pytest.raises(DataError, match=r"columns \['market'\], expected \['place'\]"):
+        read_table(storage, table.shard, {"place": pa.int64()})
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_damaged_or_missing_table_is_refused_by_name(tmp_path, rng, number):
+    _, manifest = make_dataset(tmp_path, rng)
+    path = tmp_path / manifest.text.tables[number].path
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ChecksumError, match=f"{path}: sha256 .* the manifest says"):
+        Dataset.open(tmp_path)
+    path.unlink()
+    with pytest.raises(DataError, match=f"{path} is missing, the manifest names it"):
+        Dataset.open(tmp_path)
+
+
+def test_a_text_is_found_where_the_column_ascends_or_an_order_sorts_it():
+    texts = strings(["b", "d", "a"])
+    order = np.array([2, 0, 1])
+    assert [place_in(texts, name, order) for name in "abcde"] == [2, 0, None, 1, None]
+    assert [place_in(strings([*"abd"]), name) for name in "abcde"] == [0, 1, None, 2, None]
+    assert first_not_ascending(texts) == 2
+    assert first_not_ascending(strings([*"aab"])) == 1
+    assert first_not_ascending(strings([])) is None
+
+
+def test_checksums_come_back_from_their_column():
+    rows = np.arange(96, dtype=np.uint8).reshape(3, 32)
+    np.testing.assert_array_equal(digests(digest_column(rows)), rows)
+    np.testing.assert_array_equal(digests(digest_column(rows).slice(1)), rows[1:])
