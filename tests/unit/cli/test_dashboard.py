@@ -111,7 +111,8 @@ def test_mlflow_starts_with_one_worker_and_none_of_its_job_runners(tmp_path, mon
     assert env == {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
-def test_an_address_is_printed_once_the_server_answers(monkeypatch, capsys):
+def test_an_address_is_printed_once_the_server_answers(monkeypatch, capfd):
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
     program = (
         "import http.server as h, sys, threading, time; time.sleep(0.5);"
         "server = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"
@@ -122,14 +123,15 @@ def test_an_address_is_printed_once_the_server_answers(monkeypatch, capsys):
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     dashboard._serve([sys.executable, "-c", program, str(port)], url, False, health=url)
-    assert capsys.readouterr().out == f"{url}\n"
+    assert capfd.readouterr().out == f"{url}\n"
 
 
-def test_a_server_that_ends_at_once_is_refused_and_its_address_not_printed(capsys):
+def test_a_server_that_ends_at_once_is_refused_and_its_address_not_printed(monkeypatch, capfd):
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
     command = [sys.executable, "-c", "raise SystemExit(7)"]
     with pytest.raises(ContractError, match="ended with code 7"):
         dashboard._serve(command, "http://127.0.0.1:9", False, health="http://127.0.0.1:9")
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
 
 
 class Store:
