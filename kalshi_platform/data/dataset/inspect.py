@@ -18,6 +18,7 @@ from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.units import moment_words
+from kalshi_platform.storage.many import each
 
 
 class SplitSummary(Config):
@@ -232,12 +233,17 @@ def find_problems(
         by_event.setdefault(entry.event, []).append(entry)
     problems: list[str] = []
     shards = dataset.manifest.shards
-    for done, shard in enumerate(shards, start=1):
+
+    def found_in(shard: Shard) -> list[str]:
+        """Return what is wrong with one shard, in words."""
         try:
             data = dataset.read_verified(shard)
-            problems += _CHECKS[shard.kind](dataset, shard, data, by_event.get(shard.event, []))
+            return list(_CHECKS[shard.kind](dataset, shard, data, by_event.get(shard.event, [])))
         except (DataError, StorageError) as err:
-            problems.append(str(err))
+            return [str(err)]
+
+    for done, found in enumerate(each(dataset.storage, found_in, shards), start=1):
+        problems += found
         progress(done, len(shards))
     return problems
 

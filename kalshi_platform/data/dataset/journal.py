@@ -28,6 +28,7 @@ from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
+from kalshi_platform.storage.many import each
 from kalshi_platform.storage.storage import Storage
 
 JOURNAL_FOLDER: Final = ".build"
@@ -81,12 +82,12 @@ class Journal:
     def finished(self, keys: set[str]) -> dict[str, BuiltJob]:
         """Records of ``keys`` whose shards all exist in full; the build must do every other job (again)."""
         sizes = {f.path: f.n_bytes for f in self._storage.list_files()}
-        jobs: dict[str, BuiltJob] = {}
-        for key in sorted(keys):
-            if _path(key) in sizes and (job := self._read(key)) is not None:
-                complete = all(sizes.get(s.path) == s.n_bytes for s in job.shards)
-                jobs |= {key: job} if complete else {}
-        return jobs
+        there = sorted(key for key in keys if _path(key) in sizes)
+        return {
+            job.key: job
+            for job in each(self._storage, self._read, there)
+            if job is not None and all(sizes.get(s.path) == s.n_bytes for s in job.shards)
+        }
 
     def write(self, job: BuiltJob) -> None:
         """Record a finished job; call this only after the job's shards are written."""
@@ -94,14 +95,15 @@ class Journal:
 
     def sweep(self, keep: set[str]) -> list[Shard]:
         """Delete the records of every job but ``keep``; returns the shards that those records named."""
-        shards: list[Shard] = []
-        for file in self._storage.list_files(JOURNAL_FOLDER):
-            key = Path(file.path).stem
-            if key not in keep and file.path == _path(key):
-                job = self._read(key)
-                shards += job.shards if job else ()
-                self._storage.delete(file.path)
-        return shards
+        keys = {Path(file.path).stem: file.path for file in self._storage.list_files(JOURNAL_FOLDER)}
+        old = [key for key, path in keys.items() if key not in keep and path == _path(key)]
+        return [shard for shards in each(self._storage, self._forget, old) for shard in shards]
+
+    def _forget(self, key: str) -> tuple[Shard, ...]:
+        """Delete one record; returns the shards that it named."""
+        job = self._read(key)
+        self._storage.delete(_path(key))
+        return job.shards if job else ()
 
     def _read(self, key: str) -> BuiltJob | None:
         try:
