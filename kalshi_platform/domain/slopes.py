@@ -59,6 +59,14 @@ BUILD_BYTES_A_MARKET: Final = Slope(
 BUILD_ROWS_A_CORE_SECOND: Final = Slope(
     97_000.0, "rows a core-second", "build: from recordings to shards", "2026-11-28", _MACHINE, _AUDIT, _THREE
 )
+NAME_SECONDS_A_PAIR: Final = Slope(
+    40e-9, "s an event and outcome", "build: naming a job by the outcomes that its markets may know",
+    "2026-11-29", _MACHINE, "ResolutionHistory.digest_of, one series", "9,000 and 60,000 outcomes",
+)  # fmt: skip
+OUTCOME_SECONDS_A_PAIR: Final = Slope(
+    200e-9, "s an event and outcome", "build: features made of other markets' outcomes",
+    "2026-11-29", _MACHINE, "ResolutionHistory.of, one series", "9,000 and 60,000 outcomes",
+)  # fmt: skip
 OPEN_BASE_BYTES: Final = Slope(
     0.65 * 2**30, "B", "a process with torch and Ray, nothing opened", "2026-11-28", _MACHINE, _AUDIT, _THREE
 )
@@ -97,11 +105,24 @@ TRAIN_SHARE: Final = 0.84
 MARKETS_AN_EVENT: Final = 3.0
 
 SLOPES: Final = (
-    RECORDING_BYTES_A_ROW, CAPTURE_BYTES_A_ROW, DATASET_BYTES_A_ROW, MANIFEST_BYTES_A_MARKET,
-    BANK_BYTES_A_ROW, BUILD_BASE_BYTES, BUILD_BYTES_A_MARKET, BUILD_ROWS_A_CORE_SECOND, OPEN_BASE_BYTES,
-    OPEN_BYTES_A_MARKET, OPEN_SECONDS_A_MARKET, COLD_ROWS_A_SECOND, OBJECT_SECONDS, TRAINER_BYTES,
+    RECORDING_BYTES_A_ROW,
+    CAPTURE_BYTES_A_ROW,
+    DATASET_BYTES_A_ROW,
+    MANIFEST_BYTES_A_MARKET,
+    BANK_BYTES_A_ROW,
+    BUILD_BASE_BYTES,
+    BUILD_BYTES_A_MARKET,
+    BUILD_ROWS_A_CORE_SECOND,
+    NAME_SECONDS_A_PAIR,
+    OUTCOME_SECONDS_A_PAIR,
+    OPEN_BASE_BYTES,
+    OPEN_BYTES_A_MARKET,
+    OPEN_SECONDS_A_MARKET,
+    COLD_ROWS_A_SECOND,
+    OBJECT_SECONDS,
+    TRAINER_BYTES,
     TRAIN_SAMPLES_A_SECOND,
-)  # fmt: skip
+)
 
 
 def dataset_bytes(rows: float, markets: float) -> int:

@@ -17,8 +17,8 @@ from kalshi_platform.domain.slopes import TRAIN_SHARE, Slope
 
 GIB: Final = 2**30
 GB: Final = 10**9
-#: Seconds that a step of the way may take before it is called too slow.
-_DAY_S: Final = 86_400.0
+#: Seconds that a step of the way may take before it is called slow.
+_DAY_S, _HOUR_S = 86_400.0, 3_600.0
 #: The cache keeps 20 GB, or a tenth of the disk where that is more (``simulation/replay/cache.py``).
 _CACHE_GB, _CACHE_SHARE = 20.0, 0.1
 
@@ -116,15 +116,15 @@ class ScalePlan(NamedTuple):
     def verdict(self) -> str:
         """One line: what breaks first and what to do, or how far the size may grow."""
         first = self.first
-        slow = "".join(f"; slower for want of {need.what}" for need in self.slow)
+        slow = f"; slow: {', '.join(need.what for need in self.slow)}" if self.slow else ""
         if not first.fits:
             return (
                 f"breaks first: {first.what}, {_amount(first.need, first.unit)} of "
                 f"{_amount(first.have, first.unit)}: {first.remedy}{slow}"
             )
         return (
-            f"fits{slow}; next to break: {first.what}, at about {1 / max(first.load, 1e-9):,.1f} times this size: "
-            f"{first.remedy}"
+            f"fits{slow}; next to break: {first.what}, at about {1 / max(first.load, 1e-9):,.1f} times this "
+            f"size: {first.remedy}"
         )
 
 
@@ -192,27 +192,35 @@ def _disk(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Itera
 
 
 def _time(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Iterable[Need]:
-    build = rows / slopes.BUILD_ROWS_A_CORE_SECOND.value / machine.cores
+    a_core, a_pair = slopes.BUILD_ROWS_A_CORE_SECOND, slopes.OUTCOME_SECONDS_A_PAIR
+    pairs = markets * markets / slopes.MARKETS_AN_EVENT
     yield Need(
-        "time to build", build, _DAY_S, "s",
-        "more cores: --workers, or a Ray cluster; or build day by day (--add)", (slopes.BUILD_ROWS_A_CORE_SECOND,),
+        "time to build", (rows / a_core.value + pairs * a_pair.value) / machine.cores, _DAY_S, "s",
+        "more cores: --workers, or a Ray cluster; or build day by day (--add)", (a_core, a_pair), True,
     )  # fmt: skip
-    cold = markets * slopes.OPEN_SECONDS_A_MARKET.value + rows * TRAIN_SHARE / slopes.COLD_ROWS_A_SECOND.value
-    used = (slopes.OPEN_SECONDS_A_MARKET, slopes.COLD_ROWS_A_SECOND)
+    named = slopes.NAME_SECONDS_A_PAIR  # twice: before the events are divided and after it
     yield Need(
-        "time to open cold, once a machine", cold, _DAY_S / 24, "s",
+        "time to name the jobs of a build (one process)", 2 * pairs * named.value, _DAY_S, "s",
+        "it grows with the square of the markets: build day by day (--add), or several datasets", (named,),
+        True,
+    )  # fmt: skip
+    a_market, a_second = slopes.OPEN_SECONDS_A_MARKET, slopes.COLD_ROWS_A_SECOND
+    cold = markets * a_market.value + rows * TRAIN_SHARE / a_second.value
+    yield Need(
+        "time to open cold, once a machine", cold, _HOUR_S, "s",
         "keep the cache's folder from one machine to the next (a volume), or train on fewer feature sets",
-        used,
+        (a_market, a_second), True,
     )  # fmt: skip
     if bucket:
         objects = 2 * markets / slopes.MARKETS_AN_EVENT * slopes.OBJECT_SECONDS.value / _PARALLEL
         yield Need(
-            f"waiting for the bucket's objects, {_PARALLEL} at a time", objects, _DAY_S / 24, "s",
-            "open in the bucket's region, or copy the dataset to the disk", (slopes.OBJECT_SECONDS,),
+            f"waiting for the bucket's objects, {_PARALLEL} at a time", objects, _HOUR_S, "s",
+            "open in the bucket's region, or copy the dataset to the disk", (slopes.OBJECT_SECONDS,), True,
         )  # fmt: skip
+    samples = slopes.TRAIN_SAMPLES_A_SECOND
     yield Need(
-        "time for 1,000,000 training samples, level tiny", 1e6 / slopes.TRAIN_SAMPLES_A_SECOND.value,
-        float("inf"), "s", "a larger machine or a GPU (make device-check)", (slopes.TRAIN_SAMPLES_A_SECOND,),
+        "time for 1,000,000 training samples, level tiny", 1e6 / samples.value, float("inf"), "s",
+        "a larger machine or a GPU (make device-check)", (samples,), True,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 import kalshi_platform
 from kalshi_platform.data.dataset.manifest import Shard
-from kalshi_platform.data.features.resolution import ResolutionHistory, digest
+from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.history import told_fees
@@ -166,7 +166,7 @@ def _fees(table: FeeTable) -> list[dict[str, list[Any]]]:
 def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
     """Digests of the outcomes that the job's markets may know, one for each event, series and category."""
     specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
-    return sorted({digest(history.of(spec)) for spec in specs.values()})
+    return sorted({history.digest_of(spec) for spec in specs.values()})
 
 
 @cache
