@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from kalshi_platform.data.dataset.blocks import PARTS, UNDIVIDED_WORDS, Part, Undivided, stratum_of
+from kalshi_platform.data.dataset.events_file import count_markets, decode_market_rows
 from kalshi_platform.data.dataset.manifest import JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
-from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
@@ -267,9 +267,9 @@ def _check_market_rows(
     dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
 ) -> Iterator[str]:
     address = dataset.storage.address(shard.path)
-    n_groups = pq.ParquetFile(pa.BufferReader(data)).num_row_groups
-    if n_groups != len(entries):
-        yield f"{address}: {n_groups} row groups, the manifest lists {len(entries)} markets"
+    n_markets = count_markets(data, address)
+    if n_markets != len(entries):
+        yield f"{address}: {n_markets} markets, the manifest lists {len(entries)}"
         return
     for entry in entries:
         rows = decode_market_rows(data, address, entry.batch)

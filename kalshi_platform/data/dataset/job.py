@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from kalshi_platform.data.dataset.events_file import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Shard, ShardKind
 from kalshi_platform.data.dataset.shard import encode_rows
-from kalshi_platform.data.dataset.store import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.volatility import mid_volatility
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
