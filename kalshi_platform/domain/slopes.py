@@ -44,8 +44,9 @@ DATASET_BYTES_A_ROW: Final = Slope(
     138.0, "B a row", "dataset: shards of rows and of features", "2026-11-29", _MACHINE, _BUILT, _SIX
 )
 MANIFEST_BYTES_A_MARKET: Final = Slope(
-    600.0, "B a market", "dataset: manifest, markets and outcomes", "2026-11-29", _MACHINE, _BUILT, _SIX
-)
+    188.0, "B a market", "dataset: tables of the manifest, markets and outcomes", "2026-11-29", _MACHINE,
+    "docs/adr/0011 (tables); du -b of the two files at 2,972 markets", "1,000,000 markets of 333,334 events",
+)  # fmt: skip
 BANK_BYTES_A_ROW: Final = Slope(
     324.0, "B a row", "bank of the train split, features of the default sets", "2026-11-28", _MACHINE,
     _AUDIT, "885 to 2,997 markets, 1.8 to 6 M rows",
@@ -71,18 +72,13 @@ OPEN_BASE_BYTES: Final = Slope(
     0.65 * 2**30, "B", "a process with torch and Ray, nothing opened", "2026-11-28", _MACHINE, _AUDIT, _THREE
 )
 OPEN_BYTES_A_MARKET: Final = Slope(
-    10_000.0, "B a market", "each process that opens: manifest and specifications", "2026-11-28", _MACHINE,
-    _AUDIT, _THREE,
+    194.0, "B a market", "each process that opens: tables of the manifest, mapped pages too", "2026-11-29",
+    _MACHINE, "docs/adr/0011", "1,000,000 markets of 333,334 events",
 )  # fmt: skip
 OPEN_SECONDS_A_MARKET: Final = Slope(
-    37e-6,
-    "s a market",
-    "opening: manifest, digest and specifications",
-    "2026-11-28",
-    _MACHINE,
-    _AUDIT,
-    _THREE,
-)
+    2.1e-6, "s a market", "opening: the tables are hashed and checked", "2026-11-29", _MACHINE,
+    "docs/adr/0011, the slower of two runs", "1,000,000 markets of 333,334 events",
+)  # fmt: skip
 COLD_ROWS_A_SECOND: Final = Slope(
     278_000.0, "rows a second", "cold open: the bank is written, one process", "2026-11-28", _MACHINE, _AUDIT,
     "885 markets, 1.8 M rows",

@@ -178,6 +178,11 @@ def _disk(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Itera
             "keep recordings and dataset in a bucket (s3://), or use a larger disk",
             (slopes.RECORDING_BYTES_A_ROW, slopes.DATASET_BYTES_A_ROW, slopes.MANIFEST_BYTES_A_MARKET),
         )  # fmt: skip
+    else:
+        yield Need(
+            "size of the dataset in the bucket", dataset / GB, float("inf"), "GB", "",
+            (slopes.DATASET_BYTES_A_ROW, slopes.MANIFEST_BYTES_A_MARKET), True,
+        )  # fmt: skip
     bank = rows * TRAIN_SHARE * slopes.BANK_BYTES_A_ROW.value / GB
     yield Need(
         "cache for the whole bank", bank, max(_CACHE_GB, have * _CACHE_SHARE), "GB",
@@ -303,7 +308,7 @@ def paper_table() -> str:
             lines.append(_row(need.what + limit, cells))
         lines += [_row("breaks first", [p.first.what if not p.fits else "nothing" for p in plans])]
         lines += [
-            _row("slower for want of", [", ".join(n.what for n in p.slow) or "nothing" for p in plans]),
+            _row("slow", [", ".join(n.what for n in p.slow) or "nothing" for p in plans]),
             "",
         ]
     return "\n".join(lines)
