@@ -1,6 +1,9 @@
 """The plan command: text for people, one JSON object for programs, the tables of the page."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 from typer.testing import CliRunner
 
@@ -17,6 +20,18 @@ def test_a_size_on_this_machine_ends_in_a_verdict(tmp_path):
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("300 markets, 600,000 rows on this machine: ")
     assert "\nfits" in done.stdout or "\nbreaks first" in done.stdout
+
+
+def test_the_commands_of_the_page_run():
+    text = (Path(__file__).resolve().parents[3] / "docs" / "scale.md").read_text()
+    lines = re.search(r"```sh\n(.*?)```", text, re.DOTALL)[1].splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        program, *words = shlex.split(line, comments=True)
+        assert program == "kalshi-platform"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, line
+        assert done.stdout
 
 
 def test_json_names_the_needs_and_the_measurements():
