@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "serve": "Serve the registry's model over HTTP on this machine.",
     "loadtest": "Measure how fast a running server answers, at a fixed rate.",
     "bench": "Run the benchmarks against their peers.",
+    "plan": "Say what memory, disk and time a number of markets and rows needs, and what breaks first.",
     "doctor": "Check that this machine can do the above, and say what to do where it cannot.",
 }
 

@@ -28,6 +28,24 @@ BUILD = (
     f"build_dataset([Path(sys.argv[1])], sys.argv[2], BuildConfig(workers=0, rows_a_job={SMALL_JOBS}))\n"
 )
 
+#: The same with a Ray of its own, which has started before this process does a job; it counts who did them.
+BESIDE_RAY = (
+    "import sys\n"
+    "from pathlib import Path\n"
+    "from kalshi_platform.data.dataset import runner\n"
+    "from kalshi_platform.data.dataset.build import BuildConfig, build_dataset\n"
+    "start, give = runner._RayStart.ray, runner._Crew.give\n"
+    "there = []\n"
+    "runner._RayStart.ray = lambda self, wait: start(self, True)\n"
+    "def counted(self, waiting):\n"
+    "    before = len(waiting)\n"
+    "    give(self, waiting)\n"
+    "    there.extend([1] * (before - len(waiting)))\n"
+    "runner._Crew.give = counted\n"
+    f"build_dataset([Path(sys.argv[1])], sys.argv[2], BuildConfig(workers=2, rows_a_job={SMALL_JOBS}))\n"
+    "print(len(there))\n"
+)
+
 
 @pytest.fixture(scope="module")
 def trades(tmp_path_factory):
@@ -105,6 +123,15 @@ def test_ray_workers_change_no_byte(trades, unbroken, tmp_path, ray_runtime):
     out = tmp_path / "set"
     build_dataset([trades], out, BuildConfig(workers=2, rows_a_job=SMALL_JOBS))
     assert files(out) == files(unbroken)
+
+
+@pytest.mark.ray
+def test_a_process_beside_the_ray_it_started_changes_no_byte(trades, unbroken, tmp_path):
+    out = tmp_path / "set"
+    command = [sys.executable, "-c", BESIDE_RAY, str(trades), str(out)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert files(out) == files(unbroken)
+    assert 0 < int(done.stdout) < N_EVENTS  # Ray did some of the jobs, this process the others
 
 
 def spoiled(trades, path, name, value):

@@ -2,12 +2,12 @@
 
 import pyarrow as pa
 
+from kalshi_platform.data.dataset.events_file import encode_market_rows
 from kalshi_platform.data.dataset.job import encode_shard, write_shard
 from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
 from kalshi_platform.data.dataset.manifest_v1 import ManifestV1
 from kalshi_platform.data.dataset.store import (
     StoredMarket,
-    encode_market_rows,
     encode_markets,
 )
 from kalshi_platform.domain.json_text import json_text

@@ -26,8 +26,11 @@ from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
 from kalshi_platform.data.market_data.market_meta import MarketRecord
 from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.slopes import dataset_bytes
 from kalshi_platform.storage.lease import leased
 from kalshi_platform.storage.locks import writing
+from kalshi_platform.storage.many import each
+from kalshi_platform.storage.room import require_room
 from kalshi_platform.storage.storage import Storage
 from kalshi_platform.storage.whole_file import file_digest, is_leftover
 
@@ -82,6 +85,15 @@ def writing_alone(storage: Storage) -> Iterator[Callable[[], None]]:
     else:
         with writing(Path(storage.uri) / JOURNAL_FOLDER, name=storage.uri):
             yield lambda: None
+
+
+def require_room_for(
+    storage: Storage, jobs: Mapping[str, ImportJob], finished: Mapping[str, BuiltJob]
+) -> None:
+    """Refuse by StorageError, before anything is written, where the unfinished jobs will not find room."""
+    unfinished = [job for key, job in jobs.items() if key not in finished]
+    rows, markets = sum(job.n_rows for job in unfinished), sum(len(job.event_of) for job in unfinished)
+    require_room(storage.uri, dataset_bytes(rows, markets), f"a dataset of {rows:,} rows")
 
 
 def run_unfinished(
@@ -221,5 +233,5 @@ def delete_stale(storage: Storage, stale: Iterable[str], keep: Iterable[str]) ->
     paths = set(stale) | {f.path for f in storage.list_files(TABLES_FOLDER) if is_table(f.path)}
     paths -= kept
     paths |= {f.path for f in storage.list_files() if is_leftover(f.path)}
-    for path in sorted(paths):
-        storage.delete(path)
+    for _ in each(storage, storage.delete, sorted(paths)):
+        pass

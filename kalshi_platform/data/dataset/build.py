@@ -20,6 +20,7 @@ from kalshi_platform.data.dataset.assemble import (
     event_facts,
     joined_files,
     market_entry,
+    require_room_for,
     run_again,
     run_unfinished,
     some,
@@ -101,6 +102,7 @@ def _build(
     finished = journal.finished(set(keyed.jobs))
     if old is not None and not config.overwrite and len(finished) < len(keyed.jobs):
         raise _other_dataset(storage, old, "these inputs or this version give another one")
+    require_room_for(storage, keyed.jobs, finished)
     built = run_unfinished(keyed.jobs, finished, storage, config.workers, history, progress)
     markets = [market for job in built for market in job.markets]
     facts = event_facts(markets, factors)

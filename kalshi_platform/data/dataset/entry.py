@@ -50,7 +50,7 @@ class MarketEntry(Config):
     n_gaps: int = Field(ge=0)
     first_ns: int
     last_ns: int
-    batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
+    batch: int = Field(ge=0, description="place in the events shard and in the feature shard")
     volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
     settled: bool = Field(description="the outcome is known")
     gap_detection: GapDetection | None = Field(

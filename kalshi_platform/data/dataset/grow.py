@@ -27,6 +27,7 @@ from kalshi_platform.data.dataset.assemble import (
     event_facts,
     joined_files,
     market_entry,
+    require_room_for,
     run_again,
     run_unfinished,
     some,
@@ -158,6 +159,7 @@ def _grow(
     keyed = KeyedJobs.of(_jobs(found, dataset, rows_a_job), history)
     journal = Journal(storage)
     finished = journal.finished(set(keyed.jobs))
+    require_room_for(storage, keyed.jobs, finished)
     built = run_unfinished(keyed.jobs, finished, storage, workers, history, progress)
     news = _News.of(built, old, factors)
     parts = old.assignments() | news.joined

@@ -5,22 +5,23 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
 from kalshi_platform.data.dataset.blocks import PARTS, UNDIVIDED_WORDS, Part, Undivided, stratum_of
 from kalshi_platform.data.dataset.columns import GAP_DETECTIONS, PROVENANCES
 from kalshi_platform.data.dataset.entries import MarketEntries
+from kalshi_platform.data.dataset.events_file import count_markets, decode_market_rows
 from kalshi_platform.data.dataset.manifest import JoinedFiles, Manifest, MarketEntry, Shard
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.shard import decode_rows
 from kalshi_platform.data.dataset.split import SPLITS
-from kalshi_platform.data.dataset.store import Dataset, decode_market_rows
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.dataset.tables import place_in
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.units import moment_words
+from kalshi_platform.storage.many import each
 
 
 class SplitSummary(Config):
@@ -246,13 +247,18 @@ def find_problems(
     markets = dataset.entries().in_order()
     problems: list[str] = []
     shards = dataset.manifest.shards
-    for done, shard in enumerate(shards, start=1):
+
+    def found_in(shard: Shard) -> list[str]:
+        """Return what is wrong with one shard, in words."""
         try:
             data = dataset.read_verified(shard)
             own = markets if shard.event is None else _of_event(markets, shard.event)
-            problems += _CHECKS[shard.kind](dataset, shard, data, own)
+            return list(_CHECKS[shard.kind](dataset, shard, data, own))
         except (DataError, StorageError) as err:
-            problems.append(str(err))
+            return [str(err)]
+
+    for done, found in enumerate(each(dataset.storage, found_in, shards), start=1):
+        problems += found
         progress(done, len(shards))
     return problems
 
@@ -282,9 +288,9 @@ def _check_market_rows(
     dataset: Dataset, shard: Shard, data: pa.Buffer, entries: Sequence[MarketEntry]
 ) -> Iterator[str]:
     address = dataset.storage.address(shard.path)
-    n_groups = pq.ParquetFile(pa.BufferReader(data)).num_row_groups
-    if n_groups != len(entries):
-        yield f"{address}: {n_groups} row groups, the manifest lists {len(entries)} markets"
+    n_markets = count_markets(data, address)
+    if n_markets != len(entries):
+        yield f"{address}: {n_markets} markets, the manifest lists {len(entries)}"
         return
     for entry in entries:
         rows = decode_market_rows(data, address, entry.batch)

@@ -1,6 +1,7 @@
 """One import job: import, validate, write the events shard, compute features, write the feature shard.
 
-Memory   one event at a time: its rows, its features and two encoded shards.
+Memory   one event at a time: its rows, its features and two encoded shards (in a bucket also the shards that
+         are on their way, ``storage/many.py``).
 """
 
 import hashlib
@@ -10,10 +11,10 @@ from typing import Final, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from kalshi_platform.data.dataset.events_file import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.journal import BuiltJob, BuiltMarket, Journal
 from kalshi_platform.data.dataset.manifest import Shard, ShardKind
 from kalshi_platform.data.dataset.shard import encode_rows
-from kalshi_platform.data.dataset.store import decode_market_rows, encode_market_rows
 from kalshi_platform.data.dataset.volatility import mid_volatility
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
@@ -29,6 +30,7 @@ from kalshi_platform.data.market_data.importers.pieces import Piece
 from kalshi_platform.data.market_data.importers.types import MAX_NOTES, HeldEvent, HeldMarket
 from kalshi_platform.data.market_data.schema import FLAG_JOINED, MarketRows
 from kalshi_platform.domain.errors import ChecksumError, DataError
+from kalshi_platform.storage.many import Writer
 from kalshi_platform.storage.storage import Storage
 
 #: Name of the source of rows that a dataset held before it grew.
@@ -46,12 +48,13 @@ def run_and_record(job: ImportJob, key: str, storage: Storage, history: Resoluti
     counters: Counter[str] = Counter()
     notes: list[str] = []
     events = run_job(job, lambda held: read_held(storage, held)) if job.held else run_job(job)
-    for event in events:
-        counters += event.counters
-        notes += event.notes
-        new_shards, new_markets = _build_event(event, storage, history)
-        shards += new_shards
-        markets += new_markets
+    with Writer(storage) as writer:
+        for event in events:
+            counters += event.counters
+            notes += event.notes
+            new_shards, new_markets = _build_event(event, writer, history)
+            shards += new_shards
+            markets += new_markets
     built = BuiltJob(
         key=key,
         shards=tuple(shards),
@@ -126,7 +129,7 @@ def write_shard(storage: Storage, encoded: EncodedShard) -> None:
 
 
 def _build_event(
-    event: ImportedEvent, storage: Storage, history: ResolutionHistory
+    event: ImportedEvent, writer: Writer, history: ResolutionHistory
 ) -> tuple[list[Shard], list[BuiltMarket]]:
     name = event.event
     if not event.markets:
@@ -137,8 +140,8 @@ def _build_event(
         encode_shard("events", f"events/{name}", rows_file, name),
         encode_shard("features", f"features/{FEATURE_DIGEST}/{name}", encode_rows(rows), name),
     )
-    for shard in encoded:
-        write_shard(storage, shard)
+    for each in encoded:
+        writer.write(each.shard.path, each.data)
     built = [
         _describe(m, r, batch) for batch, (m, (_, r)) in enumerate(zip(event.markets, rows, strict=True))
     ]

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 
 import kalshi_platform
 from kalshi_platform.data.dataset.manifest import Shard
-from kalshi_platform.data.features.resolution import ResolutionHistory, digest
+from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data.gaps import GapDetection
 from kalshi_platform.data.market_data.history import told_fees
@@ -28,6 +28,7 @@ from kalshi_platform.domain.errors import StorageError
 from kalshi_platform.domain.fee_history import FeeTable
 from kalshi_platform.domain.market import MarketSpec, Provenance, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
+from kalshi_platform.storage.many import each
 from kalshi_platform.storage.storage import Storage
 
 JOURNAL_FOLDER: Final = ".build"
@@ -81,12 +82,12 @@ class Journal:
     def finished(self, keys: set[str]) -> dict[str, BuiltJob]:
         """Records of ``keys`` whose shards all exist in full; the build must do every other job (again)."""
         sizes = {f.path: f.n_bytes for f in self._storage.list_files()}
-        jobs: dict[str, BuiltJob] = {}
-        for key in sorted(keys):
-            if _path(key) in sizes and (job := self._read(key)) is not None:
-                complete = all(sizes.get(s.path) == s.n_bytes for s in job.shards)
-                jobs |= {key: job} if complete else {}
-        return jobs
+        there = sorted(key for key in keys if _path(key) in sizes)
+        return {
+            job.key: job
+            for job in each(self._storage, self._read, there)
+            if job is not None and all(sizes.get(s.path) == s.n_bytes for s in job.shards)
+        }
 
     def write(self, job: BuiltJob) -> None:
         """Record a finished job; call this only after the job's shards are written."""
@@ -94,14 +95,15 @@ class Journal:
 
     def sweep(self, keep: set[str]) -> list[Shard]:
         """Delete the records of every job but ``keep``; returns the shards that those records named."""
-        shards: list[Shard] = []
-        for file in self._storage.list_files(JOURNAL_FOLDER):
-            key = Path(file.path).stem
-            if key not in keep and file.path == _path(key):
-                job = self._read(key)
-                shards += job.shards if job else ()
-                self._storage.delete(file.path)
-        return shards
+        keys = {Path(file.path).stem: file.path for file in self._storage.list_files(JOURNAL_FOLDER)}
+        old = [key for key, path in keys.items() if key not in keep and path == _path(key)]
+        return [shard for shards in each(self._storage, self._forget, old) for shard in shards]
+
+    def _forget(self, key: str) -> tuple[Shard, ...]:
+        """Delete one record; returns the shards that it named."""
+        job = self._read(key)
+        self._storage.delete(_path(key))
+        return job.shards if job else ()
 
     def _read(self, key: str) -> BuiltJob | None:
         try:
@@ -164,7 +166,7 @@ def _fees(table: FeeTable) -> list[dict[str, list[Any]]]:
 def _resolutions(job: ImportJob, history: ResolutionHistory) -> list[str]:
     """Digests of the outcomes that the job's markets may know, one for each event, series and category."""
     specs = {(r.spec.event, r.spec.series, r.spec.category): r.spec for r in job.markets.values()}
-    return sorted({digest(history.of(spec)) for spec in specs.values()})
+    return sorted({history.digest_of(spec) for spec in specs.values()})
 
 
 @cache

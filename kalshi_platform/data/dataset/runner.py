@@ -5,10 +5,12 @@ Helps     where this process starts Ray for the build, it is one of the workers 
           already (a cluster, whose head may have no core to spare) only Ray's workers work.
 Bounds    two jobs a worker are in flight, and workers hand back only records (no rows), so memory
           does not grow with the dataset. Ray's object store is kept small for the same reason.
+Busy      where Ray does not come up on a machine that is too busy, this process does the rest, and says so.
 Failure   the first refused job ends the build. Waiting jobs are cancelled and running ones abandoned; no
           manifest names the files that they wrote.
 """
 
+import logging
 import os
 import sys
 from collections import deque
@@ -30,6 +32,8 @@ _OBJECT_STORE_BYTES = 96 * 1024 * 1024
 _JOBS_A_WORKER = 2
 #: Measured: until Ray's first worker works, one process does about a million rows (benchmarks/RESULTS.md).
 _ROWS_THAT_PAY_A_WORKER = 1_000_000
+
+_log = logging.getLogger(__name__)
 
 
 def run_jobs(
@@ -64,33 +68,59 @@ def _run_with_ray(
     warm()  # compiled once, into the cache on disk that the workers load
     # Ray gets the largest job that waits, this process the smallest: between its own it looks after Ray.
     waiting = deque(sorted(jobs.items(), key=lambda item: -item[1].n_rows))
-    running: list[Any] = []
-    ray: Any = None
+    crew: _Crew | None = None
     with _RayStart(workers) as start:
-        most = (workers - start.helps) * _JOBS_A_WORKER
         try:
-            while waiting or running:
-                helps = start.helps and bool(waiting)
-                if ray is None and (ray := start.ray(wait=not helps)) is not None:
-                    task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
-                    shared = ray.put(history)
-                if ray is not None:
-                    while waiting and len(running) < most:
-                        key, job = waiting.popleft()
-                        running.append(task.remote(job, key, storage, shared))
-                    done, running = ray.wait(running, num_returns=1, timeout=0 if helps else None)
-                    yield from ray.get(done)
-                    if done or not helps or not waiting:
+            while waiting or (crew is not None and crew.running):
+                if crew is None and (ray := start.ray(wait=not start.helps)) is not None:
+                    crew = _Crew(ray, workers - start.helps, storage, history)
+                if crew is not None:
+                    crew.give(waiting)
+                    helps = start.helps and bool(waiting)
+                    done = crew.ended(wait=not helps)
+                    yield from done
+                    if done or not helps:
                         continue
                 key, job = waiting.pop()
                 yield run_and_record(job, key, storage, history)
-        except BaseException as err:
-            for reference in running:
-                ray.cancel(reference, force=False)
-            cause = getattr(err, "cause", None)  # of a RayTaskError
-            if isinstance(cause, PlatformError):
-                raise cause from None
+        finally:
+            if crew is not None:
+                crew.abandon()
+
+
+class _Crew:
+    """Ray's workers for one build, and the jobs that they have."""
+
+    def __init__(self, ray: Any, workers: int, storage: Storage, history: ResolutionHistory) -> None:
+        self.running: list[Any] = []
+        self._ray, self._most, self._storage = ray, workers * _JOBS_A_WORKER, storage
+        self._task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
+        self._history = ray.put(history)
+
+    def give(self, waiting: deque[tuple[str, ImportJob]]) -> None:
+        """Hand out the first of the jobs that wait, as many as may be in flight."""
+        while waiting and len(self.running) < self._most:
+            key, job = waiting.popleft()
+            self.running.append(self._task.remote(job, key, self._storage, self._history))
+
+    def ended(self, wait: bool) -> list[BuiltJob]:
+        """Records of jobs that ended; ``wait`` for one where none did. The error of one that was refused."""
+        if not self.running:
+            return []
+        timeout_s = None if wait else 0
+        done, self.running = self._ray.wait(self.running, num_returns=1, timeout=timeout_s)
+        try:
+            found: list[BuiltJob] = self._ray.get(done)
+        except self._ray.exceptions.RayTaskError as err:
+            if isinstance(err.cause, PlatformError):
+                raise err.cause from None
             raise
+        return found
+
+    def abandon(self) -> None:
+        """Cancel the jobs that still run; none does where the build went well."""
+        for reference in self.running:
+            self._ray.cancel(reference, force=False)
 
 
 class _RayStart:
@@ -103,6 +133,7 @@ class _RayStart:
         found = sys.modules.get("ray")  # a process that has not imported Ray is connected to nothing
         self.helps = found is None or not found.is_initialized()
         self._workers = workers
+        self._is_lost = False
 
     def __enter__(self) -> "_RayStart":
         self._thread = ThreadPoolExecutor(1)
@@ -110,8 +141,20 @@ class _RayStart:
         return self
 
     def ray(self, wait: bool) -> Any:
-        """Ray's module once Ray runs; None while it starts and ``wait`` is false."""
-        return self._started.result() if wait or self._started.done() else None
+        """Ray's module once Ray runs; None while it starts and ``wait`` is false.
+
+        Also None, after a warning, where Ray does not come up and this process can do the work alone.
+        """
+        if self._is_lost or not (wait or self._started.done()):
+            return None
+        try:
+            return self._started.result()
+        except PlatformError as err:
+            if not self.helps:
+                raise
+            self._is_lost = True
+            _log.warning("%s. The build goes on with one process.", str(err).rstrip("."))
+            return None
 
     def _start(self) -> Any:
         import ray  # noqa: PLC0415 - two seconds that small builds do not pay

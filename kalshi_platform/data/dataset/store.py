@@ -1,13 +1,11 @@
-"""Parquet shards of recorded rows and of markets, and :class:`Dataset`, the only way to a dataset's files.
+""":class:`Dataset`, the only way to a dataset's files: it checks every byte it reads against the manifest.
 
-Owns    the layout of ``events/*.parquet`` (zstd, one row group a market) and ``markets.*.parquet``.
-        Dataset checks every byte it reads against the manifest.
-Not     feature shards, whose layout lies above this layer (``data/dataset/shard.py``); Dataset hands out
-        their verified bytes.
+Not     the layouts: recorded rows in ``events_file.py``, markets in ``markets_file.py``, features in
+        ``shard.py``, which lies above this layer; Dataset hands out their verified bytes.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kalshi_platform.data.dataset.columns import order_of
 from kalshi_platform.data.dataset.entries import MarketEntries
+from kalshi_platform.data.dataset.events_file import decode_market_rows
 from kalshi_platform.data.dataset.manifest import (
     MANIFEST_NAME,
     Asked,
@@ -33,18 +31,15 @@ from kalshi_platform.data.dataset.markets_file import (
     ByTicker,
     MarketsFile,
     StoredMarket,
-    check_version,
     decode_markets,
     encode_markets,
 )
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
 from kalshi_platform.data.dataset.tables import sha256_of
-from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.history import record_before
 from kalshi_platform.data.market_data.market_meta import MarketRecord
-from kalshi_platform.data.market_data.schema import ARROW_SCHEMA, SCHEMA_VERSION, VERSION_KEY, MarketRows
+from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
-from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -52,40 +47,11 @@ from kalshi_platform.storage.storage import Storage, open_storage
 __all__ = [
     "Dataset",
     "StoredMarket",
-    "decode_market_rows",
     "decode_markets",
-    "encode_market_rows",
     "encode_markets",
 ]
 
 _TICKERS_KEY: Final = b"kalshi_platform.tickers"
-
-
-def encode_market_rows(markets: Sequence[tuple[str, MarketRows]]) -> pa.Buffer:
-    """Parquet bytes: a row group (zstd) for each ``(ticker, rows)``, in order; equal rows, equal bytes."""
-    tickers = json_text([ticker for ticker, _ in markets])
-    written = ARROW_SCHEMA.with_metadata({**ARROW_SCHEMA.metadata, _TICKERS_KEY: tickers.encode()})
-    sink = pa.BufferOutputStream()
-    # Measured: dictionaries and statistics make small row groups bigger and slower (ADR 0001).
-    with pq.ParquetWriter(
-        sink, written, compression="zstd", use_dictionary=False, write_statistics=False
-    ) as writer:
-        for ticker, rows in markets:
-            if not rows.recv_ns.size:
-                raise ContractError(f"market {ticker} has no rows: a row group cannot be empty")
-            table = schema.to_arrow(rows).cast(written)
-            writer.write_table(table, row_group_size=table.num_rows)
-    return sink.getvalue()
-
-
-def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
-    """Events of the market in row group ``group``; DataError names ``address`` if this is no such shard."""
-    try:
-        with pq.ParquetFile(pa.BufferReader(data)) as file:
-            check_version(file.schema_arrow, VERSION_KEY.encode(), SCHEMA_VERSION, address)
-            return schema.from_arrow(file.read_row_group(group, use_threads=False))
-    except (pa.ArrowException, OSError, KeyError, IndexError) as err:
-        raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
 
 
 def _behind_link(uri: str | Path) -> str | Path:

@@ -84,13 +84,7 @@ class ResolutionHistory:
 
         Equal for all markets of one event, series and category.
         """
-        foreign = ~_equal(self._event, spec.event)
-        if spec.event in self._learners:
-            until_ns = self._learners[spec.event]
-            is_shown = True if until_ns is None else self._known_ns <= until_ns
-            foreign &= ~(self._is_withheld & is_shown)
-        similar = foreign & _equal(self._series, spec.series)
-        alike = foreign & _equal(self._category, spec.category)
+        similar, alike = self._used(spec)
         used = similar | alike
         if not used.any():
             return nothing_known()
@@ -106,6 +100,22 @@ class ResolutionHistory:
         after[:, CALIBRATION] = np.maximum(1.0 - 4.0 * brier, 0.0)
         last = np.append(known_ns[1:] != known_ns[:-1], True)  # of outcomes that became known together
         return Resolutions(known_ns[last], np.vstack([_NEUTRAL, after[last]]))
+
+    def digest_of(self, spec: MarketSpec) -> str:
+        """Sha256, in hex, of all that :meth:`of` is made of, at a tenth of its cost: jobs are named by it."""
+        similar, alike = self._used(spec)
+        used = similar | alike
+        columns = (self._known_ns, self._value_e4, self._last_e4, similar, alike)
+        return hashlib.sha256(b"".join(column[used].tobytes() for column in columns)).hexdigest()
+
+    def _used(self, spec: MarketSpec) -> tuple[np.ndarray, np.ndarray]:
+        """Masks of the outcomes that ``spec`` may know, of its series and of its category."""
+        foreign = ~_equal(self._event, spec.event)
+        if spec.event in self._learners:
+            until_ns = self._learners[spec.event]
+            is_shown = True if until_ns is None else self._known_ns <= until_ns
+            foreign &= ~(self._is_withheld & is_shown)
+        return foreign & _equal(self._series, spec.series), foreign & _equal(self._category, spec.category)
 
 
 def digest(resolutions: Resolutions) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import pyarrow.parquet as pq
 
+from kalshi_platform.domain import slopes
 from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange.capture_file import capture_lines
 from kalshi_platform.simulation.simexchange.config import SimConfig
@@ -24,6 +25,7 @@ from kalshi_platform.simulation.simexchange.level2_file import (
     market_rows_of,
     write_markets,
 )
+from kalshi_platform.storage.room import require_room
 from kalshi_platform.storage.whole_file import whole_folder
 
 FileFormat = Literal["parquet", "capture"]
@@ -57,6 +59,7 @@ def simulate(
     """
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise ContractError(f"{out_dir} exists and is not an empty folder; choose another --out or remove it")
+    require_room(out_dir, estimated_bytes(config, file_format), f"a simulation of {config.n_events:,} events")
     try:
         with whole_folder(out_dir) as folder:
             counts = _write(config, folder, file_format, progress or (lambda done, total: None))
@@ -65,6 +68,14 @@ def simulate(
             f"{out_dir}: cannot be written ({err.strerror or err}); free some space or choose another --out"
         ) from None
     return SimFiles(out_dir / EVENTS_NAMES[file_format], out_dir / MARKETS_NAME, config.n_events, *counts)
+
+
+def estimated_bytes(config: SimConfig, file_format: FileFormat) -> int:
+    """Size of the recordings of ``config``, from the measured bytes a row."""
+    a_row = slopes.RECORDING_BYTES_A_ROW if file_format == "parquet" else slopes.CAPTURE_BYTES_A_ROW
+    family = (1 - config.single_share) * (config.min_markets + config.max_markets) / 2
+    rows = config.n_events * (config.single_share + family) * config.messages_per_market
+    return int(rows * a_row.value)
 
 
 def _write(

@@ -24,6 +24,17 @@ from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.storage.storage import Storage
 
 
+def test_a_disk_without_room_is_refused_before_anything_is_written(fake, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("kalshi_platform.storage.room.free_disk_bytes", lambda place: 1_000)
+        with pytest.raises(StorageError, match=r"a dataset of 600 rows needs about .* GB are free"):
+            build(tmp_path / "out")
+    assert fake.ran == []
+    assert files(tmp_path / "out") == {}
+    build(tmp_path / "out")
+    assert fake.ran == list(EVENTS)
+
+
 def test_the_dataset_holds_events_and_their_features(fake, tmp_path):
     manifest = build(tmp_path / "out")
     dataset = Dataset.open(tmp_path / "out")

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pytest
 
 from kalshi_platform.data.dataset import job as job_module
+from kalshi_platform.data.dataset.events_file import decode_market_rows
 from kalshi_platform.data.dataset.job import encode_shard, run_and_record
 from kalshi_platform.data.dataset.journal import Journal
 from kalshi_platform.data.dataset.shard import decode_rows
-from kalshi_platform.data.dataset.store import decode_market_rows
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.data.market_data import schema

@@ -6,17 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made.stored import BARE, SPEC, make_dataset, stored
-from made.strategies import random_rows, row_streams
 
 from kalshi_platform.data.dataset.store import (
     Dataset,
     StoredMarket,
-    decode_market_rows,
     decode_markets,
-    encode_market_rows,
     encode_markets,
 )
 from kalshi_platform.domain.errors import ChecksumError, ContractError, DataError
@@ -24,39 +19,11 @@ from kalshi_platform.domain.market import Settlement
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory, constant_history
 
 
-@given(st.lists(row_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
-def test_events_come_back_bit_for_bit(streams):
-    data = encode_market_rows([(f"M{i}", rows) for i, rows in enumerate(streams)])
-    assert data.equals(encode_market_rows([(f"M{i}", rows) for i, rows in enumerate(streams)]))
-    for group, rows in enumerate(streams):
-        back = decode_market_rows(data, "x", group)
-        for have, want in zip(back, rows, strict=True):
-            assert have.dtype == want.dtype
-            np.testing.assert_array_equal(have, want)
-
-
-def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
-    data = encode_market_rows([("A", random_rows(rng, 200_000)), ("B", random_rows(rng, 10))])
-    file = pq.ParquetFile(pa.BufferReader(data))
-    assert file.num_row_groups == 2
-    assert file.schema_arrow.metadata[b"kalshi_platform.events"] == b"1"
-    assert file.metadata.row_group(0).column(0).compression == "ZSTD"
-
-
-def test_a_market_without_events_is_refused_by_name():
-    with pytest.raises(ContractError, match="market A has no rows"):
-        encode_market_rows([("A", random_rows(np.random.default_rng(0), 0, "quotes"))])
-
-
 def test_a_file_of_another_schema_is_refused_by_name():
     sink = io.BytesIO()
     pq.write_table(pa.table({"x": [1]}), sink)
-    with pytest.raises(DataError, match=r"events/E.parquet: schema version none"):
-        decode_market_rows(pa.py_buffer(sink.getvalue()), "events/E.parquet", 0)
     with pytest.raises(DataError, match=r"markets.parquet: schema version none"):
         decode_markets(pa.py_buffer(sink.getvalue()), "markets.parquet")
-    with pytest.raises(DataError, match=r"E.parquet: no event shard"):
-        decode_market_rows(pa.py_buffer(b"junk"), "E.parquet", 0)
 
 
 def test_specifications_and_settlements_come_back_equal():

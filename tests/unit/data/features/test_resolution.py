@@ -109,6 +109,7 @@ def test_outcomes_of_the_own_event_never_enter(others: list[MarketRecord], own: 
     foreign = [r for r in others if r.spec.event != OWN.event]
     leak = [settled("E0", r.known_ns, r.settlement.value_e4, name=str(n)) for n, r in enumerate(own)]
     assert digest(ResolutionHistory(foreign + leak).of(OWN)) == digest(ResolutionHistory(foreign).of(OWN))
+    assert ResolutionHistory(foreign + leak).digest_of(OWN) == ResolutionHistory(foreign).digest_of(OWN)
 
 
 @given(known=st.lists(records, max_size=12), now_ns=st.integers(-1, 21))
@@ -123,6 +124,8 @@ def test_what_holds_now_does_not_depend_on_what_settles_later(known: list[Market
 def test_the_order_of_the_records_does_not_matter(known: list[MarketRecord], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(known))
     assert digest(ResolutionHistory(known).of(OWN)) == digest(ResolutionHistory(shuffled).of(OWN))
+    assert ResolutionHistory(known).digest_of(OWN) == ResolutionHistory(shuffled).digest_of(OWN)
+    assert ResolutionHistory(known).digest_of(OWN) != ResolutionHistory(known[1:]).digest_of(OWN)
 
 
 @given(known=st.lists(records, max_size=30))

@@ -14,6 +14,7 @@ from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.simulation.simexchange.capture_file import capture_lines
 from kalshi_platform.simulation.simexchange.generate import simulate_event
+from kalshi_platform.simulation.simexchange.simulate import estimated_bytes
 
 FORMATS = ("parquet", "capture")
 
@@ -69,6 +70,20 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
     with pytest.raises(ContractError, match="not an empty folder"):
         simulate(SMALL, tmp_path / "out")
     assert (tmp_path / "out" / "mine.txt").read_text() == "keep"
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "capture"])
+def test_a_disk_without_room_is_refused_beforehand_by_an_estimate_near_the_truth(
+    tmp_path, monkeypatch, file_format
+):
+    config = SimConfig(n_events=6, seed=1)
+    simulate(config, tmp_path / "there", file_format=file_format)
+    true = sum(path.stat().st_size for path in (tmp_path / "there").iterdir())
+    assert estimated_bytes(config, file_format) == pytest.approx(true, rel=0.5)
+    monkeypatch.setattr("kalshi_platform.storage.room.free_disk_bytes", lambda place: true // 3)
+    with pytest.raises(StorageError, match="a simulation of 6 events needs about"):
+        simulate(config, tmp_path / "new", file_format=file_format)
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_impossible_place_is_named(tmp_path):

@@ -1,0 +1,104 @@
+"""The plan: slopes times sizes, what breaks first, and honest words about where the slopes end."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kalshi_platform.domain import slopes
+from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.workflows.scale import (
+    GB,
+    GIB,
+    MACHINES,
+    ScaleMachine,
+    paper_table,
+    plan_json,
+    plan_lines,
+    scale_plan,
+    slopes_table,
+)
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "scale.md"
+SMALL = ScaleMachine("small", 2, 4 * GIB, 50 * GB)
+LARGE = ScaleMachine("large", 64, 2_000 * GIB, 10**15)
+
+
+def need(plan, words):
+    """The one need of ``plan`` that begins so."""
+    (found,) = [each for each in plan.needs if each.what.startswith(words)]
+    return found
+
+
+def test_the_disk_is_rows_times_the_slopes_worked_by_hand():
+    plan = scale_plan(1, 10**9, SMALL)
+    by_hand = (10**9 * (16.9 + slopes.DATASET_BYTES_A_ROW.value) + slopes.MANIFEST_BYTES_A_MARKET.value) / 1e9
+    assert need(plan, "disk of the recordings").need == pytest.approx(by_hand)
+    assert not need(plan, "disk of the recordings").fits
+    assert plan.first.what == "disk of the recordings and the dataset"
+    assert "breaks first: disk of the recordings" in plan.verdict()
+    assert "bucket" in plan.verdict()
+
+
+def test_in_a_bucket_the_disk_is_free_and_the_objects_take_time():
+    plan = scale_plan(3_000, 10**7, SMALL, bucket=True)
+    assert not any(each.what.startswith("disk of") for each in plan.needs)
+    assert need(plan, "waiting for the bucket").need == pytest.approx(2 * 1_000 * 0.03 / 16)
+
+
+def test_memory_does_not_depend_on_the_rows():
+    few, many = (scale_plan(1_000, rows, LARGE) for rows in (10**4, 10**9))
+    for words in ("memory of a build", "memory of one process that opens", "memory of one trainer"):
+        assert need(few, words).need == need(many, words).need
+
+
+def test_what_fits_is_told_how_far_it_may_grow():
+    plan = scale_plan(300, 600_000, LARGE)
+    assert plan.fits
+    assert plan.verdict().startswith("fits; next to break: ")
+    factor = float(re.search(r"about ([0-9,.]+) times", plan.verdict())[1].replace(",", ""))
+    assert factor == pytest.approx(1 / plan.first.load, rel=0.01)
+
+
+def test_a_lack_that_only_slows_stops_nothing_and_is_named():
+    plan = scale_plan(30_000, 60_000_000, ScaleMachine("m", 8, 8 * GIB, 60 * GB))
+    assert plan.fits
+    assert not need(plan, "memory for the whole bank").fits
+    assert "slow: memory for the whole bank" in plan.verdict()
+
+
+def test_the_text_says_that_it_is_extrapolated_and_from_which_sizes():
+    text = "\n".join(plan_lines(scale_plan(300, 600_000, SMALL)))
+    assert "Extrapolated along straight lines" in text
+    assert slopes.DATASET_BYTES_A_ROW.sizes in text
+    found = plan_json(scale_plan(300, 600_000, SMALL))
+    assert {each["sizes"] for each in found["extrapolated_from"]} >= {slopes.DATASET_BYTES_A_ROW.sizes}
+    assert found["fits"] is True
+
+
+@pytest.mark.parametrize("text", ["", "8,16", "8,16,x", "0,16,100", "c9.huge"])
+def test_a_machine_that_nobody_knows_is_refused_with_what_is_allowed(text, tmp_path):
+    with pytest.raises(ContractError, match=r"--machine .* such as 8,16,500, or one of c7i\.2xlarge"):
+        ScaleMachine.parse(text, tmp_path)
+
+
+def test_machines_are_named_given_or_this_one(tmp_path):
+    assert ScaleMachine.parse("8, 16,500", tmp_path)[1:] == (8, 16 * GIB, 500 * GB)
+    assert ScaleMachine.parse("c7i.2xlarge", tmp_path)[1:] == MACHINES["c7i.2xlarge"]
+    here = ScaleMachine.parse("this", tmp_path)
+    assert here.cores >= 1
+    assert here.disk_bytes > 0
+
+
+def test_a_size_without_a_row_for_each_market_is_refused():
+    with pytest.raises(ContractError, match="a row for each of them"):
+        scale_plan(10, 9, SMALL)
+
+
+def test_the_page_holds_the_tables_that_the_command_writes():
+    begin, end = "<!-- begin: made by `kalshi-platform plan --paper` -->\n", "<!-- end -->"
+    text = PAGE.read_text()
+    held = text[text.index(begin) + len(begin) : text.index(end)]
+    assert held == f"{paper_table()}\n{slopes_table()}", (
+        "docs/scale.md is not what `kalshi-platform plan --paper` writes: put its output between the marks"
+    )
