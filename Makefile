@@ -65,7 +65,7 @@ bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to 
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 alerts-drill: setup ## every alert provoked on a real server and Prometheus (25 minutes), into runs/alerts-drill
-	$(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
+	PYTHONPATH=.:tests:tests/integration $(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
 
 clean: ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
