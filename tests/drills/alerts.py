@@ -135,13 +135,14 @@ async def streams(place: Place, log: Log) -> None:
 
 
 async def crashes(place: Place, log: Log) -> None:
-    """Roll back, and kill tier 3 as soon as it is there."""
-    await until(log, "ReplicasDisagree", limit_s=660)
-    log.provoke("RolledBack")
-    await admin(place, "/v1/models/rollback", reason="it trades too much")
+    """Kill tier 3 as soon as it is there; then roll back."""
     log.provoke("Fallbacks", "CrashLoop", "ReplicasMissing")
     async with beside(kill_all_the_time(place, "Tier3")):
-        await until(log, "RolledBack", "Fallbacks", "CrashLoop", "ReplicasMissing", limit_s=540)
+        await until(log, "Fallbacks", "CrashLoop", "ReplicasMissing", limit_s=540)
+    await until(log, "ReplicasDisagree", limit_s=660)  # before all answer with one model again
+    log.provoke("RolledBack")
+    await admin(place, "/v1/models/rollback", reason="it trades too much")
+    await until(log, "RolledBack", limit_s=120)
 
 
 async def provoke_all(place: Place, log: Log, skipped: list[str]) -> None:

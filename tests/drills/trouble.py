@@ -43,8 +43,9 @@ def started(out: Path, prometheus_port: int) -> tuple[Place, subprocess.Popen[by
     """Start server and Prometheus; returns when the server is ready."""
     registry = Registry(out / "registry")
     models = [registered(registry, 0), registered(registry, 1), registered(registry, 2, broken=True)]
+    rival = registered(registry, 3)
     registry.promote(CHAMPION, models[0], reason="first", evidence="e" * 12)
-    registry.promote(CHALLENGER, models[1], reason="to be compared")
+    registry.promote(CHALLENGER, rival, reason="to be compared")
     (out / "admins").write_text(ADMIN)
     args = {
         "registry": str(out / "registry"), "shadow": CHALLENGER,
