@@ -5,6 +5,7 @@ tune_experiments.NAME``), or with ``--local`` on a Ray of its own. A job's comma
 ``--`` before the options; it is ignored.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -29,18 +30,27 @@ from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
 from kalshi_platform.cli.run_settings import ListSettings, list_settings
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ContractError
-from kalshi_platform.domain.places import home
 from kalshi_platform.domain.program import command_line, this_command
 from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.domain.saying import Countdown
 from kalshi_platform.evaluation.pages.terminal import output, show, tell
+from kalshi_platform.learning.tuning.claim import claimed
 from kalshi_platform.learning.tuning.conclude import judge_winner, register_winner
 from kalshi_platform.learning.tuning.experiment import Experiment
-from kalshi_platform.learning.tuning.page import compare_runs, terminal_view, write_page
-from kalshi_platform.learning.tuning.sweep import PLAN_FILE, SweepRequest, run_sweep
-from kalshi_platform.models.registry.store import Registry
+from kalshi_platform.learning.tuning.page import (
+    COMPARE_HTML,
+    COMPARE_JSON,
+    compare_runs,
+    terminal_view,
+    write_page,
+)
+from kalshi_platform.learning.tuning.sweep import PreparedSweep, SweepRequest, prepare_sweep, run_sweep
+from kalshi_platform.learning.tuning.sweep_store import PLAN_FILE, SweepStore, sweeps_folder
+from kalshi_platform.models.registry.store import REGISTRY_VARIABLE, Registry
 from kalshi_platform.simulation.simexchange import SimConfig
+from kalshi_platform.storage.storage import open_storage
 
 #: Simulated events where no dataset is named: enough for a smoke run, and for a first whole one.
 _EVENTS = {True: 100, False: 300}
@@ -64,13 +74,21 @@ def _command(experiment: Experiment) -> Any:
 
     def run(
         dataset: Annotated[
-            str, typer.Option(help=f"{DATASET_HELP}  [default: a simulated one, made in --out]")
+            str, typer.Option(help=f"{DATASET_HELP}  [default: a simulated one, made beside the sweep]")
         ] = "",
         out: Annotated[
-            Path | None, typer.Option(help=f"folder of the sweep  [default: {home()}/sweeps/NAME]")
+            Path | None,
+            typer.Option(
+                help="folder of the sweep, or with --storage of its copies on this machine  [default: "
+                f"{sweeps_folder()}/NAME, for copies one that --storage names]"
+            ),
         ] = None,
         storage: Annotated[
-            str, typer.Option(help="s3://bucket/prefix to mirror runs to, where machines share no disk")
+            str,
+            typer.Option(
+                help="where the sweep lies: s3://bucket/prefix, or a folder that machines share; needed "
+                "where they share no disk  [default: --out]"
+            ),
         ] = "",
         local: Annotated[
             bool, typer.Option(help="start a Ray on this machine instead of joining one")
@@ -78,7 +96,9 @@ def _command(experiment: Experiment) -> Any:
         smoke: Annotated[
             bool, typer.Option(help="run every step with tiny settings (about two minutes)")
         ] = False,
-        resume: Annotated[bool, typer.Option(help="continue the sweep in --out")] = False,
+        resume: Annotated[
+            bool, typer.Option(help="continue the sweep in --storage or --out, from any machine")
+        ] = False,
         steps: Annotated[
             int | None,
             typer.Option(
@@ -98,7 +118,9 @@ def _command(experiment: Experiment) -> Any:
                 help=f"e.g. scheduler=none; there are {', '.join(type(default).model_fields)}",
             ),
         ] = None,
-        registry: Annotated[str | None, typer.Option(help=REGISTRY_HELP)] = None,
+        registry: Annotated[
+            str | None, typer.Option(help=f"{REGISTRY_HELP}; with --storage: STORAGE/registry")
+        ] = None,
         register: Annotated[
             bool, typer.Option(help="register the winner, as challenger of --registry")
         ] = True,
@@ -115,47 +137,62 @@ def _command(experiment: Experiment) -> Any:
         if listing:
             list_settings(chosen.base, as_json)
             return
-        place = (out or home() / "sweeps" / chosen.name).absolute()
+        place = storage or str((out or sweeps_folder() / chosen.name).absolute())
         with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(
-                dataset=dataset or _simulated_dataset(place, smoke),
-                out=place,
+                dataset=dataset or _simulated_dataset(place, chosen.name, smoke, resume),
+                out=out.absolute() if out else None,
                 storage=storage,
                 resume=resume,
                 command=f"{this_command()} {shlex.join(sys.argv[1:])}",
             )
-            _whole_way(chosen, request, Registry(registry) if register else None, final, as_json)
+            models = _registry(registry, storage) if register else None
+            _whole_way(prepare_sweep(chosen, request), models, final, as_json)
 
     return run
 
 
-def _how_to_go_on(place: Path) -> str:
+def _how_to_go_on(place: str) -> str:
     """Advice after an interruption: a sweep goes on with all of its own options."""
-    if not (place / PLAN_FILE).exists():
+    if not open_storage(place).exists(PLAN_FILE):
         return "the same command starts again"
     words = [word for word in sys.argv[1:] if word not in ("--", "--resume")]
     return f"continue with: {this_command()} {shlex.join([*words, '--resume'])}"
 
 
-def _whole_way(
-    experiment: Experiment,
-    request: SweepRequest,
-    models: Registry | None,
-    final: bool,
-    as_json: bool,
-) -> None:
-    """Sweep, judge the winner, make it challenger, write the page, and show the result."""
+def _registry(given: str | None, storage: str) -> Registry:
+    """Registry of the winner: the named one, else one in the sweep's storage, which outlives this machine."""
+    if given or os.environ.get(REGISTRY_VARIABLE) or not storage:
+        return Registry(given)
+    return Registry(f"{open_storage(storage).uri}/registry")
+
+
+def _whole_way(prepared: PreparedSweep, models: Registry | None, final: bool, as_json: bool) -> None:
+    """Claim the place, sweep, judge the winner, make it challenger, write the page, and show the result."""
     if models is not None:
         models.aliases()  # a registry that cannot be read is refused before the sweep
-    record = run_sweep(experiment, request, tell)
-    judge_winner(record, request.out, final, tell)
-    model = register_winner(record, request.out, models, tell) if models is not None else None
-    comparison = compare_runs([request.out])
-    html, _ = write_page(comparison, request.out)
+    asked = prepared.request
+    with claimed(
+        prepared.experiment.name, prepared.plan, asked.out, asked.storage, resume=asked.resume, say=tell
+    ) as store:
+        _to_the_end(prepared, store, models, final, as_json)
+
+
+def _to_the_end(
+    prepared: PreparedSweep, store: SweepStore, models: Registry | None, final: bool, as_json: bool
+) -> None:
+    record = run_sweep(prepared, store, tell)
+    judge_winner(record, store, final, tell)
+    model = register_winner(record, store, models, tell) if models is not None else None
+    comparison = compare_runs([store.out])
+    write_page(comparison, store.out)
+    store.keep(COMPARE_HTML, COMPARE_JSON)
     if as_json:
         typer.echo(record.model_dump_json())
         return
-    lines = [f"winner {record.winner}: {record.why}", f"page: {html}"]
+    lines = [f"winner {record.winner}: {record.why}", f"page: {store.out / COMPARE_HTML}"]
+    if store.is_remote:
+        lines[-1] += f", also {store.address(COMPARE_HTML)}"
     if models is not None and model is not None:
         where = ("--dataset", record.dataset, "--registry", models.uri)
         lines.append(f"challenger: {model.id}\nnext: {command_line('models', 'promote', model.id, *where)}")
@@ -182,13 +219,20 @@ def _ray(local: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _simulated_dataset(place: Path, smoke: bool) -> str:
-    """Address of a simulated dataset beside the sweep, made unless it is there."""
-    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), place, tell)
-    dataset = place / "dataset"
+def _simulated_dataset(place: str, name: str, smoke: bool, resume: bool) -> str:
+    """Address of a simulated dataset beside the sweep in ``place``, made unless the sweep has it already."""
+    storage = open_storage(place)
+    dataset = storage.address("dataset")
+    if storage.exists(PLAN_FILE):
+        if not resume:  # before anything of that sweep is overwritten
+            raise ContractError(f"{place} holds a sweep: continue it with --resume or name another place")
+        tell(f"dataset: the simulated one that the sweep began with, {Dataset.open(dataset).uri}")
+        return dataset
+    beside = Path(storage.uri) if "://" not in storage.uri else sweeps_folder() / name
+    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), beside, tell)
     show = Countdown(tell, "building")
     manifest = build_dataset(
-        [recordings], str(dataset), BuildConfig(overwrite=True), lambda p: show(p.rows_done, p.rows, "rows")
+        [recordings], dataset, BuildConfig(overwrite=True), lambda p: show(p.rows_done, p.rows, "rows")
     )
     tell(f"dataset: {len(manifest.markets):,} markets in {dataset}")
-    return str(dataset)
+    return dataset

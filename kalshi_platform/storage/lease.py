@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from kalshi_platform.domain.errors import ContractError, StorageError
@@ -73,6 +73,7 @@ class WriteLease:
     def _content(self, *, ended: bool) -> bytes:
         holder = f"process {os.getpid()} of {socket.gethostname()}"
         told = {"holder": holder, "token": self._token, "beats": self._beats, "ended": ended}
+        told["process"] = _process(os.getpid())
         return json_text(told).encode()
 
 
@@ -97,11 +98,41 @@ class _Newest(NamedTuple):
     def ended(self) -> bool:
         return bool(self._told.get("ended", False))
 
+    @property
+    def is_dead(self) -> bool:
+        """True where the holder was a process of this machine, by its present boot, and is there no more."""
+        told = self._told.get("process")
+        if not isinstance(told, dict) or not isinstance(told.get("pid"), int):
+            return False
+        here = _process(told["pid"])
+        same_machine = here["machine"] is not None and here["machine"] == told.get("machine")
+        return same_machine and here["began"] != told.get("began")
+
+
+def _process(pid: int) -> dict[str, Any]:
+    """Facts that tell a process from every other: machine and boot, space of process numbers, its begin.
+
+    ``machine`` is None where the system does not tell, ``began`` where there is no such process.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        machine = f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return {"pid": pid, "machine": None, "began": None}
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        began = stat[19] if stat[0] != "Z" else None  # a zombie writes no more
+    except (OSError, IndexError):
+        began = None
+    return {"pid": pid, "machine": machine, "began": began}
+
 
 @contextmanager
-def leased(storage: Storage, folder: str, patience_s: float = PATIENCE_S) -> Iterator[WriteLease]:
+def leased(
+    storage: Storage, folder: str, patience_s: float = PATIENCE_S, *, refuse_living: bool = False
+) -> Iterator[WriteLease]:
     """Hold the lease of ``folder`` for the block, renewed by a thread; ContractError as :func:`take`."""
-    lease = take(storage, folder, patience_s)
+    lease = take(storage, folder, patience_s, refuse_living=refuse_living)
     over = threading.Event()
 
     def renew() -> None:
@@ -126,10 +157,14 @@ def take(
     patience_s: float = PATIENCE_S,
     clock: Callable[[], float] = time.monotonic,
     wait: Callable[[float], None] = time.sleep,
+    *,
+    refuse_living: bool = False,
 ) -> WriteLease:
     """Take the lease of ``folder``; ContractError names the process that keeps it for ``patience_s``.
 
-    ``clock`` gives seconds, ``wait`` waits for some.
+    ``clock`` gives seconds, ``wait`` waits for some. ``refuse_living``: refuse as soon as the holder renews
+    its lease, because it will hold it for hours. A holder that was killed on this machine is succeeded at
+    once, one of another machine when it was quiet for ``QUIET_S``.
     """
     end_s, seen, since_s = clock() + patience_s, None, clock()
     while True:
@@ -142,9 +177,12 @@ def take(
                     newest.holder,
                     patience_s,
                 )
+            renewed = seen is not None and newest is not None and newest.number == seen.number
             seen, since_s = newest, clock()
+            if refuse_living and renewed and newest is not None and not newest.ended:
+                end_s = since_s
         quiet = newest is not None and not newest.ended and clock() - since_s >= QUIET_S
-        if newest is None or newest.ended or quiet:
+        if newest is None or newest.ended or quiet or newest.is_dead:
             lease = WriteLease(storage, folder, 1 if newest is None else newest.number + 1)
             if lease.create():
                 if quiet and newest is not None:

@@ -1,24 +1,36 @@
-"""A run's folder kept in an object store as well, so that the run survives the machine it runs on.
+"""A run's folder kept in a store as well, so that the run survives the machine it runs on.
 
-Owns       which files of a run travel, and in which order: checkpoints never change once they are written;
-           ``mirror.json`` comes last and says which of them belong together.
+Owns       which files of a run travel, and in which order: a checkpoint travels once, metrics in blocks of
+           lines of which only the last one grows, other files when they change; ``mirror.json`` comes last
+           and says what belongs together. Learning curves are made again from the metrics.
+Writer     one process at a time: ``owner.json`` names it. A process that Ray has given up for lost may live a
+           while on a machine that nobody reaches; it notices before its next push and ends.
 Invariant  ``pull`` brings the whole run as it was after one of its iterations, whenever the machine was lost.
 """
 
 import json
+import os
+import socket
+import uuid
+from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.learning.training.checkpoint import BEST, CHECKPOINTS, LATEST, new_checkpoint, point
+from kalshi_platform.learning.training.curves import Curves
 from kalshi_platform.learning.training.folder import CONFIG
-from kalshi_platform.learning.training.metrics import METRICS
+from kalshi_platform.learning.training.metrics import METRICS, read_metrics
+from kalshi_platform.storage.sealed import MANIFEST
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
 
 MIRROR_FILE: Final = "mirror.json"
-_LOOSE: Final = (CONFIG, METRICS, "run.json", "env.json", "trial.json")
+OWNER_FILE: Final = "owner.json"
+#: Lines of metrics in one object; a push writes the last object again, so its cost does not grow with a run.
+LINES_A_BLOCK: Final = 256
+_LOOSE: Final = (CONFIG, "run.json", "env.json")
 
 
 class Mirror:
@@ -27,45 +39,98 @@ class Mirror:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._storage = open_storage(uri)
-        self._sent: set[str] = set()
+        self._token = ""
+        self._checkpoints: dict[str, str] = {}  # in the store: name -> digest of its manifest
+        self._files: dict[str, str] = {}  # in the store: path -> digest of what was sent
+
+    def take(self) -> None:
+        """Become the copy's only writer: a process that wrote it before is refused from now on."""
+        self._token = uuid.uuid4().hex
+        holder = f"process {os.getpid()} of {socket.gethostname()}"
+        self._storage.write_bytes_atomic(
+            OWNER_FILE, json_text({"token": self._token, "holder": holder}).encode()
+        )
+        self._checkpoints, self._files = dict(self._record().get("checkpoints", {})), {}
 
     def push(self, run: Path) -> None:
-        """Bring the copy up to the run's last checkpoint; after a StorageError the copy is as it was."""
+        """Bring the copy up to the run's last checkpoint; after a StorageError the copy is as it was.
+
+        ContractError where another process has taken the copy over.
+        """
+        if not self._token:
+            self.take()
+        self._require_taken()
         links = {name: (run / name).resolve().name for name in (LATEST, BEST) if (run / name).exists()}
-        for checkpoint in sorted(set(links.values())):
-            if checkpoint not in self._sent:
-                for path in sorted((run / CHECKPOINTS / checkpoint).iterdir()):
-                    self._write(f"{CHECKPOINTS}/{checkpoint}/{path.name}", path)
+        present = {name: _seal(run / CHECKPOINTS / name) for name in sorted(set(links.values()))}
+        for name, seal in present.items():
+            if self._checkpoints.get(name) != seal:
+                for path in sorted((run / CHECKPOINTS / name).iterdir()):
+                    self._storage.write_bytes_atomic(f"{CHECKPOINTS}/{name}/{path.name}", path.read_bytes())
         loose = [name for name in _LOOSE if (run / name).is_file()]
         for name in loose:
-            self._write(name, run / name)
-        text = json_text({"links": links, "files": loose}, indent=1)
-        self._storage.write_bytes_atomic(MIRROR_FILE, text.encode())
-        for old in self._sent - set(links.values()):
+            self._send(name, (run / name).read_bytes())
+        blocks = _blocks(run / METRICS)
+        for number, block in enumerate(blocks):
+            self._send(_block_path(number), block)
+        record = {"links": links, "files": loose, "metrics_blocks": len(blocks), "checkpoints": present}
+        self._storage.write_bytes_atomic(MIRROR_FILE, json_text(record, indent=1).encode())
+        for old in self._checkpoints.keys() - present.keys():
             for file in self._storage.list_files(f"{CHECKPOINTS}/{old}"):
                 self._storage.delete(file.path)
-        self._sent = set(links.values())
+        self._checkpoints = present
 
-    def pull(self, run: Path) -> bool:
-        """Bring the run to this machine unless a newer one is here.
+    def pull(self, run: Path, *, only_best: bool = False) -> bool:
+        """Bring the run to this machine unless a newer one is here; its learning curves are made again.
 
+        ``only_best`` leaves out the checkpoint that a run would go on from: enough to judge and to show it.
         Returns False where there is no copy yet.
         """
-        if not self._storage.exists(MIRROR_FILE):
+        record = self._record()
+        if not record:
             return False
-        record = json.loads(bytes(self._storage.read_bytes(MIRROR_FILE)))
         links: dict[str, str] = record["links"]
         if (run / LATEST).exists() and (run / LATEST).resolve().name >= links[LATEST]:
             return True
+        wanted = {BEST: links[BEST]} if only_best and BEST in links else links
+        if only_best and _is_here(run, wanted, record["checkpoints"]):
+            return True
         run.mkdir(parents=True, exist_ok=True)
-        for checkpoint in sorted(set(links.values())):
+        for checkpoint in sorted(set(wanted.values())):
             self._fetch_checkpoint(run, checkpoint)
         for name in record["files"]:
             write_whole(run / name, bytes(self._storage.read_bytes(name)))
-        for name, checkpoint in links.items():
+        lines = [bytes(self._storage.read_bytes(_block_path(k))) for k in range(record["metrics_blocks"])]
+        write_whole(run / METRICS, b"".join(lines))
+        Curves(run, read_metrics(run)).close()
+        for name, checkpoint in wanted.items():
             point(run, name, run / CHECKPOINTS / checkpoint)
-        self._sent = set(links.values())
         return True
+
+    def has_best(self) -> bool:
+        """True where the copy holds the checkpoint that scored best, by its manifest."""
+        name = self._record().get("links", {}).get(BEST)
+        return name is not None and self._storage.exists(f"{CHECKPOINTS}/{name}/{MANIFEST}")
+
+    def _record(self) -> dict[str, Any]:
+        """Content of mirror.json; empty where there is no copy yet."""
+        if not self._storage.exists(MIRROR_FILE):
+            return {}
+        return dict(json.loads(bytes(self._storage.read_bytes(MIRROR_FILE))))
+
+    def _require_taken(self) -> None:
+        owner = json.loads(bytes(self._storage.read_bytes(OWNER_FILE)))
+        if owner["token"] != self._token:
+            raise ContractError(
+                f"{self.uri} is written by {owner['holder']} now, which started this run again while this process was "
+                "out of reach: nothing more was written here"
+            )
+
+    def _send(self, path: str, data: bytes) -> None:
+        """Write a file unless the store has these bytes from this process."""
+        digest = sha256(data).hexdigest()
+        if self._files.get(path) != digest:
+            self._storage.write_bytes_atomic(path, data)
+            self._files[path] = digest
 
     def _fetch_checkpoint(self, run: Path, checkpoint: str) -> None:
         target = run / CHECKPOINTS / checkpoint
@@ -78,5 +143,28 @@ class Mirror:
             for file in files:
                 (folder / Path(file.path).name).write_bytes(bytes(self._storage.read_bytes(file.path)))
 
-    def _write(self, name: str, path: Path) -> None:
-        self._storage.write_bytes_atomic(name, path.read_bytes())
+
+def _seal(checkpoint: Path) -> str:
+    """Digest of a checkpoint's manifest, which names the digests of its files; empty where it has none.
+
+    Equal numbers do not make equal checkpoints: a population's trial writes one anew where it takes over
+    another trial's weights.
+    """
+    manifest = checkpoint / MANIFEST
+    return sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else ""
+
+
+def _is_here(run: Path, wanted: dict[str, str], seals: dict[str, str]) -> bool:
+    """True where an earlier pull brought these checkpoints, by their manifests; links are its last act."""
+    there = {name: (run / name).resolve() for name in wanted if (run / name).exists()}
+    return all(name in there and _seal(there[name]) == seals[k] != "" for name, k in wanted.items())
+
+
+def _blocks(metrics: Path) -> list[bytes]:
+    """Lines of the metrics, so many in a block that none but the last one changes as the run goes on."""
+    lines = metrics.read_bytes().splitlines(keepends=True) if metrics.is_file() else []
+    return [b"".join(lines[k : k + LINES_A_BLOCK]) for k in range(0, len(lines), LINES_A_BLOCK)]
+
+
+def _block_path(number: int) -> str:
+    return f"metrics/{number:06d}.jsonl"

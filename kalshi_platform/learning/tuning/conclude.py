@@ -2,7 +2,8 @@
 
 Owns   winner/validation/ and winner/ (an evaluation each) and baselines.json, with which the corrections for
        having looked at many trials compare. The test split opens for the winner alone, and never again
-       for the same sweep: the opening is recorded beside the dataset before a byte of it is read.
+       for the same sweep: the opening is recorded before a byte of it is read, beside the dataset or, for
+       one in a bucket, in the sweep's storage.
 """
 
 import json
@@ -15,7 +16,7 @@ from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say, detail, note
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
-from kalshi_platform.evaluation.judging.held_out import open_held_out
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE, open_held_out
 from kalshi_platform.evaluation.judging.ledger_tables import LedgerTables
 from kalshi_platform.evaluation.judging.report import JSON_NAME, worth_line, write_report
 from kalshi_platform.evaluation.judging.rivals import choose_on_train
@@ -25,6 +26,7 @@ from kalshi_platform.evaluation.promotion.registration import register_run
 from kalshi_platform.learning.training.metrics import read_metrics
 from kalshi_platform.learning.tuning.sweep import write_json
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import mirror_model
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.record import ModelRecord
@@ -36,33 +38,48 @@ BASELINES_FILE: Final = "baselines.json"
 WINNER: Final = "winner"
 
 
-def judge_winner(record: SweepRecord, out: Path, final: bool, say: Say) -> Path:
-    """Evaluate the sweep's winner and return the folder of its report; a judgement already made is kept."""
-    if record.winner_run is None:
-        raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
-    run = out / record.winner_run
+def judge_winner(record: SweepRecord, store: SweepStore, final: bool, say: Say) -> Path:
+    """Evaluate the sweep's winner and return the folder of its report; a judgement already made is kept.
+
+    Everything is in the sweep's storage when this returns, and an opening of the test split before its events
+    are read.
+    """
+    run, out = _winner_of(record, store), store.out
     winner = out / WINNER
     if not (out / BASELINES_FILE).exists():
         found = _judge(record, run, "validation", winner / "validation", say)
+        store.keep(WINNER)  # before the file that says it is whole
         write_json(out / BASELINES_FILE, {b.name: b.block_returns for b in found.baselines})
+    store.keep(BASELINES_FILE)
     if final and not (winner / JSON_NAME).exists():
+        store.require_driven()
         log_folder = out if "://" in record.dataset else Path(record.dataset)
         earlier = open_held_out(Dataset.open(record.dataset), "test", True, log_folder, _subject(record, run))
+        store.keep(OPENINGS_FILE)
         if earlier:
             note(say)(opened_words(earlier))
         _judge(record, run, "test", winner, say, earlier)
+    store.keep(WINNER)
     return winner
 
 
-def register_winner(record: SweepRecord, out: Path, registry: Registry, say: Say) -> ModelRecord:
+def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, say: Say) -> ModelRecord:
     """Register the winner and make it the challenger; only a gated promotion makes it champion."""
-    if record.winner_run is None:
-        raise ContractError(f"{out} has no winner yet: finish the sweep with --resume")
-    model = register_run(registry, out / record.winner_run, record.dataset, say=say)
+    run = _winner_of(record, store)
+    store.require_driven()
+    model = register_run(registry, run, record.dataset, say=say)
     say(f"registered {model.id} in {registry.uri}")
-    promote_model(registry, model.id, alias=CHALLENGER, reason=f"won the sweep {record.name} in {out}")
-    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
+    reason = f"won the sweep {record.name} in {store.uri}"
+    promote_model(registry, model.id, alias=CHALLENGER, reason=reason)
+    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", store.tracking_place(), say)
     return model
+
+
+def _winner_of(record: SweepRecord, store: SweepStore) -> Path:
+    """Folder of the winner's run on this machine; ContractError where the sweep has no winner yet."""
+    if record.winner_run is None:
+        raise ContractError(f"{store.uri} has no winner yet: finish the sweep with --resume")
+    return store.out / record.winner_run
 
 
 def _judge(

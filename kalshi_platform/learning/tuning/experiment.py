@@ -81,17 +81,19 @@ class Variant(Config):
     settings: RunSettings
 
 
-def variants(experiment: Experiment, sweep: SweepConfig) -> tuple[Variant, ...]:
+def variants(experiment: Experiment, sweep: SweepConfig, data: Sequence[str] = ()) -> tuple[Variant, ...]:
     """All trials of the sweep, in order, the same for the same seed; a ContractError names a bad value.
 
-    All settings are built here, before anything expensive starts.
+    All settings are built here, before anything expensive starts. A trial's id has a digest of everything
+    that decides its numbers: all of its settings and ``data``, the digests of dataset and feature table. The
+    results of another trial can so never lie under its name.
     """
     if not experiment.space:
         raise ContractError(f"{experiment.name} has an empty search space; give it a setting to vary")
     found: dict[str, Variant] = {}
     for values in _points(experiment.space, sweep.samples, sweep.seed):
         settings = experiment.base.with_values({"train.seed": sweep.seed, **_flat(values)})
-        named = f"t{len(found):03d}-{digest_of(values)[:6]}"
+        named = f"t{len(found):03d}-{digest_of([settings.digest, *data])[:6]}"
         if not any(v.values == values for v in found.values()):
             found[named] = Variant(id=named, values=values, settings=settings)
     return tuple(found.values())

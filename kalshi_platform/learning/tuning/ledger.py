@@ -1,26 +1,36 @@
-"""The ledger of a stage: it writes ``trial.json`` in a trial's folder the moment that the trial has ended.
+"""The ledger of a stage: it writes ``trial.json`` beside a trial's run the moment that the trial has ended.
 
 Owns       the records of a stage, the count of restarts, and the line that says how far the sweep is.
-Invariant  a trial with a final record never runs again; one without goes on from its checkpoint.
+Invariant  a trial with a final record never runs again; one without goes on from its checkpoint. A record is
+           in the sweep's storage before anything else happens.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ray.exceptions import ActorDiedError, ActorUnavailableError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnavailableError,
+    NodeDiedError,
+    RpcError,
+    WorkerCrashedError,
+)
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.saying import Say, detail, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
+from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.experiment import Variant
-from kalshi_platform.learning.tuning.sweep_record import TrialRecord
+from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE, TrialRecord
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.storage.whole_file import write_whole
 
-TRIAL_FILE: Final = "trial.json"
+#: Errors by which Ray says that a process or its machine is gone.
+_LOST: Final = (ActorDiedError, ActorUnavailableError, NodeDiedError, RpcError, WorkerCrashedError)
 
 
 class Ledger(Callback):
@@ -28,13 +38,15 @@ class Ledger(Callback):
 
     def __init__(
         self,
-        folder: Path,
+        store: SweepStore,
         stage: Literal["sweep", "finalist"],
         planned: Sequence[Variant],
         why_stopped: Callable[[str], str | None],
         say: Say,
+        ended: Callable[[Iterable[TrialRecord]], object] = lambda records: None,
     ) -> None:
-        self.folder = folder
+        """``ended`` is called with all records so far whenever one trial more has ended."""
+        self._store, self._folder, self._ended = store, RUN_FOLDERS[stage], ended
         self.records: dict[str, TrialRecord] = {}
         self._stage: Literal["sweep", "finalist"] = stage
         self._planned = {v.id: v for v in planned}
@@ -44,13 +56,14 @@ class Ledger(Callback):
         self._restarts: dict[str, int] = {}
         self._shown = passing(say)
         for variant in planned:
-            if (found := read_trial(folder / variant.id)) is not None:
-                _require_best(folder / variant.id, found)
+            if (found := read_trial(store.out / self._folder / variant.id)) is not None:
+                _require_best(store, found)
                 self.records[variant.id] = found
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
-        return {**self.__dict__, "_say": None, "_shown": None, "_why_stopped": None}
+        silent = dict.fromkeys(("_say", "_shown", "_why_stopped", "_store", "_ended"))
+        return {**self.__dict__, **silent}
 
     @property
     def open(self) -> list[Variant]:
@@ -128,10 +141,11 @@ class Ledger(Callback):
             env_steps=int(last.get("env_steps", 0)),
             restarts=self._restarts.get(name, 0),
             score=last.get("best_score"),
-            run=f"{self.folder.name}/{name}",
+            run=f"{self._folder}/{name}",
         )
         self.records[name] = record
-        write_trial(self.folder / name, record)
+        write_trial(self._store.out / record.run, record)
+        self._store.keep(f"{record.run}/{TRIAL_FILE}")
         best = (
             ""
             if record.score is None
@@ -139,23 +153,29 @@ class Ledger(Callback):
         )
         collapse = f"; warning: at its end {last['collapse']}" if last.get("collapse") else ""
         self._say(f"{name}: {status}, {reason}{best}{collapse}")
+        self._ended(self.records.values())
 
 
 def _last_line(trial: Any) -> str:
-    """Last line of a trial's error; Ray puts stack traces of several processes before it."""
+    """Last line with words of a trial's error; Ray puts stack traces of several processes before it."""
     text = str(trial.get_error()).strip()
-    if any(f"{error.__name__}:" in text for error in (ActorDiedError, ActorUnavailableError)):
+    if any(f"{error.__name__}:" in text for error in _LOST):
         return "its process or machine was lost"
-    return text.splitlines()[-1] if text else "without a word"
+    lines = [line.strip() for line in text.splitlines()]
+    told = [line for line in lines if line not in ("", "None")]  # an error without a text ends with "None"
+    return told[-1] if told else "without a word"
 
 
-def _require_best(run: Path, record: TrialRecord) -> None:
+def _require_best(store: SweepStore, record: TrialRecord) -> None:
     """Refuse a trial that ended with a score and lost its policy: that policy may be the one that wins."""
-    if record.score is not None and not (run / BEST).exists():
-        raise DataError(
-            f"{run} ended ({record.status}) but its best checkpoint is missing: restore it, or delete "
-            f"{run / TRIAL_FILE} to run the trial again"
-        )
+    if record.score is None or (store.out / record.run / BEST).exists():
+        return
+    if store.is_remote and Mirror(store.mirror_of(record.run)).has_best():
+        return
+    raise DataError(
+        f"{store.address(record.run)} ended ({record.status}) but its best checkpoint is missing: restore "
+        f"it, or delete {store.address(f'{record.run}/{TRIAL_FILE}')} to run the trial again"
+    )
 
 
 def write_trial(run: Path, record: TrialRecord) -> None:

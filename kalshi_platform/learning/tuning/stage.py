@@ -3,30 +3,31 @@
 import logging
 import os
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from ray import tune
-from ray.tune import Callback, CheckpointConfig, FailureConfig, PlacementGroupFactory, RunConfig, TuneConfig
+from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import TrialScheduler
 
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
-from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
+from kalshi_platform.learning.tuning.ledger import Ledger
+from kalshi_platform.learning.tuning.room import WaitingForRoom, room_for
+from kalshi_platform.learning.tuning.same_program import program_facts
 from kalshi_platform.learning.tuning.schedulers import ExplainedASHA
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
-from kalshi_platform.learning.tuning.sweep_record import TrialRecord
+from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TrialRecord
+from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import MlflowTracker
-from kalshi_platform.learning.tuning.trial import TRIALS, Task, reports_of_run, run_trial
+from kalshi_platform.learning.tuning.trial import Task, reports_of_run, run_trial
 
 
 class SweepPlaces(NamedTuple):
-    """Places of a sweep: its dataset, the folder of its runs, and the store they are mirrored to."""
+    """Places of a sweep: its dataset, and the store of everything else."""
 
     dataset: str
-    out: Path
-    storage: str  # s3://bucket/prefix that runs are mirrored to; empty = every machine reaches ``out``
+    store: SweepStore
 
 
 def run_stage(
@@ -37,28 +38,52 @@ def run_stage(
     place: SweepPlaces,
     tracker: MlflowTracker,
     say: Say,
+    ended: Callable[[Iterable[TrialRecord]], object] = lambda records: None,
 ) -> dict[str, TrialRecord]:
     """Run every trial of ``planned`` that has no final record yet; returns the records of all, by id.
 
-    KeyboardInterrupt where one has none at the end: Tune takes Ctrl-C as the end of a stage, and cut trials
-    must not be judged as whole ones.
+    The runs of all of them are on this machine then, with what is needed to judge and to show them. ``ended``
+    is called with all records so far whenever one trial more has ended. KeyboardInterrupt where a trial has
+    none at the end: Tune takes Ctrl-C as the end of a stage, and cut trials must not be judged as whole ones.
     """
     stopper = HeldOutMarketStopper(sweep.patience, sweep.min_gain, sweep.grace_validations)
-    folder = place.out / TRIALS[stage]
+    store = place.store
 
     def why_stopped(trial_id: str) -> str | None:
         cut = scheduler.reasons.get(trial_id) if isinstance(scheduler, ExplainedASHA) else None
         return cut or stopper.reasons.get(trial_id)
 
-    ledger = Ledger(folder, stage, planned, why_stopped, say)
+    ledger = Ledger(store, stage, planned, why_stopped, say, ended)
     if ledger.records:
         say(f"{len(ledger.records)} of {len(planned)} trials had ended before")
+        store.pull_runs(record.run for record in ledger.records.values())
     if not ledger.open:
         return ledger.records
     if isinstance(scheduler, ExplainedASHA):
-        for name in ledger.records:
-            scheduler.remember(name, reports_of_run(folder / name))
-    callbacks: list[Callback] = [ledger, tracker]
+        for record in ledger.records.values():
+            scheduler.remember(record.id, reports_of_run(store.out / record.run))
+    _run(stage, ledger, scheduler, stopper, tracker, sweep, place, say)
+    for record in ledger.records.values():
+        tracker.close(record)
+    if ledger.open:
+        raise KeyboardInterrupt
+    store.pull_runs(record.run for record in ledger.records.values())
+    return ledger.records
+
+
+def _run(
+    stage: str,
+    ledger: Ledger,
+    scheduler: TrialScheduler,
+    stopper: HeldOutMarketStopper,
+    tracker: MlflowTracker,
+    sweep: SweepConfig,
+    place: SweepPlaces,
+    say: Say,
+) -> None:
+    """Run the ledger's open trials under Ray Tune until all have ended."""
+    room = room_for([v.settings for v in ledger.open])
+    callbacks: list[Callback] = [ledger, tracker, WaitingForRoom(room.bundles, say)]
     # The ledger says what happens; Tune's newer display ignores verbose=0, and it logs every failed trial
     # with the stack traces of several processes, which it also writes beside the trial's logs.
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
@@ -69,12 +94,6 @@ def run_stage(
         # A population's trials are processes of their own on purpose: none may leave anything to the next.
         warnings.filterwarnings("ignore", message="Consider boosting PBT performance")
         _tuner(stage, ledger.open, scheduler, stopper, callbacks, sweep, place).fit()
-    for variant in planned:
-        if (record := read_trial(folder / variant.id)) is not None:
-            tracker.close(record)
-    if ledger.open:
-        raise KeyboardInterrupt
-    return ledger.records
 
 
 def _tuner(
@@ -86,16 +105,9 @@ def _tuner(
     sweep: SweepConfig,
     place: SweepPlaces,
 ) -> tune.Tuner:
-    population = sweep.scheduler == "pbt" and stage == "sweep"
-    trials = [
-        {"id": v.id, "task": _task(v, stage, place, population).model_dump(mode="json")} for v in planned
-    ]
-    logs = f"{place.storage}/tune" if place.storage else str((place.out / "tune").absolute())
-    samplers = max(v.settings.train.num_env_runners for v in planned)
-    # Sampling workers are actors of the trial and live in its placement group.
-    room = PlacementGroupFactory([{"CPU": 1.0}] + [{"CPU": 1.0}] * samplers)
+    trials = [{"id": v.id, "task": _task(v, stage, place, sweep).model_dump(mode="json")} for v in planned]
     return tune.Tuner(
-        tune.with_resources(run_trial, room),
+        tune.with_resources(run_trial, room_for([v.settings for v in planned])),
         param_space={"trial": tune.grid_search(trials)},
         tune_config=TuneConfig(
             scheduler=scheduler,
@@ -104,33 +116,36 @@ def _tuner(
             trial_dirname_creator=_name,
         ),
         run_config=RunConfig(
-            name=f"{stage}-{_attempts(place.out, stage)}",
-            storage_path=logs,
+            name=f"{stage}-{place.store.starts_of(stage)}",
+            storage_path=place.store.address("tune"),
             stop=stopper,
             failure_config=FailureConfig(max_failures=sweep.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=8 if population else None),
+            checkpoint_config=CheckpointConfig(num_to_keep=8 if _is_population(stage, sweep) else None),
             callbacks=callbacks,
             verbose=0,
         ),
     )
 
 
-def _task(variant: Variant, stage: str, place: SweepPlaces, population: bool) -> Task:
-    name = TRIALS[stage]
+def _task(variant: Variant, stage: str, place: SweepPlaces, sweep: SweepConfig) -> Task:
+    name, store = RUN_FOLDERS[stage], place.store
     return Task(
         settings=variant.settings,
         dataset=place.dataset,
-        folder=str((place.out / name).absolute()),
-        storage=f"{place.storage}/{name}" if place.storage else "",
-        population=population,
+        folder=store.run_folder(name),
+        storage=store.mirror_of(name),
+        claim=store.claim,
+        population=_is_population(stage, sweep),
+        min_gain=sweep.min_gain,
+        program=program_facts(),
     )
+
+
+def _is_population(stage: str, sweep: SweepConfig) -> bool:
+    """True where trials may take over each other's checkpoints."""
+    return sweep.scheduler == "pbt" and stage == "sweep"
 
 
 def _name(trial: Any) -> str:
     """Name of a trial in Ray: its name in the sweep."""
     return str(trial.config["trial"]["id"])
-
-
-def _attempts(out: Path, stage: str) -> int:
-    """Number of earlier starts of this stage; Tune's logs of all starts lie beside each other."""
-    return len(list((out / "tune").glob(f"{stage}-*")))

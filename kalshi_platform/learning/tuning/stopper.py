@@ -1,6 +1,7 @@
 """Ray Tune's ``Stopper`` that ends a trial which no longer gets better on the validation events.
 
-Invariant  the decision is a function of the trial's own validation scores, so it is the same after a resume.
+Invariant  the decision is a function of one report, in which the trial counts its own validations and those
+           without a gain: it is the same after a resume, and nothing of a trial's history is kept here.
            The best checkpoint is the run's: it was kept when its score was measured.
 """
 
@@ -10,10 +11,10 @@ from typing import Any
 from ray.tune import Stopper
 
 from kalshi_platform.evaluation.pages.formats import percent, signed_percent
-from kalshi_platform.learning.training.stopping import without_gain
 
 #: Keys of a trial's report (``learning/tuning/trial.py``) the stopper reads.
-SCORES, BEST_SCORE, BEST_ITERATION = "validation_scores", "best_score", "best_iteration"
+VALIDATIONS, WITHOUT_GAIN = "validations", "without_gain"
+BEST_SCORE, BEST_ITERATION = "best_score", "best_iteration"
 
 
 class HeldOutMarketStopper(Stopper):
@@ -40,9 +41,8 @@ class HeldOutMarketStopper(Stopper):
 
     def reason(self, result: Mapping[str, Any]) -> str | None:
         """Reason why a trial with this report should end; None where it should go on."""
-        scores = result[SCORES]
-        since = without_gain(scores, self.min_gain)
-        if not self.patience or len(scores) < self.grace or since < self.patience:
+        since = int(result[WITHOUT_GAIN])
+        if not self.patience or result[VALIDATIONS] < self.grace or since < self.patience:
             return None
         return (
             f"no gain of {percent(self.min_gain)} of capital on the validation events in {since} "

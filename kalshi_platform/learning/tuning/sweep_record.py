@@ -13,6 +13,9 @@ from kalshi_platform.domain.config import Config
 from kalshi_platform.domain.errors import DataError
 
 SWEEP_FILE: Final = "sweep.json"
+TRIAL_FILE: Final = "trial.json"
+#: Stage -> folder of its runs.
+RUN_FOLDERS: Final = {"sweep": "trials", "finalist": "finalists"}
 
 #: finished: used its whole budget · stopped: ended early, see ``reason`` · failed: raised, see ``reason``
 #: unfinished: the sweep ended or was killed before it
@@ -55,8 +58,8 @@ class SweepRecord(Config):
     scheduler: str
     space: dict[str, Any]  # dotted setting -> what was searched, in words or a list of values
     commit: str | None
-    started_at: str
-    wall_s: float
+    started_at: str  # of its first start
+    wall_s: float  # of all its starts together, each up to the last thing it recorded
     trials: tuple[TrialRecord, ...]
     winner: str | None  # id of a trial of stage "sweep": the settings that won
     why: str  # why it won, in words

@@ -1,9 +1,9 @@
 """One trial: a training run in a process of its own that reports to Ray Tune after every iteration.
 
 Owns       the report, the run's folder, and the second start of a process.
-State      lies in the run's folder (and its mirror, where the sweep has a storage), never in Tune. Whatever
-           was lost, a trial started again goes on from its last checkpoint and replays its earlier reports,
-           so that the scheduler knows as much as before.
+State      lies in the run's folder (where the sweep has a storage: in its mirror, and the folder is a copy
+           that can be lost), never in Tune. Whatever was lost, a trial started again goes on from its last
+           checkpoint and replays its earlier reports, so that the scheduler knows as much as before.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import Field
 from ray import tune
 
 from kalshi_platform.domain.config import Config
@@ -28,10 +29,12 @@ from kalshi_platform.learning.training.metrics import METRICS, read_metrics
 from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.session import RunSettings, run_training
+from kalshi_platform.learning.training.stopping import without_gain
+from kalshi_platform.learning.tuning.same_program import require_same_program
+from kalshi_platform.learning.tuning.sweep_store import enter_cache, sweeps_folder
 from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import write_whole
 
-TRIALS: Final = {"sweep": "trials", "finalist": "finalists"}
 _ORIGIN: Final = "origin.json"
 
 
@@ -40,9 +43,17 @@ class Task(Config):
 
     settings: RunSettings
     dataset: str
-    folder: str  # holds the run folders of the stage
+    folder: str  # holds the run folders of the stage: a path, or one below this machine's sweeps folder
     storage: str = ""  # mirror of ``folder``; empty = the folder is reachable from every machine
+    claim: str = ""  # of the sweep, whose cache ``folder`` lies in
     population: bool = False  # trials may take over each other's checkpoints
+    min_gain: float = 0.0  # smallest gain of the validation return that counts
+    program: dict[str, str] = Field(default_factory=dict, description="the driver's: same_program.py")
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the stage's runs on this machine."""
+        return sweeps_folder() / self.folder  # an absolute path stays as it is
 
 
 def run_trial(config: Mapping[str, Any]) -> None:
@@ -51,22 +62,26 @@ def run_trial(config: Mapping[str, Any]) -> None:
     Ray Tune calls this in the trial's process.
     """
     task = Task.parse(dict(config["trial"]["task"]))
+    require_same_program(task.program)
     # Not from the configuration: population-based training copies that from trial to trial.
     trial = tune.get_context().get_trial_name()
     assert trial is not None, "run_trial() outside of Ray Tune"
-    run = Path(task.folder) / trial
-    mirror = Mirror(f"{task.storage}/{trial}") if task.storage else None
-    if mirror is not None:
+    run = task.runs / trial
+    mirror = None
+    if task.storage:
+        enter_cache(task.runs.parent, task.storage.rpartition("/")[0], task.claim)
+        mirror = Mirror(f"{task.storage}/{trial}")
+        mirror.take()
         mirror.pull(run)
     if task.population:
         _take_over(run, trial)
     else:
-        _replay(run)
+        _replay(run, task.min_gain)
 
     def report(progress: Progress) -> None:
         if mirror is not None:
             mirror.push(run)
-        found = report_of_progress(progress)
+        found = report_of_progress(progress, task.min_gain)
         if task.population:
             _report_with_checkpoint(found, run, trial)
         else:
@@ -82,10 +97,10 @@ def run_trial(config: Mapping[str, Any]) -> None:
     )
 
 
-def report_of_progress(progress: Progress) -> dict[str, Any]:
-    """Report to Tune after an iteration; every report has every key."""
+def report_of_progress(progress: Progress, min_gain: float = 0.0) -> dict[str, Any]:
+    """Report to Tune after an iteration; every report has every key, and none grows with the run."""
     return {
-        **_validated(progress.validations),
+        **_validated(progress.validations, min_gain),
         "iteration": progress.iteration,
         "env_steps": progress.env_steps,
         "episode_return": progress.episode_return,
@@ -96,15 +111,17 @@ def report_of_progress(progress: Progress) -> dict[str, Any]:
     }
 
 
-def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
+def reports_of_run(run: Path, min_gain: float = 0.0) -> Iterator[dict[str, Any]]:
     """Reports that a run has made up to now, read from its metrics."""
     seen: list[Mapping[str, Any]] = []
+    validated: dict[str, Any] = {}
     for line in read_metrics(run):
         numbers = line["validation"]
         if not seen or numbers["iteration"] != seen[-1]["iteration"]:
             seen.append(numbers)
+            validated = _validated(seen, min_gain)
         yield {
-            **_validated(seen),
+            **validated,
             "iteration": line["iteration"],
             "env_steps": line["env_steps"],
             "episode_return": line["episode_return"],
@@ -115,26 +132,31 @@ def reports_of_run(run: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def _validated(validations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Part of a report about validations; there is always one, because the first iteration is validated."""
+def _validated(validations: Sequence[Mapping[str, Any]], min_gain: float) -> dict[str, Any]:
+    """Part of a report about validations; there is always one, because the first iteration is validated.
+
+    The history stands in it as two counts, from which ``HeldOutMarketStopper`` decides: Tune writes every
+    report to three files, and a list of all scores would make them grow with the square of a run's length.
+    """
     last = validations[-1]
     best = max(validations, key=lambda numbers: numbers["score"])
     return {
         "score": last["score"],
         "validation": {k: v for k, v in last.items() if k not in ("iteration", "env_steps")},
         "validated_at": last["iteration"],
-        "validation_scores": [numbers["score"] for numbers in validations],
+        "validations": len(validations),
+        "without_gain": without_gain([numbers["score"] for numbers in validations], min_gain),
         "best_score": best["score"],
         "best_iteration": best["iteration"],
     }
 
 
-def _replay(run: Path) -> None:
+def _replay(run: Path, min_gain: float) -> None:
     """Report again everything up to the run's last checkpoint, so that the scheduler knows it."""
     if not (run / LATEST).exists():
         return
     last = int((run / LATEST).resolve().name)
-    for found in reports_of_run(run):
+    for found in reports_of_run(run, min_gain):
         if found["iteration"] > last:
             return
         tune.report(found)
