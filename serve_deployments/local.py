@@ -294,7 +294,8 @@ def require_free(host: str, port: int, option: str = "--port") -> None:
             pass
     except OSError as error:
         raise ContractError(
-            f"{host}:{port} cannot be listened on ({error.strerror}): end what listens there or choose {option}"
+            f"{host}:{port} cannot be listened on ({error.strerror}): end what listens there or "
+            f"choose {option}"
         ) from None
 
 
