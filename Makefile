@@ -65,7 +65,7 @@ bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to 
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 alerts-drill: setup ## every alert provoked on a real server and Prometheus (25 minutes), into runs/alerts-drill
-	$(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
+	PYTHONPATH=.:tests:tests/integration $(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
 
 # Exit 77 (make: Error 77) on a machine without a GPU, where it measures nothing; no other target depends on it.
 device-check: setup ## one iteration of every level on the GPU beside the CPU; exit 77 where there is no GPU

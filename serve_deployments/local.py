@@ -185,7 +185,7 @@ class Running:
         require_fitting(registry.record(require_model(registry, self.args.model)))
         require_free(self.host, self.port)
         if self.metrics_port is not None:
-            require_free("0.0.0.0", self.metrics_port)
+            require_free("0.0.0.0", self.metrics_port, "--metrics-port")
         import ray
         from ray import serve as ray_serve
 
@@ -311,14 +311,15 @@ def curl_line(url: str, access: AccessArgs) -> str:
     return f"curl -s{token} {url}/v1/example | curl -s{token} {kind} -d @- {url}/v1/decide"
 
 
-def require_free(host: str, port: int) -> None:
-    """Raise ContractError if nothing can listen on ``host``:``port``, because somebody does already."""
+def require_free(host: str, port: int, option: str = "--port") -> None:
+    """Raise ContractError if nothing can listen on ``host``:``port``, which ``option`` chooses."""
     try:
         with socket.create_server((host, port), family=_family(host)):
             pass
     except OSError as error:
         raise ContractError(
-            f"{host}:{port} cannot be listened on ({error.strerror}): end what listens there or choose --port"
+            f"{host}:{port} cannot be listened on ({error.strerror}): end what listens there or "
+            f"choose {option}"
         ) from None
 
 

@@ -48,11 +48,12 @@ def test_the_options_become_the_arguments_of_the_application(started, tmp_path):
     done = CliRunner().invoke(
         app,
         ["serve", "--registry", str(tmp_path), "--model", "canary", "--port", "8123",
-         "--replicas", "2", "--deadline-ms", "25", "--tier-3-inside", "--no-ha-proxy"],
+         "--replicas", "2", "--deadline-ms", "25", "--tier-3-inside", "--no-ha-proxy",
+         "--metrics-port", "9464"],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     ((args, host, port, named),) = started
-    assert (host, port, named) == ("127.0.0.1", 8123, {"ha_proxy": False})
+    assert (host, port, named) == ("127.0.0.1", 8123, {"ha_proxy": False, "metrics_port": 9464})
     assert (args.registry, args.model, args.replicas, args.deadline_ms) == (str(tmp_path), "canary", 2, 25)
     assert not args.tier_3
     assert not args.access.require_token

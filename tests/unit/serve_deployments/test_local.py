@@ -142,6 +142,20 @@ def test_a_model_of_another_feature_table_is_refused_before_ray_starts(monkeypat
         pytest.fail("it is served")
 
 
+def test_a_metrics_port_that_is_taken_is_refused_before_ray_starts(monkeypatch, tmp_path: Path):
+    registry = Registry(tmp_path)
+    registry.promote("champion", registry.add(*made_record(made_policy())).id, reason="passed")
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray was started"))
+    args = PolicyAppArgs.parse({"registry": str(tmp_path), "access": {"require_token": False}})
+    with socket.create_server(("0.0.0.0", free_port("0.0.0.0"))) as taken:
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(ContractError, match=f"0.0.0.0:{port} cannot .* choose --metrics-port"),
+            Running(args, "127.0.0.1", free_port("127.0.0.1"), port),
+        ):
+            pytest.fail("it is served")
+
+
 def test_a_failed_deployment_names_what_its_replicas_raised():
     """The status that Serve gives after three replicas in a row ended in their constructor."""
     ended = SimpleNamespace(
