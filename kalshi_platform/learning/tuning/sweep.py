@@ -69,7 +69,7 @@ def run_sweep(experiment: Experiment, request: SweepRequest, say: Say) -> SweepR
     tags = {"sweep": digest_of([plan, str(request.out.absolute())]), "dataset": dataset.digest}
     tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
     records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say)
-    found = _Found(experiment, request, dataset, started)
+    found = _Found(experiment, request, dataset, started, tags["sweep"])
     found.write(records.values())
     chosen = best_trials(records, sweep.finalists)
     more = further_seeds(chosen, planned, sweep.seeds)
@@ -86,10 +86,10 @@ class _Found:
     """A writer of the sweep's record; it writes again whenever more is known."""
 
     def __init__(
-        self, experiment: Experiment, request: SweepRequest, dataset: Dataset, started: float
+        self, experiment: Experiment, request: SweepRequest, dataset: Dataset, started: float, id: str = ""
     ) -> None:
         self._experiment, self._request, self._dataset = experiment, request, dataset
-        self._started = started
+        self._started, self._id = started, id
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def write(self, trials: Iterable[TrialRecord], choice: WinnerChoice | None = None) -> SweepRecord:
@@ -97,6 +97,7 @@ class _Found:
         asked = self._experiment
         record = SweepRecord(
             name=asked.name,
+            id=self._id,
             question=asked.question,
             expectation=asked.expectation,
             command=self._request.command,

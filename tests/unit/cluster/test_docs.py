@@ -54,6 +54,32 @@ def test_submit_takes_the_arguments_shown():
         assert address == "http://127.0.0.1:8265"
 
 
+def test_a_sweep_on_a_cluster_lies_in_a_place_of_its_own_and_its_model_in_a_registry():
+    submit = load_script("cluster/submit.py")
+    asked = [submit.parse(words).arguments for words in starting("python", "cluster/submit.py")]
+    asked.append(shlex.split(manifest("RayJob")["spec"]["entrypoint"])[3:])
+    on_one_machine = [words for words in asked if "--storage" not in words]
+    assert on_one_machine == [["--smoke", "--out", "/tmp/sweep"]]
+    for words in (words for words in asked if words not in on_one_machine):
+        options = dict(zip(words[::2], words[1::2], strict=True))
+        assert set(options) == {"--dataset", "--storage", "--registry"}
+        assert all(value.startswith("s3://") for value in options.values())
+        # A prefix of one sweep: with the bucket alone the second sweep of a team would be refused.
+        assert re.fullmatch(r"s3://.*sweeps/curriculum-\d{4}-\d\d-\d\d", options["--storage"])
+
+
+def test_mlflows_address_comes_from_the_config_map_that_the_page_makes():
+    ((name, literal),) = starting("kubectl", "create", "configmap")
+    for kind in ("RayCluster", "RayJob"):
+        spec = manifest(kind)["spec"]
+        head = spec.get("rayClusterSpec", spec)["headGroupSpec"]["template"]["spec"]["containers"][0]
+        (read,) = [
+            e["valueFrom"]["configMapKeyRef"] for e in head["env"] if e["name"] == "MLFLOW_TRACKING_URI"
+        ]
+        assert read == {"name": name, "key": literal.split("=")[1], "optional": True}
+    assert literal.startswith("--from-literal=tracking_uri=http")
+
+
 def test_every_file_named_exists():
     paths = {word for part in PARTS for word in part if re.match(r"(cluster|docker)/.+\.\w+$", word)}
     assert {path for path in paths if not (ROOT / path).exists()} == set()
@@ -113,7 +139,8 @@ def test_kubernetes_objects_are_named_as_the_manifests_name_them():
     assert starting("kubectl", "create", "serviceaccount") == [[head["serviceAccountName"]]]
     secrets = {words[0]: words[1:] for words in starting("kubectl", "create", "secret", "generic")}
     assert secrets[cluster["spec"]["authOptions"]["secretName"]][0].startswith("--from-file=auth_token=")
-    used = {e["valueFrom"]["secretKeyRef"]["key"] for e in head["containers"][0]["env"] if "valueFrom" in e}
+    read = [e["valueFrom"].get("secretKeyRef") for e in head["containers"][0]["env"] if "valueFrom" in e]
+    used = {secret["key"] for secret in read if secret}
     assert {option.partition("=")[2] for option in secrets["kalshi-object-store"]} == used
     tokens = {option.partition("=")[2] for option in secrets["kalshi-serve-tokens"]}
     assert tokens == keys_of("RayService", "kalshi-serve-tokens")
@@ -132,6 +159,9 @@ def test_the_policies_shown_are_json_and_grant_no_wildcard_on_storage():
     assert len(policies) == 2
     statements = [each for policy in policies for each in policy["Statement"]]
     assert not any("s3:*" in str(each["Action"]) or each["Action"] == "*" for each in statements)
+    # The first spot request of an account makes this role: without the right no worker ever starts.
+    (spot,) = [each for each in statements if each["Action"] == "iam:CreateServiceLinkedRole"]
+    assert spot["Condition"] == {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}}
 
 
 def test_the_page_is_reached_from_no_dead_path():

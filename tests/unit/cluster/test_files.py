@@ -191,8 +191,8 @@ def test_versions_are_those_of_this_package(kind):
 def test_the_job_runs_the_sweep_and_the_service_names_the_application():
     words = shlex.split(manifest("RayJob")["spec"]["entrypoint"])
     assert words[:3] == ["python", "-m", "tune_experiments.curriculum_sweep"]
-    assert words[3::2] == ["--dataset", "--storage", "--out"]
-    assert all(words[n].startswith("s3://") for n in (4, 6))
+    assert words[3::2] == ["--dataset", "--storage", "--registry"]
+    assert all(words[n].startswith("s3://") for n in (4, 6, 8))
     from ray.serve.schema import ServeDeploySchema
 
     served = ServeDeploySchema.model_validate(yaml.safe_load(manifest("RayService")["spec"]["serveConfigV2"]))
