@@ -18,7 +18,19 @@ PAGE = (ROOT / "docs" / "cluster.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 LINES = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
 PARTS = [shlex.split(part) for line in LINES for part in line.split(" | ")]
-PROGRAMS = {"cp", "docker", "export", "helm", "kalshi-platform", "kubectl", "python", "ray", "sed", "set"}
+PROGRAMS = {
+    "cp",
+    "docker",
+    "export",
+    "helm",
+    "kalshi-platform",
+    "kubectl",
+    "make",
+    "python",
+    "ray",
+    "sed",
+    "set",
+}
 
 
 def starting(*words: str) -> list[list[str]]:
