@@ -15,6 +15,7 @@ if [ -z "${KALSHI_SMOKE_APART:-}" ]; then
   exec unshare --net --pid --fork --mount-proc env KALSHI_SMOKE_APART=1 "$0" --dir "$dir"
 fi
 ip link set lo up
+files=$(ulimit -Hn) # a container gets 1,024 unless it is told, and no more than this shell has
 
 store() { buildah --root "$dir/storage" --runroot "$dir/run" --storage-driver "$(cat "$dir/driver")" "$@"; }
 step() { printf '\n=== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -32,7 +33,7 @@ trap end EXIT
 chown 1000:1000 "$work"
 
 begin() { # NAME of an image: starts a container of it, whose name is then in $container
-  container=$(store from --pull-never --ulimit nofile=65536:65536 "localhost/kalshi-platform-$1:$version")
+  container=$(store from --pull-never --ulimit "nofile=$files:$files" "localhost/kalshi-platform-$1:$version")
   containers+=("$container")
 }
 within() { # CONTAINER COMMAND...: runs it as the image's user, with the smoke's folder as /work
