@@ -17,7 +17,7 @@ CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests 
 # Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
 REGISTRY ?= runs/quickstart/registry
 
-.PHONY: help setup run serve test test-unit test-integration check bench alerts-drill device-check clean
+.PHONY: help setup run serve test test-unit test-integration check bench alerts-drill device-check images images-smoke clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,7 +59,7 @@ check: setup ## format, lint, types, layers, Dockerfiles; a missing tool fails
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/hadolint docker/*.Dockerfile
+	$(BIN)/hadolint docker/Dockerfile
 
 bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
@@ -70,6 +70,13 @@ alerts-drill: setup ## every alert provoked on a real server and Prometheus (25 
 # Exit 77 (make: Error 77) on a machine without a GPU, where it measures nothing; no other target depends on it.
 device-check: setup ## one iteration of every level on the GPU beside the CPU; exit 77 where there is no GPU
 	$(BIN)/python benchmarks/device_check.py
+
+# Outside CI: as root, a quarter of an hour and 20 GB; ARGS="--torch-index URL" where pip finds no CPU wheel of torch.
+images: ## both images without a container engine (docker/build-rootless.sh)
+	docker/build-rootless.sh $(ARGS)
+
+images-smoke: ## train and serve inside the images of `make images`
+	docker/smoke.sh $(ARGS)
 
 clean: ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache

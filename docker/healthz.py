@@ -3,10 +3,13 @@
     python healthz.py auto    the raylet, where one should run; without a Ray node there is nothing to ask
     python healthz.py node    the raylet of this node
     python healthz.py head    the raylet, and the cluster's control store through the dashboard
-    python healthz.py serve   the raylet and the Serve proxy
+    python healthz.py serve   the raylet, and a decision of every tier through the Serve proxy
 
 The paths asked answer without the cluster's token. ``ray start --block`` ends with its raylet and the
 container with it; these checks find the raylet that lives and does not answer, not what a job computes.
+
+``serve`` asks /v1/readyz: /-/healthz of the proxy says success as soon as a replica's port is open, while its
+tiers may still be loading or no longer answer.
 """
 
 import sys
@@ -16,28 +19,34 @@ from pathlib import Path
 
 RAYLET = "http://127.0.0.1:52365/api/local_raylet_healthz"
 CONTROL_STORE = "http://127.0.0.1:8265/api/gcs_healthz"
-SERVE_PROXY = "http://127.0.0.1:8000/-/healthz"
+SERVE_READY = "http://127.0.0.1:8000/v1/readyz"
 CHECKS = {
     "auto": (RAYLET,),
     "node": (RAYLET,),
     "head": (RAYLET, CONTROL_STORE),
-    "serve": (RAYLET, SERVE_PROXY),
+    "serve": (RAYLET, SERVE_READY),
 }
+#: What a healthy answer holds, without blanks.
+SAYS = {SERVE_READY: '"ready":true'}
+#: Two questions fit into the 8 s that images and pods allow.
 TIMEOUT_S = 3.0
 
 
 def problem_of(url: str) -> str | None:
     """Problem with the answer at ``url``, or None."""
+    wanted = SAYS.get(url, "success")
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
-            text = answer.read(200).decode(errors="replace")
-    except (urllib.error.URLError, OSError) as error:
+            text = answer.read(4096).decode(errors="replace")
+    except urllib.error.HTTPError as error:
+        return f"{url}: {error}: {error.read(200).decode(errors='replace')}"
+    except OSError as error:
         return f"{url}: {error}"
-    return None if "success" in text else f"{url}: answered {text!r}, not success"
+    return None if wanted in "".join(text.split()) else f"{url}: answered {text[:200]!r}, not {wanted}"
 
 
 def is_ray_node(processes: Path = Path("/proc")) -> bool:
-    """True where the container's first processes are a Ray node (``ray start``, ``serve run``)."""
+    """True where the container's first processes are a Ray node (``ray start``)."""
     for command_line in processes.glob("[0-9]*/cmdline"):
         try:
             words = command_line.read_bytes().split(b"\0")

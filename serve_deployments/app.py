@@ -10,6 +10,7 @@ Not        the decisions (service.py and tier_3.py in kalshi_platform/serving/se
 import asyncio
 import gc
 import math
+import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -32,6 +33,7 @@ from kalshi_platform.serving.server.tier_3 import Tier3Models
 from kalshi_platform.serving.server.waiting import watch_waits
 from kalshi_platform.serving.server.warming import rehearse
 from serve_deployments.observability import LOG, LOGGING, start_exporting
+from serve_deployments.open_files import require_open_files
 
 #: Longest wait for tier 3 to load a model before the ingress checks it; after that it goes on without.
 _PREPARE_S: Final = 60.0
@@ -166,8 +168,10 @@ def _preparing(tier_3: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> Cal
 def build(args: PolicyAppArgs) -> serve.Application:
     """Build the application that ``args`` describe; Ray Serve takes ``args`` from a config file.
 
-    Errors of the registry come through: a replica could not start either.
+    Errors of the registry come through: a replica could not start either. So does the lack of open files
+    for HAProxy on the node that builds.
     """
+    require_open_files(os.environ)
     common = {
         "max_ongoing_requests": args.max_ongoing_requests,
         "health_check_period_s": args.health_check_s,

@@ -40,6 +40,7 @@ from kalshi_platform.models.registry.tiers import newest_tier_set
 from kalshi_platform.serving.inference.saving import first_asked_words
 from kalshi_platform.serving.server.args import PolicyAppArgs, require_model
 from kalshi_platform.serving.server.gate import AccessArgs
+from serve_deployments.open_files import require_open_files
 
 ADMIN_TOKEN_FILE: Final = "serve-admin-token"
 #: Longest wait for a first decision: Ray's processes, the model, its kernels.
@@ -145,6 +146,7 @@ def serve_here(
     """
     _end_by_signals()
     os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
+    require_open_files(os.environ)
     begun_s = time.monotonic()
     with Running(args, host, port, metrics_port) as running:
         _say(f"Serve runs after {time.monotonic() - begun_s:.1f} s; waiting for every tier")
@@ -306,7 +308,10 @@ async def _readiness(url: str) -> dict[str, Any]:
 
 def curl_line(url: str, access: AccessArgs) -> str:
     """Shell command that fetches the server's example request and sends it back for a decision."""
-    token = f' -H "Authorization: Bearer $(head -n 1 {access.token_file})"' if access.require_token else ""
+    first = (
+        f"head -n 1 {access.token_file}" if access.token_file else f"printenv {access.token_env} | head -n 1"
+    )
+    token = f' -H "Authorization: Bearer $({first})"' if access.require_token else ""
     kind = "-H 'Content-Type: application/json'"
     return f"curl -s{token} {url}/v1/example | curl -s{token} {kind} -d @- {url}/v1/decide"
 

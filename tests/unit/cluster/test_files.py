@@ -149,7 +149,7 @@ def pods(kind: str) -> dict[str, dict]:
 def test_pods_are_not_root_and_get_the_memory_they_ask_for(kind):
     for pod in pods(kind).values():
         assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["runAsUser"] == 1000  # of docker/*.Dockerfile
+        assert pod["securityContext"]["runAsUser"] == 1000  # of docker/Dockerfile
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for container in pod["containers"]:
             assert container["securityContext"]["allowPrivilegeEscalation"] is False

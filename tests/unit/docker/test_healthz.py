@@ -1,10 +1,11 @@
 """docker/healthz.py: what a container answers when it is asked whether it is well."""
 
 import http.server
+import re
 import threading
 
 import pytest
-from made.scripts import load_script
+from made.scripts import ROOT, load_script
 
 healthz = load_script("docker/healthz.py")
 
@@ -39,6 +40,25 @@ def test_a_node_is_healthy_only_where_it_says_success(answering):
     answer["status"] = 503
     assert "503" in healthz.problem_of(url)
     assert "refused" in healthz.problem_of("http://127.0.0.1:9/")
+
+
+def test_a_server_is_healthy_only_where_its_tiers_answer(answering, monkeypatch):
+    """The proxy's own /-/healthz says success while tiers still load: it is not asked."""
+    url, answer = answering
+    monkeypatch.setattr(healthz, "SAYS", {url: healthz.SAYS[healthz.SERVE_READY]})
+    answer["body"] = b'{"ready": true, "model": "m"}'
+    assert healthz.problem_of(url) is None
+    answer["body"] = b'{"ready":false,"reason":"tier_3 does not answer"}'
+    assert "tier_3 does not answer" in healthz.problem_of(url)
+    answer["status"] = 503
+    assert "503" in (said := healthz.problem_of(url))
+    assert "tier_3 does not answer" in said
+    assert healthz.CHECKS["serve"][-1].endswith("/v1/readyz")
+
+
+def test_every_question_of_a_role_fits_into_the_time_that_images_allow():
+    (allowed,) = set(re.findall(r"--timeout=(\d+)s", (ROOT / "docker/Dockerfile").read_text()))
+    assert max(len(urls) for urls in healthz.CHECKS.values()) * healthz.TIMEOUT_S < int(allowed)
 
 
 def test_an_unknown_role_is_unhealthy(capsys):

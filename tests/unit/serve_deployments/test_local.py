@@ -264,6 +264,8 @@ def test_the_curl_line_shows_where_the_token_is_and_not_the_token(tmp_path: Path
     line = curl_line("http://127.0.0.1:8000", AccessArgs(token_file=tmp_path / "tokens"))
     assert TOKEN not in line
     assert line.count(f"$(head -n 1 {tmp_path / 'tokens'})") == 2
+    line = curl_line("http://127.0.0.1:8000", AccessArgs(token_env="CLIENT_TOKENS"))
+    assert line.count("$(printenv CLIENT_TOKENS | head -n 1)") == 2
 
 
 @pytest.mark.parametrize(
