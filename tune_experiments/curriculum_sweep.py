@@ -1,7 +1,7 @@
 """Does a curriculum over markets help: three phases, a schedule of difficulty, or neither?
 
 Run       python -m tune_experiments.curriculum_sweep [--local] [--dataset s3://bucket/prefix]
-          python cluster/submit.py curriculum_sweep -- --dataset ... --storage ... --registry ...  (docs/cluster.md)
+          python cluster/submit.py curriculum_sweep -- --dataset ... --storage ... --registry ...
 Smoke     --smoke: simulated markets, 24 iterations a trial, about two minutes on two cores
 Expect    with one advantage a slot none is needed on simulated markets (ADR-0003): the three within their
           intervals of each other, the curricula slower at first. About 40 minutes on two cores.
