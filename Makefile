@@ -17,7 +17,7 @@ CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests 
 # Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
 REGISTRY ?= runs/quickstart/registry
 
-.PHONY: help setup run serve test test-unit test-integration test-cluster check bench clean
+.PHONY: help setup run serve test test-unit test-integration test-cluster check bench alerts-drill clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ check: setup ## format, lint, types, layers, Dockerfiles; a missing tool fails
 
 bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+alerts-drill: setup ## every alert provoked on a real server and Prometheus (25 minutes), into runs/alerts-drill
+	$(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
 
 clean: ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache

@@ -45,7 +45,8 @@ from kalshi_platform.learning.tuning.experiment import Experiment, SweepConfig, 
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
-from kalshi_platform.learning.tuning.tracking import MlflowTracker
+from kalshi_platform.learning.tuning.tracking import SweepTracking
+from kalshi_platform.learning.tuning.tracking_place import tracking_place
 dataset, out, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
 experiment = Experiment(
@@ -54,7 +55,9 @@ experiment = Experiment(
     SweepConfig(patience=0, concurrent=1),
 )
 planned = variants(experiment, experiment.sweep)
-tracker = MlflowTracker("overhead", {"sweep": str(out), "dataset": "made"}, {}, print)
+tags = {"sweep": str(out), "dataset": "made"}
+tracking = SweepTracking(tracking_place(), "overhead", tags, list(experiment.space), print)
+tracker = tracking.stage(planned)
 records = run_stage(
     "sweep", planned, build_scheduler(experiment, experiment.sweep), experiment.sweep,
     SweepPlaces(dataset, SweepStore(out)), tracker, lambda line: None,

@@ -8,49 +8,74 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from kalshi_platform.cli.command_app import CommandApp
+from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.extras import require_extras
 from kalshi_platform.domain.places import home
-from kalshi_platform.domain.quiet_ray import start_ray
+from kalshi_platform.domain.program import command_line
+from kalshi_platform.evaluation.pages.terminal import tell
+from kalshi_platform.storage.storage import open_storage
+from kalshi_platform.storage.whole_file import write_whole
 
 app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
 
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 = any free one")]
+#: Seconds between two words on a server that does not answer yet.
+_SAY_EVERY_S: Final = 30.0
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="also open it in a browser")]
 
 
 @app.command()
-def mlflow(port: Port = 5000, browser: Browser = False) -> None:
-    """Show every tracked trial in MLflow: parameters, validations, models. Ctrl-C ends it."""
+def mlflow(
+    sweep: Annotated[
+        str | None,
+        typer.Argument(
+            help="a sweep with --storage: its folder, or s3://bucket/prefix  [default: every other sweep]"
+        ),
+    ] = None,
+    port: Port = 5000,
+    browser: Browser = False,
+) -> None:
+    """Show every tracked trial in MLflow: settings, score, and how it ended. Ctrl-C ends it."""
     require_extras("dashboard mlflow", "train", "track")
-    from kalshi_platform.learning.tuning.tracking import tracking_uri
+    from kalshi_platform.learning.tuning.tracking import view_address
+    from kalshi_platform.learning.tuning.tracking_place import place_of_sweep, tracking_place
 
-    uri = tracking_uri()
-    if uri.startswith(("http://", "https://")):
-        _show(uri, browser)
+    place = place_of_sweep(sweep, copies_of(sweep)) if sweep else tracking_place()
+    if place.uri.startswith(("http://", "https://")):
+        _show(view_address(place, place.uri), browser)
         return
     chosen = _free(port)
-    # One worker for one reader: four, its default, start slowly on a busy machine, which kills them again.
+    # One worker for one reader, and none of the processes that run GenAI jobs: MLflow starts four and six.
     command = [
-        "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(chosen),
+        "-m", "mlflow", "ui", "--backend-store-uri", place.uri, "--host", "127.0.0.1", "--port", str(chosen),
         "--workers", "1",
     ]  # fmt: skip
-    _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
+    place.open()
+    url = f"http://127.0.0.1:{chosen}"
+    _serve(
+        [sys.executable, *command], view_address(place, url), browser,
+        health=f"{url}/health", env={"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )  # fmt: skip
 
 
 @app.command()
 def tensorboard(
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
-            help="a run, a sweep, or a folder that holds some  [default: ./runs and this program's sweeps]"
+            help="a run, a sweep, a folder that holds some, or s3://bucket/prefix, a sweep's --storage  "
+            "[default: ./runs and this program's sweeps]"
         ),
     ] = None,
     port: Port = 6006,
@@ -58,35 +83,48 @@ def tensorboard(
 ) -> None:
     """Show the learning curves of every run and trial as they grow. Ctrl-C ends it."""
     require_extras("dashboard tensorboard", "train")
-    logs = _with_curves(folder)
+    if folder is not None and "://" in folder:
+        logs = [_curves_of_storage(folder)]
+    else:
+        logs = _with_curves(None if folder is None else Path(folder))
     chosen = _free(port)
     shown = ["--logdir", str(logs[0])]
     if len(logs) > 1:
         shown = ["--logdir_spec", ",".join(f"{path.name}:{path}" for path in logs)]
     command = ["-m", "tensorboard.main", *shown, "--host", "127.0.0.1", "--port", str(chosen)]
-    _serve([sys.executable, *command], f"http://127.0.0.1:{chosen}", browser)
+    url = f"http://127.0.0.1:{chosen}"
+    _serve([sys.executable, *command], url, browser, health=url)
 
 
 @app.command()
 def ray(browser: Browser = False) -> None:
     """Show jobs, actors and logs of the Ray that runs on this machine."""
-    import ray as ray_
+    _show(f"http://{_address_of_ray()}", browser)
 
-    if not ray_.is_initialized():
-        try:
-            start_ray(ray_, "auto")
-        except ConnectionError:
-            raise ContractError(
-                "no Ray runs here: start one with ray start --head --dashboard-host 127.0.0.1"
-            ) from None
-    from ray._private.worker import get_dashboard_url
 
-    url = get_dashboard_url()  # type: ignore[no-untyped-call]
+def _address_of_ray() -> str:
+    """Address of the dashboard of the Ray on this machine, asked of its store: a driver would be a job there.
+
+    ContractError where there is no Ray, where there are several, or where it has no dashboard.
+    """
+    from ray._private import ray_constants, services
+    from ray._raylet import GcsClient
+
+    try:
+        found = services.canonicalize_bootstrap_address_or_die("auto")
+    except ConnectionError as err:
+        if "multiple" in str(err):
+            raise ContractError(f"{err} Name one with RAY_ADDRESS") from None
+        raise ContractError(
+            "no Ray runs here: start one with ray start --head --dashboard-host 127.0.0.1"
+        ) from None
+    space = ray_constants.KV_NAMESPACE_DASHBOARD
+    url = GcsClient(address=found).internal_kv_get(b"webui:url", namespace=space)
     if not url:
         raise ContractError(
             "this Ray has no dashboard: start it with ray start --head --include-dashboard=true"
         )
-    _show(f"http://{url}", browser)
+    return str(url.decode())
 
 
 @app.command()
@@ -111,11 +149,43 @@ def _with_curves(folder: Path | None) -> list[Path]:
         raise ContractError(f"{folder} is not a folder: name a run, a sweep, or a folder that holds some")
     found = [path for path in places if next(path.rglob("events.out.tfevents.*"), None) is not None]
     if not found:
+        if folder is not None and (storage := _storage_of(folder)):
+            raise ContractError(
+                f"{folder} is a copy of a sweep in {storage}, and its curves lie there: "
+                f"{command_line('dashboard', 'tensorboard', storage)}"
+            )
         raise ContractError(
             f"no learning curves below {' or '.join(map(str, places))}: `make run`, `kalshi-platform train` "
             "and every sweep write them beside their runs; start one, or name the folder of one"
         )
     return found
+
+
+def _storage_of(folder: Path) -> str:
+    """Address of the storage of which ``folder`` is a copy on this machine; "" where it is none."""
+    from kalshi_platform.learning.tuning.load_runs import storage_of_copy
+
+    return storage_of_copy(folder)
+
+
+def _curves_of_storage(uri: str) -> Path:
+    """Folder with a copy of the learning curves below ``uri``; ContractError where there are none."""
+    storage, folder = open_storage(uri), copies_of(uri)
+    found = [file.path for file in storage.list_files() if "/events.out.tfevents." in f"/{file.path}"]
+    for path in found:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / path, bytes(storage.read_bytes(path)))
+    if not found:
+        raise ContractError(f"no learning curves below {uri}: name the --storage of a sweep that has begun")
+    tell.note(
+        f"{len(found)} curve{'' if len(found) == 1 else 's'} of {uri} as now; call this again for newer ones"
+    )
+    return folder
+
+
+def copies_of(uri: str) -> Path:
+    """Folder of this machine for what is fetched from ``uri`` to be looked at."""
+    return home() / "looked-at" / f"{uri.rstrip('/').rpartition('/')[2]}-{digest_of(uri)[:6]}"
 
 
 def _free(port: int) -> int:
@@ -137,15 +207,24 @@ def _show(url: str, browser: bool) -> None:
         webbrowser.open(url)
 
 
-def _serve(command: list[str], url: str, browser: bool) -> None:
-    """Run a server until Ctrl-C, SIGTERM or its own end; its output goes to stderr, its address to stdout."""
+def _serve(
+    command: list[str], url: str, browser: bool, *, health: str, env: dict[str, str] | None = None
+) -> None:
+    """Run a server until Ctrl-C, SIGTERM or its own end; its output goes to stderr.
+
+    Its address ``url`` goes to stdout once ``health`` answers.
+    """
     # Also where this was started in the background: shells let such programs ignore Ctrl-C's signal.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    process = subprocess.Popen(command, stdout=sys.stderr, start_new_session=True)
+    tell.note(f"starting {command[2]}; its address follows when it answers")
+    process = subprocess.Popen(
+        command, stdout=sys.stderr, start_new_session=True, env={**os.environ, **(env or {})}
+    )
     try:
-        _show(url, browser)
-        sys.stdout.flush()
+        if _answers(health, process):
+            _show(url, browser)
+            sys.stdout.flush()
         code = process.wait()
     except KeyboardInterrupt:
         code = 0
@@ -155,3 +234,20 @@ def _serve(command: list[str], url: str, browser: bool) -> None:
             process.wait(timeout=20)
     if code:
         raise ContractError(f"{command[2]} ended with code {code}: see above")
+
+
+def _answers(health: str, process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the server answers, and say every half minute that it does not; False where it has ended."""
+    said_s = time.monotonic()
+    while process.poll() is None:
+        try:
+            with urllib.request.urlopen(health, timeout=5):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if time.monotonic() - said_s > _SAY_EVERY_S:
+                said_s = time.monotonic()
+                tell.note("still starting, as on a busy machine")
+            time.sleep(0.2)
+    return False

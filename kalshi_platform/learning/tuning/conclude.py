@@ -71,7 +71,7 @@ def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, 
     say(f"registered {model.id} in {registry.uri}")
     reason = f"won the sweep {record.name} in {store.uri}"
     promote_model(registry, model.id, alias=CHALLENGER, reason=reason)
-    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", say)
+    mirror_model(model.id, CHALLENGER, f"{registry.uri}/models/{model.id}", store.tracking_place(), say)
     return model
 
 

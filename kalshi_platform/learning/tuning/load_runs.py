@@ -33,6 +33,8 @@ from kalshi_platform.learning.tuning.sweep_record import (
 RUN_FILE: Final = "run.json"
 BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
+#: Mark of a folder that is a machine's copy of a sweep in a storage (sweep_store.py).
+CACHE_FILE: Final = "cache.json"
 #: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
 _BASELINES: Final = TypeAdapter(dict[str, dict[str, float]])
@@ -123,6 +125,15 @@ def load(folders: Sequence[Path]) -> Loaded:
                 f"{METRICS}): name a folder that training or a sweep wrote"
             )
     return Loaded(runs=tuple(_uniquely_named(list(runs.values()))), sweeps=tuple(sweeps))
+
+
+def storage_of_copy(folder: Path) -> str:
+    """Address of the storage of which ``folder`` is a machine's copy; "" where it is none."""
+    path = Path(folder) / CACHE_FILE
+    try:
+        return str(json.loads(path.read_text())["storage"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def is_sweep(folder: Path) -> bool:

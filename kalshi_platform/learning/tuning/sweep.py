@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ray
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from kalshi_platform.data.dataset.store import Dataset
@@ -29,7 +30,7 @@ from kalshi_platform.learning.tuning.selection import WinnerChoice, best_trials,
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord, read_sweep
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
-from kalshi_platform.learning.tuning.tracking import MlflowTracker, require_tracking
+from kalshi_platform.learning.tuning.tracking import SweepTracking, require_tracking
 from kalshi_platform.storage.whole_file import write_whole
 
 
@@ -93,20 +94,23 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": store.claim, "dataset": dataset.digest}
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in planned}, say)
-    records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say, found.write)
+    tracking = SweepTracking(store.tracking_place(), experiment.name, tags, list(experiment.space), say)
+    tracking.open(sum(1 for node in ray.nodes() if node["Alive"]))
+    records = run_stage("sweep", planned, scheduler, sweep, place, tracking.stage(planned), say, found.write)
+    tracking.keep()
     chosen = best_trials(records, sweep.finalists)
     more = further_seeds(chosen, planned, sweep.seeds)
     say(f"finalists: {', '.join(r.id for r in chosen)}; {len(more)} runs with further seeds")
-    tracker = MlflowTracker(experiment.name, tags, {v.id: v.values for v in more}, say)
     fifo = FIFOScheduler()  # type: ignore[no-untyped-call]
-    so_far = tuple(records.values())
+    so_far, tracker = tuple(records.values()), tracking.stage(more)
     further = run_stage(
         "finalist", more, fifo, sweep, place, tracker, say, lambda ended: found.write((*so_far, *ended))
     )
     choice = choose(chosen, further)
     say(f"winner: {choice.winner}, {choice.why}")
-    return found.write((*so_far, *further.values()), choice)
+    record = found.write((*so_far, *further.values()), choice)
+    tracking.conclude(record)
+    return record
 
 
 class _Found:
@@ -127,6 +131,7 @@ class _Found:
         asked = self._experiment
         record = SweepRecord(
             name=asked.name,
+            id=self._store.claim,
             question=asked.question,
             expectation=asked.expectation,
             command=self._request.command,

@@ -47,6 +47,8 @@ class SweepRecord(Config):
     """Record of one sweep."""
 
     name: str
+    #: Tells two sweeps of one name apart; empty in records of an earlier version.
+    id: str = ""
     question: str
     expectation: str
     command: str

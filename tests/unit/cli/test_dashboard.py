@@ -1,6 +1,7 @@
 """The dashboard command without any server."""
 
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,11 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli import dashboard
 from kalshi_platform.cli.main import app
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
-from kalshi_platform.learning.tuning.tracking import URI_VARIABLE
+from kalshi_platform.learning.tuning import tracking
+from kalshi_platform.learning.tuning.load_runs import CACHE_FILE
+from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE, TrackingPlace
 
 
 def test_a_tracking_server_is_shown_where_it_is(monkeypatch):
@@ -50,7 +54,7 @@ def test_tensorboard_finds_the_curves_of_runs_and_sweeps_by_itself(tmp_path, mon
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     started: list[list[str]] = []
-    monkeypatch.setattr(dashboard, "_serve", lambda command, url, browser: started.append(command))
+    monkeypatch.setattr(dashboard, "_serve", lambda command, *_, **__: started.append(command))
     (tmp_path / "runs").mkdir()
     for place in curves_in:
         (tmp_path / place / "tensorboard").mkdir(parents=True)
@@ -61,16 +65,115 @@ def test_tensorboard_finds_the_curves_of_runs_and_sweeps_by_itself(tmp_path, mon
     assert started[0][at + 1] == shown[1].replace("HOME", str(tmp_path / "home"))
 
 
-@pytest.mark.parametrize("url", [None, "127.0.0.1:8265"])
-def test_a_rays_dashboard_is_shown_or_how_to_start_one_is_said(monkeypatch, url):
-    monkeypatch.setattr("ray.is_initialized", lambda: True)
-    monkeypatch.setattr("ray._private.worker.get_dashboard_url", lambda: url)
+def test_the_curves_of_a_sweep_in_a_storage_are_fetched_and_a_copy_of_it_names_the_storage(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    started: list[list[str]] = []
+    monkeypatch.setattr(dashboard, "_serve", lambda command, *_, **__: started.append(command))
+    uri, curve = f"file://{tmp_path}/storage", "trials/t0/tensorboard/events.out.tfevents.1"
+    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", uri, "--port", "0"])
+    assert outcome.exit_code == 2
+    assert f"no learning curves below {uri}: name the --storage" in outcome.output
+    (tmp_path / "storage" / curve).parent.mkdir(parents=True)
+    (tmp_path / "storage" / curve).write_bytes(b"curve")
+    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", uri, "--port", "0"])
+    assert outcome.exit_code == 0, outcome.output
+    assert "1 curves" not in outcome.output
+    assert "1 curve of" in outcome.output
+    logs = Path(started[0][started[0].index("--logdir") + 1])
+    assert (logs / curve).read_bytes() == b"curve"
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / CACHE_FILE).write_text(f'{{"storage": "{uri}", "claim": "c"}}')
+    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", str(copy)])
+    assert outcome.exit_code == 2
+    assert f"dashboard tensorboard {uri}" in outcome.output
+
+
+def test_mlflow_starts_with_one_worker_and_none_of_its_job_runners(tmp_path, monkeypatch):
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.delenv(URI_VARIABLE, raising=False)
+    started: list[tuple[list[str], str, dict[str, str]]] = []
+    monkeypatch.setattr(
+        dashboard, "_serve",
+        lambda command, url, browser, *, health, env: started.append((command, health, env)),
+    )  # fmt: skip
+    monkeypatch.setattr(TrackingPlace, "open", lambda self: None)
+    monkeypatch.setattr(tracking, "view_address", lambda place, server: server)
+    outcome = CliRunner().invoke(app, ["dashboard", "mlflow", "--port", "0"])
+    assert outcome.exit_code == 0, outcome.output
+    ((command, health, env),) = started
+    assert command[command.index("--workers") + 1] == "1"
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+    assert health.endswith("/health")
+    assert env == {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def test_an_address_is_printed_once_the_server_answers(monkeypatch, capsys):
+    program = (
+        "import http.server as h, sys, threading, time; time.sleep(0.5);"
+        "server = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.SimpleHTTPRequestHandler);"
+        "threading.Timer(2.0, server.shutdown).start(); server.serve_forever()"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    dashboard._serve([sys.executable, "-c", program, str(port)], url, False, health=url)
+    assert capsys.readouterr().out == f"{url}\n"
+
+
+def test_a_server_that_ends_at_once_is_refused_and_its_address_not_printed(capsys):
+    command = [sys.executable, "-c", "raise SystemExit(7)"]
+    with pytest.raises(ContractError, match="ended with code 7"):
+        dashboard._serve(command, "http://127.0.0.1:9", False, health="http://127.0.0.1:9")
+    assert capsys.readouterr().out == ""
+
+
+class Store:
+    """Ray's store of addresses, as far as this asks it."""
+
+    url: bytes | None = None
+
+    def __init__(self, address: str) -> None:
+        assert address == "here:6379"
+
+    def internal_kv_get(self, key: bytes, namespace: bytes) -> bytes | None:
+        return self.url if key == b"webui:url" else None
+
+
+@pytest.mark.parametrize("url", [None, b"127.0.0.1:8265"])
+def test_a_rays_dashboard_is_shown_without_a_driver_or_how_to_start_one_is_said(monkeypatch, url):
+    monkeypatch.setattr(
+        "ray._private.services.canonicalize_bootstrap_address_or_die", lambda address: "here:6379"
+    )
+    monkeypatch.setattr("ray._raylet.GcsClient", Store)
+    monkeypatch.setattr(Store, "url", url)
+    monkeypatch.setattr("ray.init", lambda *_, **__: pytest.fail("a driver is a job of the cluster"))
     outcome = CliRunner().invoke(app, ["dashboard", "ray"])
     if url:
-        assert (outcome.exit_code, outcome.stdout) == (0, f"http://{url}\n")
+        assert (outcome.exit_code, outcome.stdout) == (0, f"http://{url.decode()}\n")
     else:
         assert outcome.exit_code == 2
         assert "--include-dashboard=true" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("Could not find any running Ray instance.", "no Ray runs here: start one"),
+        ("Found multiple active Ray instances: {'a', 'b'}.", "Name one with RAY_ADDRESS"),
+    ],
+)
+def test_no_ray_and_several_are_told_apart(monkeypatch, raised, said):
+    def refuse(address: str) -> str:
+        raise ConnectionError(raised)
+
+    monkeypatch.setattr("ray._private.services.canonicalize_bootstrap_address_or_die", refuse)
+    outcome = CliRunner().invoke(app, ["dashboard", "ray"])
+    assert outcome.exit_code == 2
+    assert said in outcome.stderr
 
 
 def test_a_sweeps_page_is_written_again_and_opened_where_asked(monkeypatch, tmp_path: Path):

@@ -1,0 +1,159 @@
+"""Place of a sweep's MLflow runs: a server, or an SQLite file that outlives its machine where it can.
+
+Order   the server of ``MLFLOW_TRACKING_URI``; for a sweep with a storage ``mlflow.db`` of the sweep's folder,
+        of which the storage holds a copy as of the last trial that ended; else ``mlflow.db`` in this
+        program's home (``domain/places.py``).
+Resume  on another machine the copy comes back. Of two files the one with more figures is taken: figures are
+        only ever added.
+"""
+
+import logging
+import os
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from kalshi_platform.domain.errors import DataError, StorageError
+from kalshi_platform.domain.places import home
+from kalshi_platform.storage.storage import open_storage
+from kalshi_platform.storage.whole_file import write_whole
+
+URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+TRACKING_FILE: Final = "mlflow.db"
+
+
+class TrackingPlace(NamedTuple):
+    """Address for MLflow, the SQLite file behind it, and the storage that holds a copy of the file."""
+
+    uri: str
+    file: Path | None = None  # None: a server, or another store that the user named
+    storage: str = ""  # folder or bucket that holds a copy of ``file``; "" = none does
+
+    def client(self) -> MlflowClient:
+        """Return a client of this place."""
+        logging.getLogger("mlflow.store.db").setLevel(logging.WARNING)  # new tables are no news
+        return MlflowClient(tracking_uri=self.uri)
+
+    def open(self) -> None:
+        """Fetch the copy that an earlier machine left and refuse a place that cannot be reached.
+
+        StorageError in words; called before a sweep starts.
+        """
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._bring(self.file)
+        # MLflow repeats a failed request for minutes; a sweep is told at once.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        try:
+            self.client().search_experiments(max_results=1)
+        except MlflowException as err:
+            raise StorageError(
+                f"runs cannot be tracked at {self.shown}: {self.reason(err)}; start that server, or "
+                f"unset {URI_VARIABLE} to track in a file"
+            ) from None
+
+    def keep(self) -> None:
+        """Copy the file as it stands to the storage; StorageError where that fails."""
+        if self.file is None or not self.storage or not self.file.exists():
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / TRACKING_FILE
+            # SQLite's own copy: a file copied in the middle of a write is damaged.
+            with closing(sqlite3.connect(self.file)) as now, closing(sqlite3.connect(copy)) as then:
+                now.backup(then)
+            open_storage(self.storage).write_bytes_atomic(TRACKING_FILE, copy.read_bytes())
+
+    def caution(self, machines: int) -> str:
+        """Say that the runs die with the driver's machine, where ``machines`` are a cluster; else ""."""
+        if self.file is None or self.storage or machines < 2:
+            return ""
+        return (
+            f"MLflow's runs lie in {self.file} of this machine and are lost with it: name a server "
+            f"({URI_VARIABLE}), or give the sweep a --storage, which then holds a copy"
+        )
+
+    @property
+    def words(self) -> str:
+        """Words on where MLflow's runs lie."""
+        if self.file is not None and self.storage:
+            return f"{self.file}, copied to {self.storage}/{TRACKING_FILE} as trials end"
+        return self.shown if self.file is None else str(self.file)
+
+    @property
+    def shown(self) -> str:
+        """The address without a user's name and password."""
+        parts = urlsplit(self.uri)
+        if "@" not in parts.netloc:
+            return self.uri
+        return self.uri.replace(f"{parts.netloc.rpartition('@')[0]}@", "")
+
+    def reason(self, err: Exception) -> str:
+        """First line of the error, with the address in a form that may be shown."""
+        return str(err).splitlines()[0].replace(self.uri, self.shown)[:300]
+
+    def _bring(self, file: Path) -> None:
+        if not self.storage:
+            return
+        storage = open_storage(self.storage)
+        if not storage.exists(TRACKING_FILE):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / TRACKING_FILE
+            copy.write_bytes(storage.read_bytes(TRACKING_FILE))
+            if not file.exists() or _figures(copy) > _figures(file):
+                write_whole(file, copy.read_bytes())
+
+
+def tracking_place(out: Path | None = None, storage: str = "") -> TrackingPlace:
+    """Place of the runs of a sweep in the folder ``out`` with ``storage``; both empty = of the rest."""
+    given = os.environ.get(URI_VARIABLE)
+    if given:
+        return TrackingPlace(given)
+    if out is not None and storage:
+        return _in_file(Path(out).absolute() / TRACKING_FILE, storage)
+    home().mkdir(parents=True, exist_ok=True)
+    return _in_file(home() / TRACKING_FILE)
+
+
+def place_of_sweep(where: str, cache: Path) -> TrackingPlace:
+    """Place to look at for the sweep or storage ``where``, a folder or s3://bucket/prefix.
+
+    A copy in a bucket is fetched into the folder ``cache``. DataError where it holds no runs of MLflow.
+    """
+    if "://" not in where:
+        file = Path(where).absolute() / TRACKING_FILE
+        if not file.is_file():
+            raise DataError(
+                f"{where} holds no {TRACKING_FILE}: only a sweep with --storage keeps its MLflow runs by "
+                "itself; the others are shown without naming one"
+            )
+        return _in_file(file)
+    if not open_storage(where).exists(TRACKING_FILE):
+        raise DataError(
+            f"{where} holds no {TRACKING_FILE}: name the --storage of a sweep of which a trial has ended, or "
+            f"the server that tracked it ({URI_VARIABLE})"
+        )
+    place = _in_file(cache / TRACKING_FILE, where)
+    cache.mkdir(parents=True, exist_ok=True)
+    place._bring(cache / TRACKING_FILE)
+    return place
+
+
+def _in_file(file: Path, storage: str = "") -> TrackingPlace:
+    return TrackingPlace(f"sqlite:///{file}", file, storage)
+
+
+def _figures(file: Path) -> int:
+    """Number of figures in an MLflow file; -1 where it is none."""
+    try:
+        with closing(sqlite3.connect(file)) as found:
+            return int(found.execute("select count(*) from metrics").fetchone()[0])
+    except sqlite3.DatabaseError:
+        return -1
