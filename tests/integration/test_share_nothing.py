@@ -88,7 +88,7 @@ def test_the_documented_commands_lead_to_a_challenger_in_the_buckets_registry(st
     assert words[words.index("--registry") + 1] == "s3://registry"
     kept = {key.removeprefix(f"{place}/") for key in nodes.store.keys("sweeps", f"{place}/")}
     judged = {"winner/report.html", "winner/report.json"}
-    assert {"plan.json", "sweep.json", "compare.html", *judged} <= kept
+    assert {"plan.json", "sweep.json", "compare.html", "mlflow.db", *judged} <= kept
     record = json.loads(nodes.store.read("sweeps", f"{place}/sweep.json"))
     assert [trial["status"] for trial in record["trials"]] == ["finished"] * 4
     for trial in record["trials"]:
