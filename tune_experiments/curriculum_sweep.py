@@ -2,6 +2,7 @@
 
 Run       python -m tune_experiments.curriculum_sweep [--local] [--dataset s3://bucket/prefix]
           ray job submit --working-dir . -- python -m tune_experiments.curriculum_sweep
+          python cluster/submit.py curriculum_sweep -- --dataset ... --storage ... --registry ...
 Smoke     --smoke: simulated markets, 24 iterations a trial, about two minutes on two cores
 Expect    with one advantage a slot none is needed on simulated markets (ADR-0003): the three within their
           intervals of each other, the curricula slower at first. About 40 minutes on two cores.

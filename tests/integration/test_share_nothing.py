@@ -44,6 +44,7 @@ def test_machines_see_no_file_of_each_other_and_change_none_of_this_computer(tmp
         for outside in (ROOT, "/var", "/etc"):
             refused = one.run(["touch", f"{outside}/note"])
             assert "Read-only file system" in refused.stderr, outside
+        assert [m.run(["hostname"]).stdout.strip() for m in (one, other)] == ["one", "other"]
         assert str(tmp_path) not in one.run(["find", "/tmp", "-maxdepth", "4"]).stdout
         assert "No space left" in other.run(["sh", "-c", "head -c 20000000 /dev/zero > full"]).stderr
         assert len(one.run(["ps", "-e", "-o", "pid="]).stdout.split()) < 10  # nobody else's processes

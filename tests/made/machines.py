@@ -1,6 +1,6 @@
 """Machines that share nothing, made of namespaces of this one: each has a disk, a home, processes of its own.
 
-Machine    mounts and processes of its own (``unshare``), /tmp and /dev/shm its own; all else of this computer
+Machine    a name, mounts and processes of its own (``unshare``), its own /tmp and /dev/shm; everything else
            is there to read only, so that the code is the same and no byte goes from disk to disk.
            Losing a machine kills every process in it at once, as a power cut does.
 Network    the computer's own: machines reach each other and the store by ports, as machines of a cluster do.
@@ -23,11 +23,12 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 #: Folders of a machine, all below its own /tmp.
 HOME, CACHE, WORK = "/tmp/home", "/tmp/cache", "/tmp/work"
 
-#: $1: the disk, a folder of the computer; $2: its size in MiB, empty = as large as the computer's; then the
-#: folders of code, which must be seen although a /tmp of its own may hide them.
+#: $1: name; $2: the disk, a folder of the computer; $3: its size in MiB, empty = that of the computer; then
+#: the folders of code, which must be seen although a /tmp of its own may hide them.
 _SETUP: Final = """
 set -eu
-disk=$1 size=$2; shift 2
+name=$1 disk=$2 size=$3; shift 3
+echo "$name" > /proc/sys/kernel/hostname
 for kept in "$@"; do exec {fd}<"$kept"; fds+=("$fd"); done
 if [ -n "$size" ]; then mount -t tmpfs -o "size=${size}m" tmpfs /tmp; else mount --bind "$disk" /tmp; fi
 mount -t tmpfs tmpfs /dev/shm
@@ -45,13 +46,15 @@ for kept in "$@"; do
   exec {fd}<&-
 done
 mkdir -p /tmp/home /tmp/cache /tmp/work
+echo "127.0.0.1 localhost $name" > /tmp/hosts
+mount --bind /tmp/hosts /etc/hosts
 echo ready
-sleep infinity & wait
+read -r _ || true  # until the process that made the machine ends, however it ends
 """
 
 
 class Machine:
-    """One machine; ``disk_mib`` bounds its disk, ``environ`` is added to what its processes find."""
+    """One machine, named as ``folder``; ``disk_mib`` bounds its disk, its processes find ``environ``."""
 
     def __init__(self, folder: Path, environ: dict[str, str], disk_mib: int | None = None) -> None:
         self.log = folder / "machine.log"
@@ -69,9 +72,11 @@ class Machine:
         }
         size = "" if disk_mib is None else str(disk_mib)
         kept = [str(path) for path in dict.fromkeys((ROOT, Path(sys.prefix), Path(sys.base_prefix)))]
+        setup = [folder.name, str(self._disk), size, *kept]
         with self.log.open("wb") as out:
             self._process = subprocess.Popen(
-                [*_new_namespaces(), "bash", "-c", _SETUP, "machine", str(self._disk), size, *kept],
+                [*_new_namespaces(), "bash", "-c", _SETUP, "machine", *setup],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=out,
                 env=self.environ,
@@ -120,18 +125,19 @@ class Machine:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)  # unshare --kill-child: its first process dies with it
         self._process.wait(timeout=30)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
     def _entered(self, words: Sequence[str], cwd: str) -> list[str]:
         user = [] if os.geteuid() == 0 else ["--user", "--preserve-credentials"]
-        enter = ["nsenter", f"--target={self._pid}", "--mount", "--pid", *user, "--"]
+        enter = ["nsenter", f"--target={self._pid}", "--mount", "--uts", "--pid", *user, "--"]
         return [*enter, "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", cwd, *words]
 
 
 def _new_namespaces() -> list[str]:
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    apart = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    apart = ["--mount", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
     return ["unshare", *user, *apart, "--"]
 
 

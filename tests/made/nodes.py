@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -26,6 +26,15 @@ from serve_deployments.local import free_port
 RAY: Final = str(Path(sys.executable).with_name("ray"))
 PAGE: Final = ROOT / "docs" / "cluster.md"
 BUCKETS: Final = ("datasets", "sweeps", "registry")
+#: Named, because a raylet waits 15 s, not longer, for an agent that chooses its port.
+_PORTS: Final = (
+    "--dashboard-agent-grpc-port",
+    "--dashboard-agent-listen-port",
+    "--metrics-export-port",
+    "--runtime-env-agent-port",
+)
+#: Ray gives up after 30 s otherwise, which a busy computer needs to start Python six times.
+_PATIENCE: Final = {"RAY_raylet_start_wait_time_s": "150", "RAY_agent_register_timeout_ms": "150000"}
 _STARTED: Final = "Ray runtime started"
 _OBJECT_STORE_BYTES: Final = 100_000_000
 
@@ -45,7 +54,7 @@ class Nodes:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._token = secrets.token_hex(32)
-        self._machines: list[Machine] = []
+        self.machines: list[Machine] = []
         self._commands: list[subprocess.Popen[bytes]] = []
         self.store = S3Server(free_port("127.0.0.1"), folder / "store.log", conditional)
         try:
@@ -54,7 +63,6 @@ class Nodes:
         except BaseException:
             self.close()
             raise
-        self.head: Machine | None = None
         self.gcs = self.address = ""
 
     def machine(self, name: str, disk_mib: int | None = None, **environ: str) -> Machine:
@@ -64,10 +72,11 @@ class Nodes:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": "/tmp/home/.ray/auth_token",
             "RAY_USAGE_STATS_ENABLED": "0",
+            **_PATIENCE,
             **environ,
         }
         made = Machine(self.folder / name, there, disk_mib)
-        self._machines.append(made)
+        self.machines.append(made)
         made.path("/tmp/home/.ray").mkdir()
         made.path("/tmp/home/.ray/auth_token").write_text(self._token)
         kernels = kernel_cache.root()
@@ -77,28 +86,21 @@ class Nodes:
 
     def start_head(self, name: str = "head") -> Machine:
         """Start a head on a machine of its own; the cluster is this head and the workers that join it."""
-
-        def begin(again: str) -> _Starting:
-            gcs, dashboard, client = (free_port("127.0.0.1") for _ in range(3))
-            self.gcs, self.address = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}"
-            return self._ray(
-                self.machine(name + again), name + again, "--head", "--num-cpus=0", f"--port={gcs}",
+        gcs, dashboard, client = (free_port("127.0.0.1") for _ in range(3))
+        self.gcs, self.address = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}"
+        return self._started(
+            self._ray(
+                self.machine(name), name, "--head", "--num-cpus=0", f"--port={gcs}",
                 "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}",
                 f"--ray-client-server-port={client}",
-            )  # fmt: skip
-
-        self.head = self._started(begin(""), begin)
-        return self.head
+            )
+        )  # fmt: skip
 
     def start_workers(self, *names: str, disk_mib: int | None = None, **environ: str) -> list[Machine]:
         """Start workers of one CPU at once, each on a machine of its own."""
-
-        def begin(name: str) -> _Starting:
-            machine = self.machine(name, disk_mib, **environ)
-            return self._ray(machine, name, f"--address={self.gcs}", "--num-cpus=1")
-
-        starting = {name: begin(name) for name in names}
-        return [self._started(one, lambda again, n=name: begin(n + again)) for name, one in starting.items()]
+        joining = (f"--address={self.gcs}", "--num-cpus=1")
+        starting = [self._ray(self.machine(name, disk_mib, **environ), name, *joining) for name in names]
+        return [self._started(one) for one in starting]
 
     def submit(self, log: Path, *words: str) -> subprocess.Popen[bytes]:
         """Start ``cluster/submit.py`` on the desk, from the checkout, as a user does; ``words`` go to it.
@@ -112,7 +114,7 @@ class Nodes:
 
     def close(self) -> None:
         """End every machine, every command and the store."""
-        for machine in self._machines:
+        for machine in self.machines:
             machine.lose()
         for command in self._commands:
             command.wait(timeout=30)
@@ -120,10 +122,9 @@ class Nodes:
 
     def _ray(self, machine: Machine, name: str, *words: str) -> _Starting:
         """Start Ray in a machine."""
-        ports = (free_port("127.0.0.1") for _ in range(2))
+        ports = [f"{option}={free_port('127.0.0.1')}" for option in _PORTS]
         command = [
-            RAY, "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1",
-            f"--dashboard-agent-listen-port={next(ports)}", f"--metrics-export-port={next(ports)}",
+            RAY, "start", "--block", "--disable-usage-stats", "--node-ip-address=127.0.0.1", *ports,
             "--min-worker-port=0", "--max-worker-port=0", f"--object-store-memory={_OBJECT_STORE_BYTES}",
             *words,
         ]  # fmt: skip
@@ -132,23 +133,14 @@ class Nodes:
         self._commands.append(process)
         return _Starting(machine, process, log)
 
-    def _started(self, starting: _Starting, begin: Callable[[str], _Starting]) -> Machine:
-        """Machine whose Ray says that it runs; ``begin`` starts another one where Ray's own patience ended.
-
-        Ray waits 30 s for its processes and no option changes that: on a busy computer another try helps.
-        """
-        for again in ("-again", "-once-more", ""):
-            end_s = time.monotonic() + 180
-            while _STARTED not in starting.log.read_text() and starting.process.poll() is None:
-                assert time.monotonic() < end_s, starting.log.read_text()
-                time.sleep(0.1)
-            if _STARTED in starting.log.read_text():
-                return starting.machine
-            assert again, starting.log.read_text()
-            assert "timed out during startup" in starting.log.read_text(), starting.log.read_text()
-            starting.machine.lose()
-            starting = begin(again)
-        raise AssertionError
+    def _started(self, starting: _Starting) -> Machine:
+        """Machine whose Ray says that it runs."""
+        end_s = time.monotonic() + 180
+        while _STARTED not in starting.log.read_text():
+            assert starting.process.poll() is None, starting.log.read_text()
+            assert time.monotonic() < end_s, starting.log.read_text()
+            time.sleep(0.1)
+        return starting.machine
 
 
 @contextmanager
