@@ -95,7 +95,8 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": store.claim, "dataset": dataset.digest}
     tracking = SweepTracking(store.tracking_place(), experiment.name, tags, list(experiment.space), say)
-    tracking.open(sum(1 for node in ray.nodes() if node["Alive"]))
+    nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+    tracking.open(sum(1 for node in nodes if node["Alive"]))
     records = run_stage("sweep", planned, scheduler, sweep, place, tracking.stage(planned), say, found.write)
     tracking.keep()
     chosen = best_trials(records, sweep.finalists)
