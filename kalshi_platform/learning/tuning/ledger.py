@@ -25,6 +25,7 @@ from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
 from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.experiment import Variant
+from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE, TrialRecord
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.storage.whole_file import write_whole
@@ -44,9 +45,15 @@ class Ledger(Callback):
         why_stopped: Callable[[str], str | None],
         say: Say,
         ended: Callable[[Iterable[TrialRecord]], object] = lambda records: None,
+        end_all: Callable[[], None] = lambda: None,
     ) -> None:
-        """``ended`` is called with all records so far whenever one trial more has ended."""
-        self._store, self._folder, self._ended = store, RUN_FOLDERS[stage], ended
+        """``ended`` is called with all records so far whenever one trial more has ended.
+
+        ``end_all`` ends the stage: called where a machine runs another program, which would fail one trial
+        after the other. No record is written from then on, and ``refusal`` says why.
+        """
+        self._store, self._folder, self._ended, self._end_all = store, RUN_FOLDERS[stage], ended, end_all
+        self.refusal = ""
         self.records: dict[str, TrialRecord] = {}
         self._stage: Literal["sweep", "finalist"] = stage
         self._planned = {v.id: v for v in planned}
@@ -62,7 +69,7 @@ class Ledger(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune writes its callbacks beside its logs; nothing of ours is read back from there.
-        silent = dict.fromkeys(("_say", "_shown", "_why_stopped", "_store", "_ended"))
+        silent = dict.fromkeys(("_say", "_shown", "_why_stopped", "_store", "_ended", "_end_all"))
         return {**self.__dict__, **silent}
 
     @property
@@ -87,18 +94,31 @@ class Ledger(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Count a restart: the trial's process failed or its machine was lost, and Tune starts it again."""
+        if self._refuses(trial):
+            return
         name = str(trial)
         self._restarts[name] = self._restarts.get(name, 0) + 1
         self._say(f"{name}: failed ({_last_line(trial)}); going on from its last checkpoint")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial that ended by itself or was stopped."""
+        """Record a trial that ended by itself or was stopped; the end of a whole stage ends no trial."""
+        if self.refusal:
+            return
         reason = self._why_stopped(trial.trial_id)
         self._close(str(trial), "stopped" if reason else "finished", reason or "used its whole budget")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial that failed for good."""
-        self._close(str(trial), "failed", _last_line(trial))
+        if not self._refuses(trial):
+            self._close(str(trial), "failed", _last_line(trial))
+
+    def _refuses(self, trial: Any) -> bool:
+        """True where the trial's machine runs another program; the stage ends then."""
+        last = _last_line(trial)
+        if OTHER_PROGRAM in last and not self.refusal:
+            self.refusal = last.partition("ContractError: ")[2] or last
+            self._end_all()
+        return bool(self.refusal)
 
     def line(self) -> str:
         """Progress of the stage in one line."""

@@ -16,6 +16,8 @@ from kalshi_platform.domain.errors import ContractError
 
 #: Packages whose version changes the last bits of a number, if not more.
 _PACKAGES: Final = ("numpy", "numba", "torch", "pyarrow")
+#: Words of the refusal, by which the driver knows it among the errors of trials.
+OTHER_PROGRAM: Final = "runs another program than the driver of this sweep"
 
 
 def program_facts() -> dict[str, str]:
@@ -40,7 +42,6 @@ def require_same_program(of_driver: Mapping[str, str]) -> None:
                if own.get(name) != told]  # fmt: skip
     if differs:
         raise ContractError(
-            f"machine {socket.gethostname()} runs another program than the driver of this sweep "
-            f"({', '.join(differs)}): give every machine the same image or installation, or submit the sweep "
-            "as a job, which carries its code to every machine"
+            f"machine {socket.gethostname()} {OTHER_PROGRAM} ({', '.join(differs)}): give every machine the "
+            "same image or installation, or submit the sweep as a job, which carries its code along"
         )

@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import TrialScheduler
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
 from kalshi_platform.learning.tuning.ledger import Ledger
@@ -53,7 +54,7 @@ def run_stage(
         cut = scheduler.reasons.get(trial_id) if isinstance(scheduler, ExplainedASHA) else None
         return cut or stopper.reasons.get(trial_id)
 
-    ledger = Ledger(store, stage, planned, why_stopped, say, ended)
+    ledger = Ledger(store, stage, planned, why_stopped, say, ended, stopper.end_all)
     if ledger.records:
         say(f"{len(ledger.records)} of {len(planned)} trials had ended before")
         store.pull_runs(record.run for record in ledger.records.values())
@@ -65,6 +66,8 @@ def run_stage(
     _run(stage, ledger, scheduler, stopper, tracker, sweep, place, say)
     for record in ledger.records.values():
         tracker.close(record)
+    if ledger.refusal:
+        raise ContractError(f"{ledger.refusal}; trials that ended are kept: continue with --resume then")
     if ledger.open:
         raise KeyboardInterrupt
     store.pull_runs(record.run for record in ledger.records.values())

@@ -27,6 +27,7 @@ class HeldOutMarketStopper(Stopper):
         self.patience, self.min_gain, self.grace = patience, min_gain, grace
         #: Ray's trial id -> why it was stopped.
         self.reasons: dict[str, str] = {}
+        self._over = False
 
     def __call__(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """True where the trial should end; Ray Tune asks after each report."""
@@ -35,9 +36,13 @@ class HeldOutMarketStopper(Stopper):
             self.reasons[trial_id] = reason
         return reason is not None
 
+    def end_all(self) -> None:
+        """End every trial of the stage: something is wrong that no trial can mend."""
+        self._over = True
+
     def stop_all(self) -> bool:
-        """False: every trial is judged by itself."""
-        return False
+        """True after :meth:`end_all`; every trial is judged by itself."""
+        return self._over
 
     def reason(self, result: Mapping[str, Any]) -> str | None:
         """Reason why a trial with this report should end; None where it should go on."""

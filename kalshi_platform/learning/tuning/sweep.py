@@ -119,7 +119,8 @@ def _tracking(experiment: Experiment, store: SweepStore, dataset: Dataset, say: 
     place = tracking_place(store.out, store.kept_at)
     tags = {"sweep": store.claim, "dataset": dataset.digest}
     tracking = SweepTracking(place, experiment.name, tags, list(experiment.space), say)
-    tracking.open(machines=sum(1 for node in ray.nodes() if node["Alive"]))
+    nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+    tracking.open(machines=sum(1 for node in nodes if node["Alive"]))
     return tracking
 
 

@@ -12,6 +12,8 @@ from kalshi_platform.domain.saying import time_words
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
+from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
+from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 
@@ -162,3 +164,18 @@ def test_an_ended_trial_whose_policy_is_gone_from_the_storage_too_is_named(tmp_p
     first.on_trial_complete(1, [], A)
     with pytest.raises(DataError, match=r"store/trials/a ended \(finished\) but its best checkpoint"):
         Ledger(store, "sweep", PLANNED, {}.get, print)
+
+
+def test_a_machine_with_another_program_ends_the_stage_and_fails_no_trial(tmp_path):
+    stopper = HeldOutMarketStopper(1, 0.0, 1)
+    said: list[str] = []
+    ledger = Ledger(SweepStore(tmp_path), "sweep", PLANNED, {}.get, said.append, end_all=stopper.end_all)
+    assert not stopper.stop_all()
+    told = f"machine x {OTHER_PROGRAM} (code a there, b here): give every machine the same image"
+    error = TuneError(f"a stack\nkalshi_platform.domain.errors.ContractError: {told}")
+    ledger.on_trial_recover(1, [], Trial(**{**A.__dict__, "error": error}))
+    assert stopper.stop_all()
+    ledger.on_trial_complete(1, [], B)  # Tune stops the others with it
+    ledger.on_trial_error(1, [], Trial(**{**A.__dict__, "error": error}))
+    assert (ledger.refusal, ledger.records, said) == (told, {}, [])
+    assert [v.id for v in ledger.open] == ["a", "b"]

@@ -1,16 +1,18 @@
 """A stage's trials as Ray Tune gets them: names, folders, room, and those that had ended left out."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from made.runs import trial
 from ray.tune.schedulers import FIFOScheduler
 
+from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training.machine import WORKER_BYTES
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import room, stage
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
-from kalshi_platform.learning.tuning.same_program import program_facts
+from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM, program_facts
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
 from kalshi_platform.learning.tuning.sweep_record import TRIAL_FILE
@@ -76,6 +78,20 @@ def test_a_stage_whose_trials_have_all_ended_starts_nothing(tmp_path, monkeypatc
     found = run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, said.append)
     assert found == ended
     assert said == ["2 of 2 trials had ended before"]
+
+
+def test_a_stage_that_another_program_ended_is_refused_in_its_words(tmp_path, monkeypatch):
+    def fit():
+        error = RuntimeError(f"ContractError: machine x {OTHER_PROGRAM}")
+        ledgers[0].on_trial_error(1, [], SimpleNamespace(trial_id="a", get_error=lambda: error))
+
+    ledgers: list[Any] = []
+    monkeypatch.setattr(
+        stage, "_tuner", lambda *given: ledgers.append(given[4][0]) or SimpleNamespace(fit=fit)
+    )
+    place = SweepPlaces("/data", SweepStore(tmp_path))
+    with pytest.raises(ContractError, match=r"machine x runs another program .*continue with --resume"):
+        run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, print)
 
 
 def test_a_stage_that_ended_before_its_trials_is_an_interruption(tmp_path, monkeypatch):
