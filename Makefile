@@ -17,7 +17,7 @@ CODE := kalshi_platform tune_experiments serve_deployments cluster docker tests 
 # Where `make run` registers its model; another registry or alias: REGISTRY=..., ARGS="--model ...".
 REGISTRY ?= runs/quickstart/registry
 
-.PHONY: help setup run serve test test-unit test-integration check bench device-check clean
+.PHONY: help setup run serve test test-unit test-integration check bench device-check alerts-drill clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: $(VENV)/.installed-bench ## every benchmark against its peer; appends to 
 # Exit 77 (make: Error 77) on a machine without a GPU, where it measures nothing; no other target depends on it.
 device-check: setup ## one iteration of every level on the GPU beside the CPU; exit 77 where there is no GPU
 	$(BIN)/python benchmarks/device_check.py
+
+alerts-drill: setup ## every alert provoked on a real server and Prometheus (25 minutes), into runs/alerts-drill
+	$(BIN)/python tests/drills/alerts.py runs/alerts-drill $(ARGS)
 
 clean: ## remove caches and builds; keeps .venv and runs
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache

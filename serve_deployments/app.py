@@ -29,6 +29,7 @@ from kalshi_platform.serving.server.http import make_app
 from kalshi_platform.serving.server.observability import Observability
 from kalshi_platform.serving.server.service import AskTier3, Service
 from kalshi_platform.serving.server.tier_3 import Tier3Models
+from kalshi_platform.serving.server.waiting import watch_waits
 from kalshi_platform.serving.server.warming import rehearse
 from serve_deployments.observability import LOG, LOGGING, start_exporting
 
@@ -96,6 +97,7 @@ class Ingress:
         self._tasks = [
             asyncio.create_task(_every(args.poll_s, lambda: asyncio.to_thread(guard.refresh), "following")),
             asyncio.create_task(_every(args.probe_s, self._service.ready, "probing every tier")),
+            asyncio.create_task(watch_waits(observability.waited)),
         ]
         if args.shadow is not None:
             following = _every(args.poll_s, lambda: asyncio.to_thread(guard.follow_shadow), "the shadow")

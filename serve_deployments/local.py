@@ -136,12 +136,17 @@ def switches(host: str, *, ha_proxy: bool) -> dict[str, str]:
     }
 
 
-def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> None:
-    """Start, wait until every tier answers, print a curl line, and serve until Ctrl-C or SIGTERM."""
+def serve_here(
+    args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool, metrics_port: int | None = None
+) -> None:
+    """Start, wait until every tier answers, print a curl line, and serve until Ctrl-C or SIGTERM.
+
+    ``metrics_port`` is where Ray exports the metrics; None lets Ray choose.
+    """
     _end_by_signals()
     os.environ.update({k: v for k, v in switches(host, ha_proxy=ha_proxy).items() if k not in os.environ})
     begun_s = time.monotonic()
-    with Running(args, host, port) as running:
+    with Running(args, host, port, metrics_port) as running:
         _say(f"Serve runs after {time.monotonic() - begun_s:.1f} s; waiting for every tier")
         model = running.wait_ready(START_S)
         _say(f"ready after {time.monotonic() - begun_s:.1f} s")
@@ -152,6 +157,7 @@ def serve_here(args: PolicyAppArgs, host: str, port: int, *, ha_proxy: bool) -> 
             if (named := Registry(args.registry).aliases().model(args.model)) != model:
                 _say(f"{args.model} names {named}, which is not served: GET /v1/models/events says why")
         print(curl_line(running.url, args.access), flush=True)
+        print(f"metrics: {running.metrics_url()}", flush=True)
         if args.access.admin_token_file is not None:
             print(f"token of reload and rollback: {args.access.admin_token_file}", flush=True)
         try:
@@ -168,8 +174,8 @@ def _end_by_signals() -> None:
 class Running:
     """A local Ray with the application on it; leaving the block ends both."""
 
-    def __init__(self, args: PolicyAppArgs, host: str, port: int) -> None:
-        self.args, self.host, self.port = args, host, port
+    def __init__(self, args: PolicyAppArgs, host: str, port: int, metrics_port: int | None = None) -> None:
+        self.args, self.host, self.port, self.metrics_port = args, host, port, metrics_port
         self.url = f"http://{_shown(host)}:{port}"
 
     def __enter__(self) -> "Running":
@@ -178,6 +184,8 @@ class Running:
         registry = Registry(self.args.registry)  # all checks come before Ray takes its seconds
         require_fitting(registry.record(require_model(registry, self.args.model)))
         require_free(self.host, self.port)
+        if self.metrics_port is not None:
+            require_free("0.0.0.0", self.metrics_port)
         import ray
         from ray import serve as ray_serve
 
@@ -185,7 +193,7 @@ class Running:
 
         _say("starting Ray")
         try:
-            start_ray(ray, include_dashboard=False)
+            start_ray(ray, include_dashboard=False, _metrics_export_port=self.metrics_port)
             _say("starting Serve")
             # This process says itself how far it is; the replicas' own lines go to Ray's folder of logs.
             logging.getLogger("ray.serve").addFilter(lambda record: record.levelno >= logging.WARNING)
@@ -205,6 +213,12 @@ class Running:
         if ray.is_initialized():
             ray_serve.shutdown()  # type: ignore[no-untyped-call]
             ray.shutdown()
+
+    def metrics_url(self) -> str:
+        """Address where Prometheus reads the metrics of this Ray; each Ray of a machine has its own."""
+        import ray
+
+        return f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
 
     def wait_ready(self, limit_s: float) -> str:
         """Wait until every tier answered and return the model's id; LimitError after ``limit_s`` seconds."""

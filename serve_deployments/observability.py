@@ -3,7 +3,8 @@
 Metrics    ``kalshi_platform/serving/server/observability.py`` counts them; once a second a thread hands them
            to ``ray.serve.metrics``. Every Ray node exports them on its metrics port, with or without Ray's
            dashboard, as ``ray_<name>`` with the labels application, deployment and replica. Ray gathers from
-           its processes every 10 s (RAY_metrics_report_interval_ms): a count shows up after that. Ray keeps
+           its processes every 10 s (RAY_metrics_report_interval_ms): a count shows up after that. Counters
+           are shown at 0 from the start (metrics.py, ``keys_at_zero``). Ray keeps
            buckets only: quantiles of a histogram are right, its ``_sum`` is a guess from them.
 Logs       with LOGGING as the deployment's ``logging_config`` Serve writes each record as one JSON line into
            the replica's log.
@@ -18,7 +19,7 @@ from typing import Any, Final
 
 from ray.serve.schema import LoggingConfig
 
-from kalshi_platform.serving.server.metrics import METRICS, Metric
+from kalshi_platform.serving.server.metrics import METRICS, Metric, keys_at_zero
 from kalshi_platform.serving.server.observability import Key, Snapshot
 
 #: Serve's own logger; Serve writes the records of the loggers below it into the replica's log.
@@ -65,6 +66,8 @@ class Exporter:
         self._counted: dict[Key, float] = {}
         self._buckets: dict[Key, tuple[int, ...]] = {}
         self._calls = 0
+        for metric, labels in keys_at_zero():
+            _show_zero(self._made[metric.name][1], dict(zip(metric.labels, labels, strict=True)))
 
     def export(self, now: Snapshot) -> None:
         """Pass on the counts that ``now`` has beyond the last snapshot, and the gauges as they stand."""
@@ -103,6 +106,11 @@ def _make(kinds: Any, metric: Metric) -> Any:
         )
     kind = kinds.Counter if metric.kind == "counter" else kinds.Gauge
     return kind(metric.name, description=metric.text, tag_keys=metric.labels)
+
+
+def _show_zero(counter: Any, tags: dict[str, str]) -> None:
+    """Make a counter's series begin at 0; ``inc`` refuses to, so this takes the way below it (Ray 2.60.0)."""
+    counter._record(0.0, tags)
 
 
 def _middle(bounds: tuple[float, ...], place: int) -> float:

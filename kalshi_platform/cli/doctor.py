@@ -181,7 +181,7 @@ def _start_ray() -> float:
 
 def check_memory() -> Checked:
     """Check the memory this process may still take: the machine's, or less where a container limits it."""
-    from kalshi_platform.learning.training.machine import free_memory_bytes
+    from kalshi_platform.domain.machine_room import free_memory_bytes
 
     available = free_memory_bytes()
     gib = available / GIB

@@ -33,6 +33,10 @@ def serve(
         dict[str, Any],
         Fields(PolicyAppArgs, "shadow", "replicas", "deadline_ms", tier_3="--tier-3/--tier-3-inside"),
     ],
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, help="port of the metrics for Prometheus  [default: any free one]"),
+    ] = None,
     ha_proxy: Annotated[
         bool, typer.Option("--ha-proxy/--no-ha-proxy", help="HAProxy or Serve's own proxy in front")
     ] = True,
@@ -64,4 +68,4 @@ def serve(
             **settings,
         }
     )
-    serve_here(args, host, port or free_port(host), ha_proxy=ha_proxy)
+    serve_here(args, host, port or free_port(host), ha_proxy=ha_proxy, metrics_port=metrics_port)

@@ -71,8 +71,8 @@ class FeeTable:
     def only(self, series: Collection[str], events: Collection[str]) -> "FeeTable":
         """The statements about some series and some events."""
         return FeeTable(
-            {name: told for name, told in self.series.items() if name in series},
-            {name: told for name, told in self.events.items() if name in events},
+            {name: self.series[name] for name in sorted(series) if name in self.series},
+            {name: self.events[name] for name in sorted(events) if name in self.events},
         )
 
 

@@ -9,6 +9,7 @@ Invariant  a lock counts only while its file still has its name: where the file 
 
 import fcntl
 import logging
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ _log = logging.getLogger(__name__)
 def writing(folder: Path, patience_s: float = 60.0, name: str | None = None) -> Iterator[None]:
     """Hold ``folder`` for this process; ContractError where another one keeps it for ``patience_s``.
 
-    ``name`` stands for the folder in the error; None: its path.
+    ``name`` stands for the folder in the error; None: its path. With a patience of ``math.inf`` the process
+    waits until the other one is done, or gone: the lock of a killed one ends with it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / _WRITER).open("a+") as file:
@@ -38,7 +40,8 @@ def writing(folder: Path, patience_s: float = 60.0, name: str | None = None) -> 
             if time.monotonic() >= end_s:
                 raise ContractError(f"{words}: wait for it, end it, or choose another folder")
             if words != told:
-                _log.warning("%s: waiting for up to %g s", told := words, patience_s)
+                wait = "until it is done" if patience_s == math.inf else f"for up to {patience_s:g} s"
+                _log.warning("%s: waiting %s", told := words, wait)
             time.sleep(_PAUSE_S)
         file.truncate(0)
         file.write(str(os.getpid()))

@@ -1,6 +1,6 @@
 """The application on a Ray of its own, in a process that a test starts: Ray reads its switches at import.
 
-    python serve_child.py ARGS.json PORT      ARGS.json: PolicyAppArgs
+    python serve_child.py ARGS.json PORT METRICS_PORT      ARGS.json: PolicyAppArgs
 
 Says ``ready`` once every tier answers; then takes commands from stdin, a line each, and answers in a line:
 ``kill NAME`` ends the process of that deployment's oldest replica, so that as many kills as replicas
@@ -47,7 +47,7 @@ def main() -> None:
     answers = own_channel()
     os.environ.update(switches("127.0.0.1", ha_proxy=True))
     args = PolicyAppArgs.model_validate_json(Path(sys.argv[1]).read_text())
-    with Running(args, "127.0.0.1", int(sys.argv[2])) as running:
+    with Running(args, "127.0.0.1", int(sys.argv[2]), int(sys.argv[3])) as running:
         print("ready", running.wait_ready(120), file=answers)
         seen: list[str] = []
         note_replicas(seen)

@@ -32,7 +32,8 @@ from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.envs.episodes import FixedEpisodes, event_episodes, market_episodes
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
-from kalshi_platform.simulation.replay.bank import Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.assemble import build_bank
+from kalshi_platform.simulation.replay.bank import Bank, BankMarket, MarketInfo
 from kalshi_platform.simulation.simexchange import SimConfig, generate_event
 
 pytestmark = pytest.mark.ray

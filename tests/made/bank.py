@@ -5,7 +5,8 @@ import numpy as np
 from kalshi_platform.data.features.rows import LEVELS, Rows, empty
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.assemble import build_bank
+from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo
 
 N_FEATURES = 28
 TEMPORAL = range(12, 28)

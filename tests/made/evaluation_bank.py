@@ -9,7 +9,8 @@ from kalshi_platform.domain.fee_schedule import BEGINNING_NS, FeeStep, FeeTerms
 from kalshi_platform.domain.market import MarketSpec
 from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.domain.units import NS_PER_SECOND
-from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.assemble import build_bank
+from kalshi_platform.simulation.replay.bank import UNSETTLED, Bank, BankMarket, MarketInfo
 
 START_NS = 1_700_000_000 * NS_PER_SECOND
 DEEP = 1_000_000

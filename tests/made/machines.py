@@ -32,7 +32,7 @@ for kept in "$@"; do exec {fd}<"$kept"; fds+=("$fd"); done
 if [ -n "$size" ]; then mount -t tmpfs -o "size=${size}m" tmpfs /tmp; else mount --bind "$disk" /tmp; fi
 mount -t tmpfs tmpfs /dev/shm
 while read -r _ _ _ _ at options _; do
-  case $at in /proc*|/sys*|/dev*|/tmp) continue ;; esac
+  case $at in /proc*|/sys*|/dev*|/tmp|/tmp/*) continue ;; esac
   case $options in rw*) mount -o remount,bind,ro "$at" ;; esac
 done < /proc/self/mountinfo
 for kept in "$@"; do

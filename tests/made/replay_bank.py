@@ -14,12 +14,12 @@ from kalshi_platform.simulation.envs.episodes import (
     empty_table,
 )
 from kalshi_platform.simulation.envs.vector import ReplayVectorEnv
+from kalshi_platform.simulation.replay.assemble import build_bank
 from kalshi_platform.simulation.replay.bank import (
     UNSETTLED,
     Bank,
     BankMarket,
     MarketInfo,
-    build_bank,
     read_only,
 )
 

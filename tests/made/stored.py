@@ -3,12 +3,14 @@
 import pyarrow as pa
 
 from kalshi_platform.data.dataset.job import encode_shard, write_shard
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, Manifest, MarketEntry
+from kalshi_platform.data.dataset.manifest import Manifest, MarketEntry
+from kalshi_platform.data.dataset.manifest_v1 import ManifestV1
 from kalshi_platform.data.dataset.store import (
     StoredMarket,
     encode_market_rows,
     encode_markets,
 )
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.market import MarketSpec, PriceBand, Settlement
 from kalshi_platform.domain.market_history import constant_history
 from kalshi_platform.storage.storage import open_storage
@@ -69,5 +71,12 @@ def make_dataset(root, rng, split_of=lambda ticker: "train"):
         sources=("a.parquet",),
         counters={},
     )
-    storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
+    manifest.write(storage)
     return dict(markets), manifest
+
+
+def v1_text(manifest):
+    """The text that an earlier release wrote of the same dataset."""
+    fields = {name: getattr(manifest, name) for name in ManifestV1.model_fields if name != "version"}
+    text = ManifestV1(**{k: tuple(v) if k in ("shards", "markets") else v for k, v in fields.items()})
+    return json_text(text.model_dump(mode="json"), sort_keys=True, indent=1) + "\n"

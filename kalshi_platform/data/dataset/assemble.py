@@ -15,11 +15,12 @@ from kalshi_platform.data.dataset.blocks import Part
 from kalshi_platform.data.dataset.factors import Factors
 from kalshi_platform.data.dataset.job import EncodedShard, encode_shard
 from kalshi_platform.data.dataset.journal import JOURNAL_FOLDER, BuiltJob, BuiltMarket, Journal, job_key
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry, Shard
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, MarketEntry
 from kalshi_platform.data.dataset.outcomes import encode_outcomes
 from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.dataset.split import EventFacts
 from kalshi_platform.data.dataset.store import StoredMarket, encode_markets
+from kalshi_platform.data.dataset.tables import TABLES_FOLDER, is_table
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.data.market_data.importers.types import RICHEST_FIRST
@@ -196,6 +197,8 @@ def write_manifest(storage: Storage, manifest: Manifest) -> None:
 
     DataError where a shard is gone meanwhile: then the dataset is what it was.
     """
+    for table in manifest.tables:
+        storage.write_bytes_atomic(table.shard.path, table.data)
     sizes = {file.path: file.n_bytes for file in storage.list_files()}
     gone = [shard.path for shard in manifest.shards if sizes.get(shard.path) != shard.n_bytes]
     if gone:
@@ -203,17 +206,20 @@ def write_manifest(storage: Storage, manifest: Manifest) -> None:
             f"{len(gone)} of {len(manifest.shards)} shards were written to {storage.uri} and are gone, first "
             f"{gone[0]}: another program deletes files there; repeat this command when it has ended"
         )
-    storage.sync_folders(shard.path for shard in manifest.shards)
+    storage.sync_folders(manifest.paths())
     storage.write_bytes_atomic(MANIFEST_NAME, manifest.to_bytes())
     storage.sync_folders([MANIFEST_NAME])
 
 
-def delete_stale(storage: Storage, stale: Iterable[Shard], keep: Iterable[Shard]) -> None:
-    """Delete the files of ``stale`` that nothing in ``keep`` names, and what killed writers left.
+def delete_stale(storage: Storage, stale: Iterable[str], keep: Iterable[str]) -> None:
+    """Delete the files at ``stale`` that are not in ``keep``, what killed writers left, and unnamed tables.
 
-    Files of other owners stay.
+    A table without a manifest is what a build left that was killed before it wrote the manifest, so every
+    manifest that is in force or kept must be in ``keep``. Files of other owners stay.
     """
-    paths = {s.path for s in stale} - {s.path for s in keep}
+    kept = set(keep)
+    paths = set(stale) | {f.path for f in storage.list_files(TABLES_FOLDER) if is_table(f.path)}
+    paths -= kept
     paths |= {f.path for f in storage.list_files() if is_leftover(f.path)}
     for path in sorted(paths):
         storage.delete(path)

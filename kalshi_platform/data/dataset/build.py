@@ -115,8 +115,9 @@ def _build(
     require_alone()
     write_manifest(storage, manifest)
     forgotten = forget_states(storage)
-    stale = (*(old.shards if old else ()), *forgotten, *journal.sweep(keep=set(keyed.jobs)))
-    delete_stale(storage, stale, (*manifest.shards, *(s for job in built for s in job.shards)))
+    swept = {shard.path for shard in journal.sweep(keep=set(keyed.jobs))}
+    stale = (old.paths() if old else set()) | forgotten | swept
+    delete_stale(storage, stale, manifest.paths() | {s.path for job in built for s in job.shards})
     return manifest
 
 
@@ -128,9 +129,8 @@ def _assumed(old: Manifest | None) -> Division | None:
 def _read_old(storage: Storage, overwrite: bool) -> Manifest | None:
     if not storage.exists(MANIFEST_NAME):
         return None
-    data = bytes(storage.read_bytes(MANIFEST_NAME))
     try:
-        return Manifest.from_bytes(data, storage.address(MANIFEST_NAME))
+        return Manifest.read(storage)
     except DataError:
         if overwrite:
             return None

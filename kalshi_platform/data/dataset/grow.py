@@ -177,8 +177,10 @@ def _grow(
     require_alone()
     claim_state(storage, old, new)
     write_manifest(storage, new)
-    stale = (*forget_states(storage, keep=old.digest), *journal.sweep(keep=set(keyed.jobs)))
-    delete_stale(storage, stale, (*new.shards, *old.shards, *(s for job in built for s in job.shards)))
+    swept = {shard.path for shard in journal.sweep(keep=set(keyed.jobs))}
+    own = {shard.path for job in built for shard in job.shards}
+    stale = forget_states(storage, keep=old.digest) | swept
+    delete_stale(storage, stale, new.paths() | old.paths() | own)
     unknown = {m.ticker for m in old.markets if not m.settled}
     outcomes = tuple(m.ticker for m in new.markets if m.settled and m.ticker in unknown)
     return Growth(new, news.joined, tuple(sorted(news.grown)), outcomes, plan.already, is_new=True)

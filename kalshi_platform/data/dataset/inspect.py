@@ -110,7 +110,7 @@ def summarise(dataset: Dataset) -> DatasetSummary:
         gaps=sum(m.n_gaps for m in markets),
         first_ns=min(m.first_ns for m in markets),
         last_ns=max(m.last_ns for m in markets),
-        n_bytes=sum(s.n_bytes for s in manifest.shards),
+        n_bytes=manifest.n_bytes,
         splits={part: _summarise_split(dataset.entries(part)) for part in _parts(markets)},
         strata=tuple(_strata(manifest)),
         provenance=dict(sorted(Counter(m.provenance for m in markets).items())),

@@ -1,31 +1,39 @@
 """The manifest of a dataset: which file holds what, with checksums. The build writes it last, so that a
 reader sees a whole dataset or none.
 
-The digest of its manifest is a dataset's name. Paths are relative to the dataset's root and end in the first
-hex digits of the content's sha256, so that a rebuild never writes over a shard that an earlier manifest
-names: ``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known
-outcomes of all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet``
-(one row group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
+``manifest.json`` is small: all that grows with markets or events lies in columnar tables beside it
+(``tables.py``), which it names by sha256 and size. So its digest, over the text, still names the dataset.
+Paths are relative to the dataset's root and end in the first hex digits of the content's sha256, so that a
+rebuild never writes over a file that an earlier manifest names: ``tables/<kind>.<hash>.arrow``,
+``markets.<hash>.parquet`` (specifications and settlements), ``outcomes.<hash>.parquet`` (the known outcomes
+of all markets that the metadata tell of, with rows here or not), ``events/<event>.<hash>.parquet`` (one row
+group a market), ``features/<feature digest>/<event>.<hash>.arrow`` (one record batch a market).
 
 Lineage    a dataset that grew names its earlier states in ``parents``. An event keeps the split that it was
            given first, for ever: ``markets`` and ``left_out`` hold every assignment; none is ever changed.
-Newer      fields that a manifest of an earlier version lacks are not written where they say nothing, so that
-           such a manifest keeps its bytes and its digest.
+Earlier    manifests of version 1 are read (``manifest_v1.py``) and keep their digest.
 """
 
 import json
-from collections import Counter
-from typing import Any, Final, Literal, Self
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
 
-from kalshi_platform.data.dataset.blocks import Part, Stratum
+from kalshi_platform.data.dataset.blocks import PARTS, Part, Stratum
+from kalshi_platform.data.dataset.entries import columns_of
+from kalshi_platform.data.dataset.entry import JoinedFiles, MarketEntry, Shard, ShardKind
+from kalshi_platform.data.dataset.manifest_tables import TableContent, encode_content, read_tables
+from kalshi_platform.data.dataset.manifest_text import MANIFEST_VERSION, ManifestText
+from kalshi_platform.data.dataset.manifest_v1 import ManifestV1
 from kalshi_platform.data.dataset.split import Asked, Split, SplitConfig
-from kalshi_platform.data.market_data.gaps import GapDetection
-from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.data.dataset.tables import Table, strings
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.domain.market import Provenance
+from kalshi_platform.storage.storage import Storage
 
 __all__ = [
     "MANIFEST_NAME",
@@ -42,146 +50,216 @@ __all__ = [
     "playable_words",
 ]
 
-MANIFEST_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
 STATES_FOLDER: Final = ".states"
-
-ShardKind = Literal["markets", "outcomes", "events", "features"]
-
-
-class Shard(Config):
-    """One file of the dataset, with its size and checksum."""
-
-    path: str
-    kind: ShardKind
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    n_bytes: int = Field(ge=0)
-    event: str | None = None
+_FIELDS: Final = (
+    "feature_digest", "shards", "markets", "sources", "counters", "notes", "split", "imported", "left_out",
+    "strata", "parents", "joined",
+)  # fmt: skip
+#: Fields of a stratum that name events.
+_STRATUM_LISTS: Final = ("left_out", "long")
 
 
-class JoinedFiles(Config):
-    """Trades of some files put beside the books of others, and when they count as received."""
+class Manifest:
+    """Feature digest, markets and files of a dataset, and counters of the import.
 
-    files: str = Field(description="names of the files, joined with +")
-    markets: int = Field(ge=1)
-    prints: int = Field(ge=1)
-    delay_ns: int = Field(ge=0, description="receive time of a joined print less its exchange's time")
-    measured: bool = Field(description="the delay comes from the book file's own rows; else it is assumed")
+    ``markets`` and ``shards`` are sequences over columns: an entry is made when it is asked for. Nothing here
+    changes after it was made.
+    """
 
+    def __init__(
+        self,
+        feature_digest: str,
+        shards: Iterable[Shard],
+        markets: Iterable[MarketEntry],
+        sources: Iterable[str],
+        counters: Mapping[str, int],
+        notes: Iterable[str] = (),
+        split: SplitConfig | None = None,
+        imported: Iterable[str] = (),
+        left_out: Iterable[str] = (),
+        strata: Iterable[Stratum] = (),
+        parents: Iterable[str] = (),
+        joined: Iterable[JoinedFiles] = (),
+    ) -> None:
+        """Take ``markets`` and ``shards`` into columns, one by one: a generator serves as well as a list.
 
-class MarketEntry(Config):
-    """One market of the dataset: which split it is in, where its rows are, how many there are and when."""
-
-    ticker: str
-    event: str
-    split: Part = Field(description="judge_only: in no split, its stratum is too short to be divided")
-    provenance: Provenance
-    n_events: int = Field(ge=0, description="rows in the events shard")
-    n_rows: int = Field(ge=0, description="rows (messages) in the feature shard")
-    n_gaps: int = Field(ge=0)
-    first_ns: int
-    last_ns: int
-    batch: int = Field(ge=0, description="row group in the events shard, record batch in the feature shard")
-    volatility: float = Field(ge=0, description="time-weighted standard deviation of the mid, dollars")
-    settled: bool = Field(description="the outcome is known")
-    gap_detection: GapDetection | None = Field(
-        default=None, description="how lost messages of the book show; None: not kept"
-    )
-    n_segments: int | None = Field(
-        default=None,
-        ge=0,
-        description="runs of rows that can be stepped over; None: built before it was counted",
-    )
-    grid_declared: bool | None = Field(
-        default=None, description="a source names the price grid; None: not kept"
-    )
-    older_outcomes: bool = Field(
-        default=False, description="outcomes that the features may show became known after they were computed"
-    )
-    joined: JoinedFiles | None = Field(default=None, description="trades put beside the market's own book")
-    block: str | None = Field(
-        default=None,
-        description="the independent observation that its event is part of; None: the event alone",
-    )
-
-    @property
-    def is_playable(self) -> bool:
-        """True where an episode can step over the market, or where nobody counted."""
-        return self.n_segments != 0
-
-    @model_serializer(mode="wrap")
-    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return _without_silent(
-            write(self),
-            {
-                "gap_detection": None,
-                "n_segments": None,
-                "grid_declared": None,
-                "older_outcomes": False,
-                "joined": None,
-                "block": None,
-            },
+        ``sources`` are names of the imported files and ``imported`` the sha256 of those with rows, sorted;
+        ``left_out`` the events that an embargo left out of every split, for ever; ``joined`` the trades put
+        beside books. ContractError names what contradicts itself.
+        """
+        entries, files = columns_of(markets, shards, feature_digest, joined)
+        lists = _lists(sources, imported, left_out, strata := tuple(strata))
+        self._take(
+            TableContent(entries, files, lists),
+            _Facts(
+                feature_digest,
+                dict(counters),
+                tuple(notes),
+                split or SplitConfig(),
+                _bare(strata),
+                tuple(parents),
+            ),
         )
 
+    def _take(self, content: TableContent, facts: "_Facts") -> None:
+        self.feature_digest, self.counters, self.notes, self.split, self._strata, self.parents = facts
+        self.markets, self.shards, self._lists = content
+        self._v1: tuple[bytes, str] | None = None
+        left_out = self._lists.get("left_out")
+        if left_out is not None:
+            events = self.markets.events
+            both = pc.is_in(events.name, value_set=left_out).to_numpy(zero_copy_only=False) & (
+                events.part >= 0
+            )
+            if both.any():
+                at = int(both.argmax())
+                part = PARTS[events.part[at]]
+                raise ContractError(f"event {events.name[at].as_py()} is in {part} and left out")
 
-class Manifest(Config):
-    """Content of ``manifest.json``: feature digest, shards, markets, and counters of the import."""
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the imported files."""
+        return self._names("sources")
 
-    version: int = MANIFEST_VERSION
-    feature_digest: str
-    shards: tuple[Shard, ...]
-    markets: tuple[MarketEntry, ...]
-    sources: tuple[str, ...] = Field(description="names of the imported files")
-    counters: dict[str, int] = Field(description="what importing counted: unknown fields, duplicates, drops")
-    notes: tuple[str, ...] = Field(default=(), description="what was put aside, the first of it in words")
-    split: SplitConfig = Field(default=SplitConfig(), description="how events were divided")
-    imported: tuple[str, ...] = Field(
-        default=(), description="sha256 of the imported files with rows, sorted"
-    )
-    left_out: tuple[str, ...] = Field(
-        default=(), description="events that an embargo left out of every split, for ever; sorted"
-    )
-    strata: tuple[Stratum, ...] = Field(
-        default=(),
-        description="how recorded events were divided in time; empty: none, or built before it was",
-        exclude_if=lambda strata: not strata,
-    )
-    parents: tuple[str, ...] = Field(
-        default=(), description="digests of the states that this dataset grew from, the first one first"
-    )
-    #: Left out where empty, so that a dataset without joined prints keeps its digest.
-    joined: tuple[JoinedFiles, ...] = Field(
-        default=(), description="trades put beside books", exclude_if=lambda joined: not joined
-    )
+    @cached_property
+    def imported(self) -> tuple[str, ...]:
+        """Sha256 of the imported files with rows, sorted."""
+        return self._names("imported")
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        split_of: dict[str, Part] = {}
-        of_block: dict[str, Part] = {}
-        for market in self.markets:
-            if split_of.setdefault(market.event, market.split) != market.split:
-                raise ValueError(f"event {market.event} is in {split_of[market.event]} and {market.split}")
-            if market.block and of_block.setdefault(market.block, market.split) != market.split:
-                raise ValueError(f"block {market.block} is in {of_block[market.block]} and {market.split}")
-        twice = [t for t, n in Counter(m.ticker for m in self.markets).items() if n > 1]
-        if twice:
-            raise ValueError(f"market {twice[0]} is listed twice")
-        for kind in ("events", "features"):
-            have = {s.event for s in self.shards if s.kind == kind}
-            if lost := sorted(split_of.keys() - have):
-                raise ValueError(f"event {lost[0]} has no {kind} shard")
-        if both := sorted(split_of.keys() & set(self.left_out)):
-            raise ValueError(f"event {both[0]} is in {split_of[both[0]]} and left out")
-        return self
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """Events that an embargo left out of every split, for ever; sorted."""
+        return self._names("left_out")
 
-    @model_serializer(mode="wrap")
-    def _without_silent(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what says nothing: such a manifest has the bytes and the digest that it always had."""
-        return _without_silent(write(self), {"notes": [], "imported": [], "left_out": [], "parents": []})
+    @cached_property
+    def strata(self) -> tuple[Stratum, ...]:
+        """Divisions of recorded events in time; empty: none, or built before it was kept."""
+        return tuple(
+            stratum.replace(**{name: self._names(f"strata.{at}.{name}") for name in _STRATUM_LISTS})
+            for at, stratum in enumerate(self._strata)
+        )
+
+    @cached_property
+    def joined(self) -> tuple[JoinedFiles, ...]:
+        """Trades put beside books, summed over the markets of equal files."""
+        return self.markets.joined.sums()
+
+    def _names(self, name: str) -> tuple[str, ...]:
+        return tuple(self._lists[name].to_pylist()) if name in self._lists else ()
+
+    @property
+    def version(self) -> int:
+        """Version of the text that names this state: 1 only where it was read from such a text."""
+        return MANIFEST_VERSION if self._v1 is None else 1
+
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
+        """Tables to write before the text; none for a state that is named by a text of version 1."""
+        return () if self._v1 is not None else tuple(encode_content(self.markets, self._lists))
+
+    @cached_property
+    def text(self) -> ManifestText:
+        """Content of ``manifest.json``."""
+        return self._text([table.shard for table in self.tables])
+
+    def _text(self, tables: Iterable[Shard]) -> ManifestText:
+        return ManifestText(
+            feature_digest=self.feature_digest,
+            n_markets=len(self.markets),
+            n_events=self.markets.events.n_events,
+            tables=tuple(tables),
+            files=self.shards.whole,
+            counters=self.counters,
+            notes=self.notes,
+            split=self.split,
+            strata=self._strata,
+            parents=self.parents,
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """Name of this state of the dataset: the first 12 hex digits of a sha256 over its text."""
+        return self.text.digest if self._v1 is None else self._v1[1]
+
+    def to_bytes(self) -> bytes:
+        """Bytes of ``manifest.json``: canonical JSON, so that equal manifests have equal bytes."""
+        return _bytes_of(self.text) if self._v1 is None else self._v1[0]
+
+    def write(self, storage: Storage, path: str = MANIFEST_NAME) -> None:
+        """Write the tables, then the text that names them: a reader sees this state whole, or not at all."""
+        for table in self.tables:
+            storage.write_bytes_atomic(table.shard.path, table.data)
+        storage.sync_folders(table.shard.path for table in self.tables)
+        storage.write_bytes_atomic(path, self.to_bytes())
+
+    @classmethod
+    def read(cls, storage: Storage, path: str = MANIFEST_NAME) -> Self:
+        """Read a manifest and its tables; DataError names the file, what is wrong there and what to do."""
+        address = storage.address(path)
+        data = bytes(storage.read_bytes(path))
+        text = _parsed(data, address)
+        try:
+            if isinstance(text, ManifestV1):
+                return cls._of_v1(text, data)
+            return cls._of_text(text, read_tables(storage, text, address))
+        except ContractError as err:
+            raise DataError(f"{address}: {err}; rebuild the dataset") from None
+
+    @classmethod
+    def _of_text(cls, text: ManifestText, content: TableContent) -> Self:
+        made = cls.__new__(cls)
+        facts = (text.feature_digest, text.counters, text.notes, text.split, text.strata, text.parents)
+        made._take(content, _Facts(*facts))
+        made.__dict__ |= {"text": text, "digest": text.digest}
+        return made
+
+    @classmethod
+    def _of_v1(cls, text: ManifestV1, data: bytes) -> Self:
+        values = {name: getattr(text, name) for name in ManifestV1.model_fields if name != "version"}
+        made = cls(**values)
+        made._v1 = data, text.digest
+        return made
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with ``changes``, checked again; it is of version 2 whatever this one was read from."""
+        values = {name: getattr(self, name) for name in _FIELDS} | changes
+        if changes.keys() & {"feature_digest", "shards", "markets", "joined"}:
+            return type(self)(**values)
+        lists = _lists(values["sources"], values["imported"], values["left_out"], values["strata"])
+        made = type(self).__new__(type(self))
+        facts = _Facts(
+            self.feature_digest, dict(values["counters"]), tuple(values["notes"]), values["split"],
+            _bare(values["strata"]), tuple(values["parents"]),
+        )  # fmt: skip
+        made._take(TableContent(self.markets, self.shards, lists), facts)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Manifest) and self._as_v2() == other._as_v2()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _as_v2(self) -> ManifestText:
+        if self._v1 is None:
+            return self.text
+        return self._text(table.shard for table in encode_content(self.markets, self._lists))
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of all files of this state but ``manifest.json`` itself."""
+        tables = [] if self._v1 is not None else self.text.tables
+        files = sum(int(sizes[sizes >= 0].sum()) for sizes in self.markets.events.n_bytes)
+        return files + sum(shard.n_bytes for shard in (*tables, *self.shards.whole))
+
+    def paths(self) -> set[str]:
+        """Places of all files of this state but ``manifest.json`` itself."""
+        tables = [] if self._v1 is not None else self.text.tables
+        return {shard.path for shard in (*tables, *self.shards)}
 
     def events(self, split: Asked | None = None) -> tuple[str, ...]:
         """Events of one split (of the whole dataset where None or ``all``), sorted."""
-        return tuple(sorted({m.event for m in self.markets if split in (None, "all", m.split)}))
+        return self.markets.of(split).event_names
 
     def descends_from(self, digest: str) -> bool:
         """True where ``digest`` names this state of the dataset or a state that it grew from."""
@@ -189,31 +267,63 @@ class Manifest(Config):
 
     def assignments(self) -> dict[str, Part | None]:
         """Part of every event that was ever assigned; None where an embargo left it out."""
-        return {m.event: m.split for m in self.markets} | dict.fromkeys(self.left_out)
+        events = self.markets.events
+        parts = zip(events.name.to_pylist(), events.part.tolist(), strict=True)
+        return {name: PARTS[code] for name, code in parts if code >= 0} | dict.fromkeys(self.left_out)
 
-    def to_bytes(self) -> bytes:
-        """Content of the file: canonical JSON, so that equal manifests have equal bytes."""
-        return (json_text(self.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
-    @classmethod
-    def from_bytes(cls, data: bytes, address: str) -> Self:
-        """Parse and check a manifest; DataError names ``address`` and the field that is wrong."""
-        try:
-            values: Any = json.loads(data)
-        except ValueError as err:
-            raise DataError(f"{address}: no JSON ({err}); rebuild the dataset") from None
-        version = values.get("version") if isinstance(values, dict) else None
-        if version != MANIFEST_VERSION:
-            raise DataError(
-                f"{address}: manifest version {version!r}, this program reads {MANIFEST_VERSION}; "
-                "rebuild the dataset with this version"
-            )
-        try:
-            return cls.model_validate(values)
-        except ValidationError as err:
-            first = err.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "manifest"
-            raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+class _Facts(NamedTuple):
+    """Facts of a manifest that do not grow with its markets."""
+
+    feature_digest: str
+    counters: dict[str, int]
+    notes: tuple[str, ...]
+    split: SplitConfig
+    strata: tuple[Stratum, ...]
+    parents: tuple[str, ...]
+
+
+def _bare(strata: Iterable[Stratum]) -> tuple[Stratum, ...]:
+    """The strata without the events that they name, which lie in a table."""
+    return tuple(stratum.replace(left_out=(), long=()) for stratum in strata)
+
+
+def _lists(
+    sources: Iterable[str], imported: Iterable[str], left_out: Iterable[str], strata: Sequence[Stratum]
+) -> dict[str, pa.Array]:
+    """Lists of names that may grow with the dataset, by the name of the list, without empty ones."""
+    found = {"sources": tuple(sources), "imported": tuple(imported), "left_out": tuple(left_out)}
+    for at, stratum in enumerate(strata):
+        found |= {f"strata.{at}.{name}": getattr(stratum, name) for name in _STRATUM_LISTS}
+    return {name: strings(names) for name, names in found.items() if names}
+
+
+def read_digest(storage: Storage, path: str = MANIFEST_NAME) -> str:
+    """Digest of the state that ``path`` names, without its tables."""
+    return _parsed(bytes(storage.read_bytes(path)), storage.address(path)).digest
+
+
+def _parsed(data: bytes, address: str) -> ManifestText | ManifestV1:
+    try:
+        values: Any = json.loads(data)
+    except ValueError as err:
+        raise DataError(f"{address}: no JSON ({err}); rebuild the dataset") from None
+    version = values.get("version") if isinstance(values, dict) else None
+    if version not in (1, MANIFEST_VERSION):
+        raise DataError(
+            f"{address}: manifest version {version!r}, this program reads 1 and {MANIFEST_VERSION}; "
+            "rebuild the dataset with this version"
+        )
+    try:
+        return (ManifestV1 if version == 1 else ManifestText).model_validate(values)
+    except ValidationError as err:
+        first = err.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "manifest"
+        raise DataError(f"{address}: {field}: {first['msg']}; rebuild the dataset") from None
+
+
+def _bytes_of(text: ManifestText) -> bytes:
+    return (json_text(text.model_dump(mode="json"), sort_keys=True, indent=1) + "\n").encode()
 
 
 def state_path(digest: str) -> str:
@@ -243,11 +353,3 @@ def judge_only_words(manifest: Manifest) -> str:
         "have fewer than 3 blocks or no room for an embargo (dataset info): judge them with evaluate --split "
         "all, or record more"
     )
-
-
-def _without_silent(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Return ``values`` without those that ``defaults`` holds with the same value.
-
-    A manifest of an earlier version, which lacks them, keeps its bytes and its digest.
-    """
-    return {k: v for k, v in values.items() if k not in defaults or v != defaults[k]}

@@ -1,13 +1,19 @@
-"""Runs the jobs of a build in this process or in Ray workers; both give the same bytes.
+"""Runs the jobs of a build in this process, or also in Ray workers; both give the same bytes.
 
-Bounds    at most two jobs a worker are in flight, and workers hand back only records (no rows), so memory
+Helps     where this process starts Ray for the build, it is one of the workers itself: it works while Ray
+          starts, which takes longer than a small build, and no core only waits. On a Ray that was there
+          already (a cluster, whose head may have no core to spare) only Ray's workers work.
+Bounds    two jobs a worker are in flight, and workers hand back only records (no rows), so memory
           does not grow with the dataset. Ray's object store is kept small for the same reason.
 Failure   the first refused job ends the build. Waiting jobs are cancelled and running ones abandoned; no
           manifest names the files that they wrote.
 """
 
 import os
+import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kalshi_platform.data.dataset.job import run_and_record
@@ -16,12 +22,13 @@ from kalshi_platform.data.features.kernel import warm
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.domain.errors import PlatformError
+from kalshi_platform.domain.machine_room import own_cores
 from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.storage.storage import Storage
 
 _OBJECT_STORE_BYTES = 96 * 1024 * 1024
 _JOBS_A_WORKER = 2
-#: Measured: Ray and its workers need 10-20 s to start, in which one process does about a million rows.
+#: Measured: until Ray's first worker works, one process does about a million rows (benchmarks/RESULTS.md).
 _ROWS_THAT_PAY_A_WORKER = 1_000_000
 
 
@@ -35,7 +42,7 @@ def run_jobs(
     of the first job that is refused.
     """
     if workers is None:
-        workers = paying_workers(sum(job.n_rows for job in jobs.values()), os.cpu_count() or 1)
+        workers = paying_workers(sum(job.n_rows for job in jobs.values()), own_cores())
     if min(workers, len(jobs)) < 2:
         for key, job in jobs.items():
             yield run_and_record(job, key, storage, history)
@@ -44,7 +51,7 @@ def run_jobs(
 
 
 def paying_workers(rows: int, cores: int) -> int:
-    """Number of workers that pays for ``rows`` source rows.
+    """Number of processes that pays for ``rows`` source rows, this one among them.
 
     One a million rows, at least one, at most one a core.
     """
@@ -54,31 +61,68 @@ def paying_workers(rows: int, cores: int) -> int:
 def _run_with_ray(
     jobs: Mapping[str, ImportJob], storage: Storage, workers: int, history: ResolutionHistory
 ) -> Iterator[BuiltJob]:
-    import ray  # noqa: PLC0415 - two seconds that small builds do not pay
-
     warm()  # compiled once, into the cache on disk that the workers load
-    started_here = not ray.is_initialized()
-    if started_here:
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        start_ray(ray, num_cpus=workers, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
-    running: list[ray.ObjectRef[Any]] = []
-    try:
-        task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
-        shared = ray.put(history)
-        waiting = list(jobs.items())[::-1]
-        while waiting or running:
-            while waiting and len(running) < workers * _JOBS_A_WORKER:
+    # Ray gets the largest job that waits, this process the smallest: between its own it looks after Ray.
+    waiting = deque(sorted(jobs.items(), key=lambda item: -item[1].n_rows))
+    running: list[Any] = []
+    ray: Any = None
+    with _RayStart(workers) as start:
+        most = (workers - start.helps) * _JOBS_A_WORKER
+        try:
+            while waiting or running:
+                helps = start.helps and bool(waiting)
+                if ray is None and (ray := start.ray(wait=not helps)) is not None:
+                    task = ray.remote(num_cpus=1, max_retries=1)(run_and_record)
+                    shared = ray.put(history)
+                if ray is not None:
+                    while waiting and len(running) < most:
+                        key, job = waiting.popleft()
+                        running.append(task.remote(job, key, storage, shared))
+                    done, running = ray.wait(running, num_returns=1, timeout=0 if helps else None)
+                    yield from ray.get(done)
+                    if done or not helps or not waiting:
+                        continue
                 key, job = waiting.pop()
-                running.append(task.remote(job, key, storage, shared))
-            done, running = ray.wait(running, num_returns=1)
-            yield ray.get(done[0])
-    except ray.exceptions.RayTaskError as err:
-        if isinstance(err.cause, PlatformError):
-            raise err.cause from None
-        raise
-    finally:
-        if started_here:
-            ray.shutdown()
-        else:
+                yield run_and_record(job, key, storage, history)
+        except BaseException as err:
             for reference in running:
                 ray.cancel(reference, force=False)
+            cause = getattr(err, "cause", None)  # of a RayTaskError
+            if isinstance(cause, PlatformError):
+                raise cause from None
+            raise
+
+
+class _RayStart:
+    """Ray for the length of a block: the one that this process is connected to, else one that starts aside.
+
+    ``helps`` is true where Ray is started here: then this process is one of the workers.
+    """
+
+    def __init__(self, workers: int) -> None:
+        found = sys.modules.get("ray")  # a process that has not imported Ray is connected to nothing
+        self.helps = found is None or not found.is_initialized()
+        self._workers = workers
+
+    def __enter__(self) -> "_RayStart":
+        self._thread = ThreadPoolExecutor(1)
+        self._started = self._thread.submit(self._start)
+        return self
+
+    def ray(self, wait: bool) -> Any:
+        """Ray's module once Ray runs; None while it starts and ``wait`` is false."""
+        return self._started.result() if wait or self._started.done() else None
+
+    def _start(self) -> Any:
+        import ray  # noqa: PLC0415 - two seconds that small builds do not pay
+
+        if self.helps:
+            os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+            cores = max(self._workers - 1, 1)
+            start_ray(ray, num_cpus=cores, include_dashboard=False, object_store_memory=_OBJECT_STORE_BYTES)
+        return ray
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(wait=True)
+        if self.helps and self._started.exception() is None:
+            self._started.result().shutdown()

@@ -7,34 +7,37 @@ Claim     in a bucket the growth whose claim is written first is the only one th
           same files, finds its own claim.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER, Manifest, Shard, state_path
+from kalshi_platform.data.dataset.manifest import (
+    STATES_FOLDER,
+    Manifest,
+    read_digest,
+    state_path,
+)
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import Storage
 
 
 def keep_state(storage: Storage, manifest: Manifest) -> None:
-    """Note the shards of a state that is about to be replaced; they stay until the next growth."""
+    """Note the files of a state that is about to be replaced; they stay until the next growth."""
     storage.write_bytes_atomic(state_path(manifest.digest), manifest.to_bytes())
 
 
-def forget_states(storage: Storage, keep: str | None = None) -> list[Shard]:
-    """Delete the notes of all earlier states but ``keep`` (a digest); returns the shards that they named."""
-    shards: list[Shard] = []
+def forget_states(storage: Storage, keep: str | None = None) -> set[str]:
+    """Delete the notes of all earlier states but ``keep`` (a digest); returns the files that they named."""
+    paths: set[str] = set()
     for file in storage.list_files(STATES_FOLDER):
         path = Path(file.path)
         if path.stem == keep and path.suffix == ".json":
             continue
         if path.suffix == ".json":
-            try:
-                data = bytes(storage.read_bytes(file.path))
-                shards += Manifest.from_bytes(data, storage.address(file.path)).shards
-            except DataError:
-                pass  # of another version: its shards are nobody's any more, and stay
+            with suppress(DataError):  # damaged or of another version: its files are nobody's, and stay
+                paths |= Manifest.read(storage, file.path).paths()
         if path.suffix in (".json", ".next"):
             storage.delete(file.path)
-    return shards
+    return paths
 
 
 def claim_state(storage: Storage, old: Manifest, new: Manifest) -> None:
@@ -49,9 +52,8 @@ def claim_state(storage: Storage, old: Manifest, new: Manifest) -> None:
                     f"this command when it has ended; if it was killed, repeat it first, or delete "
                     f"{storage.address(claim)}"
                 )
-    address = storage.address(MANIFEST_NAME)
-    now = Manifest.from_bytes(bytes(storage.read_bytes(MANIFEST_NAME)), address)
-    if now.digest != old.digest:
+    now = read_digest(storage)
+    if now != old.digest:
         raise ContractError(
-            f"{storage.uri} became {now.digest} while files were added to {old.digest}: repeat this command"
+            f"{storage.uri} became {now} while files were added to {old.digest}: repeat this command"
         )

@@ -7,17 +7,18 @@ Not     feature shards, whose layout lies above this layer (``data/dataset/shard
 """
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kalshi_platform.data.dataset.columns import order_of
+from kalshi_platform.data.dataset.entries import MarketEntries
 from kalshi_platform.data.dataset.manifest import (
     MANIFEST_NAME,
     Asked,
@@ -27,7 +28,16 @@ from kalshi_platform.data.dataset.manifest import (
     ShardKind,
     state_path,
 )
+from kalshi_platform.data.dataset.markets_file import (
+    ByTicker,
+    MarketsFile,
+    StoredMarket,
+    check_version,
+    decode_markets,
+    encode_markets,
+)
 from kalshi_platform.data.dataset.outcomes import decode_outcomes
+from kalshi_platform.data.dataset.tables import sha256_of
 from kalshi_platform.data.market_data import schema
 from kalshi_platform.data.market_data.history import record_before
 from kalshi_platform.data.market_data.market_meta import MarketRecord
@@ -38,34 +48,16 @@ from kalshi_platform.domain.market import MarketSpec, Settlement
 from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.storage.storage import Storage, open_storage
 
-_MARKETS_KEY: Final = b"kalshi_platform.markets"
-_TICKERS_KEY: Final = b"kalshi_platform.tickers"
-_MARKETS_VERSION: Final = 2
+__all__ = [
+    "Dataset",
+    "StoredMarket",
+    "decode_market_rows",
+    "decode_markets",
+    "encode_market_rows",
+    "encode_markets",
+]
 
-_NS: Final = pa.int64()
-_MARKETS_SCHEMA: Final = pa.schema(
-    [
-        pa.field("ticker", pa.string(), nullable=False),
-        pa.field("event", pa.string(), nullable=False),
-        ("series", pa.string()),
-        ("category", pa.string()),
-        ("open_ns", _NS),
-        ("close_ns", _NS),
-        # When close_ns became known: it moves when a market can close early; null = the source does not say,
-        # and the time is taken for known since the opening.
-        ("close_known_ns", _NS),
-        ("expected_expiration_ns", _NS),
-        ("can_close_early", pa.bool_()),
-        pa.field("price_ranges", pa.string(), nullable=False),  # JSON, as MarketSpec has it
-        pa.field("fee_type", pa.string(), nullable=False),
-        pa.field("fee_multiplier_e6", pa.int64(), nullable=False),
-        ("mutually_exclusive", pa.bool_()),
-        ("settlement_value_e4", pa.int32()),  # null = the outcome is unknown
-        ("settlement_known_ns", _NS),
-        pa.field("history", pa.string(), nullable=False),  # JSON of MarketHistory
-    ],
-    metadata={_MARKETS_KEY: str(_MARKETS_VERSION)},
-)
+_TICKERS_KEY: Final = b"kalshi_platform.tickers"
 
 
 def encode_market_rows(markets: Sequence[tuple[str, MarketRows]]) -> pa.Buffer:
@@ -89,81 +81,10 @@ def decode_market_rows(data: pa.Buffer, address: str, group: int) -> MarketRows:
     """Events of the market in row group ``group``; DataError names ``address`` if this is no such shard."""
     try:
         with pq.ParquetFile(pa.BufferReader(data)) as file:
-            _check_version(file.schema_arrow, VERSION_KEY.encode(), SCHEMA_VERSION, address)
+            check_version(file.schema_arrow, VERSION_KEY.encode(), SCHEMA_VERSION, address)
             return schema.from_arrow(file.read_row_group(group, use_threads=False))
     except (pa.ArrowException, OSError, KeyError, IndexError) as err:
         raise DataError(f"{address}: no event shard ({err}); rebuild the dataset") from None
-
-
-class StoredMarket(NamedTuple):
-    """Facts of one market in the markets file: its specification, how it resolved, what was known when."""
-
-    spec: MarketSpec
-    settlement: Settlement | None
-    history: MarketHistory
-
-
-def encode_markets(markets: Sequence[StoredMarket]) -> pa.Buffer:
-    """Parquet bytes: one row a market, with the facts known while it traded and with how it resolved."""
-    rows = [_market_row(market) for market in markets]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=_MARKETS_SCHEMA), sink, compression="zstd")
-    return sink.getvalue()
-
-
-def decode_markets(data: pa.Buffer, address: str) -> list[StoredMarket]:
-    """Markets in file order; DataError names ``address`` if the file is no markets file."""
-    try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
-        _check_version(table.schema, _MARKETS_KEY, _MARKETS_VERSION, address)
-        return [_parse_market_row(row) for row in table.to_pylist()]
-    except (pa.ArrowException, OSError, KeyError, ValueError, ContractError) as err:
-        raise DataError(f"{address}: no markets file ({err}); rebuild the dataset") from None
-
-
-def _market_row(market: StoredMarket) -> dict[str, Any]:
-    spec, settlement, history = market
-    facts = spec.model_dump(mode="json")
-    return {
-        **facts,
-        "price_ranges": json_text(facts["price_ranges"]),
-        "close_known_ns": _close_known_ns(history),
-        "history": history.model_dump_json(),
-        "settlement_value_e4": settlement.value_e4 if settlement else None,
-        "settlement_known_ns": settlement.determined_ns if settlement else None,
-    }
-
-
-def _close_known_ns(history: MarketHistory) -> int | None:
-    """Time at which the last close was told; None where no frame told it."""
-    return next(
-        (
-            facts.known_ns
-            for before, facts in reversed(list(pairwise(history.known)))
-            if facts.close_ns != before.close_ns
-        ),
-        None,
-    )
-
-
-def _parse_market_row(row: dict[str, Any]) -> StoredMarket:
-    facts = {name: row[name] for name in MarketSpec.model_fields}
-    spec = MarketSpec.parse({**facts, "price_ranges": json.loads(facts["price_ranges"])})
-    history = MarketHistory.model_validate_json(row["history"])
-    if row["settlement_value_e4"] is None:
-        return StoredMarket(spec, None, history)
-    settlement = Settlement(
-        ticker=spec.ticker, value_e4=row["settlement_value_e4"], determined_ns=row["settlement_known_ns"]
-    )
-    return StoredMarket(spec, settlement, history)
-
-
-def _check_version(found: pa.Schema, key: bytes, version: int, address: str) -> None:
-    have = (found.metadata or {}).get(key, b"none").decode()
-    if have != str(version):
-        raise DataError(
-            f"{address}: schema version {have}, this program reads {version}; rebuild the dataset"
-        )
 
 
 def _behind_link(uri: str | Path) -> str | Path:
@@ -183,7 +104,7 @@ def _at_state(storage: Storage, manifest: Manifest, state: str) -> Manifest:
             f"{storage.uri}: dataset {state} is asked for, {manifest.digest} is there and {grew}: start anew "
             "on the dataset that is there"
         )
-    return Manifest.from_bytes(bytes(storage.read_bytes(path)), storage.address(path))
+    return Manifest.read(storage, path)
 
 
 class Dataset:
@@ -192,8 +113,6 @@ class Dataset:
     def __init__(self, storage: Storage, manifest: Manifest) -> None:
         self.storage = storage
         self.manifest = manifest
-        self._entries = {entry.ticker: entry for entry in manifest.markets}
-        self._shards = {(shard.kind, shard.event): shard for shard in manifest.shards}
 
     @classmethod
     def open(cls, uri: str | Path, state: str | None = None) -> "Dataset":
@@ -211,8 +130,7 @@ class Dataset:
                 f"{storage.uri} is no complete dataset: it has no {MANIFEST_NAME}; "
                 "make it with `kalshi-platform dataset build` (repeat the command if a build was interrupted)"
             )
-        data = bytes(storage.read_bytes(MANIFEST_NAME))
-        manifest = Manifest.from_bytes(data, storage.address(MANIFEST_NAME))
+        manifest = Manifest.read(storage)
         return cls(storage, manifest if state is None else _at_state(storage, manifest, state))
 
     @property
@@ -225,17 +143,18 @@ class Dataset:
         """Name of the dataset: 12 hex digits over its manifest."""
         return self.manifest.digest
 
-    def specs(self) -> dict[str, MarketSpec]:
-        """Facts known of every market while it trades, by ticker."""
-        return {market.spec.ticker: market.spec for market in self._markets}
+    def specs(self) -> Mapping[str, MarketSpec]:
+        """Facts known of every market while it trades, by ticker; parsed when asked for."""
+        return ByTicker(self.markets(), self._order, lambda market: market.spec)
 
-    def histories(self) -> dict[str, MarketHistory]:
-        """Facts as they became known, by ticker."""
-        return {market.spec.ticker: market.history for market in self._markets}
+    def histories(self) -> Mapping[str, MarketHistory]:
+        """Facts as they became known, by ticker; parsed when asked for."""
+        return ByTicker(self.markets(), self._order, lambda market: market.history)
 
-    def settlements(self) -> dict[str, Settlement]:
-        """Outcome by ticker, for the markets whose outcome is known."""
-        return {m.spec.ticker: m.settlement for m in self._markets if m.settlement}
+    def settlements(self) -> Mapping[str, Settlement]:
+        """Outcome by ticker, for the markets whose outcome is known; parsed when asked for."""
+        file = self.markets()
+        return ByTicker(file, self._order, _settlement, file.is_settled)
 
     def records(self) -> dict[str, MarketRecord]:
         """All that the dataset knows of its own markets and of others whose outcome is known, by ticker."""
@@ -248,27 +167,30 @@ class Dataset:
             found[spec.ticker] = record
         return found
 
-    def markets(self) -> list[StoredMarket]:
-        """All that the markets file holds, in its order."""
+    def markets(self) -> MarketsFile:
+        """All that the markets file holds, in its order; a market is parsed when it is asked for."""
         return self._markets
 
     def outcomes(self) -> list[MarketRecord]:
         """Records of the outcomes file; an empty list where an earlier version built the dataset."""
-        shard = self._shards.get(("outcomes", None))
+        shard = self.manifest.shards.find("outcomes", None)
         if shard is None:
             return []
         return decode_outcomes(self.read_verified(shard), self.storage.address(shard.path))
 
-    def entries(self, split: Asked | None = None) -> tuple[MarketEntry, ...]:
-        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order."""
-        return tuple(entry for entry in self.manifest.markets if split in (None, "all", entry.split))
+    def entries(self, split: Asked | None = None) -> MarketEntries:
+        """Manifest entries of one split (the whole dataset where None or ``all``), in manifest order.
+
+        They are made one by one when they are asked for; :meth:`MarketEntries.numbers` reads columns.
+        """
+        return self.manifest.markets.of(split)
 
     def entry(self, ticker: str) -> MarketEntry:
         """Manifest entry of a market; ContractError where the dataset lacks it."""
-        try:
-            return self._entries[ticker]
-        except KeyError:
-            raise ContractError(f"{self.uri} has no market {ticker!r}") from None
+        place = self.manifest.markets.place_of(ticker)
+        if place is None:
+            raise ContractError(f"{self.uri} has no market {ticker!r}")
+        return self.manifest.markets[place]
 
     def rows_of(self, ticker: str) -> MarketRows:
         """Recorded events of a market, verified."""
@@ -278,10 +200,10 @@ class Dataset:
 
     def shard(self, event: str | None, kind: ShardKind) -> Shard:
         """The file of ``event`` (None for the markets file); ContractError where the dataset lacks it."""
-        try:
-            return self._shards[kind, event]
-        except KeyError:
-            raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}") from None
+        shard = self.manifest.shards.find(kind, event)
+        if shard is None:
+            raise ContractError(f"{self.uri} has no {kind} shard of event {event!r}")
+        return shard
 
     def read_verified(self, shard: Shard) -> pa.Buffer:
         """Bytes of the shard (a memory map where local).
@@ -289,16 +211,31 @@ class Dataset:
         ChecksumError where they are not the bytes that were written.
         """
         data = self.storage.read_mapped(shard.path)
-        found = hashlib.sha256(data).hexdigest()
+        self._require(shard, hashlib.sha256(data).hexdigest(), data)
+        return data
+
+    def _require(self, shard: Shard, found: str, data: pa.Buffer) -> None:
         if found != shard.sha256:
             raise ChecksumError(
                 f"{self.storage.address(shard.path)}: sha256 {found[:12]} ({data.size} bytes), the manifest "
                 f"says {shard.sha256[:12]} ({shard.n_bytes} bytes); the file was changed or damaged: "
                 "delete it and build the dataset again"
             )
-        return data
 
     @cached_property
-    def _markets(self) -> list[StoredMarket]:
+    def _markets(self) -> MarketsFile:
         shard = self.shard(None, "markets")
-        return decode_markets(self.read_verified(shard), self.storage.address(shard.path))
+        data = self.storage.read_mapped(shard.path)
+        self._require(shard, sha256_of(self.storage, shard.path, data), data)
+        return MarketsFile(data, self.storage.address(shard.path))
+
+    @cached_property
+    def _order(self) -> np.ndarray | None:
+        """Places that sort the markets file by ticker, as the manifest has them where the two agree."""
+        columns, ticker = self.manifest.markets.columns, self.markets().ticker
+        return columns.order if ticker.equals(columns.ticker) else order_of(ticker)
+
+
+def _settlement(market: StoredMarket) -> Settlement:
+    assert market.settlement is not None  # the mapping holds no other market
+    return market.settlement

@@ -80,15 +80,15 @@ def pays_today(bank: Bank) -> bool:
 
 def fee_sources(bank: Bank) -> Mapping[FeeTime, Mapping[FeeSource, int]]:
     """Number of the markets of ``bank`` that can be played, by setting of ``fees`` and by source."""
-    recv_ns, segments = bank.arrays.rows["recv_ns"], bank.arrays.segments
+    segments = bank.arrays.segments
     counts: dict[FeeTime, Counter[FeeSource]] = {fees: Counter() for fees in FEE_TIMES}
-    first = np.full(len(bank.markets), recv_ns.size)
-    last = np.full(len(bank.markets), -1)
-    np.minimum.at(first, segments["market"], segments["start"])
-    np.maximum.at(last, segments["market"], segments["stop"] - 1)
-    for m in np.flatnonzero(last >= 0).tolist():
+    first_ns = np.full(len(bank.markets), np.iinfo(np.int64).max)
+    last_ns = np.full(len(bank.markets), -1)
+    np.minimum.at(first_ns, segments["market"], segments["first_ns"])
+    np.maximum.at(last_ns, segments["market"], segments["last_ns"])
+    for m in np.flatnonzero(last_ns >= 0).tolist():
         steps = bank.markets[m].history.fees
-        counts["as_of"][weakest_source(steps, int(recv_ns[first[m]]), int(recv_ns[last[m]]))] += 1
+        counts["as_of"][weakest_source(steps, int(first_ns[m]), int(last_ns[m]))] += 1
         counts["today"][terms_today(steps).source] += 1
     return {
         fees: {source: found[source] for source in SOURCES if found[source]} for fees, found in counts.items()

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.evaluation.judging.checkup_facts import BookLooks, Facts, Openings
 from kalshi_platform.evaluation.judging.fee_ladder import FULL_E6
 from kalshi_platform.evaluation.judging.sample import Sample
@@ -19,11 +18,9 @@ from kalshi_platform.simulation.replay.bank import FULL_DEPTH, Bank
 
 def unprinted_markets(bank: Bank) -> int:
     """Number of markets with rows to step over whose rows show no trade."""
-    arrays = bank.arrays
-    printed = np.concatenate([[0], np.cumsum(arrays.rows["print_px_e4"] != NO_PRICE)])
-    trades = printed[arrays.segments["stop"]] - printed[arrays.segments["start"]]
-    by_market = np.bincount(arrays.segments["market"], trades, minlength=len(bank.markets))
-    return int((by_market[np.unique(arrays.segments["market"])] == 0).sum())
+    segments = bank.arrays.segments
+    by_market = np.bincount(segments["market"], segments["printed"], minlength=len(bank.markets))
+    return int((by_market[np.unique(segments["market"])] == 0).sum())
 
 
 def opened_sides(sample: Sample) -> Openings | None:

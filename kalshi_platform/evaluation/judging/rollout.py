@@ -259,8 +259,7 @@ def _ordered(env: ReplayVectorEnv) -> np.ndarray:
 def _places(env: ReplayVectorEnv, market_event: np.ndarray, config: RolloutConfig) -> watch.Places:
     rows, segments = env.bank.arrays.rows, env.bank.arrays.segments
     closes = [m.specification.close_ns for m in env.bank.markets]
-    start = int(rows["recv_ns"][segments["start"]].min())
-    stop = int(rows["recv_ns"][segments["stop"] - 1].max())
+    start, stop = int(segments["first_ns"].min()), int(segments["last_ns"].max())
     return watch.Places(
         segment_start=np.ascontiguousarray(segments["start"]),
         segment_market=np.ascontiguousarray(segments["market"]),

@@ -1,20 +1,18 @@
 """Plans a training run for a machine: workers, environments, threads and memory, each with its reason.
 
-Owns    the reading of the machine and the one rule that sets a run by it: :func:`plan_workers`.
+Owns    the one rule that sets a run by it: :func:`plan_workers`.
 Units   bytes; cores are whole and count those this process may use (affinity and cgroup).
 Source  shares of an iteration and bytes are measured on two cores (benchmarks/RESULTS.md). The rule for a GPU
         is reasoned, not measured: no machine with one has run this.
 """
 
-import os
 import sys
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
-import psutil
 import torch
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.machine_room import free_memory_bytes, own_cores
 from kalshi_platform.learning.training.config import Device, TrainConfig
 from kalshi_platform.models.networks.levels import level_named
 
@@ -31,7 +29,6 @@ _MOST_WORKERS: Final = 8
 _LEAST_STORE_BYTES: Final = 128 * 2**20
 #: Batches in Ray's object store at once: learned from, waiting, being written, and one for slack.
 _BATCHES_STORED: Final = 4
-_CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 class Machine(NamedTuple):
@@ -45,7 +42,7 @@ class Machine(NamedTuple):
     @classmethod
     def here(cls) -> Self:
         """Read this machine; where this process is connected to a Ray cluster, the cluster's cores count."""
-        cores, cluster = _own_cores(), False
+        cores, cluster = own_cores(), False
         ray: Any = sys.modules.get("ray")  # a process that has not imported Ray is connected to nothing
         if ray is not None and ray.is_initialized():
             found = int(ray.cluster_resources().get("CPU", 0))
@@ -176,36 +173,3 @@ def _memory_text(machine: Machine, bank_bytes: int) -> str:
         f"{machine.memory_bytes / GIB:.1f} GiB free, the bank of {bank_bytes / GIB:.2f} GiB is shared by all"
     )
     return held if left >= 0 else f"{held} and does not fit beside the trainer: rows will be read from disk"
-
-
-def _own_cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup_cores(_CGROUP)
-    return cores if quota is None else max(1, min(cores, int(quota)))
-
-
-def cgroup_cores(root: Path) -> float | None:
-    """Number of cores that a container's quota allows (cgroup 2, else 1); None where there is no quota."""
-    both = root / "cpu.max"
-    if both.is_file():
-        quota, period = both.read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    old = root / "cpu" / "cpu.cfs_quota_us"
-    if old.is_file() and (quota_us := int(old.read_text())) > 0:
-        return quota_us / int((root / "cpu" / "cpu.cfs_period_us").read_text())
-    return None
-
-
-def free_memory_bytes(root: Path = _CGROUP) -> int:
-    """Memory this process may still take: the machine's, or less where a cgroup (2, else 1) limits it."""
-    available = int(psutil.virtual_memory().available)
-    for limit, used in (
-        (root / "memory.max", root / "memory.current"),
-        (root / "memory" / "memory.limit_in_bytes", root / "memory" / "memory.usage_in_bytes"),
-    ):
-        if limit.is_file() and used.is_file():
-            text = limit.read_text().strip()
-            if text != "max":
-                available = min(available, max(0, int(text) - int(used.read_text())))
-            break
-    return available

@@ -67,6 +67,11 @@ REQUEST_SECONDS: Final = Metric(
     "kalshi_serve_request_seconds", "histogram",
     "From a request's arrival in the replica to its answer.", (), LATENCY_S,
 )  # fmt: skip
+WAIT_SECONDS: Final = Metric(
+    "kalshi_serve_wait_seconds", "histogram",
+    "How long anything waits for the replica's event loop before its handler runs; looked at ten times a "
+    "second, with or without requests.", (), LATENCY_S,
+)  # fmt: skip
 STAGE_SECONDS: Final = Metric(
     "kalshi_serve_stage_seconds", "histogram",
     "Time in one stage: parse, read, cache, rules, tier_1, tier_2, tier_3 (its hop included), decide.",
@@ -116,7 +121,19 @@ TIER_3_PAUSED: Final = Metric(
 )  # fmt: skip
 
 METRICS: Final = (
-    REQUESTS, REFUSALS, DECISIONS, ACTIONS_TAKEN, NOTES, CACHE_LOOKS, REQUEST_SECONDS, STAGE_SECONDS, GROUPS,
-    EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, RESUMES, SHADOW, RELOADS, MODEL, READY,
-    TIER_3_PAUSED,
+    REQUESTS, REFUSALS, DECISIONS, ACTIONS_TAKEN, NOTES, CACHE_LOOKS, REQUEST_SECONDS, WAIT_SECONDS,
+    STAGE_SECONDS, GROUPS, EVENT_SECONDS, FEATURE_AGE_SECONDS, SESSIONS, FRAMES, RESUMES, SHADOW, RELOADS,
+    MODEL, READY, TIER_3_PAUSED,
 )  # fmt: skip
+
+
+def keys_at_zero() -> list[tuple[Metric, tuple[str, ...]]]:
+    """Counters with the values of their labels, of those whose values are all known before they count.
+
+    A replica shows these at 0 when it starts. Else a series begins with its first burst, and ``increase``,
+    which compares samples, sees nothing of that burst.
+    """
+    counters = [metric for metric in METRICS if metric.kind == "counter"]
+    plain = [(metric, ()) for metric in counters if not metric.labels]
+    one = [(metric, (value,)) for metric in counters if len(metric.labels) == 1 for value in metric.values]
+    return [*plain, *one]

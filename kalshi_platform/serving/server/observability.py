@@ -48,6 +48,7 @@ from kalshi_platform.serving.server.metrics import (
     SHADOW,
     STAGE_SECONDS,
     TIER_3_PAUSED,
+    WAIT_SECONDS,
     Metric,
 )
 from kalshi_platform.serving.server.problems import Problem
@@ -201,6 +202,8 @@ class Observability:
     def __init__(self, log_share: float = 1.0, log: logging.Logger | None = None) -> None:
         """``log_share``: share of the decided requests that are logged; ``log``: None is this module's."""
         self.metrics = ServeMetrics()
+        for gauge in (SESSIONS, TIER_3_PAUSED):  # alerts and boards ask for them before the first event
+            self.metrics.set(gauge, value=0.0)
         self._log_share, self._log = log_share, log or logging.getLogger(__name__)
 
     def decided(
@@ -245,6 +248,10 @@ class Observability:
     def filled(self, age_ns: int) -> None:
         """Count the age of the oldest value that stood in for one left out of a request."""
         self.metrics.observe(FEATURE_AGE_SECONDS, value=age_ns / NS_PER_SECOND)
+
+    def waited(self, seconds: float) -> None:
+        """Count how long one look at the event loop waited for it."""
+        self.metrics.observe(WAIT_SECONDS, value=seconds)
 
     def frames(self, n: int) -> None:
         """Count ``n`` frames that a stream took in."""

@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import Field
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.units import NO_PRICE
 from kalshi_platform.simulation.replay.bank import Bank
 
 CurriculumName = Literal["phases", "difficulty", "none"]
@@ -88,11 +87,9 @@ def pool_segments(bank: Bank, stage: Stage) -> np.ndarray:
 
 def traded_e2(bank: Bank) -> np.ndarray:
     """Contracts (M,) i8 in hundredths that traded in the rows of each market; 0 where none is recorded."""
-    rows, segments = bank.arrays.rows, bank.arrays.segments
-    printed = np.where(rows["print_px_e4"] != NO_PRICE, rows["print_qty_e2"], 0)
-    summed = np.concatenate([[0], np.cumsum(printed)])
+    segments = bank.arrays.segments
     found = np.zeros(len(bank.markets), np.int64)
-    np.add.at(found, segments["market"], summed[segments["stop"]] - summed[segments["start"]])
+    np.add.at(found, segments["market"], segments["traded_e2"])
     return found
 
 

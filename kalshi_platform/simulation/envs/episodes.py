@@ -84,12 +84,11 @@ class RandomEpisodes:
         self._curriculum = curriculum
         self._rng = np.random.default_rng([seed, worker])
         self._event = bank.segment_events
-        self._recv_ns = np.ascontiguousarray(bank.arrays.rows["recv_ns"])
         segments = bank.arrays.segments
         self._start, self._stop = segments["start"], segments["stop"]
         n_rows = self._stop - self._start
         self._share = n_rows / np.bincount(segments["market"], n_rows)[segments["market"]]
-        self._first_ns, self._last_ns = self._recv_ns[self._start], self._recv_ns[self._stop - 1]
+        self._first_ns, self._last_ns = segments["first_ns"], segments["last_ns"]
         self._handed_out = 0
         self.episodes_done = 0
         self._enter(stage_at(curriculum, 0))
@@ -123,7 +122,7 @@ class RandomEpisodes:
         wanted = int(self._rng.integers(min(self.stage.min_markets, most), most, endpoint=True))
         anchor = self._random_segment()
         start = self._random_start(anchor)
-        begin_ns = int(self._recv_ns[start])
+        begin_ns = self._time_ns(anchor, start)
         table.begin_ns[e] = begin_ns
         if self._config.mode == "concurrent":
             others = self._alive_at(begin_ns, anchor)[: wanted - 1]
@@ -162,10 +161,16 @@ class RandomEpisodes:
     def _join(self, segment: int, begin_ns: int) -> tuple[int, int, int]:
         if self._config.mode == "shifted":
             row = self._random_start(segment)
-            return segment, row, int(self._recv_ns[row]) - begin_ns
-        first, stop = int(self._start[segment]), int(self._stop[segment])
-        row = first + int(np.searchsorted(self._recv_ns[first:stop], begin_ns, side="right")) - 1
-        return segment, row, 0
+            return segment, row, self._time_ns(segment, row) - begin_ns
+        after = int(np.searchsorted(self._times_ns(segment), begin_ns, side="right"))
+        return segment, int(self._start[segment]) + after - 1, 0
+
+    def _time_ns(self, segment: int, row: int) -> int:
+        return int(self._times_ns(segment)[row - int(self._start[segment])])
+
+    def _times_ns(self, segment: int) -> np.ndarray:
+        """Times of the segment's rows."""
+        return self._bank.arrays.rows["recv_ns"][int(self._start[segment]) : int(self._stop[segment])]
 
     def get_state(self) -> dict[str, Any]:
         """Everything that decides the next draws, as plain values."""
@@ -230,8 +235,17 @@ def market_episodes(
         table.segment[:, 0] = chosen
         table.start[:, 0] = rng.integers(start, np.maximum(stop - max_steps, start + 1))
         table.max_steps[:] = max_steps
-    table.begin_ns[:] = bank.arrays.rows["recv_ns"][table.start[:, 0]]
+    table.begin_ns[:] = _times_at(bank, table.segment[:, 0], table.start[:, 0])
     return table
+
+
+def _times_at(bank: Bank, segment: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Times (E,) i8 of rows, each of its segment."""
+    segments = bank.arrays.segments
+    found = segments["first_ns"][segment]
+    inside = np.flatnonzero(row != segments["start"][segment])  # the others need no row
+    found[inside] = bank.arrays.rows["recv_ns"][row[inside]]
+    return found
 
 
 def longest_segments(bank: Bank) -> np.ndarray:
@@ -256,5 +270,5 @@ def event_episodes(bank: Bank, n_slots: int) -> Episodes:
     for e, part in enumerate(parts):
         table.segment[e, : len(part)] = part
         table.start[e, : len(part)] = segments["start"][part]
-        table.begin_ns[e] = bank.arrays.rows["recv_ns"][segments["start"][part]].min()
+        table.begin_ns[e] = segments["first_ns"][part].min()
     return table

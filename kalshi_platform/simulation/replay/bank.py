@@ -4,19 +4,18 @@ Owns       the rows of one split, concatenated market after market; the unbroken
            of each market that the account needs (fees, grid, provenance, settlement).
 Invariant  a segment holds only valid rows of one market, so no episode can step over a gap.
            Outcomes lie in ``arrays.markets.settlement_e4`` alone, which only the account reads.
+Not here   making one from the rows of its markets (``assemble.py``) and opening a dataset's (``open.py``).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from kalshi_platform.data.features.rows import CROSSED, LEVELS, Rows, find_segments
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.data.features.rows import LEVELS, Rows
 from kalshi_platform.domain.market import MarketSpec, Provenance
 from kalshi_platform.domain.market_history import MarketHistory, constant_history
-from kalshi_platform.simulation.replay.terms import NO_CLOSE, terms_of_rows
+from kalshi_platform.simulation.replay.terms import NO_CLOSE
 
 #: Provenance codes in ``BankArrays.source``: they decide what a fill may use.
 FULL_DEPTH, TOP_ONLY, PRINTS_ONLY = range(3)
@@ -58,8 +57,13 @@ SEGMENT_DTYPE: Final = np.dtype(
             "news_ns",
             "i8",
         ),  # when a trader can know that the segment is over; until then its slot tells nothing
+        # what draws of episodes and curricula ask of every segment, so that nobody reads all rows for it
+        ("first_ns", "i8"),  # ``recv_ns`` of the first row
+        ("last_ns", "i8"),  # ``recv_ns`` of the last row
+        ("traded_e2", "i8"),  # contracts of its prints
         ("market", "i4"),
         ("settles", "u1"),  # the outcome is known and no later row of the market can be traded
+        ("printed", "u1"),  # one of its rows shows a trade
     ],
     align=True,
 )
@@ -157,96 +161,6 @@ class Bank:
         number: dict[str, int] = {}
         by_market = np.array([number.setdefault(m.event, len(number)) for m in self.markets], np.int32)
         return by_market[self.arrays.segments["market"]]
-
-
-def build_bank(
-    markets: Sequence[BankMarket],
-    feature_names: Sequence[str],
-    feature_columns: Sequence[int],
-    temporal_columns: Sequence[int],
-) -> Bank:
-    """Concatenate markets into a bank.
-
-    ``feature_columns`` are the columns of ``Rows.features`` named ``feature_names``; ``temporal_columns`` are
-    those that history windows hold. DataError where no market has two consecutive valid rows.
-    """
-    segments: list[tuple[int, int, int, int, int, bool]] = []
-    terms: list[np.ndarray] = []
-    terms_at: list[int] = []
-    places: list[np.ndarray] = []
-    ages: list[np.ndarray] = []
-    offset = 0
-    for m, market in enumerate(markets):
-        n = market.rows.recv_ns.size
-        terms_at.append(sum(part.size for part in terms))
-        own_terms, place = _terms(market)
-        terms.append(own_terms)
-        places.append(place)
-        age = np.full(n, -1, np.int32)
-        for start, stop in zip(*find_segments(market.rows.valid), strict=True):
-            age[start:stop] = np.arange(stop - start)
-            tradable_later = market.rows.valid[stop:].any()  # rows after the close are invalid, not missing
-            settles = bool(market.settlement_e4 != UNSETTLED and not tradable_later)
-            times = _end_times_ns(market, int(stop), int(own_terms["close_ns"][place[stop - 1]]))
-            segments.append((offset + int(start), offset + int(stop), *times, m, settles))
-        ages.append(age)
-        offset += n
-    if not segments:
-        raise DataError(
-            f"none of {len(markets)} markets has two consecutive valid rows: nothing to step over"
-        )
-    # picked a market at a time: the stored feature sets are several times wider than what is shown
-    features, temporal = (
-        np.concatenate([x.rows.features[:, list(picked)] for x in markets]).astype(np.float32, copy=False)
-        for picked in (feature_columns, temporal_columns)
-    )
-    rows = np.zeros(offset, ROW_DTYPE)
-    made = {"terms": places, "state": [_state(x.rows) for x in markets]}
-    for name in ROW_DTYPE.names or ():
-        rows[name] = np.concatenate(made.get(name) or [getattr(x.rows, name) for x in markets])
-    arrays = BankArrays(
-        rows=rows,
-        features=np.ascontiguousarray(features),
-        temporal=np.ascontiguousarray(temporal),
-        age=np.concatenate(ages),
-        segments=np.array(segments, SEGMENT_DTYPE),
-        markets=np.array(
-            [
-                market_record(x.info.provenance, at, x.info.history.close_ns, x.settlement_e4)
-                for x, at in zip(markets, terms_at, strict=True)
-            ],
-            MARKET_DTYPE,
-        ),
-        terms=np.concatenate(terms),
-    )
-    return Bank(read_only(arrays), tuple(x.info for x in markets), tuple(feature_names))
-
-
-def _state(rows: Rows) -> np.ndarray:
-    """``state`` (n,) u1 of ROW_DTYPE."""
-    return np.where(rows.valid == CROSSED, ROW_CROSSED, 0) | np.where(rows.burst_end, ROW_BURST_END, 0)
-
-
-def _terms(market: BankMarket) -> tuple[np.ndarray, np.ndarray]:
-    """Terms of a market and the place of each row's terms in them."""
-    info, rows = market.info, market.rows
-    return terms_of_rows(info.ticker, info.history, rows.known, rows.recv_ns)
-
-
-def _end_times_ns(market: BankMarket, stop: int, known_close_ns: int) -> tuple[int, int]:
-    """(end_ns, news_ns) of the segment that ends before row ``stop``.
-
-    Its news is the true close, the close as last known, or the row that shows a pause or a loss, whichever
-    comes first. Where there is no later row nobody knows how the book went on: the exchange takes no order
-    after the last row, and without a close the recording's end is the news.
-    """
-    recv_ns, close_ns = market.rows.recv_ns, market.info.history.close_ns
-    close_ns = min(known_close_ns, NO_CLOSE if close_ns is None else close_ns)
-    last_ns = int(recv_ns[stop - 1])
-    if stop < recv_ns.size:
-        end_ns = min(int(recv_ns[stop]), close_ns)
-        return end_ns, end_ns
-    return min(last_ns + 1, close_ns), last_ns if close_ns == NO_CLOSE else close_ns
 
 
 def market_record(

@@ -4,6 +4,7 @@ Layout     <cache>/banks/<key>/<array>.npy, ``in_use.lock`` and ``manifest.json`
            (``storage/sealed.py``), written last; while it is written, a hidden folder.
 Locks      a process that maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays
            lives. Only the holder of the exclusive lock deletes, so a bank in use is never removed.
+           One process writes a bank, under the flock of ``<cache>/building/<key>``; the others wait.
 Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
            Every opening verifies every byte: a bank that is not what was written is thrown away, the log
            says so in one line, and the caller builds it again.
@@ -17,7 +18,7 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -40,6 +41,9 @@ _LOCK: Final = "in_use.lock"
 _TRIES: Final = 3
 #: Age in seconds at which a writer's folder is surely locked by it; younger ones are left alone.
 _LOCKED_BY_THEN_S: Final = 60.0
+
+#: A function that writes arrays into a folder and returns the sha256 of the files it knows, by name.
+Write = Callable[[Path], Mapping[str, str]]
 
 _log = logging.getLogger(__name__)
 
@@ -126,27 +130,50 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
         os.close(lease)
 
 
-def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Make room, write ``arrays`` under ``key``, read them back and map them.
+def build_arrays(key: str, n_bytes: int, write: Write, what: str) -> dict[str, np.ndarray]:
+    """Open bank ``key``, or write it where the cache lacks it, and map it.
 
-    Returns the mapped arrays; if another process was first, the ones that it wrote. StorageError where the
-    disk does not keep what is written to it.
+    ``write`` fills a folder with arrays of about ``n_bytes`` and returns the sha256 of the files that it
+    knows, by name. One process of the machine writes; others wait for it, and the log says for what
+    (``what``). If the writer is killed, the next one begins anew. StorageError where the disk is full or does
+    not keep what is written to it.
     """
+    found = open_arrays(key)
+    if found is not None:
+        return found
+    with locks.writing(cache_folder().parent / "building" / key, math.inf, f"{what} (bank {key})"):
+        found = open_arrays(key)
+        return _write(key, n_bytes, write) if found is None else found
+
+
+def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Write ``arrays`` under ``key`` and map them; if another process was first, the ones that it wrote."""
+
+    def write(folder: Path) -> Mapping[str, str]:
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", np.asarray(array).view(np.ndarray))
+        return {}
+
+    return build_arrays(key, sum(array.nbytes for array in arrays.values()), write, "arrays")
+
+
+def _write(key: str, n_bytes: int, write: Write) -> dict[str, np.ndarray]:
+    """Make room, let ``write`` fill the folder of bank ``key``, read it back and map it."""
     root = cache_folder()
     root.mkdir(parents=True, exist_ok=True)
     for _ in range(_TRIES):
-        _make_room(sum(array.nbytes for array in arrays.values()), key)
+        _make_room(n_bytes, key)
         with ExitStack() as held:
             try:
                 with whole_folder(root / key) as folder:
                     # Held over the rename: nobody evicts what is about to be mapped.
                     held.callback(os.close, locks.take_shared(folder / _LOCK))
-                    for name, array in arrays.items():
-                        np.save(folder / f"{name}.npy", np.asarray(array).view(np.ndarray))
-                    seal(folder)
-            except OSError:
-                if not (root / key).exists():
-                    raise
+                    seal(folder, write(folder))
+            except OSError as error:
+                raise StorageError(
+                    f"cannot write {root / key} of {n_bytes / GB:.3f} GB: {error.strerror}; free room on its "
+                    f"disk, or set {CACHE_VARIABLE} to a folder on another one"
+                ) from error
             found = open_arrays(key)
         if found is not None:
             return found

@@ -4,19 +4,21 @@ Owns       the key ``<dataset digest>-<split>[-<share>]-<feature sets' digest>-<
            bank (``simulation/replay/cache.py``), and which events of a split a share of it holds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from kalshi_platform.data.dataset.manifest import Asked, MarketEntry, judge_only_words
-from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, TEMPORAL, columns, digest, features_of
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay.assemble import Columns
 from kalshi_platform.simulation.replay.bank import (
     MARKET_DTYPE,
     ROW_DTYPE,
@@ -26,10 +28,11 @@ from kalshi_platform.simulation.replay.bank import (
     BankArrays,
     BankMarket,
     MarketInfo,
-    build_bank,
     read_only,
 )
 from kalshi_platform.simulation.replay.cache import CACHE_VARIABLE
+from kalshi_platform.simulation.replay.cold import write_bank
+from kalshi_platform.simulation.replay.shards import read_ahead
 from kalshi_platform.simulation.replay.terms import TERMS_DTYPE
 
 __all__ = ["CACHE_VARIABLE", "Share", "SplitOpener", "bank_bytes", "open_bank"]
@@ -113,12 +116,8 @@ def open_bank(
     infos = _infos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
-    arrays = cache.open_arrays(key)
-    if arrays is None:
-        bank = _build(dataset, infos, feature_sets, progress)
-        if bank.markets != infos:
-            raise DataError(f"{uri}: shards hold markets in another order than the manifest: build it again")
-        arrays = cache.store_arrays(key, bank.arrays._asdict())
+    reader = ShardReader(dataset, chosen, infos, feature_sets, progress)
+    arrays = cache.build_arrays(key, reader.n_bytes, reader.write, f"the {split} split of {uri}")
     full_rows = None if share is None else _full_rows(entries, chosen)
     bank = Bank(_typed(arrays), infos, _names(feature_sets), full_rows)
     if full_rows is not None and full_rows.size != bank.n_rows + 1:
@@ -130,8 +129,13 @@ def open_bank(
 
 def bank_bytes(dataset: Dataset, split: Asked, feature_sets: tuple[str, ...]) -> int:
     """Size of the arrays of one split's bank, computed from the manifest alone."""
-    values = len(_names(feature_sets)) + len(TEMPORAL) + 1  # features, temporal, age: four bytes each
-    return sum(entry.n_rows for entry in dataset.entries(split)) * (ROW_DTYPE.itemsize + 4 * values)
+    wanted = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
+    return sum(entry.n_rows for entry in dataset.entries(split)) * _row_bytes(wanted)
+
+
+def _row_bytes(wanted: Columns) -> int:
+    """Bytes of one row in all arrays; features, temporal and age take four each."""
+    return ROW_DTYPE.itemsize + 4 * (len(wanted.features) + len(wanted.temporal) + 1)
 
 
 def _shared(entries: list[MarketEntry], share: Share, what: str) -> list[MarketEntry]:
@@ -170,23 +174,54 @@ def _in_order(dataset: Dataset, split: Asked) -> list[MarketEntry]:
     return sorted(dataset.entries(split), key=lambda entry: (entry.event, entry.batch))
 
 
-def _build(
-    dataset: Dataset,
-    infos: tuple[MarketInfo, ...],
-    feature_sets: tuple[str, ...],
-    progress: Callable[[int, int], None] | None,
-) -> Bank:
-    settlements = dataset.settlements()
-    by_ticker = {info.ticker: info for info in infos}
-    events = list(dict.fromkeys(info.event for info in infos))
-    markets = []
-    for done, event in enumerate(events, start=1):
-        for ticker, rows in read_rows(dataset, event):
-            outcome = settlements[ticker].value_e4 if ticker in settlements else UNSETTLED
-            markets.append(BankMarket(by_ticker[ticker], rows, outcome))
-        if progress is not None:
-            progress(done, len(events))
-    return build_bank(markets, _names(feature_sets), columns(feature_sets), list(TEMPORAL))
+class ShardReader:
+    """Reads the markets of a bank from the shards of their events."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        entries: Sequence[MarketEntry],
+        infos: Sequence[MarketInfo],
+        feature_sets: tuple[str, ...],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """``entries`` and ``infos``: the bank's markets, in its order; an event's stand together."""
+        self.columns = Columns(tuple(columns(feature_sets)), tuple(TEMPORAL))
+        self._dataset, self._infos, self._progress = dataset, infos, progress
+        self._n_rows_of_event: dict[str, int] = {}
+        for entry in entries:
+            self._n_rows_of_event[entry.event] = self._n_rows_of_event.get(entry.event, 0) + entry.n_rows
+        self._settlements = dataset.settlements()
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of the bank's arrays with an entry a row."""
+        return sum(self._n_rows_of_event.values()) * _row_bytes(self.columns)
+
+    def write(self, folder: Path) -> Mapping[str, str]:
+        """Write the bank's arrays into ``folder``; returns the sha256 of each file."""
+        n_rows = sum(self._n_rows_of_event.values())
+        return write_bank(folder, self._markets(), n_rows, self.columns, self._dataset.uri)
+
+    def _markets(self) -> Iterator[BankMarket]:
+        events, number = list(self._n_rows_of_event), 0
+        shards = read_ahead(self._dataset, events, list(self._n_rows_of_event.values()))
+        for done, event_rows in enumerate(shards, start=1):
+            for ticker, rows in event_rows:
+                yield self._market(number, ticker, rows)
+                number += 1
+            if self._progress is not None:
+                self._progress(done, len(events))
+
+    def _market(self, number: int, ticker: str, rows: Rows) -> BankMarket:
+        """The bank's market ``number``, which must be ``ticker``."""
+        info = self._infos[number] if number < len(self._infos) else None
+        if info is None or info.ticker != ticker:
+            raise DataError(
+                f"{self._dataset.uri}: shards hold markets in another order than the manifest: build it again"
+            )
+        outcome = self._settlements[ticker].value_e4 if ticker in self._settlements else UNSETTLED
+        return BankMarket(info, rows, outcome)
 
 
 def _typed(arrays: dict[str, np.ndarray]) -> BankArrays:

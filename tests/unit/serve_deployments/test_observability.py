@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ray._common.formatters import JSONFormatter
 
-from kalshi_platform.serving.server.metrics import DECISIONS, METRICS, READY, REQUEST_SECONDS, SESSIONS
+from kalshi_platform.serving.server.metrics import (
+    DECISIONS,
+    FRAMES,
+    METRICS,
+    NOTES,
+    READY,
+    RELOADS,
+    REQUEST_SECONDS,
+    REQUESTS,
+    SESSIONS,
+)
 from kalshi_platform.serving.server.observability import Observability, ServeMetrics
 from serve_deployments.observability import LOG, Exporter, export_until
 
@@ -28,7 +38,7 @@ class FakeKinds:
             assert set(tags) == set(tag_keys)
             told.append((value, tuple(tags.values())))
 
-        return SimpleNamespace(inc=tell, set=tell, observe=tell)
+        return SimpleNamespace(inc=tell, set=tell, observe=tell, _record=tell)
 
     Counter = Gauge = Histogram = _make
 
@@ -62,6 +72,15 @@ def test_the_exporter_makes_every_metric_of_the_table_and_gauges_are_told_each_t
     for _ in range(2):
         exporter.export(metrics.snapshot())
     assert kinds.made[READY.name] == [(1, ()), (1, ())]
+
+
+def test_counters_whose_labels_are_known_begin_at_zero():
+    kinds = FakeKinds()
+    Exporter(kinds)
+    assert set(kinds.made[REQUESTS.name]) == {(0.0, ("decided",)), (0.0, ("refused",)), (0.0, ("failed",))}
+    assert {tags for value, tags in kinds.made[NOTES.name] if value == 0} >= {("fallback",), ("deadline",)}
+    assert (0.0, ("rolled_back",)) in kinds.made[RELOADS.name]
+    assert kinds.made[FRAMES.name] == [(0.0, ())]
 
 
 def test_the_last_counts_are_exported_when_exporting_stops():

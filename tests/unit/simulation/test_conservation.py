@@ -10,7 +10,8 @@ from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.data.market_data.schema import NO, YES
 from kalshi_platform.domain.actions import BUY_NO, BUY_YES, HOLD
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.simulation.replay.bank import BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.assemble import build_bank
+from kalshi_platform.simulation.replay.bank import BankMarket, MarketInfo
 
 #: Most that fills at a price of unknown size while it is displayed.
 CAP_E2 = 150

@@ -19,7 +19,8 @@ from made.replay_bank import Script
 
 from kalshi_platform.data.features.kernel import build_rows
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.simulation.replay.bank import UNSETTLED, BankMarket, MarketInfo, build_bank
+from kalshi_platform.simulation.replay.assemble import build_bank
+from kalshi_platform.simulation.replay.bank import UNSETTLED, BankMarket, MarketInfo
 
 MS = 1_000_000
 PROVENANCE = {"levels": "recorded", "quotes": "quotes", "prints": "trade_implied"}

@@ -10,13 +10,12 @@ marker row, too: nobody knows which snapshot they were of.
 """
 
 from collections import Counter
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from kalshi_platform.data.market_data.gaps import GAP_CELLS, NOTHING_MISSING, put_before
-from kalshi_platform.data.market_data.importers.parquet import PartRows, column_names, read_all, read_part
+from kalshi_platform.data.market_data.importers.parquet import PartRows, read_part
 from kalshi_platform.data.market_data.importers.pieces import Piece, split_by_market
 from kalshi_platform.data.market_data.importers.trades import SIDES
 from kalshi_platform.data.market_data.importers.types import PROVENANCE, Part, SeqGap
@@ -66,22 +65,6 @@ def import_level2(part: Part, counters: Counter[str]) -> list[Piece]:
     rows, at = put_before(_rows(cells, _message_ends(cells)), missing, cells.taker)
     provenance: Provenance = "simulated" if part.simulated else PROVENANCE["level2"]
     return split_by_market(source, rows, cells.at[at], provenance)
-
-
-def find_seq_gaps(path: Path) -> tuple[SeqGap, ...]:
-    """Holes in the sequence numbers of each (session, sid), over all markets of the file."""
-    names = column_names(path)
-    if not {"sid", "seq"} <= names:
-        return ()
-    session = ["session"] if "session" in names else []
-    table = read_all(path, [*session, "sid", "seq"]).drop_null()
-    columns = [table.column(name).to_numpy().astype(np.int64) for name in table.column_names]
-    sessions = columns[0] if session else np.zeros(table.num_rows, np.int64)
-    order = np.lexsort((columns[-1], columns[-2], sessions))
-    sessions, sids, seqs = sessions[order], columns[-2][order], columns[-1][order]
-    step = np.diff(seqs)
-    hole = np.flatnonzero((np.diff(sessions) == 0) & (np.diff(sids) == 0) & (step > 1)) + 1
-    return tuple(SeqGap(int(sessions[i]), int(sids[i]), int(seqs[i]), int(step[i - 1]) - 1) for i in hole)
 
 
 def _read(source: PartRows, counters: Counter[str]) -> _Source:

@@ -9,7 +9,7 @@ Times     A column of whole numbers counts the unit in its name. A column of Par
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -290,6 +290,16 @@ def read_all(path: Path, columns: list[str] | None = None) -> pa.Table:
             return file.read(columns=columns)
         except (pa.ArrowException, OSError) as err:
             _damaged(path, err)
+
+
+def read_groups(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """Columns of one row group after the other; DataError where the file is damaged."""
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            try:
+                yield file.read_row_group(group, columns=columns)
+            except (pa.ArrowException, OSError) as err:
+                _damaged(path, err)
 
 
 def column_names(path: Path) -> set[str]:

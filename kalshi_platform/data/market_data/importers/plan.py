@@ -3,10 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from kalshi_platform.data.market_data.importers.captures import index_capture
-from kalshi_platform.data.market_data.importers.level2 import find_seq_gaps
 from kalshi_platform.data.market_data.importers.metadata import KnownMarkets, read_catalogue
 from kalshi_platform.data.market_data.importers.parquet import (
     TickerRows,
@@ -16,11 +16,11 @@ from kalshi_platform.data.market_data.importers.parquet import (
 )
 from kalshi_platform.data.market_data.importers.periods import period_of
 from kalshi_platform.data.market_data.importers.recognise import FileKind, recognise
+from kalshi_platform.data.market_data.importers.seq_gaps import SeqGaps, find_seq_gaps, no_seq_gaps
 from kalshi_platform.data.market_data.importers.types import (
     DataKind,
     ImportJob,
     Part,
-    SeqGap,
     UnknownSchemaError,
 )
 from kalshi_platform.data.market_data.market_meta import MarketRecord, inferred_event
@@ -44,7 +44,7 @@ class IndexedFile:
     path: Path
     kind: DataKind
     markets: tuple[TickerRows, ...]
-    seq_gaps: tuple[SeqGap, ...] = ()
+    seq_gaps: SeqGaps = field(default_factory=no_seq_gaps, repr=False)
     simulated: bool = False
     period_ns: int = 0
 
@@ -130,7 +130,8 @@ class ImportPlan:
                 groups = sorted({g for m in markets for g in m.row_groups})
                 tickers = tuple(m.ticker for m in markets)
                 part = Part(
-                    str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps, file.simulated,
+                    str(file.path), file.kind, tickers, tuple(groups), file.seq_gaps.of_groups(groups),
+                    file.simulated,
                     file.period_ns,
                 )  # fmt: skip
                 parts[number].append(part)
@@ -145,8 +146,17 @@ class ImportPlan:
 
     def fees_of(self, events: Sequence[str]) -> FeeTable:
         """The part of the fee table that the markets of ``events`` need."""
-        named = {r.spec.series for r in self.catalogue.values() if r.spec.event in events and r.spec.series}
+        named = {series for event in events for series in self._series_of_event.get(event, ())}
         return self.fees.only({*named, *map(series_of, events)}, set(events))
+
+    @cached_property
+    def _series_of_event(self) -> dict[str, set[str]]:
+        """Series that the metadata name for the markets of each event."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for record in self.catalogue.values():
+            if record.spec.series:
+                found[record.spec.event].add(record.spec.series)
+        return found
 
 
 class _Groups:

@@ -3,6 +3,7 @@
 import os
 from functools import partial
 
+import pyarrow as pa
 import pytest
 from made.fake_import import build
 from made.stored import make_dataset
@@ -13,6 +14,7 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.grow import add_to_dataset
 from kalshi_platform.data.dataset.inspect import find_problems
 from kalshi_platform.data.dataset.store import Dataset
+from kalshi_platform.data.dataset.tables import encode_table
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import open_storage
 
@@ -62,9 +64,11 @@ def test_only_what_nothing_names_is_deleted(tmp_path, rng):
     (tmp_path / "notes.txt").write_text("mine")
     (tmp_path / ".x.12.partial").write_text("half")
     markets, events, features = manifest.shards
-    delete_stale(storage, [markets, events], keep=[markets])
+    table = encode_table("order", {"market": pa.array([0])})
+    storage.write_bytes_atomic(table.shard.path, table.data)  # of a build that was killed
+    delete_stale(storage, [markets.path, events.path], keep=[*manifest.paths() - {events.path}])
     assert {f.path for f in storage.list_files()} == {
-        "manifest.json", "notes.txt", markets.path, features.path,
+        "manifest.json", "notes.txt", markets.path, features.path, *(t.shard.path for t in manifest.tables),
     }  # fmt: skip
 
 

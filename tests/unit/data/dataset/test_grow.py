@@ -5,6 +5,7 @@ import json
 import pytest
 from made.fake_import import EVENTS, build, files
 from made.market_files import T0, book, capture, meta, quote, snapshot, trade, write
+from made.stored import v1_text
 
 from kalshi_platform.data.dataset import grow as grow_module
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
@@ -342,7 +343,7 @@ def test_events_beside_the_new_rows_of_one_that_grew_join_its_stratum(tmp_path):
 def test_a_dataset_from_before_blocks_grows_by_its_own_rules(tmp_path):
     made(tmp_path, *weather(tmp_path, "one", range(30)))
     path = tmp_path / "set" / MANIFEST_NAME
-    old = json.loads(path.read_text())
+    old = json.loads(v1_text(Dataset.open(tmp_path / "set").manifest))
     del old["strata"]
     for number, market in enumerate(old["markets"]):
         del market["block"]
@@ -361,7 +362,7 @@ def test_a_dataset_of_an_earlier_version_grows_and_its_events_stay_where_they_we
     one = quotes(tmp_path, "one.parquet", DAY_1, range(20))
     made(tmp_path, one)
     path = tmp_path / "set" / MANIFEST_NAME
-    old = json.loads(path.read_text())
+    old = json.loads(v1_text(Dataset.open(tmp_path / "set").manifest))
     del old["imported"]
     for market in old["markets"]:
         del market["n_segments"], market["grid_declared"]
@@ -381,7 +382,7 @@ def test_another_writer_in_between_is_noticed(tmp_path, monkeypatch):
 
     def meanwhile(storage, old):
         keep(storage, old)
-        storage.write_bytes_atomic(MANIFEST_NAME, old.replace(sources=("other",)).to_bytes())
+        old.replace(sources=("other",)).write(storage)
 
     monkeypatch.setattr(grow_module, "keep_state", meanwhile)
     with pytest.raises(ContractError, match="repeat this command"):

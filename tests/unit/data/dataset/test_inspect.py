@@ -8,6 +8,7 @@ from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, playable_words
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.domain.errors import ChecksumError
+from kalshi_platform.storage.storage import open_storage
 
 
 def test_the_summary_adds_up(fake, tmp_path):
@@ -32,7 +33,7 @@ def test_markets_that_no_episode_can_step_over_are_counted_in_their_split(tmp_pa
             *others[2:],
         )
     )  # fmt: skip
-    (tmp_path / "out" / MANIFEST_NAME).write_bytes(changed.to_bytes())
+    changed.write(open_storage(tmp_path / "out"))
     summary = summarise(Dataset.open(tmp_path / "out"))
     assert summary.unplayable_markets == 3
     lost = {m.split for m in changed.markets[:3]}
@@ -41,7 +42,7 @@ def test_markets_that_no_episode_can_step_over_are_counted_in_their_split(tmp_pa
         "764 markets, of which 43 cannot be played: fewer than two rows"
     )
     older = changed.replace(markets=(alone.replace(n_segments=None), *others))
-    (tmp_path / "out" / MANIFEST_NAME).write_bytes(older.to_bytes())
+    older.write(open_storage(tmp_path / "out"))
     assert summarise(Dataset.open(tmp_path / "out")).unplayable_markets is None
 
 
@@ -65,7 +66,7 @@ def test_verification_names_a_market_whose_figures_differ(fake, tmp_path):
     manifest = build(tmp_path / "out")
     wrong = manifest.markets[0].replace(n_events=1, n_rows=2, settled=False)
     changed = manifest.replace(markets=(wrong, *manifest.markets[1:]))
-    (tmp_path / "out" / MANIFEST_NAME).write_bytes(changed.to_bytes())
+    changed.write(open_storage(tmp_path / "out"))
     problems = find_problems(Dataset.open(tmp_path / "out"))
     assert len(problems) == 3
     assert all("EV0-A" in line for line in problems)

@@ -3,7 +3,7 @@
 import pytest
 from made.stored import make_dataset
 
-from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, STATES_FOLDER
+from kalshi_platform.data.dataset.manifest import STATES_FOLDER
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.storage.storage import open_storage
@@ -19,25 +19,26 @@ def place(tmp_path, rng):
 
 def test_a_kept_state_is_forgotten_with_the_shards_it_names(place):
     storage, first, second, _ = place
+    second.write(storage)
     keep_state(storage, first)
     keep_state(storage, second)
-    assert forget_states(storage, keep=second.digest) == list(first.shards)
+    assert forget_states(storage, keep=second.digest) == first.paths()
     assert [f.path for f in storage.list_files(STATES_FOLDER)] == [f".states/{second.digest}.json"]
-    assert forget_states(storage) == list(second.shards)
-    assert forget_states(storage) == []
+    assert forget_states(storage) == second.paths()
+    assert forget_states(storage) == set()
 
 
 def test_a_note_that_is_damaged_names_no_shard_and_goes(place):
     storage, *_ = place
     storage.write_bytes_atomic(f"{STATES_FOLDER}/0123.json", b"{")
-    assert forget_states(storage) == []
+    assert forget_states(storage) == set()
     assert storage.list_files(STATES_FOLDER) == []
 
 
 def test_a_state_that_is_no_longer_in_force_is_not_replaced(place):
     storage, first, second, third = place
     claim_state(storage, first, second)
-    storage.write_bytes_atomic(MANIFEST_NAME, second.to_bytes())
+    second.write(storage)
     with pytest.raises(ContractError, match=f"became {second.digest} while files were added"):
         claim_state(storage, first, third)
 

@@ -65,7 +65,7 @@ def test_the_finding_comes_from_the_rollouts():
 def test_a_market_without_a_print_is_counted():
     bank = random_bank(4, 1, 60)
     assert unprinted_markets(bank) == 4
-    rows = bank.arrays.rows.copy()
-    rows["print_px_e4"][bank.arrays.segments["start"][1] + 3] = 5_000
-    assert unprinted_markets(changed(bank, rows=rows)) == 3
+    segments = bank.arrays.segments.copy()
+    segments["printed"][1] = 1
+    assert unprinted_markets(changed(bank, segments=segments)) == 3
     assert np.unique(bank.arrays.segments["market"]).size == 4

@@ -5,14 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_platform.domain import machine_room
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.learning.training import machine
 from kalshi_platform.learning.training.config import TrainConfig
 from kalshi_platform.learning.training.machine import (
     GIB,
     Machine,
-    cgroup_cores,
-    free_memory_bytes,
     learner_device,
     plan_workers,
 )
@@ -102,35 +101,11 @@ def test_the_device_is_a_gpu_where_there_is_one_and_none_was_refused(monkeypatch
                 assert learner_device(wanted) == device
 
 
-def test_a_container_limits_cores_and_memory(tmp_path):
-    new = tmp_path / "new"
-    new.mkdir()
-    (new / "cpu.max").write_text("150000 100000\n")
-    (new / "memory.max").write_text("3000000\n")
-    (new / "memory.current").write_text("1000000\n")
-    assert (cgroup_cores(new), free_memory_bytes(new)) == (1.5, 2_000_000)
-    (new / "cpu.max").write_text("max 100000\n")
-    assert cgroup_cores(new) is None
-    old = tmp_path / "old"
-    for name, text in (
-        ("cpu/cpu.cfs_quota_us", "400000"),
-        ("cpu/cpu.cfs_period_us", "100000"),
-        ("memory/memory.limit_in_bytes", "500"),
-        ("memory/memory.usage_in_bytes", "700"),
-    ):
-        (old / name).parent.mkdir(parents=True, exist_ok=True)
-        (old / name).write_text(text)
-    assert (cgroup_cores(old), free_memory_bytes(old)) == (4.0, 0)
-    (old / "cpu" / "cpu.cfs_quota_us").write_text("-1")
-    assert cgroup_cores(old) is None
-    assert free_memory_bytes(tmp_path / "nothing") > 0
-
-
 def test_this_machine_is_read(monkeypatch):
     here = Machine.here()
     assert here.cores >= 1
     assert here.memory_bytes > 0
-    monkeypatch.setattr(machine, "cgroup_cores", lambda root: 1.5)
+    monkeypatch.setattr(machine_room, "cgroup_cores", lambda root: 1.5)
     monkeypatch.setitem(machine.sys.modules, "ray", None)
     assert Machine.here().cores == 1
 

@@ -26,6 +26,7 @@ from kalshi_platform.serving.server.metrics import (
     MODEL,
     RELOADS,
     REQUEST_SECONDS,
+    SESSIONS,
     TIER_3_PAUSED,
 )
 from kalshi_platform.serving.server.observability import Buckets, Observability, ServeMetrics
@@ -173,11 +174,16 @@ def test_a_streams_event_is_counted_with_its_time_and_the_age_of_its_oldest_row(
     assert histograms[(FEATURE_AGE_SECONDS.name, ())].counts.index(1) == AGE_S.index(60.0)
 
 
+def test_gauges_that_alerts_compare_are_there_before_the_first_event():
+    gauges = Observability().metrics.snapshot().gauges
+    assert gauges == {(SESSIONS.name, ()): 0.0, (TIER_3_PAUSED.name, ()): 0.0}
+
+
 def test_a_tier_3_left_alone_is_a_gauge_and_a_warning(log, lines):
     seen = Observability(log=log)
     for is_paused in (True, False):
         seen.tier_3_paused(is_paused)
-        assert seen.metrics.snapshot().gauges == {(TIER_3_PAUSED.name, ()): float(is_paused)}
+        assert seen.metrics.snapshot().gauges[TIER_3_PAUSED.name, ()] == float(is_paused)
     assert lines == [("WARNING", "tier_3", {"paused": True}), ("INFO", "tier_3", {"paused": False})]
 
 

@@ -6,11 +6,11 @@ from made.replay_bank import bank_of, book, market, random_bank, rows_of
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import WHOLE_CENTS, MarketSpec, PriceBand
 from kalshi_platform.domain.market_history import KnownFacts, MarketHistory
+from kalshi_platform.simulation.replay.assemble import build_bank
 from kalshi_platform.simulation.replay.bank import (
     UNSETTLED,
     BankMarket,
     MarketInfo,
-    build_bank,
 )
 from kalshi_platform.simulation.replay.terms import MAX_BANDS, NO_CLOSE
 

@@ -158,7 +158,7 @@ def test_a_failed_write_leaves_nothing(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.np, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StorageError, match=r"banks/a of 0\.001 GB: No space left on device; free room"):
         cache.store_arrays("a", megabyte(1))
     assert list(folder.iterdir()) == []
 
@@ -225,9 +225,9 @@ def test_the_bank_that_another_process_built_meanwhile_is_not_thrown_away(folder
 def test_a_disk_that_does_not_keep_what_is_written_is_named_after_three_tries(folder, monkeypatch):
     written = []
 
-    def forgets(path):
+    def forgets(path, known):
         written.append(path)
-        seal(path)
+        seal(path, known)
         flipped(path / "rows.npy")
 
     monkeypatch.setattr(cache, "seal", forgets)
@@ -241,6 +241,50 @@ def test_the_process_that_finished_first_wins():
     cache.store_arrays("a", megabyte(1))
     again = cache.store_arrays("a", megabyte(2))
     assert int(again["rows"][0]) == 1
+
+
+BUILD = """
+import logging, sys, time
+from pathlib import Path
+import numpy as np
+from kalshi_platform.simulation.replay import cache
+logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+def write(folder):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    np.save(folder / "rows.npy", np.full(1_000, 7, np.uint8))
+    return {}
+arrays = cache.build_arrays("one", 1_000, write, "the train split of /data")
+print("opened", int(arrays["rows"].sum()), flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["done", "killed"])
+def test_of_two_processes_one_builds_and_the_other_waits_for_it(folder, end):
+    def start():
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        return subprocess.Popen([sys.executable, "-c", BUILD], **pipes)
+
+    with start() as first:
+        assert first.stdout.readline() == "writing\n"
+        with start() as second:
+            told = second.stdout.readline()
+            assert re.match(
+                rf"the train split of /data \(bank one\) is being written by process {first.pid}: "
+                "waiting until it is done\n",
+                told,
+            )
+            if end == "killed":
+                first.kill()
+                assert second.stdout.readline() == "writing\n"
+            else:
+                first.stdin.write("\n")
+                first.stdin.flush()
+                assert first.stdout.readline() == "opened 7000\n"
+            second.stdin.write("\n")
+            second.stdin.flush()
+            assert second.stdout.readline() == "opened 7000\n"  # without writing, unless the first was killed
+    assert keys() == ["one"]
 
 
 def test_a_bank_larger_than_the_limit_is_kept_and_said_to_be(monkeypatch, caplog):
