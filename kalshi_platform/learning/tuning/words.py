@@ -195,7 +195,7 @@ def several(n: int, noun: str) -> str:
 
 
 def arms_text(over: object) -> str:
-    """Text of the values that a sweep searched: one line an arm, or all in one line where there are no arms."""
+    """Text of the values that a sweep searched: one line an arm, or all in one line without arms."""
     if isinstance(over, list | tuple) and any(isinstance(arm, list | tuple | dict) for arm in over):
         return "\n".join(setting_text(arm) if isinstance(arm, dict) else value_text(arm) for arm in over)
     return value_text(over)
