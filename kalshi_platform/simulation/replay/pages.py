@@ -216,7 +216,7 @@ def reading(arrays: BankArrays, rows: np.ndarray | int) -> Iterator[BankArrays]:
 
 def pages_of(arrays: BankArrays) -> Pages | None:
     """Pages of a bank on demand; None of any other."""
-    column: Any = arrays.rows
+    column: Any = arrays.age  # all arrays with an entry a row are paged, or none
     return column.pages if isinstance(column, PagedColumn) else None
 
 
