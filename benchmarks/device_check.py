@@ -35,7 +35,7 @@ def measured_on(source: TrainingSource) -> Measure:
     def measure(level: str, device: str) -> float:
         algorithm = build_algorithm(source, made.config(level).replace(learner_device=device))
         try:
-            network = algorithm.get_policy().model.network
+            network = algorithm.get_policy().model.network  # type: ignore[attr-defined]
             placed = next(network.parameters()).device.type
             if placed != device:
                 raise RuntimeError(f"its network lies on {placed}")
@@ -48,7 +48,7 @@ def measured_on(source: TrainingSource) -> Measure:
                 raise RuntimeError("its weights did not move")
             return rate
         finally:
-            algorithm.stop()
+            algorithm.stop()  # type: ignore[no-untyped-call]
 
     return measure
 

@@ -359,7 +359,11 @@ def main(arguments: list[str]) -> int:
         print(f"submit: {error}", file=sys.stderr)
         return int(error.exit_code)
     except (RuntimeError, ConnectionError) as error:  # what Ray's client raises
-        print(f"submit: the cluster refused or left: {error}", file=sys.stderr)
+        print(
+            f"submit: the cluster refused or left: {error}; where its head was lost, submit a sweep again to "
+            "the new head with --resume",
+            file=sys.stderr,
+        )
         return 1
 
 

@@ -107,7 +107,7 @@ def _address_of_ray() -> str:
     ContractError where there is no Ray, where there are several, or where it has no dashboard.
     """
     from ray._private import ray_constants, services
-    from ray._raylet import GcsClient
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
 
     try:
         found = services.canonicalize_bootstrap_address_or_die("auto")

@@ -193,8 +193,8 @@ def _to_the_end(
     lines = [f"winner {record.winner}: {record.why}", f"page: {store.out / COMPARE_HTML}"]
     if store.is_remote:
         lines[-1] += f", also {store.address(COMPARE_HTML)}"
-    if registered is not None:
-        where = ("--dataset", record.dataset, "--registry", registered.registry)
+    if models is not None and registered is not None:
+        where = ("--dataset", record.dataset, "--registry", models.uri)
         lines.append(f"next: {command_line('models', 'promote', registered.model, *where)}")
     show(terminal_view(comparison))
     output().print("\n".join(lines), soft_wrap=True, highlight=False)

@@ -66,6 +66,7 @@ def swept(nodes: Nodes, log: Callable[[str], Path]) -> Swept:
     second.lose()
     sweep.tell(f"head-1 lost, and every machine of its cluster; iterations in the storage: {reached}")
     assert sweep.wait() != 0
+    assert "where its head was lost, submit a sweep again to the new head with --resume" in sweep.said
     assert "Traceback" not in sweep.said
     nodes.start_head("head-2")
     nodes.start_workers("worker-4", "worker-5")

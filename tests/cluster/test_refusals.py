@@ -51,13 +51,14 @@ def test_a_shard_lost_while_training_is_named_and_nothing_is_registered(cluster:
     registered = cluster.store.keys("registry")
     sweep = FarSweep(cluster, "torn", log("shard-lost"), *iterations(400), "--sweep", "max_failures=1")
     sweep.wait_until(lambda: sum(sweep.reached().values()) >= 2)
-    shards = [key for key in cluster.store.keys("datasets") if "/events/" in key or key.endswith(".parquet")]
+    shards = [key for key in cluster.store.keys("datasets") if "/features/" in key]
     lost = {key: cluster.store.read("datasets", key) for key in shards}
+    assert len(lost) == 12
     try:
         for key in lost:
             cluster.store.client.delete_object(Bucket="datasets", Key=key)
         first.lose()  # and with it the only copy of them that a machine had
-        sweep.tell(f"{len(lost)} objects of the dataset lost, and the machine that had copies of them")
+        sweep.tell(f"{len(lost)} shards of the dataset lost, and the machine that had copies of them")
         cluster.start_workers("without-shards")
         assert sweep.wait() not in (0, 1)
     finally:

@@ -3,4 +3,4 @@
 Not here   the store of models (models/registry). Begin reading at promote.py.
 """
 
-__all__ = ["evidence", "gates", "latency", "promote", "registration"]
+__all__ = ["challenge", "evidence", "gates", "latency", "promote", "registration"]

@@ -3,4 +3,7 @@
 Not here   one run (training/) and the questions asked (tune_experiments/). Begin reading at sweep.py.
 """
 
-__all__ = ["claim", "conclude", "experiment", "load_runs", "page", "sweep", "sweep_store", "tracking"]
+__all__ = [
+    "claim", "conclude", "experiment", "load_runs", "page", "sweep",
+    "sweep_store", "tracking", "tracking_place",
+]  # fmt: skip

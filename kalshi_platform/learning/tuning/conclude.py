@@ -28,7 +28,6 @@ from kalshi_platform.learning.tuning.sweep import write_json
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import mirror_model
-from kalshi_platform.learning.tuning.tracking_place import tracking_place
 from kalshi_platform.learning.tuning.winner_report import WINNER
 from kalshi_platform.models.networks.policy import FrozenPolicy
 from kalshi_platform.models.registry.store import CHALLENGER, Registry
@@ -73,7 +72,7 @@ def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, 
     reason = f"won the sweep {record.name} in {store.uri}"
     found = register_judged(record, run, store.out / WINNER, registry, reason, say)
     store.keep(WINNER)
-    address, place = f"{registry.uri}/models/{found.model}", tracking_place(store.out, store.kept_at)
+    address, place = f"{registry.uri}/models/{found.model}", store.tracking_place()
     mirror_model(found.model, CHALLENGER if found.is_challenger else "", address, place, say)
     return found
 

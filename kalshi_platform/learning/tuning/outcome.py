@@ -1,4 +1,4 @@
-"""What came of a sweep in a few lines: the run that won, its test figures, its checkup, what was registered.
+"""A sweep's outcome in a few lines: the run that won, its test figures, its checkup, what was registered.
 
 Owns   the first lines of the summary, on the terminal and on the page.
 Not    a figure of its own: they lie in the winner's report and in winner/registered.json.
@@ -41,7 +41,7 @@ def outcome_of(
     pnl_e6: int,
     findings: Sequence[Finding],
 ) -> SweepOutcome | None:
-    """What came of the sweep ``record``; None where it has no winner yet.
+    """Outcome of the sweep ``record``; None where it has no winner yet.
 
     ``split``, ``mean_return``, ``pnl_e6`` and ``findings`` are of the winner's own report; None = there is
     none.

@@ -104,7 +104,7 @@ def compare_runs(folders: Sequence[Path], config: FindingsConfig | None = None) 
 
 
 def _outcome(loaded: Loaded, report: WinnerReport | None) -> SweepOutcome | None:
-    """What came of the sweep, where exactly one is compared."""
+    """Outcome of the sweep, where exactly one is compared."""
     if len(loaded.sweeps) != 1 or any(run.sweep is None for run in loaded.runs):
         return None
     sweep = loaded.sweeps[0]

@@ -30,7 +30,7 @@ class Registered(Config):
 
 
 def read_registered(judged: Path) -> Registered | None:
-    """What a sweep registered, from its folder ``winner``; None where it registered nothing."""
+    """Record in a sweep's folder ``winner``; None where it registered nothing."""
     try:
         return Registered.parse(json.loads((judged / REGISTERED_FILE).read_text()))
     except FileNotFoundError:

@@ -31,7 +31,6 @@ from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord, read_sweep
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import SweepTracking, require_tracking
-from kalshi_platform.learning.tuning.tracking_place import tracking_place
 from kalshi_platform.storage.whole_file import write_whole
 
 
@@ -94,16 +93,17 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     found.write(())
     say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
-    tracking = _tracking(experiment, store, dataset, say)
-    tracker = tracking.stage(planned)
-    records = run_stage("sweep", planned, scheduler, sweep, place, tracker, say, found.write)
+    tags = {"sweep": store.claim, "dataset": dataset.digest}
+    tracking = SweepTracking(store.tracking_place(), experiment.name, tags, list(experiment.space), say)
+    nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
+    tracking.open(sum(1 for node in nodes if node["Alive"]))
+    records = run_stage("sweep", planned, scheduler, sweep, place, tracking.stage(planned), say, found.write)
     tracking.keep()
     chosen = best_trials(records, sweep.finalists)
     more = further_seeds(chosen, planned, sweep.seeds)
     say(f"finalists: {', '.join(r.id for r in chosen)}; {len(more)} runs with further seeds")
-    tracker = tracking.stage(more)
     fifo = FIFOScheduler()  # type: ignore[no-untyped-call]
-    so_far = tuple(records.values())
+    so_far, tracker = tuple(records.values()), tracking.stage(more)
     further = run_stage(
         "finalist", more, fifo, sweep, place, tracker, say, lambda ended: found.write((*so_far, *ended))
     )
@@ -112,16 +112,6 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     record = found.write((*so_far, *further.values()), choice)
     tracking.conclude(record)
     return record
-
-
-def _tracking(experiment: Experiment, store: SweepStore, dataset: Dataset, say: Say) -> SweepTracking:
-    """Runs of the sweep in MLflow, with what an earlier start or machine tracked."""
-    place = tracking_place(store.out, store.kept_at)
-    tags = {"sweep": store.claim, "dataset": dataset.digest}
-    tracking = SweepTracking(place, experiment.name, tags, list(experiment.space), say)
-    nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
-    tracking.open(machines=sum(1 for node in nodes if node["Alive"]))
-    return tracking
 
 
 class _Found:

@@ -19,6 +19,7 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.places import home
 from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE
+from kalshi_platform.learning.tuning.tracking_place import TrackingPlace, tracking_place
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import create_whole, write_whole
 
@@ -68,10 +69,9 @@ class SweepStore:
         """Address of the storage; without one, the folder."""
         return self.storage.uri
 
-    @property
-    def kept_at(self) -> str:
-        """Address of the storage behind ``out``; empty where there is none."""
-        return self.uri if self.is_remote else ""
+    def tracking_place(self) -> TrackingPlace:
+        """Place of the sweep's MLflow runs."""
+        return tracking_place(self.out, self.uri if self.is_remote else "")
 
     def address(self, path: str) -> str:
         """``path`` where it lasts: in the storage."""

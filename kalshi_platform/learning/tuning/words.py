@@ -194,11 +194,11 @@ def several(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def arms_text(over: object) -> list[str]:
-    """What a sweep searched, one line an arm where the arms are lists or several settings, else one line."""
+def arms_text(over: object) -> str:
+    """Text of the values that a sweep searched: one line an arm, or all in one line without arms."""
     if isinstance(over, list | tuple) and any(isinstance(arm, list | tuple | dict) for arm in over):
-        return [value_text(arm) for arm in over]
-    return [value_text(over)]
+        return "\n".join(setting_text(arm) if isinstance(arm, dict) else value_text(arm) for arm in over)
+    return value_text(over)
 
 
 def setting_text(values: dict[str, Any]) -> str:
@@ -217,6 +217,4 @@ def value_text(value: object) -> str:
         return f"{value:,}" if isinstance(value, int) else plain(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(value_text, value))
-    if isinstance(value, dict):
-        return setting_text(value)
     return value if isinstance(value, str) else json_text(value)

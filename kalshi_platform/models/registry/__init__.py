@@ -4,6 +4,6 @@ Not here   the gates of a promotion (evaluation/promotion). Begin reading at sto
 """
 
 __all__ = [
-    "aliases", "evidence", "examples", "export", "load", "marks", "provenance", "record", "store", "tiers",
-    "verdicts",
+    "aliases", "evidence", "examples", "export", "flaws", "load", "marks", "provenance", "record", "store",
+    "tiers", "verdicts",
 ]  # fmt: skip

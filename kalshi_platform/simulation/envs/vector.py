@@ -19,7 +19,7 @@ from kalshi_platform.simulation.envs.state import Episodes, StepParams
 from kalshi_platform.simulation.replay.bank import Bank, BankArrays
 from kalshi_platform.simulation.replay.layout import Layout, layout_of
 from kalshi_platform.simulation.replay.observation import N_PORTFOLIO
-from kalshi_platform.simulation.replay.pages import Lease, pages_of
+from kalshi_platform.simulation.replay.pages import RowLease, pages_of
 from kalshi_platform.simulation.replay.state import EMPTY, allocate
 
 
@@ -40,7 +40,7 @@ class ReplayVectorEnv:
         self.layout: Layout = layout_of(config.n_slots, len(bank.feature_names), N_PORTFOLIO)
         self.episodes = episodes
         pages = pages_of(bank.arrays)
-        self._lease = None if pages is None else Lease(pages)
+        self._lease = None if pages is None else RowLease(pages)
         self._kept_for: tuple[int, int] | None = None
         #: Arrays in which the rows of the present observations and of waiting episodes can be read.
         self.arrays: BankArrays = bank.arrays if pages is None else pages.raw
@@ -172,7 +172,7 @@ class ReplayVectorEnv:
         if self._lease is not None and self._kept_for != (id(self._table), self._used):
             self._keep(self._lease)
 
-    def _keep(self, lease: Lease) -> None:
+    def _keep(self, lease: RowLease) -> None:
         """Keep the rows filled that a step may read: those of live episodes, and of the next ones."""
         live = self.slots["cursor"][self.slots["state"] != EMPTY]
         waiting = slice(self._used, self._used + self.n_envs)

@@ -11,7 +11,7 @@ __all__ = [
     "impact",
     "layout",
     "observation",
-    "open",
+    "open", "pages",
     "planning",
     "state",
     "terms",

@@ -5,7 +5,7 @@ Owns       sparse files of a bank's full size, private to the process and withou
 Guard      ``BankArrays`` of such a bank hold a :class:`PagedColumn` in place of each array with an entry a
            row. Reading one is refused by an error, so nobody meets a row that was not filled. A reader asks
            :func:`reading` for the arrays in which its rows are filled; environments keep the rows of their
-           episodes filled by a :class:`Lease`.
+           episodes filled by a :class:`RowLease`.
 Invariant  row numbers and bits are those of the whole bank. A row that somebody keeps is never emptied, even
            above the bound (the log says so once): the bound gives way, not the result.
 Units      bytes; an event's rows, those of all its markets, come and go together.
@@ -59,7 +59,7 @@ class PagedColumn:
     __getitem__ = __array__ = __iter__ = __len__ = _refuse
 
 
-class Lease:
+class RowLease:
     """The events whose rows one reader keeps filled; they are free again when it is gone."""
 
     def __init__(self, pages: "Pages") -> None:
@@ -200,7 +200,7 @@ class Pages:
 def reading(arrays: BankArrays, rows: np.ndarray | int) -> Iterator[BankArrays]:
     """Give the block arrays in which ``rows``, and all other rows of their events, are filled.
 
-    Of a bank in the cache these are ``arrays`` themselves. Copy what is used after the block.
+    For a bank in the cache these are ``arrays`` themselves. Copy what is used after the block.
     """
     pages = pages_of(arrays)
     if pages is None:
@@ -216,7 +216,7 @@ def reading(arrays: BankArrays, rows: np.ndarray | int) -> Iterator[BankArrays]:
 
 def pages_of(arrays: BankArrays) -> Pages | None:
     """Pages of a bank on demand; None of any other."""
-    column: Any = arrays.rows
+    column: Any = arrays.age  # all arrays with an entry a row are paged, or none
     return column.pages if isinstance(column, PagedColumn) else None
 
 

@@ -44,7 +44,7 @@ def way(monkeypatch, tmp_path):
     def register(record, store, models, say):
         found.steps.append("register")
         found.registries.append(models.uri)
-        return SimpleNamespace(id="tiny-1")
+        return SimpleNamespace(model="tiny-1")
 
     def page(comparison, out):
         found.steps.append("page")

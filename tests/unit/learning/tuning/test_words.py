@@ -79,10 +79,8 @@ def test_numbers_and_nouns_agree_and_arms_stand_apart():
         "2 seeds",
         "1,000 runs",
     )
-    assert arms_text([["orderbook"], ["orderbook", "temporal"]]) == ["orderbook", "orderbook, temporal"]
-    assert arms_text([{"env.order_style": "take"}, {"env.order_style": "make"}]) == [
-        "order_style take",
-        "order_style make",
-    ]
-    assert arms_text([1e-4, 3e-4]) == ["0.0001, 0.0003"]
-    assert arms_text("loguniform (0.1, 1)") == ["loguniform (0.1, 1)"]
+    assert arms_text([["orderbook"], ["orderbook", "temporal"]]) == "orderbook\norderbook, temporal"
+    arms = [{"env.order_style": "take"}, {"env.order_style": "make"}]
+    assert arms_text(arms) == "order_style take\norder_style make"
+    assert arms_text([1e-4, 3e-4]) == "0.0001, 0.0003"
+    assert arms_text("loguniform (0.1, 1)") == "loguniform (0.1, 1)"

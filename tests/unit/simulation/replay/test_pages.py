@@ -23,7 +23,7 @@ from kalshi_platform.models.rules.public_book import imbalances, spread_signals
 from kalshi_platform.simulation.envs.episodes import event_episodes, market_episodes
 from kalshi_platform.simulation.replay import cache, on_demand, open
 from kalshi_platform.simulation.replay.open import Share, open_bank
-from kalshi_platform.simulation.replay.pages import Lease, Pages, pages_of, reading
+from kalshi_platform.simulation.replay.pages import Pages, RowLease, pages_of, reading
 
 EVENTS = tuple(f"EV{k}" for k in range(12))
 
@@ -130,7 +130,7 @@ def test_rows_that_nobody_asked_for_are_refused(demand):
 def test_rows_that_somebody_keeps_stay_above_the_bound_and_the_log_says_so_once(demand, caplog):
     few = demand(limit_gb="0.00001")
     pages = pages_of(few.arrays)
-    lease = Lease(pages)
+    lease = RowLease(pages)
     lease.keep(np.arange(0, few.n_rows, 50))
     assert pages.filled_bytes == few.n_rows * pages._row_bytes
     lease.keep(np.arange(0, few.n_rows, 50))
