@@ -79,7 +79,11 @@ def waiting_words(bundles: Sequence[Resources], nodes: Sequence[Resources], free
             "starting), or end the sweep and ask for less"
         )
     if not _fits(asked, free):
-        return f"{begin}; {has}, of which {_words(free)} are free: waiting until other work ends"
+        # A trial's process takes its room when Ray starts it, before Ray Tune calls it running.
+        return (
+            f"{begin}; {has}, of which {_words(free)} are free: waiting until other work ends, or until the "
+            "trials that took the rest have started"
+        )
     return f"{begin}; {has} and room for it: waiting for the trial's process to start"
 
 

@@ -65,6 +65,12 @@ REFUSALS: Final = (
     ("422", "too-many-markets, repeated-market", "markets that do not fit", "make several groups"),
     ("426", "websocket", "a plain request to /v1/stream", "connect with ws://"),
     ("429", "too-many-requests", "more than the service grants", "wait as Retry-After says"),
+    (
+        "499",
+        "client-left",
+        "the client left in the middle of its body",
+        "send the body whole; no answer came",
+    ),
     ("500", "internal", "a mistake in the service", "tell its operator the request_id"),
     ("503", "no-model, registry", "no model yet, or no registry to read", "wait as Retry-After says"),
 )

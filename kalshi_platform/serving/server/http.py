@@ -23,6 +23,7 @@ from fastapi import FastAPI, Query, Request, WebSocket
 from pydantic import ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -333,16 +334,23 @@ def _describe(app: FastAPI, service: Service) -> None:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Read the whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes."""
+    """Read the whole body; Problem 413 as soon as it is known to be longer than ``limit`` bytes.
+
+    Problem 499 where the client leaves before the end: nobody reads that answer; it counts as refused.
+    """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_long(limit)
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise _too_long(limit)
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            size += len(part)
+            if size > limit:
+                raise _too_long(limit)
+            parts.append(part)
+    except ClientDisconnect:
+        detail = f"the client left after {size} bytes of the body: send it whole"
+        raise Problem(499, "client-left", detail) from None
     return b"".join(parts)
 
 

@@ -31,6 +31,8 @@ from kalshi_platform.serving.api.wrong_fields import (
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
+#: Status of a request whose client left before it was read: nginx's, as no standard has one for it.
+_CLIENT_LEFT: Final = 499
 #: Types are relative references (RFC 9457, 3.1.1): they name the kind, there is nothing behind them to fetch.
 TYPE_PREFIX: Final = "/problems/"
 FEATURE: Final[dict[str, Feature]] = {feature.name: feature for feature in SPEC}
@@ -59,7 +61,9 @@ class Problem(PlatformError):  # noqa: N818  (the RFC's word)
         """JSON text of the problem details for the answer to ``request_id``."""
         told = {
             "type": TYPE_PREFIX + self.kind,
-            "title": HTTPStatus(self.status).phrase,
+            "title": "Client Closed Request"
+            if self.status == _CLIENT_LEFT
+            else HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "field": self.field,

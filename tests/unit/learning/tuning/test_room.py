@@ -31,7 +31,7 @@ def test_a_cluster_that_can_never_hold_a_trial_says_what_is_asked_for_and_what_i
 def test_a_cluster_that_is_busy_and_one_that_is_just_starting_are_told_apart():
     busy = waiting_words(ONE, [LARGE, LARGE], {"CPU": 0.0, "memory": 3.0 * GIB})
     assert "the cluster has 8 CPUs and 16.0 GiB of memory on 2 machines, of which 0 CPUs and 3.0 GiB" in busy
-    assert busy.endswith("waiting until other work ends")
+    assert busy.endswith("waiting until other work ends, or until the trials that took the rest have started")
     assert waiting_words(ONE, [LARGE], LARGE).endswith("waiting for the trial's process to start")
 
 

@@ -1,5 +1,7 @@
 """The HTTP application in process: decisions, every refusal, tokens, limits."""
 
+import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,6 +22,7 @@ from kalshi_platform.serving.api.requests import (
 from kalshi_platform.serving.guard.served import Verdict
 from kalshi_platform.serving.inference.batch import Batch
 from kalshi_platform.serving.inference.tiered import free
+from kalshi_platform.serving.server.metrics import REQUESTS
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +243,37 @@ def test_a_bug_is_a_problem_without_its_insides(app: App, monkeypatch: pytest.Mo
     monkeypatch.setattr(app.policy, "decide_fast", fail)
     problem = refused(app.decide(app.example()), 500, "internal")
     assert "secret" not in problem.model_dump_json()
+
+
+@pytest.mark.parametrize("path", ["/v1/decide", "/v1/models/rollback", "/behind/v1/decide"])
+def test_a_client_that_leaves_before_its_body_is_read_is_no_failure_of_the_service(tmp_path, path: str):
+    """As on a real server: half of the body arrives, then the connection is gone."""
+    app = App(access=token_files(tmp_path))
+    secret = ADMIN if path.endswith("rollback") else CLIENT
+    headers = [(b"content-type", b"application/json"), (b"authorization", f"Bearer {secret}".encode())]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "root_path": "",
+        "query_string": b"", "headers": headers, "http_version": "1.1", "scheme": "http",
+    }  # fmt: skip
+    received = [
+        {"type": "http.request", "body": b'{"groups": [', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return received.pop(0) if received else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    behind = Starlette(routes=[Mount("/behind", app.app)])
+    asyncio.run((behind if path.startswith("/behind") else app.app)(scope, receive, send))
+    assert sent[0]["status"] == 499
+    assert json.loads(sent[1]["body"])["title"] == "Client Closed Request"
+    assert "after 12 bytes" in json.loads(sent[1]["body"])["detail"]
+    assert [problem.kind for problem in app.watched.problems] == ["client-left"]
+    assert app.watched.metrics.snapshot().counters[REQUESTS.name, ("refused",)] == 1
 
 
 def test_a_request_keeps_the_id_it_came_with(app: App):
