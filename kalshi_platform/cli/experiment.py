@@ -137,10 +137,12 @@ def _command(experiment: Experiment) -> Any:
         if listing:
             list_settings(chosen.base, as_json)
             return
-        place = storage or str((out or sweeps_folder() / chosen.name).absolute())
+        at_home = sweeps_folder() / chosen.name
+        place = storage or str((out or at_home).absolute())
         with refusals(), going_on(lambda: _how_to_go_on(place)), _ray(local):
             request = SweepRequest(
-                dataset=dataset or _simulated_dataset(place, chosen.name, smoke, resume),
+                dataset=dataset
+                or _simulated_dataset(place, at_home if storage else Path(place), smoke, resume),
                 out=out.absolute() if out else None,
                 storage=storage,
                 resume=resume,
@@ -219,8 +221,11 @@ def _ray(local: bool) -> Iterator[None]:
         ray.shutdown()
 
 
-def _simulated_dataset(place: str, name: str, smoke: bool, resume: bool) -> str:
-    """Address of a simulated dataset beside the sweep in ``place``, made unless the sweep has it already."""
+def _simulated_dataset(place: str, recordings_in: Path, smoke: bool, resume: bool) -> str:
+    """Address of a simulated dataset beside the sweep in ``place``, made unless the sweep has it already.
+
+    ``recordings_in`` is a folder of this machine: nobody needs the recordings again, so no storage has them.
+    """
     storage = open_storage(place)
     dataset = storage.address("dataset")
     if storage.exists(PLAN_FILE):
@@ -228,8 +233,7 @@ def _simulated_dataset(place: str, name: str, smoke: bool, resume: bool) -> str:
             raise ContractError(f"{place} holds a sweep: continue it with --resume or name another place")
         tell(f"dataset: the simulated one that the sweep began with, {Dataset.open(dataset).uri}")
         return dataset
-    beside = Path(storage.uri) if "://" not in storage.uri else sweeps_folder() / name
-    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), beside, tell)
+    recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), recordings_in, tell)
     show = Countdown(tell, "building")
     manifest = build_dataset(
         [recordings], dataset, BuildConfig(overwrite=True), lambda p: show(p.rows_done, p.rows, "rows")

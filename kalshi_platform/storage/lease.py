@@ -170,7 +170,7 @@ def take(
     while True:
         newest = _newest(storage, folder)
         if newest != seen:
-            if seen is None and newest is not None and not newest.ended:
+            if seen is None and newest is not None and not newest.ended and not newest.is_dead:
                 _log.warning(
                     "%s is being written by %s: waiting for up to %g s",
                     storage.uri,

@@ -62,7 +62,7 @@ def prepare_sweep(experiment: Experiment, request: SweepRequest) -> PreparedSwee
     planned = variants(experiment, experiment.sweep, (dataset.digest, FEATURE_DIGEST))
     for variant in planned:
         require_ready(variant.settings, dataset)
-    require_tracking()
+    require_tracking(request.storage)
     return PreparedSweep(
         experiment, request, planned, scheduler, dataset, plan_of(experiment, dataset.digest)
     )

@@ -39,9 +39,14 @@ _PARENT: Final = "mlflow.parentRunId"
 _WHOLE: Final = ""
 
 
-def require_tracking() -> None:
-    """Raise StorageError where no run can be tracked; called before anything expensive."""
-    tracking_place().open()
+def require_tracking(storage: str = "") -> None:
+    """Raise StorageError where no run can be tracked; called before anything expensive.
+
+    Without a server, a sweep with a ``storage`` has a file there: the claim proves that place.
+    """
+    place = tracking_place()
+    if place.file is None or not storage:
+        place.open()
 
 
 class SweepTracking:

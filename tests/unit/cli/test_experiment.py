@@ -150,8 +150,8 @@ def test_without_a_dataset_one_is_simulated_beside_the_sweep(way, monkeypatch, t
 def test_a_simulated_dataset_of_a_sweep_with_a_storage_lies_in_the_storage_and_is_made_once(
     way, monkeypatch, tmp_path
 ):
-    made = []
-    monkeypatch.setattr(command, "simulated", lambda config, place, say: place)
+    made, recorded = [], []
+    monkeypatch.setattr(command, "simulated", lambda config, place, say: recorded.append(place) or place)
     monkeypatch.setattr(
         command, "build_dataset", lambda inputs, uri, config, progress: made.append(uri) or MANIFEST
     )
@@ -159,6 +159,7 @@ def test_a_simulated_dataset_of_a_sweep_with_a_storage_lies_in_the_storage_and_i
     words = ("--dataset", "", "--storage", str(tmp_path / "far"))
     assert way.run(*words).exit_code == 0
     assert made == [str(tmp_path / "far" / "dataset")]
+    assert recorded == [tmp_path / "home" / "sweeps" / "made"]  # not in the storage: no driver reads them
     again = way.run(*words)
     assert again.exit_code == 2
     assert "holds a sweep: continue it with --resume" in again.stderr

@@ -151,7 +151,9 @@ def test_who_will_hold_it_for_hours_is_refused_as_soon_as_the_holder_is_seen_to_
     assert take(storage, "sub", 60.0, quiet.clock, quiet.wait, refuse_living=True).number == 2
 
 
-def test_a_holder_that_was_killed_on_this_machine_is_succeeded_at_once(storage):
+def test_a_holder_that_was_killed_on_this_machine_is_succeeded_at_once_and_nobody_told_to_wait(
+    storage, caplog
+):
     code = (
         f"import os; from kalshi_platform.storage.lease import take; "
         f"from kalshi_platform.storage.storage import open_storage; "
@@ -160,6 +162,7 @@ def test_a_holder_that_was_killed_on_this_machine_is_succeeded_at_once(storage):
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
     waiting = Waiting()
     assert (taken(storage, waiting).number, waiting.now_s) == (2, 1_000.0)
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("changed", [{"machine": "another boot"}, {"pid": "x"}, {}])

@@ -69,7 +69,7 @@ def test_everything_is_checked_before_anything_is_written(tmp_path, monkeypatch)
     dataset = SimpleNamespace(uri="/data", digest="d" * 12)
     monkeypatch.setattr(sweep, "Dataset", SimpleNamespace(open=lambda uri: dataset))
     monkeypatch.setattr(sweep, "require_ready", lambda settings, dataset: seen.append("ready"))
-    monkeypatch.setattr(sweep, "require_tracking", lambda: seen.append("tracking"))
+    monkeypatch.setattr(sweep, "require_tracking", lambda storage: seen.append("tracking"))
     prepared = sweep.prepare_sweep(experiment(), SweepRequest(dataset="/data", out=tmp_path / "new"))
     assert seen == ["ready", "ready", "tracking"]
     assert not (tmp_path / "new").exists()

@@ -190,8 +190,15 @@ def test_a_server_that_is_not_there_is_refused_before_a_sweep_and_its_password_n
     with pytest.raises(
         StorageError, match=r"tracked at http://127\.0\.0\.1:9.*unset MLFLOW_TRACKING_URI"
     ) as refused:
-        require_tracking()
+        require_tracking("s3://sweeps/one")
     assert "hidden" not in str(refused.value)
+
+
+def test_a_sweep_with_a_storage_and_no_server_leaves_no_file_in_the_home(monkeypatch, tmp_path):
+    monkeypatch.delenv(URI_VARIABLE, raising=False)
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    require_tracking(str(tmp_path / "far"))
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 def test_a_server_that_goes_away_costs_the_tracking_and_not_the_sweep(monkeypatch):
