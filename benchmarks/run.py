@@ -30,7 +30,7 @@ LIMITS_S = {
     "feature_replay": 60,
     "env_step": 30,
     "dataset_build": 60,
-    "open_cold": 120,
+    "open_cold": 75,
     "rllib_sampling": 80,
     "train_iteration": 130,
     "train_moderate": 60,
@@ -38,7 +38,7 @@ LIMITS_S = {
     "train_overlap": 60,
     "sweep_overhead": 240,
     "serve_tiers": 38,
-    "serve_http": 220,
+    "serve_http": 155,
     "serve_stream": 130,
 }
 #: line -> least ratio promised; a miss is shown and recorded, it is not a failure of the run.

@@ -3,4 +3,18 @@
 Not here   recordings (market_data/) and opening for stepping (simulation/replay). Begin reading at store.py.
 """
 
-__all__ = ["blocks", "build", "factors", "grow", "inspect", "manifest", "shard", "split", "store", "teaching"]
+__all__ = [
+    "blocks",
+    "build",
+    "columns",
+    "entries",
+    "factors",
+    "grow",
+    "inspect",
+    "manifest",
+    "markets_file",
+    "shard",
+    "split",
+    "store",
+    "teaching",
+]

@@ -264,8 +264,10 @@ def find_problems(
 
 
 def _of_event(markets: MarketEntries, event: str) -> Sequence[MarketEntry]:
-    """Markets of ``event`` among ``markets``, which stand in order of their events."""
+    """Markets of ``event`` among ``markets``, which stand in order of their events; maybe none."""
     code, codes = place_in(markets.events.name, event), markets.numbers("event")
+    if code is None:
+        return ()
     return markets[int(np.searchsorted(codes, code)) : int(np.searchsorted(codes, code, side="right"))]
 
 

@@ -108,7 +108,7 @@ def load(folders: Sequence[Path]) -> Loaded:
     """Read ``folders``, each a run or a sweep; a run met twice is taken once.
 
     ContractError for no folder at all. DataError for a folder that is neither a run nor a sweep, or whose
-    sweep.json or baselines.json is damaged.
+    sweep.json or baselines.json is damaged, and for a sweep of which no trial has ended.
     """
     if not folders:
         raise ContractError("nothing to compare: name at least one run or sweep folder")

@@ -11,7 +11,6 @@ Failure     a server that cannot be reached is refused before a sweep starts. On
             the tracking and not the sweep: the tracker says so once, and the runs' folders have the figures.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ from mlflow.tracking import MlflowClient
 from ray.tune import Callback
 
 from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, TrialRecord
 from kalshi_platform.learning.tuning.tracking_place import VIEW_TAG, TrackingPlace, tracking_place
@@ -154,7 +154,7 @@ class SweepTracking:
             client = self.connected()
             known = client.get_experiment_by_name(self.experiment)
             self._number = str(known.experiment_id if known else client.create_experiment(self.experiment))
-            client.set_experiment_tag(self._number, VIEW_TAG, json.dumps(view(self._settings)))
+            client.set_experiment_tag(self._number, VIEW_TAG, json_text(view(self._settings)))
             client.set_experiment_tag(self._number, "mlflow.experimentKind", "custom_model_development")
         return self._number
 

@@ -3,8 +3,8 @@
 Order   the server of ``MLFLOW_TRACKING_URI``; for a sweep with a storage ``mlflow.db`` of the sweep's folder,
         of which the storage holds a copy as of the last trial that ended; else ``mlflow.db`` in this
         program's home (``domain/places.py``).
-Resume  on another machine the copy comes back. Of two files the one with more figures is taken: figures are
-        only ever added.
+Resume  on another machine the copy comes back. The one with more figures is taken: figures are only
+        ever added.
 """
 
 import logging

@@ -3,4 +3,4 @@
 Not here   Ray Serve's deployments (serve_deployments/). Begin reading at service.py.
 """
 
-__all__ = ["args", "gate", "http", "metrics", "observability", "service", "tier_3", "warming"]
+__all__ = ["args", "gate", "http", "metrics", "observability", "service", "tier_3", "waiting", "warming"]

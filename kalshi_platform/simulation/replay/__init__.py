@@ -9,11 +9,13 @@ __all__ = [
     "cache",
     "execution",
     "impact",
+    "infos",
     "layout",
     "observation",
-    "open", "pages",
+    "open",
+    "pages",
     "planning",
     "state",
     "terms",
     "trading",
-]  # fmt: skip
+]

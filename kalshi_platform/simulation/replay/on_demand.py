@@ -44,13 +44,13 @@ class Room:
         weakref.finalize(self, _leave, locks.take_shared(path), path)
         self._looked_s, self._bound = -1e9, 0
 
-    def bound_bytes(self) -> int:
-        """Bytes that this bank's rows may take now."""
+    def bound_bytes(self, filled_bytes: int = 0) -> int:
+        """Bytes that this bank's rows may take now, of which they take ``filled_bytes``."""
         now_s = time.monotonic()
         if now_s - self._looked_s > _FRESH_S:
             self._looked_s = now_s
             left = cache.limit_bytes() - sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
-            on_disk = int(shutil.disk_usage(self.folder).free * _DISK_SHARE) + self._bound
+            on_disk = int(shutil.disk_usage(self.folder).free * _DISK_SHARE) + filled_bytes
             self._bound = max(0, min(left // max(1, open_banks()), on_disk))
         return self._bound
 

@@ -80,7 +80,7 @@ class Pages:
         kinds: Mapping[str, Kind],
         first_rows: np.ndarray,
         read_events: Callable[[Sequence[int]], Iterator[list[MarketPart]]],
-        bound_bytes: Callable[[], int],
+        bound_bytes: Callable[[int], int],
         *,
         poisoned: bool = False,
     ) -> None:
@@ -88,7 +88,7 @@ class Pages:
 
         ``kinds``: arrays with an entry a row. ``first_rows`` (E + 1,) i8: first row of each event, then the
         number of rows. ``read_events`` yields the parts of the markets of events. ``bound_bytes`` says what
-        may be filled now. ``poisoned`` fills what is empty with ones instead of nothing, for tests.
+        may be filled, given the bytes that are. ``poisoned`` fills what is empty with ones instead of nothing, for tests.
         """
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
@@ -123,7 +123,8 @@ class Pages:
             self.release(kept - wanted)
             kept.clear()
             kept |= wanted
-            self._fill([event for event in sorted(fresh) if event not in self._filled])
+            # all of them, not the fresh ones alone: an earlier reading may have failed on a damaged shard
+            self._fill([event for event in sorted(wanted) if event not in self._filled])
 
     def release(self, events: Iterable[int]) -> None:
         """Let go of ``events``, each of which a holder kept."""
@@ -156,7 +157,7 @@ class Pages:
 
     def _make_room(self, n_bytes: int) -> None:
         """Empty events that nobody keeps until ``n_bytes`` more are within the bound."""
-        bound = self._bound_bytes()
+        bound = self._bound_bytes(self.filled_bytes)
         for event in list(self._filled):
             if self.filled_bytes + n_bytes <= bound:
                 return

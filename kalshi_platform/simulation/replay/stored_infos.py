@@ -80,7 +80,7 @@ class StoredInfos(InfoColumns):
     @property
     def closes_ns(self) -> list[int | None]:
         """Close (M,) that each specification tells."""
-        return self._file.column("close_ns").take(pa.array(self._rows)).to_pylist()  # type: ignore[no-any-return]
+        return self._file.column("close_ns").take(pa.array(self._rows)).to_pylist()
 
     @property
     def is_exclusive(self) -> np.ndarray:
@@ -91,7 +91,7 @@ class StoredInfos(InfoColumns):
     @property
     def tickers(self) -> list[str]:
         """Tickers (M,)."""
-        return self._entries.tickers.to_pylist()  # type: ignore[no-any-return]
+        return self._entries.tickers.to_pylist()
 
     def _names(self, trait: Trait, codes: np.ndarray) -> list[str]:
         if trait == "provenance":
@@ -101,7 +101,7 @@ class StoredInfos(InfoColumns):
         names = np.empty(codes.size, object)
         names[is_block] = events.block_names(codes[is_block] - events.n_events)
         names[~is_block] = events.name.take(pa.array(codes[~is_block])).to_pylist()
-        return names.tolist()  # type: ignore[no-any-return]
+        return names.tolist()
 
     @cached_property
     def _categories(self) -> list[str]:

@@ -64,9 +64,9 @@ MEANINGS = {
     "--registry": ("registry of models:",),
     "--steps": ("environment steps of one training run",),
     # These name their own result or rule in each command.
-    "--resume": ("continue the run in --out", "continue the sweep in --out"),
+    "--resume": ("continue the run in --out", "continue the sweep in --storage or --out"),
     "--smoke": ("take every step", "run every step"),
-    "--storage": ("Folder or s3://bucket/prefix to reach", "s3://bucket/prefix to mirror runs to"),
+    "--storage": ("Folder or s3://bucket/prefix to reach", "where the sweep lies"),
     "--out": ("folder", "new folder", "new dataset", "where everything goes", "the Parquet file"),
     "--set": ("",),
     "--seed": ("root of all randomness", "seed of all random draws", "seed for request times"),

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from made.runs import make_sweep
+from made.runs import make_sweep, trial
 from typer.testing import CliRunner
 
 from kalshi_platform.cli import dashboard
@@ -182,7 +182,7 @@ def test_no_ray_and_several_are_told_apart(monkeypatch, raised, said):
 def test_a_sweeps_page_is_written_again_and_opened_where_asked(monkeypatch, tmp_path: Path):
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
-    make_sweep(tmp_path, [])
+    make_sweep(tmp_path, [trial("a")])
     outcome = CliRunner().invoke(app, ["dashboard", "sweep", str(tmp_path), "--browser"])
     assert outcome.exit_code == 0, outcome.output
     page = tmp_path / "compare.html"

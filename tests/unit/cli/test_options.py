@@ -62,7 +62,7 @@ def test_help_is_the_fields():
 OPTIONS = {
     "serve": {
         "--registry", "--model", "--shadow", "--host", "--port", "--token-file",
-        "--admin-token-file", "--replicas", "--tier-3", "--deadline-ms", "--ha-proxy",
+        "--admin-token-file", "--replicas", "--tier-3", "--deadline-ms", "--ha-proxy", "--metrics-port",
     },
     "loadtest": {
         "--url", "--rate", "--duration-s", "--warm-up-s", "--arrivals", "--seed", "--timeout-s",

@@ -28,7 +28,10 @@ MARKETS = tuple(
 def dataset(digest="d" * 12, parents=()):
     """Stand-in of a dataset with four events, two of them in validation."""
     return SimpleNamespace(
-        uri="/data", digest=digest, manifest=SimpleNamespace(parents=parents, markets=MARKETS)
+        uri="/data",
+        digest=digest,
+        manifest=SimpleNamespace(parents=parents),
+        entries=lambda split: tuple(market for market in MARKETS if market.split == split),
     )
 
 

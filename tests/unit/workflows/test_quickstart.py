@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from made.many_markets import write_many
 
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.domain.errors import DataError
@@ -41,9 +42,8 @@ def stages(monkeypatch, tmp_path):
         found.published = run
         return SimpleNamespace(tier_report=None)
 
-    manifest = SimpleNamespace(
-        markets=[SimpleNamespace(event="E1")], digest="d" * 12, events=lambda split: ["E1"]
-    )
+    markets = write_many(tmp_path / "markets", 1).markets
+    manifest = SimpleNamespace(markets=markets, digest="d" * 12, events=lambda split: ["E1"])
     opened = SimpleNamespace(digest="d" * 12, manifest=SimpleNamespace(feature_digest="f" * 12, counters={}))
     scores = iter(())
 

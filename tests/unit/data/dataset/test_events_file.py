@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from made.strategies import random_rows, row_streams
 
 from kalshi_platform.data.dataset.events_file import count_markets, decode_market_rows, encode_market_rows
+from kalshi_platform.data.market_data.schema import MarketRows
 from kalshi_platform.domain.errors import ContractError, DataError
+
+
+def rows_of(rng: np.random.Generator, n_rows: int) -> MarketRows:
+    """Exactly ``n_rows`` rows; ``random_rows`` counts updates, each of one or more rows."""
+    return MarketRows(*(column[:n_rows] for column in random_rows(rng, n_rows)))
 
 
 @given(st.lists(row_streams().filter(lambda e: e.recv_ns.size > 0), min_size=1, max_size=4))
@@ -26,7 +32,8 @@ def test_events_come_back_bit_for_bit(streams):
 
 
 def test_each_market_is_one_row_group_and_the_file_says_its_version(rng):
-    data = encode_market_rows([("A", random_rows(rng, 200_000)), ("B", random_rows(rng, 10))])
+    long = MarketRows(*(np.tile(column, 100) for column in rows_of(rng, 2_000)))
+    data = encode_market_rows([("A", long), ("B", rows_of(rng, 10))])
     file = pq.ParquetFile(pa.BufferReader(data))
     assert file.num_row_groups == 2
     assert file.schema_arrow.metadata[b"kalshi_platform.events"] == b"1"
@@ -50,7 +57,7 @@ def test_a_file_of_another_schema_is_refused_by_name():
 
 
 def test_a_long_market_is_cut_into_row_groups_and_comes_back_whole_or_in_part(rng, monkeypatch):
-    long, short, other = (random_rows(rng, n) for n in (1_000, 7, 250))
+    long, short, other = (rows_of(rng, n) for n in (1_000, 7, 250))
     data = encode_market_rows([("A", long), ("B", short), ("C", other)], rows_a_group=100)
     file = pq.ParquetFile(pa.BufferReader(data))
     assert file.num_row_groups == 10 + 1 + 3
@@ -74,13 +81,13 @@ def test_a_long_market_is_cut_into_row_groups_and_comes_back_whole_or_in_part(rn
 
 
 def test_a_file_without_a_long_market_has_the_bytes_of_version_1(rng):
-    markets = [("A", random_rows(rng, 100)), ("B", random_rows(rng, 3))]
+    markets = [("A", rows_of(rng, 100)), ("B", rows_of(rng, 3))]
     data = encode_market_rows(markets, rows_a_group=100)
     assert data.equals(encode_market_rows(markets))
     assert b"first_groups" not in b"".join(pq.ParquetFile(pa.BufferReader(data)).schema_arrow.metadata)
 
 
 def test_a_place_that_no_market_has_is_refused(rng):
-    data = encode_market_rows([("A", random_rows(rng, 5))])
+    data = encode_market_rows([("A", rows_of(rng, 5))])
     with pytest.raises(DataError, match="no event shard"):
         decode_market_rows(data, "x", 1)

@@ -125,7 +125,16 @@ def test_the_order_of_the_records_does_not_matter(known: list[MarketRecord], dat
     shuffled = data.draw(st.permutations(known))
     assert digest(ResolutionHistory(known).of(OWN)) == digest(ResolutionHistory(shuffled).of(OWN))
     assert ResolutionHistory(known).digest_of(OWN) == ResolutionHistory(shuffled).digest_of(OWN)
-    assert ResolutionHistory(known).digest_of(OWN) != ResolutionHistory(known[1:]).digest_of(OWN)
+
+
+@given(known=st.lists(records, min_size=1, max_size=12))
+def test_a_job_gets_another_name_by_an_outcome_that_it_may_know_and_by_no_other(
+    known: list[MarketRecord],
+) -> None:
+    spec = known[0].spec
+    is_used = spec.event != OWN.event and (spec.series == OWN.series or spec.category == OWN.category)
+    same = ResolutionHistory(known).digest_of(OWN) == ResolutionHistory(known[1:]).digest_of(OWN)
+    assert same != is_used
 
 
 @given(known=st.lists(records, max_size=30))

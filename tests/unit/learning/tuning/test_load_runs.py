@@ -122,7 +122,7 @@ def test_a_folder_that_is_neither_is_refused_and_nothing_is_too(tmp_path):
 
 @pytest.mark.parametrize("text", ["{", '{"b": 3}', '{"b": {"e": "much"}}'])
 def test_damaged_baselines_are_refused_by_name(tmp_path, text):
-    make_sweep(tmp_path, [])
+    make_sweep(tmp_path, [trial("a")])
     (tmp_path / "baselines.json").write_text(text)
     with pytest.raises(DataError, match=r"baselines\.json is not a table of returns"):
         load([tmp_path])

@@ -161,8 +161,8 @@ def test_runs_that_never_validated_are_a_page(tmp_path):
     assert "no run was validated while it trained" in page
 
 
-def test_a_sweep_without_any_trial_is_a_page(tmp_path):
-    make_sweep(tmp_path, [])
+def test_a_sweep_whose_only_trial_left_nothing_is_a_page(tmp_path):
+    make_sweep(tmp_path, [trial("t", status="failed", reason="lost its machine")])
     tags_of(render_html(compare_runs([tmp_path], QUICK), tmp_path))
 
 

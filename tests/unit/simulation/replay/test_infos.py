@@ -57,12 +57,15 @@ def test_shares_hold_every_market_once_and_know_its_rows_in_the_whole_bank(tmp_p
     n_rows = entries.numbers("n_rows")
     places = [_shared(entries, Share(worker, 3), "x") for worker in range(3)]
     assert sorted(np.concatenate(places).tolist()) == list(range(60))
-    rows = [_full_rows(n_rows, own) for own in places]
-    assert all(found[-1] == -1 for found in rows)
+    rows = [_full_rows(n_rows, own).of(np.arange(-1, n_rows[own].sum())) for own in places]
+    assert all(found[0] == -1 for found in rows)
     starts = np.cumsum(n_rows) - n_rows
-    assert rows[1].tolist()[:-1] == [
+    assert rows[1].tolist()[1:] == [
         row for at in places[1] for row in range(starts[at], starts[at] + n_rows[at])
     ]
-    assert sorted(np.concatenate([found[:-1] for found in rows]).tolist()) == list(range(n_rows.sum()))
+    assert sorted(np.concatenate([found[1:] for found in rows]).tolist()) == list(range(n_rows.sum()))
     huge = np.array([2**31, 3])
-    assert _full_rows(huge, np.array([1])).tolist() == [2**31, 2**31 + 1, 2**31 + 2, -1]
+    assert _full_rows(huge, np.array([1])).of(np.array([[2, 0], [-1, 1]])).tolist() == [
+        [2**31 + 2, 2**31],
+        [-1, 2**31 + 1],
+    ]

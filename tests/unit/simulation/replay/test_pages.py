@@ -165,6 +165,18 @@ def test_a_shard_lost_or_damaged_while_training_is_named(dataset, demand, tmp_pa
         play(training_env(few, n_envs=2, min_steps=5, max_steps=30), 200)
 
 
+def test_rows_whose_filling_failed_are_filled_when_they_are_asked_for_again(dataset, demand, tmp_path):
+    whole, copy = open_bank(dataset, "train", FEATURE_SETS), shutil.copytree(dataset, tmp_path / "data")
+    few = demand(uri=str(copy))
+    (copy / "features").rename(tmp_path / "away")
+    lease, rows = RowLease(pages_of(few.arrays)), np.arange(5)
+    with pytest.raises(StorageError, match="cannot read"):
+        lease.keep(rows)
+    (tmp_path / "away").rename(copy / "features")
+    lease.keep(rows)
+    assert (pages_of(few.arrays).raw.features[rows] == whole.arrays.features[rows]).all()
+
+
 def test_what_fits_is_cached_and_what_does_not_is_told_in_one_line(dataset, demand, caplog):
     open_bank(dataset, "train", FEATURE_SETS)
     assert caplog.messages == []
