@@ -88,7 +88,8 @@ class Pages:
 
         ``kinds``: arrays with an entry a row. ``first_rows`` (E + 1,) i8: first row of each event, then the
         number of rows. ``read_events`` yields the parts of the markets of events. ``bound_bytes`` says what
-        may be filled, given the bytes that are. ``poisoned`` fills what is empty with ones instead of nothing, for tests.
+        may be filled, given the bytes that are. ``poisoned`` fills what is empty with ones instead of
+        nothing, for tests.
         """
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
