@@ -78,6 +78,11 @@ class SweepStore:
         """``path`` where it lasts: in the storage."""
         return self.storage.address(path)
 
+    def everywhere(self, path: str) -> str:
+        """Every place of ``path`` in words: a copy left on this machine would come back."""
+        here = f" and its copy {self.out / path}" if self.is_remote else ""
+        return f"{self.address(path)}{here}"
+
     def run_folder(self, stage: str) -> str:
         """Folder of the runs of a stage on the machine that trains them, as a trial's task names it."""
         if self._chosen_by_user or not self.is_remote:

@@ -11,6 +11,7 @@ Failure     a server that cannot be reached is refused before a sweep starts. On
             the tracking and not the sweep: the tracker says so once, and the runs' folders have the figures.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from ray.tune import Callback
 
-from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, TrialRecord
@@ -59,9 +60,13 @@ class SweepTracking:
         tags: Mapping[str, str],
         settings: Sequence[str],
         say: Say,
+        still_driven: Callable[[], None] = lambda: None,
     ) -> None:
-        """``tags`` holds the sweep's id as ``sweep``; ``settings`` are the names of what it varies."""
-        self.place, self.say = place, say
+        """``tags`` holds the sweep's id as ``sweep``; ``settings`` are the names of what it varies.
+
+        ``still_driven`` raises where another driver has taken the sweep over: its copy is newer than ours.
+        """
+        self.place, self.say, self._still_driven = place, say, still_driven
         self.experiment, self.tags = experiment, dict(tags)
         self._settings = tuple(settings)
         self._lost = False
@@ -72,7 +77,7 @@ class SweepTracking:
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune stores its callbacks; a client holds connections.
-        return {**self.__dict__, "_client": None, "say": None}
+        return {**self.__dict__, "_client": None, "say": None, "_still_driven": None}
 
     def stage(self, planned: "Sequence[Variant]") -> "MlflowTracker":
         """Return Ray Tune's callback for the trials of one stage."""
@@ -90,8 +95,9 @@ class SweepTracking:
     def keep(self) -> None:
         """Copy the file of the runs to the sweep's storage, where it has one."""
         try:
+            self._still_driven()
             self.place.keep()
-        except StorageError as err:
+        except (PlatformError, sqlite3.Error, OSError) as err:
             self.say(f"MLflow's runs are not copied: {err}; the sweep goes on")
 
     def conclude(self, record: SweepRecord) -> None:

@@ -106,3 +106,20 @@ def test_a_password_is_not_shown():
     assert place.reason(Exception("http://user:hidden@tracking:5000 refused\nmore")) == (
         "http://tracking:5000 refused"
     )
+
+
+def test_a_sweep_that_is_looked_at_is_that_of_the_place_now(tmp_path):
+    """Another sweep may have the prefix by now, with fewer figures than the one looked at before."""
+    for n in (5, 2):
+        figures(tmp_path / TRACKING_FILE, n)
+        assert count(place_of_sweep(f"file://{tmp_path}", tmp_path / "cache").file) == n
+
+
+def test_what_a_killed_process_left_beside_the_old_file_does_not_touch_the_copy(tmp_path):
+    figures(tmp_path / "storage" / TRACKING_FILE, 4)
+    file = figures(tmp_path / "out" / TRACKING_FILE, 2)
+    left = file.with_name(f"{TRACKING_FILE}-journal")
+    left.write_bytes(b"pages of the old file")
+    tracking_place(tmp_path / "out", str(tmp_path / "storage"))._bring(file)
+    assert count(file) == 4
+    assert not left.exists()
