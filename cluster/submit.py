@@ -1,6 +1,6 @@
 """Submit an experiment of ``tune_experiments`` to a Ray cluster, follow it, and exit with its status.
 
-    python cluster/submit.py curriculum_sweep -- --dataset s3://bucket/data --storage s3://bucket/sweeps
+    python cluster/submit.py curriculum_sweep -- --dataset s3://bucket/data --storage s3://bucket/sweeps/first
 
 Owns: the checks before a byte is uploaded (address, token, experiment, size, that the cluster answers, asks
 for the token and runs this Ray), the selection of what is uploaded (the packages a job imports, nothing

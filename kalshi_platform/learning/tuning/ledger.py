@@ -28,7 +28,7 @@ from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE, TrialRecord
-from kalshi_platform.learning.tuning.sweep_store import SweepStore
+from kalshi_platform.learning.tuning.sweep_store import NOT_REACHED, SweepStore
 from kalshi_platform.storage.whole_file import write_whole
 
 #: Errors by which Ray says that a process or its machine is gone.
@@ -50,9 +50,10 @@ class Ledger(Callback):
     ) -> None:
         """``ended`` is called with all records so far whenever one trial more has ended.
 
-        ``end_all`` ends the stage: called where a machine runs another program, which would fail one trial
-        after the other; where another driver has taken the sweep over, whose trials these would disturb; and
-        where a record cannot be written. No record is written from then on, and ``refusal`` says why.
+        ``end_all`` ends the stage: called where a machine runs another program or does not reach the sweep's
+        folder, which would fail one trial after the other; where another driver has taken the sweep over,
+        whose trials these would disturb; and where a record cannot be written. No record is written from then
+        on, and ``refusal`` says why.
         """
         self._store, self._folder, self._ended, self._end_all = store, RUN_FOLDERS[stage], ended, end_all
         self.refusal: PlatformError | None = None
@@ -116,14 +117,14 @@ class Ledger(Callback):
             self._close(str(trial), "failed", _last_line(trial))
 
     def _refuses(self, trial: Any) -> bool:
-        """True where the stage ends: the trial's machine runs another program, or this is no driver any more.
+        """True where the stage ends: the trial's machine is not fit, or this is no driver any more.
 
         A trial that failed because another driver started it again must neither be recorded nor restarted:
         it would take the run back.
         """
         last = _last_line(trial)
         with self._ending_the_stage():
-            if OTHER_PROGRAM in last:
+            if OTHER_PROGRAM in last or NOT_REACHED in last:
                 raise ContractError(last.partition("ContractError: ")[2] or last)
             self._store.require_driven()
         return self.refusal is not None

@@ -35,6 +35,9 @@ BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
 #: Mark of a machine's copy of a sweep in a storage, as sweep_store.py names it.
 CACHE_FILE: Final = "cache.json"
+#: Mark of a run's copy in a storage, as learning/training/mirror.py names it; the page, as page.py names it.
+MIRROR_FILE: Final = "mirror.json"
+COMPARE_HTML: Final = "compare.html"
 #: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
 #: Digits of a sweep's id that tell it apart, as in MLflow.
@@ -118,8 +121,10 @@ def load(folders: Sequence[Path]) -> Loaded:
     for folder in places:
         if sweep := sweeps.get(folder):
             for trial in sweep.record.trials:
+                _require_whole(folder / trial.run, folder)
                 runs[(folder / trial.run).resolve()] = _read_trial(folder, sweep, trial)
         elif is_run(folder):
+            _require_whole(folder, folder)
             runs.setdefault(folder.resolve(), _read_run(folder))
         else:
             raise DataError(
@@ -128,6 +133,16 @@ def load(folders: Sequence[Path]) -> Loaded:
             )
     several = len(sweeps) > 1
     return Loaded(runs=tuple(_uniquely_named(list(runs.values()), several)), sweeps=tuple(sweeps.values()))
+
+
+def _require_whole(run: Path, folder: Path) -> None:
+    """Refuse a run's copy in a storage, which is packed: read as a run it has no curve and no validation."""
+    if (run / MIRROR_FILE).is_file():
+        raise DataError(
+            f"{folder} is a sweep's --storage, where runs are packed: its page is {COMPARE_HTML} there; to "
+            "make another, name the folder of the sweep's copies on a machine, which the sweep prints at its "
+            "start"
+        )
 
 
 def _labelled(folders: Sequence[Path]) -> list[tuple[Path, Sweep]]:

@@ -8,6 +8,7 @@ Invariant  whatever the driver wrote is in the storage before the next step begi
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,8 @@ CACHE_FILE: Final = "cache.json"
 #: the storage or in the folder is somebody else's: other sweeps, a dataset, a user's own files, MLflow's.
 _RECORDS: Final = (SWEEP_FILE, "baselines.json", "compare.html", "compare.json", "test_split_openings.jsonl")
 _RECORD_FOLDER: Final = "winner"
+#: Words of a refusal, by which the driver knows it among the errors of trials.
+NOT_REACHED: Final = "does not reach the sweep in"
 #: Runs that are brought at once.
 _PULLS_AT_ONCE: Final = 8
 
@@ -137,6 +140,22 @@ class SweepStore:
         """Number of earlier starts of a stage; Tune's logs of all starts lie beside each other."""
         parts = [file.path.split("/") for file in self.storage.list_files("tune")]
         return len({part[1] for part in parts if len(part) > 2 and part[1].startswith(f"{stage}-")})
+
+
+def require_reached(folder: Path, claim: str) -> None:
+    """Refuse to train where ``folder``, a sweep's place without a storage, is not the driver's.
+
+    ContractError names the machine: what it trains would never reach the driver.
+    """
+    try:
+        token = json.loads((folder / PLAN_FILE).read_text())["claim"]["token"]
+    except (OSError, ValueError, KeyError, TypeError):
+        token = None
+    if token != claim:
+        raise ContractError(
+            f"machine {socket.gethostname()} {NOT_REACHED} {folder}: give the sweep a --storage "
+            "(s3://bucket/prefix), or an --out that lies on a disk of all machines"
+        )
 
 
 def cache_name(name: str, uri: str, claim: str) -> str:

@@ -14,7 +14,7 @@ from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
 from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
-from kalshi_platform.learning.tuning.sweep_store import SweepStore
+from kalshi_platform.learning.tuning.sweep_store import NOT_REACHED, SweepStore
 
 
 class Trial(SimpleNamespace):
@@ -166,12 +166,13 @@ def test_an_ended_trial_whose_policy_is_gone_from_the_storage_too_is_named(tmp_p
         Ledger(store, "sweep", PLANNED, {}.get, print)
 
 
-def test_a_machine_with_another_program_ends_the_stage_and_fails_no_trial(tmp_path):
+@pytest.mark.parametrize("words", [OTHER_PROGRAM, NOT_REACHED])
+def test_a_machine_that_is_not_fit_ends_the_stage_and_fails_no_trial(tmp_path, words):
     stopper = HeldOutMarketStopper(1, 0.0, 1)
     said: list[str] = []
     ledger = Ledger(SweepStore(tmp_path), "sweep", PLANNED, {}.get, said.append, end_all=stopper.end_all)
     assert not stopper.stop_all()
-    told = f"machine x {OTHER_PROGRAM} (code a there, b here): give every machine the same image"
+    told = f"machine x {words} (code a there, b here): give every machine the same image"
     error = TuneError(f"a stack\nkalshi_platform.domain.errors.ContractError: {told}")
     ledger.on_trial_recover(1, [], Trial(**{**A.__dict__, "error": error}))
     assert stopper.stop_all()

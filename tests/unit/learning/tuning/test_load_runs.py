@@ -7,9 +7,9 @@ import pytest
 from made.runs import make_run, make_sweep, trial
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.learning.training import checkpoint, session
+from kalshi_platform.learning.training import checkpoint, mirror, session
 from kalshi_platform.learning.tuning import load_runs as loading
-from kalshi_platform.learning.tuning import sweep_store
+from kalshi_platform.learning.tuning import page, sweep_store
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load, storage_of_copy, varied
 from kalshi_platform.storage.sealed import seal
@@ -29,6 +29,8 @@ def test_files_are_named_as_training_names_them():
     assert loading.RUN_FILE == session.RUN_FILE
     assert loading.BEST == checkpoint.BEST
     assert loading.CACHE_FILE == sweep_store.CACHE_FILE
+    assert loading.MIRROR_FILE == mirror.MIRROR_FILE
+    assert loading.COMPARE_HTML == page.COMPARE_HTML
 
 
 def test_every_trial_is_accounted_for_with_its_end(loaded):

@@ -16,7 +16,13 @@ from kalshi_platform.learning.tuning.ledger import read_trial, write_trial
 from kalshi_platform.learning.tuning.load_runs import BASELINES_FILE
 from kalshi_platform.learning.tuning.page import COMPARE_HTML, COMPARE_JSON
 from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE
-from kalshi_platform.learning.tuning.sweep_store import CACHE_FILE, SweepStore, cache_name
+from kalshi_platform.learning.tuning.sweep_store import (
+    CACHE_FILE,
+    PLAN_FILE,
+    SweepStore,
+    cache_name,
+    require_reached,
+)
 from kalshi_platform.learning.tuning.winner_report import WINNER
 
 
@@ -150,3 +156,13 @@ def test_every_start_of_a_stage_gets_logs_of_its_own(tmp_path, remote):
     for name in ("sweep-0", "sweep-1", "finalist-0"):
         store.storage.write_bytes_atomic(f"tune/{name}/t0/result.json", json.dumps({}).encode())
     assert (store.starts_of("sweep"), store.starts_of("finalist")) == (2, 1)
+
+
+def test_a_machine_on_whose_disk_the_sweep_does_not_lie_is_told_so(tmp_path):
+    (tmp_path / PLAN_FILE).write_text('{"claim": {"token": "c1"}}')
+    require_reached(tmp_path, "c1")
+    for folder, claim in ((tmp_path / "none", "c1"), (tmp_path, "c2")):
+        with pytest.raises(
+            ContractError, match=f"does not reach the sweep in {folder}: give the sweep a --sto"
+        ):
+            require_reached(folder, claim)
