@@ -75,7 +75,8 @@ def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, 
     found = register_judged(record, run, store.out / WINNER, registry, reason, say)
     store.keep(WINNER)
     address, place = f"{registry.uri}/models/{found.model}", store.tracking_place()
-    mirror_model(found.model, CHALLENGER if found.is_challenger else "", address, place, say)
+    is_challenger = registry.aliases().model(CHALLENGER) == found.model  # a later sweep may have it by now
+    mirror_model(found.model, CHALLENGER if is_challenger else "", address, place, say)
     return found
 
 

@@ -108,14 +108,15 @@ class Loaded(Config):
 
 
 def load(folders: Sequence[Path]) -> Loaded:
-    """Read ``folders``, each a run or a sweep; a run met twice is taken once.
+    """Read ``folders``, each a run or a sweep; a run or sweep met twice is taken once.
 
-    ContractError for no folder at all. DataError for a folder that is neither a run nor a sweep, or whose
-    sweep.json or baselines.json is damaged, and for a sweep of which no trial has ended.
+    ContractError for no folder at all, and for two copies of one sweep. DataError for one that is neither
+    a run nor a sweep, or whose sweep.json or baselines.json is damaged, for a sweep of which no trial has
+    ended, and for a storage, whose runs are packed.
     """
     if not folders:
         raise ContractError("nothing to compare: name at least one run or sweep folder")
-    places = list(dict.fromkeys(Path(f) for f in folders))
+    places = list({Path(f).resolve(): Path(f) for f in reversed(folders)}.values())[::-1]
     sweeps = dict(_labelled(places))
     runs: dict[Path, Run] = {}
     for folder in places:
@@ -148,6 +149,11 @@ def _require_whole(run: Path, folder: Path) -> None:
 def _labelled(folders: Sequence[Path]) -> list[tuple[Path, Sweep]]:
     """Sweeps among ``folders``, each with a label of its own: its name, and its id where names repeat."""
     found = [(folder, _read_sweep(folder)) for folder in folders if is_sweep(folder)]
+    first: dict[str, Path] = {}
+    for folder, sweep in found:
+        id = sweep.record.id
+        if id and first.setdefault(id, folder) != folder:
+            raise ContractError(f"{first[id]} and {folder} are copies of one sweep ({id}): name one of them")
     taken = Counter(sweep.record.name for _, sweep in found)
     out = []
     for folder, sweep in found:

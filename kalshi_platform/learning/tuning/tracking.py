@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from ray.tune import Callback
 
@@ -25,7 +24,12 @@ from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, TrialRecord
-from kalshi_platform.learning.tuning.tracking_place import VIEW_TAG, TrackingPlace, tracking_place
+from kalshi_platform.learning.tuning.tracking_place import (
+    TRACKING_ERRORS,
+    VIEW_TAG,
+    TrackingPlace,
+    tracking_place,
+)
 from kalshi_platform.learning.tuning.words import value_text
 
 if TYPE_CHECKING:  # it loads RLlib and torch, which nothing here needs
@@ -121,7 +125,7 @@ class SweepTracking:
             return
         try:
             request()
-        except MlflowException as err:
+        except TRACKING_ERRORS as err:
             self._lost = True
             self.say(f"tracking at {self.place.shown} ended: {self.place.reason(err)}; the sweep goes on")
 
@@ -250,8 +254,8 @@ def view(settings: Sequence[str]) -> dict[str, Any]:
 
 def mirror_model(model: str, alias: str, address: str, place: TrackingPlace, say: Say) -> None:
     """Show ``model``, which lies at ``address`` in our registry, in MLflow's; an empty alias gives none."""
-    client = place.client()
     try:
+        client = place.client()
         if not client.search_registered_models(f"name = '{MODELS_NAME}'"):
             client.create_registered_model(MODELS_NAME)
         known = client.search_model_versions(f"name = '{MODELS_NAME}'")
@@ -260,5 +264,5 @@ def mirror_model(model: str, alias: str, address: str, place: TrackingPlace, say
             version = client.create_model_version(MODELS_NAME, address, tags={"model": model})
         if alias:
             client.set_registered_model_alias(MODELS_NAME, alias, version.version)
-    except MlflowException as err:
+    except TRACKING_ERRORS as err:
         say(f"{model} is not shown in MLflow at {place.shown}: {place.reason(err)}")

@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.places import home
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
 
+#: What MLflow raises: its own errors, and those of its SQLite file, such as one that is damaged.
+TRACKING_ERRORS: Final = (MlflowException, SQLAlchemyError)
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 TRACKING_FILE: Final = "mlflow.db"
 #: Key of the view that MLflow shows under ``?viewStateShareKey=``, and the experiment's tag that holds it.
@@ -56,10 +59,12 @@ class TrackingPlace(NamedTuple):
             self._bring(self.file)
         try:
             self.client().search_experiments(max_results=1)
-        except MlflowException as err:
+        except TRACKING_ERRORS as err:
+            remedy = f"start that server, or unset {URI_VARIABLE} to track in a file"
+            if self.file is not None:
+                remedy = "move that file away, and a new one begins"
             raise StorageError(
-                f"runs cannot be tracked at {self.shown}: {self.reason(err)}; start that server, or "
-                f"unset {URI_VARIABLE} to track in a file"
+                f"runs cannot be tracked at {self.shown}: {self.reason(err)}; {remedy}"
             ) from None
 
     def keep(self) -> None:
@@ -154,7 +159,7 @@ def view_address(place: TrackingPlace, server: str) -> str:
     """Address of our view of the newest sweep at ``server``; the server itself where there is no sweep."""
     try:
         found = place.client().search_experiments(order_by=["last_update_time DESC"])
-    except MlflowException:
+    except TRACKING_ERRORS:
         return server
     newest = next((each for each in found if VIEW_TAG in each.tags), None)
     if newest is None:

@@ -130,3 +130,17 @@ def test_a_run_whose_settings_are_damaged_is_named(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(DataError, match=r"run\.json cannot be read"):
         conclude._subject(record, tmp_path)
+
+
+def test_mlflow_is_told_who_is_challenger_now_and_not_who_was(sweep, monkeypatch):
+    record, store, _ = sweep
+    told = []
+    monkeypatch.setattr(conclude, "mirror_model", lambda model, alias, *rest: told.append((model, alias)))
+    monkeypatch.setattr(
+        conclude, "register_judged", lambda *given: SimpleNamespace(model="tiny-1", is_challenger=True)
+    )
+    for present in ("tiny-1", "tiny-2"):
+        aliases = SimpleNamespace(model=lambda alias, present=present: present)
+        registry = SimpleNamespace(uri="r", aliases=lambda aliases=aliases: aliases)
+        register_winner(record, store, registry, print)
+    assert told == [("tiny-1", "challenger"), ("tiny-1", "")]

@@ -1,6 +1,7 @@
 """Run and sweep folders read back as they are, with what could not be read."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,3 +172,13 @@ def test_a_sweep_of_which_no_trial_has_ended_yet_is_named(tmp_path):
     make_sweep(tmp_path, [])
     with pytest.raises(DataError, match=f"no trial of {tmp_path} has ended yet"):
         load([tmp_path])
+
+
+def test_a_sweep_named_twice_is_one_and_two_copies_of_one_are_refused(tmp_path, monkeypatch):
+    for place in ("here", "there"):
+        make_sweep(tmp_path / place, [trial("t0")], id="c1")
+    monkeypatch.chdir(tmp_path)
+    found = load([Path("here"), tmp_path / "here", Path("here/../here")])
+    assert [(s.folder, len(found.runs)) for s in found.sweeps] == [("here", 1)]
+    with pytest.raises(ContractError, match=r"here and .*there are copies of one sweep \(c1\): name one"):
+        load([Path("here"), Path("there")])

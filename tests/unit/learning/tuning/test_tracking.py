@@ -256,3 +256,11 @@ def test_a_driver_that_was_taken_over_copies_nothing_over_the_new_ones_runs(tmp_
     place, said = tracking_place(tmp_path, "s3://b/p"), []
     SweepTracking(place, "made", {"sweep": "s1"}, [], said.append, taken_over).keep()
     assert said == ["MLflow's runs are not copied: was taken over; the sweep goes on"]
+
+
+def test_a_registry_of_mlflow_that_cannot_be_opened_is_said_at_the_end_of_a_sweep(tmp_path):
+    """MLflow's client opens the file when it is made."""
+    place, said = tracking_place(tmp_path, "s3://b/p"), []
+    place.file.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    mirror_model("tiny-1", "", "s3://b/r/models/tiny-1", place, said.append)
+    assert said[0].startswith("tiny-1 is not shown in MLflow at sqlite:")

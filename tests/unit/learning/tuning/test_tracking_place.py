@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.tuning.tracking_place import (
     TRACKING_FILE,
@@ -123,3 +123,12 @@ def test_what_a_killed_process_left_beside_the_old_file_does_not_touch_the_copy(
     tracking_place(tmp_path / "out", str(tmp_path / "storage"))._bring(file)
     assert count(file) == 4
     assert not left.exists()
+
+
+def test_a_damaged_file_is_refused_before_a_sweep_with_what_to_do(tmp_path):
+    place = tracking_place()
+    place.file.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(
+        StorageError, match=r"cannot be tracked at sqlite:.*mlflow\.db: .*; move that file away"
+    ):
+        place.open()
