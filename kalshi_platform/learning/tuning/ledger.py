@@ -20,7 +20,7 @@ from ray.exceptions import (
 )
 from ray.tune import Callback
 
-from kalshi_platform.domain.errors import ContractError, DataError, PlatformError
+from kalshi_platform.domain.errors import ContractError, DataError, PlatformError, StorageError
 from kalshi_platform.domain.saying import Say, detail, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
@@ -33,6 +33,8 @@ from kalshi_platform.storage.whole_file import write_whole
 
 #: Errors by which Ray says that a process or its machine is gone.
 _LOST: Final = (ActorDiedError, ActorUnavailableError, NodeDiedError, RpcError, WorkerCrashedError)
+#: Words of an error by which a trial's disk or the sweep's storage failed.
+_STORE_FAILED: Final = ("StorageError: ", "No space left on device", "Disk quota exceeded")
 
 
 class Ledger(Callback):
@@ -112,9 +114,18 @@ class Ledger(Callback):
         self._close(str(trial), "stopped" if reason else "finished", reason or "used its whole budget")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial that failed for good."""
-        if not self._refuses(trial):
-            self._close(str(trial), "failed", _last_line(trial))
+        """Record a trial that failed for good; a store or disk that failed is no fault of its settings.
+
+        The stage ends then, without a record: the trial goes on with --resume once that is mended.
+        """
+        if self._refuses(trial):
+            return
+        last = _last_line(trial)
+        if any(words in last for words in _STORE_FAILED):
+            with self._ending_the_stage():
+                raise StorageError(f"{trial}: {last.partition('StorageError: ')[2] or last}")
+        else:
+            self._close(str(trial), "failed", last)
 
     def _refuses(self, trial: Any) -> bool:
         """True where the stage ends: the trial's machine is not fit, or this is no driver any more.

@@ -62,7 +62,7 @@ def register_judged(
 
 
 def _before(record: SweepRecord, judged: Path, registry: Registry) -> Registered | None:
-    """What an earlier start registered of the same run, where ``registry`` still has it; else None."""
+    """Record of an earlier registration of the same run, where ``registry`` still has it; else None."""
     try:
         found = read_registered(judged)
     except DataError:

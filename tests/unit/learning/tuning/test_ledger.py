@@ -239,3 +239,23 @@ def test_a_damaged_record_names_every_copy_that_must_go(tmp_path, damaged):
     copies = f"delete {tmp_path}/store/trials/a/trial.json and its copy {tmp_path}/here/trials/a/trial.json"
     with pytest.raises(DataError, match=copies):
         Ledger(store, "sweep", PLANNED, {}.get, print)
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (
+            "kalshi_platform.domain.errors.StorageError: cannot write s3://b/p: away",
+            "a: cannot write s3://b/p: away",
+        ),
+        ("OSError: [Errno 28] No space left on device", "a: OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_full_disk_or_a_store_that_is_away_for_long_condemns_no_trial(tmp_path, last, told):
+    """A record of a failure is final; docs/sweeps.md says: free space and --resume."""
+    stopper = HeldOutMarketStopper(1, 0.0, 1)
+    ledger = Ledger(SweepStore(tmp_path), "sweep", PLANNED, {}.get, print, end_all=stopper.end_all)
+    ledger.on_trial_error(1, [], Trial(**{**A.__dict__, "error": TuneError(f"a stack\n{last}")}))
+    assert (type(ledger.refusal), str(ledger.refusal)) == (StorageError, told)
+    assert (stopper.stop_all(), ledger.records) == (True, {})
+    assert not (tmp_path / "trials" / "a" / "trial.json").exists()
