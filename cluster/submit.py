@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import aiohttp
+
 from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
 
@@ -358,7 +360,8 @@ def main(arguments: list[str]) -> int:
     except PlatformError as error:
         print(f"submit: {error}", file=sys.stderr)
         return int(error.exit_code)
-    except (RuntimeError, ConnectionError) as error:  # what Ray's client raises
+    # What Ray's client raises, and the two libraries below it, whose errors are OSError or ClientError.
+    except (RuntimeError, OSError, aiohttp.ClientError) as error:
         print(
             f"submit: the cluster refused or left: {error}; where its head was lost, submit a sweep again to "
             "the new head with --resume",
