@@ -1,6 +1,6 @@
 """Submit an experiment of ``tune_experiments`` to a Ray cluster, follow it, and exit with its status.
 
-    python cluster/submit.py curriculum_sweep -- --dataset s3://bucket/data --storage s3://bucket/sweeps
+    python cluster/submit.py curriculum_sweep -- --dataset s3://bucket/data --storage s3://bucket/sweeps/first
 
 Owns: the checks before a byte is uploaded (address, token, experiment, size, that the cluster answers, asks
 for the token and runs this Ray), the selection of what is uploaded (the packages a job imports, nothing
@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import aiohttp
 
 from kalshi_platform.domain.commit import COMMIT_VARIABLE, git_commit
 from kalshi_platform.domain.errors import ContractError, PlatformError
@@ -358,7 +360,8 @@ def main(arguments: list[str]) -> int:
     except PlatformError as error:
         print(f"submit: {error}", file=sys.stderr)
         return int(error.exit_code)
-    except (RuntimeError, ConnectionError) as error:  # what Ray's client raises
+    # What Ray's client raises, and the two libraries below it, whose errors are OSError or ClientError.
+    except (RuntimeError, OSError, aiohttp.ClientError) as error:
         print(
             f"submit: the cluster refused or left: {error}; where its head was lost, submit a sweep again to "
             "the new head with --resume",

@@ -27,6 +27,7 @@ CONFIG: Final = Path("/opt/kalshi/serve-config.yaml")
 METRICS_PORT: Final = 8080
 #: The Ray of this container runs nothing else: asking for processors would only keep small machines waiting.
 _CPUS: Final = {"replica_cpus": 0, "tier_3_cpus": 0}
+_HIGHEST_PORT: Final = 65_535
 #: What Ray Serve listens on where a config does not say.
 _LISTENS: Final = {"host": "127.0.0.1", "port": 8000}
 
@@ -41,6 +42,7 @@ def read_config(path: Path, model: str | None) -> tuple[PolicyAppArgs, str, int]
         (application,) = found["applications"]
         fields = {**_CPUS, **(application.get("args") or {})}
         listens = {**_LISTENS, **(found.get("http_options") or {})}
+        host, port = str(listens["host"]), int(listens["port"])
     except OSError as error:
         raise ContractError(
             f"{path} cannot be read ({error.strerror}): mount it or name another file"
@@ -52,7 +54,13 @@ def read_config(path: Path, model: str | None) -> tuple[PolicyAppArgs, str, int]
         ) from None
     if model is not None:
         fields["model"] = model
-    return PolicyAppArgs.parse(fields), str(listens["host"]), int(listens["port"])
+    _require_port(port, f"http_options.port of {path}")
+    return PolicyAppArgs.parse(fields), host, port
+
+
+def _require_port(port: int, name: str) -> None:
+    if not 1 <= port <= _HIGHEST_PORT:
+        raise ContractError(f"{name} is {port}: give a port from 1 to {_HIGHEST_PORT}")
 
 
 def arguments_of(words: Sequence[str] | None) -> argparse.Namespace:
@@ -69,6 +77,7 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = arguments_of(words)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _require_port(asked.metrics_port, "--metrics-port")
         args, host, port = read_config(asked.config, asked.model)
         serve_here(args, host, port, ha_proxy=True, metrics_port=asked.metrics_port)
     except PlatformError as error:

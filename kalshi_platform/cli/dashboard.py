@@ -4,6 +4,7 @@ Every server binds to loopback; from another machine reach it through a tunnel (
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,7 +26,6 @@ from kalshi_platform.domain.places import home
 from kalshi_platform.domain.program import command_line
 from kalshi_platform.evaluation.pages.terminal import tell
 from kalshi_platform.storage.storage import open_storage
-from kalshi_platform.storage.whole_file import write_whole
 
 app = CommandApp(no_args_is_help=True, help="Open a dashboard: MLflow, TensorBoard, Ray, or a sweep's page.")
 
@@ -128,13 +128,19 @@ def _address_of_ray() -> str:
 
 @app.command()
 def sweep(
-    folder: Annotated[Path, typer.Argument(help="the sweep's folder", show_default=False)],
+    folder: Annotated[str, typer.Argument(help="the sweep's folder", show_default=False)],
     browser: Browser = False,
 ) -> None:
     """Write the page that compares a sweep's trials again, from the files in its folder, and show it."""
-    from kalshi_platform.learning.tuning.page import compare_runs, write_page
+    from kalshi_platform.learning.tuning.page import COMPARE_HTML, compare_runs, write_page
 
-    html, _ = write_page(compare_runs([folder]), folder)
+    if "://" in folder:
+        raise ContractError(
+            f"{folder} is a storage: its page is {open_storage(folder).address(COMPARE_HTML)}; copy that "
+            "here and open it, or name the folder of the sweep's copies, which the sweep prints at its start"
+        )
+    place = Path(folder)
+    html, _ = write_page(compare_runs([place]), place)
     _show(html.absolute().as_uri(), browser)
 
 
@@ -168,18 +174,24 @@ def _storage_of(folder: Path) -> str:
 
 
 def _curves_of_storage(uri: str) -> Path:
-    """Folder with a copy of the learning curves below ``uri``; ContractError where there are none."""
+    """Folder with the learning curves of the runs below ``uri``; ContractError where there are none.
+
+    A run's copy in a storage holds its metrics, of which its curves are made again.
+    """
+    from kalshi_platform.learning.training.mirror import MIRROR_FILE, Mirror
+
     storage, folder = open_storage(uri), copies_of(uri)
-    found = [file.path for file in storage.list_files() if "/events.out.tfevents." in f"/{file.path}"]
-    for path in found:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / path, bytes(storage.read_bytes(path)))
+    ending = f"/{MIRROR_FILE}"
+    found = [file.path.removesuffix(ending) for file in storage.list_files() if file.path.endswith(ending)]
+    shutil.rmtree(folder / "curves", ignore_errors=True)  # of another sweep, perhaps, that lay there before
+    for run in found:
+        Mirror(storage.address(run)).pull_curves(folder / "curves" / run)
     if not found:
         raise ContractError(f"no learning curves below {uri}: name the --storage of a sweep that has begun")
     tell.note(
         f"{len(found)} curve{'' if len(found) == 1 else 's'} of {uri} as now; call this again for newer ones"
     )
-    return folder
+    return folder / "curves"
 
 
 def copies_of(uri: str) -> Path:

@@ -6,10 +6,11 @@ tune_experiments.NAME``), or with ``--local`` on a Ray of its own. A job's comma
 """
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,8 +31,9 @@ from kalshi_platform.cli.quickstart import simulated
 from kalshi_platform.cli.refusal import going_on, refusals
 from kalshi_platform.cli.run_settings import ListSettings, list_settings
 from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
+from kalshi_platform.data.dataset.manifest import MANIFEST_NAME
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.domain.program import command_line, this_command
 from kalshi_platform.domain.quiet_ray import start_ray
 from kalshi_platform.domain.saying import Countdown
@@ -131,6 +133,7 @@ def _command(experiment: Experiment) -> Any:
     ) -> None:
         chosen = experiment.smoked() if smoke else experiment
         with refusals(), option_words():
+            _require_folder(out)
             chosen = chosen.with_settings(
                 with_steps(settings, steps), parse_assignments(sweep_settings or [], "--sweep")
             )
@@ -154,10 +157,19 @@ def _command(experiment: Experiment) -> Any:
     return run
 
 
+def _require_folder(out: Path | None) -> None:
+    """Refuse an address as ``out``: as a path it would be a folder of that name in the working directory."""
+    if out is not None and re.match(r"[a-z0-9]+:/", str(out)):
+        raise ContractError(
+            f"--out {out} is an address, and --out is a folder of this machine: give --storage"
+        )
+
+
 def _how_to_go_on(place: str) -> str:
     """Advice after an interruption: a sweep goes on with all of its own options."""
-    if not open_storage(place).exists(PLAN_FILE):
-        return "the same command starts again"
+    with suppress(StorageError):  # a store that is away cannot say: the sweep began, or it says so itself
+        if not open_storage(place, patience_s=0.0).exists(PLAN_FILE):
+            return "the same command starts again"
     words = [word for word in sys.argv[1:] if word not in ("--", "--resume")]
     return f"continue with: {this_command()} {shlex.join([*words, '--resume'])}"
 
@@ -233,10 +245,22 @@ def _simulated_dataset(place: str, recordings_in: Path, smoke: bool, resume: boo
             raise ContractError(f"{place} holds a sweep: continue it with --resume or name another place")
         tell(f"dataset: the simulated one that the sweep began with, {Dataset.open(dataset).uri}")
         return dataset
+    if resume:  # before a dataset is made there, over another perhaps
+        raise ContractError(f"{place} holds no sweep to resume: leave out --resume")
     recordings = simulated(SimConfig(n_events=_EVENTS[smoke]), recordings_in, tell)
     show = Countdown(tell, "building")
-    manifest = build_dataset(
-        [recordings], dataset, BuildConfig(overwrite=True), lambda p: show(p.rows_done, p.rows, "rows")
-    )
+    try:
+        manifest = build_dataset(
+            [recordings], dataset, BuildConfig(), lambda p: show(p.rows_done, p.rows, "rows")
+        )
+    except (ContractError, DataError) as err:
+        if isinstance(err, ContractError) and "--overwrite" not in str(err):
+            raise  # another process builds there
+        if not storage.exists(f"dataset/{MANIFEST_NAME}"):
+            raise
+        raise DataError(
+            f"{dataset} holds another dataset, which the simulated one would replace: name it with "
+            "--dataset, delete it, or begin in another place"
+        ) from None
     tell(f"dataset: {len(manifest.markets):,} markets in {dataset}")
     return dataset

@@ -106,7 +106,9 @@ class _Newest(NamedTuple):
             return False
         here = _process(told["pid"])
         same_machine = here["machine"] is not None and here["machine"] == told.get("machine")
-        return same_machine and here["began"] != told.get("began")
+        if not same_machine or here["began"] == told.get("began"):
+            return False
+        return here["began"] is not None or not _is_hidden(told["pid"])
 
 
 def _process(pid: int) -> dict[str, Any]:
@@ -125,6 +127,17 @@ def _process(pid: int) -> dict[str, Any]:
     except (OSError, IndexError):
         began = None
     return {"pid": pid, "machine": machine, "began": began}
+
+
+def _is_hidden(pid: int) -> bool:
+    """True where a process lives that this user may not see: /proc can be mounted so (``hidepid``)."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 @contextmanager

@@ -72,6 +72,8 @@ class Mirror:
         blocks = _blocks(run / METRICS)
         for number, block in enumerate(blocks):
             self._send(_block_path(number), block)
+        # Sending takes a while: whoever was stopped meanwhile must not write over the newer owner's record.
+        self._require_taken()
         record = {"links": links, "files": loose, "metrics_blocks": len(blocks), "checkpoints": present}
         self._storage.write_bytes_atomic(MIRROR_FILE, json_text(record, indent=1).encode())
         for old in self._checkpoints.keys() - present.keys():
@@ -99,11 +101,18 @@ class Mirror:
             self._fetch_checkpoint(run, checkpoint)
         for name in record["files"]:
             write_whole(run / name, bytes(self._storage.read_bytes(name)))
-        lines = [bytes(self._storage.read_bytes(_block_path(k))) for k in range(record["metrics_blocks"])]
-        write_whole(run / METRICS, b"".join(lines))
-        Curves(run, read_metrics(run)).close()
+        self._fetch_metrics(run, record["metrics_blocks"])
         for name, checkpoint in wanted.items():
             point(run, name, run / CHECKPOINTS / checkpoint)
+        return True
+
+    def pull_curves(self, run: Path) -> bool:
+        """Bring the run's metrics and make its learning curves of them; False where there is no copy yet."""
+        record = self._record()
+        if not record:
+            return False
+        run.mkdir(parents=True, exist_ok=True)
+        self._fetch_metrics(run, record["metrics_blocks"])
         return True
 
     def has_best(self) -> bool:
@@ -115,13 +124,21 @@ class Mirror:
         """Content of mirror.json; empty where there is no copy yet."""
         if not self._storage.exists(MIRROR_FILE):
             return {}
-        return dict(json.loads(bytes(self._storage.read_bytes(MIRROR_FILE))))
+        record = _mapping(bytes(self._storage.read_bytes(MIRROR_FILE)))
+        kinds = {"links": dict, "files": list, "metrics_blocks": int, "checkpoints": dict}
+        if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+            raise DataError(
+                f"{self._storage.address(MIRROR_FILE)} is no record of a run's copy: restore it, or delete "
+                f"{self.uri} and the run is trained again"
+            )
+        return record
 
     def _require_taken(self) -> None:
-        owner = json.loads(bytes(self._storage.read_bytes(OWNER_FILE)))
-        if owner["token"] != self._token:
+        owner = _mapping(bytes(self._storage.read_bytes(OWNER_FILE)))
+        if owner.get("token") != self._token:
+            holder = owner.get("holder", "an unknown process")
             raise ContractError(
-                f"{self.uri} is written by {owner['holder']} now, which started this run again while this "
+                f"{self.uri} is written by {holder} now, which started this run again while this "
                 "process was out of reach: nothing more was written here"
             )
 
@@ -131,6 +148,11 @@ class Mirror:
         if self._files.get(path) != digest:
             self._storage.write_bytes_atomic(path, data)
             self._files[path] = digest
+
+    def _fetch_metrics(self, run: Path, n_blocks: int) -> None:
+        lines = [bytes(self._storage.read_bytes(_block_path(k))) for k in range(n_blocks)]
+        write_whole(run / METRICS, b"".join(lines))
+        Curves(run, read_metrics(run)).close()
 
     def _fetch_checkpoint(self, run: Path, checkpoint: str) -> None:
         target = run / CHECKPOINTS / checkpoint
@@ -142,6 +164,15 @@ class Mirror:
         with new_checkpoint(target) as folder:
             for file in files:
                 (folder / Path(file.path).name).write_bytes(bytes(self._storage.read_bytes(file.path)))
+
+
+def _mapping(data: bytes) -> dict[str, Any]:
+    """Content of a JSON object; empty where the bytes are none."""
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _seal(checkpoint: Path) -> str:

@@ -22,7 +22,13 @@ from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.same_program import program_facts
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS
-from kalshi_platform.learning.tuning.sweep_store import PLAN_FILE, SweepStore, cache_name, sweeps_folder
+from kalshi_platform.learning.tuning.sweep_store import (
+    PLAN_FILE,
+    SweepStore,
+    cache_name,
+    require_cache_place,
+    sweeps_folder,
+)
 from kalshi_platform.storage import locks
 from kalshi_platform.storage.lease import leased
 from kalshi_platform.storage.storage import Storage, open_storage
@@ -30,7 +36,10 @@ from kalshi_platform.storage.whole_file import write_whole
 
 CLAIM: Final = "claim"
 _DRIVER: Final = "driver"
+#: One name for each process: of two that ask at once neither may meet the other's.
 _PROBE: Final = "driver/conditional-write"
+#: A dataset's, in which a sweep must not begin.
+_MANIFEST: Final = "manifest.json"
 #: A local driver that was killed has let its lock go; one that is just ending needs a moment.
 _LOCAL_PATIENCE_S: Final = 5.0
 
@@ -46,6 +55,8 @@ def claimed(
     ``resume``, or where another driver lives; StorageError where the place cannot be written as a claim must.
     """
     place = open_storage(uri or out or sweeps_folder() / name)
+    if uri and out is not None:
+        require_cache_place(out.absolute(), place.uri)
     token = take_claim(place, plan, resume=resume, option="--storage" if uri else "--out", say=say)
     if not uri:
         folder = Path(place.uri)
@@ -96,7 +107,8 @@ def _same_claim(
     say: Say,
 ) -> str:
     """Token of the claim ``found`` where it is that of the sweep ``asked``; else ContractError."""
-    if not isinstance(found.get(CLAIM), dict):
+    claim = found.get(CLAIM)
+    if not isinstance(claim, dict):
         raise ContractError(
             f"{place.uri} holds a sweep of an earlier version of this program, which named its trials "
             f"otherwise: finish it with that version, or name another {option}"
@@ -109,13 +121,15 @@ def _same_claim(
         )
     if not resume:
         raise ContractError(f"{place.uri} holds a sweep: continue it with --resume or name another {option}")
-    claim = found[CLAIM]
-    if changed := differences(claim.get("program", {}), program_facts()):
+    program = claim.get("program", {})
+    if not isinstance(claim.get("token"), str) or not isinstance(program, dict):
+        raise _no_plan(place)
+    if changed := differences(program, program_facts()):
         note(say)(
             f"warning: the program has changed since the sweep began ({'; '.join(changed)}): trials that "
             "ended keep the results of the earlier one"
         )
-    return str(claim["token"])
+    return claim["token"]
 
 
 def differences(was: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -134,17 +148,18 @@ def require_conditional_writes(place: Storage) -> None:
 
     A plain write comes first: where that fails, the store's own words (keys, bucket, disk) are the reason.
     """
-    token = uuid.uuid4().hex.encode()
-    place.write_bytes_atomic(_PROBE, token)
+    name = uuid.uuid4().hex
+    probe, token = f"{_PROBE}-{name}", name.encode()
+    place.write_bytes_atomic(probe, token)
     try:
-        honoured = not place.create_exclusive(_PROBE, b"") and bytes(place.read_bytes(_PROBE)) == token
+        honoured = not place.create_exclusive(probe, b"") and bytes(place.read_bytes(probe)) == token
     except StorageError as err:
         raise StorageError(
             f"{place.uri} refuses conditional writes (If-None-Match), by which one sweep claims a place "
             f"({err}): use AWS S3, MinIO or another store that has them, or a folder"
         ) from None
     finally:
-        place.delete(_PROBE)
+        place.delete(probe)
     if not honoured:
         raise StorageError(
             f"{place.uri} ignores conditional writes (If-None-Match): two sweeps could take one place; use "
@@ -157,15 +172,29 @@ def _claim_in(place: Storage) -> dict[str, Any] | None:
     if not place.exists(PLAN_FILE):
         return None
     try:
-        return dict(json.loads(bytes(place.read_bytes(PLAN_FILE))))
-    except (ValueError, TypeError):
-        raise DataError(
-            f"{place.address(PLAN_FILE)} is no plan of a sweep: restore it, or begin in another place"
-        ) from None
+        found = json.loads(bytes(place.read_bytes(PLAN_FILE)))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found:
+        raise _no_plan(place)
+    return found
+
+
+def _no_plan(place: Storage) -> DataError:
+    return DataError(
+        f"{place.address(PLAN_FILE)} is no plan of a sweep: restore it, or begin in another place"
+    )
 
 
 def _require_empty(place: Storage, option: str) -> None:
-    """Refuse a place with runs and no plan: nobody knows which sweep they are of."""
+    """Refuse a place with runs and no plan (nobody knows of which sweep), and one of something else."""
+    other = "a dataset" if place.exists(_MANIFEST) else ""
+    if not other and any(file.path.endswith("/record.json") for file in place.list_files("models")):
+        other = "a registry of models"
+    if other:
+        raise ContractError(
+            f"{place.uri} holds {other}, and a sweep needs a place of its own: name another {option}"
+        )
     for folder in RUN_FOLDERS.values():
         if found := place.list_files(folder):
             raise ContractError(

@@ -12,7 +12,7 @@ from typing import Final
 
 from kalshi_platform.data.dataset.manifest import Split
 from kalshi_platform.data.dataset.store import Dataset
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.domain.saying import Say, detail, note
 from kalshi_platform.evaluation.judging.evaluate import evaluate, trained
 from kalshi_platform.evaluation.judging.evaluation import EvalConfig, Evaluation, Subject, opened_words
@@ -41,10 +41,12 @@ def judge_winner(record: SweepRecord, store: SweepStore, final: bool, say: Say) 
     """Evaluate the sweep's winner and return the folder of its report; a judgement already made is kept.
 
     Everything is in the sweep's storage when this returns, and an opening of the test split before its events
-    are read.
+    are read. DataError where a judgement is there of another run: a trial that was run again can change who
+    wins.
     """
     run, out = _winner_of(record, store), store.out
     winner = out / WINNER
+    _require_of_winner(run, store)
     if not (out / BASELINES_FILE).exists():
         found = _judge(record, run, "validation", winner / "validation", say)
         store.keep(WINNER)  # before the file that says it is whole
@@ -73,7 +75,8 @@ def register_winner(record: SweepRecord, store: SweepStore, registry: Registry, 
     found = register_judged(record, run, store.out / WINNER, registry, reason, say)
     store.keep(WINNER)
     address, place = f"{registry.uri}/models/{found.model}", store.tracking_place()
-    mirror_model(found.model, CHALLENGER if found.is_challenger else "", address, place, say)
+    is_challenger = registry.aliases().model(CHALLENGER) == found.model  # a later sweep may have it by now
+    mirror_model(found.model, CHALLENGER if is_challenger else "", address, place, say)
     return found
 
 
@@ -82,6 +85,26 @@ def _winner_of(record: SweepRecord, store: SweepStore) -> Path:
     if record.winner_run is None:
         raise ContractError(f"{store.uri} has no winner yet: finish the sweep with --resume")
     return store.out / record.winner_run
+
+
+def _require_of_winner(run: Path, store: SweepStore) -> None:
+    """Refuse reports on a run that is not the winner's: nothing may be shown or registered by them."""
+    for name in (f"{WINNER}/{JSON_NAME}", f"{WINNER}/validation/{JSON_NAME}"):
+        subject = _judged_subject(store.out / name)
+        if subject and Path(subject).name != run.name:
+            raise DataError(
+                f"{store.address(name)} judges {Path(subject).name}, but {run.name} has won since: delete "
+                f"{store.everywhere(WINNER)}, and {store.everywhere(BASELINES_FILE)}, and repeat with "
+                "--resume, which judges the new winner"
+            )
+
+
+def _judged_subject(path: Path) -> str:
+    """Checkpoint that a report judges; "" where there is none, or a damaged one that its reader names."""
+    try:
+        return str(json.loads(path.read_text())["subject"]["checkpoint"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _judge(
@@ -112,11 +135,16 @@ def _judge(
 
 
 def _subject(record: SweepRecord, run: Path) -> Subject:
-    settings = json.loads((run / "run.json").read_text())["settings"]
+    try:
+        level = str(json.loads((run / "run.json").read_text())["settings"]["train"]["level"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DataError(
+            f"{run}/run.json cannot be read: restore it from the run's copy in the storage"
+        ) from None
     return Subject(
         checkpoint=str(run),
         dataset=record.dataset,
         dataset_digest=record.dataset_digest,
         feature_digest=record.feature_digest,
-        level=settings["train"]["level"],
+        level=level,
     )

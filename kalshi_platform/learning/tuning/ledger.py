@@ -6,7 +6,8 @@ Invariant  a trial with a final record never runs again; one without goes on fro
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,7 +20,7 @@ from ray.exceptions import (
 )
 from ray.tune import Callback
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError, PlatformError, StorageError
 from kalshi_platform.domain.saying import Say, detail, passing, time_words
 from kalshi_platform.evaluation.pages.formats import signed_percent
 from kalshi_platform.learning.training.checkpoint import BEST
@@ -27,11 +28,13 @@ from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
 from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE, TrialRecord
-from kalshi_platform.learning.tuning.sweep_store import SweepStore
+from kalshi_platform.learning.tuning.sweep_store import NOT_REACHED, SweepStore
 from kalshi_platform.storage.whole_file import write_whole
 
 #: Errors by which Ray says that a process or its machine is gone.
 _LOST: Final = (ActorDiedError, ActorUnavailableError, NodeDiedError, RpcError, WorkerCrashedError)
+#: Words of an error by which a trial's disk or the sweep's storage failed.
+_STORE_FAILED: Final = ("StorageError: ", "No space left on device", "Disk quota exceeded")
 
 
 class Ledger(Callback):
@@ -49,11 +52,13 @@ class Ledger(Callback):
     ) -> None:
         """``ended`` is called with all records so far whenever one trial more has ended.
 
-        ``end_all`` ends the stage: called where a machine runs another program, which would fail one trial
-        after the other. No record is written from then on, and ``refusal`` says why.
+        ``end_all`` ends the stage: called where a machine runs another program or does not reach the sweep's
+        folder, which would fail one trial after the other; where another driver has taken the sweep over,
+        whose trials these would disturb; and where a record cannot be written. No record is written from then
+        on, and ``refusal`` says why.
         """
         self._store, self._folder, self._ended, self._end_all = store, RUN_FOLDERS[stage], ended, end_all
-        self.refusal = ""
+        self.refusal: PlatformError | None = None
         self.records: dict[str, TrialRecord] = {}
         self._stage: Literal["sweep", "finalist"] = stage
         self._planned = {v.id: v for v in planned}
@@ -63,7 +68,8 @@ class Ledger(Callback):
         self._restarts: dict[str, int] = {}
         self._shown = passing(say)
         for variant in planned:
-            if (found := read_trial(store.out / self._folder / variant.id)) is not None:
+            name = f"{self._folder}/{variant.id}"
+            if (found := read_trial(store.out / name, store.everywhere(f"{name}/{TRIAL_FILE}"))) is not None:
                 _require_best(store, found)
                 self.records[variant.id] = found
 
@@ -102,23 +108,46 @@ class Ledger(Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Record a trial that ended by itself or was stopped; the end of a whole stage ends no trial."""
-        if self.refusal:
+        if self.refusal is not None:
             return
         reason = self._why_stopped(trial.trial_id)
         self._close(str(trial), "stopped" if reason else "finished", reason or "used its whole budget")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """Record a trial that failed for good."""
-        if not self._refuses(trial):
-            self._close(str(trial), "failed", _last_line(trial))
+        """Record a trial that failed for good; a store or disk that failed is no fault of its settings.
+
+        The stage ends then, without a record: the trial goes on with --resume once that is mended.
+        """
+        if self._refuses(trial):
+            return
+        last = _last_line(trial)
+        if any(words in last for words in _STORE_FAILED):
+            with self._ending_the_stage():
+                raise StorageError(f"{trial}: {last.partition('StorageError: ')[2] or last}")
+        else:
+            self._close(str(trial), "failed", last)
 
     def _refuses(self, trial: Any) -> bool:
-        """True where the trial's machine runs another program; the stage ends then."""
+        """True where the stage ends: the trial's machine is not fit, or this is no driver any more.
+
+        A trial that failed because another driver started it again must neither be recorded nor restarted:
+        it would take the run back.
+        """
         last = _last_line(trial)
-        if OTHER_PROGRAM in last and not self.refusal:
-            self.refusal = last.partition("ContractError: ")[2] or last
+        with self._ending_the_stage():
+            if OTHER_PROGRAM in last or NOT_REACHED in last:
+                raise ContractError(last.partition("ContractError: ")[2] or last)
+            self._store.require_driven()
+        return self.refusal is not None
+
+    @contextmanager
+    def _ending_the_stage(self) -> Iterator[None]:
+        """End the stage where the block raises an error of ours: Ray Tune would take it for the trial's."""
+        try:
+            yield
+        except PlatformError as err:
+            self.refusal = self.refusal or err
             self._end_all()
-        return bool(self.refusal)
 
     def line(self) -> str:
         """Progress of the stage in one line."""
@@ -163,17 +192,23 @@ class Ledger(Callback):
             score=last.get("best_score"),
             run=f"{self._folder}/{name}",
         )
-        self.records[name] = record
-        write_trial(self._store.out / record.run, record)
-        self._store.keep(f"{record.run}/{TRIAL_FILE}")
+        with self._ending_the_stage():
+            self._store.require_driven()
+            write_trial(self._store.out / record.run, record)
+            self._store.keep(f"{record.run}/{TRIAL_FILE}")
+            self.records[name] = record
+            self._tell(record, last)
+            self._ended(self.records.values())
+
+    def _tell(self, record: TrialRecord, last: Mapping[str, Any]) -> None:
+        """Say how a trial ended."""
         best = (
             ""
             if record.score is None
             else f"; best validation return {signed_percent(record.score)} of capital"
         )
         collapse = f"; warning: at its end {last['collapse']}" if last.get("collapse") else ""
-        self._say(f"{name}: {status}, {reason}{best}{collapse}")
-        self._ended(self.records.values())
+        self._say(f"{record.id}: {record.status}, {record.reason}{best}{collapse}")
 
 
 def _last_line(trial: Any) -> str:
@@ -194,7 +229,7 @@ def _require_best(store: SweepStore, record: TrialRecord) -> None:
         return
     raise DataError(
         f"{store.address(record.run)} ended ({record.status}) but its best checkpoint is missing: restore "
-        f"it, or delete {store.address(f'{record.run}/{TRIAL_FILE}')} to run the trial again"
+        f"it, or delete {store.everywhere(f'{record.run}/{TRIAL_FILE}')} to run the trial again"
     )
 
 
@@ -204,12 +239,21 @@ def write_trial(run: Path, record: TrialRecord) -> None:
     write_whole(run / TRIAL_FILE, record.model_dump_json(indent=1) + "\n")
 
 
-def read_trial(run: Path) -> TrialRecord | None:
-    """Final record of a trial that ended, None for one that did not; DataError where it is damaged."""
+def read_trial(run: Path, named: str = "") -> TrialRecord | None:
+    """Final record of a trial that ended, None for one that did not; DataError where it is damaged.
+
+    The error names the record as ``named``, of which copies may lie elsewhere.
+    """
     path = run / TRIAL_FILE
     if not path.is_file():
         return None
     try:
         return TrialRecord.parse(json.loads(path.read_text()))
     except ValueError as err:
-        raise DataError(f"{path} is not JSON ({err}): delete it to run the trial to its end again") from None
+        raise DataError(
+            f"{path} is not JSON ({err}): delete {named or path} to run the trial to its end again"
+        ) from None
+    except ContractError as err:
+        raise DataError(
+            f"{path} is no record of a trial ({err}): delete {named or path} to run it again"
+        ) from None

@@ -35,6 +35,9 @@ BEST: Final = "best"
 BASELINES_FILE: Final = "baselines.json"
 #: Mark of a machine's copy of a sweep in a storage, as sweep_store.py names it.
 CACHE_FILE: Final = "cache.json"
+#: Mark of a run's copy in a storage, as learning/training/mirror.py names it; the page, as page.py names it.
+MIRROR_FILE: Final = "mirror.json"
+COMPARE_HTML: Final = "compare.html"
 #: Facts on a run's origin that both run.json and sweep.json hold.
 _ORIGIN: Final = ("dataset", "dataset_digest", "feature_digest", "commit")
 #: Digits of a sweep's id that tell it apart, as in MLflow.
@@ -105,21 +108,24 @@ class Loaded(Config):
 
 
 def load(folders: Sequence[Path]) -> Loaded:
-    """Read ``folders``, each a run or a sweep; a run met twice is taken once.
+    """Read ``folders``, each a run or a sweep; a run or sweep met twice is taken once.
 
-    ContractError for no folder at all. DataError for a folder that is neither a run nor a sweep, or whose
-    sweep.json or baselines.json is damaged, and for a sweep of which no trial has ended.
+    ContractError for no folder at all, and for two copies of one sweep. DataError for one that is neither
+    a run nor a sweep, or whose sweep.json or baselines.json is damaged, for a sweep of which no trial has
+    ended, and for a storage, whose runs are packed.
     """
     if not folders:
         raise ContractError("nothing to compare: name at least one run or sweep folder")
-    places = list(dict.fromkeys(Path(f) for f in folders))
+    places = list({Path(f).resolve(): Path(f) for f in reversed(folders)}.values())[::-1]
     sweeps = dict(_labelled(places))
     runs: dict[Path, Run] = {}
     for folder in places:
         if sweep := sweeps.get(folder):
             for trial in sweep.record.trials:
+                _require_whole(folder / trial.run, folder)
                 runs[(folder / trial.run).resolve()] = _read_trial(folder, sweep, trial)
         elif is_run(folder):
+            _require_whole(folder, folder)
             runs.setdefault(folder.resolve(), _read_run(folder))
         else:
             raise DataError(
@@ -130,9 +136,24 @@ def load(folders: Sequence[Path]) -> Loaded:
     return Loaded(runs=tuple(_uniquely_named(list(runs.values()), several)), sweeps=tuple(sweeps.values()))
 
 
+def _require_whole(run: Path, folder: Path) -> None:
+    """Refuse a run's copy in a storage, which is packed: read as a run it has no curve and no validation."""
+    if (run / MIRROR_FILE).is_file():
+        raise DataError(
+            f"{folder} is a sweep's --storage, where runs are packed: its page is {COMPARE_HTML} there; to "
+            "make another, name the folder of the sweep's copies on a machine, which the sweep prints at its "
+            "start"
+        )
+
+
 def _labelled(folders: Sequence[Path]) -> list[tuple[Path, Sweep]]:
     """Sweeps among ``folders``, each with a label of its own: its name, and its id where names repeat."""
     found = [(folder, _read_sweep(folder)) for folder in folders if is_sweep(folder)]
+    first: dict[str, Path] = {}
+    for folder, sweep in found:
+        id = sweep.record.id
+        if id and first.setdefault(id, folder) != folder:
+            raise ContractError(f"{first[id]} and {folder} are copies of one sweep ({id}): name one of them")
     taken = Counter(sweep.record.name for _, sweep in found)
     out = []
     for folder, sweep in found:

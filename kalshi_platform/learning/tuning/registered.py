@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord
 from kalshi_platform.models.registry.flaws import Flaw
 
@@ -37,6 +37,8 @@ def read_registered(judged: Path) -> Registered | None:
         return None
     except ValueError as err:
         raise DataError(f"{judged / REGISTERED_FILE} is not JSON ({err}): delete it and --resume") from None
+    except ContractError as err:
+        raise DataError(f"{judged / REGISTERED_FILE} is damaged ({err}): delete it and --resume") from None
 
 
 def seed_of(record: SweepRecord) -> int:

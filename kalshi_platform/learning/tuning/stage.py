@@ -10,7 +10,6 @@ from ray import tune
 from ray.tune import Callback, CheckpointConfig, FailureConfig, RunConfig, TuneConfig
 from ray.tune.schedulers import TrialScheduler
 
-from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.saying import Say
 from kalshi_platform.learning.tuning.experiment import SweepConfig, Variant
 from kalshi_platform.learning.tuning.ledger import Ledger
@@ -66,8 +65,10 @@ def run_stage(
     _run(stage, ledger, scheduler, stopper, tracker, sweep, place, say)
     for record in ledger.records.values():
         tracker.close(record)
-    if ledger.refusal:
-        raise ContractError(f"{ledger.refusal}; trials that ended are kept: continue with --resume then")
+    if ledger.refusal is not None:
+        raise type(ledger.refusal)(
+            f"{ledger.refusal}; trials that ended are kept: continue with --resume then"
+        )
     if ledger.open:
         raise KeyboardInterrupt
     store.pull_runs(record.run for record in ledger.records.values())

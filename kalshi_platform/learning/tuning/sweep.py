@@ -21,14 +21,21 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST
 from kalshi_platform.domain.commit import git_commit
 from kalshi_platform.domain.config import Config
+from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.domain.saying import Say
+from kalshi_platform.domain.saying import Say, note, silent
 from kalshi_platform.learning.training.session import require_ready
 from kalshi_platform.learning.tuning.experiment import Experiment, Variant, space_in_words, variants
 from kalshi_platform.learning.tuning.schedulers import build_scheduler
 from kalshi_platform.learning.tuning.selection import WinnerChoice, best_trials, choose, further_seeds
 from kalshi_platform.learning.tuning.stage import SweepPlaces, run_stage
-from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, SweepRecord, TrialRecord, read_sweep
+from kalshi_platform.learning.tuning.sweep_record import (
+    SWEEP_FILE,
+    TRIAL_FILE,
+    SweepRecord,
+    TrialRecord,
+    read_sweep,
+)
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 from kalshi_platform.learning.tuning.tracking import SweepTracking, require_tracking
 from kalshi_platform.storage.whole_file import write_whole
@@ -89,12 +96,14 @@ def run_sweep(prepared: PreparedSweep, store: SweepStore, say: Say) -> SweepReco
     experiment, request, planned, scheduler, dataset, _ = prepared
     sweep = experiment.sweep
     place = SweepPlaces(dataset.uri, store)
-    found = _Found(experiment, request, dataset, store)
-    found.write(())
+    found = _Found(experiment, request, dataset, store, say)
+    found.begin()
     say(f"settings of every trial: {experiment.base.in_words}; varied: {', '.join(experiment.space)}")
     say(f"{experiment.question}\n{len(planned)} trials of {planned[0].settings.train.iterations} iterations")
     tags = {"sweep": store.claim, "dataset": dataset.digest}
-    tracking = SweepTracking(store.tracking_place(), experiment.name, tags, list(experiment.space), say)
+    tracking = SweepTracking(
+        store.tracking_place(), experiment.name, tags, list(experiment.space), say, store.require_driven
+    )
     nodes: list[Any] = ray.nodes()  # type: ignore[no-untyped-call]
     tracking.open(sum(1 for node in nodes if node["Alive"]))
     records = run_stage("sweep", planned, scheduler, sweep, place, tracking.stage(planned), say, found.write)
@@ -118,14 +127,38 @@ class _Found:
     """A writer of the sweep's record; it writes again whenever more is known."""
 
     def __init__(
-        self, experiment: Experiment, request: SweepRequest, dataset: Dataset, store: SweepStore
+        self,
+        experiment: Experiment,
+        request: SweepRequest,
+        dataset: Dataset,
+        store: SweepStore,
+        say: Say = silent,
     ) -> None:
         self._experiment, self._request, self._dataset, self._store = experiment, request, dataset, store
         self._started = time.monotonic()
         self._started_at, self._before_s = datetime.now(UTC).isoformat(timespec="seconds"), 0.0
+        self._earlier: SweepRecord | None = None
         if (store.out / SWEEP_FILE).is_file():  # of an earlier start: this one adds its time
-            earlier = read_sweep(store.out)
-            self._started_at, self._before_s = earlier.started_at, earlier.wall_s
+            try:
+                self._earlier = read_sweep(store.out)
+            except DataError as err:  # all of it but these times is known from the records of the trials
+                note(say)(f"{err}: it is written again, and counts its time from now")
+        if self._earlier is not None:
+            self._started_at, self._before_s = self._earlier.started_at, self._earlier.wall_s
+
+    def begin(self) -> SweepRecord:
+        """Write what an earlier start found, for whoever looks at the sweep before the next trial has ended.
+
+        A trial whose record was taken away runs again: it and the winner are left out.
+        """
+        if self._earlier is None:
+            return self.write(())
+        earlier = self._earlier
+        kept = [t for t in earlier.trials if (self._store.out / t.run / TRIAL_FILE).is_file()]
+        choice = None
+        if earlier.winner and earlier.winner_run and len(kept) == len(earlier.trials):
+            choice = WinnerChoice(earlier.winner, earlier.winner_run, earlier.why)
+        return self.write(kept, choice)
 
     def write(self, trials: Iterable[TrialRecord], choice: WinnerChoice | None = None) -> SweepRecord:
         """Write sweep.json, here and in the storage, and return the record."""

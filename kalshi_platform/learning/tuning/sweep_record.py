@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from kalshi_platform.domain.config import Config
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError
 
 SWEEP_FILE: Final = "sweep.json"
 TRIAL_FILE: Final = "trial.json"
@@ -77,3 +77,7 @@ def read_sweep(folder: Path) -> SweepRecord:
         raise DataError(f"{path} does not exist: {folder} is not the folder of a sweep") from None
     except ValueError as err:
         raise DataError(f"{path} is not JSON ({err}); run the sweep again with --resume") from None
+    except ContractError as err:
+        raise DataError(
+            f"{path} is no record of a sweep ({err}); run the sweep again with --resume"
+        ) from None

@@ -8,6 +8,7 @@ Invariant  whatever the driver wrote is in the storage before the next step begi
 """
 
 import json
+import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,18 +17,21 @@ from typing import Any, Final
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.json_text import json_text
-from kalshi_platform.domain.places import home
+from kalshi_platform.domain.places import HOME_VARIABLE, home
 from kalshi_platform.learning.training.mirror import Mirror
-from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, TRIAL_FILE
+from kalshi_platform.learning.tuning.sweep_record import RUN_FOLDERS, SWEEP_FILE, TRIAL_FILE
 from kalshi_platform.learning.tuning.tracking_place import TrackingPlace, tracking_place
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import create_whole, write_whole
 
 PLAN_FILE: Final = "plan.json"
 CACHE_FILE: Final = "cache.json"
-#: Folders of the storage that no driver reads back: Tune's logs, runs (but for their records), the registry,
-#: a simulated dataset, and who drives the sweep.
-_NOT_RECORDS: Final = ("tune", "registry", "dataset", "driver")
+#: All that a driver writes beside the records of trials, as conclude.py and page.py name it. Anything else in
+#: the storage or in the folder is somebody else's: other sweeps, a dataset, a user's own files, MLflow's.
+_RECORDS: Final = (SWEEP_FILE, "baselines.json", "compare.html", "compare.json", "test_split_openings.jsonl")
+_RECORD_FOLDER: Final = "winner"
+#: Words of a refusal, by which the driver knows it among the errors of trials.
+NOT_REACHED: Final = "does not reach the sweep in"
 #: Runs that are brought at once.
 _PULLS_AT_ONCE: Final = 8
 
@@ -77,6 +81,11 @@ class SweepStore:
         """``path`` where it lasts: in the storage."""
         return self.storage.address(path)
 
+    def everywhere(self, path: str) -> str:
+        """Every place of ``path`` in words: a copy left on this machine would come back."""
+        here = f" and its copy {self.out / path}" if self.is_remote else ""
+        return f"{self.address(path)}{here}"
+
     def run_folder(self, stage: str) -> str:
         """Folder of the runs of a stage on the machine that trains them, as a trial's task names it."""
         if self._chosen_by_user or not self.is_remote:
@@ -90,10 +99,12 @@ class SweepStore:
     def keep(self, *paths: str) -> None:
         """Send files and folders below ``out`` to the storage; nothing happens for what is not there.
 
-        JSON goes last: by its report a judgement counts as made.
+        JSON goes last: by its report a judgement counts as made. ContractError, and nothing is sent, where
+        another driver has taken the sweep over.
         """
         if not self.is_remote:
             return
+        self.require_driven()
         for path in paths:
             for file in sorted(_files(self.out / path), key=lambda f: f.suffix == ".json"):
                 name = file.relative_to(self.out).as_posix()
@@ -112,7 +123,9 @@ class SweepStore:
             if not target.is_file() or target.read_bytes() != data:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 write_whole(target, data)
-        here = (file.relative_to(self.out).as_posix() for file in _files(self.out))
+        places = (*_RECORDS, _RECORD_FOLDER, *RUN_FOLDERS.values())
+        files = (file for place in places for file in _files(self.out / place))
+        here = (file.relative_to(self.out).as_posix() for file in files)
         self.keep(*(path for path in here if _is_record(path) and path not in stored))
 
     def pull_runs(self, paths: Iterable[str]) -> None:
@@ -129,6 +142,22 @@ class SweepStore:
         return len({part[1] for part in parts if len(part) > 2 and part[1].startswith(f"{stage}-")})
 
 
+def require_reached(folder: Path, claim: str) -> None:
+    """Refuse to train where ``folder``, a sweep's place without a storage, is not the driver's.
+
+    ContractError names the machine: what it trains would never reach the driver.
+    """
+    try:
+        token = json.loads((folder / PLAN_FILE).read_text())["claim"]["token"]
+    except (OSError, ValueError, KeyError, TypeError):
+        token = None
+    if token != claim:
+        raise ContractError(
+            f"machine {socket.gethostname()} {NOT_REACHED} {folder}: give the sweep a --storage "
+            "(s3://bucket/prefix), or an --out that lies on a disk of all machines"
+        )
+
+
 def cache_name(name: str, uri: str, claim: str) -> str:
     """Name of a sweep's cache in a machine's home: another claim of the same storage has another one."""
     return f"{name}-{digest_of([uri, claim])}"
@@ -139,26 +168,51 @@ def enter_cache(out: Path, uri: str, claim: str) -> None:
 
     ContractError where it holds something else: a stale run must not be taken for one of this sweep.
     """
-    storage_folder = None if "://" in uri else Path(uri).resolve()
-    if storage_folder is not None and storage_folder == out.resolve():
+    require_cache_place(out, uri)
+    mark = json_text({"storage": uri, "claim": claim}, indent=1).encode()
+    path = out / CACHE_FILE
+    try:
+        if not path.exists():
+            create_whole(path, mark)  # False: another trial of this machine was faster
+        found = _read(path)
+    except OSError as err:
+        raise _no_cache(out, err) from None
+    if found != json.loads(mark):
+        whose = f"{found.get('storage')}, begun as {found.get('claim')}" if found else f"{path} is damaged"
+        raise ContractError(
+            f"{out} is the cache of another sweep ({whose}): delete it on this machine, name another --out, "
+            "or leave it out and a cache is chosen"
+        )
+
+
+def require_cache_place(out: Path, uri: str) -> None:
+    """Make the folder ``out``; ContractError where it cannot be the cache of a sweep in the storage ``uri``.
+
+    Asked before the storage is claimed: a refused call leaves nothing there.
+    """
+    if "://" not in uri and Path(uri).resolve() == out.resolve():
         raise ContractError(
             f"--storage and --out are both {out}: leave out --storage, or name another --out for the cache"
         )
-    mark = json_text({"storage": uri, "claim": claim}, indent=1).encode()
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / CACHE_FILE
-    if not path.exists():
-        if any((out / name).exists() for name in (*RUN_FOLDERS.values(), PLAN_FILE)):
-            raise ContractError(
-                f"{out} holds a sweep of its own and cannot be the cache of {uri}: name another --out, or "
-                "leave it out and a cache is chosen"
-            )
-        create_whole(path, mark)  # False: another trial of this machine was faster
-    if (found := _read(path)) != json.loads(mark):
-        raise ContractError(
-            f"{out} is the cache of another sweep ({found.get('storage')}, begun as {found.get('claim')}): "
-            f"delete it on this machine, name another --out, or leave it out and a cache is chosen"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        own = not (out / CACHE_FILE).exists() and any(
+            (out / name).exists() for name in (*RUN_FOLDERS.values(), PLAN_FILE)
         )
+    except OSError as err:
+        raise _no_cache(out, err) from None
+    if own:
+        raise ContractError(
+            f"{out} holds a sweep of its own and cannot be the cache of {uri}: name another --out, or "
+            "leave it out and a cache is chosen"
+        )
+
+
+def _no_cache(out: Path, err: OSError) -> ContractError:
+    return ContractError(
+        f"{out} cannot hold copies of a sweep ({err.strerror}): name another --out, or another "
+        f"{HOME_VARIABLE} where --out is left out"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -178,7 +232,9 @@ def _files(path: Path) -> list[Path]:
 
 def _is_record(path: str) -> bool:
     """True for what the driver writes: records and pages, but no file of a run except its trial's record."""
-    first = path.split("/", 1)[0]
+    first, *rest = path.split("/")
     if first in RUN_FOLDERS.values():
-        return path.count("/") == 2 and path.endswith(f"/{TRIAL_FILE}")
-    return first not in _NOT_RECORDS and path not in (CACHE_FILE, PLAN_FILE)
+        return len(rest) == 2 and rest[-1] == TRIAL_FILE
+    if first == _RECORD_FOLDER:
+        return bool(rest) and not any(part.startswith(".") for part in rest)
+    return path in _RECORDS

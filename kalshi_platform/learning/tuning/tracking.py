@@ -11,20 +11,25 @@ Failure     a server that cannot be reached is refused before a sweep starts. On
             the tracking and not the sweep: the tracker says so once, and the runs' folders have the figures.
 """
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mlflow.entities import Metric, Param, RunTag
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from ray.tune import Callback
 
-from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.json_text import json_text
 from kalshi_platform.domain.saying import Say, note
 from kalshi_platform.learning.tuning.sweep_record import SweepRecord, TrialRecord
-from kalshi_platform.learning.tuning.tracking_place import VIEW_TAG, TrackingPlace, tracking_place
+from kalshi_platform.learning.tuning.tracking_place import (
+    TRACKING_ERRORS,
+    VIEW_TAG,
+    TrackingPlace,
+    tracking_place,
+)
 from kalshi_platform.learning.tuning.words import value_text
 
 if TYPE_CHECKING:  # it loads RLlib and torch, which nothing here needs
@@ -59,9 +64,13 @@ class SweepTracking:
         tags: Mapping[str, str],
         settings: Sequence[str],
         say: Say,
+        still_driven: Callable[[], None] = lambda: None,
     ) -> None:
-        """``tags`` holds the sweep's id as ``sweep``; ``settings`` are the names of what it varies."""
-        self.place, self.say = place, say
+        """``tags`` holds the sweep's id as ``sweep``; ``settings`` are the names of what it varies.
+
+        ``still_driven`` raises where another driver has taken the sweep over: its copy is newer than ours.
+        """
+        self.place, self.say, self._still_driven = place, say, still_driven
         self.experiment, self.tags = experiment, dict(tags)
         self._settings = tuple(settings)
         self._lost = False
@@ -72,7 +81,7 @@ class SweepTracking:
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune stores its callbacks; a client holds connections.
-        return {**self.__dict__, "_client": None, "say": None}
+        return {**self.__dict__, "_client": None, "say": None, "_still_driven": None}
 
     def stage(self, planned: "Sequence[Variant]") -> "MlflowTracker":
         """Return Ray Tune's callback for the trials of one stage."""
@@ -90,8 +99,9 @@ class SweepTracking:
     def keep(self) -> None:
         """Copy the file of the runs to the sweep's storage, where it has one."""
         try:
+            self._still_driven()
             self.place.keep()
-        except StorageError as err:
+        except (PlatformError, sqlite3.Error, OSError) as err:
             self.say(f"MLflow's runs are not copied: {err}; the sweep goes on")
 
     def conclude(self, record: SweepRecord) -> None:
@@ -115,7 +125,7 @@ class SweepTracking:
             return
         try:
             request()
-        except MlflowException as err:
+        except TRACKING_ERRORS as err:
             self._lost = True
             self.say(f"tracking at {self.place.shown} ended: {self.place.reason(err)}; the sweep goes on")
 
@@ -244,8 +254,8 @@ def view(settings: Sequence[str]) -> dict[str, Any]:
 
 def mirror_model(model: str, alias: str, address: str, place: TrackingPlace, say: Say) -> None:
     """Show ``model``, which lies at ``address`` in our registry, in MLflow's; an empty alias gives none."""
-    client = place.client()
     try:
+        client = place.client()
         if not client.search_registered_models(f"name = '{MODELS_NAME}'"):
             client.create_registered_model(MODELS_NAME)
         known = client.search_model_versions(f"name = '{MODELS_NAME}'")
@@ -254,5 +264,5 @@ def mirror_model(model: str, alias: str, address: str, place: TrackingPlace, say
             version = client.create_model_version(MODELS_NAME, address, tags={"model": model})
         if alias:
             client.set_registered_model_alias(MODELS_NAME, alias, version.version)
-    except MlflowException as err:
+    except TRACKING_ERRORS as err:
         say(f"{model} is not shown in MLflow at {place.shown}: {place.reason(err)}")

@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.places import home
 from kalshi_platform.storage.storage import open_storage
 from kalshi_platform.storage.whole_file import write_whole
 
+#: What MLflow raises: its own errors, and those of its SQLite file, such as one that is damaged.
+TRACKING_ERRORS: Final = (MlflowException, SQLAlchemyError)
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 TRACKING_FILE: Final = "mlflow.db"
 #: Key of the view that MLflow shows under ``?viewStateShareKey=``, and the experiment's tag that holds it.
@@ -56,10 +59,12 @@ class TrackingPlace(NamedTuple):
             self._bring(self.file)
         try:
             self.client().search_experiments(max_results=1)
-        except MlflowException as err:
+        except TRACKING_ERRORS as err:
+            remedy = f"start that server, or unset {URI_VARIABLE} to track in a file"
+            if self.file is not None:
+                remedy = "move that file away, and a new one begins"
             raise StorageError(
-                f"runs cannot be tracked at {self.shown}: {self.reason(err)}; start that server, or "
-                f"unset {URI_VARIABLE} to track in a file"
+                f"runs cannot be tracked at {self.shown}: {self.reason(err)}; {remedy}"
             ) from None
 
     def keep(self) -> None:
@@ -111,7 +116,7 @@ class TrackingPlace(NamedTuple):
             copy = Path(folder) / TRACKING_FILE
             copy.write_bytes(storage.read_bytes(TRACKING_FILE))
             if not file.exists() or _figures(copy) > _figures(file):
-                write_whole(file, copy.read_bytes())
+                _put(copy.read_bytes(), file)
 
 
 def tracking_place(out: Path | None = None, storage: str = "") -> TrackingPlace:
@@ -128,7 +133,8 @@ def tracking_place(out: Path | None = None, storage: str = "") -> TrackingPlace:
 def place_of_sweep(where: str, cache: Path) -> TrackingPlace:
     """Place to look at for the sweep or storage ``where``, a folder or s3://bucket/prefix.
 
-    A copy in a bucket is fetched into the folder ``cache``. DataError where it holds no runs of MLflow.
+    A copy in a bucket is fetched into the folder ``cache``, also over one that has more figures: the place
+    may hold another sweep by now. DataError where it holds no runs of MLflow.
     """
     if "://" not in where:
         file = Path(where).absolute() / TRACKING_FILE
@@ -138,22 +144,22 @@ def place_of_sweep(where: str, cache: Path) -> TrackingPlace:
                 "itself; the others are shown without naming one"
             )
         return _in_file(file)
-    if not open_storage(where).exists(TRACKING_FILE):
+    storage = open_storage(where)
+    if not storage.exists(TRACKING_FILE):
         raise DataError(
             f"{where} holds no {TRACKING_FILE}: name the --storage of a sweep of which a trial has ended, or "
             f"the server that tracked it ({URI_VARIABLE})"
         )
-    place = _in_file(cache / TRACKING_FILE, where)
     cache.mkdir(parents=True, exist_ok=True)
-    place._bring(cache / TRACKING_FILE)
-    return place
+    _put(bytes(storage.read_bytes(TRACKING_FILE)), cache / TRACKING_FILE)
+    return _in_file(cache / TRACKING_FILE)
 
 
 def view_address(place: TrackingPlace, server: str) -> str:
     """Address of our view of the newest sweep at ``server``; the server itself where there is no sweep."""
     try:
         found = place.client().search_experiments(order_by=["last_update_time DESC"])
-    except MlflowException:
+    except TRACKING_ERRORS:
         return server
     newest = next((each for each in found if VIEW_TAG in each.tags), None)
     if newest is None:
@@ -163,6 +169,13 @@ def view_address(place: TrackingPlace, server: str) -> str:
 
 def _in_file(file: Path, storage: str = "") -> TrackingPlace:
     return TrackingPlace(f"sqlite:///{file}", file, storage)
+
+
+def _put(data: bytes, file: Path) -> None:
+    """Replace an SQLite file, and delete what a killed process left beside it: that would damage it."""
+    for suffix in ("-journal", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
+    write_whole(file, data)
 
 
 def _figures(file: Path) -> int:

@@ -31,7 +31,7 @@ from kalshi_platform.learning.training.progress import Progress
 from kalshi_platform.learning.training.session import RunSettings, run_training
 from kalshi_platform.learning.training.stopping import without_gain
 from kalshi_platform.learning.tuning.same_program import require_same_program
-from kalshi_platform.learning.tuning.sweep_store import enter_cache, sweeps_folder
+from kalshi_platform.learning.tuning.sweep_store import enter_cache, require_reached, sweeps_folder
 from kalshi_platform.storage.sealed import seal, verify
 from kalshi_platform.storage.whole_file import write_whole
 
@@ -73,6 +73,8 @@ def run_trial(config: Mapping[str, Any]) -> None:
         mirror = Mirror(f"{task.storage}/{trial}")
         mirror.take()
         mirror.pull(run)
+    elif task.claim:
+        require_reached(task.runs.parent, task.claim)
     if task.population:
         _take_over(run, trial)
     else:

@@ -8,6 +8,7 @@ Not        EnvConfig: serving reads these records and must not pull in the envir
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import Field, field_validator
@@ -129,6 +130,14 @@ class ModelRecord(Config):
             if "/" in name or name.startswith(".") or not _SHA256.fullmatch(sha256):
                 raise ValueError(f"{name!r}: {sha256!r} is not a file name with the sha256 of its bytes")
         return artefacts
+
+
+def with_flaws(record: ModelRecord, flaws: Sequence[Flaw]) -> ModelRecord:
+    """Copy of ``record`` with ``flaws`` beside its own; unchanged where it has no claims to hold them."""
+    if record.claims is None:
+        return record
+    claims = record.claims.replace(flaws=(*record.flaws, *flaws))
+    return record.replace(claims=claims.model_dump())
 
 
 def model_id(

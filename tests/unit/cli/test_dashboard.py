@@ -1,17 +1,20 @@
 """The dashboard command without any server."""
 
+import shutil
 import socket
 import sys
 from pathlib import Path
 
 import pytest
-from made.runs import make_sweep, trial
+from made.runs import make_run, make_sweep, trial
 from typer.testing import CliRunner
 
 from kalshi_platform.cli import dashboard
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.places import HOME_VARIABLE
+from kalshi_platform.learning.training.checkpoint import BEST, LATEST, point
+from kalshi_platform.learning.training.mirror import Mirror
 from kalshi_platform.learning.tuning import tracking_place
 from kalshi_platform.learning.tuning.load_runs import CACHE_FILE
 from kalshi_platform.learning.tuning.tracking_place import URI_VARIABLE, TrackingPlace
@@ -72,18 +75,22 @@ def test_the_curves_of_a_sweep_in_a_storage_are_fetched_and_a_copy_of_it_names_t
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     started: list[list[str]] = []
     monkeypatch.setattr(dashboard, "_serve", lambda command, *_, **__: started.append(command))
-    uri, curve = f"file://{tmp_path}/storage", "trials/t0/tensorboard/events.out.tfevents.1"
+    uri = f"file://{tmp_path}/storage"
     outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", uri, "--port", "0"])
     assert outcome.exit_code == 2
     assert f"no learning curves below {uri}: name the --storage" in outcome.output
-    (tmp_path / "storage" / curve).parent.mkdir(parents=True)
-    (tmp_path / "storage" / curve).write_bytes(b"curve")
-    outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", uri, "--port", "0"])
-    assert outcome.exit_code == 0, outcome.output
+    make_run(tmp_path / "run", [0.01, 0.02], iterations=2)
+    point(tmp_path / "run", LATEST, (tmp_path / "run" / BEST).resolve())
+    for trial_id in ("t1", "t0"):  # the second call finds another sweep there
+        shutil.rmtree(tmp_path / "storage", ignore_errors=True)
+        Mirror(f"{tmp_path}/storage/trials/{trial_id}").push(tmp_path / "run")
+        outcome = CliRunner().invoke(app, ["dashboard", "tensorboard", uri, "--port", "0"])
+        assert outcome.exit_code == 0, outcome.output
     assert "1 curves" not in outcome.output
     assert "1 curve of" in outcome.output
-    logs = Path(started[0][started[0].index("--logdir") + 1])
-    assert (logs / curve).read_bytes() == b"curve"
+    logs = Path(started[1][started[1].index("--logdir") + 1])
+    (curve,) = logs.rglob("events.out.tfevents.*")
+    assert curve.relative_to(logs).parts[:2] == ("trials", "t0")
     copy = tmp_path / "copy"
     copy.mkdir()
     (copy / CACHE_FILE).write_text(f'{{"storage": "{uri}", "claim": "c"}}')
@@ -188,3 +195,17 @@ def test_a_sweeps_page_is_written_again_and_opened_where_asked(monkeypatch, tmp_
     page = tmp_path / "compare.html"
     assert page.exists()
     assert opened == [page.as_uri()] == [outcome.stdout.strip()]
+
+
+def test_the_page_of_a_sweep_in_a_storage_is_named_and_not_written_anew(tmp_path):
+    outcome = CliRunner().invoke(app, ["dashboard", "sweep", "s3://bucket/sweeps/one/"])
+    assert outcome.exit_code == 2
+    assert "its page is s3://bucket/sweeps/one/compare.html" in outcome.output
+    make_sweep(tmp_path, [trial("t0")])
+    (tmp_path / "compare.html").write_text("the sweep's own page")
+    (tmp_path / "trials" / "t0").mkdir(parents=True)
+    (tmp_path / "trials" / "t0" / "mirror.json").write_text("{}")
+    outcome = CliRunner().invoke(app, ["dashboard", "sweep", str(tmp_path)])
+    assert outcome.exit_code == 3
+    assert "is a sweep's --storage, where runs are packed: its page is compare.html there" in outcome.output
+    assert (tmp_path / "compare.html").read_text() == "the sweep's own page"

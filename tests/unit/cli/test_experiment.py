@@ -203,3 +203,43 @@ def test_where_no_ray_runs_the_ways_to_one_are_named(monkeypatch):
     monkeypatch.setattr(command.ray, "init", init)
     with pytest.raises(command.ContractError, match="add --local"), command._ray(False):
         pass
+
+
+def test_an_address_is_no_folder_for_copies(way):
+    done = way.run("--out", "s3://bucket/sweeps/one")
+    assert done.exit_code == 2
+    assert (
+        "--out s3:/bucket/sweeps/one is an address, and --out is a folder of this machine: give --storage"
+        in (" ".join(done.stderr.split()))
+    )
+    assert way.steps == []
+
+
+def test_nothing_is_simulated_where_there_is_nothing_to_resume(way, monkeypatch, tmp_path):
+    monkeypatch.setattr(command, "simulated", lambda *given: pytest.fail("it was simulated"))
+    done = way.run("--dataset", "", "--out", str(tmp_path / "out"), "--resume")
+    assert done.exit_code == 2
+    assert "holds no sweep to resume: leave out --resume" in done.stderr
+
+
+def test_a_dataset_that_lies_in_the_place_is_not_replaced_by_a_simulated_one(way, monkeypatch, tmp_path):
+    def build(inputs, uri, config, progress):
+        assert not config.overwrite
+        raise command.ContractError("holds dataset abc: give --overwrite to replace it, or another --out")
+
+    monkeypatch.setattr(command, "simulated", lambda config, place, say: place)
+    monkeypatch.setattr(command, "build_dataset", build)
+    (tmp_path / "out" / "dataset").mkdir(parents=True)
+    (tmp_path / "out" / "dataset" / "manifest.json").write_text("{}")
+    done = way.run("--dataset", "", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 3
+    assert (
+        "holds another dataset, which the simulated one would replace: name it with --dataset" in done.stderr
+    )
+
+
+def test_a_store_that_is_away_does_not_hide_that_the_sweep_was_interrupted(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "made")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "made")
+    assert "--resume" in command._how_to_go_on("s3://bucket/sweep")

@@ -4,8 +4,10 @@ import http.server
 import json
 import threading
 
+import aiohttp
 import pytest
 import ray
+import requests
 from made.scripts import load_script
 
 from kalshi_platform.domain.errors import ContractError
@@ -223,3 +225,24 @@ def test_clusters_that_must_not_be_given_a_job(dashboard):
 def test_an_address_where_nothing_listens_is_refused_with_what_to_do():
     with pytest.raises(ContractError, match=r"no answer .* is the cluster up, and the tunnel open"):
         submit.check_cluster("http://127.0.0.1:9", "right")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        requests.ConnectionError("connection aborted"),
+        requests.ReadTimeout("read timed out"),
+        aiohttp.ServerDisconnectedError("disconnected"),
+        RuntimeError("the job's log ended"),
+    ],
+)
+def test_a_cluster_that_leaves_in_the_middle_is_one_line(checkout, monkeypatch, capsys, error):
+    def leaves(*given, **options):
+        raise error
+
+    monkeypatch.setattr(submit, "submit", leaves)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "made")
+    words = ["curriculum_sweep", "--address", "http://127.0.0.1:9", "--working-dir", str(checkout)]
+    assert submit.main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"submit: the cluster refused or left: {error}; where its head was lost")

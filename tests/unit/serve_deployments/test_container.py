@@ -41,6 +41,30 @@ def test_a_wrong_argument_of_the_application_is_named(tmp_path: Path):
         container.read_config(tmp_path / "serve.yaml", None)
 
 
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        ("many", r"no config .*ValueError"),
+        (None, r"no config .*TypeError"),
+        (99_999, "is 99999: give a port"),
+    ],
+)
+def test_a_port_that_is_none_is_named(tmp_path: Path, port: object, said: str):
+    config = yaml.safe_load(IMAGES_CONFIG.read_text())
+    config["http_options"] = {"port": port}
+    (tmp_path / "serve.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ContractError, match=rf"serve\.yaml.* {said}"):
+        container.read_config(tmp_path / "serve.yaml", None)
+
+
+def test_a_metrics_port_that_is_none_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(container, "serve_here", lambda *_, **__: pytest.fail("it was started"))
+    assert container.main(["--metrics-port", "70000", str(IMAGES_CONFIG)]) == 2
+    assert capsys.readouterr().err == (
+        "kalshi-platform serve: --metrics-port is 70000: give a port from 1 to 65535\n"
+    )
+
+
 def test_a_refusal_is_one_line_and_an_exit_status_and_metrics_go_to_the_port_that_is_asked_for(
     monkeypatch, capsys
 ):

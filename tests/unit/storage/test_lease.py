@@ -173,3 +173,21 @@ def test_a_holder_of_another_machine_is_never_taken_for_dead_by_its_number(stora
     waiting = Waiting()
     taken(storage, waiting)
     assert waiting.now_s == (1_000.0 if not changed else 1_045.0)
+
+
+def test_a_holder_that_this_user_may_not_see_is_not_taken_for_dead(storage, monkeypatch):
+    """/proc mounted with hidepid shows another user's processes to nobody else."""
+
+    def kill(pid, number):
+        assert number == 0
+        raise PermissionError
+
+    nobody = subprocess.Popen(["true"])
+    nobody.wait()
+    process = {**lease._process(os.getpid()), "pid": nobody.pid}
+    told = {"holder": "h", "token": "t", "beats": 0, "ended": False, "process": process}
+    storage.write_bytes_atomic("sub/000001.lease", json.dumps(told).encode())
+    monkeypatch.setattr(lease.os, "kill", kill)
+    waiting = Waiting()
+    taken(storage, waiting)
+    assert waiting.now_s == 1_045.0

@@ -159,3 +159,45 @@ def test_a_copy_knows_whether_it_holds_the_best(tmp_path):
     assert mirror.has_best()
     shutil.rmtree(tmp_path / "store" / "checkpoints" / "000001")
     assert not mirror.has_best()
+
+
+def test_a_writer_that_was_superseded_while_it_sent_leaves_the_new_ones_record(tmp_path, monkeypatch):
+    run, slow = made_run(tmp_path / "run", 1, best=1), Mirror(str(tmp_path / "store"))
+    slow.push(run)
+    write = slow._storage.write_bytes_atomic
+
+    def suspended(path, data):
+        write(path, data)
+        if path.startswith("checkpoints/000002"):
+            monkeypatch.undo()
+            newer = Mirror(str(tmp_path / "store"))
+            newer.take()
+            newer.push(made_run(tmp_path / "elsewhere", 5, best=5))
+
+    monkeypatch.setattr(slow._storage, "write_bytes_atomic", suspended)
+    with pytest.raises(ContractError, match="is written by process"):
+        slow.push(made_run(run, 2, best=1))
+    assert Mirror(str(tmp_path / "store")).pull(tmp_path / "other")
+    assert (tmp_path / "other" / LATEST).resolve().name == "000005"
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[]", b'{"links": {}}'])
+def test_a_damaged_record_of_a_copy_is_named_and_so_is_a_lost_owner(tmp_path, damaged):
+    run, mirror = made_run(tmp_path / "run", 1, best=1), Mirror(str(tmp_path / "store"))
+    mirror.push(run)
+    (tmp_path / "store" / "mirror.json").write_bytes(damaged)
+    with pytest.raises(
+        DataError, match=r"store/mirror\.json is no record of a run's copy: restore it, or delete"
+    ):
+        Mirror(str(tmp_path / "store")).pull(tmp_path / "other")
+    (tmp_path / "store" / "owner.json").write_bytes(damaged)
+    with pytest.raises(ContractError, match="is written by an unknown process now"):
+        mirror.push(run)
+
+
+def test_curves_come_without_checkpoints(tmp_path):
+    assert not Mirror(str(tmp_path / "store")).pull_curves(tmp_path / "curves")
+    Mirror(str(tmp_path / "store")).push(made_run(tmp_path / "run", 2, best=1))
+    assert Mirror(str(tmp_path / "store")).pull_curves(tmp_path / "curves")
+    assert list((tmp_path / "curves").rglob("events.out.tfevents.*"))
+    assert not (tmp_path / "curves" / "checkpoints").exists()

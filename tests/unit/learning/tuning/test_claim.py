@@ -133,8 +133,8 @@ def test_a_second_driver_is_refused_while_the_first_lives_and_follows_when_it_ha
     monkeypatch.setattr("kalshi_platform.storage.lease.BEAT_S", 0.05)
     monkeypatch.setattr("kalshi_platform.storage.lease._PAUSE_S", 0.05)
     with open_sweep(tmp_path / "one", uri) as store:
-        (tmp_path / "one" / "note.txt").write_text("kept")
-        store.keep("note.txt")
+        (tmp_path / "one" / "sweep.json").write_text("kept")
+        store.keep("sweep.json")
         with (
             pytest.raises(ContractError, match="is being written by process"),
             open_sweep(tmp_path / "two", uri, resume=True),
@@ -142,7 +142,7 @@ def test_a_second_driver_is_refused_while_the_first_lives_and_follows_when_it_ha
             pass
     with open_sweep(tmp_path / "two", uri, resume=True) as later:
         assert later.claim == store.claim
-        assert (tmp_path / "two" / "note.txt").read_text() == "kept"
+        assert (tmp_path / "two" / "sweep.json").read_text() == "kept"
         assert json.loads((tmp_path / "two" / PLAN_FILE).read_text())["experiment"] == "made"
 
 
@@ -167,3 +167,46 @@ def test_without_a_folder_the_copies_lie_in_the_home_under_a_name_of_this_claim(
         assert json.loads((store.out / CACHE_FILE).read_text())["claim"] == store.claim
         assert store.run_folder("trials") == f"{store.out.name}/trials"
     assert said == [f"the sweep lies in {tmp_path / 'store'}; copies on this machine: {store.out}"]
+
+
+def test_a_plan_with_a_damaged_claim_is_named(place):
+    take(place)
+    plan = json.loads(bytes(place.read_bytes(PLAN_FILE)))
+    for damaged in ([], {**plan, "claim": {}}, {**plan, "claim": {"token": "t", "program": []}}):
+        place.write_bytes_atomic(PLAN_FILE, json.dumps(damaged).encode())
+        with pytest.raises(DataError, match=r"plan\.json is no plan of a sweep: restore it"):
+            take(place, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("file", "what"), [("manifest.json", "a dataset"), ("models/tiny-1/record.json", "a registry of models")]
+)
+def test_a_place_that_holds_something_else_is_refused(place, file, what):
+    place.write_bytes_atomic(file, b"{}")
+    with pytest.raises(ContractError, match=f"holds {what}, and a sweep needs a place of its own"):
+        take(place)
+    assert [found.path for found in place.list_files()] == [file]
+
+
+def test_two_that_ask_for_conditional_writes_at_once_do_not_meet(place, monkeypatch):
+    read = Storage.read_bytes
+
+    def meanwhile(self, path):
+        monkeypatch.setattr(Storage, "read_bytes", read)
+        require_conditional_writes(place)  # another driver, in the middle of the first one's question
+        return read(self, path)
+
+    monkeypatch.setattr(Storage, "read_bytes", meanwhile)
+    require_conditional_writes(place)
+    assert place.list_files() == []
+
+
+def test_a_folder_that_cannot_hold_the_copies_is_refused_before_the_place_is_claimed(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    for out, words in ((tmp_path / "place", "are both"), (tmp_path / "file", "cannot hold copies")):
+        with (
+            pytest.raises(ContractError, match=words),
+            claimed("made", PLAN, out, f"{tmp_path}/place/", resume=False, say=print),
+        ):
+            pass
+    assert not (tmp_path / "place" / PLAN_FILE).exists()

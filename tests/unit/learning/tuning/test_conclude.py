@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from made.runs import make_run, make_sweep, trial
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
 from kalshi_platform.evaluation.judging.report import JSON_NAME
 from kalshi_platform.learning.tuning import conclude, load_runs
@@ -109,3 +109,38 @@ def test_a_driver_that_was_taken_over_opens_nothing(sweep):
     with pytest.raises(ContractError, match="taken over"):
         register_winner(record, store, None, print)
     assert judged == ["validation"]
+
+
+@pytest.mark.parametrize("report", ["winner/report.json", "winner/validation/report.json"])
+def test_a_judgement_of_another_run_is_named_with_every_copy_of_it(sweep, tmp_path, report):
+    record, local, judged = sweep
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    (local.out / "trials").rename(store.out / "trials")
+    path = store.out / report.replace("report.json", JSON_NAME)
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"subject": {"checkpoint": "/elsewhere/trials/t7"}}))
+    both = f"delete {tmp_path}/store/winner and its copy {tmp_path}/here/winner, and"
+    with pytest.raises(DataError, match=f"judges t7, but t0 has won since: {both} .*baselines.json"):
+        judge_winner(record, store, True, print)
+    assert judged == []
+
+
+def test_a_run_whose_settings_are_damaged_is_named(tmp_path):
+    record = make_sweep(tmp_path, [trial("t0")])
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(DataError, match=r"run\.json cannot be read"):
+        conclude._subject(record, tmp_path)
+
+
+def test_mlflow_is_told_who_is_challenger_now_and_not_who_was(sweep, monkeypatch):
+    record, store, _ = sweep
+    told = []
+    monkeypatch.setattr(conclude, "mirror_model", lambda model, alias, *rest: told.append((model, alias)))
+    monkeypatch.setattr(
+        conclude, "register_judged", lambda *given: SimpleNamespace(model="tiny-1", is_challenger=True)
+    )
+    for present in ("tiny-1", "tiny-2"):
+        aliases = SimpleNamespace(model=lambda alias, present=present: present)
+        registry = SimpleNamespace(uri="r", aliases=lambda aliases=aliases: aliases)
+        register_winner(record, store, registry, print)
+    assert told == [("tiny-1", "challenger"), ("tiny-1", "")]

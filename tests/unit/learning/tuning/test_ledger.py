@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from ray.tune import TuneError
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.domain.saying import time_words
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Variant
 from kalshi_platform.learning.tuning.ledger import Ledger, read_trial
 from kalshi_platform.learning.tuning.same_program import OTHER_PROGRAM
 from kalshi_platform.learning.tuning.stopper import HeldOutMarketStopper
-from kalshi_platform.learning.tuning.sweep_store import SweepStore
+from kalshi_platform.learning.tuning.sweep_store import NOT_REACHED, SweepStore
 
 
 class Trial(SimpleNamespace):
@@ -166,16 +166,96 @@ def test_an_ended_trial_whose_policy_is_gone_from_the_storage_too_is_named(tmp_p
         Ledger(store, "sweep", PLANNED, {}.get, print)
 
 
-def test_a_machine_with_another_program_ends_the_stage_and_fails_no_trial(tmp_path):
+@pytest.mark.parametrize("words", [OTHER_PROGRAM, NOT_REACHED])
+def test_a_machine_that_is_not_fit_ends_the_stage_and_fails_no_trial(tmp_path, words):
     stopper = HeldOutMarketStopper(1, 0.0, 1)
     said: list[str] = []
     ledger = Ledger(SweepStore(tmp_path), "sweep", PLANNED, {}.get, said.append, end_all=stopper.end_all)
     assert not stopper.stop_all()
-    told = f"machine x {OTHER_PROGRAM} (code a there, b here): give every machine the same image"
+    told = f"machine x {words} (code a there, b here): give every machine the same image"
     error = TuneError(f"a stack\nkalshi_platform.domain.errors.ContractError: {told}")
     ledger.on_trial_recover(1, [], Trial(**{**A.__dict__, "error": error}))
     assert stopper.stop_all()
     ledger.on_trial_complete(1, [], B)  # Tune stops the others with it
     ledger.on_trial_error(1, [], Trial(**{**A.__dict__, "error": error}))
-    assert (ledger.refusal, ledger.records, said) == (told, {}, [])
+    assert (str(ledger.refusal), ledger.records, said) == (told, {}, [])
     assert [v.id for v in ledger.open] == ["a", "b"]
+
+
+def driven_until(folder: Path, lost: list[str]) -> SweepStore:
+    """A store whose lease is another's as soon as ``lost`` names that driver."""
+
+    def still_driven() -> None:
+        if lost:
+            raise ContractError(f"was taken over by {lost[0]}")
+
+    return SweepStore(folder / "here", str(folder / "store"), "c1", still_driven=still_driven)
+
+
+def test_a_driver_that_was_taken_over_fails_no_trial_and_restarts_none(tmp_path):
+    """Its trials fail because the new driver's have their runs: they must not take them back."""
+    stopper, lost = HeldOutMarketStopper(1, 0.0, 1), []
+    said: list[str] = []
+    store = driven_until(tmp_path, lost)
+    ledger = Ledger(store, "sweep", PLANNED, {}.get, said.append, end_all=stopper.end_all)
+    ledger.on_trial_complete(1, [], B)
+    lost.append("process 7 of there")
+    failed = Trial(
+        **{**A.__dict__, "error": TuneError("a stack\nContractError: is written by process 8 now")}
+    )
+    ledger.on_trial_recover(1, [], failed)
+    assert stopper.stop_all()
+    ledger.on_trial_error(1, [], failed)
+    ledger.on_trial_complete(1, [], A)
+    assert (str(ledger.refusal), list(ledger.records)) == ("was taken over by process 7 of there", ["b"])
+    assert [f.path for f in store.storage.list_files("trials")] == ["trials/b/trial.json"]
+    assert not (store.out / "trials" / "a" / "trial.json").exists()
+    assert len(said) == 1
+
+
+def test_a_trial_whose_record_the_storage_does_not_take_is_not_called_failed(tmp_path, monkeypatch):
+    """Ray Tune takes an error of a callback for one of the trial, and would train it once more."""
+    stopper = HeldOutMarketStopper(1, 0.0, 1)
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    ledger = Ledger(store, "sweep", PLANNED, {}.get, print, end_all=stopper.end_all)
+
+    def away(path, data):
+        raise StorageError("the store is away")
+
+    monkeypatch.setattr(store.storage, "write_bytes_atomic", away)
+    ledger.on_trial_complete(1, [], A)
+    ledger.on_trial_error(1, [], Trial(**{**A.__dict__, "error": TuneError("stopped")}))
+    assert (str(ledger.refusal), ledger.records, stopper.stop_all()) == ("the store is away", {}, True)
+    monkeypatch.undo()
+    store.fetch()  # the next start sends what is here alone
+    assert Ledger(store, "sweep", PLANNED, {}.get, print).records["a"].status == "finished"
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}", "[]"])
+def test_a_damaged_record_names_every_copy_that_must_go(tmp_path, damaged):
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1")
+    store.storage.write_bytes_atomic("trials/a/trial.json", damaged.encode())
+    store.fetch()
+    copies = f"delete {tmp_path}/store/trials/a/trial.json and its copy {tmp_path}/here/trials/a/trial.json"
+    with pytest.raises(DataError, match=copies):
+        Ledger(store, "sweep", PLANNED, {}.get, print)
+
+
+@pytest.mark.parametrize(
+    ("last", "told"),
+    [
+        (
+            "kalshi_platform.domain.errors.StorageError: cannot write s3://b/p: away",
+            "a: cannot write s3://b/p: away",
+        ),
+        ("OSError: [Errno 28] No space left on device", "a: OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_a_full_disk_or_a_store_that_is_away_for_long_condemns_no_trial(tmp_path, last, told):
+    """A record of a failure is final; docs/sweeps.md says: free space and --resume."""
+    stopper = HeldOutMarketStopper(1, 0.0, 1)
+    ledger = Ledger(SweepStore(tmp_path), "sweep", PLANNED, {}.get, print, end_all=stopper.end_all)
+    ledger.on_trial_error(1, [], Trial(**{**A.__dict__, "error": TuneError(f"a stack\n{last}")}))
+    assert (type(ledger.refusal), str(ledger.refusal)) == (StorageError, told)
+    assert (stopper.stop_all(), ledger.records) == (True, {})
+    assert not (tmp_path / "trials" / "a" / "trial.json").exists()

@@ -1,15 +1,16 @@
 """Run and sweep folders read back as they are, with what could not be read."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made.runs import make_run, make_sweep, trial
 
 from kalshi_platform.domain.errors import ContractError, DataError
-from kalshi_platform.learning.training import checkpoint, session
+from kalshi_platform.learning.training import checkpoint, mirror, session
 from kalshi_platform.learning.tuning import load_runs as loading
-from kalshi_platform.learning.tuning import sweep_store
+from kalshi_platform.learning.tuning import page, sweep_store
 from kalshi_platform.learning.tuning.findings import FindingsConfig, find
 from kalshi_platform.learning.tuning.load_runs import load, storage_of_copy, varied
 from kalshi_platform.storage.sealed import seal
@@ -29,6 +30,8 @@ def test_files_are_named_as_training_names_them():
     assert loading.RUN_FILE == session.RUN_FILE
     assert loading.BEST == checkpoint.BEST
     assert loading.CACHE_FILE == sweep_store.CACHE_FILE
+    assert loading.MIRROR_FILE == mirror.MIRROR_FILE
+    assert loading.COMPARE_HTML == page.COMPARE_HTML
 
 
 def test_every_trial_is_accounted_for_with_its_end(loaded):
@@ -169,3 +172,13 @@ def test_a_sweep_of_which_no_trial_has_ended_yet_is_named(tmp_path):
     make_sweep(tmp_path, [])
     with pytest.raises(DataError, match=f"no trial of {tmp_path} has ended yet"):
         load([tmp_path])
+
+
+def test_a_sweep_named_twice_is_one_and_two_copies_of_one_are_refused(tmp_path, monkeypatch):
+    for place in ("here", "there"):
+        make_sweep(tmp_path / place, [trial("t0")], id="c1")
+    monkeypatch.chdir(tmp_path)
+    found = load([Path("here"), tmp_path / "here", Path("here/../here")])
+    assert [(s.folder, len(found.runs)) for s in found.sweeps] == [("here", 1)]
+    with pytest.raises(ContractError, match=r"here and .*there are copies of one sweep \(c1\): name one"):
+        load([Path("here"), Path("there")])

@@ -92,3 +92,40 @@ def test_a_report_of_another_run_is_refused(place):
     with pytest.raises(DataError, match=r"judges .*t0-s4, but the run to register is .*t0-s5"):
         place.go()
     assert place.asked == []
+
+
+def test_a_resumed_sweep_does_not_take_the_alias_back_from_a_later_one(place):
+    place.reports["test"] = []
+    first = place.go()
+    later, files = made_record(made_policy(seed=9))
+    place.registry.add(flawed(later), files)
+    place.registry.promote(CHALLENGER, later.id, reason="a later sweep")
+    assert place.go() == first
+    assert place.registry.aliases().model(CHALLENGER) == later.id
+    assert len(place.asked) == 1
+    assert place.said[-1] == (
+        f"{first.model} was registered before, in {place.registry.uri}; aliases stay as they are"
+    )
+
+
+def test_an_error_found_since_the_model_was_registered_counts_and_is_said(place):
+    """A sweep with --no-final registers by the validation events; its resume opens the test events."""
+    better, files = made_record(made_policy(seed=9))
+    place.registry.add(flawed(better), files)
+    place.registry.promote(CHALLENGER, better.id, reason="before")
+    place.reports["test"] = []
+    place.go()
+    place.registry.promote(CHALLENGER, better.id, reason="back")
+    place.reports["test"] = [IDLE]
+    registered = place.go()
+    assert (registered.is_challenger, registered.idle) == (False, True)
+    assert place.registry.aliases().model(CHALLENGER) == better.id
+    assert any("Its record does not say so" in line for line in place.said)
+
+
+def test_a_damaged_note_of_what_was_registered_is_written_again(place):
+    first = place.go()
+    (place.out / "winner" / "registered.json").write_text("{}")
+    again = place.go()
+    assert again.model == first.model
+    assert read_registered(place.out / "winner") == again

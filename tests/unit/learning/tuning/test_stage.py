@@ -7,7 +7,7 @@ import pytest
 from made.runs import trial
 from ray.tune.schedulers import FIFOScheduler
 
-from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.learning.training.machine import WORKER_BYTES
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import room, stage
@@ -91,6 +91,20 @@ def test_a_stage_that_another_program_ended_is_refused_in_its_words(tmp_path, mo
     )
     place = SweepPlaces("/data", SweepStore(tmp_path))
     with pytest.raises(ContractError, match=r"machine x runs another program .*continue with --resume"):
+        run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, print)
+
+
+def test_a_stage_whose_storage_went_away_ends_as_a_storage_does(tmp_path, monkeypatch):
+    ledgers: list[Any] = []
+
+    def fit():
+        ledgers[0].refusal = StorageError("cannot write s3://bucket/trials/a/trial.json")
+
+    monkeypatch.setattr(
+        stage, "_tuner", lambda *given: ledgers.append(given[4][0]) or SimpleNamespace(fit=fit)
+    )
+    place = SweepPlaces("/data", SweepStore(tmp_path))
+    with pytest.raises(StorageError, match=r"cannot write .*continue with --resume"):
         run_stage("sweep", PLANNED, FIFOScheduler(), SweepConfig(), place, None, print)
 
 

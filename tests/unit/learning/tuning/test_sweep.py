@@ -13,9 +13,10 @@ from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning import sweep
 from kalshi_platform.learning.tuning.claim import differences
 from kalshi_platform.learning.tuning.experiment import Experiment
+from kalshi_platform.learning.tuning.ledger import write_trial
 from kalshi_platform.learning.tuning.selection import WinnerChoice
 from kalshi_platform.learning.tuning.sweep import SweepRequest, plan_of
-from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, read_sweep
+from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE, TRIAL_FILE, read_sweep
 from kalshi_platform.learning.tuning.sweep_store import SweepStore
 
 DATASET = SimpleNamespace(uri="/data", digest="d" * 12)
@@ -62,6 +63,30 @@ def test_a_resumed_sweep_keeps_when_it_began_and_adds_up_its_time(tmp_path):
     assert second.started_at == began.started_at
     assert 100.0 <= second.wall_s < 200.0
     assert json.loads((tmp_path / "store" / SWEEP_FILE).read_text())["wall_s"] == second.wall_s
+
+
+def test_a_resumed_sweep_shows_what_it_knows_until_the_next_trial_has_ended(tmp_path):
+    store = SweepStore(tmp_path)
+    trials = [trial("t0"), trial("f0", stage="finalist")]
+    for record in trials:
+        write_trial(tmp_path / record.run, record)
+    won = found_in(store).write(trials, WinnerChoice(winner="t0", why="the best", run="finalists/f0"))
+    again = found_in(store).begin()
+    assert (again.trials, again.winner, again.winner_run) == (won.trials, "t0", "finalists/f0")
+    (tmp_path / "finalists" / "f0" / TRIAL_FILE).unlink()  # it will run again, and another may win
+    again = found_in(store).begin()
+    assert ([t.id for t in again.trials], again.winner, again.winner_run) == (["t0"], None, None)
+
+
+@pytest.mark.parametrize("damaged", ["{", "{}"])
+def test_a_damaged_record_is_written_again_by_the_resume_that_it_asks_for(tmp_path, damaged):
+    (tmp_path / SWEEP_FILE).write_text(damaged)
+    said: list[str] = []
+    found = sweep._Found(
+        experiment(), SweepRequest(dataset="/data"), DATASET, SweepStore(tmp_path), said.append
+    )
+    assert found.begin() == read_sweep(tmp_path)
+    assert "it is written again" in said[0]
 
 
 def test_everything_is_checked_before_anything_is_written(tmp_path, monkeypatch):

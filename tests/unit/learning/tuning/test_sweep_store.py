@@ -7,11 +7,23 @@ import pytest
 from made.runs import make_run, trial
 
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.evaluation.judging.held_out import OPENINGS_FILE
 from kalshi_platform.learning.training.checkpoint import BEST, LATEST, point
 from kalshi_platform.learning.training.curves import FOLDER
 from kalshi_platform.learning.training.mirror import Mirror
+from kalshi_platform.learning.tuning import sweep_store
 from kalshi_platform.learning.tuning.ledger import read_trial, write_trial
-from kalshi_platform.learning.tuning.sweep_store import CACHE_FILE, SweepStore, cache_name
+from kalshi_platform.learning.tuning.load_runs import BASELINES_FILE
+from kalshi_platform.learning.tuning.page import COMPARE_HTML, COMPARE_JSON
+from kalshi_platform.learning.tuning.sweep_record import SWEEP_FILE
+from kalshi_platform.learning.tuning.sweep_store import (
+    CACHE_FILE,
+    PLAN_FILE,
+    SweepStore,
+    cache_name,
+    require_reached,
+)
+from kalshi_platform.learning.tuning.winner_report import WINNER
 
 
 def on(machine, tmp_path, claim="c1") -> SweepStore:
@@ -44,6 +56,46 @@ def test_where_both_have_a_record_the_storage_counts_and_one_left_here_alone_is_
     there = on("there", tmp_path)
     there.fetch()
     assert read_trial(there.out / "trials" / "t0") == trial("t0")
+
+
+def test_other_peoples_files_neither_leave_a_chosen_folder_nor_come_from_the_storage(tmp_path):
+    """``--out .`` holds a user's secrets and recordings, ``--storage s3://bucket`` perhaps all sweeps."""
+    here = on("here", tmp_path)
+    for name in (".env", "secrets.txt", "recordings/a.jsonl", "other/sweep.json", "mlflow.db"):
+        (here.out / name).parent.mkdir(parents=True, exist_ok=True)
+        (here.out / name).write_text("mine")
+    for other in ("curriculum/trials/t0/checkpoints/000001/weights", "events/a.parquet", "mlflow.db"):
+        here.storage.write_bytes_atomic(other, b"another one's")
+    here.fetch()
+    assert not (here.out / "curriculum").exists()
+    assert not (here.out / "events").exists()
+    assert (here.out / "mlflow.db").read_text() == "mine"  # tracking_place.py takes the one with more figures
+    sent = {file.path for file in here.storage.list_files()}
+    assert sent.isdisjoint({".env", "secrets.txt", "recordings/a.jsonl", "other/sweep.json"})
+
+
+def test_the_records_are_called_as_their_writers_call_them():
+    written = {SWEEP_FILE, BASELINES_FILE, COMPARE_HTML, COMPARE_JSON, OPENINGS_FILE}
+    assert (set(sweep_store._RECORDS), sweep_store._RECORD_FOLDER) == (written, WINNER)
+
+
+def test_a_driver_that_was_taken_over_sends_nothing(tmp_path):
+    def taken_over():
+        raise ContractError("was taken over")
+
+    store = SweepStore(tmp_path / "here", str(tmp_path / "store"), "c1", still_driven=taken_over)
+    (store.out / "sweep.json").write_text("{}")
+    with pytest.raises(ContractError, match="taken over"):
+        store.keep("sweep.json")
+    assert store.storage.list_files() == []
+
+
+def test_a_file_in_place_of_the_folder_of_copies_is_refused_in_words(tmp_path):
+    (tmp_path / "here").write_text("a file")
+    with pytest.raises(
+        ContractError, match=r"here cannot hold copies of a sweep \(File exists\): name another"
+    ):
+        on("here", tmp_path)
 
 
 def test_runs_that_ended_come_with_their_best_policy_and_curves_alone(tmp_path):
@@ -104,3 +156,13 @@ def test_every_start_of_a_stage_gets_logs_of_its_own(tmp_path, remote):
     for name in ("sweep-0", "sweep-1", "finalist-0"):
         store.storage.write_bytes_atomic(f"tune/{name}/t0/result.json", json.dumps({}).encode())
     assert (store.starts_of("sweep"), store.starts_of("finalist")) == (2, 1)
+
+
+def test_a_machine_on_whose_disk_the_sweep_does_not_lie_is_told_so(tmp_path):
+    (tmp_path / PLAN_FILE).write_text('{"claim": {"token": "c1"}}')
+    require_reached(tmp_path, "c1")
+    for folder, claim in ((tmp_path / "none", "c1"), (tmp_path, "c2")):
+        with pytest.raises(
+            ContractError, match=f"does not reach the sweep in {folder}: give the sweep a --sto"
+        ):
+            require_reached(folder, claim)

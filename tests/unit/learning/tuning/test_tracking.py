@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from made.runs import make_sweep
 from mlflow.tracking import MlflowClient
 
-from kalshi_platform.domain.errors import StorageError
+from kalshi_platform.domain.errors import ContractError, StorageError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.training.session import RunSettings
 from kalshi_platform.learning.tuning.experiment import Variant
@@ -27,6 +28,7 @@ from kalshi_platform.learning.tuning.tracking_place import (
     URI_VARIABLE,
     VIEW,
     VIEW_TAG,
+    TrackingPlace,
     tracking_place,
     view_address,
 )
@@ -229,3 +231,36 @@ def test_a_challenger_stands_in_mlflows_registry_once_under_its_alias(client):
     )
     assert len(client.search_model_versions(f"name = '{MODELS_NAME}'")) == 1
     assert said == []
+
+
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("database or disk is full"), OSError(28, "No space left on device")]
+)
+def test_a_copy_that_fails_costs_the_copy_and_not_the_sweep(tmp_path, monkeypatch, error):
+    said: list[str] = []
+
+    def fails(self):
+        raise error
+
+    monkeypatch.setattr(TrackingPlace, "keep", fails)
+    sweep = SweepTracking(tracking_place(tmp_path, "s3://b/p"), "made", {"sweep": "s1"}, [], said.append)
+    sweep.keep()
+    assert said == [f"MLflow's runs are not copied: {error}; the sweep goes on"]
+
+
+def test_a_driver_that_was_taken_over_copies_nothing_over_the_new_ones_runs(tmp_path, monkeypatch):
+    def taken_over():
+        raise ContractError("was taken over")
+
+    monkeypatch.setattr(TrackingPlace, "keep", lambda self: pytest.fail("it was copied"))
+    place, said = tracking_place(tmp_path, "s3://b/p"), []
+    SweepTracking(place, "made", {"sweep": "s1"}, [], said.append, taken_over).keep()
+    assert said == ["MLflow's runs are not copied: was taken over; the sweep goes on"]
+
+
+def test_a_registry_of_mlflow_that_cannot_be_opened_is_said_at_the_end_of_a_sweep(tmp_path):
+    """MLflow's client opens the file when it is made."""
+    place, said = tracking_place(tmp_path, "s3://b/p"), []
+    place.file.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    mirror_model("tiny-1", "", "s3://b/r/models/tiny-1", place, said.append)
+    assert said[0].startswith("tiny-1 is not shown in MLflow at sqlite:")

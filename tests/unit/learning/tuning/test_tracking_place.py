@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_platform.domain.errors import DataError
+from kalshi_platform.domain.errors import DataError, StorageError
 from kalshi_platform.domain.places import HOME_VARIABLE
 from kalshi_platform.learning.tuning.tracking_place import (
     TRACKING_FILE,
@@ -106,3 +106,29 @@ def test_a_password_is_not_shown():
     assert place.reason(Exception("http://user:hidden@tracking:5000 refused\nmore")) == (
         "http://tracking:5000 refused"
     )
+
+
+def test_a_sweep_that_is_looked_at_is_that_of_the_place_now(tmp_path):
+    """Another sweep may have the prefix by now, with fewer figures than the one looked at before."""
+    for n in (5, 2):
+        figures(tmp_path / TRACKING_FILE, n)
+        assert count(place_of_sweep(f"file://{tmp_path}", tmp_path / "cache").file) == n
+
+
+def test_what_a_killed_process_left_beside_the_old_file_does_not_touch_the_copy(tmp_path):
+    figures(tmp_path / "storage" / TRACKING_FILE, 4)
+    file = figures(tmp_path / "out" / TRACKING_FILE, 2)
+    left = file.with_name(f"{TRACKING_FILE}-journal")
+    left.write_bytes(b"pages of the old file")
+    tracking_place(tmp_path / "out", str(tmp_path / "storage"))._bring(file)
+    assert count(file) == 4
+    assert not left.exists()
+
+
+def test_a_damaged_file_is_refused_before_a_sweep_with_what_to_do(tmp_path):
+    place = tracking_place()
+    place.file.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with pytest.raises(
+        StorageError, match=r"cannot be tracked at sqlite:.*mlflow\.db: .*; move that file away"
+    ):
+        place.open()

@@ -183,3 +183,12 @@ def test_a_machine_with_another_program_than_the_driver_refuses_by_name(tmp_path
     started(folder=str(tmp_path), program=facts)
     with pytest.raises(ContractError, match=f"code feedbeef there, {facts['code']} here"):
         started(folder=str(tmp_path), program={**facts, "code": "feedbeef"})
+
+
+def test_a_machine_that_does_not_see_the_drivers_folder_trains_nothing(tmp_path, started, told):
+    with pytest.raises(
+        ContractError, match=f"does not reach the sweep in {tmp_path}: give the sweep a --sto"
+    ):
+        started(folder=str(tmp_path / "trials"), claim="c1")
+    (tmp_path / "plan.json").write_text('{"claim": {"token": "c1"}}')
+    assert started(folder=str(tmp_path / "trials"), claim="c1") == (tmp_path / "trials" / "t000", False)
