@@ -81,6 +81,22 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
 
 
+def made(folder: Path) -> Path:
+    """Return ``folder`` of the cache, made where it is absent; StorageError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+    return folder
+
+
+def _unusable(place: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the cache of opened datasets cannot use {place}: {error.strerror}; set {CACHE_VARIABLE} to a "
+        "folder that you may write to"
+    )
+
+
 def limit_bytes() -> int:
     """Bytes that the cache may hold: the variable's limit, else the lesser of 20 GB and a tenth of the disk.
 
@@ -88,16 +104,15 @@ def limit_bytes() -> int:
     """
     text = os.environ.get(LIMIT_VARIABLE)
     if text is None or not text.strip():
-        root = cache_folder()
-        root.mkdir(parents=True, exist_ok=True)
+        root = made(cache_folder())
         return min(_MOST_BYTES, shutil.disk_usage(root).total // _DISK_SHARE)
     try:
-        value = float(text)
+        value = float(text) * GB
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
         raise ContractError(f"{LIMIT_VARIABLE}={text!r} is no positive number of GB; set e.g. 20 or unset it")
-    return int(value * GB)
+    return int(value)
 
 
 def banks() -> list[CachedBank]:
@@ -121,6 +136,8 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
         lease = locks.take_shared(folder / _LOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unusable(folder, error) from None
     try:
         if not _is_fit(folder, lease):
             return None
@@ -141,7 +158,8 @@ def build_arrays(key: str, n_bytes: int, write: Write, what: str) -> dict[str, n
     found = open_arrays(key)
     if found is not None:
         return found
-    with locks.writing(cache_folder().parent / "building" / key, math.inf, f"{what} (bank {key})"):
+    turn = made(cache_folder().parent / "building" / key)
+    with locks.writing(turn, math.inf, f"{what} (bank {key})"):
         found = open_arrays(key)
         return _write(key, n_bytes, write) if found is None else found
 
@@ -159,8 +177,7 @@ def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 def _write(key: str, n_bytes: int, write: Write) -> dict[str, np.ndarray]:
     """Make room, let ``write`` fill the folder of bank ``key``, read it back and map it."""
-    root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    root = made(cache_folder())
     for _ in range(_TRIES):
         _make_room(n_bytes, key)
         with ExitStack() as held:
@@ -291,9 +308,10 @@ def _folders() -> list[Path]:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
+    with suppress(FileNotFoundError):  # evicted by another process meanwhile
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
     return total
 
 

@@ -31,8 +31,7 @@ class Room:
 
     def __init__(self) -> None:
         """Take part; StorageError where the disk has no room for any episode."""
-        self.folder = _folder()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = cache.made(_folder())
         free = shutil.disk_usage(self.folder).free
         if free < LEAST_FREE_BYTES:
             raise StorageError(
@@ -59,6 +58,8 @@ def open_banks() -> int:
     """Number of banks on demand that are open on this machine; marks of killed processes are removed."""
     found = 0
     for path in _folder().iterdir():
+        if path.name[0] == ".":  # a bank's rows, which lose their name as soon as they are made
+            continue
         with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
             if free:
                 path.unlink()
@@ -71,8 +72,7 @@ def fits(n_bytes: int) -> bool:
     """True where a bank of ``n_bytes`` may lie in the cache, once all that nobody uses has left."""
     held = cache.banks()
     in_use = sum(bank.n_bytes for bank in held if bank.in_use)
-    root = cache.cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    root = cache.made(cache.cache_folder())
     unused = sum(bank.n_bytes for bank in held if not bank.in_use)
     free: Any = shutil.disk_usage(root).free
     return n_bytes <= cache.limit_bytes() - in_use and n_bytes <= (free + unused) * _DISK_SHARE

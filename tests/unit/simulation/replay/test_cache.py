@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
-from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay import cache, on_demand
 from kalshi_platform.storage import locks
 from kalshi_platform.storage.sealed import seal
 
@@ -322,3 +322,26 @@ def test_the_command_shows_and_empties():
     emptied = json.loads(CliRunner().invoke(app, ["dataset", "cache", "--json", "--empty"]).stdout)
     assert emptied["emptied"]["banks"] == 1
     assert emptied["banks"] == []
+
+
+def test_a_bank_that_leaves_while_its_size_is_asked_for_counts_nothing(folder):
+    store("a", 100)
+    assert cache._size(folder / "a") > MB
+    assert cache._size(folder / "gone") == 0
+
+
+def test_a_cache_that_cannot_be_used_is_named_with_the_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "file"))
+    for limit in ("1", ""):
+        monkeypatch.setenv(cache.LIMIT_VARIABLE, limit)
+        with pytest.raises(StorageError, match=r"cannot use .*/file/.*: Not a directory; set KALSHI_PLATFO"):
+            cache.store_arrays("a", megabyte(1))
+    with pytest.raises(StorageError, match=r"cannot use .*/file/banks: Not a directory"):
+        on_demand.fits(1)
+
+
+def test_a_limit_beyond_all_numbers_is_refused(monkeypatch):
+    monkeypatch.setenv(cache.LIMIT_VARIABLE, "1e300")
+    with pytest.raises(ContractError, match="KALSHI_PLATFORM_CACHE_GB='1e300' is no positive number of GB"):
+        cache.limit_bytes()
