@@ -40,7 +40,7 @@ class Room:
                 "folder on another disk"
             )
         path = self.folder / uuid.uuid4().hex
-        weakref.finalize(self, _leave, locks.take_shared(path), path)
+        weakref.finalize(self, _leave, locks.take_shared(path), path, os.getpid())
         self._looked_s, self._bound = -1e9, 0
 
     def bound_bytes(self, filled_bytes: int = 0) -> int:
@@ -82,7 +82,8 @@ def _folder() -> Path:
     return cache.cache_folder().parent / "on-demand"
 
 
-def _leave(lease: int, path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+def _leave(lease: int, path: Path, process: int) -> None:
+    if os.getpid() == process:  # the end of a fork takes no mark away
+        with suppress(OSError):
+            path.unlink()
     os.close(lease)
