@@ -97,6 +97,11 @@ def _unusable(place: Path, error: OSError) -> StorageError:
     )
 
 
+def usual_limit_bytes(disk_bytes: float) -> int:
+    """Bytes that the cache may hold on a disk of that size, where nobody set a limit."""
+    return int(min(_MOST_BYTES, disk_bytes // _DISK_SHARE))
+
+
 def limit_bytes() -> int:
     """Bytes that the cache may hold: the variable's limit, else the lesser of 20 GB and a tenth of the disk.
 
@@ -105,7 +110,7 @@ def limit_bytes() -> int:
     text = os.environ.get(LIMIT_VARIABLE)
     if text is None or not text.strip():
         root = made(cache_folder())
-        return min(_MOST_BYTES, shutil.disk_usage(root).total // _DISK_SHARE)
+        return usual_limit_bytes(shutil.disk_usage(root).total)
     try:
         value = float(text) * GB
     except ValueError:
