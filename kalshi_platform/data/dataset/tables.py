@@ -87,12 +87,19 @@ def read_table(storage: Storage, shard: Shard, columns: Mapping[str, pa.DataType
                 f"{address}: {reader.num_record_batches} record batches, expected 1; rebuild the dataset"
             )
         batch = reader.get_batch(0)
+        batch.validate(full=True)  # texts are UTF-8 and end within the file: 25 ms a million
         have = {field.name: field.type for field in batch.schema}
     except (pa.ArrowException, OSError) as err:
         raise DataError(f"{address}: no table ({err}); rebuild the dataset") from None
-    if have != dict(columns) or any(column.null_count for column in batch.columns):
+    if have != dict(columns) or any(map(_has_nulls, batch.columns)):
         raise DataError(f"{address}: columns {sorted(have)}, expected {sorted(columns)}; rebuild the dataset")
     return {name: batch.column(name) for name in columns}
+
+
+def _has_nulls(column: pa.Array) -> bool:
+    """True where a value is missing, or one in a list."""
+    inside = column.flatten().null_count if pa.types.is_large_list(column.type) else 0
+    return bool(column.null_count or inside)
 
 
 def sha256_of(storage: Storage, path: str, data: pa.Buffer) -> str:

@@ -83,6 +83,30 @@ def test_a_table_of_several_record_batches_is_refused_for_that(tmp_path):
         read_table(storage, shard, {"market": pa.int64()})
 
 
+NAMES = pa.large_list(pa.large_string())
+
+
+def texts_at(offsets: list[int], data: bytes) -> pa.Array:
+    """Column whose texts begin at ``offsets`` of ``data``, made without a check."""
+    buffers = [None, pa.py_buffer(np.array(offsets)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (texts_at([0, 1], b"\xfe"), "no table .*UTF8"),
+        (texts_at([0, 900, 3, 5], b"abcde"), "no table "),
+        (pa.array([[None]], NAMES), "columns "),
+    ],
+)
+def test_texts_that_are_none_are_refused_when_the_table_is_read(tmp_path, column, words):
+    table, storage = encode_table("names", {"names": column}), open_storage(tmp_path)
+    storage.write_bytes_atomic(table.shard.path, table.data)
+    with pytest.raises(DataError, match=words):
+        read_table(storage, table.shard, {"names": column.type})
+
+
 def test_a_table_that_goes_while_it_is_read_is_a_failure_of_the_storage(tmp_path):
     with pytest.raises(StorageError, match=r"cannot read .*/gone: No such file.*; open the dataset again"):
         sha256_of(open_storage(tmp_path), "gone", pa.py_buffer(b""))
