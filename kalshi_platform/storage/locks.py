@@ -72,6 +72,17 @@ def take_shared(path: Path) -> int:
 
 
 @contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Lock ``path`` for the block alone, after all who hold a lock on it: for blocks of milliseconds."""
+    handle = _open(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def exclusive_if_free(path: Path) -> Iterator[bool]:
     """Lock ``path`` for the block alone; yields False, without a lock, where somebody holds one.
 

@@ -5,6 +5,8 @@ Layout     <cache>/banks/<key>/<array>.npy, ``in_use.lock`` and ``manifest.json`
 Locks      a process that maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays
            lives. Only the holder of the exclusive lock deletes, so a bank in use is never removed.
            One process writes a bank, under the flock of ``<cache>/building/<key>``; the others wait.
+           Who is about to write one claims its size first (``<cache>/claims/<key>``, locked): two processes
+           that open two banks at once do not both take the last room.
 Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
            Every opening verifies every byte: a bank that is not what was written is thrown away, the log
            says so in one line, and the caller builds it again.
@@ -18,8 +20,8 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -169,6 +171,40 @@ def build_arrays(key: str, n_bytes: int, write: Write, what: str) -> dict[str, n
         return _write(key, n_bytes, write) if found is None else found
 
 
+@contextmanager
+def claimed(key: str, n_bytes: int, fits: Callable[[int], bool]) -> Iterator[bool]:
+    """Claim the room of bank ``key`` for the block where ``fits(bytes)`` allows it, else yield False.
+
+    The bytes are ``n_bytes`` and what other processes have claimed for other banks. A claim ends with the
+    block, or with its process.
+    """
+    folder = made(cache_folder().parent / "claims")
+    with ExitStack() as held:
+        with locks.exclusive(folder / ".lock"):
+            has_room = fits(n_bytes + claimed_bytes(but=key))
+            if has_room:
+                try:
+                    held.callback(os.close, locks.take_shared(folder / key))
+                    (folder / key).write_text(str(n_bytes))
+                except OSError as error:
+                    raise _unusable(folder, error) from None
+        yield has_room
+
+
+def claimed_bytes(but: str) -> int:
+    """Bytes of the banks, except ``but``, that processes are about to write, or are writing."""
+    total = 0
+    for path in (cache_folder().parent / "claims").glob("[!.]*"):
+        if path.name == but or (cache_folder() / path.name).exists():
+            continue
+        with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
+            if free:
+                path.unlink()
+            else:
+                total += int(path.read_text() or 0)
+    return total
+
+
 def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Write ``arrays`` under ``key`` and map them; if another process was first, the ones that it wrote."""
 
@@ -247,6 +283,7 @@ def _is_fit(folder: Path, lease: int) -> bool:
 def _make_room(n_bytes: int, keep: str) -> None:
     """Evict banks until ``n_bytes`` more fit under the limit, but never ``keep``."""
     limit = limit_bytes()
+    n_bytes += claimed_bytes(but=keep)
     done = _evict(sum(map(_size, _folders())) + n_bytes - limit, keep)
     if done.banks or done.leftovers:
         _log.warning("cache %s (limit %.3g GB): %s", cache_folder(), limit / GB, done.line())

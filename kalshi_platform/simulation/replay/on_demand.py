@@ -48,7 +48,8 @@ class Room:
         now_s = time.monotonic()
         if now_s - self._looked_s > _FRESH_S:
             self._looked_s = now_s
-            left = cache.limit_bytes() - sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
+            in_use = sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
+            left = cache.limit_bytes() - in_use - cache.claimed_bytes(but="")
             on_disk = int(shutil.disk_usage(self.folder).free * _DISK_SHARE) + filled_bytes
             self._bound = max(0, min(left // max(1, open_banks()), on_disk))
         return self._bound

@@ -345,3 +345,16 @@ def test_a_limit_beyond_all_numbers_is_refused(monkeypatch):
     monkeypatch.setenv(cache.LIMIT_VARIABLE, "1e300")
     with pytest.raises(ContractError, match="KALSHI_PLATFORM_CACHE_GB='1e300' is no positive number of GB"):
         cache.limit_bytes()
+
+
+def test_room_that_one_process_claims_is_not_given_to_another(folder):
+    def fits(n_bytes: int) -> bool:
+        return n_bytes <= 2 * MB
+
+    with cache.claimed("a", MB, fits) as first, cache.claimed("b", MB, fits) as second:
+        assert (first, second) == (True, True)
+        with cache.claimed("c", 1, fits) as third, cache.claimed("a", MB, fits) as waits_for_the_first:
+            assert (third, waits_for_the_first) == (False, True)
+        cache.store_arrays("b", megabyte(1))  # now it is a bank, and counts as one
+        assert cache.claimed_bytes(but="a") == 0
+    assert cache.claimed_bytes(but="") == 0
