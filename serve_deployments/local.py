@@ -220,7 +220,8 @@ class Running:
         """Address where Prometheus reads the metrics of this Ray; each Ray of a machine has its own."""
         import ray
 
-        return f"http://127.0.0.1:{ray.nodes()[0]['MetricsExportPort']}/metrics"
+        node = ray.nodes()[0]  # type: ignore[no-untyped-call]
+        return f"http://127.0.0.1:{node['MetricsExportPort']}/metrics"
 
     def wait_ready(self, limit_s: float) -> str:
         """Wait until every tier answered and return the model's id; LimitError after ``limit_s`` seconds."""
