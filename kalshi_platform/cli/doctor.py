@@ -190,8 +190,10 @@ def check_memory() -> Checked:
 
 
 def check_cores() -> Checked:
-    """Check the number of cores this process may run on."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Check the number of cores this process may run on, as its affinity and a container's quota say."""
+    from kalshi_platform.domain.machine_room import own_cores
+
+    cores = own_cores()
     detail = f"{cores} ({platform.machine()})"
     if cores < 2:
         return Checked(

@@ -33,7 +33,10 @@ def cgroup_cores(root: Path) -> float | None:
 
 
 def free_memory_bytes(root: Path = _CGROUP) -> int:
-    """Memory this process may still take: the machine's, or less where a cgroup (2, else 1) limits it."""
+    """Memory this process may still take: the machine's, or less where a cgroup (2, else 1) limits it.
+
+    Pages of files, which the system gives up when memory is asked for, are free in both.
+    """
     available = int(psutil.virtual_memory().available)
     for limit, used in (
         (root / "memory.max", root / "memory.current"),
@@ -42,14 +45,32 @@ def free_memory_bytes(root: Path = _CGROUP) -> int:
         if limit.is_file() and used.is_file():
             text = limit.read_text().strip()
             if text != "max":
-                available = min(available, max(0, int(text) - int(used.read_text())))
+                taken = int(used.read_text()) - _file_pages(limit.parent / "memory.stat")
+                available = min(available, max(0, int(text) - taken))
             break
     return available
+
+
+def _file_pages(stat: Path) -> int:
+    """Bytes of a cgroup's pages of files, which it counts as used; a bank that is mapped is of them."""
+    if not stat.is_file():
+        return 0
+    told = dict(line.split() for line in stat.read_text().splitlines())
+    prefix = "total_" if "total_inactive_file" in told else ""  # version 1: with the groups below
+    return sum(int(told.get(f"{prefix}{name}", 0)) for name in ("inactive_file", "active_file"))
 
 
 def free_disk_bytes(place: Path) -> int:
     """Bytes that are free where ``place`` lies, or would lie: its nearest folder that exists is asked."""
     there = place.absolute()
-    while not there.exists():
+    while not _is_there(there):
         there = there.parent
     return shutil.disk_usage(there).free
+
+
+def _is_there(place: Path) -> bool:
+    """True where ``place`` can be asked: it exists, and neither its name nor its owner forbids it."""
+    try:
+        return place.exists()
+    except OSError:
+        return False

@@ -121,6 +121,18 @@ SLOPES: Final = (
 )
 
 
+#: Measured: until Ray's first worker works, one process does about a million rows (benchmarks/RESULTS.md).
+ROWS_THAT_PAY_A_WORKER: Final = 1_000_000
+
+
+def paying_workers(rows: int, cores: int) -> int:
+    """Number of processes that pays for a build of ``rows`` source rows.
+
+    One a million rows, at least one, at most one a core.
+    """
+    return max(min(rows // ROWS_THAT_PAY_A_WORKER, cores), 1)
+
+
 def dataset_bytes(rows: float, markets: float) -> int:
     """Size of a dataset of ``rows`` source rows in ``markets``."""
     return int(rows * DATASET_BYTES_A_ROW.value + markets * MANIFEST_BYTES_A_MARKET.value)

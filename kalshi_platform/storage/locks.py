@@ -21,6 +21,8 @@ from kalshi_platform.domain.errors import ContractError
 
 _WRITER: Final = ".lock"
 _PAUSE_S: Final = 0.2
+#: Who looks whether a lock is free holds it for microseconds: so often is looked again, with a pause between.
+_LOOKS, _LOOK_PAUSE_S = 4, 0.001
 _log = logging.getLogger(__name__)
 
 
@@ -70,20 +72,41 @@ def take_shared(path: Path) -> int:
 
 
 @contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Lock ``path`` for the block alone, after all who hold a lock on it: for blocks of milliseconds."""
+    handle = _open(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def exclusive_if_free(path: Path) -> Iterator[bool]:
     """Lock ``path`` for the block alone; yields False, without a lock, where somebody holds one.
 
-    While the block runs with True, nobody else gets a lock on ``path``.
+    While the block runs with True, nobody else gets a lock on ``path``. Others who only look whether it is
+    free do not count: False means that the lock was held for some milliseconds.
     """
     handle = _open(path)
     try:
-        yield _try_exclusive(handle)
+        yield _try_several_times(handle)
     finally:
         os.close(handle)
 
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+
+
+def _try_several_times(handle: int) -> bool:
+    for left in reversed(range(_LOOKS)):
+        if _try_exclusive(handle):
+            return True
+        if left:
+            time.sleep(_LOOK_PAUSE_S)
+    return False
 
 
 def _try_exclusive(handle: int) -> bool:

@@ -13,14 +13,15 @@ from typing import Final, NamedTuple, Self
 from kalshi_platform.domain import slopes
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.domain.machine_room import free_disk_bytes, free_memory_bytes, own_cores
-from kalshi_platform.domain.slopes import TRAIN_SHARE, Slope
+from kalshi_platform.domain.slopes import TRAIN_SHARE, Slope, paying_workers
+from kalshi_platform.simulation.replay.cache import usual_limit_bytes
 
 GIB: Final = 2**30
 GB: Final = 10**9
 #: Seconds that a step of the way may take before it is called slow.
 _DAY_S, _HOUR_S = 86_400.0, 3_600.0
-#: The cache keeps 20 GB, or a tenth of the disk where that is more (``simulation/replay/cache.py``).
-_CACHE_GB, _CACHE_SHARE = 20.0, 0.1
+#: No size is planned beyond: there are fewer rows in the world.
+_MOST_ROWS: Final = 10**15
 
 
 class ScaleMachine(NamedTuple):
@@ -43,7 +44,7 @@ class ScaleMachine(NamedTuple):
             return cls.here(place)
         if text in MACHINES:
             return cls(text, *MACHINES[text])
-        found = re.fullmatch(r"(\d+),(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)", text.replace(" ", ""))
+        found = re.fullmatch(r"(\d{1,6}),(\d{1,9}(?:\.\d+)?),(\d{1,9}(?:\.\d+)?)", text.replace(" ", ""))
         if found is None or int(found[1]) < 1:
             raise ContractError(
                 f"--machine {text!r}: give this, cores,memory in GiB,disk in GB such as 8,16,500, or one of "
@@ -131,27 +132,30 @@ class ScalePlan(NamedTuple):
 def scale_plan(markets: int, rows: int, machine: ScaleMachine, bucket: bool = False) -> ScalePlan:
     """Needs of a dataset of ``rows`` source rows in ``markets`` on ``machine``.
 
-    ``bucket``: the dataset lies in a bucket, and not on the machine's disk. ContractError for a size below 1.
+    ``bucket``: the dataset lies in a bucket, and not on the machine's disk. ContractError for a size below 1
+    or beyond _MOST_ROWS.
     """
     if markets < 1 or rows < markets:
         raise ContractError(
             f"--markets {markets} --rows {rows}: give at least one market, and a row for each of them"
         )
+    if rows > _MOST_ROWS:
+        raise ContractError(f"{len(str(rows))} digits of rows: give at most {_MOST_ROWS:,}")
     needs = (
-        *_memory(markets, machine),
+        *_memory(markets, rows, machine),
         *_disk(markets, rows, machine, bucket),
         *_time(markets, rows, machine, bucket),
     )
     return ScalePlan(markets, rows, machine, needs)
 
 
-def _memory(markets: int, machine: ScaleMachine) -> Iterable[Need]:
+def _memory(markets: int, rows: int, machine: ScaleMachine) -> Iterable[Need]:
     base, a_market = slopes.BUILD_BASE_BYTES, slopes.BUILD_BYTES_A_MARKET
     driver = base.value + markets * a_market.value
-    workers = max(machine.cores - 1, 0) * base.value
+    workers = (paying_workers(rows, machine.cores) - 1) * base.value
     have = machine.memory_bytes / GIB
     yield Need(
-        "memory of a build (one process a core)", (driver + workers) / GIB, have, "GiB",
+        "memory of a build (all its processes)", (driver + workers) / GIB, have, "GiB",
         "build with fewer --workers, or on a machine with more memory: the process that assembles keeps a "
         "record of every market", (base, a_market),
     )  # fmt: skip
@@ -185,7 +189,7 @@ def _disk(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Itera
         )  # fmt: skip
     bank = rows * TRAIN_SHARE * slopes.BANK_BYTES_A_ROW.value / GB
     yield Need(
-        "cache for the whole bank", bank, max(_CACHE_GB, have * _CACHE_SHARE), "GB",
+        "cache for the whole bank", bank, usual_limit_bytes(machine.disk_bytes) / GB, "GB",
         "nothing stops: beyond the cache's limit shards are read on demand, which is slower; raise the limit "
         "(KALSHI_PLATFORM_CACHE_GB) or train on fewer feature sets", (slopes.BANK_BYTES_A_ROW,), True,
     )  # fmt: skip
@@ -199,8 +203,9 @@ def _disk(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Itera
 def _time(markets: int, rows: int, machine: ScaleMachine, bucket: bool) -> Iterable[Need]:
     a_core, a_pair = slopes.BUILD_ROWS_A_CORE_SECOND, slopes.OUTCOME_SECONDS_A_PAIR
     pairs = markets * markets / slopes.MARKETS_AN_EVENT
+    workers = paying_workers(rows, machine.cores)
     yield Need(
-        "time to build", (rows / a_core.value + pairs * a_pair.value) / machine.cores, _DAY_S, "s",
+        "time to build", (rows / a_core.value + pairs * a_pair.value) / workers, _DAY_S, "s",
         "more cores: --workers, or a Ray cluster; or build day by day (--add)", (a_core, a_pair), True,
     )  # fmt: skip
     named = slopes.NAME_SECONDS_A_PAIR  # twice: before the events are divided and after it

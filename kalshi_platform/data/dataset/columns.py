@@ -92,7 +92,9 @@ class MarketColumns:
         else:
             size = self.order.size
             if size != self.n_markets or (size and not 0 <= self.order.min() <= self.order.max() < size):
-                raise ContractError("the order of the tickers is none")
+                raise ContractError(
+                    f"the table order holds {size} places, and not each of the {self.n_markets} markets once"
+                )
             texts = self.ticker.take(pa.array(self.order))
         if (at := first_not_ascending(texts)) is not None:
             raise ContractError(

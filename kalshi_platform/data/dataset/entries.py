@@ -165,7 +165,7 @@ class EventShards(Sequence[Shard]):
     """Files of a dataset: those about the whole, then the two of every event, made when asked for."""
 
     def __init__(self, whole: Sequence[Shard], events: EventColumns, feature_digest: str) -> None:
-        self.whole, self.events, self._feature_digest = tuple(whole), events, feature_digest
+        self.whole, self.events, self.feature_digest = tuple(whole), events, feature_digest
 
     def __len__(self) -> int:
         return len(self.whole) + self._places.size
@@ -207,7 +207,7 @@ class EventShards(Sequence[Shard]):
         name, kind = self.events.name[event].as_py(), FILES[at]
         sha256 = self.events.sha256[at][event].tobytes().hex()
         return Shard.model_construct(
-            path=path_of(kind, name, sha256, self._feature_digest),
+            path=path_of(kind, name, sha256, self.feature_digest),
             kind=kind,
             sha256=sha256,
             n_bytes=int(self.events.n_bytes[at][event]),
@@ -237,22 +237,14 @@ def columns_of(
         isinstance(markets, MarketEntries)
         and isinstance(shards, EventShards)
         and markets.fits(shards, joined)
+        and shards.feature_digest == feature_digest
     ):
         return markets, shards
     taken = _Taken()
     sums = [(UNKNOWN, told) for told in joined]
     for market in markets:
         taken.add(market)
-    whole: list[Shard] = []
-    elsewhere = ""
-    files: dict[str, list[Shard | None]] = {}
-    for shard in shards:
-        if shard.event is None:
-            whole.append(shard)
-            continue
-        own = path_of(shard.kind, shard.event, shard.sha256, feature_digest)
-        elsewhere = elsewhere or (f"shard {shard.path} is not named {own}" if shard.path != own else "")
-        files.setdefault(shard.event, [None, None])[FILES.index(shard.kind)] = shard
+    whole, files, elsewhere = _sorted_out(shards, feature_digest)
     events = taken.events(files)
     columns = taken.markets(events)
     columns.check(events.part)
@@ -261,6 +253,30 @@ def columns_of(
         raise ContractError(elsewhere)
     entries = MarketEntries(columns, events, JoinedColumns.of([*sums, *taken.joined]))
     return entries, EventShards(whole, events, feature_digest)
+
+
+def _sorted_out(
+    shards: Iterable[Shard], feature_digest: str
+) -> tuple[list[Shard], dict[str, list[Shard | None]], str]:
+    """(files about the whole, the two files of every event, words on a file that has another's name)."""
+    whole: list[Shard] = []
+    files: dict[str, list[Shard | None]] = {}
+    elsewhere = ""
+    for shard in shards:
+        if shard.event is None:
+            whole.append(shard)
+            continue
+        if shard.kind not in FILES:
+            raise ContractError(f"shard {shard.path} of event {shard.event} is of kind {shard.kind}")
+        own = path_of(shard.kind, shard.event, shard.sha256, feature_digest)
+        elsewhere = elsewhere or (f"shard {shard.path} is not named {own}" if shard.path != own else "")
+        both, at = files.setdefault(shard.event, [None, None]), FILES.index(shard.kind)
+        if (before := both[at]) not in (None, shard):
+            raise ContractError(
+                f"event {shard.event} has two {shard.kind} shards: {before.path}, {shard.path}"
+            )
+        both[at] = shard
+    return whole, files, elsewhere
 
 
 class _Taken:

@@ -101,6 +101,8 @@ def summarise(dataset: Dataset) -> DatasetSummary:
     """Figures of a dataset, from the columns of its manifest alone."""
     manifest, markets = dataset.manifest, dataset.entries()
     of = markets.numbers
+    if not markets:
+        raise DataError(f"{dataset.uri}: its manifest lists no market; build it again")
     return DatasetSummary(
         uri=dataset.uri,
         dataset_digest=dataset.digest,

@@ -203,7 +203,7 @@ class Manifest:
             if isinstance(text, ManifestV1):
                 return cls._of_v1(text, data)
             return cls._of_text(text, read_tables(storage, text, address))
-        except ContractError as err:
+        except (ContractError, OverflowError, UnicodeEncodeError) as err:  # columns hold i8 and UTF-8
             raise DataError(f"{address}: {err}; rebuild the dataset") from None
 
     @classmethod
@@ -306,7 +306,7 @@ def read_digest(storage: Storage, path: str = MANIFEST_NAME) -> str:
 def _parsed(data: bytes, address: str) -> ManifestText | ManifestV1:
     try:
         values: Any = json.loads(data)
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise DataError(f"{address}: no JSON ({err}); rebuild the dataset") from None
     version = values.get("version") if isinstance(values, dict) else None
     if version not in (1, MANIFEST_VERSION):

@@ -26,12 +26,11 @@ from kalshi_platform.data.market_data.importers import ImportJob
 from kalshi_platform.domain.errors import PlatformError
 from kalshi_platform.domain.machine_room import own_cores
 from kalshi_platform.domain.quiet_ray import start_ray
+from kalshi_platform.domain.slopes import paying_workers
 from kalshi_platform.storage.storage import Storage
 
 _OBJECT_STORE_BYTES = 96 * 1024 * 1024
 _JOBS_A_WORKER = 2
-#: Measured: until Ray's first worker works, one process does about a million rows (benchmarks/RESULTS.md).
-_ROWS_THAT_PAY_A_WORKER = 1_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def run_jobs(
 ) -> Iterator[BuiltJob]:
     """Run ``jobs`` (key -> job) and yield their records in any order.
 
-    ``workers`` below 2 stays in this process, None chooses by :func:`paying_workers`. ``history`` holds the
+    ``workers`` below 2 stays in this process, None chooses by ``paying_workers``. ``history`` holds the
     known outcomes of all markets, from which each market gets the part it may know. Raises the PlatformError
     of the first job that is refused.
     """
@@ -52,14 +51,6 @@ def run_jobs(
             yield run_and_record(job, key, storage, history)
     else:
         yield from _run_with_ray(jobs, storage, min(workers, len(jobs)), history)
-
-
-def paying_workers(rows: int, cores: int) -> int:
-    """Number of processes that pays for ``rows`` source rows, this one among them.
-
-    One a million rows, at least one, at most one a core.
-    """
-    return max(min(rows // _ROWS_THAT_PAY_A_WORKER, cores), 1)
 
 
 def _run_with_ray(

@@ -169,7 +169,10 @@ class ReplayVectorEnv:
     def _refill(self) -> None:
         """Draw episodes, so that one waits for every environment that may end in the coming step."""
         self._draw()
-        if self._lease is not None and self._kept_for != (id(self._table), self._used):
+        if self._lease is None:
+            return
+        self._lease.require_own_process()
+        if self._kept_for != (id(self._table), self._used):
             self._keep(self._lease)
 
     def _keep(self, lease: RowLease) -> None:

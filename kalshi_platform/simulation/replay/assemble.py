@@ -48,6 +48,7 @@ class MarketPart(NamedTuple):
 
 #: Arrays of a bank with one entry a row; the others are small.
 PER_ROW: Final = MarketPart._fields
+_SMALL: Final = {"segments": SEGMENT_DTYPE, "markets": MARKET_DTYPE, "terms": TERMS_DTYPE}
 
 
 def market_part(market: BankMarket, columns: Columns) -> tuple[MarketPart, np.ndarray]:
@@ -69,38 +70,51 @@ def market_part(market: BankMarket, columns: Columns) -> tuple[MarketPart, np.nd
 
 
 class Index:
-    """The small arrays of a bank, grown market by market in the order of its rows."""
+    """The small arrays of a bank, grown market by market in the order of its rows.
+
+    The arrays of MARKETS_JOINED markets are made one, so that a million markets are no million objects.
+    """
+
+    MARKETS_JOINED: Final = 1_024
 
     def __init__(self) -> None:
-        self.n_rows = 0
-        self._segments: list[np.ndarray] = []
-        self._markets: list[tuple[int, int, int, int]] = []
-        self._terms: list[np.ndarray] = []
-        self._n_terms = 0
+        self.n_rows = self._n_markets = self._n_terms = 0
+        self._joined = {name: [np.zeros(0, dtype)] for name, dtype in _SMALL.items()}
+        self._fresh: dict[str, list[np.ndarray]] = {name: [] for name in _SMALL}
 
     def add(self, market: BankMarket, part: MarketPart, terms: np.ndarray) -> None:
         """Take in the next market, of which ``part`` and ``terms`` were made."""
         info = market.info
-        self._segments.append(_segments(market, part, terms, len(self._markets), self.n_rows))
-        self._markets.append(
-            market_record(info.provenance, self._n_terms, info.history.close_ns, market.settlement_e4)
-        )
-        self._terms.append(terms)
+        record = market_record(info.provenance, self._n_terms, info.history.close_ns, market.settlement_e4)
+        self._fresh["segments"].append(_segments(market, part, terms, self._n_markets, self.n_rows))
+        self._fresh["markets"].append(np.array([record], MARKET_DTYPE))
+        self._fresh["terms"].append(terms)
+        self._n_markets += 1
         self._n_terms += terms.size
         self.n_rows += part.age.size
+        if self._n_markets % self.MARKETS_JOINED == 0:
+            self._join()
+
+    @property
+    def n_arrays(self) -> int:
+        """Number of arrays held."""
+        return sum(map(len, (*self._joined.values(), *self._fresh.values())))
+
+    def _join(self) -> None:
+        for name, fresh in self._fresh.items():
+            if fresh:
+                self._joined[name].append(np.concatenate(fresh))
+                fresh.clear()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """``segments``, ``markets`` and ``terms`` of a bank; DataError where nothing can be stepped over."""
-        segments = np.concatenate([np.zeros(0, SEGMENT_DTYPE), *self._segments])
-        if not segments.size:
+        self._join()
+        small = {name: np.concatenate(joined) for name, joined in self._joined.items()}
+        if not small["segments"].size:
             raise DataError(
-                f"none of {len(self._markets)} markets has two consecutive valid rows: nothing to step over"
+                f"none of {self._n_markets} markets has two consecutive valid rows: nothing to step over"
             )
-        return {
-            "segments": segments,
-            "markets": np.array(self._markets, MARKET_DTYPE),
-            "terms": np.concatenate([np.zeros(0, TERMS_DTYPE), *self._terms]),
-        }
+        return small
 
 
 def build_bank(

@@ -5,6 +5,8 @@ Layout     <cache>/banks/<key>/<array>.npy, ``in_use.lock`` and ``manifest.json`
 Locks      a process that maps a bank holds a shared flock on its ``in_use.lock`` while one of the arrays
            lives. Only the holder of the exclusive lock deletes, so a bank in use is never removed.
            One process writes a bank, under the flock of ``<cache>/building/<key>``; the others wait.
+           Who is about to write one claims its size first (``<cache>/claims/<key>``, locked): two processes
+           that open two banks at once do not both take the last room.
 Invariant  a folder under its key is complete: it is synced and renamed; an evicted one is renamed away first.
            Every opening verifies every byte: a bank that is not what was written is thrown away, the log
            says so in one line, and the caller builds it again.
@@ -18,8 +20,8 @@ import shutil
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -81,6 +83,27 @@ def cache_folder() -> Path:
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "kalshi-platform") / "banks"
 
 
+def made(folder: Path) -> Path:
+    """Return ``folder`` of the cache, made where it is absent; StorageError where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+    return folder
+
+
+def _unusable(place: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the cache of opened datasets cannot use {place}: {error.strerror}; set {CACHE_VARIABLE} to a "
+        "folder that you may write to"
+    )
+
+
+def usual_limit_bytes(disk_bytes: float) -> int:
+    """Bytes that the cache may hold on a disk of that size, where nobody set a limit."""
+    return int(min(_MOST_BYTES, disk_bytes // _DISK_SHARE))
+
+
 def limit_bytes() -> int:
     """Bytes that the cache may hold: the variable's limit, else the lesser of 20 GB and a tenth of the disk.
 
@@ -88,16 +111,15 @@ def limit_bytes() -> int:
     """
     text = os.environ.get(LIMIT_VARIABLE)
     if text is None or not text.strip():
-        root = cache_folder()
-        root.mkdir(parents=True, exist_ok=True)
-        return min(_MOST_BYTES, shutil.disk_usage(root).total // _DISK_SHARE)
+        root = made(cache_folder())
+        return usual_limit_bytes(shutil.disk_usage(root).total)
     try:
-        value = float(text)
+        value = float(text) * GB
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
         raise ContractError(f"{LIMIT_VARIABLE}={text!r} is no positive number of GB; set e.g. 20 or unset it")
-    return int(value * GB)
+    return int(value)
 
 
 def banks() -> list[CachedBank]:
@@ -121,6 +143,8 @@ def open_arrays(key: str) -> dict[str, np.ndarray] | None:
         lease = locks.take_shared(folder / _LOCK)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise _unusable(folder, error) from None
     try:
         if not _is_fit(folder, lease):
             return None
@@ -141,9 +165,44 @@ def build_arrays(key: str, n_bytes: int, write: Write, what: str) -> dict[str, n
     found = open_arrays(key)
     if found is not None:
         return found
-    with locks.writing(cache_folder().parent / "building" / key, math.inf, f"{what} (bank {key})"):
+    turn = made(cache_folder().parent / "building" / key)
+    with locks.writing(turn, math.inf, f"{what} (bank {key})"):
         found = open_arrays(key)
         return _write(key, n_bytes, write) if found is None else found
+
+
+@contextmanager
+def claimed(key: str, n_bytes: int, fits: Callable[[int], bool]) -> Iterator[bool]:
+    """Claim the room of bank ``key`` for the block where ``fits(bytes)`` allows it, else yield False.
+
+    The bytes are ``n_bytes`` and what other processes have claimed for other banks. A claim ends with the
+    block, or with its process.
+    """
+    folder = made(cache_folder().parent / "claims")
+    with ExitStack() as held:
+        with locks.exclusive(folder / ".lock"):
+            has_room = fits(n_bytes + claimed_bytes(but=key))
+            if has_room:
+                try:
+                    held.callback(os.close, locks.take_shared(folder / key))
+                    (folder / key).write_text(str(n_bytes))
+                except OSError as error:
+                    raise _unusable(folder, error) from None
+        yield has_room
+
+
+def claimed_bytes(but: str) -> int:
+    """Bytes of the banks, except ``but``, that processes are about to write, or are writing."""
+    total = 0
+    for path in (cache_folder().parent / "claims").glob("[!.]*"):
+        if path.name == but or (cache_folder() / path.name).exists():
+            continue
+        with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
+            if free:
+                path.unlink()
+            else:
+                total += int(path.read_text() or 0)
+    return total
 
 
 def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -159,8 +218,7 @@ def store_arrays(key: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.nda
 
 def _write(key: str, n_bytes: int, write: Write) -> dict[str, np.ndarray]:
     """Make room, let ``write`` fill the folder of bank ``key``, read it back and map it."""
-    root = cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    root = made(cache_folder())
     for _ in range(_TRIES):
         _make_room(n_bytes, key)
         with ExitStack() as held:
@@ -225,6 +283,7 @@ def _is_fit(folder: Path, lease: int) -> bool:
 def _make_room(n_bytes: int, keep: str) -> None:
     """Evict banks until ``n_bytes`` more fit under the limit, but never ``keep``."""
     limit = limit_bytes()
+    n_bytes += claimed_bytes(but=keep)
     done = _evict(sum(map(_size, _folders())) + n_bytes - limit, keep)
     if done.banks or done.leftovers:
         _log.warning("cache %s (limit %.3g GB): %s", cache_folder(), limit / GB, done.line())
@@ -291,9 +350,10 @@ def _folders() -> list[Path]:
 
 def _size(folder: Path) -> int:
     total = 0
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):
-            total += path.stat().st_size
+    with suppress(FileNotFoundError):  # evicted by another process meanwhile
+        for path in folder.iterdir():
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
     return total
 
 

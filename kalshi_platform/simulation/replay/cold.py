@@ -52,8 +52,7 @@ def write_bank(
     finally:
         for file in files.values():
             file.close()
-    if index.n_rows != n_rows:
-        raise DataError(f"{uri}: shards hold {index.n_rows} rows, the manifest {n_rows}: build it again")
+    _require_rows(index, n_rows, uri)
     for name, array in index.arrays().items():
         files[name] = _ArrayFile(folder / f"{name}.npy", array.shape, array.dtype)
         files[name].append(array)
@@ -61,14 +60,26 @@ def write_bank(
     return {f"{name}.npy": file.digest for name, file in files.items()}
 
 
-def write_index(folder: Path, markets: Iterable[BankMarket], columns: Columns) -> Mapping[str, str]:
-    """Write only the small arrays of the bank of ``markets``, which is opened on demand."""
+def write_index(
+    folder: Path, markets: Iterable[BankMarket], n_rows: int, columns: Columns, uri: str
+) -> Mapping[str, str]:
+    """Write only the small arrays of the bank of ``markets``, which is opened on demand.
+
+    ``n_rows`` and ``uri`` as for :func:`write_bank`: segments name rows by their numbers.
+    """
     index = Index()
     for market in markets:
         index.add(market, *market_part(market, columns))
+    _require_rows(index, n_rows, uri)
     for name, array in index.arrays().items():
         np.save(folder / f"{name}.npy", array)
     return {}
+
+
+def _require_rows(index: Index, n_rows: int, uri: str) -> None:
+    """Refuse by DataError shards that hold another number of rows than the manifest says."""
+    if index.n_rows != n_rows:
+        raise DataError(f"{uri}: shards hold {index.n_rows} rows, the manifest {n_rows}: build it again")
 
 
 def _append(files: Mapping[str, "_ArrayFile"], part: MarketPart) -> None:

@@ -31,8 +31,7 @@ class Room:
 
     def __init__(self) -> None:
         """Take part; StorageError where the disk has no room for any episode."""
-        self.folder = _folder()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder = cache.made(_folder())
         free = shutil.disk_usage(self.folder).free
         if free < LEAST_FREE_BYTES:
             raise StorageError(
@@ -41,7 +40,7 @@ class Room:
                 "folder on another disk"
             )
         path = self.folder / uuid.uuid4().hex
-        weakref.finalize(self, _leave, locks.take_shared(path), path)
+        weakref.finalize(self, _leave, locks.take_shared(path), path, os.getpid())
         self._looked_s, self._bound = -1e9, 0
 
     def bound_bytes(self, filled_bytes: int = 0) -> int:
@@ -49,7 +48,8 @@ class Room:
         now_s = time.monotonic()
         if now_s - self._looked_s > _FRESH_S:
             self._looked_s = now_s
-            left = cache.limit_bytes() - sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
+            in_use = sum(bank.n_bytes for bank in cache.banks() if bank.in_use)
+            left = cache.limit_bytes() - in_use - cache.claimed_bytes(but="")
             on_disk = int(shutil.disk_usage(self.folder).free * _DISK_SHARE) + filled_bytes
             self._bound = max(0, min(left // max(1, open_banks()), on_disk))
         return self._bound
@@ -59,6 +59,8 @@ def open_banks() -> int:
     """Number of banks on demand that are open on this machine; marks of killed processes are removed."""
     found = 0
     for path in _folder().iterdir():
+        if path.name[0] == ".":  # a bank's rows, which lose their name as soon as they are made
+            continue
         with suppress(FileNotFoundError), locks.exclusive_if_free(path) as free:
             if free:
                 path.unlink()
@@ -71,8 +73,7 @@ def fits(n_bytes: int) -> bool:
     """True where a bank of ``n_bytes`` may lie in the cache, once all that nobody uses has left."""
     held = cache.banks()
     in_use = sum(bank.n_bytes for bank in held if bank.in_use)
-    root = cache.cache_folder()
-    root.mkdir(parents=True, exist_ok=True)
+    root = cache.made(cache.cache_folder())
     unused = sum(bank.n_bytes for bank in held if not bank.in_use)
     free: Any = shutil.disk_usage(root).free
     return n_bytes <= cache.limit_bytes() - in_use and n_bytes <= (free + unused) * _DISK_SHARE
@@ -82,7 +83,8 @@ def _folder() -> Path:
     return cache.cache_folder().parent / "on-demand"
 
 
-def _leave(lease: int, path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+def _leave(lease: int, path: Path, process: int) -> None:
+    if os.getpid() == process:  # the end of a fork takes no mark away
+        with suppress(OSError):
+            path.unlink()
     os.close(lease)

@@ -143,8 +143,9 @@ def markets_of_split(
 def _arrays(key: str, reader: ShardReader, what: str) -> BankArrays:
     """Arrays of bank ``key``: of the cache, else built into it, else, where they do not fit, on demand."""
     found = cache.open_arrays(key)
-    if found is None and fits(reader.n_bytes):
-        found = cache.build_arrays(key, reader.n_bytes, reader.write, what)
+    if found is None:
+        with cache.claimed(key, reader.n_bytes, fits) as has_room:
+            found = cache.build_arrays(key, reader.n_bytes, reader.write, what) if has_room else None
     if found is not None:
         return _typed(found)
     _log.warning("%s is opened on demand: %s", what, _demand_words(reader.n_bytes))

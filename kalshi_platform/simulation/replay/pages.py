@@ -8,6 +8,7 @@ Guard      ``BankArrays`` of such a bank hold a :class:`PagedColumn` in place of
            episodes filled by a :class:`RowLease`.
 Invariant  row numbers and bits are those of the whole bank. A row that somebody keeps is never emptied, even
            above the bound (the log says so once): the bound gives way, not the result.
+Forks      a forked process shares the files but not the knowledge of what is filled, so it is refused.
 Units      bytes; an event's rows, those of all its markets, come and go together.
 """
 
@@ -66,6 +67,10 @@ class RowLease:
         self._pages, self._kept = pages, set[int]()
         weakref.finalize(self, pages.release, self._kept)
 
+    def require_own_process(self) -> None:
+        """Refuse by ContractError in a forked process: the rows kept here may be emptied by the other."""
+        self._pages.require_own_process()
+
     def keep(self, rows: np.ndarray) -> None:
         """Fill the events of ``rows`` (any shape; negative ones are none) and keep them instead of others."""
         self._pages.exchange(self._kept, self._pages.events_of(rows))
@@ -93,7 +98,7 @@ class Pages:
         """
         self._first_rows, self._read_events, self._bound_bytes = first_rows, read_events, bound_bytes
         self._poisoned, self._warned = poisoned, False
-        self._lock = threading.RLock()
+        self._lock, self._process = threading.RLock(), os.getpid()
         self._filled = OrderedDict[int, None]()  # least recently used first
         self._holders = Counter[int]()
         self._files = {name: _SparseFile(folder, *kind, poisoned) for name, kind in kinds.items()}
@@ -116,8 +121,17 @@ class Pages:
         wanted = wanted[wanted >= 0]
         return set(np.unique(np.searchsorted(self._first_rows, wanted, side="right") - 1).tolist())
 
+    def require_own_process(self) -> None:
+        """Refuse by ContractError in a process that was forked from the one that opened the bank."""
+        if os.getpid() != self._process:
+            raise ContractError(
+                f"a bank on demand is of process {self._process}, which opened it, and not of its fork "
+                f"{os.getpid()}: open the bank in each process (SplitOpener), or start processes by spawn"
+            )
+
     def exchange(self, kept: set[int], wanted: set[int]) -> None:
         """Fill and keep ``wanted`` for a holder that kept ``kept``, which is changed to them."""
+        self.require_own_process()
         with self._lock:
             fresh = wanted - kept
             self._holders.update(fresh)

@@ -66,7 +66,7 @@ class ShardReader:
 
     def write_index(self, folder: Path) -> Mapping[str, str]:
         """Write the bank's small arrays into ``folder``."""
-        return write_index(folder, self.markets(), self.columns)
+        return write_index(folder, self.markets(), self.n_rows, self.columns, self._dataset.uri)
 
     def parts(self, events: Sequence[int]) -> Iterator[list[MarketPart]]:
         """Rows of the markets of ``events``, which are numbered in the bank's order."""

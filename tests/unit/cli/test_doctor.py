@@ -144,3 +144,8 @@ def test_the_doctor_shows_the_plan():
     outcome = CliRunner().invoke(app, ["doctor", "--json"])
     (plan,) = [c for c in json.loads(outcome.stdout)["checks"] if c["name"] == "plan"]
     assert "sampling workers" in plan["detail"]
+
+
+def test_cores_that_a_containers_quota_takes_away_are_not_counted(monkeypatch):
+    monkeypatch.setattr("kalshi_platform.domain.machine_room.cgroup_cores", lambda root: 1.5)
+    assert doctor.check_cores().detail.startswith("1 (")

@@ -3,7 +3,7 @@
 import pytest
 
 from kalshi_platform.domain import slopes
-from kalshi_platform.domain.slopes import SLOPES, Slope, dataset_bytes
+from kalshi_platform.domain.slopes import SLOPES, Slope, dataset_bytes, paying_workers
 
 
 def test_every_slope_is_in_the_table_and_says_when_where_and_how_it_was_measured():
@@ -19,3 +19,10 @@ def test_a_dataset_is_its_rows_and_its_markets():
     assert one == slopes.MANIFEST_BYTES_A_MARKET.value
     assert rows == pytest.approx(1_000 * slopes.DATASET_BYTES_A_ROW.value)
     assert dataset_bytes(1_000, 1) == one + rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "cores", "workers"), [(0, 8, 1), (999_999, 8, 1), (3_500_000, 8, 3), (50_000_000, 8, 8)]
+)
+def test_workers_are_started_only_where_they_pay(rows, cores, workers):
+    assert paying_workers(rows, cores) == workers

@@ -78,3 +78,12 @@ def test_a_lock_of_a_deleted_file_is_taken_again_on_the_new_one(tmp_path, monkey
 def test_a_folder_that_is_gone_holds_no_lock(tmp_path):
     with pytest.raises(FileNotFoundError):
         locks.take_shared(tmp_path / "gone" / "in_use.lock")
+
+
+def test_who_only_looks_whether_a_lock_is_free_holds_it_from_nobody(tmp_path, monkeypatch):
+    path = tmp_path / "in_use.lock"
+    looking = locks.exclusive_if_free(path)
+    assert looking.__enter__()
+    monkeypatch.setattr(locks.time, "sleep", lambda _: looking.__exit__(None, None, None))
+    with locks.exclusive_if_free(path) as is_free:
+        assert is_free

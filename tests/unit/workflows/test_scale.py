@@ -7,6 +7,7 @@ import pytest
 
 from kalshi_platform.domain import slopes
 from kalshi_platform.domain.errors import ContractError
+from kalshi_platform.simulation.replay import cache
 from kalshi_platform.workflows.scale import (
     GB,
     GIB,
@@ -47,7 +48,7 @@ def test_in_a_bucket_the_disk_is_free_and_the_objects_take_time():
 
 
 def test_memory_does_not_depend_on_the_rows():
-    few, many = (scale_plan(1_000, rows, LARGE) for rows in (10**4, 10**9))
+    few, many = (scale_plan(1_000, rows, LARGE) for rows in (10**8, 10**9))
     for words in ("memory of a build", "memory of one process that opens", "memory of one trainer"):
         assert need(few, words).need == need(many, words).need
 
@@ -64,7 +65,7 @@ def test_a_lack_that_only_slows_stops_nothing_and_is_named():
     plan = scale_plan(30_000, 60_000_000, ScaleMachine("m", 8, 8 * GIB, 60 * GB))
     assert plan.fits
     assert not need(plan, "memory for the whole bank").fits
-    assert "slow: memory for the whole bank" in plan.verdict()
+    assert "slow: cache for the whole bank, memory for the whole bank" in plan.verdict()
 
 
 def test_the_text_says_that_it_is_extrapolated_and_from_which_sizes():
@@ -76,7 +77,9 @@ def test_the_text_says_that_it_is_extrapolated_and_from_which_sizes():
     assert found["fits"] is True
 
 
-@pytest.mark.parametrize("text", ["", "8,16", "8,16,x", "0,16,100", "c9.huge"])
+@pytest.mark.parametrize(
+    "text", ["", "8,16", "8,16,x", "0,16,100", "c9.huge", "9" * 4400 + ",8,500", "8," + "9" * 330 + ",500"]
+)
 def test_a_machine_that_nobody_knows_is_refused_with_what_is_allowed(text, tmp_path):
     with pytest.raises(ContractError, match=r"--machine .* such as 8,16,500, or one of c7i\.2xlarge"):
         ScaleMachine.parse(text, tmp_path)
@@ -102,3 +105,29 @@ def test_the_page_holds_the_tables_that_the_command_writes():
     assert held == f"{paper_table()}\n{slopes_table()}", (
         "docs/scale.md is not what `kalshi-platform plan --paper` writes: put its output between the marks"
     )
+
+
+def test_the_cache_is_planned_as_the_cache_limits_itself(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    monkeypatch.delenv(cache.LIMIT_VARIABLE, raising=False)
+    for disk, limit in ((50 * GB, 5 * GB), (500 * GB, 20 * GB), (8_000 * GB, 20 * GB)):
+        usage = cache.shutil.disk_usage(tmp_path)._replace(total=disk)
+        monkeypatch.setattr(cache.shutil, "disk_usage", lambda _, usage=usage: usage)
+        assert need(scale_plan(3, 3, LARGE._replace(disk_bytes=disk)), "cache for").have * GB == limit
+        assert cache.limit_bytes() == limit
+
+
+def test_a_build_is_planned_with_as_many_processes_as_it_takes():
+    plans = [scale_plan(300, rows, LARGE) for rows in (10**6, 2 * 10**6, 10**9)]
+    base = slopes.BUILD_BASE_BYTES.value / GIB
+    one, two, many = (need(plan, "memory of a build").need for plan in plans)
+    assert (two - one, many - one) == (pytest.approx(base), pytest.approx(63 * base))
+    assert need(plans[0], "time to build").need == pytest.approx(
+        need(plans[1], "time to build").need, rel=0.01
+    )
+
+
+@pytest.mark.parametrize(("markets", "rows"), [(3, 10**400), (10**400, 10**400)], ids=["rows", "both"])
+def test_sizes_beyond_the_world_are_refused(markets, rows):
+    with pytest.raises(ContractError, match="401 digits of rows: give at most 1,000,000,000,000,000"):
+        scale_plan(markets, rows, SMALL)

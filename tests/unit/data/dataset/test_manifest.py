@@ -6,6 +6,7 @@ import pytest
 from made.stored import make_dataset, v1_text
 
 from kalshi_platform.data.dataset.blocks import Stratum
+from kalshi_platform.data.dataset.inspect import summarise
 from kalshi_platform.data.dataset.manifest import MANIFEST_NAME, JoinedFiles, Manifest, Shard
 from kalshi_platform.data.dataset.store import (
     Dataset,
@@ -13,6 +14,11 @@ from kalshi_platform.data.dataset.store import (
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
 from kalshi_platform.storage.storage import open_storage
+
+
+def without_features(values):
+    """JSON of a manifest that lists no shard of features."""
+    return json.dumps(values | {"shards": [s for s in values["shards"] if s["kind"] != "features"]})
 
 
 @pytest.mark.parametrize(
@@ -31,8 +37,16 @@ from kalshi_platform.storage.storage import open_storage
         (lambda text: text.replace('"ticker": "EV-B"', '"ticker": "EV-A"'), "market EV-A is listed twice"),
         (
             lambda text: text.replace('"kind": "features"', '"kind": "events"'),
-            "event EV has no features shard",
+            "event EV has two events shards: events/EV.* features/f/EV",
         ),
+        (
+            lambda text: text.replace('"kind": "features"', '"kind": "markets"'),
+            "of event EV is of kind markets",
+        ),
+        (lambda text: text.replace('"n_gaps": 0', f'"n_gaps": {2**70}', 1), "int too big"),
+        (lambda text: text.replace('"ticker": "EV-B"', '"ticker": "\\ud800"'), "surrogates not allowed"),
+        (lambda text: "[" * 100_000, "no JSON"),
+        (lambda text: without_features(json.loads(text)), "event EV has no features shard"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(tmp_path, rng, change, message):
@@ -130,3 +144,16 @@ def test_notes_and_counters_are_part_of_the_digest(tmp_path, rng):
     assert noted.digest != manifest.digest
     noted.write(open_storage(tmp_path))
     assert Manifest.read(open_storage(tmp_path)).notes == noted.notes
+
+
+def test_shards_of_another_feature_table_are_not_taken_for_those_of_this_one(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    with pytest.raises(ContractError, match=r"features/f/EV\..* is not named features/other/EV\."):
+        manifest.replace(feature_digest="other")
+
+
+def test_a_manifest_without_a_market_has_no_figures(tmp_path, rng):
+    _, manifest = make_dataset(tmp_path, rng)
+    manifest.replace(markets=()).write(open_storage(tmp_path))
+    with pytest.raises(DataError, match="its manifest lists no market; build it again"):
+        summarise(Dataset.open(tmp_path))

@@ -8,17 +8,10 @@ import pytest
 
 from kalshi_platform.data.dataset import runner
 from kalshi_platform.data.dataset.journal import Journal
-from kalshi_platform.data.dataset.runner import paying_workers, run_jobs
+from kalshi_platform.data.dataset.runner import run_jobs
 from kalshi_platform.data.features.resolution import ResolutionHistory
 from kalshi_platform.domain.errors import DataError, PlatformError
 from kalshi_platform.storage.storage import open_storage
-
-
-@pytest.mark.parametrize(
-    ("rows", "cores", "workers"), [(0, 8, 1), (999_999, 8, 1), (3_500_000, 8, 3), (50_000_000, 8, 8)]
-)
-def test_workers_are_started_only_where_they_pay(rows, cores, workers):
-    assert paying_workers(rows, cores) == workers
 
 
 @pytest.mark.parametrize("workers", [0, 1, None])

@@ -1,5 +1,7 @@
 """Tables beside a manifest: verified, and refused by name where they are not what was written."""
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,9 +16,10 @@ from kalshi_platform.data.dataset.tables import (
     is_table,
     place_in,
     read_table,
+    sha256_of,
     strings,
 )
-from kalshi_platform.domain.errors import ChecksumError, DataError
+from kalshi_platform.domain.errors import ChecksumError, DataError, StorageError
 from kalshi_platform.storage.storage import open_storage
 
 
@@ -61,3 +64,49 @@ def test_checksums_come_back_from_their_column():
     rows = np.arange(96, dtype=np.uint8).reshape(3, 32)
     np.testing.assert_array_equal(digests(digest_column(rows)), rows)
     np.testing.assert_array_equal(digests(digest_column(rows).slice(1)), rows[1:])
+
+
+def test_a_table_of_several_record_batches_is_refused_for_that(tmp_path):
+    (field,) = pa.schema([("market", pa.int64())])
+    schema, storage = (
+        pa.schema([field], metadata={b"kalshi_platform.table": b"order 1"}),
+        open_storage(tmp_path),
+    )
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema):
+        pass
+    data = sink.getvalue()
+    shard = encode_table("order", {"market": pa.array([1])}).shard
+    shard = shard.replace(sha256=hashlib.sha256(data).hexdigest(), n_bytes=data.size)
+    storage.write_bytes_atomic(shard.path, data)
+    with pytest.raises(DataError, match="0 record batches, expected 1; rebuild"):
+        read_table(storage, shard, {"market": pa.int64()})
+
+
+NAMES = pa.large_list(pa.large_string())
+
+
+def texts_at(offsets: list[int], data: bytes) -> pa.Array:
+    """Column whose texts begin at ``offsets`` of ``data``, made without a check."""
+    buffers = [None, pa.py_buffer(np.array(offsets)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, buffers)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (texts_at([0, 1], b"\xfe"), "no table .*UTF8"),
+        (texts_at([0, 900, 3, 5], b"abcde"), "no table "),
+        (pa.array([[None]], NAMES), "columns "),
+    ],
+)
+def test_texts_that_are_none_are_refused_when_the_table_is_read(tmp_path, column, words):
+    table, storage = encode_table("names", {"names": column}), open_storage(tmp_path)
+    storage.write_bytes_atomic(table.shard.path, table.data)
+    with pytest.raises(DataError, match=words):
+        read_table(storage, table.shard, {"names": column.type})
+
+
+def test_a_table_that_goes_while_it_is_read_is_a_failure_of_the_storage(tmp_path):
+    with pytest.raises(StorageError, match=r"cannot read .*/gone: No such file.*; open the dataset again"):
+        sha256_of(open_storage(tmp_path), "gone", pa.py_buffer(b""))

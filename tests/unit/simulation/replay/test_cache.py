@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from kalshi_platform.cli.main import app
 from kalshi_platform.domain.errors import ContractError, DataError, StorageError
-from kalshi_platform.simulation.replay import cache
+from kalshi_platform.simulation.replay import cache, on_demand
 from kalshi_platform.storage import locks
 from kalshi_platform.storage.sealed import seal
 
@@ -322,3 +322,39 @@ def test_the_command_shows_and_empties():
     emptied = json.loads(CliRunner().invoke(app, ["dataset", "cache", "--json", "--empty"]).stdout)
     assert emptied["emptied"]["banks"] == 1
     assert emptied["banks"] == []
+
+
+def test_a_bank_that_leaves_while_its_size_is_asked_for_counts_nothing(folder):
+    store("a", 100)
+    assert cache._size(folder / "a") > MB
+    assert cache._size(folder / "gone") == 0
+
+
+def test_a_cache_that_cannot_be_used_is_named_with_the_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path / "file"))
+    for limit in ("1", ""):
+        monkeypatch.setenv(cache.LIMIT_VARIABLE, limit)
+        with pytest.raises(StorageError, match=r"cannot use .*/file/.*: Not a directory; set KALSHI_PLATFO"):
+            cache.store_arrays("a", megabyte(1))
+    with pytest.raises(StorageError, match=r"cannot use .*/file/banks: Not a directory"):
+        on_demand.fits(1)
+
+
+def test_a_limit_beyond_all_numbers_is_refused(monkeypatch):
+    monkeypatch.setenv(cache.LIMIT_VARIABLE, "1e300")
+    with pytest.raises(ContractError, match="KALSHI_PLATFORM_CACHE_GB='1e300' is no positive number of GB"):
+        cache.limit_bytes()
+
+
+def test_room_that_one_process_claims_is_not_given_to_another(folder):
+    def fits(n_bytes: int) -> bool:
+        return n_bytes <= 2 * MB
+
+    with cache.claimed("a", MB, fits) as first, cache.claimed("b", MB, fits) as second:
+        assert (first, second) == (True, True)
+        with cache.claimed("c", 1, fits) as third, cache.claimed("a", MB, fits) as waits_for_the_first:
+            assert (third, waits_for_the_first) == (False, True)
+        cache.store_arrays("b", megabyte(1))  # now it is a bank, and counts as one
+        assert cache.claimed_bytes(but="a") == 0
+    assert cache.claimed_bytes(but="") == 0

@@ -12,9 +12,9 @@ from made.replay_bank import T0_NS
 from kalshi_platform.data.features.rows import LEVELS, Rows, empty
 from kalshi_platform.domain.errors import DataError
 from kalshi_platform.domain.market import MarketSpec
-from kalshi_platform.simulation.replay.assemble import Columns, build_bank
+from kalshi_platform.simulation.replay.assemble import Columns, Index, build_bank, market_part
 from kalshi_platform.simulation.replay.bank import UNSETTLED, BankArrays, BankMarket, MarketInfo
-from kalshi_platform.simulation.replay.cold import write_bank
+from kalshi_platform.simulation.replay.cold import write_bank, write_index
 from kalshi_platform.storage.whole_file import file_digest
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -82,3 +82,22 @@ def test_a_streamed_bank_is_the_plain_one_to_the_bit(tmp_path_factory, seed, siz
 def test_markets_with_other_rows_than_the_manifest_says_are_refused(tmp_path):
     with pytest.raises(DataError, match="/data: shards hold 30 rows, the manifest 31: build it again"):
         write_bank(tmp_path, drawn_markets(1, [10, 20]), 31, COLUMNS, "/data")
+
+
+def test_an_index_of_other_rows_than_the_manifest_says_is_refused(tmp_path):
+    with pytest.raises(DataError, match="/data: shards hold 30 rows, the manifest 31: build it again"):
+        write_index(tmp_path, drawn_markets(1, [10, 20]), 31, COLUMNS, "/data")
+    write_index(tmp_path, drawn_markets(1, [10, 20]), 30, COLUMNS, "/data")
+    assert {path.stem for path in tmp_path.iterdir()} == {"segments", "markets", "terms"}
+
+
+def test_an_index_holds_few_arrays_whatever_the_number_of_markets(monkeypatch):
+    monkeypatch.setattr(Index, "MARKETS_JOINED", 4)
+    markets, index = drawn_markets(3, [9] * 26), Index()
+    for market in markets:
+        index.add(market, *market_part(market, COLUMNS))
+    assert index.n_arrays == 3 * (1 + 6 + 2)
+    same = index.arrays()
+    for name, array in plain_arrays(markets)._asdict().items():
+        if name in same:
+            np.testing.assert_array_equal(same[name], array, err_msg=name)

@@ -213,3 +213,49 @@ def test_rows_beyond_two_billion_keep_their_numbers(tmp_path):
     pages._files["age"].write(n - 2, np.array([7, 8], np.int32))
     assert pages._files["age"].array[n - 2 :].tolist() == [7, 8]
     assert pages.events_of(np.array([-1, 2**31 + 4, 2**31 + 5, n - 1])) == {0, 1}
+
+
+def test_rows_that_another_process_is_about_to_map_are_no_mark_of_a_killed_one(tmp_path, monkeypatch):
+    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
+    own = on_demand.Room()
+    rows = own.folder / ".rows-of-another-process"
+    rows.touch()
+    assert on_demand.open_banks() == 1
+    assert rows.exists()
+
+
+def in_a_fork(work) -> str:
+    """Words with which ``work`` is refused in a forked process; empty where it is not refused."""
+    into, out = os.pipe()
+    if not (child := os.fork()):
+        try:
+            work()
+        except ContractError as error:
+            os.write(out, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(out)
+    with os.fdopen(into) as words:
+        return words.read()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_neither_reads_nor_empties_the_rows_of_its_parent(demand):
+    few = demand(poisoned=False)
+    env = training_env(few, n_envs=1, seed=5, mode="shifted", min_steps=5, max_steps=30)
+    flat, rows = env.buffers()
+    env.reset(flat, rows)
+    hold = np.zeros((1, env.n_slots), np.int8)
+    ends = np.zeros(1, np.float32), np.zeros(1, bool), np.zeros(1, bool)
+
+    def reads():
+        with reading(few.arrays, few.n_rows - 1):
+            pass
+
+    for work in (reads, lambda: env.step(hold, flat, rows, *ends)):
+        assert "open the bank in each process" in in_a_fork(work)
+    rooms = [on_demand.Room()]
+    assert in_a_fork(rooms.clear) == ""
+    assert on_demand.open_banks() == 2
+    env.step(hold, flat, rows, *ends)
