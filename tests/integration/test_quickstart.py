@@ -14,6 +14,7 @@ from kalshi_platform.serving.inference.ready import ready_tiers
 from kalshi_platform.simulation.envs.config import EnvConfig, EpisodeConfig
 from kalshi_platform.simulation.simexchange import SimConfig, simulate
 from kalshi_platform.workflows import quickstart as module
+from kalshi_platform.workflows.publish import Published
 from kalshi_platform.workflows.quickstart import QuickstartConfig, quickstart
 
 COMMIT = "c" * 12
@@ -28,6 +29,12 @@ SMALL = QuickstartConfig(
         ),
     ),
 )
+
+
+def apart_from_speed(published: Published) -> Published:
+    """What was published, without the refusal for slowness: every judgement measures it anew."""
+    refusals = tuple(words for words in published.refusals if not words.startswith("too slow"))
+    return published._replace(refusals=refusals)
 
 
 @pytest.mark.ray
@@ -58,7 +65,7 @@ def test_a_repeated_quickstart_keeps_its_runs_and_other_recordings_get_new_ones(
         assert again.evaluation.policy == first.evaluation.policy
         assert not [line for line in lines if "steps/s" in line]  # nothing was trained again
         assert any("the test events stay shut" in line for line in lines) == (n_openings == 1)
-        assert again.published == first.published
+        assert apart_from_speed(again.published) == apart_from_speed(first.published)
         assert len(tier_sets(registry, first.published.record.id)) == 1
         openings = next(out.glob("work-*/dataset/test_split_openings.jsonl")).read_text().splitlines()
         assert len([json.loads(line) for line in openings]) == n_openings
