@@ -124,12 +124,11 @@ def test_the_first_twenty_are_listed_and_the_others_counted_as_far_as_the_search
     ],
 )
 def test_a_body_of_half_a_million_wrong_values_costs_little_and_is_not_repeated(groups):
-    # Named one by one by pydantic, four megabytes of {} took 70 s and 6 GB. Bounded, 2 to 5 s; 20 s were seen on a
-    # machine with twenty processes a core, whose own seconds of CPU grow too.
+    # Named one by one by pydantic, four megabytes of {} took 70 s and 6 GB.
     body = {"request_id": "r", "feature_digest": "d", "columns": ["a"], "groups": groups}
     began_s = time.process_time()
     found = wrong_in(body, DecideRequest)
-    assert time.process_time() - began_s < 40
+    assert time.process_time() - began_s < 10
     assert found.n <= MAX_COUNTED
     assert len(found.words) < 10_000
 
