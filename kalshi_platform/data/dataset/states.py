@@ -16,7 +16,7 @@ from kalshi_platform.data.dataset.manifest import (
     read_digest,
     state_path,
 )
-from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.errors import ContractError, DataError, StorageError
 from kalshi_platform.storage.storage import Storage
 
 
@@ -33,7 +33,9 @@ def forget_states(storage: Storage, keep: str | None = None) -> set[str]:
         if path.stem == keep and path.suffix == ".json":
             continue
         if path.suffix == ".json":
-            with suppress(DataError):  # damaged or of another version: its files are nobody's, and stay
+            # Damaged, of another version, or without its tables: its files are nobody's, and stay. A note
+            # that cannot be read must not fail what is in force already.
+            with suppress(DataError, StorageError):
                 paths |= Manifest.read(storage, file.path).paths()
         if path.suffix in (".json", ".next"):
             storage.delete(file.path)

@@ -1,8 +1,9 @@
 """A run's folder kept in a store as well, so that the run survives the machine it runs on.
 
-Owns       which files of a run travel, and in which order: a checkpoint travels once, metrics in blocks of
-           lines of which only the last one grows, other files when they change; ``mirror.json`` comes last
-           and says what belongs together. Learning curves are made again from the metrics.
+Owns       which files of a run travel, and in which order: a checkpoint travels once, into a folder that its
+           content names, metrics in blocks of lines of which only the last one grows, other files when they
+           change; ``mirror.json`` comes last and says what belongs together. Learning curves are made again
+           from the metrics.
 Writer     one process at a time: ``owner.json`` names it. A process that Ray has given up for lost may live a
            while on a machine that nobody reaches; it notices before its next push and ends.
 Invariant  ``pull`` brings the whole run as it was after one of its iterations, whenever the machine was lost.
@@ -65,7 +66,7 @@ class Mirror:
         for name, seal in present.items():
             if self._checkpoints.get(name) != seal:
                 for path in sorted((run / CHECKPOINTS / name).iterdir()):
-                    self._storage.write_bytes_atomic(f"{CHECKPOINTS}/{name}/{path.name}", path.read_bytes())
+                    self._storage.write_bytes_atomic(f"{_place(name, seal)}/{path.name}", path.read_bytes())
         loose = [name for name in _LOOSE if (run / name).is_file()]
         for name in loose:
             self._send(name, (run / name).read_bytes())
@@ -76,8 +77,8 @@ class Mirror:
         self._require_taken()
         record = {"links": links, "files": loose, "metrics_blocks": len(blocks), "checkpoints": present}
         self._storage.write_bytes_atomic(MIRROR_FILE, json_text(record, indent=1).encode())
-        for old in self._checkpoints.keys() - present.keys():
-            for file in self._storage.list_files(f"{CHECKPOINTS}/{old}"):
+        for name, seal in self._checkpoints.items() - present.items():
+            for file in self._storage.list_files(_place(name, seal)):
                 self._storage.delete(file.path)
         self._checkpoints = present
 
@@ -98,7 +99,7 @@ class Mirror:
             return True
         run.mkdir(parents=True, exist_ok=True)
         for checkpoint in sorted(set(wanted.values())):
-            self._fetch_checkpoint(run, checkpoint)
+            self._fetch_checkpoint(run, checkpoint, record["checkpoints"][checkpoint])
         for name in record["files"]:
             write_whole(run / name, bytes(self._storage.read_bytes(name)))
         self._fetch_metrics(run, record["metrics_blocks"])
@@ -117,8 +118,11 @@ class Mirror:
 
     def has_best(self) -> bool:
         """True where the copy holds the checkpoint that scored best, by its manifest."""
-        name = self._record().get("links", {}).get(BEST)
-        return name is not None and self._storage.exists(f"{CHECKPOINTS}/{name}/{MANIFEST}")
+        record = self._record()
+        name = record.get("links", {}).get(BEST)
+        return name is not None and self._storage.exists(
+            f"{_place(name, record['checkpoints'][name])}/{MANIFEST}"
+        )
 
     def _record(self) -> dict[str, Any]:
         """Content of mirror.json; empty where there is no copy yet."""
@@ -126,7 +130,9 @@ class Mirror:
             return {}
         record = _mapping(bytes(self._storage.read_bytes(MIRROR_FILE)))
         kinds = {"links": dict, "files": list, "metrics_blocks": int, "checkpoints": dict}
-        if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+        if not all(isinstance(record.get(name), kind) for name, kind in kinds.items()) or not (
+            set(record["links"].values()) <= record["checkpoints"].keys()
+        ):
             raise DataError(
                 f"{self._storage.address(MIRROR_FILE)} is no record of a run's copy: restore it, or delete "
                 f"{self.uri} and the run is trained again"
@@ -154,9 +160,9 @@ class Mirror:
         write_whole(run / METRICS, b"".join(lines))
         Curves(run, read_metrics(run)).close()
 
-    def _fetch_checkpoint(self, run: Path, checkpoint: str) -> None:
+    def _fetch_checkpoint(self, run: Path, checkpoint: str, seal: str) -> None:
         target = run / CHECKPOINTS / checkpoint
-        files = self._storage.list_files(f"{CHECKPOINTS}/{checkpoint}")
+        files = self._storage.list_files(_place(checkpoint, seal))
         if not files:
             raise DataError(
                 f"{self._storage.address(MIRROR_FILE)} names checkpoint {checkpoint}, absent there"
@@ -173,6 +179,11 @@ def _mapping(data: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _place(checkpoint: str, seal: str) -> str:
+    """Folder of a checkpoint in the store; one written anew under its number goes beside the earlier one."""
+    return f"{CHECKPOINTS}/{checkpoint}-{seal[:12]}" if seal else f"{CHECKPOINTS}/{checkpoint}"
 
 
 def _seal(checkpoint: Path) -> str:

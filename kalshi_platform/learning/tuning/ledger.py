@@ -218,7 +218,7 @@ def _last_line(trial: Any) -> str:
         return "its process or machine was lost"
     lines = [line.strip() for line in text.splitlines()]
     told = [line for line in lines if line not in ("", "None")]  # an error without a text ends with "None"
-    return told[-1] if told else "without a word"
+    return told[-1] if told else "its process ended and left no error: it was killed, or its machine was lost"
 
 
 def _require_best(store: SweepStore, record: TrialRecord) -> None:

@@ -5,6 +5,7 @@ from made.stored import make_dataset
 
 from kalshi_platform.data.dataset.manifest import STATES_FOLDER
 from kalshi_platform.data.dataset.states import claim_state, forget_states, keep_state
+from kalshi_platform.data.dataset.tables import TABLES_FOLDER
 from kalshi_platform.domain.errors import ContractError
 from kalshi_platform.storage.storage import open_storage
 
@@ -31,6 +32,16 @@ def test_a_kept_state_is_forgotten_with_the_shards_it_names(place):
 def test_a_note_that_is_damaged_names_no_shard_and_goes(place):
     storage, *_ = place
     storage.write_bytes_atomic(f"{STATES_FOLDER}/0123.json", b"{")
+    assert forget_states(storage) == set()
+    assert storage.list_files(STATES_FOLDER) == []
+
+
+def test_a_note_whose_tables_are_gone_goes_without_failing_what_is_in_force(place):
+    storage, first, second, _ = place
+    keep_state(storage, first)
+    for table in storage.list_files(TABLES_FOLDER):
+        storage.delete(table.path)
+    second.write(storage)
     assert forget_states(storage) == set()
     assert storage.list_files(STATES_FOLDER) == []
 

@@ -126,6 +126,29 @@ def test_a_checkpoint_that_was_written_anew_under_its_number_travels_again(tmp_p
     assert json.loads((tmp_path / "other" / LATEST / "state.json").read_text()) == {"taken": "over"}
 
 
+def test_a_push_that_breaks_off_while_a_checkpoint_is_written_anew_leaves_the_earlier_one(
+    tmp_path, monkeypatch
+):
+    run, mirror = made_run(tmp_path / "run", 2, best=1), Mirror(str(tmp_path / "store"))
+    folder = run / "checkpoints" / "000002"
+    seal(folder)
+    mirror.push(run)
+    (folder / "state.json").write_text('{"taken": "over"}')
+    seal(folder)
+    write = mirror._storage.write_bytes_atomic
+
+    def breaks(path, data):
+        if path.endswith("manifest.json"):
+            raise StorageError("the store is gone")
+        write(path, data)
+
+    monkeypatch.setattr(mirror._storage, "write_bytes_atomic", breaks)
+    with pytest.raises(StorageError, match="the store is gone"):
+        mirror.push(run)
+    assert mirror.pull(tmp_path / "other")
+    assert json.loads((tmp_path / "other" / LATEST / "state.json").read_text()) == {"iteration": 2}
+
+
 def test_a_process_that_was_given_up_for_lost_writes_nothing_once_another_has_taken_its_place(tmp_path):
     run, lost = made_run(tmp_path / "run", 1, best=1), Mirror(str(tmp_path / "store"))
     lost.push(run)
@@ -157,7 +180,7 @@ def test_a_copy_knows_whether_it_holds_the_best(tmp_path):
     seal(run / "checkpoints" / "000001")
     mirror.push(run)
     assert mirror.has_best()
-    shutil.rmtree(tmp_path / "store" / "checkpoints" / "000001")
+    shutil.rmtree(tmp_path / "store" / "checkpoints")
     assert not mirror.has_best()
 
 

@@ -136,7 +136,7 @@ def test_a_trial_whose_policy_collapses_or_recovers_says_so_once_and_at_its_end(
     [
         ("trace\nray.exceptions.RpcError: Socket closed\nNone", "its process or machine was lost"),
         ("a stack\nValueError: too small\nNone\n", "ValueError: too small"),
-        ("None", "without a word"),
+        ("None", "its process ended and left no error: it was killed, or its machine was lost"),
     ],
 )
 def test_an_error_that_ends_with_none_is_told_by_its_words(tmp_path, error, words):
