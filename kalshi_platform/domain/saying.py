@@ -43,6 +43,19 @@ def silent(line: str) -> None:
     """Say nothing."""
 
 
+_program: Final[list[Say]] = [silent]
+
+
+def hear(say: Say) -> None:
+    """Let ``say`` hear the whole program: the stages far below a command, which are handed no ``say``."""
+    _program[0] = say
+
+
+def program() -> Say:
+    """The ``Say`` that hears the whole program; silent in a library or a worker, which nobody hears."""
+    return _program[0]
+
+
 def note(say: Say) -> Say:
     """Return the ``Say`` for notes of whoever listens to ``say``; a plain function is told everything."""
     return say.note if isinstance(say, Teller) else say

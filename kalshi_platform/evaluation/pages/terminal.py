@@ -14,7 +14,7 @@ from typing import Final
 
 from rich.console import Console, RenderableType
 
-from kalshi_platform.domain.saying import SAY_EVERY_S, Teller
+from kalshi_platform.domain.saying import SAY_EVERY_S, Teller, hear
 
 #: Columns where stdout is no terminal: what the widest of our tables needs.
 LOG_WIDTH: Final = 160
@@ -50,6 +50,7 @@ class Terminal(Teller):
     def begin(self, verbose: bool = False) -> None:
         """Begin a command: the time counts from here, and ``verbose`` decides on details."""
         self.verbose = verbose
+        hear(self)
         # Ray's warnings and our own of level INFO follow (domain/quiet_ray.py).
         logging.getLogger("kalshi_platform").setLevel(logging.DEBUG if verbose else logging.NOTSET)
         self._begun_s = self._stage_s = self._last_s = self._clock_s()

@@ -17,6 +17,7 @@ from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_DIGEST, digest, features_of
 from kalshi_platform.domain.config import digest_of
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.saying import Countdown, program
 from kalshi_platform.simulation.replay import cache
 from kalshi_platform.simulation.replay.assemble import Columns
 from kalshi_platform.simulation.replay.bank import (
@@ -99,9 +100,10 @@ def open_bank(
 ) -> Bank:
     """Bank of one split of the dataset at ``uri``, or of ``all``, with the columns of ``feature_sets``.
 
-    ``progress`` receives (events read, events in all). ``share`` opens only those of the split's events; the
-    bank's ``full_rows`` then say where its rows stand in the bank of the whole split. ``state`` (a digest)
-    opens a dataset that has grown since as it was then.
+    ``progress`` receives (events read, events in all); without it, whoever hears the program does
+    (``domain/saying.py``). ``share`` opens only those of the split's events; the bank's ``full_rows`` then say
+    where its rows stand in the bank of the whole split. ``state`` (a digest) opens a dataset that has grown
+    since as it was then.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
     what the manifest says. A bank in the cache came from verified shards and is verified itself at every
@@ -124,7 +126,8 @@ def open_bank(
     infos = StoredInfos(dataset, chosen)
     part = "" if share is None else f"-{share.worker}of{share.workers}"
     key = f"{dataset.digest}-{split}{part}-{digest(feature_sets)}-{_LAYOUT_DIGEST}"
-    reader = ShardReader(dataset, chosen, infos, feature_sets, progress)
+    show = Countdown(program(), f"opening the {split} split")
+    reader = ShardReader(dataset, chosen, infos, feature_sets, progress or (lambda *n: show(*n, "events")))
     full_rows = None if places is None else _full_rows(entries.numbers("n_rows"), places)
     arrays = _arrays(key, reader, f"the {split} split of {uri}")
     return Bank(arrays, infos, _names(feature_sets), full_rows)

@@ -11,7 +11,9 @@ from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
 from kalshi_platform.data.dataset.split import SplitConfig
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.spec import FEATURE_SETS
+from kalshi_platform.domain import saying
 from kalshi_platform.domain.errors import ChecksumError, ContractError
+from kalshi_platform.domain.saying import Teller
 from kalshi_platform.simulation.replay import cache
 from kalshi_platform.simulation.replay.open import Share, SplitOpener, bank_bytes, open_bank
 
@@ -113,6 +115,29 @@ def test_with_a_warm_cache_shards_are_not_read_and_with_a_cold_one_a_damaged_one
     shutil.rmtree(own_cache)
     with pytest.raises(ChecksumError, match="arrow"):
         opened(copy)
+
+
+def test_whoever_hears_the_program_hears_how_far_a_cold_opening_is(dataset, own_cache, monkeypatch):
+    class Ear(Teller):
+        def __init__(self):
+            self.heard = []
+
+        def __call__(self, line):
+            raise AssertionError(line)  # no stage
+
+        note = detail = __call__
+
+        def passing(self, line):
+            self.heard.append(line)
+
+    ear = Ear()
+    monkeypatch.setattr(saying, "_program", [ear])
+    open_bank(dataset, "train", FEATURE_SETS)
+    n_events = len(Dataset.open(dataset).entries("train").event_names)
+    assert ear.heard[-1] == f"opening the train split: {n_events} of {n_events} events"
+    assert len(ear.heard) == n_events
+    open_bank(dataset, "train", FEATURE_SETS)
+    assert len(ear.heard) == n_events  # a bank in the cache is mapped at once
 
 
 def test_an_opener_travels_to_another_process(dataset):
