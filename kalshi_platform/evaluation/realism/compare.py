@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -49,7 +50,7 @@ def compare_datasets(
     for uri, chosen, verb in ((recorded, select, "recorded"), (simulated, select_simulated, "simulated")):
         dataset = Dataset.open(uri)
         show = Countdown(say, f"measuring {verb}")
-        side = measure_side(dataset, chosen, lambda done, of, show=show: show(done, of, "events"))
+        side = measure_side(dataset, chosen, partial(show, text="events"))
         say(f"measured {verb}: {side.counts.events:,} events, {side.counts.rows:,} rows")
         found.append((side, _facts(dataset, side, chosen)))
     (ours, our_facts), (theirs, their_facts) = found
@@ -129,7 +130,7 @@ def _seen(pooled: Pooled) -> SeenDistribution | None:
     if not pooled.n:
         return None
     named = zip((f"p{100 * share:.0f}" for share in QUANTILES), quantiles(pooled), strict=True)
-    mean = float(pooled.value @ pooled.count) / pooled.n
+    mean = float(pooled.value @ pooled.times) / pooled.n
     return SeenDistribution(n=pooled.n, mean=mean, quantiles=dict(named))
 
 
@@ -141,7 +142,7 @@ def _curves(ours: Pooled, theirs: Pooled) -> tuple[tuple[float, float, float], .
     at = np.unique([*quantiles(ours, shares), *quantiles(theirs, shares), ours.value[0], theirs.value[0]])
     columns = []
     for pooled in (ours, theirs):
-        reached = np.concatenate([[0.0], np.cumsum(pooled.count)])
+        reached = np.concatenate([[0.0], np.cumsum(pooled.times)])
         columns.append(reached[np.searchsorted(pooled.value, at, "right")] / reached[-1])
     return tuple(zip(at.tolist(), *(column.tolist() for column in columns), strict=True))
 
@@ -167,19 +168,21 @@ def _limits(recorded: Side, simulated: Side) -> list[str]:
     """Sentences on what the data cannot show."""
     said = []
     for name, side in (("recorded", recorded), ("simulated", simulated)):
-        if side.counts.is_fill_markets:
+        if n := side.counts.is_fill_markets:
             said.append(
-                f"Fills of {side.counts.is_fill_markets:,} {name} markets are those that the level-2 file marks "
-                "(is_fill); it misses some, so their share and the number of trades are lower bounds."
+                f"Fills of {n:,} market{'' if n == 1 else 's'} of the {name} side are those that a level-2 file "
+                "marks (is_fill); it may miss some, so their share and the number of trades are lower bounds."
             )
         if side.counts.test_events:
-            said.append(f"{side.counts.test_events:,} {name} events are in the test split, which stays shut.")
+            said.append(
+                f"{side.counts.test_events:,} events of the {name} side are in the test split, which stays shut."
+            )
     if recorded.units.is_time:
         few = decides_nothing(recorded.counts.events)
         said.append(
             f"The noise is drawn over half hours of {recorded.counts.events} recorded "
-            f"event{'' if recorded.counts.events == 1 else 's'} ({few}): how much days differ from each other "
-            "is not in it."
+            f"event{'' if recorded.counts.events == 1 else 's'} ({few}): how much days differ from each "
+            "other is not in it."
         )
     if recorded.units.n < MIN_BLOCKS:
         said.append("The recorded data is too short for its sampling noise to be drawn.")

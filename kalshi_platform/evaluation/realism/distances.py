@@ -20,12 +20,12 @@ class Pooled(NamedTuple):
 
     value: np.ndarray
     unit: np.ndarray
-    count: np.ndarray
+    times: np.ndarray
 
     @property
     def n(self) -> int:
         """Number of values."""
-        return int(self.count.sum())
+        return int(self.times.sum())
 
 
 def tallied(values: np.ndarray, units: np.ndarray) -> Pooled:
@@ -42,21 +42,19 @@ def joined(parts: list[Pooled]) -> Pooled:
     """One pool of ``parts``, whose units are already those of the side."""
     if not parts:
         return tallied(np.zeros(0), np.zeros(0, np.int64))
-    value, unit, count = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    value, unit, times = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.argsort(value, kind="stable")
-    return Pooled(value[order], unit[order], count[order])
+    return Pooled(value[order], unit[order], times[order])
 
 
 def quantiles(pooled: Pooled, shares: tuple[float, ...] = QUANTILES) -> list[float]:
     """Least value that the share of all values does not exceed, for each of ``shares``."""
-    reached = np.cumsum(pooled.count)
+    reached = np.cumsum(pooled.times)
     at = np.searchsorted(reached, np.array(shares) * reached[-1] * (1 - 1e-12))
     return [float(v) for v in pooled.value[at]]
 
 
-def distances(
-    ours: Pooled, theirs: Pooled, low: float = 0.0, high: float = 1.0
-) -> tuple[float, float]:
+def distances(ours: Pooled, theirs: Pooled, low: float = 0.0, high: float = 1.0) -> tuple[float, float]:
     """(W1 trimmed to [low, high], KS) of two pools on the same scale, neither of them empty."""
     grid = np.union1d(ours.value, theirs.value)
     f, g = _shares(ours, grid), _shares(theirs, grid)
@@ -66,7 +64,7 @@ def distances(
 
 def _shares(pooled: Pooled, grid: np.ndarray) -> np.ndarray:
     """Share of the values at or below each point of ``grid``."""
-    reached = np.concatenate([[0.0], np.cumsum(pooled.count)])
+    reached = np.concatenate([[0.0], np.cumsum(pooled.times)])
     return reached[np.searchsorted(pooled.value, grid, "right")] / reached[-1]
 
 
@@ -79,7 +77,7 @@ def drawn_units(n_units: int, draws: int, seed: int) -> np.ndarray:
 def noise_of(pooled: Pooled, times: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
     """(W1, KS) (draws, 2) of every draw to the pool itself; NaN for a draw without any of its values."""
     found = np.empty((times.shape[0], 2))
-    draw_distances(pooled.value, pooled.unit, pooled.count, times, low, high, found)
+    draw_distances(pooled.value, pooled.unit, pooled.times, times, low, high, found)
     return found
 
 

@@ -3,7 +3,7 @@
 A **distribution** pools the values of all markets of a side: every value counts once. It is compared by the
 Wasserstein-1 distance on the stated scale, and by the Kolmogorov-Smirnov distance beside it:
     W1 = integral |F(x) - G(x)| dx,   KS = max |F(x) - G(x)|,   F and G the shares of values at or below x.
-    On the scale "log10" W1 is in decades: 0.301 means that one side's values are typically twice the other's.
+    On a logarithmic scale W1 is in decades: 0.301 means that quantiles differ by a factor of two on average.
     A trimmed W1 cuts F and G to [low, high] and divides by high - low: the mean distance of their quantiles
     between low and high.
 A **number** is a ratio of sums over all markets of a side, and is compared by the absolute difference.
@@ -14,6 +14,7 @@ Units    prices in cents, sizes in contracts, times in seconds, unless a measure
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -39,8 +40,14 @@ LEANING: Final = 0.5
 TAKER_NS: Final = 300 * NS_PER_SECOND
 #: Bounds of the times to close in hours; the last interval has no end.
 CLOSE_HOURS: Final = (0, 1, 3, 6, 24)
-#: Least gap that the logarithm sees: recordings are no finer.
+#: Least value that a logarithm sees, in seconds: recordings are no finer.
 _LEAST_GAP_S: Final = 1e-6
+#: Scale -> values as distances take them.
+SCALES: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {
+    "linear": lambda values: values,
+    "log10(1 + x)": lambda values: np.log10(1.0 + values),
+    "log10": lambda values: np.log10(np.maximum(values, _LEAST_GAP_S)),
+}
 
 #: Reasons why a market has no value of a measure.
 NO_LEVELS: Final = "price levels are not recorded"
@@ -69,7 +76,7 @@ class Distribution(NamedTuple):
     name: str
     group: str
     unit: str
-    scale: str  # "linear" or "log10"
+    scale: str  # a key of SCALES
     definition: str
     observe: Callable[[MarketView], Observed | str]
     low: float = 0.0
@@ -82,11 +89,7 @@ class Distribution(NamedTuple):
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """``values`` on the scale on which distances are measured."""
-        if self.scale == "linear":
-            return values
-        if self.unit == "s":
-            return np.log10(np.maximum(values, _LEAST_GAP_S))
-        return np.log10(1.0 + values)
+        return SCALES[self.scale](values)
 
 
 class Number(NamedTuple):
@@ -261,7 +264,9 @@ def share_of_cancels(adds: np.ndarray, removals: np.ndarray, fills: np.ndarray) 
     return ratio(left, adds + removals)
 
 
-def variance_ratio(square_q: np.ndarray, n_q: np.ndarray, square_1: np.ndarray, n_1: np.ndarray, q: int) -> np.ndarray:
+def variance_ratio(
+    square_q: np.ndarray, n_q: np.ndarray, square_1: np.ndarray, n_1: np.ndarray, q: int
+) -> np.ndarray:
     """Mean squared change over q steps, divided by q times that over one step."""
     return ratio(ratio(square_q, n_q), q * ratio(square_1, n_1))
 
@@ -288,7 +293,7 @@ FAMILIES: Final[tuple[SumFamily, ...]] = (
     *(
         SumFamily(
             tuple(f"{name}_{n}" for name in (*_MOMENTS, "leans", "led")),
-            lambda view, n=n: observe_imbalance(view, n),
+            partial(observe_imbalance, n_ahead=n),
         )
         for n in ROWS_AHEAD
     ),
@@ -314,23 +319,23 @@ DISTRIBUTIONS: Final[tuple[Distribution, ...]] = (
     ),
     *(
         Distribution(
-            f"depth of level {level}", "book", "contracts", "log10",
-            f"Contracts displayed at {_level_words(level)}, of bids and of asks pooled, at every quoted row; 0 "
-            "where a side has fewer levels. Scale: log10(1 + contracts).",
-            lambda view, k=level - 1: observe_depth(view, k),
+            f"depth of level {level}", "book", "contracts", "log10(1 + x)",
+            f"Contracts displayed at {_level_words(level)}, of bids and of asks pooled, at every quoted row; "
+            "0 where a side has fewer levels. Scale: log10(1 + contracts).",
+            partial(observe_depth, level=level - 1),
         )
         for level in range(1, LEVELS + 1)
     ),
     Distribution(
-        "trade size", "flow", "contracts", "log10",
-        "Contracts of every print that met the book (block trades left out); a taker that meets several price "
-        "levels makes several prints. Scale: log10(1 + contracts).",
+        "trade size", "flow", "contracts", "log10(1 + x)",
+        "Contracts of every print that met the book (block trades left out); a taker that meets several "
+        "price levels makes several prints. Scale: log10(1 + contracts).",
         observe_trades,
     ),
     Distribution(
         "gap between messages", "flow", "s", "log10",
-        "Time from a market's message to its next one, within a stretch. Scale: log10 of seconds, gaps below a "
-        "microsecond counted as one; W1 trimmed to the quantiles from 5 % to 95 %.",
+        "Time from a market's message to its next one, within a stretch. Scale: log10 of seconds, gaps below "
+        "a microsecond counted as one; W1 trimmed to the quantiles from 5 % to 95 %.",
         observe_gaps, 0.05, 0.95,
     ),
     *(
@@ -338,7 +343,7 @@ DISTRIBUTIONS: Final[tuple[Distribution, ...]] = (
             f"price {_close_words(begin, end)} before close", "price", "cents", "linear",
             f"Mid every 60 s (that of the last quoted row of the stretch) while the true close is "
             f"{_close_words(begin, end)} away, the lower bound included.",
-            lambda view, a=begin, b=end: observe_price(view, a, np.inf if b is None else b),
+            partial(observe_price, begin_h=begin, end_h=np.inf if end is None else end),
         )
         for begin, end in _CLOSE_BINS
     ),
@@ -352,7 +357,8 @@ NUMBERS: Final[tuple[Number, ...]] = (
     ),
     Number(
         "share of cancels", "flow", "fraction",
-        "Changes that remove size minus prints, divided by all changes: each print is taken to be one removal.",
+        "Changes that remove size minus prints, divided by all changes: each print is taken to be one "
+        "removal.",
         ("adds", "removals", "fills"), share_of_cancels,
     ),
     Number(
@@ -367,18 +373,18 @@ NUMBERS: Final[tuple[Number, ...]] = (
     ),
     Number(
         "rows that move the mid", "price", "fraction",
-        "Quoted rows whose mid differs from that of the quoted row before in the same stretch, divided by all "
-        "that have one before.",
+        "Quoted rows whose mid differs from that of the quoted row before in the same stretch, divided by "
+        "all that have one before.",
         ("moved", "could_move"), ratio,
     ),
     *(
         Number(
             f"variance ratio, {q} min", "price", "ratio",
-            f"Mean squared change of the mid over {q} minutes, divided by {q} times that over one minute; the "
-            "mid is taken every 60 s from a stretch's first quoted row, changes overlap, no mean is "
+            f"Mean squared change of the mid over {q} minutes, divided by {q} times that over one minute; "
+            "the mid is taken every 60 s from a stretch's first quoted row, changes overlap, no mean is "
             "subtracted. 1 for a martingale.",
             (f"square_{q}", f"changes_{q}", "square_1", "changes_1"),
-            lambda sq, n_q, s1, n_1, q=q: variance_ratio(sq, n_q, s1, n_1, q),
+            partial(variance_ratio, q=q),
         )
         for q in VARIANCE_MINUTES
     ),
@@ -395,8 +401,8 @@ NUMBERS: Final[tuple[Number, ...]] = (
     *(
         Number(
             f"move towards imbalance, {n} rows ahead", "signal", "cents",
-            f"Mean change of the mid to the {n}th next quoted row in the direction of the imbalance, over rows "
-            f"where it is above {LEANING} in size. Its sign is that of the signal.",
+            f"Mean change of the mid to the {n}th next quoted row in the direction of the imbalance, over "
+            f"rows where it is above {LEANING} in size. Its sign is that of the signal.",
             (f"led_{n}", f"leans_{n}"), ratio,
         )
         for n in ROWS_AHEAD

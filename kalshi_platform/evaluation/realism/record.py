@@ -39,7 +39,9 @@ class SeenDistribution(Config):
 
     n: int
     mean: float
-    quantiles: dict[str, float] = Field(description="p5 to p95: the least value that the share does not exceed")
+    quantiles: dict[str, float] = Field(
+        description="p5 to p95: the least value that the share does not exceed"
+    )
 
 
 class DistributionFound(Config):
@@ -74,7 +76,9 @@ class NumberFound(Config):
     recorded: float | None
     simulated: float | None
     distance: float | None = Field(description="absolute difference")
-    noise: float | None = Field(description="95th percentile of the difference between resamples and the data")
+    noise: float | None = Field(
+        description="95th percentile of the difference between resamples and the data"
+    )
     noise_median: float | None
     missing: dict[str, str]
 

@@ -57,9 +57,9 @@ class Side:
 
 
 def select_entries(dataset: Dataset, prefixes: Sequence[str] = ()) -> tuple[MarketEntries, int]:
-    """Markets outside of the test split, of events whose names begin with one of ``prefixes`` (all: none given).
+    """(markets, test events): those of events whose names begin with one of ``prefixes``, or all without any.
 
-    Returns them and the number of such events in the test split. ContractError where a prefix fits no event.
+    Events of the test split are counted, and their markets left out. ContractError where a prefix fits none.
     """
     whole = dataset.entries()
     names = whole.event_names
@@ -76,12 +76,16 @@ def select_entries(dataset: Dataset, prefixes: Sequence[str] = ()) -> tuple[Mark
     shut = np.unique(whole.numbers("event")[chosen & is_test]).size
     entries = whole.take(np.flatnonzero(chosen & ~is_test)).in_order()
     if not entries:
-        raise DataError(f"{dataset.uri} has no event to measure: {shut} are in its test split, which stays shut")
+        raise DataError(
+            f"{dataset.uri} has no event to measure: {shut} are in its test split, which stays shut"
+        )
     return entries, shut
 
 
 def measure_side(
-    dataset: Dataset, prefixes: Sequence[str] = (), progress: Callable[[int, int], None] = lambda done, of: None
+    dataset: Dataset,
+    prefixes: Sequence[str] = (),
+    progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Side:
     """Every measure of the chosen markets; ``progress(done, total)`` receives the number of events."""
     entries, shut = select_entries(dataset, prefixes)

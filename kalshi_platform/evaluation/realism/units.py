@@ -1,8 +1,8 @@
 """Units that the bootstrap resamples: blocks of a dataset, or half hours where there are too few blocks.
 
 Block      an event, or the events that share a factor and a time (``data/dataset/blocks.py``).
-Half hour  of the clock, UTC: markets that trade at the same time fall into the same one. Used where fewer than
-           MIN_BLOCKS blocks are measured; differences between days are then not in the noise.
+Half hour  of the clock, UTC: markets that trade at the same time fall into the same one. Used where fewer
+           than MIN_BLOCKS blocks are measured; differences between days are then not in the noise.
 """
 
 from typing import Final, NamedTuple

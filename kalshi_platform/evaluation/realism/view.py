@@ -6,6 +6,7 @@ Stretch      a run of rows without an INVALID one. Quoted rows of one stretch fo
              and rows with an empty side lie between them uncounted. Nothing is measured across stretches.
 """
 
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def rows_left_out(rows: Rows, quoted: QuotedRows) -> dict[str, int]:
 def stretches_of(quoted: QuotedRows) -> list[slice]:
     """Places of each stretch among the quoted rows."""
     edges = [0, *(np.flatnonzero(np.diff(quoted.stretch)) + 1).tolist(), quoted.at.size]
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def grid_of(quoted: QuotedRows, stretch: slice) -> GridPoints:
