@@ -5,4 +5,4 @@ Not here   the simulator (simulation/simexchange/) and intervals of a policy's r
            Begin reading at measures.py.
 """
 
-__all__ = ["compare", "distances", "measures", "page", "record", "side"]
+__all__ = ["compare", "distances", "measures", "page", "record", "side", "units", "view"]

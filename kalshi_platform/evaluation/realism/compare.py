@@ -170,12 +170,14 @@ def _limits(recorded: Side, simulated: Side) -> list[str]:
     for name, side in (("recorded", recorded), ("simulated", simulated)):
         if n := side.counts.is_fill_markets:
             said.append(
-                f"Fills of {n:,} market{'' if n == 1 else 's'} of the {name} side are those that a level-2 file "
-                "marks (is_fill); it may miss some, so their share and the number of trades are lower bounds."
+                f"Fills of {n:,} market{'' if n == 1 else 's'} of the {name} side are those that a level-2 "
+                "file marks (is_fill); it may miss some, so their share and the number of trades are lower "
+                "bounds."
             )
         if side.counts.test_events:
             said.append(
-                f"{side.counts.test_events:,} events of the {name} side are in the test split, which stays shut."
+                f"{side.counts.test_events:,} events of the {name} side are in the test split, which stays "
+                "shut."
             )
     if recorded.units.is_time:
         few = decides_nothing(recorded.counts.events)

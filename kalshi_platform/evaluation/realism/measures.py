@@ -217,9 +217,10 @@ def observe_imbalance(view: MarketView, n_ahead: int) -> Sequence[Sums] | str:
     quoted, rows = view.quoted, view.rows
     bids, asks = rows.bid_qty_e2[quoted.at], rows.ask_qty_e2[quoted.at]
     known = (bids != UNKNOWN_QTY).all(axis=1) & (asks != UNKNOWN_QTY).all(axis=1)
+    bid, ask = bids.sum(axis=1), asks.sum(axis=1)
     here = rows_ahead(quoted, n_ahead)
-    here = here[known[here]]
-    bid, ask = bids[here].sum(axis=1), asks[here].sum(axis=1)
+    here = here[(known & (bid + ask > 0))[here]]
+    bid, ask = bid[here], ask[here]
     x = (bid - ask) / (bid + ask)
     y = (quoted.mid2_e4[here + n_ahead] - quoted.mid2_e4[here]) / 200.0
     leans = np.abs(x) > LEANING

@@ -14,24 +14,23 @@ import numpy as np
 from kalshi_platform.data.dataset.blocks import PARTS
 from kalshi_platform.data.dataset.columns import PROVENANCES
 from kalshi_platform.data.dataset.entries import MarketEntries
-from kalshi_platform.data.dataset.events_file import decode_market_rows
+from kalshi_platform.data.dataset.manifest import MarketEntry
 from kalshi_platform.data.dataset.shard import read_rows
 from kalshi_platform.data.dataset.store import Dataset
 from kalshi_platform.data.features.rows import Rows
 from kalshi_platform.data.market_data.schema import FLAG_FILL, MarketRows
 from kalshi_platform.domain.errors import ContractError, DataError
+from kalshi_platform.domain.market_history import MarketHistory
 from kalshi_platform.evaluation.realism.distances import Pooled, joined, tallied
 from kalshi_platform.evaluation.realism.measures import DISTRIBUTIONS, FAMILIES
 from kalshi_platform.evaluation.realism.units import MarketUnits, Units, units_of
 from kalshi_platform.evaluation.realism.view import MarketView, quoted_rows, rows_left_out
-from kalshi_platform.simulation.replay.bank import MarketInfo
-from kalshi_platform.simulation.replay.stored_infos import StoredInfos
 from kalshi_platform.simulation.replay.terms import terms_of_rows
 
 _NAMED = 3
 
 
-class Counts(NamedTuple):
+class SideCounts(NamedTuple):
     """Counts of what a side read and what it left out."""
 
     events: int
@@ -51,7 +50,7 @@ class Side:
     pooled: Mapping[str, Pooled]
     sums: Mapping[str, np.ndarray]  # (units,) f8
     reasons: Mapping[str, Counter[str]]  # of a distribution or a sum: markets without it, by reason
-    counts: Counts
+    counts: SideCounts
     provenance: Mapping[str, int]
     events: tuple[str, ...]
 
@@ -90,50 +89,41 @@ def measure_side(
     """Every measure of the chosen markets; ``progress(done, total)`` receives the number of events."""
     entries, shut = select_entries(dataset, prefixes)
     units = units_of(entries)
-    gathering = _Gathering(units.n)
-    infos = StoredInfos(dataset, entries)
-    for number, (info, rows, messages) in enumerate(_markets(dataset, entries, infos, progress)):
-        gathering.add(_view(info, rows, messages), units.of_market[number])
+    gathering = Gathering(units.n)
+    histories = dataset.histories()
+    for number, (entry, rows) in enumerate(_markets(dataset, entries, progress)):
+        view = _view(entry, histories[entry.ticker], rows, dataset.rows_of(entry.ticker))
+        gathering.add(view, units.of_market[number])
     codes = np.bincount(entries.numbers("provenance"), minlength=len(PROVENANCES)).tolist()
-    return Side(
-        units=units,
-        pooled={name: joined(parts) for name, parts in gathering.parts.items()},
-        sums=gathering.sums,
-        reasons=gathering.reasons,
-        counts=gathering.counts(len(entries.event_names), shut),
-        provenance={name: n for name, n in zip(PROVENANCES, codes, strict=True) if n},
-        events=entries.event_names,
-    )
+    provenance: dict[str, int] = {name: n for name, n in zip(PROVENANCES, codes, strict=True) if n}
+    return gathering.side(units, entries.event_names, shut, provenance)
 
 
 def _markets(
-    dataset: Dataset,
-    entries: MarketEntries,
-    infos: StoredInfos,
-    progress: Callable[[int, int], None],
-) -> Iterator[tuple[MarketInfo, Rows, MarketRows]]:
-    """Facts, feature rows and recorded messages of every market, event after event."""
+    dataset: Dataset, entries: MarketEntries, progress: Callable[[int, int], None]
+) -> Iterator[tuple[MarketEntry, Rows]]:
+    """Every market with its feature rows, event after event."""
     names = entries.event_names
-    told = iter(zip(infos, entries, strict=True))
+    listed = iter(entries)
     for done, event in enumerate(names, start=1):
-        shard = dataset.shard(event, "events")
-        data, address = dataset.read_verified(shard), dataset.storage.address(shard.path)
         for ticker, rows in read_rows(dataset, event):
-            info, entry = next(told)
-            if info.ticker != ticker:
-                raise DataError(f"{address}: markets in another order than the manifest's: build it again")
-            yield info, rows, decode_market_rows(data, address, entry.batch)
+            entry = next(listed)
+            if entry.ticker != ticker:
+                raise DataError(
+                    f"{dataset.uri}: shards hold markets in another order than the manifest: build it again"
+                )
+            yield entry, rows
         progress(done, len(names))
 
 
-def _view(info: MarketInfo, rows: Rows, messages: MarketRows) -> MarketView:
+def _view(entry: MarketEntry, history: MarketHistory, rows: Rows, messages: MarketRows) -> MarketView:
     quoted = quoted_rows(rows)
-    terms, place = terms_of_rows(info.ticker, info.history, rows.known, rows.recv_ns)
+    terms, place = terms_of_rows(entry.ticker, history, rows.known, rows.recv_ns)
     rate_e6 = terms["taker_rate_e6"][place[quoted.at]]
-    return MarketView(info.provenance, rows, messages, quoted, rate_e6, info.history.close_ns)
+    return MarketView(entry.provenance, rows, messages, quoted, rate_e6, history.close_ns)
 
 
-class _Gathering:
+class Gathering:
     """Values and sums of the markets so far."""
 
     def __init__(self, n_units: int) -> None:
@@ -170,9 +160,13 @@ class _Gathering:
                     own = slice(units.first, units.first + units.n)
                     self.sums[name][own] += np.bincount(unit, terms, minlength=units.n)
 
-    def counts(self, events: int, test_events: int) -> Counts:
-        """Counts of all markets that were added."""
-        return Counts(
-            events, self._markets, self._rows, self._quoted,
-            {reason: n for reason, n in self._left_out.items() if n}, test_events, self._is_fill,
-        )  # fmt: skip
+    def side(
+        self, units: Units, events: tuple[str, ...], test_events: int, provenance: Mapping[str, int]
+    ) -> Side:
+        """Side of all markets that were added."""
+        left_out = {reason: n for reason, n in self._left_out.items() if n}
+        counts = SideCounts(
+            len(events), self._markets, self._rows, self._quoted, left_out, test_events, self._is_fill
+        )
+        pooled = {name: joined(parts) for name, parts in self.parts.items()}
+        return Side(units, pooled, self.sums, self.reasons, counts, provenance, events)
