@@ -118,7 +118,7 @@ def plain_values(views: Sequence[MarketView]) -> dict[str, list[float]]:
     """Values of every distribution over all markets."""
     found: dict[str, list[float]] = defaultdict(list)
     for view in views:
-        for row in _plain_stretches(view):
+        for row in _plain_segments(view):
             for at in row:
                 found["spread"].append((_ask(view, at) - _bid(view, at)) / 100)
                 for level in range(LEVELS):
@@ -163,8 +163,8 @@ def plain_numbers(views: Sequence[MarketView]) -> dict[str, float]:
     found["share of cancels"] = (removals - fills) / (adds + removals)
     found["share of fills"] = fills / (adds + removals)
     found["deltas a second"] = (adds + removals) / seconds
-    stretches = [(v, stretch) for v in views for stretch in _plain_stretches(v)]
-    steps = [(_mid(v, a), _mid(v, b)) for v, s in stretches for a, b in pairwise(s)]
+    segments = [(v, segment) for v in views for segment in _plain_segments(v)]
+    steps = [(_mid(v, a), _mid(v, b)) for v, s in segments for a, b in pairwise(s)]
     found["rows that move the mid"] = sum(a != b for a, b in steps) / len(steps)
     grids = [[mid for _, mid in grid] for v in views for grid in _plain_grids(v)]
     squares = {q: [(g[k + q] - g[k]) ** 2 for g in grids for k in range(len(g) - q)] for q in (1, 5, 15, 30)}
@@ -173,7 +173,7 @@ def plain_numbers(views: Sequence[MarketView]) -> dict[str, float]:
         found[name] = float(np.mean(squares[q]) / (q * np.mean(squares[1]))) if squares[q] else math.nan
     for n in (64, 256):
         pairs = []
-        for v, s in stretches:
+        for v, s in segments:
             for k in range(len(s) - n):
                 bid, ask = (float(np.sum(q[s[k]])) for q in (v.rows.bid_qty_e2, v.rows.ask_qty_e2))
                 pairs.append(((bid - ask) / (bid + ask), _mid(v, s[k + n]) - _mid(v, s[k])))
@@ -181,13 +181,13 @@ def plain_numbers(views: Sequence[MarketView]) -> dict[str, float]:
         found[f"imbalance R2, {n} rows ahead"] = float(np.corrcoef(x, y)[0, 1] ** 2)
         led = [math.copysign(1, a) * b for a, b in pairs if abs(a) > 0.5]
         found[f"move towards imbalance, {n} rows ahead"] = sum(led) / len(led)
-    found["taker ahead after 5 min"] = _plain_taker(stretches)
+    found["taker ahead after 5 min"] = _plain_taker(segments)
     return found
 
 
-def _plain_taker(stretches: Sequence[tuple[MarketView, list[int]]]) -> float:
+def _plain_taker(segments: Sequence[tuple[MarketView, list[int]]]) -> float:
     ahead = all_ = 0
-    for v, s in stretches:
+    for v, s in segments:
         for a in s:
             until = v.rows.recv_ns[a] + 300 * S
             if until > v.rows.recv_ns[s[-1]]:
@@ -201,24 +201,24 @@ def _plain_taker(stretches: Sequence[tuple[MarketView, list[int]]]) -> float:
     return ahead / all_ if all_ else math.nan
 
 
-def _plain_stretches(view: MarketView) -> list[list[int]]:
-    """Places of the quoted rows of every stretch."""
+def _plain_segments(view: MarketView) -> list[list[int]]:
+    """Places of the quoted rows of every segment."""
     found: list[list[int]] = [[]]
     for k in range(view.rows.valid.size):
         if view.rows.valid[k] == INVALID:
             found.append([])
         elif view.rows.valid[k] == VALID and _bid(view, k) >= 0 and _ask(view, k) >= 0:
             found[-1].append(k)
-    return [stretch for stretch in found if stretch]
+    return [segment for segment in found if segment]
 
 
 def _plain_grids(view: MarketView) -> list[list[tuple[int, float]]]:
-    """(time, mid in cents) every minute of every stretch."""
+    """(time, mid in cents) every minute of every segment."""
     grids = []
-    for stretch in _plain_stretches(view):
-        grid, now = [], int(view.rows.recv_ns[stretch[0]])
-        while now <= view.rows.recv_ns[stretch[-1]]:
-            at = [k for k in stretch if view.rows.recv_ns[k] <= now][-1]
+    for segment in _plain_segments(view):
+        grid, now = [], int(view.rows.recv_ns[segment[0]])
+        while now <= view.rows.recv_ns[segment[-1]]:
+            at = [k for k in segment if view.rows.recv_ns[k] <= now][-1]
             grid.append((now, _mid(view, at)))
             now += 60 * S
         grids.append(grid)

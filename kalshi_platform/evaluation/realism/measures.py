@@ -28,7 +28,7 @@ from kalshi_platform.evaluation.realism.view import (
     MarketView,
     grid_of,
     rows_ahead,
-    stretches_of,
+    segments_of,
     time_ahead,
 )
 
@@ -137,7 +137,7 @@ def observe_trades(view: MarketView) -> Observed | str:
 
 
 def observe_gaps(view: MarketView) -> Observed | str:
-    """Seconds from the message before, of every row that has one in its stretch."""
+    """Seconds from the message before, of every row that has one in its segment."""
     valid, recv_ns = view.rows.valid, view.rows.recv_ns
     here = 1 + np.flatnonzero((valid[1:] != INVALID) & (valid[:-1] != INVALID))
     return Observed((recv_ns[here] - recv_ns[here - 1]) / NS_PER_SECOND, recv_ns[here])
@@ -149,7 +149,7 @@ def observe_price(view: MarketView, begin_h: float, end_h: float) -> Observed | 
         return NO_PRICES
     if view.close_ns is None:
         return NO_CLOSE
-    grids = [grid_of(view.quoted, stretch) for stretch in stretches_of(view.quoted)]
+    grids = [grid_of(view.quoted, segment) for segment in segments_of(view.quoted)]
     at_ns = np.concatenate([np.zeros(0, np.int64), *(grid.at_ns for grid in grids)])
     mid2_e4 = np.concatenate([np.zeros(0, np.int64), *(grid.mid2_e4 for grid in grids)])
     left_h = (view.close_ns - at_ns) / (3_600 * NS_PER_SECOND)
@@ -185,7 +185,7 @@ def observe_flow(view: MarketView) -> Sequence[Sums] | str:
 
 
 def observe_moves(view: MarketView) -> Sequence[Sums] | str:
-    """Quoted rows with one before in their stretch, and those of them whose mid differs from it."""
+    """Quoted rows with one before in their segment, and those of them whose mid differs from it."""
     if view.provenance not in BEST_PRICES:
         return NO_PRICES
     quoted = view.quoted
@@ -200,8 +200,8 @@ def observe_variances(view: MarketView) -> Sequence[Sums] | str:
     if view.provenance not in BEST_PRICES:
         return NO_PRICES
     found = []
-    for stretch in stretches_of(view.quoted):
-        grid = grid_of(view.quoted, stretch)
+    for segment in segments_of(view.quoted):
+        grid = grid_of(view.quoted, segment)
         for q in (1, *VARIANCE_MINUTES):
             if grid.at_ns.size > q:
                 change = (grid.mid2_e4[q:] - grid.mid2_e4[:-q]) / 200.0
@@ -335,14 +335,14 @@ DISTRIBUTIONS: Final[tuple[Distribution, ...]] = (
     ),
     Distribution(
         "gap between messages", "flow", "s", "log10",
-        "Time from a market's message to its next one, within a stretch. Scale: log10 of seconds, gaps below "
+        "Time from a market's message to its next one, within a segment. Scale: log10 of seconds, gaps below "
         "a microsecond counted as one; W1 trimmed to the quantiles from 5 % to 95 %.",
         observe_gaps, 0.05, 0.95,
     ),
     *(
         Distribution(
             f"price {_close_words(begin, end)} before close", "price", "cents", "linear",
-            f"Mid every 60 s (that of the last quoted row of the stretch) while the true close is "
+            f"Mid every 60 s (that of the last quoted row of the segment) while the true close is "
             f"{_close_words(begin, end)} away, the lower bound included.",
             partial(observe_price, begin_h=begin, end_h=np.inf if end is None else end),
         )
@@ -374,7 +374,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
     ),
     Number(
         "rows that move the mid", "price", "fraction",
-        "Quoted rows whose mid differs from that of the quoted row before in the same stretch, divided by "
+        "Quoted rows whose mid differs from that of the quoted row before in the same segment, divided by "
         "all that have one before.",
         ("moved", "could_move"), ratio,
     ),
@@ -382,7 +382,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
         Number(
             f"variance ratio, {q} min", "price", "ratio",
             f"Mean squared change of the mid over {q} minutes, divided by {q} times that over one minute; "
-            "the mid is taken every 60 s from a stretch's first quoted row, changes overlap, no mean is "
+            "the mid is taken every 60 s from a segment's first quoted row, changes overlap, no mean is "
             "subtracted. 1 for a martingale.",
             (f"square_{q}", f"changes_{q}", "square_1", "changes_1"),
             partial(variance_ratio, q=q),
@@ -393,7 +393,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
         Number(
             f"imbalance R2, {n} rows ahead", "signal", "fraction",
             f"Squared correlation of the imbalance of the five best levels, (bids - asks) / (bids + asks) in "
-            f"contracts, with the change of the mid to the {n}th next quoted row of the stretch; every row "
+            f"contracts, with the change of the mid to the {n}th next quoted row of the segment; every row "
             "counts once.",
             tuple(f"{name}_{n}" for name in _MOMENTS), r_squared,
         )
@@ -412,7 +412,7 @@ NUMBERS: Final[tuple[Number, ...]] = (
         "taker ahead after 5 min", "signal", "fraction",
         "Quoted rows at which one contract bought at the ask or sold at the bid, whichever is better in "
         "hindsight, is worth more at the mid 300 s later than it cost with the taker's fee; divided by all "
-        "quoted rows whose stretch lasts as long.",
+        "quoted rows whose segment lasts as long.",
         ("ahead", "could_take"), ratio,
     ),
 )  # fmt: skip

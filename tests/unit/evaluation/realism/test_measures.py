@@ -71,7 +71,7 @@ def test_sizes_of_prints_that_met_the_book():
     assert values("trade size", made_view(messages=messages)) == [2.5, 4]
 
 
-def test_gaps_lie_between_messages_of_one_stretch():
+def test_gaps_lie_between_messages_of_one_segment():
     books = [(t, 40, 42, [1], [1]) for t in (0, 0.5, 2, 10, 11)]
     view = made_view(books, valid=[VALID, CROSSED, VALID, INVALID, VALID])
     assert values("gap between messages", view) == [0.5, 1.5]
@@ -106,7 +106,7 @@ def test_more_prints_than_removals_leave_the_share_of_cancels_unknown():
 
 
 def test_rows_that_move_the_mid():
-    # moves: 40 -> 40 no, -> 41 yes; the invalid row ends the stretch; 50 -> 50 no
+    # moves: 40 -> 40 no, -> 41 yes; the invalid row ends the segment; 50 -> 50 no
     view = made_view(mids(40, 40, 41, 41, 50, 50), valid=[VALID, VALID, VALID, INVALID, VALID, VALID])
     assert number("rows that move the mid", view) == 1 / 3
 

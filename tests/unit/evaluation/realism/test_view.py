@@ -1,4 +1,4 @@
-"""Quoted rows, stretches, the grid, and rows ahead."""
+"""Quoted rows, segments, the grid, and rows ahead."""
 
 import numpy as np
 from made.realism import START_NS, S, made_rows, made_view, mids
@@ -9,7 +9,7 @@ from kalshi_platform.evaluation.realism.view import (
     quoted_rows,
     rows_ahead,
     rows_left_out,
-    stretches_of,
+    segments_of,
     time_ahead,
 )
 
@@ -25,17 +25,17 @@ def test_quoted_rows_are_valid_and_have_both_prices():
     assert list(rows_left_out(rows, quoted).values()) == [1, 1, 1]
 
 
-def test_an_invalid_row_ends_a_stretch_and_a_crossed_one_does_not():
+def test_an_invalid_row_ends_a_segment_and_a_crossed_one_does_not():
     quoted = quoted_rows(made_rows(BOOKS, VALIDITY))
-    assert stretches_of(quoted) == [slice(0, 2), slice(2, 5)]
+    assert segments_of(quoted) == [slice(0, 2), slice(2, 5)]
     assert rows_ahead(quoted, 1).tolist() == [0, 2, 3]
     assert rows_ahead(quoted, 2).tolist() == [2]
     assert rows_ahead(quoted, 9).tolist() == []
 
 
-def test_a_market_without_a_quoted_row_has_no_stretch():
+def test_a_market_without_a_quoted_row_has_no_segment():
     quoted = made_view().quoted
-    assert stretches_of(quoted) == []
+    assert segments_of(quoted) == []
     assert [places.tolist() for places in time_ahead(quoted, S)] == [[], []]
 
 
