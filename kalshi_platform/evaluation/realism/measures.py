@@ -52,6 +52,7 @@ SCALES: Final[Mapping[str, Callable[[np.ndarray], np.ndarray]]] = {
 #: Reasons why a market has no value of a measure.
 NO_LEVELS: Final = "price levels are not recorded"
 NO_PRICES: Final = "best prices are not recorded"
+NO_MESSAGES: Final = "its rows are not all messages of a book: a share of rows means another thing"
 NO_DELTAS: Final = "changes of the book are not recorded"
 NO_CLOSE: Final = "the time of its close is not known"
 
@@ -115,8 +116,8 @@ class SumFamily(NamedTuple):
 
 def observe_spread(view: MarketView) -> Observed | str:
     """Ask - bid in cents at every quoted row."""
-    if view.provenance not in BEST_PRICES:
-        return NO_PRICES
+    if view.provenance not in FULL_BOOK:
+        return NO_MESSAGES
     return Observed((view.quoted.ask_e4 - view.quoted.bid_e4) / 100.0, view.quoted.recv_ns)
 
 
@@ -138,6 +139,8 @@ def observe_trades(view: MarketView) -> Observed | str:
 
 def observe_gaps(view: MarketView) -> Observed | str:
     """Seconds from the message before, of every row that has one in its segment."""
+    if view.provenance not in FULL_BOOK:
+        return NO_MESSAGES
     valid, recv_ns = view.rows.valid, view.rows.recv_ns
     here = 1 + np.flatnonzero((valid[1:] != INVALID) & (valid[:-1] != INVALID))
     return Observed((recv_ns[here] - recv_ns[here - 1]) / NS_PER_SECOND, recv_ns[here])
@@ -186,8 +189,8 @@ def observe_flow(view: MarketView) -> Sequence[Sums] | str:
 
 def observe_moves(view: MarketView) -> Sequence[Sums] | str:
     """Quoted rows with one before in their segment, and those of them whose mid differs from it."""
-    if view.provenance not in BEST_PRICES:
-        return NO_PRICES
+    if view.provenance not in FULL_BOOK:
+        return NO_MESSAGES
     quoted = view.quoted
     before = rows_ahead(quoted, 1)
     moved = quoted.mid2_e4[before + 1] != quoted.mid2_e4[before]
@@ -233,8 +236,8 @@ def observe_imbalance(view: MarketView, n_ahead: int) -> Sequence[Sums] | str:
 
 def observe_taker(view: MarketView) -> Sequence[Sums] | str:
     """Quoted rows with a mid 5 minutes later, and those at which one contract gained against it."""
-    if view.provenance not in BEST_PRICES:
-        return NO_PRICES
+    if view.provenance not in FULL_BOOK:
+        return NO_MESSAGES
     quoted = view.quoted
     here, later = time_ahead(quoted, TAKER_NS)
     mid_e6 = quoted.mid2_e4[later] * 50

@@ -26,6 +26,7 @@ from kalshi_platform.evaluation.realism.measures import (
     NO_CLOSE,
     NO_DELTAS,
     NO_LEVELS,
+    NO_MESSAGES,
     NO_PRICES,
     NUMBERS,
     fee_of_one_e6,
@@ -168,7 +169,8 @@ def test_the_fee_is_that_of_the_house():
 @pytest.mark.parametrize(
     ("provenance", "name", "why"),
     [
-        ("trade_implied", "spread", NO_PRICES),
+        ("quotes", "spread", NO_MESSAGES),
+        ("quotes", "gap between messages", NO_MESSAGES),
         ("quotes", "depth of level 1", NO_LEVELS),
         ("recorded", "price under 1 h before close", NO_CLOSE),
         ("trade_implied", "price under 1 h before close", NO_PRICES),
@@ -178,16 +180,18 @@ def test_a_market_that_cannot_show_a_distribution_says_why(provenance, name, why
     assert values(name, made_view(mids(40, 41), provenance=provenance)) == why
 
 
-@pytest.mark.parametrize("provenance", ["trade_implied", "quotes", "recorded"])
-def test_a_market_that_cannot_show_a_number_says_why(provenance):
+@pytest.mark.parametrize(
+    ("provenance", "variances", "rows", "levels"),
+    [
+        ("recorded", "", "", ""),
+        ("quotes", "", NO_MESSAGES, NO_LEVELS),
+        ("trade_implied", NO_PRICES, NO_MESSAGES, NO_LEVELS),
+    ],
+)
+def test_a_market_that_cannot_show_a_number_says_why(provenance, variances, rows, levels):
     view = made_view(mids(40, 41), [(0, TRADE, 1, 0)], provenance=provenance)
     why = [found if isinstance(found := family.observe(view), str) else "" for family in FAMILIES]
-    no_prices, no_levels = (
-        ("", "")
-        if provenance == "recorded"
-        else (NO_PRICES if provenance == "trade_implied" else "", NO_LEVELS)
-    )
-    assert why == [NO_DELTAS, no_prices, no_prices, no_levels, no_levels, no_prices]
+    assert why == [NO_DELTAS, rows, variances, levels, levels, rows]
 
 
 def test_every_sum_that_a_number_needs_is_made_by_a_family():
