@@ -1,17 +1,19 @@
-"""docs/calibration.md: its table is that of the frozen figures, and the recorded side comes out again."""
+"""docs/calibration.md: its commands run, its table is that of the frozen figures, and they come again."""
 
 import importlib.util
 import json
+import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from made.doc_pages import blocks_of
+from typer.testing import CliRunner
 
-from kalshi_platform.data.dataset.build import BuildConfig, build_dataset
-from kalshi_platform.evaluation.realism.compare import compare_datasets
+from kalshi_platform.cli.main import app
 from kalshi_platform.evaluation.realism.measures import DISTRIBUTIONS, NUMBERS
-from kalshi_platform.evaluation.realism.record import Realism
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "calibration.md").read_text()
@@ -76,23 +78,38 @@ def test_a_later_world_is_held_to_half_of_a_frozen_distance_or_to_the_noise(made
 
 
 @pytest.mark.recorded
-def test_the_recorded_side_gives_the_frozen_figures_again(recorded_data, made, kept, tmp_path):
-    inputs = [recorded_data / "events", recorded_data / "markets.parquet"]
-    build_dataset(inputs, tmp_path / "data", BuildConfig(workers=0))
-    first, second = (
-        compare_datasets(str(tmp_path / "data"), str(tmp_path / "data"), [day], [other])
-        for day, other in (DAYS, DAYS[::-1])
-    )
-    assert first.recorded.dataset_digest == kept["recorded_dataset"]
-    assert_same(made.measures_of(told(first)), kept["between_days"])
-    for day, found in zip(DAYS, (first, second), strict=True):
-        sides = ("recorded", "noise", "noise_median")
-        again = [{name: each[name] for name in sides} for each in made.measures_of(told(found))]
-        assert_same(again, [{name: each[name] for name in sides} for each in kept["days"][day]])
+def test_the_commands_of_the_page_run_and_give_the_recorded_figures_again(
+    recorded_data, made, kept, tmp_path, monkeypatch
+):
+    """The page's block with 6 simulated events: the recorded side and the two days come out as they were."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("FROZEN", "PAGE"):
+        monkeypatch.setattr(made, name, Path(shutil.copy(getattr(made, name), tmp_path)))
+    for line in block().replace("--events 300", "--events 6").splitlines():
+        program, *words = shlex.split(line.replace("../shared/data", str(recorded_data)), comments=True)
+        if program == "python":
+            assert words.pop(0) == "benchmarks/frozen_distances.py"
+            made.main(words)
+        else:
+            done = CliRunner().invoke(app, words)
+            assert done.exit_code == 0, done.output
+    again = json.loads(made.FROZEN.read_text())
+    assert again["recorded_dataset"] == kept["recorded_dataset"]
+    assert_same(again["between_days"], kept["between_days"])
+    sides = ("name", "recorded", "noise", "noise_median")
+    for day in DAYS:
+        found, wanted = (
+            [{name: each[name] for name in sides} for each in figures["days"][day]]
+            for figures in (again, kept)
+        )
+        assert_same(found, wanted)
+    assert made.table(again) in made.PAGE.read_text()
 
 
-def told(found: Realism) -> dict:
-    return json.loads(found.model_dump_json())
+def block() -> str:
+    """The page's commands."""
+    (only,) = (found.text for found in blocks_of(ROOT / "docs" / "calibration.md") if found.language == "sh")
+    return only
 
 
 def assert_same(found, wanted):
