@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "quickstart": "Go from data (simulated or yours) to a policy and its held-out report, in minutes.",
     "dataset": "Build, inspect and verify datasets.",
     "simulate": "Generate recordings of a simulated exchange.",
+    "calibrate": "Set a simulated dataset beside a recorded one, measure by measure, a distance each.",
     "train": "Train a policy on the training events of a dataset.",
     "progressive": "Train from a simple network to a complex one, as far as it pays.",
     "evaluate": "Judge a checkpoint on held-out events and write its report.",

@@ -26,6 +26,7 @@ PAGES: Final = {
     "progressive.html": "progressive training",
     "loadtest.html": "load test",
     "run.html": "training run",
+    "calibration.html": "calibration",
 }
 #: Endings of files of figures that a page links where they lie beside it.
 _DATA_ENDINGS: Final = (".csv", ".parquet")
