@@ -168,8 +168,8 @@ class Ledger(Callback):
     def _seconds_left(self, running: Mapping[str, Mapping[str, Any]]) -> float | None:
         """Time left as if no trial were stopped early; None before the first iteration.
 
-        The iterations left take the measured seconds each, those of trials that ended too: the first iteration
-        of a trial is its slowest. They are spread over as many trials as ran at once.
+        The iterations left take the measured seconds each, those of trials that ended too: a trial's first
+        iteration is its slowest. They are spread over as many trials as ran at once.
         """
         self._at_once = max(self._at_once, len(running))
         done = sum(int(last["iteration"]) for last in self._last.values())

@@ -101,9 +101,9 @@ def open_bank(
     """Bank of one split of the dataset at ``uri``, or of ``all``, with the columns of ``feature_sets``.
 
     ``progress`` receives (events read, events in all); without it, whoever hears the program does
-    (``domain/saying.py``). ``share`` opens only those of the split's events; the bank's ``full_rows`` then say
-    where its rows stand in the bank of the whole split. ``state`` (a digest) opens a dataset that has grown
-    since as it was then.
+    (``domain/saying.py``). ``share`` opens only those of the split's events; the bank's ``full_rows`` then
+    say where its rows stand in the bank of the whole split. ``state`` (a digest) opens a dataset that has
+    grown since as it was then.
     DataError where the dataset was made with another feature table or the split holds nothing to step over;
     ContractError where there are fewer events than shares; ChecksumError names a shard whose bytes are not
     what the manifest says. A bank in the cache came from verified shards and is verified itself at every
