@@ -9,7 +9,7 @@ from kalshi_platform.storage.storage import Storage, open_storage
 
 
 class SlowPlace:
-    """A bucket that counts how many requests are inside at once; the first wait until ``crowd`` of them are."""
+    """A bucket that counts the requests inside at once; the first wait until ``crowd`` of them are."""
 
     def __init__(self, crowd=1, broken=""):
         self.files, self.most, self.broken = {}, 0, broken
