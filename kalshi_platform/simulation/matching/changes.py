@@ -42,14 +42,13 @@ def _own_slot(core: Any, command: Any) -> int:
 @inner_kernel
 def cancel(core: Any, command: Any, answer: Any) -> int:
     """Cancel one order; works in a pause of trading, not in one of the exchange nor after the close."""
-    slot = _own_slot(core, command)
-    if slot == NONE:
-        return ORDER_NOT_FOUND
-    spec = core.markets[core.orders[slot].market]
-    if core.shards[spec.shard].status == FULL_PAUSE:
-        return EXCHANGE_PAUSED
-    if spec.status >= CLOSED:
+    if command.market != NONE and core.markets[command.market].status >= CLOSED:
         return MARKET_INACTIVE
+    slot = _own_slot(core, command)
+    if slot == NONE or command.market not in (NONE, core.orders[slot].market):
+        return ORDER_NOT_FOUND
+    if core.shards[core.markets[core.orders[slot].market].shard].status == FULL_PAUSE:
+        return EXCHANGE_PAUSED
     answer.order_id = command.order_id
     answer.reduced_e2 = orders.cancel(core, slot, USER_CANCEL)
     answer.ended = USER_CANCEL

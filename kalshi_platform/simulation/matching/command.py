@@ -33,7 +33,7 @@ COMMAND_DTYPE: Final = np.dtype(
         ("amount_e6", "i8"),  # DEPOSIT (negative = paid out), TRANSFER
         ("op", "i8"),
         ("account", "i8"),
-        ("market", "i8"),  # DEPOSIT, SHARD_STATUS, GROUP_CREATE: the shard; TRANSFER: from this shard
+        ("market", "i8"),  # CANCEL: NONE = any. DEPOSIT, SHARD_STATUS, GROUP_CREATE: the shard; TRANSFER: from this shard
         ("price_e4", "i8"),  # YES scale; SETTLE: payment of one YES; TRANSFER: to this shard
         ("status", "i8"),
         ("side", "i8"),
@@ -59,7 +59,7 @@ def new_commands(n: int) -> np.ndarray:
     commands = np.zeros(n, COMMAND_DTYPE).view(np.recarray)
     commands["op"] = WAIT
     commands["order_id"] = commands["group_id"] = NONE
-    commands["account"] = NONE
+    commands["account"] = commands["market"] = NONE
     commands["expiry_ns"] = NEVER_NS
     return commands
 

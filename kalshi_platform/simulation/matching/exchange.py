@@ -97,9 +97,9 @@ class SimulatedExchange:
             flags=flags + command.CANCEL_ON_PAUSE * cancel_on_pause,
         )  # fmt: skip
 
-    def cancel(self, account: int, order_id: int, at_ns: int = 0) -> CoreAnswer:
-        """Cancel an order."""
-        return self._do(command.CANCEL, at_ns, account=account, order_id=order_id)
+    def cancel(self, account: int, order_id: int, *, market: int = NONE, at_ns: int = 0) -> CoreAnswer:
+        """Cancel an order; with its market the answer after the close is MARKET_INACTIVE, as the exchange's."""
+        return self._do(command.CANCEL, at_ns, account=account, order_id=order_id, market=market)
 
     def cancel_all(self, account: int, at_ns: int = 0) -> CoreAnswer:
         """Cancel all orders of an account; ``reduced_e2`` is their number."""
@@ -251,7 +251,7 @@ class SimulatedExchange:
     def open_orders(self, account: int = NONE) -> list[int]:
         """Numbers of the resting orders of an account; NONE = everybody's."""
         orders = self.core.orders[: int(self.core.state[0]["n_used"])]
-        here = (orders["order_id"] != NONE) & ((account == NONE) | (orders["account"] == account))
+        here = (orders["rests"] == 1) & ((account == NONE) | (orders["account"] == account))
         return sorted(int(number) for number in orders["order_id"][here])
 
     def _do(self, op: int, at_ns: int, **fields: Any) -> CoreAnswer:

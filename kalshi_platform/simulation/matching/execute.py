@@ -40,6 +40,7 @@ def _bounds(core: Any, command: Any) -> int:
         return reasons.UNKNOWN_ACCOUNT
     names_shard = op in (c.GROUP_CREATE, c.DEPOSIT, c.TRANSFER, c.SHARD_STATUS)
     names_market = op in (c.SUBMIT, c.AMEND) or (by_exchange and op != c.SHARD_STATUS)
+    names_market = names_market or (op == c.CANCEL and command.market != NONE)
     size = core.shards.size if names_shard else core.markets.size
     if (names_shard or names_market) and not 0 <= command.market < size:
         return reasons.UNKNOWN_MARKET
@@ -156,15 +157,3 @@ def execute_all(core: Any, commands: Any, answers: Any) -> int:
         if execute(core, commands[i], answers[i]) == reasons.TAPE_FULL:
             return i
     return commands.size
-
-
-@inner_kernel
-def open_order_ids(core: Any, account: int, out: Any) -> int:
-    """Write the numbers of an account's resting orders (NONE = everybody's) into ``out``; returns how many."""
-    n = 0
-    for slot in range(core.state[0].n_used):
-        order = core.orders[slot]
-        if order.order_id != NONE and account in (NONE, order.account):
-            out[n] = order.order_id
-            n += 1
-    return n

@@ -50,6 +50,7 @@ def take_slot(core: Any) -> int:
     order.hold_e6 = 0
     order.expiry_ns = NEVER_NS
     order.heap_at = NONE
+    order.rests = 0
     return slot
 
 
@@ -60,6 +61,7 @@ def give_back(core: Any, slot: int) -> None:
     if order.heap_at != NONE:
         set_expiry(core, slot, NEVER_NS)
     order.order_id = NONE
+    order.rests = 0
     core.free[state.n_free] = slot
     state.n_free += 1
     state.n_open -= 1
@@ -71,6 +73,7 @@ def rest(core: Any, slot: int) -> None:
     order = core.orders[slot]
     if order.group != NONE:
         core.groups[order.group].n_orders += 1
+    order.rests = 1
     accounts.change_working(core, slot, order.qty_e2)
     book.link(core, slot)
     book.change_depth(core, order.market, order.side, order.own_e4, order.qty_e2)
@@ -82,6 +85,7 @@ def leave(core: Any, slot: int) -> None:
     """Take a resting order out of the book and free its reserve; its remaining size stays known."""
     order = core.orders[slot]
     qty = order.qty_e2
+    order.rests = 0
     if order.group != NONE:
         core.groups[order.group].n_orders -= 1
     book.unlink(core, slot)
@@ -127,7 +131,7 @@ def cancel_where(core: Any, account: int, group: int, shard: int, flags: int, re
     n = 0
     for slot in range(core.state[0].n_used):
         order = core.orders[slot]
-        if order.order_id == NONE or (order.flags & flags) != flags:
+        if order.rests == 0 or (order.flags & flags) != flags:
             continue
         if account not in (NONE, order.account) or group not in (NONE, order.group):
             continue

@@ -70,6 +70,7 @@ ORDER_DTYPE: Final = np.dtype(
         ("side", "i8"),
         ("stp", "i8"),
         ("flags", "i8"),
+        ("rests", "i8"),  # 1 = in the book; 0 while it arrives
     ],
 )
 WALLET_DTYPE: Final = np.dtype([("cash_e6", "i8"), ("reserved_e6", "i8")])  # 0 <= reserved <= cash
