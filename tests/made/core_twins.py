@@ -1,6 +1,7 @@
 """The matching core and the slow exchange side by side: the same commands, everything compared after each."""
 
 import random
+from collections import Counter
 
 import numpy as np
 from made.plain_core import FOREVER, PlainCore
@@ -61,7 +62,7 @@ class Twins:
             self.fast.set_balance_unit(account, unit)
         self.ids, self.group_ids = [], []  # the core's numbers by the slow exchange's
         self.fast.read_tape()
-        self.fills, self.refusals = 0, {}
+        self.fills, self.refusals, self.ends = 0, Counter(), Counter()
         for account, cash in enumerate(CASH_E6):
             for shard in range(2):
                 self.both("deposit", account=account, shard=shard, amount=cash)
@@ -80,10 +81,11 @@ class Twins:
                 "reduced": mine.reduced_e2, "ended": mine.ended,
             }  # fmt: skip
             assert answer == {k: v for k, v in theirs.items() if k != "order"}, f"{command} {f}"
-            self.refusals[mine.reason] = self.refusals.get(mine.reason, 0) + 1
+            self.refusals[mine.reason] += 1
             if theirs["order"] is not None:
                 assert mine.order_id == self.ids[theirs["order"]]
         self.fills += sum(row["kind"] == "FILL" for row in rows)
+        self.ends.update(row["reason"] for row in rows if row["kind"] == "CANCEL")
         self.check()
         return theirs
 
@@ -303,12 +305,126 @@ def random_command(rng: random.Random, twins: Twins):
     )  # fmt: skip
 
 
-def run_random(seed, n, **options):
-    """Twins after ``n`` random commands, all markets settled at the end."""
+def _send(account, market, side, price, qty, **options):
+    fields = {"account": account, "market": market, "side": side, "price": price, "qty": qty}
+    return "submit", fields | options
+
+
+def _ladder(rng, market):
+    """Two accounts build ladders of uneven sizes; a third sweeps some of one side, whole or not at all."""
+    for step in range(1, 6):
+        for account in rng.sample((0, 1), 2):
+            for side, sign in (("bid", -1), ("ask", 1)):
+                yield _send(account, market, side, 5_000 + sign * 100 * step, rng.randint(1, 700))
+    side, sign = rng.choice((("bid", 1), ("ask", -1)))
+    tif = rng.choice(("immediate_or_cancel", "fill_or_kill", "good_till_canceled"))
+    yield _send(2, market, side, 5_000 + sign * 100 * rng.randint(1, 6), rng.randint(500, 4_000), tif=tif)
+
+
+def _one_price(rng, market, twins):
+    """Many orders wait at one price; some grow, shrink or leave; bites of any size eat the front."""
+    side, other = rng.sample(("bid", "ask"), 2)
+    for _ in range(8):
+        yield _send(rng.randrange(2), market, side, 5_000, rng.choice((1, 50, 100, 333)), stp="maker")
+    for order in [o for o in twins.slow.orders if o.market == market and o.price == 5_000][:8]:
+        act = rng.randrange(4)
+        if act == 0:
+            yield "cancel", {"account": order.account, "number": order.number}
+        elif act == 1:
+            yield "decrease", {"account": order.account, "number": order.number, "by": False, "qty": 7}
+        elif act == 2:
+            count = order.filled + order.qty + 10
+            yield "amend", {"account": order.account, "number": order.number, "market": market,
+                            "side": order.side, "price": order.price, "count": count}  # fmt: skip
+    for _ in range(6):
+        yield _send(2, market, other, 5_000, rng.choice((1, 30, 250)), tif="immediate_or_cancel")
+
+
+def _last_cent(rng, market, twins):
+    """An account has no cash beside what is reserved at an uneven price; small bites cost it the rounding."""
+    yield "bands", {"market": market, "bands": FINE}
+    price = rng.choice((4_337, 5_113, 6_249))
+    side, other = rng.sample(("bid", "ask"), 2)
+    for qty in (900, 300, 100, 50, 20, 10, 5, 2, 1, 1):
+        yield _send(3, market, side, price, qty)
+    spare = int(twins.slow.free(3, MARKETS[market][2]) * 10**6)
+    yield "deposit", {"account": 3, "shard": MARKETS[market][2], "amount": -spare}
+    for _ in range(10):
+        yield _send(0, market, other, price, rng.choice((1, 1, 2, 7)), tif="immediate_or_cancel")
+    yield "cancel_all", {"account": 3}
+    yield "deposit", {"account": 3, "shard": MARKETS[market][2], "amount": 8 * 10**6}
+    yield "bands", {"market": market, "bands": MARKETS[market][1]}
+
+
+def _against_itself(rng, market):
+    """An account meets its own orders behind another's."""
+    yield _send(1, market, "ask", 5_000, 200)
+    yield _send(0, market, "ask", 5_100, 300)
+    yield _send(1, market, "ask", 5_200, 200)
+    yield _send(0, market, "bid", 5_200, rng.randint(100, 800), stp=rng.choice(("maker", "taker_at_cross")),
+                tif=rng.choice(("fill_or_kill", "immediate_or_cancel", "good_till_canceled")))  # fmt: skip
+
+
+def _close_out(rng, market):
+    """An account buys, offers more than it holds, and reduces."""
+    side, other = rng.sample(("bid", "ask"), 2)
+    for price in (4_900, 5_000, 5_100):
+        yield _send(1, market, other, price, 300)
+    yield _send(0, market, side, 5_100 if side == "bid" else 4_900, 700)
+    yield _send(0, market, other, 5_300 if side == "bid" else 4_700, 1_500)
+    for _ in range(3):
+        yield _send(1, market, side, 5_000, 400)
+        yield _send(0, market, other, 5_000, rng.randint(1, 900), tif="immediate_or_cancel", reduce_only=True)
+
+
+def _burst(rng, market, twins):
+    """A group's maker is hit until the group falls, on two markets at once."""
+    shard = MARKETS[market][2]
+    group = twins.slow.n_groups
+    yield "group", {"op": "create", "account": 0, "limit": rng.choice((300, 600)), "shard": shard}
+    for place in (market, market, 1 - shard):
+        for step in (1, 2, 3):
+            yield _send(0, place, "ask", 5_000 + 100 * step, 200, group=group)
+    for _ in range(6):
+        yield _send(2, market, "bid", 5_300, 150, tif="immediate_or_cancel")
+        yield "wait", {"seconds": rng.choice((0, 4, 16))}
+    yield "group", {"op": rng.choice(("reset", "delete")), "account": 0, "number": group}
+    if group in twins.slow.groups:
+        yield _send(0, market, "bid", 5_400, 500, group=group)
+        yield "group", {"op": "delete", "account": 0, "number": group}
+
+
+def scenes(rng, twins):
+    """Commands of one scene after the other, now and then on a cleared table."""
+    while True:
+        market = rng.randrange(3)
+        yield from rng.choice(
+            (
+                lambda: _ladder(rng, market), lambda: _one_price(rng, market, twins),
+                lambda: _last_cent(rng, market, twins), lambda: _against_itself(rng, market),
+                lambda: _close_out(rng, market), lambda: _burst(rng, market, twins),
+            )
+        )()  # fmt: skip
+        if rng.random() < 0.5:
+            for account in range(len(UNITS)):
+                yield "cancel_all", {"account": account}
+        yield "wait", {"seconds": 20}
+
+
+def randoms(rng, twins):
+    """Random commands without end."""
+    while True:
+        yield random_command(rng, twins)
+
+
+def run(stream, seed, n, **options):
+    """Twins after ``n`` commands of a stream, all markets settled at the end."""
     rng, twins = random.Random(seed), Twins(**options)
-    for _ in range(n):
-        op, fields = random_command(rng, twins)
-        twins.both(op, **fields)
+    if stream is scenes:  # no close by the clock
+        markets = tuple((*row[:3], FOREVER, 0) for row in MARKETS)
+        twins = Twins(markets=markets, **options)
+    for _, (command, fields) in zip(range(n), stream(rng, twins), strict=False):
+        twins.both(command, **fields)
     for market in range(3):
         twins.both("settle", market=market, value=rng.choice((0, 10_000, 3_333)))
     return twins
